@@ -1,0 +1,66 @@
+# make demo     a whole call on this machine: no account, no key, no network
+# make test     the whole suite
+# make run      the daemon, on ./config.toml
+#
+# Each sets up .venv first, once. Another interpreter:  make test PYTHON=python3.13 VENV=.venv-3.13
+
+PYTHON ?= python3
+VENV ?= .venv
+CONFIG ?= config.toml
+PYTEST_ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+
+.PHONY: setup demo test run lint bench constraints clean
+
+setup: $(VENV)/.ready
+	@:
+
+# Exactly what constraints.txt names and hashes: nothing is resolved here. Other pins, another .venv.
+$(VENV)/.pins: constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "trio-voice needs Python 3.11 or newer, '$(PYTHON)' is not: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@echo "setting up $(VENV), once; takes about half a minute"
+	@$(PYTHON) -m venv --clear $(VENV) || { \
+	    echo "'$(PYTHON) -m venv' failed. On Debian and Ubuntu: apt install python3-venv, then again" >&2; exit 1; }
+	@$(PIP) install --require-hashes --no-deps -r constraints.txt
+	@touch $@
+
+# Not isolated: the build backend is one of the pins.
+$(VENV)/.ready: $(VENV)/.pins pyproject.toml
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup
+	@$(BIN)/trio-voice demo
+
+test: setup
+	@$(BIN)/pytest $(PYTEST_ARGS)
+
+run: setup
+	@$(BIN)/trio-voice --config $(CONFIG) serve
+
+lint: setup
+	@$(BIN)/python -m pip check >/dev/null || { \
+	    $(BIN)/python -m pip check; echo "pyproject.toml and constraints.txt disagree: make constraints" >&2; exit 1; }
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/flake8 .
+	@$(BIN)/mypy
+
+bench: setup
+	@$(BIN)/python benchmarks/relay.py
+
+# After a change of dependencies. Keeps the pins that still fit; make constraints UV_ARGS=--upgrade takes the newest of all.
+constraints:
+	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
+	$(PYTHON) -m venv "$$scratch" && \
+	"$$scratch/bin/pip" --disable-pip-version-check -qq install 'uv>=0.13,<0.14' && \
+	UV_CUSTOM_COMPILE_COMMAND='make constraints' "$$scratch/bin/uv" pip compile --quiet \
+	    --universal --python-version 3.11 --all-extras --group dev \
+	    --generate-hashes --no-emit-index-url $(UV_ARGS) --output-file constraints.txt pyproject.toml
+
+clean:
+	@rm -rf .venv .venv-* build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find trio_voice tests -type d -name __pycache__ -prune -exec rm -rf {} +

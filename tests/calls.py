@@ -1,0 +1,103 @@
+"""A whole call on the virtual clock: our call between the sandbox's Twilio and the sandbox's voice agent."""
+
+from contextlib import asynccontextmanager
+
+import attrs
+import trio
+
+from trio_voice.call import Call, wall_clock
+from trio_voice.legs.caller import CallerLeg
+from trio_voice.legs.model import SocketModelLeg
+from trio_voice.persona import Limits, Persona
+from trio_voice.protocols.voice_agent import VoiceAgentSession
+from trio_voice.record import CallRecord
+from trio_voice.sandbox.media_stream import MediaStreamPeer
+from trio_voice.sandbox.memory import MemoryChannel, memory_channels
+from trio_voice.sandbox.twilio_callers import Voice
+from trio_voice.sandbox.voice_agent import Script, Turn, VoiceAgentServer
+
+GREETING = "Hello, this is the bakery."
+SPEECH = b"\x2a" * 160
+"""20 ms that the scripted ears take for speech."""
+
+SCRIPT = Script(
+    greeting_ms=1_000,
+    turns=(
+        Turn(heard="Are you open?", reply="Yes, until six in the evening.", reply_ms=2_000),
+        Turn(heard="And tomorrow?", reply="Tomorrow too.", reply_ms=1_000),
+    ),
+)
+
+
+@attrs.define
+class Rig:
+    """Everything that a test may touch, and look at afterwards."""
+
+    call: Call
+    record: CallRecord
+    voice: Voice
+    twilio: MediaStreamPeer
+    agent: VoiceAgentServer
+    caller_wire: tuple[MemoryChannel, MemoryChannel]
+    model_wire: tuple[MemoryChannel, MemoryChannel]
+    scope: trio.CancelScope
+    over: trio.Event = attrs.field(factory=trio.Event)
+    ended_at: float = 0.0
+
+    def speak(self, seconds):
+        """The caller speaks for so long, from now on."""
+        self.voice.say(SPEECH * round(seconds * 50))
+
+    @property
+    def session(self):
+        return self.agent.sessions[0]
+
+    def assert_nothing_remains(self):
+        """Both sockets are closed, and the record says so."""
+        assert self.caller_wire[0].closed
+        assert self.model_wire[0].closed or not self.agent.sessions
+        for session in self.record.model_sessions:
+            assert session.closing is not None
+            assert session.closed_at is not None
+
+
+@asynccontextmanager
+async def live_call(*, script=SCRIPT, limits=None, persona=None, faults=None, manner=None, connect=None):
+    """A call that has just been accepted. The block drives it; leaving the block waits for its end."""
+    limits = limits or Limits()
+    persona = persona or Persona(name="p", model="m", greeting=GREETING)
+    caller_wire, model_wire = memory_channels(), memory_channels()
+    record = CallRecord(call_id="c1", direction="inbound", persona="p", from_number="", to_number="")
+    agent = VoiceAgentServer(
+        script.cast, **{"faults": faults} if faults else {}, **{"manner": manner} if manner else {}
+    )
+
+    async with trio.open_nursery() as world:
+
+        async def reach_agent():
+            if connect is not None:
+                await connect()
+            world.start_soon(agent.serve_session, model_wire[1])
+            return model_wire[0]
+
+        voice = Voice()
+        twilio = MediaStreamPeer(caller_wire[1], caller=voice)
+        world.start_soon(twilio.run)
+        leg = SocketModelLeg(VoiceAgentSession(persona), reach_agent, 5.0, record.model_sessions, wall_clock)
+        call = Call(record, persona, limits, CallerLeg(caller_wire[0], limits.close_seconds), leg)
+        scope = trio.CancelScope()
+        rig = Rig(call, record, voice, twilio, agent, caller_wire, model_wire, scope)
+
+        async def live():
+            try:
+                with scope:
+                    await call.run()
+            finally:
+                rig.ended_at = trio.current_time()
+                rig.over.set()
+
+        world.start_soon(live)
+        yield rig
+        await rig.over.wait()
+        world.cancel_scope.cancel()
+    rig.assert_nothing_remains()

@@ -1,0 +1,250 @@
+"""The routes: who may ask, what is answered, and what it does."""
+
+import json
+from xml.etree import ElementTree as ET
+
+import pytest
+import trio
+
+from tests.test_registry import StubCall
+from trio_voice.edges.app import Directory, Door, create_app
+from trio_voice.edges.lane import Admission
+from trio_voice.edges.twilio_webhooks import PublicUrl, sign
+from trio_voice.persona import Limits, Persona
+from trio_voice.record import EndReason
+from trio_voice.registry import Registry
+
+TOKEN = "12345"
+BASE = "https://voice.example.com"
+PERSONAS = {name: Persona(name=name, model="m") for name in ("desk", "shop")}
+FORM = {"CallSid": "CA1", "From": "+15550001111", "To": "+15551234567", "FromCity": "", "CallStatus": "ringing"}
+OPERATOR = {"Authorization": "Bearer op"}
+
+
+class EchoReception:
+    def __init__(self, registry):
+        self.registry = registry
+
+    async def answer(self, _expected, channel, *, cancelled_because):
+        assert cancelled_because is EndReason.CALLER_LOST
+        try:
+            while True:
+                await channel.send(await channel.receive())
+        except trio.BrokenResourceError:
+            await channel.aclose()
+
+
+@pytest.fixture
+def registry():
+    return Registry(Limits(max_calls=2))
+
+
+@pytest.fixture
+def door(registry):
+    public_url = PublicUrl(BASE)
+    return Door(
+        admission=Admission(EchoReception(registry), public_url, TOKEN),
+        public_url=public_url,
+        directory=Directory(PERSONAS, {"default": "desk", "+15559999999": "shop"}),
+        auth_token=TOKEN,
+        api_token="op",
+    )
+
+
+@pytest.fixture
+def client(door):
+    return create_app(door).test_client()
+
+
+def signed(path, form, base=BASE):
+    return {"X-Twilio-Signature": sign(base + path, {name: [value] for name, value in form.items()}, TOKEN)}
+
+
+async def post(client, path, **fields):
+    form = FORM | fields
+    return await client.post(path, form=form, headers=signed(path, form))
+
+
+def stream_url(xml):
+    return ET.fromstring(xml).find("Connect/Stream").attrib["url"]
+
+
+async def test_an_inbound_call_gets_a_path_of_its_own(client, registry):
+    answer = await post(client, "/twiml")
+    assert answer.status_code == 200
+    assert answer.content_type.startswith("text/xml")
+    url = stream_url(await answer.get_data(as_text=True))
+    call_id = url.rpartition("/")[2]
+    assert url == f"wss://voice.example.com/media-stream/{call_id}"
+    record = registry.take(call_id).record
+    assert (record.call_sid, record.from_number, record.to_number) == ("CA1", "+15550001111", "+15551234567")
+    assert record.persona == "desk"
+
+
+async def test_the_number_called_chooses_the_persona(client, registry):
+    answer = await post(client, "/twiml", To="+15559999999")
+    call_id = stream_url(await answer.get_data(as_text=True)).rpartition("/")[2]
+    assert registry.take(call_id).persona.name == "shop"
+
+
+async def test_a_number_that_nobody_answers_is_declined(client, door):
+    door.directory = Directory(PERSONAS, {"+15559999999": "shop"})
+    answer = await post(client, "/twiml")
+    assert "<Reject />" in await answer.get_data(as_text=True)
+
+
+async def test_a_repeated_webhook_gets_the_same_answer(client):
+    first = await (await post(client, "/twiml")).get_data()
+    assert await (await post(client, "/twiml")).get_data() == first
+
+
+@pytest.mark.parametrize("why", ["full", "draining"])
+async def test_when_no_call_can_be_taken_the_caller_is_told(client, registry, why):
+    if why == "full":
+        await post(client, "/twiml", CallSid="CA8")
+        await post(client, "/twiml", CallSid="CA9")
+    else:
+        await registry.drain(0)
+    answer = await post(client, "/twiml")
+    assert answer.status_code == 503
+    verbs = [verb.tag for verb in ET.fromstring(await answer.get_data(as_text=True))]
+    assert verbs == ["Say", "Hangup"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"X-Twilio-Signature": "nonsense"},
+        signed("/twiml", FORM, "http://voice.example.com"),
+        signed("/twiml", FORM | {"From": "+1"}),
+        signed("/twiml", {name: value for name, value in FORM.items() if value}),
+    ],
+    ids=["none", "nonsense", "another scheme", "another caller", "without blank fields"],
+)
+@pytest.mark.parametrize("path", ["/twiml", "/call-status", "/call-status/c1", "/stream-status/c1"])
+async def test_a_forged_webhook_is_refused_and_does_nothing(client, registry, headers, path):
+    answer = await client.post(path, form=FORM, headers=headers)
+    assert answer.status_code == 403
+    error = (await answer.get_json())["error"]
+    assert error["code"] == "bad_signature"
+    assert "public_url" in error["message"]
+    assert registry.statistics().expected_calls == 0
+
+
+async def test_a_query_is_part_of_what_is_signed(client):
+    form = dict(FORM)
+    answer = await client.post("/twiml?a=b%20c", form=form, headers=signed("/twiml?a=b%20c", form))
+    assert answer.status_code == 200
+
+
+async def test_without_validation_anybody_is_twilio(client, door):
+    door.auth_token = None
+    assert (await client.post("/twiml", form=FORM)).status_code == 200
+
+
+@pytest.mark.parametrize("status", ["completed", "busy", "failed", "no-answer", "canceled"])
+@pytest.mark.parametrize("path", ["/call-status", "/call-status/c1"])
+async def test_a_terminal_call_status_ends_the_call(client, registry, nursery, status, path):
+    call = StubCall()
+    nursery.start_soon(call.live, registry)
+    await trio.testing.wait_all_tasks_blocked()
+    for _ in range(2):  # callbacks come twice
+        assert (await post(client, path, CallStatus=status)).status_code == 204
+    assert call.ended_for[0][0] is EndReason.TWILIO_ENDED
+    assert call.record.twilio_status == status
+
+
+@pytest.mark.parametrize("status", ["queued", "initiated", "ringing", "in-progress", "", "new"])
+async def test_other_call_statuses_end_nothing(client, registry, nursery, status):
+    call = StubCall()
+    nursery.start_soon(call.live, registry)
+    await trio.testing.wait_all_tasks_blocked()
+    assert (await post(client, "/call-status/c1", CallStatus=status)).status_code == 204
+    assert call.ended_for == []
+    call.over.set()
+
+
+async def test_a_status_that_comes_late_does_not_take_back_the_end(client, registry, nursery):
+    call = StubCall()
+    nursery.start_soon(call.live, registry)
+    await trio.testing.wait_all_tasks_blocked()
+    await post(client, "/call-status/c1", CallStatus="completed")
+    await post(client, "/call-status/c1", CallStatus="in-progress")
+    assert call.record.twilio_status == "completed"
+
+
+async def test_callbacks_for_a_call_that_nobody_knows(client):
+    assert (await post(client, "/call-status/other", CallStatus="completed")).status_code == 204
+    assert (await post(client, "/stream-status/other", StreamEvent="stream-error")).status_code == 204
+
+
+@pytest.mark.parametrize(("event", "ends"), [("stream-started", 0), ("stream-stopped", 0), ("stream-error", 1)])
+async def test_only_a_stream_error_ends_the_call(client, registry, nursery, event, ends):
+    call = StubCall()
+    nursery.start_soon(call.live, registry)
+    await trio.testing.wait_all_tasks_blocked()
+    answer = await post(client, "/stream-status/c1", StreamEvent=event, StreamError="31924")
+    assert answer.status_code == 204
+    assert len(call.ended_for) == ends
+    call.over.set()
+
+
+async def test_health_needs_no_key(client, registry):
+    assert await (await client.get("/healthz")).get_json() == {"status": "ok", "live_calls": 0}
+    await registry.drain(0)
+    assert (await (await client.get("/healthz")).get_json())["status"] == "draining"
+
+
+OPERATORS = [("GET", "/calls"), ("GET", "/calls/c1"), ("DELETE", "/calls/c1")]
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATORS)
+async def test_the_operators_routes_need_the_token(client, door, method, path):
+    for headers in ({}, {"Authorization": "Bearer nope"}, {"Authorization": "op "}):
+        answer = await client.open(path, method=method, headers=headers)
+        assert answer.status_code == 401
+        assert (await answer.get_json())["error"]["code"] == "unauthorized"
+    door.api_token = None
+    answer = await client.open(path, method=method, headers=OPERATOR)
+    assert answer.status_code == 403
+    assert "TRIO_VOICE_API_TOKEN" in (await answer.get_json())["error"]["message"]
+
+
+async def test_the_operator_lists_looks_and_hangs_up(client, registry, nursery):
+    call = StubCall()
+    nursery.start_soon(call.live, registry)
+    await trio.testing.wait_all_tasks_blocked()
+    (listed,) = (await (await client.get("/calls", headers=OPERATOR)).get_json())["calls"]
+    assert listed["call_id"] == "c1"
+    looked = await (await client.get("/calls/c1", headers=OPERATOR)).get_json()
+    assert {"model_sessions", "transcript", "turns", "end_reason", "state"} <= looked.keys()
+    assert (await client.delete("/calls/c1", headers=OPERATOR)).status_code == 200
+    assert call.ended_for[0][0] is EndReason.OPERATOR
+    assert (await client.get("/calls/c2", headers=OPERATOR)).status_code == 404
+    assert (await client.delete("/calls/c2", headers=OPERATOR)).status_code == 404
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere", 404), ("GET", "/twiml", 405)])
+async def test_errors_are_json(client, method, path, status):
+    answer = await client.open(path, method=method)
+    assert answer.status_code == status
+    assert (await answer.get_json())["error"]["code"]
+
+
+async def test_a_body_that_is_too_large_is_refused(client):
+    answer = await client.post("/twiml", form={"x": "y" * 100_000})
+    assert answer.status_code == 413
+
+
+async def test_the_stream_route_for_other_servers(client, registry):
+    call_id = registry.expect(
+        PERSONAS["desk"], direction="inbound", from_number="", to_number="", call_sid=None
+    ).record.call_id
+    path = f"/media-stream/{call_id}"
+    headers = {"X-Twilio-Signature": sign(f"wss://voice.example.com{path}", {}, TOKEN)}
+    async with client.websocket(path, headers=headers) as stream:
+        await stream.send("one")
+        assert await stream.receive() == "one"
+        await stream.send(json.dumps({"event": "x"}))
+        assert await stream.receive() == '{"event": "x"}'

@@ -1,0 +1,95 @@
+"""Hanging up by REST: idempotent, confirmed, patient, bounded."""
+
+import httpx2
+import pytest
+import stamina
+import trio
+
+from trio_voice.edges.twilio_rest import HANG_UP_SECONDS, TwilioRest
+
+API = "https://api.twilio.test"
+
+
+class Account:
+    """Answers the SDK's requests from a list; the last answer is repeated."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.requests = []
+
+    async def __call__(self, request):
+        self.requests.append((request.method, str(request.url), (await request.aread()).decode()))
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        if answer is None:
+            await trio.sleep_forever()
+        status, body = answer
+        return httpx2.Response(status, json=body)
+
+
+def call(status):
+    return 200, {"sid": "CA1", "status": status}
+
+
+def error(status, code):
+    return status, {"code": code, "message": "words", "more_info": "", "status": status}
+
+
+async def hang_up(*answers):
+    account = Account(*answers)
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(account)) as http:
+        done = await TwilioRest("AC1", "token", API, http).hang_up("CA1")
+    return done, account.requests
+
+
+async def test_a_live_call_is_completed(autojump_clock):
+    done, requests = await hang_up(call("completed"))
+    assert done
+    assert requests == [("POST", f"{API}/2010-04-01/Accounts/AC1/Calls/CA1.json", "Status=completed")]
+
+
+async def test_a_call_whose_resource_lags_is_looked_at_again(autojump_clock):
+    done, requests = await hang_up(call("in-progress"), call("in-progress"), call("in-progress"), call("completed"))
+    assert done
+    assert [method for method, _, _ in requests] == ["POST", "GET", "POST", "GET"]
+
+
+@pytest.mark.parametrize("answer", [error(404, 20404), error(400, 21220)])
+async def test_a_call_that_is_over_is_a_success(autojump_clock, answer):
+    done, requests = await hang_up(answer)
+    assert done
+    assert len(requests) == 1
+
+
+@pytest.mark.parametrize(
+    "trouble", [error(500, 20500), error(503, 20503), error(429, 20429), httpx2.ConnectError("refused"), None]
+)
+async def test_trouble_at_twilio_is_waited_out(autojump_clock, trouble):
+    done, requests = await hang_up(trouble, trouble, call("completed"))
+    assert done
+    assert len(requests) == 3
+
+
+async def test_a_refusal_is_not_repeated(autojump_clock):
+    done, requests = await hang_up(error(401, 20003))
+    assert not done
+    assert len(requests) == 1
+
+
+async def test_trouble_without_end_ends(autojump_clock):
+    done, _ = await hang_up(error(503, 20503))
+    assert not done
+    assert trio.current_time() == HANG_UP_SECONDS
+
+
+async def test_an_answer_that_is_no_json(autojump_clock):
+    async def answer(_request):
+        return httpx2.Response(418, text="<html>teapot</html>")
+
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as http:
+        assert not await TwilioRest("AC1", "token", API, http).hang_up("CA1")
+
+
+def test_stamina_is_not_switched_off():
+    assert stamina.is_active()

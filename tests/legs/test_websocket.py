@@ -1,0 +1,204 @@
+"""Our WebSocket against peers that break the rules, stall, flood or vanish."""
+
+import ssl
+
+import pytest
+import trio
+import trio.testing
+import trustme
+
+from tests.wires import frame, raw_pair, reset, served_channel
+from trio_voice.errors import ModelUnavailable
+from trio_voice.legs.websocket import MAX_PENDING_CONTROL, open_websocket
+
+TEXT, BINARY, CONT, CLOSE, PING, PONG = 0x1, 0x2, 0x0, 0x8, 0x9, 0xA
+
+
+async def test_fragments_are_joined_with_control_frames_between_them():
+    async with raw_pair() as (ours, peer):
+        await peer.send_all(
+            frame(TEXT, "grü".encode()[:3], fin=False) + frame(PING, b"?") + frame(CONT, "grü".encode()[3:] + b"n")
+        )
+        assert await ours.receive() == "grün"
+        await ours.flush()
+        assert await peer.receive_some() == frame(PONG, b"?", mask=False)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        frame(TEXT, b"x", mask=False),
+        frame(CONT, b"x"),
+        frame(TEXT, b"x", rsv=0x40),
+        frame(0x3, b"x"),
+        frame(PING, b"x" * 126),
+        frame(PING, b"x", fin=False),
+        frame(TEXT, b"a", fin=False) + frame(TEXT, b"b"),
+        frame(TEXT, b"\xff\xfe"),
+        frame(TEXT, b"x" * 65_537),
+        frame(TEXT, b"x" * 40_000, fin=False) + frame(CONT, b"x" * 40_000),
+        frame(CLOSE, b"\x00"),
+        frame(CLOSE, b"\x03\xe8\xff"),
+    ],
+    ids=["unmasked", "stray continuation", "reserved bit", "opcode 3", "long ping", "fragmented ping",
+         "text in text", "no UTF-8", "too long", "too long in pieces", "short close", "close without UTF-8"],
+)  # fmt: skip
+async def test_a_peer_that_breaks_the_rules_breaks_its_connection(wrong):
+    async with raw_pair() as (ours, peer):
+        await peer.send_all(wrong)
+        with pytest.raises(trio.BrokenResourceError):
+            await ours.receive()
+        assert ours.close_reason
+
+
+async def test_the_length_of_a_message_is_known_before_it_is_read():
+    async with raw_pair() as (ours, peer):
+        await peer.send_all(frame(TEXT, b"x" * 65_537)[:10])
+        with pytest.raises(trio.BrokenResourceError):
+            await ours.receive()
+
+
+async def test_what_came_before_a_breach_is_delivered():
+    async with raw_pair() as (ours, peer):
+        await peer.send_all(frame(TEXT, b"good") + frame(0x3))
+        assert await ours.receive() == "good"
+        with pytest.raises(trio.BrokenResourceError):
+            await ours.receive()
+
+
+async def test_pongs_are_left_to_the_writer():
+    async with raw_pair() as (ours, peer):
+        woken = []
+        ours.wake_writer = lambda: woken.append(True)
+        await peer.send_all(frame(PING, b"1") + frame(TEXT, b"x"))
+        await ours.receive()
+        assert woken
+
+
+async def test_a_peer_that_pings_without_reading_is_cut_off():
+    async with raw_pair() as (ours, peer):
+        await peer.send_all(frame(PING, b"1") * (MAX_PENDING_CONTROL + 1))
+        with pytest.raises(trio.BrokenResourceError, match="pings"):
+            await ours.receive()
+
+
+async def test_a_send_that_was_cut_short_leaves_nothing_but_an_abort(autojump_clock):
+    """Half a frame is on the wire: a goodbye would be read as its second half."""
+    async with raw_pair() as (ours, peer):
+        sending = ours._stream.send_stream
+        pump, sending.send_all_hook = sending.send_all_hook, trio.sleep_forever
+        with trio.move_on_after(1):
+            await ours.send("x")
+        sending.send_all_hook = pump
+        with pytest.raises(trio.BrokenResourceError):
+            await ours.send("y")
+        await ours.aclose()
+        assert await peer.receive_some() == frame(TEXT, b"x", mask=False)
+        with trio.move_on_after(1):
+            pytest.fail(f"something was said after half a frame: {await peer.receive_some()!r}")
+
+
+async def test_closing_gives_up_at_the_callers_deadline(autojump_clock):
+    async with raw_pair() as (ours, _peer):
+        started = trio.current_time()
+        with trio.move_on_after(2):
+            await ours.aclose()
+        assert trio.current_time() - started == 2
+        with pytest.raises(trio.ClosedResourceError):
+            await ours.receive()
+
+
+async def test_an_abort_frees_a_socket_whose_peer_reads_nothing():
+    """Over a real socket with full buffers: the descriptor is closed at once and the peer sees a reset."""
+    async with served_channel() as (ours, peer):
+        peer._connection._message_size = 0
+        with trio.move_on_after(5) as patience:
+            async with trio.open_nursery() as nursery:
+
+                async def fill():
+                    with pytest.raises((trio.BrokenResourceError, trio.ClosedResourceError)):
+                        while True:
+                            await ours.send("x" * 60_000)
+
+                nursery.start_soon(fill)
+                await trio.sleep(0.2)
+                await ours.abort()
+        assert not patience.cancelled_caught
+        assert ours._stream.socket.fileno() == -1
+
+
+async def test_a_reset_is_a_break():
+    async with served_channel() as (ours, peer):
+        reset(peer._stream)
+        await trio.aclose_forcefully(peer._stream)
+        with pytest.raises(trio.BrokenResourceError):
+            await ours.receive()
+
+
+async def serve_bytes(nursery, answer, *, tls=None):
+    """A server that answers any request with these bytes and closes."""
+
+    async def handle(stream):
+        try:
+            if tls is not None:
+                stream = trio.SSLStream(stream, tls, server_side=True, https_compatible=True)
+            await stream.receive_some()
+            await stream.send_all(answer)
+        except trio.BrokenResourceError:
+            pass
+        finally:
+            await trio.aclose_forcefully(stream)
+
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    nursery.start_soon(trio.serve_listeners, handle, listeners)
+    return listeners[0].socket.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", "HTTP 503"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "HTTP 200"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "does not speak WebSocket"),
+        (b"", "does not speak WebSocket"),
+        (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n", "does not speak WebSocket"),
+        (b"\xff" * 20_000, "does not speak WebSocket"),
+    ],
+)
+async def test_servers_that_are_no_model(nursery, answer, words):
+    port = await serve_bytes(nursery, answer)
+    with pytest.raises(ModelUnavailable, match=words):
+        await open_websocket(f"ws://127.0.0.1:{port}/", {"Authorization": "Bearer s3cret"}, max_message_bytes=1_000)
+
+
+async def test_nobody_listens_or_the_name_means_nothing():
+    with pytest.raises(ModelUnavailable, match="cannot be reached"):
+        await open_websocket("ws://127.0.0.1:1/", {}, max_message_bytes=1_000)
+    with pytest.raises(ModelUnavailable, match="no ws://"):
+        await open_websocket("http://127.0.0.1/", {}, max_message_bytes=1_000)
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_refused(nursery):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    port = await serve_bytes(nursery, b"", tls=context)
+    with pytest.raises(ModelUnavailable, match="certificate"):
+        await open_websocket(f"wss://127.0.0.1:{port}/", {}, max_message_bytes=1_000)
+
+
+async def test_a_handshake_that_is_cancelled_leaves_no_socket(nursery):
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = listeners[0].socket.getsockname()[1]
+    accepted = []
+
+    async def silent(stream):
+        accepted.append(stream)
+        await stream.receive_some()
+        assert await stream.receive_some() == b""
+
+    nursery.start_soon(trio.serve_listeners, silent, listeners)
+    with trio.move_on_after(0.1):
+        await open_websocket(f"ws://127.0.0.1:{port}/", {}, max_message_bytes=1_000)
+    with trio.fail_after(1):
+        while accepted[0].socket.fileno() != -1:
+            await trio.sleep(0.01)

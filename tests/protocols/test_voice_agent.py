@@ -1,0 +1,299 @@
+"""AssemblyAI's Voice Agent protocol: what we say, and what we make of what we hear."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trio_voice import conversation as c
+from trio_voice.errors import LocalProtocolError
+from trio_voice.persona import Persona, ToolSchema, TurnDetection
+from trio_voice.protocols.voice_agent import VoiceAgentSession
+
+READY = {
+    "type": "session.ready",
+    "session_id": "sess_0123456789abcdef0123456789abcdef",
+    "config": {
+        "input": {"format": {"encoding": "audio/pcmu", "sample_rate": 8000}},
+        "output": {"voice": "alba", "format": {"encoding": "audio/pcmu", "sample_rate": 8000}},
+    },
+    "timestamp": 1790000000.5,
+}
+
+
+def persona(**more):
+    return Persona(**{"name": "p", "model": "m", "voice": "alba", "prompt": "Be brief.", "greeting": "Hello"} | more)
+
+
+@pytest.fixture
+def session():
+    return VoiceAgentSession(persona())
+
+
+@pytest.fixture
+def ready(session):
+    session.receive(json.dumps(READY))
+    return session
+
+
+def hear(session, **event):
+    return session.receive(json.dumps(event | {"timestamp": 1790000001.0}))
+
+
+def first_update(**more):
+    (opening,) = VoiceAgentSession(persona(**more)).opening()
+    message = json.loads(opening)
+    assert message["type"] == "session.update"
+    return message["session"]
+
+
+def test_the_first_message_asks_for_mu_law_both_ways_without_a_sample_rate():
+    assert first_update() == {
+        "system_prompt": "Be brief.",
+        "greeting": "Hello",
+        "input": {"type": "audio", "format": {"encoding": "audio/pcmu"}},
+        "output": {"type": "audio", "format": {"encoding": "audio/pcmu"}, "voice": "alba"},
+        "tools": [],
+    }
+
+
+def test_what_a_persona_leaves_out_is_left_to_the_provider():
+    session = first_update(voice=None, greeting=None)
+    assert "greeting" not in session  # a null one is refused
+    assert "voice" not in session["output"]
+    assert "turn_detection" not in session["input"]
+
+
+def test_only_the_turn_detection_that_was_set_is_sent():
+    turns = TurnDetection(vad_threshold=0.4, interrupt_response=False)
+    assert first_update(turn_detection=turns)["input"]["turn_detection"] == {
+        "vad_threshold": 0.4,
+        "interrupt_response": False,
+    }
+
+
+def test_keyterms_are_sent():
+    assert first_update(keyterms=("Juniper",))["input"]["keyterms"] == ["Juniper"]
+
+
+def test_tools_are_flat():
+    tool = ToolSchema(name="roll", description="Rolls.", parameters={"type": "object", "properties": {}})
+    (opening,) = VoiceAgentSession(persona(), (tool,)).opening()
+    assert json.loads(opening)["session"]["tools"] == [
+        {"type": "function", "name": "roll", "description": "Rolls.", "parameters": tool.parameters}
+    ]
+
+
+def test_ready_is_told_once_though_updated_comes_before_it(session):
+    assert hear(session, type="session.updated", config={}) == []
+    assert hear(session, **READY) == [c.ModelReady(READY["session_id"])]
+    assert hear(session, **READY) == []
+
+
+def test_no_audio_before_ready(session):
+    with pytest.raises(LocalProtocolError, match=r"session\.ready"):
+        session.encode(c.HearCaller("////"))
+
+
+def test_audio_goes_through_as_it_is(ready):
+    assert json.loads(ready.encode(c.HearCaller("AAAA"))) == {"type": "input.audio", "audio": "AAAA"}
+    assert hear(ready, type="reply.audio", reply_id="resp_1", data="BBBB") == [c.ReplyAudio("resp_1", "BBBB")]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("input", "format", "encoding"), "audio/pcm"),
+        (("output", "format", "encoding"), "audio/pcm"),
+        (("output", "voice"), "anna"),
+    ],
+)
+def test_a_session_that_is_not_what_was_asked_for_is_fatal(session, path, value):
+    wrong = json.loads(json.dumps(READY))
+    place = wrong["config"]
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    (fault,) = hear(session, **wrong)
+    assert fault.fatal
+    assert value in fault.message
+    assert ".".join(path) in fault.message
+
+
+def test_a_whole_turn(ready):
+    turn = [
+        ({"type": "input.speech.started"}, [c.CallerSpeechStarted()]),
+        (
+            {"type": "transcript.user.delta", "item_id": "i", "text": "Are"},
+            [c.CallerTranscript("i", "Are", final=False)],
+        ),
+        ({"type": "input.speech.stopped"}, [c.CallerSpeechStopped()]),
+        (
+            {"type": "transcript.user", "item_id": "i", "text": "Are you?"},
+            [c.CallerTranscript("i", "Are you?", final=True)],
+        ),
+        ({"type": "reply.started", "reply_id": "r", "item_id": "m"}, [c.ReplyStarted("r")]),
+        ({"type": "reply.audio", "reply_id": "r", "data": "AAAA"}, [c.ReplyAudio("r", "AAAA")]),
+        (
+            {"type": "transcript.agent.delta", "reply_id": "r", "delta": "Yes", "start_ms": 40, "end_ms": 300},
+            [c.ReplyWords("r", "Yes", 40.0)],
+        ),
+        (
+            {"type": "transcript.agent", "reply_id": "r", "text": "Yes", "interrupted": False},
+            [c.ReplyTranscript("r", "Yes", interrupted=False)],
+        ),
+        ({"type": "reply.done", "reply_id": "r", "status": "completed"}, [c.ReplyDone("r", interrupted=False)]),
+    ]
+    for event, meaning in turn:
+        assert hear(ready, **event) == meaning
+
+
+@pytest.mark.parametrize(
+    ("done", "interrupted"),
+    [
+        ({"status": "interrupted"}, True),
+        ({"status": "completed"}, False),
+        ({}, False),
+        ({"status": "cancelled"}, False),
+    ],
+)
+def test_the_status_of_a_done_reply_is_an_open_set(ready, done, interrupted):
+    assert hear(ready, type="reply.done", reply_id="r", **done) == [c.ReplyDone("r", interrupted)]
+
+
+def test_events_without_a_reply_id_belong_to_the_reply_that_was_started(ready):
+    hear(ready, type="reply.started", reply_id="r7")
+    assert hear(ready, type="reply.audio", data="AAAA") == [c.ReplyAudio("r7", "AAAA")]
+
+
+@pytest.mark.parametrize("field", [{"arguments": {"max": 6}}, {"args": {"max": 6}}, {"arguments": '{"max":6}'}])
+def test_a_tool_call_old_or_new(ready, field):
+    assert hear(ready, type="tool.call", call_id="t1", name="roll", **field) == [
+        c.ToolRequested("t1", "roll", {"max": 6})
+    ]
+
+
+def test_a_tools_answer(ready):
+    assert json.loads(ready.encode(c.AnswerTool("t1", '{"n":4}'))) == {
+        "type": "tool.result",
+        "call_id": "t1",
+        "result": '{"n":4}',
+    }
+    assert json.loads(ready.encode(c.AnswerTool("t1", "{}", failed=True)))["is_error"] is True
+
+
+def test_the_model_can_be_asked_to_speak_and_cannot_be_told_to_forget(ready):
+    assert json.loads(ready.encode(c.RequestReply("Say hi."))) == {"type": "reply.create", "instructions": "Say hi."}
+    assert ready.encode(c.TruncateReply("r", 100)) is None
+
+
+def test_the_end(ready):
+    assert json.loads(ready.goodbye()) == {"type": "session.end"}
+    assert hear(ready, type="session.ended", session_duration_seconds=12.5, audio_duration_seconds=None) == [
+        c.ModelEnded(12.5)
+    ]
+
+
+@pytest.mark.parametrize("code", ["unauthorized", "UNAUTHORIZED"])
+def test_a_wrong_key_says_which_variable(session, code):
+    (fault,) = hear(session, type="session.error", code=code, message="Invalid API key")
+    assert fault.fatal
+    assert "ASSEMBLYAI_API_KEY" in fault.message
+
+
+def test_a_wrong_voice_names_the_persona_and_passes_on_the_valid_ones(session):
+    (fault,) = hear(
+        session,
+        type="session.error",
+        code="invalid_value",
+        param="output.voice",
+        message="voice must be one of: alba, anna, charles",
+    )
+    assert fault.fatal
+    assert "'alba' of persona 'p'" in fault.message
+    assert "alba, anna, charles" in fault.message
+
+
+@pytest.mark.parametrize("code", ["at_capacity", "concurrency_exceeded", "internal_error", "session_expired"])
+def test_codes_that_end_a_session_at_any_time(ready, code):
+    (fault,) = hear(ready, type="session.error", code=code, message="")
+    assert fault.fatal
+
+
+@pytest.mark.parametrize("code", ["invalid_value", "invalid_format", "invalid_config", "invalid_webhook"])
+def test_a_refused_update_is_fatal_before_ready_and_not_after(session, code):
+    assert hear(session, type="session.error", code=code, message="no")[0].fatal
+    hear(session, **READY)
+    assert not hear(session, type="session.error", code=code, message="no")[0].fatal
+
+
+@pytest.mark.parametrize(
+    "code", ["immutable_field", "invalid_audio", "audio_rate_violation", "agent_id_not_first", "new"]
+)
+def test_codes_that_leave_a_session_open(ready, code):
+    assert not hear(ready, type="session.error", code=code, message="")[0].fatal
+
+
+def test_the_older_spellings_of_an_error(ready):
+    (fault,) = hear(ready, type="error", error_code="internal_error")
+    assert fault.fatal
+    assert hear(ready, type="reply.error", code="llm_provider_error", message="m", retryable=True) == [
+        c.ModelFault("llm_provider_error", "AssemblyAI could not answer the caller: m", fatal=False)
+    ]
+
+
+def test_unknown_events_are_events(ready):
+    assert hear(ready, type="future.event", x=1) == [c.Unrecognized("an event of type 'future.event'")]
+
+
+GARBAGE = [
+    b"\x00",
+    "",
+    "nonsense",
+    "[]",
+    "7",
+    "null",
+    "{}",
+    '{"type":[]}',
+    '{"type":"reply.audio"}',
+    '{"type":"reply.audio","data":"a\\"b"}',
+    '{"type":"tool.call","name":"x"}',
+    '{"type":"tool.call","call_id":"1","name":"x","arguments":"{"}',
+]
+
+
+@pytest.mark.parametrize("message", GARBAGE)
+def test_garbage_is_an_event_and_not_an_exception(ready, message):
+    (event,) = ready.receive(message)
+    assert isinstance(event, c.Unrecognized)
+
+
+KINDS = sorted(VoiceAgentSession._readers)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda kids: st.lists(kids, max_size=3) | st.dictionaries(st.text(), kids, max_size=3),
+    max_leaves=6,
+)
+FIELDS = st.dictionaries(
+    st.sampled_from(
+        ["session_id", "config", "code", "message", "param", "reply_id", "data", "text", "delta", "start_ms", "item_id",
+         "status", "interrupted", "call_id", "name", "arguments", "session_duration_seconds"]
+    ),
+    JSON,
+)  # fmt: skip
+
+
+@given(st.lists(st.tuples(st.sampled_from([*KINDS, "x"]), FIELDS), max_size=8))
+def test_any_fields_of_any_type_in_any_order_are_events(events):
+    session = VoiceAgentSession(persona())
+    for kind, fields in events:
+        for event in session.receive(json.dumps(fields | {"type": kind})):
+            assert isinstance(event, c.ModelEvent)
+            texts = [getattr(event, name, "") for name in ("reply_id", "text", "item_id", "payload", "message", "code")]
+            assert all(isinstance(text, str) for text in texts)
+
+
+@given(st.one_of(st.text(), st.binary()))
+def test_anything_at_all_is_events(message):
+    VoiceAgentSession(persona()).receive(message)

@@ -1,0 +1,42 @@
+"""Telephone audio as text."""
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trio_voice import audio
+
+
+@given(st.binary(max_size=2_000))
+def test_length_is_known_without_decoding(mulaw):
+    assert audio.base64_ms(audio.encode(mulaw)) == len(mulaw) / 8
+
+
+@given(st.binary(max_size=400))
+def test_what_encode_makes_is_base64(mulaw):
+    assert audio.is_base64(audio.encode(mulaw))
+
+
+@pytest.mark.parametrize("payload", ['AA"A', "AA\\A", "AAA", "AA\nAA", "äAAA", 7, None, b"\xff"])
+def test_what_could_leave_the_quotes_of_a_json_text_is_no_base64(payload):
+    assert not audio.is_base64(payload)
+
+
+def test_silence_and_line_noise_cannot_be_heard():
+    assert not audio.is_audible(audio.encode(audio.silence(20)))
+    assert not audio.is_audible(audio.encode(bytes([0xFF, 0x7F, 0xFE, 0x7E, 0xF2, 0x71] * 20)))
+
+
+def test_one_loud_sample_can_be_heard():
+    assert audio.is_audible(audio.encode(audio.silence(20) + b"\x80"))
+
+
+def test_what_is_no_base64_cannot_be_heard():
+    assert not audio.is_audible("###")
+
+
+def test_a_frame_is_160_bytes_of_20_ms():
+    assert audio.FRAME_BYTES == len(audio.silence(20)) == 160
+    assert base64.b64decode(audio.encode(audio.silence(20))) == b"\xff" * 160

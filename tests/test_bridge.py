@@ -1,0 +1,437 @@
+"""The bridge's decisions, as dialogues: this happens, that must be done."""
+
+import math
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trio_voice import conversation as c
+from trio_voice.audio import encode, silence
+from trio_voice.bridge import (
+    MAX_GARBAGE,
+    Bridge,
+    ClearPlayback,
+    EndCall,
+    EndRequested,
+    LegClosed,
+    LegStalled,
+    PlaceMark,
+    PlayAudio,
+)
+from trio_voice.persona import Limits, Persona, TurnDetection
+from trio_voice.protocols import media_streams as ms
+from trio_voice.record import CallRecord, EndReason
+
+SPEECH = encode(b"\x00\x80" * 400)  # 100 ms that can be heard
+MORE = encode(b"\x10\x90" * 400)
+HUSH = encode(silence(100))
+START = ms.CallerStarted("MZ1", "CA1", {})
+TALKS_FIRST = c.Capabilities(speaks_first=True, truncates=False)
+
+
+class Playbook:
+    """Drives a bridge and states what it must answer."""
+
+    def __init__(self, *, persona=None, limits=None, capabilities=TALKS_FIRST, call_sid=None):
+        self.record = CallRecord(call_id="c1", direction="inbound", persona="p", from_number="", to_number="")
+        self.now = 100.0
+        self.limits = limits or Limits(playback_lead_seconds=10)
+        persona = persona or Persona(name="p", model="m", greeting="Hello")
+        self.bridge = Bridge(persona, self.limits, capabilities, self.record, self.now, call_sid)
+
+    def after(self, seconds):
+        self.now += seconds
+        return self
+
+    def on(self, fact):
+        return self.bridge.handle(fact, self.now)
+
+    def tick(self):
+        return self.bridge.tick(self.now)
+
+    def live(self):
+        """Started and ready."""
+        assert self.on(START) == []
+        assert self.on(c.ModelReady("s")) == []
+        return self
+
+    def speak(self, reply, *payloads):
+        commands = self.on(c.ReplyStarted(reply))
+        for payload in payloads:
+            commands += self.on(c.ReplyAudio(reply, payload))
+        return commands
+
+    def lines(self):
+        return [(line.role, line.text, line.interrupted) for line in self.record.transcript]
+
+
+@pytest.fixture
+def book():
+    return Playbook()
+
+
+def end_of(commands):
+    assert isinstance(commands[-1], EndCall)
+    return commands[-1].reason
+
+
+# The greeting, and audio in either direction
+
+
+def test_the_callers_audio_goes_through_untouched_once_the_model_is_ready(book):
+    book.live()
+    assert book.on(ms.CallerAudio(SPEECH)) == [c.HearCaller(SPEECH)]
+
+
+def test_the_callers_audio_from_before_ready_is_dropped_and_counted_not_replayed(book):
+    book.on(START)
+    assert book.on(ms.CallerAudio(SPEECH)) == []
+    assert book.on(c.ModelReady("s")) == []
+    assert book.on(ms.CallerAudio(MORE)) == [c.HearCaller(MORE)]
+    assert book.record.counters == {"caller_frames_before_ready": 1}
+
+
+def test_a_greeting_that_comes_before_start_waits_and_is_not_lost(book):
+    book.on(c.ModelReady("s"))
+    assert book.speak("r1", SPEECH, MORE) == []
+    assert book.after(0.3).on(START) == [PlayAudio(SPEECH), PlayAudio(MORE), PlaceMark("0.1")]
+
+
+def test_a_model_that_does_not_speak_first_is_asked_to(book):
+    book = Playbook(capabilities=attrs.evolve(TALKS_FIRST, speaks_first=False))
+    book.on(START)
+    (asked,) = book.on(c.ModelReady("s"))
+    assert isinstance(asked, c.RequestReply)
+    assert "Hello" in asked.instructions
+
+
+def test_audio_is_marked_every_200_ms_and_at_the_end_of_a_reply(book):
+    book.live()
+    assert book.speak("r1", SPEECH, SPEECH, SPEECH) == [
+        PlayAudio(SPEECH),
+        PlayAudio(SPEECH),
+        PlaceMark("0.1"),
+        PlayAudio(SPEECH),
+    ]
+    assert book.on(c.ReplyDone("r1", interrupted=False)) == [PlaceMark("0.2")]
+
+
+def test_twilio_gets_no_more_than_the_lead_and_the_rest_in_time():
+    book = Playbook(limits=Limits(playback_lead_seconds=0.25)).live()
+    played = [command for command in book.speak("r1", *[SPEECH] * 6) if isinstance(command, PlayAudio)]
+    assert len(played) == 3
+    assert book.bridge.wake_at == pytest.approx(book.now + 0.05)
+    book.now = book.bridge.wake_at
+    assert PlayAudio(SPEECH) in book.tick()
+
+
+def test_feeding_what_waits_never_spins():
+    book = Playbook(limits=Limits(playback_lead_seconds=0.25)).live()
+    book.speak("r1", *[SPEECH] * 60)
+    ticks = 0
+    while book.bridge._waiting:
+        assert book.bridge.wake_at > book.now
+        book.now = book.bridge.wake_at
+        book.tick()
+        ticks += 1
+    assert ticks <= 60
+
+
+# Barge-in
+
+
+def test_the_caller_starting_to_speak_clears_what_plays(book):
+    book.live().speak("r1", SPEECH, SPEECH)
+    assert book.after(0.1).on(c.CallerSpeechStarted()) == [ClearPlayback()]
+
+
+def test_the_caller_starting_to_speak_into_silence_clears_nothing(book):
+    book.live().speak("r1", SPEECH)
+    book.on(c.ReplyDone("r1", interrupted=False))
+    assert book.after(0.5).on(c.CallerSpeechStarted()) == []
+
+
+def test_the_tail_of_a_finished_reply_is_cleared_too(book):
+    book.live().speak("r1", SPEECH, SPEECH, SPEECH)
+    book.on(c.ReplyDone("r1", interrupted=False))
+    assert book.after(0.1).on(c.CallerSpeechStarted()) == [ClearPlayback()]
+
+
+def test_an_interrupted_reply_is_cleared(book):
+    book.live().speak("r1", SPEECH, SPEECH)
+    assert book.after(0.1).on(c.ReplyDone("r1", interrupted=True)) == [ClearPlayback()]
+
+
+@pytest.mark.parametrize("speech_first", [True, False])
+def test_both_signs_of_one_interruption_clear_once(book, speech_first):
+    book.live().speak("r1", SPEECH, SPEECH)
+    signs = [c.CallerSpeechStarted(), c.ReplyDone("r1", interrupted=True)]
+    if not speech_first:
+        signs.reverse()
+    book.after(0.1)
+    assert book.on(signs[0]) + book.on(signs[1]) == [ClearPlayback()]
+
+
+def test_late_audio_of_an_interrupted_reply_is_dropped(book):
+    book.live().speak("r1", SPEECH)
+    book.on(c.CallerSpeechStarted())
+    assert book.on(c.ReplyAudio("r1", MORE)) == []
+    assert book.record.counters["late_reply_frames"] == 1
+
+
+def test_the_reply_after_an_interrupted_one_is_heard(book):
+    book.live().speak("r1", SPEECH)
+    book.on(c.CallerSpeechStarted())
+    assert book.speak("r2", MORE) == [PlayAudio(MORE)]
+
+
+def test_a_model_that_does_not_number_its_replies_is_heard_again_after_a_barge_in(book):
+    book.live().speak("", SPEECH)
+    book.on(c.CallerSpeechStarted())
+    assert book.on(c.ReplyAudio("", MORE)) == []
+    assert book.speak("", MORE) == [PlayAudio(MORE)]
+
+
+def test_what_waits_here_is_discarded_by_a_barge_in():
+    book = Playbook(limits=Limits(playback_lead_seconds=0.15)).live()
+    book.speak("r1", *[SPEECH] * 10)
+    assert book.after(0.05).on(c.CallerSpeechStarted()) == [ClearPlayback()]
+    assert book.after(1).tick() == []
+
+
+def test_a_persona_that_may_not_be_interrupted_is_not():
+    persona = Persona(name="p", model="m", turn_detection=TurnDetection(interrupt_response=False))
+    book = Playbook(persona=persona).live()
+    book.speak("r1", SPEECH)
+    assert book.on(c.CallerSpeechStarted()) == []
+
+
+def test_a_model_that_can_be_told_learns_how_much_was_heard():
+    book = Playbook(capabilities=c.Capabilities(speaks_first=True, truncates=True)).live()
+    book.speak("r1", SPEECH, SPEECH)
+    cut, cleared = book.after(0.125).on(c.CallerSpeechStarted())
+    assert cut == c.TruncateReply("r1", pytest.approx(125))
+    assert cleared == ClearPlayback()
+
+
+def test_echoes_of_the_cleared_marks_do_not_count_as_heard(book):
+    book.live().speak("r1", *[SPEECH] * 4)
+    book.after(0.1).on(c.CallerSpeechStarted())
+    book.speak("r2", SPEECH)
+    book.on(ms.MarkEchoed("0.1"))
+    book.on(ms.MarkEchoed("0.2"))
+    assert book.bridge._playback.heard_of("r2", book.now) == pytest.approx(0, abs=1e-6)
+
+
+# The transcript
+
+
+def test_what_was_said_is_written_down(book):
+    book.live()
+    book.on(c.CallerTranscript("i1", "Are you", final=False))
+    book.on(c.CallerTranscript("i1", "Are you open?", final=True))
+    book.speak("r1", SPEECH)
+    book.on(c.ReplyTranscript("r1", "Yes, until six.", interrupted=False))
+    assert book.lines() == [("caller", "Are you open?", False), ("agent", "Yes, until six.", False)]
+
+
+def test_a_reply_is_cut_to_the_words_that_were_heard(book):
+    book.live().speak("r1", *[SPEECH] * 10)
+    for text, start in [("We ", 0.0), ("open ", 300.0), ("at ", 500.0), ("seven.", 700.0)]:
+        book.on(c.ReplyWords("r1", text, start))
+    book.on(c.ReplyTranscript("r1", "We open at seven.", interrupted=False))
+    book.on(c.ReplyDone("r1", interrupted=False))
+    book.after(0.2).on(ms.MarkEchoed("0.1"))
+    book.after(0.2).on(ms.MarkEchoed("0.2"))
+    book.after(0.15).on(c.CallerSpeechStarted())
+    assert book.lines() == [("agent", "We open at", True)]
+    assert book.record.transcript[0].heard_ms == pytest.approx(550)
+
+
+def test_without_word_times_a_reply_is_cut_by_proportion_between_words(book):
+    book.live().speak("r1", *[SPEECH] * 2)
+    book.on(c.ReplyTranscript("r1", "one two three four", interrupted=False))
+    book.after(0.1).on(c.CallerSpeechStarted())
+    assert book.lines() == [("agent", "one two", True)]
+
+
+def test_text_that_comes_after_the_interruption_is_cut_as_well(book):
+    book.live().speak("r1", *[SPEECH] * 2)
+    book.after(0.1).on(c.CallerSpeechStarted())
+    book.on(c.ReplyTranscript("r1", "one two three four", interrupted=False))
+    assert book.lines() == [("agent", "one two", True)]
+
+
+def test_a_text_that_the_model_has_cut_itself_is_believed(book):
+    book.live().speak("r1", *[SPEECH] * 2)
+    book.after(0.1).on(c.CallerSpeechStarted())
+    book.on(c.ReplyTranscript("r1", "one two", interrupted=True))
+    assert book.lines() == [("agent", "one two", True)]
+
+
+def test_a_reply_that_was_heard_to_its_end_is_whole(book):
+    book.live().speak("r1", SPEECH)
+    book.on(c.ReplyTranscript("r1", "Goodbye", interrupted=False))
+    book.on(c.ReplyDone("r1", interrupted=False))
+    book.after(5).on(c.CallerSpeechStarted())
+    assert book.lines() == [("agent", "Goodbye", False)]
+
+
+def test_a_turns_latency_runs_to_the_first_sound_that_can_be_heard(book):
+    book.live().on(c.CallerSpeechStopped())
+    book.after(0.3).speak("r1", HUSH)
+    assert book.record.turns == []
+    book.after(0.1).on(c.ReplyAudio("r1", SPEECH))
+    assert [turn.latency_ms for turn in book.record.turns] == [pytest.approx(400)]
+
+
+# Ends
+
+
+@pytest.mark.parametrize(
+    ("fact", "reason"),
+    [
+        (ms.CallerStopped(), EndReason.HANGUP),
+        (LegClosed("caller", politely=True, detail="1000"), EndReason.CALLER_LOST),
+        (LegClosed("caller", politely=False, detail="cut"), EndReason.CALLER_LOST),
+        (LegStalled("caller"), EndReason.CALLER_STALLED),
+        (LegClosed("model", politely=True, detail="1000"), EndReason.MODEL_ENDED),
+        (LegClosed("model", politely=False, detail="1011"), EndReason.MODEL_FAILED),
+        (LegStalled("model"), EndReason.MODEL_FAILED),
+        (c.ModelEnded(12.0), EndReason.MODEL_ENDED),
+        (c.ModelFault("unauthorized", "check the key", fatal=True), EndReason.MODEL_FAILED),
+        (EndRequested(EndReason.OPERATOR, ""), EndReason.OPERATOR),
+        (EndRequested(EndReason.DRAIN, ""), EndReason.DRAIN),
+        (EndRequested(EndReason.TWILIO_ENDED, ""), EndReason.TWILIO_ENDED),
+    ],
+)
+def test_each_sign_of_the_end_has_its_reason_and_the_first_one_wins(book, fact, reason):
+    book.live()
+    assert end_of(book.on(fact)) is reason
+    assert book.on(ms.CallerStopped()) == []
+    assert book.after(1_000).tick() == []
+    assert book.bridge.wake_at == math.inf or book.tick() == []
+
+
+@pytest.mark.parametrize(
+    ("limit", "facts", "reason"),
+    [
+        ("start_seconds", [c.ModelReady("s")], EndReason.START_TIMEOUT),
+        ("model_ready_seconds", [START], EndReason.MODEL_FAILED),
+        ("media_gap_seconds", [START, c.ModelReady("s")], EndReason.CALLER_STALLED),
+        ("idle_seconds", [START, c.ModelReady("s")], EndReason.IDLE),
+        ("time_limit_seconds", [START, c.ModelReady("s")], EndReason.TIME_LIMIT),
+    ],
+)
+def test_each_limit_ends_the_call_exactly_when_it_is_reached(limit, facts, reason):
+    forever = {field.name: 10_000.0 for field in attrs.fields(Limits) if field.name.endswith("_seconds")}
+    book = Playbook(limits=Limits(**forever | {limit: 3.0}))
+    for fact in facts:
+        book.on(fact)
+    assert book.bridge.wake_at == pytest.approx(103.0)
+    book.now = 102.999
+    assert book.tick() == []
+    book.now = 103.0
+    (end,) = book.tick()
+    assert end.reason is reason
+    assert f"{limit} = 3" in end.detail
+
+
+def test_media_and_voices_put_their_limits_off():
+    book = Playbook(limits=Limits(media_gap_seconds=3, idle_seconds=5)).live()
+    for _ in range(10):
+        book.after(2).on(ms.CallerAudio(HUSH))
+        book.on(c.CallerTranscript("i", "still here", final=False))
+        assert book.tick() == []
+    book.after(2.9)
+    assert book.tick() == []
+    assert end_of(book.after(0.2).tick()) is EndReason.CALLER_STALLED
+
+
+def test_an_agent_that_is_heard_speaking_is_not_idle():
+    book = Playbook(limits=Limits(idle_seconds=1, media_gap_seconds=100, playback_lead_seconds=10)).live()
+    book.speak("r1", *[SPEECH] * 30)
+    assert book.after(3.5).tick() == []
+    assert end_of(book.after(0.6).tick()) is EndReason.IDLE
+
+
+def test_a_stream_of_another_call_is_not_taken():
+    book = Playbook(call_sid="CA9")
+    assert end_of(book.on(START)) is EndReason.CALLER_LOST
+
+
+def test_a_fault_that_is_not_fatal_is_counted_and_the_call_goes_on(book):
+    book.live()
+    assert book.on(c.ModelFault("immutable_field", "", fatal=False)) == []
+    assert book.record.counters == {"model_faults": 1}
+
+
+def test_unknown_events_are_ignored_however_many(book):
+    book.live()
+    for _ in range(10 * MAX_GARBAGE):
+        assert book.on(c.Unrecognized("future.event")) == []
+
+
+@pytest.mark.parametrize(("leg", "reason"), [("caller", EndReason.CALLER_LOST), ("model", EndReason.MODEL_FAILED)])
+def test_garbage_is_ignored_until_there_is_too_much_of_it(book, leg, reason):
+    book.live()
+    for _ in range(MAX_GARBAGE):
+        assert book.on(c.Unrecognized("#", garbage=True, leg=leg)) == []
+    assert end_of(book.on(c.Unrecognized("#", garbage=True, leg=leg))) is reason
+
+
+def test_an_unknown_tool_is_answered_because_the_model_waits(book):
+    book.live()
+    (answer,) = book.on(c.ToolRequested("t1", "fly", {}))
+    assert answer == c.AnswerTool("t1", answer.result, failed=True)
+
+
+FACTS = st.sampled_from(
+    [
+        START,
+        ms.CallerAudio(SPEECH),
+        ms.MarkEchoed("0.1"),
+        ms.MarkEchoed("1.2"),
+        ms.DigitPressed("1"),
+        c.ModelReady("s"),
+        c.CallerSpeechStarted(),
+        c.CallerSpeechStopped(),
+        c.CallerTranscript("i", "words", final=False),
+        c.CallerTranscript("i", "words", final=True),
+        c.ReplyStarted("r1"),
+        c.ReplyStarted("r2"),
+        c.ReplyAudio("r1", SPEECH),
+        c.ReplyAudio("r2", SPEECH),
+        c.ReplyWords("r1", "word ", 10.0),
+        c.ReplyTranscript("r1", "some words", interrupted=False),
+        c.ReplyTranscript("r2", "some words", interrupted=True),
+        c.ReplyDone("r1", interrupted=False),
+        c.ReplyDone("r2", interrupted=True),
+        c.ToolRequested("t", "x", {}),
+        c.ModelFault("x", "", fatal=False),
+        c.Unrecognized("x"),
+        ms.CallerStopped(),
+        LegClosed("model", politely=False, detail=""),
+    ]
+)
+
+
+@given(st.lists(st.tuples(FACTS, st.floats(0, 2)), max_size=60))
+def test_any_facts_in_any_order_give_legal_commands(steps):
+    """Nothing is said to Twilio before start, nothing to the model before ready, nothing after the end."""
+    book = Playbook(limits=Limits(playback_lead_seconds=0.3))
+    started = ready = ended = False
+    for fact, pause in steps:
+        commands = book.after(pause).tick() + book.on(fact)
+        started = started or fact == START
+        ready = ready or isinstance(fact, c.ModelReady)
+        for command in commands:
+            assert not ended
+            ended = isinstance(command, EndCall)
+            if isinstance(command, PlayAudio | PlaceMark | ClearPlayback):
+                assert started
+            if isinstance(command, c.HearCaller):
+                assert ready
+        assert book.bridge._waiting_ms >= 0

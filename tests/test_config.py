@@ -1,0 +1,140 @@
+"""config.toml: all mistakes at once, each with its place and what to do."""
+
+from pathlib import Path
+
+import pytest
+
+from trio_voice.config import SECRETS, read_secrets, read_settings
+from trio_voice.errors import ConfigError
+from trio_voice.persona import TurnDetection
+
+GOOD = """
+[server]
+bind = "127.0.0.1:0"
+public_url = "https://voice.example.com"
+[twilio]
+account_sid = "AC1"
+[limits]
+time_limit_seconds = 60
+[models.aai]
+kind = "assemblyai-agent"
+[personas.receptionist]
+model = "aai"
+voice = "alba"
+tools = []
+turn_detection = { vad_threshold = 0.5 }
+[numbers]
+default = "receptionist"
+"+15551234567" = "receptionist"
+"""
+ENVIRONMENT = {"TWILIO_AUTH_TOKEN": "t0ken", "ASSEMBLYAI_API_KEY": "k3y"}
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(text, environment=ENVIRONMENT):
+        file = tmp_path / "config.toml"
+        file.write_text(text)
+        return read_settings(file, environment)
+
+    return read
+
+
+@pytest.fixture
+def problems(read, tmp_path):
+    def problems(text, environment=ENVIRONMENT):
+        with pytest.raises(ConfigError) as wrong:
+            read(text, environment)
+        prefix = f"{tmp_path / 'config.toml'}: "
+        assert all(line.startswith(prefix) for line in wrong.value.problems)
+        return [line.removeprefix(prefix) for line in wrong.value.problems]
+
+    return problems
+
+
+def test_a_good_file(read):
+    settings = read(GOOD)
+    assert settings.server.address == ("127.0.0.1", 0)
+    assert settings.limits.time_limit_seconds == 60
+    assert settings.limits.close_seconds == 2
+    assert settings.personas["receptionist"].turn_detection == TurnDetection(vad_threshold=0.5)
+    assert settings.numbers["+15551234567"] == "receptionist"
+
+
+def test_the_file_that_is_shipped():
+    shipped = Path(__file__).parents[1] / "config.toml"
+    settings = read_settings(shipped, ENVIRONMENT)
+    assert settings.personas[settings.numbers["default"]].greeting
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("account_sid", "acount_sid", "twilio.acount_sid: no such key; did you mean 'account_sid'?"),
+        ("[limits]", "[limitz]", "limitz: no such key; did you mean 'limits'?"),
+        ("vad_threshold", "vad", "personas.receptionist.turn_detection.vad: no such key"),
+        ('bind = "127.0.0.1:0"', "bind = 8080", "server.bind: must be a text, not 8080"),
+        ('bind = "127.0.0.1:0"', 'bind = "example.com"', "server.bind: must be HOST:PORT"),
+        ('bind = "127.0.0.1:0"', 'bind = "127.0.0.1:99999"', "server.bind: must be HOST:PORT"),
+        ("= 60", "= true", "limits.time_limit_seconds: must be a number, not True"),
+        ("= 60", "= -1", "limits.time_limit_seconds: must be more than 0"),
+        ('kind = "assemblyai-agent"', 'kind = "oracle"', "models.aai.kind: 'oracle' is not known here"),
+        ('kind = "assemblyai-agent"', "", "models.aai.kind: is missing"),
+        ('kind = "assemblyai-agent"', 'kind = "assemblyai-agent"\nurl = "http://x"', "models.aai.url: must begin with"),
+        ('model = "aai"', 'model = "aia"', "personas.receptionist.model = 'aia': no such key; did you mean 'aai'?"),
+        ("tools = []", 'tools = "end_call"', "personas.receptionist.tools: must be a list"),
+        ("tools = []", "tools = [1]", "personas.receptionist.tools: must be a text, not 1"),
+        ('default = "receptionist"', 'default = "nobody"', "numbers.'default' = 'nobody': no such key"),
+        ('public_url = "https://voice.example.com"', "", "server.public_url: is missing"),
+        ("https://voice", "voice", "server.public_url: must be like https://voice.example.com"),
+        ("{ vad_threshold = 0.5 }", "{ min_silence = 900, max_silence = 900 }", "min_silence must be less than"),
+        ("{ vad_threshold = 0.5 }", "7", "personas.receptionist.turn_detection: must be a table, not 7"),
+        ("[personas.receptionist]", "[personas]\nx = 1\n[personas.receptionist]", "personas.x: must be a table"),
+    ],
+)
+def test_each_mistake_has_its_line(problems, old, new, line):
+    assert old in GOOD
+    (found,) = [problem for problem in problems(GOOD.replace(old, new, 1)) if line in problem]
+    assert "\n" not in found
+
+
+def test_all_mistakes_are_told_at_once(problems):
+    text = GOOD.replace("= 60", '= "60"').replace("voice =", "voise =").replace('"127.0.0.1:0"', '"nowhere"')
+    found = problems(text.replace('default = "receptionist"', 'default = "x"'), {})
+    for place in ("limits.time_limit_seconds", "personas.receptionist.voise", "server.bind", "numbers.'default'"):
+        assert sum(place in line for line in found) == 1
+    assert sum("credential TWILIO_AUTH_TOKEN is missing" in line for line in found) == 1
+
+
+def test_broken_toml_says_where(problems):
+    (line,) = problems("[server\n")
+    assert "no valid TOML" in line
+    assert "line 1" in line
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_settings(tmp_path / "none.toml", {})
+
+
+def test_only_the_credentials_that_are_needed_are_asked_for(read, problems):
+    assert ["ASSEMBLYAI_API_KEY" in line for line in problems(GOOD, {"TWILIO_AUTH_TOKEN": "t"})] == [True]
+    local = GOOD.replace('kind = "assemblyai-agent"', 'kind = "assemblyai-agent"\nurl = "sandbox"')
+    read(local.replace("[twilio]", "[twilio]\nvalidate_signatures = false"), {})
+
+
+def test_systemds_credentials_come_before_the_environment(tmp_path):
+    (tmp_path / "twilio_auth_token").write_text("from systemd\n")
+    secrets = read_secrets({"CREDENTIALS_DIRECTORY": str(tmp_path), "TWILIO_AUTH_TOKEN": "e", "OPENAI_API_KEY": " k "})
+    assert secrets.get("TWILIO_AUTH_TOKEN") == "from systemd"
+    assert secrets.get("OPENAI_API_KEY") == "k"
+    assert secrets.get("GEMINI_API_KEY") is None
+
+
+def test_a_blank_credential_is_none():
+    assert read_secrets(dict.fromkeys(SECRETS, " ")).get("TWILIO_AUTH_TOKEN") is None
+
+
+def test_secrets_are_never_shown(read):
+    assert "t0ken" not in repr(read(GOOD))
+    assert "k3y" not in repr(read(GOOD))

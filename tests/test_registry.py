@@ -1,0 +1,133 @@
+"""Who may come in, once and in time; and how the house empties."""
+
+import pytest
+import trio
+
+from trio_voice.errors import CallRefused
+from trio_voice.persona import Limits, Persona
+from trio_voice.record import CallRecord, CallState, EndReason
+from trio_voice.registry import EXPECTED_SECONDS, REMEMBERED_CALLS, Registry
+
+PERSONA = Persona(name="p", model="m")
+
+
+class StubCall:
+    """A call that ends when it is told to, or when it wants to."""
+
+    def __init__(self, call_id="c1", call_sid="CA1"):
+        self.record = CallRecord(
+            call_id=call_id, call_sid=call_sid, direction="inbound", persona="p", from_number="", to_number=""
+        )
+        self.over = trio.Event()
+        self.ended_for = []
+
+    def end(self, reason, detail):
+        self.ended_for.append((reason, detail))
+        self.over.set()
+
+    async def live(self, registry):
+        with registry.living(self):
+            await self.over.wait()
+
+
+def expect(registry, call_sid="CA1"):
+    return registry.expect(PERSONA, direction="inbound", from_number="+1", to_number="+2", call_sid=call_sid)
+
+
+def refusal(action, *args):
+    with pytest.raises(CallRefused) as refused:
+        action(*args)
+    return refused.value.code
+
+
+async def test_a_promised_path_works_once():
+    registry = Registry(Limits())
+    call_id = expect(registry).record.call_id
+    assert len(call_id) == 32
+    assert registry.take(call_id).persona is PERSONA
+    assert refusal(registry.take, call_id) == "unknown_call"
+    assert refusal(registry.take, "made-up") == "unknown_call"
+
+
+async def test_a_promise_expires(autojump_clock):
+    registry = Registry(Limits(max_calls=1))
+    call_id = expect(registry).record.call_id
+    await trio.sleep(EXPECTED_SECONDS)
+    assert refusal(registry.take, call_id) == "unknown_call"
+    expect(registry)  # and its place is free again
+
+
+async def test_a_webhook_that_is_repeated_gets_the_same_promise():
+    registry = Registry(Limits())
+    assert expect(registry) is expect(registry)
+    assert expect(registry) is not expect(registry, call_sid="CA2")
+
+
+async def test_promises_count_as_calls():
+    registry = Registry(Limits(max_calls=2))
+    expect(registry, "CA1")
+    expect(registry, "CA2")
+    assert refusal(expect, registry, "CA3") == "full"
+    assert registry.statistics().expected_calls == 2
+
+
+async def test_calls_are_remembered_but_not_for_ever(nursery):
+    registry = Registry(Limits())
+    for number in range(REMEMBERED_CALLS + 5):
+        call = StubCall(f"c{number}")
+        with registry.living(call):
+            assert registry.record(f"c{number}") is call.record
+    assert registry.record("c4") is None
+    assert registry.record("c5") is not None
+    assert registry.records()[0].call_id == f"c{REMEMBERED_CALLS + 4}"
+    assert registry.statistics().live_calls == 0
+
+
+async def test_a_call_can_be_ended_by_either_name(nursery):
+    registry = Registry(Limits())
+    call = StubCall()
+    nursery.start_soon(call.live, registry)
+    await trio.testing.wait_all_tasks_blocked()
+    registry.note_status(None, "CA1", "completed")
+    registry.note_status(None, "CA9", "completed")
+    assert registry.end("c1", EndReason.OPERATOR, "")
+    assert not registry.end("other", EndReason.OPERATOR, "")
+    assert [reason for reason, _ in call.ended_for] == [EndReason.TWILIO_ENDED, EndReason.OPERATOR]
+
+
+async def test_a_call_that_is_ended_before_its_stream_comes_gets_none():
+    registry = Registry(Limits())
+    call_id = expect(registry).record.call_id
+    assert registry.end(call_id, EndReason.TWILIO_ENDED, "the caller gave up")
+    assert refusal(registry.take, call_id) == "unknown_call"
+    assert registry.record(call_id).state is CallState.ENDED
+
+
+async def test_a_drain_takes_no_more_calls_and_waits_for_the_live_ones(autojump_clock, nursery):
+    registry = Registry(Limits())
+    call = StubCall()
+    nursery.start_soon(call.live, registry)
+    await trio.testing.wait_all_tasks_blocked()
+    nursery.start_soon(registry.drain, 120)
+    await trio.sleep(50)
+    assert refusal(expect, registry) == "draining"
+    assert registry.statistics().draining
+    assert call.ended_for == []
+    call.over.set()
+    await trio.testing.wait_all_tasks_blocked()
+    assert registry.statistics().live_calls == 0
+
+
+async def test_a_drain_ends_the_calls_that_do_not_end(autojump_clock, nursery):
+    registry = Registry(Limits())
+    call = StubCall()
+    nursery.start_soon(call.live, registry)
+    await trio.testing.wait_all_tasks_blocked()
+    await registry.drain(120)
+    assert trio.current_time() == 120
+    assert call.ended_for[0][0] is EndReason.DRAIN
+
+
+async def test_an_empty_house_drains_at_once(autojump_clock):
+    await Registry(Limits()).drain(120)
+    assert trio.current_time() == 0

@@ -1,0 +1,80 @@
+"""Raw WebSockets and raw TCP for tests of our own sockets."""
+
+import socket
+import struct
+from contextlib import asynccontextmanager
+
+import trio
+import trio_websocket
+from websockets.client import ClientProtocol
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+from websockets.uri import parse_uri
+
+from trio_voice.legs.websocket import WebSocketChannel, quiet_logger
+from trio_voice.sandbox.sockets import SandboxSocket
+
+
+@asynccontextmanager
+async def served_channel(*, max_size=65_536):
+    """A channel of ours on an accepted connection, and trio-websocket's client at its other end."""
+    async with trio.open_nursery() as nursery:
+        accepted = []
+        done = trio.Event()
+
+        async def accept(stream):
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += await stream.receive_some()
+            protocol = ServerProtocol(max_size=max_size, logger=quiet_logger())
+            protocol.receive_data(head)
+            (request,) = [event for event in protocol.events_received() if isinstance(event, Request)]
+            protocol.send_response(protocol.accept(request))
+            await stream.send_all(b"".join(protocol.data_to_send()))
+            accepted.append(WebSocketChannel(stream, protocol))
+            await done.wait()
+
+        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        nursery.start_soon(trio.serve_listeners, accept, listeners)
+        stream = await trio.testing.open_stream_to_socket_listener(listeners[0])
+        connection = await trio_websocket.wrap_client_stream(nursery, stream, "localhost", "/", message_queue_size=100)
+        yield accepted[0], SandboxSocket(connection, stream)
+        await accepted[0].abort()
+        await trio.aclose_forcefully(stream)
+        nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def raw_pair(*, server=True, max_size=65_536):
+    """A channel of ours on a memory stream, already open, and the bare stream at its other end."""
+    ours, theirs = trio.testing.memory_stream_pair()
+    if server:
+        protocol = ServerProtocol(max_size=max_size, logger=quiet_logger())
+    else:
+        protocol = ClientProtocol(parse_uri("ws://x/"), max_size=max_size, logger=quiet_logger())
+    protocol.state = protocol.state.__class__.OPEN
+    if server:
+        protocol.parser = super(ServerProtocol, protocol).parse()
+        next(protocol.parser)
+    else:
+        protocol.parser = super(ClientProtocol, protocol).parse()
+        next(protocol.parser)
+    yield WebSocketChannel(ours, protocol), theirs
+
+
+def frame(opcode, payload=b"", *, fin=True, mask=True, rsv=0):
+    """One frame, as wrong as you like."""
+    head = bytes([(0x80 if fin else 0) | rsv | opcode])
+    bit = 0x80 if mask else 0
+    if len(payload) < 126:
+        head += bytes([bit | len(payload)])
+    elif len(payload) < 65_536:
+        head += struct.pack("!BH", bit | 126, len(payload))
+    else:
+        head += struct.pack("!BQ", bit | 127, len(payload))
+    return head + (b"\0\0\0\0" if mask else b"") + payload
+
+
+def reset(stream):
+    """Have the kernel send RST when this socket is closed."""
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

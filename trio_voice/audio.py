@@ -1,0 +1,52 @@
+"""Telephone audio: mu-law at 8 kHz, one byte a sample, carried as base64 text.
+
+Audio passes through the daemon as the base64 text it arrived in. All that the bridge ever asks of it is how long it
+lasts and whether anything can be heard in it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+BYTES_PER_MS = 8
+FRAME_MS = 20
+FRAME_BYTES = FRAME_MS * BYTES_PER_MS
+SILENCE_BYTE = 0xFF
+
+# G.711 mu-law stores the sign in the top bit and the magnitude inverted below it, so 0xFF and 0x7F are zero and
+# the codes just under them are the quietest steps. Line noise and encoded silence stay within the first sixteen
+# (magnitude at most 120 of 32,124, about -49 dBFS).
+_QUIET = bytes(sorted([*range(0x70, 0x80), *range(0xF0, 0x100)]))
+
+
+def base64_ms(payload: str) -> float:
+    """Milliseconds of mu-law audio that a base64 text holds, without decoding it."""
+    return (len(payload) * 3 // 4 - payload.count("=", -2)) / BYTES_PER_MS
+
+
+def is_audible(payload: str) -> bool:
+    """Whether a base64 mu-law payload holds more than silence and line noise; undecodable text is silence."""
+    try:
+        return bool(base64.b64decode(payload, validate=True).translate(None, _QUIET))
+    except (binascii.Error, ValueError):
+        return False
+
+
+def is_base64(payload: object) -> bool:
+    """Whether this is base64 text, which alone may be put between the quotes of a JSON message as it is."""
+    try:
+        binascii.a2b_base64(payload, strict_mode=True)  # type: ignore[arg-type]  # a wrong type is what we ask for
+    except (TypeError, ValueError):
+        return False
+    return isinstance(payload, str)
+
+
+def encode(mulaw: bytes) -> str:
+    """Base64 text of mu-law bytes."""
+    return base64.b64encode(mulaw).decode("ascii")
+
+
+def silence(ms: int) -> bytes:
+    """``ms`` milliseconds of mu-law silence."""
+    return bytes([SILENCE_BYTE]) * (ms * BYTES_PER_MS)

@@ -1,0 +1,419 @@
+"""The bridge joins the two legs of a call: facts and the time in, commands out, no I/O.
+
+Barge-in, what was heard, the greeting, pacing, silence and length are decided here and nowhere else. The bridge knows
+no vendor and no socket; its driver (``call.py``) tells it what has happened and does what it says, in order.
+
+Rules that a reader might ask about:
+
+- **The greeting waits.** Audio of the model that comes before Twilio's ``start`` stays in the queue until then.
+- **The caller is not replayed.** Audio of the caller from before the model is ready is dropped and counted: sent
+  later it would arrive as a burst, faster than real time, and the model would hear the past.
+- **Pacing.** Twilio is given at most ``playback_lead_seconds`` more than it has played; the rest waits here, where a
+  barge-in can discard it.
+- **Barge-in** is the model's decision (speech started, or a reply done as interrupted), never a guess of ours. It takes
+  effect when something is playing or waiting; then Twilio is cleared, what waits of that reply is dropped, and audio
+  of it that comes late is dropped too.
+- **The first end wins.** After ``EndCall`` nothing more is decided.
+- **Garbage** is ignored until there is too much of it (``MAX_GARBAGE``). Floods are for the legs (``legs/pair.py``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import attrs
+
+from trio_voice import conversation as c
+from trio_voice.audio import base64_ms, is_audible
+from trio_voice.playback import Playback
+from trio_voice.protocols import media_streams as ms
+from trio_voice.record import EndReason, Turn
+from trio_voice.transcript import Transcript
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trio_voice.persona import Limits, Persona
+    from trio_voice.record import CallRecord
+
+MAX_GARBAGE: Final = 100
+"""Messages of one peer that mean nothing, before its leg is given up."""
+MAX_QUEUED_MS: Final = 300_000.0
+"""How much of the model's speech may wait here. Beyond it the newest is dropped and counted: nobody listens to five
+minutes of backlog, and Twilio itself refuses ten."""
+MUTED_REPLIES: Final = 8
+"""Interrupted replies that are remembered; one is open at a time, so audio of an older one cannot still come."""
+FEED_EVERY_SECONDS: Final = 0.02
+"""The shortest pause between two hand-overs of what waits."""
+
+# Facts that come from neither protocol but from the legs and the world around the call.
+
+
+@attrs.frozen
+class LegClosed:
+    """A leg's socket is gone; ``politely`` if the peer said a close."""
+
+    leg: str
+    politely: bool
+    detail: str
+
+
+@attrs.frozen
+class LegStalled:
+    """A leg's peer has not taken what we sent for as long as it may."""
+
+    leg: str
+
+
+@attrs.frozen
+class EndRequested:
+    """Somebody outside ends the call: the operator, a drain, Twilio's callbacks."""
+
+    reason: EndReason
+    detail: str
+
+
+Fact = ms.CallerEvent | c.ModelEvent | LegClosed | LegStalled | EndRequested
+
+# Commands to the caller's leg and to the call; those to the model are in ``conversation``.
+
+
+@attrs.frozen
+class PlayAudio:
+    """Hand a piece of base64 mu-law to Twilio."""
+
+    payload: str
+
+
+@attrs.frozen
+class PlaceMark:
+    """Ask Twilio to say when it has played everything before this."""
+
+    name: str
+
+
+@attrs.frozen
+class ClearPlayback:
+    """Have Twilio throw away what it has not played."""
+
+
+@attrs.frozen
+class EndCall:
+    """The call is over. Always the last command."""
+
+    reason: EndReason
+    detail: str
+
+
+Command = PlayAudio | PlaceMark | ClearPlayback | EndCall | c.ModelCommand
+
+CALLER: Final = "caller"
+MODEL: Final = "model"
+
+
+class Bridge:
+    """One call's decisions.
+
+    Args:
+        persona: who is speaking for us.
+        limits: what bounds the call.
+        capabilities: what the model can do.
+        record: where the transcript, the turns and the counters are written.
+        now: the moment the caller's socket was accepted, in seconds of the clock that every later ``now`` is of.
+        expected_call_sid: the call that the stream was promised to, where it is known.
+    """
+
+    def __init__(
+        self,
+        persona: Persona,
+        limits: Limits,
+        capabilities: c.Capabilities,
+        record: CallRecord,
+        now: float,
+        expected_call_sid: str | None = None,
+    ) -> None:
+        self._persona = persona
+        self._limits = limits
+        self._capabilities = capabilities
+        self._record = record
+        self._began = now
+        self._expected_call_sid = expected_call_sid
+        self._transcript = Transcript(record)
+        self._playback = Playback()
+
+        self._started = False
+        self._ready = False
+        self._ended = False
+        self._last_media = now
+        self._last_voice = now
+
+        self._waiting: deque[tuple[str, str, float]] = deque()
+        """Reply id, payload and length of audio that is not yet with Twilio; an empty payload asks for a mark."""
+        self._waiting_ms = 0.0
+        self._muted: deque[str] = deque(maxlen=MUTED_REPLIES)
+        """Replies that were interrupted; their late audio is dropped."""
+        self._reply_id = ""
+        self._turn_ended_at: float | None = None
+        self._commands: list[Command] = []
+        self.wake_at = min(deadline for deadline, _, _ in self._deadlines())
+        """When ``tick`` is next needed, at the latest. Facts may move it forward in time, only ``tick`` back."""
+
+    def handle(self, fact: Fact, now: float) -> list[Command]:
+        """What is to be done about a fact. Any fact may come in any state."""
+        if self._ended:
+            return []
+        rule = self._rules.get(type(fact))
+        if rule is not None:
+            rule(self, fact, now)
+        return self._take()
+
+    def tick(self, now: float) -> list[Command]:
+        """What is to be done because time has passed. Harmless to call too early."""
+        if self._ended:
+            return []
+        self.wake_at = math.inf
+        for deadline, reason, limit in self._deadlines():
+            if now >= deadline:
+                self._end(reason, f"{_PASSED[limit]}: {limit} = {getattr(self._limits, limit):g}")
+                break
+            self._wake_by(deadline)
+        self._feed_playback(now)
+        return self._take()
+
+    # Time
+
+    def _deadlines(self) -> list[tuple[float, EndReason, str]]:
+        """When the call ends by itself if nothing changes, why, and by which limit."""
+        limits = self._limits
+        deadlines = [
+            (self._began + limits.time_limit_seconds, EndReason.TIME_LIMIT, "time_limit_seconds"),
+            (self._last_voice + limits.idle_seconds, EndReason.IDLE, "idle_seconds"),
+        ]
+        if self._started:
+            deadlines.append(
+                (self._last_media + limits.media_gap_seconds, EndReason.CALLER_STALLED, "media_gap_seconds")
+            )
+        else:
+            deadlines.append((self._began + limits.start_seconds, EndReason.START_TIMEOUT, "start_seconds"))
+        if not self._ready:
+            deadlines.append((self._began + limits.model_ready_seconds, EndReason.MODEL_FAILED, "model_ready_seconds"))
+        return deadlines
+
+    def _wake_by(self, deadline: float) -> None:
+        self.wake_at = min(self.wake_at, deadline)
+
+    # The caller
+
+    def _caller_started(self, fact: ms.CallerStarted, now: float) -> None:
+        expected = self._expected_call_sid
+        if expected is not None and fact.call_sid != expected:
+            self._end(EndReason.CALLER_LOST, "the stream belongs to another call than its path was made for")
+            return
+        self._started = True
+        self._last_media = now
+        self._wake_by(now + self._limits.media_gap_seconds)
+        self._record.call_sid, self._record.stream_sid = fact.call_sid, fact.stream_sid
+        self._feed_playback(now)
+
+    def _caller_audio(self, fact: ms.CallerAudio, now: float) -> None:
+        self._last_media = now
+        if self._ready:
+            self._commands.append(c.HearCaller(fact.payload))
+        else:
+            self._record.count("caller_frames_before_ready")
+
+    def _caller_stopped(self, _fact: ms.CallerStopped, _now: float) -> None:
+        self._end(EndReason.HANGUP, "Twilio sent stop")
+
+    def _mark_echoed(self, fact: ms.MarkEchoed, now: float) -> None:
+        self._playback.echo(fact.name, now)
+        self._feed_playback(now)
+
+    def _digit(self, _fact: ms.DigitPressed, now: float) -> None:
+        self._last_voice = now
+
+    # The model
+
+    def _model_ready(self, _fact: c.ModelReady, now: float) -> None:
+        self._ready = True
+        self._last_voice = max(self._last_voice, now)
+        greeting = self._persona.greeting
+        if greeting and not self._capabilities.speaks_first:
+            self._commands.append(c.RequestReply(f"Say exactly this and nothing else: {greeting}"))
+
+    def _speech_started(self, _fact: c.CallerSpeechStarted, now: float) -> None:
+        self._last_voice = now
+        self._turn_ended_at = None
+        if self._persona.interruptible and (self._waiting or self._playback.is_playing(now)):
+            self._interrupt(now)
+
+    def _speech_stopped(self, _fact: c.CallerSpeechStopped, now: float) -> None:
+        self._last_voice = now
+        self._turn_ended_at = now
+
+    def _caller_text(self, fact: c.CallerTranscript, now: float) -> None:
+        self._last_voice = now
+        self._transcript.caller_said(fact.item_id, fact.text, now - self._began, final=fact.final)
+
+    def _reply_started(self, fact: c.ReplyStarted, now: float) -> None:
+        self._reply_id = fact.reply_id
+        if fact.reply_id in self._muted:  # a model that does not number its replies
+            self._muted.remove(fact.reply_id)
+        self._playback.forget_heard(now)
+        self._transcript.reply_began(fact.reply_id)
+
+    def _reply_audio(self, fact: c.ReplyAudio, now: float) -> None:
+        if fact.reply_id in self._muted:
+            self._record.count("late_reply_frames")
+            return
+        length = base64_ms(fact.payload)
+        if self._waiting_ms + length > MAX_QUEUED_MS:
+            self._record.count("reply_frames_over_the_bound")
+            return
+        self._waiting.append((fact.reply_id, fact.payload, length))
+        self._waiting_ms += length
+        self._transcript.reply_sent(fact.reply_id, length)
+        self._feed_playback(now)
+
+    def _reply_words(self, fact: c.ReplyWords, now: float) -> None:
+        self._transcript.reply_words(fact.reply_id, fact.text, fact.start_ms, now - self._began)
+
+    def _reply_text(self, fact: c.ReplyTranscript, now: float) -> None:
+        self._transcript.reply_said(fact.reply_id, fact.text, now - self._began, interrupted=fact.interrupted)
+
+    def _reply_done(self, fact: c.ReplyDone, now: float) -> None:
+        if not fact.interrupted:
+            self._waiting.append((fact.reply_id, "", 0.0))
+            self._feed_playback(now)
+            return
+        unheard = {reply_id for reply_id, _, _ in self._waiting} | set(self._playback.unheard_replies(now))
+        if fact.reply_id in unheard:
+            self._interrupt(now)
+        self._muted.append(fact.reply_id)
+
+    def _tool_requested(self, fact: c.ToolRequested, _now: float) -> None:
+        # A model that waits for an answer that never comes says nothing more, so an unknown tool is answered too.
+        self._commands.append(c.AnswerTool(fact.call_id, '{"error":"there is no such tool"}', failed=True))
+
+    def _model_fault(self, fact: c.ModelFault, _now: float) -> None:
+        if fact.fatal:
+            self._end(EndReason.MODEL_FAILED, fact.message)
+        else:
+            self._record.count("model_faults")
+
+    def _model_ended(self, _fact: c.ModelEnded, _now: float) -> None:
+        self._end(EndReason.MODEL_ENDED, "the model ended the session")
+
+    # Both, and the world
+
+    def _unrecognized(self, fact: c.Unrecognized, _now: float) -> None:
+        leg = fact.leg
+        if not fact.garbage:
+            self._record.count(f"unknown_{leg}_messages")
+        elif self._record.count(f"{leg}_garbage") > MAX_GARBAGE:
+            self._end(
+                _LOST[leg],
+                f"the {leg}'s peer sent over {MAX_GARBAGE} messages of garbage; the last: {fact.what}",
+            )
+
+    def _leg_closed(self, fact: LegClosed, _now: float) -> None:
+        if fact.leg == CALLER:
+            self._end(EndReason.CALLER_LOST, fact.detail)
+        else:
+            self._end(EndReason.MODEL_ENDED if fact.politely else EndReason.MODEL_FAILED, fact.detail)
+
+    def _leg_stalled(self, fact: LegStalled, _now: float) -> None:
+        reason = EndReason.CALLER_STALLED if fact.leg == CALLER else EndReason.MODEL_FAILED
+        self._end(reason, f"the {fact.leg}'s peer stopped reading")
+
+    def _end_requested(self, fact: EndRequested, _now: float) -> None:
+        self._end(fact.reason, fact.detail)
+
+    def _end(self, reason: EndReason, detail: str) -> None:
+        self._ended = True
+        self._waiting.clear()
+        self._commands.append(EndCall(reason, detail))
+
+    # Playback
+
+    def _feed_playback(self, now: float) -> None:
+        """Hand over what waits, as far as the lead allows."""
+        if not self._started or self._ended:
+            return
+        lead_ms = self._limits.playback_lead_seconds * 1000
+        playback = self._playback
+        while self._waiting:
+            too_far_ahead = playback.ahead_ms(now) - lead_ms
+            if too_far_ahead > 0:
+                self._wake_by(now + max(too_far_ahead / 1000, FEED_EVERY_SECONDS))
+                return
+            reply_id, payload, length = self._waiting.popleft()
+            if payload:
+                self._waiting_ms -= length
+                playback.send(reply_id, length, now)
+                self._commands.append(PlayAudio(payload))
+                self._last_voice = max(self._last_voice, now + playback.ahead_ms(now) / 1000)
+                if self._turn_ended_at is not None and is_audible(payload):
+                    latency = (now - self._turn_ended_at) * 1000
+                    self._record.turns.append(Turn(self._turn_ended_at - self._began, latency))
+                    self._turn_ended_at = None
+            if playback.mark_is_due or (not payload and not playback.is_marked):
+                self._commands.append(PlaceMark(playback.place_mark()))
+
+    def _interrupt(self, now: float) -> None:
+        """The caller has taken the floor: nothing that was not heard will be."""
+        playback = self._playback
+        for reply_id in dict.fromkeys([*playback.unheard_replies(now), *(waiting[0] for waiting in self._waiting)]):
+            heard = playback.heard_of(reply_id, now)
+            self._muted.append(reply_id)
+            self._transcript.reply_cut(reply_id, heard)
+            if self._capabilities.truncates:
+                self._commands.append(c.TruncateReply(reply_id, heard))
+        if self._reply_id not in self._muted:
+            self._muted.append(self._reply_id)
+        self._waiting.clear()
+        self._waiting_ms = 0.0
+        playback.clear(now)
+        self._record.count("barge_ins")
+        if self._started:
+            self._commands.append(ClearPlayback())
+
+    def _take(self) -> list[Command]:
+        commands, self._commands = self._commands, []
+        return commands
+
+    _rules: ClassVar[dict[type, Callable[[Bridge, Any, float], None]]] = {
+        ms.CallerAudio: _caller_audio,
+        ms.CallerStarted: _caller_started,
+        ms.CallerStopped: _caller_stopped,
+        ms.MarkEchoed: _mark_echoed,
+        ms.DigitPressed: _digit,
+        c.ModelReady: _model_ready,
+        c.CallerSpeechStarted: _speech_started,
+        c.CallerSpeechStopped: _speech_stopped,
+        c.CallerTranscript: _caller_text,
+        c.ReplyStarted: _reply_started,
+        c.ReplyAudio: _reply_audio,
+        c.ReplyWords: _reply_words,
+        c.ReplyTranscript: _reply_text,
+        c.ReplyDone: _reply_done,
+        c.ToolRequested: _tool_requested,
+        c.ModelFault: _model_fault,
+        c.ModelEnded: _model_ended,
+        c.Unrecognized: _unrecognized,
+        LegClosed: _leg_closed,
+        LegStalled: _leg_stalled,
+        EndRequested: _end_requested,
+    }
+
+
+_LOST: Final = {CALLER: EndReason.CALLER_LOST, MODEL: EndReason.MODEL_FAILED}
+_PASSED: Final = {
+    "time_limit_seconds": "the call has lasted as long as it may",
+    "idle_seconds": "nobody has spoken",
+    "start_seconds": "Twilio opened the stream and did not start it",
+    "media_gap_seconds": "no media came from Twilio",
+    "model_ready_seconds": "the model was not ready in time",
+}

@@ -1,0 +1,336 @@
+"""config.toml and the credentials: read once, checked whole, frozen.
+
+Every mistake is reported at once, each on a line that names the file, the key's path and, for a key that does not
+exist, the nearest one that does. Secrets never come from the file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args, get_origin
+from urllib.parse import urlsplit
+
+import attrs
+import cattrs
+from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError, IterableValidationNote
+
+from trio_voice.errors import ConfigError
+from trio_voice.legs.kinds import KINDS, ModelSettings
+from trio_voice.persona import Limits, Persona, TurnDetection
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+T = TypeVar("T")
+
+SECRETS: Final = (
+    "TWILIO_AUTH_TOKEN",
+    "TWILIO_ACCOUNT_SID",
+    "ASSEMBLYAI_API_KEY",
+    "OPENAI_API_KEY",
+    "GEMINI_API_KEY",
+    "ELEVENLABS_API_KEY",
+    "TRIO_VOICE_API_TOKEN",
+)
+SANDBOX: Final = "sandbox"
+UNREADABLE: Final = "https://unreadable.invalid"
+"""Stands for a public_url that could not be read, so that the rest is checked all the same."""
+
+
+@attrs.frozen(kw_only=True)
+class ServerSettings:
+    """``[server]``."""
+
+    bind: str = "127.0.0.1:8080"
+    public_url: str
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port to listen on."""
+        host, _, port = self.bind.rpartition(":")
+        return host.strip("[]"), int(port)
+
+
+@attrs.frozen(kw_only=True)
+class TwilioSettings:
+    """``[twilio]``."""
+
+    account_sid: str | None = None
+    from_number: str | None = None
+    api_url: str = "https://api.twilio.com"
+    validate_signatures: bool = True
+
+
+@attrs.frozen(kw_only=True)
+class JournalSettings:
+    """``[journal]``."""
+
+    url: str = "sqlite:///journal.db"
+
+
+class Secrets:
+    """Credentials by name, with no way to print them by accident."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = dict(values)
+
+    def get(self, name: str) -> str | None:
+        """A credential, if it is there."""
+        return self._values.get(name)
+
+    def __repr__(self) -> str:
+        return f"Secrets({', '.join(sorted(self._values))})"
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """All of config.toml, and the credentials beside it."""
+
+    server: ServerSettings
+    twilio: TwilioSettings
+    limits: Limits
+    journal: JournalSettings
+    models: Mapping[str, ModelSettings]
+    personas: Mapping[str, Persona]
+    numbers: Mapping[str, str]
+    secrets: Secrets
+
+    @property
+    def account_sid(self) -> str | None:
+        """Twilio's account, from the file or the environment."""
+        return self.twilio.account_sid or self.secrets.get("TWILIO_ACCOUNT_SID")
+
+
+def read_secrets(environment: Mapping[str, str]) -> Secrets:
+    """Credentials from systemd's directory of them, else from the environment."""
+    found: dict[str, str] = {}
+    directory = environment.get("CREDENTIALS_DIRECTORY")
+    for name in SECRETS:
+        file = Path(directory) / name.lower() if directory else None
+        if file is not None and file.is_file():
+            found[name] = file.read_text(encoding="utf-8").strip()
+        elif environment.get(name, "").strip():
+            found[name] = environment[name].strip()
+    return Secrets(found)
+
+
+def read_settings(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read and check everything.
+
+    Raises:
+        ConfigError: with one line for each mistake.
+    """
+    name = str(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as unreadable:
+        raise ConfigError([f"{name}: cannot be read: {unreadable}"]) from unreadable
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as broken:
+        raise ConfigError([f"{name}: no valid TOML: {broken}"]) from broken
+    secrets = read_secrets(os.environ if environment is None else environment)
+    reader = _Reader(document)
+    settings = reader.settings(secrets)
+    if reader.problems:
+        raise ConfigError([f"{name}: {problem}" for problem in reader.problems])
+    return settings
+
+
+class _Reader:
+    """Turns tables into frozen objects and collects what is wrong with them."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.problems: list[str] = []
+        self._document = document
+        self._converter = _converter()
+
+    def settings(self, secrets: Secrets) -> Settings:
+        """What could be read; worth something only if there are no problems."""
+        known = [field.name for field in attrs.fields(Settings) if field.name != "secrets"]
+        self.problems.extend(_unknown(key, key, known) for key in self._document if key not in known)
+        settings = Settings(
+            server=self._table("server", ServerSettings, ServerSettings(public_url=UNREADABLE)),
+            twilio=self._table("twilio", TwilioSettings, TwilioSettings()),
+            limits=self._table("limits", Limits, Limits()),
+            journal=self._table("journal", JournalSettings, JournalSettings()),
+            models=self._tables("models", ModelSettings),
+            personas=self._tables("personas", Persona),
+            numbers=self._of(dict[str, str], self._document.get("numbers", {}), "numbers") or {},
+            secrets=secrets,
+        )
+        self.problems.extend(_contradictions(settings, self._document))
+        return settings
+
+    def _table(self, path: str, kind: type[T], unreadable: T) -> T:
+        return self._of(kind, self._document.get(path, {}), path) or unreadable
+
+    def _tables(self, path: str, kind: type[T]) -> dict[str, T]:
+        tables = self._document.get(path, {})
+        if not isinstance(tables, dict):
+            self.problems.append(f"{path}: must be tables, [{path}.NAME]")
+            return {}
+        read: dict[str, T] = {}
+        for name, table in tables.items():
+            named = {"name": name} | table if isinstance(table, dict) else table
+            value = self._of(kind, named, f"{path}.{name}")
+            if value is not None:
+                read[name] = value
+        return read
+
+    def _of(self, kind: type[T], value: Any, path: str) -> T | None:
+        try:
+            return self._converter.structure(value, kind)
+        except BaseValidationError as wrong:
+            self.problems.extend(_explain(wrong, path))
+        except (TypeError, ValueError) as wrong:
+            self.problems.append(f"{path}: {wrong}")
+        return None
+
+
+def _converter() -> cattrs.Converter:
+    """A converter that takes what TOML says and guesses nothing."""
+    converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
+
+    def strictly(kind: type, words: str) -> None:
+        def take(value: Any, _kind: Any) -> Any:
+            if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+                return value
+            if kind is float and isinstance(value, int) and not isinstance(value, bool):
+                return float(value)
+            raise ValueError(f"must be {words}, not {value!r}")
+
+        converter.register_structure_hook(kind, take)
+
+    strictly(str, "a text")
+    strictly(bool, "true or false")
+    strictly(int, "a whole number")
+    strictly(float, "a number")
+
+    def take_tuple(value: Any, kind: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list):
+            raise ValueError(f"must be a list, not {value!r}")  # noqa: TRY004 - wrong in the file, not in our code
+        return tuple(converter.structure(item, get_args(kind)[0]) for item in value)
+
+    converter.register_structure_hook_func(_is_tuple, take_tuple)
+
+    def take_table(value: Any, kind: Any) -> Any:
+        if not isinstance(value, dict):
+            raise ValueError(f"must be a table, not {value!r}")  # noqa: TRY004 - as above
+        return structure[kind](value, kind)
+
+    structure = {}
+    for kind in (
+        ServerSettings,
+        TwilioSettings,
+        Limits,
+        JournalSettings,
+        ModelSettings,
+        Persona,
+        TurnDetection,
+    ):
+        structure[kind] = cattrs.gen.make_dict_structure_fn(
+            kind, converter, _cattrs_forbid_extra_keys=True, _cattrs_detailed_validation=True
+        )
+        converter.register_structure_hook(kind, take_table)
+    return converter
+
+
+def _is_tuple(kind: Any) -> bool:
+    return get_origin(kind) is tuple
+
+
+def _explain(wrong: BaseException, path: str) -> list[str]:
+    """One line for each thing that is wrong, with the path of its key."""
+    if isinstance(wrong, ForbiddenExtraKeysError):
+        known = [field.name for field in attrs.fields(wrong.cl)]
+        return [_unknown(f"{path}.{key}", key, known) for key in sorted(wrong.extra_fields)]
+    if isinstance(wrong, BaseValidationError):
+        lines: list[str] = []
+        for inner in wrong.exceptions:
+            notes = getattr(inner, "__notes__", [])
+            where = path
+            for note in notes:
+                if isinstance(note, cattrs.AttributeValidationNote):
+                    where = f"{path}.{note.name}"
+                elif isinstance(note, IterableValidationNote):
+                    where = f"{path}.{note.index}"
+            lines.extend(_explain(inner, where))
+        return lines
+    if isinstance(wrong, KeyError):
+        return [f"{path}: is missing"]
+    return [f"{path}: {wrong}"]
+
+
+def _unknown(path: str, key: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(key, known, n=1)
+    return f"{path}: no such key" + (f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}")
+
+
+def _contradictions(settings: Settings, document: Mapping[str, Any]) -> list[str]:
+    """What is well-formed and still cannot work."""
+    problems: list[str] = []
+    _check_server(settings, problems)
+    problems.extend(
+        f"limits.{field.name}: must be more than 0"
+        for field in attrs.fields(Limits)
+        if getattr(settings.limits, field.name) <= 0
+    )
+    for name, model in settings.models.items():
+        if model.kind not in KINDS:
+            problems.append(f"models.{name}.kind: {model.kind!r} is not known here; known are {', '.join(KINDS)}")
+        elif model.url not in (None, SANDBOX) and urlsplit(model.url).scheme not in ("ws", "wss"):
+            problems.append(f"models.{name}.url: must begin with wss:// (or be {SANDBOX!r}), not {model.url!r}")
+    models, personas = [*document.get("models", {})], [*document.get("personas", {})]  # those that are broken, too
+    for name, persona in settings.personas.items():
+        if persona.model not in models:
+            problems.append(_unknown(f"personas.{name}.model = {persona.model!r}", persona.model, models))
+        turns = persona.turn_detection
+        if turns and turns.min_silence and turns.max_silence and turns.min_silence >= turns.max_silence:
+            problems.append(f"personas.{name}.turn_detection: min_silence must be less than max_silence")
+    problems.extend(
+        _unknown(f"numbers.{number!r} = {name!r}", name, personas)
+        for number, name in settings.numbers.items()
+        if name not in personas
+    )
+    problems.extend(_missing_credentials(settings))
+    return problems
+
+
+def _check_server(settings: Settings, problems: list[str]) -> None:
+    if not _is_address(settings.server):
+        problems.append(f"server.bind: must be HOST:PORT with an IP address, not {settings.server.bind!r}")
+    public = urlsplit(settings.server.public_url)
+    if public.scheme not in ("http", "https") or not public.hostname or public.query or public.fragment:
+        problems.append(
+            f"server.public_url: must be like https://voice.example.com, not {settings.server.public_url!r}"
+        )
+
+
+def _is_address(server: ServerSettings) -> bool:
+    try:
+        host, port = server.address
+        ip_address("::1" if host == "localhost" else host)
+    except ValueError:
+        return False
+    return 0 <= port < 65_536
+
+
+def _missing_credentials(settings: Settings) -> list[str]:
+    wanted: dict[str, str] = {}
+    if settings.twilio.validate_signatures:
+        wanted["TWILIO_AUTH_TOKEN"] = "to check Twilio's signatures (twilio.validate_signatures = true)"  # noqa: S105 - a name
+    used = {persona.model for persona in settings.personas.values()}
+    for name, model in settings.models.items():
+        if name in used and model.url != SANDBOX and model.kind in KINDS:
+            wanted.setdefault(KINDS[model.kind].secret, f"for models.{name}")
+    return [
+        f"credential {name} is missing: it is needed {why}; set it in the environment or as the systemd credential "
+        f"{name.lower()}"
+        for name, why in wanted.items()
+        if settings.secrets.get(name) is None
+    ]

@@ -1,0 +1,111 @@
+"""The media stream's short way: from an upgrade request to a socket that is its call's alone.
+
+Nothing is opened, and nothing but a refusal is sent, before the request is admitted: Twilio's signature is right and a
+call is expected on this very path.
+"""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+import structlog
+import trio
+from websockets.http11 import Request
+from websockets.protocol import OPEN
+from websockets.server import ServerProtocol
+
+from trio_voice.edges.twilio_webhooks import is_signed
+from trio_voice.errors import CallRefused
+from trio_voice.legs.websocket import WebSocketChannel, quiet_logger
+from trio_voice.protocols.media_streams import MAX_MESSAGE_BYTES
+
+if TYPE_CHECKING:
+    from trio_voice.edges.twilio_webhooks import PublicUrl
+    from trio_voice.reception import Reception
+    from trio_voice.registry import ExpectedCall
+
+log: Final = structlog.stdlib.get_logger("trio_voice.lane")
+
+PREFIX: Final = "/media-stream/"
+HANDSHAKE_SECONDS: Final = 5.0
+"""To write the answer to a handshake."""
+STATUSES: Final = {"bad_signature": HTTPStatus.FORBIDDEN, "unknown_call": HTTPStatus.NOT_FOUND}
+
+
+class Admission:
+    """Who may open a stream.
+
+    Args:
+        reception: answers those who may.
+        public_url: the address that Twilio signs.
+        auth_token: Twilio's; ``None`` only where signatures are not checked.
+    """
+
+    def __init__(self, reception: Reception, public_url: PublicUrl, auth_token: str | None) -> None:
+        self.reception = reception
+        self._public_url = public_url
+        self._auth_token = auth_token
+
+    def admit(self, path: str, signature: str | None) -> ExpectedCall:
+        """Decide about one handshake. A path that was admitted is used up.
+
+        Raises:
+            CallRefused: ``bad_signature`` or ``unknown_call``.
+        """
+        if self._auth_token is not None:
+            spellings = self._public_url.stream_spellings(path)
+            if not is_signed(spellings, {}, self._auth_token, signature):
+                raise CallRefused("bad_signature", "X-Twilio-Signature does not fit this URL: see public_url")
+        return self.reception.registry.take(path.removeprefix(PREFIX).rstrip("/"))
+
+
+def wants_media_stream(head: bytes) -> bool:
+    """Whether a request head is for the lane."""
+    return head.startswith(b"GET " + PREFIX.encode())
+
+
+async def serve_media_stream(stream: trio.SocketStream, data: bytes, admission: Admission) -> None:
+    """Answer the handshake, and if it is admitted live the call on this socket.
+
+    Cancelling is safe; the caller closes the stream.
+
+    Args:
+        stream: whose first request was read.
+        data: that request's head and whatever came behind it.
+        admission: the door.
+    """
+    head, blank, behind = data.partition(b"\r\n\r\n")
+    protocol = ServerProtocol(max_size=MAX_MESSAGE_BYTES, logger=quiet_logger())
+    protocol.receive_data(head + blank)
+    request = next((event for event in protocol.events_received() if isinstance(event, Request)), None)
+    if request is None:
+        raise ValueError("an upgrade request that is no HTTP")
+    response = protocol.accept(request)
+    expected = None
+    if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+        try:
+            expected = admission.admit(request.path.partition("?")[0], _header(request, "X-Twilio-Signature"))
+        except CallRefused as refused:
+            log.warning("stream_refused", code=refused.code, reason=str(refused))
+            body = json.dumps({"error": {"code": refused.code, "message": str(refused)}})
+            response = protocol.reject(STATUSES[refused.code], body)
+            del response.headers["Content-Type"]
+            response.headers["Content-Type"] = "application/json"
+    protocol.send_response(response)
+    with trio.move_on_after(HANDSHAKE_SECONDS) as deadline:
+        await stream.send_all(b"".join(protocol.data_to_send()))
+    if expected is None:
+        return
+    channel = WebSocketChannel(stream, protocol)
+    if deadline.cancelled_caught or protocol.state is not OPEN:
+        log.warning("stream_lost", reason="the handshake's answer was not taken")
+    elif behind:
+        channel.feed(behind)
+    await admission.reception.answer(expected, channel)
+
+
+def _header(request: Request, name: str) -> str | None:
+    values = request.headers.get_all(name)
+    return values[0] if values else None

@@ -1,0 +1,175 @@
+"""The listening socket: one port, two ways in.
+
+Every connection is read up to the end of its first request head. A WebSocket request for ``/media-stream/`` takes the
+lane (``lane.py``): the socket belongs to its call from then on and no server layer stands in between. Everything else
+is served by hypercorn and the Quart-Trio app.
+
+What this file adds around hypercorn 0.18, each for a fault of that version under trio that we have seen:
+
+- one stray byte after an upgrade request raises out of the whole server: here nothing a connection raises leaves it;
+- its sends are shielded without a deadline: here the stream under it gives up by itself;
+- with quart-trio it never closes ``Connection: close``, HTTP/1.0 and idle keep-alive sockets: here every connection
+  serves one request, its last body message cannot be cancelled away, and it has a deadline of its own.
+
+One request a connection also means that no upgrade can arrive behind an earlier request, where hypercorn would get it.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+import trio
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ConnectionState
+
+from trio_voice.edges import lane
+
+if TYPE_CHECKING:
+    from hypercorn.typing import ASGIFramework, ASGISendCallable, ASGISendEvent, Scope
+
+    from trio_voice.edges.lane import Admission
+
+log: Final = structlog.stdlib.get_logger("trio_voice.server")
+
+HEAD_SECONDS: Final = 10.0
+"""To send a request head."""
+HEAD_BYTES: Final = 16_384
+"""A longer request head than this ends its connection."""
+EXCHANGE_SECONDS: Final = 30.0
+"""For one HTTP exchange, from the end of its head. Twilio itself gives up after 15."""
+SEND_SECONDS: Final = 5.0
+"""For one write to an HTTP client."""
+
+
+class _HttpStream(trio.abc.HalfCloseableStream):
+    """A socket as hypercorn gets it: the head that was already read comes first, and no write waits for ever."""
+
+    def __init__(self, stream: trio.SocketStream, already_read: bytes) -> None:
+        self._stream = stream
+        self._already_read = already_read
+        self.socket = stream.socket  # hypercorn asks it for the addresses
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        if self._already_read:
+            await trio.lowlevel.checkpoint()
+            data, self._already_read = self._already_read, b""
+            return data
+        return await self._stream.receive_some(max_bytes)
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        with trio.move_on_after(SEND_SECONDS) as deadline:
+            await self._stream.send_all(data)
+        if deadline.cancelled_caught:
+            await trio.aclose_forcefully(self._stream)
+            raise trio.BrokenResourceError("the client does not read")
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def send_eof(self) -> None:
+        await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+class Server:
+    """Serves the app and the lane on listening sockets.
+
+    Args:
+        app: an ASGI app.
+        admission: the lane's door.
+        max_connections: connections beyond this are closed as they come.
+    """
+
+    def __init__(self, app: ASGIFramework, admission: Admission, *, max_connections: int) -> None:
+        self._app = app
+        self._admission = admission
+        self._max_connections = max_connections
+        self._connections = 0
+        self._config = Config()
+        self._config.errorlog = logging.getLogger("hypercorn.error")
+        self._config.keep_alive_max_requests = 0  # every answer says Connection: close
+        self._config.include_server_header = False
+        self._context = WorkerContext(None)
+
+    async def serve(self, listeners: list[trio.SocketListener]) -> None:
+        """Serve until cancelled. Every connection, and so every call on it, is a child of this task.
+
+        The listeners listen already, so a connection made before this runs waits and is not refused. Cancelling ends
+        the calls as fast as ``close_seconds`` allows; drain the registry first to end them well. The app's lifespan
+        is not run: it has nothing to start.
+        """
+        await trio.serve_listeners(self._serve_connection, listeners)
+
+    async def _serve_connection(self, stream: trio.SocketStream) -> None:
+        """One connection; nothing it raises leaves it."""
+        self._connections += 1
+        try:
+            if self._connections > self._max_connections:
+                log.warning("connection_refused", open_connections=self._connections - 1)
+            else:
+                await self._serve_request(stream)
+        except Exception as error:  # noqa: BLE001 - a stranger's bytes end their own connection and nothing else
+            log.info("connection_aborted", error=repr(_innermost(error)))
+        finally:
+            self._connections -= 1
+            await trio.aclose_forcefully(stream)
+
+    async def _serve_request(self, stream: trio.SocketStream) -> None:
+        head = b""
+        with trio.move_on_after(HEAD_SECONDS):
+            head = await _read_head(stream)
+        if not head:
+            return
+        if lane.wants_media_stream(head):
+            await lane.serve_media_stream(stream, head, self._admission)
+            return
+        http = _HttpStream(stream, head)
+        connection = TCPServer(
+            _one_last_body(self._app),
+            self._config,
+            self._context,
+            ConnectionState({}),
+            http,  # type: ignore[arg-type]  # it is annotated for TLS and takes any stream
+        )
+        with trio.move_on_after(EXCHANGE_SECONDS):
+            await connection.run()
+
+
+async def _read_head(stream: trio.SocketStream) -> bytes:
+    """All bytes up to and behind the first blank line; nothing if the peer leaves or sends too much before it."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = await stream.receive_some(HEAD_BYTES)
+        data += more
+        if not more or len(data) > HEAD_BYTES:
+            return b""
+    return data
+
+
+def _one_last_body(app: ASGIFramework) -> ASGIWrapper:
+    """The app, with its last body message shielded: quart-trio cancels it half way, and the socket stays open."""
+
+    async def wrapped(scope: Scope, receive: Any, send: ASGISendCallable) -> None:
+        async def send_whole(message: ASGISendEvent) -> None:
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                with trio.CancelScope(deadline=trio.current_time() + SEND_SECONDS, shield=True):
+                    await send(message)
+            else:
+                await send(message)
+
+        await app(scope, receive, send_whole)
+
+    return ASGIWrapper(wrapped)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,147 @@
+"""Twilio's REST API, through the twilio SDK under trio.
+
+The SDK's own async client is aiohttp, cannot run under trio, ignores its timeout and repeats POSTs. ``_TrioHttp`` takes
+its place: httpx2, a deadline on every request, and no retry that we did not decide on.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx2
+import stamina
+import structlog
+import trio
+from twilio.base import values
+from twilio.base.exceptions import TwilioException, TwilioRestException
+from twilio.http import AsyncHttpClient
+from twilio.http.response import Response
+from twilio.rest import Client
+
+from trio_voice.errors import RestError
+from trio_voice.record import TERMINAL_STATUSES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+log: Final = structlog.stdlib.get_logger("trio_voice.twilio_rest")
+
+REQUEST_SECONDS: Final = 10.0
+"""For one request. Twilio answers in well under a second."""
+HANG_UP_SECONDS: Final = 120.0
+"""For ending a call, with all its retries. TwiML's ``<Hangup/>`` and the call's time limit stand behind it."""
+HTTP_NOT_FOUND: Final = 404
+CALL_NOT_IN_PROGRESS: Final = 21220
+RETRYABLE: Final = frozenset({429, 500, 502, 503, 504})
+
+
+class _TrioHttp(AsyncHttpClient):  # type: ignore[misc]  # the SDK has no types
+    """The SDK's transport, over httpx2."""
+
+    def __init__(self, client: httpx2.AsyncClient, api_url: str) -> None:
+        super().__init__(logging.getLogger("twilio"), is_async=True, timeout=REQUEST_SECONDS)
+        self._client = client
+        self._api_url = api_url.rstrip("/")
+
+    async def request(
+        self,
+        method: str,
+        uri: str,
+        params: Mapping[str, Any] | None = None,
+        data: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - the SDK's signature
+        allow_redirects: bool = False,  # noqa: FBT001, FBT002 - the SDK's signature
+    ) -> Response:
+        uri = uri.replace("https://api.twilio.com", self._api_url, 1)
+        if data is not None:
+            data = {name: str(value).lower() if isinstance(value, bool) else value for name, value in data.items()}
+        if params is not None:
+            params = {name: value for name, value in params.items() if value not in (None, values.unset)}
+        with trio.fail_after(timeout or REQUEST_SECONDS):
+            answer = await self._client.request(
+                method.upper(),
+                uri,
+                params=params,
+                data=data,
+                headers=headers,
+                auth=auth,
+                follow_redirects=allow_redirects,
+            )
+        return Response(answer.status_code, answer.text, answer.headers)
+
+
+class TwilioRest:
+    """The account's calls.
+
+    Args:
+        account_sid: ``AC…``
+        auth_token: its token.
+        api_url: where the API is; another base for tests and proxies.
+        http: closed by whoever opened it.
+    """
+
+    def __init__(self, account_sid: str, auth_token: str, api_url: str, http: httpx2.AsyncClient) -> None:
+        self._client = Client(account_sid, auth_token, http_client=_TrioHttp(http, api_url))
+        self._calls = self._client.calls  # the SDK imports lazily, 0.3 s; better at start than in the first call
+
+    async def hang_up(self, call_sid: str) -> bool:
+        """End a call, whatever it is doing, and see that it has ended. Idempotent: one that is over is a success.
+
+        Retries what can be retried for up to ``HANG_UP_SECONDS``. Never raises; what could not be done is logged.
+        Cancelling is safe.
+        """
+        with trio.move_on_after(HANG_UP_SECONDS):  # noqa: ASYNC912 - the request is a checkpoint
+            patient = stamina.AsyncRetryingCaller(attempts=None, timeout=None, wait_initial=0.5, wait_max=15.0)
+            try:
+                await patient(_is_retryable, self._complete, call_sid)
+            except RestError as refused:
+                log.warning("hang_up_failed", call_sid=call_sid, error=str(refused))
+                return False
+            return True
+        log.warning("hang_up_timed_out", call_sid=call_sid, seconds=HANG_UP_SECONDS)
+        return False
+
+    async def _complete(self, call_sid: str) -> None:
+        status = await self._update(call_sid)
+        if status not in TERMINAL_STATUSES:
+            status = await self._fetch_status(call_sid)  # the resource lags behind the call
+        if status not in TERMINAL_STATUSES:
+            raise RestError(f"the call is still {status}", retryable=True)
+
+    async def _update(self, call_sid: str) -> str:
+        try:
+            call = await self._ask(self._calls(call_sid).update_async(status="completed"))
+        except RestError as refused:
+            if refused.status == HTTP_NOT_FOUND or refused.code == CALL_NOT_IN_PROGRESS:
+                return "completed"
+            raise
+        return str(call.status)
+
+    async def _fetch_status(self, call_sid: str) -> str:
+        return str((await self._ask(self._calls(call_sid).fetch_async())).status)
+
+    async def _ask(self, request: Any) -> Any:
+        """Await one request of the SDK; the only place that knows its exceptions and httpx2's."""
+        try:
+            return await request
+        except TwilioRestException as refused:
+            raise RestError(
+                f"Twilio answered {refused.status} ({refused.code}): {refused.msg}",
+                status=refused.status,
+                code=refused.code or 0,
+                retryable=refused.status in RETRYABLE,
+            ) from refused
+        except TwilioException as refused:
+            raise RestError(f"Twilio's answer is not understood: {refused}") from refused
+        except (httpx2.HTTPError, trio.TooSlowError) as failed:
+            raise RestError(f"Twilio cannot be reached: {type(failed).__name__}: {failed}", retryable=True) from failed
+
+
+def _is_retryable(failure: Exception) -> bool:
+    retryable = isinstance(failure, RestError) and failure.retryable
+    if retryable:
+        log.info("twilio_rest_retry", error=str(failure))
+    return retryable

@@ -1,0 +1,107 @@
+"""What Twilio asks over HTTP and how it proves that it is Twilio; and the TwiML that we answer.
+
+The signature is that of Twilio's "Security" page: base64(HMAC-SHA1(auth token, URL + sorted form parameters)). It is
+written out here because the SDK's validator gives a ``wss`` URL port 80, raises on a missing header and compares in
+variable time.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from twilio.twiml.voice_response import Connect, VoiceResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+def sign(url: str, form: Mapping[str, Iterable[str]], auth_token: str) -> str:
+    """The signature Twilio would send for a request.
+
+    Args:
+        url: exactly as Twilio has it, query included.
+        form: the decoded form fields, blank ones too; each with all its values. Empty for GET and for a handshake.
+        auth_token: the account's primary auth token.
+    """
+    text = url + "".join(name + value for name in sorted(form) for value in sorted(set(form[name])))
+    digest = hmac.new(auth_token.encode(), text.encode(), hashlib.sha1).digest()
+    return base64.b64encode(digest).decode("ascii")
+
+
+def is_signed(urls: Iterable[str], form: Mapping[str, Iterable[str]], auth_token: str, signature: str | None) -> bool:
+    """Whether a signature is right for any spelling of the URL that Twilio may have signed. Constant time for each."""
+    offered = (signature or "").encode()
+    return any(hmac.compare_digest(sign(url, form, auth_token).encode(), offered) for url in urls)
+
+
+class PublicUrl:
+    """Our address as Twilio sees it, which is the only one that signatures are checked against.
+
+    What a proxy made of the host, the scheme or the port never matters.
+
+    Args:
+        base: ``public_url`` of the configuration, such as ``https://voice.example.com``.
+    """
+
+    def __init__(self, base: str) -> None:
+        self._base = base.rstrip("/")
+        parts = urlsplit(self._base)
+        self._stream_base = urlunsplit(parts._replace(scheme="ws" if parts.scheme == "http" else "wss"))
+
+    def of(self, path: str) -> str:
+        """The URL of one of our paths."""
+        return self._base + path
+
+    def stream(self, call_id: str) -> str:
+        """The URL of a call's media stream."""
+        return f"{self._stream_base}/media-stream/{call_id}"
+
+    def webhook_spellings(self, path_and_query: str) -> list[str]:
+        """What Twilio may have signed for a webhook: it drops an https port for voice, and keeps an http one."""
+        return _with_and_without_port(self._base + path_and_query)
+
+    def stream_spellings(self, path: str) -> list[str]:
+        """What Twilio may have signed for a handshake; its documentation says to try a trailing slash as well."""
+        bare = self._stream_base + path.rstrip("/")
+        return [spelling for url in (bare, bare + "/") for spelling in _with_and_without_port(url)]
+
+
+def _with_and_without_port(url: str) -> list[str]:
+    parts = urlsplit(url)
+    if parts.port is None:
+        return [url]
+    host = parts.hostname or ""
+    bare = f"[{host}]" if ":" in host else host
+    return [url, urlunsplit(parts._replace(netloc=bare))]
+
+
+def connect_twiml(stream_url: str, status_url: str) -> str:
+    """Join the call to a stream, and hang up when the stream is over.
+
+    The last verb runs when *we* close the socket. It is ``<Hangup/>`` and never ``<Pause>``, which would keep a dead
+    line open for as long as it lasts.
+    """
+    response, connect = VoiceResponse(), Connect()
+    connect.stream(url=stream_url, status_callback=status_url, status_callback_method="POST")
+    response.append(connect)
+    response.hangup()
+    return str(response)
+
+
+def sorry_twiml(words: str) -> str:
+    """Say why no call can be taken, and hang up."""
+    response = VoiceResponse()
+    response.say(words)
+    response.hangup()
+    return str(response)
+
+
+def reject_twiml() -> str:
+    """Decline without answering, which costs the account nothing."""
+    response = VoiceResponse()
+    response.reject()
+    return str(response)

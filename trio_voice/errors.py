@@ -1,0 +1,65 @@
+"""Every exception that trio_voice raises on purpose.
+
+    TrioVoiceError
+    ├── ConfigError            config.toml or a credential is wrong: exit code 78
+    ├── ModelUnavailable       the model's socket could not be opened, or it refused us
+    ├── CallRefused            no call may begin: full, draining, or an unknown path
+    ├── RestError              Twilio's REST API refused, failed or did not answer
+    └── ProtocolError
+        ├── LocalProtocolError     we asked for something illegal: our bug
+        └── RemoteProtocolError    the peer broke its protocol
+
+Sockets keep trio's own types: ``EndOfChannel`` (the peer closed politely), ``BrokenResourceError`` (it was cut),
+``ClosedResourceError`` (we closed it). None of these carries a secret, a phone number or a transcript.
+"""
+
+from __future__ import annotations
+
+
+class TrioVoiceError(Exception):
+    """The root of the tree."""
+
+
+class ConfigError(TrioVoiceError):
+    """The configuration cannot be used; ``problems`` has one line for each thing to mend."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class ModelUnavailable(TrioVoiceError):
+    """A model session could not be opened; the message says what to do about it."""
+
+
+class CallRefused(TrioVoiceError):
+    """A call may not begin; ``code`` is the word for programs, the message the one for people."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class RestError(TrioVoiceError):
+    """Twilio's REST API did not do what we asked.
+
+    ``retryable`` is true only where the request cannot have had an effect, or may have it twice without harm.
+    """
+
+    def __init__(self, message: str, *, status: int = 0, code: int = 0, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.retryable = retryable
+
+
+class ProtocolError(TrioVoiceError):
+    """A protocol was broken; one of the two children says by whom."""
+
+
+class LocalProtocolError(ProtocolError):
+    """We asked a protocol for something that its state does not allow."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The peer sent what its protocol does not allow."""

@@ -1,0 +1,61 @@
+"""The caller leg: Twilio's media stream."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from trio_voice.bridge import CALLER, ClearPlayback, Fact, PlaceMark, PlayAudio
+from trio_voice.legs.pair import run_pair
+from trio_voice.legs.writer import Writer
+from trio_voice.protocols.media_streams import MediaStream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trio_voice.legs.channel import Channel
+
+OUTBOX_MESSAGES: Final = 256
+"""Bound of what waits for Twilio's socket. The bridge's lead of a second is some 35 messages, so this many mean that
+Twilio has stopped reading; nothing here is dropped, because a lost mark or clear would be believed."""
+
+
+class CallerLeg:
+    """Owns Twilio's socket for one call.
+
+    Args:
+        channel: an accepted media stream.
+        stall_seconds: how long Twilio may take for one message.
+    """
+
+    def __init__(self, channel: Channel, stall_seconds: float) -> None:
+        self._channel = channel
+        self._stream = MediaStream()
+        self._writer = Writer(OUTBOX_MESSAGES, stall_seconds)
+
+    async def run(self, tell: Callable[[Fact], None]) -> None:
+        """Read and write until cancelled; every message and the end of the socket are told. Cancelling is safe."""
+
+        def hear(message: str | bytes) -> None:
+            fact = self._stream.receive(message)
+            if fact is not None:
+                tell(fact)
+
+        await run_pair(CALLER, self._channel, self._writer, hear, tell)
+
+    def obey(self, command: PlayAudio | PlaceMark | ClearPlayback) -> None:
+        """Put a command of the bridge on its way. Never waits."""
+        match command:
+            case PlayAudio(payload=payload):
+                self._writer.post(self._stream.media(payload))
+            case PlaceMark(name=name):
+                self._writer.post(self._stream.mark(name))
+            case ClearPlayback():
+                self._writer.post(self._stream.clear())
+
+    def hurry(self, deadline: float) -> None:
+        """The call is ending: whatever is being sent must be finished by then."""
+        self._writer.hurry(deadline)
+
+    async def close(self) -> None:
+        """Close the socket politely if the peer lets us; the caller's cancel scope says how long. Idempotent."""
+        await self._channel.aclose(1000, "the call has ended")

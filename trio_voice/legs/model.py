@@ -1,0 +1,199 @@
+"""A model leg of one socket: an agent or a realtime API.
+
+The vendor's protocol is a ``ModelSession``; this file gives it a socket, two tasks, and an end that the provider is
+told of. A model of several sockets (a chain) is another class with the same methods as ``ModelLeg``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+import trio
+
+from trio_voice.bridge import MODEL, Fact, LegClosed
+from trio_voice.conversation import HearCaller, ModelEnded, ModelReady
+from trio_voice.errors import ModelUnavailable
+from trio_voice.legs.pair import run_pair
+from trio_voice.legs.writer import Writer
+from trio_voice.record import Closing, ModelSessionRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from datetime import datetime
+
+    from trio_voice.conversation import Capabilities, ModelCommand, ModelEvent
+    from trio_voice.legs.channel import Channel
+
+OUTBOX_MESSAGES: Final = 50
+"""Bound of what waits for the model's socket: a second of the caller. Beyond it the oldest audio is dropped."""
+
+
+class ModelSession(Protocol):
+    """A vendor's protocol, without I/O."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this kind of model can do."""
+
+    @property
+    def provider(self) -> str:
+        """The kind's name, for the record."""
+
+    def opening(self) -> list[str]:
+        """What to say first on a new socket."""
+
+    def receive(self, message: str | bytes) -> list[ModelEvent]:
+        """What a message means; never raises."""
+
+    def encode(self, command: ModelCommand) -> str | None:
+        """The wire form of a command, if the vendor has one for it."""
+
+    def goodbye(self) -> str | None:
+        """What ends the session, and its bill, in the vendor's words; ``None`` if closing the socket does."""
+
+
+class ModelLeg(Protocol):
+    """What a call asks of a model, whatever it is made of."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this kind of model can do."""
+
+    async def run(self, tell: Callable[[Fact], None]) -> None:
+        """Open, then read and write until cancelled."""
+
+    def obey(self, command: ModelCommand) -> None:
+        """Put a command on its way. Never waits."""
+
+    def hurry(self, deadline: float) -> None:
+        """The call is ending."""
+
+    async def close(self) -> None:
+        """End the session with the provider's consent if it can be had, within the caller's cancel scope."""
+
+
+class SocketModelLeg:
+    """Owns one model session and its socket.
+
+    Args:
+        session: the vendor's protocol, fresh.
+        connect: opens the socket; raises ``ModelUnavailable``.
+        stall_seconds: how long the model may take for one message.
+        sessions: the call's list of billed sessions; ours is entered before the socket is opened.
+        wall_clock: the time of day, for the record.
+    """
+
+    def __init__(
+        self,
+        session: ModelSession,
+        connect: Callable[[], Awaitable[Channel]],
+        stall_seconds: float,
+        sessions: list[ModelSessionRecord],
+        wall_clock: Callable[[], datetime],
+    ) -> None:
+        self._session = session
+        self._connect = connect
+        self._wall_clock = wall_clock
+        self._sessions = sessions
+        self._record: ModelSessionRecord | None = None
+        self._opened_at = 0.0
+        self._channel: Channel | None = None
+        self._writer = Writer(OUTBOX_MESSAGES, stall_seconds)
+        self._told = False
+        self._acknowledged = False
+        self._closed = False
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this kind of model can do."""
+        return self._session.capabilities
+
+    @property
+    def dropped(self) -> int:
+        """How many pieces of the caller's audio were dropped because the model was too slow to take them."""
+        return self._writer.dropped
+
+    async def run(self, tell: Callable[[Fact], None]) -> None:
+        """Open the session, then read and write until cancelled; every event and the end are told.
+
+        Cancelling is safe; ``close`` must follow.
+        """
+        self._opened_at = trio.current_time()
+        self._record = ModelSessionRecord(self._session.provider, self._wall_clock())
+        self._sessions.append(self._record)
+        try:
+            self._channel = await self._connect()
+        except ModelUnavailable as unavailable:
+            tell(LegClosed(MODEL, politely=False, detail=str(unavailable)))
+            return
+        for message in self._session.opening():
+            self._writer.post(message)
+
+        def hear(message: str | bytes) -> None:
+            for event in self._session.receive(message):
+                self._note(event)
+                tell(event)
+
+        await run_pair(MODEL, self._channel, self._writer, hear, tell)
+
+    def _note(self, event: ModelEvent) -> None:
+        if self._record is None:
+            return
+        if isinstance(event, ModelReady):
+            self._record.session_id = event.session_id or None
+        elif isinstance(event, ModelEnded):
+            self._acknowledged = True
+            self._record.billed_seconds = event.seconds
+
+    def obey(self, command: ModelCommand) -> None:
+        """Put a command of the bridge on its way. Never waits; audio that finds the outbox full pushes out older."""
+        message = self._session.encode(command)
+        if message is not None:
+            self._writer.post(message, droppable=isinstance(command, HearCaller))
+
+    def hurry(self, deadline: float) -> None:
+        """The call is ending: whatever is being sent must be finished by then."""
+        self._writer.hurry(deadline)
+
+    async def close(self) -> None:
+        """Tell the provider, wait for its word, close. Idempotent.
+
+        The caller's cancel scope says how long this may take; whenever it returns or raises, the socket is closed and
+        the record says how.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if self._channel is not None:
+                await self._say_goodbye(self._channel)
+                await self._channel.aclose()
+        except (trio.EndOfChannel, trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # it went first
+        finally:
+            self._write_down()
+            if self._channel is not None:
+                await self._channel.abort()  # noqa: ASYNC102 - never waits
+
+    async def _say_goodbye(self, channel: Channel) -> None:
+        """Tell the provider, and read on until it has acknowledged."""
+        if self._acknowledged:
+            return
+        goodbye = self._session.goodbye()
+        if goodbye is not None:
+            await channel.send(goodbye)
+        self._told = True
+        while goodbye is not None and not self._acknowledged:
+            for event in self._session.receive(await channel.receive()):
+                self._note(event)
+
+    def _write_down(self) -> None:
+        record = self._record
+        if record is None:
+            return
+        record.closed_at = self._wall_clock()
+        record.seconds = round(trio.current_time() - self._opened_at, 3)
+        if self._acknowledged or (self._channel is not None and self._channel.close_code is not None):
+            record.closing = Closing.ACKNOWLEDGED
+        else:
+            record.closing = Closing.TIMED_OUT if self._told else Closing.ABORTED

@@ -1,0 +1,81 @@
+"""The paired tasks of one socket: a reader that never waits for anybody else, and a writer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from trio_voice.bridge import Fact, LegClosed, LegStalled
+from trio_voice.legs.writer import Stalled, Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trio_voice.legs.channel import Channel
+
+NORMAL_CLOSURE: Final = 1000
+"""The WebSocket close code of a peer that is simply done (RFC 6455, 7.4.1)."""
+FLOOD_BURST: Final = 2_000
+"""Messages that a peer may send at once."""
+FLOOD_PER_SECOND: Final = 400
+"""Messages that a peer may send a second, on the average. A telephone sends 50, a fast model some 200."""
+
+
+class Flooded(Exception):
+    """The peer sends more messages than any call could need."""
+
+
+class _Bucket:
+    """A token bucket: one message, one token."""
+
+    def __init__(self, now: float) -> None:
+        self._tokens = float(FLOOD_BURST)
+        self._at = now
+
+    def take(self, now: float) -> None:
+        self._tokens = min(FLOOD_BURST, self._tokens + (now - self._at) * FLOOD_PER_SECOND) - 1
+        self._at = now
+        if self._tokens < 0:
+            raise Flooded
+
+
+async def run_pair(
+    leg: str,
+    channel: Channel,
+    writer: Writer,
+    hear: Callable[[str | bytes], None],
+    tell: Callable[[Fact], None],
+) -> None:
+    """Read and write a channel until cancelled or until it ends, and tell how it ended.
+
+    ``hear`` is called with each message and must not wait. Cancelling is safe; the channel is left open, so that its
+    owner can say goodbye.
+    """
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(writer.run, channel)
+            bucket = _Bucket(trio.current_time())
+            while True:
+                message = await channel.receive()
+                bucket.take(trio.current_time())
+                hear(message)
+    except* Stalled:
+        tell(LegStalled(leg))
+    except* Flooded:
+        tell(
+            LegClosed(
+                leg, politely=False, detail=f"the {leg}'s peer floods us: over {FLOOD_PER_SECOND} messages a second"
+            )
+        )
+    except* trio.EndOfChannel:
+        said = f", saying {channel.close_reason!r}" if channel.close_reason else ""
+        polite = channel.close_code == NORMAL_CLOSURE
+        tell(
+            LegClosed(
+                leg, politely=polite, detail=f"the {leg}'s peer closed the socket with code {channel.close_code}{said}"
+            )
+        )
+    except* trio.BrokenResourceError as broken:
+        why = channel.close_reason or broken.exceptions[0]
+        tell(LegClosed(leg, politely=False, detail=f"the {leg}'s socket is gone: {why}"))

@@ -1,0 +1,57 @@
+"""One line an event: readable on a terminal, JSON under systemd and in files. Always to stderr."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+import structlog
+
+if TYPE_CHECKING:
+    from structlog.typing import Processor
+
+
+def set_up_logging(*, json: bool | None = None, level: int = logging.INFO) -> None:
+    """Route structlog and the standard library's logging to stderr.
+
+    Args:
+        json: one JSON object a line; by default wherever stderr is not a terminal.
+        level: the least that is shown.
+    """
+    if json is None:
+        json = not sys.stderr.isatty()
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    last: list[Processor] = (
+        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(default=str)]
+        if json
+        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    # These name phone numbers, URLs and request bodies at INFO and DEBUG.
+    for chatty in ("twilio", "httpx2", "httpcore2", "hypercorn", "quart", "stamina", "websockets"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -1,0 +1,81 @@
+"""Who answers, and within which limits: the frozen settings that one call begins with and keeps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """What bounds a call; all in seconds unless the name says otherwise. The names are config.toml's."""
+
+    max_calls: int = 100
+    time_limit_seconds: float = 600
+    """A call's length, from the moment its stream is accepted."""
+    idle_seconds: float = 60
+    """Nobody has spoken."""
+    start_seconds: float = 5
+    """The socket is open and Twilio's ``start`` has not come."""
+    media_gap_seconds: float = 10
+    """No frame from Twilio, which sends one every 20 ms even in silence."""
+    model_ready_seconds: float = 10
+    """From opening the model's socket to its being ready to talk."""
+    close_seconds: float = 2
+    """To close both sockets, whatever the peers do."""
+    drain_seconds: float = 120
+    """From SIGTERM to the last goodbye."""
+    playback_lead_seconds: float = 1
+    """How far ahead of the caller's ear audio is handed to Twilio; the rest waits where a barge-in discards it."""
+
+
+@attrs.frozen(kw_only=True)
+class TurnDetection:
+    """When the model decides that the caller has begun or finished speaking. Unset means the provider's default.
+
+    Setting either silence switches off AssemblyAI's adaptive pacing for the whole session
+    (``protocols/assemblyai.md`` A5), so none has a default of ours.
+    """
+
+    vad_threshold: float | None = None
+    """0 to 1; higher for noisy lines."""
+    min_silence: int | None = None
+    """Milliseconds, 50 to 10000, below ``max_silence``."""
+    max_silence: int | None = None
+    """Milliseconds, 50 to 10000."""
+    interrupt_response: bool | None = None
+    """False switches barge-in off."""
+    interruption_delay: int | None = None
+    """Milliseconds, 0 to 1000."""
+
+
+@attrs.frozen(kw_only=True)
+class Persona:
+    """A character that answers or places calls."""
+
+    name: str
+    model: str
+    """A key of ``[models]``."""
+    voice: str | None = None
+    greeting: str | None = None
+    """Spoken first; without one the caller speaks first."""
+    prompt: str = ""
+    tools: tuple[str, ...] = ()
+    turn_detection: TurnDetection | None = None
+    keyterms: tuple[str, ...] = ()
+    """Words that the recogniser should expect."""
+
+    @property
+    def interruptible(self) -> bool:
+        """Whether the caller may talk over this persona."""
+        return self.turn_detection is None or self.turn_detection.interrupt_response is not False
+
+
+@attrs.frozen(kw_only=True)
+class ToolSchema:
+    """A tool as a model sees it; ``parameters`` is a JSON Schema object."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]

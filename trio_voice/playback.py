@@ -1,0 +1,124 @@
+"""How much of what we handed to Twilio the caller has heard.
+
+Twilio queues our audio and plays it in real time. Two things say how far it is: the echo of a mark (certain, but only
+every so often) and the clock between echoes (an estimate that may not pass a mark whose echo has not come). After a
+``clear`` Twilio echoes every pending mark though its audio was thrown away, and nothing in the echo says so; hence each
+clear begins a new generation, and the echo of an older one is known for what it is by its name.
+
+Positions are milliseconds of audio handed over since the last clear. Pure: time is an argument, in seconds.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+import attrs
+
+MARK_EVERY_MS: Final = 200.0
+"""How much audio may go out without a mark; the clock has to bridge no more than this."""
+
+
+@attrs.define
+class _Span:
+    reply_id: str
+    start_ms: float
+    end_ms: float
+
+
+class Playback:
+    """Twilio's queue, as far as it can be known from here."""
+
+    def __init__(self) -> None:
+        self._generation = 0
+        self._marks = 0
+        self._pending: deque[tuple[str, float]] = deque()
+        self._sent_ms = 0.0
+        self._marked_ms = 0.0
+        self._heard_ms = 0.0
+        self._ends_at = 0.0
+        self._spans: deque[_Span] = deque()
+
+    def send(self, reply_id: str, ms: float, now: float) -> None:
+        """Audio of a reply has been handed to Twilio."""
+        if self._spans and self._spans[-1].reply_id == reply_id:
+            self._spans[-1].end_ms += ms
+        else:
+            self._spans.append(_Span(reply_id, self._sent_ms, self._sent_ms + ms))
+        self._sent_ms += ms
+        self._ends_at = max(self._ends_at, now) + ms / 1000
+
+    @property
+    def mark_is_due(self) -> bool:
+        """Whether enough audio has gone out since the last mark."""
+        return self._sent_ms - self._marked_ms >= MARK_EVERY_MS
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether a mark stands at the end of all that was sent."""
+        return self._sent_ms == self._marked_ms
+
+    def place_mark(self) -> str:
+        """Name a mark for here; the caller sends it to Twilio."""
+        self._marks += 1
+        name = f"{self._generation}.{self._marks}"
+        self._pending.append((name, self._sent_ms))
+        self._marked_ms = self._sent_ms
+        return name
+
+    def echo(self, name: str, now: float) -> bool:
+        """A mark has come back; returns whether it means that its audio was played.
+
+        False for a mark of before the last clear, and for one that we never placed.
+        """
+        if not any(name == pending for pending, _ in self._pending):
+            return False
+        while self._pending:
+            passed, position = self._pending.popleft()
+            self._heard_ms = position
+            if passed == name:
+                break
+        self._ends_at = now + (self._sent_ms - self._heard_ms) / 1000
+        return True
+
+    def heard_ms(self, now: float) -> float:
+        """The position that the caller has heard by ``now``."""
+        by_the_clock = self._sent_ms - self.ahead_ms(now)
+        not_beyond = self._pending[0][1] if self._pending else self._sent_ms
+        return min(max(by_the_clock, self._heard_ms), not_beyond)
+
+    def ahead_ms(self, now: float) -> float:
+        """How much Twilio still has to play, by the clock."""
+        return max(0.0, self._ends_at - now) * 1000
+
+    def is_playing(self, now: float) -> bool:
+        """Whether the caller has not yet heard all that was sent."""
+        return self.heard_ms(now) < self._sent_ms
+
+    def heard_of(self, reply_id: str, now: float) -> float:
+        """How much of one reply the caller has heard."""
+        heard = self.heard_ms(now)
+        return sum(
+            min(max(heard - span.start_ms, 0.0), span.end_ms - span.start_ms)
+            for span in self._spans
+            if span.reply_id == reply_id
+        )
+
+    def unheard_replies(self, now: float) -> list[str]:
+        """The replies of which something is still to be played, in their order."""
+        heard = self.heard_ms(now)
+        return [span.reply_id for span in self._spans if span.end_ms > heard]
+
+    def forget_heard(self, now: float) -> None:
+        """Drop what lies behind the caller's ear, so that a long call stays small."""
+        heard = self.heard_ms(now)
+        while self._spans and self._spans[0].end_ms <= heard:
+            self._spans.popleft()
+
+    def clear(self, now: float) -> None:
+        """A ``clear`` is sent: what was not heard never will be, and the echoes to come mean nothing."""
+        self._generation += 1
+        self._pending.clear()
+        self._spans.clear()
+        self._sent_ms = self._marked_ms = self._heard_ms = 0.0
+        self._ends_at = now

@@ -1,0 +1,1 @@
+"""One wire protocol a file, without I/O: text in, events out; calls in, text out. Unknown messages are events."""

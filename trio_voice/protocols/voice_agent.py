@@ -1,0 +1,266 @@
+"""AssemblyAI's Voice Agent API: one WebSocket that hears, thinks and speaks.
+
+Sources, where they disagree with each other the choice is said at the place: AssemblyAI's events reference and session
+configuration pages (2026-09), the server's message schema, and published traces of live sessions (2026-09).
+Every frame is JSON text in both directions; audio is base64 inside it, named ``audio`` upwards and ``data`` downwards.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import attrs
+import msgspec
+
+from trio_voice import conversation as c
+from trio_voice.audio import is_base64
+from trio_voice.errors import LocalProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trio_voice.persona import Persona, ToolSchema
+
+MAX_MESSAGE_BYTES: Final = 1_048_576
+ENCODING: Final = "audio/pcmu"
+
+CAPABILITIES: Final = c.Capabilities(speaks_first=True, truncates=False)
+
+ADVICE: Final = {
+    "unauthorized": "AssemblyAI refused the key: check ASSEMBLYAI_API_KEY (systemd credential assemblyai_api_key)",
+    "forbidden": "this AssemblyAI account may not use the Voice Agent API: check the account behind ASSEMBLYAI_API_KEY",
+    "session_forbidden": "the session belongs to another account: check ASSEMBLYAI_API_KEY",
+    "session_not_found": "AssemblyAI no longer knows the session",
+    "session_expired": "AssemblyAI's longest session time was reached; lower time_limit_seconds",
+    "at_capacity": "AssemblyAI is full right now; the next call may get through",
+    "concurrency_exceeded": "the account's limit of concurrent AssemblyAI sessions is reached: lower max_calls",
+    "internal_error": "AssemblyAI failed; the next call may get through",
+    "server_error": "AssemblyAI failed; the next call may get through",
+    "agent_not_found": "AssemblyAI does not know the agent",
+    "agent_init_failed": "AssemblyAI could not start the agent; the next call may get through",
+    "agent_timeout": "AssemblyAI could not start the agent in time; the next call may get through",
+}
+"""Codes that end a session whenever they come, and what to do about each."""
+
+_FATAL_BEFORE_READY: Final = frozenset({"invalid_value", "invalid_config", "invalid_format", "invalid_webhook"})
+"""A first update that fails: some of these close the socket and some leave it open without ever becoming ready."""
+
+
+class VoiceAgentSession:
+    """One session's protocol state, from the first ``session.update`` to ``session.ended``.
+
+    Args:
+        persona: whose prompt, voice, greeting and turn detection the session gets.
+        tools: what the model may call.
+    """
+
+    capabilities = CAPABILITIES
+    provider = "assemblyai-agent"
+
+    def __init__(self, persona: Persona, tools: tuple[ToolSchema, ...] = ()) -> None:
+        self._persona = persona
+        self._tools = tools
+        self._ready = False
+        self._over = False
+        self._reply_id = ""
+
+    # What we say
+
+    def opening(self) -> list[str]:
+        """The first message on a new socket. The server is silent until it comes."""
+        persona = self._persona
+        audio_in: dict[str, Any] = {"type": "audio", "format": {"encoding": ENCODING}}
+        audio_out: dict[str, Any] = {"type": "audio", "format": {"encoding": ENCODING}}
+        if persona.keyterms:
+            audio_in["keyterms"] = list(persona.keyterms)
+        if persona.turn_detection is not None:
+            # Only what the persona sets: naming a silence switches adaptive pacing off for the whole session.
+            audio_in["turn_detection"] = attrs.asdict(persona.turn_detection, filter=_is_set)
+        if persona.voice is not None:
+            audio_out["voice"] = persona.voice
+        session: dict[str, Any] = {
+            "system_prompt": persona.prompt,
+            "input": audio_in,
+            "output": audio_out,
+            "tools": [
+                {
+                    "type": "function",
+                    "name": tool.name,
+                    "description": tool.description,
+                    "parameters": tool.parameters,
+                }
+                for tool in self._tools
+            ],
+        }
+        if persona.greeting is not None:  # a null greeting is refused and leaves the session without ready
+            session["greeting"] = persona.greeting
+        return [_encode({"type": "session.update", "session": session})]
+
+    def encode(self, command: c.ModelCommand) -> str | None:
+        """The wire form of a command; ``None`` where the API has no such thing.
+
+        Raises:
+            LocalProtocolError: audio before ready, which the server would throw away.
+        """
+        match command:
+            case c.HearCaller(payload=payload):
+                if not self._ready:
+                    raise LocalProtocolError("no audio may be sent before session.ready")
+                return '{"type":"input.audio","audio":"' + payload + '"}'
+            case c.AnswerTool(call_id=call_id, result=result, failed=failed):
+                answer = {"type": "tool.result", "call_id": call_id, "result": result}
+                return _encode(answer | ({"is_error": True} if failed else {}))
+            case c.RequestReply(instructions=instructions):
+                return _encode({"type": "reply.create", "instructions": instructions})
+            case c.TruncateReply():
+                return None  # the server cuts its memory by its own clock
+
+    def goodbye(self) -> str:
+        """The message that ends the session and its bill at once; without it 30 s more are charged."""
+        return '{"type":"session.end"}'
+
+    # What we hear
+
+    def receive(self, message: str | bytes) -> list[c.ModelEvent]:
+        """What a message of the server's means."""
+        if isinstance(message, bytes):
+            return [c.Unrecognized("a binary message", garbage=True)]
+        try:
+            event = msgspec.json.decode(message)
+            kind = event["type"]
+            understand = self._readers.get(kind)
+            if understand is None:
+                return [c.Unrecognized(f"an event of type {str(kind)[:60]!r}")]
+            return understand(self, event)
+        except (msgspec.DecodeError, KeyError, TypeError, AttributeError, ValueError) as wrong:
+            return [c.Unrecognized(f"{type(wrong).__name__}: {wrong}", garbage=True)]
+
+    def _on_ready(self, event: dict[str, Any]) -> list[c.ModelEvent]:
+        if self._ready:
+            return []
+        mismatch = self._differences(event.get("config"))
+        if mismatch:
+            return [c.ModelFault("config_mismatch", mismatch, fatal=True)]
+        self._ready = True
+        return [c.ModelReady(str(event.get("session_id", "")))]
+
+    def _differences(self, config: dict[str, Any] | None) -> str:
+        """What the server made of our settings, where a caller would hear the difference; empty if all is well."""
+        if not config:
+            return ""
+        wanted = {"input.format.encoding": ENCODING, "output.format.encoding": ENCODING}
+        if self._persona.voice is not None:
+            wanted["output.voice"] = self._persona.voice
+        for path, value in wanted.items():
+            found: Any = config
+            for key in path.split("."):
+                found = found.get(key) if isinstance(found, dict) else None
+            if found is not None and found != value:
+                return f"AssemblyAI set {path} to {found!r} where {value!r} was asked for"
+        return ""
+
+    def _on_error(self, event: dict[str, Any]) -> list[c.ModelEvent]:
+        code = str(event.get("code") or event.get("error_code") or "unknown").lower()
+        said = str(event.get("message") or "")
+        fatal = code in ADVICE or (not self._ready and code in _FATAL_BEFORE_READY)
+        where = event.get("param")
+        words = ADVICE.get(code, f"AssemblyAI said {code}")
+        if code == "invalid_value" and ("voice" in str(where) or "voice" in said.lower()):
+            words = f"AssemblyAI does not know the voice {self._persona.voice!r} of persona {self._persona.name!r}"
+        elif where:
+            words += f" about {where}"
+        return [c.ModelFault(code, f"{words}: {said}" if said else words, fatal)]
+
+    def _on_speech_started(self, _event: dict[str, Any]) -> list[c.ModelEvent]:
+        return [c.CallerSpeechStarted()]
+
+    def _on_speech_stopped(self, _event: dict[str, Any]) -> list[c.ModelEvent]:
+        return [c.CallerSpeechStopped()]
+
+    def _on_caller_delta(self, event: dict[str, Any]) -> list[c.ModelEvent]:
+        # One page of the documentation calls it ``delta``; schema and live traces say ``text``, cumulative.
+        return [c.CallerTranscript(_text(event, "item_id"), _text(event, "text"), final=False)]
+
+    def _on_caller_text(self, event: dict[str, Any]) -> list[c.ModelEvent]:
+        return [c.CallerTranscript(_text(event, "item_id"), _text(event, "text"), final=True)]
+
+    def _on_reply_started(self, event: dict[str, Any]) -> list[c.ModelEvent]:
+        self._reply_id = _text(event, "reply_id")
+        return [c.ReplyStarted(self._reply_id)]
+
+    def _on_reply_audio(self, event: dict[str, Any]) -> list[c.ModelEvent]:
+        payload = event["data"]
+        if not is_base64(payload):
+            return [c.Unrecognized("reply.audio that is no base64", garbage=True)]
+        return [c.ReplyAudio(_text(event, "reply_id") or self._reply_id, payload)]
+
+    def _on_words(self, event: dict[str, Any]) -> list[c.ModelEvent]:
+        start = event.get("start_ms")
+        return [
+            c.ReplyWords(
+                _text(event, "reply_id") or self._reply_id,
+                _text(event, "delta"),
+                float(start) if isinstance(start, int | float) else None,
+            )
+        ]
+
+    def _on_agent_text(self, event: dict[str, Any]) -> list[c.ModelEvent]:
+        interrupted = bool(event.get("interrupted"))
+        return [c.ReplyTranscript(_text(event, "reply_id") or self._reply_id, _text(event, "text"), interrupted)]
+
+    def _on_reply_done(self, event: dict[str, Any]) -> list[c.ModelEvent]:
+        # An open set: completed and interrupted are in the schema, others in older texts, absent means completed.
+        interrupted = str(event.get("status") or "completed").lower() == "interrupted"
+        return [c.ReplyDone(_text(event, "reply_id") or self._reply_id, interrupted)]
+
+    def _on_reply_error(self, event: dict[str, Any]) -> list[c.ModelEvent]:
+        words = f"AssemblyAI could not answer the caller: {event.get('message') or event.get('code')}"
+        return [c.ModelFault(str(event.get("code") or "reply_error"), words, fatal=False)]
+
+    def _on_tool_call(self, event: dict[str, Any]) -> list[c.ModelEvent]:
+        arguments = event.get("arguments", event.get("args"))  # ``args`` until the spring of 2026
+        if isinstance(arguments, str):
+            arguments = msgspec.json.decode(arguments)
+        if not isinstance(arguments, dict):
+            arguments = {}
+        return [c.ToolRequested(str(event["call_id"]), str(event["name"]), arguments)]
+
+    def _on_ended(self, event: dict[str, Any]) -> list[c.ModelEvent]:
+        self._over = True
+        seconds = event.get("session_duration_seconds")
+        return [c.ModelEnded(float(seconds) if isinstance(seconds, int | float) else None)]
+
+    def _on_nothing(self, _event: dict[str, Any]) -> list[c.ModelEvent]:
+        return []
+
+    _readers: ClassVar[dict[str, Callable[[VoiceAgentSession, dict[str, Any]], list[c.ModelEvent]]]] = {
+        "session.updated": _on_nothing,
+        "session.ready": _on_ready,
+        "session.error": _on_error,
+        "error": _on_error,
+        "session.ended": _on_ended,
+        "input.speech.started": _on_speech_started,
+        "input.speech.stopped": _on_speech_stopped,
+        "transcript.user.delta": _on_caller_delta,
+        "transcript.user": _on_caller_text,
+        "transcript.agent.delta": _on_words,
+        "transcript.agent": _on_agent_text,
+        "reply.started": _on_reply_started,
+        "reply.audio": _on_reply_audio,
+        "reply.done": _on_reply_done,
+        "reply.error": _on_reply_error,
+        "tool.call": _on_tool_call,
+    }
+
+
+def _is_set(_attribute: attrs.Attribute[Any], value: object) -> bool:
+    return value is not None
+
+
+def _text(event: dict[str, Any], key: str) -> str:
+    value = event.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _encode(message: dict[str, Any]) -> str:
+    return msgspec.json.encode(message).decode()

@@ -1,0 +1,77 @@
+"""Where a stream becomes a call: the path is checked, the legs are made, the call is lived, the phone is hung up.
+
+The one way in, whatever carried the stream here: our own server's lane or the Quart route.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import structlog
+import trio
+
+from trio_voice.call import Call
+from trio_voice.legs.caller import CallerLeg
+from trio_voice.record import EndReason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trio_voice.legs.channel import Channel
+    from trio_voice.legs.model import ModelLeg
+    from trio_voice.persona import Limits, Persona
+    from trio_voice.record import CallRecord
+    from trio_voice.registry import ExpectedCall, Registry
+
+log: Final = structlog.stdlib.get_logger("trio_voice.reception")
+
+
+class Reception:
+    """Answers streams.
+
+    Args:
+        registry: who is expected.
+        open_model: makes the model leg of a persona, not yet connected.
+        after_call: told of every call once both sockets are closed; must not wait (the phone is hung up there).
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        open_model: Callable[[Persona, Limits, CallRecord], ModelLeg],
+        after_call: Callable[[CallRecord], None],
+    ) -> None:
+        self.registry = registry
+        self._open_model = open_model
+        self._after_call = after_call
+
+    async def answer(
+        self, expected: ExpectedCall, channel: Channel, *, cancelled_because: EndReason = EndReason.DRAIN
+    ) -> None:
+        """Live a call on an accepted stream until nothing of it is left.
+
+        Raises nothing but ``Cancelled``, and that only after both sockets are closed.
+
+        Args:
+            expected: what ``registry.take`` gave for the stream's path.
+            channel: the stream; closed when this returns.
+            cancelled_because: the end reason if this task is cancelled.
+        """
+        record, limits = expected.record, expected.limits
+        structlog.contextvars.bind_contextvars(call_id=record.call_id, call_sid=record.call_sid)
+        try:
+            try:
+                caller = CallerLeg(channel, stall_seconds=limits.close_seconds)
+                model = self._open_model(expected.persona, limits, record)
+                call = Call(record, expected.persona, limits, caller, model, record.call_sid)
+            except Exception:  # this call cannot begin; the others go on
+                log.exception("call_bug")
+                record.end_reason = EndReason.BUG
+                with trio.move_on_after(limits.close_seconds, shield=True):
+                    await channel.aclose(1011, "an error in the server")
+                return
+            with self.registry.living(call):
+                await call.run(cancelled_because)
+        finally:
+            self._after_call(record)
+            structlog.contextvars.unbind_contextvars("call_id", "call_sid")

@@ -1,0 +1,176 @@
+"""What is known of a call, while it lives and afterwards."""
+
+from __future__ import annotations
+
+import enum
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class EndReason(enum.StrEnum):
+    """Why a call ended; users' scripts rely on these words."""
+
+    HANGUP = "hangup"
+    """Twilio sent ``stop``."""
+    CALLER_LOST = "caller_lost"
+    """The caller's socket is gone, or can no longer be understood."""
+    CALLER_STALLED = "caller_stalled"
+    """No media from Twilio, or Twilio stopped reading."""
+    MODEL_ENDED = "model_ended"
+    MODEL_FAILED = "model_failed"
+    TIME_LIMIT = "time_limit"
+    IDLE = "idle"
+    AGENT = "agent"
+    """The agent's own ``end_call``."""
+    OPERATOR = "operator"
+    DRAIN = "drain"
+    TWILIO_ENDED = "twilio_ended"
+    """A callback or the REST API said so."""
+    START_TIMEOUT = "start_timeout"
+    BUG = "bug"
+
+
+class CallState(enum.StrEnum):
+    """Where a call is in its life."""
+
+    DIALING = "dialing"
+    RINGING = "ringing"
+    LIVE = "live"
+    ENDING = "ending"
+    ENDED = "ended"
+
+
+TERMINAL_STATUSES: Final = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
+"""Twilio's call statuses after which nothing more happens to a call (Twilio, "Call resource")."""
+
+
+class Closing(enum.StrEnum):
+    """How a model session was closed, which is what its bill depends on."""
+
+    ACKNOWLEDGED = "acknowledged"
+    """The provider said that it is over."""
+    TIMED_OUT = "timed_out"
+    """The provider was told and did not answer within the deadline."""
+    ABORTED = "aborted"
+    """The provider could not be told: the socket was gone, stalled or never answered."""
+
+
+@attrs.define
+class Utterance:
+    """One line of the transcript."""
+
+    role: str
+    """``caller`` or ``agent``."""
+    text: str
+    at: float
+    """Seconds since the call began."""
+    interrupted: bool = False
+    heard_ms: float | None = None
+    """How much of an agent's line reached the caller's ear."""
+    final: bool = True
+
+
+@attrs.define
+class Turn:
+    """From the end of the caller's speech to the first sound of the answer."""
+
+    at: float
+    """Seconds since the call began, at the end of the caller's speech."""
+    latency_ms: float
+
+
+@attrs.define
+class ModelSessionRecord:
+    """One billed session."""
+
+    provider: str
+    opened_at: datetime
+    session_id: str | None = None
+    closed_at: datetime | None = None
+    closing: Closing | None = None
+    seconds: float | None = None
+    """By our clock, from before the socket was opened until it was closed."""
+    billed_seconds: float | None = None
+    """By the provider's clock, where it says."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape that ``GET /calls/<call id>`` answers."""
+        return {
+            "provider": self.provider,
+            "session_id": self.session_id,
+            "opened_at": self.opened_at.isoformat(),
+            "closed_at": self.closed_at.isoformat() if self.closed_at else None,
+            "closing": self.closing,
+            "seconds": self.seconds,
+            "billed_seconds": self.billed_seconds,
+        }
+
+
+@attrs.define(kw_only=True)
+class CallRecord:
+    """Everything there is to tell about one call. Written by its own call only; read by anybody."""
+
+    call_id: str
+    direction: str
+    persona: str
+    from_number: str
+    to_number: str
+    call_sid: str | None = None
+    stream_sid: str | None = None
+    state: CallState = CallState.RINGING
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    seconds: float | None = None
+    end_reason: EndReason | None = None
+    end_detail: str = ""
+    twilio_status: str | None = None
+    """The last call status that Twilio told us."""
+    closing_seconds: float | None = None
+    """From the first sign of the end until both sockets were closed."""
+    model_sessions: list[ModelSessionRecord] = attrs.field(factory=list)
+    transcript: list[Utterance] = attrs.field(factory=list)
+    turns: list[Turn] = attrs.field(factory=list)
+    counters: dict[str, int] = attrs.field(factory=dict)
+    """What was dropped or ignored, by name."""
+
+    def count(self, what: str, by: int = 1) -> int:
+        """Add to a counter; returns what it now holds."""
+        total = self.counters[what] = self.counters.get(what, 0) + by
+        return total
+
+    def summary(self) -> dict[str, Any]:
+        """The row that ``GET /calls`` lists."""
+        return {
+            "call_id": self.call_id,
+            "call_sid": self.call_sid,
+            "direction": self.direction,
+            "persona": self.persona,
+            "from": self.from_number,
+            "to": self.to_number,
+            "state": self.state,
+            "started_at": self.started_at.isoformat() if self.started_at else None,
+            "ended_at": self.ended_at.isoformat() if self.ended_at else None,
+            "end_reason": self.end_reason,
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it: the shape that ``GET /calls/<call id>`` answers."""
+        return self.summary() | {
+            "stream_sid": self.stream_sid,
+            "seconds": self.seconds,
+            "end_detail": self.end_detail,
+            "closing_seconds": self.closing_seconds,
+            "model_sessions": [session.as_json() for session in self.model_sessions],
+            "transcript": [attrs.asdict(line) | {"at": self._time_of(line.at)} for line in self.transcript],
+            "turns": [{"at": self._time_of(turn.at), "latency_ms": round(turn.latency_ms)} for turn in self.turns],
+            "counters": dict(self.counters),
+        }
+
+    def _time_of(self, at: float) -> str | None:
+        """The time of day of a moment of the call."""
+        return (self.started_at + timedelta(seconds=at)).isoformat() if self.started_at else None

@@ -1,0 +1,194 @@
+"""Which calls there are: expected, live and ended; who may come in; and how the house empties.
+
+A call is *expected* from the TwiML that promised it a path until its stream comes (once, and in time), *live* until its
+sockets are closed, and then *remembered* for a while. Expected calls count against ``max_calls`` too, so that a promise
+made is a promise that can be kept.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import attrs
+import trio
+
+from trio_voice.errors import CallRefused
+from trio_voice.record import TERMINAL_STATUSES, CallRecord, CallState, EndReason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trio_voice.call import Call
+    from trio_voice.persona import Limits, Persona
+
+EXPECTED_SECONDS: Final = 30.0
+"""How long a promised path is good for. Twilio opens the stream within a second of reading the TwiML."""
+REMEMBERED_CALLS: Final = 1_000
+"""Ended calls whose record can still be asked for."""
+
+
+@attrs.frozen
+class ExpectedCall:
+    """A call whose stream has been promised a path."""
+
+    record: CallRecord
+    persona: Persona
+    limits: Limits
+    expires_at: float
+
+
+@attrs.frozen
+class Statistics:
+    """What the registry counts, at one moment."""
+
+    live_calls: int
+    expected_calls: int
+    draining: bool
+
+
+class Registry:
+    """All calls of this process.
+
+    Args:
+        limits: what new calls are given; may be replaced on a reload, live calls keep theirs.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._expected: dict[str, ExpectedCall] = {}
+        self._by_sid: dict[str, ExpectedCall] = {}
+        self._live: dict[str, Call] = {}
+        self._ended: OrderedDict[str, CallRecord] = OrderedDict()
+        self._draining = False
+        self._empty = trio.Event()
+        self._empty.set()
+
+    def expect(
+        self, persona: Persona, *, direction: str, from_number: str, to_number: str, call_sid: str | None
+    ) -> ExpectedCall:
+        """Promise a path to a call that is coming. Asked again for the same call SID, it repeats its promise.
+
+        Raises:
+            CallRefused: ``draining`` or ``full``.
+        """
+        self._forget_expired()
+        if call_sid is not None and call_sid in self._by_sid:
+            return self._by_sid[call_sid]  # Twilio repeats a webhook whose answer it did not get
+        if self._draining:
+            raise CallRefused("draining", "this server is going down and takes no new calls")
+        if len(self._live) + len(self._expected) >= self.limits.max_calls:
+            raise CallRefused("full", f"all lines are busy: max_calls = {self.limits.max_calls}")
+        record = CallRecord(
+            call_id=secrets.token_hex(16),
+            call_sid=call_sid,
+            direction=direction,
+            persona=persona.name,
+            from_number=from_number,
+            to_number=to_number,
+        )
+        expected = ExpectedCall(record, persona, self.limits, trio.current_time() + EXPECTED_SECONDS)
+        self._expected[record.call_id] = expected
+        if call_sid is not None:
+            self._by_sid[call_sid] = expected
+        return expected
+
+    def take(self, call_id: str) -> ExpectedCall:
+        """Keep a promise: the stream has come. Works once for each call.
+
+        Raises:
+            CallRefused: ``unknown_call``: never promised, already used, or expired.
+        """
+        self._forget_expired()
+        expected = self._expected.pop(call_id, None)
+        if expected is None:
+            raise CallRefused("unknown_call", "no call is expected on this path: it is unknown, used or expired")
+        self._by_sid.pop(expected.record.call_sid or "", None)
+        return expected
+
+    def _forget_expired(self) -> None:
+        now = trio.current_time()
+        for call_id, expected in list(self._expected.items()):
+            if expected.expires_at <= now:
+                del self._expected[call_id]
+                self._by_sid.pop(expected.record.call_sid or "", None)
+
+    @contextmanager
+    def living(self, call: Call) -> Iterator[None]:
+        """While a call is live. Afterwards its record is remembered."""
+        call_id = call.record.call_id
+        self._live[call_id] = call
+        self._empty = trio.Event()
+        try:
+            yield
+        finally:
+            del self._live[call_id]
+            self._ended[call_id] = call.record
+            while len(self._ended) > REMEMBERED_CALLS:
+                self._ended.popitem(last=False)
+            if not self._live:
+                self._empty.set()
+
+    def end(self, call_id: str, reason: EndReason, detail: str) -> bool:
+        """End a live or expected call; returns whether there was one."""
+        if call_id in self._live:
+            self._live[call_id].end(reason, detail)
+            return True
+        expected = self._expected.pop(call_id, None)
+        if expected is None:
+            return False
+        self._by_sid.pop(expected.record.call_sid or "", None)
+        expected.record.state, expected.record.end_reason = CallState.ENDED, reason
+        expected.record.end_detail = detail
+        self._ended[call_id] = expected.record
+        return True
+
+    def note_status(self, call_id: str | None, call_sid: str, status: str) -> None:
+        """Twilio has said what a call is doing. Callbacks come twice, late and out of order, and for unknown calls.
+
+        Args:
+            call_id: ours, where the callback's path has it.
+            call_sid: Twilio's, which a number's own callback has.
+            status: a terminal one ends the call though its socket may look alive.
+        """
+        if call_id is None:
+            call_id = next((record.call_id for record in self.records() if record.call_sid == call_sid), "")
+        record = self.record(call_id)
+        if record is None or record.twilio_status in TERMINAL_STATUSES:
+            return
+        record.twilio_status = status
+        if status in TERMINAL_STATUSES:
+            self.end(call_id, EndReason.TWILIO_ENDED, f"Twilio says that the call is {status}")
+
+    def record(self, call_id: str) -> CallRecord | None:
+        """A call's record, whatever state it is in."""
+        if call_id in self._live:
+            return self._live[call_id].record
+        if call_id in self._expected:
+            return self._expected[call_id].record
+        return self._ended.get(call_id)
+
+    def records(self) -> list[CallRecord]:
+        """Every record that there is: open calls first, then ended ones, the latest first."""
+        return [*self._open_records(), *reversed(self._ended.values())]
+
+    def _open_records(self) -> list[CallRecord]:
+        return [call.record for call in self._live.values()] + [expected.record for expected in self._expected.values()]
+
+    def statistics(self) -> Statistics:
+        """The counts of this moment."""
+        return Statistics(len(self._live), len(self._expected), self._draining)
+
+    async def drain(self, seconds: float) -> None:
+        """Take no more calls, give the live ones so long to end by themselves, then end them as ``drain``.
+
+        Returns when no call is live. Cancelling is safe; the house stays closed.
+        """
+        self._draining = True
+        with trio.move_on_after(seconds):
+            await self._empty.wait()
+        for call in list(self._live.values()):
+            call.end(EndReason.DRAIN, f"the server went down and drain_seconds = {seconds:g} had passed")
+        await self._empty.wait()

@@ -1,0 +1,78 @@
+"""A server that speaks AssemblyAI's Voice Agent protocol, well and badly, as it is told.
+
+The rooms, from the front door inwards:
+
+    server      what a test or a demo opens: sessions over channels in memory, or over WebSockets
+    record      what is known of a session: what it heard and sent, how it was closed, what it costs
+    session     one socket: who is let in, what may be said when, how it ends; and carrying out faults
+    dialogue    turns, replies, barge-in, tools
+    cast        who hears, speaks and thinks: the real thing, or a script for a virtual clock
+    config      ``session.update``, and how each mistake in it is answered
+    faults      how it varies, and how it fails
+
+It shares nothing with ``trio_voice.protocols``, so that each of the two finds the other's misreadings.
+"""
+
+from trio_voice.sandbox.voice_agent.cast import SPOKEN, Cast, Casting, Script, Turn, speaking
+from trio_voice.sandbox.voice_agent.config import VOICES
+from trio_voice.sandbox.voice_agent.faults import (
+    AT_GOODBYE,
+    AT_READY,
+    BINARY,
+    GARBAGE,
+    IN_TOOL,
+    MID_GREETING,
+    MID_REPLY,
+    UNKNOWN,
+    BargeIn,
+    Close,
+    Cut,
+    Fail,
+    Faults,
+    GoSilent,
+    Manner,
+    Moment,
+    Say,
+    StopReading,
+    Strike,
+    flood,
+    huge,
+)
+from trio_voice.sandbox.voice_agent.record import GRACE_SECONDS, AgentSession, ClientError
+from trio_voice.sandbox.voice_agent.server import VoiceAgentServer, open_voice_agent
+
+__all__ = [
+    "AT_GOODBYE",
+    "AT_READY",
+    "BINARY",
+    "GARBAGE",
+    "GRACE_SECONDS",
+    "IN_TOOL",
+    "MID_GREETING",
+    "MID_REPLY",
+    "SPOKEN",
+    "UNKNOWN",
+    "VOICES",
+    "AgentSession",
+    "BargeIn",
+    "Cast",
+    "Casting",
+    "ClientError",
+    "Close",
+    "Cut",
+    "Fail",
+    "Faults",
+    "GoSilent",
+    "Manner",
+    "Moment",
+    "Say",
+    "Script",
+    "StopReading",
+    "Strike",
+    "Turn",
+    "VoiceAgentServer",
+    "flood",
+    "huge",
+    "open_voice_agent",
+    "speaking",
+]

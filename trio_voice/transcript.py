@@ -1,0 +1,103 @@
+"""Who said what, as the caller heard it.
+
+A model's own text of a reply may hold more than was heard: it is written when the audio has been made, not when it has
+been played. So the bridge says how much was heard, and the text is cut there: by the words' own times where the model
+gives them, else by proportion, always between words.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from trio_voice.record import Utterance
+
+if TYPE_CHECKING:
+    from trio_voice.record import CallRecord
+
+
+@attrs.define
+class _Reply:
+    line: Utterance | None = None
+    words: list[tuple[str, float | None]] = attrs.field(factory=list)
+    sent_ms: float = 0.0
+    cut_at_ms: float | None = None
+
+
+class Transcript:
+    """Writes the lines of a call's record."""
+
+    def __init__(self, record: CallRecord) -> None:
+        self._record = record
+        self._callers: dict[str, Utterance] = {}
+        self._replies: dict[str, _Reply] = {}
+
+    def caller_said(self, item_id: str, text: str, at: float, *, final: bool) -> None:
+        """The caller's words so far; a later text of the same item replaces it."""
+        line = self._callers.get(item_id)
+        if line is None:
+            if not text:
+                return
+            line = self._callers[item_id] = Utterance("caller", text, at)
+            self._record.transcript.append(line)
+        line.text, line.final = text or line.text, final
+        if final:
+            self._callers.pop(item_id)
+
+    def reply_began(self, reply_id: str) -> None:
+        """A new reply: what is known of those before it is settled and need not be kept, but for the last."""
+        while len(self._replies) > 1:
+            self._replies.pop(next(iter(self._replies)))
+        self._replies[reply_id] = _Reply()
+
+    def reply_sent(self, reply_id: str, ms: float) -> None:
+        """More of a reply's sound has come from the model."""
+        self._reply(reply_id).sent_ms += ms
+
+    def reply_words(self, reply_id: str, text: str, start_ms: float | None, at: float) -> None:
+        """Some words of a reply."""
+        reply = self._reply(reply_id)
+        reply.words.append((text, start_ms))
+        self._write(reply, "".join(word for word, _ in reply.words).strip(), at)
+
+    def reply_said(self, reply_id: str, text: str, at: float, *, interrupted: bool) -> None:
+        """The whole text of a reply, or what the model believes was heard of it."""
+        reply = self._reply(reply_id)
+        self._write(reply, text, at)
+        if interrupted and reply.line is not None:
+            reply.line.interrupted = True
+        if reply.cut_at_ms is not None and not interrupted:
+            self._cut(reply, reply.cut_at_ms)
+
+    def reply_cut(self, reply_id: str, heard_ms: float) -> None:
+        """The caller interrupted a reply after hearing so much of it."""
+        reply = self._reply(reply_id)
+        reply.cut_at_ms = heard_ms
+        if reply.line is not None:
+            self._cut(reply, heard_ms)
+
+    def _reply(self, reply_id: str) -> _Reply:
+        return self._replies.setdefault(reply_id, _Reply())
+
+    def _write(self, reply: _Reply, text: str, at: float) -> None:
+        if reply.line is None:
+            if not text:
+                return
+            reply.line = Utterance("agent", text, at)
+            self._record.transcript.append(reply.line)
+        elif reply.cut_at_ms is None or not reply.line.interrupted:
+            reply.line.text = text
+
+    def _cut(self, reply: _Reply, heard_ms: float) -> None:
+        line = reply.line
+        if line is None or heard_ms >= reply.sent_ms > 0:
+            return
+        line.interrupted, line.heard_ms = True, heard_ms
+        if reply.words and all(start is not None for _, start in reply.words):
+            line.text = "".join(word for word, start in reply.words if start is not None and start < heard_ms).strip()
+            return
+        share = heard_ms / reply.sent_ms if reply.sent_ms else 0.0
+        letters = round(len(line.text) * share)
+        if letters < len(line.text):
+            line.text = line.text[:letters].rpartition(" ")[0]

@@ -9,20 +9,25 @@ from hypothesis import strategies as st
 
 from trio_voice import conversation as c
 from trio_voice.audio import encode, silence
-from trio_voice.bridge import (
-    MAX_GARBAGE,
-    Bridge,
+from trio_voice.bridge import MAX_GARBAGE, Bridge
+from trio_voice.facts import (
     ClearPlayback,
     EndCall,
     EndRequested,
     LegClosed,
     LegStalled,
+    MachineAnswered,
     PlaceMark,
     PlayAudio,
+    RunTool,
+    ToolFinished,
+    TransferCall,
+    TransferFailed,
 )
 from trio_voice.persona import Limits, Persona, TurnDetection
 from trio_voice.protocols import media_streams as ms
 from trio_voice.record import CallRecord, EndReason
+from trio_voice.tool_results import Then, ToolResult
 
 SPEECH = encode(b"\x00\x80" * 400)  # 100 ms that can be heard
 MORE = encode(b"\x10\x90" * 400)
@@ -382,10 +387,160 @@ def test_garbage_is_ignored_until_there_is_too_much_of_it(book, leg, reason):
     assert end_of(book.on(c.Unrecognized("#", garbage=True, leg=leg))) is reason
 
 
-def test_an_unknown_tool_is_answered_because_the_model_waits(book):
+# Tools
+
+
+def test_a_tool_is_run_and_its_result_told(book):
+    book.live().speak("r1", HUSH)
+    assert book.on(c.ToolRequested("t1", "roll", {"max": 6})) == [RunTool("t1", "roll", {"max": 6})]
+    assert book.on(ToolFinished("t1", ToolResult("4"))) == [c.AnswerTool("t1", "4")]
+
+
+@pytest.mark.parametrize("done_first", [True, False])
+def test_a_result_may_come_before_or_after_its_reply_is_done(book, done_first):
+    book.live().speak("r1", HUSH)
+    book.on(c.ToolRequested("t1", "roll", {}))
+    done = c.ReplyDone("r1", interrupted=False)
+    finished = ToolFinished("t1", ToolResult("4", failed=True))
+    commands = [command for fact in ((done, finished) if done_first else (finished, done)) for command in book.on(fact)]
+    assert c.AnswerTool("t1", "4", failed=True) in commands
+
+
+def test_nothing_is_answered_into_an_interrupted_reply(book):
+    book.live().speak("r1", SPEECH)
+    book.on(c.ToolRequested("t1", "roll", {}))
+    book.on(c.ReplyDone("r1", interrupted=True))
+    assert book.on(ToolFinished("t1", ToolResult("4"))) == []
+    assert book.record.counters["tool_results_not_wanted"] == 1
+
+
+def test_a_result_that_nobody_asked_for_is_not_told(book):
     book.live()
-    (answer,) = book.on(c.ToolRequested("t1", "fly", {}))
-    assert answer == c.AnswerTool("t1", answer.result, failed=True)
+    assert book.on(ToolFinished("t9", ToolResult("4"))) == []
+
+
+# The goodbye
+
+
+def asked_to_end(book, then=Then.END_CALL):
+    book.on(c.ToolRequested("t1", "end_call", {}))
+    return book.on(ToolFinished("t1", ToolResult("{}", then=then)))
+
+
+def run_until_end(book, limit=60.0):
+    """Let time pass as the driver does; returns the last commands."""
+    stop = book.now + limit
+    while book.now < stop:
+        book.now = max(book.bridge.wake_at, book.now)
+        commands = book.tick()
+        if commands and isinstance(commands[-1], EndCall | TransferCall):
+            return commands
+    pytest.fail("it never came")
+
+
+def test_the_goodbye_is_heard_to_its_end_by_mark(book):
+    book.live().speak("r1", *[SPEECH] * 4)
+    assert asked_to_end(book) == [c.AnswerTool("t1", "{}")]
+    book.on(c.ReplyDone("r1", interrupted=False))
+    assert book.after(0.4).tick() == []  # by the clock it has been played; its mark is not back
+    book.after(0.3).on(ms.MarkEchoed("0.2"))
+    heard_at = book.now
+    assert end_of(run_until_end(book)) is EndReason.AGENT
+    assert book.now == pytest.approx(heard_at + 0.5)
+
+
+def test_a_goodbye_that_comes_after_the_request_is_waited_for(book):
+    book.live().speak("r1", HUSH)
+    asked_to_end(book)
+    book.on(c.ReplyDone("r1", interrupted=False))
+    book.after(0.2).on(ms.MarkEchoed("0.1"))
+    assert book.after(2).tick() == []
+    book.speak("r2", *[SPEECH] * 10)
+    book.on(c.ReplyDone("r2", interrupted=False))
+    assert book.after(0.9).tick() == []
+    for number in range(2, 8):
+        book.on(ms.MarkEchoed(f"0.{number}"))
+    book.after(0.2)
+    assert end_of(run_until_end(book)) is EndReason.AGENT
+
+
+def test_an_agent_that_says_no_goodbye_gets_a_few_seconds(book):
+    book.live()
+    asked_to_end(book)
+    began = book.now
+    assert end_of(run_until_end(book)) is EndReason.AGENT
+    assert book.now - began == pytest.approx(4)
+
+
+def test_a_mark_that_never_comes_back_is_not_waited_for_for_ever(book):
+    book.live().speak("r1", SPEECH)
+    asked_to_end(book)
+    book.on(c.ReplyDone("r1", interrupted=False))
+    assert end_of(run_until_end(book, 4)) is EndReason.AGENT
+
+
+def test_a_caller_who_speaks_into_the_goodbye_is_answered_once_more(book):
+    book.live().speak("r1", *[SPEECH] * 10)
+    asked_to_end(book)
+    book.after(0.2).on(c.CallerSpeechStarted())
+    book.on(c.ReplyDone("r1", interrupted=True))
+    book.after(1).on(c.CallerSpeechStopped())
+    assert book.tick() == []
+    book.speak("r2", SPEECH)
+    book.on(c.ReplyDone("r2", interrupted=False))
+    book.after(0.1).on(ms.MarkEchoed("1.3"))
+    assert end_of(run_until_end(book, 3)) is EndReason.AGENT
+
+
+def test_no_goodbye_lasts_for_ever():
+    book = Playbook(limits=Limits(media_gap_seconds=1_000, idle_seconds=1_000)).live()
+    book.speak("r1", SPEECH)
+    asked_to_end(book)
+    began = book.now
+    for _ in range(40):
+        book.after(1).on(c.ReplyAudio("r1", SPEECH))
+        commands = book.tick()
+        if commands and isinstance(commands[-1], EndCall):
+            break
+    assert book.now - began == pytest.approx(30, abs=1)
+
+
+def test_a_transfer_waits_for_its_announcement_and_then_for_twilios_stop(book):
+    book.live().speak("r1", SPEECH)
+    asked_to_end(book, Then.TRANSFER)
+    book.on(c.ReplyDone("r1", interrupted=False))
+    book.after(0.1).on(ms.MarkEchoed("0.1"))
+    assert run_until_end(book, 3) == [TransferCall()]
+    assert end_of(book.on(ms.CallerStopped())) is EndReason.AGENT
+
+
+def test_a_transfer_that_fails_is_apologised_for(book):
+    book.live()
+    asked_to_end(book, Then.TRANSFER)
+    run_until_end(book, 6)
+    (apology,) = book.on(TransferFailed())
+    assert isinstance(apology, c.RequestReply)
+    assert end_of(book.on(ms.CallerStopped())) is EndReason.HANGUP
+
+
+# Machines
+
+
+def test_a_machine_ends_a_call_that_has_no_message_for_it(book):
+    book.live()
+    assert end_of(book.on(MachineAnswered())) is EndReason.TWILIO_ENDED
+
+
+def test_a_machine_is_left_the_message_and_then_the_call_ends():
+    book = Playbook(persona=Persona(name="p", model="m", voicemail="Please call us back.")).live()
+    book.speak("r1", *[SPEECH] * 10)
+    cleared, asked = book.after(0.2).on(MachineAnswered())
+    assert cleared == ClearPlayback()
+    assert "Please call us back." in asked.instructions
+    book.speak("r2", SPEECH)
+    book.on(c.ReplyDone("r2", interrupted=False))
+    book.after(0.1).on(ms.MarkEchoed("1.3"))
+    assert end_of(run_until_end(book, 3)) is EndReason.AGENT
 
 
 FACTS = st.sampled_from(
@@ -410,6 +565,10 @@ FACTS = st.sampled_from(
         c.ReplyDone("r1", interrupted=False),
         c.ReplyDone("r2", interrupted=True),
         c.ToolRequested("t", "x", {}),
+        ToolFinished("t", ToolResult("{}")),
+        ToolFinished("t", ToolResult("{}", then=Then.END_CALL)),
+        ToolFinished("t", ToolResult("{}", then=Then.TRANSFER)),
+        TransferFailed(),
         c.ModelFault("x", "", fatal=False),
         c.Unrecognized("x"),
         ms.CallerStopped(),

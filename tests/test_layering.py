@@ -41,7 +41,7 @@ WEBSOCKETS_SANS_IO = (
 RINGS = {
     # Ring 0: decisions and what they are about. No trio, no clock, no socket; time is an argument.
     "pure": Ring(
-        modules="audio bridge conversation errors persona playback record signature transcript",
+        modules="audio bridge conversation errors facts goodbye persona playback record tool_results transcript",
         sees="pure protocols",
         packages="attrs msgspec",
         never=NO_CLOCK_NO_IO,

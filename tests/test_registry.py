@@ -20,6 +20,10 @@ class StubCall:
         )
         self.over = trio.Event()
         self.ended_for = []
+        self.machines = 0
+
+    def machine_answered(self):
+        self.machines += 1
 
     def end(self, reason, detail):
         self.ended_for.append((reason, detail))

@@ -13,6 +13,9 @@ Rules that a reader might ask about:
 - **Barge-in** is the model's decision (speech started, or a reply done as interrupted), never a guess of ours. It takes
   effect when something is playing or waiting; then Twilio is cleared, what waits of that reply is dropped, and audio
   of it that comes late is dropped too.
+- **An end that the agent asks for** waits until its goodbye has been heard: nothing open at the model, nothing waiting
+  here, the last mark back from Twilio, and a moment of quiet after it. A transfer waits for its announcement likewise.
+- **Tools.** A result is not told to a model whose reply was interrupted meanwhile: it has given up on it.
 - **The first end wins.** After ``EndCall`` nothing more is decided.
 - **Garbage** is ignored until there is too much of it (``MAX_GARBAGE``). Floods are for the legs (``legs/pair.py``).
 """
@@ -23,13 +26,31 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-import attrs
-
 from trio_voice import conversation as c
 from trio_voice.audio import base64_ms, is_audible
+from trio_voice.facts import (
+    CALLER,
+    MODEL,
+    ClearPlayback,
+    Command,
+    EndCall,
+    EndRequested,
+    Fact,
+    LegClosed,
+    LegStalled,
+    MachineAnswered,
+    PlaceMark,
+    PlayAudio,
+    RunTool,
+    ToolFinished,
+    TransferCall,
+    TransferFailed,
+)
+from trio_voice.goodbye import Goodbye
 from trio_voice.playback import Playback
 from trio_voice.protocols import media_streams as ms
 from trio_voice.record import EndReason, Turn
+from trio_voice.tool_results import Then
 from trio_voice.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -47,70 +68,6 @@ MUTED_REPLIES: Final = 8
 """Interrupted replies that are remembered; one is open at a time, so audio of an older one cannot still come."""
 FEED_EVERY_SECONDS: Final = 0.02
 """The shortest pause between two hand-overs of what waits."""
-
-# Facts that come from neither protocol but from the legs and the world around the call.
-
-
-@attrs.frozen
-class LegClosed:
-    """A leg's socket is gone; ``politely`` if the peer said a close."""
-
-    leg: str
-    politely: bool
-    detail: str
-
-
-@attrs.frozen
-class LegStalled:
-    """A leg's peer has not taken what we sent for as long as it may."""
-
-    leg: str
-
-
-@attrs.frozen
-class EndRequested:
-    """Somebody outside ends the call: the operator, a drain, Twilio's callbacks."""
-
-    reason: EndReason
-    detail: str
-
-
-Fact = ms.CallerEvent | c.ModelEvent | LegClosed | LegStalled | EndRequested
-
-# Commands to the caller's leg and to the call; those to the model are in ``conversation``.
-
-
-@attrs.frozen
-class PlayAudio:
-    """Hand a piece of base64 mu-law to Twilio."""
-
-    payload: str
-
-
-@attrs.frozen
-class PlaceMark:
-    """Ask Twilio to say when it has played everything before this."""
-
-    name: str
-
-
-@attrs.frozen
-class ClearPlayback:
-    """Have Twilio throw away what it has not played."""
-
-
-@attrs.frozen
-class EndCall:
-    """The call is over. Always the last command."""
-
-    reason: EndReason
-    detail: str
-
-
-Command = PlayAudio | PlaceMark | ClearPlayback | EndCall | c.ModelCommand
-
-CALLER: Final = "caller"
-MODEL: Final = "model"
 
 
 class Bridge:
@@ -155,6 +112,13 @@ class Bridge:
         self._muted: deque[str] = deque(maxlen=MUTED_REPLIES)
         """Replies that were interrupted; their late audio is dropped."""
         self._reply_id = ""
+        self._reply_open = False
+        self._reply_audible = False
+        self._tools: dict[str, str] = {}
+        """The reply in which each tool was asked for whose result the model still waits for, by the tool's call id."""
+        self._goodbye: Goodbye | None = None
+        self._transferring = False
+        self._waits_for_ready: MachineAnswered | None = None
         self._turn_ended_at: float | None = None
         self._commands: list[Command] = []
         self.wake_at = min(deadline for deadline, _, _ in self._deadlines())
@@ -180,6 +144,7 @@ class Bridge:
                 break
             self._wake_by(deadline)
         self._feed_playback(now)
+        self._see_goodbye_through(now)
         return self._take()
 
     # Time
@@ -225,11 +190,15 @@ class Bridge:
             self._record.count("caller_frames_before_ready")
 
     def _caller_stopped(self, _fact: ms.CallerStopped, _now: float) -> None:
-        self._end(EndReason.HANGUP, "Twilio sent stop")
+        if self._transferring:
+            self._end(EndReason.AGENT, "the agent put the caller through")
+        else:
+            self._end(EndReason.HANGUP, "Twilio sent stop")
 
     def _mark_echoed(self, fact: ms.MarkEchoed, now: float) -> None:
         self._playback.echo(fact.name, now)
         self._feed_playback(now)
+        self._see_goodbye_through(now)
 
     def _digit(self, _fact: ms.DigitPressed, now: float) -> None:
         self._last_voice = now
@@ -239,6 +208,9 @@ class Bridge:
     def _model_ready(self, _fact: c.ModelReady, now: float) -> None:
         self._ready = True
         self._last_voice = max(self._last_voice, now)
+        if self._waits_for_ready is not None:
+            self._machine_answered(self._waits_for_ready, now)
+            return
         greeting = self._persona.greeting
         if greeting and not self._capabilities.speaks_first:
             self._commands.append(c.RequestReply(f"Say exactly this and nothing else: {greeting}"))
@@ -246,6 +218,8 @@ class Bridge:
     def _speech_started(self, _fact: c.CallerSpeechStarted, now: float) -> None:
         self._last_voice = now
         self._turn_ended_at = None
+        if self._goodbye is not None:
+            self._goodbye.begin_again()  # they want one more answer
         if self._persona.interruptible and (self._waiting or self._playback.is_playing(now)):
             self._interrupt(now)
 
@@ -259,6 +233,7 @@ class Bridge:
 
     def _reply_started(self, fact: c.ReplyStarted, now: float) -> None:
         self._reply_id = fact.reply_id
+        self._reply_open, self._reply_audible = True, False
         if fact.reply_id in self._muted:  # a model that does not number its replies
             self._muted.remove(fact.reply_id)
         self._playback.forget_heard(now)
@@ -272,6 +247,10 @@ class Bridge:
         if self._waiting_ms + length > MAX_QUEUED_MS:
             self._record.count("reply_frames_over_the_bound")
             return
+        if not self._reply_audible and is_audible(fact.payload):
+            self._reply_audible = True
+            if self._goodbye is not None:
+                self._goodbye.spoken = True
         self._waiting.append((fact.reply_id, fact.payload, length))
         self._waiting_ms += length
         self._transcript.reply_sent(fact.reply_id, length)
@@ -284,18 +263,49 @@ class Bridge:
         self._transcript.reply_said(fact.reply_id, fact.text, now - self._began, interrupted=fact.interrupted)
 
     def _reply_done(self, fact: c.ReplyDone, now: float) -> None:
+        self._reply_open = False
         if not fact.interrupted:
             self._waiting.append((fact.reply_id, "", 0.0))
             self._feed_playback(now)
+            self._see_goodbye_through(now)
             return
+        self._tools = {call: reply for call, reply in self._tools.items() if reply != fact.reply_id}
         unheard = {reply_id for reply_id, _, _ in self._waiting} | set(self._playback.unheard_replies(now))
         if fact.reply_id in unheard:
             self._interrupt(now)
         self._muted.append(fact.reply_id)
 
     def _tool_requested(self, fact: c.ToolRequested, _now: float) -> None:
-        # A model that waits for an answer that never comes says nothing more, so an unknown tool is answered too.
-        self._commands.append(c.AnswerTool(fact.call_id, '{"error":"there is no such tool"}', failed=True))
+        self._tools[fact.call_id] = self._reply_id
+        self._commands.append(RunTool(fact.call_id, fact.name, fact.arguments))
+
+    def _tool_finished(self, fact: ToolFinished, now: float) -> None:
+        if self._tools.pop(fact.call_id, None) is None:
+            self._record.count("tool_results_not_wanted")
+            return
+        self._commands.append(c.AnswerTool(fact.call_id, fact.result.text, fact.result.failed))
+        if fact.result.then is not Then.GO_ON:
+            self._say_goodbye(fact.result.then, now, spoken=self._reply_audible)
+
+    def _machine_answered(self, fact: MachineAnswered, now: float) -> None:
+        message = self._persona.voicemail
+        if message is not None and not self._ready:
+            self._waits_for_ready = fact
+            return
+        if message is None:
+            self._end(EndReason.TWILIO_ENDED, "Twilio says that a machine answered")
+            return
+        if self._waiting or self._playback.is_playing(now):
+            self._interrupt(now)
+        words = f"A machine has answered. Say exactly this and nothing else, then stop: {message}"
+        self._commands.append(c.RequestReply(words))
+        self._say_goodbye(Then.END_CALL, now, spoken=False)
+
+    def _transfer_failed(self, _fact: TransferFailed, _now: float) -> None:
+        self._transferring = False
+        self._commands.append(
+            c.RequestReply("The caller could not be put through. Apologise, and offer to take a message.")
+        )
 
     def _model_fault(self, fact: c.ModelFault, _now: float) -> None:
         if fact.fatal:
@@ -335,6 +345,29 @@ class Bridge:
         self._ended = True
         self._waiting.clear()
         self._commands.append(EndCall(reason, detail))
+
+    # The goodbye
+
+    def _say_goodbye(self, then: Then, now: float, *, spoken: bool) -> None:
+        """From here on the call ends, or is transferred, as soon as the caller has heard the last words."""
+        self._goodbye = Goodbye(then, now, spoken=spoken)
+        self._see_goodbye_through(now)
+
+    def _see_goodbye_through(self, now: float) -> None:
+        goodbye = self._goodbye
+        if goodbye is None or self._ended:
+            return
+        more_to_come = self._reply_open or bool(self._waiting)
+        due = goodbye.due(now, self._playback, more_to_come=more_to_come)
+        if now < due:
+            self._wake_by(due)
+            return
+        self._goodbye = None
+        if goodbye.then is Then.TRANSFER:
+            self._transferring = True
+            self._commands.append(TransferCall())
+        else:
+            self._end(EndReason.AGENT, "the agent ended the call, and its goodbye was heard")
 
     # Playback
 
@@ -403,6 +436,9 @@ class Bridge:
         c.ModelFault: _model_fault,
         c.ModelEnded: _model_ended,
         c.Unrecognized: _unrecognized,
+        ToolFinished: _tool_finished,
+        MachineAnswered: _machine_answered,
+        TransferFailed: _transfer_failed,
         LegClosed: _leg_closed,
         LegStalled: _leg_stalled,
         EndRequested: _end_requested,

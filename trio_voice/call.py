@@ -5,7 +5,7 @@ The story, in one nursery:
     the caller's leg reads and writes, the model's leg connects, reads and writes, a timer wakes the bridge
       → each message is told to the bridge, which answers with commands, obeyed at once and without waiting
       → the first sign of the end cancels the nursery
-      → both legs say goodbye side by side, for at most ``close_seconds`` from that sign
+      → each leg says goodbye as soon as it has stopped, for at most ``close_seconds`` from that sign
       → the record is closed
 
 The bound counts from the first sign, wherever it came from. A cancellation from outside (the daemon goes down hard, or
@@ -17,31 +17,49 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 import trio
 
-from trio_voice.bridge import (
-    Bridge,
+from trio_voice.bridge import Bridge
+from trio_voice.errors import RestError
+from trio_voice.facts import (
     ClearPlayback,
     EndCall,
     EndRequested,
     Fact,
+    MachineAnswered,
     PlaceMark,
     PlayAudio,
+    RunTool,
+    ToolFinished,
+    TransferCall,
+    TransferFailed,
 )
-from trio_voice.record import CallRecord, CallState, EndReason
+from trio_voice.record import CallRecord, CallState, EndReason, ToolUse
+from trio_voice.tools import CallFacts, too_many_tools, unknown_tool
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-    from trio_voice.bridge import Command
+    from trio_voice.facts import Command
     from trio_voice.legs.caller import CallerLeg
     from trio_voice.legs.model import ModelLeg
     from trio_voice.persona import Limits, Persona
+    from trio_voice.tools import Tool
 
 log: Final = structlog.stdlib.get_logger("trio_voice.call")
+
+MAX_TOOLS: Final = 10
+"""Tools that one call may have running; a request beyond that is answered with an error."""
+
+
+class Phone(Protocol):
+    """What can be done to a telephone call besides ending it."""
+
+    async def transfer(self, call_sid: str, number: str) -> None:
+        """Connect the caller to somebody else. Raises ``RestError``."""
 
 
 def wall_clock() -> datetime:
@@ -58,6 +76,8 @@ class Call:
         limits: likewise.
         caller: the accepted stream.
         model: the model, not yet opened.
+        tools: what the model may call, by name.
+        phone: what can be done to the telephone call besides ending it; ``None`` without Twilio's REST API.
         expected_call_sid: the call that the stream was promised to, where it is known.
     """
 
@@ -68,19 +88,36 @@ class Call:
         limits: Limits,
         caller: CallerLeg,
         model: ModelLeg,
+        *,
+        tools: Mapping[str, Tool] | None = None,
+        phone: Phone | None = None,
         expected_call_sid: str | None = None,
     ) -> None:
         self.record = record
+        self._persona = persona
+        self._tools = tools or {}
+        self._tools_running = 0
+        self._phone = phone
         self._limits = limits
         self._caller = caller
         self._model = model
         self._began = trio.current_time()
         self._bridge = Bridge(persona, limits, model.capabilities, record, self._began, expected_call_sid)
         self._scope = trio.CancelScope()
+        self._nursery: trio.Nursery | None = None
         self._timer_scope = trio.CancelScope()
         self._ended_at = math.inf
         self._closing_at = math.inf
         """When both sockets must be closed; known from the first sign of the end."""
+
+    @property
+    def persona(self) -> Persona:
+        """Who answers."""
+        return self._persona
+
+    def machine_answered(self) -> None:
+        """Twilio has found that a machine answered the call and has finished its greeting. Does not wait."""
+        self._tell(MachineAnswered())
 
     def end(self, reason: EndReason, detail: str) -> None:
         """End the call from outside. Does not wait; only the first reason counts."""
@@ -100,26 +137,49 @@ class Call:
         log.info("call_started", persona=record.persona, direction=record.direction)
         try:
             with self._scope:
-                async with trio.open_nursery() as nursery:
+                async with trio.open_nursery() as self._nursery:
+                    nursery = self._nursery
                     nursery.start_soon(self._notice_cancellation)
-                    nursery.start_soon(self._caller.run, self._tell)
-                    nursery.start_soon(self._model.run, self._tell)
+                    nursery.start_soon(self._live_leg, self._caller)
+                    nursery.start_soon(self._live_leg, self._model)
                     nursery.start_soon(self._keep_time)
-        except Exception:  # one call's failure stays one call's failure
+                    if record.answered_by_machine:  # it was quicker than the stream
+                        self.machine_answered()
+        except* Exception:  # one call's failure stays one call's failure, and beside a cancellation it is one too
             log.exception("call_bug")
-            record.end_reason, record.end_detail = (
-                EndReason.BUG,
-                "an error in trio_voice; the log has its traceback",
-            )
+            if record.end_reason is None:
+                record.end_reason, record.end_detail = (
+                    EndReason.BUG,
+                    "an error in trio_voice; the log has its traceback",
+                )
         finally:
             if record.end_reason is None:
                 record.end_reason, record.end_detail = cancelled_because, "cancelled from outside the call"
-            await self._close()  # noqa: ASYNC102 - its shield and its deadline are inside
+            self._write_down()
+
+    async def _live_leg(self, leg: CallerLeg | ModelLeg) -> None:
+        """One leg from its first word to its goodbye, which does not wait for the other leg: its peer may be stalled.
+
+        Cancelling is safe: the leg is closed, by the deadline that the first sign of the end has set.
+        """
+        try:
+            await leg.run(self._tell)
+        finally:
+            self._scope.cancel(reason="neither leg outlives the other")
+            self._begin_to_close()
+            with trio.CancelScope(deadline=self._closing_at, shield=True):
+                try:
+                    await leg.close()
+                except Exception:  # logged, and the other leg still says goodbye
+                    log.exception("close_bug")
 
     def _tell(self, fact: Fact) -> None:
         """Tell the bridge and do what it says. Called between checkpoints, so nothing interleaves."""
+        if self._closing_at < math.inf:
+            return  # the first sign has won: what comes of hurrying the legs is no other
         self._obey(self._bridge.handle(fact, trio.current_time()))
-        self._timer_scope.deadline = min(self._timer_scope.deadline, self._bridge.wake_at)
+        if self._bridge.wake_at < self._timer_scope.deadline:  # noqa: PLR1730 - setting a deadline has its price
+            self._timer_scope.deadline = self._bridge.wake_at
 
     def _obey(self, commands: Iterable[Command]) -> None:
         for command in commands:
@@ -129,8 +189,62 @@ class Call:
                 case EndCall(reason=reason, detail=detail):
                     self.record.end_reason, self.record.end_detail = reason, detail
                     self._scope.cancel(reason=f"{reason}: {detail}")
+                case RunTool():
+                    self._start(self._run_tool, command)
+                case TransferCall():
+                    self._start(self._transfer)
                 case _:
                     self._model.obey(command)
+
+    def _start(self, function: Callable[..., Awaitable[None]], *args: object) -> None:
+        """Begin something in the call's nursery. A call that has not begun, or has ended, begins nothing."""
+        if self._nursery is not None:
+            self._nursery.start_soon(function, *args)
+
+    async def _run_tool(self, wanted: RunTool) -> None:
+        """Run one tool; whatever becomes of it, the model is answered."""
+        tool = self._tools.get(wanted.name)
+        facts = CallFacts(
+            self.record.call_id,
+            self.record.call_sid,
+            self.record.direction,
+            self.record.from_number,
+            self.record.to_number,
+            self.record.persona,
+        )
+        began = trio.current_time()
+        self._tools_running += 1
+        try:
+            if tool is None:
+                result = unknown_tool(wanted.name)
+            elif self._tools_running > MAX_TOOLS:
+                result = too_many_tools()
+            else:
+                result = await tool.run(wanted.arguments, facts, self._limits.tool_seconds)
+        finally:
+            self._tools_running -= 1
+        milliseconds = round((trio.current_time() - began) * 1000)
+        self.record.tools.append(ToolUse(wanted.name, failed=result.failed, milliseconds=milliseconds))
+        log.info("tool", tool=wanted.name[:60], failed=result.failed, milliseconds=milliseconds)
+        self._tell(ToolFinished(wanted.call_id, result))
+
+    async def _transfer(self) -> None:
+        """Put the caller through. Twilio answers by stopping the stream."""
+        record, number = self.record, self._persona.transfer_to
+        if self._phone is None or record.call_sid is None or number is None:
+            log.warning("transfer_failed", error="it needs account_sid, TWILIO_AUTH_TOKEN and transfer_to")
+            self._tell(TransferFailed())
+            return
+        try:
+            record.handed_over = True  # before the request: Twilio may stop the stream before it answers us
+            with trio.fail_after(self._limits.tool_seconds):
+                await self._phone.transfer(record.call_sid, number)
+        except (RestError, trio.TooSlowError) as failed:
+            record.handed_over = False
+            log.warning("transfer_failed", error=str(failed) or "Twilio did not answer in time")
+            self._tell(TransferFailed())
+        else:
+            log.info("transferred")
 
     async def _keep_time(self) -> None:
         while True:
@@ -153,13 +267,7 @@ class Call:
             self._caller.hurry(self._closing_at)
             self._model.hurry(self._closing_at)
 
-    async def _close(self) -> None:
-        """Both goodbyes, side by side, bounded by the deadline that the first sign set."""
-        self._begin_to_close()
-        with trio.CancelScope(deadline=self._closing_at, shield=True):
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(_keep_from_the_other, self._caller.close)
-                nursery.start_soon(_keep_from_the_other, self._model.close)
+    def _write_down(self) -> None:
         record = self.record
         record.state, record.ended_at = CallState.ENDED, wall_clock()
         record.seconds = round(self._ended_at - self._began, 3)
@@ -173,11 +281,3 @@ class Call:
             model_closing=[session.closing for session in record.model_sessions],
             **record.counters,
         )
-
-
-async def _keep_from_the_other(close: Callable[[], Awaitable[None]]) -> None:
-    """Run one leg's close so that its failure cannot skip the other's."""
-    try:
-        await close()
-    except Exception:  # logged, and the other leg still says goodbye
-        log.exception("close_bug")

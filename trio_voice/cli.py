@@ -13,10 +13,11 @@ import click
 import httpx2
 import trio
 
-from trio_voice.config import SANDBOX, Settings, read_settings
-from trio_voice.daemon import run_daemon
+from trio_voice.config import SANDBOX, Settings, read_settings, warnings_about
+from trio_voice.daemon import load_toolboxes, run_daemon
 from trio_voice.errors import ConfigError
 from trio_voice.logs import set_up_logging
+from trio_voice.sandbox.speech import SpeechUnavailable
 
 EXIT_FAILED: Final = 1
 EXIT_UNAVAILABLE: Final = 69
@@ -46,6 +47,7 @@ def main() -> None:
 
 
 def _read(path: Path) -> Settings:
+    sys.path.insert(0, str(path.parent.resolve()))  # where the user's own tools are looked for first
     try:
         return read_settings(path)
     except ConfigError as wrong:
@@ -80,8 +82,23 @@ def serve(path: Path) -> None:
 
     try:
         trio.run(run)
+    except* ConfigError as wrong:
+        _stop(EXIT_CONFIG, *(f"{path}: {problem}" for problem in _problems_in(wrong)))
     except* OSError as busy:
-        _stop(EXIT_UNAVAILABLE, f"cannot listen on {settings.server.bind}: {busy.exceptions[0]}")
+        _stop(EXIT_UNAVAILABLE, f"cannot listen on {settings.server.bind}: {_innermost(busy)}")
+    except* SpeechUnavailable as missing:
+        _stop(EXIT_UNAVAILABLE, str(_innermost(missing)))
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _problems_in(error: BaseException) -> list[str]:
+    innermost = _innermost(error)
+    return innermost.problems if isinstance(innermost, ConfigError) else [str(innermost)]
 
 
 def _on_this_machine(settings: Settings, url: str) -> Settings:
@@ -98,13 +115,59 @@ def _on_this_machine(settings: Settings, url: str) -> Settings:
 def check(path: Path) -> None:
     """Read the configuration and the credentials, and print what would run. Opens no connection."""
     settings = _read(path)
+    try:
+        toolboxes = load_toolboxes(settings, _NoList())
+    except ConfigError as wrong:
+        _stop(EXIT_CONFIG, *(f"{path}: {problem}" for problem in wrong.problems))
     click.echo(f"{path}: in order")
     click.echo(f"listens on   {settings.server.bind}, known to Twilio as {settings.server.public_url}")
-    click.echo(f"Twilio       account {settings.account_sid or 'not set: phones cannot be hung up by REST'}")
+    click.echo(f"Twilio       account {settings.account_sid or 'not set'}, calls from {settings.twilio.from_number}")
     for number, name in settings.numbers.items():
-        persona = settings.personas[name]
+        click.echo(f"{number:<12} is answered by {name}")
+    for name, persona in settings.personas.items():
         model = settings.models[persona.model]
-        click.echo(f"{number:<12} is answered by {name}, with {model.kind} at {model.url or 'its usual address'}")
+        tools = ", ".join(toolboxes[persona]) or "none"
+        click.echo(f"persona      {name}: {model.kind} at {model.url or 'its usual address'}; tools: {tools}")
+    for warning in warnings_about(settings):
+        click.echo(f"warning: {warning}", err=True)
+
+
+class _NoList:
+    """Stands for the do-not-call list where no tool is run."""
+
+    async def mark_do_not_call(self, number: str, reason: str, call_id: str) -> None:
+        """Never called."""
+        raise NotImplementedError
+
+
+@main.command()
+@_config
+@click.argument("to")
+@click.option("--persona", help="Who speaks.  [default: who answers the default number]")
+@click.pass_obj
+def call(path: Path, to: str, persona: str | None) -> None:
+    """Have the running daemon call a number, and follow the call to its end."""
+    settings = _read(path)
+    wanted = {"to": to} | ({"persona": persona} if persona else {})
+    placed = _ask(settings, "POST", "/call", wanted)
+    click.echo(f"{placed['call_id']}  {placed['status']}")
+    trio.run(_follow, settings, placed["call_id"])
+
+
+async def _follow(settings: Settings, call_id: str) -> None:
+    """Print what becomes of a call until it has ended."""
+    state = ""
+    while state != "ended":
+        await trio.sleep(0.5)
+        call = await trio.to_thread.run_sync(_ask, settings, "GET", f"/calls/{call_id}")
+        if call["state"] != state:
+            state = call["state"]
+            click.echo(f"{call_id}  {state}")
+    click.echo(f"{call_id}  {call['end_reason']}: {call['end_detail']}")
+    for line in call["transcript"]:
+        click.echo(f"  {line['role']:<7} {line['text']}")
+    if call["started_at"] is None:
+        sys.exit(EXIT_FAILED)
 
 
 @main.command()
@@ -130,14 +193,15 @@ def hangup(path: Path, call_id: str) -> None:
     click.echo(f"{call['call_id']}  {call['state']}")
 
 
-def _ask(settings: Settings, method: str, path: str) -> Any:
+def _ask(settings: Settings, method: str, path: str, body: Any = None) -> Any:
     """Ask the running daemon as its operator."""
     token = settings.secrets.get("TRIO_VOICE_API_TOKEN")
     if token is None:
         _stop(EXIT_UNAVAILABLE, "set TRIO_VOICE_API_TOKEN to the token that the daemon was started with")
     url = f"http://{settings.server.bind}{path}"
     try:
-        answer = httpx2.request(method, url, headers={"Authorization": f"Bearer {token}"}, timeout=10)
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = httpx2.request(method, url, headers=headers, json=body, timeout=30)
     except httpx2.HTTPError as unreachable:
         _stop(EXIT_UNAVAILABLE, f"no daemon answers at {settings.server.bind}: {unreachable}")
     if answer.is_error:
@@ -147,18 +211,18 @@ def _ask(settings: Settings, method: str, path: str) -> Any:
 
 @main.command()
 @click.option("--out", type=click.Path(path_type=Path), default=Path("demo"), help="Where the recording goes.")
+@click.option("--outbound", is_flag=True, help="The daemon calls somebody; a tool is used; the agent ends the call.")
 @click.option("--quiet", is_flag=True, help="Without meters, for a log instead of a terminal.")
 @click.option("--chat-url", help="An OpenAI-compatible server that answers, such as http://127.0.0.1:11434/v1.")
 @click.option("--chat-model", default="default", help="The model's name there.  [default: default]")
-def demo(out: Path, *, quiet: bool, chat_url: str | None, chat_model: str) -> None:
+def demo(out: Path, *, outbound: bool, quiet: bool, chat_url: str | None, chat_model: str) -> None:
     """Live a whole call on this machine: no account, key, number or network."""
     from trio_voice.sandbox.demo import Chat, run_demo  # noqa: PLC0415 - only this needs the speech extra
-    from trio_voice.sandbox.speech import SpeechUnavailable  # noqa: PLC0415 - as above
 
     set_up_logging(json=False)
     try:
         chat = Chat(chat_url, chat_model, os.environ.get("OPENAI_API_KEY")) if chat_url else None
-        succeeded = trio.run(partial(run_demo, out, chat=chat, quiet=quiet))
+        succeeded = trio.run(partial(run_demo, out, chat=chat, outbound=outbound, quiet=quiet))
     except SpeechUnavailable as missing:
         _stop(EXIT_UNAVAILABLE, str(missing))
     sys.exit(0 if succeeded else EXIT_FAILED)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from ipaddress import ip_address
 from pathlib import Path
@@ -21,6 +22,7 @@ from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError, Iterable
 from trio_voice.errors import ConfigError
 from trio_voice.legs.kinds import KINDS, ModelSettings
 from trio_voice.persona import Limits, Persona, TurnDetection
+from trio_voice.tools import TRANSFER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,6 +63,8 @@ class TwilioSettings:
 
     account_sid: str | None = None
     from_number: str | None = None
+    allowed_prefixes: tuple[str, ...] = ()
+    """What a number must begin with to be called, such as ``+1``; empty for any."""
     api_url: str = "https://api.twilio.com"
     validate_signatures: bool = True
 
@@ -289,6 +293,8 @@ def _contradictions(settings: Settings, document: Mapping[str, Any]) -> list[str
     for name, persona in settings.personas.items():
         if persona.model not in models:
             problems.append(_unknown(f"personas.{name}.model = {persona.model!r}", persona.model, models))
+        if TRANSFER in persona.tools and persona.transfer_to is None:
+            problems.append(f"personas.{name}.transfer_to: is missing: {TRANSFER} needs a number, like +15551234567")
         turns = persona.turn_detection
         if turns and turns.min_silence and turns.max_silence and turns.min_silence >= turns.max_silence:
             problems.append(f"personas.{name}.turn_detection: min_silence must be less than max_silence")
@@ -299,6 +305,36 @@ def _contradictions(settings: Settings, document: Mapping[str, Any]) -> list[str
     )
     problems.extend(_missing_credentials(settings))
     return problems
+
+
+def warnings_about(settings: Settings) -> list[str]:
+    """What works and may still not be what is meant: for ``check`` to say, not for ``serve`` to refuse."""
+    answering = set(settings.numbers.values())
+    warnings = [
+        f"personas.{name}.greeting: its first sentence does not say that the call is automated, which calls that you "
+        f"place must in many places: for example “this is the automated assistant of …”"
+        for name, persona in settings.personas.items()
+        if (name not in answering or persona.record or persona.detect_machine or persona.voicemail)
+        and not _discloses(persona.greeting or "")
+    ]
+    if settings.account_sid is None:
+        warnings.append("twilio.account_sid: not set, so no call can be placed, transferred or hung up by REST")
+    if "default" not in settings.numbers:
+        warnings.append("numbers.default: not set, so calls to numbers that are not listed are declined")
+    if settings.secrets.get("TRIO_VOICE_API_TOKEN") is None:
+        warnings.append("credential TRIO_VOICE_API_TOKEN is not set, so the operator's routes and commands are closed")
+    if urlsplit(settings.server.public_url).scheme != "https":
+        warnings.append("server.public_url: is not https://, so no call can be placed and Twilio opens no stream")
+    return warnings
+
+
+def _discloses(greeting: str) -> bool:
+    """Whether the first sentence says that no human is speaking."""
+    first = re.split(r"(?<=[.!?])\s", greeting.strip(), maxsplit=1)[0].lower()
+    return (
+        re.search(r"\b(automated|automatic|virtual|digital|artificial|ai|robot|bot|computer|recorded)\b", first)
+        is not None
+    )
 
 
 def _check_server(settings: Settings, problems: list[str]) -> None:

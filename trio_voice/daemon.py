@@ -20,24 +20,27 @@ import trio
 
 from trio_voice.call import wall_clock
 from trio_voice.edges.app import Directory, Door, create_app
+from trio_voice.edges.dialer import Dialer
 from trio_voice.edges.lane import Admission
 from trio_voice.edges.server import Server
 from trio_voice.edges.systemd import Notifier
 from trio_voice.edges.twilio_rest import TwilioRest
 from trio_voice.edges.twilio_webhooks import PublicUrl
 from trio_voice.errors import ConfigError
-from trio_voice.legs.kinds import KINDS
+from trio_voice.legs.kinds import KINDS, Order
 from trio_voice.reception import Reception
 from trio_voice.record import TERMINAL_STATUSES
 from trio_voice.registry import Registry
+from trio_voice.tools import load_tools
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from trio_voice.config import Settings
     from trio_voice.legs.model import ModelLeg
-    from trio_voice.persona import Limits, Persona
+    from trio_voice.persona import Persona, ToolSchema
     from trio_voice.record import CallRecord
+    from trio_voice.tools import DoNotCall, Tool
 
 log: Final = structlog.stdlib.get_logger("trio_voice.daemon")
 
@@ -63,19 +66,16 @@ async def run_daemon(
 
     Raises:
         OSError: the address cannot be listened on.
+        ConfigError: a tool cannot be loaded.
     """
     systemd = Notifier(os.environ)
     host, port = settings.server.address
-    listeners = await trio.open_tcp_listeners(port, host=host)
     async with httpx2.AsyncClient(limits=ONE_REQUEST_EACH) as http, trio.open_nursery() as after_work:
-        registry = Registry(settings.limits)
-        reception = Reception(registry, _model_opener(settings), _after_call(settings, after_work, http))
-        door = _door(settings, reception)
-        server = Server(
-            create_app(door),
-            door.admission,
-            max_connections=settings.limits.max_calls + HALF_OPEN_CONNECTIONS,
-        )
+        journal = MemoryJournal()
+        house = _House(settings, journal, after_work, http)
+        listeners = await trio.open_tcp_listeners(port, host=host)
+        connections = settings.limits.max_calls + HALF_OPEN_CONNECTIONS
+        server = Server(create_app(house.door), house.door.admission, max_connections=connections)
         async with trio.open_nursery() as serving:
             with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
                 serving.start_soon(server.serve, listeners)
@@ -87,13 +87,121 @@ async def run_daemon(
                     if received != signal.SIGHUP:
                         break
                     systemd.notify("RELOADING=1", f"MONOTONIC_USEC={trio.current_time() * 1e6:.0f}")
-                    _reload(door, reread)
+                    house.reload(reread)
                     systemd.notify("READY=1")
                 systemd.notify("STOPPING=1")
-                await _drain(registry, settings.limits.drain_seconds, signals)
+                await _drain(house.registry, settings.limits.drain_seconds, signals)
             serving.cancel_scope.cancel(reason="drained")
         after_work.cancel_scope.deadline = trio.current_time() + AFTER_WORK_SECONDS
     log.info("stopped")
+
+
+class MemoryJournal:
+    """TODO: replaced by journal.py."""
+
+    def __init__(self) -> None:
+        self._numbers: set[str] = set()
+
+    async def mark_do_not_call(self, number: str, reason: str, call_id: str) -> None:
+        """See the journal."""
+        self._numbers.add(number)
+
+    async def is_do_not_call(self, number: str) -> bool:
+        """See the journal."""
+        return number in self._numbers
+
+
+class _House:
+    """What is made once from the settings, and what a reload replaces."""
+
+    def __init__(
+        self, settings: Settings, journal: MemoryJournal, after_work: trio.Nursery, http: httpx2.AsyncClient
+    ) -> None:
+        self._settings = settings
+        self._journal = journal
+        self._after_work = after_work
+        self._toolboxes = load_toolboxes(settings, journal)
+        self._rest = _open_rest(settings, http)
+        self.registry = Registry(settings.limits)
+        reception = Reception(self.registry, self._open_model, self._tools_of, self._rest, self._after_call)
+        public_url = PublicUrl(settings.server.public_url)
+        token = settings.secrets.get("TWILIO_AUTH_TOKEN") if settings.twilio.validate_signatures else None
+        if token is None:
+            log.warning("signatures_unchecked", advice="anybody may open a model session: validate_signatures = true")
+        twilio = settings.twilio
+        self.door = Door(
+            admission=Admission(reception, public_url, token),
+            public_url=public_url,
+            directory=Directory(settings.personas, settings.numbers),
+            dialer=Dialer(self.registry, self._rest, public_url, twilio.from_number, twilio.allowed_prefixes, journal),
+            auth_token=token,
+            api_token=settings.secrets.get("TRIO_VOICE_API_TOKEN"),
+        )
+
+    def _open_model(self, persona: Persona, record: CallRecord, tools: tuple[ToolSchema, ...]) -> ModelLeg:
+        model = self._settings.models[persona.model]
+        kind = KINDS[model.kind]
+        key = self._settings.secrets.get(kind.secret) or ""
+        return kind.make(Order(model, persona, tools, record, key, wall_clock))
+
+    def _tools_of(self, persona: Persona) -> Mapping[str, Tool]:
+        return self._toolboxes[persona]
+
+    def _after_call(self, record: CallRecord) -> None:
+        """Hang up a phone whose call's sockets are closed, unless it is known to be down or goes on without us."""
+        over = record.twilio_status in TERMINAL_STATUSES or record.handed_over
+        if self._rest is not None and record.call_sid is not None and not over:
+            self._after_work.start_soon(self._rest.hang_up, record.call_sid)
+
+    def reload(self, reread: Callable[[], Settings]) -> None:
+        """Take over personas and numbers, all or nothing; live calls keep what they began with."""
+        try:
+            settings = reread()
+            toolboxes = load_toolboxes(settings, self._journal)
+            missing = sorted({persona.model for persona in settings.personas.values()} - self._settings.models.keys())
+            if missing:
+                raise ConfigError([f"models.{name} is new: restart to use it" for name in missing])
+        except ConfigError as wrong:
+            log.error("reload_refused", problems=wrong.problems)  # noqa: TRY400 - the problems say it all
+            return
+        old, new = self.door.directory, Directory(settings.personas, settings.numbers)
+        changes = {
+            "personas_added": sorted(new.personas.keys() - old.personas.keys()),
+            "personas_removed": sorted(old.personas.keys() - new.personas.keys()),
+            "personas_changed": sorted(
+                name for name in new.personas.keys() & old.personas.keys() if new.personas[name] != old.personas[name]
+            ),
+            "numbers_changed": new.numbers != old.numbers,
+        }
+        self._toolboxes |= toolboxes  # calls that are expected still have their old persona
+        self.door.directory = new
+        log.info("reloaded", **changes)
+
+
+def load_toolboxes(settings: Settings, numbers: DoNotCall) -> dict[Persona, Mapping[str, Tool]]:
+    """The tools of every persona.
+
+    Raises:
+        ConfigError: with a line for each that cannot be loaded.
+    """
+    toolboxes: dict[Persona, Mapping[str, Tool]] = {}
+    problems: list[str] = []
+    for name, persona in settings.personas.items():
+        try:
+            toolboxes[persona] = load_tools(persona.tools, numbers)
+        except (ValueError, TypeError) as wrong:
+            problems.append(f"personas.{name}.tools: {wrong}")
+    if problems:
+        raise ConfigError(problems)
+    return toolboxes
+
+
+def _open_rest(settings: Settings, http: httpx2.AsyncClient) -> TwilioRest | None:
+    account, token = settings.account_sid, settings.secrets.get("TWILIO_AUTH_TOKEN")
+    if account is None or token is None:
+        log.warning("no_rest", advice="set account_sid and TWILIO_AUTH_TOKEN so that phones can be hung up by REST")
+        return None
+    return TwilioRest(account, token, settings.twilio.api_url, http)
 
 
 async def _drain(registry: Registry, seconds: float, signals: object) -> None:
@@ -109,61 +217,3 @@ async def _drain(registry: Registry, seconds: float, signals: object) -> None:
         nursery.start_soon(hurry)
         await registry.drain(seconds)
         nursery.cancel_scope.cancel(reason="drained")
-
-
-def _model_opener(settings: Settings) -> Callable[[Persona, Limits, CallRecord], ModelLeg]:
-    def open_model(persona: Persona, limits: Limits, record: CallRecord) -> ModelLeg:
-        model = settings.models[persona.model]
-        kind = KINDS[model.kind]
-        return kind.make(model, persona, limits, record, settings.secrets.get(kind.secret) or "", wall_clock)
-
-    return open_model
-
-
-def _after_call(settings: Settings, after_work: trio.Nursery, http: httpx2.AsyncClient) -> Callable[[CallRecord], None]:
-    """What is done about a phone once its call's sockets are closed: it is hung up, unless it is known to be."""
-    account, token = settings.account_sid, settings.secrets.get("TWILIO_AUTH_TOKEN")
-    if account is None or token is None:
-        log.warning("no_rest", advice="set account_sid and TWILIO_AUTH_TOKEN so that phones can be hung up by REST")
-        return lambda _record: None
-    rest = TwilioRest(account, token, settings.twilio.api_url, http)
-
-    def hang_up(record: CallRecord) -> None:
-        if record.call_sid is not None and record.twilio_status not in TERMINAL_STATUSES:
-            after_work.start_soon(rest.hang_up, record.call_sid)
-
-    return hang_up
-
-
-def _door(settings: Settings, reception: Reception) -> Door:
-    public_url = PublicUrl(settings.server.public_url)
-    token = settings.secrets.get("TWILIO_AUTH_TOKEN") if settings.twilio.validate_signatures else None
-    if token is None:
-        log.warning("signatures_unchecked", advice="anybody may open a model session: set validate_signatures = true")
-    return Door(
-        admission=Admission(reception, public_url, token),
-        public_url=public_url,
-        directory=Directory(settings.personas, settings.numbers),
-        auth_token=token,
-        api_token=settings.secrets.get("TRIO_VOICE_API_TOKEN"),
-    )
-
-
-def _reload(door: Door, reread: Callable[[], Settings]) -> None:
-    """Take over personas and numbers; live calls keep what they began with."""
-    try:
-        settings = reread()
-    except ConfigError as wrong:
-        log.error("reload_refused", problems=wrong.problems)  # noqa: TRY400 - the problems say it all
-        return
-    old, new = door.directory, Directory(settings.personas, settings.numbers)
-    changed = {
-        "personas_added": sorted(new.personas.keys() - old.personas.keys()),
-        "personas_removed": sorted(old.personas.keys() - new.personas.keys()),
-        "personas_changed": sorted(
-            name for name in new.personas.keys() & old.personas.keys() if new.personas[name] != old.personas[name]
-        ),
-        "numbers_changed": new.numbers != old.numbers,
-    }
-    door.directory = new
-    log.info("reloaded", **changed)

@@ -43,11 +43,21 @@ class CallRefused(TrioVoiceError):
 class RestError(TrioVoiceError):
     """Twilio's REST API did not do what we asked.
 
-    ``retryable`` is true only where the request cannot have had an effect, or may have it twice without harm.
+    ``retryable`` says that the same request may succeed later, ``outcome_unknown`` that it may have had its effect
+    although it failed; the message is advice.
     """
 
-    def __init__(self, message: str, *, status: int = 0, code: int = 0, retryable: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 0,
+        code: int = 0,
+        retryable: bool = False,
+        outcome_unknown: bool = False,
+    ) -> None:
         super().__init__(message)
+        self.outcome_unknown = outcome_unknown
         self.status = status
         self.code = code
         self.retryable = retryable

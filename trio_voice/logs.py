@@ -7,9 +7,14 @@ import sys
 from typing import TYPE_CHECKING
 
 import structlog
+import structlog.tracebacks
 
 if TYPE_CHECKING:
     from structlog.typing import Processor
+
+
+# Never with local variables: they are keys, phone numbers and what people said.
+_tracebacks = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 
 
 def set_up_logging(*, json: bool | None = None, level: int = logging.INFO) -> None:
@@ -38,9 +43,11 @@ def set_up_logging(*, json: bool | None = None, level: int = logging.INFO) -> No
         cache_logger_on_first_use=False,
     )
     last: list[Processor] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(default=str)]
+        [_tracebacks, structlog.processors.JSONRenderer(default=str)]
         if json
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        else [
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        ]
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(

@@ -26,6 +26,10 @@ class Limits:
     """To close both sockets, whatever the peers do."""
     drain_seconds: float = 120
     """From SIGTERM to the last goodbye."""
+    tool_seconds: float = 10
+    """For one tool."""
+    ring_seconds: float = 30
+    """How long a call that we place may ring."""
     playback_lead_seconds: float = 1
     """How far ahead of the caller's ear audio is handed to Twilio; the rest waits where a barge-in discards it."""
 
@@ -65,6 +69,14 @@ class Persona:
     turn_detection: TurnDetection | None = None
     keyterms: tuple[str, ...] = ()
     """Words that the recogniser should expect."""
+    transfer_to: str | None = None
+    """Where ``transfer_to_human`` puts a caller through to, in E.164."""
+    record: bool = False
+    """Have Twilio record the calls that this persona places, each side on a channel of its own."""
+    detect_machine: bool = False
+    """Have Twilio find out whether a machine answers a call that this persona places."""
+    voicemail: str | None = None
+    """Said to a machine after its beep; without it the call is ended when a machine answers."""
 
     @property
     def interruptible(self) -> bool:

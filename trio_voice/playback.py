@@ -109,6 +109,16 @@ class Playback:
         heard = self.heard_ms(now)
         return [span.reply_id for span in self._spans if span.end_ms > heard]
 
+    @property
+    def awaits_marks(self) -> bool:
+        """Whether a mark has not come back yet."""
+        return bool(self._pending)
+
+    @property
+    def ends_at(self) -> float:
+        """When all that was sent will have been played, by the clock."""
+        return self._ends_at
+
     def forget_heard(self, now: float) -> None:
         """Drop what lies behind the caller's ear, so that a long call stays small."""
         heard = self.heard_ms(now)

@@ -15,13 +15,15 @@ from trio_voice.legs.caller import CallerLeg
 from trio_voice.record import EndReason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from trio_voice.call import Phone
     from trio_voice.legs.channel import Channel
     from trio_voice.legs.model import ModelLeg
-    from trio_voice.persona import Limits, Persona
+    from trio_voice.persona import Persona, ToolSchema
     from trio_voice.record import CallRecord
     from trio_voice.registry import ExpectedCall, Registry
+    from trio_voice.tools import Tool
 
 log: Final = structlog.stdlib.get_logger("trio_voice.reception")
 
@@ -32,17 +34,23 @@ class Reception:
     Args:
         registry: who is expected.
         open_model: makes the model leg of a persona, not yet connected.
+        tools_of: the tools of a persona, loaded.
+        phone: what can be done to telephone calls; ``None`` without Twilio's REST API.
         after_call: told of every call once both sockets are closed; must not wait (the phone is hung up there).
     """
 
     def __init__(
         self,
         registry: Registry,
-        open_model: Callable[[Persona, Limits, CallRecord], ModelLeg],
+        open_model: Callable[[Persona, CallRecord, tuple[ToolSchema, ...]], ModelLeg],
+        tools_of: Callable[[Persona], Mapping[str, Tool]],
+        phone: Phone | None,
         after_call: Callable[[CallRecord], None],
     ) -> None:
         self.registry = registry
         self._open_model = open_model
+        self._tools_of = tools_of
+        self._phone = phone
         self._after_call = after_call
 
     async def answer(
@@ -62,8 +70,19 @@ class Reception:
         try:
             try:
                 caller = CallerLeg(channel, stall_seconds=limits.close_seconds)
-                model = self._open_model(expected.persona, limits, record)
-                call = Call(record, expected.persona, limits, caller, model, record.call_sid)
+                persona = expected.persona
+                tools = self._tools_of(persona)
+                model = self._open_model(persona, record, tuple(tool.schema for tool in tools.values()))
+                call = Call(
+                    record,
+                    persona,
+                    limits,
+                    caller,
+                    model,
+                    tools=tools,
+                    phone=self._phone,
+                    expected_call_sid=record.call_sid,
+                )
             except Exception:  # this call cannot begin; the others go on
                 log.exception("call_bug")
                 record.end_reason = EndReason.BUG

@@ -85,6 +85,15 @@ class Turn:
 
 
 @attrs.define
+class ToolUse:
+    """One tool that the model asked for."""
+
+    name: str
+    failed: bool
+    milliseconds: int
+
+
+@attrs.define
 class ModelSessionRecord:
     """One billed session."""
 
@@ -135,8 +144,19 @@ class CallRecord:
     model_sessions: list[ModelSessionRecord] = attrs.field(factory=list)
     transcript: list[Utterance] = attrs.field(factory=list)
     turns: list[Turn] = attrs.field(factory=list)
+    tools: list[ToolUse] = attrs.field(factory=list)
+    answered_by: str | None = None
+    """Twilio's verdict on who answered a call that we placed, where it was asked for one."""
+    recording_url: str | None = None
+    handed_over: bool = False
+    """The telephone call goes on without us: it was transferred, and must not be hung up."""
     counters: dict[str, int] = attrs.field(factory=dict)
     """What was dropped or ignored, by name."""
+
+    @property
+    def answered_by_machine(self) -> bool:
+        """Whether Twilio has found that no human answered."""
+        return self.answered_by is not None and self.answered_by.startswith(("machine", "fax"))
 
     def count(self, what: str, by: int = 1) -> int:
         """Add to a counter; returns what it now holds."""
@@ -168,6 +188,9 @@ class CallRecord:
             "model_sessions": [session.as_json() for session in self.model_sessions],
             "transcript": [attrs.asdict(line) | {"at": self._time_of(line.at)} for line in self.transcript],
             "turns": [{"at": self._time_of(turn.at), "latency_ms": round(turn.latency_ms)} for turn in self.turns],
+            "tools": [attrs.asdict(tool) for tool in self.tools],
+            "answered_by": self.answered_by,
+            "recording_url": self.recording_url,
             "counters": dict(self.counters),
         }
 

@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 
 EXPECTED_SECONDS: Final = 30.0
 """How long a promised path is good for. Twilio opens the stream within a second of reading the TwiML."""
+_STATES: Final = {
+    "queued": CallState.DIALING,
+    "initiated": CallState.DIALING,
+    "ringing": CallState.RINGING,
+}
+"""What Twilio's word for a call that has not been answered is in ours."""
 REMEMBERED_CALLS: Final = 1_000
 """Ended calls whose record can still be asked for."""
 
@@ -67,9 +73,18 @@ class Registry:
         self._empty.set()
 
     def expect(
-        self, persona: Persona, *, direction: str, from_number: str, to_number: str, call_sid: str | None
+        self,
+        persona: Persona,
+        *,
+        direction: str,
+        from_number: str,
+        to_number: str,
+        call_sid: str | None,
+        seconds: float = EXPECTED_SECONDS,
     ) -> ExpectedCall:
         """Promise a path to a call that is coming. Asked again for the same call SID, it repeats its promise.
+
+        The promise is good for ``seconds``: a call that we place has to ring first.
 
         Raises:
             CallRefused: ``draining`` or ``full``.
@@ -85,15 +100,21 @@ class Registry:
             call_id=secrets.token_hex(16),
             call_sid=call_sid,
             direction=direction,
+            state=CallState.RINGING if direction == "inbound" else CallState.DIALING,
             persona=persona.name,
             from_number=from_number,
             to_number=to_number,
         )
-        expected = ExpectedCall(record, persona, self.limits, trio.current_time() + EXPECTED_SECONDS)
+        expected = ExpectedCall(record, persona, self.limits, trio.current_time() + seconds)
         self._expected[record.call_id] = expected
         if call_sid is not None:
             self._by_sid[call_sid] = expected
         return expected
+
+    def expected(self, call_id: str) -> ExpectedCall | None:
+        """The promise of this id, if it was made and is still good; it is not used up."""
+        self._forget_expired()
+        return self._expected.get(call_id)
 
     def take(self, call_id: str) -> ExpectedCall:
         """Keep a promise: the stream has come. Works once for each call.
@@ -159,8 +180,19 @@ class Registry:
         if record is None or record.twilio_status in TERMINAL_STATUSES:
             return
         record.twilio_status = status
+        if call_id in self._expected and status in _STATES:
+            record.state = _STATES[status]
         if status in TERMINAL_STATUSES:
             self.end(call_id, EndReason.TWILIO_ENDED, f"Twilio says that the call is {status}")
+
+    def note_machine(self, call_id: str, answered_by: str) -> None:
+        """Twilio has found out who answered a call that we placed. Acts once, and only on a machine."""
+        record = self.record(call_id)
+        if record is None or record.answered_by is not None:
+            return
+        record.answered_by = answered_by
+        if record.answered_by_machine and call_id in self._live:
+            self._live[call_id].machine_answered()
 
     def record(self, call_id: str) -> CallRecord | None:
         """A call's record, whatever state it is in."""

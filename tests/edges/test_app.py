@@ -10,6 +10,7 @@ from tests.test_registry import StubCall
 from trio_voice.edges.app import Directory, Door, create_app
 from trio_voice.edges.lane import Admission
 from trio_voice.edges.twilio_webhooks import PublicUrl, sign
+from trio_voice.errors import CallRefused
 from trio_voice.persona import Limits, Persona
 from trio_voice.record import EndReason
 from trio_voice.registry import Registry
@@ -34,6 +35,23 @@ class EchoReception:
             await channel.aclose()
 
 
+class StubDialer:
+    """Places calls in the registry only."""
+
+    def __init__(self, registry):
+        self.registry = registry
+        self.refuses = None
+
+    async def place(self, to_number, persona):
+        if self.refuses:
+            raise self.refuses
+        expected = self.registry.expect(
+            persona, direction="outbound", from_number="+1", to_number=to_number, call_sid=None
+        )
+        expected.record.call_sid, expected.record.twilio_status = "CA7", "queued"
+        return expected.record
+
+
 @pytest.fixture
 def registry():
     return Registry(Limits(max_calls=2))
@@ -46,6 +64,7 @@ def door(registry):
         admission=Admission(EchoReception(registry), public_url, TOKEN),
         public_url=public_url,
         directory=Directory(PERSONAS, {"default": "desk", "+15559999999": "shop"}),
+        dialer=StubDialer(registry),
         auth_token=TOKEN,
         api_token="op",
     )
@@ -122,7 +141,18 @@ async def test_when_no_call_can_be_taken_the_caller_is_told(client, registry, wh
     ],
     ids=["none", "nonsense", "another scheme", "another caller", "without blank fields"],
 )
-@pytest.mark.parametrize("path", ["/twiml", "/call-status", "/call-status/c1", "/stream-status/c1"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/twiml",
+        "/twiml/c1",
+        "/call-status",
+        "/call-status/c1",
+        "/stream-status/c1",
+        "/amd-status/c1",
+        "/recording-status/c1",
+    ],
+)
 async def test_a_forged_webhook_is_refused_and_does_nothing(client, registry, headers, path):
     answer = await client.post(path, form=FORM, headers=headers)
     assert answer.status_code == 403
@@ -196,7 +226,97 @@ async def test_health_needs_no_key(client, registry):
     assert (await (await client.get("/healthz")).get_json())["status"] == "draining"
 
 
-OPERATORS = [("GET", "/calls"), ("GET", "/calls/c1"), ("DELETE", "/calls/c1")]
+async def place(client, body):
+    return await client.post("/call", json=body, headers=OPERATOR)
+
+
+async def test_a_call_is_placed_and_answered_with_its_own_twiml(client, registry):
+    answer = await place(client, {"to": "+15557654321", "persona": "shop"})
+    assert answer.status_code == 201
+    placed = await answer.get_json()
+    assert placed == {"call_id": placed["call_id"], "call_sid": "CA7", "status": "queued"}
+    twiml = await post(client, f"/twiml/{placed['call_id']}", CallSid="CA7", CallStatus="in-progress")
+    assert stream_url(await twiml.get_data(as_text=True)).endswith(f"/media-stream/{placed['call_id']}")
+    assert registry.take(placed["call_id"]).persona.name == "shop"
+
+
+@pytest.mark.parametrize(("call_id", "sid"), [("unknown", "CA7"), (None, "CA8")])
+async def test_a_call_that_we_did_not_place_gets_no_stream(client, call_id, sid):
+    placed = await (await place(client, {"to": "+15557654321"})).get_json()
+    twiml = await post(client, f"/twiml/{call_id or placed['call_id']}", CallSid=sid)
+    assert [verb.tag for verb in ET.fromstring(await twiml.get_data(as_text=True))] == ["Hangup"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({}, 400, "bad_request"),
+        ([], 400, "bad_request"),
+        ({"to": 5}, 400, "bad_request"),
+        ({"to": "+15557654321", "persona": "nobody"}, 404, "unknown_persona"),
+        ({"to": "+15557654321", "persona": ["desk"]}, 404, "unknown_persona"),
+    ],
+)
+async def test_a_request_for_a_call_that_makes_no_sense(client, body, status, code):
+    answer = await place(client, body)
+    assert answer.status_code == status
+    assert (await answer.get_json())["error"]["code"] == code
+
+
+async def test_a_body_that_is_no_json(client):
+    answer = await client.post("/call", data="to=+15557654321", headers=OPERATOR)
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [("bad_number", 400), ("do_not_call", 403), ("full", 503), ("twilio_refused", 502), ("unknown_outcome", 504)],
+)
+async def test_each_reason_not_to_call_has_its_status(client, door, code, status):
+    door.dialer.refuses = CallRefused(code, "words that say what to do")
+    answer = await place(client, {"to": "+15557654321"})
+    assert answer.status_code == status
+    assert await answer.get_json() == {"error": {"code": code, "message": "words that say what to do"}}
+
+
+async def test_a_call_rings_and_its_state_says_so(client, registry):
+    placed = await (await place(client, {"to": "+15557654321"})).get_json()
+    assert registry.record(placed["call_id"]).state == "dialing"
+    await post(client, f"/call-status/{placed['call_id']}", CallStatus="ringing")
+    assert registry.record(placed["call_id"]).state == "ringing"
+    await post(client, f"/call-status/{placed['call_id']}", CallStatus="no-answer")
+    record = registry.record(placed["call_id"])
+    assert (record.state, record.end_reason) == ("ended", EndReason.TWILIO_ENDED)
+    assert "no-answer" in record.end_detail
+
+
+@pytest.mark.parametrize(
+    ("answered_by", "told"),
+    [("human", 0), ("unknown", 0), ("machine_start", 1), ("machine_end_beep", 1), ("fax", 1)],
+)
+async def test_only_a_machine_is_acted_on_and_once(client, registry, nursery, answered_by, told):
+    call = StubCall()
+    nursery.start_soon(call.live, registry)
+    await trio.testing.wait_all_tasks_blocked()
+    for _ in range(2):
+        assert (await post(client, "/amd-status/c1", AnsweredBy=answered_by)).status_code == 204
+    assert call.machines == told
+    assert call.record.answered_by == answered_by
+    call.over.set()
+
+
+async def test_a_recording_is_remembered(client, registry, nursery):
+    call = StubCall()
+    nursery.start_soon(call.live, registry)
+    await trio.testing.wait_all_tasks_blocked()
+    url = "https://api.twilio.com/recordings/RE1"
+    await post(client, "/recording-status/c1", RecordingStatus="completed", RecordingUrl=url)
+    await post(client, "/recording-status/other", RecordingStatus="completed", RecordingUrl=url)
+    assert call.record.as_json()["recording_url"] == url
+    call.over.set()
+
+
+OPERATORS = [("POST", "/call"), ("GET", "/calls"), ("GET", "/calls/c1"), ("DELETE", "/calls/c1")]
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATORS)

@@ -17,6 +17,7 @@ from trio_voice.edges.quart_channel import QuartChannel
 from trio_voice.edges.twilio_webhooks import (
     PublicUrl,
     connect_twiml,
+    hangup_twiml,
     is_signed,
     reject_twiml,
     sorry_twiml,
@@ -27,6 +28,7 @@ from trio_voice.record import EndReason
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from trio_voice.edges.dialer import Dialer
     from trio_voice.edges.lane import Admission
     from trio_voice.persona import Persona
     from trio_voice.registry import Registry
@@ -35,6 +37,20 @@ log: Final = structlog.stdlib.get_logger("trio_voice.app")
 
 MAX_BODY_BYTES: Final = 65_536
 BODY_SECONDS: Final = 10
+_REFUSALS: Final = {
+    "bad_number": 400,
+    "not_allowed": 403,
+    "do_not_call": 403,
+    "bad_public_url": 409,
+    "no_account": 409,
+    "no_from_number": 409,
+    "no_list": 503,
+    "full": 503,
+    "draining": 503,
+    "twilio_refused": 502,
+    "unknown_outcome": 504,
+}
+"""The HTTP status of each reason not to place a call."""
 
 
 @attrs.define
@@ -62,6 +78,7 @@ class Door:
     admission: Admission
     public_url: PublicUrl
     directory: Directory
+    dialer: Dialer
     auth_token: str | None
     api_token: str | None
 
@@ -163,6 +180,34 @@ def _add_webhooks(app: QuartTrio, door: Door) -> None:
         stream_status = door.public_url.of(f"/stream-status/{call_id}")
         return _twiml(connect_twiml(door.public_url.stream(call_id), stream_status))
 
+    @app.post("/twiml/<call_id>")
+    @from_twilio
+    async def outbound_twiml(call_id: str) -> Response:
+        form = await request.form
+        expected = door.registry.expected(call_id)
+        if expected is None or expected.record.call_sid not in (None, form.get("CallSid")):
+            log.warning("unknown_call_answered", call_id=call_id)
+            return _twiml(hangup_twiml())
+        expected.record.call_sid = form.get("CallSid")  # the answer can be quicker than that of the create
+        stream_status = door.public_url.of(f"/stream-status/{call_id}")
+        return _twiml(connect_twiml(door.public_url.stream(call_id), stream_status))
+
+    @app.post("/amd-status/<call_id>")
+    @from_twilio
+    async def amd_status(call_id: str) -> Response:
+        form = await request.form
+        door.registry.note_machine(call_id, form.get("AnsweredBy", "unknown"))
+        return Response("", 204)
+
+    @app.post("/recording-status/<call_id>")
+    @from_twilio
+    async def recording_status(call_id: str) -> Response:
+        form = await request.form
+        record = door.registry.record(call_id)
+        if record is not None and form.get("RecordingStatus") == "completed":
+            record.recording_url = form.get("RecordingUrl")
+        return Response("", 204)
+
     @app.post("/call-status")
     @app.post("/call-status/<call_id>")
     @from_twilio
@@ -212,6 +257,24 @@ def _add_operator(app: QuartTrio, door: Door) -> None:
             return await handler(**path)
 
         return checked
+
+    @app.post("/call")
+    @from_operator
+    async def place_call() -> Any:
+        wanted = await request.get_json(force=True, silent=True)
+        if not isinstance(wanted, dict) or not isinstance(wanted.get("to"), str):
+            return _failure(400, "bad_request", 'send JSON like {"to": "+15551234567", "persona": "reminder"}')
+        name = wanted.get("persona", door.directory.numbers.get("default"))
+        persona = door.directory.personas.get(name) if isinstance(name, str) else None
+        if persona is None:
+            known = ", ".join(sorted(door.directory.personas))
+            return _failure(404, "unknown_persona", f"there is no persona {str(name)[:60]!r}; there are {known}")
+        try:
+            record = await door.dialer.place(wanted["to"], persona)
+        except CallRefused as refused:
+            return _failure(_REFUSALS.get(refused.code, 400), refused.code, str(refused))
+        answer = {"call_id": record.call_id, "call_sid": record.call_sid, "status": record.twilio_status}
+        return answer, 201
 
     @app.get("/calls")
     @from_operator

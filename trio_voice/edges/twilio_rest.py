@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
+import attrs
 import httpx2
 import stamina
 import structlog
@@ -19,6 +20,8 @@ from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
+from trio_voice.edges.twilio_advice import advice_for
+from trio_voice.edges.twilio_webhooks import dial_twiml
 from trio_voice.errors import RestError
 from trio_voice.record import TERMINAL_STATUSES
 
@@ -34,6 +37,24 @@ HANG_UP_SECONDS: Final = 120.0
 HTTP_NOT_FOUND: Final = 404
 CALL_NOT_IN_PROGRESS: Final = 21220
 RETRYABLE: Final = frozenset({429, 500, 502, 503, 504})
+
+
+@attrs.frozen(kw_only=True)
+class CallOrder:
+    """A call to place."""
+
+    to_number: str
+    from_number: str
+    twiml_url: str
+    status_url: str
+    ring_seconds: float
+    time_limit_seconds: float
+    recording_url: str | None = None
+    """Where Twilio says that the recording is there; without it nothing is recorded."""
+    machine_url: str | None = None
+    """Where Twilio says who answered; without it, it does not find out."""
+    wait_for_beep: bool = False
+    """Have it say so only when a machine has finished its greeting."""
 
 
 class _TrioHttp(AsyncHttpClient):  # type: ignore[misc]  # the SDK has no types
@@ -104,6 +125,51 @@ class TwilioRest:
         log.warning("hang_up_timed_out", call_sid=call_sid, seconds=HANG_UP_SECONDS)
         return False
 
+    async def transfer(self, call_sid: str, number: str) -> None:
+        """Replace what a call is doing by a call to somebody else; its stream is stopped.
+
+        Raises:
+            RestError: Twilio refused, or cannot be reached.
+        """
+        await self._ask(self._calls(call_sid).update_async(twiml=dial_twiml(number)))
+
+    async def create(self, order: CallOrder) -> tuple[str, str]:
+        """Place a call; returns its SID and its status. Never repeated: a call that is placed twice rings twice.
+
+        Raises:
+            RestError: Twilio refused. With ``outcome_unknown`` the call may have been placed all the same.
+        """
+        options: dict[str, Any] = {}
+        if order.recording_url is not None:
+            options |= {
+                "record": True,
+                "recording_channels": "dual",
+                "recording_status_callback": order.recording_url,
+                "recording_status_callback_event": ["completed", "absent"],
+            }
+        if order.machine_url is not None:
+            options |= {
+                "machine_detection": "DetectMessageEnd" if order.wait_for_beep else "Enable",
+                "async_amd": "true",
+                "async_amd_status_callback": order.machine_url,
+                "async_amd_status_callback_method": "POST",
+            }
+        call = await self._ask(
+            self._calls.create_async(
+                to=order.to_number,
+                from_=order.from_number,
+                url=order.twiml_url,
+                method="POST",
+                status_callback=order.status_url,
+                status_callback_event=["initiated", "ringing", "answered", "completed"],
+                status_callback_method="POST",
+                timeout=round(order.ring_seconds),
+                time_limit=round(order.time_limit_seconds),
+                **options,
+            )
+        )
+        return str(call.sid), str(call.status)
+
     async def _complete(self, call_sid: str) -> None:
         status = await self._update(call_sid)
         if status not in TERMINAL_STATUSES:
@@ -129,15 +195,21 @@ class TwilioRest:
             return await request
         except TwilioRestException as refused:
             raise RestError(
-                f"Twilio answered {refused.status} ({refused.code}): {refused.msg}",
+                advice_for(refused.code or 0, refused.status, refused.msg),
                 status=refused.status,
                 code=refused.code or 0,
                 retryable=refused.status in RETRYABLE,
+                outcome_unknown=refused.status >= 500,
             ) from refused
         except TwilioException as refused:
             raise RestError(f"Twilio's answer is not understood: {refused}") from refused
         except (httpx2.HTTPError, trio.TooSlowError) as failed:
-            raise RestError(f"Twilio cannot be reached: {type(failed).__name__}: {failed}", retryable=True) from failed
+            unsent = isinstance(failed, httpx2.ConnectError | httpx2.ConnectTimeout)
+            raise RestError(
+                f"Twilio cannot be reached: {type(failed).__name__}: {failed}",
+                retryable=True,
+                outcome_unknown=not unsent,
+            ) from failed
 
 
 def _is_retryable(failure: Exception) -> bool:

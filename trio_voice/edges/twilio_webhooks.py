@@ -13,7 +13,7 @@ import hmac
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from twilio.twiml.voice_response import Connect, VoiceResponse
+from twilio.twiml.voice_response import Connect, Dial, VoiceResponse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -88,6 +88,21 @@ def connect_twiml(stream_url: str, status_url: str) -> str:
     response, connect = VoiceResponse(), Connect()
     connect.stream(url=stream_url, status_callback=status_url, status_callback_method="POST")
     response.append(connect)
+    response.hangup()
+    return str(response)
+
+
+def dial_twiml(number: str) -> str:
+    """Connect the caller to somebody else."""
+    response, dial = VoiceResponse(), Dial()
+    dial.number(number)
+    response.append(dial)
+    return str(response)
+
+
+def hangup_twiml() -> str:
+    """End the call."""
+    response = VoiceResponse()
     response.hangup()
     return str(response)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from trio_voice.bridge import CALLER, ClearPlayback, Fact, PlaceMark, PlayAudio
+from trio_voice.facts import CALLER, ClearPlayback, Fact, PlaceMark, PlayAudio
 from trio_voice.legs.pair import run_pair
 from trio_voice.legs.writer import Writer
 from trio_voice.protocols.media_streams import MediaStream

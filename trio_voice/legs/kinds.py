@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from trio_voice.legs.channel import Channel
     from trio_voice.legs.model import ModelLeg
-    from trio_voice.persona import Limits, Persona
+    from trio_voice.persona import Persona, ToolSchema
     from trio_voice.record import CallRecord
 
 STALL_SECONDS: Final = 5.0
@@ -34,30 +34,36 @@ class ModelSettings:
 
 
 @attrs.frozen
+class Order:
+    """A model leg that is wanted for one call."""
+
+    settings: ModelSettings
+    persona: Persona
+    tools: tuple[ToolSchema, ...]
+    record: CallRecord
+    key: str
+    """The credential, or nothing where none is needed."""
+    wall_clock: Callable[[], datetime]
+
+
+@attrs.frozen
 class Kind:
     """What is particular to one kind of model."""
 
     default_url: str
     secret: str
     """The credential's name."""
-    make: Callable[[ModelSettings, Persona, Limits, CallRecord, str, Callable[[], datetime]], ModelLeg]
+    make: Callable[[Order], ModelLeg]
 
 
-def _assemblyai_agent(
-    settings: ModelSettings,
-    persona: Persona,
-    _limits: Limits,
-    record: CallRecord,
-    key: str,
-    wall_clock: Callable[[], datetime],
-) -> ModelLeg:
+def _assemblyai_agent(order: Order) -> ModelLeg:
     async def connect() -> Channel:
-        headers: Mapping[str, str] = {"Authorization": f"Bearer {key}"}
-        url = settings.url or KINDS["assemblyai-agent"].default_url
+        url = order.settings.url or KINDS["assemblyai-agent"].default_url
+        headers = {"Authorization": f"Bearer {order.key}"}
         return await open_websocket(url, headers, max_message_bytes=voice_agent.MAX_MESSAGE_BYTES)
 
-    session = voice_agent.VoiceAgentSession(persona)
-    return SocketModelLeg(session, connect, STALL_SECONDS, record.model_sessions, wall_clock)
+    session = voice_agent.VoiceAgentSession(order.persona, order.tools)
+    return SocketModelLeg(session, connect, STALL_SECONDS, order.record.model_sessions, order.wall_clock)
 
 
 KINDS: Final[Mapping[str, Kind]] = {

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import trio
 
-from trio_voice.bridge import MODEL, Fact, LegClosed
 from trio_voice.conversation import HearCaller, ModelEnded, ModelReady
 from trio_voice.errors import ModelUnavailable
+from trio_voice.facts import MODEL, Fact, LegClosed
 from trio_voice.legs.pair import run_pair
 from trio_voice.legs.writer import Writer
 from trio_voice.record import Closing, ModelSessionRecord

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from trio_voice.bridge import Fact, LegClosed, LegStalled
+from trio_voice.facts import Fact, LegClosed, LegStalled
 from trio_voice.legs.writer import Stalled, Writer
 
 if TYPE_CHECKING:

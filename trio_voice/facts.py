@@ -1,0 +1,122 @@
+"""What the bridge is told and what it says, as far as neither leg's protocol has words for it.
+
+Facts are what has happened; commands are what is to be done, in order. The words of the two protocols are in
+``protocols/media_streams.py`` and ``conversation.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import attrs
+
+from trio_voice import conversation as c
+from trio_voice.protocols import media_streams as ms
+from trio_voice.record import EndReason
+from trio_voice.tool_results import ToolResult
+
+CALLER: Final = "caller"
+MODEL: Final = "model"
+"""The two legs, where a fact is about one of them."""
+
+# Facts that come from neither protocol but from the legs and the world around the call.
+
+
+@attrs.frozen
+class LegClosed:
+    """A leg's socket is gone; ``politely`` if the peer said a close."""
+
+    leg: str
+    politely: bool
+    detail: str
+
+
+@attrs.frozen
+class LegStalled:
+    """A leg's peer has not taken what we sent for as long as it may."""
+
+    leg: str
+
+
+@attrs.frozen
+class ToolFinished:
+    """A tool that the model asked for has its result."""
+
+    call_id: str
+    result: ToolResult
+
+
+@attrs.frozen
+class MachineAnswered:
+    """Twilio has found that a machine, and no human, answered the call; it has finished its own greeting."""
+
+
+@attrs.frozen
+class TransferFailed:
+    """Twilio would not put the caller through."""
+
+
+@attrs.frozen
+class EndRequested:
+    """Somebody outside ends the call: the operator, a drain, Twilio's callbacks."""
+
+    reason: EndReason
+    detail: str
+
+
+Fact = (
+    ms.CallerEvent
+    | c.ModelEvent
+    | LegClosed
+    | LegStalled
+    | ToolFinished
+    | MachineAnswered
+    | TransferFailed
+    | EndRequested
+)
+
+# Commands to the caller's leg and to the call; those to the model are in ``conversation``.
+
+
+@attrs.frozen
+class PlayAudio:
+    """Hand a piece of base64 mu-law to Twilio."""
+
+    payload: str
+
+
+@attrs.frozen
+class PlaceMark:
+    """Ask Twilio to say when it has played everything before this."""
+
+    name: str
+
+
+@attrs.frozen
+class ClearPlayback:
+    """Have Twilio throw away what it has not played."""
+
+
+@attrs.frozen
+class RunTool:
+    """Run a tool and say when it is finished, whatever becomes of it."""
+
+    call_id: str
+    name: str
+    arguments: dict[str, Any]
+
+
+@attrs.frozen
+class TransferCall:
+    """Have Twilio put the caller through to the persona's human."""
+
+
+@attrs.frozen
+class EndCall:
+    """The call is over. Always the last command."""
+
+    reason: EndReason
+    detail: str
+
+
+Command = PlayAudio | PlaceMark | ClearPlayback | RunTool | TransferCall | EndCall | c.ModelCommand

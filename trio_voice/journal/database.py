@@ -1,0 +1,90 @@
+"""What the journal asks of a database, whichever it is: one connection, used by one thread, in transactions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from trio_voice.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+
+Value = str | int | float | None
+"""What a column holds. Times are text: ISO 8601, UTC, to the microsecond, so that they sort as they are."""
+Row = tuple[Any, ...]
+
+LOCK_SECONDS: Final = 1.0
+"""How long a lock that somebody else holds is waited for."""
+
+
+class Database(Protocol):
+    """One connection. Everything but ``interrupt`` belongs to the journal's thread, and may block it.
+
+    Statements are the same for every database: ``?`` stands for a value, and the SQL is what both understand. Errors
+    are the driver's own; ``blames_entry`` and ``describe`` say what they mean.
+    """
+
+    @property
+    def name(self) -> str:
+        """Where it is, for people. Holds no password."""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the connection, as far as can be seen without asking, still leads to the database."""
+
+    def connect(self) -> None:
+        """Open the connection; one that is open is closed first."""
+
+    def close(self) -> None:
+        """Close the connection, if there is one. Never raises."""
+
+    def interrupt(self) -> None:
+        """From any thread: have the statement that is running fail soon."""
+
+    def transaction(self, *, writes: bool) -> AbstractContextManager[None]:
+        """Commit when the block ends, roll back when it raises. Errors may come as late as the commit."""
+
+    def lock_schema(self) -> None:
+        """In a writing transaction: wait until no other daemon migrates, and keep the others out until its end."""
+
+    def execute(self, sql: str, rows: Sequence[Sequence[Value]] = ((),)) -> None:
+        """Run a statement once for each row of values."""
+
+    def query(self, sql: str, values: Sequence[Value] = ()) -> list[Row]:
+        """Run a statement that answers."""
+
+    def blames_entry(self, error: Exception) -> bool:
+        """Whether what was to be written is at fault, and not the database."""
+
+    def describe(self, error: Exception) -> str:
+        """What is wrong and what to do, in a line that may be logged: no password, no phone number, no transcript."""
+
+
+def database_at(url: str, lock_seconds: float = LOCK_SECONDS) -> Database:
+    """The database of a URL, not yet opened.
+
+    Args:
+        url: ``sqlite:///relative/path``, ``sqlite:////absolute/path``, ``sqlite:///:memory:`` or ``postgresql://...``.
+        lock_seconds: how long a lock that somebody else holds is waited for.
+
+    Raises:
+        ConfigError: the URL cannot be used, or its driver is not installed.
+    """
+    scheme, _, rest = url.partition("://")
+    if scheme == "sqlite":
+        path = rest.removeprefix("/")
+        if not path or path == rest or "?" in path:
+            raise ConfigError(["journal.url: must be sqlite:///PATH, with nothing behind the path"])
+        from trio_voice.journal.sqlite import SqliteDatabase  # noqa: PLC0415 - one database, one driver
+
+        return SqliteDatabase(path, lock_seconds)
+    if scheme in ("postgresql", "postgres"):
+        try:
+            from trio_voice.journal.postgres import PostgresDatabase  # noqa: PLC0415 - psycopg is an extra
+        except ImportError as missing:
+            raise ConfigError(
+                ["journal.url: postgresql:// needs psycopg, which is not here: pip install 'trio-voice[postgres]'"]
+            ) from missing
+        return PostgresDatabase(url, lock_seconds)
+    raise ConfigError(["journal.url: must begin with sqlite:/// or postgresql://"])

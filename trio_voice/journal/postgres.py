@@ -1,0 +1,139 @@
+"""The journal in PostgreSQL, where daemons of several machines share it. Needs psycopg."""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from trio_voice.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from trio_voice.journal.database import Row, Value
+
+MIGRATION_LOCK: Final = 0x7472_696F_766F_6963
+"""The advisory lock of whoever migrates: a number that nobody else is likely to use."""
+CONNECT_SECONDS: Final = 5
+ADVICE: Final = {
+    "53100": "make room on the server's disk",
+    "53300": "the server's max_connections are used up",
+    "55P03": "another session keeps a table locked",
+    "28P01": "user or password are wrong",
+    "28000": "the server does not let this user in",
+    "3D000": "create the database, or mend journal.url",
+    "42501": "this user may not do that: grant it, or give the database to this user",
+    "42P07": "the database has tables of ours or by our names, but not our journal_versions: give it one of its own",
+    "25006": "this server is a standby: journal.url must name the primary",
+}
+
+
+class PostgresDatabase:
+    """A ``Database`` on a server.
+
+    Args:
+        url: anything that libpq takes, after ``postgresql://``.
+        lock_seconds: how long a lock is waited for.
+
+    Raises:
+        ConfigError: libpq does not understand the URL.
+    """
+
+    def __init__(self, url: str, lock_seconds: float) -> None:
+        try:
+            asked = conninfo_to_dict(url)
+        except psycopg.Error:  # its text may hold the password
+            raise ConfigError(["journal.url: is no URL that PostgreSQL's libpq understands"]) from None
+        self._asked: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "application_name": "trio-voice", **asked}
+        self._lock_seconds = lock_seconds
+        self._connection: psycopg.Connection | None = None
+
+    @property
+    def name(self) -> str:
+        """The database, the user and the server, as far as the URL says."""
+        where = self._asked.get("host") or self._asked.get("hostaddr") or "localhost"
+        return f"postgresql://{where}/{self._asked.get('dbname', '')}"
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the connection was in order when it was last used."""
+        return self._connection is not None and not self._connection.closed
+
+    def connect(self) -> None:
+        """Connect; bounded by ``connect_timeout``."""
+        self.close()
+        # No prepared statements: they do not survive a pooler that hands each transaction to another connection.
+        connection = psycopg.Connection[Any].connect(**self._asked, autocommit=True, prepare_threshold=None)
+        try:
+            connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+            connection.execute("SET synchronous_commit = on")
+            connection.execute(f"SET lock_timeout = {max(1, round(self._lock_seconds * 1000))}")
+        except psycopg.Error:
+            connection.close()
+            raise
+        self._connection = connection
+
+    def close(self) -> None:
+        """Disconnect."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(psycopg.Error):
+                connection.close()
+
+    def interrupt(self) -> None:
+        """Cut the connection: whatever waits for the server's answer fails, however dead the server is."""
+        connection = self._connection
+        with suppress(psycopg.Error, OSError):
+            if connection is not None:
+                with socket.socket(fileno=os.dup(connection.fileno())) as same:
+                    same.shutdown(socket.SHUT_RDWR)
+
+    @property
+    def _open(self) -> psycopg.Connection:
+        if self._connection is None:
+            raise psycopg.OperationalError("not connected")
+        return self._connection
+
+    @contextmanager
+    def transaction(self, *, writes: bool) -> Iterator[None]:  # noqa: ARG002 - readers and writers begin alike
+        """One transaction, in a pipeline: what does not answer is not waited for, the commit waits for all."""
+        connection = self._open
+        with connection.pipeline(), connection.transaction():
+            yield
+
+    def lock_schema(self) -> None:
+        """Wait for the advisory lock, which ends with the transaction."""
+        self.query("SELECT pg_advisory_xact_lock(?)", [MIGRATION_LOCK])
+
+    def execute(self, sql: str, rows: Sequence[Sequence[Value]] = ((),)) -> None:
+        """Run a statement once for each row of values."""
+        for values in rows:
+            self._open.execute(_in_postgres(sql), values)
+
+    def query(self, sql: str, values: Sequence[Value] = ()) -> list[Row]:
+        """Run a statement that answers."""
+        return self._open.execute(_in_postgres(sql), values).fetchall()
+
+    def blames_entry(self, error: Exception) -> bool:
+        """Whether the values are at fault."""
+        return isinstance(error, (psycopg.DataError, psycopg.IntegrityError)) or not isinstance(error, psycopg.Error)
+
+    def describe(self, error: Exception) -> str:
+        """What the server says, without the details, which quote rows."""
+        if isinstance(error, psycopg.Error) and error.sqlstate:
+            advice = ADVICE.get(error.sqlstate)
+            said = error.diag.message_primary or type(error).__name__
+            return f"{said}: {advice}" if advice else said
+        return str(error).partition("\n")[0]
+
+
+@lru_cache
+def _in_postgres(sql: str) -> bytes:
+    """The one place where a statement is adapted. Ours hold neither ``?`` nor ``%`` but as placeholders."""
+    return sql.replace("?", "%s").encode()

@@ -1,0 +1,148 @@
+"""The journal in a file. Several daemons of one machine may share it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from trio_voice.journal.database import Row, Value
+
+log: Final = structlog.stdlib.get_logger("trio_voice.journal")
+
+MEMORY: Final = ":memory:"
+PRAGMAS: Final = (
+    "PRAGMA journal_mode = WAL",  # readers do not wait for the writer, nor it for them
+    "PRAGMA synchronous = FULL",  # what is committed is on the disk, and survives the power going
+)
+ADVICE: Final = {
+    sqlite3.SQLITE_FULL: "make room on the disk",
+    sqlite3.SQLITE_BUSY: "another program keeps it locked",
+    sqlite3.SQLITE_CANTOPEN: "the directory must exist, and be this user's to write to",
+    sqlite3.SQLITE_READONLY: "the file and its directory must be this user's to write to",
+    sqlite3.SQLITE_IOERR: "look at the disk and at the kernel's log",
+    sqlite3.SQLITE_CORRUPT: "move it away, and a new one is begun; sqlite3's .recover reads the old one",
+    sqlite3.SQLITE_NOTADB: "journal.url names a file that is no SQLite database",
+}
+
+
+class SqliteDatabase:
+    """A ``Database`` in a file.
+
+    Args:
+        path: of the file, made if it is not there, for this user's eyes only; or ``:memory:``.
+        lock_seconds: how long another process's transaction is waited for.
+    """
+
+    def __init__(self, path: str, lock_seconds: float) -> None:
+        self._path = path
+        self._lock_seconds = lock_seconds
+        self._connection: sqlite3.Connection | None = None
+        self._identity: tuple[int, int] | None = None
+        """Device and inode of the file that is open."""
+
+    @property
+    def name(self) -> str:
+        """The file's path."""
+        return self._path if self._path == MEMORY else str(Path(self._path).absolute())
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a connection is open and its file is still the one at the path.
+
+        Who writes to a file that was deleted or replaced notices nothing, and writes for nobody.
+        """
+        if self._connection is None:
+            return False
+        if self._identity == self._find():
+            return True
+        log.warning("journal_file_gone", path=self.name, advice="a new one is begun; what was in the old one is there")
+        return False
+
+    def _find(self) -> tuple[int, int] | None:
+        if self._path == MEMORY:
+            return None
+        try:
+            found = os.stat(self._path)  # noqa: PTH116 - of every commit; Path.stat() costs twice
+        except OSError:
+            return (0, 0)
+        return found.st_dev, found.st_ino
+
+    def connect(self) -> None:
+        """Open the file, or make it."""
+        self.close()
+        if self._path != MEMORY:
+            with suppress(OSError):  # it exists, which is well, or cannot be made, which sqlite3 says better
+                os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        connection = sqlite3.connect(
+            self._path, timeout=self._lock_seconds, isolation_level=None, check_same_thread=False
+        )
+        try:
+            for pragma in PRAGMAS:
+                connection.execute(pragma)
+        except sqlite3.Error:
+            connection.close()
+            raise
+        self._connection, self._identity = connection, self._find()
+
+    def close(self) -> None:
+        """Close the file."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(sqlite3.Error):
+                connection.close()
+
+    def interrupt(self) -> None:
+        """Stop a long statement. A disk that does not answer cannot be interrupted."""
+        if self._connection is not None:
+            with suppress(sqlite3.Error):
+                self._connection.interrupt()
+
+    @property
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise sqlite3.OperationalError("not connected")
+        return self._connection
+
+    @contextmanager
+    def transaction(self, *, writes: bool) -> Iterator[None]:
+        """One transaction; a writing one takes the write lock at once, because one that takes it later may lose."""
+        connection = self._open
+        connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+        try:
+            yield
+            connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:
+                connection.rollback()
+
+    def lock_schema(self) -> None:
+        """A writing transaction is alone already."""
+
+    def execute(self, sql: str, rows: Sequence[Sequence[Value]] = ((),)) -> None:
+        """Run a statement once for each row of values."""
+        if len(rows) == 1:
+            self._open.execute(sql, rows[0])  # also what is no DML
+        else:
+            self._open.executemany(sql, rows)
+
+    def query(self, sql: str, values: Sequence[Value] = ()) -> list[Row]:
+        """Run a statement that answers."""
+        return self._open.execute(sql, values).fetchall()
+
+    def blames_entry(self, error: Exception) -> bool:
+        """Whether the values are at fault."""
+        at_fault = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
+        return isinstance(error, at_fault) or not isinstance(error, sqlite3.Error)
+
+    def describe(self, error: Exception) -> str:
+        """What is wrong with the file."""
+        advice = ADVICE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+        return f"{error}: {advice}" if advice else str(error)

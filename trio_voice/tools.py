@@ -1,0 +1,275 @@
+"""What an agent can do besides talk: built-in tools, and the user's own Python functions.
+
+A tool is a function, plain or async. Its signature becomes the JSON Schema that the model sees, its docstring the
+description, and msgspec holds the model's arguments against it. A parameter named ``call`` is not the model's: it
+receives the ``CallFacts``.
+
+Whatever a tool does, its request is answered: a tool that raises, takes too long, returns what is no JSON or too much
+of it gives the model an error that it can speak about.
+"""
+
+from __future__ import annotations
+
+import inspect
+import random
+import re
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, Protocol, get_type_hints
+
+import attrs
+import msgspec
+import structlog
+import trio
+
+from trio_voice.persona import ToolSchema
+from trio_voice.tool_results import Then, ToolResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+log: Final = structlog.stdlib.get_logger("trio_voice.tools")
+
+MAX_RESULT_BYTES: Final = 32_768
+"""A longer result than this is refused: a model would have to read it while the caller waits."""
+PLAIN_TOOL_THREADS: Final = 40
+"""Plain functions that may run at once. One that never returns keeps its thread; when all are kept, tools wait."""
+
+
+@attrs.frozen
+class CallFacts:
+    """What a tool may know of its call."""
+
+    call_id: str
+    call_sid: str | None
+    direction: str
+    from_number: str
+    to_number: str
+    persona: str
+
+    @property
+    def other_number(self) -> str:
+        """The number of the person at the other end."""
+        return self.from_number if self.direction == "inbound" else self.to_number
+
+
+@attrs.frozen
+class _Afterwards:
+    """What a built-in tool returns to say what becomes of the call."""
+
+    result: Any
+    then: Then
+
+
+class DoNotCall(Protocol):
+    """The list of numbers that are never dialed again."""
+
+    async def mark_do_not_call(self, number: str, reason: str, call_id: str) -> None:
+        """Put a number on the list."""
+
+
+class Tool:
+    """One function that a model may call.
+
+    Args:
+        function: plain or async, with annotated parameters.
+        name: as the model sees it; the function's own by default.
+
+    Raises:
+        TypeError: a parameter has no annotation, or one that JSON cannot express.
+    """
+
+    def __init__(self, function: Callable[..., Any], name: str | None = None) -> None:
+        self._function = function
+        hints = get_type_hints(function)
+        parameters = [
+            parameter for parameter in inspect.signature(function).parameters.values() if parameter.name != "call"
+        ]
+        self._wants_call = "call" in inspect.signature(function).parameters
+        fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
+        for parameter in parameters:
+            if parameter.name not in hints or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                raise TypeError(f"parameter {parameter.name!r} of tool {function.__name__} needs a type")
+            fields.append(
+                (parameter.name, hints[parameter.name])
+                if parameter.default is parameter.empty
+                else (parameter.name, hints[parameter.name], parameter.default)
+            )
+        self._arguments = msgspec.defstruct("Arguments", fields, kw_only=True, forbid_unknown_fields=True)
+        description, parameter_texts = _read_docstring(inspect.getdoc(function) or "")
+        _, components = msgspec.json.schema_components([self._arguments], ref_template="#/$defs/{name}")
+        schema: dict[str, Any] = components.pop("Arguments")
+        schema.pop("title", None)
+        schema.setdefault("required", [])
+        for parameter_name, text in parameter_texts.items():
+            if parameter_name in schema["properties"]:
+                schema["properties"][parameter_name]["description"] = text
+        if components:
+            schema["$defs"] = components
+        self.schema = ToolSchema(name=name or function.__name__, description=description, parameters=schema)
+
+    async def run(self, arguments: Mapping[str, Any], call: CallFacts, seconds: float) -> ToolResult:
+        """Run it under a deadline. Never raises but ``Cancelled``.
+
+        Cancelling is safe; a plain function goes on in its thread, where nothing can stop it, and is forgotten.
+        """
+        name = self.schema.name
+        try:
+            given = msgspec.structs.asdict(msgspec.convert(arguments, self._arguments, strict=False))
+        except msgspec.ValidationError as wrong:
+            return _failure(f"the arguments do not fit: {wrong}")
+        if self._wants_call:
+            given["call"] = call
+        with trio.move_on_after(seconds) as deadline:
+            try:
+                returned = await self._call(given)
+            except Exception:  # a tool's failure is an answer, and its traceback the operator's
+                log.exception("tool_failed", tool=name)
+                return _failure("the tool failed; say that it did not work and offer something else")
+        if deadline.cancelled_caught:
+            log.warning("tool_too_slow", tool=name, seconds=seconds)
+            return _failure("the tool took too long; say that it does not answer right now")
+        then = Then.GO_ON
+        if isinstance(returned, _Afterwards):
+            returned, then = returned.result, returned.then
+        return _as_json(name, returned, then)
+
+    async def _call(self, given: dict[str, Any]) -> Any:
+        if inspect.iscoroutinefunction(self._function):
+            return await self._function(**given)
+        return await trio.to_thread.run_sync(
+            lambda: self._function(**given), abandon_on_cancel=True, limiter=_threads()
+        )
+
+
+_limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("tool_threads")
+
+
+def _threads() -> trio.CapacityLimiter:
+    try:
+        return _limiter.get()
+    except LookupError:
+        limiter = trio.CapacityLimiter(PLAIN_TOOL_THREADS)
+        _limiter.set(limiter)
+        return limiter
+
+
+def _as_json(name: str, returned: Any, then: Then) -> ToolResult:
+    try:
+        text = msgspec.json.encode(returned)
+    except (TypeError, ValueError, msgspec.MsgspecError, RecursionError):
+        log.warning("tool_result_no_json", tool=name, type=type(returned).__name__)
+        return _failure("the tool's result cannot be read; say that it did not work")
+    if len(text) > MAX_RESULT_BYTES:
+        log.warning("tool_result_too_long", tool=name, bytes=len(text))
+        return _failure("the tool's result is too long to read out; ask for something more specific")
+    return ToolResult(text.decode(), then=then)
+
+
+def _failure(words: str) -> ToolResult:
+    return ToolResult(msgspec.json.encode({"error": words}).decode(), failed=True)
+
+
+def unknown_tool(name: str) -> ToolResult:
+    """The answer to a request for a tool that this persona does not have."""
+    return _failure(f"there is no tool {name[:60]!r}; go on without it")
+
+
+def too_many_tools() -> ToolResult:
+    """The answer to a request while too many others are running."""
+    return _failure("too many things are being looked up at once; say that it takes a moment")
+
+
+# Built in
+
+
+def generate_random_number(minimum: int = 1, maximum: int = 100) -> dict[str, int]:
+    """Draw a random whole number.
+
+    Args:
+        minimum: The smallest number that may come.
+        maximum: The largest number that may come.
+    """
+    low, high = sorted((minimum, maximum))
+    return {"number": random.randint(low, high)}  # noqa: S311 - a number to say, not a secret
+
+
+def end_call() -> _Afterwards:
+    """End the telephone call. Say goodbye first; the call ends once the caller has heard it."""
+    return _Afterwards({"status": "the call ends as soon as the caller has heard your goodbye"}, Then.END_CALL)
+
+
+def transfer_to_human(reason: str = "") -> _Afterwards:
+    """Put the caller through to a human. Tell the caller first; the transfer happens once they have heard it.
+
+    Args:
+        reason: Why the caller needs a human.
+    """
+    del reason  # in the arguments, which are logged, for whoever picks up
+    status = "the caller is put through as soon as they have heard you say so"
+    return _Afterwards({"status": status}, Then.TRANSFER)
+
+
+class DoNotCallTool:
+    """``mark_do_not_call``: keeps the number of the person at the other end from ever being dialed again."""
+
+    def __init__(self, numbers: DoNotCall) -> None:
+        self._numbers = numbers
+
+    async def mark_do_not_call(self, call: CallFacts, reason: str = "") -> dict[str, str]:
+        """Take this person off the list, so that they are never called again.
+
+        Args:
+            reason: Why they do not want to be called.
+        """
+        await self._numbers.mark_do_not_call(call.other_number, reason, call.call_id)
+        return {"status": "this number will not be called again"}
+
+
+END_CALL: Final = "end_call"
+TRANSFER: Final = "transfer_to_human"
+BUILT_IN: Final = frozenset({"generate_random_number", END_CALL, TRANSFER, "mark_do_not_call"})
+
+
+def load_tools(names: Iterable[str], numbers: DoNotCall) -> dict[str, Tool]:
+    """Tools by the names that a persona lists: built-in ones, and the user's as ``package.module:function``.
+
+    Raises:
+        ValueError: one cannot be loaded; the message says which and why.
+    """
+    built_in: dict[str, Callable[..., Any]] = {
+        "generate_random_number": generate_random_number,
+        END_CALL: end_call,
+        TRANSFER: transfer_to_human,
+        "mark_do_not_call": DoNotCallTool(numbers).mark_do_not_call,
+    }
+    tools = [Tool(built_in[name] if name in built_in else _import(name)) for name in names]
+    return {tool.schema.name: tool for tool in tools}
+
+
+def _import(name: str) -> Callable[..., Any]:
+    module, colon, function = name.partition(":")
+    if not colon:
+        raise ValueError(
+            f"no built-in tool {name!r} (there are {', '.join(sorted(BUILT_IN))}); your own is MODULE:FUNCTION"
+        )
+    try:
+        found = getattr(import_module(module), function)
+    except (ImportError, AttributeError) as missing:
+        raise ValueError(f"{name!r} cannot be imported: {missing}") from missing
+    if not callable(found):
+        raise ValueError(f"{name!r} is no function")  # noqa: TRY004 - a wrong name in the configuration
+    return found  # type: ignore[no-any-return]  # whatever the user wrote
+
+
+def _read_docstring(text: str) -> tuple[str, dict[str, str]]:
+    """A docstring's first paragraph, and what its ``Args:`` section says of each parameter."""
+    description = " ".join(text.split("\n\n", 1)[0].split())
+    _, _, section = text.partition("Args:\n")
+    texts: dict[str, str] = {}
+    for line in section.split("\n\n", 1)[0].splitlines():
+        found = re.match(r"\s+(\w+)(?: \([^)]*\))?: (.*)", line)
+        if found:
+            texts[found[1]] = found[2]
+        elif texts:
+            texts[next(reversed(texts))] += " " + line.strip()
+    return description, texts

@@ -7,6 +7,7 @@ import trio
 
 from trio_voice.call import Call, wall_clock
 from trio_voice.legs.caller import CallerLeg
+from trio_voice.legs.ledger import Ledger
 from trio_voice.legs.model import SocketModelLeg
 from trio_voice.persona import Limits, Persona
 from trio_voice.protocols.voice_agent import VoiceAgentSession
@@ -15,6 +16,7 @@ from trio_voice.sandbox.media_stream import MediaStreamPeer
 from trio_voice.sandbox.memory import MemoryChannel, memory_channels
 from trio_voice.sandbox.twilio_callers import Voice
 from trio_voice.sandbox.voice_agent import Script, Turn, VoiceAgentServer
+from trio_voice.tools import Tool
 
 GREETING = "Hello, this is the bakery."
 SPEECH = b"\x2a" * 160
@@ -62,7 +64,9 @@ class Rig:
 
 
 @asynccontextmanager
-async def live_call(*, script=SCRIPT, limits=None, persona=None, faults=None, manner=None, connect=None):
+async def live_call(
+    *, script=SCRIPT, limits=None, persona=None, faults=None, manner=None, connect=None, tools=(), phone=None
+):
     """A call that has just been accepted. The block drives it; leaving the block waits for its end."""
     limits = limits or Limits()
     persona = persona or Persona(name="p", model="m", greeting=GREETING)
@@ -83,8 +87,11 @@ async def live_call(*, script=SCRIPT, limits=None, persona=None, faults=None, ma
         voice = Voice()
         twilio = MediaStreamPeer(caller_wire[1], caller=voice)
         world.start_soon(twilio.run)
-        leg = SocketModelLeg(VoiceAgentSession(persona), reach_agent, 5.0, record.model_sessions, wall_clock)
-        call = Call(record, persona, limits, CallerLeg(caller_wire[0], limits.close_seconds), leg)
+        box = {tool.schema.name: tool for tool in map(Tool, tools)}
+        session = VoiceAgentSession(persona, tuple(tool.schema for tool in box.values()))
+        leg = SocketModelLeg(session, reach_agent, 5.0, Ledger(record), wall_clock)
+        caller = CallerLeg(caller_wire[0], limits.close_seconds)
+        call = Call(record, persona, limits, caller, leg, tools=box, phone=phone)
         scope = trio.CancelScope()
         rig = Rig(call, record, voice, twilio, agent, caller_wire, model_wire, scope)
 

@@ -5,7 +5,7 @@ import json
 import signal
 import socket
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 
 import attrs
 import httpx2
@@ -27,8 +27,7 @@ from tests.daemons import (
     open_world,
 )
 from trio_voice.sandbox.captured import captured_stream
-from trio_voice.sandbox.demo import OPERATOR_TOKEN
-from trio_voice.sandbox.twilio_account import CallOrder, Delivery, Instructions
+from trio_voice.sandbox.twilio_account import CallOrder, Instructions
 from trio_voice.sandbox.twilio_callers import Capture
 from trio_voice.sandbox.twilio_webhooks import sign
 from trio_voice.sandbox.voice_agent import Cut, Faults, Moment, Say, Strike
@@ -75,6 +74,18 @@ async def knock(port, data):
     await trio.aclose_forcefully(stream)
 
 
+SILENCE = b"\xff" * 1_600
+"""What each of the agent's replies begins with."""
+
+
+def texts_of(capture):
+    return [each.text for each in capture.messages]
+
+
+def decoded(payloads):
+    return b"".join(map(base64.b64decode, payloads))
+
+
 def sent_by_agent(session):
     return [event["data"] for _, event in session.sent if event["type"] == "reply.audio"]
 
@@ -84,20 +95,25 @@ def played_to(stream):
 
 
 async def test_what_twilio_and_the_agent_say_crosses_byte_for_byte_while_strangers_try_everything(tmp_path):
-    lines = captured_stream()
-    assert json.loads(lines.pop())["event"] == "stop"  # ours comes when all has arrived
-    frames = [message["media"]["payload"] for line in lines if (message := json.loads(line))["event"] == "media"]
+    capture = Capture(captured_stream(), verbatim=False)
+    assert '"event":"stop"' in capture.messages.pop().text  # ours comes when all has arrived
+    capture.messages = [
+        attrs.evolve(each, at=each.at / 2) for each in capture.messages
+    ]  # the test has not 7 s to spare
+    frames = [each["media"]["payload"] for each in map(json.loads, texts_of(capture)) if each["event"] == "media"]
+    said = b"".join(SILENCE + noise(*each) for each in ((GREETING, 300), (SCRIPT.turns[0].reply, 1_000)))
     async with open_world(tmp_path, casting=noisy(SCRIPT)) as world:
         half_open = [await trio.open_tcp_stream("127.0.0.1", world.daemon.port) for _ in range(5)]
         await half_open[0].send_all(b"GET /healthz HTT")
         await half_open[1].send_all(UPGRADE[:60])
-        call, session = await world.talk(capture=Capture(lines, verbatim=False))
+        call, session = await world.talk(capture=capture)
         (stream,) = call.streams
         early = (await world.record(call))["counters"].get("caller_frames_before_ready", 0)
 
         for data in STRANGERS.values():
             await knock(world.daemon.port, data)
         await eventually(lambda: len(session.payloads) >= len(frames) - early)
+        await eventually(lambda: len(decoded(played_to(stream))) >= len(said))
         health = await world.daemon.ask("/healthz")
         call.hang_up()
         record = await world.ended(call)
@@ -108,8 +124,7 @@ async def test_what_twilio_and_the_agent_say_crosses_byte_for_byte_while_strange
         assert session.payloads == frames[early:]  # those from before the agent was ready are dropped, and counted
         assert (early < 50, record["counters"].get("caller_frames_before_ready", 0)) == (True, early)
         assert played_to(stream) == sent_by_agent(session)
-        said = noise(GREETING, 300), noise(SCRIPT.turns[0].reply, 1_000)
-        assert b"".join(map(base64.b64decode, played_to(stream))) == b"".join(b"\xff" * 1_600 + each for each in said)
+        assert decoded(played_to(stream)) == said
         assert [line["role"] for line in record["transcript"]] == ["agent", "caller", "agent"]
         assert (stream.warnings, session.client_errors, world.logged("request_bug")) == ({}, [], [])
 
@@ -127,7 +142,7 @@ async def test_ten_calls_at_once_keep_to_themselves_and_leave_nothing(tmp_path):
         await world.agent.wait_session(10)
         spoken = noise(GREETING, 300)
         for stream in streams:
-            await eventually(lambda stream=stream: b"".join(map(base64.b64decode, played_to(stream))).endswith(spoken))
+            await eventually(lambda stream=stream: decoded(played_to(stream)).endswith(spoken))
         for session in world.agent.sessions:
             await eventually(lambda session=session: len(session.payloads) > 50)
         listed = (await world.daemon.ask("/calls"))["calls"]
@@ -162,9 +177,9 @@ async def test_nobody_opens_a_session_without_twilios_signature_and_a_path_of_th
                 headers = {} if signature is None else {"X-Twilio-Signature": signature}
                 answer = await http.post(f"{world.daemon.url}/twiml", data=form, headers=headers)
                 assert (answer.status_code, answer.json()["error"]["code"]) == (403, "bad_signature")
-        refused = []
-        for stream_url in (used, f"wss://{HOST}/media-stream/unknown", f"wss://{HOST}/media-stream/"):
-            refused.append((404, await place(world, stream_url)))
+        world.twilio.account.calls_per_second = 100
+        strange = [used, *(f"wss://{HOST}/media-stream/{call_id}" for call_id in ("unknown", ""))]
+        refused = [(404, await place(world, stream_url)) for stream_url in strange]
         world.twilio.account.auth_token = "another token"
         refused.append((403, await place(world, used)))
         impostor = await world.ring()
@@ -191,7 +206,7 @@ async def place(world, stream_url):
 
 
 async def test_a_stream_that_dies_in_silence_ends_by_twilios_callback_or_else_by_the_gap(tmp_path):
-    async with open_world(tmp_path, media_gap_seconds=3) as world:
+    async with open_world(tmp_path, media_gap_seconds=2, close_seconds=1) as world:
         silent, silent_session = await world.talk(status_callback="")
         silent.connects[-1] = attrs.evolve(silent.connects[-1], status_callback="")
         told, told_session = await world.talk()
@@ -201,39 +216,53 @@ async def test_a_stream_that_dies_in_silence_ends_by_twilios_callback_or_else_by
         told_record, silent_record = await world.ended(told), await world.ended(silent)
 
         assert told_record["end_reason"] == "twilio_ended"
-        assert told_session.closed_at - lost_at < 2
+        assert told_session.closed_at < silent_session.closed_at
         assert silent_record["end_reason"] == "caller_stalled"
-        assert "media_gap_seconds = 3" in silent_record["end_detail"]
-        assert 2.9 < silent_session.closed_at - lost_at < 6
+        assert "media_gap_seconds = 2" in silent_record["end_detail"]
+        assert 1.9 < silent_session.closed_at - lost_at < 5
         for session in (told_session, silent_session):
             assert session.told_goodbye
         for record in (told_record, silent_record):
-            assert record["closing_seconds"] < 3  # nobody answers the close, so it takes close_seconds
+            assert 0.9 < record["closing_seconds"] < 2  # nobody answers the close, so it takes close_seconds
 
 
-async def test_a_twilio_that_reads_nothing_of_a_flood_is_cut_off_in_its_time(tmp_path):
-    chunk = base64.b64encode(noise("flood", 2_000)).decode()
-    flood = Say((json.dumps({"type": "reply.audio", "reply_id": "resp_1", "data": chunk}),), 1_500)
-    async with open_world(tmp_path, playback_lead_seconds=10_000) as world:
-        world.agent.faults = Faults(strikes=(Strike(Moment("reply.audio", 3), flood),))
-        call = await world.ring()
-        stream = await call.wait_for_stream()
-        stream.stall_reading()
-        session = await world.agent.wait_session()
-        record = await world.ended(call)
+async def test_a_twilio_that_stops_reading_a_flood_is_cut_off_in_its_time(tmp_path):
+    chunk = base64.b64encode(noise("flood", 6_000)).decode()
+    flood = Say((json.dumps({"type": "reply.audio", "reply_id": "resp_1", "data": chunk}),), 80)  # 5 MB, 8 minutes
+    async with open_world(tmp_path, playback_lead_seconds=600, close_seconds=1) as world:
+        world.agent.faults = Faults(strikes=(Strike(Moment("reply.audio", 5), flood),))
+        reading, _ = await world.talk()
+        stream = await reading.wait_for_stream()
+        await eventually(lambda: played_to(stream).count(chunk) == 80)
+        stalled = await world.ring()
+        stop_reading(await stalled.wait_for_stream())
+        record = await world.ended(stalled)
+        reading.hang_up()
+        assert (await world.ended(reading))["end_reason"] == "hangup"
 
         assert (record["end_reason"], record["end_detail"]) == ("caller_stalled", "the caller's peer stopped reading")
-        assert record["closing_seconds"] < 3
-        assert session.told_goodbye
-        assert len(stream.received) < 300
-        assert await world.status_at_twilio(call) == "completed"
+        assert 0.9 < record["seconds"] < 5
+        assert record["closing_seconds"] < 2
+        assert all(session.told_goodbye for session in world.agent.sessions)
+        assert await world.status_at_twilio(stalled) == "completed"
+
+
+def stop_reading(stream):
+    """Take no byte off the wire any more. ``stall_reading`` alone leaves trio-websocket its queue of 200 messages."""
+    stream.stall_reading()
+    stream._channel._deaf_stream.receive_some = wait_for_ever
+
+
+async def wait_for_ever(_max_bytes):
+    await trio.sleep_forever()
 
 
 async def test_an_agent_that_fails_in_any_way_ends_its_own_call_and_says_why(tmp_path):
-    async with open_world(tmp_path, model_ready_seconds=3) as world:
+    async with open_world(tmp_path, model_ready_seconds=2.5, close_seconds=1) as world:
         agent = world.agent
         agent.faults = Faults(never_acknowledges_end=True)
         mute, _ = await world.talk()
+        mute.hang_up()
         agent.faults = Faults(never_ready=True)
         unready = await world.ring()
         await agent.wait_session(2)
@@ -245,21 +274,15 @@ async def test_an_agent_that_fails_in_any_way_ends_its_own_call_and_says_why(tmp
         agent._api_key = "the key of somebody else"
         unauthorized = await world.ring()
         await agent.wait_session(4)
-        await unauthorized.settled.wait()
-        mute.hang_up()
         calls = (mute, unready, cut, unreachable, unauthorized)
         records = [await world.ended(call) for call in calls]
 
-        outcomes = [(record["end_reason"], record["model_sessions"][0]["closing"]) for record in records]
-        assert outcomes == [
-            ("hangup", "timed_out"),
-            ("model_failed", "acknowledged"),
-            ("model_failed", "aborted"),
-            ("model_failed", "aborted"),
-            ("model_failed", "acknowledged"),
-        ]
-        assert 1.9 < records[0]["closing_seconds"] < 3.5
-        words = ["", "model_ready_seconds = 3", "socket is gone", "cannot be reached", "check ASSEMBLYAI_API_KEY"]
+        assert [record["end_reason"] for record in records] == ["hangup", *["model_failed"] * 4]
+        closings = [record["model_sessions"][0]["closing"] for record in records]
+        assert closings[:4] == ["timed_out", "acknowledged", "aborted", "aborted"]
+        assert closings[4] != "timed_out"  # it closes by itself, and our goodbye may cross with that or not
+        assert 0.9 < records[0]["closing_seconds"] < 2.5
+        words = ["", "model_ready_seconds = 2.5", "socket is gone", "cannot be reached", "check ASSEMBLYAI_API_KEY"]
         logged = {line["call_sid"]: line for line in world.logged("call_ended")}
         for call, record, word in zip(calls, records, words, strict=True):
             assert word in record["end_detail"]
@@ -309,7 +332,7 @@ async def eventually_ended(world, call):
 
 
 async def test_a_drain_refuses_new_calls_and_ends_the_live_one_when_its_time_is_up(tmp_path):
-    async with open_world(tmp_path, drain_seconds=3) as world:
+    async with open_world(tmp_path, drain_seconds=2) as world:
         call, session = await world.talk()
         asked_at = trio.current_time()
         world.tell(signal.SIGTERM)
@@ -328,7 +351,7 @@ async def test_a_drain_refuses_new_calls_and_ends_the_live_one_when_its_time_is_
         assert b"<Say>We cannot take your call right now. Please try again later.</Say><Hangup" in answer.body
         assert [line["code"] for line in world.logged("call_refused")] == ["draining"]
         assert (status, [line["end_reason"] for line in world.logged("call_ended")]) == (0, ["drain"])
-        assert 3 <= took < 3 + PATIENCE_SECONDS
+        assert 2 <= took < 2 + PATIENCE_SECONDS
         assert session.told_goodbye
         await call.settled.wait()
 
@@ -354,9 +377,6 @@ async def test_a_reload_is_for_the_next_call_and_a_broken_file_for_none(tmp_path
         first, first_session = await world.talk()
         good = world.config.read_text()
         changed = good.replace(GREETING, "Welcome aboard.").replace('voice = "alba"', 'voice = "eve"')
-        # A persona may come with a model of its own.
-        changed = changed.replace('[personas.absent]\nmodel = "nobody"', '[personas.absent]\nmodel = "new"')
-        changed += f'[models.new]\nkind = "assemblyai-agent"\nurl = "{world.agent.url}"\n'
         world.config.write_text(changed)
         world.tell(signal.SIGHUP)
         (reloaded,) = await eventually(lambda: world.logged("reloaded"))
@@ -366,9 +386,8 @@ async def test_a_reload_is_for_the_next_call_and_a_broken_file_for_none(tmp_path
         world.tell(signal.SIGHUP)
         (refused,) = await eventually(lambda: world.logged("reload_refused"))
         third, third_session = await world.talk()
-        fourth, _ = await world.talk(to=ABSENT_NUMBER)
 
-        assert reloaded["personas_changed"] == ["absent", "receptionist"]
+        assert reloaded["personas_changed"] == ["receptionist"]
         assert "personas.receptionist.greetin: no such key; did you mean 'greeting'?" in refused["problems"][0]
         sessions = (first_session, second_session, third_session)
         configs = [session.settings.config for session in sessions]
@@ -376,7 +395,7 @@ async def test_a_reload_is_for_the_next_call_and_a_broken_file_for_none(tmp_path
         assert [config.output.voice for config in configs] == ["alba", "eve", "eve"]
         heard = len(first_session.payloads)
         await eventually(lambda: len(first_session.payloads) > heard)
-        for call in (first, second, third, fourth):
+        for call in (first, second, third):
             call.hang_up()
             assert (await world.ended(call))["end_reason"] == "hangup"
 

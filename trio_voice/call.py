@@ -167,11 +167,11 @@ class Call:
         finally:
             self._scope.cancel(reason="neither leg outlives the other")
             self._begin_to_close()
-            with trio.CancelScope(deadline=self._closing_at, shield=True):
-                try:
+            try:
+                with trio.CancelScope(deadline=self._closing_at, shield=True):
                     await leg.close()
-                except Exception:  # logged, and the other leg still says goodbye
-                    log.exception("close_bug")
+            except Exception:  # logged, and the other leg still says goodbye
+                log.exception("close_bug")
 
     def _tell(self, fact: Fact) -> None:
         """Tell the bridge and do what it says. Called between checkpoints, so nothing interleaves."""
@@ -235,16 +235,19 @@ class Call:
             log.warning("transfer_failed", error="it needs account_sid, TWILIO_AUTH_TOKEN and transfer_to")
             self._tell(TransferFailed())
             return
+        record.handed_over = True  # before the request: Twilio may stop the stream before it answers us
+        done = False
         try:
-            record.handed_over = True  # before the request: Twilio may stop the stream before it answers us
             with trio.fail_after(self._limits.tool_seconds):
                 await self._phone.transfer(record.call_sid, number)
+            done = True
+            log.info("transferred")
         except (RestError, trio.TooSlowError) as failed:
-            record.handed_over = False
             log.warning("transfer_failed", error=str(failed) or "Twilio did not answer in time")
             self._tell(TransferFailed())
-        else:
-            log.info("transferred")
+        finally:
+            # Cut short by the end of the call: handed over only if that end is Twilio's stop, which says so.
+            record.handed_over = done or record.end_reason is EndReason.AGENT
 
     async def _keep_time(self) -> None:
         while True:

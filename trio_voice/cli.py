@@ -201,12 +201,17 @@ def _ask(settings: Settings, method: str, path: str, body: Any = None) -> Any:
     url = f"http://{settings.server.bind}{path}"
     try:
         headers = {"Authorization": f"Bearer {token}"}
-        answer = httpx2.request(method, url, headers=headers, json=body, timeout=30)
+        # Not through a proxy of the environment: it could not reach this machine, and would be given the token.
+        answer = httpx2.request(method, url, headers=headers, json=body, timeout=30, trust_env=False)
+        said = answer.json()
+        failure = said["error"]["message"] if answer.is_error else None
     except httpx2.HTTPError as unreachable:
         _stop(EXIT_UNAVAILABLE, f"no daemon answers at {settings.server.bind}: {unreachable}")
-    if answer.is_error:
-        _stop(EXIT_FAILED, answer.json()["error"]["message"])
-    return answer.json()
+    except (ValueError, KeyError, TypeError):
+        _stop(EXIT_UNAVAILABLE, f"what answers at {settings.server.bind} is no trio-voice")
+    if failure is not None:
+        _stop(EXIT_FAILED, failure)
+    return said
 
 
 @main.command()

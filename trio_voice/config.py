@@ -20,6 +20,7 @@ import cattrs
 from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError, IterableValidationNote
 
 from trio_voice.errors import ConfigError
+from trio_voice.journal import database_at
 from trio_voice.legs.kinds import KINDS, ModelSettings
 from trio_voice.persona import Limits, Persona, TurnDetection
 from trio_voice.tools import TRANSFER
@@ -74,6 +75,9 @@ class JournalSettings:
     """``[journal]``."""
 
     url: str = "sqlite:///journal.db"
+    """``sqlite:///PATH``, relative to where the daemon runs, or ``postgresql://...``."""
+    keep_transcripts: bool = False
+    """Whether it is written down who said what."""
 
 
 class Secrets:
@@ -303,6 +307,10 @@ def _contradictions(settings: Settings, document: Mapping[str, Any]) -> list[str
         for number, name in settings.numbers.items()
         if name not in personas
     )
+    try:
+        database_at(settings.journal.url)
+    except ConfigError as wrong:
+        problems.extend(wrong.problems)
     problems.extend(_missing_credentials(settings))
     return problems
 

@@ -2,6 +2,7 @@
 
 From the outside in, each using what is around it and outliving what is within:
 
+    journal          what was opened and closed, and whom never to call
     HTTP client      of Twilio's REST API
     after-work       phones that are still to be hung up when their calls are over
     server           connections, and on them the calls
@@ -12,6 +13,8 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import time
 from typing import TYPE_CHECKING, Final
 
 import httpx2
@@ -27,6 +30,7 @@ from trio_voice.edges.systemd import Notifier
 from trio_voice.edges.twilio_rest import TwilioRest
 from trio_voice.edges.twilio_webhooks import PublicUrl
 from trio_voice.errors import ConfigError
+from trio_voice.journal import open_journal
 from trio_voice.legs.kinds import KINDS, Order
 from trio_voice.reception import Reception
 from trio_voice.record import TERMINAL_STATUSES
@@ -37,6 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from trio_voice.config import Settings
+    from trio_voice.journal import Journal
+    from trio_voice.legs.ledger import Ledger
     from trio_voice.legs.model import ModelLeg
     from trio_voice.persona import Persona, ToolSchema
     from trio_voice.record import CallRecord
@@ -70,8 +76,16 @@ async def run_daemon(
     """
     systemd = Notifier(os.environ)
     host, port = settings.server.address
-    async with httpx2.AsyncClient(limits=ONE_REQUEST_EACH) as http, trio.open_nursery() as after_work:
-        journal = MemoryJournal()
+    async with (
+        open_journal(
+            settings.journal.url,
+            node=socket.gethostname(),
+            clock=wall_clock,
+            keep_transcripts=settings.journal.keep_transcripts,
+        ) as journal,
+        httpx2.AsyncClient(limits=ONE_REQUEST_EACH) as http,
+        trio.open_nursery() as after_work,
+    ):
         house = _House(settings, journal, after_work, http)
         listeners = await trio.open_tcp_listeners(port, host=host)
         connections = settings.limits.max_calls + HALF_OPEN_CONNECTIONS
@@ -86,7 +100,8 @@ async def run_daemon(
                 async for received in signals:
                     if received != signal.SIGHUP:
                         break
-                    systemd.notify("RELOADING=1", f"MONOTONIC_USEC={trio.current_time() * 1e6:.0f}")
+                    # Not trio's clock, which begins at a number of its own.
+                    systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1_000}")
                     house.reload(reread)
                     systemd.notify("READY=1")
                 systemd.notify("STOPPING=1")
@@ -96,26 +111,11 @@ async def run_daemon(
     log.info("stopped")
 
 
-class MemoryJournal:
-    """TODO: replaced by journal.py."""
-
-    def __init__(self) -> None:
-        self._numbers: set[str] = set()
-
-    async def mark_do_not_call(self, number: str, reason: str, call_id: str) -> None:
-        """See the journal."""
-        self._numbers.add(number)
-
-    async def is_do_not_call(self, number: str) -> bool:
-        """See the journal."""
-        return number in self._numbers
-
-
 class _House:
     """What is made once from the settings, and what a reload replaces."""
 
     def __init__(
-        self, settings: Settings, journal: MemoryJournal, after_work: trio.Nursery, http: httpx2.AsyncClient
+        self, settings: Settings, journal: Journal, after_work: trio.Nursery, http: httpx2.AsyncClient
     ) -> None:
         self._settings = settings
         self._journal = journal
@@ -123,7 +123,7 @@ class _House:
         self._toolboxes = load_toolboxes(settings, journal)
         self._rest = _open_rest(settings, http)
         self.registry = Registry(settings.limits)
-        reception = Reception(self.registry, self._open_model, self._tools_of, self._rest, self._after_call)
+        reception = Reception(self.registry, journal, self._open_model, self._tools_of, self._rest, self._after_call)
         public_url = PublicUrl(settings.server.public_url)
         token = settings.secrets.get("TWILIO_AUTH_TOKEN") if settings.twilio.validate_signatures else None
         if token is None:
@@ -134,15 +134,16 @@ class _House:
             public_url=public_url,
             directory=Directory(settings.personas, settings.numbers),
             dialer=Dialer(self.registry, self._rest, public_url, twilio.from_number, twilio.allowed_prefixes, journal),
+            journal=journal,
             auth_token=token,
             api_token=settings.secrets.get("TRIO_VOICE_API_TOKEN"),
         )
 
-    def _open_model(self, persona: Persona, record: CallRecord, tools: tuple[ToolSchema, ...]) -> ModelLeg:
+    def _open_model(self, persona: Persona, ledger: Ledger, tools: tuple[ToolSchema, ...]) -> ModelLeg:
         model = self._settings.models[persona.model]
         kind = KINDS[model.kind]
         key = self._settings.secrets.get(kind.secret) or ""
-        return kind.make(Order(model, persona, tools, record, key, wall_clock))
+        return kind.make(Order(model, persona, tools, ledger, key, wall_clock))
 
     def _tools_of(self, persona: Persona) -> Mapping[str, Tool]:
         return self._toolboxes[persona]
@@ -160,7 +161,7 @@ class _House:
             toolboxes = load_toolboxes(settings, self._journal)
             missing = sorted({persona.model for persona in settings.personas.values()} - self._settings.models.keys())
             if missing:
-                raise ConfigError([f"models.{name} is new: restart to use it" for name in missing])
+                raise ConfigError([f"models.{name} is new: restart to use it" for name in missing])  # noqa: TRY301
         except ConfigError as wrong:
             log.error("reload_refused", problems=wrong.problems)  # noqa: TRY400 - the problems say it all
             return
@@ -205,14 +206,15 @@ def _open_rest(settings: Settings, http: httpx2.AsyncClient) -> TwilioRest | Non
 
 
 async def _drain(registry: Registry, seconds: float, signals: object) -> None:
-    """Let live calls end, and end those that do not. A second signal ends them at once."""
+    """Let live calls end, and end those that do not. A second SIGTERM or SIGINT ends them at once."""
     counts = registry.statistics()
     log.info("draining", live_calls=counts.live_calls, drain_seconds=seconds)
     async with trio.open_nursery() as nursery:
 
         async def hurry() -> None:
-            async for _ in signals:  # type: ignore[attr-defined]  # trio gives the iterator no name
-                nursery.start_soon(registry.drain, 0)
+            async for received in signals:  # type: ignore[attr-defined]  # trio gives the iterator no name
+                if received != signal.SIGHUP:
+                    nursery.start_soon(registry.drain, 0)
 
         nursery.start_soon(hurry)
         await registry.drain(seconds)

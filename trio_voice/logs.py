@@ -62,3 +62,19 @@ def set_up_logging(*, json: bool | None = None, level: int = logging.INFO) -> No
     # These name phone numbers, URLs and request bodies at INFO and DEBUG.
     for chatty in ("twilio", "httpx2", "httpcore2", "hypercorn", "quart", "stamina", "websockets"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("hypercorn.error").addFilter(_one_line)
+
+
+def _one_line(record: logging.LogRecord) -> bool:
+    """Keep one line of what hypercorn has to say about a stranger's bytes, for which it writes up to 75 kB."""
+    if record.exc_info is not None and record.exc_info[1] is not None:
+        record.msg, record.args = f"{record.getMessage()}: {_first_cause(record.exc_info[1])!r:.200}", None
+        record.exc_info = record.exc_text = None
+    return True
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    """What a group is about: of several, whatever is not a cancellation."""
+    while isinstance(error, BaseExceptionGroup):
+        error = next((each for each in error.exceptions if isinstance(each, Exception)), error.exceptions[0])
+    return error

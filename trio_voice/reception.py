@@ -12,12 +12,14 @@ import trio
 
 from trio_voice.call import Call
 from trio_voice.legs.caller import CallerLeg
-from trio_voice.record import EndReason
+from trio_voice.legs.ledger import Ledger
+from trio_voice.record import CallState, EndReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from trio_voice.call import Phone
+    from trio_voice.journal import Journal
     from trio_voice.legs.channel import Channel
     from trio_voice.legs.model import ModelLeg
     from trio_voice.persona import Persona, ToolSchema
@@ -33,6 +35,7 @@ class Reception:
 
     Args:
         registry: who is expected.
+        journal: where the call is written down.
         open_model: makes the model leg of a persona, not yet connected.
         tools_of: the tools of a persona, loaded.
         phone: what can be done to telephone calls; ``None`` without Twilio's REST API.
@@ -42,12 +45,14 @@ class Reception:
     def __init__(
         self,
         registry: Registry,
-        open_model: Callable[[Persona, CallRecord, tuple[ToolSchema, ...]], ModelLeg],
+        journal: Journal,
+        open_model: Callable[[Persona, Ledger, tuple[ToolSchema, ...]], ModelLeg],
         tools_of: Callable[[Persona], Mapping[str, Tool]],
         phone: Phone | None,
         after_call: Callable[[CallRecord], None],
     ) -> None:
         self.registry = registry
+        self._journal = journal
         self._open_model = open_model
         self._tools_of = tools_of
         self._phone = phone
@@ -72,7 +77,9 @@ class Reception:
                 caller = CallerLeg(channel, stall_seconds=limits.close_seconds)
                 persona = expected.persona
                 tools = self._tools_of(persona)
-                model = self._open_model(persona, record, tuple(tool.schema for tool in tools.values()))
+                model = self._open_model(
+                    persona, Ledger(record, self._journal), tuple(tool.schema for tool in tools.values())
+                )
                 call = Call(
                     record,
                     persona,
@@ -85,12 +92,16 @@ class Reception:
                 )
             except Exception:  # this call cannot begin; the others go on
                 log.exception("call_bug")
-                record.end_reason = EndReason.BUG
+                record.state, record.end_reason = CallState.ENDED, EndReason.BUG
+                record.end_detail = "an error in trio_voice; the log has its traceback"
+                self.registry.remember(record)
                 with trio.move_on_after(limits.close_seconds, shield=True):
                     await channel.aclose(1011, "an error in the server")
                 return
+            self._journal.call_began(record)
             with self.registry.living(call):
                 await call.run(cancelled_because)
         finally:
+            self._journal.call_ended(record)
             self._after_call(record)
             structlog.contextvars.unbind_contextvars("call_id", "call_sid")

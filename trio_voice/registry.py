@@ -69,6 +69,8 @@ class Registry:
         self._live: dict[str, Call] = {}
         self._ended: OrderedDict[str, CallRecord] = OrderedDict()
         self._draining = False
+        self._drained_because = ""
+        """Why a promised stream that comes now is ended at once; empty before the end of a drain."""
         self._empty = trio.Event()
         self._empty.set()
 
@@ -133,24 +135,30 @@ class Registry:
         now = trio.current_time()
         for call_id, expected in list(self._expected.items()):
             if expected.expires_at <= now:
-                del self._expected[call_id]
-                self._by_sid.pop(expected.record.call_sid or "", None)
+                self.end(call_id, EndReason.START_TIMEOUT, "no stream came while its path was good")
 
     @contextmanager
     def living(self, call: Call) -> Iterator[None]:
         """While a call is live. Afterwards its record is remembered."""
         call_id = call.record.call_id
+        if not self._live:
+            self._empty = trio.Event()
         self._live[call_id] = call
-        self._empty = trio.Event()
+        if self._drained_because:
+            call.end(EndReason.DRAIN, self._drained_because)
         try:
             yield
         finally:
             del self._live[call_id]
-            self._ended[call_id] = call.record
-            while len(self._ended) > REMEMBERED_CALLS:
-                self._ended.popitem(last=False)
+            self.remember(call.record)
             if not self._live:
                 self._empty.set()
+
+    def remember(self, record: CallRecord) -> None:
+        """Keep an ended call's record for a while."""
+        self._ended[record.call_id] = record
+        while len(self._ended) > REMEMBERED_CALLS:
+            self._ended.popitem(last=False)
 
     def end(self, call_id: str, reason: EndReason, detail: str) -> bool:
         """End a live or expected call; returns whether there was one."""
@@ -163,7 +171,7 @@ class Registry:
         self._by_sid.pop(expected.record.call_sid or "", None)
         expected.record.state, expected.record.end_reason = CallState.ENDED, reason
         expected.record.end_detail = detail
-        self._ended[call_id] = expected.record
+        self.remember(expected.record)
         return True
 
     def note_status(self, call_id: str | None, call_sid: str, status: str) -> None:
@@ -196,6 +204,7 @@ class Registry:
 
     def record(self, call_id: str) -> CallRecord | None:
         """A call's record, whatever state it is in."""
+        self._forget_expired()
         if call_id in self._live:
             return self._live[call_id].record
         if call_id in self._expected:
@@ -204,6 +213,7 @@ class Registry:
 
     def records(self) -> list[CallRecord]:
         """Every record that there is: open calls first, then ended ones, the latest first."""
+        self._forget_expired()
         return [*self._open_records(), *reversed(self._ended.values())]
 
     def _open_records(self) -> list[CallRecord]:
@@ -211,6 +221,7 @@ class Registry:
 
     def statistics(self) -> Statistics:
         """The counts of this moment."""
+        self._forget_expired()
         return Statistics(len(self._live), len(self._expected), self._draining)
 
     async def drain(self, seconds: float) -> None:
@@ -221,6 +232,7 @@ class Registry:
         self._draining = True
         with trio.move_on_after(seconds):
             await self._empty.wait()
+        self._drained_because = f"the server went down and drain_seconds = {seconds:g} had passed"
         for call in list(self._live.values()):
-            call.end(EndReason.DRAIN, f"the server went down and drain_seconds = {seconds:g} had passed")
+            call.end(EndReason.DRAIN, self._drained_because)
         await self._empty.wait()

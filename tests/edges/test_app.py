@@ -52,6 +52,10 @@ class StubDialer:
         return expected.record
 
 
+class StubJournal:
+    trouble = ""
+
+
 @pytest.fixture
 def registry():
     return Registry(Limits(max_calls=2))
@@ -65,6 +69,7 @@ def door(registry):
         public_url=public_url,
         directory=Directory(PERSONAS, {"default": "desk", "+15559999999": "shop"}),
         dialer=StubDialer(registry),
+        journal=StubJournal(),
         auth_token=TOKEN,
         api_token="op",
     )
@@ -220,8 +225,13 @@ async def test_only_a_stream_error_ends_the_call(client, registry, nursery, even
     call.over.set()
 
 
+async def test_health_says_that_nothing_can_be_written_down(client, door):
+    door.journal.trouble = "the disk is full"
+    assert (await (await client.get("/healthz")).get_json())["journal"] == "the disk is full"
+
+
 async def test_health_needs_no_key(client, registry):
-    assert await (await client.get("/healthz")).get_json() == {"status": "ok", "live_calls": 0}
+    assert await (await client.get("/healthz")).get_json() == {"status": "ok", "live_calls": 0, "journal": "ok"}
     await registry.drain(0)
     assert (await (await client.get("/healthz")).get_json())["status"] == "draining"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
 import structlog
@@ -67,6 +67,14 @@ class Directory:
         return None if name is None else self.personas[name]
 
 
+class JournalHealth(Protocol):
+    """Whether what happens is being written down."""
+
+    @property
+    def trouble(self) -> str:
+        """Why it is not; empty if it is."""
+
+
 @attrs.define(kw_only=True)
 class Door:
     """What the app's routes need to decide who may do what.
@@ -79,6 +87,7 @@ class Door:
     public_url: PublicUrl
     directory: Directory
     dialer: Dialer
+    journal: JournalHealth
     auth_token: str | None
     api_token: str | None
 
@@ -102,7 +111,11 @@ def create_app(door: Door) -> QuartTrio:
     @app.get("/healthz")
     async def healthz() -> dict[str, Any]:
         counts = door.registry.statistics()
-        return {"status": "draining" if counts.draining else "ok", "live_calls": counts.live_calls}
+        return {
+            "status": "draining" if counts.draining else "ok",
+            "live_calls": counts.live_calls,
+            "journal": door.journal.trouble or "ok",
+        }
 
     return app
 

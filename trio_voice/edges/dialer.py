@@ -6,6 +6,7 @@ same one, and a call placed twice rings twice.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ import trio
 
 from trio_voice.edges.twilio_rest import CallOrder, TwilioRest
 from trio_voice.errors import CallRefused, RestError
+from trio_voice.journal import JournalUnavailable
 from trio_voice.record import EndReason
 
 if TYPE_CHECKING:
@@ -143,7 +145,7 @@ class Dialer:
 
     async def _check_list(self, number: str) -> None:
         listed: bool | None = None
-        with trio.move_on_after(LIST_SECONDS):
+        with trio.move_on_after(LIST_SECONDS), suppress(JournalUnavailable):
             listed = await self._do_not_call.is_do_not_call(number)
         if listed is None:
             raise CallRefused("no_list", "the do-not-call list cannot be read, so nobody is called: see [journal]")

@@ -44,6 +44,8 @@ class QuartChannel(Channel):
         self._closed = False
 
     async def receive(self) -> str | bytes:
+        if self._closed:
+            raise trio.ClosedResourceError
         try:
             message: str | bytes = await self._websocket.receive()
         except _GONE as gone:

@@ -148,7 +148,7 @@ async def _read_head(stream: trio.SocketStream) -> bytes:
     while b"\r\n\r\n" not in data:
         more = await stream.receive_some(HEAD_BYTES)
         data += more
-        if not more or len(data) > HEAD_BYTES:
+        if not more or (len(data) > HEAD_BYTES and b"\r\n\r\n" not in data):
             return b""
     return data
 

@@ -1,6 +1,10 @@
 """Twilio's error codes, and what to do about each (Twilio, "Error and Warning Dictionary")."""
 
+import re
 from typing import Final
+
+_NUMBER: Final = re.compile(r"\+?\d{7,}")
+"""Telephone numbers, which Twilio's sentences name and no log may."""
 
 ADVICE: Final = {
     10001: "the Twilio account is inactive: see its console",
@@ -34,4 +38,4 @@ def advice_for(code: int, status: int, said: str) -> str:
         return f"{ADVICE[20429]} (HTTP 429)"
     if status >= 500:
         return f"Twilio is having trouble (HTTP {status}): try again later"
-    return f"Twilio refused with {status} ({code}): {said}"
+    return f"Twilio refused with {status} ({code}): {_NUMBER.sub('a number', said)}"

@@ -1,10 +1,10 @@
 """What is written down: every call, every billed session, and whom never to call again.
 
-    journal.py    what the rest of the program asks of the journal, and its lifetime
-    scribe.py     the thread that writes: bounded backlog, group commit, trouble and recovery
-    rows.py       records to rows and back
-    schema.py     the tables, as numbered migrations, and every statement
-    database.py   what either database must do: sqlite.py, postgres.py
+journal.py    what the rest of the program asks of the journal, and its lifetime
+scribe.py     the thread that writes: bounded backlog, group commit, trouble and recovery
+rows.py       records to rows and back
+schema.py     the tables, as numbered migrations, and every statement
+database.py   what either database must do: sqlite.py, postgres.py
 """
 
 from trio_voice.journal.database import database_at

@@ -29,7 +29,6 @@ class Database(Protocol):
     def name(self) -> str:
         """Where it is, for people. Holds no password."""
 
-    @property
     def is_connected(self) -> bool:
         """Whether the connection, as far as can be seen without asking, still leads to the database."""
 

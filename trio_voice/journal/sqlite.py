@@ -53,18 +53,15 @@ class SqliteDatabase:
         """The file's path."""
         return self._path if self._path == MEMORY else str(Path(self._path).absolute())
 
-    @property
     def is_connected(self) -> bool:
         """Whether a connection is open and its file is still the one at the path.
 
         Who writes to a file that was deleted or replaced notices nothing, and writes for nobody.
         """
-        if self._connection is None:
-            return False
-        if self._identity == self._find():
-            return True
-        log.warning("journal_file_gone", path=self.name, advice="a new one is begun; what was in the old one is there")
-        return False
+        if self._connection is not None and self._identity != self._find():
+            log.error("journal_file_gone", path=self.name, advice="whoever moved it away has all that was in it")
+            self.close()
+        return self._connection is not None
 
     def _find(self) -> tuple[int, int] | None:
         if self._path == MEMORY:

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from trio_voice.legs.channel import Channel
+    from trio_voice.legs.ledger import Ledger
     from trio_voice.legs.model import ModelLeg
     from trio_voice.persona import Persona, ToolSchema
-    from trio_voice.record import CallRecord
 
 STALL_SECONDS: Final = 5.0
 """How long a model may take to read one message before its leg is given up. Longer than the caller's, because a model
@@ -40,7 +40,7 @@ class Order:
     settings: ModelSettings
     persona: Persona
     tools: tuple[ToolSchema, ...]
-    record: CallRecord
+    ledger: Ledger
     key: str
     """The credential, or nothing where none is needed."""
     wall_clock: Callable[[], datetime]
@@ -63,7 +63,7 @@ def _assemblyai_agent(order: Order) -> ModelLeg:
         return await open_websocket(url, headers, max_message_bytes=voice_agent.MAX_MESSAGE_BYTES)
 
     session = voice_agent.VoiceAgentSession(order.persona, order.tools)
-    return SocketModelLeg(session, connect, STALL_SECONDS, order.record.model_sessions, order.wall_clock)
+    return SocketModelLeg(session, connect, STALL_SECONDS, order.ledger, order.wall_clock)
 
 
 KINDS: Final[Mapping[str, Kind]] = {

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from trio_voice.conversation import Capabilities, ModelCommand, ModelEvent
     from trio_voice.legs.channel import Channel
+    from trio_voice.legs.ledger import Ledger
 
 OUTBOX_MESSAGES: Final = 50
 """Bound of what waits for the model's socket: a second of the caller. Beyond it the oldest audio is dropped."""
@@ -79,7 +80,7 @@ class SocketModelLeg:
         session: the vendor's protocol, fresh.
         connect: opens the socket; raises ``ModelUnavailable``.
         stall_seconds: how long the model may take for one message.
-        sessions: the call's list of billed sessions; ours is entered before the socket is opened.
+        ledger: where the session is written down before the socket is opened, and after it is closed.
         wall_clock: the time of day, for the record.
     """
 
@@ -88,13 +89,13 @@ class SocketModelLeg:
         session: ModelSession,
         connect: Callable[[], Awaitable[Channel]],
         stall_seconds: float,
-        sessions: list[ModelSessionRecord],
+        ledger: Ledger,
         wall_clock: Callable[[], datetime],
     ) -> None:
         self._session = session
         self._connect = connect
         self._wall_clock = wall_clock
-        self._sessions = sessions
+        self._ledger = ledger
         self._record: ModelSessionRecord | None = None
         self._opened_at = 0.0
         self._channel: Channel | None = None
@@ -120,7 +121,7 @@ class SocketModelLeg:
         """
         self._opened_at = trio.current_time()
         self._record = ModelSessionRecord(self._session.provider, self._wall_clock())
-        self._sessions.append(self._record)
+        await self._ledger.opening(self._record)
         try:
             self._channel = await self._connect()
         except ModelUnavailable as unavailable:
@@ -197,3 +198,4 @@ class SocketModelLeg:
             record.closing = Closing.ACKNOWLEDGED
         else:
             record.closing = Closing.TIMED_OUT if self._told else Closing.ABORTED
+        self._ledger.closed(record)

@@ -115,6 +115,8 @@ class _AnyEvent(msgspec.Struct):
 
 
 _KNOWN_EVENTS: Final = frozenset({"connected", "start", "media", "mark", "dtmf", "stop"})
+_UNREADABLE: Final = (msgspec.DecodeError, RecursionError, ValueError)
+"""What a message can make the decoder raise: what is deeply nested, and a text that is no text, are not its words."""
 _decode = msgspec.json.Decoder(_Connected | _Start | _Media | _Mark | _Digit | _Stop).decode
 
 
@@ -132,7 +134,7 @@ class MediaStream:
             return _ignored("a binary message")
         try:
             parsed = _decode(message)
-        except msgspec.DecodeError as wrong:  # no JSON, no known event, or one without its fields
+        except _UNREADABLE as wrong:  # no JSON, no known event, or one without its fields
             return _misfit(message, wrong)
         match parsed:
             case _Media(media=body):
@@ -157,11 +159,11 @@ class MediaStream:
         if self.stream_sid is not None:
             return _ignored("a second start")
         if (body.mediaFormat.encoding, body.mediaFormat.sampleRate) != ("audio/x-mulaw", 8000):
-            return _ignored(f"a stream of {body.mediaFormat.encoding}")
+            return _ignored(f"a stream of {body.mediaFormat.encoding[:60]!r}")
         self.stream_sid = body.streamSid
         sid = msgspec.json.encode(body.streamSid).decode()
         self._media_prefix = '{"event":"media","streamSid":' + sid + ',"media":{"payload":"'
-        parameters = {name: str(value) for name, value in body.customParameters.items()}
+        parameters = {name: value for name, value in body.customParameters.items() if isinstance(value, str)}
         return CallerStarted(body.streamSid, body.callSid, parameters)
 
     def media(self, payload: str) -> str:
@@ -184,11 +186,11 @@ class MediaStream:
             raise LocalProtocolError("nothing can be sent before Twilio's start: the stream SID is not known")
 
 
-def _misfit(message: str, wrong: msgspec.DecodeError) -> Unrecognized:
+def _misfit(message: str, wrong: Exception) -> Unrecognized:
     """Tell an event that Twilio has added since from one that it would never send."""
     try:
         event = msgspec.json.decode(message, type=_AnyEvent).event
-    except msgspec.DecodeError:
+    except _UNREADABLE:
         return _ignored(str(wrong))
     if event in _KNOWN_EVENTS:
         return _ignored(f"{event}: {wrong}")

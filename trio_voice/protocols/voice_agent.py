@@ -45,6 +45,11 @@ ADVICE: Final = {
 _FATAL_BEFORE_READY: Final = frozenset({"invalid_value", "invalid_config", "invalid_format", "invalid_webhook"})
 """A first update that fails: some of these close the socket and some leave it open without ever becoming ready."""
 
+_UNREADABLE: Final = (
+    *(msgspec.DecodeError, RecursionError),  # no JSON, or endlessly nested
+    *(AttributeError, LookupError, TypeError, ValueError, OverflowError),  # not of the shape that its reader expects
+)
+
 
 class VoiceAgentSession:
     """One session's protocol state, from the first ``session.update`` to ``session.ended``.
@@ -132,7 +137,7 @@ class VoiceAgentSession:
             if understand is None:
                 return [c.Unrecognized(f"an event of type {str(kind)[:60]!r}")]
             return understand(self, event)
-        except (msgspec.DecodeError, KeyError, TypeError, AttributeError, ValueError) as wrong:
+        except _UNREADABLE as wrong:
             return [c.Unrecognized(f"{type(wrong).__name__}: {wrong}", garbage=True)]
 
     def _on_ready(self, event: dict[str, Any]) -> list[c.ModelEvent]:

@@ -120,7 +120,7 @@ async def open_daemon(config: Path, log: Path, auth_token: str) -> AsyncIterator
                     said += more
             if not said.startswith(b"listening on "):
                 raise RuntimeError(f"the daemon did not start; see {log}")
-            async with httpx2.AsyncClient() as http:
+            async with httpx2.AsyncClient(trust_env=False) as http:  # a proxy has no business on loopback
                 yield Daemon(process, said.decode().split()[2], http)
         finally:
             with trio.CancelScope(deadline=trio.current_time() + 5, shield=True):
@@ -128,6 +128,8 @@ async def open_daemon(config: Path, log: Path, auth_token: str) -> AsyncIterator
                 await process.wait()
             if process.returncode is None:
                 process.kill()
+                with trio.CancelScope(deadline=trio.current_time() + 1, shield=True):
+                    await process.wait()
 
 
 async def run_demo(out: Path, *, chat: Chat | None = None, outbound: bool = False, quiet: bool = False) -> bool:

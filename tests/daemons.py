@@ -1,0 +1,267 @@
+"""The daemon as a process between the sandbox's Twilio and the sandbox's agent, and what it leaves behind."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import signal
+from collections import Counter
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import httpx2
+import trio
+
+from trio_voice.sandbox.demo import AGENT_KEY, open_daemon
+from trio_voice.sandbox.demo_stage import OPERATOR_TOKEN, Daemon
+from trio_voice.sandbox.twilio import SandboxTwilio, open_sandbox_twilio
+from trio_voice.sandbox.voice_agent import AgentSession, Script, Turn, VoiceAgentServer, open_voice_agent
+
+if TYPE_CHECKING:
+    from trio_voice.sandbox.twilio_call import SandboxCall
+
+HOST = "voice.example.com"
+OUR_NUMBER, THEIR_NUMBER = "+15551234567", "+15557654321"
+PATIENCE_SECONDS = 10.0
+"""For anything that ought to happen at once: other suites may be using this machine, too."""
+
+CONFIG = """\
+[server]
+bind = "127.0.0.1:0"
+public_url = "https://{host}"
+
+[twilio]
+account_sid = "{account_sid}"
+from_number = "{our_number}"
+api_url = "{api_url}"
+
+[limits]
+{limits}
+
+[journal]
+url = "sqlite:///{folder}/journal.db"
+
+[models.aai]
+kind = "assemblyai-agent"
+url = "{agent_url}"
+
+[models.nobody]
+kind = "assemblyai-agent"
+url = "ws://127.0.0.1:{closed_port}/v1/ws"
+
+[personas.receptionist]
+model = "aai"
+voice = "alba"
+greeting = "{greeting}"
+prompt = "You answer the telephone of a lighthouse."
+turn_detection = {{ interrupt_response = false }}
+
+[personas.absent]
+model = "nobody"
+
+[numbers]
+default = "receptionist"
+"+15550000404" = "absent"
+"""
+ABSENT_NUMBER = "+15550000404"
+"""The persona that answers it has a model that nobody listens for."""
+
+GREETING = "Ahoy, this is the lighthouse of Mackerel Bay."
+SCRIPT = Script(
+    greeting_ms=300,
+    turns=(Turn(heard="Is the harbour frozen?", reply="No, the pelicans have left.", reply_ms=1_000),),
+)
+PRIVATE_WORDS = ("lighthouse", "mackerel", "harbour", "pelicans")
+"""Words of the prompt and of what is said, that no log may hold."""
+
+
+def noise(text: str, ms: int) -> bytes:
+    """What the agent sounds like when it says this: bytes that come in no other order anywhere."""
+    return random.Random(text).randbytes(ms * 8)
+
+
+def noisy(script: Script) -> Any:
+    """A casting that plays this script and makes ``noise``, so that each byte of it can be told from the others."""
+
+    @asynccontextmanager
+    async def cast():
+        async with script.cast() as cast:
+
+            async def say(text, voice):
+                return noise(text, len(await cast.say(text, voice)) // 8)
+
+            yield attrs.evolve(cast, say=say)
+
+    return cast
+
+
+class Talker:
+    """A caller whose every 20 ms are different, and remembered."""
+
+    def __init__(self, seed: object = 0) -> None:
+        self.frames: list[str] = []
+        self._random = random.Random(repr(seed))
+
+    def next_frame(self, now):
+        frame = self._random.randbytes(160)
+        self.frames.append(base64.b64encode(frame).decode())
+        return frame
+
+
+async def eventually(ready, *, seconds=PATIENCE_SECONDS):
+    """Look until this is true, or anything but false; what it was then."""
+    with trio.fail_after(seconds):
+        while not (found := ready()):
+            await trio.sleep(0.01)
+        return found
+
+
+@attrs.define
+class World:
+    """One daemon and everybody it talks to."""
+
+    daemon: Daemon
+    twilio: SandboxTwilio
+    agent: VoiceAgentServer
+    config: Path
+    log_file: Path
+
+    # Calls
+
+    async def ring(self, **how) -> SandboxCall:
+        """Somebody calls."""
+        return await self.twilio.call_in(
+            f"https://{HOST}/twiml",
+            **{"from_": THEIR_NUMBER, "to": OUR_NUMBER, "status_callback": f"https://{HOST}/call-status"} | how,
+        )
+
+    async def talk(self, **how) -> tuple[SandboxCall, AgentSession]:
+        """Somebody calls and the agent is on the line, listening."""
+        number = len(self.agent.sessions) + 1
+        call = await self.ring(**how)
+        await call.wait_for_stream()
+        session = await self.agent.wait_session(number)
+        await eventually(lambda: session.payloads)
+        return call, session
+
+    async def record(self, call: SandboxCall) -> dict[str, Any]:
+        """All that the daemon tells its operator about a call."""
+        listed = (await self.daemon.ask("/calls"))["calls"]
+        (call_id,) = [each["call_id"] for each in listed if each["call_sid"] == call.sid]
+        record: dict[str, Any] = await self.daemon.ask(f"/calls/{call_id}")
+        return record
+
+    async def ended(self, call: SandboxCall) -> dict[str, Any]:
+        """The same, once the call is over at the daemon, and at Twilio with all that it has to say."""
+        with trio.fail_after(PATIENCE_SECONDS):
+            await call.settled.wait()
+            while (record := await self.record(call))["state"] != "ended":
+                await trio.sleep(0.01)
+        return record
+
+    async def hang_up(self, call: SandboxCall, record: dict[str, Any]) -> None:
+        """The operator hangs up."""
+        async with operator() as http:
+            (await http.delete(f"{self.daemon.url}/calls/{record['call_id']}")).raise_for_status()
+
+    async def status_at_twilio(self, call: SandboxCall) -> str:
+        """What the REST API says about the phone."""
+        path = f"/2010-04-01/Accounts/{self.twilio.account_sid}/Calls/{call.sid}.json"
+        auth = (self.twilio.account_sid, self.twilio.auth_token)
+        async with httpx2.AsyncClient(auth=auth) as http:
+            return str((await http.get(self.twilio.api_url + path)).raise_for_status().json()["status"])
+
+    def rest_updates(self, call: SandboxCall) -> list[int | None]:
+        """What was answered to each of the daemon's attempts to hang the phone up by REST."""
+        requests = self.twilio.rest.requests
+        return [each.status for each in requests if each.method == "POST" and each.path.endswith(f"/{call.sid}.json")]
+
+    # The process
+
+    def tell(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self.daemon.process.send_signal(number)
+
+    async def exit_status(self, seconds: float = PATIENCE_SECONDS) -> int:
+        """How it ended, which must be soon."""
+        with trio.fail_after(seconds):
+            return await self.daemon.process.wait()
+
+    def descriptors(self) -> Counter[str]:
+        """The kinds of what it holds open: ``socket``, ``pipe``, the names of files."""
+        kinds: Counter[str] = Counter()
+        for each in Path(f"/proc/{self.daemon.process.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # it was closed meanwhile
+                kinds[str(each.readlink()).partition(":[")[0]] += 1
+        return kinds
+
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        """The lines that it has written about something so far."""
+        *lines, _unfinished = self.log_file.read_text().split("\n")
+        return [line for line in map(json.loads, lines) if line["event"] == event]
+
+    def assert_log_is_clean(self) -> None:
+        """It holds nothing but JSON, no error of ours, no secret, no full number and nothing of what was said."""
+        log = self.log_file.read_text()
+        for line in map(json.loads, log.splitlines()):
+            assert "exception" not in line, line
+        secrets = (self.twilio.auth_token, AGENT_KEY, OPERATOR_TOKEN)
+        numbers = (number.lstrip("+") for number in (OUR_NUMBER, THEIR_NUMBER, ABSENT_NUMBER))
+        for private in (*secrets, *numbers, *PRIVATE_WORDS):
+            assert private not in log.lower(), private
+
+
+def operator():
+    """An HTTP client with the operator's token."""
+    return httpx2.AsyncClient(headers={"Authorization": f"Bearer {OPERATOR_TOKEN}"}, trust_env=False)
+
+
+async def closed_port():
+    """A port that nobody listens on."""
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = listener.socket.getsockname()[1]
+    await listener.aclose()
+    return port
+
+
+@asynccontextmanager
+async def open_world(folder: Path, *, casting=SCRIPT.cast, seconds=30.0, at_end=0, **limits):
+    """A running daemon with these limits, for at most so many seconds.
+
+    When the block is left it is told to stop, if it has not been, and must have kept what it promises for all calls:
+    nothing that they opened is still there, nobody's secrets are in its log, it said one line on stdout and its exit
+    status is ``at_end``.
+    """
+    with trio.fail_after(seconds):
+        async with open_voice_agent(casting, api_key=AGENT_KEY) as agent, open_sandbox_twilio() as twilio:
+            config, log_file = folder / "config.toml", folder / "daemon.log"
+            config.write_text(
+                CONFIG.format(
+                    host=HOST,
+                    our_number=OUR_NUMBER,
+                    folder=folder,
+                    account_sid=twilio.account_sid,
+                    api_url=twilio.api_url,
+                    agent_url=agent.url,
+                    greeting=GREETING,
+                    closed_port=await closed_port(),
+                    limits="\n".join(f"{name} = {value}" for name, value in limits.items()),
+                )
+            )
+            async with open_daemon(config, log_file, twilio.auth_token) as daemon:
+                twilio.connect_to(HOST, daemon.port)
+                world = World(daemon, twilio, agent, config, log_file)
+                before = world.descriptors()
+                yield world
+                if daemon.process.returncode is None:
+                    await eventually(lambda: world.descriptors() == before)
+                    assert (await daemon.ask("/healthz"))["live_calls"] == 0
+            assert not agent.open_sessions
+            assert all(call.over for call in twilio.calls.values())
+            assert daemon.process.returncode == at_end
+            assert daemon.process.stdout is not None
+            assert await daemon.process.stdout.receive_some() == b""
+            world.assert_log_is_clean()

@@ -1,0 +1,71 @@
+"""Calls to write down."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+import trio
+
+from trio_voice.record import (
+    CallRecord,
+    CallState,
+    Closing,
+    EndReason,
+    ModelSessionRecord,
+    ToolUse,
+    Turn,
+    Utterance,
+)
+
+NOON = datetime(2026, 1, 31, 12, 0, 0, 250_000, tzinfo=UTC)
+numbers = count(1)
+
+
+def live_call(**fields):
+    """A call that has just entered its session and not yet opened it."""
+    record = CallRecord(
+        call_id=f"call-{next(numbers):06}",
+        call_sid="CA1",
+        direction="inbound",
+        persona="p",
+        from_number="+15550001",
+        to_number="+15550002",
+        state=CallState.LIVE,
+        started_at=NOON,
+    )
+    for name, value in fields.items():
+        setattr(record, name, value)
+    record.model_sessions.append(ModelSessionRecord("aai", NOON))
+    return record
+
+
+def close_session(session, seconds=30.0):
+    session.closed_at = session.opened_at + timedelta(seconds=seconds)
+    session.closing, session.seconds = Closing.ACKNOWLEDGED, seconds
+    session.session_id, session.billed_seconds = "s-1", seconds + 0.5
+
+
+def end_call(record):
+    """Everything that a record can hold, as something that is not its default."""
+    for session in record.model_sessions:
+        close_session(session)
+    record.stream_sid = "MZ1"
+    record.state, record.end_reason, record.end_detail = CallState.ENDED, EndReason.HANGUP, "Twilio sent stop"
+    record.ended_at, record.seconds = NOON + timedelta(seconds=31), 31.25
+    record.twilio_status, record.closing_seconds = "completed", 0.125
+    record.transcript += [Utterance("agent", "Good day.", 0.5), Utterance("caller", "Hé… 👋", 2.25, True, 120.5, False)]
+    record.turns.append(Turn(2.5, 640.5))
+    record.tools.append(ToolUse("end_call", True, 12))
+    record.answered_by, record.recording_url, record.handed_over = "human", "https://example.com/r", True
+    record.counters["barge_ins"] = 2
+    return record
+
+
+async def open_session(journal, record, **options):
+    return await journal.session_opening(record, record.model_sessions[-1], **options)
+
+
+async def until(condition):
+    """Wait for what the thread does."""
+    with trio.fail_after(10):
+        while not condition():
+            await trio.sleep(0.002)

@@ -1,0 +1,179 @@
+"""The two databases as the tests see them: somebody else's view of them, and what can happen to them."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+from trio_voice.journal import sqlite
+
+BIG = "x" * 1_000_000
+"""More than a full disk takes."""
+
+
+class SqliteStand:
+    """A file, in a directory that can go away."""
+
+    def __init__(self, directory, monkeypatch):
+        self.directory = directory / "journal"
+        self.directory.mkdir()
+        self.path = self.directory / "journal.db"
+        self.url = f"sqlite:///{self.path}"
+        self._monkeypatch = monkeypatch
+
+    def query(self, sql):
+        connection = sqlite3.connect(self.path, timeout=5, isolation_level=None)
+        try:
+            return connection.execute(sql).fetchall()
+        finally:
+            connection.close()
+
+    execute = query
+
+    @contextmanager
+    def locked(self):
+        """Somebody else is writing."""
+        connection = sqlite3.connect(self.path, isolation_level=None)
+        try:
+            connection.execute("BEGIN EXCLUSIVE")
+            yield
+            connection.execute("ROLLBACK")
+        finally:
+            connection.close()
+
+    def fill_disk(self):
+        """From the next connection on."""
+        self._monkeypatch.setattr(sqlite, "PRAGMAS", (*sqlite.PRAGMAS, "PRAGMA max_page_count = 1"))
+
+    def make_room(self):
+        self._monkeypatch.setattr(sqlite, "PRAGMAS", sqlite.PRAGMAS[:-1])
+
+    def vanish(self):
+        self.directory.rename(self.directory.with_name("gone"))
+
+    def come_back(self):
+        self.directory.with_name("gone").rename(self.directory)
+
+
+class PostgresStand:
+    """A database of its own on a server."""
+
+    def __init__(self, server, name):
+        self._server = server
+        self._name = name
+        self.url = server.url_of(name)
+        server.execute(f"CREATE DATABASE {name}")
+
+    def query(self, sql):
+        with self._server.connect(self._name) as connection:
+            return connection.execute(sql).fetchall()
+
+    def execute(self, sql):
+        with self._server.connect(self._name) as connection:
+            connection.execute(sql)
+
+    @contextmanager
+    def locked(self):
+        """Somebody else is changing the tables."""
+        with self._server.connect(self._name) as connection, connection.transaction(force_rollback=True):
+            connection.execute("LOCK TABLE calls, model_sessions, do_not_call, runs IN ACCESS EXCLUSIVE MODE")
+            yield
+
+    def fill_disk(self):
+        """Big rows find it full."""
+        self.execute("""
+            CREATE FUNCTION full() RETURNS trigger AS $$
+            BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100'; END
+            $$ LANGUAGE plpgsql;
+            CREATE TRIGGER full BEFORE INSERT ON calls FOR EACH ROW
+            WHEN (length(NEW.end_detail) > 100000) EXECUTE FUNCTION full()
+        """)
+
+    def make_room(self):
+        self.execute("DROP TRIGGER full ON calls")
+
+    def cut_connections(self):
+        self._server.execute(
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self._name}'"
+        )
+
+    def vanish(self):
+        self._server.execute(f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS false")
+        self.cut_connections()
+        self._server.execute(f"ALTER DATABASE {self._name} RENAME TO {self._name}_gone")
+
+    def come_back(self):
+        self._server.execute(f"ALTER DATABASE {self._name}_gone RENAME TO {self._name}")
+        self._server.execute(f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS true")
+
+    def close(self):
+        self._server.execute(f"DROP DATABASE IF EXISTS {self._name} WITH (FORCE)")
+
+
+class PostgresServer:
+    """A server on which databases may be made: somebody's, or a throw-away one."""
+
+    def __init__(self, url):
+        self.url = url
+
+    def connect(self, name):
+        import psycopg
+
+        return psycopg.connect(self.url_of(name), autocommit=True)
+
+    def url_of(self, name):
+        base, question, options = self.url.partition("?")
+        scheme, _, rest = base.partition("://")
+        return f"{scheme}://{rest.partition('/')[0]}/{name}{question}{options}"
+
+    def execute(self, sql):
+        with self.connect("postgres") as connection:
+            connection.execute(sql)
+
+
+def find_postgres():
+    """The directory of initdb and postgres, if they are installed: Debian keeps them off the PATH."""
+    on_path = shutil.which("initdb")
+    if on_path:
+        return Path(on_path).resolve().parent
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parent.parent.name))
+    return found[-1].parent if found else None
+
+
+@contextmanager
+def throw_away_server(binaries):
+    """A cluster in a temporary directory, reached by a socket in it. It refuses to run as root, so it does not."""
+    directory = Path(tempfile.mkdtemp(prefix="tv-pg-", dir="/tmp"))
+    other = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
+    if other:
+        shutil.chown(directory, "nobody")
+    data = directory / "data"
+    initdb = [binaries / "initdb", "-D", data, "-A", "trust", "-U", "tv", "-E", "UTF8", "--locale=C", "--no-sync"]
+    quick = ["-c", "fsync=off", "-c", "shared_buffers=16MB", "-c", "autovacuum=off", "-c", "max_connections=50"]
+    try:
+        subprocess.run(initdb, cwd="/", check=True, capture_output=True, **other)
+        with (directory / "log").open("wb") as log:
+            server = subprocess.Popen(
+                [binaries / "postgres", "-D", data, "-k", directory, "-c", "listen_addresses=", *quick],
+                cwd="/",
+                stdout=log,
+                stderr=log,
+                **other,
+            )
+        try:
+            ready = [binaries / "pg_isready", "-q", "-h", directory]
+            deadline = time.monotonic() + 20
+            while subprocess.run(ready, check=False).returncode:
+                if server.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError((directory / "log").read_text())
+            yield PostgresServer(f"postgresql://tv@/postgres?host={directory}")
+        finally:
+            server.kill()
+            server.wait()
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+

@@ -1,0 +1,316 @@
+"""The command line: what each command prints and where, and its exit code."""
+
+import http.server
+import json
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import click.testing
+import pytest
+import trio
+
+from tests.daemons import GREETING, THEIR_NUMBER, eventually, open_world
+from trio_voice.cli import main
+from trio_voice.sandbox.demo_stage import OPERATOR_TOKEN
+from trio_voice.sandbox.twilio_account import Callee
+
+CONFIG = """\
+[server]
+bind = "127.0.0.1:{port}"
+public_url = "https://voice.example.com"
+[twilio]
+account_sid = "AC1"
+[journal]
+url = "sqlite:///{folder}/journal.db"
+[models.aai]
+kind = "assemblyai-agent"
+[personas.receptionist]
+model = "aai"
+[numbers]
+default = "receptionist"
+"""
+OF_THE_DAEMON = ("calls",), ("hangup", "1"), ("call", "+15557654321")
+ALL = ("serve",), ("check",), *OF_THE_DAEMON
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch, tmp_path):
+    """Credentials, and a working directory of the test's own."""
+    for name in ("TWILIO_ACCOUNT_SID", "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "WATCHDOG_USEC"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("TWILIO_AUTH_TOKEN", "ASSEMBLYAI_API_KEY", "TRIO_VOICE_API_TOKEN"):
+        monkeypatch.setenv(name, "s3cret")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+
+@pytest.fixture
+def config(tmp_path):
+    """Writes a configuration whose daemon listens on this port, and says where it is."""
+
+    def write(port=0, text=CONFIG):
+        file = tmp_path / "config.toml"
+        file.write_text(text.format(port=port, folder=tmp_path))
+        return str(file)
+
+    return write
+
+
+@pytest.fixture
+def taken():
+    """A port that somebody listens on and nobody answers at."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def run(*arguments):
+    """A command in this process: for those that set up no logging."""
+    return click.testing.CliRunner().invoke(main, arguments)
+
+
+def process(*arguments):
+    """A command as a process of its own."""
+    command = [sys.executable, "-m", "trio_voice", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=40, check=False)
+
+
+def test_the_module_is_the_command():
+    shown = process("--help")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    for command in ("serve", "check", "call", "calls", "hangup", "demo"):
+        assert f"  {command} " in shown.stdout
+
+
+@pytest.mark.parametrize("arguments", [("seve",), ("serve", "--port", "1"), ("hangup",), ("call",), ("check", "more")])
+def test_wrong_usage_is_2_and_says_how_it_is_used(arguments):
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("Usage: ")
+
+
+@pytest.mark.parametrize("command", ALL, ids=" ".join)
+def test_a_wrong_configuration_is_78_with_a_line_for_each_mistake(config, command):
+    path = config(text='[server]\nbind = 7\n[limits]\nmax_call = 1\n[personas.p]\nmodel = "m"\n')
+    result = run("--config", path, *command)
+    assert (result.exit_code, result.stdout) == (78, "")
+    lines = result.stderr.splitlines()
+    assert len(lines) >= 4
+    assert all(line.startswith(f"{path}: ") for line in lines)
+    assert f"{path}: limits.max_call: no such key; did you mean 'max_calls'?" in lines
+
+
+@pytest.mark.parametrize("command", ALL, ids=" ".join)
+def test_no_configuration_is_78_and_names_the_file_that_was_looked_for(command):
+    result = run(*command)
+    assert (result.exit_code, result.stdout) == (78, "")
+    assert result.stderr.startswith("config.toml: cannot be read: ")
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("missing", ["TWILIO_AUTH_TOKEN", "ASSEMBLYAI_API_KEY"])
+def test_a_credential_that_is_missing_is_78_and_named(config, monkeypatch, missing):
+    monkeypatch.delenv(missing)
+    result = run("--config", config(), "check")
+    assert result.exit_code == 78
+    assert f"credential {missing} is missing" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_the_configuration_may_be_named_before_and_behind_the_command_or_be_the_usual_one(config):
+    path = config()
+    before, behind = ("--config", path, "check"), ("check", "--config", path)
+    for arguments in (before, behind, ("--config", "x", *behind)):
+        result = run(*arguments)
+        assert (result.exit_code, result.stdout.splitlines()[0]) == (0, f"{path}: in order")
+    result = run("check")
+    assert (result.exit_code, result.stdout.splitlines()[0]) == (0, "config.toml: in order")
+
+
+def test_check_says_what_would_run_tells_no_secret_and_touches_no_network(config, monkeypatch):
+    def touched(*_):
+        raise AssertionError("check touches the network")
+
+    for method in ("connect", "connect_ex", "bind", "listen", "sendto"):
+        monkeypatch.setattr(socket.socket, method, touched)
+    for function in ("getaddrinfo", "create_connection"):
+        monkeypatch.setattr(socket, function, touched)
+    result = run("--config", config(8080), "check")
+    assert result.exit_code == 0
+    for word in ("127.0.0.1:8080", "https://voice.example.com", "AC1", "default", "receptionist", "assemblyai-agent"):
+        assert word in result.stdout
+    assert "s3cret" not in result.output
+
+
+def test_serve_says_one_line_on_stdout_and_logs_json_to_stderr(config):
+    command = [sys.executable, "-m", "trio_voice", "serve", "--config", config()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as daemon:
+        first = daemon.stdout.readline()
+        daemon.terminate()
+        rest, log = daemon.communicate(timeout=40)
+    assert first.startswith("listening on http://127.0.0.1:")
+    assert (rest, daemon.returncode) == ("", 0)
+    events = [json.loads(line) for line in log.splitlines()]
+    assert [event["event"] for event in events][-2:] == ["draining", "stopped"]
+    assert all({"event", "level", "logger", "timestamp"} <= event.keys() for event in events)
+
+
+def test_a_port_that_is_taken_is_69_and_one_line(config, taken):
+    result = process("--config", config(taken), "serve")
+    assert (result.returncode, result.stdout) == (69, "")
+    said = result.stderr.splitlines()[-1]
+    assert said.startswith(f"cannot listen on 127.0.0.1:{taken}: ")
+    assert "in use" in said
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("command", OF_THE_DAEMON, ids=" ".join)
+def test_asking_without_a_token_is_69_and_says_which(config, monkeypatch, command):
+    monkeypatch.delenv("TRIO_VOICE_API_TOKEN")
+    result = run("--config", config(), *command)
+    assert (result.exit_code, result.stdout) == (69, "")
+    assert result.stderr == "set TRIO_VOICE_API_TOKEN to the token that the daemon was started with\n"
+
+
+@pytest.mark.parametrize("command", OF_THE_DAEMON, ids=" ".join)
+def test_asking_where_no_daemon_runs_is_69_and_says_where(config, monkeypatch, taken, command):
+    """And it asks there itself, whatever proxies the environment names: they would be told the token."""
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{taken}")
+    monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{taken}")
+    with socket.socket() as unheard:
+        unheard.bind(("127.0.0.1", 0))  # nobody else gets it, and nobody listens
+        port = unheard.getsockname()[1]
+        result = run("--config", config(port), *command)
+    assert (result.exit_code, result.stdout) == (69, "")
+    assert result.stderr.startswith(f"no daemon answers at 127.0.0.1:{port}: ")
+    assert len(result.stderr.splitlines()) == 1
+
+
+class Stranger(http.server.BaseHTTPRequestHandler):
+    """Some other server, which answers everything with a page."""
+
+    status = 404
+
+    def do_GET(self):
+        self.send_response(self.status)
+        self.end_headers()
+        self.wfile.write(b"<html>It works!</html>")
+
+    do_POST = do_DELETE = do_GET  # noqa: N815 - the base class's names
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize("status", [200, 404])
+@pytest.mark.parametrize("command", OF_THE_DAEMON, ids=" ".join)
+def test_asking_something_that_is_no_daemon_is_69_and_says_so(config, monkeypatch, command, status):
+    monkeypatch.setattr(Stranger, "status", status)
+    with http.server.HTTPServer(("127.0.0.1", 0), Stranger) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            result = run("--config", config(server.server_port), *command)
+        finally:
+            server.shutdown()
+            thread.join()
+    assert (result.exit_code, result.stdout) == (69, "")
+    assert result.stderr == f"what answers at 127.0.0.1:{server.server_port} is no trio-voice\n"
+
+
+@pytest.fixture
+async def world(tmp_path):
+    async with open_world(tmp_path, seconds=50) as world:
+        yield world
+
+
+@pytest.fixture
+def ask(world, tmp_path, monkeypatch):
+    """Has the operator of a running daemon enter a command."""
+    monkeypatch.setenv("TRIO_VOICE_API_TOKEN", OPERATOR_TOKEN)
+    path = tmp_path / "operator.toml"
+    path.write_text(CONFIG.format(port=world.daemon.port, folder=tmp_path))
+
+    async def ask(*command):
+        result = await trio.to_thread.run_sync(process, "--config", str(path), *command, abandon_on_cancel=True)
+        return result.returncode, result.stdout, result.stderr
+
+    return ask
+
+
+async def test_the_operator_lists_calls_and_hangs_one_up(world, ask, monkeypatch):
+    assert await ask("calls") == (0, "", "no calls\n")
+    call, session = await world.talk()
+    call_id = (await world.record(call))["call_id"]
+    code, listed, _ = await ask("calls")
+    assert (code, len(listed.splitlines())) == (0, 1)
+    assert listed.split()[:3] == [call_id, "live", "receptionist"]
+
+    code, said, complaint = await ask("hangup", "nonsense")
+    assert (code, said) == (1, "")
+    assert complaint.startswith("there is no call of this id")
+    assert session.is_open
+
+    code, said, complaint = await ask("hangup", call_id)
+    assert (code, said.split()[0], complaint) == (0, call_id, "")
+    assert (await world.ended(call))["end_reason"] == "operator"
+    _, listed, _ = await ask("calls")
+    assert listed.split()[:3] == [call_id, "ended", "receptionist"]
+    assert listed.split()[-1] == "operator"
+
+    monkeypatch.setenv("TRIO_VOICE_API_TOKEN", "a wrong one")
+    assert await ask("calls") == (1, "", "send Authorization: Bearer <TRIO_VOICE_API_TOKEN>\n")
+
+
+async def test_a_call_that_the_operator_has_placed_is_followed_to_its_end(world, ask, nursery):
+    answers = []
+
+    async def follow():
+        answers.append(await ask("call", THEIR_NUMBER, "--persona", "receptionist"))
+
+    nursery.start_soon(follow)
+    session = await world.agent.wait_session()
+    await eventually(lambda: session.types_sent[-1:] == ["reply.done"])
+    (call,) = world.twilio.calls.values()
+    call.hang_up()
+    code, said, complaint = await eventually(lambda: answers and answers[0])
+    assert (code, complaint) == (0, "")
+    call_id = said.split()[0]
+    lines = said.splitlines()
+    assert set(lines[1:-2]) <= {f"{call_id}  {state}" for state in ("dialing", "ringing", "live", "ending", "ended")}
+    assert lines[-3:] == [f"{call_id}  ended", f"{call_id}  hangup: Twilio sent stop", f"  agent   {GREETING}"]
+
+
+async def test_a_call_that_nobody_answers_or_that_is_not_placed_is_1(world, ask):
+    world.twilio.account.callees[THEIR_NUMBER] = Callee(answers="busy")
+    code, said, _ = await ask("call", THEIR_NUMBER)
+    assert (code, said.splitlines()[-1].split(maxsplit=1)[1]) == (
+        1,
+        "twilio_ended: Twilio says that the call is busy",
+    )
+    code, said, complaint = await ask("call", "911")
+    assert (code, said) == (1, "")
+    assert complaint.startswith("the number must be ")
+    assert len(world.twilio.calls) == 1
+
+
+def test_a_demo_without_the_speech_extra_is_69_and_says_how_to_get_it(tmp_path):
+    without = "import sys; sys.modules['py_nanotts'] = None; from trio_voice.cli import main; main()"
+    command = [sys.executable, "-c", without, "demo", "--quiet", "--out", str(tmp_path / "demo")]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=40, check=False)
+    assert result.returncode == 69
+    assert "trio-voice[speech]" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_serving_a_sandbox_model_without_the_speech_extra_is_69_and_says_how_to_get_it(config):
+    path = config(text=CONFIG.replace('kind = "assemblyai-agent"', 'kind = "assemblyai-agent"\nurl = "sandbox"'))
+    without = "import sys; sys.modules['py_nanotts'] = None; from trio_voice.cli import main; main()"
+    command = [sys.executable, "-c", without, "serve", "--config", path]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=40, check=False)
+    assert (result.returncode, result.stdout) == (69, "")
+    assert "trio-voice[speech]" in result.stderr
+    assert "Traceback" not in result.stderr

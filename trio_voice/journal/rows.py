@@ -1,0 +1,154 @@
+"""Records to rows, and rows to records."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+import msgspec
+
+from trio_voice.journal import schema
+from trio_voice.record import CallRecord, CallState, Closing, EndReason, ModelSessionRecord, ToolUse, Turn, Utterance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Set as AbstractSet
+
+    from trio_voice.journal.database import Row, Value
+
+
+@attrs.frozen
+class Run:
+    """One life of one daemon."""
+
+    run_id: str
+    node: str
+    pid: int
+    started_at: datetime
+    beat_at: datetime
+    """When it last said that it was alive, by its own clock."""
+    ended_at: datetime | None = None
+
+
+@attrs.frozen
+class JournaledCall:
+    """A call as the journal knows it."""
+
+    record: CallRecord
+    began_at: datetime
+    """When the journal first heard of it."""
+    run: Run
+    """The daemon that held it."""
+    settled_by: str | None
+    """The run that closed it on paper, where its own did not."""
+
+
+# Fields with a column of the same name; of the others, those that are not rows of their own are details.
+_CALL_FIELDS: Final = tuple(name for name in schema.CALL_COLUMNS if name in attrs.fields_dict(CallRecord))
+_CALL_DETAILS: Final[AbstractSet[str]] = (
+    attrs.fields_dict(CallRecord).keys() - _CALL_FIELDS - {"model_sessions", "transcript"}
+)
+_SESSION_FIELDS: Final = tuple(name for name in schema.SESSION_COLUMNS if name in attrs.fields_dict(ModelSessionRecord))
+_SESSION_DETAILS: Final[AbstractSet[str]] = attrs.fields_dict(ModelSessionRecord).keys() - _SESSION_FIELDS
+
+# Fields that are not, in the row or in its details, what they are in the record.
+_READ: Final[dict[str, Callable[[Any], Any]]] = {
+    "started_at": datetime.fromisoformat,
+    "ended_at": datetime.fromisoformat,
+    "opened_at": datetime.fromisoformat,
+    "closed_at": datetime.fromisoformat,
+    "beat_at": datetime.fromisoformat,
+    "state": CallState,
+    "end_reason": EndReason,
+    "closing": Closing,
+    "handed_over": bool,
+    "interrupted": bool,
+    "final": bool,
+    "turns": lambda turns: msgspec.convert(turns, list[Turn]),
+    "tools": lambda tools: msgspec.convert(tools, list[ToolUse]),
+}
+
+
+def moment(at: datetime) -> str:
+    """A time as it is kept."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def kept(value: Any) -> Value:
+    """A field's value as both databases take it."""
+    match value:
+        case datetime():
+            return moment(value)
+        case bool():
+            return int(value)
+        case str():  # also an enum's; PostgreSQL takes no NUL, neither takes half a surrogate pair
+            return str(value).encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+        case int() | float() | None:
+            return value
+    raise TypeError(f"the journal has no column for a {type(value).__name__}")
+
+
+def _details(record: CallRecord | ModelSessionRecord, names: AbstractSet[str]) -> str:
+    return json.dumps({name: getattr(record, name) for name in sorted(names)}, default=attrs.asdict)
+
+
+def _read(name: str, value: Any) -> Any:
+    read = _READ.get(name)
+    return value if read is None or value is None else read(value)
+
+
+def row_of_call(record: CallRecord, run_id: str, now: datetime) -> list[Value]:
+    """The columns of ``calls``."""
+    columns = {name: kept(getattr(record, name)) for name in _CALL_FIELDS}
+    columns |= {"details": _details(record, _CALL_DETAILS), "run_id": run_id, "began_at": moment(now)}
+    return [columns.get(name) for name in schema.CALL_COLUMNS]
+
+
+def row_of_session(record: ModelSessionRecord, call_id: str, number: int) -> list[Value]:
+    """The columns of ``model_sessions``."""
+    columns = {name: kept(getattr(record, name)) for name in _SESSION_FIELDS}
+    columns |= {"details": _details(record, _SESSION_DETAILS), "call_id": call_id, "number": number}
+    return [columns.get(name) for name in schema.SESSION_COLUMNS]
+
+
+def row_of_utterance(line: Utterance, call_id: str, number: int) -> list[Value]:
+    """The columns of ``utterances``."""
+    return [*(kept(value) for value in attrs.astuple(line)), call_id, number]
+
+
+def row_of_run(run: Run) -> list[Value]:
+    """The columns of ``runs``."""
+    return [kept(value) for value in attrs.astuple(run)]
+
+
+def call_of(row: Row) -> JournaledCall:
+    """A call of ``READ_CALLS``, still without its sessions and its transcript."""
+    of_call = dict(zip(schema.CALL_COLUMNS, row, strict=False))
+    of_run = dict(zip(schema.RUN_COLUMNS, row[len(schema.CALL_COLUMNS) :], strict=True))
+    return JournaledCall(
+        record=CallRecord(**_fields(of_call, _CALL_FIELDS, _CALL_DETAILS)),
+        began_at=datetime.fromisoformat(of_call["began_at"]),
+        run=Run(**{name: _read(name, value) for name, value in of_run.items()}),
+        settled_by=of_call["settled_by"],
+    )
+
+
+def session_of(row: Row) -> ModelSessionRecord:
+    """A row of ``model_sessions``."""
+    columns = dict(zip(schema.SESSION_COLUMNS, row, strict=True))
+    return ModelSessionRecord(**_fields(columns, _SESSION_FIELDS, _SESSION_DETAILS))
+
+
+def utterance_of(row: Row) -> Utterance:
+    """A row of ``utterances``."""
+    role, text, at, interrupted, heard_ms, final, *_ = row
+    return Utterance(role, text, at, bool(interrupted), heard_ms, bool(final))
+
+
+def _fields(columns: dict[str, Any], names: tuple[str, ...], details: AbstractSet[str]) -> dict[str, Any]:
+    """A record's fields. Details that this version does not know are left out, those that it misses have defaults."""
+    found = {name: columns[name] for name in names}
+    found |= {name: value for name, value in json.loads(columns["details"]).items() if name in details}
+    return {name: _read(name, value) for name, value in found.items()}

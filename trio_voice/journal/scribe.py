@@ -1,0 +1,339 @@
+"""The journal's thread: it alone touches the database, and nobody waits for it who does not want to.
+
+Entries are posted from the trio loop into one backlog, in order, and never wait. The thread takes what has come, as
+one transaction (a group commit: while one is on its way to the disk, the next gathers), and tells those who wait.
+
+Trouble (a full disk, a lock, a server that is gone) keeps the backlog as it is, but for questions, which are answered
+with it; once every ``retry_seconds`` the database is opened anew and the backlog tried again. An entry that is itself
+at fault is refused alone. Overflow: the backlog holds ``BACKLOG_ENTRIES``; beyond that the oldest entry is dropped and
+counted, because the newest say which meters are running.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+import structlog
+import trio
+
+from trio_voice.errors import TrioVoiceError
+from trio_voice.journal import schema
+from trio_voice.journal.database import LOCK_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from trio_voice.journal.database import Database
+
+log: Final = structlog.stdlib.get_logger("trio_voice.journal")
+
+BACKLOG_ENTRIES: Final = 10_000
+"""Some 2,500 calls; at 2 kB each, 20 MB."""
+BATCH_ENTRIES: Final = 500
+"""In one transaction. More would make those wait who came while it was being gathered."""
+
+
+class JournalUnavailable(TrioVoiceError):
+    """The journal cannot answer; the message is its trouble."""
+
+
+@attrs.frozen(kw_only=True)
+class Pace:
+    """How long the journal waits for what."""
+
+    open_seconds: float = 5.0
+    """For the database to open, before calls are taken without it."""
+    answer_seconds: float = 5.0
+    """For a question to be answered."""
+    lock_seconds: float = LOCK_SECONDS
+    """For a lock that somebody else holds."""
+    retry_seconds: float = 1.0
+    """Between attempts while there is trouble."""
+    beat_seconds: float = 5.0
+    """Between two signs of life in ``runs``."""
+    stuck_seconds: float = 10.0
+    """For one attempt, before it counts as trouble and is interrupted."""
+    flush_seconds: float = 5.0
+    """For what is still to be written when the journal is closed."""
+    interrupt_seconds: float = 1.0
+    """For the thread to end after an interruption, before it is left behind."""
+
+
+@attrs.frozen
+class Statistics:
+    """What the journal counts, since it was opened."""
+
+    written: int
+    """Entries that are in the database."""
+    commits: int
+    """Transactions that it took to write them."""
+    waiting: int
+    """Entries in the backlog, at this moment."""
+    dropped: int
+    """Entries that were never written: the backlog was full, or the journal was closed."""
+    refused: int
+    """Entries that the database did not take, though it took others."""
+    unwritten_openings: int
+    """Sessions that were opened before the journal knew of them."""
+
+
+class Answer:
+    """What becomes of an entry that somebody waits for. Lives in the trio loop."""
+
+    def __init__(self) -> None:
+        self._settled = trio.Event()
+        self.value: Any = None
+        """What the entry's work returned."""
+        self.trouble = ""
+        """Why it is not done. A write may still be, later."""
+
+    def settle(self, value: Any, trouble: str = "") -> None:
+        """The entry is done, or will not be in time."""
+        self.value, self.trouble = value, trouble
+        self._settled.set()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the entry is in the database, or answered."""
+        return self._settled.is_set() and not self.trouble
+
+    async def wait(self) -> None:
+        """Wait until it is settled, either way. Cancelling takes nothing back."""
+        await self._settled.wait()
+
+
+@attrs.frozen(eq=False)
+class Entry:
+    """Something to do in the database: a write, which lasts until it is done, or a question, which does not."""
+
+    what: str
+    """For the log."""
+    work: Callable[[Database], Any]
+    """Runs in the thread, within a transaction; again if that fails."""
+    lasts: bool = True
+    answer: Answer | None = None
+
+
+class _DatabaseFault(Exception):
+    """The database could not do it, whatever it was; the message may be logged."""
+
+
+class Scribe:
+    """The backlog, and the thread's work.
+
+    Args:
+        database: not connected; from now on the thread's own.
+        pace: how long to wait for what.
+        token: of the trio loop that posts.
+    """
+
+    def __init__(self, database: Database, pace: Pace, token: trio.lowlevel.TrioToken) -> None:
+        self._database = database
+        self._pace = pace
+        self._token = token
+        self._changed = threading.Condition()
+        """Guards what both sides use: the backlog, the flags, the trouble. Held for microseconds, never for I/O."""
+        self._backlog: deque[Entry] = deque()
+        self._closing = False
+        self._gave_up = False
+        self._failed = False
+        """Whether the last attempt did."""
+        self._attempt_began = math.inf
+        self._troubled_since = math.inf
+        self._found_version = 0
+        """Of the tables, before they were migrated."""
+        self._announced = False
+        self.trouble = "it is being opened"
+        self.written = self.commits = self.dropped = self.refused = 0
+
+    # The trio loop's side. Nothing here waits.
+
+    def post(self, entry: Entry) -> None:
+        """Have something done."""
+        if self._closing:
+            self.dropped += 1
+            log.error("journal_is_closed", what=entry.what)
+            return
+        if time.monotonic() - self._attempt_began > self._pace.stuck_seconds:
+            self._begin_trouble(f"it has not answered for {self._pace.stuck_seconds:g} s")
+            self._database.interrupt()
+        with self._changed:
+            self._backlog.append(entry)
+            spilled = self._spill()
+            self._changed.notify()
+        for lost in spilled:
+            if lost.answer is not None:
+                lost.answer.settle(None, "too much waits for it")
+
+    @property
+    def waiting(self) -> int:
+        """How many entries are in the backlog."""
+        return len(self._backlog)
+
+    def close(self) -> None:
+        """Take nothing more; the thread ends when all is written, or at the first failure."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+
+    def give_up(self) -> None:
+        """Have the thread end now, if it still can."""
+        self._gave_up = True
+        self._database.interrupt()
+
+    # The thread's side.
+
+    def run(self) -> None:
+        """Write until closed."""
+        while batch := self._take():
+            self._attempt_began = time.monotonic()
+            try:
+                self._attempt(batch)
+            except Exception:  # a bug costs these entries, not the journal
+                log.exception("journal_bug")
+            finally:
+                self._attempt_began = math.inf
+        self._database.close()
+
+    def _take(self) -> list[Entry]:
+        """The next batch, when its time has come; nothing at the end."""
+        with self._changed:
+            if self._failed:
+                self._changed.wait_for(lambda: self._closing, self._pace.retry_seconds)
+            self._changed.wait_for(lambda: self._closing or self._backlog)
+            if self._gave_up:
+                self.dropped += len(self._backlog)
+                if self._backlog:
+                    log.error("journal_lost", entries=len(self._backlog), trouble=self.trouble)
+                return []
+            return [self._backlog.popleft() for _ in range(min(len(self._backlog), BATCH_ENTRIES))]
+
+    def _attempt(self, batch: list[Entry]) -> None:
+        try:
+            values = self._transact(batch)
+        except _DatabaseFault as fault:
+            self._fail(batch, str(fault))
+        except Exception:  # noqa: BLE001 - one of them is at fault: each for itself
+            self._attempt_singly(batch)
+        else:
+            self._succeed(batch, values)
+
+    def _attempt_singly(self, batch: list[Entry]) -> None:
+        for place, entry in enumerate(batch):
+            try:
+                values = self._transact([entry])
+            except _DatabaseFault as fault:
+                self._fail(batch[place:], str(fault))
+                return
+            except Exception as error:  # noqa: BLE001 - this entry's failure stays its own
+                self.refused += 1
+                log.error("journal_entry_refused", what=entry.what, error=type(error).__name__)  # noqa: TRY400 - quotes
+                self._settle([(entry, None)], f"it does not take this entry: {type(error).__name__}")
+            else:
+                self._succeed([entry], values)
+
+    def _transact(self, batch: Sequence[Entry]) -> list[Any]:
+        """Do the batch in one transaction.
+
+        Raises:
+            _DatabaseFault: any batch would have failed.
+            Exception: an entry's own.
+        """
+        if not self._database.is_connected():
+            self._connect()
+            return self._transact_once(batch)
+        try:
+            return self._transact_once(batch)
+        except _DatabaseFault:
+            if self._database.is_connected() or self._gave_up:
+                raise
+        self._connect()  # the connection died some time ago, and only now it shows
+        return self._transact_once(batch)
+
+    def _transact_once(self, batch: Sequence[Entry]) -> list[Any]:
+        try:
+            with self._database.transaction(writes=any(entry.lasts for entry in batch)):
+                return [entry.work(self._database) for entry in batch]
+        except Exception as error:
+            if self._database.blames_entry(error):
+                raise
+            raise _DatabaseFault(self._database.describe(error)) from error
+
+    def _connect(self) -> None:
+        try:
+            self._database.connect()
+            self._found_version = schema.migrate(self._database, datetime.now(UTC))
+        except Exception as error:  # whatever it is, the next attempt may succeed
+            raise _DatabaseFault(self._database.describe(error)) from error
+
+    def _succeed(self, batch: Sequence[Entry], values: Sequence[Any]) -> None:
+        self.written += sum(entry.lasts for entry in batch)
+        self.commits += any(entry.lasts for entry in batch)
+        self._failed = False
+        self._end_trouble()
+        self._settle(list(zip(batch, values, strict=True)))
+
+    def _fail(self, batch: Sequence[Entry], trouble: str) -> None:
+        """Keep what lasts for the next attempt, and tell all who wait that it will take a while."""
+        self._database.close()
+        self._failed = True
+        self._begin_trouble(trouble)
+        with self._changed:
+            self._gave_up |= self._closing  # that was the last attempt
+            self._backlog.extendleft(entry for entry in reversed(batch) if entry.lasts)
+            spilled = self._spill()
+        self._settle([(entry, None) for entry in (*batch, *spilled)], trouble)
+
+    def _spill(self) -> list[Entry]:
+        """Drop the oldest entries until the rest fits."""
+        excess = max(0, len(self._backlog) - BACKLOG_ENTRIES)
+        self.dropped += excess
+        return [self._backlog.popleft() for _ in range(excess)]
+
+    def _settle(self, outcomes: Sequence[tuple[Entry, Any]], trouble: str = "") -> None:
+        """Tell those who wait, in the loop, all at once."""
+        waited_for = [(entry.answer, value) for entry, value in outcomes if entry.answer is not None]
+
+        def tell() -> None:
+            for answer, value in waited_for:
+                answer.settle(value, trouble)
+
+        if waited_for:
+            with suppress(trio.RunFinishedError):  # this thread was left behind
+                self._token.run_sync_soon(tell)
+
+    def _begin_trouble(self, trouble: str) -> None:
+        """From either side."""
+        with self._changed:
+            begins = self._troubled_since == math.inf
+            self.trouble = trouble
+            self._troubled_since = min(self._troubled_since, time.monotonic())
+        if begins:
+            log.error(
+                "journal_trouble",
+                database=self._database.name,
+                trouble=trouble,
+                effect="calls go on; what is to be written waits, and is lost if the daemon dies",
+            )
+
+    def _end_trouble(self) -> None:
+        with self._changed:
+            since, self._troubled_since = self._troubled_since, math.inf
+            self.trouble = ""
+        if not self._announced:
+            self._announced = True
+            log.info(
+                "journal_open", database=self._database.name, version=max(self._found_version, len(schema.MIGRATIONS))
+            )
+            if self._found_version > len(schema.MIGRATIONS):
+                log.warning("journal_is_newer", version=self._found_version, advice="update this daemon too")
+        if since < math.inf:
+            seconds = round(time.monotonic() - since, 1)
+            log.warning("journal_recovered", seconds=seconds, waiting=len(self._backlog), dropped=self.dropped)

@@ -1,0 +1,42 @@
+"""Where a billed session is written down: before its socket is opened, and after it is closed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import attrs
+import trio
+
+if TYPE_CHECKING:
+    from trio_voice.record import CallRecord, ModelSessionRecord
+
+
+class Journal(Protocol):
+    """What the ledger of a call needs of the journal."""
+
+    async def session_opening(self, call: CallRecord, session: ModelSessionRecord) -> bool:
+        """Wait, for a bounded time, until it is on the disk that this session will be opened."""
+
+    def session_closed(self, call: CallRecord, session: ModelSessionRecord) -> None:
+        """Write down how a session was closed. Does not wait."""
+
+
+@attrs.frozen
+class Ledger:
+    """The sessions of one call: in its record, and in the journal if there is one."""
+
+    record: CallRecord
+    journal: Journal | None = None
+
+    async def opening(self, session: ModelSessionRecord) -> None:
+        """A session is about to be opened. Bounded; cancelling is safe, and ``closed`` must follow all the same."""
+        self.record.model_sessions.append(session)
+        if self.journal is None:
+            await trio.lowlevel.checkpoint()
+        else:
+            await self.journal.session_opening(self.record, session)
+
+    def closed(self, session: ModelSessionRecord) -> None:
+        """The session is closed, and its record says how."""
+        if self.journal is not None:
+            self.journal.session_closed(self.record, session)

@@ -115,7 +115,7 @@ async def eventually(ready, *, seconds=PATIENCE_SECONDS):
     """Look until this is true, or anything but false; what it was then."""
     with trio.fail_after(seconds):
         while not (found := ready()):
-            await trio.sleep(0.01)
+            await trio.sleep(0.02)
         return found
 
 
@@ -154,13 +154,14 @@ class World:
         record: dict[str, Any] = await self.daemon.ask(f"/calls/{call_id}")
         return record
 
-    async def ended(self, call: SandboxCall) -> dict[str, Any]:
+    async def ended(self, call: SandboxCall, *, settled: bool = True) -> dict[str, Any]:
         """The same, once the call is over at the daemon, and at Twilio with all that it has to say."""
-        with trio.fail_after(PATIENCE_SECONDS):
-            await call.settled.wait()
-            while (record := await self.record(call))["state"] != "ended":
-                await trio.sleep(0.01)
-        return record
+        # By the log: asking over HTTP again and again would take a whole core.
+        await eventually(lambda: [line for line in self.logged("call_ended") if line["call_sid"] == call.sid])
+        if settled:
+            with trio.fail_after(PATIENCE_SECONDS):
+                await call.settled.wait()
+        return await self.record(call)
 
     async def hang_up(self, call: SandboxCall, record: dict[str, Any]) -> None:
         """The operator hangs up."""
@@ -201,7 +202,7 @@ class World:
     def logged(self, event: str) -> list[dict[str, Any]]:
         """The lines that it has written about something so far."""
         *lines, _unfinished = self.log_file.read_text().split("\n")
-        return [line for line in map(json.loads, lines) if line["event"] == event]
+        return [json.loads(line) for line in lines if f'"event": "{event}"' in line]
 
     def assert_log_is_clean(self) -> None:
         """It holds nothing but JSON, no error of ours, no secret, no full number and nothing of what was said."""

@@ -118,7 +118,7 @@ class StubPhone:
 
     fails: bool = False
     rig: object = None
-    transferred: list = attrs.field(factory=list)
+    transferred: list[tuple[str, str]] = attrs.field(factory=list)
 
     async def transfer(self, call_sid, number):
         await trio.sleep(0.2)

@@ -131,6 +131,12 @@ def test_systemds_credentials_come_before_the_environment(tmp_path):
     assert secrets.get("GEMINI_API_KEY") is None
 
 
+def test_an_empty_credential_of_systemds_is_none(tmp_path):
+    (tmp_path / "openai_api_key").write_text("\n")
+    assert read_secrets({"CREDENTIALS_DIRECTORY": str(tmp_path)}).get("OPENAI_API_KEY") is None
+    assert read_secrets({"CREDENTIALS_DIRECTORY": str(tmp_path), "OPENAI_API_KEY": "k"}).get("OPENAI_API_KEY") == "k"
+
+
 def test_a_blank_credential_is_none():
     assert read_secrets(dict.fromkeys(SECRETS, " ")).get("TWILIO_AUTH_TOKEN") is None
 

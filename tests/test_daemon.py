@@ -258,7 +258,7 @@ async def wait_for_ever(_max_bytes):
 
 
 async def test_an_agent_that_fails_in_any_way_ends_its_own_call_and_says_why(tmp_path):
-    async with open_world(tmp_path, model_ready_seconds=2.5, close_seconds=1) as world:
+    async with open_world(tmp_path, model_ready_seconds=3, close_seconds=1) as world:
         agent = world.agent
         agent.faults = Faults(never_acknowledges_end=True)
         mute, _ = await world.talk()
@@ -282,7 +282,7 @@ async def test_an_agent_that_fails_in_any_way_ends_its_own_call_and_says_why(tmp
         assert closings[:4] == ["timed_out", "acknowledged", "aborted", "aborted"]
         assert closings[4] != "timed_out"  # it closes by itself, and our goodbye may cross with that or not
         assert 0.9 < records[0]["closing_seconds"] < 2.5
-        words = ["", "model_ready_seconds = 2.5", "socket is gone", "cannot be reached", "check ASSEMBLYAI_API_KEY"]
+        words = ["", "model_ready_seconds = 3", "socket is gone", "cannot be reached", "check ASSEMBLYAI_API_KEY"]
         logged = {line["call_sid"]: line for line in world.logged("call_ended")}
         for call, record, word in zip(calls, records, words, strict=True):
             assert word in record["end_detail"]
@@ -299,7 +299,7 @@ async def test_calls_live_on_without_the_rest_api_and_phones_are_hung_up_once_it
         async with world.twilio.rest.server.unreachable():
             parked, session = await world.talk()
             parked.redirect(PARKED)
-            record = await eventually_ended(world, parked)
+            record = await world.ended(parked, settled=False)
             await eventually(lambda: world.logged("twilio_rest_retry"))
             assert not parked.over
         await parked.settled.wait()
@@ -321,14 +321,6 @@ async def test_calls_live_on_without_the_rest_api_and_phones_are_hung_up_once_it
             await eventually(lambda call=call: world.rest_updates(call))
         assert (world.rest_updates(gone), world.rest_updates(over)) == ([404], [400])
         assert [line for line in world.logged("hang_up_failed") if line["call_sid"]] == []
-
-
-async def eventually_ended(world, call):
-    """The record of a call that is over at the daemon, whatever it is at Twilio."""
-    with trio.fail_after(PATIENCE_SECONDS):
-        while (record := await world.record(call))["state"] != "ended":
-            await trio.sleep(0.01)
-    return record
 
 
 async def test_a_drain_refuses_new_calls_and_ends_the_live_one_when_its_time_is_up(tmp_path):

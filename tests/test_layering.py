@@ -53,10 +53,16 @@ RINGS = {
         packages="attrs msgspec" + WEBSOCKETS_SANS_IO,
         never=NO_CLOCK_NO_IO,
     ),
+    # Ring 1, where the journal meets its server: alone in knowing psycopg, and imported only where it is needed.
+    "postgres": Ring(
+        modules="journal.postgres",
+        sees="pure trio postgres",
+        packages="attrs structlog psycopg",
+    ),
     # Ring 1: nurseries and deadlines. No web framework, no SDK.
     "trio": Ring(
         modules="call journal legs reception registry tools",
-        sees="pure protocols trio",
+        sees="pure protocols trio postgres",
         packages="attrs msgspec structlog trio" + WEBSOCKETS_SANS_IO,
     ),
     # Ring 2: one foreign library or interface each.
@@ -67,7 +73,7 @@ RINGS = {
     ),
     # Ring 3: the only readers of files, environment, signals.
     "process": Ring(
-        modules="config daemon logs",
+        modules="config daemon logs unit",
         sees="pure protocols trio edges process cli",
         packages=ANYTHING,
     ),
@@ -180,6 +186,8 @@ def test_the_modules_were_found() -> None:
         ("call", "from trio_voice.edges.app import create_app"),
         ("legs.caller", "import quart"),
         ("registry", "import trio_voice.config"),
+        ("journal.sqlite", "import psycopg"),
+        ("journal.postgres", "import trio"),
         ("edges.app", "from trio_voice.config import Config"),
         ("edges.app", "from trio_voice.sandbox.twilio import Twilio"),
         ("edges.app", "import asyncio"),

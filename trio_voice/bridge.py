@@ -207,6 +207,7 @@ class Bridge:
 
     def _model_ready(self, _fact: c.ModelReady, now: float) -> None:
         self._ready = True
+        self._record.setup_seconds = round(now - self._began, 3)
         self._last_voice = max(self._last_voice, now)
         if self._waits_for_ready is not None:
             self._machine_answered(self._waits_for_ready, now)

@@ -215,6 +215,20 @@ def _ask(settings: Settings, method: str, path: str, body: Any = None) -> Any:
 
 
 @main.command()
+@click.option("--ring", type=float, metavar="SECONDS", help="Call the daemon after so many seconds.")
+def sandbox(ring: float | None) -> None:
+    """Run a Twilio and an agent on this machine, to try a daemon against by hand. Writes sandbox.toml."""
+    from trio_voice.sandbox.playground import run_playground  # noqa: PLC0415 - only this needs the speech extra
+
+    try:
+        trio.run(partial(run_playground, Path(), ring_in=ring))
+    except SpeechUnavailable as missing:
+        _stop(EXIT_UNAVAILABLE, str(missing))
+    except KeyboardInterrupt:
+        pass
+
+
+@main.command()
 @click.option("--out", type=click.Path(path_type=Path), default=Path("demo"), help="Where the recording goes.")
 @click.option("--outbound", is_flag=True, help="The daemon calls somebody; a tool is used; the agent ends the call.")
 @click.option("--quiet", is_flag=True, help="Without meters, for a log instead of a terminal.")

@@ -119,10 +119,11 @@ def read_secrets(environment: Mapping[str, str]) -> Secrets:
     directory = environment.get("CREDENTIALS_DIRECTORY")
     for name in SECRETS:
         file = Path(directory) / name.lower() if directory else None
-        if file is not None and file.is_file():
-            found[name] = file.read_text(encoding="utf-8").strip()
-        elif environment.get(name, "").strip():
-            found[name] = environment[name].strip()
+        # An empty credential is none: systemd's unit makes one of each whose file is not there.
+        given = file.read_text(encoding="utf-8").strip() if file is not None and file.is_file() else ""
+        value = given or environment.get(name, "").strip()
+        if value:
+            found[name] = value
     return Secrets(found)
 
 

@@ -15,6 +15,7 @@ import os
 import signal
 import socket
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import httpx2
@@ -25,6 +26,7 @@ from trio_voice.call import wall_clock
 from trio_voice.edges.app import Directory, Door, create_app
 from trio_voice.edges.dialer import Dialer
 from trio_voice.edges.lane import Admission
+from trio_voice.edges.metrics import Metrics
 from trio_voice.edges.server import Server
 from trio_voice.edges.systemd import Notifier
 from trio_voice.edges.twilio_rest import TwilioRest
@@ -94,6 +96,7 @@ async def run_daemon(
             with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
                 serving.start_soon(server.serve, listeners)
                 serving.start_soon(systemd.feed_watchdog)
+                serving.start_soon(house.metrics.watch_loop)
                 bound_host, bound_port, *_ = listeners[0].socket.getsockname()
                 announce(f"http://{f'[{bound_host}]' if ':' in bound_host else bound_host}:{bound_port}")
                 systemd.notify("READY=1")
@@ -121,20 +124,30 @@ class _House:
         self._journal = journal
         self._after_work = after_work
         self._toolboxes = load_toolboxes(settings, journal)
-        self._rest = _open_rest(settings, http)
-        self.registry = Registry(settings.limits)
-        reception = Reception(self.registry, journal, self._open_model, self._tools_of, self._rest, self._after_call)
+        self.registry = Registry(settings.limits, self._ended)
+        self.metrics = Metrics(self.registry, wall_clock(), journal)
+        self._rest = _open_rest(settings, http, self.metrics)
+        reception = Reception(
+            self.registry,
+            journal,
+            self._open_model,
+            self._tools_of,
+            self._rest,
+            self._after_call,
+            partial(self.metrics.observe_relay_delay, "to_caller"),
+        )
         public_url = PublicUrl(settings.server.public_url)
         token = settings.secrets.get("TWILIO_AUTH_TOKEN") if settings.twilio.validate_signatures else None
         if token is None:
             log.warning("signatures_unchecked", advice="anybody may open a model session: validate_signatures = true")
         twilio = settings.twilio
         self.door = Door(
-            admission=Admission(reception, public_url, token),
+            admission=Admission(reception, public_url, token, partial(self.metrics.count_refusal, "stream")),
             public_url=public_url,
             directory=Directory(settings.personas, settings.numbers),
             dialer=Dialer(self.registry, self._rest, public_url, twilio.from_number, twilio.allowed_prefixes, journal),
             journal=journal,
+            metrics=self.metrics,
             auth_token=token,
             api_token=settings.secrets.get("TRIO_VOICE_API_TOKEN"),
         )
@@ -143,10 +156,17 @@ class _House:
         model = self._settings.models[persona.model]
         kind = KINDS[model.kind]
         key = self._settings.secrets.get(kind.secret) or ""
-        return kind.make(Order(model, persona, tools, ledger, key, wall_clock))
+        return kind.make(
+            Order(model, persona, tools, ledger, key, wall_clock, partial(self.metrics.observe_relay_delay, "to_model"))
+        )
 
     def _tools_of(self, persona: Persona) -> Mapping[str, Tool]:
         return self._toolboxes[persona]
+
+    def _ended(self, record: CallRecord) -> None:
+        """Write down a call that is over, whether or not it was ever answered."""
+        self._journal.call_ended(record)
+        self.metrics.observe_call(record)
 
     def _after_call(self, record: CallRecord) -> None:
         """Hang up a phone whose call's sockets are closed, unless it is known to be down or goes on without us."""
@@ -197,12 +217,12 @@ def load_toolboxes(settings: Settings, numbers: DoNotCall) -> dict[Persona, Mapp
     return toolboxes
 
 
-def _open_rest(settings: Settings, http: httpx2.AsyncClient) -> TwilioRest | None:
+def _open_rest(settings: Settings, http: httpx2.AsyncClient, metrics: Metrics) -> TwilioRest | None:
     account, token = settings.account_sid, settings.secrets.get("TWILIO_AUTH_TOKEN")
     if account is None or token is None:
         log.warning("no_rest", advice="set account_sid and TWILIO_AUTH_TOKEN so that phones can be hung up by REST")
         return None
-    return TwilioRest(account, token, settings.twilio.api_url, http)
+    return TwilioRest(account, token, settings.twilio.api_url, http, metrics.count_rest_failure)
 
 
 async def _drain(registry: Registry, seconds: float, signals: object) -> None:

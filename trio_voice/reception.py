@@ -40,6 +40,7 @@ class Reception:
         tools_of: the tools of a persona, loaded.
         phone: what can be done to telephone calls; ``None`` without Twilio's REST API.
         after_call: told of every call once both sockets are closed; must not wait (the phone is hung up there).
+        on_delay: told how long messages to the caller were held here; see ``Writer``.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Reception:
         tools_of: Callable[[Persona], Mapping[str, Tool]],
         phone: Phone | None,
         after_call: Callable[[CallRecord], None],
+        on_delay: Callable[[float], None] | None = None,
     ) -> None:
         self.registry = registry
         self._journal = journal
@@ -57,6 +59,7 @@ class Reception:
         self._tools_of = tools_of
         self._phone = phone
         self._after_call = after_call
+        self._on_delay = on_delay
 
     async def answer(
         self, expected: ExpectedCall, channel: Channel, *, cancelled_because: EndReason = EndReason.DRAIN
@@ -74,7 +77,7 @@ class Reception:
         structlog.contextvars.bind_contextvars(call_id=record.call_id, call_sid=record.call_sid)
         try:
             try:
-                caller = CallerLeg(channel, stall_seconds=limits.close_seconds)
+                caller = CallerLeg(channel, limits.close_seconds, self._on_delay)
                 persona = expected.persona
                 tools = self._tools_of(persona)
                 model = self._open_model(
@@ -102,6 +105,5 @@ class Reception:
             with self.registry.living(call):
                 await call.run(cancelled_because)
         finally:
-            self._journal.call_ended(record)
             self._after_call(record)
             structlog.contextvars.unbind_contextvars("call_id", "call_sid")

@@ -91,6 +91,8 @@ class ToolUse:
     name: str
     failed: bool
     milliseconds: int
+    known: bool = True
+    """Whether the persona has such a tool; otherwise the name is the model's invention."""
 
 
 @attrs.define
@@ -135,6 +137,8 @@ class CallRecord:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     seconds: float | None = None
+    setup_seconds: float | None = None
+    """From the accepted stream to a model that is ready to talk."""
     end_reason: EndReason | None = None
     end_detail: str = ""
     twilio_status: str | None = None

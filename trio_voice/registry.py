@@ -19,7 +19,7 @@ from trio_voice.errors import CallRefused
 from trio_voice.record import TERMINAL_STATUSES, CallRecord, CallState, EndReason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from trio_voice.call import Call
     from trio_voice.persona import Limits, Persona
@@ -59,11 +59,13 @@ class Registry:
     """All calls of this process.
 
     Args:
-        limits: what new calls are given; may be replaced on a reload, live calls keep theirs.
+        limits: what new calls are given.
+        on_ended: told of every call once it is over, whether or not it was ever answered; must not wait.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, on_ended: Callable[[CallRecord], None] | None = None) -> None:
         self.limits = limits
+        self._on_ended = on_ended
         self._expected: dict[str, ExpectedCall] = {}
         self._by_sid: dict[str, ExpectedCall] = {}
         self._live: dict[str, Call] = {}
@@ -155,7 +157,9 @@ class Registry:
                 self._empty.set()
 
     def remember(self, record: CallRecord) -> None:
-        """Keep an ended call's record for a while."""
+        """Keep an ended call's record for a while, and tell of its end."""
+        if self._on_ended is not None:
+            self._on_ended(record)
         self._ended[record.call_id] = record
         while len(self._ended) > REMEMBERED_CALLS:
             self._ended.popitem(last=False)

@@ -1,6 +1,7 @@
 """The routes: who may ask, what is answered, and what it does."""
 
 import json
+from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -9,6 +10,7 @@ import trio
 from tests.test_registry import StubCall
 from trio_voice.edges.app import Directory, Door, create_app
 from trio_voice.edges.lane import Admission
+from trio_voice.edges.metrics import Metrics
 from trio_voice.edges.twilio_webhooks import PublicUrl, sign
 from trio_voice.errors import CallRefused
 from trio_voice.persona import Limits, Persona
@@ -70,6 +72,7 @@ def door(registry):
         directory=Directory(PERSONAS, {"default": "desk", "+15559999999": "shop"}),
         dialer=StubDialer(registry),
         journal=StubJournal(),
+        metrics=Metrics(registry, datetime.now(UTC)),
         auth_token=TOKEN,
         api_token="op",
     )
@@ -223,6 +226,14 @@ async def test_only_a_stream_error_ends_the_call(client, registry, nursery, even
     assert answer.status_code == 204
     assert len(call.ended_for) == ends
     call.over.set()
+
+
+async def test_metrics_are_prometheus_text(client):
+    await client.post("/twiml", form=FORM)
+    answer = await client.get("/metrics")
+    assert answer.content_type.startswith("text/plain")
+    text = await answer.get_data(as_text=True)
+    assert 'trio_voice_refusals_total{code="bad_signature",what="webhook"} 1.0' in text
 
 
 async def test_health_says_that_nothing_can_be_written_down(client, door):

@@ -22,6 +22,10 @@ class NumberList:
     def __init__(self, *numbers):
         self.numbers = set(numbers)
         self.readable = True
+        self.began = []
+
+    def call_began(self, record):
+        self.began.append(record)
 
     async def is_do_not_call(self, number):
         if not self.readable:
@@ -45,7 +49,7 @@ class Desk:
             "public_url": PublicUrl("https://voice.example.com"),
             "from_number": "+15551234567",
             "allowed_prefixes": ["+1"],
-            "do_not_call": self.numbers,
+            "journal": self.numbers,
         }
         return Dialer(**wanted | settings)
 
@@ -77,6 +81,7 @@ async def test_a_call_is_placed_with_every_bound(desk):
     record = await desk.dialer().place(NUMBER, REMINDER)
     assert (record.direction, record.state, record.persona) == ("outbound", CallState.DIALING, "reminder")
     assert record.call_sid in desk.twilio.calls
+    assert desk.numbers.began == [record]
     form = fields(desk.created[0])
     assert form["TimeLimit"] == ["300"]
     assert form["Timeout"] == ["20"]

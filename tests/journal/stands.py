@@ -86,20 +86,18 @@ class PostgresStand:
     def fill_disk(self):
         """Big rows find it full."""
         self.execute("""
-            CREATE FUNCTION full() RETURNS trigger AS $$
+            CREATE FUNCTION disk_is_full() RETURNS trigger AS $$
             BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100'; END
             $$ LANGUAGE plpgsql;
-            CREATE TRIGGER full BEFORE INSERT ON calls FOR EACH ROW
-            WHEN (length(NEW.end_detail) > 100000) EXECUTE FUNCTION full()
+            CREATE TRIGGER disk_is_full BEFORE INSERT ON calls FOR EACH ROW
+            WHEN (length(NEW.end_detail) > 100000) EXECUTE FUNCTION disk_is_full()
         """)
 
     def make_room(self):
-        self.execute("DROP TRIGGER full ON calls")
+        self.execute("DROP TRIGGER disk_is_full ON calls")
 
     def cut_connections(self):
-        self._server.execute(
-            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self._name}'"
-        )
+        self._server.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{self._name}'")
 
     def vanish(self):
         self._server.execute(f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS false")
@@ -176,4 +174,3 @@ def throw_away_server(binaries):
             server.wait()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-

@@ -6,7 +6,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import attrs
-import pytest
 import trio
 
 from tests.journal.calls import NOON, close_session, end_call, live_call, open_session, until

@@ -23,7 +23,7 @@ def test_a_full_outbox_drops_the_oldest_audio_and_counts_it():
     writer.post("tool result")
     writer.post("a3", droppable=True)
     writer.post("a4", droppable=True)
-    assert [message for message, _ in writer._outbox] == ["tool result", "a3", "a4"]
+    assert [entry[0] for entry in writer._outbox] == ["tool result", "a3", "a4"]
     assert writer.dropped == 2
 
 

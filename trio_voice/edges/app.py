@@ -13,6 +13,7 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from trio_voice.edges.lane import PREFIX, STATUSES
+from trio_voice.edges.metrics import CONTENT_TYPE
 from trio_voice.edges.quart_channel import QuartChannel
 from trio_voice.edges.twilio_webhooks import (
     PublicUrl,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from trio_voice.edges.dialer import Dialer
     from trio_voice.edges.lane import Admission
+    from trio_voice.edges.metrics import Metrics
     from trio_voice.persona import Persona
     from trio_voice.registry import Registry
 
@@ -88,6 +90,7 @@ class Door:
     directory: Directory
     dialer: Dialer
     journal: JournalHealth
+    metrics: Metrics
     auth_token: str | None
     api_token: str | None
 
@@ -116,6 +119,10 @@ def create_app(door: Door) -> QuartTrio:
             "live_calls": counts.live_calls,
             "journal": door.journal.trouble or "ok",
         }
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(door.metrics.render(), content_type=CONTENT_TYPE)
 
     return app
 
@@ -157,6 +164,7 @@ def _add_webhooks(app: QuartTrio, door: Door) -> None:
                 fields = {name: form.getlist(name) for name in form} if request.method == "POST" else {}
                 spellings = door.public_url.webhook_spellings(target)
                 if not is_signed(spellings, fields, door.auth_token, request.headers.get("X-Twilio-Signature")):
+                    door.metrics.count_refusal("webhook", "bad_signature")
                     log.warning("webhook_refused", path=request.path, checked_url=spellings[0])
                     return _failure(
                         403,
@@ -186,6 +194,7 @@ def _add_webhooks(app: QuartTrio, door: Door) -> None:
                 call_sid=form.get("CallSid") or None,
             )
         except CallRefused as refused:
+            door.metrics.count_refusal("call", refused.code)
             log.warning("call_refused", code=refused.code, reason=str(refused))
             return _twiml(sorry_twiml("We cannot take your call right now. Please try again later."), 503)
         call_id = expected.record.call_id
@@ -247,7 +256,6 @@ def _add_stream(app: QuartTrio, door: Door) -> None:
         try:
             expected = door.admission.admit(PREFIX + call_id, socket.headers.get("X-Twilio-Signature"))
         except CallRefused as refused:
-            log.warning("stream_refused", code=refused.code, reason=str(refused))
             return str(refused), STATUSES[refused.code]
         await socket.accept()
         # An older Quart cancels this task when the peer leaves; to the call that is its caller being lost.
@@ -285,6 +293,7 @@ def _add_operator(app: QuartTrio, door: Door) -> None:
         try:
             record = await door.dialer.place(wanted["to"], persona)
         except CallRefused as refused:
+            door.metrics.count_refusal("call", refused.code)
             return _failure(_REFUSALS.get(refused.code, 400), refused.code, str(refused))
         answer = {"call_id": record.call_id, "call_sid": record.call_sid, "status": record.twilio_status}
         return answer, 201

@@ -35,11 +35,14 @@ LIST_SECONDS: Final = 2.0
 """To look a number up in the do-not-call list."""
 
 
-class DoNotCallList(Protocol):
-    """Numbers that are never dialed again."""
+class DialersJournal(Protocol):
+    """Whom never to dial, and whom we have dialed."""
 
     async def is_do_not_call(self, number: str) -> bool:
-        """Whether a number is on the list."""
+        """Whether a number is on the list. Raises ``JournalUnavailable`` if nobody knows."""
+
+    def call_began(self, call: CallRecord) -> None:
+        """Write down that a call was placed. Does not wait."""
 
 
 class Dialer:
@@ -51,7 +54,7 @@ class Dialer:
         public_url: where Twilio finds us.
         from_number: one of the account's numbers.
         allowed_prefixes: what a number must begin with; empty for any.
-        do_not_call: numbers that are never dialed.
+        journal: knows the numbers that are never dialed, and learns of every call.
     """
 
     def __init__(
@@ -61,14 +64,14 @@ class Dialer:
         public_url: PublicUrl,
         from_number: str | None,
         allowed_prefixes: Iterable[str],
-        do_not_call: DoNotCallList,
+        journal: DialersJournal,
     ) -> None:
         self._registry = registry
         self._rest = rest
         self._public_url = public_url
         self._from_number = from_number
         self._allowed_prefixes = tuple(allowed_prefixes)
-        self._do_not_call = do_not_call
+        self._journal = journal
 
     async def place(self, to_number: str, persona: Persona) -> CallRecord:
         """Place a call, if every check allows it. Returns once Twilio has taken it on.
@@ -120,6 +123,7 @@ class Dialer:
                 ) from refused
             self._registry.end(call_id, EndReason.TWILIO_ENDED, str(refused))
             raise CallRefused("twilio_refused", str(refused)) from refused
+        self._journal.call_began(record)
         log.info("call_placed", call_id=call_id, call_sid=record.call_sid, persona=persona.name)
         return record
 
@@ -146,7 +150,7 @@ class Dialer:
     async def _check_list(self, number: str) -> None:
         listed: bool | None = None
         with trio.move_on_after(LIST_SECONDS), suppress(JournalUnavailable):
-            listed = await self._do_not_call.is_do_not_call(number)
+            listed = await self._journal.is_do_not_call(number)
         if listed is None:
             raise CallRefused("no_list", "the do-not-call list cannot be read, so nobody is called: see [journal]")
         if listed:

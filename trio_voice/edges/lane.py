@@ -22,6 +22,8 @@ from trio_voice.legs.websocket import WebSocketChannel, quiet_logger
 from trio_voice.protocols.media_streams import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from trio_voice.edges.twilio_webhooks import PublicUrl
     from trio_voice.reception import Reception
     from trio_voice.registry import ExpectedCall
@@ -41,10 +43,18 @@ class Admission:
         reception: answers those who may.
         public_url: the address that Twilio signs.
         auth_token: Twilio's; ``None`` only where signatures are not checked.
+        on_refusal: told the code of every handshake that is refused.
     """
 
-    def __init__(self, reception: Reception, public_url: PublicUrl, auth_token: str | None) -> None:
+    def __init__(
+        self,
+        reception: Reception,
+        public_url: PublicUrl,
+        auth_token: str | None,
+        on_refusal: Callable[[str], None] | None = None,
+    ) -> None:
         self.reception = reception
+        self._on_refusal = on_refusal
         self._public_url = public_url
         self._auth_token = auth_token
 
@@ -54,6 +64,15 @@ class Admission:
         Raises:
             CallRefused: ``bad_signature`` or ``unknown_call``.
         """
+        try:
+            return self._admit(path, signature)
+        except CallRefused as refused:
+            log.warning("stream_refused", code=refused.code, reason=str(refused))
+            if self._on_refusal is not None:
+                self._on_refusal(refused.code)
+            raise
+
+    def _admit(self, path: str, signature: str | None) -> ExpectedCall:
         if self._auth_token is not None:
             spellings = self._public_url.stream_spellings(path)
             if not is_signed(spellings, {}, self._auth_token, signature):
@@ -88,7 +107,6 @@ async def serve_media_stream(stream: trio.SocketStream, data: bytes, admission: 
         try:
             expected = admission.admit(request.path.partition("?")[0], _header(request, "X-Twilio-Signature"))
         except CallRefused as refused:
-            log.warning("stream_refused", code=refused.code, reason=str(refused))
             body = json.dumps({"error": {"code": refused.code, "message": str(refused)}})
             response = protocol.reject(STATUSES[refused.code], body)
             del response.headers["Content-Type"]

@@ -26,7 +26,7 @@ from trio_voice.errors import RestError
 from trio_voice.record import TERMINAL_STATUSES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
 log: Final = structlog.stdlib.get_logger("trio_voice.twilio_rest")
 
@@ -102,9 +102,18 @@ class TwilioRest:
         auth_token: its token.
         api_url: where the API is; another base for tests and proxies.
         http: closed by whoever opened it.
+        on_failure: told of every request that failed, retries too: ``create``, ``complete``, ``fetch``, ``transfer``.
     """
 
-    def __init__(self, account_sid: str, auth_token: str, api_url: str, http: httpx2.AsyncClient) -> None:
+    def __init__(
+        self,
+        account_sid: str,
+        auth_token: str,
+        api_url: str,
+        http: httpx2.AsyncClient,
+        on_failure: Callable[[str], None] | None = None,
+    ) -> None:
+        self._on_failure = on_failure
         self._client = Client(account_sid, auth_token, http_client=_TrioHttp(http, api_url))
         self._calls = self._client.calls  # the SDK imports lazily, 0.3 s; better at start than in the first call
 
@@ -131,7 +140,7 @@ class TwilioRest:
         Raises:
             RestError: Twilio refused, or cannot be reached.
         """
-        await self._ask(self._calls(call_sid).update_async(twiml=dial_twiml(number)))
+        await self._ask("transfer", self._calls(call_sid).update_async(twiml=dial_twiml(number)))
 
     async def create(self, order: CallOrder) -> tuple[str, str]:
         """Place a call; returns its SID and its status. Never repeated: a call that is placed twice rings twice.
@@ -155,6 +164,7 @@ class TwilioRest:
                 "async_amd_status_callback_method": "POST",
             }
         call = await self._ask(
+            "create",
             self._calls.create_async(
                 to=order.to_number,
                 from_=order.from_number,
@@ -166,7 +176,7 @@ class TwilioRest:
                 timeout=round(order.ring_seconds),
                 time_limit=round(order.time_limit_seconds),
                 **options,
-            )
+            ),
         )
         return str(call.sid), str(call.status)
 
@@ -179,7 +189,7 @@ class TwilioRest:
 
     async def _update(self, call_sid: str) -> str:
         try:
-            call = await self._ask(self._calls(call_sid).update_async(status="completed"))
+            call = await self._ask("complete", self._calls(call_sid).update_async(status="completed"))
         except RestError as refused:
             if refused.status == HTTP_NOT_FOUND or refused.code == CALL_NOT_IN_PROGRESS:
                 return "completed"
@@ -187,10 +197,19 @@ class TwilioRest:
         return str(call.status)
 
     async def _fetch_status(self, call_sid: str) -> str:
-        return str((await self._ask(self._calls(call_sid).fetch_async())).status)
+        return str((await self._ask("fetch", self._calls(call_sid).fetch_async())).status)
 
-    async def _ask(self, request: Any) -> Any:
-        """Await one request of the SDK; the only place that knows its exceptions and httpx2's."""
+    async def _ask(self, what: str, request: Awaitable[Any]) -> Any:
+        """Await one request of the SDK."""
+        try:
+            return await self._translated(request)
+        except RestError:
+            if self._on_failure is not None:
+                self._on_failure(what)
+            raise
+
+    async def _translated(self, request: Awaitable[Any]) -> Any:
+        """The only place that knows the SDK's exceptions and httpx2's."""
         try:
             return await request
         except TwilioRestException as refused:

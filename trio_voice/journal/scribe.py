@@ -329,11 +329,10 @@ class Scribe:
             self.trouble = ""
         if not self._announced:
             self._announced = True
-            log.info(
-                "journal_open", database=self._database.name, version=max(self._found_version, len(schema.MIGRATIONS))
-            )
-            if self._found_version > len(schema.MIGRATIONS):
-                log.warning("journal_is_newer", version=self._found_version, advice="update this daemon too")
+            found, known = self._found_version, len(schema.MIGRATIONS)
+            log.info("journal_open", database=self._database.name, version=max(found, known))
+            if found > known:
+                log.warning("journal_is_newer", version=found, known=known, advice="update this daemon too")
         if since < math.inf:
             seconds = round(time.monotonic() - since, 1)
             log.warning("journal_recovered", seconds=seconds, waiting=len(self._backlog), dropped=self.dropped)

@@ -25,12 +25,13 @@ class CallerLeg:
     Args:
         channel: an accepted media stream.
         stall_seconds: how long Twilio may take for one message.
+        on_delay: see ``Writer``.
     """
 
-    def __init__(self, channel: Channel, stall_seconds: float) -> None:
+    def __init__(self, channel: Channel, stall_seconds: float, on_delay: Callable[[float], None] | None = None) -> None:
         self._channel = channel
         self._stream = MediaStream()
-        self._writer = Writer(OUTBOX_MESSAGES, stall_seconds)
+        self._writer = Writer(OUTBOX_MESSAGES, stall_seconds, on_delay)
 
     async def run(self, tell: Callable[[Fact], None]) -> None:
         """Read and write until cancelled; every message and the end of the socket are told. Cancelling is safe."""

@@ -44,6 +44,7 @@ class Order:
     key: str
     """The credential, or nothing where none is needed."""
     wall_clock: Callable[[], datetime]
+    on_delay: Callable[[float], None] | None = None
 
 
 @attrs.frozen
@@ -63,7 +64,7 @@ def _assemblyai_agent(order: Order) -> ModelLeg:
         return await open_websocket(url, headers, max_message_bytes=voice_agent.MAX_MESSAGE_BYTES)
 
     session = voice_agent.VoiceAgentSession(order.persona, order.tools)
-    return SocketModelLeg(session, connect, STALL_SECONDS, order.ledger, order.wall_clock)
+    return SocketModelLeg(session, connect, STALL_SECONDS, order.ledger, order.wall_clock, order.on_delay)
 
 
 KINDS: Final[Mapping[str, Kind]] = {

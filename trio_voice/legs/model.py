@@ -82,6 +82,7 @@ class SocketModelLeg:
         stall_seconds: how long the model may take for one message.
         ledger: where the session is written down before the socket is opened, and after it is closed.
         wall_clock: the time of day, for the record.
+        on_delay: see ``Writer``.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class SocketModelLeg:
         stall_seconds: float,
         ledger: Ledger,
         wall_clock: Callable[[], datetime],
+        on_delay: Callable[[float], None] | None = None,
     ) -> None:
         self._session = session
         self._connect = connect
@@ -99,7 +101,7 @@ class SocketModelLeg:
         self._record: ModelSessionRecord | None = None
         self._opened_at = 0.0
         self._channel: Channel | None = None
-        self._writer = Writer(OUTBOX_MESSAGES, stall_seconds)
+        self._writer = Writer(OUTBOX_MESSAGES, stall_seconds, on_delay)
         self._told = False
         self._acknowledged = False
         self._closed = False

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import trio
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from trio_voice.legs.channel import Channel
+
+
+SAMPLE_SECONDS: Final = 1.0
+"""How often a delay is told."""
 
 
 class Stalled(Exception):
@@ -25,13 +31,18 @@ class Writer:
 
     A message that has begun to be sent is sent whole even if the call is being cancelled, for at most
     ``stall_seconds``: half a frame would make it impossible to say goodbye. ``hurry`` shortens that.
+
+    ``on_delay`` is told, for one message a second, how long it took from being posted to being handed to the kernel.
     """
 
-    def __init__(self, bound: int, stall_seconds: float) -> None:
+    def __init__(self, bound: int, stall_seconds: float, on_delay: Callable[[float], None] | None = None) -> None:
         self.dropped = 0
+        self._on_delay = on_delay
+        self._next_sample = -math.inf
         self._bound = bound
         self._stall_seconds = stall_seconds
-        self._outbox: deque[tuple[str, bool]] = deque()
+        self._outbox: deque[tuple[str, bool, float]] = deque()
+        """Message, whether it may be dropped, and when it was posted if its delay is to be told."""
         self._overflowed = False
         self._flush_wanted = False
         self._wake = trio.Event()
@@ -42,11 +53,16 @@ class Writer:
         """Have a message sent. Never waits."""
         if len(self._outbox) >= self._bound:
             self._make_room()
-        self._outbox.append((message, droppable))
+        posted_at = 0.0
+        if self._on_delay is not None:
+            now = trio.current_time()
+            if now >= self._next_sample:
+                posted_at, self._next_sample = now, now + SAMPLE_SECONDS
+        self._outbox.append((message, droppable, posted_at))
         self._wake.set()
 
     def _make_room(self) -> None:
-        for place, (_, droppable) in enumerate(self._outbox):
+        for place, (_, droppable, _) in enumerate(self._outbox):
             if droppable:
                 del self._outbox[place]
                 self.dropped += 1
@@ -80,7 +96,7 @@ class Writer:
 
     async def _send_one(self, channel: Channel) -> None:
         self._flush_wanted = False  # a send flushes too
-        message = self._outbox.popleft()[0] if self._outbox else None
+        message, _, posted_at = self._outbox.popleft() if self._outbox else (None, False, 0.0)
         deadline = min(trio.current_time() + self._stall_seconds, self._latest)
         with trio.CancelScope(deadline=deadline, shield=True) as self._sending:
             if message is None:
@@ -89,6 +105,8 @@ class Writer:
                 await channel.send(message)
         if self._sending.cancelled_caught:
             raise Stalled
+        if posted_at and self._on_delay is not None:
+            self._on_delay(trio.current_time() - posted_at)
 
     def _want_flush(self) -> None:
         self._flush_wanted = True

@@ -102,6 +102,8 @@ async def open_agent_with(speech: Speech, chat: Chat | None, api_key: str | None
 async def open_daemon(config: Path, log: Path, auth_token: str) -> AsyncIterator[Daemon]:
     """Run ``trio-voice serve`` until the block is left; then it is told to stop, and killed if it does not.
 
+    It runs where its configuration is, so that its journal is there too.
+
     Raises:
         RuntimeError: it did not start; its log says why.
     """
@@ -110,9 +112,12 @@ async def open_daemon(config: Path, log: Path, auth_token: str) -> AsyncIterator
         "ASSEMBLYAI_API_KEY": AGENT_KEY,
         "TRIO_VOICE_API_TOKEN": OPERATOR_TOKEN,
     }
+    config = config.absolute()  # noqa: ASYNC240 - it asks for the working directory, which does not block
     command = [sys.executable, "-m", "trio_voice", "--config", str(config), "serve"]
     with log.open("wb") as stderr:
-        process = await trio.lowlevel.open_process(command, stdout=subprocess.PIPE, stderr=stderr, env=environment)
+        process = await trio.lowlevel.open_process(
+            command, stdout=subprocess.PIPE, stderr=stderr, env=environment, cwd=config.parent
+        )
         try:
             said = b""
             with trio.move_on_after(START_SECONDS):

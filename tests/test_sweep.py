@@ -1,0 +1,239 @@
+"""A call is struck at each of its scheduling steps and at each message on each wire, and leaves nothing each time.
+
+A sample runs always; the whole, every step and every message, is marked slow.
+"""
+
+import inspect
+import itertools
+from contextlib import suppress
+
+import pytest
+import trio
+from structlog.testing import capture_logs
+
+from tests.sweep import KINDS, LIMITS, Steps, case, play, raise_in, strike_before
+from trio_voice.bridge import MAX_GARBAGE
+from trio_voice.record import Closing, EndReason
+from trio_voice.sandbox.memory import MemoryChannel
+
+EACH_KIND = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+OFTEN = pytest.mark.parametrize(
+    "every", [pytest.param(13, id="sample"), pytest.param(1, id="whole", marks=pytest.mark.slow)]
+)
+AT_ONCE = 0.001
+"""Seconds of virtual time: nothing but the rounding of the record's own."""
+
+
+def assert_model_was_told(rig):
+    """The provider was told of the end at its first sign, and acknowledged it at once."""
+    assert all(session.told_goodbye for session in rig.agent.sessions)
+    for session in rig.record.model_sessions:
+        assert session.closing is (Closing.ACKNOWLEDGED if rig.agent.sessions else Closing.ABORTED)
+        assert session.seconds <= rig.record.seconds + AT_ONCE
+
+
+@pytest.fixture(autouse=True)
+def logs():
+    """What was logged, and not written: thousands of calls, and a traceback for each bug, take their time."""
+    with capture_logs() as entries:
+        yield entries
+
+
+# At every step
+
+
+def cancel(rig, _task=None):
+    rig.scope.cancel()
+
+
+def operator(rig, _task=None):
+    rig.call.end(EndReason.OPERATOR, "")
+
+
+def bug(_rig, task):
+    return False if task.name.endswith("live") else raise_in(task, ZeroDivisionError())
+
+
+ENDS = {"cancelled": (cancel, EndReason.DRAIN), "ended": (operator, EndReason.OPERATOR), "a bug": (bug, EndReason.BUG)}
+
+
+@EACH_KIND
+@OFTEN
+@pytest.mark.parametrize(("strike", "reason"), ENDS.values(), ids=ENDS)
+async def test_a_call_may_end_at_any_step(autojump_clock, logs, kind, every, strike, reason):
+    """Nobody is hostile, so it ends at once, and the model is told at once."""
+    for nth in itertools.count(1, every):
+        with case(nth):
+            steps = Steps(nth, strike)
+            rig = await play(kind, steps.watch)
+            if steps.struck_at is None:
+                break
+            assert rig.ended_at - steps.struck_at <= AT_ONCE
+            assert steps.left == set()
+            if not steps.after_goodbye:
+                assert rig.record.end_reason is reason
+            if strike is not bug or not steps.after_goodbye:
+                assert_model_was_told(rig)
+            bugs = [entry for entry in logs if entry["event"] in {"call_bug", "close_bug"}]
+            assert len(bugs) == (strike is bug)
+            logs.clear()
+
+
+def caller_stalls(rig):
+    rig.caller_wire[0].stall_sends()
+    rig.caller_wire[1].mute_close()
+
+
+def model_stalls(rig):
+    rig.model_wire[0].stall_sends()
+    rig.model_wire[1].mute_close()
+
+
+def both_stall(rig):
+    caller_stalls(rig)
+    model_stalls(rig)
+
+
+@EACH_KIND
+@OFTEN
+@pytest.mark.parametrize("hostile", [caller_stalls, model_stalls, both_stall])
+async def test_a_peer_may_stall_at_any_step_and_the_end_come_just_then(autojump_clock, kind, every, hostile):
+    """Something is on its way to a peer that takes nothing when the call ends: the other one does not wait for it."""
+    for nth in itertools.count(1, every):
+        strike, reason = (cancel, EndReason.DRAIN) if nth % 2 else (operator, EndReason.OPERATOR)
+        with case(nth):
+            stalled, reasons = trio.Event(), []
+
+            def stall(rig, _task, stalled=stalled):
+                hostile(rig)
+                stalled.set()
+
+            steps = Steps(nth, stall)
+
+            def arm(rig, nursery, stalled=stalled, steps=steps, strike=strike, reason=reason, reasons=reasons):
+                async def end():
+                    await stalled.wait()
+                    await trio.sleep(0.025)
+                    reasons.append(EndReason.HANGUP if rig.twilio._hanging_up else reason)
+                    strike(rig)
+
+                steps.watch(rig)
+                nursery.start_soon(end)
+
+            rig = await play(kind, arm)
+            if steps.struck_at is None:
+                break
+            assert steps.left == set()
+            assert rig.ended_at - steps.struck_at <= 0.025 + LIMITS.close_seconds + AT_ONCE
+            assert rig.record.end_reason is (reasons[0] if reasons else EndReason.HANGUP)
+            if hostile is caller_stalls:
+                assert_model_was_told(rig)
+            if hostile is model_stalls:
+                assert rig.twilio.end.at <= rig.ended_at - rig.record.closing_seconds + AT_ONCE
+
+
+# At every message
+
+
+async def closes(wire, _kind):
+    await wire[1].aclose(1000)
+
+
+async def crashes(wire, _kind):
+    await wire[1].aclose(1011)
+
+
+def is_cut(wire, _kind):
+    wire[1].cut()
+
+
+def stops_reading(wire, _kind):
+    wire[0].stall_sends()
+
+
+def falls_silent(wire, _kind):
+    """Half-open: nothing comes any more, not even the answer to a close."""
+
+    async def vanish(_message):
+        await trio.sleep_forever()
+
+    wire[1].send = vanish
+    wire[1].mute_close()
+
+
+async def babbles(wire, _kind, messages=("#",) * (MAX_GARBAGE + 1)):
+    with suppress(trio.BrokenResourceError, trio.ClosedResourceError):  # the call is over
+        for message in messages:
+            await MemoryChannel.send(wire[1], message)
+
+
+async def gives_up(wire, kind):
+    await babbles(wire, kind, [kind.fatal])
+
+
+PATIENCE = 8.0
+"""How long the caller holds a line on which nothing may happen any more."""
+MISDEEDS = [
+    # Whose peer, what it does, why the call ends, how long that takes to be noticed at the most, and how long to close.
+    ("caller", closes, {EndReason.CALLER_LOST}, 0, 0),
+    ("caller", is_cut, {EndReason.CALLER_LOST}, 0, 0),
+    ("caller", babbles, {EndReason.CALLER_LOST}, 0, 0),
+    ("caller", stops_reading, {EndReason.CALLER_STALLED, EndReason.HANGUP}, 1.3 + PATIENCE, 2),
+    ("caller", falls_silent, {EndReason.CALLER_STALLED, EndReason.START_TIMEOUT}, 3, 2),
+    ("model", closes, {EndReason.MODEL_ENDED}, 0, 0),
+    ("model", crashes, {EndReason.MODEL_FAILED}, 0, 0),
+    ("model", is_cut, {EndReason.MODEL_FAILED}, 0, 0),
+    ("model", babbles, {EndReason.MODEL_FAILED}, 0, 0),
+    ("model", gives_up, {EndReason.MODEL_FAILED}, 0, 0),
+    ("model", stops_reading, {EndReason.MODEL_FAILED}, 5.2, 2),
+    ("model", falls_silent, {EndReason.HANGUP, EndReason.MODEL_FAILED}, 1.3 + PATIENCE, 2),
+]
+STALL_SECONDS = {"caller": 2, "model": 5}
+
+
+@EACH_KIND
+@OFTEN
+@pytest.mark.parametrize(
+    ("leg", "misdeed", "reasons", "noticed", "closing"),
+    MISDEEDS,
+    ids=[f"{row[0]} {row[1].__name__}" for row in MISDEEDS],
+)
+async def test_a_peer_may_fail_at_any_message(autojump_clock, kind, every, leg, misdeed, reasons, noticed, closing):
+    """Just before it is put on the wire, be it ours or theirs. The other peer is told at the first sign, to the ms."""
+    for ours in (True, False):
+        for nth in itertools.count(1, every):
+            with case(nth, "of ours" if ours else "of theirs"):
+                struck = []
+
+                def arm(rig, nursery, ours=ours, nth=nth, struck=struck):
+                    wire = rig.caller_wire if leg == "caller" else rig.model_wire
+
+                    def strike():
+                        struck.append((trio.current_time(), rig.twilio._hanging_up))
+                        if misdeed is falls_silent and leg == "caller":
+                            rig.twilio.vanish()
+                        if inspect.iscoroutinefunction(misdeed):
+                            nursery.start_soon(misdeed, wire, kind)
+                        else:
+                            misdeed(wire, kind)
+
+                    strike_before(wire[0 if ours else 1], nth, strike)
+
+                rig = await play(kind, arm, patience=PATIENCE if closing else 0)
+                if not struck:
+                    break
+                ((struck_at, after_goodbye),) = struck
+                noticed_after = rig.ended_at - rig.record.closing_seconds - struck_at
+                if after_goodbye:
+                    assert noticed_after <= AT_ONCE
+                    continue
+                assert rig.record.end_reason in reasons
+                assert noticed_after <= noticed + AT_ONCE
+                assert rig.record.closing_seconds == pytest.approx(closing, abs=AT_ONCE)
+                if misdeed is stops_reading and ours:  # it is this message that is not taken
+                    assert noticed_after == pytest.approx(STALL_SECONDS[leg], abs=AT_ONCE)
+                if leg == "caller":
+                    assert_model_was_told(rig)
+                elif rig.record.end_reason is not EndReason.HANGUP:
+                    assert (rig.twilio.end.by, rig.twilio.end.code) == ("server", 1000)
+                    assert rig.twilio.end.at - struck_at <= noticed_after + AT_ONCE

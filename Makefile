@@ -1,5 +1,5 @@
 # make demo     a whole call on this machine: no account, no key, no network
-# make test     the whole suite
+# make test     the suite; make test-slow what takes longer than that
 # make run      the daemon, on ./config.toml
 #
 # Each sets up .venv first, once. Another interpreter:  make test PYTHON=python3.13 VENV=.venv-3.13
@@ -12,7 +12,7 @@ PYTEST_ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: setup demo test run lint bench constraints clean
+.PHONY: setup demo test test-slow run lint bench constraints clean
 
 setup: $(VENV)/.ready
 	@:
@@ -36,7 +36,11 @@ demo: setup
 	@$(BIN)/trio-voice demo
 
 test: setup
-	@$(BIN)/pytest $(PYTEST_ARGS)
+	@$(BIN)/pytest -m "not slow" $(PYTEST_ARGS)
+
+# What takes longer: one conversation broken at every step and message it has, and the demo.
+test-slow: setup
+	@$(BIN)/pytest -m slow $(PYTEST_ARGS)
 
 run: setup
 	@$(BIN)/trio-voice --config $(CONFIG) serve

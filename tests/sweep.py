@@ -1,8 +1,8 @@
 """A short call with everything in it, struck at any moment: at a scheduling step of its tasks, or at a message.
 
-The conversation has a greeting, a question, an answer that is talked over, another question, its answer and a goodbye,
-all within 1.3 virtual seconds, so that every one of its moments can be tried. The agent makes its speech faster than
-it is heard, so that some of it waits in the bridge when the caller interrupts.
+The conversation has a greeting, a question, an answer that is talked over, another question, a tool, an answer and a
+goodbye, all within 1.3 virtual seconds, so that every one of its moments can be tried. The agent makes its speech
+faster than it is heard, so that some of it waits in the bridge when the caller interrupts.
 """
 
 import inspect
@@ -18,9 +18,10 @@ from tests.calls import Rig, live_call
 from trio_voice.persona import Limits
 from trio_voice.record import CallState
 from trio_voice.sandbox.memory import MemoryChannel
+from trio_voice.sandbox.mind import ToolUse
 from trio_voice.sandbox.voice_agent import Manner, Script, Turn
 
-LIMITS = Limits(playback_lead_seconds=0.1, media_gap_seconds=3, start_seconds=3, model_ready_seconds=6)
+LIMITS = Limits(playback_lead_seconds=0.1, media_gap_seconds=3, start_seconds=3, model_ready_seconds=9)
 
 DENSE = Script(
     greeting_ms=160,
@@ -28,9 +29,15 @@ DENSE = Script(
     quiet_ms=80,
     turns=(
         Turn(heard="Are you open?", reply="Yes, until six.", reply_ms=600),
-        Turn(heard="And tomorrow?", reply="Tomorrow too.", reply_ms=120),
+        Turn(heard="And tomorrow?", reply="", tool=ToolUse("look_up", {"day": "tomorrow"}), after_tool="Too."),
     ),
 )
+
+
+async def look_up(day: str) -> str:
+    """Look up when we are open."""
+    await trio.sleep(0.05)
+    return f"open {day}"
 
 
 @attrs.frozen(kw_only=True)
@@ -46,16 +53,18 @@ class Kind:
 
 VOICE_AGENT = Kind(
     name="voice-agent",
-    live_call=partial(live_call, script=DENSE, manner=Manner(leading_silence_ms=20, ahead_ms=400)),
+    live_call=partial(
+        live_call, script=DENSE, tools=[look_up], manner=Manner(leading_silence_ms=20, ahead_ms=400, preamble_ms=60)
+    ),
     fatal='{"type":"session.error","code":"internal_error","message":"made to fail"}',
 )
 KINDS = [VOICE_AGENT]
 
 
-async def play(kind, arm, *, patience=0.0):
+async def play(kind, arm, *, struck=(), patience=0.0):
     """Play the conversation once, with what ``arm(rig, nursery)`` puts in its way, to the call's end.
 
-    The caller hangs up after the last answer; where one may not come, after so much patience.
+    The caller hangs up after the last answer; if something has ``struck`` by then, after so much patience.
     """
     async with kind.live_call(limits=LIMITS) as rig, trio.open_nursery() as nursery:
         arm(rig, nursery)
@@ -64,7 +73,7 @@ async def play(kind, arm, *, patience=0.0):
         await trio.sleep(0.4)
         rig.speak(0.1)  # over the answer
         await trio.sleep(0.5)
-        with trio.move_on_after(patience):
+        with trio.move_on_after(patience if struck else 0):
             await rig.over.wait()
         rig.twilio.hang_up()
         await rig.over.wait()
@@ -78,7 +87,7 @@ async def play(kind, arm, *, patience=0.0):
 @contextmanager
 def case(number, words=""):
     """One of many: trio gets its random numbers from it, and a failure says which one it was."""
-    trio._core._run._r.seed(number)  # type: ignore[attr-defined]  # the order in which a batch of tasks is run
+    trio._core._run._r.seed(number)  # the order in which a batch of tasks is run
     try:
         yield
     except BaseException as failure:

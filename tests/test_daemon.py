@@ -120,7 +120,7 @@ async def test_what_twilio_and_the_agent_say_crosses_byte_for_byte_while_strange
         for each in half_open:
             await each.aclose()
 
-        assert health == {"status": "ok", "live_calls": 1}
+        assert (health["status"], health["live_calls"]) == ("ok", 1)
         assert session.payloads == frames[early:]  # those from before the agent was ready are dropped, and counted
         assert (early < 50, record["counters"].get("caller_frames_before_ready", 0)) == (True, early)
         assert played_to(stream) == sent_by_agent(session)
@@ -206,7 +206,7 @@ async def place(world, stream_url):
 
 
 async def test_a_stream_that_dies_in_silence_ends_by_twilios_callback_or_else_by_the_gap(tmp_path):
-    async with open_world(tmp_path, media_gap_seconds=2, close_seconds=1) as world:
+    async with open_world(tmp_path, media_gap_seconds=2, close_seconds=0.5) as world:
         silent, silent_session = await world.talk(status_callback="")
         silent.connects[-1] = attrs.evolve(silent.connects[-1], status_callback="")
         told, told_session = await world.talk()
@@ -223,7 +223,7 @@ async def test_a_stream_that_dies_in_silence_ends_by_twilios_callback_or_else_by
         for session in (told_session, silent_session):
             assert session.told_goodbye
         for record in (told_record, silent_record):
-            assert 0.9 < record["closing_seconds"] < 2  # nobody answers the close, so it takes close_seconds
+            assert 0.4 < record["closing_seconds"] < 2  # nobody answers the close, so it takes close_seconds
 
 
 async def test_a_twilio_that_stops_reading_a_flood_is_cut_off_in_its_time(tmp_path):
@@ -258,7 +258,7 @@ async def wait_for_ever(_max_bytes):
 
 
 async def test_an_agent_that_fails_in_any_way_ends_its_own_call_and_says_why(tmp_path):
-    async with open_world(tmp_path, model_ready_seconds=3, close_seconds=1) as world:
+    async with open_world(tmp_path, model_ready_seconds=2, close_seconds=1) as world:
         agent = world.agent
         agent.faults = Faults(never_acknowledges_end=True)
         mute, _ = await world.talk()
@@ -282,7 +282,7 @@ async def test_an_agent_that_fails_in_any_way_ends_its_own_call_and_says_why(tmp
         assert closings[:4] == ["timed_out", "acknowledged", "aborted", "aborted"]
         assert closings[4] != "timed_out"  # it closes by itself, and our goodbye may cross with that or not
         assert 0.9 < records[0]["closing_seconds"] < 2.5
-        words = ["", "model_ready_seconds = 3", "socket is gone", "cannot be reached", "check ASSEMBLYAI_API_KEY"]
+        words = ["", "model_ready_seconds = 2", "socket is gone", "cannot be reached", "check ASSEMBLYAI_API_KEY"]
         logged = {line["call_sid"]: line for line in world.logged("call_ended")}
         for call, record, word in zip(calls, records, words, strict=True):
             assert word in record["end_detail"]
@@ -336,7 +336,7 @@ async def test_a_drain_refuses_new_calls_and_ends_the_live_one_when_its_time_is_
         status = await world.exit_status()
         took = trio.current_time() - asked_at
 
-        assert health == {"status": "draining", "live_calls": 1}
+        assert (health["status"], health["live_calls"]) == ("draining", 1)
         assert [request.status for request in refused.requests] == [503, 204]
         answer = refused.requests[0]
         assert answer.content_type.startswith("text/xml")
@@ -364,34 +364,6 @@ async def test_a_second_signal_ends_the_live_calls_at_once_and_a_reload_is_no_su
         await call.settled.wait()
 
 
-async def test_a_reload_is_for_the_next_call_and_a_broken_file_for_none(tmp_path):
-    async with open_world(tmp_path) as world:
-        first, first_session = await world.talk()
-        good = world.config.read_text()
-        changed = good.replace(GREETING, "Welcome aboard.").replace('voice = "alba"', 'voice = "eve"')
-        world.config.write_text(changed)
-        world.tell(signal.SIGHUP)
-        (reloaded,) = await eventually(lambda: world.logged("reloaded"))
-        second, second_session = await world.talk()
-
-        world.config.write_text(good.replace("[personas.receptionist]", "[personas.receptionist]\ngreetin = 1"))
-        world.tell(signal.SIGHUP)
-        (refused,) = await eventually(lambda: world.logged("reload_refused"))
-        third, third_session = await world.talk()
-
-        assert reloaded["personas_changed"] == ["receptionist"]
-        assert "personas.receptionist.greetin: no such key; did you mean 'greeting'?" in refused["problems"][0]
-        sessions = (first_session, second_session, third_session)
-        configs = [session.settings.config for session in sessions]
-        assert [config.greeting for config in configs] == [GREETING, "Welcome aboard.", "Welcome aboard."]
-        assert [config.output.voice for config in configs] == ["alba", "eve", "eve"]
-        heard = len(first_session.payloads)
-        await eventually(lambda: len(first_session.payloads) > heard)
-        for call in (first, second, third):
-            call.hang_up()
-            assert (await world.ended(call))["end_reason"] == "hangup"
-
-
 @pytest.fixture
 def systemd(tmp_path, monkeypatch):
     """What systemd is told, as a list that grows."""
@@ -412,21 +384,48 @@ def systemd(tmp_path, monkeypatch):
     listener.close()
 
 
-async def test_systemd_is_told_of_readiness_reloads_and_the_stop_and_that_the_loop_turns(tmp_path, systemd):
+async def test_a_reload_is_for_the_next_call_and_a_broken_file_for_none_and_systemd_is_told_of_it_all(
+    tmp_path, systemd
+):
     async with open_world(tmp_path) as world:
         assert "READY=1" in systemd()  # before anybody could read where it listens
-        await eventually(lambda: systemd().count("WATCHDOG=1") >= 5)
+        first, first_session = await world.talk()
+        good = world.config.read_text()
+        changed = good.replace(GREETING, "Welcome aboard.").replace('voice = "alba"', 'voice = "eve"')
+        world.config.write_text(changed)
         earliest = time.monotonic_ns() // 1_000
         world.tell(signal.SIGHUP)
-        await eventually(lambda: systemd().count("READY=1") == 2)
+        (reloaded,) = await eventually(lambda: world.logged("reloaded"))
         latest = time.monotonic_ns() // 1_000
+        second, second_session = await world.talk()
+
+        world.config.write_text(good.replace("[personas.receptionist]", "[personas.receptionist]\ngreetin = 1"))
+        world.tell(signal.SIGHUP)
+        (refused,) = await eventually(lambda: world.logged("reload_refused"))
+        third, third_session = await world.talk()
+
+        assert reloaded["personas_changed"] == ["receptionist"]
+        assert "personas.receptionist.greetin: no such key; did you mean 'greeting'?" in refused["problems"][0]
+        sessions = (first_session, second_session, third_session)
+        configs = [session.settings.config for session in sessions]
+        assert [config.greeting for config in configs] == [GREETING, "Welcome aboard.", "Welcome aboard."]
+        assert [config.output.voice for config in configs] == ["alba", "eve", "eve"]
+        heard = len(first_session.payloads)
+        await eventually(lambda: len(first_session.payloads) > heard)
+        for call in (first, second, third):
+            call.hang_up()
+            assert (await world.ended(call))["end_reason"] == "hangup"
+
+        await eventually(lambda: systemd().count("WATCHDOG=1") >= 5)
         stop_at = trio.current_time()
         world.tell(signal.SIGTERM)
         assert await world.exit_status() == 0
         assert trio.current_time() - stop_at < 5  # nobody is on the line, so nothing is waited for
-
         states = [each for each in systemd() if each != "WATCHDOG=1"]
-        ready, reloading, ready_again, stopping = states
-        assert (ready, ready_again, stopping) == ("READY=1", "READY=1", "STOPPING=1")
-        assert reloading.startswith("RELOADING=1\nMONOTONIC_USEC=")
-        assert earliest <= int(reloading.rpartition("=")[2]) <= latest  # systemd ignores a reload from before it asked
+        assert [each.partition("\n")[0] for each in states] == [
+            "READY=1",
+            *["RELOADING=1", "READY=1"] * 2,
+            "STOPPING=1",
+        ]
+        moment = int(states[1].partition("\nMONOTONIC_USEC=")[2])
+        assert earliest <= moment <= latest  # systemd ignores a reload from before it asked for one

@@ -17,9 +17,14 @@ from trio_voice.record import Closing, EndReason
 from trio_voice.sandbox.memory import MemoryChannel
 
 EACH_KIND = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-OFTEN = pytest.mark.parametrize(
-    "every", [pytest.param(13, id="sample"), pytest.param(1, id="whole", marks=pytest.mark.slow)]
-)
+
+
+def how_often(whole):
+    """A sample of the cases, and all of them, or as many of them as there is time for."""
+    slowly = pytest.param(whole, id="every one" if whole == 1 else f"one in {whole}", marks=pytest.mark.slow)
+    return pytest.mark.parametrize("every", [pytest.param(13, id="a sample"), slowly])
+
+
 AT_ONCE = 0.001
 """Seconds of virtual time: nothing but the rounding of the record's own."""
 
@@ -51,14 +56,16 @@ def operator(rig, _task=None):
 
 
 def bug(_rig, task):
-    return False if task.name.endswith("live") else raise_in(task, ZeroDivisionError())
+    if task.name.endswith(("live", "_run_tool")):  # what waits for the call, and what a tool does wrong is its answer
+        return False
+    return raise_in(task, ZeroDivisionError())
 
 
 ENDS = {"cancelled": (cancel, EndReason.DRAIN), "ended": (operator, EndReason.OPERATOR), "a bug": (bug, EndReason.BUG)}
 
 
 @EACH_KIND
-@OFTEN
+@how_often(1)
 @pytest.mark.parametrize(("strike", "reason"), ENDS.values(), ids=ENDS)
 async def test_a_call_may_end_at_any_step(autojump_clock, logs, kind, every, strike, reason):
     """Nobody is hostile, so it ends at once, and the model is told at once."""
@@ -67,6 +74,7 @@ async def test_a_call_may_end_at_any_step(autojump_clock, logs, kind, every, str
             steps = Steps(nth, strike)
             rig = await play(kind, steps.watch)
             if steps.struck_at is None:
+                assert nth > 200
                 break
             assert rig.ended_at - steps.struck_at <= AT_ONCE
             assert steps.left == set()
@@ -95,7 +103,7 @@ def both_stall(rig):
 
 
 @EACH_KIND
-@OFTEN
+@how_often(3)
 @pytest.mark.parametrize("hostile", [caller_stalls, model_stalls, both_stall])
 async def test_a_peer_may_stall_at_any_step_and_the_end_come_just_then(autojump_clock, kind, every, hostile):
     """Something is on its way to a peer that takes nothing when the call ends: the other one does not wait for it."""
@@ -122,6 +130,7 @@ async def test_a_peer_may_stall_at_any_step_and_the_end_come_just_then(autojump_
 
             rig = await play(kind, arm)
             if steps.struck_at is None:
+                assert nth > 200
                 break
             assert steps.left == set()
             assert rig.ended_at - steps.struck_at <= 0.025 + LIMITS.close_seconds + AT_ONCE
@@ -171,14 +180,13 @@ async def gives_up(wire, kind):
     await babbles(wire, kind, [kind.fatal])
 
 
-PATIENCE = 8.0
-"""How long the caller holds a line on which nothing may happen any more."""
 MISDEEDS = [
-    # Whose peer, what it does, why the call ends, how long that takes to be noticed at the most, and how long to close.
+    # Whose peer, what it does, why the call ends, in how many seconds that is noticed at the latest, and how many it
+    # takes to close. A peer that is not missed, because there is nothing to be done with it, is met at the hang-up.
     ("caller", closes, {EndReason.CALLER_LOST}, 0, 0),
     ("caller", is_cut, {EndReason.CALLER_LOST}, 0, 0),
     ("caller", babbles, {EndReason.CALLER_LOST}, 0, 0),
-    ("caller", stops_reading, {EndReason.CALLER_STALLED, EndReason.HANGUP}, 1.3 + PATIENCE, 2),
+    ("caller", stops_reading, {EndReason.CALLER_STALLED, EndReason.HANGUP}, 3.3, 2),
     ("caller", falls_silent, {EndReason.CALLER_STALLED, EndReason.START_TIMEOUT}, 3, 2),
     ("model", closes, {EndReason.MODEL_ENDED}, 0, 0),
     ("model", crashes, {EndReason.MODEL_FAILED}, 0, 0),
@@ -186,13 +194,13 @@ MISDEEDS = [
     ("model", babbles, {EndReason.MODEL_FAILED}, 0, 0),
     ("model", gives_up, {EndReason.MODEL_FAILED}, 0, 0),
     ("model", stops_reading, {EndReason.MODEL_FAILED}, 5.2, 2),
-    ("model", falls_silent, {EndReason.HANGUP, EndReason.MODEL_FAILED}, 1.3 + PATIENCE, 2),
+    ("model", falls_silent, {EndReason.HANGUP}, 1.3, 2),
 ]
 STALL_SECONDS = {"caller": 2, "model": 5}
 
 
 @EACH_KIND
-@OFTEN
+@how_often(1)
 @pytest.mark.parametrize(
     ("leg", "misdeed", "reasons", "noticed", "closing"),
     MISDEEDS,
@@ -200,6 +208,7 @@ STALL_SECONDS = {"caller": 2, "model": 5}
 )
 async def test_a_peer_may_fail_at_any_message(autojump_clock, kind, every, leg, misdeed, reasons, noticed, closing):
     """Just before it is put on the wire, be it ours or theirs. The other peer is told at the first sign, to the ms."""
+    patience = STALL_SECONDS[leg] + 0.1 if misdeed is stops_reading else 0
     for ours in (True, False):
         for nth in itertools.count(1, every):
             with case(nth, "of ours" if ours else "of theirs"):
@@ -219,8 +228,9 @@ async def test_a_peer_may_fail_at_any_message(autojump_clock, kind, every, leg, 
 
                     strike_before(wire[0 if ours else 1], nth, strike)
 
-                rig = await play(kind, arm, patience=PATIENCE if closing else 0)
+                rig = await play(kind, arm, struck=struck, patience=patience)
                 if not struck:
+                    assert nth > 20
                     break
                 ((struck_at, after_goodbye),) = struck
                 noticed_after = rig.ended_at - rig.record.closing_seconds - struck_at

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from trio_voice.cli import main
 from trio_voice.config import SECRETS, read_secrets
 from trio_voice.daemon import AFTER_WORK_SECONDS
+from trio_voice.journal import Pace
 from trio_voice.persona import Limits
 from trio_voice.unit import PACKAGED_CONFIG, PACKAGED_EXECUTABLE, doubts_about, render_unit, this_executable
 
@@ -79,6 +80,7 @@ def test_its_command_is_one_of_ours(packaged):
 def test_a_drain_has_the_time_it_needs(packaged):
     limits = Limits()
     needed = limits.drain_seconds + limits.close_seconds + AFTER_WORK_SECONDS
+    needed += Pace().flush_seconds + Pace().interrupt_seconds
     assert seconds(packaged["TimeoutStopSec"][0]) >= needed + 10
 
 

@@ -20,20 +20,6 @@ PERSONA = Persona(name="desk", model="m")
 SECRETS = ("+15550001111", "+15551234567", "CA1", "c1", "sess-1", "I would like bread")
 
 
-@attrs.define(kw_only=True)
-class MeasuredRecord(CallRecord):
-    """A record that says when the model was ready."""
-
-    setup_seconds: float | None = None
-
-
-@attrs.define
-class KnownToolUse(ToolUse):
-    """A tool's use that says whether there is such a tool."""
-
-    known: bool = True
-
-
 @attrs.define
 class StubJournal:
     """A journal in trouble: its own statistics, too."""
@@ -78,7 +64,7 @@ def changed(metrics, before):
 
 def a_record(**fields):
     known = {"call_id": "c1", "call_sid": "CA1", "direction": "inbound", "persona": "desk"}
-    return MeasuredRecord(**known, from_number="+15550001111", to_number="+15551234567", **fields)
+    return CallRecord(**known, from_number="+15550001111", to_number="+15551234567", **fields)
 
 
 def a_session(**fields):
@@ -97,9 +83,9 @@ def a_whole_call():
         ],
         turns=[Turn(at=5, latency_ms=500), Turn(at=9, latency_ms=1_250)],
         tools=[
-            KnownToolUse("shop", failed=False, milliseconds=3),
-            KnownToolUse("shop", failed=True, milliseconds=3),
-            KnownToolUse("I would like bread", failed=True, milliseconds=0, known=False),
+            ToolUse("shop", failed=False, milliseconds=3),
+            ToolUse("shop", failed=True, milliseconds=3),
+            ToolUse("I would like bread", failed=True, milliseconds=0, known=False),
         ],
         counters={"caller_frames_before_ready": 20, "late_reply_frames": 3, "barge_ins": 2, "model_faults": 1},
     )

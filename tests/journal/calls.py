@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
+import attrs
 import trio
 
 from trio_voice.record import (
@@ -44,20 +45,39 @@ def close_session(session, seconds=30.0):
     session.session_id, session.billed_seconds = "s-1", seconds + 0.5
 
 
+SAMPLES = {
+    **dict.fromkeys(["str", "str | None"], "words"),
+    **dict.fromkeys(["int", "int | None"], 7),
+    **dict.fromkeys(["float", "float | None"], 1.25),
+    "datetime | None": NOON,
+}
+"""What a field may hold, by its type."""
+
+
+def fill(record):
+    """Give every field that holds its default something else, so that what is lost on the way is missed."""
+    for field in attrs.fields(type(record)):
+        value = getattr(record, field.name)
+        if field.type == "bool":
+            setattr(record, field.name, not field.default)
+        elif value in (None, "", 0):
+            setattr(record, field.name, SAMPLES[field.type])
+        assert value not in ([], {}), f"give {field.name} something to keep in end_call()"
+    return record
+
+
 def end_call(record):
-    """Everything that a record can hold, as something that is not its default."""
+    """The call is over, and its record as full as it can be."""
     for session in record.model_sessions:
         close_session(session)
-    record.stream_sid = "MZ1"
+        fill(session)
     record.state, record.end_reason, record.end_detail = CallState.ENDED, EndReason.HANGUP, "Twilio sent stop"
     record.ended_at, record.seconds = NOON + timedelta(seconds=31), 31.25
-    record.twilio_status, record.closing_seconds = "completed", 0.125
-    record.transcript += [Utterance("agent", "Good day.", 0.5), Utterance("caller", "Hé… 👋", 2.25, True, 120.5, False)]
-    record.turns.append(Turn(2.5, 640.5))
-    record.tools.append(ToolUse("end_call", True, 12))
-    record.answered_by, record.recording_url, record.handed_over = "human", "https://example.com/r", True
+    record.transcript += [Utterance("agent", "Good day.", 0.5), fill(Utterance("caller", "Hé… 👋", 2.25))]
+    record.turns.append(fill(Turn(2.5, 640.5)))
+    record.tools.append(fill(ToolUse("end_call", True, 12)))
     record.counters["barge_ins"] = 2
-    return record
+    return fill(record)
 
 
 async def open_session(journal, record, **options):

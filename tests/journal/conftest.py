@@ -2,7 +2,6 @@ import os
 import threading
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from itertools import count
 
 import pytest
 import structlog
@@ -11,7 +10,6 @@ from tests.journal.stands import PostgresServer, PostgresStand, SqliteStand, fin
 from trio_voice.journal import Pace, open_journal
 
 PACE = Pace(retry_seconds=0.01, lock_seconds=0.02, answer_seconds=10, beat_seconds=3600)
-names = count(1)
 
 
 class Clock:
@@ -48,11 +46,17 @@ def sqlite_stand(tmp_path, monkeypatch):
     return SqliteStand(tmp_path, monkeypatch)
 
 
+@pytest.fixture(scope="session")
+def postgres_database(postgres_server):
+    database = PostgresStand(postgres_server, f"trio_voice_test_{os.getpid()}")
+    yield database
+    database.drop()
+
+
 @pytest.fixture
-def postgres_stand(postgres_server):
-    stand = PostgresStand(postgres_server, f"tv_{os.getpid()}_{next(names)}")
-    yield stand
-    stand.close()
+def postgres_stand(postgres_database):
+    postgres_database.empty()
+    return postgres_database
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

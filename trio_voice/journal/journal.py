@@ -51,7 +51,7 @@ async def open_journal(
     A database that cannot be opened keeps nobody from taking calls: the journal begins in trouble, says so, and writes
     when it can. At the end what waits is written, for at most ``flush_seconds``, cancelled or not; the thread is gone
     then, unless the kernel holds it in a disk or a name server that does not answer: that is logged, and after
-    ``interrupt_seconds`` it is left behind.
+    ``interrupt_seconds`` it is left behind. There is a nursery inside: what the block raises comes out in a group.
 
     Args:
         url: see ``database_at``.
@@ -196,6 +196,9 @@ class Journal:
         Returns:
             Whether it is on the disk. If not, that is counted, it will be written when it can be, and the call should
             go on.
+
+        Raises:
+            ValueError: the call does not hold the session.
         """
         answer = self._post("session_opening", [self._call(call), self._session(call, session)], awaited=True)
         with trio.move_on_after(seconds if self.healthy else 0):
@@ -215,8 +218,10 @@ class Journal:
         return schema.WRITE_CALL, [rows.row_of_call(call, self._run.run_id, self._clock())]
 
     def _session(self, call: CallRecord, session: ModelSessionRecord) -> Statement:
-        number = next(n for n, one in enumerate(call.model_sessions, 1) if one is session)
-        return schema.WRITE_SESSION, [rows.row_of_session(session, call.call_id, number)]
+        for number, one in enumerate(call.model_sessions, 1):
+            if one is session:
+                return schema.WRITE_SESSION, [rows.row_of_session(session, call.call_id, number)]
+        raise ValueError("a session must be entered in its call's model_sessions first")
 
     # Whom never to call
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -53,6 +54,10 @@ class PostgresDatabase:
         self._asked: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "application_name": "trio-voice", **asked}
         self._lock_seconds = lock_seconds
         self._connection: psycopg.Connection | None = None
+        self._line: socket.socket | None = None
+        """The connection's socket once more, so that it can be cut from outside."""
+        self._line_guard = threading.Lock()
+        """A descriptor that is being closed may be another's a moment later, and must not be cut then."""
 
     @property
     def name(self) -> str:
@@ -77,9 +82,15 @@ class PostgresDatabase:
             connection.close()
             raise
         self._connection = connection
+        with self._line_guard:
+            self._line = socket.socket(fileno=os.dup(connection.fileno()))
 
     def close(self) -> None:
         """Disconnect."""
+        with self._line_guard:
+            if self._line is not None:
+                self._line.close()
+                self._line = None
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(psycopg.Error):
@@ -87,11 +98,9 @@ class PostgresDatabase:
 
     def interrupt(self) -> None:
         """Cut the connection: whatever waits for the server's answer fails, however dead the server is."""
-        connection = self._connection
-        with suppress(psycopg.Error, OSError):
-            if connection is not None:
-                with socket.socket(fileno=os.dup(connection.fileno())) as same:
-                    same.shutdown(socket.SHUT_RDWR)
+        with self._line_guard, suppress(OSError):
+            if self._line is not None:
+                self._line.shutdown(socket.SHUT_RDWR)
 
     @property
     def _open(self) -> psycopg.Connection:

@@ -160,6 +160,8 @@ class Scribe:
         if self._closing:
             self.dropped += 1
             log.error("journal_is_closed", what=entry.what)
+            if entry.answer is not None:
+                entry.answer.settle(None, "it is closed")
             return
         if time.monotonic() - self._attempt_began > self._pace.stuck_seconds:
             self._begin_trouble(f"it has not answered for {self._pace.stuck_seconds:g} s")

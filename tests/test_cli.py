@@ -235,8 +235,8 @@ def ask(world, tmp_path, monkeypatch):
     path.write_text(CONFIG.format(port=world.daemon.port, folder=tmp_path))
 
     async def ask(*command):
-        result = await trio.to_thread.run_sync(process, "--config", str(path), *command, abandon_on_cancel=True)
-        return result.returncode, result.stdout, result.stderr
+        result = await trio.to_thread.run_sync(run, "--config", str(path), *command, abandon_on_cancel=True)
+        return result.exit_code, result.stdout, result.stderr
 
     return ask
 

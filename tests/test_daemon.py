@@ -209,7 +209,7 @@ async def test_a_stream_that_dies_in_silence_ends_by_twilios_callback_or_else_by
     async with open_world(tmp_path, media_gap_seconds=2, close_seconds=0.5) as world:
         silent, silent_session = await world.talk(status_callback="")
         silent.connects[-1] = attrs.evolve(silent.connects[-1], status_callback="")
-        told, told_session = await world.talk()
+        told, told_session = await world.talk(status_callback="")
         lost_at = trio.current_time()
         silent.lose_stream()
         told.lose_stream()

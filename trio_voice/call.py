@@ -37,6 +37,7 @@ from trio_voice.facts import (
     TransferCall,
     TransferFailed,
 )
+from trio_voice.legs.ledger import Ledger
 from trio_voice.record import CallRecord, CallState, EndReason, ToolUse
 from trio_voice.tools import CallFacts, too_many_tools, unknown_tool
 
@@ -78,6 +79,7 @@ class Call:
         model: the model, not yet opened.
         tools: what the model may call, by name.
         phone: what can be done to the telephone call besides ending it; ``None`` without Twilio's REST API.
+        ledger: where a hand-over is written down.
         expected_call_sid: the call that the stream was promised to, where it is known.
     """
 
@@ -91,6 +93,7 @@ class Call:
         *,
         tools: Mapping[str, Tool] | None = None,
         phone: Phone | None = None,
+        ledger: Ledger | None = None,
         expected_call_sid: str | None = None,
     ) -> None:
         self.record = record
@@ -98,6 +101,7 @@ class Call:
         self._tools = tools or {}
         self._tools_running = 0
         self._phone = phone
+        self._ledger = ledger or Ledger(record)
         self._limits = limits
         self._caller = caller
         self._model = model
@@ -238,6 +242,7 @@ class Call:
             self._tell(TransferFailed())
             return
         record.handed_over = True  # before the request: Twilio may stop the stream before it answers us
+        self._ledger.changed()
         done = False
         try:
             with trio.fail_after(self._limits.tool_seconds):
@@ -250,6 +255,7 @@ class Call:
         finally:
             # Cut short by the end of the call: handed over only if that end is Twilio's stop, which says so.
             record.handed_over = done or record.end_reason is EndReason.AGENT
+            self._ledger.changed()
 
     async def _keep_time(self) -> None:
         while True:

@@ -35,6 +35,7 @@ from trio_voice.errors import ConfigError
 from trio_voice.journal import open_journal
 from trio_voice.legs.kinds import KINDS, Order
 from trio_voice.reception import Reception
+from trio_voice.reckoning import reckon_with_the_dead
 from trio_voice.record import TERMINAL_STATUSES
 from trio_voice.registry import Registry
 from trio_voice.tools import load_tools
@@ -97,6 +98,7 @@ async def run_daemon(
                 serving.start_soon(server.serve, listeners)
                 serving.start_soon(systemd.feed_watchdog)
                 serving.start_soon(house.metrics.watch_loop)
+                serving.start_soon(reckon_with_the_dead, journal, house.rest, wall_clock)
                 bound_host, bound_port, *_ = listeners[0].socket.getsockname()
                 announce(f"http://{f'[{bound_host}]' if ':' in bound_host else bound_host}:{bound_port}")
                 systemd.notify("READY=1")
@@ -126,13 +128,13 @@ class _House:
         self._toolboxes = load_toolboxes(settings, journal)
         self.registry = Registry(settings.limits, self._ended)
         self.metrics = Metrics(self.registry, wall_clock(), journal)
-        self._rest = _open_rest(settings, http, self.metrics)
+        self.rest = _open_rest(settings, http, self.metrics)
         reception = Reception(
             self.registry,
             journal,
             self._open_model,
             self._tools_of,
-            self._rest,
+            self.rest,
             self._after_call,
             partial(self.metrics.observe_relay_delay, "to_caller"),
         )
@@ -145,7 +147,7 @@ class _House:
             admission=Admission(reception, public_url, token, partial(self.metrics.count_refusal, "stream")),
             public_url=public_url,
             directory=Directory(settings.personas, settings.numbers),
-            dialer=Dialer(self.registry, self._rest, public_url, twilio.from_number, twilio.allowed_prefixes, journal),
+            dialer=Dialer(self.registry, self.rest, public_url, twilio.from_number, twilio.allowed_prefixes, journal),
             journal=journal,
             metrics=self.metrics,
             auth_token=token,
@@ -171,8 +173,8 @@ class _House:
     def _after_call(self, record: CallRecord) -> None:
         """Hang up a phone whose call's sockets are closed, unless it is known to be down or goes on without us."""
         over = record.twilio_status in TERMINAL_STATUSES or record.handed_over
-        if self._rest is not None and record.call_sid is not None and not over:
-            self._after_work.start_soon(self._rest.hang_up, record.call_sid)
+        if self.rest is not None and record.call_sid is not None and not over:
+            self._after_work.start_soon(self.rest.hang_up, record.call_sid)
 
     def reload(self, reread: Callable[[], Settings]) -> None:
         """Take over personas and numbers, all or nothing; live calls keep what they began with."""

@@ -80,9 +80,8 @@ class Reception:
                 caller = CallerLeg(channel, limits.close_seconds, self._on_delay)
                 persona = expected.persona
                 tools = self._tools_of(persona)
-                model = self._open_model(
-                    persona, Ledger(record, self._journal), tuple(tool.schema for tool in tools.values())
-                )
+                ledger = Ledger(record, self._journal)
+                model = self._open_model(persona, ledger, tuple(tool.schema for tool in tools.values()))
                 call = Call(
                     record,
                     persona,
@@ -91,6 +90,7 @@ class Reception:
                     model,
                     tools=tools,
                     phone=self._phone,
+                    ledger=ledger,
                     expected_call_sid=record.call_sid,
                 )
             except Exception:  # this call cannot begin; the others go on

@@ -81,7 +81,7 @@ async def test_a_call_is_placed_with_every_bound(desk):
     record = await desk.dialer().place(NUMBER, REMINDER)
     assert (record.direction, record.state, record.persona) == ("outbound", CallState.DIALING, "reminder")
     assert record.call_sid in desk.twilio.calls
-    assert desk.numbers.began == [record]
+    assert desk.numbers.began == [record, record]  # before Twilio was asked, and with the call SID
     form = fields(desk.created[0])
     assert form["TimeLimit"] == ["300"]
     assert form["Timeout"] == ["20"]

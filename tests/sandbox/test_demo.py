@@ -37,6 +37,7 @@ def test_the_demo_succeeds_and_leaves_a_recording_and_a_transcript_of_both_sides
     command = [sys.executable, "-m", "trio_voice", "demo", "--quiet", "--out", str(out)]
     shown = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=110, check=False)
     assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert [each.name for each in tmp_path.iterdir()] == ["demo"]  # and nothing where it was run
     assert "✗" not in shown.stdout
     assert shown.stdout.count("✓") > 10
     assert "frames reached the agent as Twilio sent them" in shown.stdout

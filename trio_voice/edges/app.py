@@ -117,7 +117,7 @@ def create_app(door: Door) -> QuartTrio:
         return {
             "status": "draining" if counts.draining else "ok",
             "live_calls": counts.live_calls,
-            "journal": door.journal.trouble or "ok",
+            "journal": "failing" if door.journal.trouble else "ok",  # anybody may ask; the log says why
         }
 
     @app.get("/metrics")

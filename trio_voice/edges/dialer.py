@@ -113,6 +113,7 @@ class Dialer:
             machine_url=url(f"/amd-status/{call_id}") if detect else None,
             wait_for_beep=persona.voicemail is not None,
         )
+        self._journal.call_began(record)  # before Twilio hears of it: an answer that is lost leaves a call
         try:
             record.call_sid, record.twilio_status = await rest.create(order)
         except RestError as refused:

@@ -17,6 +17,9 @@ class Journal(Protocol):
     async def session_opening(self, call: CallRecord, session: ModelSessionRecord) -> bool:
         """Wait, for a bounded time, until it is on the disk that this session will be opened."""
 
+    def call_began(self, call: CallRecord) -> None:
+        """Write down what is known of a call by now. Does not wait."""
+
     def session_closed(self, call: CallRecord, session: ModelSessionRecord) -> None:
         """Write down how a session was closed. Does not wait."""
 
@@ -35,6 +38,11 @@ class Ledger:
             await trio.lowlevel.checkpoint()
         else:
             await self.journal.session_opening(self.record, session)
+
+    def changed(self) -> None:
+        """Something of the call has changed that a successor of this daemon should know, such as its hand-over."""
+        if self.journal is not None:
+            self.journal.call_began(self.record)
 
     def closed(self, session: ModelSessionRecord) -> None:
         """The session is closed, and its record says how."""

@@ -58,7 +58,16 @@ async def test_a_promise_expires(autojump_clock):
     call_id = expect(registry).record.call_id
     await trio.sleep(EXPECTED_SECONDS)
     assert refusal(registry.take, call_id) == "unknown_call"
+    assert registry.record(call_id).end_reason is EndReason.START_TIMEOUT
     expect(registry)  # and its place is free again
+
+
+async def test_a_promise_that_has_expired_is_not_shown_as_a_call_though_nobody_has_called_since(autojump_clock):
+    registry = Registry(Limits())
+    expect(registry)
+    await trio.sleep(EXPECTED_SECONDS)
+    assert registry.statistics().expected_calls == 0
+    assert [record.state for record in registry.records()] == [CallState.ENDED]
 
 
 async def test_a_webhook_that_is_repeated_gets_the_same_promise():
@@ -130,6 +139,33 @@ async def test_a_drain_ends_the_calls_that_do_not_end(autojump_clock, nursery):
     await registry.drain(120)
     assert trio.current_time() == 120
     assert call.ended_for[0][0] is EndReason.DRAIN
+
+
+async def test_a_drain_is_over_when_the_calls_are_though_a_promised_one_came_meanwhile(autojump_clock, nursery):
+    registry = Registry(Limits())
+    promised = expect(registry).record
+    calls = [StubCall("c1"), StubCall(promised.call_id)]
+    nursery.start_soon(calls[0].live, registry)
+    await trio.testing.wait_all_tasks_blocked()
+    async with trio.open_nursery() as draining:
+        draining.start_soon(registry.drain, 120)
+        await trio.sleep(1)
+        registry.take(promised.call_id)
+        nursery.start_soon(calls[1].live, registry)
+        await trio.sleep(1)
+        for call in calls:
+            call.over.set()
+    assert trio.current_time() == 2
+
+
+async def test_a_promised_call_that_comes_after_the_drain_is_ended_at_once(autojump_clock, nursery):
+    registry = Registry(Limits())
+    promised = expect(registry).record
+    await registry.drain(0)
+    registry.take(promised.call_id)
+    late = StubCall(promised.call_id)
+    await late.live(registry)
+    assert [reason for reason, _ in late.ended_for] == [EndReason.DRAIN]
 
 
 async def test_an_empty_house_drains_at_once(autojump_clock):

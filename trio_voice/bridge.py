@@ -61,6 +61,8 @@ if TYPE_CHECKING:
 
 MAX_GARBAGE: Final = 100
 """Messages of one peer that mean nothing, before its leg is given up."""
+MAX_DETAIL: Final = 500
+"""Letters of an end's detail, which may quote a peer: it is logged and kept."""
 MAX_QUEUED_MS: Final = 300_000.0
 """How much of the model's speech may wait here. Beyond it the newest is dropped and counted: nobody listens to five
 minutes of backlog, and Twilio itself refuses ten."""
@@ -345,7 +347,7 @@ class Bridge:
     def _end(self, reason: EndReason, detail: str) -> None:
         self._ended = True
         self._waiting.clear()
-        self._commands.append(EndCall(reason, detail))
+        self._commands.append(EndCall(reason, detail[:MAX_DETAIL]))
 
     # The goodbye
 

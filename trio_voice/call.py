@@ -229,7 +229,7 @@ class Call:
             self._tools_running -= 1
         milliseconds = round((trio.current_time() - began) * 1000)
         self.record.tools.append(
-            ToolUse(wanted.name, failed=result.failed, milliseconds=milliseconds, known=tool is not None)
+            ToolUse(wanted.name[:60], failed=result.failed, milliseconds=milliseconds, known=tool is not None)
         )
         log.info("tool", tool=wanted.name[:60], failed=result.failed, milliseconds=milliseconds)
         self._tell(ToolFinished(wanted.call_id, result))

@@ -18,6 +18,7 @@ from trio_voice.daemon import load_toolboxes, run_daemon
 from trio_voice.errors import ConfigError
 from trio_voice.logs import set_up_logging
 from trio_voice.sandbox.speech import SpeechUnavailable
+from trio_voice.unit import PACKAGED_CONFIG, doubts_about, render_unit, this_executable
 
 EXIT_FAILED: Final = 1
 EXIT_UNAVAILABLE: Final = 69
@@ -212,6 +213,18 @@ def _ask(settings: Settings, method: str, path: str, body: Any = None) -> Any:
     if failure is not None:
         _stop(EXIT_FAILED, failure)
     return said
+
+
+@main.command()
+@_config
+@click.pass_obj
+def unit(path: Path) -> None:
+    """Print a systemd unit for this installation: trio-voice unit > /etc/systemd/system/trio-voice.service."""
+    executable = this_executable()
+    config = PACKAGED_CONFIG if path == DEFAULT_CONFIG else path.absolute()
+    click.echo(render_unit(executable, config), nl=False)
+    for doubt in doubts_about(executable, config):
+        click.echo(f"warning: {doubt}", err=True)
 
 
 @main.command()

@@ -7,7 +7,7 @@ gives them, else by proportion, always between words.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -16,11 +16,18 @@ from trio_voice.record import Utterance
 if TYPE_CHECKING:
     from trio_voice.record import CallRecord
 
+MAX_LINES: Final = 2_000
+MAX_LETTERS: Final = 5_000
+"""Of one line. A record is kept after its call, so a model that never stops must not fill it."""
+KEPT_REPLIES: Final = 4
+"""Replies whose text may still change. One is open, and one may just have been cut."""
+
 
 @attrs.define
 class _Reply:
     line: Utterance | None = None
     words: list[tuple[str, float | None]] = attrs.field(factory=list)
+    letters: int = 0
     sent_ms: float = 0.0
     cut_at_ms: float | None = None
 
@@ -37,11 +44,11 @@ class Transcript:
         """The caller's words so far; a later text of the same item replaces it."""
         line = self._callers.get(item_id)
         if line is None:
-            if not text:
+            line = self._new_line("caller", text, at)
+            if line is None:
                 return
-            line = self._callers[item_id] = Utterance("caller", text, at)
-            self._record.transcript.append(line)
-        line.text, line.final = text or line.text, final
+            self._callers[item_id] = line
+        line.text, line.final = text[:MAX_LETTERS] or line.text, final
         if final:
             self._callers.pop(item_id)
 
@@ -58,7 +65,10 @@ class Transcript:
     def reply_words(self, reply_id: str, text: str, start_ms: float | None, at: float) -> None:
         """Some words of a reply."""
         reply = self._reply(reply_id)
-        reply.words.append((text, start_ms))
+        if reply.letters >= MAX_LETTERS:
+            return
+        reply.words.append((text[:MAX_LETTERS], start_ms))
+        reply.letters += max(len(text), 1)
         self._write(reply, "".join(word for word, _ in reply.words).strip(), at)
 
     def reply_said(self, reply_id: str, text: str, at: float, *, interrupted: bool) -> None:
@@ -78,16 +88,28 @@ class Transcript:
             self._cut(reply, heard_ms)
 
     def _reply(self, reply_id: str) -> _Reply:
-        return self._replies.setdefault(reply_id, _Reply())
+        reply = self._replies.get(reply_id)
+        if reply is None:
+            while len(self._replies) >= KEPT_REPLIES:
+                self._replies.pop(next(iter(self._replies)))
+            reply = self._replies[reply_id] = _Reply()
+        return reply
+
+    def _new_line(self, role: str, text: str, at: float) -> Utterance | None:
+        if not text:
+            return None
+        if len(self._record.transcript) >= MAX_LINES:
+            self._record.count("transcript_lines_over_the_bound")
+            return None
+        line = Utterance(role, text[:MAX_LETTERS], at)
+        self._record.transcript.append(line)
+        return line
 
     def _write(self, reply: _Reply, text: str, at: float) -> None:
         if reply.line is None:
-            if not text:
-                return
-            reply.line = Utterance("agent", text, at)
-            self._record.transcript.append(reply.line)
+            reply.line = self._new_line("agent", text, at)
         elif reply.cut_at_ms is None or not reply.line.interrupted:
-            reply.line.text = text
+            reply.line.text = text[:MAX_LETTERS]
 
     def _cut(self, reply: _Reply, heard_ms: float) -> None:
         line = reply.line

@@ -185,6 +185,45 @@ async def test_frames_that_come_right_behind_the_handshake_are_not_lost():
         assert answer.startswith(b"HTTP/1.1 101")
 
 
+async def knock_with(house, behind):
+    """A signed handshake for an expected call, and these bytes right behind it; what comes back."""
+    call_id = house.reception.expect()
+    signature = sign(f"wss://voice.example.com/media-stream/{call_id}", {}, TOKEN)
+    answer = await house.knock(HANDSHAKE % (call_id.encode(), f"X-Twilio-Signature: {signature}\r\n".encode()) + behind)
+    return call_id, answer
+
+
+@pytest.mark.parametrize("behind", [b"X", b"\x81\x82\0\0\0\0\xff\xff", b"\x89\x80\0\0\0\0" * 200])
+async def test_a_promise_is_lived_to_its_end_though_garbage_came_right_behind_the_handshake(behind):
+    """It is used up: the call must be written down and its phone hung up, which only those do who answer it."""
+    async with open_house() as house:
+        call_id, _ = await knock_with(house, behind)
+        assert house.reception.answered == [call_id, "BrokenResourceError"]
+
+
+async def test_a_promise_is_lived_to_its_end_though_the_peer_is_gone_before_the_handshake_is_answered(monkeypatch):
+    async def gone(_stream, _data):
+        raise trio.BrokenResourceError
+
+    async with open_house() as house:
+        monkeypatch.setattr(trio.SocketStream, "send_all", gone)
+        call_id = house.reception.expect()
+        signature = sign(f"wss://voice.example.com/media-stream/{call_id}", {}, TOKEN)
+        request = HANDSHAKE % (call_id.encode(), f"X-Twilio-Signature: {signature}\r\n".encode())
+        stream = await trio.open_tcp_stream("127.0.0.1", house.port)
+        await stream.socket.send(request)
+        with trio.fail_after(1):
+            while house.reception.answered != [call_id, "BrokenResourceError"]:
+                await trio.sleep(0.001)
+        await stream.aclose()
+
+
+async def test_a_large_body_may_come_in_the_same_packet_as_the_end_of_its_head():
+    async with open_house() as house:
+        rest = b"st: x\r\nContent-Length: 40000\r\n\r\n" + b"x" * 40_000
+        assert (await house.knock(b"POST /size HTTP/1.1\r\nHo", rest)).endswith(b"40000")
+
+
 STRANGERS = {
     "nothing": [b""],
     "a blank line": [b"\r\n\r\n"],

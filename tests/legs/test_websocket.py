@@ -66,6 +66,23 @@ async def test_what_came_before_a_breach_is_delivered():
             await ours.receive()
 
 
+async def test_what_came_before_a_text_that_is_none_is_delivered_and_nothing_after_it():
+    async with raw_pair() as (ours, peer):
+        await peer.send_all(frame(TEXT, b"good") + frame(TEXT, b"\xff") + frame(TEXT, b"too late"))
+        assert await ours.receive() == "good"
+        with pytest.raises(trio.BrokenResourceError, match="UTF-8"):
+            await ours.receive()
+        peer.close()
+        await ours.aclose()
+
+
+async def test_fragments_without_end_and_without_content_take_no_room():
+    async with raw_pair() as (ours, peer):
+        await peer.send_all(frame(TEXT, b"x", fin=False) + frame(CONT, b"", fin=False) * 10_000)
+        await ours._read_more()
+        assert len(ours._fragments) == 1
+
+
 async def test_pongs_are_left_to_the_writer():
     async with raw_pair() as (ours, peer):
         woken = []
@@ -171,6 +188,12 @@ async def test_servers_that_are_no_model(nursery, answer, words):
         await open_websocket(f"ws://127.0.0.1:{port}/", {"Authorization": "Bearer s3cret"}, max_message_bytes=1_000)
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1/", "ws://[::1/", "ws://a:99999/", "ws://a..b/", "wss://.a/"])
+async def test_an_address_that_cannot_be_one(url):
+    with pytest.raises(ModelUnavailable):
+        await open_websocket(url, {}, max_message_bytes=1_000)
+
+
 async def test_nobody_listens_or_the_name_means_nothing():
     with pytest.raises(ModelUnavailable, match="cannot be reached"):
         await open_websocket("ws://127.0.0.1:1/", {}, max_message_bytes=1_000)
@@ -186,7 +209,8 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(nursery):
         await open_websocket(f"wss://127.0.0.1:{port}/", {}, max_message_bytes=1_000)
 
 
-async def test_a_handshake_that_is_cancelled_leaves_no_socket(nursery):
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+async def test_a_handshake_that_is_cancelled_leaves_no_socket(nursery, scheme):
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listeners[0].socket.getsockname()[1]
     accepted = []
@@ -198,7 +222,7 @@ async def test_a_handshake_that_is_cancelled_leaves_no_socket(nursery):
 
     nursery.start_soon(trio.serve_listeners, silent, listeners)
     with trio.move_on_after(0.1):
-        await open_websocket(f"ws://127.0.0.1:{port}/", {}, max_message_bytes=1_000)
+        await open_websocket(f"{scheme}://127.0.0.1:{port}/", {}, max_message_bytes=1_000)
     with trio.fail_after(1):
         while accepted[0].socket.fileno() != -1:
             await trio.sleep(0.01)

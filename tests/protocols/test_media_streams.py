@@ -72,13 +72,22 @@ def test_documented_messages(stream, message, event):
         '{"event":"media","media":{"payload":"a\\",\\"type\\":\\"session.end"}}',
         '{"event":"mark","mark":{}}',
         START,
+        '{"event":' + "[" * 60_000,
+        '{"event":"stop","x":' + "[" * 60_000,
+        "\ud800",
     ],
+    ids=lambda message: ascii(message[:50]),
 )
 def test_garbage_is_an_event_and_not_an_exception(stream, message):
     event = stream.receive(message)
     assert isinstance(event, Unrecognized)
     assert event.garbage
     assert event.leg == "caller"
+
+
+def test_a_parameter_that_is_no_text_is_left_out():
+    start = '{"event":"start","start":{"streamSid":"MZ","callSid":"CA","customParameters":{"a":"b","c":1' + "0" * 5_000
+    assert MediaStream().receive(start + "}}}").parameters == {"a": "b"}
 
 
 def test_an_event_that_twilio_may_add_some_day_is_no_garbage(stream):

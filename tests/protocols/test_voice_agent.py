@@ -260,10 +260,15 @@ GARBAGE = [
     '{"type":"reply.audio","data":"a\\"b"}',
     '{"type":"tool.call","name":"x"}',
     '{"type":"tool.call","call_id":"1","name":"x","arguments":"{"}',
+    "[" * 100_000,
+    '{"type":"tool.call","call_id":"1","name":"x","arguments":"' + "[" * 100_000 + '"}',
+    '{"type":"transcript.agent.delta","delta":"x","start_ms":1' + "0" * 400 + "}",
+    '{"type":"session.ended","session_duration_seconds":1' + "0" * 400 + "}",
+    "\ud800",
 ]
 
 
-@pytest.mark.parametrize("message", GARBAGE)
+@pytest.mark.parametrize("message", GARBAGE, ids=[f"{n} {ascii(text[:30])}" for n, text in enumerate(GARBAGE)])
 def test_garbage_is_an_event_and_not_an_exception(ready, message):
     (event,) = ready.receive(message)
     assert isinstance(event, c.Unrecognized)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from trio_voice.persona import Persona, ToolSchema
 
 MAX_MESSAGE_BYTES: Final = 1_048_576
+MAX_ID: Final = 200
+"""Letters of a session's id, which is kept after the call; live ones have 37."""
 ENCODING: Final = "audio/pcmu"
 
 CAPABILITIES: Final = c.Capabilities(speaks_first=True, truncates=False)
@@ -147,7 +149,7 @@ class VoiceAgentSession:
         if mismatch:
             return [c.ModelFault("config_mismatch", mismatch, fatal=True)]
         self._ready = True
-        return [c.ModelReady(str(event.get("session_id", "")))]
+        return [c.ModelReady(_text(event, "session_id")[:MAX_ID])]
 
     def _differences(self, config: dict[str, Any] | None) -> str:
         """What the server made of our settings, where a caller would hear the difference; empty if all is well."""

@@ -24,7 +24,7 @@ from trio_voice.sandbox.demo_view import View
 from trio_voice.sandbox.mind import ChatMind, IntentMind, Mind
 from trio_voice.sandbox.speech import Speech, load_speech
 from trio_voice.sandbox.twilio import open_sandbox_twilio
-from trio_voice.sandbox.voice_agent import open_voice_agent, speaking
+from trio_voice.sandbox.voice_agent import Manner, open_voice_agent, speaking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -66,6 +66,10 @@ default = "receptionist"
 """
 
 
+PROMPT: Final = Manner(leading_silence_ms=20)
+"""Hosted agents begin each reply with a silence of 0.2 s and more; here it would only add to the delay."""
+
+
 @attrs.frozen
 class Chat:
     """An OpenAI-compatible server that answers in place of the intents."""
@@ -94,7 +98,7 @@ async def open_agent_with(speech: Speech, chat: Chat | None, api_key: str | None
         make_mind: Callable[[], Mind] = IntentMind
         if chat is not None:
             make_mind = partial(ChatMind, http, chat.url, chat.model, key=chat.key)
-        async with open_voice_agent(speaking(speech, make_mind), api_key=api_key) as agent:
+        async with open_voice_agent(speaking(speech, make_mind), api_key=api_key, manner=PROMPT) as agent:
             yield agent
 
 

@@ -13,8 +13,13 @@ from functools import partial
 
 import attrs
 import trio
+import trio.testing
+from websockets.client import ClientProtocol
+from websockets.server import ServerProtocol
+from websockets.uri import parse_uri
 
 from tests.calls import Rig, live_call
+from trio_voice.legs.websocket import WebSocketChannel, quiet_logger
 from trio_voice.persona import Limits
 from trio_voice.record import CallState
 from trio_voice.sandbox.memory import MemoryChannel
@@ -146,6 +151,28 @@ class Steps(trio.abc.Instrument):
             self.after_goodbye = self.rig.twilio._hanging_up
             if self._act(self.rig, task) is not False:
                 self.struck_at = trio.current_time()
+
+
+class FramedChannel(WebSocketChannel):
+    """Our own WebSocket, seen as the rig sees a channel in memory."""
+
+    @property
+    def closed(self):
+        return self._closed
+
+
+def framed_channels():
+    """Two ends of a WebSocket over a stream in memory, in place of ``memory_channels``: frames, locks and flushes."""
+    ours, theirs = trio.testing.memory_stream_pair()
+    server = ServerProtocol(logger=quiet_logger())
+    client = ClientProtocol(parse_uri("ws://twilio/"), logger=quiet_logger())
+    client.send_request(client.connect())
+    server.receive_data(b"".join(client.data_to_send()))
+    (request,) = server.events_received()
+    server.send_response(server.accept(request))
+    client.receive_data(b"".join(server.data_to_send()))
+    client.events_received()
+    return FramedChannel(ours, server), FramedChannel(theirs, client)
 
 
 def raise_in(task: trio.lowlevel.Task, bug: Exception) -> bool:

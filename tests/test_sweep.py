@@ -3,15 +3,16 @@
 A sample runs always; the whole, every step and every message, is marked slow.
 """
 
-import inspect
 import itertools
 from contextlib import suppress
+from operator import attrgetter
 
 import pytest
 import trio
 from structlog.testing import capture_logs
 
-from tests.sweep import KINDS, LIMITS, Steps, case, play, raise_in, strike_before
+from tests.calls import live_call
+from tests.sweep import KINDS, LIMITS, Steps, case, framed_channels, play, raise_in, strike_before
 from trio_voice.bridge import MAX_GARBAGE
 from trio_voice.record import Closing, EndReason
 from trio_voice.sandbox.memory import MemoryChannel
@@ -87,6 +88,26 @@ async def test_a_call_may_end_at_any_step(autojump_clock, logs, kind, every, str
             logs.clear()
 
 
+@EACH_KIND
+@how_often(4)
+async def test_a_call_may_be_cancelled_at_any_step_of_its_sockets(autojump_clock, monkeypatch, kind, every):
+    """The same over real framing, where half a frame may be on its way and a close has an answer of its own."""
+    monkeypatch.setattr("tests.calls.memory_channels", framed_channels)
+    for nth in itertools.count(1, every):
+        with case(nth):
+            steps = Steps(nth, cancel)
+            rig = await play(kind, steps.watch)
+            if steps.struck_at is None:
+                assert nth > 500
+                break
+            assert rig.ended_at - steps.struck_at <= AT_ONCE
+            assert steps.left == set()
+            assert_model_was_told(rig)
+            if not steps.after_goodbye:
+                assert rig.record.end_reason is EndReason.DRAIN
+                assert (rig.twilio.end.by, rig.twilio.end.code) == ("server", 1000)
+
+
 def caller_stalls(rig):
     rig.caller_wire[0].stall_sends()
     rig.caller_wire[1].mute_close()
@@ -141,26 +162,69 @@ async def test_a_peer_may_stall_at_any_step_and_the_end_come_just_then(autojump_
                 assert rig.twilio.end.at <= rig.ended_at - rig.record.closing_seconds + AT_ONCE
 
 
+@pytest.mark.parametrize("where", ["_model._session.receive", "_bridge.handle"])
+async def test_a_bug_ends_both_legs_at_once_though_the_peer_that_brought_it_has_stalled(autojump_clock, logs, where):
+    async with live_call() as rig:
+        await trio.sleep(2.5)
+        rig.model_wire[0].stall_sends()
+        await trio.sleep(0.03)
+
+        def broken(*_):
+            raise ZeroDivisionError
+
+        place, _, name = where.rpartition(".")
+        setattr(attrgetter(place)(rig.call), name, broken)
+        began = trio.current_time()
+        await MemoryChannel.send(rig.model_wire[1], "#")
+        await rig.twilio.ended.wait()
+        assert trio.current_time() - began <= AT_ONCE
+    assert rig.record.end_reason is EndReason.BUG
+    assert rig.ended_at - began == pytest.approx(2, abs=AT_ONCE)
+
+
+async def test_a_bug_beside_a_cancellation_stays_in_the_call(autojump_clock, logs):
+    async with live_call() as rig:
+
+        async def broken(_tell):
+            try:
+                await trio.sleep_forever()
+            finally:
+                raise ZeroDivisionError
+
+        rig.call._caller.run = broken
+        await trio.sleep(1)
+        rig.scope.cancel()
+    assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["call_bug"]
+    assert rig.session.told_goodbye
+
+
 # At every message
 
 
-async def closes(wire, _kind):
-    await wire[1].aclose(1000)
+def closes(wire, _kind, nursery):
+    nursery.start_soon(wire[1].aclose, 1000)
 
 
-async def crashes(wire, _kind):
-    await wire[1].aclose(1011)
+def crashes(wire, _kind, nursery):
+    nursery.start_soon(wire[1].aclose, 1011)
 
 
-def is_cut(wire, _kind):
+def is_cut(wire, _kind, _nursery):
     wire[1].cut()
 
 
-def stops_reading(wire, _kind):
+def stops_reading(wire, _kind, _nursery):
     wire[0].stall_sends()
 
 
-def falls_silent(wire, _kind):
+def leaves_deaf(wire, kind, nursery):
+    """It stops reading, so that what is being sent will never be taken, and closes; its kernel stays."""
+    stops_reading(wire, kind, nursery)
+    wire[1].cut = lambda: None
+    closes(wire, kind, nursery)
+
+
+def falls_silent(wire, _kind, _nursery):
     """Half-open: nothing comes any more, not even the answer to a close."""
 
     async def vanish(_message):
@@ -170,14 +234,17 @@ def falls_silent(wire, _kind):
     wire[1].mute_close()
 
 
-async def babbles(wire, _kind, messages=("#",) * (MAX_GARBAGE + 1)):
-    with suppress(trio.BrokenResourceError, trio.ClosedResourceError):  # the call is over
-        for message in messages:
-            await MemoryChannel.send(wire[1], message)
+def babbles(wire, _kind, nursery, messages=("#",) * (MAX_GARBAGE + 1)):
+    async def babble():
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):  # the call is over
+            for message in messages:
+                await MemoryChannel.send(wire[1], message)
+
+    nursery.start_soon(babble)
 
 
-async def gives_up(wire, kind):
-    await babbles(wire, kind, [kind.fatal])
+def gives_up(wire, kind, nursery):
+    babbles(wire, kind, nursery, [kind.fatal])
 
 
 MISDEEDS = [
@@ -187,6 +254,7 @@ MISDEEDS = [
     ("caller", is_cut, {EndReason.CALLER_LOST}, 0, 0),
     ("caller", babbles, {EndReason.CALLER_LOST}, 0, 0),
     ("caller", stops_reading, {EndReason.CALLER_STALLED, EndReason.HANGUP}, 3.3, 2),
+    ("caller", leaves_deaf, {EndReason.CALLER_LOST}, 0, 2),
     ("caller", falls_silent, {EndReason.CALLER_STALLED, EndReason.START_TIMEOUT}, 3, 2),
     ("model", closes, {EndReason.MODEL_ENDED}, 0, 0),
     ("model", crashes, {EndReason.MODEL_FAILED}, 0, 0),
@@ -194,6 +262,7 @@ MISDEEDS = [
     ("model", babbles, {EndReason.MODEL_FAILED}, 0, 0),
     ("model", gives_up, {EndReason.MODEL_FAILED}, 0, 0),
     ("model", stops_reading, {EndReason.MODEL_FAILED}, 5.2, 2),
+    ("model", leaves_deaf, {EndReason.MODEL_ENDED}, 0, 2),
     ("model", falls_silent, {EndReason.HANGUP}, 1.3, 2),
 ]
 STALL_SECONDS = {"caller": 2, "model": 5}
@@ -221,10 +290,7 @@ async def test_a_peer_may_fail_at_any_message(autojump_clock, kind, every, leg, 
                         struck.append((trio.current_time(), rig.twilio._hanging_up))
                         if misdeed is falls_silent and leg == "caller":
                             rig.twilio.vanish()
-                        if inspect.iscoroutinefunction(misdeed):
-                            nursery.start_soon(misdeed, wire, kind)
-                        else:
-                            misdeed(wire, kind)
+                        misdeed(wire, kind, nursery)
 
                     strike_before(wire[0 if ours else 1], nth, strike)
 

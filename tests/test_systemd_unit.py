@@ -159,7 +159,13 @@ def test_a_path_that_no_unit_can_hold_is_refused(path):
         render_unit(Path("/x"), Path(path))
 
 
-def test_this_installation_is_found():
+def test_the_link_by_which_versions_are_switched_stands_in_the_unit(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["/opt/trio-voice/bin/trio-voice", "unit"])
+    assert this_executable() == Path("/opt/trio-voice/bin/trio-voice")
+
+
+def test_this_installation_is_found(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["/lib/trio_voice/__main__.py", "unit"])
     assert this_executable().is_file()
     assert subprocess.run([this_executable(), "--help"], capture_output=True, check=True).stdout
 

@@ -38,6 +38,7 @@ from trio_voice.facts import (
     TransferFailed,
 )
 from trio_voice.legs.ledger import Ledger
+from trio_voice.legs.pair import BUG_DETAIL
 from trio_voice.record import CallRecord, CallState, EndReason, ToolUse
 from trio_voice.tools import CallFacts, too_many_tools, unknown_tool
 
@@ -152,10 +153,7 @@ class Call:
         except* Exception:  # one call's failure stays one call's failure, and beside a cancellation it is one too
             log.exception("call_bug")
             if record.end_reason is None:
-                record.end_reason, record.end_detail = (
-                    EndReason.BUG,
-                    "an error in trio_voice; the log has its traceback",
-                )
+                record.end_reason, record.end_detail = EndReason.BUG, BUG_DETAIL
         finally:
             if record.end_reason is None:
                 record.end_reason, record.end_detail = cancelled_because, "cancelled from outside the call"
@@ -181,7 +179,11 @@ class Call:
         """Tell the bridge and do what it says. Called between checkpoints, so nothing interleaves."""
         if self._closing_at < math.inf:
             return  # the first sign has won: what comes of hurrying the legs is no other
-        self._obey(self._bridge.handle(fact, trio.current_time()))
+        try:
+            self._obey(self._bridge.handle(fact, trio.current_time()))
+        except Exception:
+            self._scope.cancel(reason="a bug")  # at once: whoever told may have to wait for a stalled writer
+            raise
         if self._bridge.wake_at < self._timer_scope.deadline:  # noqa: PLR1730 - setting a deadline has its price
             self._timer_scope.deadline = self._bridge.wake_at
 

@@ -13,6 +13,7 @@ import trio
 from trio_voice.call import Call
 from trio_voice.legs.caller import CallerLeg
 from trio_voice.legs.ledger import Ledger
+from trio_voice.legs.pair import BUG_DETAIL
 from trio_voice.record import CallState, EndReason
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class Reception:
             except Exception:  # this call cannot begin; the others go on
                 log.exception("call_bug")
                 record.state, record.end_reason = CallState.ENDED, EndReason.BUG
-                record.end_detail = "an error in trio_voice; the log has its traceback"
+                record.end_detail = BUG_DETAIL
                 self.registry.remember(record)
                 with trio.move_on_after(limits.close_seconds, shield=True):
                     await channel.aclose(1011, "an error in the server")

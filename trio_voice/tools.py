@@ -119,7 +119,7 @@ class Tool:
             return _failure(f"the arguments do not fit: {wrong}")
         if self._wants_call:
             given["call"] = call
-        with trio.move_on_after(seconds) as deadline:
+        with trio.move_on_after(seconds) as deadline:  # noqa: ASYNC912 - calling the tool is a checkpoint
             try:
                 returned = await self._call(given)
             except Exception:  # a tool's failure is an answer, and its traceback the operator's

@@ -22,7 +22,10 @@ HIDDEN: Final = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S10
 
 
 def this_executable() -> Path:
-    """The ``trio-voice`` of this installation. Links are left alone: one may be how versions are switched."""
+    """The ``trio-voice`` of this installation, as it was called: a link may be how versions are switched."""
+    called = Path(sys.argv[0])
+    if called.name == "trio-voice":
+        return called.absolute()
     return Path(sysconfig.get_path("scripts"), "trio-voice")
 
 

@@ -193,7 +193,7 @@ async def knock_with(house, behind):
     return call_id, answer
 
 
-@pytest.mark.parametrize("behind", [b"X", b"\x81\x82\0\0\0\0\xff\xff", b"\x89\x80\0\0\0\0" * 200])
+@pytest.mark.parametrize("behind", [b"XX", b"\x81\x82\0\0\0\0\xff\xff", b"\x89\x80\0\0\0\0" * 200])
 async def test_a_promise_is_lived_to_its_end_though_garbage_came_right_behind_the_handshake(behind):
     """It is used up: the call must be written down and its phone hung up, which only those do who answer it."""
     async with open_house() as house:

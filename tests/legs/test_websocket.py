@@ -72,7 +72,6 @@ async def test_what_came_before_a_text_that_is_none_is_delivered_and_nothing_aft
         assert await ours.receive() == "good"
         with pytest.raises(trio.BrokenResourceError, match="UTF-8"):
             await ours.receive()
-        peer.close()
         await ours.aclose()
 
 

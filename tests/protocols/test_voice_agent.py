@@ -268,7 +268,7 @@ GARBAGE = [
 ]
 
 
-@pytest.mark.parametrize("message", GARBAGE, ids=[f"{n} {ascii(text[:30])}" for n, text in enumerate(GARBAGE)])
+@pytest.mark.parametrize("message", GARBAGE, ids=[f"{n} {text[:30]!a}" for n, text in enumerate(GARBAGE)])
 def test_garbage_is_an_event_and_not_an_exception(ready, message):
     (event,) = ready.receive(message)
     assert isinstance(event, c.Unrecognized)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from trio_voice.facts import Fact, LegClosed, LegStalled
+from trio_voice.facts import EndRequested, Fact, LegClosed, LegStalled
 from trio_voice.legs.writer import Stalled, Writer
+from trio_voice.record import EndReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,7 @@ FLOOD_BURST: Final = 2_000
 """Messages that a peer may send at once."""
 FLOOD_PER_SECOND: Final = 400
 """Messages that a peer may send a second, on the average. A telephone sends 50, a fast model some 200."""
+BUG_DETAIL: Final = "an error in trio_voice; the log has its traceback"
 
 
 class Flooded(Exception):
@@ -50,32 +52,43 @@ async def run_pair(
     """Read and write a channel until cancelled or until it ends, and tell how it ended.
 
     ``hear`` is called with each message and must not wait. Cancelling is safe; the channel is left open, so that its
-    owner can say goodbye.
+    owner can say goodbye. How reading ended is told at once, though the writer may still wait for a peer that does not
+    take what is being sent: it is hurried by whoever is told.
     """
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(writer.run, channel)
-            bucket = _Bucket(trio.current_time())
-            while True:
-                message = await channel.receive()
-                bucket.take(trio.current_time())
-                hear(message)
+            try:
+                end = await _read(leg, channel, hear)
+            except Exception:
+                tell(EndRequested(EndReason.BUG, BUG_DETAIL))
+                raise
+            tell(end)
+            nursery.cancel_scope.cancel(reason="the reader has ended")
     except* Stalled:
         tell(LegStalled(leg))
-    except* Flooded:
-        tell(
-            LegClosed(
-                leg, politely=False, detail=f"the {leg}'s peer floods us: over {FLOOD_PER_SECOND} messages a second"
-            )
-        )
-    except* trio.EndOfChannel:
-        said = f", saying {channel.close_reason!r}" if channel.close_reason else ""
-        polite = channel.close_code == NORMAL_CLOSURE
-        tell(
-            LegClosed(
-                leg, politely=polite, detail=f"the {leg}'s peer closed the socket with code {channel.close_code}{said}"
-            )
-        )
     except* trio.BrokenResourceError as broken:
-        why = channel.close_reason or broken.exceptions[0]
-        tell(LegClosed(leg, politely=False, detail=f"the {leg}'s socket is gone: {why}"))
+        tell(_broken(leg, channel, broken.exceptions[0]))
+
+
+async def _read(leg: str, channel: Channel, hear: Callable[[str | bytes], None]) -> LegClosed:
+    """Read until the socket ends, and say how it did."""
+    bucket = _Bucket(trio.current_time())
+    try:
+        while True:
+            message = await channel.receive()
+            bucket.take(trio.current_time())
+            hear(message)
+    except Flooded:
+        flood = f"the {leg}'s peer floods us: over {FLOOD_PER_SECOND} messages a second"
+        return LegClosed(leg, politely=False, detail=flood)
+    except trio.EndOfChannel:
+        said = f", saying {channel.close_reason!r}" if channel.close_reason else ""
+        words = f"the {leg}'s peer closed the socket with code {channel.close_code}{said}"
+        return LegClosed(leg, politely=channel.close_code == NORMAL_CLOSURE, detail=words)
+    except trio.BrokenResourceError as broken:
+        return _broken(leg, channel, broken)
+
+
+def _broken(leg: str, channel: Channel, broken: BaseException) -> LegClosed:
+    return LegClosed(leg, politely=False, detail=f"the {leg}'s socket is gone: {channel.close_reason or broken}")

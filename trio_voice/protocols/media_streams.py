@@ -163,7 +163,7 @@ class MediaStream:
         self.stream_sid = body.streamSid
         sid = msgspec.json.encode(body.streamSid).decode()
         self._media_prefix = '{"event":"media","streamSid":' + sid + ',"media":{"payload":"'
-        parameters = {name: value for name, value in body.customParameters.items() if isinstance(value, str)}
+        parameters = {name: str(value) for name, value in body.customParameters.items()}
         return CallerStarted(body.streamSid, body.callSid, parameters)
 
     def media(self, payload: str) -> str:

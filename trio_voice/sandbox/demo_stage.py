@@ -183,7 +183,7 @@ class Stage:
         view = self._view
         view.title("What is left")
         descriptors = self._daemon.open_descriptors()
-        with trio.move_on_after(2):
+        with trio.move_on_after(2):  # noqa: ASYNC912 - it sleeps
             while descriptors > self._descriptors:
                 await trio.sleep(0.05)
                 descriptors = self._daemon.open_descriptors()

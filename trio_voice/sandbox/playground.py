@@ -92,7 +92,7 @@ async def _talk(view: View, call: SandboxCall, lines: list[bytes]) -> None:
         nursery.start_soon(_until_over, view, call, nursery.cancel_scope)
         for words, mulaw in zip(LINES, lines, strict=True):
             heard = len(stream.line.heard(trio.current_time()))
-            with trio.move_on_after(LISTEN_SECONDS):
+            with trio.move_on_after(LISTEN_SECONDS):  # noqa: ASYNC912 - it sleeps
                 while not stream.line.heard(trio.current_time())[heard:].strip(SILENCE):  # noqa: ASYNC110
                     await trio.sleep(LOOK_SECONDS)
                 while (quiet_at := stream.line.runs_out_at + PAUSE_SECONDS) > trio.current_time():  # noqa: ASYNC110

@@ -6,6 +6,7 @@ import pytest
 import trio
 import trio.testing
 import trustme
+from websockets.utils import accept_key
 
 from tests.wires import frame, raw_pair, reset, served_channel
 from trio_voice.errors import ModelUnavailable
@@ -225,3 +226,29 @@ async def test_a_handshake_that_is_cancelled_leaves_no_socket(nursery, scheme):
     with trio.fail_after(1):
         while accepted[0].socket.fileno() != -1:
             await trio.sleep(0.01)
+
+
+async def test_a_refusal_in_words_that_comes_with_the_handshake_is_heard(nursery):
+    """A wrong key: the 101, what is wrong with it and the close, all in one read."""
+
+    async def refuse(stream):
+        request = await stream.receive_some()
+        key = request.partition(b"Sec-WebSocket-Key: ")[2].partition(b"\r\n")[0].decode()
+        answer = (
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Accept: {accept_key(key)}\r\n\r\n"
+        )
+        words = frame(TEXT, b"unauthorized", mask=False) + frame(CLOSE, b"\x03\xf0", mask=False)
+        await stream.send_all(answer.encode() + words)
+        await stream.aclose()
+
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    nursery.start_soon(trio.serve_listeners, refuse, listeners)
+    port = listeners[0].socket.getsockname()[1]
+    with trio.fail_after(5):
+        channel = await open_websocket(f"ws://127.0.0.1:{port}/", {}, max_message_bytes=1_000)
+        assert await channel.receive() == "unauthorized"
+        with pytest.raises(trio.EndOfChannel):
+            await channel.receive()
+        assert channel.close_code == 1008
+        await channel.aclose()

@@ -20,7 +20,7 @@ from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.frames import Opcode
 from websockets.http11 import Request, Response
-from websockets.protocol import OPEN
+from websockets.protocol import CONNECTING, OPEN
 from websockets.uri import parse_uri
 
 from trio_voice.errors import ModelUnavailable
@@ -239,7 +239,7 @@ async def _shake_hands(
     opened = False
     try:
         await stream.send_all(b"".join(protocol.data_to_send()))
-        while protocol.state is not OPEN:
+        while protocol.state is CONNECTING:  # a server's 101, first words and close may be one read
             data = await stream.receive_some(RECEIVE_BYTES)
             if data:
                 channel.feed(bytes(data))

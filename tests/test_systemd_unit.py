@@ -159,6 +159,16 @@ def test_a_path_that_no_unit_can_hold_is_refused(path):
         render_unit(Path("/x"), Path(path))
 
 
+def test_the_command_prints_it():
+    printed = CliRunner().invoke(main, ["unit"])
+    assert printed.exit_code == 0
+    assert printed.stdout == render_unit(this_executable(), PACKAGED_CONFIG)
+    elsewhere = CliRunner().invoke(main, ["--config", "/srv/voice/my.toml", "unit"])
+    assert elsewhere.stdout == render_unit(this_executable(), Path("/srv/voice/my.toml"))
+    assert "warning: /srv/voice/my.toml: No such file" in elsewhere.stderr
+    assert CliRunner().invoke(main, ["unit", "--config", "/two\nlines"]).exit_code == 2
+
+
 def test_the_link_by_which_versions_are_switched_stands_in_the_unit(monkeypatch):
     monkeypatch.setattr("sys.argv", ["/opt/trio-voice/bin/trio-voice", "unit"])
     assert this_executable() == Path("/opt/trio-voice/bin/trio-voice")
@@ -295,8 +305,14 @@ def test_the_service_is_ready_reloads_and_stops_as_systemd_expects(tmp_path):
         # Type=notify-reload holds it against the clock that this is: an older one is none of this reload.
         assert 0 <= time.monotonic_ns() // 1_000 - int(reloading["MONOTONIC_USEC"]) < 5_000_000
         told(process, systemd, "READY=1", skipping=["WATCHDOG"])
+        (tmp_path / "config.toml").write_text(CONFIG + "nonsense = 1\n")
+        process.send_signal(signal.SIGHUP)
+        told(process, systemd, "RELOADING=1", skipping=["WATCHDOG"])
+        assert "nonsense" in told(process, systemd, "READY=1", skipping=["WATCHDOG"])["STATUS"]
         process.send_signal(signal.SIGTERM)
-        told(process, systemd, "STOPPING=1", skipping=["WATCHDOG"])
+        stopping = told(process, systemd, "STOPPING=1", skipping=["WATCHDOG"])
+        # More than the drain, whatever that is in the configuration and TimeoutStopSec= in the unit.
+        assert int(stopping["EXTEND_TIMEOUT_USEC"]) > 130 * 1_000_000
         out, err = process.communicate(timeout=20)
         assert process.returncode == 0
         assert out.startswith("listening on http://127.0.0.1:")

@@ -21,6 +21,7 @@ from trio_voice.sandbox.speech import SpeechUnavailable
 from trio_voice.unit import PACKAGED_CONFIG, doubts_about, render_unit, this_executable
 
 EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 2
 EXIT_UNAVAILABLE: Final = 69
 EXIT_CONFIG: Final = 78
 
@@ -222,7 +223,10 @@ def unit(path: Path) -> None:
     """Print a systemd unit for this installation: trio-voice unit > /etc/systemd/system/trio-voice.service."""
     executable = this_executable()
     config = PACKAGED_CONFIG if path == DEFAULT_CONFIG else path.absolute()
-    click.echo(render_unit(executable, config), nl=False)
+    try:
+        click.echo(render_unit(executable, config), nl=False)
+    except ValueError as odd:
+        _stop(EXIT_USAGE, str(odd))
     for doubt in doubts_about(executable, config):
         click.echo(f"warning: {doubt}", err=True)
 

@@ -32,7 +32,7 @@ from trio_voice.edges.systemd import Notifier
 from trio_voice.edges.twilio_rest import TwilioRest
 from trio_voice.edges.twilio_webhooks import PublicUrl
 from trio_voice.errors import ConfigError
-from trio_voice.journal import open_journal
+from trio_voice.journal import Pace, open_journal
 from trio_voice.legs.kinds import KINDS, Order
 from trio_voice.reception import Reception
 from trio_voice.reckoning import reckon_with_the_dead
@@ -55,6 +55,8 @@ log: Final = structlog.stdlib.get_logger("trio_voice.daemon")
 
 AFTER_WORK_SECONDS: Final = 10.0
 """For the last phones to be hung up once everything else has stopped."""
+AFTER_DRAIN_SECONDS: Final = AFTER_WORK_SECONDS + Pace().flush_seconds + Pace().interrupt_seconds + 10
+"""What systemd is asked to wait beyond the drain, with some to spare."""
 ONE_REQUEST_EACH: Final = httpx2.Limits(max_keepalive_connections=0)
 """A phone is hung up once a call; a connection kept for the next one would be a descriptor that belongs to nothing."""
 HALF_OPEN_CONNECTIONS: Final = 100
@@ -107,9 +109,12 @@ async def run_daemon(
                         break
                     # Not trio's clock, which begins at a number of its own.
                     systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1_000}")
-                    house.reload(reread)
-                    systemd.notify("READY=1")
-                systemd.notify("STOPPING=1")
+                    refused = house.reload(reread)
+                    # `systemctl reload` has long said yes; `systemctl status` shows this.
+                    systemd.notify("READY=1", f"STATUS=reload refused: {refused[0]!r}" if refused else "STATUS=")
+                # systemd's patience is the unit's, and ours the configuration's.
+                patience = settings.limits.drain_seconds + settings.limits.close_seconds + AFTER_DRAIN_SECONDS
+                systemd.notify("STOPPING=1", "STATUS=draining", f"EXTEND_TIMEOUT_USEC={patience * 1e6:.0f}")
                 await _drain(house.registry, settings.limits.drain_seconds, signals)
             serving.cancel_scope.cancel(reason="drained")
         after_work.cancel_scope.deadline = trio.current_time() + AFTER_WORK_SECONDS
@@ -176,8 +181,12 @@ class _House:
         if self.rest is not None and record.call_sid is not None and not over:
             self._after_work.start_soon(self.rest.hang_up, record.call_sid)
 
-    def reload(self, reread: Callable[[], Settings]) -> None:
-        """Take over personas and numbers, all or nothing; live calls keep what they began with."""
+    def reload(self, reread: Callable[[], Settings]) -> list[str]:
+        """Take over personas and numbers, all or nothing; live calls keep what they began with.
+
+        Returns:
+            Why nothing was taken over; empty if it was.
+        """
         try:
             settings = reread()
             toolboxes = load_toolboxes(settings, self._journal)
@@ -186,7 +195,7 @@ class _House:
                 raise ConfigError([f"models.{name} is new: restart to use it" for name in missing])  # noqa: TRY301
         except ConfigError as wrong:
             log.error("reload_refused", problems=wrong.problems)  # noqa: TRY400 - the problems say it all
-            return
+            return wrong.problems
         old, new = self.door.directory, Directory(settings.personas, settings.numbers)
         changes = {
             "personas_added": sorted(new.personas.keys() - old.personas.keys()),
@@ -199,6 +208,7 @@ class _House:
         self._toolboxes |= toolboxes  # calls that are expected still have their old persona
         self.door.directory = new
         log.info("reloaded", **changes)
+        return []
 
 
 def load_toolboxes(settings: Settings, numbers: DoNotCall) -> dict[Persona, Mapping[str, Tool]]:

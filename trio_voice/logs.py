@@ -6,6 +6,7 @@ import logging
 import sys
 from typing import TYPE_CHECKING
 
+import stamina.instrumentation
 import structlog
 import structlog.tracebacks
 
@@ -63,6 +64,7 @@ def set_up_logging(*, json: bool | None = None, level: int = logging.INFO) -> No
     for chatty in ("twilio", "httpx2", "httpcore2", "hypercorn", "quart", "stamina", "websockets"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.getLogger("hypercorn.error").addFilter(_one_line)
+    stamina.instrumentation.set_on_retry_hooks([])  # each retry is logged where it is decided on
 
 
 def _one_line(record: logging.LogRecord) -> bool:

@@ -36,10 +36,10 @@ def error(status, code):
     return status, {"code": code, "message": "words", "more_info": "", "status": status}
 
 
-async def hang_up(*answers):
+async def hang_up(*answers, on_failure=None):
     account = Account(*answers)
     async with httpx2.AsyncClient(transport=httpx2.MockTransport(account)) as http:
-        done = await TwilioRest("AC1", "token", API, http).hang_up("CA1")
+        done = await TwilioRest("AC1", "token", API, http, on_failure).hang_up("CA1")
     return done, account.requests
 
 
@@ -93,3 +93,11 @@ async def test_an_answer_that_is_no_json(autojump_clock):
 
 def test_stamina_is_not_switched_off():
     assert stamina.is_active()
+
+
+async def test_failures_are_told_but_not_that_a_call_was_over(autojump_clock):
+    failed = []
+    await hang_up(error(503, 20503), call("in-progress"), error(500, 0), call("completed"), on_failure=failed.append)
+    assert failed == ["complete", "fetch"]
+    await hang_up(error(404, 20404), on_failure=failed.append)
+    assert failed == ["complete", "fetch"]

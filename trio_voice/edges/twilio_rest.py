@@ -191,7 +191,7 @@ class TwilioRest:
         try:
             call = await self._ask("complete", self._calls(call_sid).update_async(status="completed"))
         except RestError as refused:
-            if refused.status == HTTP_NOT_FOUND or refused.code == CALL_NOT_IN_PROGRESS:
+            if _is_over(refused):
                 return "completed"
             raise
         return str(call.status)
@@ -203,8 +203,8 @@ class TwilioRest:
         """Await one request of the SDK."""
         try:
             return await self._translated(request)
-        except RestError:
-            if self._on_failure is not None:
+        except RestError as failed:
+            if self._on_failure is not None and not (what == "complete" and _is_over(failed)):
                 self._on_failure(what)
             raise
 
@@ -229,6 +229,11 @@ class TwilioRest:
                 retryable=True,
                 outcome_unknown=not unsent,
             ) from failed
+
+
+def _is_over(failure: RestError) -> bool:
+    """Whether a call could not be ended because it had."""
+    return failure.status == HTTP_NOT_FOUND or failure.code == CALL_NOT_IN_PROGRESS
 
 
 def _is_retryable(failure: Exception) -> bool:

@@ -111,11 +111,6 @@ class SocketModelLeg:
         """What this kind of model can do."""
         return self._session.capabilities
 
-    @property
-    def dropped(self) -> int:
-        """How many pieces of the caller's audio were dropped because the model was too slow to take them."""
-        return self._writer.dropped
-
     async def run(self, tell: Callable[[Fact], None]) -> None:
         """Open the session, then read and write until cancelled; every event and the end are told.
 
@@ -194,6 +189,8 @@ class SocketModelLeg:
         record = self._record
         if record is None:
             return
+        if self._writer.dropped:
+            self._ledger.record.count("caller_frames_dropped", self._writer.dropped)
         record.closed_at = self._wall_clock()
         record.seconds = round(trio.current_time() - self._opened_at, 3)
         if self._acknowledged or (self._channel is not None and self._channel.close_code is not None):

@@ -380,6 +380,20 @@ async def test_mischief_of_the_caller_is_ignored(autojump_clock, message):
     assert len(rig.record.transcript) == 3
 
 
+async def test_what_was_on_its_way_to_the_agent_arrives_before_the_goodbye(autojump_clock):
+    """Half a second of the caller waits for a slow socket when the call ends, and is not lost."""
+    async with live_call(limits=LONG) as rig:
+        await trio.sleep(2)
+        rig.model_wire[0].stall_sends()
+        await trio.sleep(0.505)
+        rig.call.end(EndReason.OPERATOR, "")
+        rig.model_wire[0].resume_sends()
+        sent = rig.twilio._chunk
+    early = rig.record.counters.get("caller_frames_before_ready", 0)
+    assert early + len(rig.session.payloads) == sent
+    assert rig.session.told_goodbye
+
+
 async def test_two_signs_of_the_end_make_one(autojump_clock):
     async with live_call() as rig:
         await trio.sleep(1)

@@ -25,6 +25,7 @@ _GONE: Final[tuple[type[Exception], ...]] = (
     OSError,
     RuntimeError,
     trio.BrokenResourceError,
+    trio.BusyResourceError,  # hypercorn is closing the connection, for which it does not take its own lock
     trio.ClosedResourceError,
     trio.EndOfChannel,
     getattr(quart.wrappers, "ClientDisconnectedError", OSError),  # from quart 0.23 on

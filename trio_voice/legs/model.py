@@ -177,6 +177,8 @@ class SocketModelLeg:
         """Tell the provider, and read on until it has acknowledged."""
         if self._acknowledged:
             return
+        for message in self._writer.take_unsent():  # the caller's last words, and a session that was only being opened
+            await channel.send(message)
         goodbye = self._session.goodbye()
         if goodbye is not None:
             await channel.send(goodbye)

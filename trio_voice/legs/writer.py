@@ -70,6 +70,12 @@ class Writer:
         self._overflowed = True
         self._outbox.popleft()
 
+    def take_unsent(self) -> list[str]:
+        """What was posted and not sent when ``run`` was cancelled, in order; the outbox is empty then."""
+        unsent = [message for message, _, _ in self._outbox]
+        self._outbox.clear()
+        return unsent
+
     def hurry(self, deadline: float) -> None:
         """The leg is about to be closed: finish what is being sent by then, or give it up."""
         self._latest = deadline

@@ -355,6 +355,14 @@ async def test_a_flood_of_the_model_ends_the_call(autojump_clock):
     assert "floods" in rig.record.end_detail
 
 
+async def test_a_flood_of_few_but_long_messages_ends_the_call(autojump_clock):
+    faults = f.Faults(strikes=(f.Strike(f.MID_GREETING, f.Say(f.huge(900_000).messages, 20)),))
+    async with live_call(faults=faults) as rig:
+        pass
+    assert rig.record.end_reason is EndReason.MODEL_FAILED
+    assert "floods" in rig.record.end_detail
+
+
 async def test_a_flood_of_the_caller_ends_the_call(autojump_clock):
     async with live_call() as rig:
         await trio.sleep(1)

@@ -21,6 +21,8 @@ FLOOD_BURST: Final = 2_000
 """Messages that a peer may send at once."""
 FLOOD_PER_SECOND: Final = 400
 """Messages that a peer may send a second, on the average. A telephone sends 50, a fast model some 200."""
+FLOOD_MESSAGE_BYTES: Final = 4_096
+"""A longer message counts as several: every byte is parsed, on the one thread that all calls share."""
 BUG_DETAIL: Final = "an error in trio_voice; the log has its traceback"
 
 
@@ -29,14 +31,15 @@ class Flooded(Exception):
 
 
 class _Bucket:
-    """A token bucket: one message, one token."""
+    """A token bucket: one message, one token, and one more for each further 4 KiB of it."""
 
     def __init__(self, now: float) -> None:
         self._tokens = float(FLOOD_BURST)
         self._at = now
 
-    def take(self, now: float) -> None:
-        self._tokens = min(FLOOD_BURST, self._tokens + (now - self._at) * FLOOD_PER_SECOND) - 1
+    def take(self, now: float, size: int) -> None:
+        earned = (now - self._at) * FLOOD_PER_SECOND
+        self._tokens = min(FLOOD_BURST, self._tokens + earned) - 1 - size // FLOOD_MESSAGE_BYTES
         self._at = now
         if self._tokens < 0:
             raise Flooded
@@ -77,10 +80,10 @@ async def _read(leg: str, channel: Channel, hear: Callable[[str | bytes], None])
     try:
         while True:
             message = await channel.receive()
-            bucket.take(trio.current_time())
+            bucket.take(trio.current_time(), len(message))
             hear(message)
     except Flooded:
-        flood = f"the {leg}'s peer floods us: over {FLOOD_PER_SECOND} messages a second"
+        flood = f"the {leg}'s peer floods us: over {FLOOD_PER_SECOND} messages a second, or very long ones"
         return LegClosed(leg, politely=False, detail=flood)
     except trio.EndOfChannel:
         said = f", saying {channel.close_reason!r}" if channel.close_reason else ""

@@ -421,7 +421,7 @@ async def test_a_reload_is_for_the_next_call_and_a_broken_file_for_none_and_syst
         stop_at = trio.current_time()
         world.tell(signal.SIGTERM)
         assert await world.exit_status() == 0
-        await eventually(lambda: "STOPPING=1" in systemd)
+        await eventually(lambda: any(each.startswith("STOPPING=1\n") for each in systemd))
         assert trio.current_time() - stop_at < 5  # nobody is on the line, so nothing is waited for
         states = [each for each in systemd if each != "WATCHDOG=1"]
         assert [each.partition("\n")[0] for each in states] == [
@@ -429,5 +429,7 @@ async def test_a_reload_is_for_the_next_call_and_a_broken_file_for_none_and_syst
             *["RELOADING=1", "READY=1"] * 2,
             "STOPPING=1",
         ]
+        assert "greetin" in states[4]  # systemctl status says why the second was refused
+        assert "EXTEND_TIMEOUT_USEC=" in states[5]
         moment = int(states[1].partition("\nMONOTONIC_USEC=")[2])
         assert earliest <= moment <= latest  # systemd ignores a reload from before it asked for one

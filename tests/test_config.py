@@ -81,6 +81,7 @@ def test_the_file_that_is_shipped():
         ('kind = "assemblyai-agent"', 'kind = "oracle"', "models.aai.kind: 'oracle' is not known here"),
         ('kind = "assemblyai-agent"', "", "models.aai.kind: is missing"),
         ('kind = "assemblyai-agent"', 'kind = "assemblyai-agent"\nurl = "http://x"', "models.aai.url: must begin with"),
+        ("tools = []", "idle_seconds = -1", "personas.receptionist.idle_seconds: must be more than 0"),
         ('model = "aai"', 'model = "aia"', "personas.receptionist.model = 'aia': no such key; did you mean 'aai'?"),
         ("tools = []", 'tools = "end_call"', "personas.receptionist.tools: must be a list"),
         ("tools = []", "tools = [1]", "personas.receptionist.tools: must be a text, not 1"),

@@ -171,3 +171,10 @@ async def test_a_promised_call_that_comes_after_the_drain_is_ended_at_once(autoj
 async def test_an_empty_house_drains_at_once(autojump_clock):
     await Registry(Limits()).drain(120)
     assert trio.current_time() == 0
+
+
+async def test_a_personas_own_limits_go_before_those_of_the_house():
+    registry = Registry(Limits(time_limit_seconds=600, idle_seconds=60))
+    hasty = Persona(name="p", model="m", time_limit_seconds=120)
+    expected = registry.expect(hasty, direction="inbound", from_number="", to_number="", call_sid=None)
+    assert (expected.limits.time_limit_seconds, expected.limits.idle_seconds) == (120, 60)

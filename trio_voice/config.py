@@ -300,6 +300,11 @@ def _contradictions(settings: Settings, document: Mapping[str, Any]) -> list[str
             problems.append(_unknown(f"personas.{name}.model = {persona.model!r}", persona.model, models))
         if TRANSFER in persona.tools and persona.transfer_to is None:
             problems.append(f"personas.{name}.transfer_to: is missing: {TRANSFER} needs a number, like +15551234567")
+        problems.extend(
+            f"personas.{name}.{limit}: must be more than 0"
+            for limit in ("time_limit_seconds", "idle_seconds")
+            if getattr(persona, limit) is not None and getattr(persona, limit) <= 0
+        )
         turns = persona.turn_detection
         if turns and turns.min_silence and turns.max_silence and turns.min_silence >= turns.max_silence:
             problems.append(f"personas.{name}.turn_detection: min_silence must be less than max_silence")

@@ -75,8 +75,20 @@ class Persona:
     """Have Twilio record the calls that this persona places, each side on a channel of its own."""
     detect_machine: bool = False
     """Have Twilio find out whether a machine answers a call that this persona places."""
+    time_limit_seconds: float | None = None
+    """The longest call of this persona, where it is not that of ``[limits]``."""
+    idle_seconds: float | None = None
+    """How long nobody need speak in its calls, likewise."""
     voicemail: str | None = None
     """Said to a machine after its beep; without it the call is ended when a machine answers."""
+
+    def within(self, limits: Limits) -> Limits:
+        """The limits of this persona's calls: those of ``[limits]``, but for its own."""
+        return attrs.evolve(
+            limits,
+            time_limit_seconds=self.time_limit_seconds or limits.time_limit_seconds,
+            idle_seconds=self.idle_seconds or limits.idle_seconds,
+        )
 
     @property
     def interruptible(self) -> bool:

@@ -109,7 +109,7 @@ class Registry:
             from_number=from_number,
             to_number=to_number,
         )
-        expected = ExpectedCall(record, persona, self.limits, trio.current_time() + seconds)
+        expected = ExpectedCall(record, persona, persona.within(self.limits), trio.current_time() + seconds)
         self._expected[record.call_id] = expected
         if call_sid is not None:
             self._by_sid[call_sid] = expected

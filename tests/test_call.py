@@ -402,6 +402,23 @@ async def test_what_was_on_its_way_to_the_agent_arrives_before_the_goodbye(autoj
     assert rig.session.told_goodbye
 
 
+async def test_a_slow_agent_hears_the_goodbye_though_not_all_that_was_on_its_way(autojump_clock):
+    async with live_call(limits=LONG) as rig:
+        send = rig.model_wire[0].send
+
+        async def send_slowly(message):
+            await trio.sleep(0.1)  # it takes ten messages a second, and there are fifty
+            await send(message)
+
+        await trio.sleep(2)
+        rig.model_wire[0].send = send_slowly
+        await trio.sleep(5)
+        rig.call.end(EndReason.OPERATOR, "")
+    assert rig.session.told_goodbye
+    assert rig.record.model_sessions[0].closing is Closing.ACKNOWLEDGED
+    assert rig.record.closing_seconds < 1
+
+
 async def test_two_signs_of_the_end_make_one(autojump_clock):
     async with live_call() as rig:
         await trio.sleep(1)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 OUTBOX_MESSAGES: Final = 50
 """Bound of what waits for the model's socket: a second of the caller. Beyond it the oldest audio is dropped."""
+LAST_WORDS_SECONDS: Final = 0.5
+"""How long what still waits for a slow model may keep it from hearing the goodbye, which is what stops its meter."""
 
 
 class ModelSession(Protocol):
@@ -177,7 +179,10 @@ class SocketModelLeg:
         """Tell the provider, and read on until it has acknowledged."""
         if self._acknowledged:
             return
+        until = trio.current_time() + LAST_WORDS_SECONDS
         for message in self._writer.take_unsent():  # the caller's last words, and a session that was only being opened
+            if trio.current_time() > until:
+                break
             await channel.send(message)
         goodbye = self._session.goodbye()
         if goodbye is not None:

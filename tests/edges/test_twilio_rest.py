@@ -101,3 +101,19 @@ async def test_failures_are_told_but_not_that_a_call_was_over(autojump_clock):
     assert failed == ["complete", "fetch"]
     await hang_up(error(404, 20404), on_failure=failed.append)
     assert failed == ["complete", "fetch"]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"status_code": 200, "text": "<html>"}, {"status_code": 200, "text": "[]"}, {"status_code": 204}],
+    ids=["no JSON", "no call", "nothing"],
+)
+async def test_an_answer_that_makes_no_sense_is_waited_out_and_reaches_nobody_else(autojump_clock, odd):
+    answers = [httpx2.Response(**odd), httpx2.Response(200, json={"sid": "CA1", "status": "completed"})]
+
+    async def answer(_request):
+        return answers.pop(0)
+
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as http:
+        assert await TwilioRest("AC1", "token", API, http).hang_up("CA1")
+    assert answers == []

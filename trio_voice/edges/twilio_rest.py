@@ -229,6 +229,11 @@ class TwilioRest:
                 retryable=True,
                 outcome_unknown=not unsent,
             ) from failed
+        except (ValueError, TypeError, AttributeError, LookupError) as odd:
+            # The SDK reads an answer of 200 without looking: no JSON, or JSON that is no call, raises whatever it does.
+            raise RestError(
+                f"Twilio's answer is not understood: {type(odd).__name__}", retryable=True, outcome_unknown=True
+            ) from odd
 
 
 def _is_over(failure: RestError) -> bool:

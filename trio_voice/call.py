@@ -115,11 +115,6 @@ class Call:
         self._closing_at = math.inf
         """When both sockets must be closed; known from the first sign of the end."""
 
-    @property
-    def persona(self) -> Persona:
-        """Who answers."""
-        return self._persona
-
     def machine_answered(self) -> None:
         """Twilio has found that a machine answered the call and has finished its greeting. Does not wait."""
         self._tell(MachineAnswered())

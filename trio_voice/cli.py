@@ -15,7 +15,7 @@ import trio
 
 from trio_voice.config import SANDBOX, Settings, read_settings, warnings_about
 from trio_voice.daemon import load_toolboxes, run_daemon
-from trio_voice.errors import ConfigError
+from trio_voice.errors import ConfigError, first_cause
 from trio_voice.logs import set_up_logging
 from trio_voice.sandbox.speech import SpeechUnavailable
 from trio_voice.unit import PACKAGED_CONFIG, doubts_about, render_unit, this_executable
@@ -87,19 +87,13 @@ def serve(path: Path) -> None:
     except* ConfigError as wrong:
         _stop(EXIT_CONFIG, *(f"{path}: {problem}" for problem in _problems_in(wrong)))
     except* OSError as busy:
-        _stop(EXIT_UNAVAILABLE, f"cannot listen on {settings.server.bind}: {_innermost(busy)}")
+        _stop(EXIT_UNAVAILABLE, f"cannot listen on {settings.server.bind}: {first_cause(busy)}")
     except* SpeechUnavailable as missing:
-        _stop(EXIT_UNAVAILABLE, str(_innermost(missing)))
-
-
-def _innermost(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+        _stop(EXIT_UNAVAILABLE, str(first_cause(missing)))
 
 
 def _problems_in(error: BaseException) -> list[str]:
-    innermost = _innermost(error)
+    innermost = first_cause(error)
     return innermost.problems if isinstance(innermost, ConfigError) else [str(innermost)]
 
 

@@ -74,3 +74,10 @@ class LocalProtocolError(ProtocolError):
 
 class RemoteProtocolError(ProtocolError):
     """The peer sent what its protocol does not allow."""
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """What a group is about: of several, whatever is not a cancellation."""
+    while isinstance(error, BaseExceptionGroup):
+        error = next((each for each in error.exceptions if isinstance(each, Exception)), error.exceptions[0])
+    return error

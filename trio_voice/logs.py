@@ -10,6 +10,8 @@ import stamina.instrumentation
 import structlog
 import structlog.tracebacks
 
+from trio_voice.errors import first_cause
+
 if TYPE_CHECKING:
     from structlog.typing import Processor
 
@@ -70,13 +72,6 @@ def set_up_logging(*, json: bool | None = None, level: int = logging.INFO) -> No
 def _one_line(record: logging.LogRecord) -> bool:
     """Keep one line of what hypercorn has to say about a stranger's bytes, for which it writes up to 75 kB."""
     if record.exc_info is not None and record.exc_info[1] is not None:
-        record.msg, record.args = f"{record.getMessage()}: {_first_cause(record.exc_info[1])!r:.200}", None
+        record.msg, record.args = f"{record.getMessage()}: {first_cause(record.exc_info[1])!r:.200}", None
         record.exc_info = record.exc_text = None
     return True
-
-
-def _first_cause(error: BaseException) -> BaseException:
-    """What a group is about: of several, whatever is not a cancellation."""
-    while isinstance(error, BaseExceptionGroup):
-        error = next((each for each in error.exceptions if isinstance(each, Exception)), error.exceptions[0])
-    return error

@@ -28,6 +28,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 
 from trio_voice.edges import lane
+from trio_voice.errors import first_cause
 
 if TYPE_CHECKING:
     from hypercorn.typing import ASGIFramework, ASGISendCallable, ASGISendEvent, Scope
@@ -116,7 +117,7 @@ class Server:
             else:
                 await self._serve_request(stream)
         except Exception as error:  # noqa: BLE001 - a stranger's bytes end their own connection and nothing else
-            log.info("connection_aborted", error=repr(_innermost(error)))
+            log.info("connection_aborted", error=repr(first_cause(error)))
         finally:
             self._connections -= 1
             await trio.aclose_forcefully(stream)
@@ -167,9 +168,3 @@ def _one_last_body(app: ASGIFramework) -> ASGIWrapper:
         await app(scope, receive, send_whole)
 
     return ASGIWrapper(wrapped)
-
-
-def _innermost(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

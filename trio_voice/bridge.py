@@ -31,6 +31,7 @@ from trio_voice.audio import base64_ms, is_audible
 from trio_voice.facts import (
     CALLER,
     MODEL,
+    CancelTool,
     ClearPlayback,
     Command,
     EndCall,
@@ -216,7 +217,14 @@ class Bridge:
             return
         greeting = self._persona.greeting
         if greeting and not self._capabilities.speaks_first:
-            self._commands.append(c.RequestReply(f"Say exactly this and nothing else: {greeting}"))
+            self._say(greeting)
+
+    def _say(self, text: str, *, because: str = "") -> None:
+        """Have the model say this and nothing else, as well as it can."""
+        if self._capabilities.exact_speech:
+            self._commands.append(c.SayExactly(text))
+        else:
+            self._commands.append(c.RequestReply(f"{because}Say exactly this and nothing else: {text}"))
 
     def _speech_started(self, _fact: c.CallerSpeechStarted, now: float) -> None:
         self._last_voice = now
@@ -290,6 +298,10 @@ class Bridge:
         if fact.result.then is not Then.GO_ON:
             self._say_goodbye(fact.result.then, now, spoken=self._reply_audible)
 
+    def _tool_withdrawn(self, fact: c.ToolWithdrawn, _now: float) -> None:
+        if self._tools.pop(fact.call_id, None) is not None:
+            self._commands.append(CancelTool(fact.call_id))
+
     def _machine_answered(self, fact: MachineAnswered, now: float) -> None:
         message = self._persona.voicemail
         if message is not None and not self._ready:
@@ -300,8 +312,7 @@ class Bridge:
             return
         if self._waiting or self._playback.is_playing(now):
             self._interrupt(now)
-        words = f"A machine has answered. Say exactly this and nothing else, then stop: {message}"
-        self._commands.append(c.RequestReply(words))
+        self._say(message, because="A machine has answered. ")
         self._say_goodbye(Then.END_CALL, now, spoken=False)
 
     def _transfer_failed(self, _fact: TransferFailed, _now: float) -> None:
@@ -436,6 +447,7 @@ class Bridge:
         c.ReplyTranscript: _reply_text,
         c.ReplyDone: _reply_done,
         c.ToolRequested: _tool_requested,
+        c.ToolWithdrawn: _tool_withdrawn,
         c.ModelFault: _model_fault,
         c.ModelEnded: _model_ended,
         c.Unrecognized: _unrecognized,

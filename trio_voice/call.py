@@ -25,6 +25,7 @@ import trio
 from trio_voice.bridge import Bridge
 from trio_voice.errors import RestError
 from trio_voice.facts import (
+    CancelTool,
     ClearPlayback,
     EndCall,
     EndRequested,
@@ -100,7 +101,7 @@ class Call:
         self.record = record
         self._persona = persona
         self._tools = tools or {}
-        self._tools_running = 0
+        self._running_tools: dict[trio.CancelScope, str] = {}
         self._phone = phone
         self._ledger = ledger or Ledger(record)
         self._limits = limits
@@ -192,6 +193,10 @@ class Call:
                     self._scope.cancel(reason=f"{reason}: {detail}")
                 case RunTool():
                     self._start(self._run_tool, command)
+                case CancelTool(call_id=call_id):
+                    for scope, running in self._running_tools.items():
+                        if running == call_id:
+                            scope.cancel(reason="the model withdrew its request")
                 case TransferCall():
                     self._start(self._transfer)
                 case _:
@@ -214,16 +219,20 @@ class Call:
             self.record.persona,
         )
         began = trio.current_time()
-        self._tools_running += 1
-        try:
+        with trio.CancelScope() as scope:
             if tool is None:
                 result = unknown_tool(wanted.name)
-            elif self._tools_running > MAX_TOOLS:
+            elif len(self._running_tools) >= MAX_TOOLS:
                 result = too_many_tools()
             else:
-                result = await tool.run(wanted.arguments, facts, self._limits.tool_seconds)
-        finally:
-            self._tools_running -= 1
+                self._running_tools[scope] = wanted.call_id
+                try:
+                    result = await tool.run(wanted.arguments, facts, self._limits.tool_seconds)
+                finally:
+                    del self._running_tools[scope]
+        if scope.cancelled_caught:
+            log.info("tool_withdrawn", tool=wanted.name[:60])
+            return
         milliseconds = round((trio.current_time() - began) * 1000)
         self.record.tools.append(
             ToolUse(wanted.name[:60], failed=result.failed, milliseconds=milliseconds, known=tool is not None)

@@ -121,9 +121,9 @@ def check(path: Path) -> None:
     for number, name in settings.numbers.items():
         click.echo(f"{number:<12} is answered by {name}")
     for name, persona in settings.personas.items():
-        model = settings.models[persona.model]
-        tools = ", ".join(toolboxes[persona]) or "none"
-        click.echo(f"persona      {name}: {model.kind} at {model.url or 'its usual address'}; tools: {tools}")
+        models = [settings.models[model] for model in persona.models]
+        answers = ", then ".join(f"{model.kind} at {model.url or 'its usual address'}" for model in models)
+        click.echo(f"persona      {name}: {answers}; tools: {', '.join(toolboxes[persona]) or 'none'}")
     for warning in warnings_about(settings):
         click.echo(f"warning: {warning}", err=True)
 

@@ -21,12 +21,13 @@ from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError, Iterable
 
 from trio_voice.errors import ConfigError
 from trio_voice.journal import database_at
-from trio_voice.legs.kinds import KINDS, ModelSettings
+from trio_voice.legs.kinds import KINDS
 from trio_voice.persona import Limits, Persona, TurnDetection
+from trio_voice.protocols.settings import ModelSettings
 from trio_voice.tools import TRANSFER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 T = TypeVar("T")
 
@@ -35,10 +36,15 @@ SECRETS: Final = (
     "TWILIO_ACCOUNT_SID",
     "ASSEMBLYAI_API_KEY",
     "OPENAI_API_KEY",
+    "XAI_API_KEY",
     "GEMINI_API_KEY",
+    "DEEPGRAM_API_KEY",
+    "ANTHROPIC_API_KEY",
     "ELEVENLABS_API_KEY",
+    "CARTESIA_API_KEY",
     "TRIO_VOICE_API_TOKEN",
 )
+"""What the systemd unit asks for. A model may name another."""
 SANDBOX: Final = "sandbox"
 UNREADABLE: Final = "https://unreadable.invalid"
 """Stands for a public_url that could not be read, so that the rest is checked all the same."""
@@ -113,11 +119,11 @@ class Settings:
         return self.twilio.account_sid or self.secrets.get("TWILIO_ACCOUNT_SID")
 
 
-def read_secrets(environment: Mapping[str, str]) -> Secrets:
+def read_secrets(environment: Mapping[str, str], names: Iterable[str] = SECRETS) -> Secrets:
     """Credentials from systemd's directory of them, else from the environment."""
     found: dict[str, str] = {}
     directory = environment.get("CREDENTIALS_DIRECTORY")
-    for name in SECRETS:
+    for name in names:
         file = Path(directory) / name.lower() if directory else None
         # An empty credential is none: systemd's unit makes one of each whose file is not there.
         given = file.read_text(encoding="utf-8").strip() if file is not None and file.is_file() else ""
@@ -142,9 +148,8 @@ def read_settings(path: Path, environment: Mapping[str, str] | None = None) -> S
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as broken:
         raise ConfigError([f"{name}: no valid TOML: {broken}"]) from broken
-    secrets = read_secrets(os.environ if environment is None else environment)
     reader = _Reader(document)
-    settings = reader.settings(secrets)
+    settings = reader.settings(os.environ if environment is None else environment)
     if reader.problems:
         raise ConfigError([f"{name}: {problem}" for problem in reader.problems])
     return settings
@@ -158,19 +163,21 @@ class _Reader:
         self._document = document
         self._converter = _converter()
 
-    def settings(self, secrets: Secrets) -> Settings:
+    def settings(self, environment: Mapping[str, str]) -> Settings:
         """What could be read; worth something only if there are no problems."""
         known = [field.name for field in attrs.fields(Settings) if field.name != "secrets"]
         self.problems.extend(_unknown(key, key, known) for key in self._document if key not in known)
+        models = self._models()
+        credentials = [name for model in models.values() for name in model.credentials]
         settings = Settings(
             server=self._table("server", ServerSettings, ServerSettings(public_url=UNREADABLE)),
             twilio=self._table("twilio", TwilioSettings, TwilioSettings()),
             limits=self._table("limits", Limits, Limits()),
             journal=self._table("journal", JournalSettings, JournalSettings()),
-            models=self._tables("models", ModelSettings),
-            personas=self._tables("personas", Persona),
+            models=models,
+            personas=self._tables("personas", lambda _name, _table: Persona),
             numbers=self._of(dict[str, str], self._document.get("numbers", {}), "numbers") or {},
-            secrets=secrets,
+            secrets=read_secrets(environment, [*SECRETS, *credentials]),
         )
         self.problems.extend(_contradictions(settings, self._document))
         return settings
@@ -178,13 +185,30 @@ class _Reader:
     def _table(self, path: str, kind: type[T], unreadable: T) -> T:
         return self._of(kind, self._document.get(path, {}), path) or unreadable
 
-    def _tables(self, path: str, kind: type[T]) -> dict[str, T]:
+    def _models(self) -> dict[str, ModelSettings]:
+        """Each table by the class of its own kind, so that a key of another kind is an error."""
+
+        def settings_of(name: str, table: Any) -> type[ModelSettings] | None:
+            named = table.get("kind") if isinstance(table, dict) else None
+            if not isinstance(named, str):
+                return ModelSettings  # says what is wrong
+            if named in KINDS:
+                return KINDS[named].settings
+            self.problems.append(f"models.{name}.kind: {named!r} is not known here; known are {', '.join(KINDS)}")
+            return None
+
+        return self._tables("models", settings_of)
+
+    def _tables(self, path: str, kind_of: Callable[[str, Any], type[T] | None]) -> dict[str, T]:
         tables = self._document.get(path, {})
         if not isinstance(tables, dict):
             self.problems.append(f"{path}: must be tables, [{path}.NAME]")
             return {}
         read: dict[str, T] = {}
         for name, table in tables.items():
+            kind = kind_of(name, table)
+            if kind is None:
+                continue
             named = {"name": name} | table if isinstance(table, dict) else table
             value = self._of(kind, named, f"{path}.{name}")
             if value is not None:
@@ -227,18 +251,28 @@ def _converter() -> cattrs.Converter:
 
     converter.register_structure_hook_func(_is_tuple, take_tuple)
 
+    def take_one_or_several(value: Any, _kind: Any) -> str | tuple[str, ...]:
+        if isinstance(value, str):
+            return value
+        if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+            return tuple(value)
+        raise ValueError(f"must be a text, or a list of texts, not {value!r}")
+
+    converter.register_structure_hook(str | tuple[str, ...], take_one_or_several)
+
     def take_table(value: Any, kind: Any) -> Any:
         if not isinstance(value, dict):
             raise ValueError(f"must be a table, not {value!r}")  # noqa: TRY004 - as above
         return structure[kind](value, kind)
 
-    structure = {}
+    structure: dict[type, Callable[[Any, Any], Any]] = {}
     for kind in (
         ServerSettings,
         TwilioSettings,
         Limits,
         JournalSettings,
         ModelSettings,
+        *(kind.settings for kind in KINDS.values()),
         Persona,
         TurnDetection,
     ):
@@ -289,15 +323,19 @@ def _contradictions(settings: Settings, document: Mapping[str, Any]) -> list[str
         for field in attrs.fields(Limits)
         if getattr(settings.limits, field.name) <= 0
     )
-    for name, model in settings.models.items():
-        if model.kind not in KINDS:
-            problems.append(f"models.{name}.kind: {model.kind!r} is not known here; known are {', '.join(KINDS)}")
-        elif model.url not in (None, SANDBOX) and urlsplit(model.url).scheme not in ("ws", "wss"):
-            problems.append(f"models.{name}.url: must begin with wss:// (or be {SANDBOX!r}), not {model.url!r}")
+    problems.extend(
+        f"models.{name}.{path}: must begin with {scheme}:// (or be {SANDBOX!r}), not {url!r}"
+        for name, model in settings.models.items()
+        for path, (url, scheme) in model.urls.items()
+        if url != SANDBOX and urlsplit(url).scheme not in (scheme, scheme.removesuffix("s"))
+    )
     models, personas = [*document.get("models", {})], [*document.get("personas", {})]  # those that are broken, too
     for name, persona in settings.personas.items():
-        if persona.model not in models:
-            problems.append(_unknown(f"personas.{name}.model = {persona.model!r}", persona.model, models))
+        problems.extend(
+            _unknown(f"personas.{name}.model = {model!r}", model, models)
+            for model in persona.models
+            if model not in models
+        )
         if TRANSFER in persona.tools and persona.transfer_to is None:
             problems.append(f"personas.{name}.transfer_to: is missing: {TRANSFER} needs a number, like +15551234567")
         problems.extend(
@@ -374,10 +412,11 @@ def _missing_credentials(settings: Settings) -> list[str]:
     wanted: dict[str, str] = {}
     if settings.twilio.validate_signatures:
         wanted["TWILIO_AUTH_TOKEN"] = "to check Twilio's signatures (twilio.validate_signatures = true)"  # noqa: S105 - a name
-    used = {persona.model for persona in settings.personas.values()}
+    used = {model for persona in settings.personas.values() for model in persona.models}
     for name, model in settings.models.items():
-        if name in used and model.url != SANDBOX and model.kind in KINDS:
-            wanted.setdefault(KINDS[model.kind].secret, f"for models.{name}")
+        if name in used and SANDBOX not in {url for url, _ in model.urls.values()}:
+            for credential in model.credentials:
+                wanted.setdefault(credential, f"for models.{name}")
     return [
         f"credential {name} is missing: it is needed {why}; set it in the environment or as the systemd credential "
         f"{name.lower()}"

@@ -7,19 +7,42 @@ vendor. Audio is base64 mu-law at 8 kHz on both sides (``audio.py``).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-@attrs.frozen
+BilledBy = Literal["seconds", "tokens", "parts"]
+"""What a provider bills by: seconds of the session; tokens; or each part of a chain by its own measure."""
+
+
+@attrs.frozen(kw_only=True)
 class Capabilities:
-    """What a kind of model can do, so that the bridge need not ask which kind it is."""
+    """What a kind of model can do, so that nobody need ask which kind it is."""
 
     speaks_first: bool
     """It says the persona's greeting by itself once it is ready."""
     truncates: bool
     """It can be told how much of a reply was heard; others cut their memory themselves."""
+    exact_speech: bool = False
+    """It says a given text to the letter (``SayExactly``); others are asked to, and mostly do."""
+    native_mulaw: bool = True
+    """The telephone's sound passes through untouched; otherwise the protocol transcodes it."""
+    session_seconds: float | None = None
+    """The provider's cap on a session's length; past it another session takes over."""
+    resumes: bool = False
+    """A session that ends too early can be taken up where it stopped, by a handle."""
+    billed_by: BilledBy = "seconds"
+
+
+@attrs.frozen
+class Said:
+    """A line of the conversation so far, for a session that takes over from another."""
+
+    role: Literal["caller", "agent"]
+    text: str
 
 
 # Events: model to bridge
@@ -102,6 +125,39 @@ class ToolRequested:
 
 
 @attrs.frozen
+class ToolWithdrawn:
+    """The model no longer wants the result of a ``ToolRequested``; the tool is stopped if it still runs."""
+
+    call_id: str
+
+
+@attrs.frozen
+class StageReached:
+    """A part of the answer to the caller's turn is there, such as ``first_token``; its moment is when it is told."""
+
+    stage: str
+
+
+@attrs.frozen
+class SessionExpiring:
+    """The provider is about to end this session; another is to take over before.
+
+    ``resume_with`` is the provider's handle for taking up the conversation where it stopped; without one the other
+    session is told the conversation so far.
+    """
+
+    seconds_left: float
+    resume_with: str | None = None
+
+
+@attrs.frozen
+class Outgoing:
+    """Not for the bridge: a message that the protocol itself wants sent because of what it has received."""
+
+    message: str
+
+
+@attrs.frozen
 class ModelFault:
     """The model complained; ``message`` says what to do. A fatal fault ends the session."""
 
@@ -137,6 +193,9 @@ ModelEvent = (
     | ReplyTranscript
     | ReplyDone
     | ToolRequested
+    | ToolWithdrawn
+    | StageReached
+    | SessionExpiring
     | ModelFault
     | ModelEnded
     | Unrecognized
@@ -169,11 +228,30 @@ class RequestReply:
 
 
 @attrs.frozen
+class SayExactly:
+    """Have the model say this and nothing else. Only for one with ``exact_speech``."""
+
+    text: str
+
+
+@attrs.frozen
 class TruncateReply:
-    """Have the model forget what it said after the first ``heard_ms`` of a reply."""
+    """The caller has interrupted a reply: have the model forget what it said after the first ``heard_ms`` of it.
+
+    ``heard_ms`` may be 0, and the reply may be done already: models speak faster than is heard.
+    """
 
     reply_id: str
     heard_ms: float
 
 
-ModelCommand = HearCaller | AnswerTool | RequestReply | TruncateReply
+ModelCommand = HearCaller | AnswerTool | RequestReply | SayExactly | TruncateReply
+
+
+def retold(history: Sequence[Said]) -> str:
+    """The conversation so far in words, for a model that can be told of it only in its prompt; empty without any."""
+    if not history:
+        return ""
+    names = {"caller": "Caller", "agent": "You"}
+    lines = "\n".join(f"{names[said.role]}: {said.text}" for said in history)
+    return f"\n\nThis call is going on already; you have greeted the caller. What has been said so far:\n{lines}"

@@ -160,12 +160,17 @@ class _House:
         )
 
     def _open_model(self, persona: Persona, ledger: Ledger, tools: tuple[ToolSchema, ...]) -> ModelLeg:
-        model = self._settings.models[persona.model]
-        kind = KINDS[model.kind]
-        key = self._settings.secrets.get(kind.secret) or ""
-        return kind.make(
-            Order(model, persona, tools, ledger, key, wall_clock, partial(self.metrics.observe_relay_delay, "to_model"))
+        settings = self._settings.models[persona.models[0]]
+        order = Order(
+            settings=settings,
+            persona=persona,
+            tools=tools,
+            ledger=ledger,
+            keys={name: key for name in settings.credentials if (key := self._settings.secrets.get(name)) is not None},
+            wall_clock=wall_clock,
+            on_delay=partial(self.metrics.observe_relay_delay, "to_model"),
         )
+        return KINDS[settings.kind].make(order)
 
     def _tools_of(self, persona: Persona) -> Mapping[str, Tool]:
         return self._toolboxes[persona]
@@ -190,7 +195,10 @@ class _House:
         try:
             settings = reread()
             toolboxes = load_toolboxes(settings, self._journal)
-            missing = sorted({persona.model for persona in settings.personas.values()} - self._settings.models.keys())
+            missing = sorted(
+                {model for persona in settings.personas.values() for model in persona.models}
+                - self._settings.models.keys()
+            )
             if missing:
                 raise ConfigError([f"models.{name} is new: restart to use it" for name in missing])  # noqa: TRY301
         except ConfigError as wrong:

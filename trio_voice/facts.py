@@ -107,6 +107,13 @@ class RunTool:
 
 
 @attrs.frozen
+class CancelTool:
+    """Stop a tool if it still runs; nobody wants its result any more."""
+
+    call_id: str
+
+
+@attrs.frozen
 class TransferCall:
     """Have Twilio put the caller through to the persona's human."""
 
@@ -119,4 +126,4 @@ class EndCall:
     detail: str
 
 
-Command = PlayAudio | PlaceMark | ClearPlayback | RunTool | TransferCall | EndCall | c.ModelCommand
+Command = PlayAudio | PlaceMark | ClearPlayback | RunTool | CancelTool | TransferCall | EndCall | c.ModelCommand

@@ -59,8 +59,8 @@ class Persona:
     """A character that answers or places calls."""
 
     name: str
-    model: str
-    """A key of ``[models]``."""
+    model: str | tuple[str, ...]
+    """A key of ``[models]``, or several: the next takes over when one fails."""
     voice: str | None = None
     greeting: str | None = None
     """Spoken first; without one the caller speaks first."""
@@ -89,6 +89,11 @@ class Persona:
             time_limit_seconds=self.time_limit_seconds or limits.time_limit_seconds,
             idle_seconds=self.idle_seconds or limits.idle_seconds,
         )
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models, in the order in which they are tried."""
+        return (self.model,) if isinstance(self.model, str) else self.model
 
     @property
     def interruptible(self) -> bool:

@@ -33,12 +33,12 @@ def session():
 
 @pytest.fixture
 def ready(session):
-    session.receive(json.dumps(READY))
+    session.receive(json.dumps(READY), 0.0)
     return session
 
 
 def hear(session, **event):
-    return session.receive(json.dumps(event | {"timestamp": 1790000001.0}))
+    return session.receive(json.dumps(event | {"timestamp": 1790000001.0}), 0.0)
 
 
 def first_update(**more):
@@ -93,11 +93,11 @@ def test_ready_is_told_once_though_updated_comes_before_it(session):
 
 def test_no_audio_before_ready(session):
     with pytest.raises(LocalProtocolError, match=r"session\.ready"):
-        session.encode(c.HearCaller("////"))
+        session.encode(c.HearCaller("////"), 0.0)
 
 
 def test_audio_goes_through_as_it_is(ready):
-    assert json.loads(ready.encode(c.HearCaller("AAAA"))) == {"type": "input.audio", "audio": "AAAA"}
+    assert json.loads(*ready.encode(c.HearCaller("AAAA"), 0.0)) == {"type": "input.audio", "audio": "AAAA"}
     assert hear(ready, type="reply.audio", reply_id="resp_1", data="BBBB") == [c.ReplyAudio("resp_1", "BBBB")]
 
 
@@ -175,17 +175,20 @@ def test_a_tool_call_old_or_new(ready, field):
 
 
 def test_a_tools_answer(ready):
-    assert json.loads(ready.encode(c.AnswerTool("t1", '{"n":4}'))) == {
+    assert json.loads(*ready.encode(c.AnswerTool("t1", '{"n":4}'), 0.0)) == {
         "type": "tool.result",
         "call_id": "t1",
         "result": '{"n":4}',
     }
-    assert json.loads(ready.encode(c.AnswerTool("t1", "{}", failed=True)))["is_error"] is True
+    assert json.loads(*ready.encode(c.AnswerTool("t1", "{}", failed=True), 0.0))["is_error"] is True
 
 
 def test_the_model_can_be_asked_to_speak_and_cannot_be_told_to_forget(ready):
-    assert json.loads(ready.encode(c.RequestReply("Say hi."))) == {"type": "reply.create", "instructions": "Say hi."}
-    assert ready.encode(c.TruncateReply("r", 100)) is None
+    assert json.loads(*ready.encode(c.RequestReply("Say hi."), 0.0)) == {
+        "type": "reply.create",
+        "instructions": "Say hi.",
+    }
+    assert ready.encode(c.TruncateReply("r", 100), 0.0) == ()
 
 
 def test_the_end(ready):
@@ -270,7 +273,7 @@ GARBAGE = [
 
 @pytest.mark.parametrize("message", GARBAGE, ids=[f"{n} {text[:30]!a}" for n, text in enumerate(GARBAGE)])
 def test_garbage_is_an_event_and_not_an_exception(ready, message):
-    (event,) = ready.receive(message)
+    (event,) = ready.receive(message, 0.0)
     assert isinstance(event, c.Unrecognized)
 
 
@@ -293,7 +296,7 @@ FIELDS = st.dictionaries(
 def test_any_fields_of_any_type_in_any_order_are_events(events):
     session = VoiceAgentSession(persona())
     for kind, fields in events:
-        for event in session.receive(json.dumps(fields | {"type": kind})):
+        for event in session.receive(json.dumps(fields | {"type": kind}), 0.0):
             assert isinstance(event, c.ModelEvent)
             texts = [getattr(event, name, "") for name in ("reply_id", "text", "item_id", "payload", "message", "code")]
             assert all(isinstance(text, str) for text in texts)
@@ -301,4 +304,4 @@ def test_any_fields_of_any_type_in_any_order_are_events(events):
 
 @given(st.one_of(st.text(), st.binary()))
 def test_anything_at_all_is_events(message):
-    VoiceAgentSession(persona()).receive(message)
+    VoiceAgentSession(persona()).receive(message, 0.0)

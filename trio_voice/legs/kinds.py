@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
+    from trio_voice.conversation import Said
     from trio_voice.legs.channel import Channel
     from trio_voice.legs.ledger import Ledger
-    from trio_voice.legs.model import ModelLeg
+    from trio_voice.legs.model import ModelLeg, ModelSession
     from trio_voice.persona import Persona, ToolSchema
+    from trio_voice.protocols.settings import ModelSettings
 
 STALL_SECONDS: Final = 5.0
 """How long a model may take to read one message before its leg is given up. Longer than the caller's, because a model
@@ -25,48 +27,50 @@ that pauses costs the caller only its answer, and the end of the call shortens i
 
 
 @attrs.frozen(kw_only=True)
-class ModelSettings:
-    """One table of ``[models]``."""
-
-    name: str
-    kind: str
-    url: str | None = None
-
-
-@attrs.frozen
 class Order:
     """A model leg that is wanted for one call."""
 
-    settings: ModelSettings
+    settings: Any
+    """Of the class that the kind's row names."""
     persona: Persona
     tools: tuple[ToolSchema, ...]
     ledger: Ledger
-    key: str
-    """The credential, or nothing where none is needed."""
+    keys: Mapping[str, str]
+    """The credentials by name, as far as there are any."""
     wall_clock: Callable[[], datetime]
     on_delay: Callable[[float], None] | None = None
+    history: tuple[Said, ...] = ()
+    """The conversation so far, if this session takes over from another: the greeting has been said."""
+    resume_with: str | None = None
+    """The handle of the session to take up, if its provider gave one (``SessionExpiring``)."""
+
+    def over_socket(
+        self, session: ModelSession, url: str, headers: Mapping[str, str], max_message_bytes: int
+    ) -> ModelLeg:
+        """The leg of a model that is one WebSocket."""
+
+        async def connect() -> Channel:
+            return await open_websocket(url, dict(headers), max_message_bytes=max_message_bytes)
+
+        return SocketModelLeg(session, connect, STALL_SECONDS, self.ledger, self.wall_clock, self.on_delay)
 
 
 @attrs.frozen
 class Kind:
     """What is particular to one kind of model."""
 
-    default_url: str
-    secret: str
-    """The credential's name."""
+    settings: type[ModelSettings]
+    """Its table in config.toml."""
     make: Callable[[Order], ModelLeg]
 
 
 def _assemblyai_agent(order: Order) -> ModelLeg:
-    async def connect() -> Channel:
-        url = order.settings.url or KINDS["assemblyai-agent"].default_url
-        headers = {"Authorization": f"Bearer {order.key}"}
-        return await open_websocket(url, headers, max_message_bytes=voice_agent.MAX_MESSAGE_BYTES)
-
-    session = voice_agent.VoiceAgentSession(order.persona, order.tools)
-    return SocketModelLeg(session, connect, STALL_SECONDS, order.ledger, order.wall_clock, order.on_delay)
+    session = voice_agent.VoiceAgentSession(order.persona, order.tools, order.history)
+    headers = {"Authorization": f"Bearer {order.keys.get(voice_agent.CREDENTIAL, '')}"}
+    url = order.settings.url or voice_agent.URL
+    return order.over_socket(session, url, headers, voice_agent.MAX_MESSAGE_BYTES)
 
 
 KINDS: Final[Mapping[str, Kind]] = {
-    "assemblyai-agent": Kind("wss://agents.assemblyai.com/v1/ws", "ASSEMBLYAI_API_KEY", _assemblyai_agent),
+    "assemblyai-agent": Kind(voice_agent.VoiceAgentSettings, _assemblyai_agent),
 }

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import trio
 
-from trio_voice.conversation import HearCaller, ModelEnded, ModelReady
+from trio_voice.conversation import HearCaller, ModelEnded, ModelReady, Outgoing
 from trio_voice.errors import ModelUnavailable
 from trio_voice.facts import MODEL, Fact, LegClosed
 from trio_voice.legs.pair import run_pair
@@ -18,7 +18,7 @@ from trio_voice.legs.writer import Writer
 from trio_voice.record import Closing, ModelSessionRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
     from datetime import datetime
 
     from trio_voice.conversation import Capabilities, ModelCommand, ModelEvent
@@ -32,7 +32,7 @@ LAST_WORDS_SECONDS: Final = 0.5
 
 
 class ModelSession(Protocol):
-    """A vendor's protocol, without I/O."""
+    """A vendor's protocol, without I/O. ``now`` is in seconds of one clock."""
 
     @property
     def capabilities(self) -> Capabilities:
@@ -45,11 +45,18 @@ class ModelSession(Protocol):
     def opening(self) -> list[str]:
         """What to say first on a new socket."""
 
-    def receive(self, message: str | bytes) -> list[ModelEvent]:
-        """What a message means; never raises."""
+    def receive(self, message: str | bytes, now: float, /) -> Sequence[ModelEvent | Outgoing]:
+        """What a message means, and what is to be sent because of it, in order; never raises."""
 
-    def encode(self, command: ModelCommand) -> str | None:
-        """The wire form of a command, if the vendor has one for it."""
+    def encode(self, command: ModelCommand, now: float, /) -> Sequence[str]:
+        """The wire form of a command; nothing if the vendor has none for it, or if it has to wait."""
+
+    @property
+    def wake_at(self) -> float:
+        """When ``tick`` is next needed; infinite for a protocol without timers."""
+
+    def tick(self, now: float, /) -> Sequence[ModelEvent | Outgoing]:
+        """What comes of time having passed. Harmless to call too early."""
 
     def goodbye(self) -> str | None:
         """What ends the session, and its bill, in the vendor's words; ``None`` if closing the socket does."""
@@ -103,6 +110,7 @@ class SocketModelLeg:
         self._record: ModelSessionRecord | None = None
         self._opened_at = 0.0
         self._channel: Channel | None = None
+        self._timer_scope = trio.CancelScope()
         self._writer = Writer(OUTBOX_MESSAGES, stall_seconds, on_delay)
         self._told = False
         self._acknowledged = False
@@ -130,11 +138,32 @@ class SocketModelLeg:
             self._writer.post(message)
 
         def hear(message: str | bytes) -> None:
-            for event in self._session.receive(message):
+            self._pass_on(self._session.receive(message, trio.current_time()), tell)
+            self._keep_timer()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._keep_time, tell)
+            await run_pair(MODEL, self._channel, self._writer, hear, tell)
+            nursery.cancel_scope.cancel(reason="the socket has ended")
+
+    def _pass_on(self, events: Iterable[ModelEvent | Outgoing], tell: Callable[[Fact], None]) -> None:
+        for event in events:
+            if isinstance(event, Outgoing):
+                self._writer.post(event.message)
+            else:
                 self._note(event)
                 tell(event)
 
-        await run_pair(MODEL, self._channel, self._writer, hear, tell)
+    async def _keep_time(self, tell: Callable[[Fact], None]) -> None:
+        """Wake the protocol when it has asked for it."""
+        while True:
+            with trio.CancelScope(deadline=self._session.wake_at) as self._timer_scope:
+                await trio.sleep_forever()
+            self._pass_on(self._session.tick(trio.current_time()), tell)
+
+    def _keep_timer(self) -> None:
+        if self._session.wake_at != self._timer_scope.deadline:  # setting a deadline has its price
+            self._timer_scope.deadline = self._session.wake_at
 
     def _note(self, event: ModelEvent) -> None:
         if self._record is None:
@@ -147,9 +176,9 @@ class SocketModelLeg:
 
     def obey(self, command: ModelCommand) -> None:
         """Put a command of the bridge on its way. Never waits; audio that finds the outbox full pushes out older."""
-        message = self._session.encode(command)
-        if message is not None:
+        for message in self._session.encode(command, trio.current_time()):
             self._writer.post(message, droppable=isinstance(command, HearCaller))
+        self._keep_timer()
 
     def hurry(self, deadline: float) -> None:
         """The call is ending: whatever is being sent must be finished by then."""
@@ -189,8 +218,9 @@ class SocketModelLeg:
             await channel.send(goodbye)
         self._told = True
         while goodbye is not None and not self._acknowledged:
-            for event in self._session.receive(await channel.receive()):
-                self._note(event)
+            for event in self._session.receive(await channel.receive(), trio.current_time()):
+                if not isinstance(event, Outgoing):
+                    self._note(event)
 
     def _write_down(self) -> None:
         record = self._record

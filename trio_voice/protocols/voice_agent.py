@@ -7,6 +7,7 @@ Every frame is JSON text in both directions; audio is base64 inside it, named ``
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import attrs
@@ -15,12 +16,15 @@ import msgspec
 from trio_voice import conversation as c
 from trio_voice.audio import is_base64
 from trio_voice.errors import LocalProtocolError
+from trio_voice.protocols.settings import ModelSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from trio_voice.persona import Persona, ToolSchema
 
+URL: Final = "wss://agents.assemblyai.com/v1/ws"
+CREDENTIAL: Final = "ASSEMBLYAI_API_KEY"
 MAX_MESSAGE_BYTES: Final = 1_048_576
 MAX_ID: Final = 200
 """Letters of a session's id, which is kept after the call; live ones have 37."""
@@ -53,20 +57,33 @@ _UNREADABLE: Final = (
 )
 
 
+@attrs.frozen(kw_only=True)
+class VoiceAgentSettings(ModelSettings):
+    """``kind = "assemblyai-agent"``."""
+
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        """One key, whatever the address."""
+        return (CREDENTIAL,)
+
+
 class VoiceAgentSession:
     """One session's protocol state, from the first ``session.update`` to ``session.ended``.
 
     Args:
         persona: whose prompt, voice, greeting and turn detection the session gets.
         tools: what the model may call.
+        history: the conversation so far, if this session takes over.
     """
 
     capabilities = CAPABILITIES
     provider = "assemblyai-agent"
+    wake_at = math.inf
 
-    def __init__(self, persona: Persona, tools: tuple[ToolSchema, ...] = ()) -> None:
+    def __init__(self, persona: Persona, tools: tuple[ToolSchema, ...] = (), history: tuple[c.Said, ...] = ()) -> None:
         self._persona = persona
         self._tools = tools
+        self._history = history
         self._ready = False
         self._over = False
         self._reply_id = ""
@@ -86,7 +103,7 @@ class VoiceAgentSession:
         if persona.voice is not None:
             audio_out["voice"] = persona.voice
         session: dict[str, Any] = {
-            "system_prompt": persona.prompt,
+            "system_prompt": persona.prompt + c.retold(self._history),
             "input": audio_in,
             "output": audio_out,
             "tools": [
@@ -99,12 +116,14 @@ class VoiceAgentSession:
                 for tool in self._tools
             ],
         }
-        if persona.greeting is not None:  # a null greeting is refused and leaves the session without ready
+        if (
+            persona.greeting is not None and not self._history
+        ):  # a null greeting is refused and leaves the session without ready
             session["greeting"] = persona.greeting
         return [_encode({"type": "session.update", "session": session})]
 
-    def encode(self, command: c.ModelCommand) -> str | None:
-        """The wire form of a command; ``None`` where the API has no such thing.
+    def encode(self, command: c.ModelCommand, _now: float) -> Sequence[str]:
+        """The wire form of a command; nothing where the API has no such thing.
 
         Raises:
             LocalProtocolError: audio before ready, which the server would throw away.
@@ -113,14 +132,14 @@ class VoiceAgentSession:
             case c.HearCaller(payload=payload):
                 if not self._ready:
                     raise LocalProtocolError("no audio may be sent before session.ready")
-                return '{"type":"input.audio","audio":"' + payload + '"}'
+                return ('{"type":"input.audio","audio":"' + payload + '"}',)
             case c.AnswerTool(call_id=call_id, result=result, failed=failed):
                 answer = {"type": "tool.result", "call_id": call_id, "result": result}
-                return _encode(answer | ({"is_error": True} if failed else {}))
+                return (_encode(answer | ({"is_error": True} if failed else {})),)
             case c.RequestReply(instructions=instructions):
-                return _encode({"type": "reply.create", "instructions": instructions})
-            case c.TruncateReply():
-                return None  # the server cuts its memory by its own clock
+                return (_encode({"type": "reply.create", "instructions": instructions}),)
+            case _:
+                return ()  # the server cuts its memory by its own clock
 
     def goodbye(self) -> str:
         """The message that ends the session and its bill at once; without it 30 s more are charged."""
@@ -128,7 +147,11 @@ class VoiceAgentSession:
 
     # What we hear
 
-    def receive(self, message: str | bytes) -> list[c.ModelEvent]:
+    def tick(self, _now: float) -> Sequence[c.ModelEvent | c.Outgoing]:
+        """Nothing here depends on the time."""
+        return ()
+
+    def receive(self, message: str | bytes, _now: float) -> Sequence[c.ModelEvent | c.Outgoing]:
         """What a message of the server's means."""
         if isinstance(message, bytes):
             return [c.Unrecognized("a binary message", garbage=True)]

@@ -570,6 +570,7 @@ FACTS = st.sampled_from(
         ToolFinished("t", ToolResult("{}", then=Then.TRANSFER)),
         TransferFailed(),
         c.ModelFault("x", "", fatal=False),
+        c.Usage({"audio_in_tokens": 1}),
         c.Unrecognized("x"),
         ms.CallerStopped(),
         LegClosed("model", politely=False, detail=""),

@@ -219,20 +219,20 @@ class Call:
             self.record.persona,
         )
         began = trio.current_time()
-        with trio.CancelScope() as scope:
-            if tool is None:
-                result = unknown_tool(wanted.name)
-            elif len(self._running_tools) >= MAX_TOOLS:
-                result = too_many_tools()
-            else:
+        if tool is None:
+            result = unknown_tool(wanted.name)
+        elif len(self._running_tools) >= MAX_TOOLS:
+            result = too_many_tools()
+        else:
+            with trio.CancelScope() as scope:
                 self._running_tools[scope] = wanted.call_id
                 try:
                     result = await tool.run(wanted.arguments, facts, self._limits.tool_seconds)
                 finally:
                     del self._running_tools[scope]
-        if scope.cancelled_caught:
-            log.info("tool_withdrawn", tool=wanted.name[:60])
-            return
+            if scope.cancelled_caught:
+                log.info("tool_withdrawn", tool=wanted.name[:60])
+                return
         milliseconds = round((trio.current_time() - began) * 1000)
         self.record.tools.append(
             ToolUse(wanted.name[:60], failed=result.failed, milliseconds=milliseconds, known=tool is not None)

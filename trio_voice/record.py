@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
 
@@ -60,6 +61,10 @@ class Closing(enum.StrEnum):
     """The provider could not be told: the socket was gone, stalled or never answered."""
 
 
+MAX_USAGE: Final = 1e9
+"""Of any meter, told at once: days of sound, libraries of text."""
+
+
 @attrs.define
 class Utterance:
     """One line of the transcript."""
@@ -108,6 +113,14 @@ class ModelSessionRecord:
     """By our clock, from before the socket was opened until it was closed."""
     billed_seconds: float | None = None
     """By the provider's clock, where it says."""
+    meters: dict[str, float] = attrs.field(factory=dict)
+    """What else the provider said that it will bill, by the name of the meter (``conversation.Meter``)."""
+
+    def add_usage(self, meters: Mapping[Any, float]) -> None:
+        """Add to the meters. What no meter can have counted since the last time is a stranger's nonsense: left out."""
+        for meter, amount in meters.items():
+            if 0 <= amount <= MAX_USAGE:
+                self.meters[meter] = self.meters.get(meter, 0) + amount
 
     def as_json(self) -> dict[str, Any]:
         """The shape that ``GET /calls/<call id>`` answers."""
@@ -119,6 +132,7 @@ class ModelSessionRecord:
             "closing": self.closing,
             "seconds": self.seconds,
             "billed_seconds": self.billed_seconds,
+            "meters": dict(self.meters),
         }
 
 

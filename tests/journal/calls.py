@@ -43,6 +43,7 @@ def close_session(session, seconds=30.0):
     session.closed_at = session.opened_at + timedelta(seconds=seconds)
     session.closing, session.seconds = Closing.ACKNOWLEDGED, seconds
     session.session_id, session.billed_seconds = "s-1", seconds + 0.5
+    session.add_usage({"audio_in_tokens": 300, "text_out_tokens": 12.5})
 
 
 SAMPLES = {

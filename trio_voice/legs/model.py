@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import trio
 
-from trio_voice.conversation import HearCaller, ModelEnded, ModelReady, Outgoing
+from trio_voice.conversation import HearCaller, ModelEnded, ModelReady, Outgoing, Usage
 from trio_voice.errors import ModelUnavailable
 from trio_voice.facts import MODEL, Fact, LegClosed
 from trio_voice.legs.pair import run_pair
@@ -173,6 +173,8 @@ class SocketModelLeg:
         elif isinstance(event, ModelEnded):
             self._acknowledged = True
             self._record.billed_seconds = event.seconds
+        elif isinstance(event, Usage):
+            self._record.add_usage(event.meters)
 
     def obey(self, command: ModelCommand) -> None:
         """Put a command of the bridge on its way. Never waits; audio that finds the outbox full pushes out older."""

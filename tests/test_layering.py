@@ -41,7 +41,8 @@ WEBSOCKETS_SANS_IO = (
 RINGS = {
     # Ring 0: decisions and what they are about. No trio, no clock, no socket; time is an argument.
     "pure": Ring(
-        modules="audio bridge conversation errors facts goodbye persona playback record tool_results transcript",
+        modules="audio bridge conversation errors facts goodbye persona playback record takeover tool_results"
+        " transcript turns",
         sees="pure protocols",
         packages="attrs msgspec",
         never=NO_CLOCK_NO_IO,

@@ -17,6 +17,7 @@ from trio_voice.config import SANDBOX, Settings, read_settings, warnings_about
 from trio_voice.daemon import load_toolboxes, run_daemon
 from trio_voice.errors import ConfigError, first_cause
 from trio_voice.logs import set_up_logging
+from trio_voice.sandbox.lines import make_lines
 from trio_voice.sandbox.speech import SpeechUnavailable
 from trio_voice.unit import PACKAGED_CONFIG, doubts_about, render_unit, this_executable
 
@@ -75,12 +76,12 @@ def serve(path: Path) -> None:
 
     async def run() -> None:
         if not any(model.url == SANDBOX for model in settings.models.values()):
-            await run_daemon(settings, announce, lambda: read_settings(path))
+            await run_daemon(settings, announce, lambda: read_settings(path), make_lines)
             return
         from trio_voice.sandbox.demo import open_local_agent  # noqa: PLC0415 - only this needs the speech extra
 
         async with open_local_agent() as agent:
-            await run_daemon(_on_this_machine(settings, agent.url), announce, lambda: read_settings(path))
+            await run_daemon(_on_this_machine(settings, agent.url), announce, lambda: read_settings(path), make_lines)
 
     try:
         trio.run(run)

@@ -336,6 +336,8 @@ def _contradictions(settings: Settings, document: Mapping[str, Any]) -> list[str
             for model in persona.models
             if model not in models
         )
+        if persona.on_failure == "transfer" and persona.transfer_to is None:
+            problems.append(f"personas.{name}.transfer_to: is missing: on_failure needs a number, like +15551234567")
         if TRANSFER in persona.tools and persona.transfer_to is None:
             problems.append(f"personas.{name}.transfer_to: is missing: {TRANSFER} needs a number, like +15551234567")
         problems.extend(

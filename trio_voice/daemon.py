@@ -34,6 +34,8 @@ from trio_voice.edges.twilio_webhooks import PublicUrl
 from trio_voice.errors import ConfigError
 from trio_voice.journal import Pace, open_journal
 from trio_voice.legs.kinds import KINDS, Order
+from trio_voice.legs.succession import Succession
+from trio_voice.persona import SILENT
 from trio_voice.reception import Reception
 from trio_voice.reckoning import reckon_with_the_dead
 from trio_voice.record import TERMINAL_STATUSES
@@ -41,15 +43,19 @@ from trio_voice.registry import Registry
 from trio_voice.tools import load_tools
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from trio_voice.config import Settings
+    from trio_voice.conversation import Said
     from trio_voice.journal import Journal
     from trio_voice.legs.ledger import Ledger
     from trio_voice.legs.model import ModelLeg
-    from trio_voice.persona import Persona, ToolSchema
+    from trio_voice.persona import Lines, Persona, ToolSchema
+    from trio_voice.protocols.settings import ModelSettings
     from trio_voice.record import CallRecord
     from trio_voice.tools import DoNotCall, Tool
+
+    LineMaker = Callable[[Iterable[Persona]], Awaitable[Mapping[Persona, Lines]]]
 
 log: Final = structlog.stdlib.get_logger("trio_voice.daemon")
 
@@ -67,6 +73,7 @@ async def run_daemon(
     settings: Settings,
     announce: Callable[[str], None],
     reread: Callable[[], Settings],
+    make_lines: LineMaker,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain.
 
@@ -74,6 +81,7 @@ async def run_daemon(
         settings: checked.
         announce: called with the base URL once calls are accepted.
         reread: reads the configuration again on SIGHUP; raises ``ConfigError`` if it cannot be used.
+        make_lines: makes what personas say when no model speaks.
 
     Raises:
         OSError: the address cannot be listened on.
@@ -91,7 +99,8 @@ async def run_daemon(
         httpx2.AsyncClient(limits=ONE_REQUEST_EACH) as http,
         trio.open_nursery() as after_work,
     ):
-        house = _House(settings, journal, after_work, http)
+        lines = await make_lines(settings.personas.values())
+        house = _House(settings, journal, after_work, http, lines)
         listeners = await trio.open_tcp_listeners(port, host=host)
         connections = settings.limits.max_calls + HALF_OPEN_CONNECTIONS
         server = Server(create_app(house.door), house.door.admission, max_connections=connections)
@@ -109,7 +118,7 @@ async def run_daemon(
                         break
                     # Not trio's clock, which begins at a number of its own.
                     systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1_000}")
-                    refused = house.reload(reread)
+                    refused = await house.reload(reread, make_lines)
                     # `systemctl reload` has long said yes; `systemctl status` shows this.
                     systemd.notify("READY=1", f"STATUS=reload refused: {refused[0]!r}" if refused else "STATUS=")
                 # systemd's patience is the unit's, and ours the configuration's.
@@ -125,9 +134,15 @@ class _House:
     """What is made once from the settings, and what a reload replaces."""
 
     def __init__(
-        self, settings: Settings, journal: Journal, after_work: trio.Nursery, http: httpx2.AsyncClient
+        self,
+        settings: Settings,
+        journal: Journal,
+        after_work: trio.Nursery,
+        http: httpx2.AsyncClient,
+        lines: Mapping[Persona, Lines],
     ) -> None:
         self._settings = settings
+        self._lines = dict(lines)
         self._journal = journal
         self._after_work = after_work
         self._toolboxes = load_toolboxes(settings, journal)
@@ -139,6 +154,7 @@ class _House:
             journal,
             self._open_model,
             self._tools_of,
+            self._lines_of,
             self.rest,
             self._after_call,
             partial(self.metrics.observe_relay_delay, "to_caller"),
@@ -159,21 +175,31 @@ class _House:
             api_token=settings.secrets.get("TRIO_VOICE_API_TOKEN"),
         )
 
-    def _open_model(self, persona: Persona, ledger: Ledger, tools: tuple[ToolSchema, ...]) -> ModelLeg:
-        settings = self._settings.models[persona.models[0]]
-        order = Order(
-            settings=settings,
-            persona=persona,
-            tools=tools,
-            ledger=ledger,
-            keys={name: key for name in settings.credentials if (key := self._settings.secrets.get(name)) is not None},
-            wall_clock=wall_clock,
-            on_delay=partial(self.metrics.observe_relay_delay, "to_model"),
-        )
-        return KINDS[settings.kind].make(order)
+    def _open_model(self, persona: Persona, ledger: Ledger, tools: tuple[ToolSchema, ...]) -> Succession:
+        secrets = self._settings.secrets
+
+        def make(settings: ModelSettings, history: tuple[Said, ...], resume_with: str | None) -> ModelLeg:
+            order = Order(
+                settings=settings,
+                persona=persona,
+                tools=tools,
+                ledger=ledger,
+                keys={name: key for name in settings.credentials if (key := secrets.get(name)) is not None},
+                wall_clock=wall_clock,
+                on_delay=partial(self.metrics.observe_relay_delay, "to_model"),
+                history=history,
+                resume_with=resume_with,
+            )
+            return KINDS[settings.kind].make(order)
+
+        makers = [partial(make, self._settings.models[name]) for name in persona.models]
+        return Succession(makers, self._settings.limits.close_seconds)
 
     def _tools_of(self, persona: Persona) -> Mapping[str, Tool]:
         return self._toolboxes[persona]
+
+    def _lines_of(self, persona: Persona) -> Lines:
+        return self._lines.get(persona, SILENT)
 
     def _ended(self, record: CallRecord) -> None:
         """Write down a call that is over, whether or not it was ever answered."""
@@ -186,7 +212,7 @@ class _House:
         if self.rest is not None and record.call_sid is not None and not over:
             self._after_work.start_soon(self.rest.hang_up, record.call_sid)
 
-    def reload(self, reread: Callable[[], Settings]) -> list[str]:
+    async def reload(self, reread: Callable[[], Settings], make_lines: LineMaker) -> list[str]:
         """Take over personas and numbers, all or nothing; live calls keep what they began with.
 
         Returns:
@@ -213,6 +239,7 @@ class _House:
             ),
             "numbers_changed": new.numbers != old.numbers,
         }
+        self._lines.update(await make_lines(settings.personas.values()))
         self._toolboxes |= toolboxes  # calls that are expected still have their old persona
         self.door.directory = new
         log.info("reloaded", **changes)

@@ -87,6 +87,8 @@ class Turn:
     at: float
     """Seconds since the call began, at the end of the caller's speech."""
     latency_ms: float
+    stages: dict[str, float] = attrs.field(factory=dict)
+    """Where the time went, in ms from the end of the caller's speech; see ``turns.py``."""
 
 
 @attrs.define
@@ -205,7 +207,14 @@ class CallRecord:
             "closing_seconds": self.closing_seconds,
             "model_sessions": [session.as_json() for session in self.model_sessions],
             "transcript": [attrs.asdict(line) | {"at": self._time_of(line.at)} for line in self.transcript],
-            "turns": [{"at": self._time_of(turn.at), "latency_ms": round(turn.latency_ms)} for turn in self.turns],
+            "turns": [
+                {
+                    "at": self._time_of(turn.at),
+                    "latency_ms": round(turn.latency_ms),
+                    "stages": {stage: round(ms) for stage, ms in turn.stages.items()},
+                }
+                for turn in self.turns
+            ],
             "tools": [attrs.asdict(tool) for tool in self.tools],
             "answered_by": self.answered_by,
             "recording_url": self.recording_url,

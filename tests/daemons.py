@@ -62,10 +62,18 @@ turn_detection = {{ interrupt_response = false }}
 [personas.absent]
 model = "nobody"
 
+[personas.understudied]
+model = ["nobody", "aai"]
+greeting = "{greeting}"
+takeover_line = "A gull is in the wires."
+
 [numbers]
 default = "receptionist"
 "+15550000404" = "absent"
+"+15550000202" = "understudied"
 """
+UNDERSTUDIED_NUMBER = "+15550000202"
+"""The persona that answers it has the same model, and a better one when that fails."""
 ABSENT_NUMBER = "+15550000404"
 """The persona that answers it has a model that nobody listens for."""
 

@@ -11,6 +11,7 @@ from trio_voice import conversation as c
 from trio_voice.audio import encode, silence
 from trio_voice.bridge import MAX_GARBAGE, Bridge
 from trio_voice.facts import (
+    CancelTool,
     ClearPlayback,
     EndCall,
     EndRequested,
@@ -290,6 +291,48 @@ def test_a_turns_latency_runs_to_the_first_sound_that_can_be_heard(book):
     assert book.record.turns == []
     book.after(0.1).on(c.ReplyAudio("r1", SPEECH))
     assert [turn.latency_ms for turn in book.record.turns] == [pytest.approx(400)]
+
+
+def test_a_turn_says_where_its_time_went():
+    book = Playbook(limits=Limits(playback_lead_seconds=0.15)).live()
+    book.speak("r0", SPEECH, SPEECH)
+    book.after(0.5).on(ms.MarkEchoed("0.1"))
+    book.on(c.CallerSpeechStarted())
+    book.after(1).on(c.CallerTranscript("i1", "Are you open?", final=True))
+    book.after(0.1).on(c.CallerSpeechStopped())
+    book.after(0.2).on(c.StageReached("first_token"))
+    book.after(0.1).on(c.StageReached("first_token"))
+    book.after(0.1).speak("r1", HUSH, SPEECH, SPEECH)
+    book.after(0.05).tick()
+    book.after(0.3).on(ms.MarkEchoed("0.2"))
+    (turn,) = book.record.turns
+    assert turn.stages == {
+        "final_transcript": pytest.approx(-100),
+        "first_token": pytest.approx(200),
+        "first_audio": pytest.approx(400),
+        "first_frame": pytest.approx(400),
+        "first_mark": pytest.approx(750),
+    }
+    assert turn.latency_ms == pytest.approx(400)
+
+
+def test_what_is_cleared_is_never_heard(book):
+    book.live().on(c.CallerSpeechStopped())
+    book.speak("r1", SPEECH, SPEECH)
+    book.after(0.1).on(c.CallerSpeechStarted())
+    book.on(ms.MarkEchoed("0.1"))
+    assert [turn.stages.keys() for turn in book.record.turns] == [{"first_audio", "first_frame"}]
+
+
+# Tools that are withdrawn
+
+
+def test_a_tool_that_the_model_withdraws_is_stopped_once_and_not_answered(book):
+    book.live().on(c.ToolRequested("t1", "look_up", {}))
+    assert book.on(c.ToolWithdrawn("t1")) == [CancelTool("t1")]
+    assert book.on(c.ToolWithdrawn("t1")) == []
+    assert book.on(c.ToolWithdrawn("never asked for")) == []
+    assert book.on(ToolFinished("t1", ToolResult("{}"))) == []
 
 
 # Ends

@@ -21,6 +21,7 @@ from tests.daemons import (
     PATIENCE_SECONDS,
     SCRIPT,
     THEIR_NUMBER,
+    UNDERSTUDIED_NUMBER,
     Talker,
     eventually,
     noise,
@@ -289,6 +290,20 @@ async def test_an_agent_that_fails_in_any_way_ends_its_own_call_and_says_why(tmp
             assert word in record["end_detail"]
             assert logged[call.sid]["detail"] == record["end_detail"]
             assert await world.status_at_twilio(call) == "completed"
+
+
+async def test_a_second_model_takes_over_and_the_caller_hears_a_line_meanwhile(tmp_path):
+    async with open_world(tmp_path) as world:
+        call, session = await world.talk(to=UNDERSTUDIED_NUMBER)
+        assert json.loads(session.messages[0])["session"]["greeting"] == GREETING
+        await trio.sleep(1)
+        call.hang_up()
+        record = await world.ended(call)
+        assert record["end_reason"] == "hangup"
+        assert [each["closing"] for each in record["model_sessions"]] == ["aborted", "acknowledged"]
+        assert record["counters"]["model_takeovers"] == 1
+        assert record["transcript"][0]["text"] == "A gull is in the wires."
+        assert "cannot be reached" in world.logged("model_replaced")[0]["why"]
 
 
 PARKED = Instructions(twiml='<Response><Pause length="600"/></Response>')

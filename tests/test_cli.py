@@ -13,7 +13,9 @@ import pytest
 import trio
 
 from tests.daemons import GREETING, THEIR_NUMBER, eventually, open_world
+from trio_voice import cli
 from trio_voice.cli import main
+from trio_voice.sandbox.demo import AGENT_KEY
 from trio_voice.sandbox.demo_stage import OPERATOR_TOKEN
 from trio_voice.sandbox.twilio_account import Callee
 
@@ -295,6 +297,25 @@ async def test_a_call_that_nobody_answers_or_that_is_not_placed_is_1(world, ask)
     assert (code, said) == (1, "")
     assert complaint.startswith("the number must be ")
     assert len(world.twilio.calls) == 1
+
+
+async def test_a_persona_is_tried_for_real_each_model_by_itself(world, monkeypatch):
+    def check(persona):
+        return trio.to_thread.run_sync(lambda: run("--config", str(world.config), "check", "--live", persona))
+
+    monkeypatch.setenv("ASSEMBLYAI_API_KEY", AGENT_KEY)
+    monkeypatch.setattr(cli, "LIVE_SECONDS", 0.5)
+    tried = await check("receptionist")
+    assert tried.exit_code == 0, tried.output
+    assert "closed: acknowledged" in tried.stdout
+    (session,) = world.agent.sessions
+    assert session.told_goodbye
+    tried = await check("understudied")
+    assert tried.exit_code == 1
+    (problem,) = [line for line in tried.stdout.splitlines() if "it does not work: " in line]
+    assert "cannot be reached" in problem
+    assert len(world.agent.sessions) == 2  # the second model is tried all the same
+    assert (await check("nobody")).exit_code == 2
 
 
 def test_a_demo_without_the_speech_extra_is_69_and_says_how_to_get_it(tmp_path):

@@ -54,6 +54,8 @@ class ModelReady:
     """The session is open and listening; audio sent before this would be lost."""
 
     session_id: str
+    accepted: Mapping[str, str] = attrs.field(factory=dict)
+    """What the provider says that it made of our settings (voice, formats, model); for people to read."""
 
 
 @attrs.frozen

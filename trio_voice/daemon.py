@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from trio_voice.legs.ledger import Ledger
     from trio_voice.legs.model import ModelLeg
     from trio_voice.persona import Lines, Persona, ToolSchema
-    from trio_voice.protocols.settings import ModelSettings
     from trio_voice.record import CallRecord
     from trio_voice.tools import DoNotCall, Tool
 
@@ -176,23 +175,11 @@ class _House:
         )
 
     def _open_model(self, persona: Persona, ledger: Ledger, tools: tuple[ToolSchema, ...]) -> Succession:
-        secrets = self._settings.secrets
-
-        def make(settings: ModelSettings, history: tuple[Said, ...], resume_with: str | None) -> ModelLeg:
-            order = Order(
-                settings=settings,
-                persona=persona,
-                tools=tools,
-                ledger=ledger,
-                keys={name: key for name in settings.credentials if (key := secrets.get(name)) is not None},
-                wall_clock=wall_clock,
-                on_delay=partial(self.metrics.observe_relay_delay, "to_model"),
-                history=history,
-                resume_with=resume_with,
-            )
-            return KINDS[settings.kind].make(order)
-
-        makers = [partial(make, self._settings.models[name]) for name in persona.models]
+        on_delay = partial(self.metrics.observe_relay_delay, "to_model")
+        makers = [
+            partial(make_leg, self._settings, name, persona, ledger, tools, on_delay=on_delay)
+            for name in persona.models
+        ]
         return Succession(makers, self._settings.limits.close_seconds)
 
     def _tools_of(self, persona: Persona) -> Mapping[str, Tool]:
@@ -244,6 +231,33 @@ class _House:
         self.door.directory = new
         log.info("reloaded", **changes)
         return []
+
+
+def make_leg(
+    settings: Settings,
+    name: str,
+    persona: Persona,
+    ledger: Ledger,
+    tools: tuple[ToolSchema, ...],
+    history: tuple[Said, ...] = (),
+    resume_with: str | None = None,
+    *,
+    on_delay: Callable[[float], None] | None = None,
+) -> ModelLeg:
+    """A leg of the model with this name in ``[models]``, not yet connected."""
+    model = settings.models[name]
+    order = Order(
+        settings=model,
+        persona=persona,
+        tools=tools,
+        ledger=ledger,
+        keys={secret: key for secret in model.credentials if (key := settings.secrets.get(secret)) is not None},
+        wall_clock=wall_clock,
+        on_delay=on_delay,
+        history=history,
+        resume_with=resume_with,
+    )
+    return KINDS[model.kind].make(order)
 
 
 def load_toolboxes(settings: Settings, numbers: DoNotCall) -> dict[Persona, Mapping[str, Tool]]:

@@ -6,7 +6,7 @@ told of. A model of several sockets (a chain) is another class with the same met
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import trio
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
     from datetime import datetime
 
-    from trio_voice.conversation import Capabilities, ModelCommand, ModelEvent
+    from trio_voice.conversation import Capabilities, ModelCommand
     from trio_voice.legs.channel import Channel
     from trio_voice.legs.ledger import Ledger
 
@@ -32,7 +32,11 @@ LAST_WORDS_SECONDS: Final = 0.5
 
 
 class ModelSession(Protocol):
-    """A vendor's protocol, without I/O. ``now`` is in seconds of one clock."""
+    """A vendor's protocol, without I/O. ``now`` is in seconds of one clock.
+
+    Its events are ``ModelEvent`` and ``Outgoing``, its commands ``ModelCommand``; a stage of a chain has those of
+    ``stages.py`` besides.
+    """
 
     @property
     def capabilities(self) -> Capabilities:
@@ -42,20 +46,20 @@ class ModelSession(Protocol):
     def provider(self) -> str:
         """The kind's name, for the record."""
 
-    def opening(self) -> list[str]:
+    def opening(self) -> Sequence[str | bytes]:
         """What to say first on a new socket."""
 
-    def receive(self, message: str | bytes, now: float, /) -> Sequence[ModelEvent | Outgoing]:
+    def receive(self, message: str | bytes, now: float, /) -> Sequence[Any]:
         """What a message means, and what is to be sent because of it, in order; never raises."""
 
-    def encode(self, command: ModelCommand, now: float, /) -> Sequence[str]:
+    def encode(self, command: Any, now: float, /) -> Sequence[str | bytes]:
         """The wire form of a command; nothing if the vendor has none for it, or if it has to wait."""
 
     @property
     def wake_at(self) -> float:
         """When ``tick`` is next needed; infinite for a protocol without timers."""
 
-    def tick(self, now: float, /) -> Sequence[ModelEvent | Outgoing]:
+    def tick(self, now: float, /) -> Sequence[Any]:
         """What comes of time having passed. Harmless to call too early."""
 
     def goodbye(self) -> str | None:
@@ -121,7 +125,12 @@ class SocketModelLeg:
         """What this kind of model can do."""
         return self._session.capabilities
 
-    async def run(self, tell: Callable[[Fact], None]) -> None:
+    @property
+    def provider(self) -> str:
+        """The kind's name, for the record."""
+        return self._session.provider
+
+    async def run(self, tell: Callable[[Any], None]) -> None:
         """Open the session, then read and write until cancelled; every event and the end are told.
 
         Cancelling is safe; ``close`` must follow.
@@ -146,7 +155,7 @@ class SocketModelLeg:
             await run_pair(MODEL, self._channel, self._writer, hear, tell)
             nursery.cancel_scope.cancel(reason="the socket has ended")
 
-    def _pass_on(self, events: Iterable[ModelEvent | Outgoing], tell: Callable[[Fact], None]) -> None:
+    def _pass_on(self, events: Iterable[Any], tell: Callable[[Any], None]) -> None:
         for event in events:
             if isinstance(event, Outgoing):
                 self._writer.post(event.message)
@@ -154,7 +163,7 @@ class SocketModelLeg:
                 self._note(event)
                 tell(event)
 
-    async def _keep_time(self, tell: Callable[[Fact], None]) -> None:
+    async def _keep_time(self, tell: Callable[[Any], None]) -> None:
         """Wake the protocol when it has asked for it."""
         while True:
             with trio.CancelScope(deadline=self._session.wake_at) as self._timer_scope:
@@ -165,7 +174,7 @@ class SocketModelLeg:
         if self._session.wake_at != self._timer_scope.deadline:  # setting a deadline has its price
             self._timer_scope.deadline = self._session.wake_at
 
-    def _note(self, event: ModelEvent) -> None:
+    def _note(self, event: object) -> None:
         if self._record is None:
             return
         if isinstance(event, ModelReady):
@@ -176,7 +185,7 @@ class SocketModelLeg:
         elif isinstance(event, Usage):
             self._record.add_usage(event.meters)
 
-    def obey(self, command: ModelCommand) -> None:
+    def obey(self, command: Any) -> None:
         """Put a command of the bridge on its way. Never waits; audio that finds the outbox full pushes out older."""
         for message in self._session.encode(command, trio.current_time()):
             self._writer.post(message, droppable=isinstance(command, HearCaller))

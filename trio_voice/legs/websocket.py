@@ -133,12 +133,15 @@ class WebSocketChannel(Channel):
         self._give_up(reason)
         self._torn = True
 
-    async def send(self, message: str) -> None:
+    async def send(self, message: str | bytes) -> None:
         if self._closed:
             raise trio.ClosedResourceError
         if self._torn or self._protocol.state is not OPEN:
             raise trio.BrokenResourceError("the connection is closing")
-        self._protocol.send_text(message.encode())
+        if isinstance(message, str):
+            self._protocol.send_text(message.encode())
+        else:
+            self._protocol.send_binary(message)
         await self.flush()
 
     async def flush(self) -> None:
@@ -216,7 +219,9 @@ async def open_websocket(
         return await _shake_hands(stream, protocol, headers)
     except InvalidStatus as refused:
         status = refused.response.status_code
-        raise ModelUnavailable(f"{uri.host} answered the WebSocket handshake with HTTP {status}") from refused
+        raise ModelUnavailable(
+            f"{uri.host} answered the WebSocket handshake with HTTP {status}", status=status
+        ) from refused
     except (InvalidHandshake, EOFError, OSError, trio.BrokenResourceError) as failed:  # ssl.SSLError is an OSError
         why = failed.__cause__ or failed  # trio wraps what TLS said
         raise ModelUnavailable(f"{uri.host} does not speak WebSocket here: {why!r}") from failed

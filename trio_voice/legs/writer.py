@@ -41,7 +41,7 @@ class Writer:
         self._next_sample = -math.inf
         self._bound = bound
         self._stall_seconds = stall_seconds
-        self._outbox: deque[tuple[str, bool, float]] = deque()
+        self._outbox: deque[tuple[str | bytes, bool, float]] = deque()
         """Message, whether it may be dropped, and when it was posted if its delay is to be told."""
         self._overflowed = False
         self._flush_wanted = False
@@ -49,7 +49,7 @@ class Writer:
         self._sending = trio.CancelScope()
         self._latest = math.inf
 
-    def post(self, message: str, *, droppable: bool = False) -> None:
+    def post(self, message: str | bytes, *, droppable: bool = False) -> None:
         """Have a message sent. Never waits."""
         if len(self._outbox) >= self._bound:
             self._make_room()
@@ -70,7 +70,7 @@ class Writer:
         self._overflowed = True
         self._outbox.popleft()
 
-    def take_unsent(self) -> list[str]:
+    def take_unsent(self) -> list[str | bytes]:
         """What was posted and not sent when ``run`` was cancelled, in order; the outbox is empty then."""
         unsent = [message for message, _, _ in self._outbox]
         self._outbox.clear()

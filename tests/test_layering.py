@@ -41,8 +41,8 @@ WEBSOCKETS_SANS_IO = (
 RINGS = {
     # Ring 0: decisions and what they are about. No trio, no clock, no socket; time is an argument.
     "pure": Ring(
-        modules="audio bridge conversation errors facts goodbye persona playback record takeover tool_results"
-        " transcript turns",
+        modules="audio bridge chain_history chain_turns clauses conversation errors facts goodbye persona playback"
+        " record stages takeover tool_results transcript turns",
         sees="pure protocols",
         packages="attrs msgspec",
         never=NO_CLOCK_NO_IO,
@@ -60,34 +60,40 @@ RINGS = {
         sees="pure trio postgres",
         packages="attrs structlog psycopg",
     ),
+    # Ring 1, where a chain asks its language model: alone in knowing an HTTP client, and no SDK.
+    "http": Ring(
+        modules="legs.http",
+        sees="pure protocols",
+        packages="attrs httpx2 trio",
+    ),
     # Ring 1: nurseries and deadlines. No web framework, no SDK.
     "trio": Ring(
         modules="call journal legs reception reckoning registry rehearsal tools",
-        sees="pure protocols trio postgres",
+        sees="pure protocols trio postgres http",
         packages="attrs msgspec structlog trio" + WEBSOCKETS_SANS_IO,
     ),
     # Ring 2: one foreign library or interface each.
     "edges": Ring(
         modules="edges",
-        sees="pure protocols trio edges",
+        sees="pure protocols trio http edges",
         packages=ANYTHING,
     ),
     # Ring 3: the only readers of files, environment, signals.
     "process": Ring(
         modules="config daemon logs unit",
-        sees="pure protocols trio edges process cli",
+        sees="pure protocols trio http edges process cli",
         packages=ANYTHING,
     ),
     # Ring 3, its top floor: alone in knowing the sandbox.
     "cli": Ring(
         modules="__main__ cli",
-        sees="pure protocols trio edges process cli sandbox",
+        sees="pure protocols trio http edges process cli sandbox",
         packages=ANYTHING,
     ),
     # Beside the rings: a Twilio and a voice agent on this machine. Not part of what serves a call.
     "sandbox": Ring(
         modules="sandbox",
-        sees="pure protocols trio edges sandbox",
+        sees="pure protocols trio http edges sandbox",
         packages=ANYTHING,
     ),
     # Importing anything imports this first, so it imports nothing.

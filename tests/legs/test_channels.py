@@ -132,3 +132,11 @@ async def test_a_close_that_is_cancelled_has_closed(wire):
             await ours.aclose()
         with pytest.raises(trio.ClosedResourceError):
             await ours.receive()
+
+
+@WIRES
+async def test_binary_messages_are_binary_at_the_other_end(wire):
+    async with wire() as (ours, peer):
+        await ours.send(b"\x00\xff")
+        await ours.send("text")
+        assert [await peer.receive(), await peer.receive()] == [b"\x00\xff", "text"]

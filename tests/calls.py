@@ -7,11 +7,12 @@ import attrs
 import trio
 
 from trio_voice.call import Call, wall_clock
+from trio_voice.conversation import Said
 from trio_voice.legs.caller import CallerLeg
 from trio_voice.legs.ledger import Ledger
 from trio_voice.legs.model import SocketModelLeg
 from trio_voice.legs.succession import Succession
-from trio_voice.persona import SILENT, Limits, Persona
+from trio_voice.persona import SILENT, Limits, Persona, ToolSchema
 from trio_voice.protocols.voice_agent import VoiceAgentSession
 from trio_voice.record import CallRecord
 from trio_voice.sandbox.media_stream import MediaStreamPeer
@@ -45,6 +46,10 @@ class Rig:
     caller_wire: tuple[MemoryChannel, MemoryChannel]
     model_wire: tuple[MemoryChannel, MemoryChannel]
     scope: trio.CancelScope
+    wires: dict[str, tuple[MemoryChannel, MemoryChannel]] = attrs.field(factory=dict)
+    """All the sockets towards the model, by name, our end first; more than one where it is a chain."""
+    used: set[str] = attrs.field(factory=set)
+    """Those of them that were opened."""
     later_wires: list[tuple[MemoryChannel, MemoryChannel]] = attrs.field(factory=list)
     """Those of the model sessions after the first."""
     over: trio.Event = attrs.field(factory=trio.Event)
@@ -61,11 +66,22 @@ class Rig:
     def assert_nothing_remains(self):
         """Both sockets are closed, and the record says so."""
         assert self.caller_wire[0].closed
-        assert self.model_wire[0].closed or not self.agent.sessions
+        assert all(wire[0].closed for name, wire in self.wires.items() if name in self.used)
         assert all(wire[0].closed for wire in self.later_wires)
         for session in self.record.model_sessions:
             assert session.closing is not None
             assert session.closed_at is not None
+
+
+@attrs.frozen
+class ModelOrder:
+    """What another model than a voice agent is made of."""
+
+    world: trio.Nursery
+    persona: Persona
+    tools: tuple[ToolSchema, ...]
+    history: tuple[Said, ...]
+    record: CallRecord
 
 
 @asynccontextmanager
@@ -81,18 +97,20 @@ async def live_call(
     phone=None,
     successors=(),
     lines=SILENT,
+    model=None,
 ):
     """A call that has just been accepted. The block drives it; leaving the block waits for its end.
 
-    ``successors`` are the agents that take over when the first fails.
+    ``successors`` are the agents that take over when the first fails. ``model`` makes another model than a voice agent:
+    see ``tests.chains``.
     """
     limits = limits or Limits()
     persona = persona or Persona(name="p", model="m", greeting=GREETING)
     caller_wire, model_wire = memory_channels(), memory_channels()
     record = CallRecord(call_id="c1", direction="inbound", persona="p", from_number="", to_number="")
-    agent = VoiceAgentServer(
-        script.cast, **{"faults": faults} if faults else {}, **{"manner": manner} if manner else {}
-    )
+    double = {"faults": faults} if faults else {}
+    double |= {"manner": manner} if manner else {}
+    agent = VoiceAgentServer(script.cast, **double) if model is None else model.open(script, **double)
 
     async with trio.open_nursery() as world:
         wires = iter([model_wire])
@@ -104,22 +122,31 @@ async def live_call(
             if wire is None:
                 wire = memory_channels()
                 rig.later_wires.append(wire)
+            else:
+                rig.used.add("model")
             world.start_soon(server.serve_session, wire[1])
             return wire[0]
 
         def make(server, history, _resume_with):
+            if model is not None:
+                order = ModelOrder(world, persona, tuple(tool.schema for tool in box.values()), history, record)
+                return model.make(server, order, rigs)
             session = VoiceAgentSession(persona, tuple(tool.schema for tool in box.values()), history)
             return SocketModelLeg(session, partial(reach, server), 5.0, Ledger(record), wall_clock)
 
+        rigs: list[Rig] = []
+        """The rig, once it is there: nothing is opened before."""
         voice = Voice()
         twilio = MediaStreamPeer(caller_wire[1], caller=voice)
         world.start_soon(twilio.run)
         box = {tool.schema.name: tool for tool in map(Tool, tools)}
-        model = Succession([partial(make, server) for server in (agent, *successors)], limits.close_seconds)
+        sessions = Succession([partial(make, server) for server in (agent, *successors)], limits.close_seconds)
         caller = CallerLeg(caller_wire[0], limits.close_seconds)
-        call = Call(record, persona, limits, caller, model, tools=box, phone=phone, lines=lines)
+        call = Call(record, persona, limits, caller, sessions, tools=box, phone=phone, lines=lines)
         scope = trio.CancelScope()
         rig = Rig(call, record, voice, twilio, agent, caller_wire, model_wire, scope)
+        rig.wires = {"model": model_wire} if model is None else model.wires
+        rigs.append(rig)
 
         async def live():
             try:

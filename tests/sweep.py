@@ -19,9 +19,11 @@ from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
 from tests.calls import Rig, live_call
+from tests.chains import live_chain
 from trio_voice.legs.websocket import WebSocketChannel, quiet_logger
 from trio_voice.persona import Limits
-from trio_voice.record import CallState
+from trio_voice.record import CallState, EndReason
+from trio_voice.sandbox.chain import ChainManner
 from trio_voice.sandbox.memory import MemoryChannel
 from trio_voice.sandbox.mind import ToolUse
 from trio_voice.sandbox.voice_agent import Manner, Script, Turn
@@ -46,14 +48,30 @@ async def look_up(day: str) -> str:
 
 
 @attrs.frozen(kw_only=True)
+class Wire:
+    """One of a model's sockets."""
+
+    name: str
+    """In ``Rig.wires``."""
+    fatal: str
+    """A message with which the provider gives a session up."""
+    ended: EndReason = EndReason.MODEL_ENDED
+    """How the call ends when the provider closes this socket politely."""
+    always_busy: bool = True
+    """Whether there is always something on its way to the provider, so that it is noticed at once if it stalls."""
+    fewest: int = 20
+    """Messages in either direction in the whole conversation, at least."""
+
+
+@attrs.frozen(kw_only=True)
 class Kind:
     """A kind of model and its double: what the sweep has to know of a model. Another kind is another of these."""
 
     name: str
     live_call: Callable[..., AbstractAsyncContextManager[Rig]]
     """``tests.calls.live_call`` with such a model and such a double, who play ``DENSE``."""
-    fatal: str
-    """A message with which the provider gives a session up."""
+    wires: tuple[Wire, ...]
+    """The model's sockets."""
 
 
 VOICE_AGENT = Kind(
@@ -61,9 +79,28 @@ VOICE_AGENT = Kind(
     live_call=partial(
         live_call, script=DENSE, tools=[look_up], manner=Manner(leading_silence_ms=20, ahead_ms=400, preamble_ms=60)
     ),
-    fatal='{"type":"session.error","code":"internal_error","message":"made to fail"}',
+    wires=(Wire(name="model", fatal='{"type":"session.error","code":"internal_error","message":"made to fail"}'),),
 )
-KINDS = [VOICE_AGENT]
+CHAIN = Kind(
+    name="chain",
+    live_call=lambda **more: live_chain(script=DENSE, tools=[look_up], manner=ChainManner(speed=1.6), **more),
+    wires=(
+        Wire(
+            name="hearing",
+            fatal='{"type":"Error","error_code":3005,"error":"made to fail"}',
+            ended=EndReason.MODEL_FAILED,
+            fewest=8,
+        ),
+        Wire(
+            name="speaking",
+            fatal='{"message":"made to fail","error":"internal","code":1011}',
+            ended=EndReason.MODEL_FAILED,
+            always_busy=False,
+            fewest=8,
+        ),
+    ),
+)
+KINDS = [VOICE_AGENT, CHAIN]
 
 
 async def play(kind, arm, *, struck=(), patience=0.0):
@@ -176,8 +213,12 @@ def framed_channels():
 
 
 def raise_in(task: trio.lowlevel.Task, bug: Exception) -> bool:
-    """Have a task's await raise this when it goes on; false if the task has none yet."""
-    if inspect.getcoroutinestate(task.coro) == inspect.CORO_CREATED:
+    """Have a task's await raise this when it goes on; false if it has none yet, or none of ours.
+
+    A task whose children are all done is leaving its nursery, inside trio: nothing can raise there.
+    """
+    leaving = any(nursery._closed for nursery in task.child_nurseries)
+    if leaving or inspect.getcoroutinestate(task.coro) == inspect.CORO_CREATED:
         return False
     task._next_send_fn, task._next_send = task.coro.throw, bug
     return True

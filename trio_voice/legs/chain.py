@@ -12,8 +12,10 @@ what waits to be heard.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
+import structlog
 import trio
 
 from trio_voice import conversation as c
@@ -29,9 +31,13 @@ if TYPE_CHECKING:
     from trio_voice.legs.model import SocketModelLeg
     from trio_voice.legs.thinking import Http, Thinker
 
+log: Final = structlog.stdlib.get_logger("trio_voice.legs.chain")
+
 HEARING: Final = "hearing"
 THINKING: Final = "thinking"
 SPEAKING: Final = "speaking"
+MAX_EARLY: Final = 8
+"""Commands that wait for all stages to be ready; beyond them the oldest is forgotten."""
 
 
 class ChainLeg:
@@ -64,6 +70,8 @@ class ChainLeg:
         self._open_http = open_http
         self._greeting = greeting
         self._not_ready = {HEARING, THINKING, SPEAKING}
+        self._early: deque[ModelCommand] = deque(maxlen=MAX_EARLY)
+        """What is wanted of it before it is ready."""
         self._session_id = ""
         self._requests: dict[int, trio.CancelScope] = {}
         self._timer_scope = trio.CancelScope()
@@ -78,12 +86,12 @@ class ChainLeg:
         """
         self._tell = tell
         async with self._open_http() as self._http, trio.open_nursery() as self._nursery:
-            self._nursery.start_soon(self._live, HEARING, self._hearing)
-            self._nursery.start_soon(self._live, SPEAKING, self._speaking)
+            self._nursery.start_soon(self._run_stage, HEARING, self._hearing)
+            self._nursery.start_soon(self._run_stage, SPEAKING, self._speaking)
             self._nursery.start_soon(self._prepare_to_think)
             self._nursery.start_soon(self._keep_time)
 
-    async def _live(self, stage: str, leg: SocketModelLeg) -> None:
+    async def _run_stage(self, stage: str, leg: SocketModelLeg) -> None:
         def hear(event: Any) -> None:
             self._hear_stage(stage, leg.provider, event)
 
@@ -116,11 +124,15 @@ class ChainLeg:
             self._tell(c.ModelReady(self._session_id))
             if self._greeting:
                 self.obey(c.SayExactly(self._greeting))
+            while self._early:
+                self.obey(self._early.popleft())
 
     def obey(self, command: ModelCommand) -> None:
         """Put a command of the bridge on its way. Never waits."""
         if isinstance(command, c.HearCaller):
             self._hearing.obey(command)
+        elif self._not_ready:
+            self._early.append(command)
         else:
             self._do(self._turns.handle(command, trio.current_time()))
 
@@ -172,5 +184,12 @@ class ChainLeg:
         """
         self._thinker.close()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._hearing.close)
-            nursery.start_soon(self._speaking.close)
+            nursery.start_soon(_close, self._hearing)
+            nursery.start_soon(_close, self._speaking)
+
+
+async def _close(leg: SocketModelLeg) -> None:
+    try:
+        await leg.close()
+    except Exception:  # logged, and the other stage still says goodbye
+        log.exception("close_bug")

@@ -99,7 +99,7 @@ class ChainSettings(ModelSettings):
     def at(self, urls: Mapping[str, str]) -> Self:
         """The same chain with those of its stages elsewhere that are in the sandbox; all are if it is itself."""
         whole = self.url == SANDBOX
-        moved = {
+        moved: dict[str, Any] = {
             key: attrs.evolve(stage, url=urls[f"{key}.url"])
             for key, stage in self.stages.items()
             if whole or stage.url == SANDBOX

@@ -13,6 +13,7 @@ import attrs
 import httpx2
 import trio
 
+from trio_voice.sandbox.chain import open_chain
 from trio_voice.sandbox.mind import ChatMind, IntentMind, Mind
 from trio_voice.sandbox.speech import load_speech
 from trio_voice.sandbox.voice_agent import Manner, open_voice_agent, speaking
@@ -92,8 +93,25 @@ def _voice_agent(casting: Casting, key: str | None) -> AbstractAsyncContextManag
     return open_voice_agent(casting, api_key=key, manner=PROMPT)
 
 
+def _chain(casting: Casting, key: str | None) -> AbstractAsyncContextManager[Peer]:
+    return open_chain(casting, api_key=key)
+
+
 PEERS: Final[Mapping[str, Family]] = {
     "assemblyai-agent": Family(open=_voice_agent, credentials=("ASSEMBLYAI_API_KEY",)),
+    "chain": Family(
+        open=_chain,
+        credentials=("ASSEMBLYAI_API_KEY", "OPENAI_API_KEY", "ELEVENLABS_API_KEY"),
+        keys={
+            "stt.kind": "assemblyai-streaming",
+            "stt.credential": "ASSEMBLYAI_API_KEY",
+            "llm.kind": "openai-chat",
+            "llm.credential": "OPENAI_API_KEY",
+            "llm.model": "the-one-on-this-machine",
+            "tts.kind": "elevenlabs",
+            "tts.credential": "ELEVENLABS_API_KEY",
+        },
+    ),
 }
 
 

@@ -37,6 +37,7 @@ class AgentSession:
     keeps_audio: bool = True
     """Otherwise neither ``messages``, ``payloads`` nor ``sent`` hold any sound, and they stay small."""
 
+    provider: str = "assemblyai-agent"
     session_id: str = ""
     resume_token: str = attrs.field(factory=lambda: f"resume_{secrets.token_hex(16)}", repr=False)
     accepted_at: float | None = None

@@ -1,0 +1,83 @@
+"""A call whose model is a chain, on the virtual clock: the sandbox's three servers behind channels in memory."""
+
+from contextlib import asynccontextmanager
+from functools import partial
+
+import attrs
+
+from tests import calls
+from trio_voice.call import wall_clock
+from trio_voice.chain_turns import ChainTurns
+from trio_voice.legs.chain import ChainLeg
+from trio_voice.legs.ledger import Ledger
+from trio_voice.legs.model import SocketModelLeg
+from trio_voice.legs.thinking import Thinker
+from trio_voice.protocols.assemblyai_streaming import AssemblyAiStreaming, AssemblyAiStreamingSettings
+from trio_voice.protocols.chat_completions import ChatCompletions, ChatSettings
+from trio_voice.protocols.elevenlabs import ElevenLabs, ElevenLabsSettings
+from trio_voice.sandbox.chain import ChainServer, MemoryHttp, scripted
+from trio_voice.sandbox.memory import MemoryChannel
+
+KEY = "a-key"
+STALL_SECONDS = 5.0
+
+
+@attrs.define
+class Chain:
+    """``live_call(model=Chain())``: three stages, each at its own server."""
+
+    filler: str = "One moment, please."
+    on_exchange: object = lambda _wire: None
+    """Told of each request to the language model before it is sent: both ends of its channel."""
+    wires: dict[str, tuple[MemoryChannel, MemoryChannel]] = attrs.field(factory=dict)
+    exchanges: list[tuple[MemoryChannel, MemoryChannel]] = attrs.field(factory=list)
+
+    def open(self, script, **double):
+        """The three servers, and the wires to two of them."""
+        self.wires = {"hearing": calls.memory_channels(), "speaking": calls.memory_channels()}
+        return ChainServer(scripted(script), api_key=KEY, **double)
+
+    def make(self, server, order, rigs):
+        """The leg, not yet connected."""
+        hearing = AssemblyAiStreaming(AssemblyAiStreamingSettings(kind="assemblyai-streaming"), order.persona)
+        speaking = ElevenLabs(ElevenLabsSettings(kind="elevenlabs", voice="alba"), order.persona)
+        thinking = ChatCompletions(ChatSettings(kind="openai-chat", model="m"), order.persona, KEY)
+        ledger = Ledger(order.record)
+        first = not rigs
+
+        async def reach(name, stage, serve):
+            wire = self.wires[name] if first else calls.memory_channels()
+            rigs[0].used.add(name)
+            if not first:
+                rigs[0].later_wires.append(wire)
+            headers = {key.lower(): value for key, value in stage.headers(KEY).items()}
+            order.world.start_soon(partial(serve, wire[1], url=stage.url, headers=headers))
+            return wire[0]
+
+        def over(name, stage, serve):
+            return SocketModelLeg(stage, partial(reach, name, stage, serve), STALL_SECONDS, ledger, wall_clock)
+
+        def note(wire):
+            self.exchanges.append(wire)
+            rigs[0].later_wires.append(wire)
+            self.on_exchange(wire)
+
+        http = MemoryHttp(server.thinking, order.world, note)
+        return ChainLeg(
+            ChainTurns(interruptible=order.persona.interruptible, said=order.history, filler=self.filler),
+            over("hearing", hearing, server.serve_hearing),
+            Thinker(thinking, order.tools, ledger, wall_clock),
+            over("speaking", speaking, server.serve_speaking),
+            lambda: _given(http),
+            "" if order.history else order.persona.greeting or "",
+        )
+
+
+@asynccontextmanager
+async def _given(http):
+    yield http
+
+
+def live_chain(**more):
+    """``live_call`` with a chain."""
+    return calls.live_call(**{"model": Chain()} | more)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from trio_voice.sandbox.twilio import SandboxTwilio
     from trio_voice.sandbox.twilio_call import SandboxCall
 
+GATHERED_FRAMES: Final = 2
+"""How many of the last frames a model may not have been given, because it is given several at a time."""
 PUBLIC_HOST: Final = "demo.trio-voice.example"
 OPERATOR_TOKEN: Final = "demo-operator-token"
 CALLEE: Final = "+15557654321"
@@ -173,11 +175,12 @@ class Stage:
             if '"event":"media"' in message.text
         ]
         early = record["counters"].get("caller_frames_before_ready", 0)
-        same = session.payloads == sent[early:]
+        heard = len(session.payloads)
+        same = session.payloads == sent[early : early + heard] and heard >= len(sent) - early - GATHERED_FRAMES
         words = (
-            f"{len(session.payloads)} frames reached the agent as Twilio sent them ({early} came before it was ready)"
+            f"{heard} of {len(sent)} frames reached the agent as Twilio sent them ({early} came before it was ready)"
         )
-        return all([view.check(words, same and bool(session.payloads)), self._check_end(call, session, record)])
+        return all([view.check(words, same and heard > 0), self._check_end(call, session, record)])
 
     async def look_around(self) -> bool:
         """What is left of both calls."""
@@ -202,11 +205,11 @@ class Stage:
         )
 
     def _check_end(self, call: SandboxCall, session: PeerSession, record: dict[str, Any]) -> bool:
-        (billed,) = record["model_sessions"]
+        billed = record["model_sessions"]  # of a chain, each of its parts
         took = round(record["closing_seconds"] * 1000)
-        told = session.told_goodbye and billed["closing"] == "acknowledged"
-        meter = billed["billed_seconds"]
-        words = f"both sockets closed {took} ms after the end, and the agent was told (its meter: {meter} s)"
+        told = session.told_goodbye and all(each["closing"] == "acknowledged" for each in billed)
+        meter = ", ".join(f"{each['billed_seconds']} s" for each in billed if each["billed_seconds"] is not None)
+        words = f"all sockets closed {took} ms after the end, and the agent was told (its meter: {meter or 'none'})"
         return all(
             [
                 self._view.check(words, told and not session.is_open and record["closing_seconds"] < 1),

@@ -1,5 +1,6 @@
 """A whole call on the virtual clock: our call between the sandbox's Twilio and the sandbox's voice agent."""
 
+from collections.abc import Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -50,6 +51,8 @@ class Rig:
     """All the sockets towards the model, by name, our end first; more than one where it is a chain."""
     used: set[str] = attrs.field(factory=set)
     """Those of them that were opened."""
+    on_exchange: Callable[[tuple[MemoryChannel, MemoryChannel]], None] | None = None
+    """Told of each request that goes to a language model, before it is sent."""
     later_wires: list[tuple[MemoryChannel, MemoryChannel]] = attrs.field(factory=list)
     """Those of the model sessions after the first."""
     over: trio.Event = attrs.field(factory=trio.Event)

@@ -27,8 +27,6 @@ class Chain:
     """``live_call(model=Chain())``: three stages, each at its own server."""
 
     filler: str = "One moment, please."
-    on_exchange: object = lambda _wire: None
-    """Told of each request to the language model before it is sent: both ends of its channel."""
     wires: dict[str, tuple[MemoryChannel, MemoryChannel]] = attrs.field(factory=dict)
     exchanges: list[tuple[MemoryChannel, MemoryChannel]] = attrs.field(factory=list)
 
@@ -60,7 +58,8 @@ class Chain:
         def note(wire):
             self.exchanges.append(wire)
             rigs[0].later_wires.append(wire)
-            self.on_exchange(wire)
+            if rigs[0].on_exchange is not None:
+                rigs[0].on_exchange(wire)
 
         http = MemoryHttp(server.thinking, order.world, note)
         return ChainLeg(

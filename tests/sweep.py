@@ -83,7 +83,7 @@ VOICE_AGENT = Kind(
 )
 CHAIN = Kind(
     name="chain",
-    live_call=lambda **more: live_chain(script=DENSE, tools=[look_up], manner=ChainManner(speed=1.6), **more),
+    live_call=partial(live_chain, script=DENSE, tools=[look_up], manner=ChainManner(speed=1.6, sound_ms=40)),
     wires=(
         Wire(
             name="hearing",

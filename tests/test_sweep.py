@@ -12,7 +12,7 @@ import trio
 from structlog.testing import capture_logs
 
 from tests.calls import live_call
-from tests.sweep import KINDS, LIMITS, Steps, case, framed_channels, play, raise_in, strike_before
+from tests.sweep import CHAIN, KINDS, LIMITS, Steps, case, framed_channels, play, raise_in, strike_before
 from trio_voice.bridge import MAX_GARBAGE
 from trio_voice.record import Closing, EndReason
 from trio_voice.sandbox.memory import MemoryChannel
@@ -337,3 +337,61 @@ async def test_a_peer_may_fail_at_any_message(autojump_clock, kind, row, every, 
                 elif rig.record.end_reason is not EndReason.HANGUP:
                     assert (rig.twilio.end.by, rig.twilio.end.code) == ("server", 1000)
                     assert rig.twilio.end.at - struck_at <= noticed_after + AT_ONCE
+
+
+# At every piece of the language model's answers, which come over no socket that stays
+
+
+def error_in(wire, nursery):
+    babbles(wire, None, nursery, [b'data: {"error":{"message":"made to fail"}}\n\n'])
+
+
+def babbles_data(wire, nursery):
+    babbles(wire, None, nursery, [b"data: {not JSON\n\n"] * (MAX_GARBAGE + 1))
+
+
+ANSWER_MISDEEDS = [
+    # What a language model does once in the call, and what becomes of the call. Asked again, it answers.
+    (lambda wire, _nursery: wire[1].cut(), EndReason.HANGUP),
+    (error_in, EndReason.HANGUP),
+    (lambda wire, nursery: falls_silent(wire, None, nursery), EndReason.HANGUP),
+    (lambda wire, _nursery: wire[0].stall_sends(), EndReason.HANGUP),
+    (babbles_data, None),
+]
+
+
+@how_often(1)
+@pytest.mark.parametrize(
+    ("misdeed", "reason"), ANSWER_MISDEEDS, ids=["cut", "error", "falls silent", "stops reading", "babbles"]
+)
+async def test_a_language_model_may_fail_at_any_piece_of_its_answers(autojump_clock, every, misdeed, reason):
+    """Both sockets are told at once when the call ends, whatever an answer that is still open does."""
+    for ours in (True, False):
+        for nth in itertools.count(1, every):
+            with case(nth, "of ours" if ours else "of theirs"):
+                struck = []
+
+                def arm(rig, nursery, ours=ours, nth=nth, struck=struck):
+                    numbers = itertools.count(1)
+
+                    def tap(wire):
+                        end = wire[0 if ours else 1]
+                        send = end.send
+
+                        async def tapped(message):
+                            if next(numbers) == nth:
+                                struck.append(trio.current_time())
+                                misdeed(wire, nursery)
+                            await send(message)
+
+                        end.send = tapped
+
+                    rig.on_exchange = tap
+
+                rig = await play(CHAIN, arm)
+                if not struck:
+                    assert nth > (2 if ours else 20)
+                    break
+                assert rig.record.end_reason in ({reason} if reason else {EndReason.HANGUP, EndReason.MODEL_FAILED})
+                assert rig.record.closing_seconds <= AT_ONCE
+                assert_model_was_told(rig)

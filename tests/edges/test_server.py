@@ -1,6 +1,7 @@
 """The listening socket: two ways in, and nothing a stranger sends that reaches anybody else."""
 
 import json
+import socket
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import pytest
@@ -11,7 +12,7 @@ from quart_trio import QuartTrio
 
 from trio_voice.edges import server as server_module
 from trio_voice.edges.lane import Admission
-from trio_voice.edges.server import HEAD_BYTES, Server
+from trio_voice.edges.server import HEAD_BYTES, SEND_BUFFER_BYTES, Server
 from trio_voice.edges.twilio_webhooks import PublicUrl, sign
 from trio_voice.persona import Limits, Persona
 from trio_voice.registry import Registry
@@ -30,8 +31,10 @@ class EchoReception:
     def __init__(self):
         self.registry = Registry(Limits())
         self.answered = []
+        self.channels = []
 
     async def answer(self, expected, channel, **_):
+        self.channels.append(channel)
         self.answered.append(expected.record.call_id)
         try:
             while True:
@@ -151,6 +154,14 @@ async def test_a_stream_takes_the_lane():
         with trio.fail_after(1):
             while house.reception.answered != [call_id, "EndOfChannel"]:
                 await trio.sleep(0.001)
+
+
+async def test_the_kernel_holds_little_for_a_peer_that_does_not_read():
+    async with open_house() as house:
+        await house.stream(house.reception.expect())
+        (channel,) = house.reception.channels
+        held = channel._stream.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        assert held <= 2 * SEND_BUFFER_BYTES < 100_000  # Linux counts its bookkeeping, and doubles it for that
 
 
 async def test_a_trailing_slash_may_be_signed():

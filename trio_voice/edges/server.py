@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import logging
 import math
+import socket
 from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -62,6 +63,9 @@ EXCHANGE_SECONDS: Final = 30.0
 """For one HTTP exchange, from the end of its head. Twilio itself gives up after 15."""
 SEND_SECONDS: Final = 5.0
 """For one write to an HTTP client."""
+SEND_BUFFER_BYTES: Final = 32_768
+"""What the kernel may hold for one peer. Left alone it may take 4 MB, which is six minutes of speech that nobody hears
+before a peer that has stopped reading is noticed; this is filled within seconds."""
 COMPLAINT_SECONDS: Final = 10.0
 """Between two lines of the log about too many connections, of which there may be thousands a second."""
 
@@ -140,6 +144,8 @@ class Server:
         the calls as fast as ``close_seconds`` allows; drain the registry first to end them well. The app's lifespan
         is not run: it has nothing to start.
         """
+        for listener in listeners:  # their connections inherit it
+            listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         await trio.serve_listeners(self._serve_connection, listeners)
 
     async def _serve_connection(self, stream: trio.SocketStream) -> None:

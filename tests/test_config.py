@@ -78,6 +78,7 @@ def test_the_file_that_is_shipped():
         ('bind = "127.0.0.1:0"', 'bind = "127.0.0.1:99999"', "server.bind: must be HOST:PORT"),
         ("= 60", "= true", "limits.time_limit_seconds: must be a number, not True"),
         ("= 60", "= -1", "limits.time_limit_seconds: must be more than 0"),
+        ("= 60", "= 60\nplayback_lead_seconds = 4.1", "limits.playback_lead_seconds: must be at most 4"),
         ('kind = "assemblyai-agent"', 'kind = "oracle"', "models.aai.kind: 'oracle' is not known here"),
         ('kind = "assemblyai-agent"', "", "models.aai.kind: is missing"),
         ('kind = "assemblyai-agent"', 'kind = "assemblyai-agent"\nurl = "http://x"', "models.aai.url: must begin with"),

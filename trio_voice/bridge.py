@@ -30,7 +30,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from trio_voice import conversation as c
-from trio_voice.audio import base64_ms, is_audible
+from trio_voice.audio import base64_ms, is_audible, pieces
 from trio_voice.facts import (
     CALLER,
     CancelTool,
@@ -324,7 +324,8 @@ class Bridge:
             self._turns.reached("first_audio", now)
             if self._goodbye is not None:
                 self._goodbye.spoken = True
-        self._waiting.append((fact.reply_id, fact.payload, length))
+        # In pieces: what is with Twilio cannot be held back from a barge-in, and a model may send a sentence at once.
+        self._waiting.extend((fact.reply_id, piece, base64_ms(piece)) for piece in pieces(fact.payload))
         self._waiting_ms += length
         self._transcript.reply_sent(fact.reply_id, length)
         self._feed_playback(now)

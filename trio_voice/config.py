@@ -46,6 +46,8 @@ SECRETS: Final = (
 )
 """What the systemd unit asks for. A model may name another."""
 SANDBOX: Final = "sandbox"
+MOST_LEAD_SECONDS: Final = 4.0
+"""Some 220 messages of 20 ms and their marks at once, where 256 may wait for Twilio's socket (``legs/caller.py``)."""
 UNREADABLE: Final = "https://unreadable.invalid"
 """Stands for a public_url that could not be read, so that the rest is checked all the same."""
 
@@ -323,6 +325,11 @@ def _contradictions(settings: Settings, document: Mapping[str, Any]) -> list[str
         for field in attrs.fields(Limits)
         if getattr(settings.limits, field.name) <= 0
     )
+    if settings.limits.playback_lead_seconds > MOST_LEAD_SECONDS:
+        problems.append(
+            f"limits.playback_lead_seconds: must be at most {MOST_LEAD_SECONDS:g}: more than that at once fills what "
+            "may wait for Twilio, and its calls would be ended as caller_stalled"
+        )
     problems.extend(
         f"models.{name}.{path}: must begin with {scheme}:// (or be {SANDBOX!r}), not {url!r}"
         for name, model in settings.models.items()

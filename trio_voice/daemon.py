@@ -102,7 +102,12 @@ async def run_daemon(
         house = _House(settings, journal, after_work, http, lines)
         listeners = await trio.open_tcp_listeners(port, host=host)
         connections = settings.limits.max_calls + HALF_OPEN_CONNECTIONS
-        server = Server(create_app(house.door), house.door.admission, max_connections=connections)
+        server = Server(
+            create_app(house.door),
+            house.door.admission,
+            max_connections=connections,
+            on_refusal=partial(house.metrics.count_refusal, "connection"),
+        )
         async with trio.open_nursery() as serving:
             with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
                 serving.start_soon(server.serve, listeners)

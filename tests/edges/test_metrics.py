@@ -178,6 +178,15 @@ async def test_a_drain_is_seen(metrics, calls):
     assert read(metrics)["trio_voice_draining"] == 1
 
 
+async def test_a_task_that_is_left_behind_is_seen(metrics, nursery):
+    before = read(metrics)["trio_voice_tasks"]
+    nursery.start_soon(trio.sleep_forever)
+    assert read(metrics)["trio_voice_tasks"] == before + 1
+    nursery.cancel_scope.cancel()
+    await trio.testing.wait_all_tasks_blocked()
+    assert read(metrics)["trio_voice_tasks"] == before
+
+
 async def test_the_journal_says_how_it_does(calls):
     metrics = Metrics(calls, NOON, StubJournal(False, 12, 3, 2, 1))
     journal = {name: value for name, value in read(metrics).items() if name.startswith("trio_voice_journal")}
@@ -307,11 +316,13 @@ async def test_what_is_turned_away_is_counted(metrics):
     metrics.count_refusal("webhook", "bad_signature")
     metrics.count_refusal("stream", "unknown_call")
     metrics.count_refusal("call", "full", by=2)
+    metrics.count_refusal("connection", "displaced")
     metrics.count_rest_failure("complete")
     assert changed(metrics, before) == {
         "trio_voice_refusals_total bad_signature webhook": 1,
         "trio_voice_refusals_total unknown_call stream": 1,
         "trio_voice_refusals_total full call": 2,
+        "trio_voice_refusals_total displaced connection": 1,
         "trio_voice_rest_failures_total complete": 1,
     }
 

@@ -51,7 +51,7 @@ NOT_CLOSED: Final = "not_closed"
 DIRECTIONS: Final = ("inbound", "outbound")
 Way = Literal["to_caller", "to_model"]
 """Which way a message went."""
-Refusable = Literal["webhook", "stream", "call"]
+Refusable = Literal["webhook", "stream", "call", "connection"]
 """What can be turned away."""
 LOOP_SAMPLE_SECONDS: Final = 1.0
 MAX_BILLED_SECONDS: Final = 86_400.0
@@ -191,7 +191,7 @@ class Metrics:
             "trio_voice_tool_calls_total", "Tools that models asked for, and how that went.", "tool", "outcome"
         )
         self._refused = counter(
-            "trio_voice_refusals_total", "Webhooks, streams and calls that were turned away.", "what", "code"
+            "trio_voice_refusals_total", "Webhooks, streams, calls and connections turned away.", "what", "code"
         )
         self._rest_failures = counter(
             "trio_voice_rest_failures_total", "Requests to Twilio's REST API that failed, retries too.", "request"
@@ -310,7 +310,7 @@ class _Words:
 
 
 class _Now:
-    """The open calls, looked up when somebody asks."""
+    """The open calls and what runs, looked up when somebody asks."""
 
     def __init__(self, calls: Registry, providers: _Words) -> None:
         self._calls = calls
@@ -347,6 +347,8 @@ class _Now:
         yield GaugeMetricFamily("trio_voice_max_calls", "How many calls there may be at once.", limit)
         draining = self._calls.statistics().draining
         yield GaugeMetricFamily("trio_voice_draining", "1 while no new call is taken.", draining)
+        tasks = trio.lowlevel.current_statistics().tasks_living
+        yield GaugeMetricFamily("trio_voice_tasks", "Tasks: those of each live call, and a few that stay.", tasks)
 
 
 class _JournalNow:

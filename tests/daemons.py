@@ -32,6 +32,7 @@ CONFIG = """\
 [server]
 bind = "127.0.0.1:0"
 public_url = "https://{host}"
+workers = {workers}
 
 [twilio]
 account_sid = "{account_sid}"
@@ -237,7 +238,7 @@ async def closed_port():
 
 
 @asynccontextmanager
-async def open_world(folder: Path, *, casting=SCRIPT.cast, seconds=30.0, at_end=0, **limits):
+async def open_world(folder: Path, *, casting=SCRIPT.cast, seconds=30.0, at_end=0, workers=1, **limits):
     """A running daemon with these limits, for at most so many seconds.
 
     When the block is left it is told to stop, if it has not been, and must have kept what it promises for all calls:
@@ -250,6 +251,7 @@ async def open_world(folder: Path, *, casting=SCRIPT.cast, seconds=30.0, at_end=
             config.write_text(
                 CONFIG.format(
                     host=HOST,
+                    workers=workers,
                     our_number=OUR_NUMBER,
                     folder=folder,
                     account_sid=twilio.account_sid,

@@ -15,7 +15,7 @@ import httpx2
 import trio
 
 from trio_voice.config import SANDBOX, Settings, read_settings, warnings_about
-from trio_voice.daemon import load_toolboxes, make_leg, run_daemon
+from trio_voice.daemon import AFTER_DRAIN_SECONDS, load_toolboxes, make_leg, run_daemon
 from trio_voice.errors import ConfigError, first_cause
 from trio_voice.legs.ledger import Ledger
 from trio_voice.logs import set_up_logging
@@ -23,6 +23,7 @@ from trio_voice.record import CallRecord
 from trio_voice.rehearsal import describe, rehearse
 from trio_voice.sandbox.lines import make_lines
 from trio_voice.sandbox.speech import SpeechUnavailable
+from trio_voice.supervisor import Place, supervise
 from trio_voice.unit import PACKAGED_CONFIG, doubts_about, render_unit, this_executable
 
 if TYPE_CHECKING:
@@ -76,18 +77,25 @@ def _stop(code: int, *lines: str) -> NoReturn:
 
 @main.command()
 @_config
+@click.option("--worker", "place_text", hidden=True, help="For the processes that server.workers starts.")
 @click.pass_obj
-def serve(path: Path) -> None:
+def serve(path: Path, place_text: str | None) -> None:
     """Run the daemon until SIGTERM or SIGINT, then drain. SIGHUP re-reads personas and numbers."""
     settings = _read(path)
-    set_up_logging()
+    place = Place.from_text(place_text) if place_text is not None else None
+    set_up_logging(worker=None if place is None else place.index)
 
     def announce(url: str) -> None:
-        click.echo(f"listening on {url}")
+        if place is None:
+            click.echo(f"listening on {url}")
 
     async def run() -> None:
+        if settings.server.workers > 1 and place is None:
+            patience = settings.limits.drain_seconds + settings.limits.close_seconds + AFTER_DRAIN_SECONDS
+            await supervise(settings, path, announce, patience)
+            return
         async with _on_this_machine(settings) as placed:
-            await run_daemon(placed, announce, lambda: read_settings(path), make_lines)
+            await run_daemon(placed, announce, lambda: read_settings(path), make_lines, place)
 
     try:
         trio.run(run)

@@ -46,6 +46,7 @@ SECRETS: Final = (
 )
 """What the systemd unit asks for. A model may name another."""
 SANDBOX: Final = "sandbox"
+MAX_WORKERS: Final = 64
 MOST_LEAD_SECONDS: Final = 4.0
 """Some 220 messages of 20 ms and their marks at once, where 256 may wait for Twilio's socket (``legs/caller.py``)."""
 UNREADABLE: Final = "https://unreadable.invalid"
@@ -58,6 +59,8 @@ class ServerSettings:
 
     bind: str = "127.0.0.1:8080"
     public_url: str
+    workers: int = 1
+    """How many processes share the port, each with its calls: at most one for each core is of use."""
 
     @property
     def address(self) -> tuple[str, int]:
@@ -399,6 +402,8 @@ def _discloses(greeting: str) -> bool:
 
 
 def _check_server(settings: Settings, problems: list[str]) -> None:
+    if not 1 <= settings.server.workers <= MAX_WORKERS:
+        problems.append(f"server.workers: must be from 1 to {MAX_WORKERS}, not {settings.server.workers}")
     if not _is_address(settings.server):
         problems.append(f"server.bind: must be HOST:PORT with an IP address, not {settings.server.bind!r}")
     public = urlsplit(settings.server.public_url)

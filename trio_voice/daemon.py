@@ -16,6 +16,7 @@ import signal
 import socket
 import time
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import httpx2
@@ -24,9 +25,11 @@ import trio
 
 from trio_voice.call import wall_clock
 from trio_voice.edges.app import Directory, Door, create_app
+from trio_voice.edges.colleagues import Colleagues
 from trio_voice.edges.dialer import Dialer
 from trio_voice.edges.lane import Admission
 from trio_voice.edges.metrics import Metrics
+from trio_voice.edges.seats import Seats
 from trio_voice.edges.server import Server
 from trio_voice.edges.systemd import Notifier
 from trio_voice.edges.twilio_rest import TwilioRest
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
     from trio_voice.legs.model import ModelLeg
     from trio_voice.persona import Lines, Persona, ToolSchema
     from trio_voice.record import CallRecord
+    from trio_voice.supervisor import Place
     from trio_voice.tools import DoNotCall, Tool
 
     LineMaker = Callable[[Iterable[Persona]], Awaitable[Mapping[Persona, Lines]]]
@@ -73,6 +77,7 @@ async def run_daemon(
     announce: Callable[[str], None],
     reread: Callable[[], Settings],
     make_lines: LineMaker,
+    place: Place | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain.
 
@@ -81,13 +86,14 @@ async def run_daemon(
         announce: called with the base URL once calls are accepted.
         reread: reads the configuration again on SIGHUP; raises ``ConfigError`` if it cannot be used.
         make_lines: makes what personas say when no model speaks.
+        place: among the processes that share the port, where there are several.
 
     Raises:
         OSError: the address cannot be listened on.
         ConfigError: a tool cannot be loaded.
     """
     systemd = Notifier(os.environ)
-    host, port = settings.server.address
+    colleagues, seats = (None, None) if place is None else _colleagues_at(place)
     async with (
         open_journal(
             settings.journal.url,
@@ -99,18 +105,25 @@ async def run_daemon(
         trio.open_nursery() as after_work,
     ):
         lines = await make_lines(settings.personas.values())
-        house = _House(settings, journal, after_work, http, lines)
-        listeners = await trio.open_tcp_listeners(port, host=host)
+        house = _House(settings, journal, after_work, http, lines, colleagues, seats)
+        listeners = await _open_listeners(settings, place)
         connections = settings.limits.max_calls + HALF_OPEN_CONNECTIONS
         server = Server(
             create_app(house.door),
             house.door.admission,
             max_connections=connections,
+            colleagues=colleagues,
             on_refusal=partial(house.metrics.count_refusal, "connection"),
         )
         async with trio.open_nursery() as serving:
             with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
                 serving.start_soon(server.serve, listeners)
+                if colleagues is not None:
+                    serving.start_soon(server.serve, [colleagues.open_http()])
+                    serving.start_soon(
+                        colleagues.listen, server.serve_handed, partial(house.registry.note_status, None)
+                    )
+                    serving.start_soon(_stop_with_supervisor)
                 serving.start_soon(systemd.feed_watchdog)
                 serving.start_soon(house.metrics.watch_loop)
                 serving.start_soon(reckon_with_the_dead, journal, house.rest, wall_clock)
@@ -144,13 +157,16 @@ class _House:
         after_work: trio.Nursery,
         http: httpx2.AsyncClient,
         lines: Mapping[Persona, Lines],
+        colleagues: Colleagues | None,
+        seats: Seats | None,
     ) -> None:
         self._settings = settings
         self._lines = dict(lines)
         self._journal = journal
         self._after_work = after_work
         self._toolboxes = load_toolboxes(settings, journal)
-        self.registry = Registry(settings.limits, self._ended)
+        prefix = "" if colleagues is None else colleagues.prefix
+        self.registry = Registry(settings.limits, self._ended, seats=seats, prefix=prefix)
         self.metrics = Metrics(self.registry, wall_clock(), journal)
         self.rest = _open_rest(settings, http, self.metrics)
         reception = Reception(
@@ -177,6 +193,7 @@ class _House:
             metrics=self.metrics,
             auth_token=token,
             api_token=settings.secrets.get("TRIO_VOICE_API_TOKEN"),
+            colleagues=colleagues,
         )
 
     def _open_model(self, persona: Persona, ledger: Ledger, tools: tuple[ToolSchema, ...]) -> Succession:
@@ -236,6 +253,28 @@ class _House:
         self.door.directory = new
         log.info("reloaded", **changes)
         return []
+
+
+def _colleagues_at(place: Place) -> tuple[Colleagues, Seats]:
+    seats = Seats(place.seats, place.count, place.index)
+    return Colleagues(Path(place.directory), place.index, place.count, seats), seats
+
+
+async def _open_listeners(settings: Settings, place: Place | None) -> list[trio.SocketListener]:
+    """The port: our own, or the one that all processes of the house share."""
+    if place is None:
+        host, port = settings.server.address
+        return await trio.open_tcp_listeners(port, host=host)
+    shared = (socket.socket(fileno=descriptor) for descriptor in place.listeners)
+    return [trio.SocketListener(trio.socket.from_stdlib_socket(listening)) for listening in shared]
+
+
+async def _stop_with_supervisor() -> None:
+    """Drain when the process that started this one is gone, which the end of standard input says."""
+    async with trio.lowlevel.FdStream(os.dup(0)) as supervisor:
+        await supervisor.receive_some(1)
+    log.error("supervisor_gone", advice="its end is said in its own log, or it was killed")
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def make_leg(

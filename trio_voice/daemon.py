@@ -5,6 +5,7 @@ From the outside in, each using what is around it and outliving what is within:
     journal          what was opened and closed, and whom never to call
     HTTP client      of Twilio's REST API
     after-work       phones that are still to be hung up when their calls are over
+    poller           the calls' sockets, of both legs
     server           connections, and on them the calls
     signals          SIGTERM and SIGINT drain, SIGHUP re-reads personas and numbers
 """
@@ -34,6 +35,7 @@ from trio_voice.edges.twilio_webhooks import PublicUrl
 from trio_voice.errors import ConfigError
 from trio_voice.journal import Pace, open_journal
 from trio_voice.legs.kinds import KINDS, Order
+from trio_voice.legs.poller import open_poller
 from trio_voice.reception import Reception
 from trio_voice.reckoning import reckon_with_the_dead
 from trio_voice.record import TERMINAL_STATUSES
@@ -90,6 +92,7 @@ async def run_daemon(
         ) as journal,
         httpx2.AsyncClient(limits=ONE_REQUEST_EACH) as http,
         trio.open_nursery() as after_work,
+        open_poller(),
     ):
         house = _House(settings, journal, after_work, http)
         listeners = await trio.open_tcp_listeners(port, host=host)

@@ -77,11 +77,13 @@ async def run_pair(
 async def _read(leg: str, channel: Channel, hear: Callable[[str | bytes], None]) -> LegClosed:
     """Read until the socket ends, and say how it did."""
     bucket = _Bucket(trio.current_time())
+
+    def take(message: str | bytes) -> None:
+        bucket.take(trio.current_time(), len(message))
+        hear(message)
+
     try:
-        while True:
-            message = await channel.receive()
-            bucket.take(trio.current_time(), len(message))
-            hear(message)
+        await channel.listen(take)
     except Flooded:
         flood = f"the {leg}'s peer floods us: over {FLOOD_PER_SECOND} messages a second, or very long ones"
         return LegClosed(leg, politely=False, detail=flood)

@@ -17,12 +17,14 @@ import socket
 import ssl
 import struct
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import trio
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+Listener: TypeAlias = "Callable[[bytes], None]"
 
 READ_BYTES: Final = 16_384
 """What one read takes at the most. A 20 ms frame is about 400 bytes."""
@@ -137,8 +139,8 @@ class PolledStream(trio.abc.AsyncResource):
         self._ended = False
         self._error: Exception | None = None
         self._closed = False
-        self._listener: Callable[[bytes], None] | None = None
-        self._run: Callable[[Callable[[bytes], None], bytes], None]
+        self._listener: Listener | None = None
+        self._run: Callable[[Listener, bytes], None] = _call
         """Calls the listener in its own task's context."""
         self._reading: trio.lowlevel.Task | None = None
         self._writing: trio.lowlevel.Task | None = None
@@ -178,10 +180,10 @@ class PolledStream(trio.abc.AsyncResource):
 
     def go_on(self) -> None:
         """Hand over what has come, in one read. Never raises."""
-        if self._listener is not None and self._may_have_more and self._hand_over(self._listener):
+        if self._listener is not None and self._may_have_more and self._hand_over(self._listener, self._run):
             self._poller.remember(self)
 
-    def _hand_over(self, listener: Callable[[bytes], None]) -> bool:
+    def _hand_over(self, listener: Listener, run: Callable[[Listener, bytes], None]) -> bool:
         """Give the listener what has come, in its own context, and keep what it raises for its own task.
 
         Returns:
@@ -190,7 +192,7 @@ class PolledStream(trio.abc.AsyncResource):
         try:
             data = self._read_now()
             if data:
-                self._run(listener, data)
+                run(listener, data)
             elif data is not None:
                 self.stop_listening()
         except Exception as error:  # noqa: BLE001 - raised again by listen, in the task that it concerns
@@ -210,7 +212,7 @@ class PolledStream(trio.abc.AsyncResource):
 
     # Reading
 
-    async def listen(self, listener: Callable[[bytes], None]) -> None:
+    async def listen(self, listener: Listener) -> None:
         """Have the listener called with whatever comes, until ``stop_listening`` or the peer's end.
 
         It is called from another task, in this task's context, and must not wait; what it raises is raised here.
@@ -225,7 +227,7 @@ class PolledStream(trio.abc.AsyncResource):
         task = trio.lowlevel.current_task()
         self._listener, self._run = listener, task.context.run
         try:
-            while not self._ended and self._may_have_more and self._hand_over(listener):
+            while not self._ended and self._may_have_more and self._hand_over(listener, _call):
                 await trio.lowlevel.checkpoint()
             if not self._ended and self._is_heard:
                 self._reading = task
@@ -403,6 +405,11 @@ class PolledStream(trio.abc.AsyncResource):
         self._check_open()
         if task is not None:
             raise trio.BusyResourceError("another task uses this end of the stream")
+
+
+def _call(listener: Listener, data: bytes) -> None:
+    """Where the context is the listener's own already."""
+    listener(data)
 
 
 class _Tls:

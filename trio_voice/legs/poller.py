@@ -31,6 +31,13 @@ READ_BYTES: Final = 16_384
 ROUND_EVENTS: Final = 64
 """Streams that are served before every other task of the process has its turn: some 2 ms."""
 
+FEW_EVENTS: Final = 2
+MANY_EVENTS: Final = 12
+PAUSE_SECONDS: Final = 0.001
+"""When streams come to be served a few at a time, they are let gather for so long: a turn of trio's loop costs as much
+processor time as a frame, and so several share one. It adds a millisecond or two to the delay of a frame, which lasts
+20. Where there are many already, and where there is but one, it would win nothing."""
+
 _READABLE: Final = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 _WRITABLE: Final = select.EPOLLOUT | select.EPOLLHUP | select.EPOLLERR
 _ENDING: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
@@ -94,6 +101,8 @@ class Poller:
                     stream.go_on()
                 if self._unfinished or len(events) == ROUND_EVENTS:
                     await trio.lowlevel.checkpoint()
+                elif FEW_EVENTS <= len(events) < MANY_EVENTS:
+                    await trio.sleep(PAUSE_SECONDS)
                 else:
                     await trio.lowlevel.wait_readable(descriptor_of_all)
 
@@ -131,7 +140,8 @@ class PolledStream(trio.abc.AsyncResource):
         self.socket = sock
         self._poller = poller
         self._tls: _Tls | None = None
-        self._unsent = b""
+        self.unsent = b""
+        """The rest of something, which waits for the kernel to take it; ``send_all(b"")`` waits for that."""
         self._may_have_more = True
         """Whether a read may find something: the kernel tells only once."""
         self._ending = False
@@ -180,7 +190,8 @@ class PolledStream(trio.abc.AsyncResource):
 
     def go_on(self) -> None:
         """Hand over what has come, in one read. Never raises."""
-        if self._listener is not None and self._may_have_more and self._hand_over(self._listener, self._run):
+        listener = self._listener
+        if listener is not None and self._may_have_more and self._hand_over(listener, self._run):
             self._poller.remember(self)
 
     def _hand_over(self, listener: Listener, run: Callable[[Listener, bytes], None]) -> bool:
@@ -304,20 +315,15 @@ class PolledStream(trio.abc.AsyncResource):
             return plain
         answer = tls.take_unsent()
         if answer:  # TLS's own: new keys
-            self._unsent += answer
+            self.unsent += answer
             self._send_some()
         return plain or None
 
     # Writing
 
-    @property
-    def is_clogged(self) -> bool:
-        """Whether the rest of something waits for the kernel to take it; ``send_all(b"")`` waits for that."""
-        return bool(self._unsent)
-
     def send_now(self, data: bytes) -> bool:
-        """Send without waiting: nothing, or all of it; ``is_clogged`` says afterwards if a rest of it waits here."""
-        if self._unsent or self._closed:
+        """Send without waiting: nothing, or all of it; ``unsent`` is what the kernel did not take."""
+        if self.unsent or self._closed:
             return False
         if self._tls is not None:
             data = self._tls.encrypt(data)
@@ -328,7 +334,7 @@ class PolledStream(trio.abc.AsyncResource):
         except OSError:
             return False  # it is gone: whoever waits for it will be told
         if sent < len(data):
-            self._unsent = data[sent:]
+            self.unsent = data[sent:]
         return True
 
     async def send_all(self, data: bytes) -> None:
@@ -340,31 +346,31 @@ class PolledStream(trio.abc.AsyncResource):
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         self._check_open()
-        self._unsent += self._tls.encrypt(data) if self._tls is not None and data else data
+        self.unsent += self._tls.encrypt(data) if self._tls is not None and data else data
         await self._send(b"")
 
     async def _send(self, data: bytes) -> None:
         """Send bytes as they are."""
-        self._unsent += data
+        self.unsent += data
         while True:
             self._check_free(self._writing)
             try:
                 self._send_some()
             except OSError as cut:
                 raise trio.BrokenResourceError(str(cut)) from cut
-            if not self._unsent:
+            if not self.unsent:
                 break
             self._writing = trio.lowlevel.current_task()
             await trio.lowlevel.wait_task_rescheduled(self._forget_writer)
         await trio.lowlevel.cancel_shielded_checkpoint()
 
     def _send_some(self) -> None:
-        if self._unsent:
+        if self.unsent:
             try:
-                sent = self.socket.send(self._unsent)
+                sent = self.socket.send(self.unsent)
             except BlockingIOError:
                 return
-            self._unsent = self._unsent[sent:]
+            self.unsent = self.unsent[sent:]
 
     def _forget_writer(self, _raise_cancel: object) -> trio.lowlevel.Abort:
         self._writing = None
@@ -376,7 +382,7 @@ class PolledStream(trio.abc.AsyncResource):
         """Close. Waits for nobody; what the kernel has taken is still sent."""
         if not self._closed and self._tls is not None:
             with suppress(OSError):
-                self._unsent += self._tls.say_goodbye()
+                self.unsent += self._tls.say_goodbye()
                 self._send_some()
         self._close()
         await trio.lowlevel.checkpoint()

@@ -150,7 +150,7 @@ class WebSocketChannel(Channel):
         if polled is None or self._protocol.close_sent or self._torn or self._closed:
             return False
         taken = polled.send_now(self._protocol.text(message))
-        if polled.is_clogged and self.wake_writer is not None:
+        if polled.unsent and self.wake_writer is not None:
             self.wake_writer()
         return taken
 
@@ -171,7 +171,7 @@ class WebSocketChannel(Channel):
             if replies:
                 data = b"".join(replies) + data
                 replies.clear()
-            if not data and (self._polled is None or not self._polled.is_clogged):
+            if not data and (self._polled is None or not self._polled.unsent):
                 return
             self._torn = True
             try:

@@ -72,6 +72,8 @@ class WebSocket:
         "_mask_bit",
         "_max_bytes",
         "_need",
+        "_usual_begin",
+        "_usual_second",
         "close_code",
         "close_reason",
         "close_sent",
@@ -82,6 +84,9 @@ class WebSocket:
     def __init__(self, *, client: bool, max_message_bytes: int) -> None:
         self._client = client
         self._mask_bit = _MASKED if client else 0
+        self._usual_second = 126 if client else _MASKED | 126
+        self._usual_begin = 4 if client else 8
+        """What a frame of 126 to 65,535 bytes has in its second byte, and where its payload begins."""
         self._max_bytes = max_message_bytes
         self._buffer = bytearray()
         self._need = 0
@@ -109,6 +114,11 @@ class WebSocket:
         messages: list[str | bytes] = []
         if self.failure is not None or self.close_code is not None:
             return messages
+        if not self._buffer and not self._in_fragments:
+            whole = self._whole_text(data)
+            if whole is not None:
+                messages.append(whole)
+                return messages
         rest: bytes | bytearray = data
         if self._buffer:
             self._buffer += data
@@ -129,6 +139,23 @@ class WebSocket:
         elif used < len(data):
             self._buffer += data[used:]
         return messages
+
+    def _whole_text(self, data: bytes) -> str | None:
+        """The message, if these bytes are one of the usual length in one frame and nothing else, and all is well.
+
+        What is found here must be what ``_parse`` finds: the tests compare them.
+        """
+        if len(data) < 8 or data[0] != _WHOLE_TEXT or data[1] != self._usual_second:
+            return None
+        size = data[2] << 8 | data[3]
+        begin = self._usual_begin
+        if len(data) != begin + size or size < 126 or size > self._max_bytes:
+            return None
+        payload = data[begin:]
+        try:
+            return (apply_mask(payload, data[4:8]) if begin == 8 else payload).decode()
+        except UnicodeDecodeError:
+            return None
 
     def _parse(self, data: bytes | bytearray, messages: list[str | bytes]) -> int:
         """Take whole frames from the beginning of ``data``; returns how many bytes those were."""

@@ -12,6 +12,7 @@ From the outside in, each using what is around it and outliving what is within:
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -107,6 +108,8 @@ async def run_daemon(
                 bound_host, bound_port, *_ = listeners[0].socket.getsockname()
                 announce(f"http://{f'[{bound_host}]' if ':' in bound_host else bound_host}:{bound_port}")
                 systemd.notify("READY=1")
+                gc.collect()
+                gc.freeze()  # what is here now stays: the collector need not look at it whenever calls make garbage
                 async for received in signals:
                     if received != signal.SIGHUP:
                         break

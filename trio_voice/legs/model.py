@@ -32,7 +32,11 @@ LAST_WORDS_SECONDS: Final = 0.5
 
 
 class ModelSession(Protocol):
-    """A vendor's protocol, without I/O."""
+    """A vendor's protocol, without I/O.
+
+    A session whose ``encode`` puts the payload of ``HearCaller`` between two constant texts, once the model is ready,
+    may have them as ``caller_audio``: the caller's frames then pass through without a command made of each.
+    """
 
     @property
     def capabilities(self) -> Capabilities:
@@ -104,6 +108,9 @@ class SocketModelLeg:
         self._opened_at = 0.0
         self._channel: Channel | None = None
         self._writer = Writer(OUTBOX_MESSAGES, stall_seconds, on_delay)
+        self._caller_audio: tuple[str, str] | None = getattr(session, "caller_audio", None)
+        self.hear_caller: Callable[[str], None] | None = None if self._caller_audio is None else self._hear_caller
+        """``obey`` for ``HearCaller``, with its payload only: for sessions that say how they wrap it."""
         self._told = False
         self._acknowledged = False
         self._closed = False
@@ -150,6 +157,11 @@ class SocketModelLeg:
         message = self._session.encode(command)
         if message is not None:
             self._writer.post(message, droppable=isinstance(command, HearCaller))
+
+    def _hear_caller(self, payload: str) -> None:
+        if self._caller_audio is not None:
+            before, behind = self._caller_audio
+            self._writer.post(before + payload + behind, droppable=True)
 
     def hurry(self, deadline: float) -> None:
         """The call is ending: whatever is being sent must be finished by then."""

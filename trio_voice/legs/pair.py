@@ -41,22 +41,17 @@ class _Bucket:
     def __init__(self) -> None:
         self._tokens = float(FLOOD_BURST)
         self._at = trio.current_time()
-        self._in_hand = 0
 
-    def take(self, size: int) -> None:
-        self._in_hand -= 1 + size // FLOOD_MESSAGE_BYTES
-        if self._in_hand < 0:
-            self._draw()
-
-    def _draw(self) -> None:
+    def draw(self, least: int) -> int:
+        """A handful, and at least so many."""
         now = trio.current_time()
         earned = (now - self._at) * FLOOD_PER_SECOND
-        handful = max(FLOOD_HANDFUL, -self._in_hand)
+        handful = max(FLOOD_HANDFUL, least)
         self._tokens = min(FLOOD_BURST, self._tokens + earned) - handful
         self._at = now
-        self._in_hand += handful
         if self._tokens < 0:
             raise Flooded
+        return handful
 
 
 async def run_pair(
@@ -90,10 +85,13 @@ async def run_pair(
 
 async def _read(leg: str, channel: Channel, hear: Callable[[str | bytes], None]) -> LegClosed:
     """Read until the socket ends, and say how it did."""
-    bucket = _Bucket()
+    bucket, in_hand = _Bucket(), 0
 
     def take(message: str | bytes) -> None:
-        bucket.take(len(message))
+        nonlocal in_hand
+        in_hand -= 1 + len(message) // FLOOD_MESSAGE_BYTES
+        if in_hand < 0:
+            in_hand += bucket.draw(-in_hand)
         hear(message)
 
     try:

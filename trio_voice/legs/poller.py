@@ -181,10 +181,11 @@ class PolledStream(trio.abc.AsyncResource):
             self._may_have_more = True
             if flags & _ENDING:
                 self._ending = True
-            if self._listener is not None:
-                self.go_on()
-            elif self._reading is not None:
+            listener = self._listener
+            if listener is None:
                 self._wake_reader()
+            elif self._hand_over(listener, self._run):
+                self._poller.remember(self)
         if self._writing is not None and flags & _WRITABLE:
             self._wake_writer()
 

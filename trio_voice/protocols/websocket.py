@@ -114,10 +114,24 @@ class WebSocket:
         messages: list[str | bytes] = []
         if self.failure is not None or self.close_code is not None:
             return messages
-        if not self._buffer and not self._in_fragments:
-            whole = self._whole_text(data)
-            if whole is not None:
-                messages.append(whole)
+        # What nearly always comes: one text of the usual length, whole, in one frame, and nothing else. What is found
+        # here must be what _parse finds, and the tests compare them.
+        begin = self._usual_begin
+        if (
+            len(data) > begin
+            and data[0] == _WHOLE_TEXT
+            and data[1] == self._usual_second
+            and len(data) - begin == (data[2] << 8 | data[3]) <= self._max_bytes
+            and len(data) >= begin + 126
+            and not self._buffer
+            and not self._in_fragments
+        ):
+            payload = data[begin:]
+            try:
+                messages.append((apply_mask(payload, data[4:8]) if begin == 8 else payload).decode())
+            except UnicodeDecodeError:
+                pass  # _parse says so
+            else:
                 return messages
         rest: bytes | bytearray = data
         if self._buffer:
@@ -139,23 +153,6 @@ class WebSocket:
         elif used < len(data):
             self._buffer += data[used:]
         return messages
-
-    def _whole_text(self, data: bytes) -> str | None:
-        """The message, if these bytes are one of the usual length in one frame and nothing else, and all is well.
-
-        What is found here must be what ``_parse`` finds: the tests compare them.
-        """
-        if len(data) < 8 or data[0] != _WHOLE_TEXT or data[1] != self._usual_second:
-            return None
-        size = data[2] << 8 | data[3]
-        begin = self._usual_begin
-        if len(data) != begin + size or size < 126 or size > self._max_bytes:
-            return None
-        payload = data[begin:]
-        try:
-            return (apply_mask(payload, data[4:8]) if begin == 8 else payload).decode()
-        except UnicodeDecodeError:
-            return None
 
     def _parse(self, data: bytes | bytearray, messages: list[str | bytes]) -> int:
         """Take whole frames from the beginning of ``data``; returns how many bytes those were."""
@@ -249,7 +246,14 @@ class WebSocket:
 
     def text(self, message: str) -> bytes:
         """The frame of a text message."""
-        return self._frame(_WHOLE_TEXT, message.encode())
+        payload = message.encode()
+        size = len(payload)
+        if not 126 <= size < 65_536:
+            return self._frame(_WHOLE_TEXT, payload)
+        if not self._client:
+            return _medium_head(_WHOLE_TEXT, 126, size) + payload
+        key = self._draw_key()
+        return _medium_head(_WHOLE_TEXT, _MASKED | 126, size) + key + apply_mask(payload, key)
 
     def close(self, code: int = _NORMAL, reason: str = "") -> bytes:
         """The frame that says that we are done; nothing may be said after it.
@@ -274,12 +278,15 @@ class WebSocket:
             head = _long_head(first, self._mask_bit | 127, size)
         if not self._client:
             return head + payload
+        key = self._draw_key()
+        return head + key + apply_mask(payload, key)
+
+    def _draw_key(self) -> bytes:
         at = self._keys_at
         if at >= len(self._keys):
             self._keys, at = os.urandom(_KEY_POOL_BYTES), 0
         self._keys_at = at + 4
-        key = self._keys[at : at + 4]
-        return head + key + apply_mask(payload, key)
+        return self._keys[at : at + 4]
 
 
 def _text(payload: bytes) -> str:

@@ -35,7 +35,7 @@ NO_CLOCK_NO_IO = "asyncio multiprocessing select selectors socket ssl subprocess
 WEBSOCKETS_SANS_IO = (
     " websockets.client websockets.datastructures websockets.exceptions websockets.extensions"
     " websockets.frames websockets.headers websockets.http11 websockets.protocol websockets.server"
-    " websockets.streams websockets.typing websockets.uri"
+    " websockets.speedups websockets.streams websockets.typing websockets.uri websockets.utils"
 )
 
 RINGS = {

@@ -5,12 +5,14 @@ From the outside in, each using what is around it and outliving what is within:
     journal          what was opened and closed, and whom never to call
     HTTP client      of Twilio's REST API
     after-work       phones that are still to be hung up when their calls are over
+    poller           the calls' sockets, of both legs
     server           connections, and on them the calls
     signals          SIGTERM and SIGINT drain, SIGHUP re-reads personas and numbers
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -37,6 +39,7 @@ from trio_voice.edges.twilio_webhooks import PublicUrl
 from trio_voice.errors import ConfigError
 from trio_voice.journal import Pace, open_journal
 from trio_voice.legs.kinds import KINDS, Order
+from trio_voice.legs.poller import open_poller
 from trio_voice.legs.succession import Succession
 from trio_voice.persona import SILENT
 from trio_voice.reception import Reception
@@ -103,6 +106,7 @@ async def run_daemon(
         ) as journal,
         httpx2.AsyncClient(limits=ONE_REQUEST_EACH) as http,
         trio.open_nursery() as after_work,
+        open_poller(),
     ):
         lines = await make_lines(settings.personas.values())
         house = _House(settings, journal, after_work, http, lines, colleagues, seats)
@@ -130,6 +134,8 @@ async def run_daemon(
                 bound_host, bound_port, *_ = listeners[0].socket.getsockname()
                 announce(f"http://{f'[{bound_host}]' if ':' in bound_host else bound_host}:{bound_port}")
                 systemd.notify("READY=1")
+                gc.collect()
+                gc.freeze()  # what is here now stays: the collector need not look at it whenever calls make garbage
                 async for received in signals:
                     if received != signal.SIGHUP:
                         break

@@ -65,7 +65,7 @@ model = "nobody"
 
 [personas.understudied]
 model = ["nobody", "aai"]
-greeting = "{greeting}"
+greeting = "Stand by."
 takeover_line = "A gull is in the wires."
 
 [numbers]

@@ -299,7 +299,7 @@ async def test_an_agent_that_fails_in_any_way_ends_its_own_call_and_says_why(tmp
 async def test_a_second_model_takes_over_and_the_caller_hears_a_line_meanwhile(tmp_path):
     async with open_world(tmp_path) as world:
         call, session = await world.talk(to=UNDERSTUDIED_NUMBER)
-        assert json.loads(session.messages[0])["session"]["greeting"] == GREETING
+        assert json.loads(session.messages[0])["session"]["greeting"] == "Stand by."
         await trio.sleep(1)
         call.hang_up()
         record = await world.ended(call)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from trio_voice.config import SECRETS, read_secrets, read_settings
+from trio_voice.config import read_settings
+from trio_voice.credentials import SECRETS, read_secrets
 from trio_voice.errors import ConfigError
 from trio_voice.persona import TurnDetection
 

@@ -74,7 +74,7 @@ RINGS = {
     ),
     # Ring 3: the only readers of files, environment, signals.
     "process": Ring(
-        modules="config daemon logs unit",
+        modules="config credentials daemon doubts logs unit",
         sees="pure protocols trio edges process cli",
         packages=ANYTHING,
     ),

@@ -14,8 +14,9 @@ import click
 import httpx2
 import trio
 
-from trio_voice.config import SANDBOX, Settings, read_settings, warnings_about
+from trio_voice.config import SANDBOX, Settings, read_settings
 from trio_voice.daemon import load_toolboxes, make_leg, run_daemon
+from trio_voice.doubts import warnings_about
 from trio_voice.errors import ConfigError, first_cause
 from trio_voice.legs.ledger import Ledger
 from trio_voice.logs import set_up_logging

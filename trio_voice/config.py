@@ -1,4 +1,4 @@
-"""config.toml and the credentials: read once, checked whole, frozen.
+"""config.toml, and the credentials that it needs: read once, checked whole, frozen.
 
 Every mistake is reported at once, each on a line that names the file, the key's path and, for a key that does not
 exist, the nearest one that does. Secrets never come from the file.
@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 import tomllib
 from ipaddress import ip_address
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args, get_origin
 from urllib.parse import urlsplit
 
@@ -19,6 +17,7 @@ import attrs
 import cattrs
 from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError, IterableValidationNote
 
+from trio_voice.credentials import SECRETS, Secrets, read_secrets
 from trio_voice.errors import ConfigError
 from trio_voice.journal import database_at
 from trio_voice.legs.kinds import KINDS
@@ -27,24 +26,11 @@ from trio_voice.protocols.settings import ModelSettings
 from trio_voice.tools import TRANSFER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
 
 T = TypeVar("T")
 
-SECRETS: Final = (
-    "TWILIO_AUTH_TOKEN",
-    "TWILIO_ACCOUNT_SID",
-    "ASSEMBLYAI_API_KEY",
-    "OPENAI_API_KEY",
-    "XAI_API_KEY",
-    "GEMINI_API_KEY",
-    "DEEPGRAM_API_KEY",
-    "ANTHROPIC_API_KEY",
-    "ELEVENLABS_API_KEY",
-    "CARTESIA_API_KEY",
-    "TRIO_VOICE_API_TOKEN",
-)
-"""What the systemd unit asks for. A model may name another."""
 SANDBOX: Final = "sandbox"
 MOST_LEAD_SECONDS: Final = 4.0
 """Some 220 messages of 20 ms and their marks at once, where 256 may wait for Twilio's socket (``legs/caller.py``)."""
@@ -88,20 +74,6 @@ class JournalSettings:
     """Whether it is written down who said what."""
 
 
-class Secrets:
-    """Credentials by name, with no way to print them by accident."""
-
-    def __init__(self, values: Mapping[str, str]) -> None:
-        self._values = dict(values)
-
-    def get(self, name: str) -> str | None:
-        """A credential, if it is there."""
-        return self._values.get(name)
-
-    def __repr__(self) -> str:
-        return f"Secrets({', '.join(sorted(self._values))})"
-
-
 @attrs.frozen(kw_only=True)
 class Settings:
     """All of config.toml, and the credentials beside it."""
@@ -119,20 +91,6 @@ class Settings:
     def account_sid(self) -> str | None:
         """Twilio's account, from the file or the environment."""
         return self.twilio.account_sid or self.secrets.get("TWILIO_ACCOUNT_SID")
-
-
-def read_secrets(environment: Mapping[str, str], names: Iterable[str] = SECRETS) -> Secrets:
-    """Credentials from systemd's directory of them, else from the environment."""
-    found: dict[str, str] = {}
-    directory = environment.get("CREDENTIALS_DIRECTORY")
-    for name in names:
-        file = Path(directory) / name.lower() if directory else None
-        # An empty credential is none: systemd's unit makes one of each whose file is not there.
-        given = file.read_text(encoding="utf-8").strip() if file is not None and file.is_file() else ""
-        value = given or environment.get(name, "").strip()
-        if value:
-            found[name] = value
-    return Secrets(found)
 
 
 def read_settings(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
@@ -366,36 +324,6 @@ def _contradictions(settings: Settings, document: Mapping[str, Any]) -> list[str
         problems.extend(wrong.problems)
     problems.extend(_missing_credentials(settings))
     return problems
-
-
-def warnings_about(settings: Settings) -> list[str]:
-    """What works and may still not be what is meant: for ``check`` to say, not for ``serve`` to refuse."""
-    answering = set(settings.numbers.values())
-    warnings = [
-        f"personas.{name}.greeting: its first sentence does not say that the call is automated, which calls that you "
-        f"place must in many places: for example “this is the automated assistant of …”"
-        for name, persona in settings.personas.items()
-        if (name not in answering or persona.record or persona.detect_machine or persona.voicemail)
-        and not _discloses(persona.greeting or "")
-    ]
-    if settings.account_sid is None:
-        warnings.append("twilio.account_sid: not set, so no call can be placed, transferred or hung up by REST")
-    if "default" not in settings.numbers:
-        warnings.append("numbers.default: not set, so calls to numbers that are not listed are declined")
-    if settings.secrets.get("TRIO_VOICE_API_TOKEN") is None:
-        warnings.append("credential TRIO_VOICE_API_TOKEN is not set, so the operator's routes and commands are closed")
-    if urlsplit(settings.server.public_url).scheme != "https":
-        warnings.append("server.public_url: is not https://, so no call can be placed and Twilio opens no stream")
-    return warnings
-
-
-def _discloses(greeting: str) -> bool:
-    """Whether the first sentence says that no human is speaking."""
-    first = re.split(r"(?<=[.!?])\s", greeting.strip(), maxsplit=1)[0].lower()
-    return (
-        re.search(r"\b(automated|automatic|virtual|digital|artificial|ai|robot|bot|computer|recorded)\b", first)
-        is not None
-    )
 
 
 def _check_server(settings: Settings, problems: list[str]) -> None:

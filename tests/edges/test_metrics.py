@@ -10,7 +10,8 @@ import trio
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.test_registry import StubCall
-from trio_voice.edges.metrics import CONTENT_TYPE, MAX_WORDS, Metrics
+from trio_voice.edges.labels import MAX_WORDS
+from trio_voice.edges.metrics import CONTENT_TYPE, Metrics
 from trio_voice.persona import Limits, Persona
 from trio_voice.record import CallRecord, CallState, Closing, EndReason, ModelSessionRecord, ToolUse, Turn
 from trio_voice.registry import Registry

@@ -14,6 +14,7 @@ import click
 import httpx2
 import trio
 
+from trio_voice.call import wall_clock
 from trio_voice.config import SANDBOX, Settings, read_settings
 from trio_voice.daemon import load_toolboxes, make_leg, run_daemon
 from trio_voice.doubts import warnings_about
@@ -79,7 +80,7 @@ def _stop(code: int, *lines: str) -> NoReturn:
 @_config
 @click.pass_obj
 def serve(path: Path) -> None:
-    """Run the daemon until SIGTERM or SIGINT, then drain. SIGHUP re-reads personas and numbers."""
+    """Run the daemon until SIGTERM or SIGINT, then drain. SIGHUP re-reads personas, numbers and prices."""
     settings = _read(path)
     set_up_logging()
 
@@ -141,7 +142,7 @@ def check(path: Path, live: str | None) -> None:
         models = [settings.models[model] for model in persona.models]
         answers = ", then ".join(f"{model.kind} at {model.url or 'its usual address'}" for model in models)
         click.echo(f"persona      {name}: {answers}; tools: {', '.join(toolboxes[persona]) or 'none'}")
-    for warning in warnings_about(settings):
+    for warning in warnings_about(settings, wall_clock().date()):
         click.echo(f"warning: {warning}", err=True)
     if live is not None:
         if live not in settings.personas:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
+from datetime import date
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args, get_origin
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ from trio_voice.errors import ConfigError
 from trio_voice.journal import database_at
 from trio_voice.legs.kinds import KINDS
 from trio_voice.persona import Limits, Persona, TurnDetection
+from trio_voice.prices import ModelPrices, PriceList, Prices, TwilioPrices, wrong_prices
 from trio_voice.protocols.settings import ModelSettings
 from trio_voice.tools import TRANSFER
 
@@ -85,6 +87,7 @@ class Settings:
     models: Mapping[str, ModelSettings]
     personas: Mapping[str, Persona]
     numbers: Mapping[str, str]
+    prices: Prices | None
     secrets: Secrets
 
     @property
@@ -137,6 +140,7 @@ class _Reader:
             models=models,
             personas=self._tables("personas", lambda _name, _table: Persona),
             numbers=self._of(dict[str, str], self._document.get("numbers", {}), "numbers") or {},
+            prices=self._prices(models),
             secrets=read_secrets(environment, [*SECRETS, *credentials]),
         )
         self.problems.extend(_contradictions(settings, self._document))
@@ -158,6 +162,28 @@ class _Reader:
             return None
 
         return self._tables("models", settings_of)
+
+    def _prices(self, models: Mapping[str, ModelSettings]) -> Prices | None:
+        """``[prices]``, whose other keys than its own are tables of models and of kinds."""
+        tables = self._document.get("prices")
+        if tables is None:
+            return None
+        own = [field.name for field in attrs.fields(PriceList)]
+        if not isinstance(tables, dict):
+            self.problems.append(f"prices: must be a table, not {tables!r}")
+            return None
+        priced = {*models, *KINDS, *(provider for model in models.values() for provider in model.providers)}
+        known = [*own, *sorted(priced)]
+        read: dict[str, ModelPrices] = {}
+        for name in tables.keys() - own:
+            if name not in known:
+                self.problems.append(_unknown(f"prices.{name}", name, known))
+            elif table := self._of(ModelPrices, tables[name], f"prices.{name}"):
+                read[name] = table
+        listed = self._of(PriceList, {key: value for key, value in tables.items() if key in own}, "prices")
+        if listed is None:
+            return None
+        return Prices(as_of=listed.as_of, currency=listed.currency, twilio=listed.twilio, models=read)
 
     def _tables(self, path: str, kind_of: Callable[[str, Any], type[T] | None]) -> dict[str, T]:
         tables = self._document.get(path, {})
@@ -203,6 +229,7 @@ def _converter() -> cattrs.Converter:
     strictly(bool, "true or false")
     strictly(int, "a whole number")
     strictly(float, "a number")
+    strictly(date, "a date like 2026-11-20, without quotes")
 
     def take_tuple(value: Any, kind: Any) -> tuple[Any, ...]:
         if not isinstance(value, list):
@@ -235,6 +262,9 @@ def _converter() -> cattrs.Converter:
         *(kind.settings for kind in KINDS.values()),
         Persona,
         TurnDetection,
+        PriceList,
+        TwilioPrices,
+        ModelPrices,
     ):
         structure[kind] = cattrs.gen.make_dict_structure_fn(
             kind, converter, _cattrs_forbid_extra_keys=True, _cattrs_detailed_validation=True
@@ -322,6 +352,7 @@ def _contradictions(settings: Settings, document: Mapping[str, Any]) -> list[str
         database_at(settings.journal.url)
     except ConfigError as wrong:
         problems.extend(wrong.problems)
+    problems.extend(wrong_prices(settings.prices) if settings.prices else ())
     problems.extend(_missing_credentials(settings))
     return problems
 

@@ -6,11 +6,17 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from trio_voice.config import SANDBOX
+from trio_voice.cost import OUTLIVED_SECONDS
+from trio_voice.prices import doubtful_prices
+
 if TYPE_CHECKING:
+    from datetime import date
+
     from trio_voice.config import Settings
 
 
-def warnings_about(settings: Settings) -> list[str]:
+def warnings_about(settings: Settings, today: date) -> list[str]:
     """A line for each."""
     answering = set(settings.numbers.values())
     warnings = [
@@ -28,7 +34,23 @@ def warnings_about(settings: Settings) -> list[str]:
         warnings.append("credential TRIO_VOICE_API_TOKEN is not set, so the operator's routes and commands are closed")
     if urlsplit(settings.server.public_url).scheme != "https":
         warnings.append("server.public_url: is not https://, so no call can be placed and Twilio opens no stream")
+    if settings.limits.close_seconds > OUTLIVED_SECONDS:
+        warnings.append(
+            f"limits.close_seconds: a session of a model that does not answer is open for longer than "
+            f"{OUTLIVED_SECONDS:g} s after its call, and sets off the alarm"
+        )
+    warnings.extend(doubtful_prices(settings.prices, _that_bill(settings), today))
     return warnings
+
+
+def _that_bill(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """What the sessions are of that the personas' models open, by model; those on this machine cost nothing."""
+    used = {model for persona in settings.personas.values() for model in persona.models}
+    return {
+        name: model.providers
+        for name, model in settings.models.items()
+        if name in used and SANDBOX not in {url for url, _ in model.urls.values()}
+    }
 
 
 def _discloses(greeting: str) -> bool:

@@ -147,6 +147,7 @@ async def test_what_a_dead_daemon_left_open_is_found_and_settled(opened, stand, 
         assert (settled.ended_at, settled.seconds, settled.end_detail) == (at, 90, "its daemon died")
         [session] = settled.model_sessions
         assert (session.closed_at, session.seconds, session.closing) == (at, 90, Closing.ABORTED)
+        assert session.settled
         assert (await journal.call(left.call_id)).settled_by == journal.this_run.run_id
         assert (await journal.call(closed_half.call_id)).record.model_sessions == closed_half.model_sessions
 

@@ -24,6 +24,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from trio_voice.cost import believed_seconds
 from trio_voice.edges.gauges import JournalNow, Now, Process
 from trio_voice.edges.labels import OTHER, Words
 from trio_voice.legs.kinds import KINDS
@@ -47,14 +48,13 @@ Way = Literal["to_caller", "to_model"]
 Refusable = Literal["webhook", "stream", "call", "connection"]
 """What can be turned away."""
 LOOP_SAMPLE_SECONDS: Final = 1.0
-MAX_BILLED_SECONDS: Final = 86_400.0
-"""A provider's own figure is a stranger's; beyond a day it is none."""
 
 CALL_BUCKETS: Final = (5, 15, 30, 60, 120, 300, 600, 1200, 3600)
 SETUP_BUCKETS: Final = (0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10)
 TEARDOWN_BUCKETS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 1.5, 2, 2.1, 2.5, 5, 10)
 """Close around ``close_seconds``, which is 2: what lies beyond it broke the promise."""
-EXCESS_BUCKETS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 1.5, 2, 2.1, 2.5, 5, 10, 30, 60, 600)
+OVERRUN_BUCKETS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 1.5, 2, 2.1, 2.5, 5, 10, 30, 60, 600)
+"""The alarm goes off beyond 2.1 (``cost.is_late``)."""
 TURN_BUCKETS: Final = (0.2, 0.3, 0.5, 0.7, 0.9, 1.2, 1.5, 2, 3, 5, 10)
 DELAY_BUCKETS: Final = (0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1)
 """A frame is 20 ms; what is held up for longer makes the next one late too."""
@@ -77,6 +77,8 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
         self._personas = Words()
+        self._models = Words()
+        self._currencies = Words()
         self._providers = Words(*KINDS)
         self._tools = Words()
         self._kinds = Words()
@@ -126,10 +128,34 @@ class Metrics:
         self._billed_seconds = counter(
             "trio_voice_model_billed_seconds_total", "What providers said that they will bill.", "provider"
         )
-        self._excess_seconds = histogram(
-            "trio_voice_model_excess_seconds",
-            "How much longer a model session lasted than its call; 0 if it did not.",
-            EXCESS_BUCKETS,
+        self._overrun_seconds = histogram(
+            "trio_voice_model_overrun_seconds",
+            "How long after its call's end a model session was closed; 0 if it was before.",
+            OVERRUN_BUCKETS,
+        )
+        self._outlived = counter(
+            "trio_voice_sessions_outlived_total",
+            "Model sessions that were open for more than 2 s after their calls, or may have been.",
+            "provider",
+        )
+        self._model_cost = counter(
+            "trio_voice_model_cost_total",
+            "What model sessions are estimated to cost.",
+            "currency",
+            "model",
+            "persona",
+        )
+        self._telephone_cost = counter(
+            "trio_voice_telephone_cost_total",
+            "What Twilio is estimated to bill for calls.",
+            "currency",
+            "direction",
+            "persona",
+        )
+        self._unpriced = counter(
+            "trio_voice_sessions_of_unknown_cost_total",
+            "Model sessions whose cost cannot be told: a price is missing, or they were never closed.",
+            "model",
         )
         self._relay_seconds = histogram(
             "trio_voice_relay_delay_seconds",
@@ -166,6 +192,7 @@ class Metrics:
         for provider in KINDS:
             self._session_seconds.labels(provider)
             self._billed_seconds.labels(provider)
+            self._outlived.labels(provider)
             for closing in (*Closing, NOT_CLOSED):
                 self._sessions.labels(provider, closing)
         for way in get_args(Way):
@@ -192,7 +219,10 @@ class Metrics:
         for turn in record.turns:
             self._turn_seconds.labels(persona).observe(turn.latency_ms / 1000)
         for session in record.model_sessions:
-            self._observe_session(session, record.seconds or 0.0)
+            self._observe_session(session, record.currency, persona)
+        if record.telephone_cost is not None:
+            currency = self._currencies.one_of(record.currency or OTHER)
+            self._telephone_cost.labels(currency, direction, persona).inc(record.telephone_cost)
         for use in record.tools:
             self._count_tool(use)
         for kind, count in record.counters.items():
@@ -201,15 +231,22 @@ class Metrics:
         self._barge_ins.inc(record.counters.get("barge_ins", 0))
         self._faults.inc(record.counters.get("model_faults", 0))
 
-    def _observe_session(self, session: ModelSessionRecord, call_seconds: float) -> None:
+    def _observe_session(self, session: ModelSessionRecord, currency: str | None, persona: str) -> None:
         provider = self._providers.one_of(session.provider)
         self._sessions.labels(provider, session.closing or NOT_CLOSED).inc()
         if session.seconds is not None:
             self._session_seconds.labels(provider).inc(session.seconds)
+        if session.overrun_seconds is not None:
             # Not below 0: Prometheus takes a sum that falls for a restart.
-            self._excess_seconds.observe(max(0.0, session.seconds - call_seconds))
-        if session.billed_seconds is not None and 0 <= session.billed_seconds <= MAX_BILLED_SECONDS:
-            self._billed_seconds.labels(provider).inc(session.billed_seconds)
+            self._overrun_seconds.observe(max(0.0, session.overrun_seconds))
+        billed = believed_seconds(session)
+        if billed is not None:
+            self._billed_seconds.labels(provider).inc(billed)
+        model = self._models.one_of(session.model or OTHER)
+        if session.cost is None:
+            self._unpriced.labels(model).inc()
+        else:
+            self._model_cost.labels(self._currencies.one_of(currency or OTHER), model, persona).inc(session.cost)
 
     def _count_tool(self, use: ToolUse) -> None:
         if not use.known:  # the name is the model's invention
@@ -218,6 +255,10 @@ class Metrics:
             self._tool_calls.labels(self._tools.one_of(use.name), "failed" if use.failed else "answered").inc()
 
     # What happens meanwhile
+
+    def count_outlived(self, session: ModelSessionRecord) -> None:
+        """A session has outlived its call, or may have (``Auditor``)."""
+        self._outlived.labels(self._providers.one_of(session.provider)).inc()
 
     def observe_relay_delay(self, way: Way, seconds: float) -> None:
         """A message was sent so long after it was known what to send.

@@ -62,7 +62,7 @@ RINGS = {
     ),
     # Ring 1: nurseries and deadlines. No web framework, no SDK.
     "trio": Ring(
-        modules="auditor call journal legs reception reckoning registry rehearsal tools",
+        modules="audit auditor call journal legs reception reckoning registry rehearsal tools",
         sees="pure protocols trio postgres",
         packages="attrs msgspec structlog trio" + WEBSOCKETS_SANS_IO,
     ),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import structlog
 import trio
 
-from trio_voice.cost import is_late, overrun_of, session_cost, telephone_cost
+from trio_voice.cost import is_late, overrun_of, price_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -58,9 +58,10 @@ class Auditor:
 
     def audit(self, call: CallRecord) -> None:
         """Enter costs and overruns in the record of a call that is over, and log the sum. To be told once of each."""
-        missing = reckon_up(call, self.prices)
+        missing = price_call(call, self.prices) if self.prices is not None else []
         alarmed = self._alarmed.pop(call.call_id, set())
         for place, session in enumerate(call.model_sessions):
+            session.overrun_seconds = overrun_of(call, session)
             late = session.overrun_seconds is not None and is_late(session.overrun_seconds)
             if (late or session.closed_at is None) and place not in alarmed:
                 self._alarm(call, session, overrun_seconds=session.overrun_seconds)
@@ -129,25 +130,6 @@ class Auditor:
         )
         if self._on_alarm is not None:
             self._on_alarm(session)
-
-
-def reckon_up(call: CallRecord, prices: Prices | None) -> list[str]:
-    """Enter in a call's record what it has cost and by how much its sessions have outlived it, as far as is known.
-
-    Returns:
-        The keys of the prices that it would take to know the rest.
-    """
-    missing: dict[str, None] = {}
-    for session in call.model_sessions:
-        session.overrun_seconds = overrun_of(call, session)
-        if prices is not None:
-            cost = session_cost(session, prices)
-            session.cost = cost.amount
-            missing |= dict.fromkeys(cost.missing)
-    if prices is not None:
-        call.currency = prices.currency
-        call.telephone_cost = telephone_cost(call, prices.twilio)
-    return list(missing)
 
 
 def _session_line(session: ModelSessionRecord) -> dict[str, object]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -14,11 +16,13 @@ import click
 import httpx2
 import trio
 
+from trio_voice.audit import lines_of, sum_up
 from trio_voice.call import wall_clock
 from trio_voice.config import SANDBOX, Settings, read_settings
 from trio_voice.daemon import load_toolboxes, make_leg, run_daemon
 from trio_voice.doubts import warnings_about
 from trio_voice.errors import ConfigError, first_cause
+from trio_voice.journal import JournalUnavailable, read_journal
 from trio_voice.legs.ledger import Ledger
 from trio_voice.logs import set_up_logging
 from trio_voice.record import CallRecord
@@ -207,15 +211,35 @@ async def _follow(settings: Settings, call_id: str) -> None:
 
 @main.command()
 @_config
+@click.option("--audit", is_flag=True, help="Sum up a day from the journal instead; needs no running daemon.")
+@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="Which one, in UTC.  [default: today]")
+@click.option("--json", "as_json", is_flag=True, help="The sum for programs.")
 @click.pass_obj
-def calls(path: Path) -> None:
-    """List the running daemon's calls."""
+def calls(path: Path, *, audit: bool, day: datetime | None, as_json: bool) -> None:
+    """List the running daemon's calls, or say what a day's calls cost and which sessions outlived theirs."""
+    if audit:
+        _audit(_read(path), day, as_json=as_json)
+        return
+    if day is not None or as_json:
+        raise click.UsageError("--day and --json go with --audit")
     listed = _ask(_read(path), "GET", "/calls")["calls"]
     for call in listed:
         end = call["end_reason"] or ""
         click.echo(f"{call['call_id']}  {call['state']:<8} {call['persona']:<16} {call['started_at'] or '':<34} {end}")
     if not listed:
         click.echo("no calls", err=True)
+
+
+def _audit(settings: Settings, day: datetime | None, *, as_json: bool) -> None:
+    now = wall_clock()
+    since = (day or now).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=UTC)
+    try:
+        calls = read_journal(settings.journal.url, since, since + timedelta(days=1))
+        found = sum_up(calls, since.date(), settings.prices, now)
+    except JournalUnavailable as trouble:
+        _stop(EXIT_UNAVAILABLE, f"the journal cannot be read: {trouble}")
+    for line in [json.dumps(found.as_json(), indent=2)] if as_json else lines_of(found):
+        click.echo(line)
 
 
 @main.command()

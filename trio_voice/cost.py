@@ -107,3 +107,19 @@ def telephone_cost(call: CallRecord, prices: TwilioPrices) -> float | None:
     if rate is None or prices.media_stream_minute is None or detection is None:
         return None
     return round(max(1, math.ceil(call.seconds / 60)) * (rate + prices.media_stream_minute) + detection, 6)
+
+
+def price_call(call: CallRecord, prices: Prices) -> list[str]:
+    """Enter in the record of a call that is over what it has cost.
+
+    Returns:
+        The keys of the prices that it would take to know what is unknown of its sessions.
+    """
+    call.currency = prices.currency
+    call.telephone_cost = telephone_cost(call, prices.twilio)
+    missing: dict[str, None] = {}
+    for session in call.model_sessions:
+        cost = session_cost(session, prices)
+        session.cost = cost.amount
+        missing |= dict.fromkeys(cost.missing)
+    return list(missing)

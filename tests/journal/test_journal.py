@@ -11,8 +11,7 @@ import trio
 
 from tests.journal.calls import NOON, close_session, end_call, live_call, open_session, until
 from tests.journal.conftest import PACE
-from trio_voice.journal import JournalUnavailable
-from trio_voice.journal import journal as journal_module
+from trio_voice.journal import JournalUnavailable, reading
 from trio_voice.record import CallRecord, Closing, ModelSessionRecord
 
 
@@ -84,7 +83,7 @@ async def test_a_call_began_when_it_was_first_heard_of(opened, clock):
 
 
 async def test_calls_of_a_time_in_order_page_by_page(opened, clock, monkeypatch):
-    monkeypatch.setattr(journal_module, "PAGE_CALLS", 3)
+    monkeypatch.setattr(reading, "PAGE_CALLS", 3)
     async with opened() as journal:
         records = [live_call() for _ in range(10)]
         since = clock.now

@@ -356,6 +356,7 @@ async def test_a_persona_is_tried_for_real_each_model_by_itself(world, monkeypat
     tried = await check("receptionist")
     assert tried.exit_code == 0, tried.output
     assert "closed: acknowledged" in tried.stdout
+    assert "  cost: about 0.00" in tried.stdout
     (session,) = world.agent.sessions
     assert session.told_goodbye
     tried = await check("understudied")

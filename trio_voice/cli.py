@@ -19,6 +19,7 @@ import trio
 from trio_voice.audit import lines_of, sum_up
 from trio_voice.call import wall_clock
 from trio_voice.config import SANDBOX, Settings, read_settings
+from trio_voice.cost import price_call
 from trio_voice.daemon import load_toolboxes, make_leg, run_daemon
 from trio_voice.doubts import warnings_about
 from trio_voice.errors import ConfigError, first_cause
@@ -166,6 +167,8 @@ async def _check_live(settings: Settings, persona: Persona, tools: tuple[ToolSch
             click.echo(f"{name}: opening a session of {settings.models[name].kind} for {LIVE_SECONDS:g} s")
             heard = await rehearse(leg, persona, settings.limits, LIVE_SECONDS)
             works = works and heard.problem is None
+            if settings.prices is not None:
+                price_call(record, settings.prices)
             for line in describe(heard, record):
                 click.echo(f"  {line}")
     return works

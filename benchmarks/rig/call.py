@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from rig.twilio import NoStream, PhoneCall
+from rig.twilio import NoStream, PhoneCall, Unsupported
 
 if TYPE_CHECKING:
     from rig.line import Line
@@ -27,7 +27,7 @@ END_CALL: Final = "end_call"
 
 
 class Unreached(Exception):
-    """The phase cannot be reached with this server; the message says why."""
+    """The call did not come to the phase in time; the message says how far it came."""
 
 
 class Phase(enum.Enum):
@@ -75,7 +75,8 @@ class Call:
         """Bring the call to this phase.
 
         Raises:
-            Unreached: the server under test has no such phase.
+            Unreached: it did not come so far.
+            Unsupported: the server under test has no such phase.
             NoStream: the call was not given a stream.
         """
         waits_for = "the call to begin"
@@ -103,7 +104,7 @@ class Call:
             await session.greeted.wait()
             if phase is Phase.TOOL:
                 if self.tool not in session.family.tools:
-                    raise Unreached(f"its model is offered no tool {self.tool!r}")
+                    raise Unsupported(f"its model is offered no tool {self.tool!r}")
                 await session.ask_for_tool(self.tool)
                 await trio.sleep(MOMENT_SECONDS)
             if phase is Phase.REPLY:

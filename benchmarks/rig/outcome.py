@@ -53,18 +53,22 @@ class Outcome:
     """Of a server that ended in this case."""
     ends_process: bool = False
     not_run: str = ""
-    """Why there is nothing to judge."""
+    """What the server does not offer, so that there is nothing to judge."""
+    unreached: str = ""
+    """Why the call did not come to the phase, which is a failure."""
 
     @property
     def clean(self) -> bool:
         """Whether the server was left as it was."""
-        return not self.not_run and not self._is_late() and not self._leaks()
+        return not self.not_run and not self.unreached and not self._is_late() and not self._leaks()
 
     @property
     def problems(self) -> list[str]:
         """What was not as promised."""
         if self.not_run:
             return []
+        if self.unreached:
+            return ["unreached"]
         found = []
         if self._is_late():
             found.append("late")
@@ -96,9 +100,10 @@ class Outcome:
     @classmethod
     def worst(cls, outcomes: list[Outcome]) -> Outcome:
         """The slowest of several runs, with the most that any of them has left."""
-        ran = [each for each in outcomes if not each.not_run]
-        if not ran:
-            return outcomes[0]
+        for each in outcomes:
+            if each.not_run or each.unreached:
+                return each
+        ran = outcomes
         return attrs.evolve(
             ran[0],
             model_seconds=_slowest([each.model_seconds for each in ran]),

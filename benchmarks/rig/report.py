@@ -39,8 +39,10 @@ class Table:
     def line(self, outcome: Outcome) -> str:
         """One outcome."""
         where = f"{outcome.fault:<42} {outcome.phase:<13}"
-        if outcome.not_run:
-            return f"{where} not run: {outcome.not_run}"
+        if outcome.not_run or outcome.unreached:
+            return f"{where} " + (
+                f"unreached: {outcome.unreached}" if outcome.unreached else f"not run: {outcome.not_run}"
+            )
         model = "-" if outcome.sessions == 0 else self._seconds(outcome.model_seconds, outcome)
         left = [
             f"{_count(outcome.descriptors):>4}",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import attrs
+import httpx2
 import trio
 
 from rig.call import Call, Phase, Unreached
@@ -18,7 +19,7 @@ from rig.model import Manner, ModelServer, open_model_server
 from rig.outcome import PROMISE_SECONDS, SLACK_SECONDS, Goodbye, Outcome
 from rig.process import DidNotStart, Footprint, ServerProcess, Target, last_words, open_server
 from rig.rest import Account, open_account
-from rig.twilio import NoStream
+from rig.twilio import NoStream, Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -76,8 +77,8 @@ class Stand:
             }
             self._server = await self._stack.enter_async_context(open_server(self._plan.target, known, folder))
             first = await self._call(self._server, Case(FAULTS[0], Phase.REPLY))
-            if first.not_run:
-                raise DidNotStart(f"its first call went wrong: {first.not_run}; {last_words(folder)}")
+            if first.unreached:
+                raise DidNotStart(f"its first call went wrong: {first.unreached}; {last_words(folder)}")
             await self._settled(self._server, None)
         return self._server
 
@@ -137,8 +138,10 @@ class Stand:
                     await last(call)
                 await self._wait_over(call, self._plan.patience + limit)
                 outcome = await self._judge(call, outcome, sign_at, case)
-            except (Unreached, NoStream, OSError) as impossible:
-                outcome = attrs.evolve(outcome, not_run=str(impossible) or repr(impossible))
+            except Unsupported as missing:
+                outcome = attrs.evolve(outcome, not_run=str(missing))
+            except (Unreached, NoStream, EOFError, OSError, httpx2.HTTPError) as wrong:
+                outcome = attrs.evolve(outcome, unreached=str(wrong) or repr(wrong))
             if case.fault.ends_process:
                 with trio.move_on_after(self._plan.patience):
                     await server.wait()
@@ -178,10 +181,10 @@ async def _goodbye_of(session: ModelSession, *, tellable: bool) -> Goodbye:
     """What the provider knows of the end, also what it has not read yet."""
     await session.line.read_leftovers(session.note)
     closed = session.line.close_frame_at is not None
-    if session.told or (closed and not session.family.has_goodbye):
-        return Goodbye.SAID
     if not tellable or not session.open:
         return Goodbye.NONE
+    if session.told or (closed and not session.family.has_goodbye):
+        return Goodbye.SAID
     return Goodbye.CLOSE_FRAME if closed else Goodbye.CUT
 
 

@@ -42,6 +42,10 @@ class NoStream(Exception):
     """The server under test did not give the call a stream."""
 
 
+class Unsupported(Exception):
+    """The server under test does not offer what the case needs; the message says what."""
+
+
 def sign(url: str, form: Mapping[str, str], auth_token: str) -> str:
     """``X-Twilio-Signature``: base64(HMAC-SHA1(auth token, URL + each field's name and value, sorted by name))."""
     text = url + "".join(name + form[name] for name in sorted(form))
@@ -318,7 +322,7 @@ class PhoneCall:
         """Tell the server that the stream has failed, if it wants to know (``statusCallback``)."""
         url = self._twiml.status_callback if self._twiml is not None else None
         if url is None:
-            raise NoStream("the TwiML names no statusCallback")
+            raise Unsupported("its TwiML names no statusCallback")
         form = {
             "AccountSid": self._account.account_sid,
             "CallSid": self.call_sid,

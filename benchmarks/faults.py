@@ -56,6 +56,7 @@ def read_arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="name the cases and stop")
     parser.add_argument("--family", choices=sorted(FAMILIES), default="assemblyai-agent", help="which kind of model")
     parser.add_argument("--patience", type=float, default=15.0, metavar="S", help="when never is; 15")
+    parser.add_argument("--slack", type=float, default=0.5, metavar="S", help="for a machine that is busy besides; 0.5")
     parser.add_argument("--times", type=int, default=2, metavar="N", help="how often each case; the worst counts; 2")
     parser.add_argument("--workers", type=int, default=4, metavar="N", help="servers side by side; 4")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there, too")
@@ -100,6 +101,7 @@ def main(words: list[str]) -> int:
         target=target_of(arguments),
         family=arguments.family,
         patience=arguments.patience,
+        slack=arguments.slack,
         times=arguments.times,
         workers=arguments.workers,
     )

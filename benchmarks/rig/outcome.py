@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
 PROMISE_SECONDS: Final = 2.0
 """From the first sign of the end to both sockets closed, whatever the peers do."""
-SLACK_SECONDS: Final = 0.5
-"""For a machine that does other things besides, and for how often we look."""
 
 
 class Goodbye(enum.Enum):
@@ -37,7 +35,7 @@ class Outcome:
     limit_name: str | None = None
     limit_seconds: float = 0.0
     """How long the server may take to notice, because nothing but this limit can; 0 if its limit is not known."""
-    bound_seconds: float = PROMISE_SECONDS + SLACK_SECONDS
+    bound_seconds: float = PROMISE_SECONDS
     """When both sides must be released: so long after what the limit allows; where it is not known, ever."""
     sessions: int = 0
     model_seconds: float | None = None

@@ -16,7 +16,7 @@ from rig.call import Call, Phase, Unreached
 from rig.cases import FAULTS, Case, Told
 from rig.families import FAMILIES
 from rig.model import Manner, ModelServer, open_model_server
-from rig.outcome import PROMISE_SECONDS, SLACK_SECONDS, Goodbye, Outcome
+from rig.outcome import PROMISE_SECONDS, Goodbye, Outcome
 from rig.process import DidNotStart, Footprint, ServerProcess, Target, last_words, open_server
 from rig.rest import Account, open_account
 from rig.twilio import NoStream, Unsupported
@@ -42,6 +42,8 @@ class Plan:
     family: str
     patience: float
     """Seconds until a socket that has not been closed counts as never closed."""
+    slack: float
+    """Seconds beyond the promise that this machine may take, which does other things besides."""
     times: int
     """How often each case is run on the same process."""
     workers: int
@@ -122,7 +124,7 @@ class Stand:
             case.phase.value,
             limit_name=name,
             limit_seconds=limit,
-            bound_seconds=limit + PROMISE_SECONDS + SLACK_SECONDS if known else self._plan.patience,
+            bound_seconds=limit + PROMISE_SECONDS + self._plan.slack if known else self._plan.patience,
             ends_process=case.fault.ends_process,
         )
         async with trio.open_nursery() as nursery:

@@ -12,7 +12,8 @@ TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN, with a made-up key for every provider.
 
 The clock of a case begins with the first sign that the call is over. "model" and "caller" are the seconds until the
 server has let go of either socket, as seen from the other end; the caller counts as released by a hang-up over REST,
-too. "told" is whether the provider got its goodbye. The last columns are what the process holds more than before.
+too. "told" is whether the provider got its goodbye. The last columns are what the process holds more than before, once
+this end of either socket is gone as well.
 
 Exit status: 0 if every case was as promised, 1 if not, 2 for wrong usage, 69 if the server cannot be tested.
 """

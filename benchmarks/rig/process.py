@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import subprocess
@@ -157,7 +158,7 @@ async def open_server(target: Target, known: Mapping[str, str], folder: Path) ->
         yield ServerProcess(target, process, port)
     finally:
         with suppress(ProcessLookupError):
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # whatever it has started, too: the session is its own
         with trio.CancelScope(deadline=trio.current_time() + 5, shield=True):
             await process.wait()
 

@@ -162,10 +162,11 @@ class Line:
 
     # Writing
 
-    async def send(self, message: str) -> None:
-        """Send a text message; quietly nothing if the line is over."""
+    async def send(self, message: str | bytes) -> None:
+        """Send a text or a binary message; quietly nothing if the line is over."""
         with suppress(LocalProtocolError):
-            await self._write(self._ws.send(TextMessage(message)))
+            framed = TextMessage(message) if isinstance(message, str) else BytesMessage(message)
+            await self._write(self._ws.send(framed))
 
     async def send_bytes(self, data: bytes) -> None:
         """Send anything at all, past the framing."""

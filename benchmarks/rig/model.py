@@ -14,7 +14,7 @@ from rig.families.family import Heard
 from rig.line import Line, narrow
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from rig.families.family import Family
 
@@ -107,7 +107,7 @@ class ModelSession:
         await self.say(self.family.welcome())
         await self.line.read(self._hear)
 
-    async def say(self, messages: list[str]) -> None:
+    async def say(self, messages: Sequence[str | bytes]) -> None:
         """Send what the family has put into words."""
         for message in messages:
             await self.line.send(message)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import enum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Heard(enum.Enum):
@@ -22,7 +25,8 @@ class Heard(enum.Enum):
 class Family(Protocol):
     """One session of a provider's protocol: what is heard goes in, what is said comes out, as whole messages.
 
-    A family is stateful (it knows what the client has configured) and made anew for every socket.
+    Bytes are sent as a binary message. A family is stateful (it knows what the client has configured) and made anew for
+    every socket.
     """
 
     table: str
@@ -36,35 +40,35 @@ class Family(Protocol):
     tools: list[str]
     """Names of the tools that the client has offered."""
 
-    def welcome(self) -> list[str]:
+    def welcome(self) -> Sequence[str | bytes]:
         """What is said as soon as the socket is open."""
 
     def heard(self, message: str | bytes) -> Heard:
         """Take in a message of the client's."""
 
-    def ready(self) -> list[str]:
+    def ready(self) -> Sequence[str | bytes]:
         """The session is as the client has configured it."""
 
-    def reply_begins(self) -> list[str]:
+    def reply_begins(self) -> Sequence[str | bytes]:
         """The model begins to speak."""
 
-    def audio(self, milliseconds: int) -> list[str]:
+    def audio(self, milliseconds: int) -> Sequence[str | bytes]:
         """So much more of the reply, in the format that the client wanted."""
 
-    def reply_ends(self) -> list[str]:
+    def reply_ends(self) -> Sequence[str | bytes]:
         """The model has said all."""
 
-    def caller_speaks(self) -> list[str]:
+    def caller_speaks(self) -> Sequence[str | bytes]:
         """The caller has begun to speak; a reply that was being said is over."""
 
-    def caller_spoke(self) -> list[str]:
+    def caller_spoke(self) -> Sequence[str | bytes]:
         """The caller has finished, and it was understood."""
 
-    def tool_call(self, name: str) -> list[str]:
+    def tool_call(self, name: str) -> Sequence[str | bytes]:
         """The model wants one of the client's tools to be run."""
 
-    def error(self) -> list[str]:
+    def error(self) -> Sequence[str | bytes]:
         """The provider has failed, through no fault of the client's. The session is over."""
 
-    def farewell(self) -> list[str]:
+    def farewell(self) -> Sequence[str | bytes]:
         """The answer to a goodbye, before the server closes the socket."""

@@ -275,11 +275,13 @@ def test_a_setting_that_is_refused_names_our_key(fresh, param, words):
     assert fault.message.endswith("Supported are x.")
 
 
-@pytest.mark.parametrize(
-    "code",
-    ["insufficient_quota", "credit_balance_exhausted", "account_deactivated", "billing_hard_limit_reached"]
-    + ["session_expired", "invalid_api_key"],
+FATAL = (
+    *("insufficient_quota", "credit_balance_exhausted", "account_deactivated", "billing_hard_limit_reached"),
+    *("session_expired", "invalid_api_key"),
 )
+
+
+@pytest.mark.parametrize("code", FATAL)
 def test_errors_that_end_a_session_at_any_time(talk, code):
     assert talk.refuse(code)[0].fatal
     (fault,) = talk.hear("error", error={"type": code, "message": "x"})
@@ -896,9 +898,9 @@ JSON = st.recursive(
     max_leaves=3,
 )
 NAMES = st.sampled_from(
-    ["session", "response", "error", "item", "usage", "id", "status", "code", "message", "param", "response_id", "delta",
-     "transcript", "item_id", "call_id", "name", "arguments", "output", "status_details", "type", "expires_at", "audio",
-     "input_token_details", "event_id"]
+    ["session", "response", "error", "item", "usage", "id", "status", "code", "message", "param", "response_id",
+     "delta", "transcript", "item_id", "call_id", "name", "arguments", "output", "status_details", "type", "expires_at",
+     "audio", "input_token_details", "event_id"]
 )  # fmt: skip
 IDS = st.sampled_from(["r1", "r2", "i1", "c1", "function_call", "completed", "cancelled", "failed", "ask_1", "AAAA"])
 FIELDS = st.dictionaries(NAMES, st.one_of(IDS, JSON, st.dictionaries(NAMES, IDS | JSON, max_size=3)), max_size=4)

@@ -163,9 +163,19 @@ class Bridge:
         if self._ended:
             return []
         rule = self._rules.get(type(fact))
-        if rule is not None:
-            rule(self, fact, now)
-        return self._take()
+        if rule is None:
+            return []
+        rule(self, fact, now)
+        return self._take() if self._commands else []
+
+    def pass_caller_on(self, payload: str, now: float) -> bool:
+        """Do what ``handle`` does for ``CallerAudio``; whether the model is to hear it, which is all that follows."""
+        if self._ended:
+            return False
+        self._last_media = now
+        if not self._ready and (not self._takeover.under_way or self._takeover.keep(payload)):
+            self._record.count("caller_frames_before_ready")
+        return self._ready
 
     def tick(self, now: float) -> list[Command]:
         """What is to be done because time has passed. Harmless to call too early."""
@@ -223,11 +233,8 @@ class Bridge:
         self._feed_playback(now)
 
     def _caller_audio(self, fact: ms.CallerAudio, now: float) -> None:
-        self._last_media = now
-        if self._ready:
+        if self.pass_caller_on(fact.payload, now):
             self._commands.append(c.HearCaller(fact.payload))
-        elif not self._takeover.under_way or self._takeover.keep(fact.payload):
-            self._record.count("caller_frames_before_ready")
 
     def _caller_stopped(self, _fact: ms.CallerStopped, _now: float) -> None:
         if self._transferring:

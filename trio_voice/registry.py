@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 import trio
@@ -57,6 +57,33 @@ class Statistics:
     draining: bool
 
 
+class Seats(Protocol):
+    """How many calls the processes have that share ``max_calls``; see ``edges/seats.py``."""
+
+    @property
+    def occupied_by_others(self) -> int:
+        """How many calls all other processes have."""
+
+    def occupy(self, calls: int, /) -> None:
+        """Say how many calls this process has, promised ones included."""
+
+    def locked(self) -> AbstractContextManager[None]:
+        """While this is decided, nobody else decides."""
+
+
+class NoOthers:
+    """A process that has ``max_calls`` to itself."""
+
+    occupied_by_others = 0
+
+    def occupy(self, calls: int, /) -> None:
+        """Nobody wants to know."""
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Nobody else decides."""
+        return nullcontext()
+
+
 class Registry:
     """All calls of this process.
 
@@ -64,6 +91,8 @@ class Registry:
         limits: what new calls are given.
         on_ended: told of every call once it is over, whether or not it was ever answered; must not wait.
         clock: the time of day, for the record.
+        seats: the calls of other processes, which ``max_calls`` counts too.
+        prefix: what the ids of our calls begin with.
     """
 
     def __init__(
@@ -71,10 +100,15 @@ class Registry:
         limits: Limits,
         on_ended: Callable[[CallRecord], None] | None = None,
         clock: Callable[[], datetime] = wall_clock,
+        *,
+        seats: Seats | None = None,
+        prefix: str = "",
     ) -> None:
         self.limits = limits
         self._on_ended = on_ended
         self._clock = clock
+        self._seats = NoOthers() if seats is None else seats
+        self._prefix = prefix
         self._expected: dict[str, ExpectedCall] = {}
         self._by_sid: dict[str, ExpectedCall] = {}
         self._live: dict[str, Call] = {}
@@ -107,10 +141,13 @@ class Registry:
             return self._by_sid[call_sid]  # Twilio repeats a webhook whose answer it did not get
         if self._draining:
             raise CallRefused("draining", "this server is going down and takes no new calls")
-        if len(self._live) + len(self._expected) >= self.limits.max_calls:
-            raise CallRefused("full", f"all lines are busy: max_calls = {self.limits.max_calls}")
+        with self._seats.locked():
+            ours = len(self._live) + len(self._expected)
+            if ours + self._seats.occupied_by_others >= self.limits.max_calls:
+                raise CallRefused("full", f"all lines are busy: max_calls = {self.limits.max_calls}")
+            self._seats.occupy(ours + 1)
         record = CallRecord(
-            call_id=secrets.token_hex(16),
+            call_id=self._prefix + secrets.token_hex(16)[len(self._prefix) :],
             call_sid=call_sid,
             direction=direction,
             state=CallState.RINGING if direction == "inbound" else CallState.DIALING,
@@ -161,6 +198,7 @@ class Registry:
             yield
         finally:
             del self._live[call_id]
+            self._seats.occupy(len(self._live) + len(self._expected))
             self.remember(call.record)
             if not self._live:
                 self._empty.set()
@@ -184,6 +222,7 @@ class Registry:
         if expected is None:
             return False
         self._by_sid.pop(expected.record.call_sid or "", None)
+        self._seats.occupy(len(self._live) + len(self._expected))
         expected.record.state, expected.record.end_reason = CallState.ENDED, reason
         expected.record.end_detail = detail
         self.remember(expected.record)
@@ -216,6 +255,10 @@ class Registry:
         record.answered_by = answered_by
         if record.answered_by_machine and call_id in self._live:
             self._live[call_id].machine_answered()
+
+    def live(self) -> list[Call]:
+        """The calls whose sockets are not yet closed."""
+        return list(self._live.values())
 
     def record(self, call_id: str) -> CallRecord | None:
         """A call's record, whatever state it is in."""

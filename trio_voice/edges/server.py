@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         Scope,
     )
 
+    from trio_voice.edges.colleagues import Colleagues
     from trio_voice.edges.lane import Admission
 
 log: Final = structlog.stdlib.get_logger("trio_voice.server")
@@ -111,6 +112,7 @@ class Server:
         max_connections: how many there may be at once.
         on_refusal: told of every connection beyond that, by what became of it: ``full`` where it was closed as it came,
             ``displaced`` where another made room for it.
+        colleagues: the processes that share the port, if there are others.
     """
 
     def __init__(
@@ -120,8 +122,10 @@ class Server:
         *,
         max_connections: int,
         on_refusal: Callable[[str], None] | None = None,
+        colleagues: Colleagues | None = None,
     ) -> None:
         self._app = app
+        self._colleagues = colleagues
         self._admission = admission
         self._max_connections = max_connections
         self._on_refusal = on_refusal
@@ -148,13 +152,17 @@ class Server:
             listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         await trio.serve_listeners(self._serve_connection, listeners)
 
-    async def _serve_connection(self, stream: trio.SocketStream) -> None:
+    async def serve_handed(self, stream: trio.SocketStream, data: bytes) -> None:
+        """Serve a connection that a colleague has accepted, and of which it has read so much."""
+        await self._serve_connection(stream, data)
+
+    async def _serve_connection(self, stream: trio.SocketStream, data: bytes = b"") -> None:
         """One connection; nothing it raises leaves it."""
         try:
             if self._has_room():
                 self._connections.add(stream)
                 with trio.CancelScope() as self._arriving[stream]:
-                    await self._serve_request(stream)
+                    await self._serve_request(stream, data)
         except Exception as error:  # noqa: BLE001 - a stranger's bytes end their own connection and nothing else
             log.info("connection_aborted", error=repr(first_cause(error)))
         finally:
@@ -187,15 +195,20 @@ class Server:
             log.warning("too_many_connections", max_connections=self._max_connections, **self._turned_away)
             self._turned_away.clear()
 
-    async def _serve_request(self, stream: trio.SocketStream) -> None:
-        head = b""
-        with trio.move_on_after(HEAD_SECONDS):
-            head = await _read_head(stream)
+    async def _serve_request(self, stream: trio.SocketStream, head: bytes) -> None:
+        handed = bool(head)
+        if not handed:
+            with trio.move_on_after(HEAD_SECONDS):
+                head = await _read_head(stream)
         if not head:
             return
         scope = self._arriving.pop(stream, None)
         if scope is None:
             return  # displaced while it was being read
+        if self._colleagues is not None and not handed:  # handed on once only, whatever anybody believes
+            owner = self._colleagues.owner_of(head)
+            if owner != self._colleagues.index and await self._colleagues.hand_over(stream, head, owner):
+                return
         if lane.wants_media_stream(head):
             await lane.serve_media_stream(stream, head, self._admission)
             return

@@ -1,4 +1,4 @@
-"""A whole call on the virtual clock: our call between the sandbox's Twilio and the sandbox's voice agent."""
+"""A whole call on the virtual clock: our call between the sandbox's Twilio and one of the sandbox's models."""
 
 from contextlib import asynccontextmanager
 from functools import partial
@@ -12,10 +12,13 @@ from trio_voice.legs.ledger import Ledger
 from trio_voice.legs.model import SocketModelLeg
 from trio_voice.legs.succession import Succession
 from trio_voice.persona import SILENT, Limits, Persona
+from trio_voice.protocols.openai_dialects import OpenAIRealtimeSettings
+from trio_voice.protocols.openai_realtime import OpenAIRealtimeSession
 from trio_voice.protocols.voice_agent import VoiceAgentSession
 from trio_voice.record import CallRecord
 from trio_voice.sandbox.media_stream import MediaStreamPeer
 from trio_voice.sandbox.memory import MemoryChannel, memory_channels
+from trio_voice.sandbox.openai_realtime import RealtimeServer
 from trio_voice.sandbox.twilio_callers import Voice
 from trio_voice.sandbox.voice_agent import Script, Turn, VoiceAgentServer
 from trio_voice.tools import Tool
@@ -33,6 +36,20 @@ SCRIPT = Script(
 )
 
 
+def voice_agent_session(_server, persona, tools, history):
+    return VoiceAgentSession(persona, tools, history)
+
+
+def openai_realtime_session(server, persona, tools, history):
+    url = {"url": "ws://127.0.0.1/"} if server.dialect == "beta" else {}
+    settings = OpenAIRealtimeSettings(name="desk", kind="openai-realtime", dialect=server.dialect, **url)
+    return OpenAIRealtimeSession(settings, persona, tools, history, wall_clock().timestamp())
+
+
+SESSIONS = {VoiceAgentServer: voice_agent_session, RealtimeServer: openai_realtime_session}
+"""Our side of each of the sandbox's models."""
+
+
 @attrs.define
 class Rig:
     """Everything that a test may touch, and look at afterwards."""
@@ -41,7 +58,7 @@ class Rig:
     record: CallRecord
     voice: Voice
     twilio: MediaStreamPeer
-    agent: VoiceAgentServer
+    agent: VoiceAgentServer | RealtimeServer
     caller_wire: tuple[MemoryChannel, MemoryChannel]
     model_wire: tuple[MemoryChannel, MemoryChannel]
     scope: trio.CancelScope
@@ -71,6 +88,7 @@ class Rig:
 @asynccontextmanager
 async def live_call(
     *,
+    server=VoiceAgentServer,
     script=SCRIPT,
     limits=None,
     persona=None,
@@ -84,15 +102,13 @@ async def live_call(
 ):
     """A call that has just been accepted. The block drives it; leaving the block waits for its end.
 
-    ``successors`` are the agents that take over when the first fails.
+    ``server`` makes the model's double, ``successors`` are those that take over when it fails.
     """
     limits = limits or Limits()
     persona = persona or Persona(name="p", model="m", greeting=GREETING)
     caller_wire, model_wire = memory_channels(), memory_channels()
     record = CallRecord(call_id="c1", direction="inbound", persona="p", from_number="", to_number="")
-    agent = VoiceAgentServer(
-        script.cast, **{"faults": faults} if faults else {}, **{"manner": manner} if manner else {}
-    )
+    agent = server(script.cast, **{"faults": faults} if faults else {}, **{"manner": manner} if manner else {})
 
     async with trio.open_nursery() as world:
         wires = iter([model_wire])
@@ -108,7 +124,8 @@ async def live_call(
             return wire[0]
 
         def make(server, history, _resume_with):
-            session = VoiceAgentSession(persona, tuple(tool.schema for tool in box.values()), history)
+            schemas = tuple(tool.schema for tool in box.values())
+            session = SESSIONS[type(server)](server, persona, schemas, history)
             return SocketModelLeg(session, partial(reach, server), 5.0, Ledger(record), wall_clock)
 
         voice = Voice()

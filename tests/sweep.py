@@ -20,6 +20,7 @@ from trio_voice.legs.websocket import WebSocketChannel
 from trio_voice.persona import Limits
 from trio_voice.protocols.websocket import WebSocket
 from trio_voice.record import CallState
+from trio_voice.sandbox import openai_realtime
 from trio_voice.sandbox.memory import MemoryChannel
 from trio_voice.sandbox.mind import ToolUse
 from trio_voice.sandbox.voice_agent import Manner, Script, Turn
@@ -61,7 +62,18 @@ VOICE_AGENT = Kind(
     ),
     fatal='{"type":"session.error","code":"internal_error","message":"made to fail"}',
 )
-KINDS = [VOICE_AGENT]
+OPENAI_REALTIME = Kind(
+    name="openai-realtime",
+    live_call=partial(
+        live_call,
+        server=openai_realtime.RealtimeServer,
+        script=DENSE,
+        tools=[look_up],
+        manner=openai_realtime.Manner(times_real_time=5, chunk_ms=40),
+    ),
+    fatal='{"type":"error","error":{"type":"server_error","code":"session_expired","message":"made to fail"}}',
+)
+KINDS = [VOICE_AGENT, OPENAI_REALTIME]
 
 
 async def play(kind, arm, *, struck=(), patience=0.0):

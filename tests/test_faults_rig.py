@@ -214,12 +214,12 @@ def test_our_daemon_keeps_its_promise(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(90)
-def test_a_server_that_says_no_goodbye_is_found_out(tmp_path):
+def test_a_server_that_ends_nothing_is_found_out(tmp_path):
     found = tmp_path / "found.json"
     relay = f"{sys.executable} {TREE}/benchmarks/peers/plain_relay.py {{model_url}} {{port}}"
-    words = ["--only", "stop, socket left open, greeting", "--patience", "3", "--times", "1", "--json", str(found)]
+    words = ["--only", "caller falls silent, greeting", "--patience", "3", "--times", "1", "--json", str(found)]
     rig = run_rig("--server", relay, *words, seconds=80)
     assert rig.returncode == 1, rig.stdout + rig.stderr
     (case,) = json.loads(found.read_text())["cases"]
-    assert case["problems"] == ["untold"]
+    assert case["problems"] == ["late", "untold"]
     assert (case["model_seconds"], case["caller_seconds"], case["goodbye"]) == (None, None, "cut")

@@ -13,7 +13,7 @@ BENCH_ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: setup demo test test-slow run lint bench constraints clean
+.PHONY: setup demo test test-slow run lint bench listen constraints clean
 
 setup: $(VENV)/.ready
 	@:
@@ -66,6 +66,11 @@ benchmarks/peers/node_relay/node_modules: benchmarks/peers/node_relay/package-lo
 
 bench: setup .venv-peers/.ready benchmarks/peers/node_relay/node_modules
 	@$(BIN)/python benchmarks/relay.py $(BENCH_ARGS)
+	@$(BIN)/python benchmarks/transcode.py
+
+# Speech before and after the transcoder, as WAV files to be heard.
+listen: setup
+	@$(BIN)/python benchmarks/transcode.py --listen listen
 
 # After a change of dependencies. Keeps the pins that still fit; make constraints UV_ARGS=--upgrade takes the newest of all.
 constraints:

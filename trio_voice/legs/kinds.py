@@ -8,7 +8,7 @@ import attrs
 
 from trio_voice.legs.model import SocketModelLeg
 from trio_voice.legs.websocket import open_websocket
-from trio_voice.protocols import voice_agent
+from trio_voice.protocols import gemini_live, voice_agent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -71,6 +71,16 @@ def _assemblyai_agent(order: Order) -> ModelLeg:
     return order.over_socket(session, url, headers, voice_agent.MAX_MESSAGE_BYTES)
 
 
+def _gemini_live(order: Order) -> ModelLeg:
+    session = gemini_live.GeminiLiveSession(
+        order.settings, order.persona, order.tools, order.history, order.resume_with
+    )
+    headers = {"x-goog-api-key": order.keys.get(gemini_live.CREDENTIAL, "")}
+    url = order.settings.url or gemini_live.URL
+    return order.over_socket(session, url, headers, gemini_live.MAX_MESSAGE_BYTES)
+
+
 KINDS: Final[Mapping[str, Kind]] = {
     "assemblyai-agent": Kind(voice_agent.VoiceAgentSettings, _assemblyai_agent),
+    "gemini-live": Kind(gemini_live.GeminiLiveSettings, _gemini_live),
 }

@@ -1,7 +1,9 @@
-"""A whole call on the virtual clock: our call between the sandbox's Twilio and the sandbox's voice agent."""
+"""A whole call on the virtual clock: our call between the sandbox's Twilio and the sandbox's double of a model."""
 
+from collections.abc import Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 import attrs
 import trio
@@ -12,8 +14,10 @@ from trio_voice.legs.ledger import Ledger
 from trio_voice.legs.model import SocketModelLeg
 from trio_voice.legs.succession import Succession
 from trio_voice.persona import SILENT, Limits, Persona
+from trio_voice.protocols.gemini_live import GeminiLiveSession, GeminiLiveSettings
 from trio_voice.protocols.voice_agent import VoiceAgentSession
 from trio_voice.record import CallRecord
+from trio_voice.sandbox.gemini_live import GeminiLiveServer
 from trio_voice.sandbox.media_stream import MediaStreamPeer
 from trio_voice.sandbox.memory import MemoryChannel, memory_channels
 from trio_voice.sandbox.twilio_callers import Voice
@@ -33,6 +37,24 @@ SCRIPT = Script(
 )
 
 
+@attrs.frozen
+class Model:
+    """A family of models, as a call meets it in tests."""
+
+    serve: Callable[..., Any]
+    """Its double: a casting, ``manner`` and ``faults`` in, a server out."""
+    session: Callable[..., Any]
+    """Our side of it, of a persona, tools, the conversation so far and a handle."""
+
+
+def _voice_agent(persona, tools, history, _resume_with):
+    return VoiceAgentSession(persona, tools, history)
+
+
+VOICE_AGENT = Model(VoiceAgentServer, _voice_agent)
+GEMINI_LIVE = Model(GeminiLiveServer, partial(GeminiLiveSession, GeminiLiveSettings(name="m", kind="gemini-live")))
+
+
 @attrs.define
 class Rig:
     """Everything that a test may touch, and look at afterwards."""
@@ -41,7 +63,8 @@ class Rig:
     record: CallRecord
     voice: Voice
     twilio: MediaStreamPeer
-    agent: VoiceAgentServer
+    agent: Any
+    """The model's double."""
     caller_wire: tuple[MemoryChannel, MemoryChannel]
     model_wire: tuple[MemoryChannel, MemoryChannel]
     scope: trio.CancelScope
@@ -71,6 +94,7 @@ class Rig:
 @asynccontextmanager
 async def live_call(
     *,
+    model=VOICE_AGENT,
     script=SCRIPT,
     limits=None,
     persona=None,
@@ -90,9 +114,7 @@ async def live_call(
     persona = persona or Persona(name="p", model="m", greeting=GREETING)
     caller_wire, model_wire = memory_channels(), memory_channels()
     record = CallRecord(call_id="c1", direction="inbound", persona="p", from_number="", to_number="")
-    agent = VoiceAgentServer(
-        script.cast, **{"faults": faults} if faults else {}, **{"manner": manner} if manner else {}
-    )
+    agent = model.serve(script.cast, **{"faults": faults} if faults else {}, **{"manner": manner} if manner else {})
 
     async with trio.open_nursery() as world:
         wires = iter([model_wire])
@@ -107,17 +129,18 @@ async def live_call(
             world.start_soon(server.serve_session, wire[1])
             return wire[0]
 
-        def make(server, history, _resume_with):
-            session = VoiceAgentSession(persona, tuple(tool.schema for tool in box.values()), history)
+        def make(server, history, resume_with):
+            schemas = tuple(tool.schema for tool in box.values())
+            session = model.session(persona, schemas, history, resume_with)
             return SocketModelLeg(session, partial(reach, server), 5.0, Ledger(record), wall_clock)
 
         voice = Voice()
         twilio = MediaStreamPeer(caller_wire[1], caller=voice)
         world.start_soon(twilio.run)
         box = {tool.schema.name: tool for tool in map(Tool, tools)}
-        model = Succession([partial(make, server) for server in (agent, *successors)], limits.close_seconds)
+        succession = Succession([partial(make, server) for server in (agent, *successors)], limits.close_seconds)
         caller = CallerLeg(caller_wire[0], limits.close_seconds)
-        call = Call(record, persona, limits, caller, model, tools=box, phone=phone, lines=lines)
+        call = Call(record, persona, limits, caller, succession, tools=box, phone=phone, lines=lines)
         scope = trio.CancelScope()
         rig = Rig(call, record, voice, twilio, agent, caller_wire, model_wire, scope)
 

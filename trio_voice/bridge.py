@@ -455,7 +455,7 @@ class Bridge:
         history = history_of(self._record.transcript)
         self._record.count("model_renewals" if renews else "model_takeovers")
         self._resumes_talk = bool(history) or handle is not None
-        self._answer_owed = not renews or self._reply_open or self._caller_speaks
+        self._answer_owed = not renews or self._reply_open or self._caller_speaks or self._turns.awaits_answer
         self._ready = self._reply_open = self._caller_speaks = False
         self._tools.clear()  # whoever asked for them is gone
         self._ready_by = now + self._limits.model_ready_seconds

@@ -33,7 +33,7 @@ async def test_usage_is_added_up_also_what_comes_with_the_last_words(autojump_cl
 async def test_a_provider_that_says_what_is_wrong_by_its_close_is_understood(autojump_clock, monkeypatch):
     told = []
 
-    def explain_close(_session, code, reason):
+    def explain_close(_session, code, reason, _now):
         told.append((code, reason))
         return [ModelFault("refused", f"check the key: {reason}", fatal=True)]
 
@@ -56,5 +56,5 @@ async def test_and_asked_what_it_means_when_its_socket_is_gone(autojump_clock, m
     async with live_call() as rig:
         await trio.sleep(1)
         rig.model_wire[1].cut()
-    assert [code for code, _ in told] == [None]
+    assert [code for code, *_ in told] == [None]
     assert rig.record.end_reason is EndReason.MODEL_FAILED

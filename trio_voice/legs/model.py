@@ -70,7 +70,7 @@ class ModelSession(Protocol):
 class ExplainsClose(Protocol):
     """A ``ModelSession`` whose provider says what is wrong by how it closes the socket."""
 
-    def explain_close(self, code: int | None, reason: str) -> Sequence[ModelEvent | Outgoing]:
+    def explain_close(self, code: int | None, reason: str, now: float, /) -> Sequence[ModelEvent | Outgoing]:
         """What it means that the provider has closed the socket, or that it is gone (``code`` is ``None``)."""
 
 
@@ -161,7 +161,8 @@ class SocketModelLeg:
 
         def tell_and_explain(fact: Fact) -> None:
             if isinstance(fact, LegClosed) and isinstance(session, ExplainsClose):
-                self._pass_on(session.explain_close(channel.close_code, channel.close_reason), tell)
+                closed = channel.close_code, channel.close_reason
+                self._pass_on(session.explain_close(*closed, trio.current_time()), tell)
             tell(fact)
 
         async with trio.open_nursery() as nursery:

@@ -255,6 +255,10 @@ class WebSocket:
         key = self._draw_key()
         return _medium_head(_WHOLE_TEXT, _MASKED | 126, size) + key + apply_mask(payload, key)
 
+    def binary(self, message: bytes) -> bytes:
+        """The frame of a binary message."""
+        return self._frame(_FIN | BINARY, message)
+
     def close(self, code: int = _NORMAL, reason: str = "") -> bytes:
         """The frame that says that we are done; nothing may be said after it.
 

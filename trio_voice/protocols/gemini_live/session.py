@@ -12,7 +12,7 @@ Rules where Gemini leaves something open:
 - Transcriptions are increments without ids. The caller's belong together until the turn is complete or interrupted; the
   agent's belong to the reply that is open, else to the last one of the same turn.
 - Gemini says ``goAway`` about a minute before it closes, and is known to fall silent instead, so a clock stands beside
-  it. Both wait, while the model waits for a tool: the session that takes over would not know of the call.
+  it. From then on each newer handle is told too: the older one's session knows less, for instance no tool's answer.
 """
 
 from __future__ import annotations
@@ -53,8 +53,7 @@ CONNECTION_SECONDS: Final = 600.0
 """About how long Gemini keeps a connection."""
 NOTICE_SECONDS: Final = 50.0
 """How long before that another session is asked for, if no ``goAway`` has come."""
-HURRY_SECONDS: Final = 5.0
-"""How long before its end a session is left though the model waits for a tool."""
+YOUNG_SECONDS: Final = 10.0
 LATE_SECONDS: Final = 0.5
 
 CAPABILITIES: Final = c.Capabilities(
@@ -105,7 +104,7 @@ class GeminiLiveSession:
         self._settings = settings
         self._persona = persona
         self._opening = setup_message(settings, persona, tools, history, resume_with)
-        self._ready = False
+        self._ready, self._ready_at = False, math.inf
         self._from_caller = FromTelephone(HEARS)
         self._to_caller = Frames(SPEAKS)
         self._numbers = count(1)
@@ -125,8 +124,8 @@ class GeminiLiveSession:
         self._ends_at = math.inf
         self._expires_at = math.inf
         """When another session is to be asked for."""
-        self._leaves = False
-        """It is to be asked for already, but a tool runs, or no handle is newer than its answer."""
+        self._expiring = False
+        """It has been."""
 
     # What we say
 
@@ -189,28 +188,21 @@ class GeminiLiveSession:
         """What comes of time having passed."""
         events: list[Event] = []
         if now >= self._expires_at:
-            events += self._expire(now)
+            events.append(self._expire(now))
         match self._watchdog.tick(now):
             case Step.PAUSED if not self._reply_open:
                 events.append(c.CallerSpeechStopped())
             case Step.NUDGE:
                 events.append(c.ModelFault("silent", "Gemini does not answer, and was asked to", fatal=False))
                 events.append(c.Outgoing(self._asked(NUDGE)))
-            case Step.LEAVE if self._handle is not None:
+            case Step.LEAVE:
                 events.append(c.SessionExpiring(0.0, self._handle))
-            case Step.LEAVE | Step.GIVE_UP:
-                words = "Gemini has stopped answering; the next call may get through"
-                events.append(c.ModelFault("wedged", words, fatal=True))
         return events
 
-    def _expire(self, now: float) -> list[Event]:
-        """Ask for a successor; while a tool runs, and there is time, with the first handle after its answer."""
-        latest = self._ends_at - HURRY_SECONDS
-        if self._calls and now < latest:
-            self._expires_at, self._leaves = latest, True
-            return []
-        self._expires_at, self._leaves = math.inf, False
-        return [c.SessionExpiring(max(self._ends_at - now, 0.0), self._handle)]
+    def _expire(self, now: float) -> Event:
+        """Ask for a successor."""
+        self._expires_at, self._expiring = math.inf, True
+        return c.SessionExpiring(max(self._ends_at - now, 0.0), self._handle)
 
     # What we hear
 
@@ -229,25 +221,26 @@ class GeminiLiveSession:
             events.append(c.Unrecognized(f"{type(wrong).__name__}: {wrong}"[:200], garbage=True))
         return events
 
-    def explain_close(self, code: int | None, reason: str) -> Sequence[Event]:
+    def explain_close(self, code: int | None, reason: str, now: float) -> Sequence[Event]:
         """What it means that Gemini has closed the socket, or that it is gone.
 
         1007 and 1008 are refusals, and so is 1011 where it speaks of one; anything else is the end of the connection's
-        time, or a fault of Google's, and the session can be taken up if it is known by what handle.
+        time, or a fault of Google's, and the session can be taken up if it is known by what handle. One that ends as
+        soon as it has begun is not worth it.
         """
         settings, persona = self._settings, self._persona
         names = {"model": settings.model, "name": settings.name, "voice": persona.voice, "persona": persona.name}
         words = explained(code, reason, names)
         if words is not None:
             return [c.ModelFault(f"closed_{code}", words, fatal=True)]
-        if self._handle is not None and self._ready:
+        if self._handle is not None and now - self._ready_at >= YOUNG_SECONDS:
             return [c.SessionExpiring(0.0, self._handle)]
         return []
 
     def _on_setup(self, complete: dict[str, Any], now: float) -> Iterator[Event]:
         if self._ready:
             return
-        self._ready = True
+        self._ready, self._ready_at = True, now
         self._ends_at = now + CONNECTION_SECONDS
         self._expires_at = self._ends_at - NOTICE_SECONDS
         session_id = complete.get("sessionId")
@@ -257,14 +250,13 @@ class GeminiLiveSession:
         handle = update.get("newHandle")
         if update.get("resumable") and isinstance(handle, str) and 0 < len(handle) <= MAX_HANDLE:
             self._handle = handle
-            if self._leaves:
-                yield from self._expire(now)
+            if self._expiring:
+                yield self._expire(now)
 
     def _on_go_away(self, going: dict[str, Any], now: float) -> Iterator[Event]:
         left = re.fullmatch(r"(\d{1,6}(?:\.\d{1,9})?)s", str(going.get("timeLeft")))
         self._ends_at = now + (float(left[1]) if left else 0.0)
-        self._expires_at = now
-        yield from self._expire(now)
+        yield self._expire(now)
 
     def _on_usage(self, usage: dict[str, Any], _now: float) -> Iterator[Event]:
         counted = meters(usage)

@@ -6,7 +6,7 @@ by loudness, and by the words that Gemini transcribes. It never decides that the
 business; it only knows for how long they have been waiting.
 
 What follows is harmless where the watchdog is wrong, because it heard a lorry and not the caller: first Gemini is asked
-to answer, which makes it ask what was said; only if even that brings nothing is the session given up.
+to answer, which makes it ask what was said; only if even that brings nothing should another session take over.
 """
 
 from __future__ import annotations
@@ -37,10 +37,6 @@ class Step(enum.Enum):
     PAUSED = "the caller has stopped speaking"
     NUDGE = "no answer comes: ask for one"
     LEAVE = "still none: another session should take over"
-    GIVE_UP = "still none"
-
-
-_NEXT: Final = {None: Step.NUDGE, Step.NUDGE: Step.LEAVE, Step.LEAVE: Step.GIVE_UP, Step.GIVE_UP: Step.GIVE_UP}
 
 
 class Watchdog:
@@ -93,7 +89,7 @@ class Watchdog:
             if now < latest and self._step is None:
                 self._due_at = latest
                 return None
-            self._step = _NEXT[self._step]
+            self._step = Step.NUDGE if self._step is None else Step.LEAVE
             self._due_at = now + PATIENCE_SECONDS
             return self._step
         return None

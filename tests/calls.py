@@ -1,4 +1,4 @@
-"""A whole call on the virtual clock: our call between the sandbox's Twilio and the sandbox's double of a model."""
+"""A whole call on the virtual clock: our call between the sandbox's Twilio and one of the sandbox's models."""
 
 from collections.abc import Callable
 from contextlib import asynccontextmanager
@@ -15,11 +15,14 @@ from trio_voice.legs.model import SocketModelLeg
 from trio_voice.legs.succession import Succession
 from trio_voice.persona import SILENT, Limits, Persona
 from trio_voice.protocols.gemini_live import GeminiLiveSession, GeminiLiveSettings
+from trio_voice.protocols.openai_dialects import OpenAIRealtimeSettings
+from trio_voice.protocols.openai_realtime import OpenAIRealtimeSession
 from trio_voice.protocols.voice_agent import VoiceAgentSession
 from trio_voice.record import CallRecord
 from trio_voice.sandbox.gemini_live import GeminiLiveServer
 from trio_voice.sandbox.media_stream import MediaStreamPeer
 from trio_voice.sandbox.memory import MemoryChannel, memory_channels
+from trio_voice.sandbox.openai_realtime import RealtimeServer
 from trio_voice.sandbox.twilio_callers import Voice
 from trio_voice.sandbox.voice_agent import Script, Turn, VoiceAgentServer
 from trio_voice.tools import Tool
@@ -44,15 +47,26 @@ class Model:
     serve: Callable[..., Any]
     """Its double: a casting, ``manner`` and ``faults`` in, a server out."""
     session: Callable[..., Any]
-    """Our side of it, of a persona, tools, the conversation so far and a handle."""
+    """Our side of it, of the server, a persona, tools, the conversation so far and a handle."""
 
 
-def _voice_agent(persona, tools, history, _resume_with):
+def _voice_agent(_server, persona, tools, history, _resume_with):
     return VoiceAgentSession(persona, tools, history)
 
 
+def _openai_realtime(server, persona, tools, history, _resume_with):
+    url = {"url": "ws://127.0.0.1/"} if server.dialect == "beta" else {}
+    settings = OpenAIRealtimeSettings(name="desk", kind="openai-realtime", dialect=server.dialect, **url)
+    return OpenAIRealtimeSession(settings, persona, tools, history, wall_clock().timestamp())
+
+
+def _gemini_live(_server, persona, tools, history, resume_with):
+    return GeminiLiveSession(GeminiLiveSettings(name="m", kind="gemini-live"), persona, tools, history, resume_with)
+
+
 VOICE_AGENT = Model(VoiceAgentServer, _voice_agent)
-GEMINI_LIVE = Model(GeminiLiveServer, partial(GeminiLiveSession, GeminiLiveSettings(name="m", kind="gemini-live")))
+OPENAI_REALTIME = Model(RealtimeServer, _openai_realtime)
+GEMINI_LIVE = Model(GeminiLiveServer, _gemini_live)
 
 
 @attrs.define
@@ -108,7 +122,7 @@ async def live_call(
 ):
     """A call that has just been accepted. The block drives it; leaving the block waits for its end.
 
-    ``successors`` are the agents that take over when the first fails.
+    ``successors`` are the models' doubles that take over when the first fails.
     """
     limits = limits or Limits()
     persona = persona or Persona(name="p", model="m", greeting=GREETING)
@@ -131,7 +145,7 @@ async def live_call(
 
         def make(server, history, resume_with):
             schemas = tuple(tool.schema for tool in box.values())
-            session = model.session(persona, schemas, history, resume_with)
+            session = model.session(server, persona, schemas, history, resume_with)
             return SocketModelLeg(session, partial(reach, server), 5.0, Ledger(record), wall_clock)
 
         voice = Voice()

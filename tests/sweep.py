@@ -15,11 +15,13 @@ import attrs
 import trio
 import trio.testing
 
-from tests.calls import GEMINI_LIVE, Rig, live_call
+from tests import calls
+from tests.calls import Rig, live_call
 from trio_voice.legs.websocket import WebSocketChannel
 from trio_voice.persona import Limits
 from trio_voice.protocols.websocket import WebSocket
 from trio_voice.record import CallState
+from trio_voice.sandbox import openai_realtime
 from trio_voice.sandbox.gemini_live import GeminiManner
 from trio_voice.sandbox.memory import MemoryChannel
 from trio_voice.sandbox.mind import ToolUse
@@ -74,14 +76,31 @@ VOICE_AGENT = Kind(
     ),
     gives_up=_says('{"type":"session.error","code":"internal_error","message":"made to fail"}'),
 )
-GEMINI = Kind(
+OPENAI_REALTIME = Kind(
+    name="openai-realtime",
+    live_call=partial(
+        live_call,
+        model=calls.OPENAI_REALTIME,
+        script=DENSE,
+        tools=[look_up],
+        manner=openai_realtime.Manner(times_real_time=5, chunk_ms=40),
+    ),
+    gives_up=_says(
+        '{"type":"error","error":{"type":"server_error","code":"session_expired","message":"made to fail"}}'
+    ),
+)
+GEMINI_LIVE = Kind(
     name="gemini-live",
     live_call=partial(
-        live_call, model=GEMINI_LIVE, script=DENSE, tools=[look_up], manner=GeminiManner(speed=8, parallel_calls=2)
+        live_call,
+        model=calls.GEMINI_LIVE,
+        script=DENSE,
+        tools=[look_up],
+        manner=GeminiManner(speed=8, parallel_calls=2),
     ),
     gives_up=_closes(1007, "Request contains an invalid argument."),
 )
-KINDS = [VOICE_AGENT, GEMINI]
+KINDS = [VOICE_AGENT, OPENAI_REALTIME, GEMINI_LIVE]
 
 
 async def play(kind, arm, *, struck=(), patience=0.0):

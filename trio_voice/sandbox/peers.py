@@ -14,6 +14,7 @@ import httpx2
 import trio
 
 from trio_voice.sandbox.mind import ChatMind, IntentMind, Mind
+from trio_voice.sandbox.openai_realtime import open_realtime
 from trio_voice.sandbox.speech import load_speech
 from trio_voice.sandbox.voice_agent import Manner, open_voice_agent, speaking
 
@@ -86,14 +87,21 @@ class Family:
     """The secrets that a daemon gives to it."""
     keys: Mapping[str, str] = attrs.field(factory=dict)
     """What a table of ``[models]`` needs besides ``kind`` and addresses, by path."""
+    voices: tuple[str, str] = ("alba", "eve")
+    """Two that the family has, for the demo's personas."""
 
 
 def _voice_agent(casting: Casting, key: str | None) -> AbstractAsyncContextManager[Peer]:
     return open_voice_agent(casting, api_key=key, manner=PROMPT)
 
 
+def _openai_realtime(casting: Casting, key: str | None) -> AbstractAsyncContextManager[Peer]:
+    return open_realtime(casting, api_key=key)
+
+
 PEERS: Final[Mapping[str, Family]] = {
     "assemblyai-agent": Family(open=_voice_agent, credentials=("ASSEMBLYAI_API_KEY",)),
+    "openai-realtime": Family(open=_openai_realtime, credentials=("OPENAI_API_KEY",), voices=("marin", "cedar")),
 }
 
 

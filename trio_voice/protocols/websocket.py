@@ -160,15 +160,16 @@ class WebSocket:
         while end - at >= 2:
             first, second = data[at], data[at + 1]
             size, begin = second & 0x7F, at + 2
-            if size >= 126:
-                begin = at + (4 if size == 126 else 10)
-                if end < begin:
-                    self._need = begin - at
-                    return at
-                size = self._long_size(data[at + 2 : begin])
             masked = second & _MASKED
             if masked == self._mask_bit:
                 raise _BreachError(_PROTOCOL_ERROR, "a frame is masked" if masked else "a frame is not masked")
+            if size >= 126:
+                begin = at + (4 if size == 126 else 10)
+                if end < begin:
+                    self._check_head(first, size)  # nothing is waited for that cannot become right
+                    self._need = begin - at
+                    return at
+                size = self._long_size(data[at + 2 : begin])
             if first != _WHOLE_TEXT or size > self._max_bytes or self._in_fragments:
                 self._check_head(first, size)
             if masked:

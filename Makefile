@@ -17,7 +17,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 PEERS := benchmarks/peers
 FAULTS_ARGS ?=
 
-.PHONY: setup demo test test-slow run lint bench faults faults-peers constraints clean
+.PHONY: setup demo test test-slow run lint bench listen faults faults-peers constraints clean
 
 setup: $(VENV)/.ready
 	@:
@@ -70,6 +70,11 @@ benchmarks/peers/node_relay/node_modules: benchmarks/peers/node_relay/package-lo
 
 bench: setup .venv-peers/.ready benchmarks/peers/node_relay/node_modules
 	@$(BIN)/python benchmarks/relay.py $(BENCH_ARGS)
+	@$(BIN)/python benchmarks/transcode.py
+
+# Speech before and after the transcoder, as WAV files to be heard.
+listen: setup
+	@$(BIN)/python benchmarks/transcode.py --listen listen
 
 # Calls broken in every way and phase, to the real process; FAULTS_ARGS='--only "hangs up"' for some of them.
 faults: setup

@@ -1,7 +1,9 @@
 """A whole call on the virtual clock: our call between the sandbox's Twilio and one of the sandbox's models."""
 
+from collections.abc import Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 import attrs
 import trio
@@ -12,10 +14,12 @@ from trio_voice.legs.ledger import Ledger
 from trio_voice.legs.model import SocketModelLeg
 from trio_voice.legs.succession import Succession
 from trio_voice.persona import SILENT, Limits, Persona
+from trio_voice.protocols.gemini_live import GeminiLiveSession, GeminiLiveSettings
 from trio_voice.protocols.openai_dialects import OpenAIRealtimeSettings
 from trio_voice.protocols.openai_realtime import OpenAIRealtimeSession
 from trio_voice.protocols.voice_agent import VoiceAgentSession
 from trio_voice.record import CallRecord
+from trio_voice.sandbox.gemini_live import GeminiLiveServer
 from trio_voice.sandbox.media_stream import MediaStreamPeer
 from trio_voice.sandbox.memory import MemoryChannel, memory_channels
 from trio_voice.sandbox.openai_realtime import RealtimeServer
@@ -36,18 +40,33 @@ SCRIPT = Script(
 )
 
 
-def voice_agent_session(_server, persona, tools, history):
+@attrs.frozen
+class Model:
+    """A family of models, as a call meets it in tests."""
+
+    serve: Callable[..., Any]
+    """Its double: a casting, ``manner`` and ``faults`` in, a server out."""
+    session: Callable[..., Any]
+    """Our side of it, of the server, a persona, tools, the conversation so far and a handle."""
+
+
+def _voice_agent(_server, persona, tools, history, _resume_with):
     return VoiceAgentSession(persona, tools, history)
 
 
-def openai_realtime_session(server, persona, tools, history):
+def _openai_realtime(server, persona, tools, history, _resume_with):
     url = {"url": "ws://127.0.0.1/"} if server.dialect == "beta" else {}
     settings = OpenAIRealtimeSettings(name="desk", kind="openai-realtime", dialect=server.dialect, **url)
     return OpenAIRealtimeSession(settings, persona, tools, history, wall_clock().timestamp())
 
 
-SESSIONS = {VoiceAgentServer: voice_agent_session, RealtimeServer: openai_realtime_session}
-"""Our side of each of the sandbox's models."""
+def _gemini_live(_server, persona, tools, history, resume_with):
+    return GeminiLiveSession(GeminiLiveSettings(name="m", kind="gemini-live"), persona, tools, history, resume_with)
+
+
+VOICE_AGENT = Model(VoiceAgentServer, _voice_agent)
+OPENAI_REALTIME = Model(RealtimeServer, _openai_realtime)
+GEMINI_LIVE = Model(GeminiLiveServer, _gemini_live)
 
 
 @attrs.define
@@ -58,7 +77,8 @@ class Rig:
     record: CallRecord
     voice: Voice
     twilio: MediaStreamPeer
-    agent: VoiceAgentServer | RealtimeServer
+    agent: Any
+    """The model's double."""
     caller_wire: tuple[MemoryChannel, MemoryChannel]
     model_wire: tuple[MemoryChannel, MemoryChannel]
     scope: trio.CancelScope
@@ -88,7 +108,7 @@ class Rig:
 @asynccontextmanager
 async def live_call(
     *,
-    server=VoiceAgentServer,
+    model=VOICE_AGENT,
     script=SCRIPT,
     limits=None,
     persona=None,
@@ -102,13 +122,13 @@ async def live_call(
 ):
     """A call that has just been accepted. The block drives it; leaving the block waits for its end.
 
-    ``server`` makes the model's double, ``successors`` are those that take over when it fails.
+    ``successors`` are the models' doubles that take over when the first fails.
     """
     limits = limits or Limits()
     persona = persona or Persona(name="p", model="m", greeting=GREETING)
     caller_wire, model_wire = memory_channels(), memory_channels()
     record = CallRecord(call_id="c1", direction="inbound", persona="p", from_number="", to_number="")
-    agent = server(script.cast, **{"faults": faults} if faults else {}, **{"manner": manner} if manner else {})
+    agent = model.serve(script.cast, **{"faults": faults} if faults else {}, **{"manner": manner} if manner else {})
 
     async with trio.open_nursery() as world:
         wires = iter([model_wire])
@@ -123,18 +143,18 @@ async def live_call(
             world.start_soon(server.serve_session, wire[1])
             return wire[0]
 
-        def make(server, history, _resume_with):
+        def make(server, history, resume_with):
             schemas = tuple(tool.schema for tool in box.values())
-            session = SESSIONS[type(server)](server, persona, schemas, history)
+            session = model.session(server, persona, schemas, history, resume_with)
             return SocketModelLeg(session, partial(reach, server), 5.0, Ledger(record), wall_clock)
 
         voice = Voice()
         twilio = MediaStreamPeer(caller_wire[1], caller=voice)
         world.start_soon(twilio.run)
         box = {tool.schema.name: tool for tool in map(Tool, tools)}
-        model = Succession([partial(make, server) for server in (agent, *successors)], limits.close_seconds)
+        succession = Succession([partial(make, server) for server in (agent, *successors)], limits.close_seconds)
         caller = CallerLeg(caller_wire[0], limits.close_seconds)
-        call = Call(record, persona, limits, caller, model, tools=box, phone=phone, lines=lines)
+        call = Call(record, persona, limits, caller, succession, tools=box, phone=phone, lines=lines)
         scope = trio.CancelScope()
         rig = Rig(call, record, voice, twilio, agent, caller_wire, model_wire, scope)
 

@@ -8,19 +8,21 @@ faster than it is heard, so that some of it waits in the bridge when the caller 
 import inspect
 import itertools
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from functools import partial
 
 import attrs
 import trio
 import trio.testing
 
+from tests import calls
 from tests.calls import Rig, live_call
 from trio_voice.legs.websocket import WebSocketChannel
 from trio_voice.persona import Limits
 from trio_voice.protocols.websocket import WebSocket
 from trio_voice.record import CallState
 from trio_voice.sandbox import openai_realtime
+from trio_voice.sandbox.gemini_live import GeminiManner
 from trio_voice.sandbox.memory import MemoryChannel
 from trio_voice.sandbox.mind import ToolUse
 from trio_voice.sandbox.voice_agent import Manner, Script, Turn
@@ -51,8 +53,20 @@ class Kind:
     name: str
     live_call: Callable[..., AbstractAsyncContextManager[Rig]]
     """``tests.calls.live_call`` with such a model and such a double, who play ``DENSE``."""
-    fatal: str
-    """A message with which the provider gives a session up."""
+    gives_up: Callable[[tuple[MemoryChannel, MemoryChannel], trio.Nursery], None]
+    """The provider gives a session up, in its own way, on this wire."""
+
+
+def _says(message):
+    async def say(wire):
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):  # the call is over
+            await MemoryChannel.send(wire[1], message)
+
+    return lambda wire, nursery: nursery.start_soon(say, wire)
+
+
+def _closes(code, reason):
+    return lambda wire, nursery: nursery.start_soon(wire[1].aclose, code, reason)
 
 
 VOICE_AGENT = Kind(
@@ -60,20 +74,33 @@ VOICE_AGENT = Kind(
     live_call=partial(
         live_call, script=DENSE, tools=[look_up], manner=Manner(leading_silence_ms=20, ahead_ms=400, preamble_ms=60)
     ),
-    fatal='{"type":"session.error","code":"internal_error","message":"made to fail"}',
+    gives_up=_says('{"type":"session.error","code":"internal_error","message":"made to fail"}'),
 )
 OPENAI_REALTIME = Kind(
     name="openai-realtime",
     live_call=partial(
         live_call,
-        server=openai_realtime.RealtimeServer,
+        model=calls.OPENAI_REALTIME,
         script=DENSE,
         tools=[look_up],
         manner=openai_realtime.Manner(times_real_time=5, chunk_ms=40),
     ),
-    fatal='{"type":"error","error":{"type":"server_error","code":"session_expired","message":"made to fail"}}',
+    gives_up=_says(
+        '{"type":"error","error":{"type":"server_error","code":"session_expired","message":"made to fail"}}'
+    ),
 )
-KINDS = [VOICE_AGENT, OPENAI_REALTIME]
+GEMINI_LIVE = Kind(
+    name="gemini-live",
+    live_call=partial(
+        live_call,
+        model=calls.GEMINI_LIVE,
+        script=DENSE,
+        tools=[look_up],
+        manner=GeminiManner(speed=8, parallel_calls=2),
+    ),
+    gives_up=_closes(1007, "Request contains an invalid argument."),
+)
+KINDS = [VOICE_AGENT, OPENAI_REALTIME, GEMINI_LIVE]
 
 
 async def play(kind, arm, *, struck=(), patience=0.0):

@@ -47,10 +47,17 @@ RINGS = {
         packages="attrs msgspec",
         never=NO_CLOCK_NO_IO,
     ),
+    # Ring 0, where sound is computed with: alone in knowing numpy.
+    "sound": Ring(
+        modules="transcode",
+        sees="pure",
+        packages="numpy",
+        never=NO_CLOCK_NO_IO,
+    ),
     # Ring 0: one file per wire protocol, sans-I/O.
     "protocols": Ring(
         modules="protocols",
-        sees="pure protocols",
+        sees="pure sound protocols",
         packages="attrs msgspec" + WEBSOCKETS_SANS_IO,
         never=NO_CLOCK_NO_IO,
     ),
@@ -87,7 +94,7 @@ RINGS = {
     # Beside the rings: a Twilio and a voice agent on this machine. Not part of what serves a call.
     "sandbox": Ring(
         modules="sandbox",
-        sees="pure protocols trio edges sandbox",
+        sees="pure sound protocols trio edges sandbox",
         packages=ANYTHING,
     ),
     # Importing anything imports this first, so it imports nothing.
@@ -177,6 +184,9 @@ def test_the_modules_were_found() -> None:
         ("bridge", "from . import call"),
         ("bridge", "from importlib import import_module\nimport_module('trio_voice.call')"),
         ("bridge", "import websockets.protocol"),
+        ("bridge", "import numpy"),
+        ("bridge", "from trio_voice.transcode import ToTelephone"),
+        ("protocols.gemini_live", "import numpy"),
         ("protocols.media_streams", "from ..legs import caller"),
         ("protocols.websocket", "import websockets"),
         ("protocols.websocket", "from websockets import connect"),
@@ -215,6 +225,7 @@ def test_an_outward_import_is_found(module: str, source: str) -> None:
         ),
         ("call", "import structlog, trio\nfrom trio_voice.legs import caller"),
         ("edges.app", "import quart\nfrom trio_voice.registry import Registry"),
+        ("protocols.gemini_live", "from trio_voice.transcode import FromTelephone"),
         ("sandbox.demo", "import httpx2\nfrom . import twilio\nfrom trio_voice.edges import server"),
         ("cli", "import click\nfrom trio_voice.sandbox import demo\nfrom trio_voice import daemon"),
     ],

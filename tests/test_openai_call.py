@@ -7,7 +7,7 @@ import attrs
 import pytest
 import trio
 
-from tests.calls import GREETING, live_call
+from tests.calls import GREETING, OPENAI_REALTIME, live_call
 from tests.openai_types import mistakes
 from trio_voice.persona import Limits, Persona, TurnDetection
 from trio_voice.record import CallState, Closing, EndReason
@@ -18,12 +18,12 @@ from trio_voice.sandbox.voice_agent import faults as f
 from trio_voice.tools import end_call
 
 LONG = Limits(idle_seconds=10_000, time_limit_seconds=10_000)
-openai_call = partial(live_call, server=RealtimeServer)
+openai_call = partial(live_call, model=OPENAI_REALTIME)
 DIALECTS = pytest.mark.parametrize("dialect", ["ga", "xai", "beta"])
 
 
 def of_dialect(dialect):
-    return partial(live_call, server=partial(RealtimeServer, dialect=dialect))
+    return partial(live_call, model=attrs.evolve(OPENAI_REALTIME, serve=partial(RealtimeServer, dialect=dialect)))
 
 
 def heard_ms(rig, since=0.0):
@@ -235,7 +235,7 @@ async def test_the_agent_ends_the_call_once_its_goodbye_was_heard(autojump_clock
 
 
 async def test_a_wrong_key_is_told_after_the_handshake(autojump_clock):
-    async with live_call(server=partial(RealtimeServer, api_key="another")) as rig:
+    async with live_call(model=attrs.evolve(OPENAI_REALTIME, serve=partial(RealtimeServer, api_key="another"))) as rig:
         pass
     assert rig.record.end_reason is EndReason.MODEL_FAILED
     assert "check OPENAI_API_KEY" in rig.record.end_detail

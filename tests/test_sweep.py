@@ -244,7 +244,7 @@ def babbles(wire, _kind, nursery, messages=("#",) * (MAX_GARBAGE + 1)):
 
 
 def gives_up(wire, kind, nursery):
-    babbles(wire, kind, nursery, [kind.fatal])
+    kind.gives_up(wire, nursery)
 
 
 MISDEEDS = [

@@ -143,6 +143,8 @@ wires = st.tuples(st.lists(good_frames, max_size=2), st.lists(any_frames, max_si
 @example(frame(TEXT, b"x", rsv=0x40))
 @example(frame(TEXT, b"x", rsv=0x20))
 @example(frame(TEXT, b"x", rsv=0x10))
+@example(b"\x03\x7e")
+@example(b"\x03\xfe")
 @example(frame(PING, b"x" * 126))
 @example(frame(PING, b"x" * 125))
 @example(frame(TEXT, b"x" * 125))

@@ -48,8 +48,8 @@ class Channel(ABC):
         return False
 
     @abstractmethod
-    async def send(self, message: str) -> None:
-        """Send one text message.
+    async def send(self, message: str | bytes) -> None:
+        """Send one message, as text or as binary.
 
         Cancelling is not safe: part of it may be on its way, so all that is left to do afterwards is to abort.
         ``aclose`` knows this.

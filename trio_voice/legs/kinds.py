@@ -8,7 +8,7 @@ import attrs
 
 from trio_voice.legs.model import SocketModelLeg
 from trio_voice.legs.websocket import open_websocket
-from trio_voice.protocols import openai_realtime, voice_agent
+from trio_voice.protocols import gemini_live, openai_realtime, voice_agent
 from trio_voice.protocols.openai_dialects import OpenAIRealtimeSettings
 
 if TYPE_CHECKING:
@@ -80,7 +80,17 @@ def _openai_realtime(order: Order) -> ModelLeg:
     return order.over_socket(session, settings.address, headers, openai_realtime.MAX_MESSAGE_BYTES)
 
 
+def _gemini_live(order: Order) -> ModelLeg:
+    session = gemini_live.GeminiLiveSession(
+        order.settings, order.persona, order.tools, order.history, order.resume_with
+    )
+    headers = {"x-goog-api-key": order.keys.get(gemini_live.CREDENTIAL, "")}
+    url = order.settings.url or gemini_live.URL
+    return order.over_socket(session, url, headers, gemini_live.MAX_MESSAGE_BYTES)
+
+
 KINDS: Final[Mapping[str, Kind]] = {
     "assemblyai-agent": Kind(voice_agent.VoiceAgentSettings, _assemblyai_agent),
     "openai-realtime": Kind(OpenAIRealtimeSettings, _openai_realtime),
+    "gemini-live": Kind(gemini_live.GeminiLiveSettings, _gemini_live),
 }

@@ -6,7 +6,7 @@ told of. A model of several sockets (a chain) is another class with the same met
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 import trio
 
@@ -64,6 +64,14 @@ class ModelSession(Protocol):
 
     def goodbye(self) -> str | None:
         """What ends the session, and its bill, in the vendor's words; ``None`` if closing the socket does."""
+
+
+@runtime_checkable
+class ExplainsClose(Protocol):
+    """A ``ModelSession`` whose provider says what is wrong by how it closes the socket."""
+
+    def explain_close(self, code: int | None, reason: str, now: float, /) -> Sequence[ModelEvent | Outgoing]:
+        """What it means that the provider has closed the socket, or that it is gone (``code`` is ``None``)."""
 
 
 class ModelLeg(Protocol):
@@ -149,9 +157,17 @@ class SocketModelLeg:
             self._pass_on(self._session.receive(message, trio.current_time()), tell)
             self._keep_timer()
 
+        channel, session = self._channel, self._session
+
+        def tell_and_explain(fact: Fact) -> None:
+            if isinstance(fact, LegClosed) and isinstance(session, ExplainsClose):
+                closed = channel.close_code, channel.close_reason
+                self._pass_on(session.explain_close(*closed, trio.current_time()), tell)
+            tell(fact)
+
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._keep_time, tell)
-            await run_pair(MODEL, self._channel, self._writer, hear, tell)
+            await run_pair(MODEL, channel, self._writer, hear, tell_and_explain)
             nursery.cancel_scope.cancel(reason="the socket has ended")
 
     def _pass_on(self, events: Iterable[ModelEvent | Outgoing], tell: Callable[[Fact], None]) -> None:

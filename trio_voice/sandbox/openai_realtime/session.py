@@ -173,7 +173,7 @@ class ServedSession:
                 self._fail(Refusal(act.code, act.message, type="server_error"))
             case Say():
                 for message in act.messages * act.times:
-                    await self._channel.send(message)  # type: ignore[arg-type]  # the sandbox's channels take bytes too
+                    await self._channel.send(message)
         return False
 
     def _post(self, kind: str, /, **fields: Any) -> None:

@@ -1,8 +1,9 @@
-"""A whole call on the virtual clock: our call between the sandbox's Twilio and the sandbox's voice agent."""
+"""A whole call on the virtual clock: our call between the sandbox's Twilio and one of the sandbox's models."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 import attrs
 import trio
@@ -10,14 +11,20 @@ import trio
 from trio_voice.call import Call, wall_clock
 from trio_voice.conversation import Said
 from trio_voice.legs.caller import CallerLeg
+from trio_voice.legs.channel import Channel
 from trio_voice.legs.ledger import Ledger
 from trio_voice.legs.model import SocketModelLeg
 from trio_voice.legs.succession import Succession
 from trio_voice.persona import SILENT, Limits, Persona, ToolSchema
+from trio_voice.protocols.gemini_live import GeminiLiveSession, GeminiLiveSettings
+from trio_voice.protocols.openai_dialects import OpenAIRealtimeSettings
+from trio_voice.protocols.openai_realtime import OpenAIRealtimeSession
 from trio_voice.protocols.voice_agent import VoiceAgentSession
 from trio_voice.record import CallRecord
+from trio_voice.sandbox.gemini_live import GeminiLiveServer
 from trio_voice.sandbox.media_stream import MediaStreamPeer
 from trio_voice.sandbox.memory import MemoryChannel, memory_channels
+from trio_voice.sandbox.openai_realtime import RealtimeServer
 from trio_voice.sandbox.twilio_callers import Voice
 from trio_voice.sandbox.voice_agent import Script, Turn, VoiceAgentServer
 from trio_voice.tools import Tool
@@ -35,6 +42,61 @@ SCRIPT = Script(
 )
 
 
+@attrs.frozen
+class ModelOrder:
+    """What our side of a model is made of."""
+
+    server: Any
+    persona: Persona
+    tools: tuple[ToolSchema, ...]
+    history: tuple[Said, ...]
+    resume_with: str | None
+    record: CallRecord
+    world: trio.Nursery
+    reach: Callable[[], Awaitable[Channel]]
+    rigs: list["Rig"]
+    """The rig, once it is there: nothing is opened before."""
+
+
+@attrs.frozen
+class Model:
+    """A family of models of one socket, as a call meets it in tests."""
+
+    serve: Callable[..., Any]
+    """Its double: a casting, ``manner`` and ``faults`` in, a server out."""
+    session: Callable[..., Any]
+    """Our side of it, of the server, a persona, tools, the conversation so far and a handle."""
+    wires: None = None
+
+    def open(self, script, **double):
+        """Its double."""
+        return self.serve(script.cast, **double)
+
+    def make(self, wanted):
+        """The leg, not yet connected."""
+        session = self.session(wanted.server, wanted.persona, wanted.tools, wanted.history, wanted.resume_with)
+        return SocketModelLeg(session, wanted.reach, 5.0, Ledger(wanted.record), wall_clock)
+
+
+def _voice_agent(_server, persona, tools, history, _resume_with):
+    return VoiceAgentSession(persona, tools, history)
+
+
+def _openai_realtime(server, persona, tools, history, _resume_with):
+    url = {"url": "ws://127.0.0.1/"} if server.dialect == "beta" else {}
+    settings = OpenAIRealtimeSettings(name="desk", kind="openai-realtime", dialect=server.dialect, **url)
+    return OpenAIRealtimeSession(settings, persona, tools, history, wall_clock().timestamp())
+
+
+def _gemini_live(_server, persona, tools, history, resume_with):
+    return GeminiLiveSession(GeminiLiveSettings(name="m", kind="gemini-live"), persona, tools, history, resume_with)
+
+
+VOICE_AGENT = Model(VoiceAgentServer, _voice_agent)
+OPENAI_REALTIME = Model(RealtimeServer, _openai_realtime)
+GEMINI_LIVE = Model(GeminiLiveServer, _gemini_live)
+
+
 @attrs.define
 class Rig:
     """Everything that a test may touch, and look at afterwards."""
@@ -43,7 +105,8 @@ class Rig:
     record: CallRecord
     voice: Voice
     twilio: MediaStreamPeer
-    agent: VoiceAgentServer
+    agent: Any
+    """The model's double."""
     caller_wire: tuple[MemoryChannel, MemoryChannel]
     model_wire: tuple[MemoryChannel, MemoryChannel]
     scope: trio.CancelScope
@@ -76,20 +139,10 @@ class Rig:
             assert session.closed_at is not None
 
 
-@attrs.frozen
-class ModelOrder:
-    """What another model than a voice agent is made of."""
-
-    world: trio.Nursery
-    persona: Persona
-    tools: tuple[ToolSchema, ...]
-    history: tuple[Said, ...]
-    record: CallRecord
-
-
 @asynccontextmanager
 async def live_call(
     *,
+    model=VOICE_AGENT,
     script=SCRIPT,
     limits=None,
     persona=None,
@@ -100,12 +153,11 @@ async def live_call(
     phone=None,
     successors=(),
     lines=SILENT,
-    model=None,
 ):
     """A call that has just been accepted. The block drives it; leaving the block waits for its end.
 
-    ``successors`` are the agents that take over when the first fails. ``model`` makes another model than a voice agent:
-    see ``tests.chains``.
+    ``model`` is a ``Model``, or the like of ``tests.chains``; ``successors`` are its doubles that take over when the
+    first fails.
     """
     limits = limits or Limits()
     persona = persona or Persona(name="p", model="m", greeting=GREETING)
@@ -113,7 +165,7 @@ async def live_call(
     record = CallRecord(call_id="c1", direction="inbound", persona="p", from_number="", to_number="")
     double = {"faults": faults} if faults else {}
     double |= {"manner": manner} if manner else {}
-    agent = VoiceAgentServer(script.cast, **double) if model is None else model.open(script, **double)
+    agent = model.open(script, **double)
 
     async with trio.open_nursery() as world:
         wires = iter([model_wire])
@@ -130,12 +182,12 @@ async def live_call(
             world.start_soon(server.serve_session, wire[1])
             return wire[0]
 
-        def make(server, history, _resume_with):
-            if model is not None:
-                order = ModelOrder(world, persona, tuple(tool.schema for tool in box.values()), history, record)
-                return model.make(server, order, rigs)
-            session = VoiceAgentSession(persona, tuple(tool.schema for tool in box.values()), history)
-            return SocketModelLeg(session, partial(reach, server), 5.0, Ledger(record), wall_clock)
+        def make(server, history, resume_with):
+            schemas = tuple(tool.schema for tool in box.values())
+            wanted = ModelOrder(
+                server, persona, schemas, history, resume_with, record, world, partial(reach, server), rigs
+            )
+            return model.make(wanted)
 
         rigs: list[Rig] = []
         """The rig, once it is there: nothing is opened before."""
@@ -143,12 +195,12 @@ async def live_call(
         twilio = MediaStreamPeer(caller_wire[1], caller=voice)
         world.start_soon(twilio.run)
         box = {tool.schema.name: tool for tool in map(Tool, tools)}
-        sessions = Succession([partial(make, server) for server in (agent, *successors)], limits.close_seconds)
+        succession = Succession([partial(make, server) for server in (agent, *successors)], limits.close_seconds)
         caller = CallerLeg(caller_wire[0], limits.close_seconds)
-        call = Call(record, persona, limits, caller, sessions, tools=box, phone=phone, lines=lines)
+        call = Call(record, persona, limits, caller, succession, tools=box, phone=phone, lines=lines)
         scope = trio.CancelScope()
         rig = Rig(call, record, voice, twilio, agent, caller_wire, model_wire, scope)
-        rig.wires = {"model": model_wire} if model is None else model.wires
+        rig.wires = model.wires or {"model": model_wire}
         rigs.append(rig)
 
         async def live():

@@ -24,7 +24,7 @@ STALL_SECONDS = 5.0
 
 @attrs.define
 class Chain:
-    """``live_call(model=Chain())``: three stages, each at its own server."""
+    """``live_call(model=Chain())``: three stages, each at its own wanted.server."""
 
     filler: str = "One moment, please."
     wires: dict[str, tuple[MemoryChannel, MemoryChannel]] = attrs.field(factory=dict)
@@ -35,21 +35,21 @@ class Chain:
         self.wires = {"hearing": calls.memory_channels(), "speaking": calls.memory_channels()}
         return ChainServer(scripted(script), api_key=KEY, **double)
 
-    def make(self, server, order, rigs):
+    def make(self, wanted):
         """The leg, not yet connected."""
-        hearing = AssemblyAiStreaming(AssemblyAiStreamingSettings(kind="assemblyai-streaming"), order.persona)
-        speaking = ElevenLabs(ElevenLabsSettings(kind="elevenlabs", voice="alba"), order.persona)
-        thinking = ChatCompletions(ChatSettings(kind="openai-chat", model="m"), order.persona, KEY)
-        ledger = Ledger(order.record)
-        first = not rigs
+        hearing = AssemblyAiStreaming(AssemblyAiStreamingSettings(kind="assemblyai-streaming"), wanted.persona)
+        speaking = ElevenLabs(ElevenLabsSettings(kind="elevenlabs", voice="alba"), wanted.persona)
+        thinking = ChatCompletions(ChatSettings(kind="openai-chat", model="m"), wanted.persona, KEY)
+        ledger = Ledger(wanted.record)
+        first = not wanted.rigs
 
         async def reach(name, stage, serve):
             wire = self.wires[name] if first else calls.memory_channels()
-            rigs[0].used.add(name)
+            wanted.rigs[0].used.add(name)
             if not first:
-                rigs[0].later_wires.append(wire)
+                wanted.rigs[0].later_wires.append(wire)
             headers = {key.lower(): value for key, value in stage.headers(KEY).items()}
-            order.world.start_soon(partial(serve, wire[1], url=stage.url, headers=headers))
+            wanted.world.start_soon(partial(serve, wire[1], url=stage.url, headers=headers))
             return wire[0]
 
         def over(name, stage, serve):
@@ -57,18 +57,18 @@ class Chain:
 
         def note(wire):
             self.exchanges.append(wire)
-            rigs[0].later_wires.append(wire)
-            if rigs[0].on_exchange is not None:
-                rigs[0].on_exchange(wire)
+            wanted.rigs[0].later_wires.append(wire)
+            if wanted.rigs[0].on_exchange is not None:
+                wanted.rigs[0].on_exchange(wire)
 
-        http = MemoryHttp(server.thinking, order.world, note)
+        http = MemoryHttp(wanted.server.thinking, wanted.world, note)
         return ChainLeg(
-            ChainTurns(interruptible=order.persona.interruptible, said=order.history, filler=self.filler),
-            over("hearing", hearing, server.serve_hearing),
-            Thinker(thinking, order.tools, ledger, wall_clock),
-            over("speaking", speaking, server.serve_speaking),
+            ChainTurns(interruptible=wanted.persona.interruptible, said=wanted.history, filler=self.filler),
+            over("hearing", hearing, wanted.server.serve_hearing),
+            Thinker(thinking, wanted.tools, ledger, wall_clock),
+            over("speaking", speaking, wanted.server.serve_speaking),
             lambda: _given(http),
-            "" if order.history else order.persona.greeting or "",
+            "" if wanted.history else wanted.persona.greeting or "",
         )
 
 

@@ -32,6 +32,7 @@ CONFIG = """\
 [server]
 bind = "127.0.0.1:0"
 public_url = "https://{host}"
+workers = {workers}
 
 [twilio]
 account_sid = "{account_sid}"
@@ -52,6 +53,16 @@ url = "{agent_url}"
 kind = "assemblyai-agent"
 url = "ws://127.0.0.1:{closed_port}/v1/ws"
 
+[prices]
+as_of = 2026-11-20
+[prices.twilio]
+inbound_minute = 0.0085
+outbound_minute = 0.014
+media_stream_minute = 0.004
+[prices.assemblyai-agent]
+minute = 0.075
+unacknowledged_seconds = 30
+
 [personas.receptionist]
 model = "aai"
 voice = "alba"
@@ -64,7 +75,7 @@ model = "nobody"
 
 [personas.understudied]
 model = ["nobody", "aai"]
-greeting = "{greeting}"
+greeting = "Stand by."
 takeover_line = "A gull is in the wires."
 
 [numbers]
@@ -237,7 +248,7 @@ async def closed_port():
 
 
 @asynccontextmanager
-async def open_world(folder: Path, *, casting=SCRIPT.cast, seconds=30.0, at_end=0, **limits):
+async def open_world(folder: Path, *, casting=SCRIPT.cast, seconds=30.0, at_end=0, workers=1, **limits):
     """A running daemon with these limits, for at most so many seconds.
 
     When the block is left it is told to stop, if it has not been, and must have kept what it promises for all calls:
@@ -250,6 +261,7 @@ async def open_world(folder: Path, *, casting=SCRIPT.cast, seconds=30.0, at_end=
             config.write_text(
                 CONFIG.format(
                     host=HOST,
+                    workers=workers,
                     our_number=OUR_NUMBER,
                     folder=folder,
                     account_sid=twilio.account_sid,

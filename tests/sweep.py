@@ -8,22 +8,23 @@ faster than it is heard, so that some of it waits in the bridge when the caller 
 import inspect
 import itertools
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from functools import partial
 
 import attrs
 import trio
 import trio.testing
-from websockets.client import ClientProtocol
-from websockets.server import ServerProtocol
-from websockets.uri import parse_uri
 
+from tests import calls
 from tests.calls import Rig, live_call
 from tests.chains import live_chain
-from trio_voice.legs.websocket import WebSocketChannel, quiet_logger
+from trio_voice.legs.websocket import WebSocketChannel
 from trio_voice.persona import Limits
+from trio_voice.protocols.websocket import WebSocket
 from trio_voice.record import CallState, EndReason
+from trio_voice.sandbox import openai_realtime
 from trio_voice.sandbox.chain import ChainManner
+from trio_voice.sandbox.gemini_live import GeminiManner
 from trio_voice.sandbox.memory import MemoryChannel
 from trio_voice.sandbox.mind import ToolUse
 from trio_voice.sandbox.voice_agent import Manner, Script, Turn
@@ -53,8 +54,8 @@ class Wire:
 
     name: str
     """In ``Rig.wires``."""
-    fatal: str
-    """A message with which the provider gives a session up."""
+    gives_up: Callable[[tuple[MemoryChannel, MemoryChannel], trio.Nursery], None]
+    """The provider gives a session up, in its own way, on this wire."""
     ended: EndReason = EndReason.MODEL_ENDED
     """How the call ends when the provider closes this socket politely."""
     always_busy: bool = True
@@ -74,12 +75,58 @@ class Kind:
     """The model's sockets."""
 
 
+def _says(message):
+    async def say(wire):
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):  # the call is over
+            await MemoryChannel.send(wire[1], message)
+
+    return lambda wire, nursery: nursery.start_soon(say, wire)
+
+
+def _closes(code, reason):
+    return lambda wire, nursery: nursery.start_soon(wire[1].aclose, code, reason)
+
+
 VOICE_AGENT = Kind(
     name="voice-agent",
     live_call=partial(
         live_call, script=DENSE, tools=[look_up], manner=Manner(leading_silence_ms=20, ahead_ms=400, preamble_ms=60)
     ),
-    wires=(Wire(name="model", fatal='{"type":"session.error","code":"internal_error","message":"made to fail"}'),),
+    wires=(
+        Wire(
+            name="model",
+            gives_up=_says('{"type":"session.error","code":"internal_error","message":"made to fail"}'),
+        ),
+    ),
+)
+OPENAI_REALTIME = Kind(
+    name="openai-realtime",
+    live_call=partial(
+        live_call,
+        model=calls.OPENAI_REALTIME,
+        script=DENSE,
+        tools=[look_up],
+        manner=openai_realtime.Manner(times_real_time=5, chunk_ms=40),
+    ),
+    wires=(
+        Wire(
+            name="model",
+            gives_up=_says(
+                '{"type":"error","error":{"type":"server_error","code":"session_expired","message":"made to fail"}}'
+            ),
+        ),
+    ),
+)
+GEMINI_LIVE = Kind(
+    name="gemini-live",
+    live_call=partial(
+        live_call,
+        model=calls.GEMINI_LIVE,
+        script=DENSE,
+        tools=[look_up],
+        manner=GeminiManner(speed=8, parallel_calls=2),
+    ),
+    wires=(Wire(name="model", gives_up=_closes(1007, "Request contains an invalid argument.")),),
 )
 CHAIN = Kind(
     name="chain",
@@ -87,20 +134,20 @@ CHAIN = Kind(
     wires=(
         Wire(
             name="hearing",
-            fatal='{"type":"Error","error_code":3005,"error":"made to fail"}',
+            gives_up=_says('{"type":"Error","error_code":3005,"error":"made to fail"}'),
             ended=EndReason.MODEL_FAILED,
             fewest=8,
         ),
         Wire(
             name="speaking",
-            fatal='{"message":"made to fail","error":"internal","code":1011}',
+            gives_up=_says('{"message":"made to fail","error":"internal","code":1011}'),
             ended=EndReason.MODEL_FAILED,
             always_busy=False,
             fewest=8,
         ),
     ),
 )
-KINDS = [VOICE_AGENT, CHAIN]
+KINDS = [VOICE_AGENT, OPENAI_REALTIME, GEMINI_LIVE, CHAIN]
 
 
 async def play(kind, arm, *, struck=(), patience=0.0):
@@ -201,14 +248,7 @@ class FramedChannel(WebSocketChannel):
 def framed_channels():
     """Two ends of a WebSocket over a stream in memory, in place of ``memory_channels``: frames, locks and flushes."""
     ours, theirs = trio.testing.memory_stream_pair()
-    server = ServerProtocol(logger=quiet_logger())
-    client = ClientProtocol(parse_uri("ws://twilio/"), logger=quiet_logger())
-    client.send_request(client.connect())
-    server.receive_data(b"".join(client.data_to_send()))
-    (request,) = server.events_received()
-    server.send_response(server.accept(request))
-    client.receive_data(b"".join(server.data_to_send()))
-    client.events_received()
+    server, client = (WebSocket(client=client, max_message_bytes=1_048_576) for client in (False, True))
     return FramedChannel(ours, server), FramedChannel(theirs, client)
 
 

@@ -1,5 +1,6 @@
 """The bridge's decisions, as dialogues: this happens, that must be done."""
 
+import base64
 import math
 
 import attrs
@@ -8,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_voice import conversation as c
-from trio_voice.audio import encode, silence
+from trio_voice.audio import PIECE_MS, encode, silence
 from trio_voice.bridge import MAX_GARBAGE, Bridge
+from trio_voice.config import MOST_LEAD_SECONDS
 from trio_voice.facts import (
     CancelTool,
     ClearPlayback,
@@ -25,6 +27,7 @@ from trio_voice.facts import (
     TransferCall,
     TransferFailed,
 )
+from trio_voice.legs.caller import OUTBOX_MESSAGES
 from trio_voice.persona import Limits, Persona, TurnDetection
 from trio_voice.protocols import media_streams as ms
 from trio_voice.record import CallRecord, EndReason
@@ -131,6 +134,28 @@ def test_twilio_gets_no_more_than_the_lead_and_the_rest_in_time():
     assert book.bridge.wake_at == pytest.approx(book.now + 0.05)
     book.now = book.bridge.wake_at
     assert PlayAudio(SPEECH) in book.tick()
+
+
+def test_a_sentence_that_comes_at_once_is_handed_over_in_pieces_and_a_barge_in_discards_the_rest():
+    book = Playbook(limits=Limits(playback_lead_seconds=0.5)).live()
+    sentence = bytes(range(0x80, 0xC0)) * 8 * 60  # 3.84 s
+    played = [command.payload for command in book.speak("r1", encode(sentence)) if isinstance(command, PlayAudio)]
+    for _ in range(10):
+        book.now = book.bridge.wake_at
+        played += [command.payload for command in book.tick() if isinstance(command, PlayAudio)]
+    handed_over = b"".join(map(base64.b64decode, played))
+    assert sentence.startswith(handed_over)
+    ahead = len(handed_over) / 8_000 - (book.now - 100)
+    assert 0.5 <= ahead <= 0.5 + PIECE_MS / 1_000
+    assert book.on(c.CallerSpeechStarted()) == [ClearPlayback()]
+    assert not book.bridge._waiting
+
+
+def test_the_longest_lead_that_may_be_configured_fits_what_may_wait_for_twilio():
+    book = Playbook(limits=Limits(playback_lead_seconds=MOST_LEAD_SECONDS))
+    book.on(c.ModelReady("s"))
+    assert book.speak("r1", *[encode(silence(20))] * 1_000) == []
+    assert len(book.on(START)) < OUTBOX_MESSAGES
 
 
 def test_feeding_what_waits_never_spins():
@@ -431,6 +456,17 @@ def test_garbage_is_ignored_until_there_is_too_much_of_it(book, leg, reason):
 
 
 # Tools
+
+
+def test_a_model_that_withdraws_requests_itself_gets_the_results_of_an_interrupted_reply():
+    book = Playbook(capabilities=attrs.evolve(TALKS_FIRST, withdraws_tools=True)).live()
+    book.speak("r1", SPEECH)
+    book.on(c.ToolRequested("t1", "roll", {}))
+    book.on(c.ReplyDone("r1", interrupted=True))
+    assert book.on(ToolFinished("t1", ToolResult("4"))) == [c.AnswerTool("t1", "4")]
+    book.on(c.ToolRequested("t2", "roll", {}))
+    book.on(c.ToolWithdrawn("t2"))
+    assert book.on(ToolFinished("t2", ToolResult("4"))) == []
 
 
 def test_a_tool_is_run_and_its_result_told(book):

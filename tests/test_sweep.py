@@ -190,7 +190,7 @@ async def test_a_bug_ends_both_legs_at_once_though_the_peer_that_brought_it_has_
 async def test_a_bug_beside_a_cancellation_stays_in_the_call(autojump_clock, logs):
     async with live_call() as rig:
 
-        async def broken(_tell):
+        async def broken(*_):
             try:
                 await trio.sleep_forever()
             finally:
@@ -249,7 +249,7 @@ def babbles(wire, _row, nursery, messages=("#",) * (MAX_GARBAGE + 1)):
 
 
 def gives_up(wire, row, nursery):
-    babbles(wire, row, nursery, [row.fatal])
+    row.gives_up(wire, nursery)
 
 
 ENDED: set[EndReason] = set()

@@ -15,7 +15,8 @@ Rules that a reader might ask about:
   of it that comes late is dropped too.
 - **An end that the agent asks for** waits until its goodbye has been heard: nothing open at the model, nothing waiting
   here, the last mark back from Twilio, and a moment of quiet after it. A transfer waits for its announcement likewise.
-- **Tools.** A result is not told to a model whose reply was interrupted meanwhile: it has given up on it.
+- **Tools.** A result is not told to a model whose reply was interrupted meanwhile: it has given up on it, unless it
+  says for itself what it has given up on.
 - **A model that fails** is replaced by the persona's next (``takeover.py``), which is told the conversation so far; the
   caller hears a line made on this machine meanwhile. When there is no next one, the call ends, after a last line, or is
   transferred, as the persona says. A session that its provider is about to end is replaced in a quiet moment.
@@ -30,7 +31,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from trio_voice import conversation as c
-from trio_voice.audio import base64_ms, is_audible
+from trio_voice.audio import base64_ms, is_audible, pieces
 from trio_voice.facts import (
     CALLER,
     CancelTool,
@@ -163,9 +164,19 @@ class Bridge:
         if self._ended:
             return []
         rule = self._rules.get(type(fact))
-        if rule is not None:
-            rule(self, fact, now)
-        return self._take()
+        if rule is None:
+            return []
+        rule(self, fact, now)
+        return self._take() if self._commands else []
+
+    def pass_caller_on(self, payload: str, now: float) -> bool:
+        """Do what ``handle`` does for ``CallerAudio``; whether the model is to hear it, which is all that follows."""
+        if self._ended:
+            return False
+        self._last_media = now
+        if not self._ready and (not self._takeover.under_way or self._takeover.keep(payload)):
+            self._record.count("caller_frames_before_ready")
+        return self._ready
 
     def tick(self, now: float) -> list[Command]:
         """What is to be done because time has passed. Harmless to call too early."""
@@ -223,11 +234,8 @@ class Bridge:
         self._feed_playback(now)
 
     def _caller_audio(self, fact: ms.CallerAudio, now: float) -> None:
-        self._last_media = now
-        if self._ready:
+        if self.pass_caller_on(fact.payload, now):
             self._commands.append(c.HearCaller(fact.payload))
-        elif not self._takeover.under_way or self._takeover.keep(fact.payload):
-            self._record.count("caller_frames_before_ready")
 
     def _caller_stopped(self, _fact: ms.CallerStopped, _now: float) -> None:
         if self._transferring:
@@ -324,7 +332,8 @@ class Bridge:
             self._turns.reached("first_audio", now)
             if self._goodbye is not None:
                 self._goodbye.spoken = True
-        self._waiting.append((fact.reply_id, fact.payload, length))
+        # In pieces: what is with Twilio cannot be held back from a barge-in, and a model may send a sentence at once.
+        self._waiting.extend((fact.reply_id, piece, base64_ms(piece)) for piece in pieces(fact.payload))
         self._waiting_ms += length
         self._transcript.reply_sent(fact.reply_id, length)
         self._feed_playback(now)
@@ -342,7 +351,8 @@ class Bridge:
             self._feed_playback(now)
             self._see_goodbye_through(now)
             return
-        self._tools = {call: reply for call, reply in self._tools.items() if reply != fact.reply_id}
+        if not self._capabilities.withdraws_tools:
+            self._tools = {call: reply for call, reply in self._tools.items() if reply != fact.reply_id}
         unheard = {reply_id for reply_id, _, _ in self._waiting} | set(self._playback.unheard_replies(now))
         if fact.reply_id in unheard:
             self._interrupt(now)
@@ -445,7 +455,7 @@ class Bridge:
         history = history_of(self._record.transcript)
         self._record.count("model_renewals" if renews else "model_takeovers")
         self._resumes_talk = bool(history) or handle is not None
-        self._answer_owed = not renews or self._reply_open or self._caller_speaks
+        self._answer_owed = not renews or self._reply_open or self._caller_speaks or self._turns.awaits_answer
         self._ready = self._reply_open = self._caller_speaks = False
         self._tools.clear()  # whoever asked for them is gone
         self._ready_by = now + self._limits.model_ready_seconds

@@ -111,7 +111,9 @@ class Call:
         self._limits = limits
         self._caller = caller
         self._model = model
-        self._began = trio.current_time()
+        self._now = trio.lowlevel.current_clock().current_time
+        """As ``trio.current_time``, which looks for this clock anew each time."""
+        self._began = self._now()
         self._bridge = Bridge(
             persona,
             limits,
@@ -128,6 +130,11 @@ class Call:
         self._ended_at = math.inf
         self._closing_at = math.inf
         """When both sockets must be closed; known from the first sign of the end."""
+
+    @property
+    def ending_seconds(self) -> float:
+        """How long ago the first sign of its end was; 0 while there is none."""
+        return max(0.0, trio.current_time() - self._ended_at)
 
     def machine_answered(self) -> None:
         """Twilio has found that a machine answered the call and has finished its greeting. Does not wait."""
@@ -174,7 +181,10 @@ class Call:
         Cancelling is safe: the leg is closed, by the deadline that the first sign of the end has set.
         """
         try:
-            await leg.run(self._tell)
+            if leg is self._caller:
+                await self._caller.run(self._tell, self._pass_on)
+            else:
+                await leg.run(self._tell)
         finally:
             self._scope.cancel(reason="neither leg outlives the other")
             self._begin_to_close()
@@ -184,12 +194,25 @@ class Call:
             except Exception:  # logged, and the other leg still says goodbye
                 log.exception("close_bug")
 
+    def _pass_on(self, payload: str) -> None:
+        """Tell the bridge of ``CallerAudio`` and obey, in one step: nearly all that ever happens."""
+        if self._closing_at < math.inf:
+            return
+        try:
+            if self._bridge.pass_caller_on(payload, self._now()):
+                self._model.hear_caller(payload)
+        except Exception:
+            self._scope.cancel(reason="a bug")
+            raise
+
     def _tell(self, fact: Fact) -> None:
         """Tell the bridge and do what it says. Called between checkpoints, so nothing interleaves."""
         if self._closing_at < math.inf:
             return  # the first sign has won: what comes of hurrying the legs is no other
         try:
-            self._obey(self._bridge.handle(fact, trio.current_time()))
+            commands = self._bridge.handle(fact, self._now())
+            if commands:
+                self._obey(commands)
         except Exception:
             self._scope.cancel(reason="a bug")  # at once: whoever told may have to wait for a stalled writer
             raise

@@ -31,7 +31,8 @@ class Limits:
     ring_seconds: float = 30
     """How long a call that we place may ring."""
     playback_lead_seconds: float = 1
-    """How far ahead of the caller's ear audio is handed to Twilio; the rest waits where a barge-in discards it."""
+    """How far ahead of the caller's ear audio is handed to Twilio; the rest waits where a barge-in discards it. 4 at
+    the most (``config.py``)."""
 
 
 @attrs.frozen(kw_only=True)

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 import trio
 
+from trio_voice.call import wall_clock
 from trio_voice.errors import CallRefused
 from trio_voice.record import TERMINAL_STATUSES, CallRecord, CallState, EndReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
 
     from trio_voice.call import Call
     from trio_voice.persona import Limits, Persona
@@ -55,17 +57,58 @@ class Statistics:
     draining: bool
 
 
+class Seats(Protocol):
+    """How many calls the processes have that share ``max_calls``; see ``edges/seats.py``."""
+
+    @property
+    def occupied_by_others(self) -> int:
+        """How many calls all other processes have."""
+
+    def occupy(self, calls: int, /) -> None:
+        """Say how many calls this process has, promised ones included."""
+
+    def locked(self) -> AbstractContextManager[None]:
+        """While this is decided, nobody else decides."""
+
+
+class NoOthers:
+    """A process that has ``max_calls`` to itself."""
+
+    occupied_by_others = 0
+
+    def occupy(self, calls: int, /) -> None:
+        """Nobody wants to know."""
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Nobody else decides."""
+        return nullcontext()
+
+
 class Registry:
     """All calls of this process.
 
     Args:
         limits: what new calls are given.
         on_ended: told of every call once it is over, whether or not it was ever answered; must not wait.
+        clock: the time of day, for the record.
+        seats: the calls of other processes, which ``max_calls`` counts too.
+        prefix: what the ids of our calls begin with.
     """
 
-    def __init__(self, limits: Limits, on_ended: Callable[[CallRecord], None] | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        on_ended: Callable[[CallRecord], None] | None = None,
+        clock: Callable[[], datetime] = wall_clock,
+        *,
+        seats: Seats | None = None,
+        prefix: str = "",
+    ) -> None:
         self.limits = limits
         self._on_ended = on_ended
+        self._clock = clock
+        self._seats = NoOthers() if seats is None else seats
+        self._prefix = prefix
         self._expected: dict[str, ExpectedCall] = {}
         self._by_sid: dict[str, ExpectedCall] = {}
         self._live: dict[str, Call] = {}
@@ -98,10 +141,13 @@ class Registry:
             return self._by_sid[call_sid]  # Twilio repeats a webhook whose answer it did not get
         if self._draining:
             raise CallRefused("draining", "this server is going down and takes no new calls")
-        if len(self._live) + len(self._expected) >= self.limits.max_calls:
-            raise CallRefused("full", f"all lines are busy: max_calls = {self.limits.max_calls}")
+        with self._seats.locked():
+            ours = len(self._live) + len(self._expected)
+            if ours + self._seats.occupied_by_others >= self.limits.max_calls:
+                raise CallRefused("full", f"all lines are busy: max_calls = {self.limits.max_calls}")
+            self._seats.occupy(ours + 1)
         record = CallRecord(
-            call_id=secrets.token_hex(16),
+            call_id=self._prefix + secrets.token_hex(16)[len(self._prefix) :],
             call_sid=call_sid,
             direction=direction,
             state=CallState.RINGING if direction == "inbound" else CallState.DIALING,
@@ -152,12 +198,15 @@ class Registry:
             yield
         finally:
             del self._live[call_id]
+            self._seats.occupy(len(self._live) + len(self._expected))
             self.remember(call.record)
             if not self._live:
                 self._empty.set()
 
     def remember(self, record: CallRecord) -> None:
         """Keep an ended call's record for a while, and tell of its end."""
+        if record.ended_at is None:  # its stream never came, or could not be answered
+            record.ended_at = self._clock()
         if self._on_ended is not None:
             self._on_ended(record)
         self._ended[record.call_id] = record
@@ -173,6 +222,7 @@ class Registry:
         if expected is None:
             return False
         self._by_sid.pop(expected.record.call_sid or "", None)
+        self._seats.occupy(len(self._live) + len(self._expected))
         expected.record.state, expected.record.end_reason = CallState.ENDED, reason
         expected.record.end_detail = detail
         self.remember(expected.record)
@@ -205,6 +255,10 @@ class Registry:
         record.answered_by = answered_by
         if record.answered_by_machine and call_id in self._live:
             self._live[call_id].machine_answered()
+
+    def live(self) -> list[Call]:
+        """The calls whose sockets are not yet closed."""
+        return list(self._live.values())
 
     def record(self, call_id: str) -> CallRecord | None:
         """A call's record, whatever state it is in."""

@@ -130,11 +130,15 @@ class ChainLeg:
     def obey(self, command: ModelCommand) -> None:
         """Put a command of the bridge on its way. Never waits."""
         if isinstance(command, c.HearCaller):
-            self._hearing.obey(command)
+            self.hear_caller(command.payload)
         elif self._not_ready:
             self._early.append(command)
         else:
             self._do(self._turns.handle(command, trio.current_time()))
+
+    def hear_caller(self, payload: str) -> None:
+        """``obey`` for ``HearCaller``, by its payload."""
+        self._hearing.hear_caller(payload)
 
     def _do(self, outputs: Iterable[Any]) -> None:
         for output in outputs:

@@ -14,8 +14,9 @@ from trio_voice.legs.http import open_http
 from trio_voice.legs.model import SocketModelLeg
 from trio_voice.legs.thinking import Thinker
 from trio_voice.legs.websocket import open_websocket
-from trio_voice.protocols import voice_agent
+from trio_voice.protocols import gemini_live, openai_realtime, voice_agent
 from trio_voice.protocols.chain_stages import HEARING, SPEAKING, THINKING, ChainSettings
+from trio_voice.protocols.openai_dialects import OpenAIRealtimeSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -82,6 +83,23 @@ def _assemblyai_agent(order: Order) -> ModelLeg:
     return order.over_socket(session, url, headers, voice_agent.MAX_MESSAGE_BYTES)
 
 
+def _openai_realtime(order: Order) -> ModelLeg:
+    settings: OpenAIRealtimeSettings = order.settings
+    started_at = order.wall_clock().timestamp()
+    session = openai_realtime.OpenAIRealtimeSession(settings, order.persona, order.tools, order.history, started_at)
+    headers = settings.headers(order.keys)
+    return order.over_socket(session, settings.address, headers, openai_realtime.MAX_MESSAGE_BYTES)
+
+
+def _gemini_live(order: Order) -> ModelLeg:
+    session = gemini_live.GeminiLiveSession(
+        order.settings, order.persona, order.tools, order.history, order.resume_with
+    )
+    headers = {"x-goog-api-key": order.keys.get(gemini_live.CREDENTIAL, "")}
+    url = order.settings.url or gemini_live.URL
+    return order.over_socket(session, url, headers, gemini_live.MAX_MESSAGE_BYTES)
+
+
 def _chain(order: Order) -> ModelLeg:
     settings: ChainSettings = order.settings
     persona = order.persona
@@ -123,5 +141,7 @@ def _chain(order: Order) -> ModelLeg:
 
 KINDS: Final[Mapping[str, Kind]] = {
     "assemblyai-agent": Kind(voice_agent.VoiceAgentSettings, _assemblyai_agent),
+    "openai-realtime": Kind(OpenAIRealtimeSettings, _openai_realtime),
+    "gemini-live": Kind(gemini_live.GeminiLiveSettings, _gemini_live),
     "chain": Kind(ChainSettings, _chain),
 }

@@ -6,7 +6,7 @@ told of. A model of several sockets (a chain) is another class with the same met
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 import trio
 
@@ -35,7 +35,9 @@ class ModelSession(Protocol):
     """A vendor's protocol, without I/O. ``now`` is in seconds of one clock.
 
     Its events are ``ModelEvent`` and ``Outgoing``, its commands ``ModelCommand``; a stage of a chain has those of
-    ``stages.py`` besides.
+    ``stages.py`` besides. A session whose ``encode`` puts the payload of ``HearCaller`` between two constant texts,
+    once the model is ready, may have them as ``caller_audio``: the caller's frames then pass through without a command
+    made of each.
     """
 
     @property
@@ -66,6 +68,14 @@ class ModelSession(Protocol):
         """What ends the session, and its bill, in the vendor's words; ``None`` if closing the socket does."""
 
 
+@runtime_checkable
+class ExplainsClose(Protocol):
+    """A ``ModelSession`` whose provider says what is wrong by how it closes the socket."""
+
+    def explain_close(self, code: int | None, reason: str, now: float, /) -> Sequence[Any]:
+        """What it means that the provider has closed the socket, or that it is gone (``code`` is ``None``)."""
+
+
 class ModelLeg(Protocol):
     """What a call asks of a model, whatever it is made of."""
 
@@ -78,6 +88,9 @@ class ModelLeg(Protocol):
 
     def obey(self, command: ModelCommand) -> None:
         """Put a command on its way. Never waits."""
+
+    def hear_caller(self, payload: str) -> None:
+        """``obey`` for ``HearCaller``, by its payload."""
 
     def hurry(self, deadline: float) -> None:
         """The call is ending."""
@@ -116,6 +129,7 @@ class SocketModelLeg:
         self._channel: Channel | None = None
         self._timer_scope = trio.CancelScope()
         self._writer = Writer(OUTBOX_MESSAGES, stall_seconds, on_delay)
+        self._caller_audio: tuple[str, str] | None = getattr(session, "caller_audio", None)
         self._told = False
         self._acknowledged = False
         self._closed = False
@@ -150,9 +164,17 @@ class SocketModelLeg:
             self._pass_on(self._session.receive(message, trio.current_time()), tell)
             self._keep_timer()
 
+        channel, session = self._channel, self._session
+
+        def tell_and_explain(fact: Fact) -> None:
+            if isinstance(fact, LegClosed) and isinstance(session, ExplainsClose):
+                closed = channel.close_code, channel.close_reason
+                self._pass_on(session.explain_close(*closed, trio.current_time()), tell)
+            tell(fact)
+
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._keep_time, tell)
-            await run_pair(MODEL, self._channel, self._writer, hear, tell)
+            await run_pair(MODEL, channel, self._writer, hear, tell_and_explain)
             nursery.cancel_scope.cancel(reason="the socket has ended")
 
     def _pass_on(self, events: Iterable[Any], tell: Callable[[Any], None]) -> None:
@@ -190,6 +212,14 @@ class SocketModelLeg:
         for message in self._session.encode(command, trio.current_time()):
             self._writer.post(message, droppable=isinstance(command, HearCaller))
         self._keep_timer()
+
+    def hear_caller(self, payload: str) -> None:
+        """``obey`` for ``HearCaller``, which is nearly all there ever is to obey."""
+        if self._caller_audio is None:
+            self.obey(HearCaller(payload))
+        else:
+            before, behind = self._caller_audio
+            self._writer.post(before + payload + behind, droppable=True)
 
     def hurry(self, deadline: float) -> None:
         """The call is ending: whatever is being sent must be finished by then."""

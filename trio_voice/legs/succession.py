@@ -103,6 +103,11 @@ class Succession:
         elif self._order is None:
             self._leg.obey(command)
 
+    def hear_caller(self, payload: str) -> None:
+        """``obey`` for ``HearCaller``, by its payload."""
+        if self._order is None:
+            self._leg.hear_caller(payload)
+
     def hurry(self, deadline: float) -> None:
         """The call is ending: whatever is being sent must be finished by then."""
         self._leg.hurry(deadline)

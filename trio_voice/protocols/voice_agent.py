@@ -77,6 +77,7 @@ class VoiceAgentSession:
     """
 
     capabilities = CAPABILITIES
+    caller_audio = ('{"type":"input.audio","audio":"', '"}')
     provider = "assemblyai-agent"
     wake_at = math.inf
 
@@ -132,7 +133,7 @@ class VoiceAgentSession:
             case c.HearCaller(payload=payload):
                 if not self._ready:
                     raise LocalProtocolError("no audio may be sent before session.ready")
-                return ('{"type":"input.audio","audio":"' + payload + '"}',)
+                return (self.caller_audio[0] + payload + self.caller_audio[1],)
             case c.AnswerTool(call_id=call_id, result=result, failed=failed):
                 answer = {"type": "tool.result", "call_id": call_id, "result": result}
                 return (_encode(answer | ({"is_error": True} if failed else {})),)

@@ -14,7 +14,9 @@ import httpx2
 import trio
 
 from trio_voice.sandbox.chain import open_chain
+from trio_voice.sandbox.gemini_live import open_gemini_live
 from trio_voice.sandbox.mind import ChatMind, IntentMind, Mind
+from trio_voice.sandbox.openai_realtime import open_realtime
 from trio_voice.sandbox.speech import load_speech
 from trio_voice.sandbox.voice_agent import Manner, open_voice_agent, speaking
 
@@ -87,10 +89,20 @@ class Family:
     """The secrets that a daemon gives to it."""
     keys: Mapping[str, str] = attrs.field(factory=dict)
     """What a table of ``[models]`` needs besides ``kind`` and addresses, by path."""
+    voices: tuple[str, str] = ("alba", "eve")
+    """Two that the family has, for the demo's personas."""
 
 
 def _voice_agent(casting: Casting, key: str | None) -> AbstractAsyncContextManager[Peer]:
     return open_voice_agent(casting, api_key=key, manner=PROMPT)
+
+
+def _openai_realtime(casting: Casting, key: str | None) -> AbstractAsyncContextManager[Peer]:
+    return open_realtime(casting, api_key=key)
+
+
+def _gemini_live(casting: Casting, key: str | None) -> AbstractAsyncContextManager[Peer]:
+    return open_gemini_live(casting, api_key=key)
 
 
 def _chain(casting: Casting, key: str | None) -> AbstractAsyncContextManager[Peer]:
@@ -99,6 +111,8 @@ def _chain(casting: Casting, key: str | None) -> AbstractAsyncContextManager[Pee
 
 PEERS: Final[Mapping[str, Family]] = {
     "assemblyai-agent": Family(open=_voice_agent, credentials=("ASSEMBLYAI_API_KEY",)),
+    "openai-realtime": Family(open=_openai_realtime, credentials=("OPENAI_API_KEY",), voices=("marin", "cedar")),
+    "gemini-live": Family(open=_gemini_live, credentials=("GEMINI_API_KEY",), voices=("Kore", "Puck")),
     "chain": Family(
         open=_chain,
         credentials=("ASSEMBLYAI_API_KEY", "OPENAI_API_KEY", "ELEVENLABS_API_KEY"),

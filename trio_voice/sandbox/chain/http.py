@@ -62,7 +62,7 @@ class MemoryHttp:
             try:
                 await ours.send(request.body)
                 status = int(await ours.receive())
-            except (trio.EndOfChannel, trio.BrokenResourceError) as broken:
+            except (trio.EndOfChannel, trio.BrokenResourceError, ValueError) as broken:  # ValueError: not HTTP
                 raise ModelUnavailable(f"no answer: {broken!r}") from broken
             yield MemoryAnswer(ours, status)
         finally:

@@ -25,6 +25,7 @@ def names_of(message: dict[str, Any]) -> list[str]:
 class GeminiSession:
     """One connection's session. Times are seconds of trio's clock."""
 
+    provider: str = "gemini-live"
     api_key: str
     opened_at: float
     manner: GeminiManner = USUAL

@@ -51,6 +51,7 @@ class ClientError:
 class RealtimeSession:
     """One socket's session. Times are seconds of trio's clock."""
 
+    provider: str = "openai-realtime"
     authorization: str
     model: str
     dialect: str

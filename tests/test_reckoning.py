@@ -9,7 +9,9 @@ from tests.test_outbound import CONFIG, DESK, HOST
 from trio_voice import reckoning
 from trio_voice.call import wall_clock
 from trio_voice.journal import open_journal
-from trio_voice.record import CallRecord, Closing, ModelSessionRecord
+from trio_voice.persona import Limits, Persona
+from trio_voice.record import CallRecord, Closing, EndReason, ModelSessionRecord
+from trio_voice.registry import Registry
 from trio_voice.sandbox.demo import AGENT_KEY, open_daemon
 from trio_voice.sandbox.twilio import open_sandbox_twilio
 from trio_voice.sandbox.voice_agent import Script, open_voice_agent
@@ -89,6 +91,20 @@ async def test_a_phone_that_cannot_be_hung_up_is_tried_again(left_behind, nurser
         phones.works = True
         await settled(journal, "c1")
         nursery.cancel_scope.cancel()
+
+
+async def test_a_call_that_ended_before_its_stream_came_is_not_a_dead_daemons(tmp_path):
+    """It was written down without an end once, and every next start looked for its phone at Twilio."""
+    url = f"sqlite:///{tmp_path / 'journal.db'}"
+    async with open_journal(url, node="before", clock=wall_clock) as journal:
+        registry = Registry(Limits(), journal.call_ended)
+        expected = registry.expect(
+            Persona(name="p", model="m"), direction="outbound", from_number="+1", to_number="+2", call_sid="CA1"
+        )
+        registry.note_status(expected.record.call_id, "CA1", "no-answer")
+    async with open_journal(url, node="next", clock=wall_clock) as journal:
+        assert (await journal.call(expected.record.call_id)).record.end_reason is EndReason.TWILIO_ENDED
+        assert await journal.left_open(wall_clock()) == []
 
 
 async def test_calls_of_the_living_are_left_alone(tmp_path, nursery):

@@ -1,5 +1,7 @@
 """Who may come in, once and in time; and how the house empties."""
 
+from datetime import UTC, datetime
+
 import pytest
 import trio
 
@@ -9,6 +11,7 @@ from trio_voice.record import CallRecord, CallState, EndReason
 from trio_voice.registry import EXPECTED_SECONDS, REMEMBERED_CALLS, Registry
 
 PERSONA = Persona(name="p", model="m")
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 class StubCall:
@@ -114,6 +117,31 @@ async def test_a_call_that_is_ended_before_its_stream_comes_gets_none():
     assert registry.end(call_id, EndReason.TWILIO_ENDED, "the caller gave up")
     assert refusal(registry.take, call_id) == "unknown_call"
     assert registry.record(call_id).state is CallState.ENDED
+
+
+@pytest.mark.parametrize("how", ["expired", "ended", "hung up at Twilio"])
+async def test_a_call_whose_stream_never_came_has_an_end_in_time_all_the_same(autojump_clock, how):
+    told = []
+    registry = Registry(Limits(), told.append, lambda: NOON)
+    call_id = expect(registry).record.call_id
+    match how:
+        case "expired":
+            await trio.sleep(EXPECTED_SECONDS)
+            registry.statistics()
+        case "ended":
+            registry.end(call_id, EndReason.OPERATOR, "")
+        case "hung up at Twilio":
+            registry.note_status(call_id, "CA1", "no-answer")
+    assert [(record.ended_at, record.state, record.seconds) for record in told] == [(NOON, CallState.ENDED, None)]
+
+
+async def test_the_end_that_a_call_has_written_itself_stays(nursery):
+    registry = Registry(Limits(), clock=lambda: NOON)
+    call = StubCall()
+    call.record.ended_at = datetime(2026, 11, 20, 11, tzinfo=UTC)
+    with registry.living(call):
+        pass
+    assert call.record.ended_at.hour == 11
 
 
 async def test_a_drain_takes_no_more_calls_and_waits_for_the_live_ones(autojump_clock, nursery):

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import trio
 
+from trio_voice.call import wall_clock
 from trio_voice.errors import CallRefused
 from trio_voice.record import TERMINAL_STATUSES, CallRecord, CallState, EndReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
 
     from trio_voice.call import Call
     from trio_voice.persona import Limits, Persona
@@ -61,11 +63,18 @@ class Registry:
     Args:
         limits: what new calls are given.
         on_ended: told of every call once it is over, whether or not it was ever answered; must not wait.
+        clock: the time of day, for the record.
     """
 
-    def __init__(self, limits: Limits, on_ended: Callable[[CallRecord], None] | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        on_ended: Callable[[CallRecord], None] | None = None,
+        clock: Callable[[], datetime] = wall_clock,
+    ) -> None:
         self.limits = limits
         self._on_ended = on_ended
+        self._clock = clock
         self._expected: dict[str, ExpectedCall] = {}
         self._by_sid: dict[str, ExpectedCall] = {}
         self._live: dict[str, Call] = {}
@@ -158,6 +167,8 @@ class Registry:
 
     def remember(self, record: CallRecord) -> None:
         """Keep an ended call's record for a while, and tell of its end."""
+        if record.ended_at is None:  # its stream never came, or could not be answered
+            record.ended_at = self._clock()
         if self._on_ended is not None:
             self._on_ended(record)
         self._ended[record.call_id] = record

@@ -73,7 +73,7 @@ RINGS = {
     ),
     # Ring 3: the only readers of files, environment, signals.
     "process": Ring(
-        modules="config daemon logs unit",
+        modules="config daemon logs process unit",
         sees="pure protocols trio edges process cli",
         packages=ANYTHING,
     ),

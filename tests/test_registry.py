@@ -186,6 +186,33 @@ async def test_a_drain_is_over_when_the_calls_are_though_a_promised_one_came_mea
     assert trio.current_time() == 2
 
 
+async def test_a_drain_waits_for_one_call_after_the_other_and_for_how_long_their_goodbyes_take(autojump_clock, nursery):
+    registry = Registry(Limits())
+    calls = [StubCall(f"c{number}") for number in range(3)]
+    for call in calls:
+        nursery.start_soon(call.live, registry)
+    calls[2].end = lambda reason, detail: nursery.start_soon(leave, calls[2], 2)
+
+    async def leave(call, seconds):
+        await trio.sleep(seconds)
+        call.over.set()
+
+    await trio.testing.wait_all_tasks_blocked()
+    nursery.start_soon(leave, calls[0], 10)
+    nursery.start_soon(leave, calls[1], 20)
+    await registry.drain(30)
+    assert trio.current_time() == 32
+    assert registry.statistics().live_calls == 0
+
+
+async def test_a_drain_does_not_wait_for_a_stream_whose_call_could_not_begin(autojump_clock):
+    registry = Registry(Limits())
+    expected = registry.take(expect(registry).record.call_id)
+    registry.remember(expected.record)
+    await registry.drain(120)
+    assert trio.current_time() == 0
+
+
 async def test_a_drain_waits_for_a_promised_call_and_lets_it_be_answered(autojump_clock, nursery):
     registry = Registry(Limits())
     call = StubCall(expect(registry).record.call_id)

@@ -34,8 +34,9 @@ from trio_voice.edges.twilio_webhooks import PublicUrl
 from trio_voice.errors import ConfigError
 from trio_voice.journal import Pace, open_journal
 from trio_voice.legs.kinds import KINDS, Order
+from trio_voice.process import has_ended, this_process
 from trio_voice.reception import Reception
-from trio_voice.reckoning import reckon_with_the_dead
+from trio_voice.reckoning import Reckoning, heed_own_death
 from trio_voice.record import TERMINAL_STATUSES
 from trio_voice.registry import Registry
 from trio_voice.tools import load_tools
@@ -86,6 +87,7 @@ async def run_daemon(
             settings.journal.url,
             node=socket.gethostname(),
             clock=wall_clock,
+            process=this_process(),
             keep_transcripts=settings.journal.keep_transcripts,
         ) as journal,
         httpx2.AsyncClient(limits=ONE_REQUEST_EACH) as http,
@@ -100,7 +102,8 @@ async def run_daemon(
                 serving.start_soon(server.serve, listeners)
                 serving.start_soon(systemd.feed_watchdog)
                 serving.start_soon(house.metrics.watch_loop)
-                serving.start_soon(reckon_with_the_dead, journal, house.rest, wall_clock)
+                serving.start_soon(Reckoning(journal, house.rest, wall_clock, has_ended).run)
+                serving.start_soon(heed_own_death, journal, house.registry)
                 bound_host, bound_port, *_ = listeners[0].socket.getsockname()
                 announce(f"http://{f'[{bound_host}]' if ':' in bound_host else bound_host}:{bound_port}")
                 systemd.notify("READY=1")
@@ -140,7 +143,6 @@ class _House:
             self._open_model,
             self._tools_of,
             self.rest,
-            self._after_call,
             partial(self.metrics.observe_relay_delay, "to_caller"),
         )
         public_url = PublicUrl(settings.server.public_url)
@@ -176,15 +178,18 @@ class _House:
         return self._toolboxes[persona]
 
     def _ended(self, record: CallRecord) -> None:
-        """Write down a call that is over, whether or not it was ever answered."""
+        """Write down a call that is over, whether or not it was ever answered, and see that its phone is down."""
         self._journal.call_ended(record)
         self.metrics.observe_call(record)
+        if record.twilio_status in TERMINAL_STATUSES or record.handed_over or record.call_sid is None:
+            self._journal.phone_is_down(record)
+        elif self.rest is not None:
+            self._after_work.start_soon(self._hang_up, self.rest, record, record.call_sid)
 
-    def _after_call(self, record: CallRecord) -> None:
-        """Hang up a phone whose call's sockets are closed, unless it is known to be down or goes on without us."""
-        over = record.twilio_status in TERMINAL_STATUSES or record.handed_over
-        if self.rest is not None and record.call_sid is not None and not over:
-            self._after_work.start_soon(self.rest.hang_up, record.call_sid)
+    async def _hang_up(self, rest: TwilioRest, record: CallRecord, call_sid: str) -> None:
+        """Hang up the phone of a call that is over. Where that fails, the journal keeps it for the next daemon."""
+        if await rest.hang_up(call_sid):
+            self._journal.phone_is_down(record)
 
     def reload(self, reread: Callable[[], Settings]) -> list[str]:
         """Take over personas and numbers, all or nothing; live calls keep what they began with.
@@ -248,7 +253,7 @@ def _open_rest(settings: Settings, http: httpx2.AsyncClient, metrics: Metrics) -
 async def _drain(registry: Registry, seconds: float, signals: object) -> None:
     """Let live calls end, and end those that do not. A second SIGTERM or SIGINT ends them at once."""
     counts = registry.statistics()
-    log.info("draining", live_calls=counts.live_calls, drain_seconds=seconds)
+    log.info("draining", live_calls=counts.live_calls, expected_calls=counts.expected_calls, drain_seconds=seconds)
     async with trio.open_nursery() as nursery:
 
         async def hurry() -> None:

@@ -170,6 +170,29 @@ async def test_a_server_that_does_not_answer_keeps_nobody_from_closing(postgres_
     assert events(logged)[-1] == "journal_lost"
 
 
+async def test_rows_that_a_dead_daemon_keeps_locked_hold_up_nothing_but_their_settlement(postgres_stand, clock):
+    """It was stopped within a transaction, and its connection is still there."""
+    left, own = live_call(), live_call()
+    async with open_journal(postgres_stand.url, node="dead", clock=clock, pace=PACE) as journal:
+        await open_session(journal, left)
+        dead = journal.this_run
+    async with open_journal(postgres_stand.url, node="here", clock=clock, pace=PACE) as journal:
+        [call] = await journal.left_open(dead)
+        with postgres_stand.locked_rows():
+            for attempt in (
+                lambda: journal.declare_dead(dead),
+                lambda: journal.settle_sessions(call, clock.now),
+                lambda: journal.settle_call(call, clock.now, "it died"),
+            ):
+                with pytest.raises(JournalUnavailable, match="lock"):
+                    await attempt()
+                journal.call_began(own)  # or a beat, soon
+                await until(lambda: journal.healthy)
+            assert await open_session(journal, own)
+        await journal.settle_call(call, clock.now, "it died")
+        assert (await journal.call(left.call_id)).record.end_detail == "it died"
+
+
 async def test_no_password_is_logged(postgres_stand, clock, logged):
     url = postgres_stand.url.replace("//tv@", "//tv:hush@") + "&port=1"
     async with open_journal(url, node="here", clock=clock, pace=PACE) as journal:

@@ -8,6 +8,7 @@ PYTHON ?= python3
 VENV ?= .venv
 CONFIG ?= config.toml
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
@@ -53,8 +54,18 @@ lint: setup
 	@$(BIN)/flake8 .
 	@$(BIN)/mypy
 
-bench: setup
-	@$(BIN)/python benchmarks/relay.py
+# What the peers need is put beside ours, not into it. Who cannot be installed here is left out, aloud.
+.venv-peers/.ready: benchmarks/peers/requirements.txt
+	@$(PYTHON) -m venv --clear .venv-peers
+	@.venv-peers/bin/pip --disable-pip-version-check -qq install -r benchmarks/peers/requirements.txt && touch $@ || \
+	    echo "the asyncio and Pipecat relays cannot be installed" >&2
+
+benchmarks/peers/node_relay/node_modules: benchmarks/peers/node_relay/package-lock.json
+	@cd benchmarks/peers/node_relay && npm ci --silent --no-audit --no-fund && touch node_modules || \
+	    echo "the Node relay cannot be installed" >&2
+
+bench: setup .venv-peers/.ready benchmarks/peers/node_relay/node_modules
+	@$(BIN)/python benchmarks/relay.py $(BENCH_ARGS)
 
 # After a change of dependencies. Keeps the pins that still fit; make constraints UV_ARGS=--upgrade takes the newest of all.
 constraints:

@@ -34,6 +34,7 @@ CONFIG = """\
 [server]
 bind = "127.0.0.1:0"
 public_url = "https://{host}"
+workers = {workers}
 
 [twilio]
 account_sid = "{account_sid}"
@@ -54,6 +55,16 @@ url = "{agent_url}"
 kind = "assemblyai-agent"
 url = "ws://127.0.0.1:{closed_port}/v1/ws"
 
+[prices]
+as_of = 2026-11-20
+[prices.twilio]
+inbound_minute = 0.0085
+outbound_minute = 0.014
+media_stream_minute = 0.004
+[prices.assemblyai-agent]
+minute = 0.075
+unacknowledged_seconds = 30
+
 [personas.receptionist]
 model = "aai"
 voice = "alba"
@@ -64,11 +75,19 @@ turn_detection = {{ interrupt_response = false }}
 [personas.absent]
 model = "nobody"
 
+[personas.understudied]
+model = ["nobody", "aai"]
+greeting = "Stand by."
+takeover_line = "A gull is in the wires."
+
 [numbers]
 default = "receptionist"
 "+15550000404" = "absent"
+"+15550000202" = "understudied"
 {personas}
 """
+UNDERSTUDIED_NUMBER = "+15550000202"
+"""The persona that answers it has the same model, and a better one when that fails."""
 ABSENT_NUMBER = "+15550000404"
 """The persona that answers it has a model that nobody listens for."""
 
@@ -252,7 +271,14 @@ class Town:
 
     @asynccontextmanager
     async def daemon(
-        self, name: str = "daemon", *, host: str = HOST, journal: str = "", personas: str = "", **limits: object
+        self,
+        name: str = "daemon",
+        *,
+        host: str = HOST,
+        journal: str = "",
+        workers: int = 1,
+        personas: str = "",
+        **limits: object,
     ) -> AsyncIterator[World]:
         """Run one until the block is left; then it is told to stop, if it still runs.
 
@@ -260,6 +286,7 @@ class Town:
             name: of its folder and its log.
             host: where Twilio finds it from now on.
             journal: its URL; without one it is a file in the town's folder, the same for all.
+            workers: how many processes it is.
             personas: more tables of ``[personas]``.
             limits: its ``[limits]``.
         """
@@ -269,6 +296,7 @@ class Town:
         config.write_text(
             CONFIG.format(
                 host=host,
+                workers=workers,
                 our_number=OUR_NUMBER,
                 journal=journal or f"sqlite:///{self.folder}/journal.db",
                 account_sid=self.twilio.account_sid,
@@ -293,7 +321,7 @@ async def open_town(folder: Path, *, casting: Any = SCRIPT.cast) -> AsyncIterato
 
 
 @asynccontextmanager
-async def open_world(folder: Path, *, casting=SCRIPT.cast, seconds=30.0, at_end=0, personas="", **limits):
+async def open_world(folder: Path, *, casting=SCRIPT.cast, seconds=30.0, at_end=0, workers=1, personas="", **limits):
     """A running daemon with these limits, and perhaps more personas, for at most so many seconds.
 
     When the block is left it is told to stop, if it has not been, and must have kept what it promises for all calls:
@@ -302,7 +330,7 @@ async def open_world(folder: Path, *, casting=SCRIPT.cast, seconds=30.0, at_end=
     """
     with trio.fail_after(seconds):
         async with open_town(folder, casting=casting) as town:
-            async with town.daemon(personas=personas, **limits) as world:
+            async with town.daemon(workers=workers, personas=personas, **limits) as world:
                 before = world.descriptors()
                 yield world
                 if world.daemon.process.returncode is None:

@@ -14,13 +14,11 @@ from functools import partial
 import attrs
 import trio
 import trio.testing
-from websockets.client import ClientProtocol
-from websockets.server import ServerProtocol
-from websockets.uri import parse_uri
 
 from tests.calls import Rig, live_call
-from trio_voice.legs.websocket import WebSocketChannel, quiet_logger
+from trio_voice.legs.websocket import WebSocketChannel
 from trio_voice.persona import Limits
+from trio_voice.protocols.websocket import WebSocket
 from trio_voice.record import CallState
 from trio_voice.sandbox.memory import MemoryChannel
 from trio_voice.sandbox.mind import ToolUse
@@ -164,14 +162,7 @@ class FramedChannel(WebSocketChannel):
 def framed_channels():
     """Two ends of a WebSocket over a stream in memory, in place of ``memory_channels``: frames, locks and flushes."""
     ours, theirs = trio.testing.memory_stream_pair()
-    server = ServerProtocol(logger=quiet_logger())
-    client = ClientProtocol(parse_uri("ws://twilio/"), logger=quiet_logger())
-    client.send_request(client.connect())
-    server.receive_data(b"".join(client.data_to_send()))
-    (request,) = server.events_received()
-    server.send_response(server.accept(request))
-    client.receive_data(b"".join(server.data_to_send()))
-    client.events_received()
+    server, client = (WebSocket(client=client, max_message_bytes=1_048_576) for client in (False, True))
     return FramedChannel(ours, server), FramedChannel(theirs, client)
 
 

@@ -14,6 +14,20 @@ def test_length_is_known_without_decoding(mulaw):
     assert audio.base64_ms(audio.encode(mulaw)) == len(mulaw) / 8
 
 
+@given(st.binary(max_size=6_000))
+def test_pieces_are_short_and_together_what_was_cut(mulaw):
+    pieces = list(audio.pieces(audio.encode(mulaw)))
+    assert b"".join(base64.b64decode(piece, validate=True) for piece in pieces) == mulaw
+    assert all(audio.base64_ms(piece) == audio.PIECE_MS for piece in pieces[:-1])
+    assert audio.base64_ms(pieces[-1]) <= audio.PIECE_MS
+    assert audio.PIECE_MS % audio.FRAME_MS == 0
+
+
+def test_what_is_short_is_not_cut():
+    payload = audio.encode(audio.silence(audio.PIECE_MS))
+    assert next(iter(audio.pieces(payload))) is payload
+
+
 @given(st.binary(max_size=400))
 def test_what_encode_makes_is_base64(mulaw):
     assert audio.is_base64(audio.encode(mulaw))

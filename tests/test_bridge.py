@@ -1,5 +1,6 @@
 """The bridge's decisions, as dialogues: this happens, that must be done."""
 
+import base64
 import math
 
 import attrs
@@ -8,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_voice import conversation as c
-from trio_voice.audio import encode, silence
+from trio_voice.audio import PIECE_MS, encode, silence
 from trio_voice.bridge import MAX_GARBAGE, Bridge
+from trio_voice.config import MOST_LEAD_SECONDS
 from trio_voice.facts import (
+    CancelTool,
     ClearPlayback,
     EndCall,
     EndRequested,
@@ -24,6 +27,7 @@ from trio_voice.facts import (
     TransferCall,
     TransferFailed,
 )
+from trio_voice.legs.caller import OUTBOX_MESSAGES
 from trio_voice.persona import Limits, Persona, TurnDetection
 from trio_voice.protocols import media_streams as ms
 from trio_voice.record import CallRecord, EndReason
@@ -130,6 +134,28 @@ def test_twilio_gets_no_more_than_the_lead_and_the_rest_in_time():
     assert book.bridge.wake_at == pytest.approx(book.now + 0.05)
     book.now = book.bridge.wake_at
     assert PlayAudio(SPEECH) in book.tick()
+
+
+def test_a_sentence_that_comes_at_once_is_handed_over_in_pieces_and_a_barge_in_discards_the_rest():
+    book = Playbook(limits=Limits(playback_lead_seconds=0.5)).live()
+    sentence = bytes(range(0x80, 0xC0)) * 8 * 60  # 3.84 s
+    played = [command.payload for command in book.speak("r1", encode(sentence)) if isinstance(command, PlayAudio)]
+    for _ in range(10):
+        book.now = book.bridge.wake_at
+        played += [command.payload for command in book.tick() if isinstance(command, PlayAudio)]
+    handed_over = b"".join(map(base64.b64decode, played))
+    assert sentence.startswith(handed_over)
+    ahead = len(handed_over) / 8_000 - (book.now - 100)
+    assert 0.5 <= ahead <= 0.5 + PIECE_MS / 1_000
+    assert book.on(c.CallerSpeechStarted()) == [ClearPlayback()]
+    assert not book.bridge._waiting
+
+
+def test_the_longest_lead_that_may_be_configured_fits_what_may_wait_for_twilio():
+    book = Playbook(limits=Limits(playback_lead_seconds=MOST_LEAD_SECONDS))
+    book.on(c.ModelReady("s"))
+    assert book.speak("r1", *[encode(silence(20))] * 1_000) == []
+    assert len(book.on(START)) < OUTBOX_MESSAGES
 
 
 def test_feeding_what_waits_never_spins():
@@ -290,6 +316,48 @@ def test_a_turns_latency_runs_to_the_first_sound_that_can_be_heard(book):
     assert book.record.turns == []
     book.after(0.1).on(c.ReplyAudio("r1", SPEECH))
     assert [turn.latency_ms for turn in book.record.turns] == [pytest.approx(400)]
+
+
+def test_a_turn_says_where_its_time_went():
+    book = Playbook(limits=Limits(playback_lead_seconds=0.15)).live()
+    book.speak("r0", SPEECH, SPEECH)
+    book.after(0.5).on(ms.MarkEchoed("0.1"))
+    book.on(c.CallerSpeechStarted())
+    book.after(1).on(c.CallerTranscript("i1", "Are you open?", final=True))
+    book.after(0.1).on(c.CallerSpeechStopped())
+    book.after(0.2).on(c.StageReached("first_token"))
+    book.after(0.1).on(c.StageReached("first_token"))
+    book.after(0.1).speak("r1", HUSH, SPEECH, SPEECH)
+    book.after(0.05).tick()
+    book.after(0.3).on(ms.MarkEchoed("0.2"))
+    (turn,) = book.record.turns
+    assert turn.stages == {
+        "final_transcript": pytest.approx(-100),
+        "first_token": pytest.approx(200),
+        "first_audio": pytest.approx(400),
+        "first_frame": pytest.approx(400),
+        "first_mark": pytest.approx(750),
+    }
+    assert turn.latency_ms == pytest.approx(400)
+
+
+def test_what_is_cleared_is_never_heard(book):
+    book.live().on(c.CallerSpeechStopped())
+    book.speak("r1", SPEECH, SPEECH)
+    book.after(0.1).on(c.CallerSpeechStarted())
+    book.on(ms.MarkEchoed("0.1"))
+    assert [turn.stages.keys() for turn in book.record.turns] == [{"first_audio", "first_frame"}]
+
+
+# Tools that are withdrawn
+
+
+def test_a_tool_that_the_model_withdraws_is_stopped_once_and_not_answered(book):
+    book.live().on(c.ToolRequested("t1", "look_up", {}))
+    assert book.on(c.ToolWithdrawn("t1")) == [CancelTool("t1")]
+    assert book.on(c.ToolWithdrawn("t1")) == []
+    assert book.on(c.ToolWithdrawn("never asked for")) == []
+    assert book.on(ToolFinished("t1", ToolResult("{}"))) == []
 
 
 # Ends
@@ -570,6 +638,7 @@ FACTS = st.sampled_from(
         ToolFinished("t", ToolResult("{}", then=Then.TRANSFER)),
         TransferFailed(),
         c.ModelFault("x", "", fatal=False),
+        c.Usage({"audio_in_tokens": 1}),
         c.Unrecognized("x"),
         ms.CallerStopped(),
         LegClosed("model", politely=False, detail=""),

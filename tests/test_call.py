@@ -144,7 +144,7 @@ async def drive_bug(rig):
     def broken(*_):
         raise ZeroDivisionError
 
-    rig.call._bridge.handle = broken
+    rig.call._bridge.handle = rig.call._bridge.pass_caller_on = broken
 
 
 ENDS = [

@@ -7,6 +7,7 @@ import pytest
 import trio
 
 from tests.calls import GREETING, live_call
+from trio_voice.conversation import ToolWithdrawn
 from trio_voice.errors import RestError
 from trio_voice.persona import Limits, Persona
 from trio_voice.record import EndReason
@@ -166,3 +167,25 @@ async def test_a_call_that_ends_during_its_transfer_is_not_taken_for_handed_over
         assert rig.record.handed_over
         rig.call.end(EndReason.OPERATOR, "")
     assert not rig.record.handed_over
+
+
+async def test_a_tool_that_the_model_withdraws_is_stopped(autojump_clock):
+    stopped = trio.Event()
+
+    async def dawdle() -> None:
+        """Takes long."""
+        try:
+            await trio.sleep_forever()
+        finally:
+            stopped.set()
+
+    async with live_call(script=script("dawdle"), tools=[dawdle]) as rig:
+        await ask(rig)
+        (request,) = [event for _, event in rig.session.sent if event["type"] == "tool.call"]
+        rig.call._tell(ToolWithdrawn(request["call_id"]))
+        with trio.fail_after(0.1):
+            await stopped.wait()
+        await trio.sleep(10.5)
+        rig.twilio.hang_up()
+    assert results(rig) == []
+    assert rig.record.tools == []

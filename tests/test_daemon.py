@@ -2,9 +2,11 @@
 
 import base64
 import json
+import os
 import signal
 import socket
 import statistics
+import sys
 import time
 from contextlib import suppress
 
@@ -21,6 +23,7 @@ from tests.daemons import (
     PATIENCE_SECONDS,
     SCRIPT,
     THEIR_NUMBER,
+    UNDERSTUDIED_NUMBER,
     Talker,
     eventually,
     noise,
@@ -227,17 +230,19 @@ async def test_a_stream_that_dies_in_silence_ends_by_twilios_callback_or_else_by
             assert 0.4 < record["closing_seconds"] < 2  # nobody answers the close, so it takes close_seconds
 
 
-async def test_a_twilio_that_stops_reading_a_flood_is_cut_off_in_its_time(tmp_path):
-    chunk = base64.b64encode(noise("flood", 6_000)).decode()
+async def test_a_twilio_that_stops_reading_is_cut_off_in_its_time(tmp_path):
+    sentence = noise("sentence", 6_000)
+    chunk = base64.b64encode(sentence).decode()
     flood = Say((json.dumps({"type": "reply.audio", "reply_id": "resp_1", "data": chunk}),), 80)  # 5 MB, 8 minutes
-    async with open_world(tmp_path, playback_lead_seconds=600, close_seconds=1) as world:
+    async with open_world(tmp_path, playback_lead_seconds=4, close_seconds=1) as world:
         world.agent.faults = Faults(strikes=(Strike(Moment("reply.audio", 5), flood),))
         reading, _ = await world.talk()
         stream = await reading.wait_for_stream()
-        await eventually(lambda: played_to(stream).count(chunk) == 80)
+        await eventually(lambda: sentence[:32_000] in decoded(played_to(stream)))
         stalled = await world.ring()
         stop_reading(await stalled.wait_for_stream())
         record = await world.ended(stalled)
+        await eventually(lambda: sentence + sentence[:1_000] in decoded(played_to(stream)))
         reading.hang_up()
         assert (await world.ended(reading))["end_reason"] == "hangup"
 
@@ -251,7 +256,9 @@ async def test_a_twilio_that_stops_reading_a_flood_is_cut_off_in_its_time(tmp_pa
 def stop_reading(stream):
     """Take no byte off the wire any more. ``stall_reading`` alone leaves trio-websocket its queue of 200 messages."""
     stream.stall_reading()
-    stream._channel._deaf_stream.receive_some = wait_for_ever
+    deaf = stream._channel._deaf_stream
+    deaf.socket_stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)  # or the kernel reads on for seconds
+    deaf.receive_some = wait_for_ever
 
 
 async def wait_for_ever(_max_bytes):
@@ -289,6 +296,20 @@ async def test_an_agent_that_fails_in_any_way_ends_its_own_call_and_says_why(tmp
             assert word in record["end_detail"]
             assert logged[call.sid]["detail"] == record["end_detail"]
             assert await world.status_at_twilio(call) == "completed"
+
+
+async def test_a_second_model_takes_over_and_the_caller_hears_a_line_meanwhile(tmp_path):
+    async with open_world(tmp_path) as world:
+        call, session = await world.talk(to=UNDERSTUDIED_NUMBER)
+        assert json.loads(session.messages[0])["session"]["greeting"] == "Stand by."
+        await trio.sleep(1)
+        call.hang_up()
+        record = await world.ended(call)
+        assert record["end_reason"] == "hangup"
+        assert [each["closing"] for each in record["model_sessions"]] == ["aborted", "acknowledged"]
+        assert record["counters"]["model_takeovers"] == 1
+        assert record["transcript"][0]["text"] == "A gull is in the wires."
+        assert "cannot be reached" in world.logged("model_replaced")[0]["why"]
 
 
 PARKED = Instructions(twiml='<Response><Pause length="600"/></Response>')
@@ -433,3 +454,57 @@ async def test_a_reload_is_for_the_next_call_and_a_broken_file_for_none_and_syst
         assert "EXTEND_TIMEOUT_USEC=" in states[5]
         moment = int(states[1].partition("\nMONOTONIC_USEC=")[2])
         assert earliest <= moment <= latest  # systemd ignores a reload from before it asked for one
+
+
+async def test_both_meters_of_a_call_are_reckoned_up_in_the_log_in_metrics_and_in_the_days_audit(tmp_path):
+    """The audit is asked for while the daemon runs, and once more when it has been killed in the middle of a call."""
+    async with open_world(tmp_path, at_end=-signal.SIGKILL, media_gap_seconds=2) as world:
+        call, session = await world.talk()
+        heard = len(session.payloads)
+        await eventually(lambda: len(session.payloads) > heard + 50)
+        call.hang_up()
+        record = await world.ended(call)
+        day = record["started_at"][:10]
+        (line,) = [line for line in world.logged("call_audited") if line["call_sid"] == call.sid]
+        async with httpx2.AsyncClient() as http:
+            metrics = (await http.get(f"{world.daemon.url}/metrics")).text
+        before = await audit(world, day)
+        left, _ = await world.talk()
+        world.tell(signal.SIGKILL)
+        await world.exit_status()
+        after = await audit(world, day)
+        left.hang_up()
+
+    (billed,) = record["model_sessions"]
+    assert (line["sessions"][0]["closing"], line["sessions"][0]["seconds"]) == ("acknowledged", billed["seconds"])
+    assert line["call_seconds"] == record["seconds"]
+    assert -0.1 < line["model_minus_call_seconds"] < 2
+    assert billed["cost"] == pytest.approx(billed["billed_seconds"] / 60 * 0.075, abs=1e-6)
+    assert record["cost"] == {
+        "currency": "USD",
+        "telephone": 0.0125,
+        "model": billed["cost"],
+        "total": pytest.approx(0.0125 + billed["cost"]),
+    }
+    assert (line["cost"], billed["model"]) == (record["cost"]["total"], "aai")
+    assert (
+        f'trio_voice_model_cost_total{{currency="USD",model="aai",persona="receptionist"}} {billed["cost"]}' in metrics
+    )
+    assert 'trio_voice_sessions_outlived_total{provider="assemblyai-agent"} 0.0' in metrics
+
+    assert (before["calls"], before["total"]["closings"], before["outlived"]) == (1, {"acknowledged": 1}, [])
+    assert before["cost"] == {"amount": record["cost"]["total"], "unknown": 0, "at_most": 0}
+    assert before["models"]["aai"]["overrun_seconds"] == pytest.approx(max(0, billed["overrun_seconds"]), abs=0.001)
+    assert after["total"]["closings"] == {"acknowledged": 1, "open": 1}  # nobody knows yet that it is dead
+    assert (after["calls"], after["live"], after["cost"]) == (2, 1, before["cost"])
+
+
+async def audit(world, day):
+    """What ``trio-voice calls --audit`` says, as another process."""
+    command = [sys.executable, "-m", "trio_voice", "--config", str(world.config), "calls", "--audit", "--json"]
+    secrets = dict.fromkeys(("TWILIO_AUTH_TOKEN", "ASSEMBLYAI_API_KEY"), "any")
+    environment = {**os.environ, **secrets}
+    done = await trio.run_process(
+        [*command, "--day", day], capture_stdout=True, env=environment, cwd=world.config.parent
+    )
+    return json.loads(done.stdout)

@@ -35,13 +35,14 @@ NO_CLOCK_NO_IO = "asyncio multiprocessing select selectors socket ssl subprocess
 WEBSOCKETS_SANS_IO = (
     " websockets.client websockets.datastructures websockets.exceptions websockets.extensions"
     " websockets.frames websockets.headers websockets.http11 websockets.protocol websockets.server"
-    " websockets.streams websockets.typing websockets.uri"
+    " websockets.speedups websockets.streams websockets.typing websockets.uri websockets.utils"
 )
 
 RINGS = {
     # Ring 0: decisions and what they are about. No trio, no clock, no socket; time is an argument.
     "pure": Ring(
-        modules="audio bridge conversation errors facts goodbye persona playback record tool_results transcript",
+        modules="audio bridge conversation cost errors facts goodbye persona playback prices record takeover"
+        " tool_results transcript turns",
         sees="pure protocols",
         packages="attrs msgspec",
         never=NO_CLOCK_NO_IO,
@@ -61,7 +62,7 @@ RINGS = {
     ),
     # Ring 1: nurseries and deadlines. No web framework, no SDK.
     "trio": Ring(
-        modules="call journal legs reception reckoning registry tools",
+        modules="audit auditor call journal legs reception reckoning registry rehearsal tools",
         sees="pure protocols trio postgres",
         packages="attrs msgspec structlog trio" + WEBSOCKETS_SANS_IO,
     ),
@@ -73,7 +74,7 @@ RINGS = {
     ),
     # Ring 3: the only readers of files, environment, signals.
     "process": Ring(
-        modules="config daemon logs process unit",
+        modules="config credentials daemon doubts logs process supervisor unit",
         sees="pure protocols trio edges process cli",
         packages=ANYTHING,
     ),

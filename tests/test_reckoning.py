@@ -12,6 +12,7 @@ import trio
 import trio.testing
 
 from trio_voice import reckoning
+from trio_voice.auditor import Auditor
 from trio_voice.call import wall_clock
 from trio_voice.journal import JournaledCall, JournalUnavailable, Pace, Run, open_journal
 from trio_voice.persona import Limits, Persona
@@ -534,8 +535,10 @@ async def test_a_next_daemon_settles_what_the_last_one_left(url, hasty, nursery,
         for record in (call_of(1), call_of(2, handed_over=True), call_of(3)):
             await journal.session_opening(record, record.model_sessions[0])
     phones.refused = {"CA3"}
+    alarms = []
+    auditor = Auditor(None, alarms.append)
     async with opened(url, "next") as journal:
-        nursery.start_soon(Reckoning(journal, phones, wall_clock, bool).run)
+        nursery.start_soon(Reckoning(journal, phones, wall_clock, bool, auditor.settled).run)
         calls = await settled(journal, "c1", "c2")
         third = await journal.call("c3")
         assert (third.record.ended_at, third.phone_down_at) == (None, None)
@@ -548,6 +551,7 @@ async def test_a_next_daemon_settles_what_the_last_one_left(url, hasty, nursery,
             assert session.closed_at is not None
             assert call.settled_by == journal.this_run.run_id
             assert "died" in call.record.end_detail
+        assert len(alarms) == 3  # one a session, however often its phone was tried: nobody saw when it ended
         nursery.cancel_scope.cancel()
 
 

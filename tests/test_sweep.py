@@ -162,7 +162,7 @@ async def test_a_peer_may_stall_at_any_step_and_the_end_come_just_then(autojump_
                 assert rig.twilio.end.at <= rig.ended_at - rig.record.closing_seconds + AT_ONCE
 
 
-@pytest.mark.parametrize("where", ["_model._session.receive", "_bridge.handle"])
+@pytest.mark.parametrize("where", ["_model._leg._session.receive", "_bridge.handle"])
 async def test_a_bug_ends_both_legs_at_once_though_the_peer_that_brought_it_has_stalled(autojump_clock, logs, where):
     async with live_call() as rig:
         await trio.sleep(2.5)
@@ -185,7 +185,7 @@ async def test_a_bug_ends_both_legs_at_once_though_the_peer_that_brought_it_has_
 async def test_a_bug_beside_a_cancellation_stays_in_the_call(autojump_clock, logs):
     async with live_call() as rig:
 
-        async def broken(_tell):
+        async def broken(*_):
             try:
                 await trio.sleep_forever()
             finally:

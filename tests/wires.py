@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager
 
 import trio
 import trio_websocket
-from websockets.client import ClientProtocol
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
-from websockets.uri import parse_uri
 
+from trio_voice.legs.poller import adopt
 from trio_voice.legs.websocket import WebSocketChannel, quiet_logger
+from trio_voice.protocols.websocket import WebSocket
 from trio_voice.sandbox.sockets import SandboxSocket
 
 
@@ -26,12 +26,12 @@ async def served_channel(*, max_size=65_536):
             head = b""
             while b"\r\n\r\n" not in head:
                 head += await stream.receive_some()
-            protocol = ServerProtocol(max_size=max_size, logger=quiet_logger())
+            protocol = ServerProtocol(logger=quiet_logger())
             protocol.receive_data(head)
             (request,) = [event for event in protocol.events_received() if isinstance(event, Request)]
             protocol.send_response(protocol.accept(request))
             await stream.send_all(b"".join(protocol.data_to_send()))
-            accepted.append(WebSocketChannel(stream, protocol))
+            accepted.append(WebSocketChannel(adopt(stream), WebSocket(client=False, max_message_bytes=max_size)))
             await done.wait()
 
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
@@ -48,18 +48,7 @@ async def served_channel(*, max_size=65_536):
 async def raw_pair(*, server=True, max_size=65_536):
     """A channel of ours on a memory stream, already open, and the bare stream at its other end."""
     ours, theirs = trio.testing.memory_stream_pair()
-    if server:
-        protocol = ServerProtocol(max_size=max_size, logger=quiet_logger())
-    else:
-        protocol = ClientProtocol(parse_uri("ws://x/"), max_size=max_size, logger=quiet_logger())
-    protocol.state = protocol.state.__class__.OPEN
-    if server:
-        protocol.parser = super(ServerProtocol, protocol).parse()
-        next(protocol.parser)
-    else:
-        protocol.parser = super(ClientProtocol, protocol).parse()
-        next(protocol.parser)
-    yield WebSocketChannel(ours, protocol), theirs
+    yield WebSocketChannel(ours, WebSocket(client=not server, max_message_bytes=max_size)), theirs
 
 
 def frame(opcode, payload=b"", *, fin=True, mask=True, rsv=0):

@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import base64
 import binascii
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 BYTES_PER_MS = 8
 FRAME_MS = 20
 FRAME_BYTES = FRAME_MS * BYTES_PER_MS
 SILENCE_BYTE = 0xFF
+PIECE_MS = 6 * FRAME_MS
+PIECE_CHARS = PIECE_MS * BYTES_PER_MS * 4 // 3  # 960 bytes: whole groups of base64, which holds 3 bytes in 4 letters
 
 # G.711 mu-law stores the sign in the top bit and the magnitude inverted below it, so 0xFF and 0x7F are zero and
 # the codes just under them are the quietest steps. Line noise and encoded silence stay within the first sixteen
@@ -23,6 +29,13 @@ _QUIET = bytes(sorted([*range(0x70, 0x80), *range(0xF0, 0x100)]))
 def base64_ms(payload: str) -> float:
     """Milliseconds of mu-law audio that a base64 text holds, without decoding it."""
     return (len(payload) * 3 // 4 - payload.count("=", -2)) / BYTES_PER_MS
+
+
+def pieces(payload: str) -> Iterable[str]:
+    """The same audio in texts of ``PIECE_MS`` at most, without decoding it; whole if it is no longer than that."""
+    if len(payload) <= PIECE_CHARS:
+        return (payload,)
+    return (payload[at : at + PIECE_CHARS] for at in range(0, len(payload), PIECE_CHARS))
 
 
 def is_audible(payload: str) -> bool:

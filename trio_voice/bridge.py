@@ -16,6 +16,9 @@ Rules that a reader might ask about:
 - **An end that the agent asks for** waits until its goodbye has been heard: nothing open at the model, nothing waiting
   here, the last mark back from Twilio, and a moment of quiet after it. A transfer waits for its announcement likewise.
 - **Tools.** A result is not told to a model whose reply was interrupted meanwhile: it has given up on it.
+- **A model that fails** is replaced by the persona's next (``takeover.py``), which is told the conversation so far; the
+  caller hears a line made on this machine meanwhile. When there is no next one, the call ends, after a last line, or is
+  transferred, as the persona says. A session that its provider is about to end is replaced in a quiet moment.
 - **The first end wins.** After ``EndCall`` nothing more is decided.
 - **Garbage** is ignored until there is too much of it (``MAX_GARBAGE``). Floods are for the legs (``legs/pair.py``).
 """
@@ -27,37 +30,42 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from trio_voice import conversation as c
-from trio_voice.audio import base64_ms, is_audible
+from trio_voice.audio import base64_ms, is_audible, pieces
 from trio_voice.facts import (
     CALLER,
-    MODEL,
     CancelTool,
     ClearPlayback,
     Command,
+    DismissModel,
     EndCall,
     EndRequested,
     Fact,
     LegClosed,
     LegStalled,
     MachineAnswered,
+    ModelReplaced,
     PlaceMark,
     PlayAudio,
+    ReplaceModel,
     RunTool,
     ToolFinished,
     TransferCall,
     TransferFailed,
 )
 from trio_voice.goodbye import Goodbye
+from trio_voice.persona import SILENT
 from trio_voice.playback import Playback
 from trio_voice.protocols import media_streams as ms
-from trio_voice.record import EndReason, Turn
+from trio_voice.record import EndReason
+from trio_voice.takeover import Takeover, history_of
 from trio_voice.tool_results import Then
 from trio_voice.transcript import Transcript
+from trio_voice.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from trio_voice.persona import Limits, Persona
+    from trio_voice.persona import Limits, Line, Lines, Persona
     from trio_voice.record import CallRecord
 
 MAX_GARBAGE: Final = 100
@@ -71,6 +79,14 @@ MUTED_REPLIES: Final = 8
 """Interrupted replies that are remembered; one is open at a time, so audio of an older one cannot still come."""
 FEED_EVERY_SECONDS: Final = 0.02
 """The shortest pause between two hand-overs of what waits."""
+QUIET_EVERY_SECONDS: Final = 0.5
+"""How often it is looked for a quiet moment in which a session that is about to end may be replaced."""
+LINE: Final = "trio-voice-line-"
+"""What the reply id begins with of what is said on this machine."""
+TAKE_UP: Final = (
+    "The connection was interrupted for a moment. Apologise in a few words, and go on where the conversation stopped: "
+    "if the caller is waiting for an answer, give it."
+)
 
 
 class Bridge:
@@ -83,6 +99,8 @@ class Bridge:
         record: where the transcript, the turns and the counters are written.
         now: the moment the caller's socket was accepted, in seconds of the clock that every later ``now`` is of.
         expected_call_sid: the call that the stream was promised to, where it is known.
+        successors: how many models may take over when one fails.
+        lines: what is said on this machine when no model speaks.
     """
 
     def __init__(
@@ -93,6 +111,9 @@ class Bridge:
         record: CallRecord,
         now: float,
         expected_call_sid: str | None = None,
+        *,
+        successors: int = 0,
+        lines: Lines = SILENT,
     ) -> None:
         self._persona = persona
         self._limits = limits
@@ -102,9 +123,15 @@ class Bridge:
         self._expected_call_sid = expected_call_sid
         self._transcript = Transcript(record)
         self._playback = Playback()
+        self._turns = Turns(record, now)
+        self._takeover = Takeover(successors, now)
+        self._lines = lines
 
         self._started = False
         self._ready = False
+        self._ready_by = now + limits.model_ready_seconds
+        self._failed: tuple[EndReason, str] | None = None
+        """Why there is no model any more, while the last line is said."""
         self._ended = False
         self._last_media = now
         self._last_voice = now
@@ -122,7 +149,11 @@ class Bridge:
         self._goodbye: Goodbye | None = None
         self._transferring = False
         self._waits_for_ready: MachineAnswered | None = None
-        self._turn_ended_at: float | None = None
+        self._resumes_talk = False
+        """Whether the session that is being opened was told of a conversation."""
+        self._answer_owed = False
+        """Whether it is to speak by itself, because the one before it was cut short."""
+        self._caller_speaks = False
         self._commands: list[Command] = []
         self.wake_at = min(deadline for deadline, _, _ in self._deadlines())
         """When ``tick`` is next needed, at the latest. Facts may move it forward in time, only ``tick`` back."""
@@ -132,9 +163,19 @@ class Bridge:
         if self._ended:
             return []
         rule = self._rules.get(type(fact))
-        if rule is not None:
-            rule(self, fact, now)
-        return self._take()
+        if rule is None:
+            return []
+        rule(self, fact, now)
+        return self._take() if self._commands else []
+
+    def pass_caller_on(self, payload: str, now: float) -> bool:
+        """Do what ``handle`` does for ``CallerAudio``; whether the model is to hear it, which is all that follows."""
+        if self._ended:
+            return False
+        self._last_media = now
+        if not self._ready and (not self._takeover.under_way or self._takeover.keep(payload)):
+            self._record.count("caller_frames_before_ready")
+        return self._ready
 
     def tick(self, now: float) -> list[Command]:
         """What is to be done because time has passed. Harmless to call too early."""
@@ -142,10 +183,16 @@ class Bridge:
             return []
         self.wake_at = math.inf
         for deadline, reason, limit in self._deadlines():
-            if now >= deadline:
-                self._end(reason, f"{_PASSED[limit]}: {limit} = {getattr(self._limits, limit):g}")
+            if now < deadline:
+                self._wake_by(deadline)
+                continue
+            detail = f"{_PASSED[limit]}: {limit} = {getattr(self._limits, limit):g}"
+            if reason is EndReason.MODEL_FAILED:
+                self._model_lost(reason, detail, now)
+            else:
+                self._end(reason, detail)
                 break
-            self._wake_by(deadline)
+        self._renew_model(now)
         self._feed_playback(now)
         self._see_goodbye_through(now)
         return self._take()
@@ -165,8 +212,8 @@ class Bridge:
             )
         else:
             deadlines.append((self._began + limits.start_seconds, EndReason.START_TIMEOUT, "start_seconds"))
-        if not self._ready:
-            deadlines.append((self._began + limits.model_ready_seconds, EndReason.MODEL_FAILED, "model_ready_seconds"))
+        if not self._ready and self._failed is None:
+            deadlines.append((self._ready_by, EndReason.MODEL_FAILED, "model_ready_seconds"))
         return deadlines
 
     def _wake_by(self, deadline: float) -> None:
@@ -186,20 +233,22 @@ class Bridge:
         self._feed_playback(now)
 
     def _caller_audio(self, fact: ms.CallerAudio, now: float) -> None:
-        self._last_media = now
-        if self._ready:
+        if self.pass_caller_on(fact.payload, now):
             self._commands.append(c.HearCaller(fact.payload))
-        else:
-            self._record.count("caller_frames_before_ready")
 
     def _caller_stopped(self, _fact: ms.CallerStopped, _now: float) -> None:
         if self._transferring:
-            self._end(EndReason.AGENT, "the agent put the caller through")
+            if self._failed is None:
+                self._end(EndReason.AGENT, "the agent put the caller through", transferred=True)
+            else:
+                reason, detail = self._failed
+                self._end(reason, f"no model was left, and the caller was put through: {detail}", transferred=True)
         else:
             self._end(EndReason.HANGUP, "Twilio sent stop")
 
     def _mark_echoed(self, fact: ms.MarkEchoed, now: float) -> None:
-        self._playback.echo(fact.name, now)
+        if self._playback.echo(fact.name, now):
+            self._turns.mark_heard(now, self._playback.heard_ms(now))
         self._feed_playback(now)
         self._see_goodbye_through(now)
 
@@ -210,14 +259,26 @@ class Bridge:
 
     def _model_ready(self, _fact: c.ModelReady, now: float) -> None:
         self._ready = True
-        self._record.setup_seconds = round(now - self._began, 3)
         self._last_voice = max(self._last_voice, now)
+        if self._record.setup_seconds is None:
+            self._record.setup_seconds = round(now - self._began, 3)
         if self._waits_for_ready is not None:
             self._machine_answered(self._waits_for_ready, now)
             return
+        if self._resumes_talk:
+            self._take_up_talk()
+            return
+        self._takeover.finish()  # of before a word was said: not replayed
         greeting = self._persona.greeting
         if greeting and not self._capabilities.speaks_first:
             self._say(greeting)
+
+    def _take_up_talk(self) -> None:
+        """A session that took over is ready: it hears what it has missed, and speaks if an answer is owed."""
+        self._resumes_talk = False
+        if self._answer_owed:
+            self._commands.append(c.RequestReply(TAKE_UP))
+        self._commands.extend(c.HearCaller(payload) for payload in self._takeover.finish())
 
     def _say(self, text: str, *, because: str = "") -> None:
         """Have the model say this and nothing else, as well as it can."""
@@ -228,7 +289,8 @@ class Bridge:
 
     def _speech_started(self, _fact: c.CallerSpeechStarted, now: float) -> None:
         self._last_voice = now
-        self._turn_ended_at = None
+        self._caller_speaks = True
+        self._turns.caller_began()
         if self._goodbye is not None:
             self._goodbye.begin_again()  # they want one more answer
         if self._persona.interruptible and (self._waiting or self._playback.is_playing(now)):
@@ -236,11 +298,17 @@ class Bridge:
 
     def _speech_stopped(self, _fact: c.CallerSpeechStopped, now: float) -> None:
         self._last_voice = now
-        self._turn_ended_at = now
+        self._caller_speaks = False
+        self._turns.caller_finished(now)
 
     def _caller_text(self, fact: c.CallerTranscript, now: float) -> None:
         self._last_voice = now
+        if fact.final:
+            self._turns.transcript_is_final(now)
         self._transcript.caller_said(fact.item_id, fact.text, now - self._began, final=fact.final)
+
+    def _stage_reached(self, fact: c.StageReached, now: float) -> None:
+        self._turns.reached(fact.stage, now)
 
     def _reply_started(self, fact: c.ReplyStarted, now: float) -> None:
         self._reply_id = fact.reply_id
@@ -260,9 +328,11 @@ class Bridge:
             return
         if not self._reply_audible and is_audible(fact.payload):
             self._reply_audible = True
+            self._turns.reached("first_audio", now)
             if self._goodbye is not None:
                 self._goodbye.spoken = True
-        self._waiting.append((fact.reply_id, fact.payload, length))
+        # In pieces: what is with Twilio cannot be held back from a barge-in, and a model may send a sentence at once.
+        self._waiting.extend((fact.reply_id, piece, base64_ms(piece)) for piece in pieces(fact.payload))
         self._waiting_ms += length
         self._transcript.reply_sent(fact.reply_id, length)
         self._feed_playback(now)
@@ -317,13 +387,16 @@ class Bridge:
 
     def _transfer_failed(self, _fact: TransferFailed, _now: float) -> None:
         self._transferring = False
+        if self._failed is not None:
+            self._end(*self._failed)
+            return
         self._commands.append(
             c.RequestReply("The caller could not be put through. Apologise, and offer to take a message.")
         )
 
-    def _model_fault(self, fact: c.ModelFault, _now: float) -> None:
+    def _model_fault(self, fact: c.ModelFault, now: float) -> None:
         if fact.fatal:
-            self._end(EndReason.MODEL_FAILED, fact.message)
+            self._model_lost(EndReason.MODEL_FAILED, fact.message, now)
         else:
             self._record.count("model_faults")
 
@@ -332,33 +405,109 @@ class Bridge:
 
     # Both, and the world
 
-    def _unrecognized(self, fact: c.Unrecognized, _now: float) -> None:
+    def _session_expiring(self, fact: c.SessionExpiring, now: float) -> None:
+        self._takeover.expire(fact, now)
+        self._wake_by(self._takeover.latest_at)
+        self._renew_model(now)
+
+    def _renew_model(self, now: float) -> None:
+        """Replace a session that is about to end, as soon as nobody would notice."""
+        takeover = self._takeover
+        if not takeover.is_expiring or self._ended or self._failed is not None:
+            return
+        quiet = not (self._caller_speaks or self._reply_open or self._waiting or self._tools)
+        if now < takeover.latest_at and (not quiet or self._playback.is_playing(now)):
+            self._wake_by(min(takeover.latest_at, now + QUIET_EVERY_SECONDS))
+            return
+        if takeover.was_too_short(now):
+            self._model_lost(EndReason.MODEL_FAILED, "the model's session expired as soon as it had begun", now)
+        else:
+            self._replace_model("the provider is about to end the session", now, renews=True)
+
+    def _model_lost(self, reason: EndReason, detail: str, now: float) -> None:
+        """The model will say nothing more: the next one takes over, or the call comes to its end."""
+        if self._failed is not None:
+            return
+        if self._takeover.is_expiring and not self._takeover.was_too_short(now):
+            self._replace_model(detail, now, renews=True)  # it came earlier than it was announced
+            return
+        if self._takeover.successors > 0:
+            self._replace_model(detail, now, renews=False)
+            self._speak_line(self._lines.takeover, now)
+            return
+        self._failed = (reason, detail[:MAX_DETAIL])
+        self._ready = self._reply_open = False
+        leaving = self._goodbye is not None or self._transferring
+        transfer = self._persona.on_failure == "transfer" and self._persona.transfer_to is not None
+        if not leaving and not transfer and not (self._lines.failure and self._started):
+            self._end(reason, detail)
+            return
+        self._commands.append(DismissModel(detail[:MAX_DETAIL]))
+        if leaving:
+            return  # what was said before it failed is heard, and then the call ends as it was going to
+        self._speak_line(self._lines.failure, now)
+        self._say_goodbye(Then.TRANSFER if transfer else Then.END_CALL, now, spoken=True)
+
+    def _replace_model(self, why: str, now: float, *, renews: bool) -> None:
+        handle = self._takeover.begin(now, renews=renews)
+        history = history_of(self._record.transcript)
+        self._record.count("model_renewals" if renews else "model_takeovers")
+        self._resumes_talk = bool(history) or handle is not None
+        self._answer_owed = not renews or self._reply_open or self._caller_speaks
+        self._ready = self._reply_open = self._caller_speaks = False
+        self._tools.clear()  # whoever asked for them is gone
+        self._ready_by = now + self._limits.model_ready_seconds
+        self._wake_by(self._ready_by)
+        self._commands.append(ReplaceModel(why[:MAX_DETAIL], history, renews, handle))
+
+    def _model_replaced(self, fact: ModelReplaced, _now: float) -> None:
+        self._capabilities = fact.capabilities
+
+    def _speak_line(self, line: Line | None, now: float) -> None:
+        """Say something that was made on this machine, after what the model had still said."""
+        if line is None:
+            return
+        line_id, length = f"{LINE}{self._record.count('own_lines')}", base64_ms(line.payload)
+        self._transcript.reply_said(line_id, line.text, now - self._began, interrupted=False)
+        self._transcript.reply_sent(line_id, length)
+        self._waiting.extend(((line_id, line.payload, length), (line_id, "", 0.0)))
+        self._waiting_ms += length
+        self._feed_playback(now)
+
+    def _unrecognized(self, fact: c.Unrecognized, now: float) -> None:
         leg = fact.leg
         if not fact.garbage:
             self._record.count(f"unknown_{leg}_messages")
         elif self._record.count(f"{leg}_garbage") > MAX_GARBAGE:
-            self._end(
-                _LOST[leg],
-                f"the {leg}'s peer sent over {MAX_GARBAGE} messages of garbage; the last: {fact.what}",
-            )
+            detail = f"the {leg}'s peer sent over {MAX_GARBAGE} messages of garbage; the last: {fact.what}"
+            if leg == CALLER:
+                self._end(EndReason.CALLER_LOST, detail)
+            else:
+                self._record.counters[f"{leg}_garbage"] = 0  # the next model's is another
+                self._model_lost(EndReason.MODEL_FAILED, detail, now)
 
-    def _leg_closed(self, fact: LegClosed, _now: float) -> None:
+    def _leg_closed(self, fact: LegClosed, now: float) -> None:
         if fact.leg == CALLER:
             self._end(EndReason.CALLER_LOST, fact.detail)
+        elif fact.politely and not self._takeover.is_expiring:
+            self._end(EndReason.MODEL_ENDED, fact.detail)
         else:
-            self._end(EndReason.MODEL_ENDED if fact.politely else EndReason.MODEL_FAILED, fact.detail)
+            self._model_lost(EndReason.MODEL_FAILED, fact.detail, now)
 
-    def _leg_stalled(self, fact: LegStalled, _now: float) -> None:
-        reason = EndReason.CALLER_STALLED if fact.leg == CALLER else EndReason.MODEL_FAILED
-        self._end(reason, f"the {fact.leg}'s peer stopped reading")
+    def _leg_stalled(self, fact: LegStalled, now: float) -> None:
+        detail = f"the {fact.leg}'s peer stopped reading"
+        if fact.leg == CALLER:
+            self._end(EndReason.CALLER_STALLED, detail)
+        else:
+            self._model_lost(EndReason.MODEL_FAILED, detail, now)
 
     def _end_requested(self, fact: EndRequested, _now: float) -> None:
         self._end(fact.reason, fact.detail)
 
-    def _end(self, reason: EndReason, detail: str) -> None:
+    def _end(self, reason: EndReason, detail: str, *, transferred: bool = False) -> None:
         self._ended = True
         self._waiting.clear()
-        self._commands.append(EndCall(reason, detail[:MAX_DETAIL]))
+        self._commands.append(EndCall(reason, detail[:MAX_DETAIL], transferred))
 
     # The goodbye
 
@@ -380,6 +529,8 @@ class Bridge:
         if goodbye.then is Then.TRANSFER:
             self._transferring = True
             self._commands.append(TransferCall())
+        elif self._failed is not None:
+            self._end(*self._failed)
         else:
             self._end(EndReason.AGENT, "the agent ended the call, and its goodbye was heard")
 
@@ -399,13 +550,11 @@ class Bridge:
             reply_id, payload, length = self._waiting.popleft()
             if payload:
                 self._waiting_ms -= length
+                if self._turns.awaits_answer and not reply_id.startswith(LINE) and is_audible(payload):
+                    self._turns.frame_sent(now, playback.sent_ms)
                 playback.send(reply_id, length, now)
                 self._commands.append(PlayAudio(payload))
                 self._last_voice = max(self._last_voice, now + playback.ahead_ms(now) / 1000)
-                if self._turn_ended_at is not None and is_audible(payload):
-                    latency = (now - self._turn_ended_at) * 1000
-                    self._record.turns.append(Turn(self._turn_ended_at - self._began, latency))
-                    self._turn_ended_at = None
             if playback.mark_is_due or (not payload and not playback.is_marked):
                 self._commands.append(PlaceMark(playback.place_mark()))
 
@@ -416,13 +565,14 @@ class Bridge:
             heard = playback.heard_of(reply_id, now)
             self._muted.append(reply_id)
             self._transcript.reply_cut(reply_id, heard)
-            if self._capabilities.truncates:
+            if self._capabilities.truncates and not reply_id.startswith(LINE):
                 self._commands.append(c.TruncateReply(reply_id, heard))
         if self._reply_id not in self._muted:
             self._muted.append(self._reply_id)
         self._waiting.clear()
         self._waiting_ms = 0.0
         playback.clear(now)
+        self._turns.playback_cleared()
         self._record.count("barge_ins")
         if self._started:
             self._commands.append(ClearPlayback())
@@ -448,6 +598,9 @@ class Bridge:
         c.ReplyDone: _reply_done,
         c.ToolRequested: _tool_requested,
         c.ToolWithdrawn: _tool_withdrawn,
+        c.StageReached: _stage_reached,
+        c.SessionExpiring: _session_expiring,
+        ModelReplaced: _model_replaced,
         c.ModelFault: _model_fault,
         c.ModelEnded: _model_ended,
         c.Unrecognized: _unrecognized,
@@ -460,7 +613,6 @@ class Bridge:
     }
 
 
-_LOST: Final = {CALLER: EndReason.CALLER_LOST, MODEL: EndReason.MODEL_FAILED}
 _PASSED: Final = {
     "time_limit_seconds": "the call has lasted as long as it may",
     "idle_seconds": "nobody has spoken",

@@ -40,6 +40,7 @@ from trio_voice.facts import (
 )
 from trio_voice.legs.ledger import Ledger
 from trio_voice.legs.pair import BUG_DETAIL
+from trio_voice.persona import SILENT
 from trio_voice.record import CallRecord, CallState, EndReason, ToolUse
 from trio_voice.tools import CallFacts, too_many_tools, unknown_tool
 
@@ -48,8 +49,8 @@ if TYPE_CHECKING:
 
     from trio_voice.facts import Command
     from trio_voice.legs.caller import CallerLeg
-    from trio_voice.legs.model import ModelLeg
-    from trio_voice.persona import Limits, Persona
+    from trio_voice.legs.succession import Succession
+    from trio_voice.persona import Limits, Lines, Persona
     from trio_voice.tools import Tool
 
 log: Final = structlog.stdlib.get_logger("trio_voice.call")
@@ -78,11 +79,12 @@ class Call:
         persona: who answers; kept for the whole call, whatever is reloaded meanwhile.
         limits: likewise.
         caller: the accepted stream.
-        model: the model, not yet opened.
+        model: the models, none yet opened.
         tools: what the model may call, by name.
         phone: what can be done to the telephone call besides ending it; ``None`` without Twilio's REST API.
         ledger: where a hand-over is written down.
         expected_call_sid: the call that the stream was promised to, where it is known.
+        lines: what the persona says when no model speaks.
     """
 
     def __init__(
@@ -91,30 +93,48 @@ class Call:
         persona: Persona,
         limits: Limits,
         caller: CallerLeg,
-        model: ModelLeg,
+        model: Succession,
         *,
         tools: Mapping[str, Tool] | None = None,
         phone: Phone | None = None,
         ledger: Ledger | None = None,
         expected_call_sid: str | None = None,
+        lines: Lines = SILENT,
     ) -> None:
         self.record = record
         self._persona = persona
         self._tools = tools or {}
         self._running_tools: dict[trio.CancelScope, str] = {}
         self._phone = phone
+        self._put_through = False
         self._ledger = ledger or Ledger(record)
         self._limits = limits
         self._caller = caller
         self._model = model
-        self._began = trio.current_time()
-        self._bridge = Bridge(persona, limits, model.capabilities, record, self._began, expected_call_sid)
+        self._now = trio.lowlevel.current_clock().current_time
+        """As ``trio.current_time``, which looks for this clock anew each time."""
+        self._began = self._now()
+        self._bridge = Bridge(
+            persona,
+            limits,
+            model.capabilities,
+            record,
+            self._began,
+            expected_call_sid,
+            successors=model.successors,
+            lines=lines,
+        )
         self._scope = trio.CancelScope()
         self._nursery: trio.Nursery | None = None
         self._timer_scope = trio.CancelScope()
         self._ended_at = math.inf
         self._closing_at = math.inf
         """When both sockets must be closed; known from the first sign of the end."""
+
+    @property
+    def ending_seconds(self) -> float:
+        """How long ago the first sign of its end was; 0 while there is none."""
+        return max(0.0, trio.current_time() - self._ended_at)
 
     def machine_answered(self) -> None:
         """Twilio has found that a machine answered the call and has finished its greeting. Does not wait."""
@@ -155,13 +175,16 @@ class Call:
                 record.end_reason, record.end_detail = cancelled_because, "cancelled from outside the call"
             self._write_down()
 
-    async def _live_leg(self, leg: CallerLeg | ModelLeg) -> None:
+    async def _live_leg(self, leg: CallerLeg | Succession) -> None:
         """One leg from its first word to its goodbye, which does not wait for the other leg: its peer may be stalled.
 
         Cancelling is safe: the leg is closed, by the deadline that the first sign of the end has set.
         """
         try:
-            await leg.run(self._tell)
+            if leg is self._caller:
+                await self._caller.run(self._tell, self._pass_on)
+            else:
+                await leg.run(self._tell)
         finally:
             self._scope.cancel(reason="neither leg outlives the other")
             self._begin_to_close()
@@ -171,12 +194,25 @@ class Call:
             except Exception:  # logged, and the other leg still says goodbye
                 log.exception("close_bug")
 
+    def _pass_on(self, payload: str) -> None:
+        """Tell the bridge of ``CallerAudio`` and obey, in one step: nearly all that ever happens."""
+        if self._closing_at < math.inf:
+            return
+        try:
+            if self._bridge.pass_caller_on(payload, self._now()):
+                self._model.hear_caller(payload)
+        except Exception:
+            self._scope.cancel(reason="a bug")
+            raise
+
     def _tell(self, fact: Fact) -> None:
         """Tell the bridge and do what it says. Called between checkpoints, so nothing interleaves."""
         if self._closing_at < math.inf:
             return  # the first sign has won: what comes of hurrying the legs is no other
         try:
-            self._obey(self._bridge.handle(fact, trio.current_time()))
+            commands = self._bridge.handle(fact, self._now())
+            if commands:
+                self._obey(commands)
         except Exception:
             self._scope.cancel(reason="a bug")  # at once: whoever told may have to wait for a stalled writer
             raise
@@ -188,8 +224,9 @@ class Call:
             match command:
                 case PlayAudio() | PlaceMark() | ClearPlayback():
                     self._caller.obey(command)
-                case EndCall(reason=reason, detail=detail):
+                case EndCall(reason=reason, detail=detail, transferred=transferred):
                     self.record.end_reason, self.record.end_detail = reason, detail
+                    self._put_through = transferred
                     self._scope.cancel(reason=f"{reason}: {detail}")
                 case RunTool():
                     self._start(self._run_tool, command)
@@ -219,20 +256,20 @@ class Call:
             self.record.persona,
         )
         began = trio.current_time()
-        with trio.CancelScope() as scope:
-            if tool is None:
-                result = unknown_tool(wanted.name)
-            elif len(self._running_tools) >= MAX_TOOLS:
-                result = too_many_tools()
-            else:
+        if tool is None:
+            result = unknown_tool(wanted.name)
+        elif len(self._running_tools) >= MAX_TOOLS:
+            result = too_many_tools()
+        else:
+            with trio.CancelScope() as scope:
                 self._running_tools[scope] = wanted.call_id
                 try:
                     result = await tool.run(wanted.arguments, facts, self._limits.tool_seconds)
                 finally:
                     del self._running_tools[scope]
-        if scope.cancelled_caught:
-            log.info("tool_withdrawn", tool=wanted.name[:60])
-            return
+            if scope.cancelled_caught:
+                log.info("tool_withdrawn", tool=wanted.name[:60])
+                return
         milliseconds = round((trio.current_time() - began) * 1000)
         self.record.tools.append(
             ToolUse(wanted.name[:60], failed=result.failed, milliseconds=milliseconds, known=tool is not None)
@@ -260,7 +297,7 @@ class Call:
             self._tell(TransferFailed())
         finally:
             # Cut short by the end of the call: handed over only if that end is Twilio's stop, which says so.
-            record.handed_over = done or record.end_reason is EndReason.AGENT
+            record.handed_over = done or self._put_through
             self._ledger.changed()
 
     async def _keep_time(self) -> None:

@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import attrs
 import click
 import httpx2
 import trio
 
-from trio_voice.config import SANDBOX, Settings, read_settings, warnings_about
-from trio_voice.daemon import load_toolboxes, run_daemon
+from trio_voice.audit import lines_of, sum_up
+from trio_voice.call import wall_clock
+from trio_voice.config import SANDBOX, Settings, read_settings
+from trio_voice.cost import price_call
+from trio_voice.daemon import AFTER_DRAIN_SECONDS, load_toolboxes, make_leg, run_daemon
+from trio_voice.doubts import warnings_about
 from trio_voice.errors import ConfigError, first_cause
+from trio_voice.journal import JournalUnavailable, read_journal
+from trio_voice.legs.ledger import Ledger
 from trio_voice.logs import set_up_logging
+from trio_voice.record import CallRecord
+from trio_voice.rehearsal import describe, rehearse
+from trio_voice.sandbox.lines import make_lines
 from trio_voice.sandbox.speech import SpeechUnavailable
+from trio_voice.supervisor import Place, supervise
 from trio_voice.unit import PACKAGED_CONFIG, doubts_about, render_unit, this_executable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from trio_voice.persona import Persona, ToolSchema
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_UNAVAILABLE: Final = 69
 EXIT_CONFIG: Final = 78
 
+LIVE_SECONDS: Final = 4.0
+"""How long a session stays open that is only tried."""
 DEFAULT_CONFIG: Final = Path("config.toml")
 
 
@@ -64,23 +84,25 @@ def _stop(code: int, *lines: str) -> NoReturn:
 
 @main.command()
 @_config
+@click.option("--worker", "place_text", hidden=True, help="For the processes that server.workers starts.")
 @click.pass_obj
-def serve(path: Path) -> None:
-    """Run the daemon until SIGTERM or SIGINT, then drain. SIGHUP re-reads personas and numbers."""
+def serve(path: Path, place_text: str | None) -> None:
+    """Run the daemon until SIGTERM or SIGINT, then drain. SIGHUP re-reads personas, numbers and prices."""
     settings = _read(path)
-    set_up_logging()
+    place = Place.from_text(place_text) if place_text is not None else None
+    set_up_logging(worker=None if place is None else place.index)
 
     def announce(url: str) -> None:
-        click.echo(f"listening on {url}")
+        if place is None:
+            click.echo(f"listening on {url}")
 
     async def run() -> None:
-        if not any(model.url == SANDBOX for model in settings.models.values()):
-            await run_daemon(settings, announce, lambda: read_settings(path))
+        if settings.server.workers > 1 and place is None:
+            patience = settings.limits.drain_seconds + settings.limits.close_seconds + AFTER_DRAIN_SECONDS
+            await supervise(settings, path, announce, patience)
             return
-        from trio_voice.sandbox.demo import open_local_agent  # noqa: PLC0415 - only this needs the speech extra
-
-        async with open_local_agent() as agent:
-            await run_daemon(_on_this_machine(settings, agent.url), announce, lambda: read_settings(path))
+        async with _on_this_machine(settings) as placed:
+            await run_daemon(placed, announce, lambda: read_settings(path), make_lines, place)
 
     try:
         trio.run(run)
@@ -97,19 +119,28 @@ def _problems_in(error: BaseException) -> list[str]:
     return innermost.problems if isinstance(innermost, ConfigError) else [str(innermost)]
 
 
-def _on_this_machine(settings: Settings, url: str) -> Settings:
-    """The settings with every ``url = "sandbox"`` replaced."""
-    models = {
-        name: attrs.evolve(model, url=url) if model.url == SANDBOX else model for name, model in settings.models.items()
-    }
-    return attrs.evolve(settings, models=models)
+@asynccontextmanager
+async def _on_this_machine(settings: Settings) -> AsyncIterator[Settings]:
+    """The settings with every ``url = "sandbox"`` replaced by a peer that lives until the block is left."""
+    local = {name for name, model in settings.models.items() if SANDBOX in {url for url, _ in model.urls.values()}}
+    if not local:
+        yield settings
+        return
+    from trio_voice.sandbox.peers import open_peers  # noqa: PLC0415 - only this needs the speech extra
+
+    async with open_peers(settings.models[name].kind for name in local) as urls:
+        models = {
+            name: model.at(urls[model.kind]) if name in local else model for name, model in settings.models.items()
+        }
+        yield attrs.evolve(settings, models=models)
 
 
 @main.command()
 @_config
+@click.option("--live", metavar="PERSONA", help="Open a session of each of its models for some seconds. This costs.")
 @click.pass_obj
-def check(path: Path) -> None:
-    """Read the configuration and the credentials, and print what would run. Opens no connection."""
+def check(path: Path, live: str | None) -> None:
+    """Read the configuration and the credentials, and print what would run. Opens no connection, unless --live."""
     settings = _read(path)
     try:
         toolboxes = load_toolboxes(settings, _NoList())
@@ -124,8 +155,31 @@ def check(path: Path) -> None:
         models = [settings.models[model] for model in persona.models]
         answers = ", then ".join(f"{model.kind} at {model.url or 'its usual address'}" for model in models)
         click.echo(f"persona      {name}: {answers}; tools: {', '.join(toolboxes[persona]) or 'none'}")
-    for warning in warnings_about(settings):
+    for warning in warnings_about(settings, wall_clock().date()):
         click.echo(f"warning: {warning}", err=True)
+    if live is not None:
+        if live not in settings.personas:
+            _stop(EXIT_USAGE, f"{path}: personas.{live}: no such persona; known are {', '.join(settings.personas)}")
+        tools = tuple(tool.schema for tool in toolboxes[settings.personas[live]].values())
+        if not trio.run(_check_live, settings, settings.personas[live], tools):
+            sys.exit(EXIT_FAILED)
+
+
+async def _check_live(settings: Settings, persona: Persona, tools: tuple[ToolSchema, ...]) -> bool:
+    """Try each model of a persona, say what came of it, and whether all of them work."""
+    works = True
+    async with _on_this_machine(settings) as placed:
+        for name in persona.models:
+            record = CallRecord(call_id="check", direction="none", persona=persona.name, from_number="", to_number="")
+            leg = make_leg(placed, name, persona, Ledger(record), tools)
+            click.echo(f"{name}: opening a session of {settings.models[name].kind} for {LIVE_SECONDS:g} s")
+            heard = await rehearse(leg, persona, settings.limits, LIVE_SECONDS)
+            works = works and heard.problem is None
+            if settings.prices is not None:
+                price_call(record, settings.prices)
+            for line in describe(heard, record):
+                click.echo(f"  {line}")
+    return works
 
 
 class _NoList:
@@ -168,15 +222,35 @@ async def _follow(settings: Settings, call_id: str) -> None:
 
 @main.command()
 @_config
+@click.option("--audit", is_flag=True, help="Sum up a day from the journal instead; needs no running daemon.")
+@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="Which one, in UTC.  [default: today]")
+@click.option("--json", "as_json", is_flag=True, help="The sum for programs.")
 @click.pass_obj
-def calls(path: Path) -> None:
-    """List the running daemon's calls."""
+def calls(path: Path, *, audit: bool, day: datetime | None, as_json: bool) -> None:
+    """List the running daemon's calls, or say what a day's calls cost and which sessions outlived theirs."""
+    if audit:
+        _audit(_read(path), day, as_json=as_json)
+        return
+    if day is not None or as_json:
+        raise click.UsageError("--day and --json go with --audit")
     listed = _ask(_read(path), "GET", "/calls")["calls"]
     for call in listed:
         end = call["end_reason"] or ""
         click.echo(f"{call['call_id']}  {call['state']:<8} {call['persona']:<16} {call['started_at'] or '':<34} {end}")
     if not listed:
         click.echo("no calls", err=True)
+
+
+def _audit(settings: Settings, day: datetime | None, *, as_json: bool) -> None:
+    now = wall_clock()
+    since = (day or now).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=UTC)
+    try:
+        calls = read_journal(settings.journal.url, since, since + timedelta(days=1))
+        found = sum_up(calls, since.date(), settings.prices, now)
+    except JournalUnavailable as trouble:
+        _stop(EXIT_UNAVAILABLE, f"the journal cannot be read: {trouble}")
+    for line in [json.dumps(found.as_json(), indent=2)] if as_json else lines_of(found):
+        click.echo(line)
 
 
 @main.command()
@@ -241,18 +315,28 @@ def sandbox(ring: float | None) -> None:
 
 @main.command()
 @click.option("--out", type=click.Path(path_type=Path), default=Path("demo"), help="Where the recording goes.")
+@click.option(
+    "--model",
+    "kind",
+    help="The kind of model: one of those of config.toml.",
+    default="assemblyai-agent",
+    show_default=True,
+)
 @click.option("--outbound", is_flag=True, help="The daemon calls somebody; a tool is used; the agent ends the call.")
 @click.option("--quiet", is_flag=True, help="Without meters, for a log instead of a terminal.")
 @click.option("--chat-url", help="An OpenAI-compatible server that answers, such as http://127.0.0.1:11434/v1.")
 @click.option("--chat-model", default="default", help="The model's name there.  [default: default]")
-def demo(out: Path, *, outbound: bool, quiet: bool, chat_url: str | None, chat_model: str) -> None:
+def demo(out: Path, kind: str, *, outbound: bool, quiet: bool, chat_url: str | None, chat_model: str) -> None:
     """Live a whole call on this machine: no account, key, number or network."""
-    from trio_voice.sandbox.demo import Chat, run_demo  # noqa: PLC0415 - only this needs the speech extra
+    from trio_voice.sandbox.demo import run_demo  # noqa: PLC0415 - only this needs the speech extra
+    from trio_voice.sandbox.peers import PEERS, Chat  # noqa: PLC0415
 
+    if kind not in PEERS:
+        _stop(EXIT_USAGE, f"no model of kind {kind!r} lives on this machine; known are {', '.join(PEERS)}")
     set_up_logging(json=False)
     try:
         chat = Chat(chat_url, chat_model, os.environ.get("OPENAI_API_KEY")) if chat_url else None
-        succeeded = trio.run(partial(run_demo, out, chat=chat, outbound=outbound, quiet=quiet))
+        succeeded = trio.run(partial(run_demo, out, kind=kind, chat=chat, outbound=outbound, quiet=quiet))
     except SpeechUnavailable as missing:
         _stop(EXIT_UNAVAILABLE, str(missing))
     sys.exit(0 if succeeded else EXIT_FAILED)

@@ -7,6 +7,7 @@ vendor. Audio is base64 mu-law at 8 kHz on both sides (``audio.py``).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
@@ -53,6 +54,8 @@ class ModelReady:
     """The session is open and listening; audio sent before this would be lost."""
 
     session_id: str
+    accepted: Mapping[str, str] = attrs.field(factory=dict)
+    """What the provider says that it made of our settings (voice, formats, model); for people to read."""
 
 
 @attrs.frozen
@@ -173,6 +176,33 @@ class ModelEnded:
     seconds: float | None
 
 
+Meter = Literal[
+    "seconds",
+    "audio_seconds",
+    "text_in_tokens",
+    "cached_text_in_tokens",
+    "text_out_tokens",
+    "audio_in_tokens",
+    "cached_audio_in_tokens",
+    "audio_out_tokens",
+    "characters",
+    "text_items",
+]
+"""What vendors bill: time that the session was open, time of sound sent or received, tokens, letters to be spoken, and
+client text items. No two overlap: what came from a cache is in the cached meter and in no other, thoughts are text out.
+"""
+
+
+@attrs.frozen
+class Usage:
+    """So much more than before is on the vendor's meters; to be added up. The last words may hold some, too.
+
+    A protocol whose vendor tells totals turns them into differences.
+    """
+
+    meters: Mapping[Meter, float]
+
+
 @attrs.frozen
 class Unrecognized:
     """A message that means nothing to us (new ones may appear any day) or that broke the protocol."""
@@ -198,6 +228,7 @@ ModelEvent = (
     | SessionExpiring
     | ModelFault
     | ModelEnded
+    | Usage
     | Unrecognized
 )
 

@@ -5,28 +5,35 @@ From the outside in, each using what is around it and outliving what is within:
     journal          what was opened and closed, and whom never to call
     HTTP client      of Twilio's REST API
     after-work       phones that are still to be hung up when their calls are over
+    poller           the calls' sockets, of both legs
     server           connections, and on them the calls
-    signals          SIGTERM and SIGINT drain, SIGHUP re-reads personas and numbers
+    signals          SIGTERM and SIGINT drain, SIGHUP re-reads personas, numbers and prices
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
 import time
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import attrs
 import httpx2
 import structlog
 import trio
 
+from trio_voice.auditor import Auditor
 from trio_voice.call import wall_clock
 from trio_voice.edges.app import Directory, Door, create_app
+from trio_voice.edges.colleagues import Colleagues
 from trio_voice.edges.dialer import Dialer
 from trio_voice.edges.lane import Admission
 from trio_voice.edges.metrics import Metrics
+from trio_voice.edges.seats import Seats
 from trio_voice.edges.server import Server
 from trio_voice.edges.systemd import Notifier
 from trio_voice.edges.twilio_rest import TwilioRest
@@ -34,6 +41,9 @@ from trio_voice.edges.twilio_webhooks import PublicUrl
 from trio_voice.errors import ConfigError
 from trio_voice.journal import Pace, open_journal
 from trio_voice.legs.kinds import KINDS, Order
+from trio_voice.legs.poller import open_poller
+from trio_voice.legs.succession import Succession
+from trio_voice.persona import SILENT
 from trio_voice.process import has_ended, this_process
 from trio_voice.reception import Reception
 from trio_voice.reckoning import Reckoning, heed_own_death
@@ -42,15 +52,19 @@ from trio_voice.registry import Registry
 from trio_voice.tools import load_tools
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from trio_voice.config import Settings
+    from trio_voice.conversation import Said
     from trio_voice.journal import Journal
     from trio_voice.legs.ledger import Ledger
     from trio_voice.legs.model import ModelLeg
-    from trio_voice.persona import Persona, ToolSchema
+    from trio_voice.persona import Lines, Persona, ToolSchema
     from trio_voice.record import CallRecord
+    from trio_voice.supervisor import Place
     from trio_voice.tools import DoNotCall, Tool
+
+    LineMaker = Callable[[Iterable[Persona]], Awaitable[Mapping[Persona, Lines]]]
 
 log: Final = structlog.stdlib.get_logger("trio_voice.daemon")
 
@@ -68,6 +82,8 @@ async def run_daemon(
     settings: Settings,
     announce: Callable[[str], None],
     reread: Callable[[], Settings],
+    make_lines: LineMaker,
+    place: Place | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain.
 
@@ -75,13 +91,15 @@ async def run_daemon(
         settings: checked.
         announce: called with the base URL once calls are accepted.
         reread: reads the configuration again on SIGHUP; raises ``ConfigError`` if it cannot be used.
+        make_lines: makes what personas say when no model speaks.
+        place: among the processes that share the port, where there are several.
 
     Raises:
         OSError: the address cannot be listened on.
         ConfigError: a tool cannot be loaded.
     """
     systemd = Notifier(os.environ)
-    host, port = settings.server.address
+    colleagues, seats = (None, None) if place is None else _colleagues_at(place)
     async with (
         open_journal(
             settings.journal.url,
@@ -92,27 +110,44 @@ async def run_daemon(
         ) as journal,
         httpx2.AsyncClient(limits=ONE_REQUEST_EACH) as http,
         trio.open_nursery() as after_work,
+        open_poller(),
     ):
-        house = _House(settings, journal, after_work, http)
-        listeners = await trio.open_tcp_listeners(port, host=host)
+        lines = await make_lines(settings.personas.values())
+        house = _House(settings, journal, after_work, http, lines, colleagues, seats)
+        listeners = await _open_listeners(settings, place)
         connections = settings.limits.max_calls + HALF_OPEN_CONNECTIONS
-        server = Server(create_app(house.door), house.door.admission, max_connections=connections)
+        server = Server(
+            create_app(house.door),
+            house.door.admission,
+            max_connections=connections,
+            colleagues=colleagues,
+            on_refusal=partial(house.metrics.count_refusal, "connection"),
+        )
         async with trio.open_nursery() as serving:
             with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
                 serving.start_soon(server.serve, listeners)
+                if colleagues is not None:
+                    serving.start_soon(server.serve, [colleagues.open_http()])
+                    serving.start_soon(
+                        colleagues.listen, server.serve_handed, partial(house.registry.note_status, None)
+                    )
+                    serving.start_soon(_stop_with_supervisor)
                 serving.start_soon(systemd.feed_watchdog)
                 serving.start_soon(house.metrics.watch_loop)
-                serving.start_soon(Reckoning(journal, house.rest, wall_clock, has_ended).run)
+                serving.start_soon(house.auditor.watch, house.registry.live)
+                serving.start_soon(Reckoning(journal, house.rest, wall_clock, has_ended, house.auditor.settled).run)
                 serving.start_soon(heed_own_death, journal, house.registry)
                 bound_host, bound_port, *_ = listeners[0].socket.getsockname()
                 announce(f"http://{f'[{bound_host}]' if ':' in bound_host else bound_host}:{bound_port}")
                 systemd.notify("READY=1")
+                gc.collect()
+                gc.freeze()  # what is here now stays: the collector need not look at it whenever calls make garbage
                 async for received in signals:
                     if received != signal.SIGHUP:
                         break
                     # Not trio's clock, which begins at a number of its own.
                     systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1_000}")
-                    refused = house.reload(reread)
+                    refused = await house.reload(reread, make_lines)
                     # `systemctl reload` has long said yes; `systemctl status` shows this.
                     systemd.notify("READY=1", f"STATUS=reload refused: {refused[0]!r}" if refused else "STATUS=")
                 # systemd's patience is the unit's, and ours the configuration's.
@@ -128,20 +163,31 @@ class _House:
     """What is made once from the settings, and what a reload replaces."""
 
     def __init__(
-        self, settings: Settings, journal: Journal, after_work: trio.Nursery, http: httpx2.AsyncClient
+        self,
+        settings: Settings,
+        journal: Journal,
+        after_work: trio.Nursery,
+        http: httpx2.AsyncClient,
+        lines: Mapping[Persona, Lines],
+        colleagues: Colleagues | None,
+        seats: Seats | None,
     ) -> None:
         self._settings = settings
+        self._lines = dict(lines)
         self._journal = journal
         self._after_work = after_work
         self._toolboxes = load_toolboxes(settings, journal)
-        self.registry = Registry(settings.limits, self._ended)
+        prefix = "" if colleagues is None else colleagues.prefix
+        self.registry = Registry(settings.limits, self._ended, seats=seats, prefix=prefix)
         self.metrics = Metrics(self.registry, wall_clock(), journal)
+        self.auditor = Auditor(settings.prices, self.metrics.count_outlived)
         self.rest = _open_rest(settings, http, self.metrics)
         reception = Reception(
             self.registry,
             journal,
             self._open_model,
             self._tools_of,
+            self._lines_of,
             self.rest,
             partial(self.metrics.observe_relay_delay, "to_caller"),
         )
@@ -159,26 +205,26 @@ class _House:
             metrics=self.metrics,
             auth_token=token,
             api_token=settings.secrets.get("TRIO_VOICE_API_TOKEN"),
+            colleagues=colleagues,
         )
 
-    def _open_model(self, persona: Persona, ledger: Ledger, tools: tuple[ToolSchema, ...]) -> ModelLeg:
-        settings = self._settings.models[persona.models[0]]
-        order = Order(
-            settings=settings,
-            persona=persona,
-            tools=tools,
-            ledger=ledger,
-            keys={name: key for name in settings.credentials if (key := self._settings.secrets.get(name)) is not None},
-            wall_clock=wall_clock,
-            on_delay=partial(self.metrics.observe_relay_delay, "to_model"),
-        )
-        return KINDS[settings.kind].make(order)
+    def _open_model(self, persona: Persona, ledger: Ledger, tools: tuple[ToolSchema, ...]) -> Succession:
+        on_delay = partial(self.metrics.observe_relay_delay, "to_model")
+        makers = [
+            partial(make_leg, self._settings, name, persona, ledger, tools, on_delay=on_delay)
+            for name in persona.models
+        ]
+        return Succession(makers, self._settings.limits.close_seconds)
 
     def _tools_of(self, persona: Persona) -> Mapping[str, Tool]:
         return self._toolboxes[persona]
 
+    def _lines_of(self, persona: Persona) -> Lines:
+        return self._lines.get(persona, SILENT)
+
     def _ended(self, record: CallRecord) -> None:
-        """Write down a call that is over, whether or not it was ever answered, and see that its phone is down."""
+        """Reckon up and write down a call that is over, whether or not it was ever answered; see its phone down."""
+        self.auditor.audit(record)
         self._journal.call_ended(record)
         self.metrics.observe_call(record)
         if record.twilio_status in TERMINAL_STATUSES or record.handed_over or record.call_sid is None:
@@ -191,8 +237,8 @@ class _House:
         if await rest.hang_up(call_sid):
             self._journal.phone_is_down(record)
 
-    def reload(self, reread: Callable[[], Settings]) -> list[str]:
-        """Take over personas and numbers, all or nothing; live calls keep what they began with.
+    async def reload(self, reread: Callable[[], Settings], make_lines: LineMaker) -> list[str]:
+        """Take over personas, numbers and prices, all or nothing; live calls keep what they began with.
 
         Returns:
             Why nothing was taken over; empty if it was.
@@ -217,11 +263,63 @@ class _House:
                 name for name in new.personas.keys() & old.personas.keys() if new.personas[name] != old.personas[name]
             ),
             "numbers_changed": new.numbers != old.numbers,
+            "prices_changed": settings.prices != self.auditor.prices,
         }
+        self._lines.update(await make_lines(settings.personas.values()))
         self._toolboxes |= toolboxes  # calls that are expected still have their old persona
         self.door.directory = new
+        self.auditor.prices = settings.prices
         log.info("reloaded", **changes)
         return []
+
+
+def _colleagues_at(place: Place) -> tuple[Colleagues, Seats]:
+    seats = Seats(place.seats, place.count, place.index)
+    return Colleagues(Path(place.directory), place.index, place.count, seats), seats
+
+
+async def _open_listeners(settings: Settings, place: Place | None) -> list[trio.SocketListener]:
+    """The port: our own, or the one that all processes of the house share."""
+    if place is None:
+        host, port = settings.server.address
+        return await trio.open_tcp_listeners(port, host=host)
+    shared = (socket.socket(fileno=descriptor) for descriptor in place.listeners)
+    return [trio.SocketListener(trio.socket.from_stdlib_socket(listening)) for listening in shared]
+
+
+async def _stop_with_supervisor() -> None:
+    """Drain when the process that started this one is gone, which the end of standard input says."""
+    async with trio.lowlevel.FdStream(os.dup(0)) as supervisor:
+        await supervisor.receive_some(1)
+    log.error("supervisor_gone", advice="its end is said in its own log, or it was killed")
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def make_leg(
+    settings: Settings,
+    name: str,
+    persona: Persona,
+    ledger: Ledger,
+    tools: tuple[ToolSchema, ...],
+    history: tuple[Said, ...] = (),
+    resume_with: str | None = None,
+    *,
+    on_delay: Callable[[float], None] | None = None,
+) -> ModelLeg:
+    """A leg of the model with this name in ``[models]``, not yet connected."""
+    model = settings.models[name]
+    order = Order(
+        settings=model,
+        persona=persona,
+        tools=tools,
+        ledger=attrs.evolve(ledger, model=name),
+        keys={secret: key for secret in model.credentials if (key := settings.secrets.get(secret)) is not None},
+        wall_clock=wall_clock,
+        on_delay=on_delay,
+        history=history,
+        resume_with=resume_with,
+    )
+    return KINDS[model.kind].make(order)
 
 
 def load_toolboxes(settings: Settings, numbers: DoNotCall) -> dict[Persona, Mapping[str, Tool]]:

@@ -57,6 +57,13 @@ class TransferFailed:
 
 
 @attrs.frozen
+class ModelReplaced:
+    """Another session is being opened; the one before is not heard of any more."""
+
+    capabilities: c.Capabilities
+
+
+@attrs.frozen
 class EndRequested:
     """Somebody outside ends the call: the operator, a drain, Twilio's callbacks."""
 
@@ -72,6 +79,7 @@ Fact = (
     | ToolFinished
     | MachineAnswered
     | TransferFailed
+    | ModelReplaced
     | EndRequested
 )
 
@@ -114,6 +122,23 @@ class CancelTool:
 
 
 @attrs.frozen
+class ReplaceModel:
+    """Give the session up and open another: of the persona's next model, or of the same one if it ``renews``."""
+
+    why: str
+    history: tuple[c.Said, ...]
+    renews: bool = False
+    resume_with: str | None = None
+
+
+@attrs.frozen
+class DismissModel:
+    """Give the session up, and open no other: what is still to be said is said on this machine."""
+
+    why: str
+
+
+@attrs.frozen
 class TransferCall:
     """Have Twilio put the caller through to the persona's human."""
 
@@ -124,6 +149,11 @@ class EndCall:
 
     reason: EndReason
     detail: str
+    transferred: bool = False
+    """Twilio has put the caller through: the telephone call goes on without us."""
 
 
-Command = PlayAudio | PlaceMark | ClearPlayback | RunTool | CancelTool | TransferCall | EndCall | c.ModelCommand
+ModelOrder = ReplaceModel | DismissModel
+Command = (
+    PlayAudio | PlaceMark | ClearPlayback | RunTool | CancelTool | ModelOrder | TransferCall | EndCall | c.ModelCommand
+)

@@ -13,19 +13,20 @@ import structlog.tracebacks
 from trio_voice.errors import first_cause
 
 if TYPE_CHECKING:
-    from structlog.typing import Processor
+    from structlog.typing import EventDict, Processor
 
 
 # Never with local variables: they are keys, phone numbers and what people said.
 _tracebacks = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 
 
-def set_up_logging(*, json: bool | None = None, level: int = logging.INFO) -> None:
+def set_up_logging(*, json: bool | None = None, level: int = logging.INFO, worker: int | None = None) -> None:
     """Route structlog and the standard library's logging to stderr.
 
     Args:
         json: one JSON object a line; by default wherever stderr is not a terminal.
         level: the least that is shown.
+        worker: which of several processes this is; said on each line.
     """
     if json is None:
         json = not sys.stderr.isatty()
@@ -35,6 +36,8 @@ def set_up_logging(*, json: bool | None = None, level: int = logging.INFO) -> No
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    if worker is not None:
+        shared.append(_says("worker", worker))
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -67,6 +70,16 @@ def set_up_logging(*, json: bool | None = None, level: int = logging.INFO) -> No
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.getLogger("hypercorn.error").addFilter(_one_line)
     stamina.instrumentation.set_on_retry_hooks([])  # each retry is logged where it is decided on
+
+
+def _says(name: str, value: object) -> Processor:
+    """A processor that adds this to every line."""
+
+    def add(_logger: object, _method: str, event: EventDict) -> EventDict:
+        event[name] = value
+        return event
+
+    return add
 
 
 def _one_line(record: logging.LogRecord) -> bool:

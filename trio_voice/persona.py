@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final, Literal
 
 import attrs
 
@@ -31,7 +31,8 @@ class Limits:
     ring_seconds: float = 30
     """How long a call that we place may ring."""
     playback_lead_seconds: float = 1
-    """How far ahead of the caller's ear audio is handed to Twilio; the rest waits where a barge-in discards it."""
+    """How far ahead of the caller's ear audio is handed to Twilio; the rest waits where a barge-in discards it. 4 at
+    the most (``config.py``)."""
 
 
 @attrs.frozen(kw_only=True)
@@ -79,6 +80,12 @@ class Persona:
     """The longest call of this persona, where it is not that of ``[limits]``."""
     idle_seconds: float | None = None
     """How long nobody need speak in its calls, likewise."""
+    on_failure: Literal["hang_up", "transfer"] = "hang_up"
+    """What becomes of the caller when the last of its models has failed: the end, or ``transfer_to``."""
+    takeover_line: str = "One moment, please."
+    """Said on this machine while the next model takes over."""
+    failure_line: str | None = None
+    """Said on this machine when no model is left, before the call ends or is transferred."""
     voicemail: str | None = None
     """Said to a machine after its beep; without it the call is ended when a machine answers."""
 
@@ -96,9 +103,33 @@ class Persona:
         return (self.model,) if isinstance(self.model, str) else self.model
 
     @property
+    def takes_over(self) -> bool:
+        """Whether another model can take over in the middle of a call."""
+        return len(self.models) > 1
+
+    @property
     def interruptible(self) -> bool:
         """Whether the caller may talk over this persona."""
         return self.turn_detection is None or self.turn_detection.interrupt_response is not False
+
+
+@attrs.frozen
+class Line:
+    """Something that is said on this machine: its words, and its sound as base64 mu-law."""
+
+    text: str
+    payload: str
+
+
+@attrs.frozen
+class Lines:
+    """What a persona says when no model speaks."""
+
+    takeover: Line | None = None
+    failure: Line | None = None
+
+
+SILENT: Final = Lines()
 
 
 @attrs.frozen(kw_only=True)

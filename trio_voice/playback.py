@@ -49,6 +49,11 @@ class Playback:
         self._ends_at = max(self._ends_at, now) + ms / 1000
 
     @property
+    def sent_ms(self) -> float:
+        """The position of the end of all that was handed over."""
+        return self._sent_ms
+
+    @property
     def mark_is_due(self) -> bool:
         """Whether enough audio has gone out since the last mark."""
         return self._sent_ms - self._marked_ms >= MARK_EVERY_MS

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from trio_voice.call import Phone
     from trio_voice.journal import Journal
     from trio_voice.legs.channel import Channel
-    from trio_voice.legs.model import ModelLeg
-    from trio_voice.persona import Persona, ToolSchema
+    from trio_voice.legs.succession import Succession
+    from trio_voice.persona import Lines, Persona, ToolSchema
     from trio_voice.registry import ExpectedCall, Registry
     from trio_voice.tools import Tool
 
@@ -36,8 +36,9 @@ class Reception:
     Args:
         registry: who is expected.
         journal: where the call is written down.
-        open_model: makes the model leg of a persona, not yet connected.
+        open_model: makes a persona's models, none yet connected.
         tools_of: the tools of a persona, loaded.
+        lines_of: what a persona says when no model speaks.
         phone: what can be done to telephone calls; ``None`` without Twilio's REST API.
         on_delay: told how long messages to the caller were held here; see ``Writer``.
     """
@@ -46,8 +47,9 @@ class Reception:
         self,
         registry: Registry,
         journal: Journal,
-        open_model: Callable[[Persona, Ledger, tuple[ToolSchema, ...]], ModelLeg],
+        open_model: Callable[[Persona, Ledger, tuple[ToolSchema, ...]], Succession],
         tools_of: Callable[[Persona], Mapping[str, Tool]],
+        lines_of: Callable[[Persona], Lines],
         phone: Phone | None,
         on_delay: Callable[[float], None] | None = None,
     ) -> None:
@@ -55,6 +57,7 @@ class Reception:
         self._journal = journal
         self._open_model = open_model
         self._tools_of = tools_of
+        self._lines_of = lines_of
         self._phone = phone
         self._on_delay = on_delay
 
@@ -89,6 +92,7 @@ class Reception:
                     phone=self._phone,
                     ledger=ledger,
                     expected_call_sid=record.call_sid,
+                    lines=self._lines_of(persona),
                 )
             except Exception:  # this call cannot begin; the others go on
                 log.exception("call_bug")

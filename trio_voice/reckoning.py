@@ -105,6 +105,8 @@ class Reckoning:
         phones: Twilio's API; without it calls are settled on paper only.
         clock: the time of day, in UTC.
         has_ended: whether a process (see ``Run.process``) is certainly gone.
+        on_settled: told of each call that had a session open, as it was found, and when its sessions were closed on
+            paper; must not wait.
     """
 
     def __init__(
@@ -113,11 +115,13 @@ class Reckoning:
         phones: Switchboard | None,
         clock: Callable[[], datetime],
         has_ended: Callable[[str], bool],
+        on_settled: Callable[[JournaledCall, datetime], None] | None = None,
     ) -> None:
         self._journal = journal
         self._phones = phones
         self._clock = clock
         self._has_ended = has_ended
+        self._on_settled = on_settled
         self._hearts = Hearts()
         self._gone_since: dict[str, float] = {}
         """Of each run that is gone, as far as we know."""
@@ -201,7 +205,10 @@ class Reckoning:
         record = call.record
         sessions = sum(session.closed_at is None for session in record.model_sessions)
         if sessions:
-            await self._journal.settle_sessions(call, self._clock())  # they do not wait for Twilio
+            at = self._clock()
+            await self._journal.settle_sessions(call, at)  # they do not wait for Twilio
+            if self._on_settled is not None:
+                self._on_settled(call, at)
         hang_up = self._phones is not None and self._may_be_up(call)
         if hang_up and not await self._hang_up(record.call_sid or ""):
             return False

@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 import secrets
 from collections import OrderedDict
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
 import trio
@@ -61,6 +61,33 @@ class Statistics:
     draining: bool
 
 
+class Seats(Protocol):
+    """How many calls the processes have that share ``max_calls``; see ``edges/seats.py``."""
+
+    @property
+    def occupied_by_others(self) -> int:
+        """How many calls all other processes have."""
+
+    def occupy(self, calls: int, /) -> None:
+        """Say how many calls this process has, promised ones included."""
+
+    def locked(self) -> AbstractContextManager[None]:
+        """While this is decided, nobody else decides."""
+
+
+class NoOthers:
+    """A process that has ``max_calls`` to itself."""
+
+    occupied_by_others = 0
+
+    def occupy(self, calls: int, /) -> None:
+        """Nobody wants to know."""
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Nobody else decides."""
+        return nullcontext()
+
+
 class Registry:
     """All calls of this process.
 
@@ -68,6 +95,8 @@ class Registry:
         limits: what new calls are given.
         on_ended: told of every call once it is over, whether or not it was ever answered; must not wait.
         clock: the time of day, for the record.
+        seats: the calls of other processes, which ``max_calls`` counts too.
+        prefix: what the ids of our calls begin with.
     """
 
     def __init__(
@@ -75,10 +104,15 @@ class Registry:
         limits: Limits,
         on_ended: Callable[[CallRecord], None] | None = None,
         clock: Callable[[], datetime] = wall_clock,
+        *,
+        seats: Seats | None = None,
+        prefix: str = "",
     ) -> None:
         self.limits = limits
         self._on_ended = on_ended
         self._clock = clock
+        self._seats = NoOthers() if seats is None else seats
+        self._prefix = prefix
         self._expected: dict[str, ExpectedCall] = {}
         self._by_sid: dict[str, ExpectedCall] = {}
         self._arriving: dict[str, float] = {}
@@ -113,10 +147,12 @@ class Registry:
             return self._by_sid[call_sid]  # Twilio repeats a webhook whose answer it did not get
         if self._draining:
             raise CallRefused("draining", "this server is going down and takes no new calls")
-        if len(self._live) + len(self._arriving) + len(self._expected) >= self.limits.max_calls:
-            raise CallRefused("full", f"all lines are busy: max_calls = {self.limits.max_calls}")
+        with self._seats.locked():
+            if self._held + self._seats.occupied_by_others >= self.limits.max_calls:
+                raise CallRefused("full", f"all lines are busy: max_calls = {self.limits.max_calls}")
+            self._seats.occupy(self._held + 1)
         record = CallRecord(
-            call_id=secrets.token_hex(16),
+            call_id=self._prefix + secrets.token_hex(16)[len(self._prefix) :],
             call_sid=call_sid,
             direction=direction,
             state=CallState.RINGING if direction == "inbound" else CallState.DIALING,
@@ -149,9 +185,15 @@ class Registry:
         self._arriving[call_id] = trio.current_time() + ARRIVAL_SECONDS
         return expected
 
+    @property
+    def _held(self) -> int:
+        """How many of ``max_calls`` are ours."""
+        return len(self._live) + len(self._arriving) + len(self._expected)
+
     def _forget_expired(self) -> None:
         now = trio.current_time()
         self._arriving = {call_id: until for call_id, until in self._arriving.items() if until > now}
+        self._seats.occupy(self._held)
         for call_id, expected in list(self._expected.items()):
             if expected.expires_at <= now:
                 self.end(call_id, EndReason.START_TIMEOUT, "no stream came while its path was good")
@@ -162,6 +204,7 @@ class Registry:
         call_id = call.record.call_id
         self._arriving.pop(call_id, None)
         self._live[call_id] = call
+        self._seats.occupy(self._held)
         if self._drained_because:
             call.end(EndReason.DRAIN, self._drained_because)
         try:
@@ -177,6 +220,7 @@ class Registry:
         if self._on_ended is not None:
             self._on_ended(record)
         self._arriving.pop(record.call_id, None)
+        self._seats.occupy(self._held)
         self._departure.set()
         self._departure = trio.Event()
         self._ended[record.call_id] = record
@@ -231,6 +275,10 @@ class Registry:
         record.answered_by = answered_by
         if record.answered_by_machine and call_id in self._live:
             self._live[call_id].machine_answered()
+
+    def live(self) -> list[Call]:
+        """The calls whose sockets are not yet closed."""
+        return list(self._live.values())
 
     def record(self, call_id: str) -> CallRecord | None:
         """A call's record, whatever state it is in."""

@@ -1,16 +1,18 @@
 """The listening socket: two ways in, and nothing a stranger sends that reaches anybody else."""
 
 import json
-from contextlib import asynccontextmanager
+import socket
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import pytest
+import structlog
 import trio
 import trio_websocket
 from quart_trio import QuartTrio
 
 from trio_voice.edges import server as server_module
 from trio_voice.edges.lane import Admission
-from trio_voice.edges.server import HEAD_BYTES, Server
+from trio_voice.edges.server import HEAD_BYTES, SEND_BUFFER_BYTES, Server
 from trio_voice.edges.twilio_webhooks import PublicUrl, sign
 from trio_voice.persona import Limits, Persona
 from trio_voice.registry import Registry
@@ -29,8 +31,10 @@ class EchoReception:
     def __init__(self):
         self.registry = Registry(Limits())
         self.answered = []
+        self.channels = []
 
     async def answer(self, expected, channel, **_):
+        self.channels.append(channel)
         self.answered.append(expected.record.call_id)
         try:
             while True:
@@ -51,8 +55,10 @@ class EchoReception:
 class House:
     """A running server and ways to knock at it."""
 
-    def __init__(self, nursery, port, reception):
+    def __init__(self, nursery, port, reception, refusals, answer_now):
         self.nursery, self.port, self.reception = nursery, port, reception
+        self.refusals = refusals
+        self.answer_now = answer_now
 
     async def stream(self, call_id, *, slash="", signed=None):
         url = signed or f"wss://voice.example.com/media-stream/{call_id}{slash}"
@@ -93,6 +99,13 @@ async def open_house(*, max_connections=50):
 
         return str(len(await request.get_data()))
 
+    answer_now = trio.Event()
+
+    @app.post("/slow")
+    async def slow():
+        await answer_now.wait()
+        return "at last"
+
     @app.get("/large")
     async def large():
         return b"x" * 5_000_000
@@ -106,11 +119,12 @@ async def open_house(*, max_connections=50):
 
     reception = EchoReception()
     admission = Admission(reception, PublicUrl("https://voice.example.com"), TOKEN)
-    server = Server(app, admission, max_connections=max_connections)
+    refusals = []
+    server = Server(app, admission, max_connections=max_connections, on_refusal=refusals.append)
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(server.serve, listeners)
-        yield House(nursery, listeners[0].socket.getsockname()[1], reception)
+        yield House(nursery, listeners[0].socket.getsockname()[1], reception, refusals, answer_now)
         nursery.cancel_scope.cancel()
 
 
@@ -140,6 +154,14 @@ async def test_a_stream_takes_the_lane():
         with trio.fail_after(1):
             while house.reception.answered != [call_id, "EndOfChannel"]:
                 await trio.sleep(0.001)
+
+
+async def test_the_kernel_holds_little_for_a_peer_that_does_not_read():
+    async with open_house() as house:
+        await house.stream(house.reception.expect())
+        (channel,) = house.reception.channels
+        held = channel._stream.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+        assert held <= 2 * SEND_BUFFER_BYTES < 100_000  # Linux counts its bookkeeping, and doubles it for that
 
 
 async def test_a_trailing_slash_may_be_signed():
@@ -296,12 +318,85 @@ async def test_a_client_that_does_not_read_its_answer_is_given_up(monkeypatch):
         await house.is_well()
 
 
-async def test_connections_beyond_the_bound_are_closed_as_they_come():
-    async with open_house(max_connections=3) as house:
-        held = [await trio.open_tcp_stream("127.0.0.1", house.port) for _ in range(3)]
-        await trio.sleep(0.05)
+WITHOUT_ITS_BODY = b"POST /size HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nabc"
+BEING_ANSWERED = b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+
+
+async def is_open(stream):
+    with trio.move_on_after(0.02):
+        try:
+            return await stream.receive_some() != b""
+        except trio.BrokenResourceError:
+            return False
+    return True
+
+
+async def test_a_newcomer_to_a_full_house_takes_the_place_of_whoever_has_waited_longest_without_a_whole_request():
+    async with open_house(max_connections=5) as house, AsyncExitStack() as held_open:
+        call = await house.stream(house.reception.expect())
+        held = {}
+
+        async def hold(name, said):
+            held[name] = await held_open.enter_async_context(await trio.open_tcp_stream("127.0.0.1", house.port))
+            await held[name].send_all(said)
+            await trio.sleep(0.05)
+
+        await hold("answered", BEING_ANSWERED)
+        await hold("no body", WITHOUT_ITS_BODY)
+        await hold("nothing", b"")
+        await hold("half a head", b"GET /hello HT")
+        for gone in ("no body", "nothing", "half a head"):
+            await hold(f"instead of {gone}", BEING_ANSWERED)
+            assert not await is_open(held.pop(gone))
+            assert [name for name, stream in held.items() if not await is_open(stream)] == []
         assert await house.knock(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n", seconds=1) == b""
-        for stream in held:
-            await trio.aclose_forcefully(stream)
-        await trio.sleep(0.05)
+        assert house.refusals == ["displaced", "displaced", "displaced", "full"]
+
+        await call.send("still here")
+        assert await call.receive() == "still here"
+        house.answer_now.set()
+        for stream in held.values():
+            with trio.fail_after(2):
+                assert b"".join([data async for data in stream]).endswith(b"at last")
         await house.is_well()
+
+
+async def test_twilio_gets_in_however_many_strangers_hold_connections_open():
+    async with open_house(max_connections=20) as house:
+        call = await house.stream(house.reception.expect())
+
+        async def hold():
+            while True:
+                await trio.lowlevel.checkpoint()
+                with suppress(trio.BrokenResourceError):
+                    async with await trio.open_tcp_stream("127.0.0.1", house.port) as stream:
+                        await stream.send_all(b"POST /twiml HTTP/1.1\r\nA: ")
+                        await stream.receive_some()
+
+        with structlog.testing.capture_logs() as log:
+            for _ in range(60):
+                house.nursery.start_soon(hold)
+            await trio.sleep(0.1)
+            for number in range(20):
+                await house.is_well()
+                stream = await house.stream(house.reception.expect())
+                for live in (call, stream):
+                    await live.send(f"frame {number}")
+                    assert await live.receive() == f"frame {number}"
+                await stream.aclose()
+        assert set(house.refusals) == {"displaced"}
+        assert len(house.refusals) > 60
+        assert [line["event"] for line in log if line["log_level"] == "warning"] == ["too_many_connections"]
+
+
+async def test_strangers_who_have_left_make_room():
+    async with open_house(max_connections=2) as house:
+        calls = [await house.stream(house.reception.expect()) for _ in range(2)]
+        assert await house.knock(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n", seconds=1) == b""
+        assert house.refusals == ["full"]
+        await calls[0].aclose()
+        with trio.fail_after(1):
+            while "EndOfChannel" not in house.reception.answered:
+                await trio.sleep(0.001)
+        await house.is_well()
+        assert house.refusals == ["full"]

@@ -43,6 +43,7 @@ def close_session(session, seconds=30.0):
     session.closed_at = session.opened_at + timedelta(seconds=seconds)
     session.closing, session.seconds = Closing.ACKNOWLEDGED, seconds
     session.session_id, session.billed_seconds = "s-1", seconds + 0.5
+    session.add_usage({"audio_in_tokens": 300, "text_out_tokens": 12.5})
 
 
 SAMPLES = {
@@ -70,11 +71,11 @@ def end_call(record):
     """The call is over, and its record as full as it can be."""
     for session in record.model_sessions:
         close_session(session)
-        fill(session)
+        fill(session).settled = False  # another daemon says that
     record.state, record.end_reason, record.end_detail = CallState.ENDED, EndReason.HANGUP, "Twilio sent stop"
     record.ended_at, record.seconds = NOON + timedelta(seconds=31), 31.25
     record.transcript += [Utterance("agent", "Good day.", 0.5), fill(Utterance("caller", "Hé… 👋", 2.25))]
-    record.turns.append(fill(Turn(2.5, 640.5)))
+    record.turns.append(fill(Turn(2.5, 640.5, {"thinking": 400.5})))
     record.tools.append(fill(ToolUse("end_call", True, 12)))
     record.counters["barge_ins"] = 2
     return fill(record)

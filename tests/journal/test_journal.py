@@ -11,8 +11,7 @@ import trio
 
 from tests.journal.calls import NOON, close_session, end_call, live_call, open_session, until
 from tests.journal.conftest import PACE, Clock
-from trio_voice.journal import JournalUnavailable, open_journal, schema
-from trio_voice.journal import journal as journal_module
+from trio_voice.journal import JournalUnavailable, open_journal, reading, schema
 from trio_voice.record import CallRecord, Closing, ModelSessionRecord
 
 
@@ -84,7 +83,7 @@ async def test_a_call_began_when_it_was_first_heard_of(opened, clock):
 
 
 async def test_calls_of_a_time_in_order_page_by_page(opened, clock, monkeypatch):
-    monkeypatch.setattr(journal_module, "PAGE_CALLS", 3)
+    monkeypatch.setattr(reading, "PAGE_CALLS", 3)
     async with opened() as journal:
         records = [live_call() for _ in range(10)]
         since = clock.now
@@ -155,6 +154,7 @@ async def test_what_another_run_left_open_is_found_and_settled(opened, clock):
         [session] = settled.record.model_sessions
         assert (session.closed_at, session.seconds, session.closing) == (at, 90, Closing.ABORTED)
         assert settled.settled_by == journal.this_run.run_id
+        assert session.settled
         assert (await journal.call(closed_half.call_id)).record.model_sessions == closed_half.model_sessions
         untouched = await journal.call(phone_up.call_id)
         assert untouched.record == attrs.evolve(phone_up, transcript=[])

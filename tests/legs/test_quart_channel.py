@@ -24,6 +24,7 @@ from trio_voice.edges.twilio_webhooks import PublicUrl, sign
 from trio_voice.legs.caller import CallerLeg
 from trio_voice.legs.ledger import Ledger
 from trio_voice.legs.model import SocketModelLeg
+from trio_voice.legs.succession import Succession
 from trio_voice.legs.websocket import open_websocket
 from trio_voice.persona import Limits, Persona
 from trio_voice.protocols.voice_agent import VoiceAgentSession
@@ -178,7 +179,13 @@ class OneCall:
         record, limits = expected.record, expected.limits
         connect = partial(open_websocket, self._agent.url, {"Authorization": "Bearer k"}, max_message_bytes=1_048_576)
         model = SocketModelLeg(VoiceAgentSession(PERSONA), connect, 5.0, Ledger(record), wall_clock)
-        call = Call(record, PERSONA, limits, CallerLeg(channel, limits.close_seconds), model)
+        call = Call(
+            record,
+            PERSONA,
+            limits,
+            CallerLeg(channel, limits.close_seconds),
+            Succession([lambda *_: model], limits.close_seconds),
+        )
         try:
             with self.registry.living(call):
                 await call.run(cancelled_because)

@@ -80,7 +80,7 @@ async def test_fragments_without_end_and_without_content_take_no_room():
     async with raw_pair() as (ours, peer):
         await peer.send_all(frame(TEXT, b"x", fin=False) + frame(CONT, b"", fin=False) * 10_000)
         await ours._read_more()
-        assert len(ours._fragments) == 1
+        assert len(ours._protocol._fragments) == 1
 
 
 async def test_pongs_are_left_to_the_writer():

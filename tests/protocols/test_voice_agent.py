@@ -87,7 +87,12 @@ def test_tools_are_flat():
 
 def test_ready_is_told_once_though_updated_comes_before_it(session):
     assert hear(session, type="session.updated", config={}) == []
-    assert hear(session, **READY) == [c.ModelReady(READY["session_id"])]
+    sound = {
+        "input.format.encoding": "audio/pcmu",
+        "output.format.encoding": "audio/pcmu",
+        "output.voice": "alba",
+    }
+    assert hear(session, **READY) == [c.ModelReady(READY["session_id"], sound)]
     assert hear(session, **READY) == []
 
 

@@ -12,6 +12,8 @@ from quart import Response, jsonify, request, websocket
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
+from trio_voice.edges import whole_house
+from trio_voice.edges.colleagues import HERE
 from trio_voice.edges.lane import PREFIX, STATUSES
 from trio_voice.edges.metrics import CONTENT_TYPE
 from trio_voice.edges.quart_channel import QuartChannel
@@ -29,6 +31,9 @@ from trio_voice.record import EndReason
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    import httpx2
+
+    from trio_voice.edges.colleagues import Colleagues
     from trio_voice.edges.dialer import Dialer
     from trio_voice.edges.lane import Admission
     from trio_voice.edges.metrics import Metrics
@@ -97,6 +102,13 @@ class Door:
     metrics: Metrics
     auth_token: str | None
     api_token: str | None
+    colleagues: Colleagues | None = None
+    """The other processes of the house, if there are any."""
+
+    @property
+    def asks_colleagues(self) -> bool:
+        """Whether the request that is being answered is to be answered for the whole house."""
+        return self.colleagues is not None and HERE not in request.headers
 
     @property
     def registry(self) -> Registry:
@@ -118,17 +130,31 @@ def create_app(door: Door) -> QuartTrio:
     @app.get("/healthz")
     async def healthz() -> dict[str, Any]:
         counts = door.registry.statistics()
-        return {
+        here = {
             "status": "draining" if counts.draining else "ok",
             "live_calls": counts.live_calls,
             "journal": "failing" if door.journal.trouble else "ok",  # anybody may ask; the log says why
         }
+        if not door.asks_colleagues:
+            return here
+        return whole_house.health([here, *(answer.json() for answer in await _ask(door))])
 
     @app.get("/metrics")
     async def metrics() -> Response:
-        return Response(door.metrics.render(), content_type=CONTENT_TYPE)
+        text = door.metrics.render()
+        if door.asks_colleagues:
+            text = whole_house.metrics([text.decode(), *(answer.text for answer in await _ask(door))]).encode()
+        return Response(text, content_type=CONTENT_TYPE)
 
     return app
+
+
+async def _ask(door: Door) -> list[httpx2.Response]:
+    """What the other processes answer to this very request."""
+    if door.colleagues is None:
+        return []
+    authorization = request.headers.get("Authorization")
+    return await door.colleagues.ask(request.path, {"Authorization": authorization} if authorization else {})
 
 
 def _failure(status: int, code: str, message: str) -> Response:
@@ -242,6 +268,8 @@ def _add_webhooks(app: QuartTrio, door: Door) -> None:
     async def call_status(call_id: str | None = None) -> Response:
         form = await request.form
         door.registry.note_status(call_id, form.get("CallSid", ""), form.get("CallStatus", ""))
+        if call_id is None and door.colleagues is not None:
+            await door.colleagues.pass_on_status(form.get("CallSid", ""), form.get("CallStatus", ""))
         return Response("", 204)
 
     @app.post("/stream-status/<call_id>")
@@ -307,7 +335,10 @@ def _add_operator(app: QuartTrio, door: Door) -> None:
     @app.get("/calls")
     @from_operator
     async def calls() -> dict[str, Any]:
-        return {"calls": [record.summary() for record in door.registry.records()]}
+        here = [record.summary() for record in door.registry.records()]
+        if not door.asks_colleagues:
+            return {"calls": here}
+        return {"calls": whole_house.calls([here, *(answer.json()["calls"] for answer in await _ask(door))])}
 
     @app.get("/calls/<call_id>")
     @from_operator

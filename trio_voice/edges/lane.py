@@ -18,8 +18,10 @@ from websockets.server import ServerProtocol
 
 from trio_voice.edges.twilio_webhooks import is_signed
 from trio_voice.errors import CallRefused
+from trio_voice.legs.poller import adopt
 from trio_voice.legs.websocket import WebSocketChannel, quiet_logger
 from trio_voice.protocols.media_streams import MAX_MESSAGE_BYTES
+from trio_voice.protocols.websocket import WebSocket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +98,7 @@ async def serve_media_stream(stream: trio.SocketStream, data: bytes, admission: 
         admission: the door.
     """
     head, blank, behind = data.partition(b"\r\n\r\n")
-    protocol = ServerProtocol(max_size=MAX_MESSAGE_BYTES, logger=quiet_logger())
+    protocol = ServerProtocol(logger=quiet_logger())
     protocol.receive_data(head + blank)
     request = next((event for event in protocol.events_received() if isinstance(event, Request)), None)
     if request is None:
@@ -120,12 +122,15 @@ async def serve_media_stream(stream: trio.SocketStream, data: bytes, admission: 
         answered = True
     if expected is None:
         return
-    channel = WebSocketChannel(stream, protocol)
+    channel = WebSocketChannel(adopt(stream), WebSocket(client=False, max_message_bytes=MAX_MESSAGE_BYTES))
     if answered:
         channel.feed(behind)
     else:
         channel.break_off("the handshake's answer was not taken")
-    await admission.reception.answer(expected, channel)
+    try:
+        await admission.reception.answer(expected, channel)
+    finally:
+        await channel.abort()  # noqa: ASYNC102 - never waits
 
 
 def _header(request: Request, name: str) -> str | None:

@@ -12,12 +12,21 @@ What this file adds around hypercorn 0.18, each for a fault of that version unde
   serves one request, its last body message cannot be cancelled away, and it has a deadline of its own.
 
 One request a connection also means that no upgrade can arrive behind an earlier request, where hypercorn would get it.
+
+There are only so many connections, and strangers may not keep Twilio out by opening them all. Where there are too many,
+a new one takes the place of the oldest whose request has not arrived whole: whoever has something to ask says it in
+one packet, and whoever only holds a connection has nothing to lose. A call, and a request that is being answered, keep
+theirs; a newcomer is closed at once if there is nothing else.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Final
+import math
+import socket
+from collections import Counter
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 import structlog
 import trio
@@ -31,8 +40,18 @@ from trio_voice.edges import lane
 from trio_voice.errors import first_cause
 
 if TYPE_CHECKING:
-    from hypercorn.typing import ASGIFramework, ASGISendCallable, ASGISendEvent, Scope
+    from collections.abc import Callable
 
+    from hypercorn.typing import (
+        ASGIFramework,
+        ASGIReceiveCallable,
+        ASGIReceiveEvent,
+        ASGISendCallable,
+        ASGISendEvent,
+        Scope,
+    )
+
+    from trio_voice.edges.colleagues import Colleagues
     from trio_voice.edges.lane import Admission
 
 log: Final = structlog.stdlib.get_logger("trio_voice.server")
@@ -45,6 +64,11 @@ EXCHANGE_SECONDS: Final = 30.0
 """For one HTTP exchange, from the end of its head. Twilio itself gives up after 15."""
 SEND_SECONDS: Final = 5.0
 """For one write to an HTTP client."""
+SEND_BUFFER_BYTES: Final = 32_768
+"""What the kernel may hold for one peer. Left alone it may take 4 MB, which is six minutes of speech that nobody hears
+before a peer that has stopped reading is noticed; this is filled within seconds."""
+COMPLAINT_SECONDS: Final = 10.0
+"""Between two lines of the log about too many connections, of which there may be thousands a second."""
 
 
 class _HttpStream(trio.abc.HalfCloseableStream):
@@ -85,14 +109,32 @@ class Server:
     Args:
         app: an ASGI app.
         admission: the lane's door.
-        max_connections: connections beyond this are closed as they come.
+        max_connections: how many there may be at once.
+        on_refusal: told of every connection beyond that, by what became of it: ``full`` where it was closed as it came,
+            ``displaced`` where another made room for it.
+        colleagues: the processes that share the port, if there are others.
     """
 
-    def __init__(self, app: ASGIFramework, admission: Admission, *, max_connections: int) -> None:
+    def __init__(
+        self,
+        app: ASGIFramework,
+        admission: Admission,
+        *,
+        max_connections: int,
+        on_refusal: Callable[[str], None] | None = None,
+        colleagues: Colleagues | None = None,
+    ) -> None:
         self._app = app
+        self._colleagues = colleagues
         self._admission = admission
         self._max_connections = max_connections
-        self._connections = 0
+        self._on_refusal = on_refusal
+        self._connections: set[trio.SocketStream] = set()
+        self._arriving: dict[trio.SocketStream, trio.CancelScope] = {}
+        """Those whose request has not arrived whole, the one that waits longest first, and what ends each."""
+        self._turned_away: Counter[str] = Counter()
+        """Since it was last logged."""
+        self._next_complaint = -math.inf
         self._config = Config()
         self._config.errorlog = logging.getLogger("hypercorn.error")
         self._config.keep_alive_max_requests = 0  # every answer says Connection: close
@@ -106,34 +148,74 @@ class Server:
         the calls as fast as ``close_seconds`` allows; drain the registry first to end them well. The app's lifespan
         is not run: it has nothing to start.
         """
+        for listener in listeners:  # their connections inherit it
+            listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         await trio.serve_listeners(self._serve_connection, listeners)
 
-    async def _serve_connection(self, stream: trio.SocketStream) -> None:
+    async def serve_handed(self, stream: trio.SocketStream, data: bytes) -> None:
+        """Serve a connection that a colleague has accepted, and of which it has read so much."""
+        await self._serve_connection(stream, data)
+
+    async def _serve_connection(self, stream: trio.SocketStream, data: bytes = b"") -> None:
         """One connection; nothing it raises leaves it."""
-        self._connections += 1
         try:
-            if self._connections > self._max_connections:
-                log.warning("connection_refused", open_connections=self._connections - 1)
-            else:
-                await self._serve_request(stream)
+            if self._has_room():
+                self._connections.add(stream)
+                with trio.CancelScope() as self._arriving[stream]:
+                    await self._serve_request(stream, data)
         except Exception as error:  # noqa: BLE001 - a stranger's bytes end their own connection and nothing else
             log.info("connection_aborted", error=repr(first_cause(error)))
         finally:
-            self._connections -= 1
+            self._forget(stream)
             await trio.aclose_forcefully(stream)
 
-    async def _serve_request(self, stream: trio.SocketStream) -> None:
-        head = b""
-        with trio.move_on_after(HEAD_SECONDS):
-            head = await _read_head(stream)
+    def _has_room(self) -> bool:
+        """Whether one more connection may be served, at another's expense if need be."""
+        if len(self._connections) < self._max_connections:
+            return True
+        longest = next(iter(self._arriving), None)
+        self._complain("full" if longest is None else "displaced")
+        if longest is None:
+            return False
+        self._arriving[longest].cancel(reason="somebody else may have more to say")
+        self._forget(longest)
+        return True
+
+    def _forget(self, stream: trio.SocketStream) -> None:
+        self._connections.discard(stream)
+        self._arriving.pop(stream, None)
+
+    def _complain(self, code: str) -> None:
+        if self._on_refusal is not None:
+            self._on_refusal(code)
+        self._turned_away[code] += 1
+        now = trio.current_time()
+        if now >= self._next_complaint:
+            self._next_complaint = now + COMPLAINT_SECONDS
+            log.warning("too_many_connections", max_connections=self._max_connections, **self._turned_away)
+            self._turned_away.clear()
+
+    async def _serve_request(self, stream: trio.SocketStream, head: bytes) -> None:
+        handed = bool(head)
+        if not handed:
+            with trio.move_on_after(HEAD_SECONDS):
+                head = await _read_head(stream)
         if not head:
             return
+        scope = self._arriving.pop(stream, None)
+        if scope is None:
+            return  # displaced while it was being read
+        if self._colleagues is not None and not handed:  # handed on once only, whatever anybody believes
+            owner = self._colleagues.owner_of(head)
+            if owner != self._colleagues.index and await self._colleagues.hand_over(stream, head, owner):
+                return
         if lane.wants_media_stream(head):
             await lane.serve_media_stream(stream, head, self._admission)
             return
+        self._arriving[stream] = scope  # for its body, behind all who have said nothing yet
         http = _HttpStream(stream, head)
         connection = TCPServer(
-            _one_last_body(self._app),
+            _one_request(self._app, partial(self._arriving.pop, stream, None)),
             self._config,
             self._context,
             ConnectionState({}),
@@ -154,10 +236,19 @@ async def _read_head(stream: trio.SocketStream) -> bytes:
     return data
 
 
-def _one_last_body(app: ASGIFramework) -> ASGIWrapper:
-    """The app, with its last body message shielded: quart-trio cancels it half way, and the socket stays open."""
+def _one_request(app: ASGIFramework, on_arrival: Callable[[], object]) -> ASGIWrapper:
+    """The app, told on when a request has arrived whole, and with its last body message shielded.
 
-    async def wrapped(scope: Scope, receive: Any, send: ASGISendCallable) -> None:
+    Without the shield quart-trio cancels that half way, and the socket stays open.
+    """
+
+    async def wrapped(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        async def receive_noting() -> ASGIReceiveEvent:
+            message = await receive()
+            if message["type"] == "http.request" and not message["more_body"]:
+                on_arrival()
+            return message
+
         async def send_whole(message: ASGISendEvent) -> None:
             if message["type"] == "http.response.body" and not message.get("more_body", False):
                 with trio.CancelScope(deadline=trio.current_time() + SEND_SECONDS, shield=True):
@@ -165,6 +256,6 @@ def _one_last_body(app: ASGIFramework) -> ASGIWrapper:
             else:
                 await send(message)
 
-        await app(scope, receive, send_whole)
+        await app(scope, receive_noting, send_whole)
 
     return ASGIWrapper(wrapped)

@@ -33,10 +33,20 @@ class CallerLeg:
         self._stream = MediaStream()
         self._writer = Writer(OUTBOX_MESSAGES, stall_seconds, on_delay)
 
-    async def run(self, tell: Callable[[Fact], None]) -> None:
-        """Read and write until cancelled; every message and the end of the socket are told. Cancelling is safe."""
+    async def run(self, tell: Callable[[Fact], None], pass_on: Callable[[str], None] | None = None) -> None:
+        """Read and write until cancelled; every message and the end of the socket are told. Cancelling is safe.
+
+        Args:
+            tell: told every fact.
+            pass_on: given the payload of ``CallerAudio`` in its stead.
+        """
 
         def hear(message: str | bytes) -> None:
+            if pass_on is not None:
+                payload = self._stream.payload_of(message)
+                if payload is not None:
+                    pass_on(payload)
+                    return
             fact = self._stream.receive(message)
             if fact is not None:
                 tell(fact)

@@ -7,7 +7,7 @@ suite: our own WebSocket over a trio stream, the Quart route, and the fakes in m
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +30,22 @@ class Channel(ABC):
     @abstractmethod
     async def receive(self) -> str | bytes:
         """The next message. Cancelling is safe: no message is lost."""
+
+    async def listen(self, hear: Callable[[str | bytes], None]) -> NoReturn:
+        """Have ``hear`` called with each message, until reading ends; it must not wait.
+
+        It may be called from another task, in this task's context; what it raises is raised here. Cancelling is safe:
+        what was not heard can still be received. Ends only by raising what ``receive`` would.
+        """
+        while True:
+            hear(await self.receive())
+
+    def send_now(self, message: str) -> bool:  # noqa: ARG002 - most channels cannot
+        """Send one text message without waiting, if nothing stands in its way; otherwise do nothing.
+
+        What the kernel does not take at once counts as sent: ``wake_writer`` is called, and ``flush`` waits for it.
+        """
+        return False
 
     @abstractmethod
     async def send(self, message: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import trio
 
-from trio_voice.conversation import HearCaller, ModelEnded, ModelReady, Outgoing
+from trio_voice.conversation import HearCaller, ModelEnded, ModelReady, Outgoing, Usage
 from trio_voice.errors import ModelUnavailable
 from trio_voice.facts import MODEL, Fact, LegClosed
 from trio_voice.legs.pair import run_pair
@@ -32,7 +32,11 @@ LAST_WORDS_SECONDS: Final = 0.5
 
 
 class ModelSession(Protocol):
-    """A vendor's protocol, without I/O. ``now`` is in seconds of one clock."""
+    """A vendor's protocol, without I/O. ``now`` is in seconds of one clock.
+
+    A session whose ``encode`` puts the payload of ``HearCaller`` between two constant texts, once the model is ready,
+    may have them as ``caller_audio``: the caller's frames then pass through without a command made of each.
+    """
 
     @property
     def capabilities(self) -> Capabilities:
@@ -75,6 +79,9 @@ class ModelLeg(Protocol):
     def obey(self, command: ModelCommand) -> None:
         """Put a command on its way. Never waits."""
 
+    def hear_caller(self, payload: str) -> None:
+        """``obey`` for ``HearCaller``, by its payload."""
+
     def hurry(self, deadline: float) -> None:
         """The call is ending."""
 
@@ -112,6 +119,7 @@ class SocketModelLeg:
         self._channel: Channel | None = None
         self._timer_scope = trio.CancelScope()
         self._writer = Writer(OUTBOX_MESSAGES, stall_seconds, on_delay)
+        self._caller_audio: tuple[str, str] | None = getattr(session, "caller_audio", None)
         self._told = False
         self._acknowledged = False
         self._closed = False
@@ -173,12 +181,22 @@ class SocketModelLeg:
         elif isinstance(event, ModelEnded):
             self._acknowledged = True
             self._record.billed_seconds = event.seconds
+        elif isinstance(event, Usage):
+            self._record.add_usage(event.meters)
 
     def obey(self, command: ModelCommand) -> None:
         """Put a command of the bridge on its way. Never waits; audio that finds the outbox full pushes out older."""
         for message in self._session.encode(command, trio.current_time()):
             self._writer.post(message, droppable=isinstance(command, HearCaller))
         self._keep_timer()
+
+    def hear_caller(self, payload: str) -> None:
+        """``obey`` for ``HearCaller``, which is nearly all there ever is to obey."""
+        if self._caller_audio is None:
+            self.obey(HearCaller(payload))
+        else:
+            before, behind = self._caller_audio
+            self._writer.post(before + payload + behind, droppable=True)
 
     def hurry(self, deadline: float) -> None:
         """The call is ending: whatever is being sent must be finished by then."""

@@ -1,8 +1,10 @@
-"""WebSocket over a trio stream: the channel of both legs.
+"""WebSocket over a stream: the channel of both legs.
 
-The framing is that of ``websockets``' sans-I/O protocol; this file is the I/O around it, which differs from its own
-trio shell in what this project needs: no task of its own, so that a close can be said and bounded even while the call
-is being cancelled; and an abort that works whatever the peer does.
+The frames are those of ``protocols/websocket.py``; this file is the I/O around them. It has no task of its own, so that
+a close can be said and bounded even while the call is being cancelled; and an abort that works whatever the peer does.
+
+On a stream of the poller's (``poller.py``) messages are handed to a listener, and sent, by plain calls; on any other
+stream, such as one in memory, the same is done by waiting. The upgrade is done by ``websockets``' HTTP half.
 """
 
 from __future__ import annotations
@@ -13,28 +15,27 @@ import ssl
 import struct
 from collections import deque
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import trio
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidHandshake, InvalidStatus, InvalidURI
-from websockets.frames import Opcode
-from websockets.http11 import Request, Response
-from websockets.protocol import CONNECTING, OPEN
+from websockets.protocol import CONNECTING
 from websockets.uri import parse_uri
 
 from trio_voice.errors import ModelUnavailable
 from trio_voice.legs.channel import Channel
+from trio_voice.legs.poller import PolledStream, adopt
+from trio_voice.protocols.websocket import WebSocket
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from websockets.protocol import Protocol
+    from collections.abc import Callable, Mapping
 
 RECEIVE_BYTES: Final = 65_536
-"""What one read takes at the most. A 20 ms frame is about 400 bytes, so the kernel is asked once for a burst."""
+"""What one read takes at the most, where the stream lets us say."""
 MAX_PENDING_CONTROL: Final = 64
 """Pongs that may wait for the writer. A peer that pings faster than it reads is cut off."""
+HEAD_END: Final = b"\r\n\r\n"
 
 # At DEBUG this logger writes whole frames, which are what people said.
 _FRAME_LOG = logging.getLogger("trio_voice.websocket")
@@ -46,15 +47,15 @@ class WebSocketChannel(Channel):
 
     Args:
         stream: closed by this channel and by nobody else.
-        protocol: a ``websockets`` protocol in the state OPEN, made with ``logger=quiet_logger()``.
+        protocol: fresh.
     """
 
-    def __init__(self, stream: trio.abc.Stream, protocol: Protocol) -> None:
+    def __init__(self, stream: trio.abc.Stream | PolledStream, protocol: WebSocket) -> None:
         self._stream = stream
+        self._polled = stream if isinstance(stream, PolledStream) else None
         self._protocol = protocol
         self._messages: deque[str | bytes] = deque()
-        self._fragments = bytearray()
-        self._fragments_are_text = True
+        self._hear: Callable[[str | bytes], None] | None = None
         self._closed = False
         self._given_up = False
         """The peer cannot be read any more, though its connection may be there; ``close_reason`` says why."""
@@ -64,14 +65,32 @@ class WebSocketChannel(Channel):
 
     async def receive(self) -> str | bytes:
         while not self._messages:
-            if self._closed:
-                raise trio.ClosedResourceError
-            if self._given_up or (self._protocol.parser_exc is not None):
-                raise trio.BrokenResourceError(self.close_reason)
-            if self._protocol.close_rcvd is not None:
-                raise trio.EndOfChannel
+            self._check_readable()
             await self._read_more()
         return self._messages.popleft()
+
+    async def listen(self, hear: Callable[[str | bytes], None]) -> NoReturn:
+        if self._polled is None:
+            await super().listen(hear)
+        while self._messages:
+            hear(self._messages.popleft())
+        self._hear = hear
+        try:
+            while True:
+                self._check_readable()
+                await self._polled.listen(self._take)
+                if self._protocol.close_code is None and self._protocol.failure is None and not self._given_up:
+                    self._be_cut()
+        finally:
+            self._hear = None
+
+    def _check_readable(self) -> None:
+        if self._closed:
+            raise trio.ClosedResourceError
+        if self._given_up or self._protocol.failure is not None:
+            raise trio.BrokenResourceError(self.close_reason)
+        if self._protocol.close_code is not None:
+            raise trio.EndOfChannel
 
     async def _read_more(self) -> None:
         try:
@@ -80,50 +99,43 @@ class WebSocketChannel(Channel):
             raise trio.BrokenResourceError(str(broken)) from broken
         if data:
             self.feed(bytes(data))
-        elif self._protocol.close_rcvd is None:
-            self.close_reason = "it was cut without a close frame"
-            raise trio.BrokenResourceError(self.close_reason)
+        elif self._protocol.close_code is None:
+            self._be_cut()
+
+    def _be_cut(self) -> NoReturn:
+        self.close_reason = "it was cut without a close frame"
+        raise trio.BrokenResourceError(self.close_reason)
 
     def feed(self, data: bytes) -> None:
         """Parse bytes that have arrived, here or with the handshake. Never raises; ``receive`` says what was wrong."""
-        protocol = self._protocol
-        protocol.receive_data(data)
-        for event in protocol.events_received():
-            if isinstance(event, Request | Response):
-                continue
-            opcode = event.opcode
-            if opcode is Opcode.TEXT or opcode is Opcode.BINARY or opcode is Opcode.CONT:
-                self._assemble(opcode, bytes(event.data), fin=event.fin)
-        if protocol.close_rcvd is not None and self.close_code is None:
-            self.close_code, self.close_reason = protocol.close_rcvd.code, protocol.close_rcvd.reason
-        if protocol.parser_exc is not None and not self.close_reason:
-            self.close_reason = str(protocol.parser_exc)
-        if len(protocol.writes) > MAX_PENDING_CONTROL:
-            self._give_up("the peer pings without reading the answers")
-        if protocol.writes and self.wake_writer is not None:
-            self.wake_writer()
-
-    def _assemble(self, opcode: Opcode, data: bytes, *, fin: bool) -> None:
-        """Join fragments. The protocol has checked their order and the size of the whole, not the UTF-8."""
-        if opcode is not Opcode.CONT:
-            self._fragments_are_text = opcode is Opcode.TEXT
-            if fin:
-                self._take(data)
-                return
-        self._fragments += data  # empty ones may come without end
-        if fin:
-            whole = bytes(self._fragments)
-            self._fragments.clear()
-            self._take(whole)
+        if not self._given_up:
+            self._messages.extend(self._protocol.receive(data))
+        self._look_after()
 
     def _take(self, data: bytes) -> None:
-        """A message is complete. After one that cannot be understood nothing more is."""
-        if self._given_up:
-            return
-        try:
-            self._messages.append(data.decode() if self._fragments_are_text else data)
-        except UnicodeDecodeError:
-            self._give_up("a text message is not UTF-8")
+        """The same for a listener."""
+        protocol = self._protocol
+        for message in protocol.receive(data):
+            if self._hear is not None:
+                self._hear(message)
+            else:  # it was cancelled by what it heard
+                self._messages.append(message)
+        if protocol.replies or protocol.failure is not None or protocol.close_code is not None:
+            self._look_after()
+            if self._given_up or protocol.failure is not None or protocol.close_code is not None:
+                self._polled.stop_listening()  # type: ignore[union-attr]  # who else would call this
+
+    def _look_after(self) -> None:
+        """See to what reading has brought besides messages."""
+        protocol = self._protocol
+        if protocol.close_code is not None and self.close_code is None:
+            self.close_code, self.close_reason = protocol.close_code, protocol.close_reason
+        if protocol.failure is not None and not self.close_reason:
+            self.close_reason = protocol.failure
+        if len(protocol.replies) > MAX_PENDING_CONTROL:
+            self._give_up("the peer pings without reading the answers")
+        if protocol.replies and self.wake_writer is not None:
+            self.wake_writer()
 
     def _give_up(self, reason: str) -> None:
         self._given_up, self.close_reason = True, reason
@@ -133,18 +145,33 @@ class WebSocketChannel(Channel):
         self._give_up(reason)
         self._torn = True
 
+    def send_now(self, message: str) -> bool:
+        polled = self._polled
+        if polled is None or self._protocol.close_sent or self._torn or self._closed:
+            return False
+        taken = polled.send_now(self._protocol.text(message))
+        if polled.unsent and self.wake_writer is not None:
+            self.wake_writer()
+        return taken
+
     async def send(self, message: str) -> None:
         if self._closed:
             raise trio.ClosedResourceError
-        if self._torn or self._protocol.state is not OPEN:
+        if self._torn or self._protocol.close_sent:
             raise trio.BrokenResourceError("the connection is closing")
-        self._protocol.send_text(message.encode())
-        await self.flush()
+        await self._write(self._protocol.text(message))
 
     async def flush(self) -> None:
+        await self._write(b"")
+
+    async def _write(self, data: bytes) -> None:
+        """Write this, after what reading has made."""
         async with self._writing:
-            data = b"".join(self._protocol.data_to_send())  # an empty piece stands for end-of-file: aclose does that
-            if not data:
+            replies = self._protocol.replies
+            if replies:
+                data = b"".join(replies) + data
+                replies.clear()
+            if not data and (self._polled is None or not self._polled.unsent):
                 return
             self._torn = True
             try:
@@ -158,10 +185,8 @@ class WebSocketChannel(Channel):
             return
         try:
             if not self._torn:
-                if self._protocol.state is OPEN:
-                    self._protocol.send_close(code, reason)
-                await self.flush()
-                while self._protocol.close_rcvd is None and self._protocol.parser_exc is None and not self._given_up:
+                await self._write(b"" if self._protocol.close_sent else self._protocol.close(code, reason))
+                while self._protocol.close_code is None and self._protocol.failure is None and not self._given_up:
                     await self._read_more()
                     self._messages.clear()
                 self._closed = True
@@ -173,6 +198,10 @@ class WebSocketChannel(Channel):
 
     async def abort(self) -> None:
         self._closed = True
+        if self._polled is not None:
+            self._polled.abort()
+            await trio.lowlevel.checkpoint()
+            return
         transport = self._stream
         while isinstance(transport, trio.SSLStream):
             transport = transport.transport_stream
@@ -203,23 +232,33 @@ async def open_websocket(
         uri = parse_uri(url)
     except (InvalidURI, ValueError) as wrong:
         raise ModelUnavailable(f"{url!r} is no ws:// or wss:// address") from wrong
-    protocol = ClientProtocol(uri, max_size=max_message_bytes, logger=_FRAME_LOG)
+    protocol = ClientProtocol(uri, logger=_FRAME_LOG)
     try:
         tcp = await trio.open_tcp_stream(uri.host, uri.port)
     except (OSError, UnicodeError) as unreachable:  # a name that IDNA cannot encode is not asked for
         raise ModelUnavailable(f"{uri.host}:{uri.port} cannot be reached: {unreachable}") from unreachable
-    stream: trio.abc.Stream = tcp
-    if uri.secure:
-        context = tls or _default_tls()
-        stream = trio.SSLStream(tcp, context, server_hostname=uri.host, https_compatible=True)
+    stream: trio.abc.Stream | PolledStream = adopt(tcp)
+    opened = False
     try:
-        return await _shake_hands(stream, protocol, headers)
+        if uri.secure:
+            context = tls or _default_tls()
+            if isinstance(stream, PolledStream):
+                await stream.start_tls(context, uri.host)
+            else:
+                stream = trio.SSLStream(stream, context, server_hostname=uri.host, https_compatible=True)
+        frames = WebSocket(client=True, max_message_bytes=max_message_bytes)
+        channel = await _shake_hands(WebSocketChannel(stream, frames), stream, protocol, headers)
+        opened = True
     except InvalidStatus as refused:
         status = refused.response.status_code
         raise ModelUnavailable(f"{uri.host} answered the WebSocket handshake with HTTP {status}") from refused
     except (InvalidHandshake, EOFError, OSError, trio.BrokenResourceError) as failed:  # ssl.SSLError is an OSError
         why = failed.__cause__ or failed  # trio wraps what TLS said
         raise ModelUnavailable(f"{uri.host} does not speak WebSocket here: {why!r}") from failed
+    finally:
+        if not opened:
+            await trio.aclose_forcefully(stream)
+    return channel
 
 
 @cache
@@ -229,26 +268,33 @@ def _default_tls() -> ssl.SSLContext:
 
 
 async def _shake_hands(
-    stream: trio.abc.Stream, protocol: ClientProtocol, headers: Mapping[str, str]
+    channel: WebSocketChannel,
+    stream: trio.abc.Stream | PolledStream,
+    protocol: ClientProtocol,
+    headers: Mapping[str, str],
 ) -> WebSocketChannel:
+    """Upgrade. What comes behind the head of a 101 is the channel's: first words and a close may be in one read."""
     request = protocol.connect()
     for name, value in headers.items():
         request.headers[name] = value
     protocol.send_request(request)
-    channel = WebSocketChannel(stream, protocol)
-    opened = False
-    try:
-        await stream.send_all(b"".join(protocol.data_to_send()))
-        while protocol.state is CONNECTING:  # a server's 101, first words and close may be one read
-            data = await stream.receive_some(RECEIVE_BYTES)
-            if data:
-                channel.feed(bytes(data))
-            else:
-                protocol.receive_eof()
-            if protocol.handshake_exc is not None:
-                raise protocol.handshake_exc
-        opened = True
-    finally:
-        if not opened:
-            await trio.aclose_forcefully(stream)
+    await stream.send_all(b"".join(protocol.data_to_send()))
+    behind = head = b""
+    while protocol.state is CONNECTING:
+        data = bytes(await stream.receive_some(RECEIVE_BYTES))
+        if data:
+            before = len(head)
+            head += data
+            end = head.find(HEAD_END, max(0, before - len(HEAD_END)))
+            if end >= 0:
+                behind = head[end + len(HEAD_END) :]
+                data = head[before : end + len(HEAD_END)]
+            protocol.receive_data(data)
+        else:
+            protocol.receive_eof()
+        if behind and protocol.state is CONNECTING:  # a refusal, with a body
+            protocol.receive_data(behind)
+        if protocol.handshake_exc is not None:
+            raise protocol.handshake_exc
+    channel.feed(behind)
     return channel

@@ -155,6 +155,17 @@ class MediaStream:
             case _:
                 return None
 
+    def payload_of(self, message: str | bytes) -> str | None:
+        """The payload, if ``receive`` would make ``CallerAudio`` of this message; if not, it is to be received."""
+        if type(message) is str and not self._over and self.stream_sid is not None:
+            try:
+                parsed = _decode(message)
+            except _UNREADABLE:
+                return None
+            if type(parsed) is _Media and is_base64(parsed.media.payload):
+                return parsed.media.payload
+        return None
+
     def _started(self, body: _StartBody) -> CallerEvent:
         if self.stream_sid is not None:
             return _ignored("a second start")

@@ -77,6 +77,7 @@ class VoiceAgentSession:
     """
 
     capabilities = CAPABILITIES
+    caller_audio = ('{"type":"input.audio","audio":"', '"}')
     provider = "assemblyai-agent"
     wake_at = math.inf
 
@@ -132,7 +133,7 @@ class VoiceAgentSession:
             case c.HearCaller(payload=payload):
                 if not self._ready:
                     raise LocalProtocolError("no audio may be sent before session.ready")
-                return ('{"type":"input.audio","audio":"' + payload + '"}',)
+                return (self.caller_audio[0] + payload + self.caller_audio[1],)
             case c.AnswerTool(call_id=call_id, result=result, failed=failed):
                 answer = {"type": "tool.result", "call_id": call_id, "result": result}
                 return (_encode(answer | ({"is_error": True} if failed else {})),)
@@ -172,21 +173,16 @@ class VoiceAgentSession:
         if mismatch:
             return [c.ModelFault("config_mismatch", mismatch, fatal=True)]
         self._ready = True
-        return [c.ModelReady(_text(event, "session_id")[:MAX_ID])]
+        return [c.ModelReady(_text(event, "session_id")[:MAX_ID], _echoed(event.get("config")))]
 
     def _differences(self, config: dict[str, Any] | None) -> str:
         """What the server made of our settings, where a caller would hear the difference; empty if all is well."""
-        if not config:
-            return ""
         wanted = {"input.format.encoding": ENCODING, "output.format.encoding": ENCODING}
         if self._persona.voice is not None:
             wanted["output.voice"] = self._persona.voice
-        for path, value in wanted.items():
-            found: Any = config
-            for key in path.split("."):
-                found = found.get(key) if isinstance(found, dict) else None
-            if found is not None and found != value:
-                return f"AssemblyAI set {path} to {found!r} where {value!r} was asked for"
+        for path, found in _echoed(config).items():
+            if found != wanted.get(path, found):
+                return f"AssemblyAI set {path} to {found!r} where {wanted[path]!r} was asked for"
         return ""
 
     def _on_error(self, event: dict[str, Any]) -> list[c.ModelEvent]:
@@ -281,6 +277,18 @@ class VoiceAgentSession:
         "reply.error": _on_reply_error,
         "tool.call": _on_tool_call,
     }
+
+
+def _echoed(config: Any) -> dict[str, str]:
+    """What the server's echo of our settings says of sound, by path."""
+    echoed: dict[str, str] = {}
+    for path in ("input.format.encoding", "output.format.encoding", "output.voice"):
+        found = config
+        for key in path.split("."):
+            found = found.get(key) if isinstance(found, dict) else None
+        if found is not None:
+            echoed[path] = str(found)[:60]
+    return echoed
 
 
 def _is_set(_attribute: attrs.Attribute[Any], value: object) -> bool:

@@ -11,26 +11,25 @@ import signal
 import subprocess
 import sys
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import attrs
 import httpx2
 import trio
 
 from trio_voice.sandbox.demo_stage import OPERATOR_TOKEN, PUBLIC_HOST, Daemon, Stage
 from trio_voice.sandbox.demo_view import View
-from trio_voice.sandbox.mind import ChatMind, IntentMind, Mind
-from trio_voice.sandbox.speech import Speech, load_speech
+from trio_voice.sandbox.peers import PEERS, open_peer
+from trio_voice.sandbox.speech import load_speech
 from trio_voice.sandbox.twilio import open_sandbox_twilio
-from trio_voice.sandbox.voice_agent import Manner, open_voice_agent, speaking
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
-    from trio_voice.sandbox.voice_agent import VoiceAgentServer
+    from trio_voice.sandbox.peers import Chat, Peer
+    from trio_voice.sandbox.twilio import SandboxTwilio
 
+KIND: Final = "assemblyai-agent"
 AGENT_KEY: Final = "demo-agent-key"
 START_SECONDS: Final = 20.0
 
@@ -44,18 +43,15 @@ account_sid = "{account_sid}"
 from_number = "+15551234567"
 api_url = "{api_url}"
 
-[models.aai]
-kind = "assemblyai-agent"
-url = "{agent_url}"
-
+{model}
 [personas.receptionist]
-model = "aai"
+model = "here"
 voice = "alba"
 greeting = "Hello, this is the automated receptionist of Juniper Bakery. How can I help you?"
 prompt = "You answer the telephone of a small bakery."
 
 [personas.reminder]
-model = "aai"
+model = "here"
 voice = "eve"
 greeting = "Hello, this is the automated assistant of Juniper Bakery. Your cake will be ready tomorrow at ten."
 prompt = "You remind customers of their orders."
@@ -66,40 +62,11 @@ default = "receptionist"
 """
 
 
-PROMPT: Final = Manner(leading_silence_ms=20)
-"""Hosted agents begin each reply with a silence of 0.2 s and more; here it would only add to the delay."""
-
-
-@attrs.frozen
-class Chat:
-    """An OpenAI-compatible server that answers in place of the intents."""
-
-    url: str
-    model: str
-    key: str | None = None
-
-
-@asynccontextmanager
-async def open_local_agent(chat: Chat | None = None, api_key: str | None = None) -> AsyncIterator[VoiceAgentServer]:
-    """A voice agent of this machine, on loopback, until the block is left.
-
-    Raises:
-        SpeechUnavailable: the ``speech`` extra is not installed or does not work here.
-    """
-    speech = await trio.to_thread.run_sync(load_speech)
-    async with open_agent_with(speech, chat, api_key) as agent:
-        yield agent
-
-
-@asynccontextmanager
-async def open_agent_with(speech: Speech, chat: Chat | None, api_key: str | None) -> AsyncIterator[VoiceAgentServer]:
-    """Like ``open_local_agent``, with models that are loaded already."""
-    async with httpx2.AsyncClient() as http:
-        make_mind: Callable[[], Mind] = IntentMind
-        if chat is not None:
-            make_mind = partial(ChatMind, http, chat.url, chat.model, key=chat.key)
-        async with open_voice_agent(speaking(speech, make_mind), api_key=api_key, manner=PROMPT) as agent:
-            yield agent
+def configuration(kind: str, peer: Peer, twilio: SandboxTwilio) -> str:
+    """A daemon's config.toml between such a peer and the sandbox's Twilio."""
+    keys = {"kind": kind, **PEERS[kind].keys, **peer.urls}
+    model = "\n".join(["[models.here]", *(f'{key} = "{value}"' for key, value in keys.items())])
+    return CONFIG.format(host=PUBLIC_HOST, account_sid=twilio.account_sid, api_url=twilio.api_url, model=model)
 
 
 @asynccontextmanager
@@ -113,7 +80,7 @@ async def open_daemon(config: Path, log: Path, auth_token: str) -> AsyncIterator
     """
     environment = os.environ | {
         "TWILIO_AUTH_TOKEN": auth_token,
-        "ASSEMBLYAI_API_KEY": AGENT_KEY,
+        **{name: AGENT_KEY for family in PEERS.values() for name in family.credentials},
         "TRIO_VOICE_API_TOKEN": OPERATOR_TOKEN,
     }
     config = config.absolute()  # noqa: ASYNC240 - it asks for the working directory, which does not block
@@ -141,11 +108,14 @@ async def open_daemon(config: Path, log: Path, auth_token: str) -> AsyncIterator
                     await process.wait()
 
 
-async def run_demo(out: Path, *, chat: Chat | None = None, outbound: bool = False, quiet: bool = False) -> bool:
+async def run_demo(
+    out: Path, *, kind: str = KIND, chat: Chat | None = None, outbound: bool = False, quiet: bool = False
+) -> bool:
     """The demo: a conversation with an interruption, then a real captured stream, then what they have left.
 
     Args:
         out: where recording, transcript and log are written.
+        kind: of the model.
         chat: answers in place of the intents.
         outbound: the daemon calls somebody, instead of being called.
         quiet: without meters, for a log instead of a terminal.
@@ -160,11 +130,9 @@ async def run_demo(out: Path, *, chat: Chat | None = None, outbound: bool = Fals
     view = View(quiet=quiet)
     view.say("loading ears and a voice for this machine")
     speech = await trio.to_thread.run_sync(load_speech)
-    async with open_agent_with(speech, chat, AGENT_KEY) as agent, open_sandbox_twilio() as twilio:
+    async with open_peer(kind, speech, chat, AGENT_KEY) as agent, open_sandbox_twilio() as twilio:
         config = out / "config.toml"
-        config.write_text(
-            CONFIG.format(host=PUBLIC_HOST, account_sid=twilio.account_sid, api_url=twilio.api_url, agent_url=agent.url)
-        )
+        config.write_text(configuration(kind, agent, twilio))
         async with open_daemon(config, out / "daemon.log", twilio.auth_token) as daemon:
             twilio.connect_to(PUBLIC_HOST, daemon.port)
             view.say(f"the daemon listens on {daemon.url}, as a process of its own")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
     import httpx2
 
     from trio_voice.sandbox.media_stream import MediaStreamPeer
+    from trio_voice.sandbox.peers import Peer, PeerSession
     from trio_voice.sandbox.speech import Speech
     from trio_voice.sandbox.twilio import SandboxTwilio
     from trio_voice.sandbox.twilio_call import SandboxCall
-    from trio_voice.sandbox.voice_agent import AgentSession, VoiceAgentServer
 
 PUBLIC_HOST: Final = "demo.trio-voice.example"
 OPERATOR_TOKEN: Final = "demo-operator-token"
@@ -66,7 +67,7 @@ class Stage:
 
     _view: View
     _speech: Speech
-    _agent: VoiceAgentServer
+    _agent: Peer
     _twilio: SandboxTwilio
     _daemon: Daemon
     _out: Path
@@ -85,7 +86,7 @@ class Stage:
         stream = await call.wait_for_stream()
         session = await self._agent.wait_session(1)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(view.follow, stream, session)
+            nursery.start_soon(view.follow, stream, partial(self._transcript_of, call))
             await self._answer(stream, "the greeting is heard", "the stream was opened")
             await self._speak(voice, "Please give me a random number.")
             await self._answer(stream)
@@ -117,7 +118,7 @@ class Stage:
         stream = await call.wait_for_stream()
         session = await self._agent.wait_session(1)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(view.follow, stream, session)
+            nursery.start_soon(view.follow, stream, partial(self._transcript_of, call))
             await self._answer(stream, "the greeting is heard", "the stream was opened")
             await self._speak(voice, "What are your opening hours?")
             await self._answer(stream)
@@ -157,7 +158,7 @@ class Stage:
         stream = await call.wait_for_stream()
         session = await self._agent.wait_session(2)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(view.follow, stream, session)
+            nursery.start_soon(view.follow, stream, partial(self._transcript_of, call))
             with trio.move_on_after(20):  # noqa: ASYNC912 - all three waits are checkpoints
                 await stream.ended.wait()
                 call.hang_up()
@@ -200,7 +201,7 @@ class Stage:
             ]
         )
 
-    def _check_end(self, call: SandboxCall, session: AgentSession, record: dict[str, Any]) -> bool:
+    def _check_end(self, call: SandboxCall, session: PeerSession, record: dict[str, Any]) -> bool:
         (billed,) = record["model_sessions"]
         took = round(record["closing_seconds"] * 1000)
         told = session.told_goodbye and billed["closing"] == "acknowledged"
@@ -219,6 +220,10 @@ class Stage:
                 record: dict[str, Any] = await self._daemon.ask(f"/calls/{listed['call_id']}")
                 return record
         raise RuntimeError("the daemon does not know the call; see daemon.log")
+
+    async def _transcript_of(self, call: SandboxCall) -> list[dict[str, Any]]:
+        lines: list[dict[str, Any]] = (await self._record_of(call))["transcript"]
+        return lines
 
     async def _speak(self, voice: Voice, text: str) -> None:
         """The caller says something, to its last word."""

@@ -11,12 +11,15 @@ from rich.markup import escape
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from trio_voice.sandbox.media_stream import MediaStreamPeer
     from trio_voice.sandbox.phone_line import PhoneLine
-    from trio_voice.sandbox.voice_agent import AgentSession
 
 LOOK_SECONDS: Final = 0.02
 """How often the demo looks at what has happened."""
+ASK_EVERY: Final = 15
+"""Looks between two questions to the daemon about what was said."""
 _COLOURS: Final = {"caller": "cyan", "agent": "green", "barge-in": "yellow", "twilio": "magenta", "end": "bold"}
 _BARS: Final = " ▁▂▃▄▅▆▇█"
 _LOUDNESS: Final = bytes(255 - (code & 0x7F) * 2 for code in range(256))
@@ -63,22 +66,22 @@ class View:
             latencies = ", ".join(f"{turn['latency_ms']} ms" for turn in record["turns"])
             self.line("end", f"answers began {latencies} after the agent knew that the caller had finished")
 
-    async def follow(self, stream: MediaStreamPeer, session: AgentSession) -> None:
-        """Comment on a call until cancelled: what the agent heard and said, and what Twilio was told."""
-        events = messages = looks = 0
+    async def follow(self, stream: MediaStreamPeer, transcript: Callable[[], Awaitable[list[dict[str, Any]]]]) -> None:
+        """Comment on a call until cancelled: what was said, as the daemon tells it, and what Twilio was told."""
+        messages = looks = 0
+        said = _Said(self)
         live = Live(console=self._console, transient=True, auto_refresh=False) if self._meters else None
         if live is not None:
             live.start()
         try:
             while True:
-                for _, event in session.sent[events:]:
-                    self._comment(event)
-                events = len(session.sent)
                 for message in stream.received[messages:]:
                     if message.event == "clear":
                         self.line("barge-in", "Twilio is told to throw away what it has not played")
                 messages = len(stream.received)
                 looks += 1
+                if looks % ASK_EVERY == 0:
+                    said.show(await transcript())
                 if live is not None and looks % 4 == 0:
                     live.update(_meters(stream), refresh=True)
                 await trio.sleep(LOOK_SECONDS)
@@ -86,17 +89,28 @@ class View:
             if live is not None:
                 live.stop()
 
-    def _comment(self, event: dict[str, Any]) -> None:
-        match event["type"]:
-            case "transcript.user":
-                self.line("agent", f"heard “{event['text']}”")
-            case "transcript.agent":
-                cut = ", when it was interrupted" if event["interrupted"] else ""
-                self.line("agent", f"said “{event['text']}”{cut}")
-            case "input.speech.started":
-                self.line("agent", "notices that the caller speaks")
-            case _:
-                pass
+
+class _Said:
+    """Shows each line of a transcript once, when it has stopped changing."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._shown = 0
+        self._last: dict[str, Any] | None = None
+
+    def show(self, lines: list[dict[str, Any]]) -> None:
+        """The transcript as it is now."""
+        while self._shown < len(lines) and self._is_settled(lines):
+            line = lines[self._shown]
+            cut = ", when it was interrupted" if line["interrupted"] else ""
+            said = "is understood" if line["role"] == "caller" else "said"
+            self._view.line(line["role"], f"{said}: “{line['text']}”{cut}")
+            self._shown += 1
+        self._last = lines[-1] if lines else None
+
+    def _is_settled(self, lines: list[dict[str, Any]]) -> bool:
+        at = self._shown
+        return at + 1 < len(lines) or lines[at] == self._last
 
 
 def _meters(stream: MediaStreamPeer) -> Text:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from trio_voice.sandbox.demo import AGENT_KEY, CONFIG, open_agent_with
+from trio_voice.sandbox.demo import AGENT_KEY, KIND, configuration
 from trio_voice.sandbox.demo_stage import OPERATOR_TOKEN, PUBLIC_HOST
 from trio_voice.sandbox.demo_view import View
+from trio_voice.sandbox.peers import open_peer
 from trio_voice.sandbox.phone_line import SILENCE
 from trio_voice.sandbox.speech import load_speech
 from trio_voice.sandbox.twilio import open_sandbox_twilio
@@ -49,14 +50,11 @@ async def run_playground(out: Path, *, ring_in: float | None = None) -> None:
     speech = await trio.to_thread.run_sync(load_speech)
     lines = [await speech.say(line, "george") for line in LINES]
     async with (
-        open_agent_with(speech, None, AGENT_KEY) as agent,
+        open_peer(KIND, speech, None, AGENT_KEY) as agent,
         open_sandbox_twilio(auth_token=AUTH_TOKEN, connect_to={PUBLIC_HOST: PORT}) as twilio,
     ):
         config = out / "sandbox.toml"
-        text = CONFIG.format(
-            host=PUBLIC_HOST, account_sid=twilio.account_sid, api_url=twilio.api_url, agent_url=agent.url
-        )
-        config.write_text(text.replace("127.0.0.1:0", f"127.0.0.1:{PORT}"))
+        config.write_text(configuration(KIND, agent, twilio).replace("127.0.0.1:0", f"127.0.0.1:{PORT}"))
         view.say(f"a Twilio and an agent are running; in another terminal, run a daemon on {config}:")
         view.say(f"  export TWILIO_AUTH_TOKEN={AUTH_TOKEN} ASSEMBLYAI_API_KEY={AGENT_KEY}")
         view.say(f"  export TRIO_VOICE_API_TOKEN={OPERATOR_TOKEN}")

@@ -11,11 +11,12 @@ The rooms, from the front door inwards:
     telephone    mu-law tables, halving and doubling of the sample rate
 
 The first three, and this package, can be imported without the libraries of the ``speech`` extra. The others need numpy
-and are entered through ``load_speech``, which is also alone in naming the libraries that hear and speak.
+and are entered through ``load_speech`` and ``load_mouth``, which are also alone in naming the libraries that hear and
+speak.
 """
 
 from trio_voice.sandbox.speech.heard import Heard, SpeechStarted, SpeechStopped
-from trio_voice.sandbox.speech.speech import Speech, SpeechUnavailable, load_speech
+from trio_voice.sandbox.speech.speech import Speech, SpeechUnavailable, load_mouth, load_speech
 from trio_voice.sandbox.speech.voices import VOICES, Voice, split_sentences, voice_named
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "SpeechStopped",
     "SpeechUnavailable",
     "Voice",
+    "load_mouth",
     "load_speech",
     "split_sentences",
     "voice_named",

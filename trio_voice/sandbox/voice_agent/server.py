@@ -1,6 +1,6 @@
 """The sandbox's voice agent as a server: over channels in memory, or over WebSockets on loopback."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -48,6 +48,11 @@ class VoiceAgentServer:
         self._api_key = api_key
         self._keeps_audio = keeps_audio
         self._opened = trio.Event()
+
+    @property
+    def urls(self) -> Mapping[str, str]:
+        """The same, by the path of the key in a table of ``[models]``."""
+        return {"url": self.url}
 
     @property
     def open_sessions(self) -> list[AgentSession]:

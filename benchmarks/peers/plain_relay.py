@@ -3,7 +3,7 @@
 Quart-Trio on hypercorn towards Twilio, trio-websocket towards the model, ``json`` between them; no signature, no
 limits, no playback, no barge-in, no end but the closing of a socket.
 
-    python benchmarks/plain_relay.py MODEL_URL
+    python benchmarks/peers/plain_relay.py MODEL_URL
 """
 
 import json
@@ -14,10 +14,18 @@ import hypercorn.trio
 import quart_trio
 import trio
 import trio_websocket
-from quart import websocket
+from quart import request, websocket
 
 app = quart_trio.QuartTrio(__name__)
 model_url = sys.argv[1]
+
+
+@app.post("/twiml")
+async def twiml() -> tuple[str, dict[str, str]]:
+    """Connect the call to a stream."""
+    stream = f"wss://{request.host}/media-stream/{id(request)}"
+    xml = f'<?xml version="1.0"?><Response><Connect><Stream url="{stream}" /></Connect></Response>'
+    return xml, {"Content-Type": "text/xml"}
 
 
 @app.websocket("/media-stream/<call_id>")
@@ -35,6 +43,8 @@ async def media_stream(call_id: str) -> None:
                 await model.send_message(json.dumps({"type": "input.audio", "audio": message["media"]["payload"]}))
             elif message["event"] == "start":
                 stream_sid = message["start"]["streamSid"]
+            elif message["event"] == "stop":
+                await model.aclose()
 
     async with (
         trio_websocket.open_websocket_url(model_url, message_queue_size=50) as model,

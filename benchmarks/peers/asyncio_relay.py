@@ -1,0 +1,84 @@
+"""A relay on asyncio as one would write it: FastAPI on uvicorn with uvloop, ``websockets`` to the model, ``json``.
+
+python asyncio_relay.py MODEL_URL
+"""
+
+import asyncio
+import json
+import socket
+import sys
+
+import uvicorn
+import uvloop
+from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+app = FastAPI()
+model_url = sys.argv[1]
+calls = 0
+
+
+@app.post("/twiml")
+async def twiml(request: Request) -> Response:
+    """Connect the call to a stream."""
+    global calls  # noqa: PLW0603
+    calls += 1
+    await request.body()
+    stream = f"wss://{request.headers['host']}/media-stream/{calls}"
+    xml = f'<?xml version="1.0"?><Response><Connect><Stream url="{stream}" /></Connect></Response>'
+    return Response(xml, media_type="text/xml")
+
+
+@app.websocket("/media-stream/{call_id}")
+async def media_stream(twilio: WebSocket, call_id: str) -> None:
+    """Relay one stream."""
+    del call_id
+    await twilio.accept()
+    stream_sid = ""
+    ready = False
+
+    async def to_twilio(model: ClientConnection) -> None:
+        nonlocal ready
+        async for text in model:
+            event = json.loads(text)
+            if event["type"] == "reply.audio":
+                media = {"payload": event["data"]}
+                await twilio.send_text(json.dumps({"event": "media", "streamSid": stream_sid, "media": media}))
+            elif event["type"] == "session.ready":
+                ready = True
+            elif event["type"] == "input.speech.started":
+                await twilio.send_text(json.dumps({"event": "clear", "streamSid": stream_sid}))
+
+    async with connect(model_url) as model:
+        await model.send(json.dumps({"type": "session.update", "session": {"system_prompt": "Be kind."}}))
+        downward = asyncio.create_task(to_twilio(model))
+        try:
+            while True:
+                message = json.loads(await twilio.receive_text())
+                if message["event"] == "media" and ready:
+                    await model.send(json.dumps({"type": "input.audio", "audio": message["media"]["payload"]}))
+                elif message["event"] == "start":
+                    stream_sid = message["start"]["streamSid"]
+                elif message["event"] == "stop":
+                    return
+        except (WebSocketDisconnect, ConnectionClosed):
+            pass
+        finally:
+            downward.cancel()
+
+
+listener = socket.create_server(("127.0.0.1", 0), backlog=1_024)
+server = uvicorn.Server(uvicorn.Config(app, loop="uvloop", log_level="error", access_log=False))
+
+
+async def main() -> None:
+    """Serve, and say where once it does."""
+    serving = asyncio.create_task(server.serve([listener]))
+    while not server.started:
+        await asyncio.sleep(0.01)
+    print(f"listening on http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
+    await serving
+
+
+uvloop.run(main())

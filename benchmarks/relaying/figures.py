@@ -1,0 +1,144 @@
+"""What is measured of one relay, each figure from one run of its process."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import TYPE_CHECKING
+
+from relaying.load import FRAME_SECONDS, Load
+from relaying.relays import PACING, running
+
+if TYPE_CHECKING:
+    import ssl
+    from array import array
+
+    from relaying.load import Window
+    from relaying.relays import Relay, Running
+
+WEBHOOKS = 100
+SETTLE_SECONDS = 1.5
+TOO_LATE_SECONDS = 0.020
+"""The added delay beyond which a relay holds no more calls: one frame."""
+STEP_CALLS, STEP_SECONDS, MOST_CALLS = 20, 2.5, 600
+BUSY_LOAD = 0.85
+"""Share of its core at which the load itself may be what is slow."""
+
+Figures = dict[str, float]
+
+
+def percentile(values: array[float], share: float) -> float:
+    """Such a share of the values is at or below this; 0 for none."""
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))] if values else 0.0
+
+
+def figures_at(relay: Relay, calls: int, seconds: float, tls: ssl.SSLContext | None, authorities: str) -> Figures:
+    """Everything that can be told from a fixed number of echoing calls."""
+    load = Load(tls=tls)
+    with running(relay, load.model_url, authorities) as process:
+        figures = {"start_up_ms": process.started_in * 1000} | _webhooks(process)
+        _add(load, process, 10)
+        load.run(SETTLE_SECONDS)
+        before = process.resident_bytes()
+        _add(load, process, calls - 10)
+        load.run(SETTLE_SECONDS)
+        cpu = process.cpu()
+        window = load.run(seconds)
+        cpu = process.cpu() - cpu
+        figures |= {
+            "cpu_us": cpu / max(1, window.frames) * 1e6,
+            "frames_lost": 1 - window.frames / (2 * calls * window.seconds / FRAME_SECONDS),
+            "memory_kb": (process.resident_bytes() - before) / max(1, calls - 10) / 1000,
+        }
+        figures |= _delays(window)
+        figures |= _stops(load)
+    load.close()
+    return figures
+
+
+def _add(load: Load, process: Running, calls: int) -> None:
+    for _ in range(calls):
+        load.add(process.webhook())
+        load.run(0.005)
+
+
+def _webhooks(process: Running) -> Figures:
+    process.webhook()
+    cpu, took = process.cpu(), []
+    for _ in range(WEBHOOKS):
+        began = time.perf_counter()
+        process.webhook()
+        took.append(time.perf_counter() - began)
+    cpu = process.cpu() - cpu
+    return {"twiml_cpu_ms": cpu / WEBHOOKS * 1000, "twiml_ms": statistics.median(took) * 1000}
+
+
+def _delays(window: Window) -> Figures:
+    return {
+        "delay_p50_ms": percentile(window.delays, 0.5) * 1000,
+        "delay_p99_ms": percentile(window.delays, 0.99) * 1000,
+        "load_late_p99_ms": percentile(window.lateness, 0.99) * 1000,
+        "load_busy": window.load_cpu / window.seconds,
+    }
+
+
+def _stops(load: Load) -> Figures:
+    """Hang all calls up, one after the other while the rest goes on."""
+    for call in list(load.calls.values()):
+        load.stop(call)
+        load.run(0.01)
+    load.run(3, until=lambda: all(call.closed_after is not None for call in load.calls.values()))
+    took = sorted(call.closed_after or float("inf") for call in load.calls.values())
+    return {"stop_p50_ms": took[len(took) // 2] * 1000, "stop_p99_ms": took[int(len(took) * 0.99)] * 1000}
+
+
+def figures_of_the_limit(relay: Relay, tls: ssl.SSLContext | None, authorities: str) -> Figures:
+    """How many calls a core holds, and the delay at half of that; CPU a frame at each number of calls on the way."""
+    load = Load(tls=tls)
+    slope: Figures = {}
+    with running(relay, load.model_url, authorities) as process:
+        held, failed = 0, False
+        while not failed and len(load.calls) < MOST_CALLS:
+            calls = len(load.calls) + STEP_CALLS
+            _add(load, process, STEP_CALLS)
+            load.run(0.5)
+            cpu = process.cpu()
+            window = load.run(STEP_SECONDS)
+            cpu = process.cpu() - cpu
+            slope[f"cpu_us_at_{calls}"] = cpu / max(1, window.frames) * 1e6
+            failed = percentile(window.delays, 0.99) > TOO_LATE_SECONDS
+            if failed and percentile(window.lateness, 0.99) > TOO_LATE_SECONDS / 2:
+                window = load.run(STEP_SECONDS)  # it was the load that was late: somebody else used its core
+                failed = percentile(window.delays, 0.99) > TOO_LATE_SECONDS
+            if not failed:
+                held = calls
+            bound = window.load_cpu / window.seconds > BUSY_LOAD
+    load.close()
+    figures = {"calls_held": float(held), "load_was_the_limit": float(bound)} | slope
+    load = Load(tls=tls)
+    with running(relay, load.model_url, authorities) as process:
+        _add(load, process, max(1, held // 2))
+        load.run(SETTLE_SECONDS)
+        half = _delays(load.run(5))
+    load.close()
+    return figures | {f"half_{name}": value for name, value in half.items()}
+
+
+def figures_of_conversations(
+    relay: Relay, calls: int, seconds: float, tls: ssl.SSLContext | None, authorities: str
+) -> Figures:
+    """The realistic mix: turns, bursts faster than speech, silence, barge-in."""
+    load = Load(conversing=True, tls=tls)
+    with running(PACING if relay.name == PACING.name else relay, load.model_url, authorities) as process:
+        _add(load, process, calls)
+        load.run(9)
+        cpu = process.cpu()
+        window = load.run(seconds)
+        cpu = process.cpu() - cpu
+    load.close()
+    return {
+        "talk_cpu_ms": cpu / (calls * window.seconds) * 1000,
+        "talk_delay_p99_ms": percentile(window.upward, 0.99) * 1000,
+        "talk_clear_p99_ms": percentile(window.clears, 0.99) * 1000,
+        "talk_clears": float(len(window.clears)),
+    }

@@ -1,0 +1,182 @@
+"""The relays that are compared: how each is started, on a core of its own, and asked where a stream may be opened."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode, urlsplit
+from xml.etree import ElementTree as ET
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+HERE = Path(__file__).parent.parent
+PEERS = HERE / "peers"
+PEER_PYTHON = HERE.parent / ".venv-peers" / "bin" / "python"
+NODE_RELAY = PEERS / "node_relay"
+RELAY_CORE, LOAD_CORE = 0, 1
+
+CONFIG = """
+[server]
+bind = "127.0.0.1:0"
+public_url = "https://bench.example.com"
+[twilio]
+validate_signatures = false
+[limits]
+max_calls = 5000
+idle_seconds = 1000
+{lead}
+[models.bench]
+kind = "assemblyai-agent"
+url = "{url}"
+[personas.bench]
+model = "bench"
+[numbers]
+default = "bench"
+[journal]
+url = "sqlite:///{folder}/journal.db"
+"""
+
+
+class Unavailable(Exception):
+    """A peer cannot be run here; the message says why."""
+
+
+@dataclass(frozen=True)
+class Relay:
+    """One kind of relay."""
+
+    name: str
+    command: Callable[[str, str], list[str]]
+    """From the model's URL and a folder for files."""
+
+
+ENDLESS_LEAD = "playback_lead_seconds = 60"
+"""An echo that stutters puts Twilio further ahead each time, and then our pacing would be measured as delay."""
+
+
+def _ours(model_url: str, folder: str) -> list[str]:
+    return _daemon(model_url, folder, ENDLESS_LEAD)
+
+
+def _ours_pacing(model_url: str, folder: str) -> list[str]:
+    return _daemon(model_url, folder, "")
+
+
+def _daemon(model_url: str, folder: str, lead: str) -> list[str]:
+    config = Path(folder) / "config.toml"
+    config.write_text(CONFIG.format(url=model_url, folder=folder, lead=lead))
+    return [sys.executable, "-m", "trio_voice", "--config", str(config), "serve"]
+
+
+def _node(model_url: str, _folder: str) -> list[str]:
+    node = shutil.which("node")
+    if node is None:
+        raise Unavailable("there is no node here (Debian: apt install nodejs npm)")
+    if not (NODE_RELAY / "node_modules").exists():
+        raise Unavailable("its packages are not installed: npm ci in benchmarks/peers/node_relay, or make bench")
+    return [node, str(NODE_RELAY / "relay.js"), model_url]
+
+
+def _plain(model_url: str, _folder: str) -> list[str]:
+    return [sys.executable, str(PEERS / "plain_relay.py"), model_url]
+
+
+def _asyncio(model_url: str, _folder: str) -> list[str]:
+    return [_peer_python(), str(PEERS / "asyncio_relay.py"), model_url]
+
+
+def _pipecat(model_url: str, _folder: str) -> list[str]:
+    return [_peer_python(), str(PEERS / "pipecat_relay.py"), model_url]
+
+
+def _peer_python() -> str:
+    if not PEER_PYTHON.exists():
+        raise Unavailable("its packages are not installed: make bench does, into .venv-peers")
+    return str(PEER_PYTHON)
+
+
+RELAYS = {
+    relay.name: relay
+    for relay in (
+        Relay("trio_voice", _ours),
+        Relay("node", _node),
+        Relay("asyncio", _asyncio),
+        Relay("plain trio", _plain),
+        Relay("pipecat", _pipecat),
+    )
+}
+
+
+PACING = Relay("trio_voice", _ours_pacing)
+"""Ours as it comes, for a model that sends faster than it speaks."""
+
+
+class Running:
+    """A relay's process."""
+
+    def __init__(self, pid: int, base_url: str, started_in: float) -> None:
+        self.pid = pid
+        self.started_in = started_in
+        """Seconds from the process's beginning to its word that it listens."""
+        self._netloc = urlsplit(base_url).netloc
+
+    def cpu(self) -> float:
+        """Seconds of processor that all its threads have taken, in user and kernel."""
+        return time.clock_gettime(~self.pid << 3 | 2)  # CPUCLOCK_SCHED of another process, see clock_getcpuclockid(3)
+
+    def resident_bytes(self) -> int:
+        """Its memory."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def webhook(self) -> str:
+        """Announce one call as Twilio does, and return the URL that its stream is to be opened at."""
+        connection = http.client.HTTPConnection(self._netloc, timeout=10)
+        form = urlencode({"To": "+15551234567", "From": "+15557654321", "Direction": "inbound"})
+        connection.request("POST", "/twiml", form, {"Content-Type": "application/x-www-form-urlencoded"})
+        twiml = connection.getresponse().read()
+        connection.close()
+        stream = ET.fromstring(twiml).find("Connect/Stream")  # noqa: S314 - our own relays'
+        assert stream is not None
+        return f"ws://{self._netloc}{urlsplit(stream.attrib['url']).path}"
+
+
+@contextmanager
+def running(relay: Relay, model_url: str, authorities: str) -> Iterator[Running]:
+    """Run a relay that trusts these authorities, pinned to its core.
+
+    Raises:
+        Unavailable: it cannot be run here.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        command = relay.command(model_url, folder)
+        trust = {"SSL_CERT_FILE": authorities, "NODE_EXTRA_CA_CERTS": authorities}
+        log = open(os.environ.get("BENCH_LOG", os.devnull), "ab")  # noqa: PTH123, SIM115 - closed with the process
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=os.environ | trust | {"ASSEMBLYAI_API_KEY": "k"},
+            preexec_fn=lambda: os.sched_setaffinity(0, {RELAY_CORE}),  # noqa: PLW1509 - there are no threads here
+        )
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline().decode()
+            if "listening" not in line:
+                raise Unavailable(f"it did not start (BENCH_LOG=file keeps what it says): {line!r}")
+            yield Running(process.pid, line.split()[-1], time.perf_counter() - began)
+        finally:
+            process.kill()
+            process.wait()
+            log.close()

@@ -1,0 +1,71 @@
+"""How many calls each process has that shares our port, in memory that all of them see.
+
+So ``max_calls`` holds for the whole house, and a new call goes to whoever has the fewest. Each process writes its own
+number; the lock lets one at a time decide whether there is room for one more. It is held for microseconds and is gone
+with its process.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import struct
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NUMBER: Final = struct.Struct("=q")
+
+
+def make_seats(workers: int) -> int:
+    """A file in memory for so many processes; the descriptor is to be inherited."""
+    descriptor = os.memfd_create("trio-voice-seats", 0)
+    os.ftruncate(descriptor, workers * _NUMBER.size)
+    return descriptor
+
+
+class Seats:
+    """One process's view of them.
+
+    Args:
+        descriptor: of ``make_seats``.
+        workers: how many processes there are.
+        index: which of them this is.
+    """
+
+    def __init__(self, descriptor: int, workers: int, index: int) -> None:
+        self._descriptor = descriptor
+        self._memory = mmap.mmap(descriptor, workers * _NUMBER.size)
+        self._workers = workers
+        self._index = index
+
+    def occupied_by(self, index: int) -> int:
+        """How many calls a process has, promised ones included."""
+        (calls,) = _NUMBER.unpack_from(self._memory, index * _NUMBER.size)
+        return int(calls)
+
+    @property
+    def occupied_by_others(self) -> int:
+        """How many calls all other processes have."""
+        return sum(self.occupied_by(index) for index in range(self._workers) if index != self._index)
+
+    @property
+    def emptiest(self) -> int:
+        """The process with the fewest calls; this one, if it is among them."""
+        return min(range(self._workers), key=lambda index: (self.occupied_by(index), index != self._index))
+
+    def occupy(self, calls: int, index: int | None = None) -> None:
+        """Say how many calls this process has; or another, of which somebody knows that it is dead."""
+        _NUMBER.pack_into(self._memory, (self._index if index is None else index) * _NUMBER.size, calls)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """While this is decided, nobody else decides. Nothing may wait in here."""
+        fcntl.lockf(self._descriptor, fcntl.LOCK_EX)  # of this process, not of the descriptor, which all share
+        try:
+            yield
+        finally:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_UN)

@@ -1,0 +1,117 @@
+"""The model of a call: one session after another, where one fails or expires.
+
+To the call it is a model leg like any other. The bridge says when the session is to be replaced; the one before is
+told goodbye at once, within ``close_seconds``, and nothing that it still says is heard.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import structlog
+import trio
+
+from trio_voice.facts import DismissModel, Fact, ModelReplaced, ReplaceModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from trio_voice.conversation import Capabilities, ModelCommand, Said
+    from trio_voice.facts import ModelOrder
+    from trio_voice.legs.model import ModelLeg
+
+    Maker = Callable[[tuple[Said, ...], str | None], ModelLeg]
+
+log: Final = structlog.stdlib.get_logger("trio_voice.legs.succession")
+
+
+class Succession:
+    """Sessions of a persona's models, one at a time.
+
+    Args:
+        makers: one for each model, in the order in which they are tried; each makes a leg that is not yet connected,
+            which is told the conversation so far, or resumes by a handle.
+        close_seconds: how long a session that is replaced has for its goodbye.
+    """
+
+    def __init__(self, makers: Iterable[Maker], close_seconds: float) -> None:
+        self._makers = deque(makers)
+        self._close_seconds = close_seconds
+        self._leg = self._makers[0]((), None)
+        self._order: ModelOrder | None = None
+        self._living = trio.CancelScope()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the model that is speaking can do."""
+        return self._leg.capabilities
+
+    @property
+    def successors(self) -> int:
+        """How many models may still take over."""
+        return len(self._makers) - 1
+
+    async def run(self, tell: Callable[[Fact], None]) -> None:
+        """Live one session after the other, until cancelled.
+
+        Cancelling is safe; ``close`` must follow. It does not return by itself: a session's end is told, and whoever is
+        told ends the call or orders another session.
+        """
+        async with trio.open_nursery() as goodbyes:
+            while True:
+                leg = self._leg
+                with self._living:
+                    await leg.run(partial(self._tell_of, leg, tell))
+                    await trio.sleep_forever()
+                order = self._order
+                assert order is not None  # noqa: S101 - nothing else cancels the scope
+                if isinstance(order, DismissModel):
+                    log.warning("model_dismissed", why=order.why)
+                    await self._part_with(leg)
+                    break
+                log.warning("model_replaced", why=order.why, renews=order.renews)
+                if order.resume_with is None:
+                    goodbyes.start_soon(self._part_with, leg)
+                else:  # providers refuse to resume what is still open
+                    await self._part_with(leg)
+                if not order.renews:
+                    self._makers.popleft()
+                self._leg = self._makers[0](order.history, order.resume_with)
+                self._living, self._order = trio.CancelScope(), None
+                tell(ModelReplaced(self._leg.capabilities))
+            await trio.sleep_forever()
+
+    def _tell_of(self, leg: ModelLeg, tell: Callable[[Fact], None], fact: Fact) -> None:
+        if leg is self._leg and self._order is None:
+            tell(fact)
+
+    async def _part_with(self, leg: ModelLeg) -> None:
+        """Say goodbye to a session that was replaced."""
+        try:
+            with trio.CancelScope(deadline=trio.current_time() + self._close_seconds, shield=True):
+                await leg.close()
+        except Exception:  # logged, and the call goes on with the next session
+            log.exception("close_bug")
+
+    def obey(self, command: ModelCommand | ModelOrder) -> None:
+        """Put a command on its way. Never waits."""
+        if isinstance(command, ReplaceModel | DismissModel):
+            self._order = command
+            self._living.cancel(reason="replaced")
+        elif self._order is None:
+            self._leg.obey(command)
+
+    def hear_caller(self, payload: str) -> None:
+        """``obey`` for ``HearCaller``, by its payload."""
+        if self._order is None:
+            self._leg.hear_caller(payload)
+
+    def hurry(self, deadline: float) -> None:
+        """The call is ending: whatever is being sent must be finished by then."""
+        self._leg.hurry(deadline)
+
+    async def close(self) -> None:
+        """End the session that is open; those before it have ended when ``run`` has. Idempotent."""
+        await self._leg.close()

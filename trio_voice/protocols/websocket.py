@@ -1,0 +1,307 @@
+"""WebSocket frames (RFC 6455), sans-I/O: what both legs' sockets speak once the HTTP upgrade is through.
+
+A codec of our own, because a frame of a call passes through it every 10 ms: a general one takes five times as long for
+a whole text message in one frame, which is what a peer sends nearly always. The rest of the RFC is here all the same:
+fragments with control frames between them, masks, lengths, UTF-8, close codes. Extensions are never negotiated, so a
+reserved bit is a breach. Subprotocols and the upgrade itself are the business of ``websockets``' HTTP half.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from typing import Final
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # there is no wheel with the compiled one for this machine
+    from websockets.utils import apply_mask
+
+CONTINUATION: Final = 0x0
+TEXT: Final = 0x1
+BINARY: Final = 0x2
+CLOSE: Final = 0x8
+PING: Final = 0x9
+PONG: Final = 0xA
+
+NO_CODE: Final = 1005
+"""What RFC 6455, 7.1.5 calls the code of a close frame that has none."""
+_NORMAL: Final = 1000
+_PROTOCOL_ERROR: Final = 1002
+_NOT_TEXT: Final = 1007
+_TOO_BIG: Final = 1009
+
+_FIN: Final = 0x80
+_MASKED: Final = 0x80
+_WHOLE_TEXT: Final = _FIN | TEXT
+_CONTROL_BYTES: Final = 125
+"""The longest control frame's payload (RFC 6455, 5.5)."""
+_CODES: Final = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
+"""What may stand in a close frame besides 3000 to 4999: section 7.4, and IANA's registry since."""
+_KEY_POOL_BYTES: Final = 4_096
+"""Masking keys are drawn from the kernel by the thousand: one draw each would be a system call each frame."""
+
+_medium_head: Final = struct.Struct("!BBH").pack
+_long_head: Final = struct.Struct("!BBQ").pack
+
+
+class _BreachError(Exception):
+    """The peer broke the protocol: with which close code it is told, and how."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class WebSocket:
+    """The frames of one open connection, in both directions.
+
+    Args:
+        client: which end this is. A client masks and takes no mask, a server the other way round.
+        max_message_bytes: a longer message, in one piece or in several, is a breach (1009) as soon as a header says so.
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_client",
+        "_fragments",
+        "_fragments_are_text",
+        "_in_fragments",
+        "_keys",
+        "_keys_at",
+        "_mask_bit",
+        "_max_bytes",
+        "_need",
+        "_usual_begin",
+        "_usual_second",
+        "close_code",
+        "close_reason",
+        "close_sent",
+        "failure",
+        "replies",
+    )
+
+    def __init__(self, *, client: bool, max_message_bytes: int) -> None:
+        self._client = client
+        self._mask_bit = _MASKED if client else 0
+        self._usual_second = 126 if client else _MASKED | 126
+        self._usual_begin = 4 if client else 8
+        """What a frame of 126 to 65,535 bytes has in its second byte, and where its payload begins."""
+        self._max_bytes = max_message_bytes
+        self._buffer = bytearray()
+        self._need = 0
+        """How many bytes the buffer must have before it is worth looking into it."""
+        self._in_fragments = False
+        self._fragments = bytearray()
+        self._fragments_are_text = True
+        self._keys = b""
+        self._keys_at = 0
+        self.close_code: int | None = None
+        """The code of the peer's close frame, once there was one."""
+        self.close_reason = ""
+        self.close_sent = False
+        """A close frame of ours has been made: nothing more may be said."""
+        self.failure: str | None = None
+        """How the peer broke the protocol, if it has. Nothing is read after that."""
+        self.replies: list[bytes] = []
+        """Frames that must be written because of what was read: pongs, and our half of a close. Whoever writes them
+        takes them out; how many may wait is for whoever reads to decide."""
+
+    # What we hear
+
+    def receive(self, data: bytes) -> list[str | bytes]:
+        """The messages that these bytes complete, in order. Never raises: see ``failure`` and ``close_code``."""
+        messages: list[str | bytes] = []
+        if self.failure is not None or self.close_code is not None:
+            return messages
+        # What nearly always comes: one text of the usual length, whole, in one frame, and nothing else. What is found
+        # here must be what _parse finds, and the tests compare them.
+        begin = self._usual_begin
+        if (
+            len(data) > begin
+            and data[0] == _WHOLE_TEXT
+            and data[1] == self._usual_second
+            and len(data) - begin == (data[2] << 8 | data[3]) <= self._max_bytes
+            and len(data) >= begin + 126
+            and not self._buffer
+            and not self._in_fragments
+        ):
+            payload = data[begin:]
+            try:
+                messages.append((apply_mask(payload, data[4:8]) if begin == 8 else payload).decode())
+            except UnicodeDecodeError:
+                pass  # _parse says so
+            else:
+                return messages
+        rest: bytes | bytearray = data
+        if self._buffer:
+            self._buffer += data
+            if len(self._buffer) < self._need:
+                return messages
+            rest = self._buffer
+        try:
+            used = self._parse(rest, messages)
+        except _BreachError as breach:
+            self.failure = str(breach)
+            self._buffer.clear()
+            self._fragments.clear()
+            if not self.close_sent:
+                self.replies.append(self.close(breach.code, ""))
+            return messages
+        if rest is self._buffer:
+            del self._buffer[:used]
+        elif used < len(data):
+            self._buffer += data[used:]
+        return messages
+
+    def _parse(self, data: bytes | bytearray, messages: list[str | bytes]) -> int:
+        """Take whole frames from the beginning of ``data``; returns how many bytes those were."""
+        at, end = 0, len(data)
+        while end - at >= 2:
+            first, second = data[at], data[at + 1]
+            size, begin = second & 0x7F, at + 2
+            if size >= 126:
+                begin = at + (4 if size == 126 else 10)
+                if end < begin:
+                    self._need = begin - at
+                    return at
+                size = self._long_size(data[at + 2 : begin])
+            masked = second & _MASKED
+            if masked == self._mask_bit:
+                raise _BreachError(_PROTOCOL_ERROR, "a frame is masked" if masked else "a frame is not masked")
+            if first != _WHOLE_TEXT or size > self._max_bytes or self._in_fragments:
+                self._check_head(first, size)
+            if masked:
+                begin += 4
+            stop = begin + size
+            if stop > end:
+                self._need = stop - at
+                return at
+            payload = bytes(data[begin:stop])
+            if masked:
+                payload = apply_mask(payload, data[begin - 4 : begin])
+            at = stop
+            if first == _WHOLE_TEXT:
+                messages.append(_text(payload))
+            elif first & 0x08:
+                self._take_control(first & 0x0F, payload)
+                if self.close_code is not None:
+                    return end  # what comes behind a close frame means nothing
+            else:
+                self._take_fragment(first, payload, messages)
+        self._need = 2
+        return at
+
+    def _long_size(self, encoded: bytes | bytearray) -> int:
+        size = int.from_bytes(encoded, "big")
+        if size < (126 if len(encoded) == 2 else 65_536) or size >> 63:
+            raise _BreachError(_PROTOCOL_ERROR, "a frame's length is not written as it must be")
+        return size
+
+    def _check_head(self, first: int, size: int) -> None:
+        """Whether a frame may come here, before its payload has."""
+        opcode, fin = first & 0x0F, first & _FIN
+        if first & 0x70:
+            raise _BreachError(_PROTOCOL_ERROR, "a reserved bit is set")
+        if opcode & 0x08:
+            if opcode > PONG:
+                raise _BreachError(_PROTOCOL_ERROR, f"there is no opcode {opcode}")
+            if not fin:
+                raise _BreachError(_PROTOCOL_ERROR, "a control frame is in fragments")
+            if size > _CONTROL_BYTES:
+                raise _BreachError(_PROTOCOL_ERROR, "a control frame is too long")
+            return
+        if opcode > BINARY:
+            raise _BreachError(_PROTOCOL_ERROR, f"there is no opcode {opcode}")
+        if self._in_fragments and opcode != CONTINUATION:
+            raise _BreachError(_PROTOCOL_ERROR, "a message begins within another")
+        if not self._in_fragments and opcode == CONTINUATION:
+            raise _BreachError(_PROTOCOL_ERROR, "a continuation continues nothing")
+        if len(self._fragments) + size > self._max_bytes:
+            raise _BreachError(_TOO_BIG, f"a message is longer than {self._max_bytes} bytes")
+
+    def _take_fragment(self, first: int, payload: bytes, messages: list[str | bytes]) -> None:
+        """A piece of a message, or a whole binary one. Empty pieces may come without end and take no room."""
+        if not self._in_fragments:
+            self._fragments_are_text = first & 0x0F == TEXT
+            self._in_fragments = True
+        self._fragments += payload
+        if first & _FIN:
+            whole = bytes(self._fragments)
+            self._in_fragments = False
+            self._fragments.clear()
+            messages.append(_text(whole) if self._fragments_are_text else whole)
+
+    def _take_control(self, opcode: int, payload: bytes) -> None:
+        if opcode == PING:
+            if not self.close_sent:
+                self.replies.append(self._frame(_FIN | PONG, payload))
+        elif opcode == CLOSE:
+            code, reason = _read_close(payload)
+            self.close_code, self.close_reason = code, reason
+            if not self.close_sent:
+                self.replies.append(self.close(code, ""))
+
+    # What we say
+
+    def text(self, message: str) -> bytes:
+        """The frame of a text message."""
+        payload = message.encode()
+        size = len(payload)
+        if not 126 <= size < 65_536:
+            return self._frame(_WHOLE_TEXT, payload)
+        if not self._client:
+            return _medium_head(_WHOLE_TEXT, 126, size) + payload
+        key = self._draw_key()
+        return _medium_head(_WHOLE_TEXT, _MASKED | 126, size) + key + apply_mask(payload, key)
+
+    def close(self, code: int = _NORMAL, reason: str = "") -> bytes:
+        """The frame that says that we are done; nothing may be said after it.
+
+        Args:
+            code: ``NO_CODE`` for a frame without one.
+            reason: cut to what fits.
+        """
+        self.close_sent = True
+        if code == NO_CODE:
+            return self._frame(_FIN | CLOSE, b"")
+        said = reason.encode()[: _CONTROL_BYTES - 2].decode(errors="ignore").encode()
+        return self._frame(_FIN | CLOSE, code.to_bytes(2, "big") + said)
+
+    def _frame(self, first: int, payload: bytes) -> bytes:
+        size = len(payload)
+        if size < 126:
+            head = bytes((first, self._mask_bit | size))
+        elif size < 65_536:
+            head = _medium_head(first, self._mask_bit | 126, size)
+        else:
+            head = _long_head(first, self._mask_bit | 127, size)
+        if not self._client:
+            return head + payload
+        key = self._draw_key()
+        return head + key + apply_mask(payload, key)
+
+    def _draw_key(self) -> bytes:
+        at = self._keys_at
+        if at >= len(self._keys):
+            self._keys, at = os.urandom(_KEY_POOL_BYTES), 0
+        self._keys_at = at + 4
+        return self._keys[at : at + 4]
+
+
+def _text(payload: bytes) -> str:
+    try:
+        return payload.decode()
+    except UnicodeDecodeError:
+        raise _BreachError(_NOT_TEXT, "a text message is not UTF-8") from None
+
+
+def _read_close(payload: bytes) -> tuple[int, str]:
+    if not payload:
+        return NO_CODE, ""
+    if len(payload) == 1:
+        raise _BreachError(_PROTOCOL_ERROR, "a close frame has half a code")
+    code = int.from_bytes(payload[:2], "big")
+    if code not in _CODES and not 3_000 <= code <= 4_999:
+        raise _BreachError(_PROTOCOL_ERROR, f"no peer may close with code {code}")
+    return code, _text(payload[2:])

@@ -1,0 +1,95 @@
+"""When another model session takes over in the middle of a call, and what it is told.
+
+Two things bring it about. A session **fails** (never ready, dead, a fatal error): the persona's next model takes over,
+if it has one. A session **expires** (the provider says when): another of the same model takes over before, at a moment
+when nobody is speaking, or at the last moment if there is none. One that expires too soon after it began has failed.
+
+What the caller says while the new session is being opened is kept, up to a bound, and given to it in one go. Pure: time
+is an argument, in seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from trio_voice.conversation import Said
+
+if TYPE_CHECKING:
+    from trio_voice.conversation import SessionExpiring
+    from trio_voice.record import Utterance
+
+KEPT_FRAMES: Final = 150
+"""Three seconds of the caller. Beyond it the oldest are dropped: they are what the new session could least answer."""
+HISTORY_LINES: Final = 100
+"""The newest lines of the conversation that a new session is told."""
+MARGIN_SECONDS: Final = 2.0
+"""How long before its provider would end it a session is left, for the new one to open."""
+SHORTEST_SESSION_SECONDS: Final = 10.0
+"""A session that expires sooner has failed: else a provider could have us open one after the other."""
+
+
+class Takeover:
+    """Which of a persona's models speaks, and what the next one will need.
+
+    Args:
+        successors: how many models may still take over.
+        now: when the first session was begun.
+    """
+
+    def __init__(self, successors: int, now: float) -> None:
+        self.successors = successors
+        self.under_way = False
+        """Whether a session that takes over is being opened."""
+        self._session_began = now
+        self._expiring: SessionExpiring | None = None
+        self._expires_at = math.inf
+        self._caller: deque[str] = deque(maxlen=KEPT_FRAMES)
+
+    def expire(self, fact: SessionExpiring, now: float) -> None:
+        """The provider is about to end the session."""
+        self._expiring = fact
+        self._expires_at = now + max(fact.seconds_left - MARGIN_SECONDS, 0.0)
+
+    @property
+    def is_expiring(self) -> bool:
+        """Whether another session of the same model is to take over."""
+        return self._expiring is not None
+
+    @property
+    def latest_at(self) -> float:
+        """When it has to, whoever is speaking."""
+        return self._expires_at
+
+    def begin(self, now: float, *, renews: bool) -> str | None:
+        """A session is replaced now, by one of the same model if it ``renews``; returns the handle to resume with."""
+        handle = self._expiring.resume_with if renews and self._expiring is not None else None
+        if not renews:
+            self.successors -= 1
+        self._expiring, self._expires_at = None, math.inf
+        self._session_began, self.under_way = now, True
+        return handle
+
+    def was_too_short(self, now: float) -> bool:
+        """Whether the session has not lasted long enough to be renewed."""
+        return now - self._session_began < SHORTEST_SESSION_SECONDS
+
+    def keep(self, payload: str) -> bool:
+        """Keep a piece of the caller's sound for the new session; returns whether an older one was dropped for it."""
+        drops = len(self._caller) == KEPT_FRAMES
+        self._caller.append(payload)
+        return drops
+
+    def finish(self) -> list[str]:
+        """The new session is ready; returns what the caller has said meanwhile."""
+        self.under_way = False
+        kept = list(self._caller)
+        self._caller.clear()
+        return kept
+
+
+def history_of(transcript: list[Utterance]) -> tuple[Said, ...]:
+    """The conversation so far, as it was heard, for a session that takes over."""
+    lines = [line for line in transcript if line.text][-HISTORY_LINES:]
+    return tuple(Said("caller" if line.role == "caller" else "agent", line.text) for line in lines)

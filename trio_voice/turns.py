@@ -1,0 +1,87 @@
+"""How long the caller waits for an answer, and where the time goes.
+
+A turn begins when the model decides that the caller has finished. Its stages, each measured from there in milliseconds:
+
+    final_transcript   what the caller said is certain (before the turn begins, with some models: then negative)
+    first_token        the language model has begun, where the model tells
+    first_audio        the first sound of the answer is here
+    first_frame        it is on its way to Twilio; this is the turn's latency
+    first_mark         Twilio says that the caller has heard the first piece of it
+
+Only sound that can be heard counts. Pure: time is an argument, in seconds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trio_voice.record import Turn
+
+if TYPE_CHECKING:
+    from trio_voice.record import CallRecord
+
+
+class Turns:
+    """Writes the turns of a call's record.
+
+    Args:
+        record: the call's.
+        began: when the call began.
+    """
+
+    def __init__(self, record: CallRecord, began: float) -> None:
+        self._record = record
+        self._began = began
+        self._ended_at: float | None = None
+        """When the caller stopped speaking, while there is no answer."""
+        self._said_at: float | None = None
+        """When the transcript of what they are saying became final, which may be before they have stopped."""
+        self._stages: dict[str, float] = {}
+        self._unheard: tuple[Turn, float, float] | None = None
+        """A turn whose answer is not yet heard, when it began, and where in what was sent its answer begins (ms)."""
+
+    def caller_began(self) -> None:
+        """They go on: what was to be answered is not over."""
+        self._ended_at = self._said_at = None
+
+    def caller_finished(self, now: float) -> None:
+        """The model has decided so."""
+        self._ended_at = now
+        self._stages = {} if self._said_at is None else {"final_transcript": (self._said_at - now) * 1000}
+
+    def transcript_is_final(self, now: float) -> None:
+        """What the caller said is certain."""
+        self._said_at = now
+        self.reached("final_transcript", now)
+
+    def reached(self, stage: str, now: float) -> None:
+        """A part of the answer is there; only the first of its name counts."""
+        if self._ended_at is not None:
+            self._stages.setdefault(stage[:40], (now - self._ended_at) * 1000)
+
+    @property
+    def awaits_answer(self) -> bool:
+        """Whether the caller has finished and has been sent nothing yet."""
+        return self._ended_at is not None
+
+    def frame_sent(self, now: float, position_ms: float) -> None:
+        """Something that can be heard has been handed to Twilio, at so much of all that was sent since a clear."""
+        if self._ended_at is None:
+            return
+        self.reached("first_frame", now)
+        latency = (now - self._ended_at) * 1000
+        turn = Turn(self._ended_at - self._began, latency, self._stages)
+        self._record.turns.append(turn)
+        self._unheard = (turn, self._ended_at, position_ms)
+        self._ended_at = self._said_at = None
+
+    def mark_heard(self, now: float, heard_ms: float) -> None:
+        """Twilio has played so much."""
+        if self._unheard is not None and heard_ms > self._unheard[2]:
+            turn, ended_at, _ = self._unheard
+            turn.stages["first_mark"] = (now - ended_at) * 1000
+            self._unheard = None
+
+    def playback_cleared(self) -> None:
+        """Nothing of what was sent will be heard any more."""
+        self._unheard = None

@@ -123,6 +123,7 @@ async def test_a_daemon_says_when_it_came_lived_and_went(opened, stand, clock):
 
 async def test_what_another_run_left_open_is_found_and_settled(opened, clock):
     left, closed_half, phone_up, over = live_call(), live_call(), live_call(), live_call()
+    clock.now = NOON + timedelta(seconds=40)  # its last heartbeat
     async with opened(node="dead", process="boot ns 1 2") as journal:
         dead = journal.this_run
         await open_session(journal, left)
@@ -152,7 +153,8 @@ async def test_what_another_run_left_open_is_found_and_settled(opened, clock):
         assert (settled.record.ended_at, settled.record.seconds, settled.phone_down_at) == (at, 90, at)
         assert settled.record.end_detail == "its daemon died"
         [session] = settled.record.model_sessions
-        assert (session.closed_at, session.seconds, session.closing) == (at, 90, Closing.ABORTED)
+        assert (session.closed_at, session.closing) == (at, Closing.ABORTED)
+        assert (session.seconds_at_least, session.seconds) == (40, 90)
         assert settled.settled_by == journal.this_run.run_id
         assert session.settled
         assert (await journal.call(closed_half.call_id)).record.model_sessions == closed_half.model_sessions
@@ -171,7 +173,7 @@ async def test_a_session_can_be_settled_before_its_call(opened):
         await journal.settle_sessions(call, NOON - timedelta(seconds=5))  # by a clock that is behind
         [call] = await journal.left_open(run)
         [session] = call.record.model_sessions
-        assert (session.seconds, session.closing) == (0, Closing.ABORTED)
+        assert (session.seconds_at_least, session.seconds, session.closing) == (0, 0, Closing.ABORTED)
         assert (call.record.ended_at, call.phone_down_at) == (None, None)
 
 

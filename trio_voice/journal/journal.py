@@ -354,24 +354,18 @@ class Journal:
     async def settle_sessions(self, call: rows.JournaledCall, at: datetime) -> None:
         """Close a call's open sessions on paper, as of a time. What is closed stays as it is; twice does no harm.
 
-        If its daemon was alive after all, that daemon's own words replace these.
+        How long each was open lies between its daemon's last heartbeat and now: both are written. If its daemon was alive after all, that daemon's own words replace these.
 
         Raises:
             JournalUnavailable: it is not written. Whoever died may have left its rows locked, so this is not tried
                 again before all that waits, as other writes are.
         """
-        by = self._run.run_id
-        closed: list[list[Value]] = [
-            [
-                rows.moment(at),
-                Closing.ABORTED.value,
-                _seconds_between(session.opened_at, at),
-                by,
-                call.record.call_id,
-                number,
-            ]
-            for number, session in enumerate(call.record.model_sessions, 1)
-        ]
+        closed: list[list[Value]] = []
+        for number, session in enumerate(call.record.model_sessions, 1):
+            at_least = _seconds_between(session.opened_at, call.run.beat_at)
+            at_most = max(at_least, _seconds_between(session.opened_at, at))
+            how: list[Value] = [rows.moment(at), Closing.ABORTED.value, at_most, at_least, self._run.run_id]
+            closed.append([*how, call.record.call_id, number])
         await self._ask("settle_sessions", partial(_execute, [(schema.SETTLE_SESSION, closed)]), writes=True)
 
     async def settle_call(self, call: rows.JournaledCall, at: datetime, detail: str) -> None:

@@ -118,6 +118,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "ALTER TABLE runs ADD COLUMN declared_dead_at TEXT",
         "ALTER TABLE runs ADD COLUMN declared_dead_by TEXT",
         "ALTER TABLE calls ADD COLUMN phone_down_at TEXT",
+        "ALTER TABLE model_sessions ADD COLUMN seconds_at_least DOUBLE PRECISION",
         "UPDATE calls SET phone_down_at = ended_at",
         "CREATE INDEX calls_with_phone_up ON calls (run_id) WHERE phone_down_at IS NULL",
     ),
@@ -167,7 +168,7 @@ CALL_COLUMNS: Final = (
 )
 SESSION_COLUMNS: Final = (
     *("provider", "session_id", "opened_at", "closed_at", "closing", "seconds", "billed_seconds", "details"),
-    *("call_id", "number", "settled_by", "model", "overrun_seconds", "cost"),
+    *("call_id", "number", "settled_by", "model", "overrun_seconds", "cost", "seconds_at_least"),
 )
 UTTERANCE_COLUMNS: Final = (
     *("role", "text", "at_seconds", "interrupted", "heard_ms", "final"),
@@ -190,7 +191,7 @@ SETTLE_CALL: Final = """
     WHERE call_id = ? AND ended_at IS NULL
 """
 SETTLE_SESSION: Final = """
-    UPDATE model_sessions SET closed_at = ?, closing = ?, seconds = ?, settled_by = ?
+    UPDATE model_sessions SET closed_at = ?, closing = ?, seconds = ?, seconds_at_least = ?, settled_by = ?
     WHERE call_id = ? AND number = ? AND closed_at IS NULL
 """
 

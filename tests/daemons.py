@@ -46,6 +46,7 @@ api_url = "{api_url}"
 
 [journal]
 url = "{journal}"
+dead_after_seconds = {dead_after}
 
 [models.aai]
 kind = "assemblyai-agent"
@@ -276,6 +277,7 @@ class Town:
         *,
         host: str = HOST,
         journal: str = "",
+        dead_after: float = 30,
         workers: int = 1,
         personas: str = "",
         **limits: object,
@@ -286,6 +288,7 @@ class Town:
             name: of its folder and its log.
             host: where Twilio finds it from now on.
             journal: its URL; without one it is a file in the town's folder, the same for all.
+            dead_after: how long it must not have heard of another to end that one's calls.
             workers: how many processes it is.
             personas: more tables of ``[personas]``.
             limits: its ``[limits]``.
@@ -296,6 +299,7 @@ class Town:
         config.write_text(
             CONFIG.format(
                 host=host,
+                dead_after=dead_after,
                 workers=workers,
                 our_number=OUR_NUMBER,
                 journal=journal or f"sqlite:///{self.folder}/journal.db",

@@ -84,9 +84,7 @@ def test_every_way_to_close_a_session_is_counted_apart():
 
 def test_what_outlived_its_call_is_listed_and_what_may_have():
     late = a_session(overrun_seconds=2.101)
-    paper = a_session(
-        closing=Closing.ABORTED, settled=True, overrun_seconds=None, seconds=90.0, seconds_at_least=55.5
-    )
+    paper = a_session(closing=Closing.ABORTED, settled=True, overrun_seconds=None, seconds=90.0, seconds_at_least=55.5)
     found = the_sum(
         a_call(a_session(overrun_seconds=2.1)),
         a_call(a_session(), late, call_id="c2"),

@@ -13,9 +13,9 @@ import trio
 
 from tests.daemons import eventually, keep_up, open_town, open_world
 from trio_voice.call import wall_clock
-from trio_voice.journal import open_journal
+from trio_voice.journal import Pace, open_journal
 from trio_voice.process import BOOT_VARIABLE
-from trio_voice.reckoning import LOOK_SECONDS, SILENT_SECONDS
+from trio_voice.reckoning import LEAST_SILENT_SECONDS, LOOK_SECONDS
 from trio_voice.record import Closing
 from trio_voice.sandbox.voice_agent import Script
 
@@ -24,7 +24,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 QUIET = Script(greeting_ms=300)
 A, B, C = ("a.example.com", "b.example.com", "c.example.com")
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
-BY_THE_HEART = SILENT_SECONDS + 5 + LOOK_SECONDS
+DEAD_AFTER = LEAST_SILENT_SECONDS
+BEAT_SECONDS = Pace().beat_seconds
+BY_THE_HEART = BEAT_SECONDS + DEAD_AFTER + LOOK_SECONDS
 """How long it takes at the most to see that a heart has stopped: a beat, the silence, a look."""
 
 
@@ -88,7 +90,8 @@ async def assert_closed_on_paper(url, calls):
             assert kept.settled_by
             [session] = kept.record.model_sessions
             assert (session.closing, bool(session.closed_at)) == (Closing.ABORTED, True)
-            assert 0 < session.seconds < 180
+            assert 0 <= session.seconds_at_least <= session.seconds < 180
+            assert session.seconds > 0
 
 
 @pytest.fixture
@@ -120,26 +123,32 @@ async def test_killed_with_fifty_calls_and_started_again(tmp_path, record_proper
         after.assert_log_is_clean()
 
 
-async def test_killed_with_fifty_calls_and_another_node_takes_over(tmp_path, shared, monkeypatch, record_property):
-    """Another machine, as far as anybody can see: its heart is all that the live node knows of the dead one."""
-    async with open_town(tmp_path, casting=QUIET.cast) as town:
-        async with town.daemon("b", host=B, journal=shared) as survivor:
-            own, session = await survivor.talk()
-            monkeypatch.setenv(BOOT_VARIABLE, "another")
-            async with town.daemon("a", host=A, journal=shared) as dying:
-                calls = await calls_in_the_middle(dying, 50)
-                await dying.kill()
-            strange = await somebody_elses(town)
-            heard = len(session.payloads)
-            took = await all_down(calls, BY_THE_HEART + 15)
-            record_property("from the kill until all fifty were down", took)
-            assert took > SILENT_SECONDS - 5  # not before it could be known
-            assert len(session.payloads) - heard > took * 40  # the survivor's own call goes on
-            await eventually(lambda: len(survivor.logged("call_settled")) == 50)
-            assert not own.over
-            own.hang_up()
-            await survivor.ended(own)
-        assert_touched(town, calls, once=True, others=[own])
+async def test_killed_with_fifty_calls_and_the_other_nodes_take_over(tmp_path, shared, monkeypatch, record_property):
+    """Another machine, as far as anybody can see: its heart is all that the two live nodes know of the dead one.
+
+    They recover at the same time: neither disturbs the other, and no phone is hung up twice.
+    """
+    async with open_town(tmp_path, casting=QUIET.cast) as town, AsyncExitStack() as nodes:
+        b = await nodes.enter_async_context(town.daemon("b", host=B, journal=shared, dead_after=DEAD_AFTER))
+        c = await nodes.enter_async_context(town.daemon("c", host=C, journal=shared, dead_after=DEAD_AFTER))
+        own = [(world, *await world.talk()) for world in (b, c)]
+        monkeypatch.setenv(BOOT_VARIABLE, "another")
+        async with town.daemon("a", host=A, journal=shared) as dying:
+            calls = await calls_in_the_middle(dying, 50)
+            await dying.kill()
+        strange = await somebody_elses(town)
+        heard = [len(session.payloads) for _, _, session in own]
+        took = await all_down(calls, BY_THE_HEART + 10)
+        record_property("from the kill until all fifty were down", took)
+        assert took > DEAD_AFTER - BEAT_SECONDS  # not before it could be known
+        await eventually(lambda: len(b.logged("call_settled")) + len(c.logged("call_settled")) == 50)
+        for (world, call, session), before in zip(own, heard, strict=True):
+            assert len(session.payloads) - before > took * 40  # the survivors' own calls go on
+            assert not call.over
+            call.hang_up()
+            await world.ended(call)
+            assert not world.logged("declared_dead")
+        assert_touched(town, calls, once=True, others=[call for _, call, _ in own])
         assert town.twilio.calls[strange].ended_by != "rest"
         await assert_closed_on_paper(shared, calls)
 
@@ -185,35 +194,12 @@ async def test_killed_while_recovering_with_a_twilio_that_half_works(tmp_path):
         await assert_closed_on_paper(f"sqlite:///{tmp_path}/journal.db", calls)
 
 
-async def test_two_live_nodes_recover_together(tmp_path, shared, monkeypatch):
-    """Neither disturbs the other, and no phone is hung up twice."""
-    async with open_town(tmp_path, casting=QUIET.cast) as town, AsyncExitStack() as nodes:
-        b = await nodes.enter_async_context(town.daemon("b", host=B, journal=shared))
-        c = await nodes.enter_async_context(town.daemon("c", host=C, journal=shared))
-        own = [await b.talk(), await c.talk()]
-        monkeypatch.setenv(BOOT_VARIABLE, "another")
-        async with town.daemon("a", host=A, journal=shared) as dying:
-            calls = await calls_in_the_middle(dying, 20)
-            await dying.kill()
-        await all_down(calls, BY_THE_HEART + 15)
-        await eventually(lambda: len(b.logged("call_settled")) + len(c.logged("call_settled")) == 20)
-        await trio.sleep(LOOK_SECONDS + 1)
-        assert_touched(town, calls, once=True)
-        for call, session in own:
-            assert session.is_open
-            assert not call.over
-            call.hang_up()
-        await b.ended(own[0][0])
-        await c.ended(own[1][0])
-        assert not [line for world in (b, c) for line in world.logged("declared_dead")]
-
-
 async def test_a_node_that_was_only_stopped_comes_back_and_bills_nothing_that_was_settled(
     tmp_path, shared, monkeypatch, record_property
 ):
     """It finds that it was declared dead, ends what it has, and takes new calls as a new run."""
     async with open_town(tmp_path, casting=QUIET.cast) as town:
-        async with town.daemon("b", host=B, journal=shared) as survivor:
+        async with town.daemon("b", host=B, journal=shared, dead_after=DEAD_AFTER) as survivor:
             monkeypatch.setenv(BOOT_VARIABLE, "another")
             async with town.daemon("a", host=A, journal=shared, media_gap_seconds=600) as frozen:
                 calls = [await frozen.talk() for _ in range(3)]
@@ -223,7 +209,7 @@ async def test_a_node_that_was_only_stopped_comes_back_and_bills_nothing_that_wa
                     keep_up(call)
                     call.streams[0].hang_up = lambda: None
                     call.streams[0]._frame_due = lambda: math.inf
-                await all_down([call for call, _ in calls], BY_THE_HEART + 15)
+                await all_down([call for call, _ in calls], BY_THE_HEART + 10)
                 await eventually(lambda: len(survivor.logged("call_settled")) == 3)
                 assert all(session.is_open for _, session in calls)  # its kernel keeps them
                 frozen.tell(signal.SIGCONT)

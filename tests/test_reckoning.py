@@ -510,7 +510,7 @@ def url(request, tmp_path):
 
 @pytest.fixture
 def hasty(monkeypatch):
-    for name, seconds in {"LOOK_SECONDS": 0.05, "SILENT_SECONDS": 0.5, "FIRST_RETRY_SECONDS": 0.05}.items():
+    for name, seconds in {"LOOK_SECONDS": 0.05, "FIRST_RETRY_SECONDS": 0.05}.items():
         monkeypatch.setattr(reckoning, name, seconds)
 
 
@@ -562,7 +562,7 @@ async def test_calls_of_the_living_are_left_alone_and_those_of_the_stopped_are_n
         await alive.session_opening(theirs, theirs.model_sessions[0])
         await journal.session_opening(mine, mine.model_sessions[0])
         run = alive.this_run
-        lives.start_soon(Reckoning(journal, phones, wall_clock, lambda process: False).run)
+        lives.start_soon(Reckoning(journal, phones, wall_clock, lambda process: False, silent_seconds=0.5).run)
         await trio.sleep(1)
         assert phones.asked == []
 

@@ -135,7 +135,15 @@ async def run_daemon(
                 serving.start_soon(systemd.feed_watchdog)
                 serving.start_soon(house.metrics.watch_loop)
                 serving.start_soon(house.auditor.watch, house.registry.live)
-                serving.start_soon(Reckoning(journal, house.rest, wall_clock, has_ended, house.auditor.settled).run)
+                reckoning = Reckoning(
+                    journal,
+                    house.rest,
+                    wall_clock,
+                    has_ended,
+                    house.auditor.settled,
+                    settings.journal.dead_after_seconds,
+                )
+                serving.start_soon(reckoning.run)
                 serving.start_soon(heed_own_death, journal, house.registry)
                 bound_host, bound_port, *_ = listeners[0].socket.getsockname()
                 announce(f"http://{f'[{bound_host}]' if ':' in bound_host else bound_host}:{bound_port}")

@@ -42,8 +42,11 @@ log: Final = structlog.stdlib.get_logger("trio_voice.reckoning")
 LOOK_SECONDS: Final = 5.0
 """Between two looks."""
 SILENT_SECONDS: Final = 30.0
-"""How long a heart must have stood still. A daemon whose connection to the database is stuck needs up to 26 s to notice
-it and to beat on another (``Pace``: a beat, ``stuck_seconds``, a beat, ``retry_seconds``, and 5 s to connect)."""
+"""How long a heart must have stood still, unless the configuration says otherwise. A daemon whose connection to the
+database is stuck needs up to 26 s to notice it and to beat on another (``Pace``: a beat, ``stuck_seconds``, a beat,
+``retry_seconds``, and 5 s to connect)."""
+LEAST_SILENT_SECONDS: Final = 10.0
+"""Less than two heartbeats is no silence."""
 BLIND_SECONDS: Final = 3 * LOOK_SECONDS
 """A watcher that has not looked for so long begins to watch anew."""
 JOIN_SECONDS: Final = 60.0
@@ -65,15 +68,20 @@ class Switchboard(Protocol):
 
 
 class Hearts:
-    """Whose heart stands still, as seen from here."""
+    """Whose heart stands still, as seen from here.
 
-    def __init__(self) -> None:
+    Args:
+        silent_seconds: for how long it must.
+    """
+
+    def __init__(self, silent_seconds: float = SILENT_SECONDS) -> None:
+        self._silent_seconds = silent_seconds
         self._seen: dict[str, tuple[datetime, float]] = {}
         """The last beat of each run, and when it was first seen, by our clock."""
         self._looked_at = 0.0
 
     def silent(self, runs: Iterable[Run], now: float) -> set[str]:
-        """The ids of those that have not beaten for ``SILENT_SECONDS``. To be asked at every look.
+        """The ids of those that have not beaten for ``silent_seconds``. To be asked at every look.
 
         Args:
             runs: all that are of interest, as they were just read; the others are forgotten.
@@ -85,7 +93,7 @@ class Hearts:
         for run in runs:
             beat, since = before.get(run.run_id, (None, now))
             self._seen[run.run_id] = (run.beat_at, since if beat == run.beat_at else now)
-        return {run_id for run_id, (_, since) in self._seen.items() if now - since >= SILENT_SECONDS}
+        return {run_id for run_id, (_, since) in self._seen.items() if now - since >= self._silent_seconds}
 
 
 @attrs.define
@@ -107,6 +115,7 @@ class Reckoning:
         has_ended: whether a process (see ``Run.process``) is certainly gone.
         on_settled: told of each call that had a session open, as it was found, and when its sessions were closed on
             paper; must not wait.
+        silent_seconds: see ``Hearts``.
     """
 
     def __init__(
@@ -116,13 +125,14 @@ class Reckoning:
         clock: Callable[[], datetime],
         has_ended: Callable[[str], bool],
         on_settled: Callable[[JournaledCall, datetime], None] | None = None,
+        silent_seconds: float = SILENT_SECONDS,
     ) -> None:
         self._journal = journal
         self._phones = phones
         self._clock = clock
         self._has_ended = has_ended
         self._on_settled = on_settled
-        self._hearts = Hearts()
+        self._hearts = Hearts(silent_seconds)
         self._gone_since: dict[str, float] = {}
         """Of each run that is gone, as far as we know."""
         self._attempts: dict[str, _Attempts] = {}
@@ -253,5 +263,5 @@ async def heed_own_death(journal: Journal, registry: Registry) -> None:
             "declared_dead",
             by_run=by,
             calls_ended=ended,
-            advice=f"nothing was heard of it for {SILENT_SECONDS:g} s: was it stopped, or cut off the journal?",
+            advice="nothing was heard of it for journal.dead_after_seconds: was it stopped, or cut off the journal?",
         )

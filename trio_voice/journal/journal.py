@@ -354,7 +354,8 @@ class Journal:
     async def settle_sessions(self, call: rows.JournaledCall, at: datetime) -> None:
         """Close a call's open sessions on paper, as of a time. What is closed stays as it is; twice does no harm.
 
-        How long each was open lies between its daemon's last heartbeat and now: both are written. If its daemon was alive after all, that daemon's own words replace these.
+        How long each was open lies between its daemon's last heartbeat and now: both are written. If its daemon was
+        alive after all, that daemon's own words replace these.
 
         Raises:
             JournalUnavailable: it is not written. Whoever died may have left its rows locked, so this is not tried

@@ -147,20 +147,20 @@ async def run_daemon(
                 serving.start_soon(heed_own_death, journal, house.registry)
                 bound_host, bound_port, *_ = listeners[0].socket.getsockname()
                 announce(f"http://{f'[{bound_host}]' if ':' in bound_host else bound_host}:{bound_port}")
-                systemd.notify("READY=1")
+                await systemd.notify("READY=1")
                 gc.collect()
                 gc.freeze()  # what is here now stays: the collector need not look at it whenever calls make garbage
                 async for received in signals:
                     if received != signal.SIGHUP:
                         break
                     # Not trio's clock, which begins at a number of its own.
-                    systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1_000}")
+                    await systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1_000}")
                     refused = await house.reload(reread, make_lines)
                     # `systemctl reload` has long said yes; `systemctl status` shows this.
-                    systemd.notify("READY=1", f"STATUS=reload refused: {refused[0]!r}" if refused else "STATUS=")
+                    await systemd.notify("READY=1", f"STATUS=reload refused: {refused[0]!r}" if refused else "STATUS=")
                 # systemd's patience is the unit's, and ours the configuration's.
                 patience = settings.limits.drain_seconds + settings.limits.close_seconds + AFTER_DRAIN_SECONDS
-                systemd.notify("STOPPING=1", "STATUS=draining", f"EXTEND_TIMEOUT_USEC={patience * 1e6:.0f}")
+                await systemd.notify("STOPPING=1", "STATUS=draining", f"EXTEND_TIMEOUT_USEC={patience * 1e6:.0f}")
                 await _drain(house.registry, settings.limits.drain_seconds, signals)
             serving.cancel_scope.cancel(reason="drained")
         after_work.cancel_scope.deadline = trio.current_time() + AFTER_WORK_SECONDS

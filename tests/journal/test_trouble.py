@@ -151,12 +151,12 @@ async def test_a_connection_that_died_unnoticed_is_nobody_s_trouble(postgres_sta
 
 
 async def test_a_server_that_does_not_answer_is_interrupted(postgres_stand, clock, logged):
-    pace = attrs.evolve(PACE, lock_seconds=3600, stuck_seconds=0.03)
+    pace = attrs.evolve(PACE, lock_seconds=3600, stuck_seconds=0.1)
     async with open_journal(postgres_stand.url, node="here", clock=clock, pace=pace) as journal:
         with postgres_stand.locked():
-            assert not await open_session(journal, live_call(), seconds=0.05)
+            assert not await open_session(journal, live_call(), seconds=0.2)
             journal.call_began(live_call())
-            assert journal.trouble == "it has not answered for 0.03 s"
+            assert journal.trouble == "it has not answered for 0.1 s"
         await until(lambda: journal.healthy)
     assert events(logged) == ["session_not_journaled_yet", "journal_trouble", "journal_recovered"]
 

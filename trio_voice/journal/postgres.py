@@ -7,6 +7,7 @@ import socket
 import threading
 from contextlib import contextmanager, suppress
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
@@ -90,9 +91,8 @@ class PostgresDatabase:
         connection = psycopg.Connection[Any].connect(**self._asked, autocommit=True, prepare_threshold=None)
         try:
             connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
-            with connection.pipeline():
-                for name, value in self._settings.items():
-                    connection.execute("SELECT set_config(%s, %s, false)", [name, value])
+            settings = ", ".join(["set_config(%s, %s, false)"] * len(self._settings))
+            connection.execute(f"SELECT {settings}", list(chain(*self._settings.items())))
         except psycopg.Error:
             connection.close()
             raise

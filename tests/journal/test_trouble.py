@@ -3,7 +3,7 @@
 import os
 import stat
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 import attrs
 import pytest
@@ -12,7 +12,7 @@ import trio
 from tests.journal.calls import end_call, live_call, open_session, until
 from tests.journal.conftest import PACE
 from tests.journal.stands import BIG
-from trio_voice.journal import JournalUnavailable, open_journal, scribe
+from trio_voice.journal import JournalUnavailable, database_at, open_journal, scribe
 from trio_voice.journal import journal as journal_module
 
 
@@ -191,6 +191,21 @@ async def test_rows_that_a_dead_daemon_keeps_locked_hold_up_nothing_but_their_se
             assert await open_session(journal, own)
         await journal.settle_call(call, clock.now, "it died")
         assert (await journal.call(left.call_id)).record.end_detail == "it died"
+
+
+def test_the_server_is_asked_to_notice_that_we_are_gone(postgres_stand):
+    """So that no row stays locked for hours that the others have to write."""
+    database = database_at(postgres_stand.url, 2)
+    database.connect()
+    with closing(database):
+        [told] = database.query("SELECT current_setting('lock_timeout'), current_setting('synchronous_commit')")
+        assert told == ("2s", "on")
+        [times] = database.query(
+            "SELECT inet_client_addr()::text, current_setting('tcp_keepalives_idle'), "
+            "current_setting('tcp_keepalives_interval'), current_setting('tcp_user_timeout')"
+        )
+    by_unix_socket = times[0] is None  # which has no such settings
+    assert times[1:] == (("0", "0", "0") if by_unix_socket else ("10", "5", "20s"))
 
 
 async def test_no_password_is_logged(postgres_stand, clock, logged):

@@ -205,7 +205,7 @@ def test_the_server_is_asked_to_notice_that_we_are_gone(postgres_stand):
             "current_setting('tcp_keepalives_interval'), current_setting('tcp_user_timeout')"
         )
     by_unix_socket = times[0] is None  # which has no such settings
-    assert times[1:] == (("0", "0", "0") if by_unix_socket else ("10", "5", "20s"))
+    assert times[1:] == (("0", "0", "0") if by_unix_socket else ("10", "5", "20000"))
 
 
 async def test_no_password_is_logged(postgres_stand, clock, logged):

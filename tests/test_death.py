@@ -15,7 +15,7 @@ from tests.daemons import eventually, keep_up, open_town, open_world
 from trio_voice.call import wall_clock
 from trio_voice.journal import Pace, open_journal
 from trio_voice.process import BOOT_VARIABLE
-from trio_voice.reckoning import LEAST_SILENT_SECONDS, LOOK_SECONDS
+from trio_voice.reckoning import LEAST_SILENT_SECONDS, LOOKS
 from trio_voice.record import Closing
 from trio_voice.sandbox.voice_agent import Script
 
@@ -26,6 +26,7 @@ A, B, C = ("a.example.com", "b.example.com", "c.example.com")
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 DEAD_AFTER = LEAST_SILENT_SECONDS
 BEAT_SECONDS = Pace().beat_seconds
+LOOK_SECONDS = DEAD_AFTER / LOOKS
 BY_THE_HEART = BEAT_SECONDS + DEAD_AFTER + LOOK_SECONDS
 """How long it takes at the most to see that a heart has stopped: a beat, the silence, a look."""
 

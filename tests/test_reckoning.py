@@ -1,5 +1,6 @@
 """Whose calls are settled, when, and by whom: on a virtual clock, with a journal in memory; then on the real ones."""
 
+import copy
 import itertools
 import math
 from contextlib import asynccontextmanager
@@ -18,11 +19,12 @@ from trio_voice.journal import JournaledCall, JournalUnavailable, Pace, Run, ope
 from trio_voice.persona import Limits, Persona
 from trio_voice.reckoning import (
     ATTEMPT_SECONDS,
-    BLIND_SECONDS,
+    BLIND_LOOKS,
     FIRST_RETRY_SECONDS,
     JOIN_SECONDS,
     LAST_RETRY_SECONDS,
-    LOOK_SECONDS,
+    LEAST_SILENT_SECONDS,
+    LOOKS,
     PHONES_AT_ONCE,
     SILENT_SECONDS,
     Hearts,
@@ -33,6 +35,8 @@ from trio_voice.record import CallRecord, CallState, Closing, EndReason, ModelSe
 from trio_voice.registry import Registry
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+LOOK_SECONDS = SILENT_SECONDS / LOOKS
+BLIND_SECONDS = LOOK_SECONDS * BLIND_LOOKS
 
 
 def call_of(number, **fields):
@@ -61,6 +65,7 @@ class Phones:
         self.refused = set()
         self.silent = set()
         self.broken = set()
+        self.takes = 0.1
         self.at_once = self.most_at_once = 0
 
     async def hang_up(self, call_sid):
@@ -75,7 +80,7 @@ class Phones:
     async def _hang_up(self, call_sid):
         if call_sid in self.silent:
             await trio.sleep_forever()
-        await trio.sleep(0.1)
+        await trio.sleep(self.takes)
         if call_sid in self.broken:
             raise ValueError("a bug")
         if call_sid not in self.refused:
@@ -91,6 +96,7 @@ class Archive:
         self.declared = {}
         self.calls = {}
         self.up = True
+        self.answers_after = 0.0
         self.steps = 0
         self.crash_at = math.inf
         """The number of the step at which whoever takes it dies, and who: the scope of its life."""
@@ -155,8 +161,10 @@ class Journal:
 
     async def left_open(self, run):
         await self._step()
-        return [attrs.evolve(self.archive.calls[call_id]) for call_id in sorted(self.archive.open_calls)
-                if self.archive.calls[call_id].run.run_id == run.run_id]  # fmt: skip
+        calls = map(self.archive.calls.get, sorted(self.archive.open_calls))
+        found = [copy.deepcopy(call) for call in calls if call.run.run_id == run.run_id]
+        await trio.sleep(self.archive.answers_after)
+        return found
 
     async def settle_sessions(self, call, at):
         await self._step()
@@ -241,7 +249,19 @@ def test_a_daemon_has_time_to_notice_that_its_connection_is_stuck_and_to_open_an
     pace = Pace()
     last_beat_but_one = pace.beat_seconds + pace.stuck_seconds + pace.beat_seconds
     assert last_beat_but_one + pace.retry_seconds + connect_seconds < SILENT_SECONDS
-    assert LOOK_SECONDS + pace.answer_seconds < BLIND_SECONDS  # a slow answer is no outage
+    assert LOOK_SECONDS + pace.answer_seconds <= BLIND_SECONDS  # a slow answer is no outage
+
+
+@pytest.mark.parametrize("silent_seconds", [LEAST_SILENT_SECONDS, SILENT_SECONDS])
+def test_an_outage_of_what_all_share_kills_nobody_however_long_it_is(silent_seconds):
+    """Whoever lives has beaten within 5 s before it, and does within 2 after it; the watcher looks at once."""
+    for began, lasted in itertools.product([0.1, 2.5, 4.9], [each / 4 for each in range(200)]):
+        hearts, now, ended = Hearts(silent_seconds), 0.0, began + lasted
+        while now < ended + 2:
+            if not began < now < ended:
+                assert hearts.silent([beating("r", 0)], now) == set(), (began, lasted)
+            following = now + silent_seconds / LOOKS
+            now = ended if now < ended < following else following
 
 
 async def test_the_calls_of_a_process_that_is_no_more_are_settled_at_once(archive, phones, autojump_clock, nursery):
@@ -307,6 +327,16 @@ async def test_what_is_handed_over_is_not_hung_up_and_what_has_no_phone_cannot_b
     nursery.start_soon(reckoner(archive, phones).run)
     await until(lambda: not archive.open_calls)
     assert phones.hung_up == ["CA4"]
+
+
+async def test_what_is_settled_while_somebody_looks_is_not_settled_again(archive, phones, autojump_clock, nursery):
+    """The look began before and is answered after."""
+    archive.leave(archive.add_run("dead", ended=True), call_of(1))
+    archive.answers_after, phones.takes = 3, LOOK_SECONDS + 1
+    nursery.start_soon(reckoner(archive, phones).run)
+    await until(lambda: not archive.open_calls)
+    await trio.sleep(60)
+    assert [call_sid for _, call_sid in phones.asked] == ["CA1"]
 
 
 async def test_without_twilios_api_calls_are_settled_on_paper(archive, autojump_clock, nursery):
@@ -510,8 +540,7 @@ def url(request, tmp_path):
 
 @pytest.fixture
 def hasty(monkeypatch):
-    for name, seconds in {"LOOK_SECONDS": 0.05, "FIRST_RETRY_SECONDS": 0.05}.items():
-        monkeypatch.setattr(reckoning, name, seconds)
+    monkeypatch.setattr(reckoning, "FIRST_RETRY_SECONDS", 0.05)
 
 
 @asynccontextmanager
@@ -538,7 +567,7 @@ async def test_a_next_daemon_settles_what_the_last_one_left(url, hasty, nursery,
     alarms = []
     auditor = Auditor(None, alarms.append)
     async with opened(url, "next") as journal:
-        nursery.start_soon(Reckoning(journal, phones, wall_clock, bool, auditor.settled).run)
+        nursery.start_soon(Reckoning(journal, phones, wall_clock, bool, auditor.settled, silent_seconds=0.5).run)
         calls = await settled(journal, "c1", "c2")
         third = await journal.call("c3")
         assert (third.record.ended_at, third.phone_down_at) == (None, None)

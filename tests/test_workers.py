@@ -12,7 +12,7 @@ from trio_voice.config import read_settings
 from trio_voice.edges.seats import Seats, make_seats
 from trio_voice.edges.whole_house import metrics
 from trio_voice.errors import ConfigError
-from trio_voice.reckoning import LOOK_SECONDS
+from trio_voice.reckoning import LOOKS, SILENT_SECONDS
 
 
 def workers_of(world):
@@ -77,7 +77,7 @@ async def test_a_worker_that_dies_takes_its_own_calls_only_and_is_replaced(tmp_p
         await eventually(lambda: len(world.logged("worker_died")) == 1)
         later, _ = await world.talk()
         for call in of_the_doomed:  # no heart is waited for: the kernel knows that its process is gone
-            await eventually(lambda call=call: call.over, seconds=2 * LOOK_SECONDS)
+            await eventually(lambda call=call: call.over, seconds=2 * SILENT_SECONDS / LOOKS)
             assert (call.ended_by, world.rest_updates(call)) == ("rest", [200])
         for call in [later, *of_the_other]:
             assert world.rest_updates(call) == []

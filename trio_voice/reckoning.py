@@ -20,6 +20,7 @@ long as a phone may be up at all.
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -39,16 +40,16 @@ if TYPE_CHECKING:
 
 log: Final = structlog.stdlib.get_logger("trio_voice.reckoning")
 
-LOOK_SECONDS: Final = 5.0
-"""Between two looks."""
 SILENT_SECONDS: Final = 30.0
 """How long a heart must have stood still, unless the configuration says otherwise. A daemon whose connection to the
 database is stuck needs up to 26 s to notice it and to beat on another (``Pace``: a beat, ``stuck_seconds``, a beat,
 ``retry_seconds``, and 5 s to connect)."""
-LEAST_SILENT_SECONDS: Final = 10.0
-"""Less than two heartbeats is no silence."""
-BLIND_SECONDS: Final = 3 * LOOK_SECONDS
-"""A watcher that has not looked for so long begins to watch anew."""
+LEAST_SILENT_SECONDS: Final = 12.0
+"""Two heartbeats and some: a beat, the longest blindness, and the time in which a beat is caught up on are less."""
+LOOKS: Final = 6
+"""It is looked so often within the time of a silence."""
+BLIND_LOOKS: Final = 2
+"""A watcher that has not looked for the time of so many looks begins to watch anew."""
 JOIN_SECONDS: Final = 60.0
 """How long a run is left to another daemon that lives and has declared it dead."""
 PHONES_AT_ONCE: Final = 10
@@ -76,6 +77,7 @@ class Hearts:
 
     def __init__(self, silent_seconds: float = SILENT_SECONDS) -> None:
         self._silent_seconds = silent_seconds
+        self._blind_seconds = silent_seconds * BLIND_LOOKS / LOOKS
         self._seen: dict[str, tuple[datetime, float]] = {}
         """The last beat of each run, and when it was first seen, by our clock."""
         self._looked_at = 0.0
@@ -87,7 +89,7 @@ class Hearts:
             runs: all that are of interest, as they were just read; the others are forgotten.
             now: in seconds of a clock that does not jump.
         """
-        before = self._seen if now - self._looked_at <= BLIND_SECONDS else {}
+        before = self._seen if now - self._looked_at <= self._blind_seconds else {}
         self._looked_at = now
         self._seen = {}
         for run in runs:
@@ -103,6 +105,7 @@ class _Attempts:
     running: bool = False
     failed: int = 0
     next_at: float = 0.0
+    settled_at: float = -math.inf
 
 
 class Reckoning:
@@ -133,6 +136,7 @@ class Reckoning:
         self._has_ended = has_ended
         self._on_settled = on_settled
         self._hearts = Hearts(silent_seconds)
+        self._look_seconds = silent_seconds / LOOKS
         self._gone_since: dict[str, float] = {}
         """Of each run that is gone, as far as we know."""
         self._attempts: dict[str, _Attempts] = {}
@@ -147,13 +151,14 @@ class Reckoning:
         """
         async with trio.open_nursery() as nursery:
             while True:
+                looked_at = trio.current_time()
                 try:
                     found = await self._look()
                 except JournalUnavailable as trouble:
                     log.warning("cannot_reckon", error=str(trouble))
                 else:
-                    self._begin_to_settle(found, nursery)
-                await trio.sleep(LOOK_SECONDS)
+                    self._begin_to_settle(found, looked_at, nursery)
+                await trio.sleep(self._look_seconds)
 
     async def _look(self) -> list[JournaledCall]:
         """What is left open by runs that are gone and ours to settle.
@@ -176,8 +181,8 @@ class Reckoning:
                     found += left
         return found
 
-    def _begin_to_settle(self, found: list[JournaledCall], nursery: trio.Nursery) -> None:
-        """Begin an attempt at each call whose time has come."""
+    def _begin_to_settle(self, found: list[JournaledCall], looked_at: float, nursery: trio.Nursery) -> None:
+        """Begin an attempt at each call whose time has come, but for those that were settled since the look began."""
         now = trio.current_time()
         before = self._attempts
         self._attempts = {call_id: attempts for call_id, attempts in before.items() if attempts.running}
@@ -185,7 +190,7 @@ class Reckoning:
         for call in found:
             attempts = before.get(call.record.call_id, _Attempts())
             self._attempts[call.record.call_id] = attempts
-            if not attempts.running and attempts.next_at <= now:
+            if not attempts.running and attempts.next_at <= now and attempts.settled_at < looked_at:
                 due.append((call, attempts))
         if due:
             log.warning("found_calls_of_a_dead_daemon", calls=len(due))
@@ -204,7 +209,9 @@ class Reckoning:
         except Exception:  # what one call's record has in it keeps nobody from settling the others
             log.exception("reckoning_bug", call_id=call.record.call_id)
         attempts.running = False
-        if not settled:
+        if settled:
+            attempts.settled_at = trio.current_time()
+        else:
             wait = min(FIRST_RETRY_SECONDS * 2**attempts.failed, LAST_RETRY_SECONDS)
             attempts.failed += 1
             attempts.next_at = trio.current_time() + wait

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
+import structlog
 import trio
 
 from tests.daemons import eventually, keep_up, open_town, open_world
@@ -70,6 +71,11 @@ async def all_down(calls, seconds):
     return trio.current_time() - began
 
 
+def measured(what, seconds):
+    """For whoever wants to know: ``pytest -rP``."""
+    structlog.get_logger("tests").info("measured", what=what, seconds=round(seconds, 2))
+
+
 @asynccontextmanager
 async def auditor(url):
     async with open_journal(url, node="auditor", clock=wall_clock) as journal:
@@ -101,7 +107,7 @@ def shared(postgres_stand):
     return postgres_stand.url
 
 
-async def test_killed_with_fifty_calls_and_started_again(tmp_path, record_property):
+async def test_killed_with_fifty_calls_and_started_again(tmp_path):
     """The kernel knows that the process is gone: nobody waits for its heart to be missed."""
     async with open_town(tmp_path, casting=QUIET.cast) as town:
         async with town.daemon("first") as first:
@@ -112,8 +118,8 @@ async def test_killed_with_fifty_calls_and_started_again(tmp_path, record_proper
         async with town.daemon("next") as after:
             started = trio.current_time()
             await all_down(calls, 15)
-            record_property("from the kill until all fifty were down", trio.current_time() - killed_at)
-            record_property("from the next daemon's readiness", trio.current_time() - started)
+            measured("from the kill until all fifty were down", trio.current_time() - killed_at)
+            measured("from the next one's readiness", trio.current_time() - started)
             await eventually(lambda: len(after.logged("call_settled")) == 50)
             call, _ = await after.talk()  # and it takes calls
             call.hang_up()
@@ -124,7 +130,7 @@ async def test_killed_with_fifty_calls_and_started_again(tmp_path, record_proper
         after.assert_log_is_clean()
 
 
-async def test_killed_with_fifty_calls_and_the_other_nodes_take_over(tmp_path, shared, monkeypatch, record_property):
+async def test_killed_with_fifty_calls_and_the_other_nodes_take_over(tmp_path, shared, monkeypatch):
     """Another machine, as far as anybody can see: its heart is all that the two live nodes know of the dead one.
 
     They recover at the same time: neither disturbs the other, and no phone is hung up twice.
@@ -140,7 +146,7 @@ async def test_killed_with_fifty_calls_and_the_other_nodes_take_over(tmp_path, s
         strange = await somebody_elses(town)
         heard = [len(session.payloads) for _, _, session in own]
         took = await all_down(calls, BY_THE_HEART + 10)
-        record_property("from the kill until all fifty were down", took)
+        measured("from the kill until all fifty were down", took)
         assert took > DEAD_AFTER - BEAT_SECONDS  # not before it could be known
         await eventually(lambda: len(b.logged("call_settled")) + len(c.logged("call_settled")) == 50)
         for (world, call, session), before in zip(own, heard, strict=True):
@@ -178,7 +184,7 @@ async def test_killed_while_recovering_with_a_twilio_that_half_works(tmp_path):
             await second.kill()
         town.twilio.rest.faults.clear()
         for call in hanging[:2]:
-            town.twilio.rest.fail_next("hang", times=2, call_sid=call.sid)
+            town.twilio.rest.fail_next("hang", call_sid=call.sid)
 
         async with town.daemon("third") as third:
             rung = trio.current_time()
@@ -196,7 +202,7 @@ async def test_killed_while_recovering_with_a_twilio_that_half_works(tmp_path):
 
 
 async def test_a_node_that_was_only_stopped_comes_back_and_bills_nothing_that_was_settled(
-    tmp_path, shared, monkeypatch, record_property
+    tmp_path, shared, monkeypatch
 ):
     """It finds that it was declared dead, ends what it has, and takes new calls as a new run."""
     async with open_town(tmp_path, casting=QUIET.cast) as town:
@@ -216,7 +222,7 @@ async def test_a_node_that_was_only_stopped_comes_back_and_bills_nothing_that_wa
                 frozen.tell(signal.SIGCONT)
                 began = trio.current_time()
                 await eventually(lambda: not town.agent.open_sessions)
-                record_property("from its return until its sessions were closed", trio.current_time() - began)
+                measured("from its return until its sessions were closed", trio.current_time() - began)
                 (told,) = await eventually(lambda: frozen.logged("declared_dead"))
                 assert told["calls_ended"] == 3
                 assert {line["end_reason"] for line in frozen.logged("call_ended")} == {"twilio_ended"}

@@ -21,7 +21,8 @@ import httpx2
 import trio
 from wsproto import ConnectionType
 
-from rig.line import Line, narrow
+from rig.line import Line
+from rig.wire import narrow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

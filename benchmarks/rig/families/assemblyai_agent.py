@@ -17,9 +17,9 @@ TONE_5_MS = b"\x10" * 20 + b"\x90" * 20
 class AssemblyAIAgent:
     """One session. The server is silent until it is configured, then ready within half a second; so is this one."""
 
-    table = 'kind = "assemblyai-agent"\nurl = "{model_url}"'
+    url = "ws://{netloc}/v1/ws"
     has_goodbye = True
-    path = "/v1/ws"
+    configured_by_url = False
 
     def __init__(self) -> None:
         self.asked = False

@@ -2,7 +2,7 @@
 
     make faults                                                   our daemon, every case
     .venv/bin/python benchmarks/faults.py --only "hangs up"       the cases with these words in their name
-    .venv/bin/python benchmarks/faults.py --server 'node benchmarks/peers/node-relay/server.js' --name node
+    .venv/bin/python benchmarks/faults.py --server 'node benchmarks/peers/node_relay/relay.js {model_url} {port}' --name node
 
 Another server is started with the command of ``--server``, in whose words and in those of ``--env`` the following
 stand for what it needs to know: ``{port}`` to listen on, on 127.0.0.1; ``{model_url}``, where it finds its model;

@@ -95,10 +95,6 @@ def _asyncio(model_url: str, _folder: str) -> list[str]:
     return [_peer_python(), str(PEERS / "asyncio_relay.py"), model_url]
 
 
-def _pipecat(model_url: str, _folder: str) -> list[str]:
-    return [_peer_python(), str(PEERS / "pipecat_relay.py"), model_url]
-
-
 def _peer_python() -> str:
     if not PEER_PYTHON.exists():
         raise Unavailable("its packages are not installed: make bench does, into .venv-peers")
@@ -112,7 +108,6 @@ RELAYS = {
         Relay("node", _node),
         Relay("asyncio", _asyncio),
         Relay("plain trio", _plain),
-        Relay("pipecat", _pipecat),
     )
 }
 

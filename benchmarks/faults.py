@@ -1,11 +1,14 @@
 """Breaks calls to a real server in every way and phase, and measures how long both its sockets outlive them.
 
-    make faults                                                   our daemon, every case
-    .venv/bin/python benchmarks/faults.py --only "hangs up"       the cases with these words in their name
-    .venv/bin/python benchmarks/faults.py --server 'node benchmarks/peers/node_relay/relay.js {model_url} {port}' --name node
+    make faults                                                     our daemon, every case, with every kind of model
+    .venv/bin/python benchmarks/faults.py --only "hangs up"         the cases with these words in their name
+    .venv/bin/python benchmarks/faults.py --family chain            one kind of model
+    .venv/bin/python benchmarks/faults.py --name node \\
+        --server 'node benchmarks/peers/node_relay/relay.js {model_url} {port}'
 
 Another server is started with the command of ``--server``, in whose words and in those of ``--env`` the following
-stand for what it needs to know: ``{port}`` to listen on, on 127.0.0.1; ``{model_url}``, where it finds its model;
+stand for what it needs to know: ``{port}`` to listen on, on 127.0.0.1; ``{model_url}``, where it finds its model, or
+``{hearing_url}``, ``{thinking_url}`` and ``{speaking_url}``, where a chain (``--family chain``) finds its three;
 ``{public_url}``, its own address as Twilio would see it; ``{rest_url}``, where Twilio's REST API is; ``{account_sid}``
 and ``{auth_token}``. The same are in its environment as PORT, MODEL_URL, PUBLIC_URL, TWILIO_API_URL,
 TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN, with a made-up key for every provider. Twilio's signatures are right.

@@ -1,6 +1,6 @@
 """A relay on asyncio as one would write it: FastAPI on uvicorn with uvloop, ``websockets`` to the model, ``json``.
 
-    python asyncio_relay.py MODEL_URL [PORT]
+python asyncio_relay.py MODEL_URL [PORT]
 """
 
 import asyncio

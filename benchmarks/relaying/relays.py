@@ -60,12 +60,12 @@ class Relay:
     """From the model's URL and a folder for files."""
 
 
-ENDLESS_LEAD = "playback_lead_seconds = 60"
+LONGEST_LEAD = "playback_lead_seconds = 4"
 """An echo that stutters puts Twilio further ahead each time, and then our pacing would be measured as delay."""
 
 
 def _ours(model_url: str, folder: str) -> list[str]:
-    return _daemon(model_url, folder, ENDLESS_LEAD)
+    return _daemon(model_url, folder, LONGEST_LEAD)
 
 
 def _ours_pacing(model_url: str, folder: str) -> list[str]:

@@ -113,6 +113,10 @@ async def drain(call: Call) -> None:
     call.server.tell(signal.SIGTERM)
 
 
+async def send_away(call: Call) -> None:
+    await call.struck.say(call.struck.family.going())
+
+
 async def say_goodbye(call: Call) -> None:
     """The agent says its last sentence; the call is to end when it has been heard."""
     await call.model.say_goodbye(GOODBYE_MS)

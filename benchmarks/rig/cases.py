@@ -44,6 +44,8 @@ class Fault:
     ends_process: bool = False
     at_model: bool = False
     """It strikes the model, and of a chain each of its sockets in turn."""
+    kinds: tuple[str, ...] = ()
+    """The kinds of model that can go wrong so; all if empty."""
     spares: tuple[str, ...] = ()
     """The sockets of a chain that it cannot strike."""
 

@@ -93,6 +93,7 @@ FAULTS: Final = (
         told=Told.CANNOT,
         at_model=True,
     ),
+    Fault(words="session expires as soon as it began", phases=IN_CALL, acts=(act.send_away,), kinds=("gemini-live",)),
     # While closing
     Fault(
         words="goodbye is ignored",
@@ -207,6 +208,8 @@ def every_case(family: str) -> Iterator[Case]:
     """All there are for a kind of model, in the order of the table."""
     kind = KINDS[family]
     for fault in (*FAULTS, *(OF_CHAINS if kind.thinking is not None else ())):
+        if fault.kinds and family not in fault.kinds:
+            continue
         stages = [stage for stage in kind.sockets if stage not in fault.spares]
         for phase in fault.phases:
             for stage in stages if fault.at_model and len(kind.sockets) > 1 else [""]:

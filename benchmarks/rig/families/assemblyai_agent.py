@@ -92,6 +92,9 @@ class AssemblyAIAgent:
             self._say("reply.done", reply_id=self._reply, status="completed"),
         ]
 
+    def going(self) -> list[str]:
+        return []
+
     def error(self) -> list[str]:
         return [self._say("session.error", code="internal_error", message="the agent has crashed", session_id=None)]
 

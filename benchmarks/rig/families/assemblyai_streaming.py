@@ -55,6 +55,9 @@ class AssemblyAIStreaming:
         del name
         return []
 
+    def going(self) -> list[str]:
+        return []
+
     def error(self) -> list[str]:
         return [_say("Error", error_code=1011, error="Internal error")]
 

@@ -80,6 +80,9 @@ class ElevenLabs:
         del name
         return []
 
+    def going(self) -> list[str]:
+        return []
+
     def error(self) -> list[str]:
         return [json.dumps({"message": "Internal error", "error": "internal_server_error", "code": 1011})]
 

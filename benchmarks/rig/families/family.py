@@ -71,6 +71,9 @@ class Family(Protocol):
     def tool_call(self, name: str) -> Sequence[str | bytes]:
         """The model wants one of the client's tools to be run."""
 
+    def going(self) -> Sequence[str | bytes]:
+        """The connection's time is up, of a provider that lets a session be taken up on another; else nothing."""
+
     def error(self) -> Sequence[str | bytes]:
         """The provider has failed, through no fault of the client's. The session is over."""
 

@@ -75,6 +75,9 @@ class GeminiLive:
         call = {"id": f"function-call-{next(self._numbers)}", "name": name, "args": {}}
         return [*self.reply_begins(), self._say(toolCall={"functionCalls": [call]})]
 
+    def going(self) -> list[bytes]:
+        return [self._say(goAway={"timeLeft": "1s"})]
+
     def error(self) -> list[bytes]:
         return []  # it says so in the close frame only
 

@@ -112,6 +112,9 @@ class OpenAIRealtime:
             *self._done("completed", done),
         ]
 
+    def going(self) -> list[str]:
+        return []
+
     def error(self) -> list[str]:
         failure = {"type": "server_error", "code": "internal_error", "message": "the server had an error"}
         return [self._say("error", error=failure | {"param": None, "event_id": None})]

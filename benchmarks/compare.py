@@ -18,9 +18,55 @@ from typing import Any
 Case = dict[str, Any]
 
 
+CLASSES = {
+    "caller hangs up, or stop without a close": {"caller hangs up", "stop, socket left open"},
+    "caller's socket cut or reset": {"caller's socket cut", "caller's socket reset"},
+    "garbage from the caller, or nonsense and a hang-up": {
+        "caller's frames are garbage",
+        "nonsense from Twilio, hang-up",
+    },
+    "model closes, fails or refuses": {
+        "model closes",
+        "model fails and closes",
+        "model refuses the handshake",
+        "session expires as soon as it began",
+    },
+    "model's socket cut or reset": {"model's socket cut", "model's socket reset"},
+    "garbage from the model, or nonsense and a hang-up": {
+        "model's frames are garbage",
+        "nonsense from the model, hang-up",
+    },
+    "model never answers, or is never ready": {"model never answers", "model is never ready"},
+    "model vanishes or stops reading, caller hangs up": {
+        "model vanishes, caller hangs up",
+        "model stops reading, hang-up",
+    },
+    "caller hangs up, goodbye answered by a reset or garbage": {
+        "goodbye answered by a reset",
+        "goodbye answered by garbage",
+    },
+    "caller hangs up, goodbye or close ignored, or drowned": {
+        "goodbye is ignored",
+        "goodbye and close are ignored",
+        "goodbye answered, close ignored",
+        "goodbye drowned in audio",
+    },
+    "language model refuses, breaks off or raves": {
+        "language model refuses",
+        "language model breaks off",
+        "language model is reset",
+        "language model answers garbage",
+        "language model talks nonsense, hang-up",
+        "language model never stops, hang-up",
+    },
+}
+"""Faults that make one line of the table."""
+
+
 def fault_of(case: Case) -> str:
-    """The fault without the stage of a chain that it struck."""
-    return re.sub(r" \((hearing|speaking)\)$", "", case["fault"])
+    """The class of the fault, or itself, without the stage of a chain that it struck."""
+    words = re.sub(r" \((hearing|speaking)\)$", "", case["fault"])
+    return next((name for name, faults in CLASSES.items() if words in faults), words)
 
 
 def side(cases: list[Case], which: str, patience: float) -> str:
@@ -34,19 +80,20 @@ def side(cases: list[Case], which: str, patience: float) -> str:
 
 def cell(cases: list[Case], patience: float) -> str:
     """What one server made of one fault."""
-    ran = [case for case in cases if not case["not_run"]]
+    ran = [case for case in cases if not case["not_run"] and not case["unreached"]]
     if not ran:
         return ""
-    reached = [case for case in ran if not case["unreached"]]
-    words = f"{side(reached, 'model', patience)} / {side(reached, 'caller', patience)}" if reached else ""
     problems = {problem for case in ran for problem in case["problems"]} - {"late"}
-    return ", ".join(filter(None, [words, *sorted(problems)]))
+    return ", ".join([f"{side(ran, 'model', patience)} / {side(ran, 'caller', patience)}", *sorted(problems)])
 
 
 def tally(cases: list[Case]) -> str:
-    """How often a server did as is promised here."""
-    ran = [case for case in cases if not case["not_run"]]
-    return f"{sum(1 for case in ran if not case['problems'])} of {len(ran)}"
+    """How often a server did as is promised here, of what it has and what it came to."""
+    ran = [case for case in cases if not case["not_run"] and not case["unreached"]]
+    unreached = sum(1 for case in cases if case["unreached"])
+    return f"{sum(1 for case in ran if not case['problems'])} of {len(ran)}" + (
+        f" ({unreached} unreached)" if unreached else ""
+    )
 
 
 def table(documents: list[dict[str, Any]]) -> str:

@@ -1,8 +1,10 @@
 """What the benchmarks say about our daemon is still so."""
 
 import pytest
-from compare import table
+from compare import CLASSES, table
 from relaying.relays import PACING, RELAYS
+from rig.families import KINDS
+from rig.faults import cases_for
 from rig.ours import our_daemon
 
 from trio_voice.config import read_settings
@@ -45,12 +47,18 @@ def test_runs_of_one_server_become_one_column_with_the_worst_of_both():
         [
             {"target": "ours", "patience": 15, "cases": [KEPT, slow | {"bound_seconds": 7.5}]},
             {"target": "ours", "patience": 15, "cases": [KEPT | {"caller_seconds": 1.9}]},
-            {"target": "theirs", "patience": 9, "cases": [never, missing]},
+            {"target": "theirs", "patience": 9, "cases": [never, missing, slow | {"unreached": "no greeting"}]},
         ]
     ).splitlines()
     assert lines[0] == "| seconds, model / caller | ours | theirs |"
     assert lines[2:] == [
-        "| caller hangs up | 0.1 / 1.9 | **> 9** / 0.2, untold |",
+        "| caller hangs up, or stop without a close | 0.1 / 1.9 | **> 9** / 0.2, untold |",
         "| model vanishes (`idle_seconds` 5) | 6.0 / 0.2 |  |",
-        "| **as promised** | 3 of 3 | 0 of 1 |",
+        "| **as promised** | 3 of 3 | 0 of 1 (1 unreached) |",
     ]
+
+
+def test_a_fault_that_the_table_names_is_one_of_the_rig_s_and_in_one_class_only():
+    named = [fault for faults in CLASSES.values() for fault in faults]
+    assert set(named) <= {case.fault.words for case in cases_for(list(KINDS), [])}
+    assert len(named) == len(set(named))

@@ -5,9 +5,10 @@ may keep a phone up, and the journal has calls that never ended. So every daemon
 so often, for runs that are gone and left something open.
 
 **Who is gone.** A run that said goodbye; one whose process is certainly no more (its machine's kernel says so, which
-makes the next start after a crash quick); and one whose heart has stood still for ``SILENT_SECONDS`` by the clock of
-whoever watches. No clock is compared with another, so it does not matter what they show or how they jump. Time in which
-the watcher itself saw nothing does not count: after an outage of the database that all share, nobody has beaten.
+makes the next start after a crash quick); and one whose heart has stood still for so long, ``dead_after_seconds`` in
+``[journal]``, by the clock of whoever watches. No clock is compared with another, so it does not matter what they show
+or how they jump. Time in which the watcher itself saw nothing does not count: after an outage of the database that all
+share, nobody has beaten.
 
 **Dead is dead.** A gone run is declared dead in the journal before anything of it is touched. A daemon that had only
 stood still (a stopped process, a cut network) learns it from its next heartbeat, ends all its calls, and goes on as a

@@ -53,6 +53,16 @@ url = "{agent_url}"
 kind = "assemblyai-agent"
 url = "ws://127.0.0.1:{closed_port}/v1/ws"
 
+[prices]
+as_of = 2026-11-20
+[prices.twilio]
+inbound_minute = 0.0085
+outbound_minute = 0.014
+media_stream_minute = 0.004
+[prices.assemblyai-agent]
+minute = 0.075
+unacknowledged_seconds = 30
+
 [personas.receptionist]
 model = "aai"
 voice = "alba"

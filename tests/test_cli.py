@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click.testing
@@ -15,6 +16,8 @@ import trio
 from tests.daemons import GREETING, THEIR_NUMBER, eventually, open_world
 from trio_voice import cli
 from trio_voice.cli import main
+from trio_voice.journal import open_journal
+from trio_voice.record import CallRecord, Closing, ModelSessionRecord
 from trio_voice.sandbox.demo import AGENT_KEY
 from trio_voice.sandbox.demo_stage import OPERATOR_TOKEN
 from trio_voice.sandbox.twilio_account import Callee
@@ -35,7 +38,8 @@ model = "aai"
 default = "receptionist"
 """
 OF_THE_DAEMON = ("calls",), ("hangup", "1"), ("call", "+15557654321")
-ALL = ("serve",), ("check",), *OF_THE_DAEMON
+AUDIT = ("calls", "--audit")
+ALL = ("serve",), ("check",), AUDIT, *OF_THE_DAEMON
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +91,14 @@ def test_the_module_is_the_command():
         assert f"  {command} " in shown.stdout
 
 
-@pytest.mark.parametrize("arguments", [("seve",), ("serve", "--port", "1"), ("hangup",), ("call",), ("check", "more")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *[("seve",), ("serve", "--port", "1"), ("hangup",), ("call",), ("check", "more")],
+        *[("calls", "--day", "2026-11-20"), ("calls", "--json"), (*AUDIT, "--day", "yesterday")],
+    ],
+    ids=" ".join,
+)
 def test_wrong_usage_is_2_and_says_how_it_is_used(arguments):
     result = run(*arguments)
     assert (result.exit_code, result.stdout) == (2, "")
@@ -145,6 +156,7 @@ def test_check_says_what_would_run_tells_no_secret_and_touches_no_network(config
     for word in ("127.0.0.1:8080", "https://voice.example.com", "AC1", "default", "receptionist", "assemblyai-agent"):
         assert word in result.stdout
     assert "s3cret" not in result.output
+    assert "warning: prices: not set, so what calls cost is unknown" in result.stderr
 
 
 def test_serve_says_one_line_on_stdout_and_logs_json_to_stderr(config):
@@ -267,6 +279,42 @@ async def test_the_operator_lists_calls_and_hangs_one_up(world, ask, monkeypatch
     assert await ask("calls") == (1, "", "send Authorization: Bearer <TRIO_VOICE_API_TOKEN>\n")
 
 
+def test_an_audit_without_a_journal_is_69_and_says_where_it_was_looked_for(config, tmp_path):
+    result = run("--config", config(), *AUDIT)
+    assert (result.exit_code, result.stdout) == (69, "")
+    assert result.stderr.startswith(f"the journal cannot be read: there is no journal at {tmp_path}/journal.db: ")
+    assert not (tmp_path / "journal.db").exists()
+
+
+async def test_a_day_is_summed_up_from_the_journal_while_no_daemon_runs(config, tmp_path, monkeypatch):
+    monkeypatch.delenv("TRIO_VOICE_API_TOKEN")
+    path = config(text=CONFIG + "[prices]\nas_of = 2026-11-20\n[prices.aai]\nminute = 6\n")
+    days = [datetime(2026, 1, day, hour, tzinfo=UTC) for day, hour in ((19, 23), (20, 0), (20, 23), (21, 0))]
+    for began_at in days:
+        async with open_journal(f"sqlite:///{tmp_path}/journal.db", node="n", clock=lambda at=began_at: at) as journal:
+            closed = {"closed_at": began_at, "closing": Closing.ACKNOWLEDGED, "seconds": 30.0}
+            session = ModelSessionRecord("assemblyai-agent", began_at, model="aai", **closed)
+            fields = {"direction": "inbound", "persona": "p", "from_number": "", "to_number": "", "ended_at": began_at}
+            journal.call_ended(CallRecord(call_id=f"c{began_at:%d%H}", model_sessions=[session], **fields))
+    result = run("--config", path, *AUDIT, "--day", "2026-01-20")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[0] == "2026-01-20, UTC; USD, prices of 2026-11-20"
+    assert result.stdout.splitlines()[3].split() == [
+        "aai",
+        "2",
+        "0.00",
+        "2",
+        "1.00",
+        *["0.00"],
+        *["0.000"] * 2,
+        "6.0000",
+    ]
+    told = json.loads(run("--config", path, *AUDIT, "--day", "2026-01-20", "--json").stdout)
+    assert (told["calls"], told["models"]["aai"]["cost"]["amount"]) == (2, 6.0)
+    today = json.loads(run("--config", path, *AUDIT, "--json").stdout)
+    assert (today["day"], today["calls"]) == (f"{datetime.now(UTC):%Y-%m-%d}", 0)
+
+
 async def test_a_call_that_the_operator_has_placed_is_followed_to_its_end(world, ask, nursery):
     answers = []
 
@@ -308,6 +356,7 @@ async def test_a_persona_is_tried_for_real_each_model_by_itself(world, monkeypat
     tried = await check("receptionist")
     assert tried.exit_code == 0, tried.output
     assert "closed: acknowledged" in tried.stdout
+    assert "  cost: about 0.00" in tried.stdout
     (session,) = world.agent.sessions
     assert session.told_goodbye
     tried = await check("understudied")

@@ -1,12 +1,16 @@
 """config.toml: all mistakes at once, each with its place and what to do."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
 
-from trio_voice.config import SECRETS, read_secrets, read_settings
+from trio_voice.config import read_settings
+from trio_voice.credentials import SECRETS, read_secrets
+from trio_voice.doubts import warnings_about
 from trio_voice.errors import ConfigError
 from trio_voice.persona import TurnDetection
+from trio_voice.prices import ModelPrices
 
 GOOD = """
 [server]
@@ -26,6 +30,14 @@ turn_detection = { vad_threshold = 0.5 }
 [numbers]
 default = "receptionist"
 "+15551234567" = "receptionist"
+[prices]
+as_of = 2026-11-20
+[prices.twilio]
+inbound_minute = 0.0085
+[prices.aai]
+minute = 0.075
+[prices.assemblyai-agent]
+unacknowledged_seconds = 30
 """
 ENVIRONMENT = {"TWILIO_AUTH_TOKEN": "t0ken", "ASSEMBLYAI_API_KEY": "k3y"}
 
@@ -65,6 +77,31 @@ def test_the_file_that_is_shipped():
     shipped = Path(__file__).parents[1] / "config.toml"
     settings = read_settings(shipped, ENVIRONMENT)
     assert settings.personas[settings.numbers["default"]].greeting
+    assert not [line for line in warnings_about(settings, settings.prices.as_of) if "price" in line]
+
+
+def test_prices(read):
+    prices = read(GOOD).prices
+    assert (prices.as_of, prices.currency) == (date(2026, 11, 20), "USD")
+    assert (prices.twilio.inbound_minute, prices.twilio.outbound_minute) == (0.0085, None)
+    assert prices.of("aai", "assemblyai-agent") == ModelPrices(minute=0.075, unacknowledged_seconds=30)
+    assert read(GOOD.partition("[prices]")[0]).prices is None
+
+
+def test_what_is_doubtful_about_prices_is_a_warning(read):
+    settings = read(GOOD)
+    doubts = [line.partition(": ")[0] for line in warnings_about(settings, date(2027, 11, 20)) if "price" in line]
+    assert doubts == ["prices.as_of", "prices.twilio.outbound_minute", "prices.twilio.media_stream_minute"]
+    unpriced = read(GOOD.replace("minute = 0.075", "").replace("unacknowledged_seconds = 30", ""))
+    assert "models.aai: has no price" in "\n".join(warnings_about(unpriced, date(2026, 11, 20)))
+    local = read(GOOD.partition("[prices.aai]")[0].replace('kind = "assem', 'url = "sandbox"\nkind = "assem'))
+    assert "models.aai" not in "\n".join(warnings_about(local, date(2026, 11, 20)))  # it costs nothing
+
+
+def test_a_bound_that_sets_off_the_alarm_by_itself_is_a_warning(read):
+    assert "limits.close_seconds" not in "".join(warnings_about(read(GOOD), date(2026, 11, 20)))
+    slow = read(GOOD.replace("[limits]", "[limits]\nclose_seconds = 3"))
+    assert "limits.close_seconds" in "".join(warnings_about(slow, date(2026, 11, 20)))
 
 
 @pytest.mark.parametrize(
@@ -97,6 +134,19 @@ def test_the_file_that_is_shipped():
         ("{ vad_threshold = 0.5 }", "{ min_silence = 900, max_silence = 900 }", "min_silence must be less than"),
         ("{ vad_threshold = 0.5 }", "7", "personas.receptionist.turn_detection: must be a table, not 7"),
         ("[personas.receptionist]", "[personas]\nx = 1\n[personas.receptionist]", "personas.x: must be a table"),
+        ("as_of = 2026-11-20", "", "prices.as_of: is missing"),
+        ("= 2026-11-20", '= "2026-11-20"', "prices.as_of: must be a date like 2026-11-20, without quotes, not '2026"),
+        ("as_of =", "as_off = 1\nas_of =", "prices.as_off: no such key; did you mean 'as_of'?"),
+        ("as_of =", 'currency = "dollars"\nas_of =', "prices.currency: must be three capital letters, like USD"),
+        ("[prices.aai]", "[prices.aia]", "prices.aia: no such key; did you mean 'aai'?"),
+        ("[prices.aai]", "[prices.twillio]", "prices.twillio: no such key; did you mean 'twilio'?"),
+        ("minute = 0.075", "minutes = 0.075", "prices.aai.minutes: no such key; did you mean 'minute'?"),
+        ("minute = 0.075", 'minute = "0.075"', "prices.aai.minute: must be a number, not '0.075'"),
+        ("minute = 0.075", "minute = -0.075", "prices.aai.minute: must be 0 or more, not -0.075"),
+        ("minute = 0.075", "minute = nan", "prices.aai.minute: must be 0 or more, not nan"),
+        ("inbound_minute", "inbound_minutes", "prices.twilio.inbound_minutes: no such key; did you mean 'inbound"),
+        ("inbound_minute = 0.0085", "inbound_minute = inf", "prices.twilio.inbound_minute: must be 0 or more, not inf"),
+        ("[prices.aai]\nminute = 0.075", "[prices.aai.minute]\nx = 1", "prices.aai.minute: must be a number, not {'x'"),
     ],
 )
 def test_each_mistake_has_its_line(problems, old, new, line):

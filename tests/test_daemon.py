@@ -2,9 +2,11 @@
 
 import base64
 import json
+import os
 import signal
 import socket
 import statistics
+import sys
 import time
 from contextlib import suppress
 
@@ -452,3 +454,57 @@ async def test_a_reload_is_for_the_next_call_and_a_broken_file_for_none_and_syst
         assert "EXTEND_TIMEOUT_USEC=" in states[5]
         moment = int(states[1].partition("\nMONOTONIC_USEC=")[2])
         assert earliest <= moment <= latest  # systemd ignores a reload from before it asked for one
+
+
+async def test_both_meters_of_a_call_are_reckoned_up_in_the_log_in_metrics_and_in_the_days_audit(tmp_path):
+    """The audit is asked for while the daemon runs, and once more when it has been killed in the middle of a call."""
+    async with open_world(tmp_path, at_end=-signal.SIGKILL, media_gap_seconds=2) as world:
+        call, session = await world.talk()
+        heard = len(session.payloads)
+        await eventually(lambda: len(session.payloads) > heard + 50)
+        call.hang_up()
+        record = await world.ended(call)
+        day = record["started_at"][:10]
+        (line,) = [line for line in world.logged("call_audited") if line["call_sid"] == call.sid]
+        async with httpx2.AsyncClient() as http:
+            metrics = (await http.get(f"{world.daemon.url}/metrics")).text
+        before = await audit(world, day)
+        left, _ = await world.talk()
+        world.tell(signal.SIGKILL)
+        await world.exit_status()
+        after = await audit(world, day)
+        left.hang_up()
+
+    (billed,) = record["model_sessions"]
+    assert (line["sessions"][0]["closing"], line["sessions"][0]["seconds"]) == ("acknowledged", billed["seconds"])
+    assert line["call_seconds"] == record["seconds"]
+    assert -0.1 < line["model_minus_call_seconds"] < 2
+    assert billed["cost"] == pytest.approx(billed["billed_seconds"] / 60 * 0.075, abs=1e-6)
+    assert record["cost"] == {
+        "currency": "USD",
+        "telephone": 0.0125,
+        "model": billed["cost"],
+        "total": pytest.approx(0.0125 + billed["cost"]),
+    }
+    assert (line["cost"], billed["model"]) == (record["cost"]["total"], "aai")
+    assert (
+        f'trio_voice_model_cost_total{{currency="USD",model="aai",persona="receptionist"}} {billed["cost"]}' in metrics
+    )
+    assert 'trio_voice_sessions_outlived_total{provider="assemblyai-agent"} 0.0' in metrics
+
+    assert (before["calls"], before["total"]["closings"], before["outlived"]) == (1, {"acknowledged": 1}, [])
+    assert before["cost"] == {"amount": record["cost"]["total"], "unknown": 0, "at_most": 0}
+    assert before["models"]["aai"]["overrun_seconds"] == pytest.approx(max(0, billed["overrun_seconds"]), abs=0.001)
+    assert after["total"]["closings"] == {"acknowledged": 1, "open": 1}  # nobody knows yet that it is dead
+    assert (after["calls"], after["live"], after["cost"]) == (2, 1, before["cost"])
+
+
+async def audit(world, day):
+    """What ``trio-voice calls --audit`` says, as another process."""
+    command = [sys.executable, "-m", "trio_voice", "--config", str(world.config), "calls", "--audit", "--json"]
+    secrets = dict.fromkeys(("TWILIO_AUTH_TOKEN", "ASSEMBLYAI_API_KEY"), "any")
+    environment = {**os.environ, **secrets}
+    done = await trio.run_process(
+        [*command, "--day", day], capture_stdout=True, env=environment, cwd=world.config.parent
+    )
+    return json.loads(done.stdout)

@@ -41,8 +41,8 @@ WEBSOCKETS_SANS_IO = (
 RINGS = {
     # Ring 0: decisions and what they are about. No trio, no clock, no socket; time is an argument.
     "pure": Ring(
-        modules="audio bridge conversation errors facts goodbye persona playback record takeover tool_results"
-        " transcript turns",
+        modules="audio bridge conversation cost errors facts goodbye persona playback prices record takeover"
+        " tool_results transcript turns",
         sees="pure protocols",
         packages="attrs msgspec",
         never=NO_CLOCK_NO_IO,
@@ -62,7 +62,7 @@ RINGS = {
     ),
     # Ring 1: nurseries and deadlines. No web framework, no SDK.
     "trio": Ring(
-        modules="call journal legs reception reckoning registry rehearsal tools",
+        modules="audit auditor call journal legs reception reckoning registry rehearsal tools",
         sees="pure protocols trio postgres",
         packages="attrs msgspec structlog trio" + WEBSOCKETS_SANS_IO,
     ),
@@ -74,7 +74,7 @@ RINGS = {
     ),
     # Ring 3: the only readers of files, environment, signals.
     "process": Ring(
-        modules="config daemon logs supervisor unit",
+        modules="config credentials daemon doubts logs supervisor unit",
         sees="pure protocols trio edges process cli",
         packages=ANYTHING,
     ),

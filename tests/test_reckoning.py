@@ -7,6 +7,7 @@ import trio
 
 from tests.test_outbound import CONFIG, DESK, HOST
 from trio_voice import reckoning
+from trio_voice.auditor import Auditor
 from trio_voice.call import wall_clock
 from trio_voice.journal import open_journal
 from trio_voice.persona import Limits, Persona
@@ -66,9 +67,10 @@ async def left_behind(tmp_path):
 
 
 async def test_phones_are_hung_up_and_sessions_closed_on_paper(left_behind, nursery):
-    phones = Phones()
+    phones, alarms = Phones(), []
+    auditor = Auditor(None, alarms.append)
     async with open_journal(left_behind, node="next", clock=wall_clock) as journal:
-        nursery.start_soon(reckoning.reckon_with_the_dead, journal, phones, wall_clock)
+        nursery.start_soon(reckoning.reckon_with_the_dead, journal, phones, wall_clock, auditor.settled)
         first, second = await settled(journal, "c1", "c2")
         assert phones.hung_up == ["CA1"]  # not the one that goes on without us
         for call in (first, second):
@@ -77,6 +79,9 @@ async def test_phones_are_hung_up_and_sessions_closed_on_paper(left_behind, nurs
             assert session.closed_at is not None
             assert call.settled_by == journal.this_run.run_id
         assert "died" in first.record.end_detail
+        with trio.fail_after(10):
+            while len(alarms) < 2:  # one for each session: nobody knows how long it has outlived its call
+                await trio.sleep(0.02)
         nursery.cancel_scope.cancel()
 
 

@@ -52,6 +52,9 @@ async def test_a_session_is_heard_and_closed(autojump_clock):
     lines = "\n".join(describe(rehearsal, record))
     assert "accepted output.voice = alba" in lines
     assert "closed: acknowledged, after 4" in lines
+    assert "cost: " not in lines  # nobody has said what anything costs
+    record.currency, record.model_sessions[0].cost, record.model_sessions[0].seconds = "USD", 0.005, 4.0
+    assert "cost: about 0.0050 USD, which is 0.0750 a minute" in describe(rehearsal, record)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from trio_voice.cli import main
-from trio_voice.config import SECRETS, read_secrets
+from trio_voice.credentials import SECRETS, read_secrets
 from trio_voice.daemon import AFTER_WORK_SECONDS
 from trio_voice.journal import Pace
 from trio_voice.persona import Limits

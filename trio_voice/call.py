@@ -131,6 +131,11 @@ class Call:
         self._closing_at = math.inf
         """When both sockets must be closed; known from the first sign of the end."""
 
+    @property
+    def ending_seconds(self) -> float:
+        """How long ago the first sign of its end was; 0 while there is none."""
+        return max(0.0, trio.current_time() - self._ended_at)
+
     def machine_answered(self) -> None:
         """Twilio has found that a machine answered the call and has finished its greeting. Does not wait."""
         self._tell(MachineAnswered())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -14,9 +16,14 @@ import click
 import httpx2
 import trio
 
-from trio_voice.config import SANDBOX, Settings, read_settings, warnings_about
+from trio_voice.audit import lines_of, sum_up
+from trio_voice.call import wall_clock
+from trio_voice.config import SANDBOX, Settings, read_settings
+from trio_voice.cost import price_call
 from trio_voice.daemon import AFTER_DRAIN_SECONDS, load_toolboxes, make_leg, run_daemon
+from trio_voice.doubts import warnings_about
 from trio_voice.errors import ConfigError, first_cause
+from trio_voice.journal import JournalUnavailable, read_journal
 from trio_voice.legs.ledger import Ledger
 from trio_voice.logs import set_up_logging
 from trio_voice.record import CallRecord
@@ -80,7 +87,7 @@ def _stop(code: int, *lines: str) -> NoReturn:
 @click.option("--worker", "place_text", hidden=True, help="For the processes that server.workers starts.")
 @click.pass_obj
 def serve(path: Path, place_text: str | None) -> None:
-    """Run the daemon until SIGTERM or SIGINT, then drain. SIGHUP re-reads personas and numbers."""
+    """Run the daemon until SIGTERM or SIGINT, then drain. SIGHUP re-reads personas, numbers and prices."""
     settings = _read(path)
     place = Place.from_text(place_text) if place_text is not None else None
     set_up_logging(worker=None if place is None else place.index)
@@ -148,7 +155,7 @@ def check(path: Path, live: str | None) -> None:
         models = [settings.models[model] for model in persona.models]
         answers = ", then ".join(f"{model.kind} at {model.url or 'its usual address'}" for model in models)
         click.echo(f"persona      {name}: {answers}; tools: {', '.join(toolboxes[persona]) or 'none'}")
-    for warning in warnings_about(settings):
+    for warning in warnings_about(settings, wall_clock().date()):
         click.echo(f"warning: {warning}", err=True)
     if live is not None:
         if live not in settings.personas:
@@ -168,6 +175,8 @@ async def _check_live(settings: Settings, persona: Persona, tools: tuple[ToolSch
             click.echo(f"{name}: opening a session of {settings.models[name].kind} for {LIVE_SECONDS:g} s")
             heard = await rehearse(leg, persona, settings.limits, LIVE_SECONDS)
             works = works and heard.problem is None
+            if settings.prices is not None:
+                price_call(record, settings.prices)
             for line in describe(heard, record):
                 click.echo(f"  {line}")
     return works
@@ -213,15 +222,35 @@ async def _follow(settings: Settings, call_id: str) -> None:
 
 @main.command()
 @_config
+@click.option("--audit", is_flag=True, help="Sum up a day from the journal instead; needs no running daemon.")
+@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="Which one, in UTC.  [default: today]")
+@click.option("--json", "as_json", is_flag=True, help="The sum for programs.")
 @click.pass_obj
-def calls(path: Path) -> None:
-    """List the running daemon's calls."""
+def calls(path: Path, *, audit: bool, day: datetime | None, as_json: bool) -> None:
+    """List the running daemon's calls, or say what a day's calls cost and which sessions outlived theirs."""
+    if audit:
+        _audit(_read(path), day, as_json=as_json)
+        return
+    if day is not None or as_json:
+        raise click.UsageError("--day and --json go with --audit")
     listed = _ask(_read(path), "GET", "/calls")["calls"]
     for call in listed:
         end = call["end_reason"] or ""
         click.echo(f"{call['call_id']}  {call['state']:<8} {call['persona']:<16} {call['started_at'] or '':<34} {end}")
     if not listed:
         click.echo("no calls", err=True)
+
+
+def _audit(settings: Settings, day: datetime | None, *, as_json: bool) -> None:
+    now = wall_clock()
+    since = (day or now).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=UTC)
+    try:
+        calls = read_journal(settings.journal.url, since, since + timedelta(days=1))
+        found = sum_up(calls, since.date(), settings.prices, now)
+    except JournalUnavailable as trouble:
+        _stop(EXIT_UNAVAILABLE, f"the journal cannot be read: {trouble}")
+    for line in [json.dumps(found.as_json(), indent=2)] if as_json else lines_of(found):
+        click.echo(line)
 
 
 @main.command()

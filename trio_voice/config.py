@@ -1,4 +1,4 @@
-"""config.toml and the credentials: read once, checked whole, frozen.
+"""config.toml, and the credentials that it needs: read once, checked whole, frozen.
 
 Every mistake is reported at once, each on a line that names the file, the key's path and, for a key that does not
 exist, the nearest one that does. Secrets never come from the file.
@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 import tomllib
+from datetime import date
 from ipaddress import ip_address
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args, get_origin
 from urllib.parse import urlsplit
 
@@ -19,32 +18,21 @@ import attrs
 import cattrs
 from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError, IterableValidationNote
 
+from trio_voice.credentials import SECRETS, Secrets, read_secrets
 from trio_voice.errors import ConfigError
 from trio_voice.journal import database_at
 from trio_voice.legs.kinds import KINDS
 from trio_voice.persona import Limits, Persona, TurnDetection
+from trio_voice.prices import ModelPrices, PriceList, Prices, TwilioPrices, wrong_prices
 from trio_voice.protocols.settings import ModelSettings
 from trio_voice.tools import TRANSFER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
 
 T = TypeVar("T")
 
-SECRETS: Final = (
-    "TWILIO_AUTH_TOKEN",
-    "TWILIO_ACCOUNT_SID",
-    "ASSEMBLYAI_API_KEY",
-    "OPENAI_API_KEY",
-    "XAI_API_KEY",
-    "GEMINI_API_KEY",
-    "DEEPGRAM_API_KEY",
-    "ANTHROPIC_API_KEY",
-    "ELEVENLABS_API_KEY",
-    "CARTESIA_API_KEY",
-    "TRIO_VOICE_API_TOKEN",
-)
-"""What the systemd unit asks for. A model may name another."""
 SANDBOX: Final = "sandbox"
 MAX_WORKERS: Final = 64
 MOST_LEAD_SECONDS: Final = 4.0
@@ -91,20 +79,6 @@ class JournalSettings:
     """Whether it is written down who said what."""
 
 
-class Secrets:
-    """Credentials by name, with no way to print them by accident."""
-
-    def __init__(self, values: Mapping[str, str]) -> None:
-        self._values = dict(values)
-
-    def get(self, name: str) -> str | None:
-        """A credential, if it is there."""
-        return self._values.get(name)
-
-    def __repr__(self) -> str:
-        return f"Secrets({', '.join(sorted(self._values))})"
-
-
 @attrs.frozen(kw_only=True)
 class Settings:
     """All of config.toml, and the credentials beside it."""
@@ -116,26 +90,13 @@ class Settings:
     models: Mapping[str, ModelSettings]
     personas: Mapping[str, Persona]
     numbers: Mapping[str, str]
+    prices: Prices | None
     secrets: Secrets
 
     @property
     def account_sid(self) -> str | None:
         """Twilio's account, from the file or the environment."""
         return self.twilio.account_sid or self.secrets.get("TWILIO_ACCOUNT_SID")
-
-
-def read_secrets(environment: Mapping[str, str], names: Iterable[str] = SECRETS) -> Secrets:
-    """Credentials from systemd's directory of them, else from the environment."""
-    found: dict[str, str] = {}
-    directory = environment.get("CREDENTIALS_DIRECTORY")
-    for name in names:
-        file = Path(directory) / name.lower() if directory else None
-        # An empty credential is none: systemd's unit makes one of each whose file is not there.
-        given = file.read_text(encoding="utf-8").strip() if file is not None and file.is_file() else ""
-        value = given or environment.get(name, "").strip()
-        if value:
-            found[name] = value
-    return Secrets(found)
 
 
 def read_settings(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
@@ -182,6 +143,7 @@ class _Reader:
             models=models,
             personas=self._tables("personas", lambda _name, _table: Persona),
             numbers=self._of(dict[str, str], self._document.get("numbers", {}), "numbers") or {},
+            prices=self._prices(models),
             secrets=read_secrets(environment, [*SECRETS, *credentials]),
         )
         self.problems.extend(_contradictions(settings, self._document))
@@ -203,6 +165,28 @@ class _Reader:
             return None
 
         return self._tables("models", settings_of)
+
+    def _prices(self, models: Mapping[str, ModelSettings]) -> Prices | None:
+        """``[prices]``, whose other keys than its own are tables of models and of kinds."""
+        tables = self._document.get("prices")
+        if tables is None:
+            return None
+        own = [field.name for field in attrs.fields(PriceList)]
+        if not isinstance(tables, dict):
+            self.problems.append(f"prices: must be a table, not {tables!r}")
+            return None
+        priced = {*models, *KINDS, *(provider for model in models.values() for provider in model.providers)}
+        known = [*own, *sorted(priced)]
+        read: dict[str, ModelPrices] = {}
+        for name in tables.keys() - own:
+            if name not in known:
+                self.problems.append(_unknown(f"prices.{name}", name, known))
+            elif table := self._of(ModelPrices, tables[name], f"prices.{name}"):
+                read[name] = table
+        listed = self._of(PriceList, {key: value for key, value in tables.items() if key in own}, "prices")
+        if listed is None:
+            return None
+        return Prices(as_of=listed.as_of, currency=listed.currency, twilio=listed.twilio, models=read)
 
     def _tables(self, path: str, kind_of: Callable[[str, Any], type[T] | None]) -> dict[str, T]:
         tables = self._document.get(path, {})
@@ -248,6 +232,7 @@ def _converter() -> cattrs.Converter:
     strictly(bool, "true or false")
     strictly(int, "a whole number")
     strictly(float, "a number")
+    strictly(date, "a date like 2026-11-20, without quotes")
 
     def take_tuple(value: Any, kind: Any) -> tuple[Any, ...]:
         if not isinstance(value, list):
@@ -280,6 +265,9 @@ def _converter() -> cattrs.Converter:
         *(kind.settings for kind in KINDS.values()),
         Persona,
         TurnDetection,
+        PriceList,
+        TwilioPrices,
+        ModelPrices,
     ):
         structure[kind] = cattrs.gen.make_dict_structure_fn(
             kind, converter, _cattrs_forbid_extra_keys=True, _cattrs_detailed_validation=True
@@ -367,38 +355,9 @@ def _contradictions(settings: Settings, document: Mapping[str, Any]) -> list[str
         database_at(settings.journal.url)
     except ConfigError as wrong:
         problems.extend(wrong.problems)
+    problems.extend(wrong_prices(settings.prices) if settings.prices else ())
     problems.extend(_missing_credentials(settings))
     return problems
-
-
-def warnings_about(settings: Settings) -> list[str]:
-    """What works and may still not be what is meant: for ``check`` to say, not for ``serve`` to refuse."""
-    answering = set(settings.numbers.values())
-    warnings = [
-        f"personas.{name}.greeting: its first sentence does not say that the call is automated, which calls that you "
-        f"place must in many places: for example “this is the automated assistant of …”"
-        for name, persona in settings.personas.items()
-        if (name not in answering or persona.record or persona.detect_machine or persona.voicemail)
-        and not _discloses(persona.greeting or "")
-    ]
-    if settings.account_sid is None:
-        warnings.append("twilio.account_sid: not set, so no call can be placed, transferred or hung up by REST")
-    if "default" not in settings.numbers:
-        warnings.append("numbers.default: not set, so calls to numbers that are not listed are declined")
-    if settings.secrets.get("TRIO_VOICE_API_TOKEN") is None:
-        warnings.append("credential TRIO_VOICE_API_TOKEN is not set, so the operator's routes and commands are closed")
-    if urlsplit(settings.server.public_url).scheme != "https":
-        warnings.append("server.public_url: is not https://, so no call can be placed and Twilio opens no stream")
-    return warnings
-
-
-def _discloses(greeting: str) -> bool:
-    """Whether the first sentence says that no human is speaking."""
-    first = re.split(r"(?<=[.!?])\s", greeting.strip(), maxsplit=1)[0].lower()
-    return (
-        re.search(r"\b(automated|automatic|virtual|digital|artificial|ai|robot|bot|computer|recorded)\b", first)
-        is not None
-    )
 
 
 def _check_server(settings: Settings, problems: list[str]) -> None:

@@ -7,7 +7,7 @@ From the outside in, each using what is around it and outliving what is within:
     after-work       phones that are still to be hung up when their calls are over
     poller           the calls' sockets, of both legs
     server           connections, and on them the calls
-    signals          SIGTERM and SIGINT drain, SIGHUP re-reads personas and numbers
+    signals          SIGTERM and SIGINT drain, SIGHUP re-reads personas, numbers and prices
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import attrs
 import httpx2
 import structlog
 import trio
 
+from trio_voice.auditor import Auditor
 from trio_voice.call import wall_clock
 from trio_voice.edges.app import Directory, Door, create_app
 from trio_voice.edges.colleagues import Colleagues
@@ -130,7 +132,8 @@ async def run_daemon(
                     serving.start_soon(_stop_with_supervisor)
                 serving.start_soon(systemd.feed_watchdog)
                 serving.start_soon(house.metrics.watch_loop)
-                serving.start_soon(reckon_with_the_dead, journal, house.rest, wall_clock)
+                serving.start_soon(house.auditor.watch, house.registry.live)
+                serving.start_soon(reckon_with_the_dead, journal, house.rest, wall_clock, house.auditor.settled)
                 bound_host, bound_port, *_ = listeners[0].socket.getsockname()
                 announce(f"http://{f'[{bound_host}]' if ':' in bound_host else bound_host}:{bound_port}")
                 systemd.notify("READY=1")
@@ -174,6 +177,7 @@ class _House:
         prefix = "" if colleagues is None else colleagues.prefix
         self.registry = Registry(settings.limits, self._ended, seats=seats, prefix=prefix)
         self.metrics = Metrics(self.registry, wall_clock(), journal)
+        self.auditor = Auditor(settings.prices, self.metrics.count_outlived)
         self.rest = _open_rest(settings, http, self.metrics)
         reception = Reception(
             self.registry,
@@ -217,7 +221,8 @@ class _House:
         return self._lines.get(persona, SILENT)
 
     def _ended(self, record: CallRecord) -> None:
-        """Write down a call that is over, whether or not it was ever answered."""
+        """Reckon up and write down a call that is over, whether or not it was ever answered."""
+        self.auditor.audit(record)
         self._journal.call_ended(record)
         self.metrics.observe_call(record)
 
@@ -228,7 +233,7 @@ class _House:
             self._after_work.start_soon(self.rest.hang_up, record.call_sid)
 
     async def reload(self, reread: Callable[[], Settings], make_lines: LineMaker) -> list[str]:
-        """Take over personas and numbers, all or nothing; live calls keep what they began with.
+        """Take over personas, numbers and prices, all or nothing; live calls keep what they began with.
 
         Returns:
             Why nothing was taken over; empty if it was.
@@ -253,10 +258,12 @@ class _House:
                 name for name in new.personas.keys() & old.personas.keys() if new.personas[name] != old.personas[name]
             ),
             "numbers_changed": new.numbers != old.numbers,
+            "prices_changed": settings.prices != self.auditor.prices,
         }
         self._lines.update(await make_lines(settings.personas.values()))
         self._toolboxes |= toolboxes  # calls that are expected still have their old persona
         self.door.directory = new
+        self.auditor.prices = settings.prices
         log.info("reloaded", **changes)
         return []
 
@@ -300,7 +307,7 @@ def make_leg(
         settings=model,
         persona=persona,
         tools=tools,
-        ledger=ledger,
+        ledger=attrs.evolve(ledger, model=name),
         keys={secret: key for secret in model.credentials if (key := settings.secrets.get(secret)) is not None},
         wall_clock=wall_clock,
         on_delay=on_delay,

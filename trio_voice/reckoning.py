@@ -40,7 +40,12 @@ class Switchboard(Protocol):
         """End a call, whatever it is doing; a call that is over is a success. Bounded; never raises."""
 
 
-async def reckon_with_the_dead(journal: Journal, phones: Switchboard | None, clock: Callable[[], datetime]) -> None:
+async def reckon_with_the_dead(
+    journal: Journal,
+    phones: Switchboard | None,
+    clock: Callable[[], datetime],
+    on_settled: Callable[[JournaledCall, datetime], None] | None = None,
+) -> None:
     """Look for what dead runs left and settle it, until cancelled.
 
     A call whose phone cannot be hung up now is left for the next look. Cancelling is safe at any point: what is not
@@ -50,6 +55,7 @@ async def reckon_with_the_dead(journal: Journal, phones: Switchboard | None, clo
         journal: where the calls are.
         phones: Twilio's API; without it calls are settled on paper only.
         clock: the time of day, in UTC.
+        on_settled: told of each call as it was found, and when it was closed on paper; must not wait.
     """
     while True:
         try:
@@ -59,7 +65,7 @@ async def reckon_with_the_dead(journal: Journal, phones: Switchboard | None, clo
             limiter = trio.CapacityLimiter(PHONES_AT_ONCE)
             async with trio.open_nursery() as nursery:
                 for call in left:
-                    nursery.start_soon(_settle, journal, phones, clock, call, limiter)
+                    nursery.start_soon(_settle, journal, phones, clock, call, limiter, on_settled)
         except* JournalUnavailable as trouble:
             log.warning("cannot_reckon", error=str(trouble.exceptions[0]))
         await trio.sleep(LOOK_SECONDS)
@@ -71,13 +77,15 @@ async def _settle(
     clock: Callable[[], datetime],
     call: JournaledCall,
     limiter: trio.CapacityLimiter,
+    on_settled: Callable[[JournaledCall, datetime], None] | None,
 ) -> None:
     record = call.record
     async with limiter:
         phone = record.call_sid is not None and not record.handed_over
         if phone and phones is not None and not await phones.hang_up(record.call_sid or ""):
             return
-        await journal.settle(call, clock(), f"its daemon, run {call.run.run_id} on {call.run.node}, died")
+        at = clock()
+        await journal.settle(call, at, f"its daemon, run {call.run.run_id} on {call.run.node}, died")
         log.warning(
             "call_settled",
             call_id=record.call_id,
@@ -87,3 +95,5 @@ async def _settle(
             phone_hung_up=phone and phones is not None,
             sessions=sum(session.closed_at is None for session in record.model_sessions),
         )
+        if on_settled is not None:
+            on_settled(call, at)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
 
@@ -107,7 +107,12 @@ class ModelSessionRecord:
     """One billed session."""
 
     provider: str
+    """The kind of model."""
     opened_at: datetime
+    model: str | None = None
+    """The table of ``[models]`` that it was opened by."""
+    opened_after_seconds: float | None = None
+    """How long the call had lasted then."""
     session_id: str | None = None
     closed_at: datetime | None = None
     closing: Closing | None = None
@@ -117,6 +122,12 @@ class ModelSessionRecord:
     """By the provider's clock, where it says."""
     meters: dict[str, float] = attrs.field(factory=dict)
     """What else the provider said that it will bill, by the name of the meter (``conversation.Meter``)."""
+    overrun_seconds: float | None = None
+    """How long after its call it was closed, less than 0 if it was before; known when both are over (``cost.py``)."""
+    cost: float | None = None
+    """What it is estimated to cost, in the call's currency; unknown while it is open, and if nobody has set a price."""
+    settled: bool = False
+    """Its daemon died and another closed it on paper: ``seconds`` is the most that it can have lasted."""
 
     def add_usage(self, meters: Mapping[Any, float]) -> None:
         """Add to the meters. What no meter can have counted since the last time is a stranger's nonsense: left out."""
@@ -128,6 +139,7 @@ class ModelSessionRecord:
         """The shape that ``GET /calls/<call id>`` answers."""
         return {
             "provider": self.provider,
+            "model": self.model,
             "session_id": self.session_id,
             "opened_at": self.opened_at.isoformat(),
             "closed_at": self.closed_at.isoformat() if self.closed_at else None,
@@ -135,6 +147,8 @@ class ModelSessionRecord:
             "seconds": self.seconds,
             "billed_seconds": self.billed_seconds,
             "meters": dict(self.meters),
+            "overrun_seconds": self.overrun_seconds,
+            "cost": self.cost,
         }
 
 
@@ -168,6 +182,10 @@ class CallRecord:
     answered_by: str | None = None
     """Twilio's verdict on who answered a call that we placed, where it was asked for one."""
     recording_url: str | None = None
+    telephone_cost: float | None = None
+    """What Twilio is estimated to bill for it, known once it is over and if there are prices (``cost.py``)."""
+    currency: str | None = None
+    """Of its costs."""
     handed_over: bool = False
     """The telephone call goes on without us: it was transferred, and must not be hung up."""
     counters: dict[str, int] = attrs.field(factory=dict)
@@ -177,6 +195,21 @@ class CallRecord:
     def answered_by_machine(self) -> bool:
         """Whether Twilio has found that no human answered."""
         return self.answered_by is not None and self.answered_by.startswith(("machine", "fax"))
+
+    @property
+    def model_seconds(self) -> float:
+        """What its sessions have lasted, together; those that are open count for nothing yet."""
+        return round(sum(session.seconds or 0.0 for session in self.model_sessions), 3)
+
+    @property
+    def model_cost(self) -> float | None:
+        """What its sessions are estimated to cost, together."""
+        return _sum(session.cost for session in self.model_sessions) if self.currency else None
+
+    @property
+    def cost(self) -> float | None:
+        """What both meters are estimated to come to."""
+        return _sum((self.telephone_cost, self.model_cost))
 
     def count(self, what: str, by: int = 1) -> int:
         """Add to a counter; returns what it now holds."""
@@ -205,6 +238,12 @@ class CallRecord:
             "seconds": self.seconds,
             "end_detail": self.end_detail,
             "closing_seconds": self.closing_seconds,
+            "cost": {
+                "currency": self.currency,
+                "telephone": self.telephone_cost,
+                "model": self.model_cost,
+                "total": self.cost,
+            },
             "model_sessions": [session.as_json() for session in self.model_sessions],
             "transcript": [attrs.asdict(line) | {"at": self._time_of(line.at)} for line in self.transcript],
             "turns": [
@@ -224,3 +263,10 @@ class CallRecord:
     def _time_of(self, at: float) -> str | None:
         """The time of day of a moment of the call."""
         return (self.started_at + timedelta(seconds=at)).isoformat() if self.started_at else None
+
+
+def _sum(amounts: Iterable[float | None]) -> float | None:
+    """What is known of only some of it is not known."""
+    found = list(amounts)
+    known = [amount for amount in found if amount is not None]
+    return round(sum(known), 6) if len(known) == len(found) else None

@@ -256,6 +256,10 @@ class Registry:
         if record.answered_by_machine and call_id in self._live:
             self._live[call_id].machine_answered()
 
+    def live(self) -> list[Call]:
+        """The calls whose sockets are not yet closed."""
+        return list(self._live.values())
+
     def record(self, call_id: str) -> CallRecord | None:
         """A call's record, whatever state it is in."""
         self._forget_expired()

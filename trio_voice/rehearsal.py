@@ -112,6 +112,9 @@ def describe(rehearsal: Rehearsal, record: CallRecord) -> list[str]:
     for session in record.model_sessions:
         billed = "" if session.billed_seconds is None else f"; the provider bills {session.billed_seconds:g} s"
         lines.append(f"closed: {session.closing}, after {session.seconds:g} s{billed}")
+        if session.cost is not None and session.seconds:
+            a_minute = session.cost / session.seconds * 60
+            lines.append(f"cost: about {session.cost:.4f} {record.currency}, which is {a_minute:.4f} a minute")
     if rehearsal.problem is not None:
         lines.append(f"it does not work: {rehearsal.problem}")
     return lines

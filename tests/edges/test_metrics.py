@@ -10,7 +10,9 @@ import trio
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.test_registry import StubCall
-from trio_voice.edges.metrics import CONTENT_TYPE, MAX_WORDS, Metrics
+from trio_voice.cost import is_late
+from trio_voice.edges.labels import MAX_WORDS
+from trio_voice.edges.metrics import CONTENT_TYPE, Metrics
 from trio_voice.persona import Limits, Persona
 from trio_voice.record import CallRecord, CallState, Closing, EndReason, ModelSessionRecord, ToolUse, Turn
 from trio_voice.registry import Registry
@@ -77,9 +79,19 @@ def a_whole_call():
         seconds=90.0,
         closing_seconds=0.25,
         setup_seconds=0.4,
+        currency="USD",
+        telephone_cost=0.025,
         model_sessions=[
-            a_session(closed_at=NOON, closing=Closing.ACKNOWLEDGED, seconds=90.25, billed_seconds=89.0),
-            a_session(closed_at=NOON, closing=Closing.TIMED_OUT, seconds=92.0),
+            a_session(
+                closed_at=NOON,
+                closing=Closing.ACKNOWLEDGED,
+                seconds=90.25,
+                billed_seconds=89.0,
+                overrun_seconds=0.25,
+                cost=0.125,
+                model="aai",
+            ),
+            a_session(closed_at=NOON, closing=Closing.TIMED_OUT, seconds=92.0, overrun_seconds=2.0, model="aai"),
         ],
         turns=[Turn(at=5, latency_ms=500), Turn(at=9, latency_ms=1_250)],
         tools=[
@@ -234,8 +246,11 @@ async def test_an_ended_call_is_counted_and_measured(metrics):
         "trio_voice_model_sessions_total timed_out assemblyai-agent": 1,
         "trio_voice_model_session_seconds_total assemblyai-agent": 182.25,
         "trio_voice_model_billed_seconds_total assemblyai-agent": 89,
-        "trio_voice_model_excess_seconds_count": 2,
-        "trio_voice_model_excess_seconds_sum": 2.25,
+        "trio_voice_model_overrun_seconds_count": 2,
+        "trio_voice_model_overrun_seconds_sum": 2.25,
+        "trio_voice_model_cost_total USD aai desk": 0.125,
+        "trio_voice_sessions_of_unknown_cost_total aai": 1,
+        "trio_voice_telephone_cost_total USD inbound desk": 0.025,
         "trio_voice_barge_ins_total": 2,
         "trio_voice_model_faults_total": 1,
         "trio_voice_dropped_messages_total caller_frames_before_ready": 20,
@@ -268,12 +283,26 @@ async def test_every_end_and_every_closing_is_there_before_its_first_time(metric
     assert now["trio_voice_refusals_total bad_signature webhook"] == 0
 
 
-async def test_a_session_that_was_shorter_than_its_call_takes_nothing_away(metrics):
-    sessions = [a_session(closing=Closing.ABORTED, seconds=10.0)]
+async def test_a_session_that_ended_before_its_call_takes_nothing_away(metrics):
+    sessions = [a_session(closing=Closing.ABORTED, seconds=10.0, overrun_seconds=-20.0)]
     metrics.observe_call(a_record(end_reason=EndReason.MODEL_FAILED, seconds=30.0, model_sessions=sessions))
     now = read(metrics)
-    assert now["trio_voice_model_excess_seconds_count"] == 1
-    assert now["trio_voice_model_excess_seconds_sum"] == 0
+    assert now["trio_voice_model_overrun_seconds_count"] == 1
+    assert now["trio_voice_model_overrun_seconds_sum"] == 0
+
+
+@pytest.mark.parametrize(("seconds", "kept"), [(2.0, True), (2.1, True), (2.101, False)])
+async def test_what_sets_off_the_alarm_lies_beyond_a_bucket_of_its_own(metrics, seconds, kept):
+    assert is_late(seconds) is not kept
+    sessions = [a_session(closing=Closing.ABORTED, seconds=30.0 + seconds, overrun_seconds=seconds)]
+    metrics.observe_call(a_record(end_reason=EndReason.DRAIN, seconds=30.0, model_sessions=sessions))
+    assert read(metrics)["trio_voice_model_overrun_seconds_bucket 2.1"] == kept
+
+
+async def test_an_alarm_is_counted_and_the_count_is_there_before_the_first(metrics):
+    assert read(metrics)["trio_voice_sessions_outlived_total assemblyai-agent"] == 0
+    metrics.count_outlived(a_session())
+    assert read(metrics)["trio_voice_sessions_outlived_total assemblyai-agent"] == 1
 
 
 @pytest.mark.parametrize("billed", [-1.0, math.nan, math.inf, 1e300])
@@ -292,12 +321,15 @@ async def test_a_label_takes_only_so_many_values(metrics):
     for number in range(MAX_WORDS + 5):
         tools = [ToolUse(f"tool{number}", failed=False, milliseconds=0)]
         counters = {f"kind{number}": 1}
-        metrics.observe_call(a_record(end_reason=EndReason.HANGUP, tools=tools, counters=counters))
+        sessions = [a_session(model=f"model{number}", cost=1.0)]
+        fields = {"tools": tools, "counters": counters, "model_sessions": sessions, "currency": "USD"}
+        metrics.observe_call(a_record(end_reason=EndReason.HANGUP, **fields))
         metrics.count_refusal("call", f"code{number}")
         metrics.count_rest_failure(f"request{number}")
     now = read(metrics)
     assert now["trio_voice_tool_calls_total answered other"] == 5
     assert now["trio_voice_dropped_messages_total other"] == 5
+    assert now["trio_voice_model_cost_total USD other desk"] == 5
     assert now["trio_voice_refusals_total other call"] == 6  # bad_signature has the first place
     assert now["trio_voice_rest_failures_total other"] == 5
     assert len([name for name in now if name.startswith("trio_voice_tool_calls_total")]) == MAX_WORDS + 1

@@ -71,11 +71,11 @@ def end_call(record):
     """The call is over, and its record as full as it can be."""
     for session in record.model_sessions:
         close_session(session)
-        fill(session)
+        fill(session).settled = False  # another daemon says that
     record.state, record.end_reason, record.end_detail = CallState.ENDED, EndReason.HANGUP, "Twilio sent stop"
     record.ended_at, record.seconds = NOON + timedelta(seconds=31), 31.25
     record.transcript += [Utterance("agent", "Good day.", 0.5), fill(Utterance("caller", "Hé… 👋", 2.25))]
-    record.turns.append(fill(Turn(2.5, 640.5)))
+    record.turns.append(fill(Turn(2.5, 640.5, {"thinking": 400.5})))
     record.tools.append(fill(ToolUse("end_call", True, 12)))
     record.counters["barge_ins"] = 2
     return fill(record)

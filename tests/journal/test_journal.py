@@ -11,8 +11,7 @@ import trio
 
 from tests.journal.calls import NOON, close_session, end_call, live_call, open_session, until
 from tests.journal.conftest import PACE
-from trio_voice.journal import JournalUnavailable
-from trio_voice.journal import journal as journal_module
+from trio_voice.journal import JournalUnavailable, reading
 from trio_voice.record import CallRecord, Closing, ModelSessionRecord
 
 
@@ -84,7 +83,7 @@ async def test_a_call_began_when_it_was_first_heard_of(opened, clock):
 
 
 async def test_calls_of_a_time_in_order_page_by_page(opened, clock, monkeypatch):
-    monkeypatch.setattr(journal_module, "PAGE_CALLS", 3)
+    monkeypatch.setattr(reading, "PAGE_CALLS", 3)
     async with opened() as journal:
         records = [live_call() for _ in range(10)]
         since = clock.now
@@ -147,6 +146,7 @@ async def test_what_a_dead_daemon_left_open_is_found_and_settled(opened, stand, 
         assert (settled.ended_at, settled.seconds, settled.end_detail) == (at, 90, "its daemon died")
         [session] = settled.model_sessions
         assert (session.closed_at, session.seconds, session.closing) == (at, 90, Closing.ABORTED)
+        assert session.settled
         assert (await journal.call(left.call_id)).settled_by == journal.this_run.run_id
         assert (await journal.call(closed_half.call_id)).record.model_sessions == closed_half.model_sessions
 

@@ -1,7 +1,8 @@
 """What a scraper is told, in Prometheus's text format.
 
-Gauges are looked up when somebody asks; counters and histograms are fed, once for each call, when it has ended
-(``observe_call``), so nothing here costs a live call anything but one sample a second of the delay that we add to it.
+Gauges are looked up when somebody asks (``gauges.py``); counters and histograms are fed, once for each call, when it
+has ended (``observe_call``), so nothing here costs a live call anything but one sample a second of the delay that we
+add to it.
 
 Labels hold words of ours and of the configuration, never a number, a name or an id of somebody; and whatever they
 hold, only so many different ones (``MAX_WORDS``). Units are in the names, and are seconds.
@@ -9,12 +10,8 @@ hold, only so many different ones (``MAX_WORDS``). Units are in the names, and a
 
 from __future__ import annotations
 
-import os
-import resource
-import time
-from collections import Counter as Tally
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import trio
 from prometheus_client import (
@@ -26,26 +23,23 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 
+from trio_voice.cost import believed_seconds
+from trio_voice.edges.gauges import JournalNow, Now, Process
+from trio_voice.edges.labels import OTHER, Words
 from trio_voice.legs.kinds import KINDS
-from trio_voice.record import CallState, Closing, EndReason
+from trio_voice.record import Closing, EndReason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import datetime
 
-    from prometheus_client.metrics_core import Metric
-
+    from trio_voice.edges.gauges import JournalState
     from trio_voice.record import CallRecord, ModelSessionRecord, ToolUse
     from trio_voice.registry import Registry
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 """Of ``Metrics.render``."""
 
-MAX_WORDS: Final = 100
-"""Different values that one label may take; the ones after that are counted as ``OTHER``."""
-OTHER: Final = "other"
 NOT_CLOSED: Final = "not_closed"
 """The closing of a session that its call left open. There is none such, unless we have a bug."""
 DIRECTIONS: Final = ("inbound", "outbound")
@@ -54,53 +48,19 @@ Way = Literal["to_caller", "to_model"]
 Refusable = Literal["webhook", "stream", "call", "connection"]
 """What can be turned away."""
 LOOP_SAMPLE_SECONDS: Final = 1.0
-MAX_BILLED_SECONDS: Final = 86_400.0
-"""A provider's own figure is a stranger's; beyond a day it is none."""
-OUR_OWN_DESCRIPTOR: Final = 1
-"""The one that lists the others."""
 
 CALL_BUCKETS: Final = (5, 15, 30, 60, 120, 300, 600, 1200, 3600)
 SETUP_BUCKETS: Final = (0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10)
 TEARDOWN_BUCKETS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 1.5, 2, 2.1, 2.5, 5, 10)
 """Close around ``close_seconds``, which is 2: what lies beyond it broke the promise."""
-EXCESS_BUCKETS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 1.5, 2, 2.1, 2.5, 5, 10, 30, 60, 600)
+OVERRUN_BUCKETS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 1.5, 2, 2.1, 2.5, 5, 10, 30, 60, 600)
+"""The alarm goes off beyond 2.1 (``cost.is_late``)."""
 TURN_BUCKETS: Final = (0.2, 0.3, 0.5, 0.7, 0.9, 1.2, 1.5, 2, 3, 5, 10)
 DELAY_BUCKETS: Final = (0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1)
 """A frame is 20 ms; what is held up for longer makes the next one late too."""
 
 COUNTED_APART: Final = frozenset({"barge_ins", "model_faults"})
 """Counters of a record that say something else than that a message was dropped or ignored."""
-
-
-class JournalCounts(Protocol):
-    """What a journal counts, as far as it is told here."""
-
-    @property
-    def waiting(self) -> int:
-        """Entries that are still to be written."""
-
-    @property
-    def dropped(self) -> int:
-        """Entries that never will be: too many waited."""
-
-    @property
-    def refused(self) -> int:
-        """Entries that the database did not take."""
-
-    @property
-    def unwritten_openings(self) -> int:
-        """Sessions that were opened before they were written down."""
-
-
-class JournalState(Protocol):
-    """What is asked of a journal."""
-
-    @property
-    def healthy(self) -> bool:
-        """Whether what is to be written is being written."""
-
-    def statistics(self) -> JournalCounts:
-        """The counts of this moment."""
 
 
 class Metrics:
@@ -116,16 +76,18 @@ class Metrics:
         # Without a second series beside every counter. The switch is the whole process's, which is ours.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
-        self._personas = _Words()
-        self._providers = _Words(*KINDS)
-        self._tools = _Words()
-        self._kinds = _Words()
-        self._refusals = _Words()
-        self._requests = _Words()
-        self._registry.register(_Now(calls, self._providers))
-        self._registry.register(_Process(started_at))
+        self._personas = Words()
+        self._models = Words()
+        self._currencies = Words()
+        self._providers = Words(*KINDS)
+        self._tools = Words()
+        self._kinds = Words()
+        self._refusals = Words()
+        self._requests = Words()
+        self._registry.register(Now(calls, self._providers))
+        self._registry.register(Process(started_at))
         if journal is not None:
-            self._registry.register(_JournalNow(journal))
+            self._registry.register(JournalNow(journal))
         Info("trio_voice_build", "What is running.", registry=self._registry).info({"version": version("trio-voice")})
 
         def counter(name: str, documentation: str, *labels: str) -> Counter:
@@ -166,10 +128,34 @@ class Metrics:
         self._billed_seconds = counter(
             "trio_voice_model_billed_seconds_total", "What providers said that they will bill.", "provider"
         )
-        self._excess_seconds = histogram(
-            "trio_voice_model_excess_seconds",
-            "How much longer a model session lasted than its call; 0 if it did not.",
-            EXCESS_BUCKETS,
+        self._overrun_seconds = histogram(
+            "trio_voice_model_overrun_seconds",
+            "How long after its call's end a model session was closed; 0 if it was before.",
+            OVERRUN_BUCKETS,
+        )
+        self._outlived = counter(
+            "trio_voice_sessions_outlived_total",
+            "Model sessions that were open for more than 2 s after their calls, or may have been.",
+            "provider",
+        )
+        self._model_cost = counter(
+            "trio_voice_model_cost_total",
+            "What model sessions are estimated to cost.",
+            "currency",
+            "model",
+            "persona",
+        )
+        self._telephone_cost = counter(
+            "trio_voice_telephone_cost_total",
+            "What Twilio is estimated to bill for calls.",
+            "currency",
+            "direction",
+            "persona",
+        )
+        self._unpriced = counter(
+            "trio_voice_sessions_of_unknown_cost_total",
+            "Model sessions whose cost cannot be told: a price is missing, or they were never closed.",
+            "model",
         )
         self._relay_seconds = histogram(
             "trio_voice_relay_delay_seconds",
@@ -206,6 +192,7 @@ class Metrics:
         for provider in KINDS:
             self._session_seconds.labels(provider)
             self._billed_seconds.labels(provider)
+            self._outlived.labels(provider)
             for closing in (*Closing, NOT_CLOSED):
                 self._sessions.labels(provider, closing)
         for way in get_args(Way):
@@ -232,7 +219,10 @@ class Metrics:
         for turn in record.turns:
             self._turn_seconds.labels(persona).observe(turn.latency_ms / 1000)
         for session in record.model_sessions:
-            self._observe_session(session, record.seconds or 0.0)
+            self._observe_session(session, record.currency, persona)
+        if record.telephone_cost is not None:
+            currency = self._currencies.one_of(record.currency or OTHER)
+            self._telephone_cost.labels(currency, direction, persona).inc(record.telephone_cost)
         for use in record.tools:
             self._count_tool(use)
         for kind, count in record.counters.items():
@@ -241,15 +231,22 @@ class Metrics:
         self._barge_ins.inc(record.counters.get("barge_ins", 0))
         self._faults.inc(record.counters.get("model_faults", 0))
 
-    def _observe_session(self, session: ModelSessionRecord, call_seconds: float) -> None:
+    def _observe_session(self, session: ModelSessionRecord, currency: str | None, persona: str) -> None:
         provider = self._providers.one_of(session.provider)
         self._sessions.labels(provider, session.closing or NOT_CLOSED).inc()
         if session.seconds is not None:
             self._session_seconds.labels(provider).inc(session.seconds)
+        if session.overrun_seconds is not None:
             # Not below 0: Prometheus takes a sum that falls for a restart.
-            self._excess_seconds.observe(max(0.0, session.seconds - call_seconds))
-        if session.billed_seconds is not None and 0 <= session.billed_seconds <= MAX_BILLED_SECONDS:
-            self._billed_seconds.labels(provider).inc(session.billed_seconds)
+            self._overrun_seconds.observe(max(0.0, session.overrun_seconds))
+        billed = believed_seconds(session)
+        if billed is not None:
+            self._billed_seconds.labels(provider).inc(billed)
+        model = self._models.one_of(session.model or OTHER)
+        if session.cost is None:
+            self._unpriced.labels(model).inc()
+        else:
+            self._model_cost.labels(self._currencies.one_of(currency or OTHER), model, persona).inc(session.cost)
 
     def _count_tool(self, use: ToolUse) -> None:
         if not use.known:  # the name is the model's invention
@@ -258,6 +255,10 @@ class Metrics:
             self._tool_calls.labels(self._tools.one_of(use.name), "failed" if use.failed else "answered").inc()
 
     # What happens meanwhile
+
+    def count_outlived(self, session: ModelSessionRecord) -> None:
+        """A session has outlived its call, or may have (``Auditor``)."""
+        self._outlived.labels(self._providers.one_of(session.provider)).inc()
 
     def observe_relay_delay(self, way: Way, seconds: float) -> None:
         """A message was sent so long after it was known what to send.
@@ -288,120 +289,3 @@ class Metrics:
             due = trio.current_time() + LOOP_SAMPLE_SECONDS
             await trio.sleep_until(due)
             self._loop_seconds.observe(max(0.0, trio.current_time() - due))
-
-
-class _Words:
-    """The values that a label has taken, which can only be so many.
-
-    Args:
-        known: those that it will take in any case.
-    """
-
-    def __init__(self, *known: str) -> None:
-        self.seen = dict.fromkeys(known)
-
-    def one_of(self, word: str) -> str:
-        """The word itself, or ``OTHER`` if there have been too many before it."""
-        if word not in self.seen:
-            if len(self.seen) >= MAX_WORDS:
-                return OTHER
-            self.seen[word] = None
-        return word
-
-
-class _Now:
-    """The open calls and what runs, looked up when somebody asks."""
-
-    def __init__(self, calls: Registry, providers: _Words) -> None:
-        self._calls = calls
-        self._providers = providers
-
-    def describe(self) -> list[Metric]:
-        """Nothing: asked when this is registered, it need not look anything up."""
-        return []
-
-    def collect(self) -> Iterator[Metric]:
-        records = self._calls.records()
-        states = Tally(record.state for record in records)
-        calls = GaugeMetricFamily("trio_voice_calls", "Calls that have not ended, by state.", labels=["state"])
-        for state in CallState:
-            if state is not CallState.ENDED:
-                calls.add_metric([state], states[state])
-        yield calls
-
-        # Those of ended calls too: one there is a meter that outlived its call, and should be seen.
-        meters = Tally(
-            self._providers.one_of(session.provider)
-            for record in records
-            for session in record.model_sessions
-            if session.closed_at is None
-        )
-        sessions = GaugeMetricFamily(
-            "trio_voice_model_sessions_open", "Model sessions whose meter is running.", labels=["provider"]
-        )
-        for provider in self._providers.seen.keys() | meters.keys():
-            sessions.add_metric([provider], meters[provider])
-        yield sessions
-
-        limit = self._calls.limits.max_calls
-        yield GaugeMetricFamily("trio_voice_max_calls", "How many calls there may be at once.", limit)
-        draining = self._calls.statistics().draining
-        yield GaugeMetricFamily("trio_voice_draining", "1 while no new call is taken.", draining)
-        tasks = trio.lowlevel.current_statistics().tasks_living
-        yield GaugeMetricFamily("trio_voice_tasks", "Tasks: those of each live call, and a few that stay.", tasks)
-
-
-class _JournalNow:
-    """How the journal does."""
-
-    def __init__(self, journal: JournalState) -> None:
-        self._journal = journal
-
-    def describe(self) -> list[Metric]:
-        return []
-
-    def collect(self) -> Iterator[Metric]:
-        counts = self._journal.statistics()
-        yield GaugeMetricFamily(
-            "trio_voice_journal_healthy", "1 while what is to be written down is.", self._journal.healthy
-        )
-        yield GaugeMetricFamily("trio_voice_journal_waiting_entries", "Entries still to be written.", counts.waiting)
-        lost = CounterMetricFamily(
-            "trio_voice_journal_lost_entries", "Entries that never will be written.", labels=["why"]
-        )
-        lost.add_metric(["too_many_waited"], counts.dropped)
-        lost.add_metric(["refused_by_the_database"], counts.refused)
-        yield lost
-        yield CounterMetricFamily(
-            "trio_voice_journal_unwritten_openings",
-            "Model sessions that were opened before that was written down.",
-            counts.unwritten_openings,
-        )
-
-
-class _Process:
-    """The process, under the names that every dashboard knows.
-
-    The library's own collector says nothing at all where /proc/stat is hidden, as our systemd unit does
-    (``ProcSubset=pid``).
-    """
-
-    def __init__(self, started_at: datetime) -> None:
-        self._started_at = started_at.timestamp()
-
-    def describe(self) -> list[Metric]:
-        return []
-
-    def collect(self) -> Iterator[Metric]:
-        def gauge(name: str, documentation: str, value: Any) -> GaugeMetricFamily:
-            return GaugeMetricFamily(f"process_{name}", documentation, value)
-
-        yield CounterMetricFamily("process_cpu_seconds", "Processor time, user and system.", time.process_time())
-        yield gauge("start_time_seconds", "When the process began, in seconds since 1970.", self._started_at)
-        yield gauge("max_fds", "Descriptors that it may have open.", resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-        open_fds = len(os.listdir("/proc/self/fd")) - OUR_OWN_DESCRIPTOR  # noqa: PTH208 - names, not paths
-        yield gauge("open_fds", "Descriptors that it has open.", open_fds)
-        with open("/proc/self/statm", encoding="ascii") as pages:  # noqa: PTH123 - no file that anybody wrote
-            virtual, resident = (int(word) * resource.getpagesize() for word in pages.read().split()[:2])
-        yield gauge("virtual_memory_bytes", "Memory it has asked for.", virtual)
-        yield gauge("resident_memory_bytes", "Memory it has.", resident)

@@ -2,6 +2,7 @@
 
 journal.py    what the rest of the program asks of the journal, and its lifetime
 scribe.py     the thread that writes: bounded backlog, group commit, trouble and recovery
+reading.py    calls, page by page; also without a daemon
 rows.py       records to rows and back
 schema.py     the tables, as numbered migrations, and every statement
 database.py   what either database must do: sqlite.py, postgres.py
@@ -9,6 +10,7 @@ database.py   what either database must do: sqlite.py, postgres.py
 
 from trio_voice.journal.database import database_at
 from trio_voice.journal.journal import Journal, open_journal
+from trio_voice.journal.reading import read_journal
 from trio_voice.journal.rows import JournaledCall, Run
 from trio_voice.journal.scribe import JournalUnavailable, Pace, Statistics
 
@@ -21,4 +23,5 @@ __all__ = [
     "Statistics",
     "database_at",
     "open_journal",
+    "read_journal",
 ]

@@ -29,6 +29,9 @@ class Database(Protocol):
     def name(self) -> str:
         """Where it is, for people. Holds no password."""
 
+    def is_there(self) -> bool:
+        """Whether there may be something to read, as far as can be seen without connecting."""
+
     def is_connected(self) -> bool:
         """Whether the connection, as far as can be seen without asking, still leads to the database."""
 

@@ -12,7 +12,7 @@ import attrs
 import structlog
 import trio
 
-from trio_voice.journal import rows, schema
+from trio_voice.journal import reading, rows, schema
 from trio_voice.journal.database import database_at
 from trio_voice.journal.scribe import Answer, Entry, JournalUnavailable, Pace, Scribe, Statistics
 from trio_voice.record import CallState, Closing
@@ -30,8 +30,6 @@ log: Final = structlog.stdlib.get_logger("trio_voice.journal")
 
 OPENING_SECONDS: Final = 1.0
 """How long a session may wait for its journal before it is opened without."""
-PAGE_CALLS: Final = 200
-"""Read at once, so that nobody waits for the journal longer than for one page."""
 PACE: Final = Pace()
 
 Statement = tuple[str, list[list["Value"]]]
@@ -256,7 +254,7 @@ class Journal:
         Raises:
             JournalUnavailable: the database cannot be read.
         """
-        found = await self._ask("call", partial(_read_calls, which=schema.OF_ONE, values=[call_id]))
+        found = await self._ask("call", partial(reading.read_calls, which=schema.OF_ONE, values=[call_id]))
         return found[0] if found else None
 
     async def calls(self, since: datetime, until: datetime) -> list[rows.JournaledCall]:
@@ -326,23 +324,10 @@ class Journal:
 
     async def _pages(self, which: str, values: list[Value], since: str) -> list[rows.JournaledCall]:
         found: list[rows.JournaledCall] = []
-        after: list[Value] = [since, ""]
-        while True:
-            asked: list[Value] = [*values, *after, PAGE_CALLS]
-            page = await self._ask("calls", partial(_read_calls, which=which, values=asked))
+        after: list[Value] | None = [since, ""]
+        while after is not None:
+            asked: list[Value] = [*values, *after, reading.PAGE_CALLS]
+            page = await self._ask("calls", partial(reading.read_calls, which=which, values=asked))
             found += page
-            if len(page) < PAGE_CALLS:
-                return found
-            after = [rows.moment(page[-1].began_at), page[-1].record.call_id]
-
-
-def _read_calls(database: Database, which: str, values: Sequence[Value]) -> list[rows.JournaledCall]:
-    """Calls with their sessions and what was said."""
-    found = {row[0]: rows.call_of(row) for row in database.query(schema.READ_CALLS + which, values)}
-    if found:
-        ids = list(found)
-        for row in database.query(schema.read_parts("model_sessions", schema.SESSION_COLUMNS, len(ids)), ids):
-            found[row[schema.SESSION_COLUMNS.index("call_id")]].record.model_sessions.append(rows.session_of(row))
-        for row in database.query(schema.read_parts("utterances", schema.UTTERANCE_COLUMNS, len(ids)), ids):
-            found[row[schema.UTTERANCE_COLUMNS.index("call_id")]].record.transcript.append(rows.utterance_of(row))
-    return list(found.values())
+            after = reading.after(page)
+        return found

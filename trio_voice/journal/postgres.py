@@ -65,6 +65,10 @@ class PostgresDatabase:
         where = self._asked.get("host") or self._asked.get("hostaddr") or "localhost"
         return f"postgresql://{where}/{self._asked.get('dbname', '')}"
 
+    def is_there(self) -> bool:
+        """Nobody knows without asking the server."""
+        return True
+
     def is_connected(self) -> bool:
         """Whether the connection was in order when it was last used."""
         return self._connection is not None and not self._connection.closed

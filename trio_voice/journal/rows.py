@@ -51,7 +51,9 @@ _CALL_DETAILS: Final[AbstractSet[str]] = (
     attrs.fields_dict(CallRecord).keys() - _CALL_FIELDS - {"model_sessions", "transcript"}
 )
 _SESSION_FIELDS: Final = tuple(name for name in schema.SESSION_COLUMNS if name in attrs.fields_dict(ModelSessionRecord))
-_SESSION_DETAILS: Final[AbstractSet[str]] = attrs.fields_dict(ModelSessionRecord).keys() - _SESSION_FIELDS
+_SESSION_DETAILS: Final[AbstractSet[str]] = (
+    attrs.fields_dict(ModelSessionRecord).keys() - _SESSION_FIELDS - {"settled"}  # that is whether settled_by is
+)
 
 # Fields that are not, in the row or in its details, what they are in the record.
 _READ: Final[dict[str, Callable[[Any], Any]]] = {
@@ -138,7 +140,8 @@ def call_of(row: Row) -> JournaledCall:
 def session_of(row: Row) -> ModelSessionRecord:
     """A row of ``model_sessions``."""
     columns = dict(zip(schema.SESSION_COLUMNS, row, strict=True))
-    return ModelSessionRecord(**_fields(columns, _SESSION_FIELDS, _SESSION_DETAILS))
+    settled = columns["settled_by"] is not None
+    return ModelSessionRecord(**_fields(columns, _SESSION_FIELDS, _SESSION_DETAILS), settled=settled)
 
 
 def utterance_of(row: Row) -> Utterance:

@@ -1,7 +1,8 @@
 """The tables and every statement, in the SQL that SQLite (from 3.24) and PostgreSQL share.
 
     calls             one row a call, from the moment it is known; ``ended_at`` is empty until it is over
-    model_sessions    one row a billed session, before its socket is opened; ``closed_at`` is empty until it is closed
+    model_sessions    one row a billed session, before its socket is opened; ``closed_at`` is empty until it is closed,
+                      ``overrun_seconds`` and ``cost`` until its call is over
     utterances        who said what, only with transcripts kept
     do_not_call       numbers that are never dialed again
     runs              one row a daemon's life; ``beat_at`` says until when it was certainly alive
@@ -103,6 +104,13 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         )
         """,
     ),
+    (
+        "ALTER TABLE calls ADD COLUMN telephone_cost DOUBLE PRECISION",
+        "ALTER TABLE calls ADD COLUMN currency TEXT",
+        "ALTER TABLE model_sessions ADD COLUMN model TEXT",
+        "ALTER TABLE model_sessions ADD COLUMN overrun_seconds DOUBLE PRECISION",
+        "ALTER TABLE model_sessions ADD COLUMN cost DOUBLE PRECISION",
+    ),
 )
 """Version 1, 2, ... Forward only; one that was released is never changed. A migration only adds, so that a daemon which
 is older than the tables goes on writing to them while the others are being replaced."""
@@ -145,10 +153,11 @@ def _select(table: str, columns: Sequence[str]) -> str:
 CALL_COLUMNS: Final = (
     *("call_id", "call_sid", "direction", "persona", "from_number", "to_number", "state", "started_at", "ended_at"),
     *("seconds", "end_reason", "end_detail", "handed_over", "details", "run_id", "began_at", "settled_by"),
+    *("telephone_cost", "currency"),
 )
 SESSION_COLUMNS: Final = (
     *("provider", "session_id", "opened_at", "closed_at", "closing", "seconds", "billed_seconds", "details"),
-    *("call_id", "number", "settled_by"),
+    *("call_id", "number", "settled_by", "model", "overrun_seconds", "cost"),
 )
 UTTERANCE_COLUMNS: Final = (
     *("role", "text", "at_seconds", "interrupted", "heard_ms", "final"),

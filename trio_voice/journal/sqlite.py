@@ -53,6 +53,10 @@ class SqliteDatabase:
         """The file's path."""
         return self._path if self._path == MEMORY else str(Path(self._path).absolute())
 
+    def is_there(self) -> bool:
+        """Whether the file exists."""
+        return self._path == MEMORY or Path(self._path).exists()
+
     def is_connected(self) -> bool:
         """Whether a connection is open and its file is still the one at the path.
 

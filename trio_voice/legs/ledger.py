@@ -30,9 +30,15 @@ class Ledger:
 
     record: CallRecord
     journal: Journal | None = None
+    model: str | None = None
+    """The table of ``[models]`` by which sessions are opened now."""
+    began: float = attrs.field(factory=trio.current_time)
+    """When the call did, by trio's clock: a ledger is opened with its call."""
 
     async def opening(self, session: ModelSessionRecord) -> None:
         """A session is about to be opened. Bounded; cancelling is safe, and ``closed`` must follow all the same."""
+        session.model = self.model
+        session.opened_after_seconds = round(trio.current_time() - self.began, 3)
         self.record.model_sessions.append(session)
         if self.journal is None:
             await trio.lowlevel.checkpoint()

@@ -25,6 +25,11 @@ class ModelSettings:
         return ()
 
     @property
+    def providers(self) -> tuple[str, ...]:
+        """What the sessions that it opens are of (``ModelSession.provider``), which is how they may be priced."""
+        return (self.kind,)
+
+    @property
     def urls(self) -> dict[str, tuple[str, str]]:
         """Every address that stands in this table and the scheme it must have, by the path of its key."""
         return {"url": (self.url, "wss")} if self.url is not None else {}

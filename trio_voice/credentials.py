@@ -1,0 +1,52 @@
+"""The credentials: never in config.toml, from systemd or from the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+SECRETS: Final = (
+    "TWILIO_AUTH_TOKEN",
+    "TWILIO_ACCOUNT_SID",
+    "ASSEMBLYAI_API_KEY",
+    "OPENAI_API_KEY",
+    "XAI_API_KEY",
+    "GEMINI_API_KEY",
+    "DEEPGRAM_API_KEY",
+    "ANTHROPIC_API_KEY",
+    "ELEVENLABS_API_KEY",
+    "CARTESIA_API_KEY",
+    "TRIO_VOICE_API_TOKEN",
+)
+"""What the systemd unit asks for. A model may name another."""
+
+
+class Secrets:
+    """Credentials by name, with no way to print them by accident."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = dict(values)
+
+    def get(self, name: str) -> str | None:
+        """A credential, if it is there."""
+        return self._values.get(name)
+
+    def __repr__(self) -> str:
+        return f"Secrets({', '.join(sorted(self._values))})"
+
+
+def read_secrets(environment: Mapping[str, str], names: Iterable[str] = SECRETS) -> Secrets:
+    """Credentials from systemd's directory of them, else from the environment."""
+    found: dict[str, str] = {}
+    directory = environment.get("CREDENTIALS_DIRECTORY")
+    for name in names:
+        file = Path(directory) / name.lower() if directory else None
+        # An empty credential is none: systemd's unit makes one of each whose file is not there.
+        given = file.read_text(encoding="utf-8").strip() if file is not None and file.is_file() else ""
+        value = given or environment.get(name, "").strip()
+        if value:
+            found[name] = value
+    return Secrets(found)

@@ -1,0 +1,87 @@
+"""Reading calls, page by page: for the journal of a daemon, and for whoever asks without one."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Final
+
+from trio_voice.journal import rows, schema
+from trio_voice.journal.database import database_at
+from trio_voice.journal.scribe import JournalUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from trio_voice.journal.database import Database, Value
+
+PAGE_CALLS: Final = 200
+"""Read at once, so that nobody waits for the journal longer than for one page."""
+READ_LOCK_SECONDS: Final = 10.0
+"""How long a lock that a daemon holds is waited for."""
+VERSION: Final = "SELECT coalesce(max(version), 0) FROM journal_versions"
+
+
+def read_calls(database: Database, which: str, values: Sequence[Value]) -> list[rows.JournaledCall]:
+    """A page of calls with their sessions and what was said. Raises what the driver raises."""
+    found = {row[0]: rows.call_of(row) for row in database.query(schema.READ_CALLS + which, values)}
+    if found:
+        ids = list(found)
+        for row in database.query(schema.read_parts("model_sessions", schema.SESSION_COLUMNS, len(ids)), ids):
+            found[row[schema.SESSION_COLUMNS.index("call_id")]].record.model_sessions.append(rows.session_of(row))
+        for row in database.query(schema.read_parts("utterances", schema.UTTERANCE_COLUMNS, len(ids)), ids):
+            found[row[schema.UTTERANCE_COLUMNS.index("call_id")]].record.transcript.append(rows.utterance_of(row))
+    return list(found.values())
+
+
+def after(page: Sequence[rows.JournaledCall]) -> list[Value] | None:
+    """Where the next page begins; ``None`` after the last."""
+    if len(page) < PAGE_CALLS:
+        return None
+    return [rows.moment(page[-1].began_at), page[-1].record.call_id]
+
+
+def read_journal(url: str, since: datetime, until: datetime) -> Iterator[rows.JournaledCall]:
+    """All calls that began in ``[since, until)``, the earliest first, whether or not a daemon is writing meanwhile.
+
+    Blocks. Nothing is written, made or migrated.
+
+    Args:
+        url: see ``database_at``.
+        since: in UTC, as ``until``.
+        until: likewise.
+
+    Raises:
+        ConfigError: the URL cannot be used.
+        JournalUnavailable: there is no journal, or it cannot be read.
+    """
+    database = database_at(url, READ_LOCK_SECONDS)
+    if not database.is_there():
+        raise JournalUnavailable(
+            f"there is no journal at {database.name}: a relative path counts from where the daemon runs, "
+            "which under systemd is /var/lib/trio-voice"
+        )
+    with closing(database):
+        try:
+            yield from _pages(database, since, until)
+        except JournalUnavailable:
+            raise
+        except Exception as error:  # whatever the driver raises
+            raise JournalUnavailable(f"{database.name}: {database.describe(error)}") from error
+
+
+def _pages(database: Database, since: datetime, until: datetime) -> Iterator[rows.JournaledCall]:
+    database.connect()
+    with database.transaction(writes=False):
+        [(version,)] = database.query(VERSION)
+    if version < len(schema.MIGRATIONS):
+        raise JournalUnavailable(
+            f"{database.name}: its tables are of version {version}, and this program reads "
+            f"version {len(schema.MIGRATIONS)}: start the daemon once, and they are brought up to it"
+        )
+    start: list[Value] | None = [rows.moment(since), ""]
+    while start is not None:
+        with database.transaction(writes=False):
+            page = read_calls(database, schema.OF_A_TIME, [rows.moment(until), *start, PAGE_CALLS])
+        yield from page
+        start = after(page)

@@ -34,8 +34,8 @@ import click
 import httpx2
 import trio
 
-from benchmarks import bad_tools, misbehaviour
-from benchmarks.misbehaviour import FRAME_SECONDS, MISBEHAVIOURS, open_stream
+from benchmarks.neighbouring import bad_tools, misbehaviour
+from benchmarks.neighbouring.misbehaviour import FRAME_SECONDS, MISBEHAVIOURS, open_stream
 from trio_voice.sandbox.demo import open_daemon
 from trio_voice.sandbox.sockets import SandboxSocket, serve_sockets
 
@@ -139,7 +139,7 @@ class Neighbours:
     async def live(self, stream: Channel, number: int) -> None:
         """One call: a frame every 20 ms, each with a number."""
         sent: dict[int, tuple[float, Delays]] = {}
-        filling = base64.b64encode(random.Random(number).randbytes(154)).decode()  # noqa: S311 - made-up sound
+        filling = base64.b64encode(random.Random(number).randbytes(154)).decode()
         head = '{"event":"media","media":{"track":"inbound","payload":"'
         tail = filling + '"},"streamSid":"MZ1"}'
 
@@ -190,7 +190,7 @@ async def echo(socket: SandboxSocket, _request: object) -> None:
 @asynccontextmanager
 async def open_house(folder: Path) -> AsyncIterator[tuple[str, Callable[[str], Any]]]:
     """A daemon, an echo, and who misbehaves: the daemon's address, and what tells the latter how."""
-    command = [sys.executable, "-m", "benchmarks.misbehaviour", "10"]
+    command = [sys.executable, "-m", "benchmarks.neighbouring.misbehaviour", "10"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     async with trio.open_nursery() as nursery:
         echo_port = await nursery.start(lambda task_status: serve_sockets(echo, task_status=task_status))
@@ -258,7 +258,7 @@ async def measure(plan: Plan, folder: Path, tell: Callable[[Finding], None]) -> 
                 await trio.sleep(plan.seconds)
             neighbours.begin()
             with trio.move_on_after(LATE_SECONDS):  # noqa: ASYNC912 - it sleeps where it loops
-                while any(phase.sent > len(phase.values) for phase in phases):  # noqa: ASYNC110 - every frame is an event
+                while any(phase.sent > len(phase.values) for phase in phases):
                     await trio.sleep(0.05)
             findings.append(Finding(name, *phases))
             tell(findings[-1])

@@ -248,8 +248,8 @@ async def closed_port():
 
 
 @asynccontextmanager
-async def open_world(folder: Path, *, casting=SCRIPT.cast, seconds=30.0, at_end=0, workers=1, **limits):
-    """A running daemon with these limits, for at most so many seconds.
+async def open_world(folder: Path, *, casting=SCRIPT.cast, seconds=30.0, at_end=0, workers=1, more="", **limits):
+    """A running daemon with these limits, for at most so many seconds; ``more`` stands behind all else in its file.
 
     When the block is left it is told to stop, if it has not been, and must have kept what it promises for all calls:
     nothing that they opened is still there, nobody's secrets are in its log, it said one line on stdout and its exit
@@ -271,6 +271,7 @@ async def open_world(folder: Path, *, casting=SCRIPT.cast, seconds=30.0, at_end=
                     closed_port=await closed_port(),
                     limits="\n".join(f"{name} = {value}" for name, value in limits.items()),
                 )
+                + more
             )
             async with open_daemon(config, log_file, twilio.auth_token) as daemon:
                 twilio.connect_to(HOST, daemon.port)

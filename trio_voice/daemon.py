@@ -16,6 +16,7 @@ import gc
 import os
 import signal
 import socket
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -71,6 +72,9 @@ AFTER_WORK_SECONDS: Final = 10.0
 """For the last phones to be hung up once everything else has stopped."""
 AFTER_DRAIN_SECONDS: Final = AFTER_WORK_SECONDS + Pace().flush_seconds + Pace().interrupt_seconds + 10
 """What systemd is asked to wait beyond the drain, with some to spare."""
+SWITCH_SECONDS: Final = 0.000_1
+"""For which a thread may keep the interpreter from all calls. Python's own 5 ms come after every system call while a
+tool computes in a thread of its own, and there are a hundred of those a second in each call."""
 ONE_REQUEST_EACH: Final = httpx2.Limits(max_keepalive_connections=0)
 """A phone is hung up once a call; a connection kept for the next one would be a descriptor that belongs to nothing."""
 HALF_OPEN_CONNECTIONS: Final = 100
@@ -138,6 +142,7 @@ async def run_daemon(
                 announce(f"http://{f'[{bound_host}]' if ':' in bound_host else bound_host}:{bound_port}")
                 systemd.notify("READY=1")
                 gc.collect()
+                sys.setswitchinterval(SWITCH_SECONDS)
                 gc.freeze()  # what is here now stays: the collector need not look at it whenever calls make garbage
                 async for received in signals:
                     if received != signal.SIGHUP:

@@ -6,6 +6,10 @@ import time
 
 import trio
 
+__all__ = ["block_for_ever", "compute", "fail", "wait_for_ever"]
+
+COMPUTE_SECONDS = 8
+
 
 async def wait_for_ever() -> None:
     """Never returns."""
@@ -18,9 +22,9 @@ def block_for_ever() -> None:
         time.sleep(1)
 
 
-def compute_for_ever() -> None:
-    """Never returns, and leaves the processor to nobody, in a thread."""
-    end = time.monotonic() + 600
+def compute() -> None:
+    """Leaves the processor to nobody, in a thread, for longer than it is given."""
+    end = time.monotonic() + COMPUTE_SECONDS
     number = 1
     while time.monotonic() < end:
         number = number * 3 % 1_000_003

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import attrs
 import httpx2
 import trio
+from neighbouring import bad_tools
 
 from trio_voice.errors import ModelUnavailable
 from trio_voice.legs.websocket import open_websocket
@@ -119,6 +120,8 @@ class Misbehaviour:
     caller: Callable[[Channel], Awaitable[None]] = talk
     model: Callable[[Channel], Awaitable[None]] = listen
     model_is_ready: bool = True
+    lingers_seconds: float = 0.0
+    """For which it goes on when its call is over."""
 
 
 MISBEHAVIOURS: Final = {
@@ -139,7 +142,9 @@ MISBEHAVIOURS: Final = {
     "its model does not read": Misbehaviour(model=read_nothing),
     "its tool never returns": Misbehaviour(model=partial(ask_for, "wait_for_ever", 20)),
     "its tool never returns, in a thread": Misbehaviour(model=partial(ask_for, "block_for_ever", 20)),
-    "its tool computes for ever, in a thread": Misbehaviour(model=partial(ask_for, "compute_for_ever", 1)),
+    "its tool computes, in a thread": Misbehaviour(
+        model=partial(ask_for, "compute", 1), lingers_seconds=bad_tools.COMPUTE_SECONDS
+    ),
     "its tool raises, a hundred times a second": Misbehaviour(model=partial(ask_for_calmly, "fail")),
 }
 
@@ -220,5 +225,4 @@ async def _within(scope: trio.CancelScope, play: Callable[[], Awaitable[None]]) 
 
 
 if __name__ == "__main__":
-    os.nice(int(sys.argv[1]))
     trio.run(main)

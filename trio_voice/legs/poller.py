@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 Listener: TypeAlias = "Callable[[bytes], None]"
 
-READ_BYTES: Final = 16_384
-"""What one read takes at the most. A 20 ms frame is about 400 bytes."""
+READ_BYTES: Final = 4_096
+"""What one read takes at the most: a hundred of the shortest messages, some 4 ms in which nobody else is heard. A 20 ms
+frame is about 400 bytes."""
 ROUND_EVENTS: Final = 64
 """Streams that are served before every other task of the process has its turn: some 2 ms."""
 

@@ -1,6 +1,7 @@
 # make demo     a whole call on this machine: no account, no key, no network
 # make test     the suite; make test-slow what takes longer than that
 # make run      the daemon, on ./config.toml
+# make faults   the promise, put to the test from outside; make faults-peers the same with others' servers
 #
 # Each sets up .venv first, once. Another interpreter:  make test PYTHON=python3.13 VENV=.venv-3.13
 
@@ -13,7 +14,10 @@ BENCH_ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: setup demo test test-slow run lint bench constraints clean
+PEERS := benchmarks/peers
+FAULTS_ARGS ?=
+
+.PHONY: setup demo test test-slow run lint bench listen faults faults-peers constraints clean
 
 setup: $(VENV)/.ready
 	@:
@@ -66,6 +70,33 @@ benchmarks/peers/node_relay/node_modules: benchmarks/peers/node_relay/package-lo
 
 bench: setup .venv-peers/.ready benchmarks/peers/node_relay/node_modules
 	@$(BIN)/python benchmarks/relay.py $(BENCH_ARGS)
+	@$(BIN)/python benchmarks/transcode.py
+
+# Speech before and after the transcoder, as WAV files to be heard.
+listen: setup
+	@$(BIN)/python benchmarks/transcode.py --listen listen
+
+# Calls broken in every way and phase, to the real process; FAULTS_ARGS='--only "hangs up"' for some of them.
+faults: setup
+	@$(BIN)/python benchmarks/faults.py $(FAULTS_ARGS)
+
+# The same with others' servers, which do not promise what we do: their failures end nothing.
+faults-peers: setup $(PEERS)/node-relay/node_modules/.ready $(PEERS)/pipecat/.venv/.ready
+	-@$(BIN)/python benchmarks/faults.py $(FAULTS_ARGS) --name "Node relay" \
+	    --server 'node $(PEERS)/node-relay/server.js'
+	-@$(BIN)/python benchmarks/faults.py $(FAULTS_ARGS) --name Pipecat --family openai-realtime \
+	    --server '$(PEERS)/pipecat/.venv/bin/python -m uvicorn --app-dir $(PEERS)/pipecat server:app --port {port}'
+	-@$(BIN)/python benchmarks/faults.py $(FAULTS_ARGS) --name "plain stack" \
+	    --server '$(BIN)/python $(PEERS)/plain_relay.py {model_url} {port}'
+
+$(PEERS)/node-relay/node_modules/.ready: $(PEERS)/node-relay/package-lock.json
+	@cd $(PEERS)/node-relay && npm ci --silent
+	@touch $@
+
+$(PEERS)/pipecat/.venv/.ready: $(PEERS)/pipecat/requirements.txt
+	@$(PYTHON) -m venv --clear $(PEERS)/pipecat/.venv
+	@$(PEERS)/pipecat/.venv/bin/python -m pip --disable-pip-version-check -qq install --no-deps -r $<
+	@touch $@
 
 # After a change of dependencies. Keeps the pins that still fit; make constraints UV_ARGS=--upgrade takes the newest of all.
 constraints:
@@ -77,5 +108,6 @@ constraints:
 	    --generate-hashes --no-emit-index-url $(UV_ARGS) --output-file constraints.txt pyproject.toml
 
 clean:
+	@rm -rf $(PEERS)/node-relay/node_modules $(PEERS)/pipecat/.venv
 	@rm -rf .venv .venv-* build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find trio_voice tests -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -1,21 +1,30 @@
-"""A whole call on the virtual clock: our call between the sandbox's Twilio and the sandbox's voice agent."""
+"""A whole call on the virtual clock: our call between the sandbox's Twilio and one of the sandbox's models."""
 
+from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 import attrs
 import trio
 
 from trio_voice.call import Call, wall_clock
+from trio_voice.conversation import Said
 from trio_voice.legs.caller import CallerLeg
+from trio_voice.legs.channel import Channel
 from trio_voice.legs.ledger import Ledger
 from trio_voice.legs.model import SocketModelLeg
 from trio_voice.legs.succession import Succession
-from trio_voice.persona import SILENT, Limits, Persona
+from trio_voice.persona import SILENT, Limits, Persona, ToolSchema
+from trio_voice.protocols.gemini_live import GeminiLiveSession, GeminiLiveSettings
+from trio_voice.protocols.openai_dialects import OpenAIRealtimeSettings
+from trio_voice.protocols.openai_realtime import OpenAIRealtimeSession
 from trio_voice.protocols.voice_agent import VoiceAgentSession
 from trio_voice.record import CallRecord
+from trio_voice.sandbox.gemini_live import GeminiLiveServer
 from trio_voice.sandbox.media_stream import MediaStreamPeer
 from trio_voice.sandbox.memory import MemoryChannel, memory_channels
+from trio_voice.sandbox.openai_realtime import RealtimeServer
 from trio_voice.sandbox.twilio_callers import Voice
 from trio_voice.sandbox.voice_agent import Script, Turn, VoiceAgentServer
 from trio_voice.tools import Tool
@@ -33,6 +42,61 @@ SCRIPT = Script(
 )
 
 
+@attrs.frozen
+class ModelOrder:
+    """What our side of a model is made of."""
+
+    server: Any
+    persona: Persona
+    tools: tuple[ToolSchema, ...]
+    history: tuple[Said, ...]
+    resume_with: str | None
+    record: CallRecord
+    world: trio.Nursery
+    reach: Callable[[], Awaitable[Channel]]
+    rigs: list["Rig"]
+    """The rig, once it is there: nothing is opened before."""
+
+
+@attrs.frozen
+class Model:
+    """A family of models of one socket, as a call meets it in tests."""
+
+    serve: Callable[..., Any]
+    """Its double: a casting, ``manner`` and ``faults`` in, a server out."""
+    session: Callable[..., Any]
+    """Our side of it, of the server, a persona, tools, the conversation so far and a handle."""
+    wires: None = None
+
+    def open(self, script, **double):
+        """Its double."""
+        return self.serve(script.cast, **double)
+
+    def make(self, wanted):
+        """The leg, not yet connected."""
+        session = self.session(wanted.server, wanted.persona, wanted.tools, wanted.history, wanted.resume_with)
+        return SocketModelLeg(session, wanted.reach, 5.0, Ledger(wanted.record), wall_clock)
+
+
+def _voice_agent(_server, persona, tools, history, _resume_with):
+    return VoiceAgentSession(persona, tools, history)
+
+
+def _openai_realtime(server, persona, tools, history, _resume_with):
+    url = {"url": "ws://127.0.0.1/"} if server.dialect == "beta" else {}
+    settings = OpenAIRealtimeSettings(name="desk", kind="openai-realtime", dialect=server.dialect, **url)
+    return OpenAIRealtimeSession(settings, persona, tools, history, wall_clock().timestamp())
+
+
+def _gemini_live(_server, persona, tools, history, resume_with):
+    return GeminiLiveSession(GeminiLiveSettings(name="m", kind="gemini-live"), persona, tools, history, resume_with)
+
+
+VOICE_AGENT = Model(VoiceAgentServer, _voice_agent)
+OPENAI_REALTIME = Model(RealtimeServer, _openai_realtime)
+GEMINI_LIVE = Model(GeminiLiveServer, _gemini_live)
+
+
 @attrs.define
 class Rig:
     """Everything that a test may touch, and look at afterwards."""
@@ -41,10 +105,17 @@ class Rig:
     record: CallRecord
     voice: Voice
     twilio: MediaStreamPeer
-    agent: VoiceAgentServer
+    agent: Any
+    """The model's double."""
     caller_wire: tuple[MemoryChannel, MemoryChannel]
     model_wire: tuple[MemoryChannel, MemoryChannel]
     scope: trio.CancelScope
+    wires: dict[str, tuple[MemoryChannel, MemoryChannel]] = attrs.field(factory=dict)
+    """All the sockets towards the model, by name, our end first; more than one where it is a chain."""
+    used: set[str] = attrs.field(factory=set)
+    """Those of them that were opened."""
+    on_exchange: Callable[[tuple[MemoryChannel, MemoryChannel]], None] | None = None
+    """Told of each request that goes to a language model, before it is sent."""
     later_wires: list[tuple[MemoryChannel, MemoryChannel]] = attrs.field(factory=list)
     """Those of the model sessions after the first."""
     over: trio.Event = attrs.field(factory=trio.Event)
@@ -61,7 +132,7 @@ class Rig:
     def assert_nothing_remains(self):
         """Both sockets are closed, and the record says so."""
         assert self.caller_wire[0].closed
-        assert self.model_wire[0].closed or not self.agent.sessions
+        assert all(wire[0].closed for name, wire in self.wires.items() if name in self.used)
         assert all(wire[0].closed for wire in self.later_wires)
         for session in self.record.model_sessions:
             assert session.closing is not None
@@ -71,6 +142,7 @@ class Rig:
 @asynccontextmanager
 async def live_call(
     *,
+    model=VOICE_AGENT,
     script=SCRIPT,
     limits=None,
     persona=None,
@@ -84,15 +156,16 @@ async def live_call(
 ):
     """A call that has just been accepted. The block drives it; leaving the block waits for its end.
 
-    ``successors`` are the agents that take over when the first fails.
+    ``model`` is a ``Model``, or the like of ``tests.chains``; ``successors`` are its doubles that take over when the
+    first fails.
     """
     limits = limits or Limits()
     persona = persona or Persona(name="p", model="m", greeting=GREETING)
     caller_wire, model_wire = memory_channels(), memory_channels()
     record = CallRecord(call_id="c1", direction="inbound", persona="p", from_number="", to_number="")
-    agent = VoiceAgentServer(
-        script.cast, **{"faults": faults} if faults else {}, **{"manner": manner} if manner else {}
-    )
+    double = {"faults": faults} if faults else {}
+    double |= {"manner": manner} if manner else {}
+    agent = model.open(script, **double)
 
     async with trio.open_nursery() as world:
         wires = iter([model_wire])
@@ -104,22 +177,31 @@ async def live_call(
             if wire is None:
                 wire = memory_channels()
                 rig.later_wires.append(wire)
+            else:
+                rig.used.add("model")
             world.start_soon(server.serve_session, wire[1])
             return wire[0]
 
-        def make(server, history, _resume_with):
-            session = VoiceAgentSession(persona, tuple(tool.schema for tool in box.values()), history)
-            return SocketModelLeg(session, partial(reach, server), 5.0, Ledger(record), wall_clock)
+        def make(server, history, resume_with):
+            schemas = tuple(tool.schema for tool in box.values())
+            wanted = ModelOrder(
+                server, persona, schemas, history, resume_with, record, world, partial(reach, server), rigs
+            )
+            return model.make(wanted)
 
+        rigs: list[Rig] = []
+        """The rig, once it is there: nothing is opened before."""
         voice = Voice()
         twilio = MediaStreamPeer(caller_wire[1], caller=voice)
         world.start_soon(twilio.run)
         box = {tool.schema.name: tool for tool in map(Tool, tools)}
-        model = Succession([partial(make, server) for server in (agent, *successors)], limits.close_seconds)
+        succession = Succession([partial(make, server) for server in (agent, *successors)], limits.close_seconds)
         caller = CallerLeg(caller_wire[0], limits.close_seconds)
-        call = Call(record, persona, limits, caller, model, tools=box, phone=phone, lines=lines)
+        call = Call(record, persona, limits, caller, succession, tools=box, phone=phone, lines=lines)
         scope = trio.CancelScope()
         rig = Rig(call, record, voice, twilio, agent, caller_wire, model_wire, scope)
+        rig.wires = model.wires or {"model": model_wire}
+        rigs.append(rig)
 
         async def live():
             try:

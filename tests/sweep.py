@@ -8,18 +8,23 @@ faster than it is heard, so that some of it waits in the bridge when the caller 
 import inspect
 import itertools
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from functools import partial
 
 import attrs
 import trio
 import trio.testing
 
+from tests import calls
 from tests.calls import Rig, live_call
+from tests.chains import live_chain
 from trio_voice.legs.websocket import WebSocketChannel
 from trio_voice.persona import Limits
 from trio_voice.protocols.websocket import WebSocket
-from trio_voice.record import CallState
+from trio_voice.record import CallState, EndReason
+from trio_voice.sandbox import openai_realtime
+from trio_voice.sandbox.chain import ChainManner
+from trio_voice.sandbox.gemini_live import GeminiManner
 from trio_voice.sandbox.memory import MemoryChannel
 from trio_voice.sandbox.mind import ToolUse
 from trio_voice.sandbox.voice_agent import Manner, Script, Turn
@@ -44,14 +49,42 @@ async def look_up(day: str) -> str:
 
 
 @attrs.frozen(kw_only=True)
+class Wire:
+    """One of a model's sockets."""
+
+    name: str
+    """In ``Rig.wires``."""
+    gives_up: Callable[[tuple[MemoryChannel, MemoryChannel], trio.Nursery], None]
+    """The provider gives a session up, in its own way, on this wire."""
+    ended: EndReason = EndReason.MODEL_ENDED
+    """How the call ends when the provider closes this socket politely."""
+    always_busy: bool = True
+    """Whether there is always something on its way to the provider, so that it is noticed at once if it stalls."""
+    fewest: int = 20
+    """Messages in either direction in the whole conversation, at least."""
+
+
+@attrs.frozen(kw_only=True)
 class Kind:
     """A kind of model and its double: what the sweep has to know of a model. Another kind is another of these."""
 
     name: str
     live_call: Callable[..., AbstractAsyncContextManager[Rig]]
     """``tests.calls.live_call`` with such a model and such a double, who play ``DENSE``."""
-    fatal: str
-    """A message with which the provider gives a session up."""
+    wires: tuple[Wire, ...]
+    """The model's sockets."""
+
+
+def _says(message):
+    async def say(wire):
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):  # the call is over
+            await MemoryChannel.send(wire[1], message)
+
+    return lambda wire, nursery: nursery.start_soon(say, wire)
+
+
+def _closes(code, reason):
+    return lambda wire, nursery: nursery.start_soon(wire[1].aclose, code, reason)
 
 
 VOICE_AGENT = Kind(
@@ -59,9 +92,62 @@ VOICE_AGENT = Kind(
     live_call=partial(
         live_call, script=DENSE, tools=[look_up], manner=Manner(leading_silence_ms=20, ahead_ms=400, preamble_ms=60)
     ),
-    fatal='{"type":"session.error","code":"internal_error","message":"made to fail"}',
+    wires=(
+        Wire(
+            name="model",
+            gives_up=_says('{"type":"session.error","code":"internal_error","message":"made to fail"}'),
+        ),
+    ),
 )
-KINDS = [VOICE_AGENT]
+OPENAI_REALTIME = Kind(
+    name="openai-realtime",
+    live_call=partial(
+        live_call,
+        model=calls.OPENAI_REALTIME,
+        script=DENSE,
+        tools=[look_up],
+        manner=openai_realtime.Manner(times_real_time=5, chunk_ms=40),
+    ),
+    wires=(
+        Wire(
+            name="model",
+            gives_up=_says(
+                '{"type":"error","error":{"type":"server_error","code":"session_expired","message":"made to fail"}}'
+            ),
+        ),
+    ),
+)
+GEMINI_LIVE = Kind(
+    name="gemini-live",
+    live_call=partial(
+        live_call,
+        model=calls.GEMINI_LIVE,
+        script=DENSE,
+        tools=[look_up],
+        manner=GeminiManner(speed=8, parallel_calls=2),
+    ),
+    wires=(Wire(name="model", gives_up=_closes(1007, "Request contains an invalid argument.")),),
+)
+CHAIN = Kind(
+    name="chain",
+    live_call=partial(live_chain, script=DENSE, tools=[look_up], manner=ChainManner(speed=1.6, sound_ms=40)),
+    wires=(
+        Wire(
+            name="hearing",
+            gives_up=_says('{"type":"Error","error_code":3005,"error":"made to fail"}'),
+            ended=EndReason.MODEL_FAILED,
+            fewest=8,
+        ),
+        Wire(
+            name="speaking",
+            gives_up=_says('{"message":"made to fail","error":"internal","code":1011}'),
+            ended=EndReason.MODEL_FAILED,
+            always_busy=False,
+            fewest=8,
+        ),
+    ),
+)
+KINDS = [VOICE_AGENT, OPENAI_REALTIME, GEMINI_LIVE, CHAIN]
 
 
 async def play(kind, arm, *, struck=(), patience=0.0):
@@ -167,8 +253,12 @@ def framed_channels():
 
 
 def raise_in(task: trio.lowlevel.Task, bug: Exception) -> bool:
-    """Have a task's await raise this when it goes on; false if the task has none yet."""
-    if inspect.getcoroutinestate(task.coro) == inspect.CORO_CREATED:
+    """Have a task's await raise this when it goes on; false if it has none yet, or none of ours.
+
+    A task whose children are all done is leaving its nursery, inside trio: nothing can raise there.
+    """
+    leaving = any(nursery._closed for nursery in task.child_nurseries)
+    if leaving or inspect.getcoroutinestate(task.coro) == inspect.CORO_CREATED:
         return False
     task._next_send_fn, task._next_send = task.coro.throw, bug
     return True

@@ -458,6 +458,17 @@ def test_garbage_is_ignored_until_there_is_too_much_of_it(book, leg, reason):
 # Tools
 
 
+def test_a_model_that_withdraws_requests_itself_gets_the_results_of_an_interrupted_reply():
+    book = Playbook(capabilities=attrs.evolve(TALKS_FIRST, withdraws_tools=True)).live()
+    book.speak("r1", SPEECH)
+    book.on(c.ToolRequested("t1", "roll", {}))
+    book.on(c.ReplyDone("r1", interrupted=True))
+    assert book.on(ToolFinished("t1", ToolResult("4"))) == [c.AnswerTool("t1", "4")]
+    book.on(c.ToolRequested("t2", "roll", {}))
+    book.on(c.ToolWithdrawn("t2"))
+    assert book.on(ToolFinished("t2", ToolResult("4"))) == []
+
+
 def test_a_tool_is_run_and_its_result_told(book):
     book.live().speak("r1", HUSH)
     assert book.on(c.ToolRequested("t1", "roll", {"max": 6})) == [RunTool("t1", "roll", {"max": 6})]

@@ -41,16 +41,23 @@ WEBSOCKETS_SANS_IO = (
 RINGS = {
     # Ring 0: decisions and what they are about. No trio, no clock, no socket; time is an argument.
     "pure": Ring(
-        modules="audio bridge conversation cost errors facts goodbye persona playback prices record takeover"
-        " tool_results transcript turns",
+        modules="audio bridge chain_history chain_turns clauses conversation cost errors facts goodbye persona playback"
+        " prices record stages takeover tool_results transcript turns",
         sees="pure protocols",
         packages="attrs msgspec",
+        never=NO_CLOCK_NO_IO,
+    ),
+    # Ring 0, where sound is computed with: alone in knowing numpy.
+    "sound": Ring(
+        modules="transcode",
+        sees="pure",
+        packages="numpy",
         never=NO_CLOCK_NO_IO,
     ),
     # Ring 0: one file per wire protocol, sans-I/O.
     "protocols": Ring(
         modules="protocols",
-        sees="pure protocols",
+        sees="pure sound protocols",
         packages="attrs msgspec" + WEBSOCKETS_SANS_IO,
         never=NO_CLOCK_NO_IO,
     ),
@@ -60,34 +67,40 @@ RINGS = {
         sees="pure trio postgres",
         packages="attrs structlog psycopg",
     ),
+    # Ring 1, where a chain asks its language model: alone in knowing an HTTP client, and no SDK.
+    "http": Ring(
+        modules="legs.http",
+        sees="pure protocols",
+        packages="attrs httpx2 trio",
+    ),
     # Ring 1: nurseries and deadlines. No web framework, no SDK.
     "trio": Ring(
         modules="audit auditor call journal legs reception reckoning registry rehearsal tools",
-        sees="pure protocols trio postgres",
+        sees="pure protocols trio postgres http",
         packages="attrs msgspec structlog trio" + WEBSOCKETS_SANS_IO,
     ),
     # Ring 2: one foreign library or interface each.
     "edges": Ring(
         modules="edges",
-        sees="pure protocols trio edges",
+        sees="pure protocols trio http edges",
         packages=ANYTHING,
     ),
     # Ring 3: the only readers of files, environment, signals.
     "process": Ring(
         modules="config credentials daemon doubts logs supervisor unit",
-        sees="pure protocols trio edges process cli",
+        sees="pure protocols trio http edges process cli",
         packages=ANYTHING,
     ),
     # Ring 3, its top floor: alone in knowing the sandbox.
     "cli": Ring(
         modules="__main__ cli",
-        sees="pure protocols trio edges process cli sandbox",
+        sees="pure protocols trio http edges process cli sandbox",
         packages=ANYTHING,
     ),
     # Beside the rings: a Twilio and a voice agent on this machine. Not part of what serves a call.
     "sandbox": Ring(
         modules="sandbox",
-        sees="pure protocols trio edges sandbox",
+        sees="pure sound protocols trio http edges sandbox",
         packages=ANYTHING,
     ),
     # Importing anything imports this first, so it imports nothing.
@@ -177,6 +190,9 @@ def test_the_modules_were_found() -> None:
         ("bridge", "from . import call"),
         ("bridge", "from importlib import import_module\nimport_module('trio_voice.call')"),
         ("bridge", "import websockets.protocol"),
+        ("bridge", "import numpy"),
+        ("bridge", "from trio_voice.transcode import ToTelephone"),
+        ("protocols.gemini_live", "import numpy"),
         ("protocols.media_streams", "from ..legs import caller"),
         ("protocols.websocket", "import websockets"),
         ("protocols.websocket", "from websockets import connect"),
@@ -215,6 +231,7 @@ def test_an_outward_import_is_found(module: str, source: str) -> None:
         ),
         ("call", "import structlog, trio\nfrom trio_voice.legs import caller"),
         ("edges.app", "import quart\nfrom trio_voice.registry import Registry"),
+        ("protocols.gemini_live", "from trio_voice.transcode import FromTelephone"),
         ("sandbox.demo", "import httpx2\nfrom . import twilio\nfrom trio_voice.edges import server"),
         ("cli", "import click\nfrom trio_voice.sandbox import demo\nfrom trio_voice import daemon"),
     ],

@@ -15,7 +15,8 @@ Rules that a reader might ask about:
   of it that comes late is dropped too.
 - **An end that the agent asks for** waits until its goodbye has been heard: nothing open at the model, nothing waiting
   here, the last mark back from Twilio, and a moment of quiet after it. A transfer waits for its announcement likewise.
-- **Tools.** A result is not told to a model whose reply was interrupted meanwhile: it has given up on it.
+- **Tools.** A result is not told to a model whose reply was interrupted meanwhile: it has given up on it, unless it
+  says for itself what it has given up on.
 - **A model that fails** is replaced by the persona's next (``takeover.py``), which is told the conversation so far; the
   caller hears a line made on this machine meanwhile. When there is no next one, the call ends, after a last line, or is
   transferred, as the persona says. A session that its provider is about to end is replaced in a quiet moment.
@@ -350,7 +351,8 @@ class Bridge:
             self._feed_playback(now)
             self._see_goodbye_through(now)
             return
-        self._tools = {call: reply for call, reply in self._tools.items() if reply != fact.reply_id}
+        if not self._capabilities.withdraws_tools:
+            self._tools = {call: reply for call, reply in self._tools.items() if reply != fact.reply_id}
         unheard = {reply_id for reply_id, _, _ in self._waiting} | set(self._playback.unheard_replies(now))
         if fact.reply_id in unheard:
             self._interrupt(now)
@@ -453,7 +455,7 @@ class Bridge:
         history = history_of(self._record.transcript)
         self._record.count("model_renewals" if renews else "model_takeovers")
         self._resumes_talk = bool(history) or handle is not None
-        self._answer_owed = not renews or self._reply_open or self._caller_speaks
+        self._answer_owed = not renews or self._reply_open or self._caller_speaks or self._turns.awaits_answer
         self._ready = self._reply_open = self._caller_speaks = False
         self._tools.clear()  # whoever asked for them is gone
         self._ready_by = now + self._limits.model_ready_seconds

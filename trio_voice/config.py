@@ -24,6 +24,7 @@ from trio_voice.journal import database_at
 from trio_voice.legs.kinds import KINDS
 from trio_voice.persona import Limits, Persona, TurnDetection
 from trio_voice.prices import ModelPrices, PriceList, Prices, TwilioPrices, wrong_prices
+from trio_voice.protocols.chain_stages import STAGES
 from trio_voice.protocols.settings import ModelSettings
 from trio_voice.tools import TRANSFER
 
@@ -255,6 +256,18 @@ def _converter() -> cattrs.Converter:
             raise ValueError(f"must be a table, not {value!r}")  # noqa: TRY004 - as above
         return structure[kind](value, kind)
 
+    def take_stage(value: Any, kind: Any) -> Any:
+        if not isinstance(value, dict):
+            raise ValueError(f"must be a table with a kind, not {value!r}")  # noqa: TRY004 - as above
+        named, known = value.get("kind"), STAGES[kind]
+        if not isinstance(named, str) or named not in known:
+            near = difflib.get_close_matches(str(named), known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"kind {named!r} is not known here{hint}; known are {', '.join(known)}")
+        return take_table(value, known[named].settings)
+
+    for stage in STAGES:
+        converter.register_structure_hook(stage, take_stage)
     structure: dict[type, Callable[[Any, Any], Any]] = {}
     for kind in (
         ServerSettings,
@@ -262,6 +275,7 @@ def _converter() -> cattrs.Converter:
         Limits,
         JournalSettings,
         ModelSettings,
+        *(stage.settings for stages in STAGES.values() for stage in stages.values()),
         *(kind.settings for kind in KINDS.values()),
         Persona,
         TurnDetection,

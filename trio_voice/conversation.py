@@ -27,6 +27,9 @@ class Capabilities:
     """It says the persona's greeting by itself once it is ready."""
     truncates: bool
     """It can be told how much of a reply was heard; others cut their memory themselves."""
+    withdraws_tools: bool = False
+    """It says itself which results it no longer wants (``ToolWithdrawn``); others have given up on those of a reply
+    that is interrupted."""
     exact_speech: bool = False
     """It says a given text to the letter (``SayExactly``); others are asked to, and mostly do."""
     native_mulaw: bool = True

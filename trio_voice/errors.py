@@ -30,7 +30,14 @@ class ConfigError(TrioVoiceError):
 
 
 class ModelUnavailable(TrioVoiceError):
-    """A model session could not be opened; the message says what to do about it."""
+    """A model session could not be opened; the message says what to do about it.
+
+    ``status`` is the HTTP status where the provider answered with one.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class CallRefused(TrioVoiceError):

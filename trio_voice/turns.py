@@ -13,12 +13,16 @@ Only sound that can be heard counts. Pure: time is an argument, in seconds.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from trio_voice.record import Turn
 
 if TYPE_CHECKING:
     from trio_voice.record import CallRecord
+
+
+STALE_SECONDS: Final = 3.0
+"""A transcript that was final so long before the caller's end is of their turn before: some come after the answer."""
 
 
 class Turns:
@@ -47,6 +51,8 @@ class Turns:
     def caller_finished(self, now: float) -> None:
         """The model has decided so."""
         self._ended_at = now
+        if self._said_at is not None and now - self._said_at > STALE_SECONDS:
+            self._said_at = None
         self._stages = {} if self._said_at is None else {"final_transcript": (self._said_at - now) * 1000}
 
     def transcript_is_final(self, now: float) -> None:

@@ -201,6 +201,14 @@ async def test_a_close_that_is_cancelled_has_closed(wire):
 
 
 @WIRES
+async def test_binary_messages_are_binary_at_the_other_end(wire):
+    async with wire() as (ours, peer):
+        await ours.send(b"\x00\xff")
+        await ours.send("text")
+        assert [await peer.receive(), await peer.receive()] == [b"\x00\xff", "text"]
+
+
+@WIRES
 async def test_a_listener_hears_every_message_and_then_how_it_ended(wire):
     async with wire() as (ours, peer), trio.open_nursery() as nursery:
         heard = []

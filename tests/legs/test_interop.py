@@ -44,17 +44,27 @@ async def echo():
         polled = adopt(stream)
         assert isinstance(polled, PolledStream)
         channel = WebSocketChannel(polled, WebSocket(client=False, max_message_bytes=1_048_576))
-        try:
-            while True:
-                message = await channel.receive()
-                if isinstance(message, str) and message.startswith("heard "):
-                    told.append(json.loads(message.removeprefix("heard ")))
-                    continue
-                await channel.send(message if isinstance(message, str) else f"{len(message)} bytes")
-        except trio.EndOfChannel:
-            ends.append((channel.close_code, channel.close_reason, *told))
-        finally:
-            await channel.aclose()
+        wakes, woken = trio.open_memory_channel(100)
+        channel.wake_writer = partial(wakes.send_nowait, None)
+
+        async def write_pongs():
+            async for _ in woken:
+                await channel.flush()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(write_pongs)
+            try:
+                while True:
+                    message = await channel.receive()
+                    if isinstance(message, str) and message.startswith("heard "):
+                        told.append(json.loads(message.removeprefix("heard ")))
+                        continue
+                    await channel.send(message if isinstance(message, str) else f"{len(message)} bytes")
+            except trio.EndOfChannel:
+                ends.append((channel.close_code, channel.close_reason, *told))
+            finally:
+                nursery.cancel_scope.cancel()
+        await channel.aclose()
 
     async with open_poller(), trio.open_nursery() as nursery:
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")

@@ -3,8 +3,9 @@
 import trio
 
 from tests.calls import live_call
-from trio_voice.conversation import ModelEnded, ReplyDone, Usage
+from trio_voice.conversation import ModelEnded, ModelFault, ReplyDone, Usage
 from trio_voice.protocols.voice_agent import VoiceAgentSession
+from trio_voice.record import EndReason
 
 
 async def test_usage_is_added_up_also_what_comes_with_the_last_words(autojump_clock, monkeypatch):
@@ -27,3 +28,33 @@ async def test_usage_is_added_up_also_what_comes_with_the_last_words(autojump_cl
     (session,) = rig.record.model_sessions
     assert session.meters == {"audio_out_tokens": 40, "text_in_tokens": 11, "seconds": 3.5}
     assert rig.record.counters.keys() <= {"caller_frames_before_ready"}  # the bridge has nothing to say about it
+
+
+async def test_a_provider_that_says_what_is_wrong_by_its_close_is_understood(autojump_clock, monkeypatch):
+    told = []
+
+    def explain_close(_session, code, reason, _now):
+        told.append((code, reason))
+        return [ModelFault("refused", f"check the key: {reason}", fatal=True)]
+
+    monkeypatch.setattr(VoiceAgentSession, "explain_close", explain_close, raising=False)
+    async with live_call() as rig:
+        await trio.sleep(1)
+        await rig.model_wire[1].aclose(1007, "API key not valid")
+    assert told == [(1007, "API key not valid")]
+    assert (rig.record.end_reason, rig.record.end_detail) == (
+        EndReason.MODEL_FAILED,
+        "check the key: API key not valid",
+    )
+
+
+async def test_and_asked_what_it_means_when_its_socket_is_gone(autojump_clock, monkeypatch):
+    told = []
+    monkeypatch.setattr(
+        VoiceAgentSession, "explain_close", lambda _session, *close: told.append(close) or [], raising=False
+    )
+    async with live_call() as rig:
+        await trio.sleep(1)
+        rig.model_wire[1].cut()
+    assert [code for code, *_ in told] == [None]
+    assert rig.record.end_reason is EndReason.MODEL_FAILED

@@ -53,7 +53,7 @@ class QuartChannel(Channel):
             raise trio.BrokenResourceError("the peer is gone") from gone
         return message
 
-    async def send(self, message: str) -> None:
+    async def send(self, message: str | bytes) -> None:
         if self._closed:
             raise trio.ClosedResourceError
         try:

@@ -40,16 +40,16 @@ class Channel(ABC):
         while True:
             hear(await self.receive())
 
-    def send_now(self, message: str) -> bool:  # noqa: ARG002 - most channels cannot
-        """Send one text message without waiting, if nothing stands in its way; otherwise do nothing.
+    def send_now(self, message: str | bytes) -> bool:  # noqa: ARG002 - most channels cannot
+        """Send one message, as text or as binary, without waiting, if nothing stands in its way; otherwise do nothing.
 
         What the kernel does not take at once counts as sent: ``wake_writer`` is called, and ``flush`` waits for it.
         """
         return False
 
     @abstractmethod
-    async def send(self, message: str) -> None:
-        """Send one text message.
+    async def send(self, message: str | bytes) -> None:
+        """Send one message, as text or as binary.
 
         Cancelling is not safe: part of it may be on its way, so all that is left to do afterwards is to abort.
         ``aclose`` knows this.

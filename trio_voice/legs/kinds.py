@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from trio_voice.chain_turns import ChainTurns
+from trio_voice.errors import ModelUnavailable
+from trio_voice.legs.chain import ChainLeg
+from trio_voice.legs.http import open_http
 from trio_voice.legs.model import SocketModelLeg
+from trio_voice.legs.thinking import Thinker
 from trio_voice.legs.websocket import open_websocket
-from trio_voice.protocols import voice_agent
+from trio_voice.protocols import gemini_live, openai_realtime, voice_agent
+from trio_voice.protocols.chain_stages import HEARING, SPEAKING, THINKING, ChainSettings
+from trio_voice.protocols.openai_dialects import OpenAIRealtimeSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,11 +27,15 @@ if TYPE_CHECKING:
     from trio_voice.legs.ledger import Ledger
     from trio_voice.legs.model import ModelLeg, ModelSession
     from trio_voice.persona import Persona, ToolSchema
-    from trio_voice.protocols.settings import ModelSettings
+    from trio_voice.protocols.chain_stages import Stage
+    from trio_voice.protocols.settings import ModelSettings, StageSettings
 
 STALL_SECONDS: Final = 5.0
 """How long a model may take to read one message before its leg is given up. Longer than the caller's, because a model
 that pauses costs the caller only its answer, and the end of the call shortens it anyway."""
+
+UNAUTHORIZED: Final = frozenset({401, 403})
+"""HTTP statuses of a handshake that mean the key."""
 
 
 @attrs.frozen(kw_only=True)
@@ -71,6 +83,65 @@ def _assemblyai_agent(order: Order) -> ModelLeg:
     return order.over_socket(session, url, headers, voice_agent.MAX_MESSAGE_BYTES)
 
 
+def _openai_realtime(order: Order) -> ModelLeg:
+    settings: OpenAIRealtimeSettings = order.settings
+    started_at = order.wall_clock().timestamp()
+    session = openai_realtime.OpenAIRealtimeSession(settings, order.persona, order.tools, order.history, started_at)
+    headers = settings.headers(order.keys)
+    return order.over_socket(session, settings.address, headers, openai_realtime.MAX_MESSAGE_BYTES)
+
+
+def _gemini_live(order: Order) -> ModelLeg:
+    session = gemini_live.GeminiLiveSession(
+        order.settings, order.persona, order.tools, order.history, order.resume_with
+    )
+    headers = {"x-goog-api-key": order.keys.get(gemini_live.CREDENTIAL, "")}
+    url = order.settings.url or gemini_live.URL
+    return order.over_socket(session, url, headers, gemini_live.MAX_MESSAGE_BYTES)
+
+
+def _chain(order: Order) -> ModelLeg:
+    settings: ChainSettings = order.settings
+    persona = order.persona
+
+    def over_socket(settings: StageSettings, stage: Stage) -> SocketModelLeg:
+        session = stage.protocol(settings, persona)
+        key = order.keys.get(settings.key_name, "")
+
+        async def connect() -> Channel:
+            try:
+                return await open_websocket(
+                    session.url, session.headers(key), max_message_bytes=stage.max_message_bytes
+                )
+            except ModelUnavailable as refused:
+                if refused.status not in UNAUTHORIZED:
+                    raise
+                whose = settings.key_name or f"the credential of the stage {settings.kind}"
+                raise ModelUnavailable(f"{refused}: check {whose}", status=refused.status) from refused
+
+        return SocketModelLeg(session, connect, STALL_SECONDS, order.ledger, order.wall_clock, order.on_delay)
+
+    turns = ChainTurns(
+        interruptible=persona.interruptible,
+        said=order.history,
+        prefix=f"{secrets.token_hex(3)}_",
+        filler=settings.filler,
+        filler_after_seconds=settings.filler_after_seconds,
+    )
+    llm = THINKING[settings.llm.kind].protocol(settings.llm, persona, order.keys.get(settings.llm.key_name, ""))
+    return ChainLeg(
+        turns,
+        over_socket(settings.stt, HEARING[settings.stt.kind]),
+        Thinker(llm, order.tools, order.ledger, order.wall_clock),
+        over_socket(settings.tts, SPEAKING[settings.tts.kind]),
+        open_http,
+        "" if order.history else persona.greeting or "",
+    )
+
+
 KINDS: Final[Mapping[str, Kind]] = {
     "assemblyai-agent": Kind(voice_agent.VoiceAgentSettings, _assemblyai_agent),
+    "openai-realtime": Kind(OpenAIRealtimeSettings, _openai_realtime),
+    "gemini-live": Kind(gemini_live.GeminiLiveSettings, _gemini_live),
+    "chain": Kind(ChainSettings, _chain),
 }

@@ -6,7 +6,7 @@ told of. A model of several sockets (a chain) is another class with the same met
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 import trio
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
     from datetime import datetime
 
-    from trio_voice.conversation import Capabilities, ModelCommand, ModelEvent
+    from trio_voice.conversation import Capabilities, ModelCommand
     from trio_voice.legs.channel import Channel
     from trio_voice.legs.ledger import Ledger
 
@@ -34,8 +34,10 @@ LAST_WORDS_SECONDS: Final = 0.5
 class ModelSession(Protocol):
     """A vendor's protocol, without I/O. ``now`` is in seconds of one clock.
 
-    A session whose ``encode`` puts the payload of ``HearCaller`` between two constant texts, once the model is ready,
-    may have them as ``caller_audio``: the caller's frames then pass through without a command made of each.
+    Its events are ``ModelEvent`` and ``Outgoing``, its commands ``ModelCommand``; a stage of a chain has those of
+    ``stages.py`` besides. A session whose ``encode`` puts the payload of ``HearCaller`` between two constant texts,
+    once the model is ready, may have them as ``caller_audio``: the caller's frames then pass through without a command
+    made of each.
     """
 
     @property
@@ -46,24 +48,32 @@ class ModelSession(Protocol):
     def provider(self) -> str:
         """The kind's name, for the record."""
 
-    def opening(self) -> list[str]:
+    def opening(self) -> Sequence[str | bytes]:
         """What to say first on a new socket."""
 
-    def receive(self, message: str | bytes, now: float, /) -> Sequence[ModelEvent | Outgoing]:
+    def receive(self, message: str | bytes, now: float, /) -> Sequence[Any]:
         """What a message means, and what is to be sent because of it, in order; never raises."""
 
-    def encode(self, command: ModelCommand, now: float, /) -> Sequence[str]:
+    def encode(self, command: Any, now: float, /) -> Sequence[str | bytes]:
         """The wire form of a command; nothing if the vendor has none for it, or if it has to wait."""
 
     @property
     def wake_at(self) -> float:
         """When ``tick`` is next needed; infinite for a protocol without timers."""
 
-    def tick(self, now: float, /) -> Sequence[ModelEvent | Outgoing]:
+    def tick(self, now: float, /) -> Sequence[Any]:
         """What comes of time having passed. Harmless to call too early."""
 
     def goodbye(self) -> str | None:
         """What ends the session, and its bill, in the vendor's words; ``None`` if closing the socket does."""
+
+
+@runtime_checkable
+class ExplainsClose(Protocol):
+    """A ``ModelSession`` whose provider says what is wrong by how it closes the socket."""
+
+    def explain_close(self, code: int | None, reason: str, now: float, /) -> Sequence[Any]:
+        """What it means that the provider has closed the socket, or that it is gone (``code`` is ``None``)."""
 
 
 class ModelLeg(Protocol):
@@ -129,7 +139,12 @@ class SocketModelLeg:
         """What this kind of model can do."""
         return self._session.capabilities
 
-    async def run(self, tell: Callable[[Fact], None]) -> None:
+    @property
+    def provider(self) -> str:
+        """The kind's name, for the record."""
+        return self._session.provider
+
+    async def run(self, tell: Callable[[Any], None]) -> None:
         """Open the session, then read and write until cancelled; every event and the end are told.
 
         Cancelling is safe; ``close`` must follow.
@@ -149,12 +164,20 @@ class SocketModelLeg:
             self._pass_on(self._session.receive(message, trio.current_time()), tell)
             self._keep_timer()
 
+        channel, session = self._channel, self._session
+
+        def tell_and_explain(fact: Fact) -> None:
+            if isinstance(fact, LegClosed) and isinstance(session, ExplainsClose):
+                closed = channel.close_code, channel.close_reason
+                self._pass_on(session.explain_close(*closed, trio.current_time()), tell)
+            tell(fact)
+
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._keep_time, tell)
-            await run_pair(MODEL, self._channel, self._writer, hear, tell)
+            await run_pair(MODEL, channel, self._writer, hear, tell_and_explain)
             nursery.cancel_scope.cancel(reason="the socket has ended")
 
-    def _pass_on(self, events: Iterable[ModelEvent | Outgoing], tell: Callable[[Fact], None]) -> None:
+    def _pass_on(self, events: Iterable[Any], tell: Callable[[Any], None]) -> None:
         for event in events:
             if isinstance(event, Outgoing):
                 self._writer.post(event.message)
@@ -162,7 +185,7 @@ class SocketModelLeg:
                 self._note(event)
                 tell(event)
 
-    async def _keep_time(self, tell: Callable[[Fact], None]) -> None:
+    async def _keep_time(self, tell: Callable[[Any], None]) -> None:
         """Wake the protocol when it has asked for it."""
         while True:
             with trio.CancelScope(deadline=self._session.wake_at) as self._timer_scope:
@@ -173,7 +196,7 @@ class SocketModelLeg:
         if self._session.wake_at != self._timer_scope.deadline:  # setting a deadline has its price
             self._timer_scope.deadline = self._session.wake_at
 
-    def _note(self, event: ModelEvent) -> None:
+    def _note(self, event: object) -> None:
         if self._record is None:
             return
         if isinstance(event, ModelReady):
@@ -184,7 +207,7 @@ class SocketModelLeg:
         elif isinstance(event, Usage):
             self._record.add_usage(event.meters)
 
-    def obey(self, command: ModelCommand) -> None:
+    def obey(self, command: Any) -> None:
         """Put a command of the bridge on its way. Never waits; audio that finds the outbox full pushes out older."""
         for message in self._session.encode(command, trio.current_time()):
             self._writer.post(message, droppable=isinstance(command, HearCaller))

@@ -145,21 +145,23 @@ class WebSocketChannel(Channel):
         self._give_up(reason)
         self._torn = True
 
-    def send_now(self, message: str) -> bool:
+    def send_now(self, message: str | bytes) -> bool:
         polled = self._polled
         if polled is None or self._protocol.close_sent or self._torn or self._closed:
             return False
-        taken = polled.send_now(self._protocol.text(message))
+        protocol = self._protocol
+        taken = polled.send_now(protocol.text(message) if isinstance(message, str) else protocol.binary(message))
         if polled.unsent and self.wake_writer is not None:
             self.wake_writer()
         return taken
 
-    async def send(self, message: str) -> None:
+    async def send(self, message: str | bytes) -> None:
         if self._closed:
             raise trio.ClosedResourceError
         if self._torn or self._protocol.close_sent:
             raise trio.BrokenResourceError("the connection is closing")
-        await self._write(self._protocol.text(message))
+        protocol = self._protocol
+        await self._write(protocol.text(message) if isinstance(message, str) else protocol.binary(message))
 
     async def flush(self) -> None:
         await self._write(b"")
@@ -251,7 +253,9 @@ async def open_websocket(
         opened = True
     except InvalidStatus as refused:
         status = refused.response.status_code
-        raise ModelUnavailable(f"{uri.host} answered the WebSocket handshake with HTTP {status}") from refused
+        raise ModelUnavailable(
+            f"{uri.host} answered the WebSocket handshake with HTTP {status}", status=status
+        ) from refused
     except (InvalidHandshake, EOFError, OSError, trio.BrokenResourceError) as failed:  # ssl.SSLError is an OSError
         why = failed.__cause__ or failed  # trio wraps what TLS said
         raise ModelUnavailable(f"{uri.host} does not speak WebSocket here: {why!r}") from failed

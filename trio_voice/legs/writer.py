@@ -45,7 +45,7 @@ class Writer:
         """The channel, while ``run`` waits for something to do: then whoever posts may send."""
         self._bound = bound
         self._stall_seconds = stall_seconds
-        self._outbox: deque[tuple[str, bool, float]] = deque()
+        self._outbox: deque[tuple[str | bytes, bool, float]] = deque()
         """Message, whether it may be dropped, and when it was posted if its delay is to be told."""
         self._overflowed = False
         self._flush_wanted = False
@@ -53,7 +53,7 @@ class Writer:
         self._sending = trio.CancelScope()
         self._latest = math.inf
 
-    def post(self, message: str, *, droppable: bool = False) -> None:
+    def post(self, message: str | bytes, *, droppable: bool = False) -> None:
         """Have a message sent. Never waits."""
         posted_at = 0.0
         if self._on_delay is not None:
@@ -86,7 +86,7 @@ class Writer:
         self._overflowed = True
         self._outbox.popleft()
 
-    def take_unsent(self) -> list[str]:
+    def take_unsent(self) -> list[str | bytes]:
         """What was posted and not sent when ``run`` was cancelled, in order; the outbox is empty then."""
         unsent = [message for message, _, _ in self._outbox]
         self._outbox.clear()

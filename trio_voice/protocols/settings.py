@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -37,3 +38,40 @@ class ModelSettings:
     def at(self, urls: Mapping[str, str]) -> Self:
         """The same model at other addresses, by the paths of their keys."""
         return attrs.evolve(self, url=urls["url"])
+
+
+@attrs.frozen(kw_only=True)
+class StageSettings:
+    """One stage of a ``[models]`` table of kind ``chain``: what ``stt``, ``llm`` and ``tts`` have in common."""
+
+    kind: str
+    url: str | None = None
+    """The provider's own by default."""
+    credential: str | None = None
+    """The name of another secret than the kind's own; empty for a server that wants none."""
+
+    default_url: ClassVar[str]
+    own_credential: ClassVar[str]
+    scheme: ClassVar[str] = "https"
+
+    @property
+    def address(self) -> str:
+        """Where the stage's provider is, without a slash at the end."""
+        return (self.url or self.default_url).rstrip("/")
+
+    @property
+    def key_name(self) -> str:
+        """The secret that the stage needs; empty for none.
+
+        A kind's own secret is for its own provider: a server at another address gets none that it is not promised.
+        """
+        if self.credential is not None:
+            return self.credential
+        return self.own_credential if self.is_at_home else ""
+
+    @property
+    def is_at_home(self) -> bool:
+        """Whether the address is one of the provider's."""
+        host, home = (urlsplit(url).hostname or "" for url in (self.address, self.default_url))
+        domain = ".".join(home.split(".")[-2:])
+        return host == domain or host.endswith(f".{domain}")

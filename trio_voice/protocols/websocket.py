@@ -160,15 +160,16 @@ class WebSocket:
         while end - at >= 2:
             first, second = data[at], data[at + 1]
             size, begin = second & 0x7F, at + 2
-            if size >= 126:
-                begin = at + (4 if size == 126 else 10)
-                if end < begin:
-                    self._need = begin - at
-                    return at
-                size = self._long_size(data[at + 2 : begin])
             masked = second & _MASKED
             if masked == self._mask_bit:
                 raise _BreachError(_PROTOCOL_ERROR, "a frame is masked" if masked else "a frame is not masked")
+            if size >= 126:
+                begin = at + (4 if size == 126 else 10)
+                if end < begin:
+                    self._check_head(first, size)  # nothing is waited for that cannot become right
+                    self._need = begin - at
+                    return at
+                size = self._long_size(data[at + 2 : begin])
             if first != _WHOLE_TEXT or size > self._max_bytes or self._in_fragments:
                 self._check_head(first, size)
             if masked:
@@ -254,6 +255,10 @@ class WebSocket:
             return _medium_head(_WHOLE_TEXT, 126, size) + payload
         key = self._draw_key()
         return _medium_head(_WHOLE_TEXT, _MASKED | 126, size) + key + apply_mask(payload, key)
+
+    def binary(self, message: bytes) -> bytes:
+        """The frame of a binary message."""
+        return self._frame(_FIN | BINARY, message)
 
     def close(self, code: int = _NORMAL, reason: str = "") -> bytes:
         """The frame that says that we are done; nothing may be said after it.

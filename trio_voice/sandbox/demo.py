@@ -46,13 +46,13 @@ api_url = "{api_url}"
 {model}
 [personas.receptionist]
 model = "here"
-voice = "alba"
+voice = "{voices[0]}"
 greeting = "Hello, this is the automated receptionist of Juniper Bakery. How can I help you?"
 prompt = "You answer the telephone of a small bakery."
 
 [personas.reminder]
 model = "here"
-voice = "eve"
+voice = "{voices[1]}"
 greeting = "Hello, this is the automated assistant of Juniper Bakery. Your cake will be ready tomorrow at ten."
 prompt = "You remind customers of their orders."
 tools = ["generate_random_number", "end_call", "mark_do_not_call"]
@@ -66,7 +66,10 @@ def configuration(kind: str, peer: Peer, twilio: SandboxTwilio) -> str:
     """A daemon's config.toml between such a peer and the sandbox's Twilio."""
     keys = {"kind": kind, **PEERS[kind].keys, **peer.urls}
     model = "\n".join(["[models.here]", *(f'{key} = "{value}"' for key, value in keys.items())])
-    return CONFIG.format(host=PUBLIC_HOST, account_sid=twilio.account_sid, api_url=twilio.api_url, model=model)
+    voices = PEERS[kind].voices
+    return CONFIG.format(
+        host=PUBLIC_HOST, account_sid=twilio.account_sid, api_url=twilio.api_url, model=model, voices=voices
+    )
 
 
 @asynccontextmanager

@@ -386,5 +386,5 @@ class MediaStreamPeer:
         if self.vanished:
             await trio.sleep_forever()  # until the server closes
         self._mid_message = True
-        await self._channel.send(message)  # type: ignore[arg-type]  # both fakes send bytes too; the daemon must not
+        await self._channel.send(message)
         self._mid_message = False

@@ -13,7 +13,10 @@ import attrs
 import httpx2
 import trio
 
+from trio_voice.sandbox.chain import open_chain
+from trio_voice.sandbox.gemini_live import open_gemini_live
 from trio_voice.sandbox.mind import ChatMind, IntentMind, Mind
+from trio_voice.sandbox.openai_realtime import open_realtime
 from trio_voice.sandbox.speech import load_speech
 from trio_voice.sandbox.voice_agent import Manner, open_voice_agent, speaking
 
@@ -37,8 +40,12 @@ class PeerSession(Protocol):
         """Whether the client said that it was over; true where the protocol has no word for it and it has closed."""
 
     @property
-    def payloads(self) -> Sequence[str]:
-        """What it heard of the caller, as it came."""
+    def audio(self) -> bytes | bytearray:
+        """What it heard of the caller, decoded."""
+
+    @property
+    def audio_bytes_per_second(self) -> int:
+        """How much of ``audio`` is a second: 8,000 is mu-law at 8 kHz, as Twilio has it."""
 
     @property
     def client_errors(self) -> Sequence[Any]:
@@ -86,14 +93,43 @@ class Family:
     """The secrets that a daemon gives to it."""
     keys: Mapping[str, str] = attrs.field(factory=dict)
     """What a table of ``[models]`` needs besides ``kind`` and addresses, by path."""
+    voices: tuple[str, str] = ("alba", "eve")
+    """Two that the family has, for the demo's personas."""
 
 
 def _voice_agent(casting: Casting, key: str | None) -> AbstractAsyncContextManager[Peer]:
     return open_voice_agent(casting, api_key=key, manner=PROMPT)
 
 
+def _openai_realtime(casting: Casting, key: str | None) -> AbstractAsyncContextManager[Peer]:
+    return open_realtime(casting, api_key=key)
+
+
+def _gemini_live(casting: Casting, key: str | None) -> AbstractAsyncContextManager[Peer]:
+    return open_gemini_live(casting, api_key=key)
+
+
+def _chain(casting: Casting, key: str | None) -> AbstractAsyncContextManager[Peer]:
+    return open_chain(casting, api_key=key)
+
+
 PEERS: Final[Mapping[str, Family]] = {
     "assemblyai-agent": Family(open=_voice_agent, credentials=("ASSEMBLYAI_API_KEY",)),
+    "openai-realtime": Family(open=_openai_realtime, credentials=("OPENAI_API_KEY",), voices=("marin", "cedar")),
+    "gemini-live": Family(open=_gemini_live, credentials=("GEMINI_API_KEY",), voices=("Kore", "Puck")),
+    "chain": Family(
+        open=_chain,
+        credentials=("ASSEMBLYAI_API_KEY", "OPENAI_API_KEY", "ELEVENLABS_API_KEY"),
+        keys={
+            "stt.kind": "assemblyai-streaming",
+            "stt.credential": "ASSEMBLYAI_API_KEY",
+            "llm.kind": "openai-chat",
+            "llm.credential": "OPENAI_API_KEY",
+            "llm.model": "the-one-on-this-machine",
+            "tts.kind": "elevenlabs",
+            "tts.credential": "ELEVENLABS_API_KEY",
+        },
+    ),
 }
 
 

@@ -51,7 +51,7 @@ class Client:
         try:
             while True:
                 message = await self.channel.receive()
-                meaning = self.daemon.receive(message)
+                meaning = self.daemon.receive(message, trio.current_time())
                 assert self.tolerant or not any(isinstance(event, c.Unrecognized) for event in meaning), message
                 self.understood += meaning
                 if isinstance(message, str) and message.startswith('{"type":"') and "timestamp" in message:

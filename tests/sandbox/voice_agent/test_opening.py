@@ -65,7 +65,10 @@ async def test_what_the_daemon_says_first_is_accepted_and_what_comes_back_is_rea
         for message in daemon.opening():
             await client.channel.send(message)
         await client.wait("session.ready")
-        assert client.understood[0] == c.ModelReady(record.session_id)
+        ready = client.understood[0]
+        assert isinstance(ready, c.ModelReady)
+        assert ready.session_id == record.session_id
+        assert ready.accepted["output.voice"] == "vera"
         assert record.client_errors == []
         await client.channel.send(daemon.goodbye())
         assert await client.wait_gone() is trio.EndOfChannel

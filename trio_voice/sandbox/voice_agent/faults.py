@@ -178,15 +178,20 @@ CLOSE_CODES: Final = {
 
 
 class Tally:
-    """Counts what is sent and heard, and so knows when a fault is due."""
+    """Counts what is sent and heard, and so knows when a fault is due.
 
-    def __init__(self) -> None:
+    Args:
+        reply_begins: the event that begins each reply.
+    """
+
+    def __init__(self, reply_begins: str = "reply.started") -> None:
+        self._reply_begins = reply_begins
         self._replies = 0
         self._counts: Counter[tuple[bool, str, int | None]] = Counter()
 
     def count(self, event: str, strikes: Iterable[Strike], *, heard: bool = False) -> list[Act]:
         """Take an event into account; returns what strikes because of it."""
-        self._replies += event == "reply.started"
+        self._replies += event == self._reply_begins
         kinds = {(heard, kind, reply) for kind in ("", event) for reply in (None, self._replies)}
         self._counts.update(kinds)
         moments = ((strike, (strike.when.heard, strike.when.event, strike.when.reply)) for strike in strikes)

@@ -37,6 +37,7 @@ class AgentSession:
     keeps_audio: bool = True
     """Otherwise neither ``messages``, ``payloads`` nor ``sent`` hold any sound, and they stay small."""
 
+    provider: str = "assemblyai-agent"
     session_id: str = ""
     resume_token: str = attrs.field(factory=lambda: f"resume_{secrets.token_hex(16)}", repr=False)
     accepted_at: float | None = None
@@ -75,6 +76,11 @@ class AgentSession:
     began_at: float = attrs.field(default=attrs.Factory(lambda self: self.opened_at, takes_self=True))
     """When the session's first socket was opened; earlier than ``opened_at`` if this one resumed it."""
     _over: trio.Event = attrs.field(factory=trio.Event, init=False, repr=False)
+
+    @property
+    def audio_bytes_per_second(self) -> int:
+        """How much of ``audio`` is a second."""
+        return 8_000
 
     @property
     def is_open(self) -> bool:

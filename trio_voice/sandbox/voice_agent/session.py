@@ -144,7 +144,7 @@ class ServedSession:
                 self._fail(act.code, act.message)
             case Say():
                 for message in act.messages * act.times:
-                    await self._channel.send(message)  # type: ignore[arg-type]  # the sandbox's channels take bytes too
+                    await self._channel.send(message)
         return False
 
     def _post(self, kind: str, /, **fields: Any) -> None:

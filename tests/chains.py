@@ -1,0 +1,82 @@
+"""A call whose model is a chain, on the virtual clock: the sandbox's three servers behind channels in memory."""
+
+from contextlib import asynccontextmanager
+from functools import partial
+
+import attrs
+
+from tests import calls
+from trio_voice.call import wall_clock
+from trio_voice.chain_turns import ChainTurns
+from trio_voice.legs.chain import ChainLeg
+from trio_voice.legs.ledger import Ledger
+from trio_voice.legs.model import SocketModelLeg
+from trio_voice.legs.thinking import Thinker
+from trio_voice.protocols.assemblyai_streaming import AssemblyAiStreaming, AssemblyAiStreamingSettings
+from trio_voice.protocols.chat_completions import ChatCompletions, ChatSettings
+from trio_voice.protocols.elevenlabs import ElevenLabs, ElevenLabsSettings
+from trio_voice.sandbox.chain import ChainServer, MemoryHttp, scripted
+from trio_voice.sandbox.memory import MemoryChannel
+
+KEY = "a-key"
+STALL_SECONDS = 5.0
+
+
+@attrs.define
+class Chain:
+    """``live_call(model=Chain())``: three stages, each at its own wanted.server."""
+
+    filler: str = "One moment, please."
+    wires: dict[str, tuple[MemoryChannel, MemoryChannel]] = attrs.field(factory=dict)
+    exchanges: list[tuple[MemoryChannel, MemoryChannel]] = attrs.field(factory=list)
+
+    def open(self, script, **double):
+        """The three servers, and the wires to two of them."""
+        self.wires = {"hearing": calls.memory_channels(), "speaking": calls.memory_channels()}
+        return ChainServer(scripted(script), api_key=KEY, **double)
+
+    def make(self, wanted):
+        """The leg, not yet connected."""
+        hearing = AssemblyAiStreaming(AssemblyAiStreamingSettings(kind="assemblyai-streaming"), wanted.persona)
+        speaking = ElevenLabs(ElevenLabsSettings(kind="elevenlabs", voice="alba"), wanted.persona)
+        thinking = ChatCompletions(ChatSettings(kind="openai-chat", model="m"), wanted.persona, KEY)
+        ledger = Ledger(wanted.record)
+        first = not wanted.rigs
+
+        async def reach(name, stage, serve):
+            wire = self.wires[name] if first else calls.memory_channels()
+            wanted.rigs[0].used.add(name)
+            if not first:
+                wanted.rigs[0].later_wires.append(wire)
+            headers = {key.lower(): value for key, value in stage.headers(KEY).items()}
+            wanted.world.start_soon(partial(serve, wire[1], url=stage.url, headers=headers))
+            return wire[0]
+
+        def over(name, stage, serve):
+            return SocketModelLeg(stage, partial(reach, name, stage, serve), STALL_SECONDS, ledger, wall_clock)
+
+        def note(wire):
+            self.exchanges.append(wire)
+            wanted.rigs[0].later_wires.append(wire)
+            if wanted.rigs[0].on_exchange is not None:
+                wanted.rigs[0].on_exchange(wire)
+
+        http = MemoryHttp(wanted.server.thinking, wanted.world, note)
+        return ChainLeg(
+            ChainTurns(interruptible=wanted.persona.interruptible, said=wanted.history, filler=self.filler),
+            over("hearing", hearing, wanted.server.serve_hearing),
+            Thinker(thinking, wanted.tools, ledger, wall_clock),
+            over("speaking", speaking, wanted.server.serve_speaking),
+            lambda: _given(http),
+            "" if wanted.history else wanted.persona.greeting or "",
+        )
+
+
+@asynccontextmanager
+async def _given(http):
+    yield http
+
+
+def live_chain(**more):
+    """``live_call`` with a chain."""
+    return calls.live_call(**{"model": Chain()} | more)

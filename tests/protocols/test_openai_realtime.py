@@ -1,0 +1,932 @@
+"""OpenAI's Realtime protocol: what we say, and what we make of what we hear."""
+
+import base64
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trio_voice import conversation as c
+from trio_voice.errors import LocalProtocolError
+from trio_voice.persona import Persona, ToolSchema, TurnDetection
+from trio_voice.protocols.openai_dialects import DIALECTS, OpenAIRealtimeSettings
+from trio_voice.protocols.openai_realtime import (
+    EXPIRING_SECONDS,
+    KEPT_RESPONSES,
+    KEPT_TRANSCRIPTIONS,
+    MAX_CALLS,
+    MAX_ITEMS,
+    OpenAIRealtimeSession,
+)
+
+CREATED = {"type": "session.created", "session": {"type": "realtime", "id": "sess_1", "expires_at": 1_790_003_600}}
+STARTED_AT = 1_790_000_000.0
+UPDATED = {
+    "type": "session.updated",
+    "session": {
+        "type": "realtime",
+        "id": "sess_1",
+        "audio": {"input": {"format": {"type": "audio/pcmu"}}, "output": {"format": {"type": "audio/pcmu"}}},
+    },
+}
+ROLL = ToolSchema(name="roll", description="Rolls.", parameters={"type": "object", "properties": {}})
+CREATE = {"type": "response.create"}
+
+
+def persona(**more):
+    return Persona(**{"name": "p", "model": "m", "voice": "marin", "prompt": "Be brief.", "greeting": "Hello"} | more)
+
+
+def settings(**more):
+    url = {"url": "wss://127.0.0.1/v1/realtime"} if more.get("dialect") == "beta" else {}
+    return OpenAIRealtimeSettings(**{"name": "desk", "kind": "openai-realtime"} | url | more)
+
+
+def make(dialect="ga", *, tools=(), history=(), **more):
+    return OpenAIRealtimeSession(settings(dialect=dialect), persona(**more), tools, history, STARTED_AT)
+
+
+class Talk:
+    """A session and what it was told; what it wants sent is kept apart from its events."""
+
+    def __init__(self, session):
+        self.session = session
+        self.now = 0.0
+        self.sent = []
+
+    def hear(self, kind, **fields):
+        return self._sort(self.session.receive(json.dumps({"type": kind, **fields}), self.now))
+
+    def tick(self):
+        return self._sort(self.session.tick(self.now))
+
+    def do(self, command):
+        self.sent += [json.loads(message) for message in self.session.encode(command, self.now)]
+
+    def _sort(self, meanings):
+        self.sent += [json.loads(meaning.message) for meaning in meanings if isinstance(meaning, c.Outgoing)]
+        return [meaning for meaning in meanings if not isinstance(meaning, c.Outgoing)]
+
+    def take(self):
+        """What was sent since last asked, without the ids that only we give."""
+        sent, self.sent = self.sent, []
+        return [{key: value for key, value in message.items() if key != "event_id"} for message in sent]
+
+    # What a server says
+
+    def begin(self, response_id="r1"):
+        return self.hear("response.created", response={"id": response_id, "status": "in_progress"})
+
+    def audio(self, ms, response_id="r1", item_id="i1"):
+        delta = base64.b64encode(b"\x2a" * round(ms * 8)).decode()
+        fields = {"item_id": item_id, "output_index": 0, "content_index": 0, "delta": delta}
+        return self.hear("response.output_audio.delta", response_id=response_id, **fields)
+
+    def call(self, call_id="c1", arguments="{}", response_id="r1", status="completed", name="roll"):
+        item = {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments, "status": status}
+        return self.hear("response.output_item.done", response_id=response_id, item={"id": f"item_{call_id}", **item})
+
+    def done(self, response_id="r1", status="completed", **more):
+        return self.hear("response.done", response={"id": response_id, "status": status, **more})
+
+    def refuse(self, code="conversation_already_has_active_response", event_id=None, message=""):
+        error = {"type": "invalid_request_error", "code": code, "message": message, "event_id": event_id}
+        return self.hear("error", error=error)
+
+
+@pytest.fixture
+def fresh():
+    return Talk(make(tools=(ROLL,)))
+
+
+@pytest.fixture
+def talk(fresh):
+    fresh.hear(**CREATED_FIELDS)
+    assert fresh.hear(**UPDATED_FIELDS) == [c.ModelReady("sess_1")]
+    return fresh
+
+
+CREATED_FIELDS = {"kind": CREATED["type"], "session": CREATED["session"]}
+UPDATED_FIELDS = {"kind": UPDATED["type"], "session": UPDATED["session"]}
+
+
+def ready(dialect, **more):
+    talk = Talk(make(dialect, **more))
+    talk.hear(**CREATED_FIELDS)
+    talk.hear("session.updated", session={})
+    return talk
+
+
+def output(call_id, result):
+    item = {"type": "function_call_output", "call_id": call_id, "output": result}
+    return {"type": "conversation.item.create", "item": item}
+
+
+# The opening
+
+
+def opening(dialect="ga", **more):
+    (first, *others) = make(dialect, **more).opening()
+    message = json.loads(first)
+    assert message["type"] == "session.update"
+    return message["session"], [json.loads(other) for other in others]
+
+
+def test_the_first_message_asks_for_mu_law_both_ways_without_a_rate():
+    assert opening(tools=(ROLL,)) == (
+        {
+            "type": "realtime",
+            "output_modalities": ["audio"],
+            "instructions": "Be brief.",
+            "audio": {
+                "input": {
+                    "format": {"type": "audio/pcmu"},
+                    "turn_detection": {"type": "server_vad"},
+                    "transcription": {"model": "gpt-transcribe"},
+                },
+                "output": {"format": {"type": "audio/pcmu"}, "voice": "marin"},
+            },
+            "tools": [{"type": "function", "name": "roll", "description": "Rolls.", "parameters": ROLL.parameters}],
+        },
+        [],
+    )
+
+
+def test_xai_keeps_voice_and_turn_detection_at_the_top():
+    session, _ = opening("xai", voice="eve", keyterms=("Juniper",), turn_detection=TurnDetection(vad_threshold=0.95))
+    assert session == {
+        "voice": "eve",
+        "instructions": "Be brief.",
+        "turn_detection": {"type": "server_vad", "threshold": 0.9},
+        "audio": {
+            "input": {
+                "format": {"type": "audio/pcmu"},
+                "transcription": {"model": "grok-transcribe", "keyterms": ["Juniper"]},
+            },
+            "output": {"format": {"type": "audio/pcmu"}},
+        },
+        "reasoning": {"effort": "none"},
+        "tools": [],
+    }
+
+
+def test_the_beta_dialect_is_flat():
+    session, _ = opening("beta", voice=None, prompt="")
+    assert session == {
+        "modalities": ["text", "audio"],
+        "input_audio_format": "g711_ulaw",
+        "output_audio_format": "g711_ulaw",
+        "turn_detection": {"type": "server_vad"},
+        "input_audio_transcription": {"model": "whisper-1"},
+        "tools": [],
+    }
+
+
+def test_only_the_turn_detection_that_was_set_is_sent():
+    turns = TurnDetection(vad_threshold=0.4, min_silence=700, interrupt_response=False)
+    session, _ = opening(turn_detection=turns, keyterms=("Juniper",))
+    assert session["audio"]["input"]["turn_detection"] == {
+        "type": "server_vad",
+        "threshold": 0.4,
+        "silence_duration_ms": 700,
+        "interrupt_response": False,
+    }
+    assert session["audio"]["input"]["transcription"]["keywords"] == ["Juniper"]
+
+
+def test_the_conversation_so_far_is_told_as_items_where_they_cost_nothing():
+    history = (c.Said("agent", "Hello"), c.Said("caller", "Are you open?"))
+    session, items = opening(history=history)
+    assert session["instructions"] == "Be brief."
+    assert [(item["item"]["role"], item["item"]["content"]) for item in items] == [
+        ("assistant", [{"type": "output_text", "text": "Hello"}]),
+        ("user", [{"type": "input_text", "text": "Are you open?"}]),
+    ]
+    for dialect in ("xai", "beta"):
+        session, items = opening(dialect, history=history)
+        assert "Caller: Are you open?" in session["instructions"]
+        assert items == []
+
+
+# Ready
+
+
+def test_ready_is_told_once_when_the_settings_were_taken(fresh):
+    assert fresh.hear(**CREATED_FIELDS) == []
+    with pytest.raises(LocalProtocolError, match=r"session\.updated"):
+        fresh.session.encode(c.HearCaller("////"), 0.0)
+    assert fresh.hear(**UPDATED_FIELDS) == [c.ModelReady("sess_1")]
+    assert fresh.hear(**UPDATED_FIELDS) == []
+    assert json.loads(*fresh.session.encode(c.HearCaller("AAAA"), 0.0)) == {
+        "type": "input_audio_buffer.append",
+        "audio": "AAAA",
+    }
+
+
+@pytest.mark.parametrize(
+    "session",
+    [
+        {"audio": {"output": {"format": {"type": "audio/pcm", "rate": 24000}}}},
+        {"audio": {"input": {"format": {"type": "audio/pcm"}}}},
+        {"output_audio_format": "pcm16"},
+    ],
+)
+def test_a_rate_that_was_not_asked_for_is_fatal(fresh, session):
+    (fault,) = fresh.hear("session.updated", session=session)
+    assert fault.fatal
+    assert "mu-law" in fault.message
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        ({"code": "invalid_api_key", "message": "Incorrect API key"}, "check OPENAI_API_KEY"),
+        ({"type": "invalid_request_error", "code": "invalid_model"}, "models.desk.model"),
+        ({"type": "beta_api_shape_disabled", "code": None}, "models.desk.dialect"),
+        ({"code": "something_new", "message": "no"}, "check OPENAI_API_KEY and models.desk.model: no"),
+        ({}, "check OPENAI_API_KEY and models.desk.model"),
+    ],
+)
+def test_an_error_in_place_of_a_session_says_what_to_check(fresh, error, words):
+    (fault,) = fresh.hear("error", error=error)
+    assert fault.fatal
+    assert words in fault.message
+
+
+@pytest.mark.parametrize(
+    ("param", "words"),
+    [
+        ("session.audio.output.voice", "the voice 'marin' of persona 'p'"),
+        ("session.audio.input.transcription.model", "models.desk.transcription_model"),
+        ("session.audio.input.noise_reduction.type", "models.desk.noise_reduction"),
+        ("session.audio.input.turn_detection.threshold", "turn_detection of persona 'p'"),
+        ("session.tools[0].parameters", "the tools of persona 'p'"),
+        ("session.type", "models.desk.dialect"),
+        (None, "OpenAI complained"),
+    ],
+)
+def test_a_setting_that_is_refused_names_our_key(fresh, param, words):
+    fresh.hear(**CREATED_FIELDS)
+    error = {"type": "invalid_request_error", "code": "invalid_value", "message": "Supported are x.", "param": param}
+    (fault,) = fresh.hear("error", error=error)
+    assert fault.fatal
+    assert words in fault.message
+    assert fault.message.endswith("Supported are x.")
+
+
+FATAL = (
+    *("insufficient_quota", "credit_balance_exhausted", "account_deactivated", "billing_hard_limit_reached"),
+    *("session_expired", "invalid_api_key"),
+)
+
+
+@pytest.mark.parametrize("code", FATAL)
+def test_errors_that_end_a_session_at_any_time(talk, code):
+    assert talk.refuse(code)[0].fatal
+    (fault,) = talk.hear("error", error={"type": code, "message": "x"})
+    assert fault.fatal
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("response_cancel_not_active", ""),
+        ("conversation_already_has_active_response", ""),
+        ("input_audio_buffer_commit_empty", ""),
+        ("item_create_duplicate_item_id", ""),
+        ("invalid_value", "Audio content of 2400ms is already shorter than 2500ms"),
+        (None, "Cannot truncate an item that is gone"),
+        (None, "There is no active response to cancel"),
+    ],
+)
+def test_benign_errors_are_none(talk, code, message):
+    assert talk.refuse(code, message=message) == []
+
+
+def test_other_errors_leave_the_session_open(talk):
+    (fault,) = talk.refuse("rate_limit_exceeded", message="Slow down")
+    assert fault == c.ModelFault("rate_limit_exceeded", "OpenAI complained: Slow down", fatal=False)
+
+
+# A turn
+
+
+def test_a_whole_turn(talk):
+    turn = [
+        ({"kind": "input_audio_buffer.speech_started", "item_id": "u"}, [c.CallerSpeechStarted()]),
+        ({"kind": "input_audio_buffer.speech_stopped", "item_id": "u"}, [c.CallerSpeechStopped()]),
+        ({"kind": "response.created", "response": {"id": "r"}}, [c.ReplyStarted("r")]),
+        (
+            {"kind": "conversation.item.input_audio_transcription.delta", "item_id": "u", "delta": "Are "},
+            [c.CallerTranscript("u", "Are ", final=False)],
+        ),
+        (
+            {"kind": "conversation.item.input_audio_transcription.delta", "item_id": "u", "delta": "you"},
+            [c.CallerTranscript("u", "Are you", final=False)],
+        ),
+        (
+            {
+                "kind": "conversation.item.input_audio_transcription.completed",
+                "item_id": "u",
+                "transcript": "Are you?",
+                "usage": {"type": "duration", "seconds": 2},
+            },
+            [c.CallerTranscript("u", "Are you?", final=True), c.Usage({"audio_seconds": 2})],
+        ),
+        ({"kind": "response.output_audio_transcript.delta", "response_id": "r", "delta": "Y"}, [words("r", "Y")]),
+        ({"kind": "response.output_audio.delta", "response_id": "r", "delta": "AAAA"}, [c.ReplyAudio("r", "AAAA")]),
+        (
+            {"kind": "response.output_audio_transcript.done", "response_id": "r", "item_id": "i", "transcript": "Yes"},
+            [c.ReplyTranscript("r", "Yes", interrupted=False)],
+        ),
+        (
+            {"kind": "response.done", "response": {"id": "r", "status": "completed"}},
+            [c.ReplyDone("r", interrupted=False)],
+        ),
+    ]
+    for event, meaning in turn:
+        assert talk.hear(**event) == meaning
+    assert talk.take() == []
+
+
+def words(reply_id, text):
+    return c.ReplyWords(reply_id, text, None)
+
+
+def test_the_names_of_the_beta_are_understood():
+    talk = ready("beta")
+    talk.begin("r")
+    assert talk.hear("response.audio.delta", response_id="r", item_id="i", delta="AAAA") == [c.ReplyAudio("r", "AAAA")]
+    assert talk.hear("response.audio_transcript.delta", response_id="r", delta="Y") == [words("r", "Y")]
+    assert talk.hear("response.audio_transcript.done", response_id="r", item_id="i", transcript="Yes") == [
+        c.ReplyTranscript("r", "Yes", interrupted=False)
+    ]
+
+
+def test_xai_begins_a_conversation_and_transcribes_cumulatively():
+    talk = Talk(make("xai"))
+    assert talk.hear("conversation.created", conversation={"id": "conv_1"}) == []
+    assert talk.hear("session.updated", session={"id": "s"}) == [c.ModelReady("s")]
+    said = {"item_id": "u", "transcript": "Are you"}
+    assert talk.hear("conversation.item.input_audio_transcription.updated", **said) == [
+        c.CallerTranscript("u", "Are you", final=False)
+    ]
+    assert talk.hear("ping", timestamp=1) == []
+
+
+def test_the_text_of_a_reply_is_that_of_all_its_items(talk):
+    talk.begin()
+    for item, text in (("i1", "One moment."), ("i2", "It is seven.")):
+        done = talk.hear("response.output_audio_transcript.done", response_id="r1", item_id=item, transcript=text)
+    assert done == [c.ReplyTranscript("r1", "One moment. It is seven.", interrupted=False)]
+
+
+def test_sound_without_a_response_of_its_own_is_a_reply_all_the_same(talk):
+    assert talk.hear("response.output_audio.delta", delta="AAAA") == [
+        c.ReplyStarted("response 1"),
+        c.ReplyAudio("response 1", "AAAA"),
+    ]
+    assert talk.hear("response.done", response={}) == [c.ReplyDone("response 1", interrupted=False)]
+
+
+# Interruptions
+
+
+def truncations(talk):
+    return [(m["item_id"], m["audio_end_ms"]) for m in talk.take() if m["type"] == "conversation.item.truncate"]
+
+
+def test_a_reply_is_truncated_at_what_was_heard_also_after_its_end(talk):
+    talk.begin()
+    talk.audio(1000)
+    talk.do(c.TruncateReply("r1", 312.7))
+    assert talk.take() == [
+        {"type": "conversation.item.truncate", "item_id": "i1", "content_index": 0, "audio_end_ms": 312}
+    ]
+    talk.done()
+    talk.do(c.TruncateReply("r1", 0))
+    assert truncations(talk) == [("i1", 0)]
+
+
+def test_each_item_is_truncated_by_itself_and_never_beyond_what_was_received(talk):
+    talk.begin()
+    talk.audio(500, item_id="i1")
+    talk.audio(300, item_id="i2")
+    talk.audio(200, item_id="i3")
+    for heard, cuts in (
+        (499.5, [("i1", 499), ("i2", 0), ("i3", 0)]),
+        (500, [("i2", 0), ("i3", 0)]),
+        (600.2, [("i2", 100), ("i3", 0)]),
+        (5_000, []),
+        (-1, [("i1", 0), ("i2", 0), ("i3", 0)]),
+    ):
+        talk.do(c.TruncateReply("r1", heard))
+        assert truncations(talk) == cuts
+    talk.do(c.TruncateReply("unknown", 10))
+    assert truncations(talk) == []
+
+
+def test_nothing_is_cancelled_because_the_server_does_that_itself(talk):
+    talk.begin()
+    talk.audio(1000)
+    talk.hear("input_audio_buffer.speech_started")
+    talk.do(c.TruncateReply("r1", 100))
+    cancelled = {"status": "cancelled", "status_details": {"type": "cancelled", "reason": "turn_detected"}}
+    assert talk.done(**cancelled) == [c.ReplyDone("r1", interrupted=True)]
+    assert [message["type"] for message in talk.take()] == ["conversation.item.truncate"]
+
+
+# What is to be said, and when
+
+
+def says(instructions):
+    return {"type": "response.create", "response": {"instructions": f"Be brief.\n\n{instructions}"}}
+
+
+def test_a_reply_is_asked_for_with_the_personas_own_manner(talk):
+    talk.do(c.RequestReply("Greet."))
+    assert talk.take() == [says("Greet.")]
+
+
+def test_only_one_response_is_asked_for_at_a_time(talk):
+    talk.do(c.RequestReply("One."))
+    talk.do(c.RequestReply("Two."))
+    assert talk.take() == [says("One.")]
+    talk.begin("r1")
+    talk.done("r1")
+    assert talk.take() == [says("Two.")]
+
+
+def test_what_is_asked_for_while_a_response_is_made_waits_for_its_end(talk):
+    talk.begin()
+    talk.do(c.RequestReply("Apologise."))
+    assert talk.take() == []
+    talk.done(status="cancelled")
+    assert talk.take() == [says("Apologise.")]
+
+
+def test_what_is_asked_for_while_the_caller_speaks_waits_for_the_answer_to_them(talk):
+    talk.hear("input_audio_buffer.speech_started")
+    talk.do(c.RequestReply("Apologise."))
+    talk.hear("input_audio_buffer.speech_stopped")
+    assert talk.take() == []
+    talk.begin()
+    talk.done()
+    assert talk.take() == [says("Apologise.")]
+
+
+@pytest.mark.parametrize(("event", "seconds"), [("speech_started", 15), ("speech_stopped", 2)])
+def test_a_caller_does_not_keep_us_waiting_for_ever(talk, event, seconds):
+    talk.hear(f"input_audio_buffer.{event}")
+    talk.do(c.RequestReply("Apologise."))
+    assert talk.session.wake_at == seconds
+    talk.now = seconds - 0.01
+    talk.tick()
+    assert talk.take() == []
+    talk.now = seconds
+    talk.tick()
+    assert talk.take() == [says("Apologise.")]
+
+
+def test_a_refusal_because_of_another_response_is_no_loss(talk):
+    """The server began its own just before ours came."""
+    talk.do(c.RequestReply("Apologise."))
+    event_id = talk.sent[0]["event_id"]
+    talk.begin("theirs")
+    talk.refuse(event_id=event_id)
+    talk.take()
+    talk.done("theirs")
+    assert talk.take() == []  # not at once: the refusal may have been about another one still
+    talk.now = talk.session.wake_at
+    talk.tick()
+    assert talk.take() == [says("Apologise.")]
+
+
+def test_a_refusal_for_good_is_one(talk):
+    talk.do(c.RequestReply("Apologise."))
+    assert talk.refuse("invalid_value", event_id=talk.sent[0]["event_id"])[0].fatal is False
+    talk.take()
+    talk.now = 100
+    talk.tick()
+    assert talk.take() == []
+
+
+def test_a_server_that_always_refuses_is_asked_five_times(talk):
+    talk.do(c.RequestReply("Apologise."))
+    for _ in range(20):
+        talk.refuse()
+        talk.now += 5
+        talk.tick()
+    assert len(talk.take()) == 5
+
+
+def test_a_reply_that_is_never_begun_is_given_up(talk):
+    talk.do(c.RequestReply("One."))
+    talk.take()
+    talk.now = talk.session.wake_at
+    assert talk.now == 5
+    (fault,) = talk.tick()
+    assert (fault.code, fault.fatal) == ("no_response", False)
+    talk.do(c.RequestReply("Two."))
+    assert talk.take() == [says("Two.")]
+
+
+def test_xai_says_to_the_letter_and_bills_it():
+    talk = ready("xai")
+    talk.do(c.SayExactly("Hello."))
+    content = [{"type": "output_text", "text": "Hello."}]
+    item = {"type": "force_message", "role": "assistant", "content": content}
+    assert talk.take() == [{"type": "conversation.item.create", "item": item}]
+    assert talk.begin() == [c.ReplyStarted("r1"), c.Usage({"text_items": 1})]
+    assert talk.done() == [c.ReplyDone("r1", interrupted=False)]
+
+
+def test_a_response_that_failed_is_asked_for_once_more(talk):
+    error = {"type": "server_error", "code": None, "message": "oops"}
+    talk.begin("r1")
+    done, fault = talk.done("r1", "failed", status_details={"type": "failed", "error": error})
+    assert done == c.ReplyDone("r1", interrupted=False)
+    assert (fault.fatal, fault.message) == (False, "OpenAI could not answer the caller: oops")
+    assert talk.take() == []
+    talk.now = talk.session.wake_at
+    talk.tick()
+    assert talk.take() == [CREATE]
+    talk.begin("r2")
+    _, fault = talk.done("r2", "failed", status_details={"type": "failed", "error": error})
+    assert fault.fatal
+
+
+def test_a_greeting_that_failed_is_the_greeting_once_more(talk):
+    talk.do(c.RequestReply("Greet."))
+    talk.begin("r1")
+    talk.done("r1", "failed")
+    talk.take()
+    talk.now = talk.session.wake_at
+    talk.tick()
+    assert talk.take() == [says("Greet.")]
+    talk.begin("r2")
+    talk.done("r2")
+    talk.begin("r3")
+    assert not talk.done("r3", "failed")[-1].fatal  # the one between was a success
+
+
+def test_a_response_that_failed_is_not_asked_for_again_when_the_caller_goes_on(talk):
+    talk.begin("r1")
+    talk.done("r1", "failed")
+    talk.begin("r2")
+    talk.done("r2")
+    talk.now = 50
+    talk.tick()
+    assert talk.take() == []
+
+
+def test_a_response_that_failed_for_want_of_money_is_fatal_at_once(talk):
+    talk.begin()
+    fault = talk.done(status="failed", status_details={"error": {"type": "insufficient_quota"}})[-1]
+    assert fault.fatal
+    assert "OPENAI_API_KEY" in fault.message
+
+
+def test_a_reply_that_was_broken_off_is_told(talk):
+    talk.begin()
+    details = {"type": "incomplete", "reason": "content_filter"}
+    fault, done = talk.done(status="incomplete", status_details=details)
+    assert (fault.fatal, fault.message) == (False, "OpenAI broke a reply off: content_filter")
+    assert done == c.ReplyDone("r1", interrupted=False)
+
+
+# Tools
+
+
+def test_a_tool_is_run_when_its_response_is_whole_and_answered_with_one_response(talk):
+    talk.begin()
+    assert talk.call(arguments='{"max":6}') == []
+    assert talk.done() == [c.ToolRequested("c1", "roll", {"max": 6}), c.ReplyDone("r1", interrupted=False)]
+    talk.do(c.AnswerTool("c1", '{"n":4}'))
+    assert talk.take() == [output("c1", '{"n":4}'), CREATE]
+
+
+def test_all_calls_of_a_response_are_answered_before_it_is_followed_up(talk):
+    talk.begin()
+    talk.call("c1")
+    talk.call("c2")
+    assert len(talk.done()) == 3
+    talk.do(c.AnswerTool("c2", "2"))
+    assert talk.take() == [output("c2", "2")]
+    talk.do(c.AnswerTool("c1", "1"))
+    assert talk.take() == [output("c1", "1"), CREATE]
+
+
+def test_a_result_that_comes_during_another_response_is_followed_up_after_it(talk):
+    talk.begin("r1")
+    talk.call()
+    talk.done("r1")
+    talk.begin("r2")  # the caller has gone on
+    talk.do(c.AnswerTool("c1", "1"))
+    assert talk.take() == [output("c1", "1")]
+    talk.done("r2")
+    assert talk.take() == [CREATE]
+
+
+def echo(talk, call_id):
+    kind = "conversation.item.added"
+    talk.hear(kind, item={"type": "function_call_output", "call_id": call_id, "output": "1"})
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_response_of_the_servers_own_that_has_seen_the_result_is_the_follow_up(talk, seen):
+    talk.begin("r1")
+    talk.call()
+    talk.done("r1")
+    talk.hear("input_audio_buffer.speech_started")
+    talk.do(c.AnswerTool("c1", "1"))
+    assert talk.take() == [output("c1", "1")]  # not into the caller's words
+    talk.hear("input_audio_buffer.speech_stopped")
+    if seen:
+        echo(talk, "c1")
+    talk.begin("r2")
+    if not seen:
+        echo(talk, "c1")
+    talk.done("r2")
+    assert talk.take() == ([] if seen else [CREATE])
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_follow_up_that_was_refused_comes_later_unless_it_is_not_needed_any_more(talk, seen):
+    talk.begin("r1")
+    talk.call()
+    talk.done("r1")
+    talk.do(c.AnswerTool("c1", "1"))
+    event_id = talk.sent[-1]["event_id"]
+    if seen:
+        echo(talk, "c1")
+    talk.begin("r2")
+    talk.refuse(event_id=event_id)
+    talk.done("r2")
+    talk.take()
+    talk.now = 10
+    talk.tick()
+    assert talk.take() == ([] if seen else [CREATE])
+
+
+def test_a_server_that_echoes_nothing_is_not_asked_for_ever(talk):
+    talk.begin("r1")
+    talk.call()
+    talk.done("r1")
+    talk.do(c.AnswerTool("c1", "1"))
+    talk.begin("r2")
+    talk.done("r2")
+    talk.now = 100
+    talk.tick()
+    assert talk.take() == [output("c1", "1"), CREATE]
+
+
+@pytest.mark.parametrize("status", ["incomplete", "in_progress"])
+def test_a_call_that_was_cut_off_is_not_run(talk, status):
+    talk.begin()
+    talk.call(arguments='{"max":', status=status)
+    assert talk.done(status="cancelled") == [c.ReplyDone("r1", interrupted=True)]
+    assert talk.take() == []
+
+
+def test_a_whole_call_of_a_response_that_was_cut_off_is_not_run_and_the_model_knows(talk):
+    talk.begin()
+    talk.call()
+    assert talk.done(status="cancelled") == [c.ReplyDone("r1", interrupted=True)]
+    (message,) = talk.take()
+    assert "interrupted" in message["item"]["output"]
+
+
+@pytest.mark.parametrize("arguments", ["{", "7", "[]", "null", None, 5, "[" * 100_000])
+def test_broken_arguments_are_answered_and_not_run(talk, arguments):
+    talk.begin()
+    talk.call(arguments=arguments)
+    events = talk.done()
+    if arguments is None:  # as good as none
+        assert events[0] == c.ToolRequested("c1", "roll", {})
+    else:
+        assert events == [c.ReplyDone("r1", interrupted=False)]
+        (answer, follow_up) = talk.take()
+        assert "no JSON object" in answer["item"]["output"]
+        assert follow_up == CREATE
+
+
+def test_broken_arguments_beside_good_ones(talk):
+    talk.begin()
+    talk.call("c1", arguments="{")
+    talk.call("c2")
+    assert talk.done()[0] == c.ToolRequested("c2", "roll", {})
+    assert [message["item"]["call_id"] for message in talk.take()] == ["c1"]
+    talk.do(c.AnswerTool("c2", "2"))
+    assert talk.take() == [output("c2", "2"), CREATE]
+
+
+def test_calls_that_stand_only_in_the_responses_output(talk):
+    talk.begin()
+    item = {"type": "function_call", "call_id": "c1", "name": "roll", "arguments": "{}"}
+    assert talk.done(output=[item, "x", {"type": "message"}])[0] == c.ToolRequested("c1", "roll", {})
+
+
+def test_an_id_that_comes_again_is_another_request(talk):
+    for response_id, call_id in (("r1", "c1"), ("r2", "c1 1")):
+        talk.begin(response_id)
+        talk.call("c1", response_id=response_id)
+        assert talk.done(response_id)[0] == c.ToolRequested(call_id, "roll", {})
+    talk.do(c.AnswerTool("c1 1", "2"))
+    assert talk.take() == [output("c1", "2"), CREATE]
+
+
+def test_an_answer_that_nobody_asked_for_is_not_sent(talk):
+    talk.do(c.AnswerTool("c9", "1"))
+    assert talk.take() == []
+
+
+# Usage
+
+TOKENS = {
+    "total_tokens": 253,
+    "input_tokens": 132,
+    "output_tokens": 121,
+    "input_token_details": {
+        "text_tokens": 119,
+        "audio_tokens": 13,
+        "image_tokens": 0,
+        "cached_tokens": 64,
+        "cached_tokens_details": {"text_tokens": 60, "audio_tokens": 4, "image_tokens": 0},
+    },
+    "output_token_details": {"text_tokens": 30, "audio_tokens": 91},
+}
+METERS = {
+    "text_in_tokens": 59,
+    "cached_text_in_tokens": 60,
+    "audio_in_tokens": 9,
+    "cached_audio_in_tokens": 4,
+    "text_out_tokens": 30,
+    "audio_out_tokens": 91,
+}
+
+
+@pytest.mark.parametrize("status", ["completed", "cancelled", "failed"])
+def test_tokens_are_told_by_what_they_cost(talk, status):
+    talk.begin()
+    assert c.Usage(METERS) in talk.done(status=status, usage=TOKENS)
+
+
+@pytest.mark.parametrize(
+    ("usage", "meters"),
+    [
+        ({"input_tokens": 100, "output_tokens": 20}, {"text_in_tokens": 100, "text_out_tokens": 20}),
+        (
+            {"input_token_details": {"text_tokens": 50, "audio_tokens": 40, "cached_tokens": 64}},
+            {"cached_text_in_tokens": 50, "audio_in_tokens": 26, "cached_audio_in_tokens": 14},
+        ),
+        (
+            {"input_token_details": {"audio_tokens": 4, "cached_tokens_details": {"audio_tokens": 9}}},
+            {"cached_audio_in_tokens": 4},
+        ),
+        ({"input_tokens": -5, "output_tokens": True}, None),
+        ({"input_token_details": []}, None),
+        ("much", None),
+        (None, None),
+    ],
+)
+def test_what_is_told_of_tokens_may_be_less_or_nonsense(talk, usage, meters):
+    talk.begin()
+    told = [event for event in talk.done(usage=usage) if isinstance(event, c.Usage)]
+    assert told == ([c.Usage(meters)] if meters else [])
+
+
+def test_usage_may_stand_beside_the_response(talk):
+    talk.begin()
+    events = talk.hear("response.done", response={"id": "r1", "status": "completed"}, usage=TOKENS)
+    assert c.Usage(METERS) in events
+
+
+def test_a_transcription_by_tokens_is_told_in_seconds(talk):
+    usage = {"type": "tokens", "input_tokens": 30, "output_tokens": 5, "input_token_details": {"audio_tokens": 25}}
+    events = talk.hear(
+        "conversation.item.input_audio_transcription.completed", item_id="u", transcript="Hi", usage=usage
+    )
+    assert events[1] == c.Usage({"audio_seconds": 2.5})
+
+
+# The session's end
+
+
+def test_a_session_that_is_about_to_expire_says_so_in_time(talk):
+    assert talk.session.wake_at == 3_600 - EXPIRING_SECONDS
+    talk.now = talk.session.wake_at
+    assert talk.tick() == [c.SessionExpiring(EXPIRING_SECONDS)]
+    assert talk.tick() == []
+    assert talk.session.wake_at == float("inf")
+
+
+@pytest.mark.parametrize(
+    ("expires_at", "wake_at"),
+    [
+        (STARTED_AT + 20, 10),
+        (STARTED_AT + 1_500, 1_440),
+        (STARTED_AT - 1, 3_540),
+        (STARTED_AT * 1_000, 3_540),
+        (None, 3_540),
+        ("soon", 3_540),
+        (True, 3_540),
+    ],
+)
+def test_the_end_of_a_session_is_the_servers_if_it_makes_sense(fresh, expires_at, wake_at):
+    fresh.hear("session.created", session={"id": "s", "expires_at": expires_at})
+    assert fresh.session.wake_at == wake_at
+
+
+def test_there_is_no_goodbye(talk):
+    assert talk.session.goodbye() is None
+
+
+# Bad input
+
+GARBAGE = [
+    b"\x00",
+    "",
+    "nonsense",
+    "[]",
+    "7",
+    "{}",
+    '{"type":[]}',
+    '{"type":"response.output_audio.delta"}',
+    '{"type":"response.output_audio.delta","delta":"a\\"b"}',
+    "[" * 100_000,
+    "\ud800",
+]
+
+
+@pytest.mark.parametrize("message", GARBAGE, ids=[f"{n} {text[:30]!a}" for n, text in enumerate(GARBAGE)])
+def test_garbage_is_an_event_and_not_an_exception(talk, message):
+    (event,) = talk.session.receive(message, 0.0)
+    assert isinstance(event, c.Unrecognized)
+
+
+def test_unknown_events_are_events(talk):
+    assert talk.hear("future.event", x=1) == [c.Unrecognized("an event of type 'future.event'")]
+
+
+def test_floods_of_ids_are_forgotten(talk):
+    for n in range(200):
+        talk.begin(f"r{n}")
+        talk.audio(20, f"r{n}", f"i{n}")
+        talk.hear("conversation.item.input_audio_transcription.delta", item_id=f"u{n}", delta="x" * 1_000)
+        talk.audio(20, "r199", f"i{n}")
+        talk.call(f"c{n}", response_id="r199")
+        talk.do(c.RequestReply(f"{n}"))
+    session = talk.session
+    assert len(session._responses) == KEPT_RESPONSES
+    assert len(session._transcriptions) == KEPT_TRANSCRIPTIONS
+    assert len(session._responses["r199"].received_ms) <= MAX_ITEMS
+    assert len(session._responses["r199"].calls) <= MAX_CALLS
+    for n in range(20):
+        talk.call(f"d{n}", response_id=f"x{n}")
+        talk.done(f"x{n}", output=[{"type": "function_call", "call_id": f"{n}.{m}", "name": "r"} for m in range(99)])
+    assert len(session._calls) <= 2 * MAX_CALLS
+    assert len(session._floor._waiting) <= 8
+    assert len(session._floor._results) <= 64
+
+
+KINDS = sorted(OpenAIRealtimeSession._readers)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda kids: st.lists(kids, max_size=2) | st.dictionaries(st.text(), kids, max_size=2),
+    max_leaves=3,
+)
+NAMES = st.sampled_from(
+    ["session", "response", "error", "item", "usage", "id", "status", "code", "message", "param", "response_id",
+     "delta", "transcript", "item_id", "call_id", "name", "arguments", "output", "status_details", "type", "expires_at",
+     "audio", "input_token_details", "event_id"]
+)  # fmt: skip
+IDS = st.sampled_from(["r1", "r2", "i1", "c1", "function_call", "completed", "cancelled", "failed", "ask_1", "AAAA"])
+FIELDS = st.dictionaries(NAMES, st.one_of(IDS, JSON, st.dictionaries(NAMES, IDS | JSON, max_size=3)), max_size=4)
+COMMANDS = st.sampled_from(
+    [c.RequestReply("x"), c.SayExactly("y"), c.TruncateReply("r1", 5.0), c.AnswerTool("c1", "{}")]
+)
+
+STEPS = st.tuples(st.sampled_from([*KINDS, "x"]), FIELDS) | COMMANDS
+
+
+@given(st.sampled_from(sorted(DIALECTS)), st.lists(STEPS, max_size=8))
+def test_any_fields_of_any_type_in_any_order_are_events(dialect, steps):
+    session = make(dialect)
+    for number, step in enumerate(steps):
+        if not isinstance(step, tuple):
+            session.encode(step, number)
+            continue
+        kind, fields = step
+        meanings = [*session.receive(json.dumps(fields | {"type": kind}), number), *session.tick(number)]
+        assert session.wake_at > number
+        for event in meanings:
+            assert isinstance(event, c.ModelEvent | c.Outgoing)
+            texts = [getattr(event, name, "") for name in ("reply_id", "text", "item_id", "payload", "message", "code")]
+            assert all(isinstance(text, str) for text in texts)
+
+
+@given(st.one_of(st.text(), st.binary()))
+def test_anything_at_all_is_events(message):
+    make().receive(message, 0.0)

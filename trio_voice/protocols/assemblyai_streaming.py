@@ -1,0 +1,237 @@
+"""AssemblyAI's streaming speech-to-text, version 3: raw mu-law up, turns down as JSON.
+
+Sources: AssemblyAI's streaming schema and pages (2026-03 to 2026-09) and published traces of 53 live sessions
+(2026-09). All configuration is in the address; the server speaks first. The key goes up bare, without ``Bearer``,
+which this API refuses; whoever is not let in learns it after the 101, by an ``Error`` and a close with 1008.
+
+The session is billed from socket to ``Termination``, silence included; one that is left without ``Terminate`` runs on
+for three hours. ``inactivity_timeout`` is the fence behind our own: the provider ends a session that nobody feeds.
+"""
+
+from __future__ import annotations
+
+import binascii
+import math
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+from urllib.parse import urlencode
+
+import attrs
+import msgspec
+
+from trio_voice import conversation as c
+from trio_voice import stages as s
+from trio_voice.audio import BYTES_PER_MS
+from trio_voice.protocols.settings import StageSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from trio_voice.persona import Persona
+
+FRAME_BYTES: Final = 60 * BYTES_PER_MS
+"""A message holds 50 to 1000 ms; others end the session with 3007. Three of Twilio's frames cost the least delay."""
+LONGEST_FRAME_BYTES: Final = 1000 * BYTES_PER_MS
+MAX_KEYTERMS: Final = 100
+"""One more is fatal, 3006."""
+MAX_KEYTERM: Final = 50
+MAX_MESSAGE_BYTES: Final = 1_048_576
+MAX_ID: Final = 200
+
+ADVICE: Final = {
+    1008: "AssemblyAI refused the session: check the key {key} and the account's balance, or lower max_calls",
+    1011: "AssemblyAI failed; the next call may get through",
+    3005: "AssemblyAI failed; the next call may get through",
+    3006: "AssemblyAI does not take a setting of this stage: check its keys, or nobody fed the session",
+    3007: "AssemblyAI does not take how we send audio: report this",
+    3008: "AssemblyAI's longest session time was reached; lower time_limit_seconds",
+    3009: "the account's limit of concurrent AssemblyAI sessions is reached: lower max_calls",
+    4001: "AssemblyAI refused the key: check {key}",
+    4002: "the AssemblyAI account behind {key} has no funds",
+    4003: "the AssemblyAI account behind {key} may not stream",
+}
+"""What each code of an ``Error`` asks for; the socket is closed with the same code."""
+
+_UNREADABLE: Final = (
+    msgspec.DecodeError,
+    RecursionError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    OverflowError,
+)
+
+
+@attrs.frozen(kw_only=True)
+class AssemblyAiStreamingSettings(StageSettings):
+    """``stt = { kind = "assemblyai-streaming" }``."""
+
+    default_url: ClassVar[str] = "wss://streaming.assemblyai.com/v3/ws"
+    own_credential: ClassVar[str] = "ASSEMBLYAI_API_KEY"
+    scheme: ClassVar[str] = "wss"
+
+    model: str = "universal-3-6-pro"
+    """``universal-3-5-pro`` is the older one; the tutorials' ``u3-rt-pro`` is routed to it."""
+    mode: str | None = None
+    """``min_latency``, ``balanced`` or ``max_accuracy``."""
+    language_codes: tuple[str, ...] = ()
+    inactivity_timeout_seconds: int = 30
+    """5 to 3600. Twilio's frames flow even in silence, so a session that hears none for so long is a lost one."""
+
+    def __attrs_post_init__(self) -> None:
+        if not 5 <= self.inactivity_timeout_seconds <= 3600:
+            raise ValueError("inactivity_timeout_seconds must be from 5 to 3600")
+
+
+class AssemblyAiStreaming:
+    """One session, from ``Begin`` to ``Termination``."""
+
+    capabilities = s.CHAIN
+    provider = "assemblyai-streaming"
+    wake_at = math.inf
+
+    def __init__(self, settings: AssemblyAiStreamingSettings, persona: Persona) -> None:
+        self._settings = settings
+        self._persona = persona
+        self._ready = False
+        self._gathered = bytearray()
+        self._begun = -1
+        """The last turn of which it was told that the caller is speaking."""
+        self._over = -1
+        """The last turn that is over."""
+
+    # What we say
+
+    @property
+    def url(self) -> str:
+        """Where to connect, with the whole configuration. Unknown names in it would be ignored without a word."""
+        settings, turns = self._settings, self._persona.turn_detection
+        query: dict[str, Any] = {
+            "speech_model": settings.model,
+            "encoding": "pcm_mulaw",
+            "sample_rate": 8000,
+            "inactivity_timeout": settings.inactivity_timeout_seconds,
+        }
+        if settings.mode is not None:
+            query["mode"] = settings.mode
+        if settings.language_codes:
+            query["language_codes"] = _json(settings.language_codes)
+        if self._persona.keyterms:
+            query["keyterms_prompt"] = _json([term[:MAX_KEYTERM] for term in self._persona.keyterms[:MAX_KEYTERMS]])
+        if turns is not None:
+            named = {
+                "vad_threshold": turns.vad_threshold,
+                "min_turn_silence": turns.min_silence,
+                "max_turn_silence": turns.max_silence,
+                "interruption_delay": turns.interruption_delay,
+            }
+            query |= {name: value for name, value in named.items() if value is not None}
+        return f"{settings.address}?{urlencode(query)}"
+
+    @staticmethod
+    def headers(key: str) -> dict[str, str]:
+        """Those of the handshake."""
+        return {"Authorization": key} if key else {}
+
+    def opening(self) -> list[str]:
+        """Nothing: the server speaks first."""
+        return []
+
+    def encode(self, command: object, _now: float) -> list[bytes]:
+        """The caller's sound, gathered into messages of a length that is taken."""
+        if not isinstance(command, c.HearCaller):
+            return []
+        try:
+            self._gathered += binascii.a2b_base64(command.payload)
+        except ValueError:
+            return []
+        if len(self._gathered) < FRAME_BYTES:
+            return []
+        sound = bytes(self._gathered)
+        self._gathered.clear()
+        pieces = [sound[at : at + LONGEST_FRAME_BYTES] for at in range(0, len(sound), LONGEST_FRAME_BYTES)]
+        if len(pieces[-1]) < FRAME_BYTES:
+            self._gathered += pieces.pop()
+        return pieces
+
+    def goodbye(self) -> str:
+        """The message that ends the session and its bill; ``Termination`` follows within a second or so."""
+        return '{"type":"Terminate"}'
+
+    # What we hear
+
+    def tick(self, _now: float) -> Sequence[Any]:
+        """Nothing here depends on the time."""
+        return ()
+
+    def receive(self, message: str | bytes, _now: float) -> Sequence[Any]:
+        """What a message of the server's means."""
+        if isinstance(message, bytes):
+            return [c.Unrecognized("a binary message", garbage=True)]
+        try:
+            event = msgspec.json.decode(message)
+            kind = event.get("type", "Error" if "error" in event else None)  # an Error may come without a type
+            understand = self._readers.get(kind)
+            if understand is None:
+                return [c.Unrecognized(f"an event of type {str(kind)[:60]!r}")]
+            return understand(self, event)
+        except _UNREADABLE as wrong:
+            return [c.Unrecognized(f"{type(wrong).__name__}: {wrong}", garbage=True)]
+
+    def _on_begin(self, event: dict[str, Any]) -> list[Any]:
+        if self._ready:
+            return []
+        self._ready = True
+        return [c.ModelReady(str(event.get("id") or "")[:MAX_ID])]
+
+    def _on_speech_started(self, _event: dict[str, Any]) -> list[Any]:
+        return [s.SpeechBegan()]
+
+    def _on_turn(self, event: dict[str, Any]) -> list[Any]:
+        number, text = int(event["turn_order"]), str(event.get("transcript") or "").strip()
+        if number <= self._over:
+            return []  # a second, formatted final of older models
+        item_id, events = f"caller_{number}", list[Any]()
+        if text and number > self._begun:  # older models have no SpeechStarted, and words are speech
+            self._begun = number
+            events.append(s.SpeechBegan())
+        # Not ``turn_is_formatted``: live, partials of 3.5 carry it too.
+        if event.get("end_of_turn") is True:
+            self._over = number
+            events.append(s.TurnOver(item_id, text))
+        elif text:
+            events.append(s.TurnGoesOn(item_id, text))
+        return events
+
+    def _on_error(self, event: dict[str, Any]) -> list[Any]:
+        code, said = event.get("error_code"), str(event.get("error") or "")
+        advice = ADVICE.get(code, "AssemblyAI gave the session up") if isinstance(code, int) else "AssemblyAI failed"
+        key = self._settings.key_name or "of this stage"
+        return [c.ModelFault(f"assemblyai_{code}", f"{advice.format(key=key)}: {said}"[:500], fatal=True)]
+
+    def _on_warning(self, event: dict[str, Any]) -> list[Any]:
+        said = f"AssemblyAI warns: {event.get('warning')}"[:500]
+        return [c.ModelFault(f"assemblyai_{event.get('warning_code')}", said, fatal=False)]
+
+    def _on_termination(self, event: dict[str, Any]) -> list[Any]:
+        seconds = event.get("session_duration_seconds")
+        return [c.ModelEnded(float(seconds) if isinstance(seconds, int | float) else None)]
+
+    def _on_nothing(self, _event: dict[str, Any]) -> list[Any]:
+        return []
+
+    _readers: ClassVar[dict[Any, Callable[[AssemblyAiStreaming, dict[str, Any]], list[Any]]]] = {
+        "Begin": _on_begin,
+        "SpeechStarted": _on_speech_started,
+        "Turn": _on_turn,
+        "Termination": _on_termination,
+        "Error": _on_error,
+        "Warning": _on_warning,
+        "Heartbeat": _on_nothing,
+        "Silence": _on_nothing,
+        "SpeakerRevision": _on_nothing,
+    }
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,107 @@
+"""Who can be a stage of a chain, one row each, and the chain's table of config.toml."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Self
+
+import attrs
+
+from trio_voice.protocols import assemblyai_streaming, chat_completions, elevenlabs
+from trio_voice.protocols.settings import ModelSettings, StageSettings
+
+SANDBOX: Final = "sandbox"
+"""In place of an address: the peer that lives on this machine."""
+
+
+@attrs.frozen
+class Stage:
+    """A vendor's part in a chain."""
+
+    settings: type[StageSettings]
+    """Its inline table in config.toml."""
+    protocol: Callable[..., Any]
+    """A ``ModelSession`` with ``url`` and ``headers``, or a ``stages.LanguageModel``."""
+    max_message_bytes: int = 0
+
+
+HEARING: Final[Mapping[str, Stage]] = {
+    "assemblyai-streaming": Stage(
+        assemblyai_streaming.AssemblyAiStreamingSettings,
+        assemblyai_streaming.AssemblyAiStreaming,
+        assemblyai_streaming.MAX_MESSAGE_BYTES,
+    ),
+}
+THINKING: Final[Mapping[str, Stage]] = {
+    "openai-chat": Stage(chat_completions.ChatSettings, chat_completions.ChatCompletions),
+}
+SPEAKING: Final[Mapping[str, Stage]] = {
+    "elevenlabs": Stage(elevenlabs.ElevenLabsSettings, elevenlabs.ElevenLabs, elevenlabs.MAX_MESSAGE_BYTES),
+}
+
+
+@attrs.frozen(kw_only=True)
+class HearingSettings(StageSettings):
+    """``stt = { kind = ... }``: of the class of one of ``HEARING``."""
+
+
+@attrs.frozen(kw_only=True)
+class ThinkingSettings(StageSettings):
+    """``llm = { kind = ... }``: of the class of one of ``THINKING``."""
+
+
+@attrs.frozen(kw_only=True)
+class SpeakingSettings(StageSettings):
+    """``tts = { kind = ... }``: of the class of one of ``SPEAKING``."""
+
+
+STAGES: Final[Mapping[type[StageSettings], Mapping[str, Stage]]] = {
+    HearingSettings: HEARING,
+    ThinkingSettings: THINKING,
+    SpeakingSettings: SPEAKING,
+}
+"""Which rows a key of ``ChainSettings`` may be of, by its annotation."""
+
+
+@attrs.frozen(kw_only=True)
+class ChainSettings(ModelSettings):
+    """``kind = "chain"``."""
+
+    stt: HearingSettings
+    llm: ThinkingSettings
+    tts: SpeakingSettings
+    filler: str = "One moment, please."
+    """Said while a tool takes its time; empty for nothing."""
+    filler_after_seconds: float = 1.0
+
+    def __attrs_post_init__(self) -> None:
+        if self.url not in (None, SANDBOX):
+            raise ValueError("url belongs to the stages of a chain: stt.url, llm.url, tts.url")
+
+    @property
+    def stages(self) -> dict[str, StageSettings]:
+        """The stages by their keys."""
+        return {"stt": self.stt, "llm": self.llm, "tts": self.tts}
+
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        """One for each stage that needs one."""
+        return tuple(dict.fromkeys(stage.key_name for stage in self.stages.values() if stage.key_name))
+
+    @property
+    def urls(self) -> dict[str, tuple[str, str]]:
+        """The stages' addresses, and the chain's own, which can only be the sandbox."""
+        nested = {
+            f"{key}.url": (stage.url, stage.scheme) for key, stage in self.stages.items() if stage.url is not None
+        }
+        return {"url": (self.url, "wss")} | nested if self.url is not None else nested
+
+    def at(self, urls: Mapping[str, str]) -> Self:
+        """The same chain with those of its stages elsewhere that are in the sandbox; all are if it is itself."""
+        whole = self.url == SANDBOX
+        moved: dict[str, Any] = {
+            key: attrs.evolve(stage, url=urls[f"{key}.url"])
+            for key, stage in self.stages.items()
+            if whole or stage.url == SANDBOX
+        }
+        return attrs.evolve(self, url=None, **moved)

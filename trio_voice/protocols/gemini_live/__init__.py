@@ -1,0 +1,17 @@
+"""Google's Gemini Live API: one WebSocket that hears 16 kHz and speaks 24 kHz.
+
+    session     what is said and heard on the socket
+    setup       the table of config.toml, what each model may be asked for, the first message
+    frames      a reply as frames of Twilio's
+    tools       which calls wait for which answers
+    watchdog    a session that has stopped answering
+    accounts    tokens into meters; why a socket was closed
+
+Sources: ``google-genai`` 3.4.0 (its types, and its traffic as captured), Google's guides of 2026, and published reports
+of live sessions, named at the place; the reference is ``protocols/realtime-models.md``, part F.
+"""
+
+from trio_voice.protocols.gemini_live.session import MAX_MESSAGE_BYTES, GeminiLiveSession
+from trio_voice.protocols.gemini_live.setup import CREDENTIAL, URL, GeminiLiveSettings
+
+__all__ = ["CREDENTIAL", "MAX_MESSAGE_BYTES", "URL", "GeminiLiveSession", "GeminiLiveSettings"]

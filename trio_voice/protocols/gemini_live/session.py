@@ -1,0 +1,391 @@
+"""One session's protocol state, from ``setup`` to the closing of the socket. Without I/O.
+
+Every frame is one JSON object, the server's in binary frames; a message of the server's may hold several of its fields.
+Rules where Gemini leaves something open:
+
+- Replies have no ids: one begins with whatever comes of it first, and is done with ``generationComplete``, else with
+  ``turnComplete``. Gemini speaks faster than is heard, so ``interrupted`` may come after either: then it is the last
+  reply that was interrupted.
+- What comes in the half second after ``interrupted``, up to ``turnComplete``, is late sound of what was interrupted. A
+  caller who has only begun to speak cannot have been answered by then; but a wedged session never says
+  ``turnComplete``, so there must be an end to it.
+- Transcriptions are increments without ids. The caller's belong together until the turn is complete or interrupted; the
+  agent's belong to the reply that is open, else to the last one of the same turn.
+- Gemini says ``goAway`` about a minute before it closes, and is known to fall silent instead, so a clock stands beside
+  it. From then on each newer handle is told too: the older one's session knows less, for instance no tool's answer.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+from itertools import count
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import msgspec
+
+from trio_voice import audio
+from trio_voice import conversation as c
+from trio_voice.errors import LocalProtocolError
+from trio_voice.protocols.gemini_live.accounts import explained, meters
+from trio_voice.protocols.gemini_live.frames import Frames
+from trio_voice.protocols.gemini_live.setup import GeminiLiveSettings, setup_message
+from trio_voice.protocols.gemini_live.tools import ToolCalls
+from trio_voice.protocols.gemini_live.watchdog import Step, Watchdog
+from trio_voice.transcode import MODEL_RATES, FromTelephone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from trio_voice.persona import Persona, ToolSchema
+
+MAX_MESSAGE_BYTES: Final = 1_048_576
+"""16 s of speech; Gemini's own messages hold a fraction of a second."""
+MAX_ID: Final = 200
+MAX_HANDLE: Final = 10_000
+MAX_LETTERS: Final = 5_000
+"""Of what the caller says in one turn."""
+HEARS: Final = 16_000
+SPEAKS: Final = 24_000
+"""Hz."""
+CONNECTION_SECONDS: Final = 600.0
+"""About how long Gemini keeps a connection."""
+NOTICE_SECONDS: Final = 50.0
+"""How long before that another session is asked for, if no ``goAway`` has come."""
+YOUNG_SECONDS: Final = 10.0
+LATE_SECONDS: Final = 0.5
+
+CAPABILITIES: Final = c.Capabilities(
+    speaks_first=False,
+    truncates=False,
+    withdraws_tools=True,
+    native_mulaw=False,
+    session_seconds=CONNECTION_SECONDS,
+    resumes=True,
+    billed_by="tokens",
+)
+
+NUDGE: Final = (
+    "The caller has said something and is waiting. Answer now; if you did not understand, ask them to say it again."
+)
+
+_UNREADABLE: Final = (
+    *(msgspec.DecodeError, RecursionError),  # no JSON, or endlessly nested
+    *(AttributeError, LookupError, TypeError, ValueError, OverflowError),  # not of the shape that its reader expects
+)
+
+Event = c.ModelEvent | c.Outgoing
+
+
+class GeminiLiveSession:
+    """One connection's session.
+
+    Args:
+        settings: the model, and how it is asked.
+        persona: whose prompt, voice and turn detection the session gets.
+        tools: what the model may call.
+        history: the conversation so far, if this session takes over without a handle.
+        resume_with: the handle of the session to take up. Gemini refuses it (close code 1011) while that one's socket
+            is open (aicc2025/sip-to-ai #14, tried live).
+    """
+
+    capabilities = CAPABILITIES
+    provider = "gemini-live"
+
+    def __init__(
+        self,
+        settings: GeminiLiveSettings,
+        persona: Persona,
+        tools: tuple[ToolSchema, ...] = (),
+        history: tuple[c.Said, ...] = (),
+        resume_with: str | None = None,
+    ) -> None:
+        self._settings = settings
+        self._persona = persona
+        self._opening = setup_message(settings, persona, tools, history, resume_with)
+        self._ready, self._ready_at = False, math.inf
+        self._from_caller = FromTelephone(HEARS)
+        self._to_caller = Frames(SPEAKS)
+        self._numbers = count(1)
+        self._reply_id = ""
+        """The last reply's."""
+        self._reply_open = False
+        self._speaks = False
+        """There is sound in the reply that is open."""
+        self._turn_open = False
+        """The model's turn: it may go on after a reply is done."""
+        self._late_until = -math.inf
+        self._caller_item = ""
+        self._caller_words = ""
+        self._calls = ToolCalls()
+        self._watchdog = Watchdog()
+        self._handle = resume_with
+        self._ends_at = math.inf
+        self._expires_at = math.inf
+        """When another session is to be asked for."""
+        self._expiring = False
+        """It has been."""
+
+    # What we say
+
+    def opening(self) -> list[str]:
+        """The first message on a new socket. The server is silent until it comes."""
+        return [_encode(self._opening)]
+
+    def encode(self, command: c.ModelCommand, now: float) -> Sequence[str]:
+        """The wire form of a command; nothing where Gemini has no such thing, or where it has to wait.
+
+        Raises:
+            LocalProtocolError: audio before ready, which the server would take for the first thing to answer.
+        """
+        match command:
+            case c.HearCaller(payload=payload):
+                return self._sound(payload, now)
+            case c.AnswerTool(call_id=call_id, result=result, failed=failed):
+                message = self._calls.answer(call_id, result, failed=failed)
+                if message is None:
+                    return ()
+                self._watchdog.expect_answer(now)
+                return (_encode(message),)
+            case c.RequestReply(instructions=instructions):
+                self._watchdog.expect_answer(now)
+                return (self._asked(instructions),)
+            case _:
+                return ()  # it decides by itself how much of a reply was heard
+
+    def _sound(self, payload: str, now: float) -> Sequence[str]:
+        """Frame by frame as Twilio sends them: what is collected is heard later."""
+        if not self._ready:
+            raise LocalProtocolError("no audio may be sent before setupComplete")
+        try:
+            mulaw = base64.b64decode(payload)
+        except ValueError:
+            return ()
+        if not self._reply_open and not self._calls:
+            self._watchdog.hear(mulaw, now)
+        pcm = audio.encode(self._from_caller.feed(mulaw))
+        return ('{"realtimeInput":{"audio":{"mimeType":"audio/pcm;rate=16000","data":"' + pcm + '"}}}',)
+
+    def _asked(self, text: str) -> str:
+        """Text that is to be answered now."""
+        if self._settings.features.hears_text_live:
+            return _encode({"realtimeInput": {"text": text}})
+        turn = {"role": "user", "parts": [{"text": text}]}
+        return _encode({"clientContent": {"turns": [turn], "turnComplete": True}})
+
+    def goodbye(self) -> None:
+        """Nothing: closing the socket ends the session, and its tokens are all that is billed."""
+
+    # Time
+
+    @property
+    def wake_at(self) -> float:
+        """When ``tick`` is next needed."""
+        return min(self._watchdog.wake_at, self._expires_at)
+
+    def tick(self, now: float) -> Sequence[Event]:
+        """What comes of time having passed."""
+        events: list[Event] = []
+        if now >= self._expires_at:
+            events.append(self._expire(now))
+        match self._watchdog.tick(now):
+            case Step.PAUSED if not self._reply_open:
+                events.append(c.CallerSpeechStopped())
+            case Step.NUDGE:
+                events.append(c.ModelFault("silent", "Gemini does not answer, and was asked to", fatal=False))
+                events.append(c.Outgoing(self._asked(NUDGE)))
+            case Step.LEAVE:
+                events.append(c.SessionExpiring(0.0, self._handle))
+        return events
+
+    def _expire(self, now: float) -> Event:
+        """Ask for a successor."""
+        self._expires_at, self._expiring = math.inf, True
+        return c.SessionExpiring(max(self._ends_at - now, 0.0), self._handle)
+
+    # What we hear
+
+    def receive(self, message: str | bytes, now: float) -> Sequence[Event]:
+        """What a message of the server's means."""
+        events: list[Event] = []
+        try:
+            fields = msgspec.json.decode(message, type=dict[str, Any])
+            known = [name for name in self._readers if name in fields]
+            for name in known:
+                events.extend(self._readers[name](self, fields[name], now))
+            if not known:
+                names = ", ".join(sorted(fields))[:60]
+                events.append(c.Unrecognized(f"a message with {names or 'nothing in it'}"))
+        except _UNREADABLE as wrong:
+            events.append(c.Unrecognized(f"{type(wrong).__name__}: {wrong}"[:200], garbage=True))
+        return events
+
+    def explain_close(self, code: int | None, reason: str, now: float) -> Sequence[Event]:
+        """What it means that Gemini has closed the socket, or that it is gone.
+
+        1007 and 1008 are refusals, and so is 1011 where it speaks of one; anything else is the end of the connection's
+        time, or a fault of Google's, and the session can be taken up if it is known by what handle. One that ends as
+        soon as it has begun is not worth it.
+        """
+        settings, persona = self._settings, self._persona
+        names = {"model": settings.model, "name": settings.name, "voice": persona.voice, "persona": persona.name}
+        words = explained(code, reason, names)
+        if words is not None:
+            return [c.ModelFault(f"closed_{code}", words, fatal=True)]
+        if self._handle is not None and now - self._ready_at >= YOUNG_SECONDS:
+            return [c.SessionExpiring(0.0, self._handle)]
+        return []
+
+    def _on_setup(self, complete: dict[str, Any], now: float) -> Iterator[Event]:
+        if self._ready:
+            return
+        self._ready, self._ready_at = True, now
+        self._ends_at = now + CONNECTION_SECONDS
+        self._expires_at = self._ends_at - NOTICE_SECONDS
+        session_id = complete.get("sessionId")
+        yield c.ModelReady(session_id[:MAX_ID] if isinstance(session_id, str) else "")
+
+    def _on_resumption(self, update: dict[str, Any], now: float) -> Iterator[Event]:
+        handle = update.get("newHandle")
+        if update.get("resumable") and isinstance(handle, str) and 0 < len(handle) <= MAX_HANDLE:
+            self._handle = handle
+            if self._expiring:
+                yield self._expire(now)
+
+    def _on_go_away(self, going: dict[str, Any], now: float) -> Iterator[Event]:
+        left = re.fullmatch(r"(\d{1,6}(?:\.\d{1,9})?)s", str(going.get("timeLeft")))
+        self._ends_at = now + (float(left[1]) if left else 0.0)
+        yield self._expire(now)
+
+    def _on_usage(self, usage: dict[str, Any], _now: float) -> Iterator[Event]:
+        counted = meters(usage)
+        if counted:
+            yield c.Usage(counted)
+
+    # What is said
+
+    def _on_content(self, content: dict[str, Any], now: float) -> Iterator[Event]:
+        heard = content.get("inputTranscription")
+        if heard:
+            yield from self._caller_said(_text(heard), now, over=bool(heard.get("finished")))
+        parts = (content.get("modelTurn") or {}).get("parts") or ()
+        for part in parts:
+            yield from self._on_part(part, now)
+        words = content.get("outputTranscription")
+        if words and _text(words):
+            yield from self._agent_said(_text(words), now)
+        if content.get("interrupted"):
+            yield from self._interrupted(now)
+        if content.get("generationComplete"):
+            yield from self._reply_done()
+        if content.get("turnComplete"):
+            self._watchdog.settle()
+            yield from self._reply_done()
+            yield from self._caller_said("", now, over=True)
+            self._turn_open, self._late_until = False, -math.inf
+
+    def _on_part(self, part: dict[str, Any], now: float) -> Iterator[Event]:
+        sound = part.get("inlineData")
+        if not sound:
+            self._watchdog.settle()  # a thought; text is not asked for
+            return
+        kind = str(sound.get("mimeType"))
+        rate = re.search(r"rate=(\d{1,6})", kind)
+        if not kind.startswith("audio/pcm"):
+            yield c.Unrecognized(f"data of type {kind[:60]!r}", garbage=True)
+        elif rate is not None and int(rate[1]) not in {8_000, *MODEL_RATES}:
+            yield c.Unrecognized(f"sound of {rate[1]} Hz", garbage=True)
+        elif now < self._late_until:
+            yield c.Unrecognized("sound of a reply that was interrupted")
+        else:
+            pcm = base64.b64decode(sound["data"], validate=True)
+            yield from self._reply_goes_on()
+            self._speaks = True
+            mulaw = self._to_caller.feed(pcm, int(rate[1]) if rate else SPEAKS)
+            if mulaw:
+                yield c.ReplyAudio(self._reply_id, audio.encode(mulaw))
+
+    def _agent_said(self, text: str, now: float) -> Iterator[Event]:
+        if now < self._late_until:
+            return
+        if not self._turn_open:
+            yield from self._reply_goes_on()
+        self._watchdog.settle()
+        yield c.ReplyWords(self._reply_id, text, None)
+
+    def _reply_goes_on(self) -> Iterator[Event]:
+        """Something of a reply has come: of the open one, else of a new one."""
+        self._watchdog.settle()
+        self._turn_open = True
+        if not self._reply_open:
+            self._reply_open, self._speaks = True, False
+            self._reply_id = f"reply-{next(self._numbers)}"
+            yield c.ReplyStarted(self._reply_id)
+
+    def _reply_done(self) -> Iterator[Event]:
+        if not self._reply_open:
+            return
+        self._reply_open = False
+        if self._speaks and (last := self._to_caller.finish()):
+            yield c.ReplyAudio(self._reply_id, audio.encode(last))
+        yield c.ReplyDone(self._reply_id, interrupted=False)
+
+    def _interrupted(self, now: float) -> Iterator[Event]:
+        """The caller has begun to speak while the model spoke, or while it believes that it is still heard."""
+        self._reply_open = False
+        self._late_until = now + LATE_SECONDS
+        self._to_caller.reset()
+        self._watchdog.settle()
+        yield from self._caller_said("", now, over=True)  # what comes now is what they interrupt with
+        yield c.CallerSpeechStarted()
+        if self._reply_id:
+            yield c.ReplyDone(self._reply_id, interrupted=True)
+
+    def _caller_said(self, text: str, now: float, *, over: bool) -> Iterator[Event]:
+        if text and not self._caller_item:
+            self._caller_item = f"caller-{next(self._numbers)}"
+        if not self._caller_item:
+            return
+        self._caller_words = (self._caller_words + text)[:MAX_LETTERS]
+        if text and not self._reply_open and not self._calls:
+            self._watchdog.expect_answer(now)
+        if text or over:
+            yield c.CallerTranscript(self._caller_item, self._caller_words.strip(), final=over)
+        if over:
+            self._caller_item = self._caller_words = ""
+
+    # Tools
+
+    def _on_tool_call(self, wanted: dict[str, Any], _now: float) -> Iterator[Event]:
+        yield from self._reply_goes_on()
+        yield from self._calls.ask(wanted["functionCalls"])
+
+    def _on_cancellation(self, cancelled: dict[str, Any], _now: float) -> Iterator[Event]:
+        for event in self._calls.withdraw(list(cancelled["ids"])):
+            yield c.Outgoing(_encode(event)) if isinstance(event, dict) else event
+
+    def _on_nothing(self, _field: Any, _now: float) -> Iterator[Event]:
+        yield from ()
+
+    _readers: ClassVar[dict[str, Callable[[GeminiLiveSession, Any, float], Iterator[Event]]]] = {
+        # In this order, whichever of them one message holds.
+        "setupComplete": _on_setup,
+        "sessionResumptionUpdate": _on_resumption,
+        "serverContent": _on_content,
+        "toolCall": _on_tool_call,
+        "toolCallCancellation": _on_cancellation,
+        "usageMetadata": _on_usage,
+        "goAway": _on_go_away,
+        "voiceActivity": _on_nothing,  # of Vertex, and only where it was asked for
+        "voiceActivityDetectionSignal": _on_nothing,
+    }
+
+
+def _text(transcription: dict[str, Any]) -> str:
+    text = transcription.get("text")
+    return text if isinstance(text, str) else ""
+
+
+def _encode(message: dict[str, Any]) -> str:
+    return msgspec.json.encode(message).decode()

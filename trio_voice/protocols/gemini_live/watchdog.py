@@ -1,0 +1,95 @@
+"""Notices that the caller has spoken and no answer comes.
+
+A session can wedge: it takes sound and says nothing any more, for instance after an ``interrupted`` that no speech
+followed (googleapis/python-genai #2333). Gemini does not say when the caller begins and stops, so this listens itself:
+by loudness, and by the words that Gemini transcribes. It never decides that the caller interrupts, which is Gemini's
+business; it only knows for how long they have been waiting.
+
+What follows is harmless where the watchdog is wrong, because it heard a lorry and not the caller: first Gemini is asked
+to answer, which makes it ask what was said; only if even that brings nothing should another session take over.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from typing import Final
+
+FRAME_MS_A_BYTE: Final = 1 / 8
+PATIENCE_SECONDS: Final = 8.0
+"""How long a caller who has spoken may wait for the first sign of an answer, and Gemini for each further step."""
+PAUSE_SECONDS: Final = 0.2
+"""How long it must be quiet after speech to count as its end."""
+FORGET_SECONDS: Final = 1.0
+"""After so much quiet it is another utterance."""
+SPOKEN_MS: Final = 300.0
+"""How much loudness makes an utterance that has to be answered; a word takes longer, a click does not."""
+
+# mu-law keeps the exponent in bits 4 to 6, inverted: of these the two lowest, up to 380 of 32,124 or -38.5 dB, are what
+# a line has when nobody speaks into it.
+_QUIET: Final = bytes((*range(0x60, 0x80), *range(0xE0, 0x100)))
+_LOUD_SHARE: Final = 1 / 8
+
+
+class Step(enum.Enum):
+    """What has come of the caller's speech."""
+
+    PAUSED = "the caller has stopped speaking"
+    NUDGE = "no answer comes: ask for one"
+    LEAVE = "still none: another session should take over"
+
+
+class Watchdog:
+    """One session's. Time is in seconds of one clock; what it does not hear while the model is busy, it ignores."""
+
+    def __init__(self) -> None:
+        self._loud_ms = 0.0
+        self._last_loud = -math.inf
+        self._pause_at = math.inf
+        self._due_at = math.inf
+        self._step: Step | None = None
+
+    @property
+    def wake_at(self) -> float:
+        """When ``tick`` is next needed. It may be early: it is not moved with every frame."""
+        return min(self._pause_at, self._due_at)
+
+    def hear(self, mulaw: bytes, now: float) -> None:
+        """The caller's next sound, while the model owes nothing."""
+        if len(mulaw.translate(None, _QUIET)) < len(mulaw) * _LOUD_SHARE or not mulaw:
+            return
+        if now - self._last_loud > FORGET_SECONDS:
+            self._loud_ms = 0.0
+        self._loud_ms += len(mulaw) * FRAME_MS_A_BYTE
+        self._last_loud = now
+        if self._pause_at == math.inf:
+            self._pause_at = now + PAUSE_SECONDS
+        if self._loud_ms >= SPOKEN_MS:
+            self.expect_answer(now)
+
+    def expect_answer(self, now: float) -> None:
+        """The caller has spoken, or Gemini says that it has heard words."""
+        if self._due_at == math.inf:
+            self._due_at = now + PATIENCE_SECONDS
+
+    def settle(self) -> None:
+        """The model is alive: it answers."""
+        self._loud_ms, self._step = 0.0, None
+        self._pause_at = self._due_at = math.inf
+
+    def tick(self, now: float) -> Step | None:
+        """What has come of it by now."""
+        if now >= self._pause_at:
+            ends_at = self._last_loud + PAUSE_SECONDS
+            self._pause_at = math.inf if now >= ends_at else ends_at
+            if now >= ends_at:
+                return Step.PAUSED
+        if now >= self._due_at:
+            latest = self._last_loud + PATIENCE_SECONDS  # they may be speaking still, or again
+            if now < latest and self._step is None:
+                self._due_at = latest
+                return None
+            self._step = Step.NUDGE if self._step is None else Step.LEAVE
+            self._due_at = now + PATIENCE_SECONDS
+            return self._step
+        return None

@@ -1,0 +1,199 @@
+"""When a model of the Realtime protocol may be asked to speak.
+
+The server makes one response at a time and refuses to begin another (``conversation_already_has_active_response``). It
+also begins one by itself whenever the caller has finished speaking. So whatever we want said waits here: for the
+response that is being made, for the caller, and for the response to the caller.
+
+Results of tools are said by a response like any other. One that the server began by itself after it had a result says
+it as well, and none needs to be asked for; the server's echo of the result's item, before or after the response's
+beginning, says which it was.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Final
+
+import attrs
+
+MAX_WAITING: Final = 8
+"""Replies asked for and not begun; beyond that the oldest is dropped: what is said next matters more."""
+MAX_RESULTS: Final = 64
+"""Results that no response has seen; the oldest beyond that counts as seen."""
+CALLER_SECONDS: Final = 15.0
+"""How long a caller may keep us waiting: a noisy line is speech without an end to some detectors."""
+TURN_SECONDS: Final = 2.0
+"""How long after the caller's turn the server's own response may take to begin."""
+ASKED_SECONDS: Final = 5.0
+"""How long a response that we ask for may take to begin."""
+REFUSED_SECONDS: Final = 1.0
+"""How long to wait after a refusal, unless a response begins and ends meanwhile."""
+MAX_TRIES: Final = 5
+"""How often one reply may be refused."""
+RETRY_SECONDS: Final = 1.0
+"""How long after a failed response to ask for another: rate limits name waits of this order."""
+
+
+@attrs.define(eq=False)
+class Ask:
+    """A response that is asked for: by instructions, to the letter, or else because tools were answered."""
+
+    instructions: str | None = None
+    exact: str | None = None
+    event_id: str = ""
+    tries: int = 0
+    results: dict[str, bool] = attrs.field(factory=dict)
+    """The results that it is to see, as in ``Floor``."""
+
+    @property
+    def follows_up(self) -> bool:
+        """Whether it has nothing to say of its own."""
+        return self.instructions is None and self.exact is None
+
+
+class Floor:
+    """Whose turn it is, and what waits for ours. Times are in seconds of one clock."""
+
+    def __init__(self) -> None:
+        self._open = False
+        self._replying = False
+        self._hold_until = -math.inf
+        self._waiting: deque[Ask] = deque(maxlen=MAX_WAITING)
+        self._results: dict[str, bool] = {}
+        """Results that were sent and that no response is known to have seen; true if the server has echoed it."""
+        self._results_complete = False
+        self._retry_at = math.inf
+        self._asked: Ask | None = None
+        """Asked for, and not begun."""
+        self._asked_until = math.inf
+        self._begun: Ask | None = None
+        """What the latest response was asked for by; ``None`` for one of the server's own."""
+        self._number = 0
+
+    def open(self) -> None:
+        """The session is ready."""
+        self._open = True
+
+    def ask(self, ask: Ask) -> None:
+        """Have something said as soon as it can be."""
+        self._waiting.append(ask)
+
+    # What the caller does
+
+    def caller_began(self, now: float) -> None:
+        """The caller speaks."""
+        self._hold_until = now + CALLER_SECONDS
+
+    def caller_finished(self, now: float) -> None:
+        """The caller has spoken, and the server is about to answer."""
+        self._hold_until = now + TURN_SECONDS
+
+    # What becomes of tools
+
+    def result_sent(self, call_id: str, *, last: bool) -> None:
+        """A tool was answered; with the ``last`` of a response's tools there is something to say."""
+        if len(self._results) >= MAX_RESULTS:
+            self._results.pop(next(iter(self._results)))
+        self._results[call_id] = False
+        self._results_complete |= last
+
+    def result_echoed(self, call_id: str) -> None:
+        """The server has taken a result: whatever it begins from here on has seen it."""
+        if call_id in self._results:
+            self._results[call_id] = True
+        elif self._asked is not None and call_id in self._asked.results:
+            self._asked.results[call_id] = True
+
+    # What becomes of responses
+
+    def response_began(self) -> None:
+        """The server has begun a response, of its own or because it was asked."""
+        self._replying = True
+        self._hold_until = -math.inf
+        self._retry_at = math.inf
+        ask, self._asked = self._asked, None
+        self._begun = ask
+        if ask is None or ask.follows_up:
+            self._results = _unseen(self._results)
+            self._results_complete &= bool(self._results)
+        if ask is not None:
+            ask.results = _unseen(ask.results)
+
+    def response_over(self) -> None:
+        """The server has finished it, one way or the other."""
+        self._replying = False
+
+    def response_failed(self, now: float) -> None:
+        """The server has finished it without success: it is to be asked for once more."""
+        self._replying = False
+        ask, self._begun = self._begun, None
+        if ask is None or ask.follows_up:
+            self._retry_at = now + RETRY_SECONDS
+        else:
+            self._waiting.appendleft(ask)
+            self._hold_until = now + RETRY_SECONDS
+
+    def refused(self, event_id: str, now: float, *, busy: bool) -> None:
+        """The server will not do what we asked; ``busy`` if only for now. Without an id it is the latest."""
+        candidates = [ask for ask in (self._asked, self._begun) if ask is not None]
+        ask = next((ask for ask in candidates if event_id in ("", ask.event_id)), None)
+        if ask is None:
+            return
+        if ask is self._asked:
+            self._asked = None
+        else:
+            self._begun = None
+        ask.tries += 1
+        if not busy or ask.tries >= MAX_TRIES:
+            return
+        self._hold_until = max(self._hold_until, now + REFUSED_SECONDS)
+        if not ask.follows_up:
+            self._waiting.appendleft(ask)
+        elif ask.results:
+            self._results = ask.results | self._results
+            self._results_complete = True
+
+    # What is to be said
+
+    def next(self, now: float) -> Ask | None:
+        """What to ask for now, if anything may be asked for."""
+        if not self._open or self._replying or self._asked is not None or now < self._hold_until:
+            return None
+        if self._waiting:
+            ask = self._waiting.popleft()
+        elif self._results_complete:
+            ask = Ask(results=self._results)
+            self._results, self._results_complete = {}, False
+        elif now >= self._retry_at:
+            ask = Ask()
+        else:
+            return None
+        self._retry_at = math.inf
+        self._number += 1
+        ask.event_id = f"ask_{self._number}"
+        self._asked, self._asked_until = ask, now + ASKED_SECONDS
+        return ask
+
+    def give_up(self, now: float) -> bool:
+        """Whether what was asked for has been waited for too long; it is given up."""
+        if self._asked is None or now < self._asked_until:
+            return False
+        self._asked = None
+        return True
+
+    @property
+    def wake_at(self) -> float:
+        """When ``give_up`` or ``next`` will have something to say, if nothing happens before."""
+        if self._asked is not None:
+            return self._asked_until
+        if not self._open or self._replying:
+            return math.inf
+        if self._waiting or self._results_complete:
+            return self._hold_until
+        return max(self._retry_at, self._hold_until)
+
+
+def _unseen(results: dict[str, bool]) -> dict[str, bool]:
+    """Those that a response which begins now has not seen."""
+    return {call_id: echoed for call_id, echoed in results.items() if not echoed}

@@ -1,0 +1,71 @@
+"""Server-sent events, as language models stream them (WHATWG HTML, 9.2.6 "Interpreting an event stream").
+
+Bytes in, events out. Pieces may end anywhere: inside a character of UTF-8, between CR and LF, inside JSON.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from trio_voice.errors import RemoteProtocolError
+
+MAX_EVENT_BYTES: Final = 1_048_576
+"""Of one event; the longest that any provider sends is a whole tool call in one chunk, some kilobytes."""
+
+
+@attrs.frozen
+class ServerSentEvent:
+    """One event; ``event`` is empty where the server names none."""
+
+    event: str
+    data: str
+
+
+class EventStreamReader:
+    """Cuts one body into events. Lines end in LF, CRLF or CR."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._after_cr = False
+        self._event = ""
+        self._data: list[str] = []
+        self._size = 0
+
+    def receive(self, data: bytes) -> list[ServerSentEvent]:
+        """The events that a further piece completes. Bytes that are no UTF-8 become U+FFFD, as the standard says.
+
+        Raises:
+            RemoteProtocolError: an event is longer than ``MAX_EVENT_BYTES``.
+        """
+        if not data:
+            return []
+        if self._after_cr:
+            data = data.removeprefix(b"\n")
+        self._after_cr = data.endswith(b"\r")
+        *lines, self._rest = (self._rest + data).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        events = [event for line in lines if (event := self._take(line)) is not None]
+        if len(self._rest) + self._size > MAX_EVENT_BYTES:
+            raise RemoteProtocolError(f"an event of more than {MAX_EVENT_BYTES} bytes")
+        return events
+
+    def end(self) -> list[ServerSentEvent]:
+        """The body has ended: an event whose blank line some servers leave out is taken all the same."""
+        events = [self._take(line) for line in (self._rest, b"")]
+        self._rest = b""
+        return [event for event in events if event is not None]
+
+    def _take(self, line: bytes) -> ServerSentEvent | None:
+        if not line:
+            event = ServerSentEvent(self._event, "\n".join(self._data)) if self._data else None
+            self._event, self._data, self._size = "", [], 0
+            return event
+        self._size += len(line)
+        name, _, value = line.decode(errors="replace").partition(":")
+        value = value.removeprefix(" ")
+        if name == "data":
+            self._data.append(value)
+        elif name == "event":
+            self._event = value
+        return None  # a comment, or a field that means nothing here

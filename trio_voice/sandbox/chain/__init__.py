@@ -1,0 +1,35 @@
+"""Three servers that are a chain: a recogniser, a language model and a voice, each well and badly, as it is told.
+
+The rooms, from the front door inwards:
+
+    server      what a test or a demo opens, and what is known of the sessions
+    hearing     AssemblyAI's streaming speech-to-text
+    thinking    chat completions
+    speaking    ElevenLabs' multi-context socket
+    http        how the language model is reached: in memory, or over HTTP
+    wire        what the two sockets have in common
+    cast        who hears, thinks and speaks: the real thing, or a script
+    faults      how they vary, and how they fail
+
+They share nothing with ``trio_voice.protocols``, so that each of the two finds the other's misreadings.
+"""
+
+from trio_voice.sandbox.chain.cast import ChainCast, cast_of, scripted
+from trio_voice.sandbox.chain.faults import ChainFaults, ChainManner, StageFaults
+from trio_voice.sandbox.chain.http import MemoryHttp
+from trio_voice.sandbox.chain.server import ChainServer, ChainSession, open_chain
+from trio_voice.sandbox.chain.wire import StageSession
+
+__all__ = [
+    "ChainCast",
+    "ChainFaults",
+    "ChainManner",
+    "ChainServer",
+    "ChainSession",
+    "MemoryHttp",
+    "StageFaults",
+    "StageSession",
+    "cast_of",
+    "open_chain",
+    "scripted",
+]

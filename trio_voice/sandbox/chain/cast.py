@@ -1,0 +1,110 @@
+"""Who plays the three stages: the real ears, voice and minds of this machine, or a script for a virtual clock."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import attrs
+import trio
+
+from trio_voice.sandbox.mind import Line, Reply, Tool, ToolUse
+from trio_voice.sandbox.voice_agent import SPOKEN, Cast, Casting, Script, Turn
+from trio_voice.sandbox.voice_agent.cast import BYTES_PER_MS
+
+Think = Callable[[Sequence[Line], str, Sequence[Tool]], Awaitable[Reply]]
+"""The answer to a conversation, given the prompt and the tools: whole, since language models remember nothing."""
+
+
+@attrs.frozen
+class ChainCast:
+    """What plays the three. ``listen`` is asked for each session, the others for each request."""
+
+    listen: Casting
+    think: Think
+    say: Callable[[str, str], Awaitable[bytes]]
+
+
+def cast_of(casting: Casting) -> ChainCast:
+    """A chain of whoever plays a voice agent: for each request a mind that has been told the conversation so far."""
+
+    async def think(lines: Sequence[Line], prompt: str, tools: Sequence[Tool]) -> Reply:
+        async with casting() as cast:
+            reply = Reply()
+            for at, line in enumerate(lines):
+                if line.role == "caller":
+                    reply = await cast.mind.reply(line.text, lines[:at], prompt, tools)
+            if not lines or lines[-1].role != "caller":
+                reply = await cast.mind.reply("", lines, prompt, tools)
+            return reply
+
+    async def say(text: str, voice: str) -> bytes:
+        async with casting() as cast:
+            return await cast.say(text, voice)
+
+    return ChainCast(casting, think, say)
+
+
+def scripted(script: Script) -> ChainCast:
+    """A script, played by three who know nothing of each other: what was heard tells which turn it is."""
+
+    async def think(lines: Sequence[Line], _prompt: str, _tools: Sequence[Tool]) -> Reply:
+        last = lines[-1] if lines else Line("caller", "")
+        if last.role == "instruction":
+            return Reply(last.text)
+        heard = next((line.text for line in reversed(lines) if line.role == "caller"), "")
+        turn = next((turn for turn in script.turns if heard.endswith(turn.heard)), Turn())
+        await trio.sleep(turn.thinks_seconds)
+        if last.role == "tool":
+            return Reply(turn.after_tool)
+        return Reply(turn.reply, turn.tool)
+
+    @asynccontextmanager
+    async def listen() -> AsyncIterator[Cast]:
+        async with script.cast() as cast:
+            yield cast
+
+    return ChainCast(listen, think, _ScriptedVoice(script).say)
+
+
+class _ScriptedVoice:
+    """Says each part of a reply in its share of the reply's time; the first thing that it says is the greeting."""
+
+    def __init__(self, script: Script) -> None:
+        self._script = script
+        self._greeted = False
+
+    async def say(self, text: str, _voice: str) -> bytes:
+        await trio.lowlevel.checkpoint()
+        script = self._script
+        ms = float(script.ms_per_letter * len(text))
+        turn = next((turn for turn in script.turns if turn.reply and text.strip() in turn.reply), None)
+        if not self._greeted and script.greeting_ms is not None:
+            ms = script.greeting_ms
+        elif turn is not None and turn.reply_ms is not None:
+            ms = turn.reply_ms * len(text.strip()) / len(turn.reply)
+        self._greeted = True
+        return SPOKEN * (round(ms) * BYTES_PER_MS)
+
+
+def lines_of(messages: Sequence[dict[str, Any]]) -> tuple[list[Line], str]:
+    """A chat's messages as lines, and its prompt."""
+    prompt = "\n".join(str(message["content"]) for message in messages[:1] if message["role"] == "system")
+    calls: dict[str, Any] = {}
+    lines: list[Line] = []
+    for message in messages[1:] if prompt else messages:
+        role, content = message["role"], message.get("content") or ""
+        calls |= {call["id"]: call for call in message.get("tool_calls") or ()}
+        if role == "tool":
+            lines.append(Line("tool", content, tool_use(calls[message["tool_call_id"]]), failed='"error"' in content))
+        elif content:
+            lines.append(Line(_ROLES[role], content))
+    return lines, prompt
+
+
+def tool_use(call: dict[str, Any]) -> ToolUse:
+    """A call of a chat's, as the mind knows it."""
+    return ToolUse(call["function"]["name"], json.loads(call["function"]["arguments"] or "{}"))
+
+
+_ROLES: Final = {"user": "caller", "assistant": "agent", "system": "instruction"}

@@ -1,0 +1,192 @@
+"""The sandbox's chain: three servers that a test or a demo opens together."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from urllib.parse import parse_qsl, urlsplit
+
+import attrs
+import trio
+import trio_websocket
+
+from trio_voice.legs.channel import Channel
+from trio_voice.sandbox.chain import hearing, speaking
+from trio_voice.sandbox.chain.cast import ChainCast, cast_of
+from trio_voice.sandbox.chain.faults import NO_FAULTS, USUAL, ChainFaults, ChainManner
+from trio_voice.sandbox.chain.http import serve_http
+from trio_voice.sandbox.chain.thinking import ChatThinking
+from trio_voice.sandbox.chain.wire import CLOSE_SECONDS, StageSession
+from trio_voice.sandbox.sockets import SandboxSocket, serve_sockets
+from trio_voice.sandbox.voice_agent import Casting, ClientError
+
+
+@attrs.frozen(eq=False)
+class ChainSession:
+    """What is known of one call's chain: the socket that hears, with whatever of the other stages is the call's."""
+
+    hearing: StageSession
+    _server: "ChainServer"
+
+    @property
+    def _sockets(self) -> list[StageSession]:
+        """Both sockets of this call, as far as they can be told apart: by the order in which they were opened."""
+        number = self._server.hearing_sessions.index(self.hearing)
+        return [self.hearing, *self._server.speaking_sessions[number : number + 1]]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether any of its sockets is not known to be gone."""
+        return any(session.is_open for session in self._sockets)
+
+    @property
+    def told_goodbye(self) -> bool:
+        """Whether each of its sockets was told before it was closed."""
+        return all(session.told_goodbye for session in self._sockets)
+
+    @property
+    def audio(self) -> bytearray:
+        """What it heard of the caller."""
+        return self.hearing.audio
+
+    @property
+    def audio_bytes_per_second(self) -> int:
+        """How much of ``audio`` is a second."""
+        return 8_000
+
+    @property
+    def client_errors(self) -> Sequence[ClientError]:
+        """What the client did wrong at any of the three."""
+        mistakes = [mistake for session in self._sockets for mistake in session.client_errors]
+        return mistakes + [mistake for each in self._server.thinking.exchanges for mistake in each.client_errors]
+
+    async def wait_closed(self) -> None:
+        """Return once both sockets are gone. Cancelling is safe."""
+        for session in self._sockets:
+            await session.wait_closed()
+
+
+class ChainServer:
+    """A recogniser, a language model and a voice, and what they know of every session they have had.
+
+    Args:
+        cast: who plays them: ``scripted(Script(...))``, or what plays a voice agent.
+        api_key: the one that is let in at each; ``None`` lets every key in.
+        manner: how they vary.
+        faults: how they fail; may be exchanged between sessions.
+        keeps_audio: see ``StageSession``; false for a benchmark.
+    """
+
+    def __init__(
+        self,
+        cast: ChainCast | Casting,
+        *,
+        api_key: str | None = None,
+        manner: ChainManner = USUAL,
+        faults: ChainFaults = NO_FAULTS,
+        keeps_audio: bool = True,
+    ) -> None:
+        self.faults = faults
+        self.hearing_sessions: list[StageSession] = []
+        self.speaking_sessions: list[StageSession] = []
+        self.urls: Mapping[str, str] = {}
+        """Where they listen, if they do, by the path of the key in config.toml."""
+        self._cast = cast if isinstance(cast, ChainCast) else cast_of(cast)
+        self._api_key = api_key
+        self._manner = manner
+        self._keeps_audio = keeps_audio
+        self.thinking = ChatThinking(self._cast.think, manner, faults.thinking, api_key)
+        self._opened = trio.Event()
+
+    @property
+    def sessions(self) -> list[StageSession]:
+        """All sockets, both kinds."""
+        return [*self.hearing_sessions, *self.speaking_sessions]
+
+    @property
+    def open_sessions(self) -> list[ChainSession]:
+        """The chains any of whose sockets is not known to be gone."""
+        chains = (ChainSession(session, self) for session in self.hearing_sessions)
+        return [chain for chain in chains if chain.is_open]
+
+    async def wait_session(self, number: int = 1) -> ChainSession:
+        """The ``number``-th chain, once its recogniser's socket is opened. Cancelling is safe."""
+        while len(self.hearing_sessions) < number:
+            await self._opened.wait()
+        return ChainSession(self.hearing_sessions[number - 1], self)
+
+    async def serve_hearing(self, channel: Channel, *, url: str, headers: Mapping[str, str]) -> None:
+        """Serve the other end of a channel as the recogniser, until either side ends it, and close it."""
+        session = self._admit("assemblyai-streaming", hearing.credential_of(headers), url)
+        self.hearing_sessions.append(session)
+        self._opened.set()
+        self._opened = trio.Event()
+        try:
+            async with self._cast.listen() as cast:
+                await hearing.AssemblyAiHearing(
+                    channel, session, cast, api_key=self._api_key, keeps_audio=self._keeps_audio
+                ).run()
+        finally:
+            session.close(trio.current_time())
+            with trio.move_on_after(CLOSE_SECONDS, shield=True):
+                await channel.abort()
+
+    async def serve_speaking(self, channel: Channel, *, url: str, headers: Mapping[str, str]) -> None:
+        """Serve the other end of a channel as the voice, until either side ends it, and close it."""
+        session = self._admit("elevenlabs", speaking.credential_of(headers), url)
+        self.speaking_sessions.append(session)
+        try:
+            await speaking.ElevenLabsSpeaking(
+                channel, session, self._cast.say, self._manner, api_key=self._api_key, keeps_audio=self._keeps_audio
+            ).run()
+        finally:
+            session.close(trio.current_time())
+            with trio.move_on_after(CLOSE_SECONDS, shield=True):
+                await channel.abort()
+
+    def _admit(self, provider: str, credential: str, url: str) -> StageSession:
+        parts = urlsplit(url)
+        return StageSession(
+            provider=provider,
+            credential=credential,
+            path=parts.path,
+            query=dict(parse_qsl(parts.query)),
+            opened_at=trio.current_time(),
+            faults=self.faults.hearing if provider == "assemblyai-streaming" else self.faults.speaking,
+        )
+
+
+@asynccontextmanager
+async def open_chain(
+    cast: ChainCast | Casting,
+    *,
+    api_key: str | None = None,
+    manner: ChainManner = USUAL,
+    faults: ChainFaults = NO_FAULTS,
+    keeps_audio: bool = True,
+) -> AsyncIterator[ChainServer]:
+    """Three servers that listen on loopback, at ``chain.urls``, until the block is left; the arguments are its own.
+
+    Sessions still open then are closed. Needs the real clock.
+    """
+    chain = ChainServer(cast, api_key=api_key, manner=manner, faults=faults, keeps_audio=keeps_audio)
+
+    async def serve(socket: SandboxSocket, request: trio_websocket.WebSocketRequest) -> None:
+        headers = {name.lower().decode(): value.decode("latin-1") for name, value in request.headers}
+        path = request.path.partition("?")[0]
+        if path == "/v3/ws":
+            await chain.serve_hearing(socket, url=request.path, headers=headers)
+        elif path.endswith("/multi-stream-input"):
+            await chain.serve_speaking(socket, url=request.path, headers=headers)
+        else:
+            await socket.aclose(1008, "nothing of the chain is here")
+
+    async with trio.open_nursery() as nursery:
+        sockets = await nursery.start(partial(serve_sockets, serve))
+        http = await nursery.start(partial(serve_http, chain.thinking))
+        chain.urls = {
+            "stt.url": f"ws://127.0.0.1:{sockets}/v3/ws",
+            "llm.url": f"http://127.0.0.1:{http}/v1",
+            "tts.url": f"http://127.0.0.1:{sockets}",
+        }
+        yield chain
+        nursery.cancel_scope.cancel()

@@ -1,0 +1,133 @@
+"""The sandbox's Gemini Live as a server: over channels in memory, or over WebSockets on loopback."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Final
+
+import trio
+import trio_websocket
+
+from trio_voice.legs.channel import Channel
+from trio_voice.sandbox.gemini_live.faults import NO_FAULTS, USUAL, GeminiFaults, GeminiManner
+from trio_voice.sandbox.gemini_live.record import GeminiSession
+from trio_voice.sandbox.gemini_live.session import CLOSE_SECONDS, ServedSession
+from trio_voice.sandbox.gemini_live.setup import Refusal
+from trio_voice.sandbox.sockets import SandboxSocket, serve_sockets
+from trio_voice.sandbox.voice_agent.cast import Casting
+
+PATH: Final = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
+
+
+class GeminiLiveServer:
+    """A Gemini that anybody may call, and what it knows of every session it has had.
+
+    Args:
+        casting: makes ears, voice and mind of each session: ``Script(...).cast`` or ``speaking(...)``.
+        api_key: the one that is let in; ``None`` lets every key in, but not the lack of one.
+        manner: of the sessions to come, and may be exchanged between them, as may ``faults``.
+        keeps_audio: see ``GeminiSession.keeps_audio``; false for a benchmark.
+    """
+
+    def __init__(
+        self,
+        casting: Casting,
+        *,
+        api_key: str | None = None,
+        manner: GeminiManner = USUAL,
+        faults: GeminiFaults = NO_FAULTS,
+        keeps_audio: bool = True,
+    ) -> None:
+        self.manner = manner
+        self.faults = faults
+        self.url = ""
+        """Where it listens, if it does."""
+        self.sessions: list[GeminiSession] = []
+        """All sessions, in the order in which their sockets were opened."""
+        self._casting = casting
+        self._api_key = api_key
+        self._keeps_audio = keeps_audio
+        self._opened = trio.Event()
+
+    @property
+    def urls(self) -> Mapping[str, str]:
+        """The same, by the path of the key in a table of ``[models]``."""
+        return {"url": self.url}
+
+    @property
+    def open_sessions(self) -> list[GeminiSession]:
+        """Those whose socket is not known to be gone."""
+        return [session for session in self.sessions if session.is_open]
+
+    async def wait_session(self, number: int = 1) -> GeminiSession:
+        """The session that is the ``number``-th to be opened, once it is. Cancelling is safe."""
+        while len(self.sessions) < number:
+            await self._opened.wait()
+        return self.sessions[number - 1]
+
+    async def serve_session(
+        self,
+        channel: Channel,
+        *,
+        api_key: str = "sandbox",
+        manner: GeminiManner | None = None,
+        faults: GeminiFaults | None = None,
+    ) -> None:
+        """Serve the other end of a channel until either side ends it, and close it.
+
+        ``api_key`` is the header ``x-goog-api-key`` of the upgrade. Cancelling is safe and takes at most two seconds.
+        What the cast raises comes through: a sandbox that hides its mistakes proves nothing.
+        """
+        record = GeminiSession(
+            api_key=api_key,
+            opened_at=trio.current_time(),
+            manner=manner or self.manner,
+            faults=faults or self.faults,
+            keeps_audio=self._keeps_audio,
+        )
+        self.sessions.append(record)
+        self._opened.set()
+        self._opened = trio.Event()
+        refusal = None
+        if not api_key or self._api_key not in {None, api_key}:
+            refusal = Refusal(1007, "API key not valid. Please pass a valid API key.")
+        try:
+            async with self._casting() as cast:
+                await ServedSession(channel, record, cast, refusal=refusal, find=self._find).run()
+        finally:
+            record.close(trio.current_time())
+            with trio.move_on_after(CLOSE_SECONDS, shield=True):
+                await channel.abort()
+
+    def _find(self, handle: str) -> GeminiSession | None:
+        return next((session for session in self.sessions if handle in session.handles), None)
+
+
+@asynccontextmanager
+async def open_gemini_live(
+    casting: Casting,
+    *,
+    port: int = 0,
+    api_key: str | None = None,
+    manner: GeminiManner = USUAL,
+    faults: GeminiFaults = NO_FAULTS,
+    keeps_audio: bool = True,
+) -> AsyncIterator[GeminiLiveServer]:
+    """A Gemini that listens on loopback, at ``gemini.url``, until the block is left; the arguments are its own.
+
+    Sessions still open then are closed. Needs the real clock.
+    """
+    gemini = GeminiLiveServer(casting, api_key=api_key, manner=manner, faults=faults, keeps_audio=keeps_audio)
+
+    async def serve(socket: SandboxSocket, request: trio_websocket.WebSocketRequest) -> None:
+        headers = {name.lower(): value for name, value in request.headers}
+        if request.path.partition("?")[0] == PATH:
+            await gemini.serve_session(socket, api_key=headers.get(b"x-goog-api-key", b"").decode("latin-1"))
+        else:
+            await socket.aclose(1008, f"Gemini Live is at {PATH}")
+
+    async with trio.open_nursery() as nursery:
+        port = await nursery.start(partial(serve_sockets, serve, port=port))
+        gemini.url = f"ws://127.0.0.1:{port}{PATH}"
+        yield gemini
+        nursery.cancel_scope.cancel()

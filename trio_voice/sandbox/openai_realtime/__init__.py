@@ -1,0 +1,35 @@
+"""A server that speaks OpenAI's Realtime protocol, well and badly, as it is told.
+
+The rooms, from the front door inwards:
+
+    server      what a test or a demo opens: sessions over channels in memory, or over WebSockets
+    record      what is known of a session: what it heard and sent, how it was closed, what it complained of
+    session     one socket: who is let in, what may be said when, how it ends; and carrying out faults
+    dialogue    turns, responses, barge-in, tools
+    items       what a conversation is made of, as the wire has it
+    config      ``session.update`` in each dialect, and how each mistake in it is answered
+
+Ears, voice and mind, and what strikes a session, are those of the other sandbox agent (``sandbox/voice_agent``). It
+shares nothing with ``trio_voice.protocols``, so that each of the two finds the other's misreadings.
+"""
+
+from trio_voice.sandbox.openai_realtime.record import ClientError, Manner, RealtimeSession
+from trio_voice.sandbox.openai_realtime.server import RealtimeServer, open_realtime
+from trio_voice.sandbox.voice_agent.faults import Moment
+
+AT_READY = Moment("session.updated")
+MID_GREETING = Moment("response.output_audio.delta", 5, reply=1)
+MID_REPLY = Moment("response.output_audio.delta", 5, reply=2)
+IN_TOOL = Moment("response.function_call_arguments.done")
+
+__all__ = [
+    "AT_READY",
+    "IN_TOOL",
+    "MID_GREETING",
+    "MID_REPLY",
+    "ClientError",
+    "Manner",
+    "RealtimeServer",
+    "RealtimeSession",
+    "open_realtime",
+]

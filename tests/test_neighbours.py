@@ -232,6 +232,7 @@ ASKS_BY_TOOL = """
 
 [personas.curious]
 model = "aai"
+greeting = "Ask me."
 tools = ["inquiry:ask"]
 """
 

@@ -71,8 +71,9 @@ api_url = "{api_url}"
 
 [limits]
 max_calls = 1000
-start_seconds = 3
-media_gap_seconds = 2
+start_seconds = 4
+close_seconds = 1
+media_gap_seconds = 5
 model_ready_seconds = 5
 drain_seconds = 2
 playback_lead_seconds = 4
@@ -213,7 +214,7 @@ class Soak:
             for name in names:
                 for _ in range(LAST_CALLS):
                     nursery.start_soon(self._play, stage, name)
-            with trio.move_on_after(SETTLE_SECONDS):
+            with trio.move_on_after(SETTLE_SECONDS):  # noqa: ASYNC912 - it sleeps where it loops
                 live = 0.0
                 while live < LAST_CALLS * len(names):
                     await trio.sleep(0.1)

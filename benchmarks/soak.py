@@ -107,6 +107,8 @@ class Soak:
             names = [mixed[number % len(mixed)] for number in range(plan.calls)]
             self._random.shuffle(names)
             for begin in range(0, plan.calls, plan.round_calls):
+                if report.seconds > plan.seconds:
+                    break
                 await self._play_round(stage, names[begin : begin + plan.round_calls])
                 await self._settle(stage)
                 self._forget_settled(stage)
@@ -260,12 +262,25 @@ async def _closed_port() -> int:
 @click.option("--at-once", default=Plan().at_once, show_default=True)
 @click.option("--round", "round_calls", default=Plan().round_calls, show_default=True)
 @click.option("--warm-up", "warm_up_calls", default=Plan().warm_up_calls, show_default=True)
+@click.option("--minutes", default=math.inf, help="Begin no further round when calls have been made for so long.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write all samples there.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Keep configuration, journal and log there.")
 def main(
-    calls: int, at_once: int, round_calls: int, warm_up_calls: int, json_path: Path | None, keep: Path | None
+    calls: int,
+    at_once: int,
+    round_calls: int,
+    warm_up_calls: int,
+    minutes: float,
+    json_path: Path | None,
+    keep: Path | None,
 ) -> None:
-    plan = Plan(calls=calls, at_once=at_once, round_calls=round_calls, warm_up_calls=warm_up_calls)
+    plan = Plan(
+        calls=calls,
+        at_once=at_once,
+        round_calls=round_calls,
+        warm_up_calls=warm_up_calls,
+        seconds=60 * minutes,
+    )
     with tempfile.TemporaryDirectory() as scratch:
         folder = keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import signal
 import socket
 import sys
@@ -77,8 +78,25 @@ SWITCH_SECONDS: Final = 0.000_1
 tool computes in a thread of its own, and there are a hundred of those a second in each call."""
 ONE_REQUEST_EACH: Final = httpx2.Limits(max_keepalive_connections=0)
 """A phone is hung up once a call; a connection kept for the next one would be a descriptor that belongs to nothing."""
+DESCRIPTORS_A_CALL: Final = 5
+"""At the most: the caller's socket, three of a chain, a request to Twilio."""
+OTHER_DESCRIPTORS: Final = 100
+"""Journal, log, listeners, the loop's own, requests to operators and colleagues; a handful in fact."""
 HALF_OPEN_CONNECTIONS: Final = 100
 """Connections beyond the calls: webhooks, operators, scrapers, strangers."""
+
+
+def allow_descriptors(max_calls: int) -> None:
+    """Raise this process's own limit to what so many calls may need, as far as the system lets it."""
+    wanted = max_calls * DESCRIPTORS_A_CALL + HALF_OPEN_CONNECTIONS + OTHER_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < wanted:
+        advice = "raise LimitNOFILE= or `ulimit -Hn`, or lower max_calls: calls beyond it cannot reach their models"
+        log.warning("too_few_descriptors", max_fds=allowed, wanted=wanted, max_calls=max_calls, advice=advice)
 
 
 async def run_daemon(
@@ -101,6 +119,7 @@ async def run_daemon(
         OSError: the address cannot be listened on.
         ConfigError: a tool cannot be loaded.
     """
+    allow_descriptors(settings.limits.max_calls)
     systemd = Notifier(os.environ)
     colleagues, seats = (None, None) if place is None else _colleagues_at(place)
     async with (

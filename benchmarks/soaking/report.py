@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import Any, Final
 
@@ -26,6 +27,8 @@ class Plan:
     """After so many, all are waited for and the daemon is looked at."""
     warm_up_calls: int = 2_000
     """What is held grows until then: 1,000 calls are remembered, SQLite's cache fills."""
+    seconds: float = math.inf
+    """No round is begun when calls have been made for so long, however many they were."""
     endings: tuple[str, ...] = tuple(ENDINGS)
 
 
@@ -100,7 +103,7 @@ class Report:
     def as_json(self) -> dict[str, Any]:
         """What a program reads."""
         return {
-            "plan": attrs.asdict(self.plan),
+            "plan": attrs.asdict(self.plan) | {"seconds": None if math.isinf(self.plan.seconds) else self.plan.seconds},
             "calls_a_second": self.calls_a_second,
             "slopes_per_1000_calls": {name: attrs.asdict(slope) for name, slope in self.slopes.items()},
             "samples": [attrs.asdict(sample) for sample in self.samples],

@@ -48,9 +48,9 @@ from trio_voice.sandbox.voice_agent import Manner, VoiceAgentServer, open_voice_
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-PLAY_SECONDS: Final = 60.0
+PLAY_SECONDS: Final = 90.0
 """For one ending, on a machine that is busy."""
-SETTLE_SECONDS: Final = 15.0
+SETTLE_SECONDS: Final = 60.0
 """For what is left of a round to go away."""
 LATE_SECONDS: Final = 0.1
 """By how much a task of this process may be late when another call is begun: more would be more than it can play."""

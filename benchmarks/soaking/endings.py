@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 SOON_SECONDS: Final = 1
 """The limits of the personas that run into one."""
 MID_GREETING: Final = Moment("reply.audio", 2)
+AGAIN: Final = 20
+"""Times that an agent can be asked for its last words: on a busy machine the caller speaks into them."""
 OWN: Final = "own"
 NOBODY: Final = "nobody"
 """A model at whose address nobody listens."""
@@ -103,14 +105,14 @@ ENDINGS: Final[dict[str, Ending]] = {
         reason=EndReason.AGENT,
         turns=(
             Turn(reply="", tool=ToolUse("generate_random_number"), after_tool="It is seven."),
-            Turn(reply="", tool=ToolUse("end_call"), after_tool="Goodbye."),
+            *(AGAIN * (Turn(reply="", tool=ToolUse("end_call"), after_tool="Goodbye."),)),
         ),
         persona='tools = ["generate_random_number", "end_call"]',
     ),
     "the caller is put through": Ending(
         play=plays.be_put_through,
         reason=EndReason.AGENT,
-        turns=(Turn(reply="", tool=ToolUse("transfer_to_human"), after_tool="One moment."),),
+        turns=AGAIN * (Turn(reply="", tool=ToolUse("transfer_to_human"), after_tool="One moment."),),
         persona='tools = ["transfer_to_human"]\ntransfer_to = "+15557650000"',
     ),
     "the caller's socket is cut (FIN)": Ending(play=plays.cut_with_fin, reason=EndReason.CALLER_LOST),

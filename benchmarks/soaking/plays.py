@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -126,16 +127,22 @@ async def be_put_through(stage: Stage, number: str) -> None:
 
 
 async def _talk_to_the_end(voice: Voice, stream: MediaStreamPeer, *, answers: int) -> None:
-    """Say something, and again where no answer comes; with so many answers, wait for the stream's end."""
-    while answers and stream.end is None:
+    """Say something, and again where no answer comes; with so many answers the stream should end, in a while."""
+    while stream.end is None:
         while (quiet_at := stream.line.runs_out_at + 0.15) > trio.current_time():
             await trio.sleep_until(quiet_at)
         voice.say(SPEECH)
         asked_at = trio.current_time()
         with trio.move_on_after(PATIENCE_SECONDS), suppress(EOFError):  # noqa: ASYNC912 - until() waits
-            await stream.until(lambda asked_at=asked_at: stream.line.runs_out_at > asked_at)
+            await stream.until(partial(_plays_after, stream, asked_at))
             answers -= 1
-    await stream.ended.wait()
+        if answers <= 0:
+            with trio.move_on_after(PATIENCE_SECONDS):
+                await stream.ended.wait()
+
+
+def _plays_after(stream: MediaStreamPeer, moment: float) -> bool:
+    return stream.line.runs_out_at > moment
 
 
 async def interrupt(stage: Stage, number: str) -> None:

@@ -76,8 +76,6 @@ AFTER_DRAIN_SECONDS: Final = AFTER_WORK_SECONDS + Pace().flush_seconds + Pace().
 SWITCH_SECONDS: Final = 0.000_1
 """For which a thread may keep the interpreter from all calls. Python's own 5 ms come after every system call while a
 tool computes in a thread of its own, and there are a hundred of those a second in each call."""
-ONE_REQUEST_EACH: Final = httpx2.Limits(max_keepalive_connections=0)
-"""A phone is hung up once a call; a connection kept for the next one would be a descriptor that belongs to nothing."""
 DESCRIPTORS_A_CALL: Final = 5
 """At the most: the caller's socket, three of a chain, a request to Twilio."""
 OTHER_DESCRIPTORS: Final = 100
@@ -129,12 +127,11 @@ async def run_daemon(
             clock=wall_clock,
             keep_transcripts=settings.journal.keep_transcripts,
         ) as journal,
-        httpx2.AsyncClient(limits=ONE_REQUEST_EACH) as http,
         trio.open_nursery() as after_work,
         open_poller(),
     ):
         lines = await make_lines(settings.personas.values())
-        house = _House(settings, journal, after_work, http, lines, colleagues, seats)
+        house = _House(settings, journal, after_work, lines, colleagues, seats)
         listeners = await _open_listeners(settings, place)
         connections = settings.limits.max_calls + HALF_OPEN_CONNECTIONS
         server = Server(
@@ -188,7 +185,6 @@ class _House:
         settings: Settings,
         journal: Journal,
         after_work: trio.Nursery,
-        http: httpx2.AsyncClient,
         lines: Mapping[Persona, Lines],
         colleagues: Colleagues | None,
         seats: Seats | None,
@@ -202,7 +198,7 @@ class _House:
         self.registry = Registry(settings.limits, self._ended, seats=seats, prefix=prefix)
         self.metrics = Metrics(self.registry, wall_clock(), journal)
         self.auditor = Auditor(settings.prices, self.metrics.count_outlived)
-        self.rest = _open_rest(settings, http, self.metrics)
+        self.rest = _open_rest(settings, self.metrics)
         reception = Reception(
             self.registry,
             journal,
@@ -359,12 +355,13 @@ def load_toolboxes(settings: Settings, numbers: DoNotCall) -> dict[Persona, Mapp
     return toolboxes
 
 
-def _open_rest(settings: Settings, http: httpx2.AsyncClient, metrics: Metrics) -> TwilioRest | None:
+def _open_rest(settings: Settings, metrics: Metrics) -> TwilioRest | None:
     account, token = settings.account_sid, settings.secrets.get("TWILIO_AUTH_TOKEN")
     if account is None or token is None:
         log.warning("no_rest", advice="set account_sid and TWILIO_AUTH_TOKEN so that phones can be hung up by REST")
         return None
-    return TwilioRest(account, token, settings.twilio.api_url, http, metrics.count_rest_failure)
+    open_http = partial(httpx2.AsyncClient, verify=httpx2.create_ssl_context())  # its authorities are read once
+    return TwilioRest(account, token, settings.twilio.api_url, open_http, metrics.count_rest_failure)
 
 
 async def _drain(registry: Registry, seconds: float, signals: object) -> None:

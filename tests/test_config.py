@@ -213,3 +213,31 @@ def test_a_blank_credential_is_none():
 def test_secrets_are_never_shown(read):
     assert "t0ken" not in repr(read(GOOD))
     assert "k3y" not in repr(read(GOOD))
+
+
+CHAIN = """
+[models.desk]
+kind = "chain"
+stt = { kind = "assemblyai-streaming" }
+llm = { kind = "anthropic", model = "claude-haiku-5-5", thinking = "disabled" }
+tts = { kind = "elevenlabs", voice = "v" }
+[personas.clerk]
+model = "desk"
+"""
+
+
+def test_a_chain_that_thinks_with_anthropic_needs_its_key(read, problems):
+    given = ENVIRONMENT | {"ELEVENLABS_API_KEY": "k", "ANTHROPIC_API_KEY": "k"}
+    llm = read(GOOD + CHAIN, given).models["desk"].llm
+    assert (llm.model, llm.thinking, llm.effort, llm.key_name) == (
+        "claude-haiku-5-5",
+        "disabled",
+        None,
+        "ANTHROPIC_API_KEY",
+    )
+    del given["ANTHROPIC_API_KEY"]
+    (missing,) = problems(GOOD + CHAIN, given)
+    assert missing.startswith("credential ANTHROPIC_API_KEY is missing: it is needed for models.desk")
+    (wrong,) = problems(GOOD + CHAIN.replace("disabled", "never"), given | {"ANTHROPIC_API_KEY": "k"})
+    assert wrong.startswith("models.desk.llm.thinking: ")
+    assert "between_tools" in wrong

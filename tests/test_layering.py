@@ -103,6 +103,12 @@ RINGS = {
         sees="pure sound protocols trio http edges sandbox",
         packages=ANYTHING,
     ),
+    # Beside the rings: tools as a user writes them. They know what a tool may know of its call, and nothing else.
+    "examples": Ring(
+        modules="examples",
+        sees="trio examples",
+        packages="",
+    ),
     # Importing anything imports this first, so it imports nothing.
     "root": Ring(
         modules="__init__",

@@ -346,7 +346,7 @@ async def test_a_dialects_own_cap_is_known_where_the_server_does_not_tell_it(aut
         rig.speak(0.5)
         await trio.sleep(5)
         rig.twilio.hang_up()
-    first, second = rig.agent.sessions
+    first, second, _ = rig.agent.sessions
     assert first.told_goodbye
     assert first.ended_at is None  # it was left before
     assert second.opened_at == pytest.approx(60, abs=1)

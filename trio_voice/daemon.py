@@ -46,8 +46,9 @@ from trio_voice.legs.kinds import KINDS, Order
 from trio_voice.legs.poller import open_poller
 from trio_voice.legs.succession import Succession
 from trio_voice.persona import SILENT
+from trio_voice.process import has_ended, this_process
 from trio_voice.reception import Reception
-from trio_voice.reckoning import reckon_with_the_dead
+from trio_voice.reckoning import Reckoning, heed_own_death
 from trio_voice.record import TERMINAL_STATUSES
 from trio_voice.registry import Registry
 from trio_voice.tools import load_tools
@@ -125,6 +126,7 @@ async def run_daemon(
             settings.journal.url,
             node=socket.gethostname(),
             clock=wall_clock,
+            process=this_process(),
             keep_transcripts=settings.journal.keep_transcripts,
         ) as journal,
         trio.open_nursery() as after_work,
@@ -153,10 +155,19 @@ async def run_daemon(
                 serving.start_soon(systemd.feed_watchdog)
                 serving.start_soon(house.metrics.watch_loop)
                 serving.start_soon(house.auditor.watch, house.registry.live)
-                serving.start_soon(reckon_with_the_dead, journal, house.rest, wall_clock, house.auditor.settled)
+                reckoning = Reckoning(
+                    journal,
+                    house.rest,
+                    wall_clock,
+                    has_ended,
+                    house.auditor.settled,
+                    settings.journal.dead_after_seconds,
+                )
+                serving.start_soon(reckoning.run)
+                serving.start_soon(heed_own_death, journal, house.registry)
                 bound_host, bound_port, *_ = listeners[0].socket.getsockname()
                 announce(f"http://{f'[{bound_host}]' if ':' in bound_host else bound_host}:{bound_port}")
-                systemd.notify("READY=1")
+                await systemd.notify("READY=1")
                 gc.collect()
                 sys.setswitchinterval(SWITCH_SECONDS)
                 gc.freeze()  # what is here now stays: the collector need not look at it whenever calls make garbage
@@ -164,13 +175,13 @@ async def run_daemon(
                     if received != signal.SIGHUP:
                         break
                     # Not trio's clock, which begins at a number of its own.
-                    systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1_000}")
+                    await systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1_000}")
                     refused = await house.reload(reread, make_lines)
                     # `systemctl reload` has long said yes; `systemctl status` shows this.
-                    systemd.notify("READY=1", f"STATUS=reload refused: {refused[0]!r}" if refused else "STATUS=")
+                    await systemd.notify("READY=1", f"STATUS=reload refused: {refused[0]!r}" if refused else "STATUS=")
                 # systemd's patience is the unit's, and ours the configuration's.
                 patience = settings.limits.drain_seconds + settings.limits.close_seconds + AFTER_DRAIN_SECONDS
-                systemd.notify("STOPPING=1", "STATUS=draining", f"EXTEND_TIMEOUT_USEC={patience * 1e6:.0f}")
+                await systemd.notify("STOPPING=1", "STATUS=draining", f"EXTEND_TIMEOUT_USEC={patience * 1e6:.0f}")
                 await _drain(house.registry, settings.limits.drain_seconds, signals)
             serving.cancel_scope.cancel(reason="drained")
         after_work.cancel_scope.deadline = trio.current_time() + AFTER_WORK_SECONDS
@@ -206,7 +217,6 @@ class _House:
             self._tools_of,
             self._lines_of,
             self.rest,
-            self._after_call,
             partial(self.metrics.observe_relay_delay, "to_caller"),
         )
         public_url = PublicUrl(settings.server.public_url)
@@ -241,16 +251,19 @@ class _House:
         return self._lines.get(persona, SILENT)
 
     def _ended(self, record: CallRecord) -> None:
-        """Reckon up and write down a call that is over, whether or not it was ever answered."""
+        """Reckon up and write down a call that is over, whether or not it was ever answered; see its phone down."""
         self.auditor.audit(record)
         self._journal.call_ended(record)
         self.metrics.observe_call(record)
+        if record.twilio_status in TERMINAL_STATUSES or record.handed_over or record.call_sid is None:
+            self._journal.phone_is_down(record)
+        elif self.rest is not None:
+            self._after_work.start_soon(self._hang_up, self.rest, record, record.call_sid)
 
-    def _after_call(self, record: CallRecord) -> None:
-        """Hang up a phone whose call's sockets are closed, unless it is known to be down or goes on without us."""
-        over = record.twilio_status in TERMINAL_STATUSES or record.handed_over
-        if self.rest is not None and record.call_sid is not None and not over:
-            self._after_work.start_soon(self.rest.hang_up, record.call_sid)
+    async def _hang_up(self, rest: TwilioRest, record: CallRecord, call_sid: str) -> None:
+        """Hang up the phone of a call that is over. Where that fails, the journal keeps it for the next daemon."""
+        if await rest.hang_up(call_sid):
+            self._journal.phone_is_down(record)
 
     async def reload(self, reread: Callable[[], Settings], make_lines: LineMaker) -> list[str]:
         """Take over personas, numbers and prices, all or nothing; live calls keep what they began with.
@@ -367,7 +380,7 @@ def _open_rest(settings: Settings, metrics: Metrics) -> TwilioRest | None:
 async def _drain(registry: Registry, seconds: float, signals: object) -> None:
     """Let live calls end, and end those that do not. A second SIGTERM or SIGINT ends them at once."""
     counts = registry.statistics()
-    log.info("draining", live_calls=counts.live_calls, drain_seconds=seconds)
+    log.info("draining", live_calls=counts.live_calls, expected_calls=counts.expected_calls, drain_seconds=seconds)
     async with trio.open_nursery() as nursery:
 
         async def hurry() -> None:

@@ -9,7 +9,7 @@ from trio_voice.edges.twilio_rest import TwilioRest
 from trio_voice.edges.twilio_webhooks import PublicUrl
 from trio_voice.errors import CallRefused
 from trio_voice.persona import Limits, Persona
-from trio_voice.record import CallState
+from trio_voice.record import CallState, EndReason
 from trio_voice.registry import Registry
 from trio_voice.sandbox.twilio import open_sandbox_twilio
 from trio_voice.sandbox.twilio_account import Callee
@@ -173,6 +173,36 @@ async def test_a_create_is_never_repeated(desk, trouble, code):
     desk.twilio.rest.fail_next(trouble, times=5)
     assert (await desk.refusal()).code == code
     assert len(desk.created) == 1
+
+
+async def test_a_call_that_was_ended_while_it_was_being_placed_does_not_go_on_ringing(desk, monkeypatch):
+    """Nobody could hang it up before: nobody knew its name."""
+    create = TwilioRest.create
+
+    async def create_slowly(rest, order):
+        placed = await create(rest, order)
+        desk.registry.end_all(EndReason.DRAIN, "the server went down")
+        return placed
+
+    monkeypatch.setattr(TwilioRest, "create", create_slowly)
+    record = await desk.dialer().place(NUMBER, REMINDER)
+    assert record.end_reason is EndReason.DRAIN
+    assert desk.twilio.calls[record.call_sid].status == "canceled"
+
+
+async def test_what_a_quicker_callback_has_said_stays_said(desk, monkeypatch):
+    create = TwilioRest.create
+
+    async def create_slowly(rest, order):
+        placed = await create(rest, order)
+        [record] = desk.registry.records()
+        desk.registry.note_status(record.call_id, placed[0], "busy")
+        return placed
+
+    monkeypatch.setattr(TwilioRest, "create", create_slowly)
+    record = await desk.dialer().place(NUMBER, REMINDER)
+    assert (record.twilio_status, record.end_reason) == ("busy", EndReason.TWILIO_ENDED)
+    assert len(desk.created) == 1  # and nothing was hung up
 
 
 async def test_a_create_whose_answer_is_lost_keeps_its_path(desk):

@@ -240,7 +240,8 @@ tools = ["inquiry:ask"]
 @pytest.mark.slow
 async def test_a_tool_that_computes_in_its_thread_may_keep_the_interpreter_to_itself_for_a_moment_only(tmp_path):
     """With Python's own 5 ms, after each system call, the frames of fifty neighbours came two seconds late."""
-    (tmp_path / "inquiry.py").write_text(INQUIRY)
+    (tmp_path / "daemon").mkdir()
+    (tmp_path / "daemon" / "inquiry.py").write_text(INQUIRY)
     async with open_world(tmp_path, personas=ASKS_BY_TOOL) as world:
         request = '{"type":"tool.call","call_id":"t","name":"ask","arguments":{}}'
         world.agent.faults = Faults(strikes=(Strike(Moment("reply.audio"), Say((request,))),))

@@ -15,7 +15,7 @@ import trio
 import trio.lowlevel
 
 from tests.calls import live_call
-from tests.daemons import eventually, open_world
+from tests.daemons import THEIR_NUMBER, eventually, open_world
 from trio_voice.legs.poller import adopt, open_poller
 from trio_voice.persona import Limits
 from trio_voice.record import EndReason
@@ -196,7 +196,9 @@ async def test_a_flood_that_has_arrived_is_read_in_helpings_between_which_everyb
     async with open_poller(), trio.open_nursery() as nursery:
         ends = []
         for name in ("flood", "frame"):
-            ours, theirs = socket.socketpair()
+            with socket.create_server(("127.0.0.1", 0)) as listener:
+                theirs = socket.create_connection(listener.getsockname())
+                ours, _ = listener.accept()
             ends.append((name, adopt(trio.SocketStream(trio.socket.from_stdlib_socket(ours))), theirs))
         for _, _, theirs in ends:
             theirs.send(b"first")
@@ -228,8 +230,6 @@ def ask() -> float:
     return sys.getswitchinterval()
 '''
 ASKS_BY_TOOL = """
-"+15550000505" = "curious"
-
 [personas.curious]
 model = "aai"
 greeting = "Ask me."
@@ -240,11 +240,13 @@ tools = ["inquiry:ask"]
 @pytest.mark.slow
 async def test_a_tool_that_computes_in_its_thread_may_keep_the_interpreter_to_itself_for_a_moment_only(tmp_path):
     """With Python's own 5 ms, after each system call, the frames of fifty neighbours came two seconds late."""
-    (tmp_path / "inquiry.py").write_text(INQUIRY)
+    (tmp_path / "daemon").mkdir()
+    (tmp_path / "daemon" / "inquiry.py").write_text(INQUIRY)
     async with open_world(tmp_path, personas=ASKS_BY_TOOL) as world:
         request = '{"type":"tool.call","call_id":"t","name":"ask","arguments":{}}'
         world.agent.faults = Faults(strikes=(Strike(Moment("reply.audio"), Say((request,))),))
-        call, session = await world.talk(to="+15550000505")
+        placed = await world.daemon.ask("/call", method="POST", body={"to": THEIR_NUMBER, "persona": "curious"})
+        call, session = world.twilio.calls[placed["call_sid"]], await world.agent.wait_session(1)
         (result,) = await eventually(lambda: [text for text in session.messages if '"tool.result"' in text])
         call.hang_up()
         await world.ended(call)

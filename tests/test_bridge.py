@@ -148,7 +148,7 @@ def test_a_sentence_that_comes_at_once_is_handed_over_in_pieces_and_a_barge_in_d
     ahead = len(handed_over) / 8_000 - (book.now - 100)
     assert 0.5 <= ahead <= 0.5 + PIECE_MS / 1_000
     assert book.on(c.CallerSpeechStarted()) == [ClearPlayback()]
-    assert not book.bridge._waiting
+    assert not book.bridge._playout.has_waiting
 
 
 def test_the_longest_lead_that_may_be_configured_fits_what_may_wait_for_twilio():
@@ -162,7 +162,7 @@ def test_feeding_what_waits_never_spins():
     book = Playbook(limits=Limits(playback_lead_seconds=0.25)).live()
     book.speak("r1", *[SPEECH] * 60)
     ticks = 0
-    while book.bridge._waiting:
+    while book.bridge._playout.has_waiting:
         assert book.bridge.wake_at > book.now
         book.now = book.bridge.wake_at
         book.tick()
@@ -709,4 +709,4 @@ def test_any_facts_in_any_order_give_legal_commands(steps):
                 assert started
             if isinstance(command, c.HearCaller):
                 assert ready
-        assert book.bridge._waiting_ms >= 0
+        assert book.bridge._playout._waiting_ms >= 0

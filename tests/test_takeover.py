@@ -19,7 +19,6 @@ from trio_voice.facts import (
     LegStalled,
     ModelReplaced,
     PlaceMark,
-    PlayAudio,
     ReplaceModel,
     ToolFinished,
     TransferCall,
@@ -86,6 +85,13 @@ class Book:
         return self
 
 
+def said(commands):
+    """What is played, up to its mark, which must be the last."""
+    *audio, mark = commands
+    assert isinstance(mark, PlaceMark)
+    return "".join(piece.payload for piece in audio)
+
+
 def kinds(commands):
     return [type(command) for command in commands]
 
@@ -99,7 +105,7 @@ def test_the_next_model_is_told_the_conversation_and_goes_on(failure):
     book = Book(lines=LINES).live()
     commands = book.on(failure)
     assert commands[0] == ReplaceModel(commands[0].why, (c.Said("caller", "Are you open?"), c.Said("agent", "Yes.")))
-    assert commands[1:] == [PlayAudio(WAIT.payload), PlaceMark("0.2")]
+    assert said(commands[1:]) == WAIT.payload
     assert book.on(ModelReplaced(OTHER)) == []
     assert book.on(ms.CallerAudio(FRAME)) == []
     assert book.on(c.ModelReady("t")) == [c.RequestReply(TAKE_UP), c.HearCaller(FRAME)]
@@ -169,7 +175,8 @@ def test_without_a_line_to_say_the_call_ends_at_once():
 
 def test_the_last_line_is_heard_before_the_end_and_the_session_is_left_at_once():
     book = Book(successors=0, lines=LINES).live()
-    assert book.on(DEAD) == [DismissModel("cut"), PlayAudio(SORRY.payload), PlaceMark("0.2")]
+    dismissed, *line = book.on(DEAD)
+    assert (dismissed, said(line)) == (DismissModel("cut"), SORRY.payload)
     assert book.on(LegStalled("model")) == []
     assert book.after(0.2) == []
     book.on(ms.MarkEchoed("0.2"))

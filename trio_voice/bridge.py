@@ -8,13 +8,8 @@ Rules that a reader might ask about:
 - **The greeting waits.** Audio of the model that comes before Twilio's ``start`` stays in the queue until then.
 - **The caller is not replayed.** Audio of the caller from before the model is ready is dropped and counted: sent
   later it would arrive as a burst, faster than real time, and the model would hear the past.
-- **Pacing.** Twilio is given at most ``playback_lead_seconds`` more than it has played; the rest waits here, where a
-  barge-in can discard it.
 - **Barge-in** is the model's decision (speech started, or a reply done as interrupted), never a guess of ours. It takes
-  effect when something is playing or waiting; then Twilio is cleared, what waits of that reply is dropped, and audio
-  of it that comes late is dropped too.
-- **A Twilio that takes audio and plays none** is not there: its marks do not come back. When the oldest is overdue by
-  half of ``media_gap_seconds`` it is asked once more, by another mark; after all of it the call ends as stalled.
+  effect when something is playing or waiting (``playout.py``); then Twilio is cleared, and what is late is dropped.
 - **An end that the agent asks for** waits until its goodbye has been heard: nothing open at the model, nothing waiting
   here, the last mark back from Twilio, and a moment of quiet after it. A transfer waits for its announcement likewise.
 - **Tools.** A result is not told to a model whose reply was interrupted meanwhile: it has given up on it, unless it
@@ -29,11 +24,10 @@ Rules that a reader might ask about:
 from __future__ import annotations
 
 import math
-from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from trio_voice import conversation as c
-from trio_voice.audio import base64_ms, is_audible, pieces
+from trio_voice.audio import is_audible
 from trio_voice.facts import (
     CALLER,
     CancelTool,
@@ -47,8 +41,6 @@ from trio_voice.facts import (
     LegStalled,
     MachineAnswered,
     ModelReplaced,
-    PlaceMark,
-    PlayAudio,
     ReplaceModel,
     RunTool,
     ToolFinished,
@@ -57,7 +49,7 @@ from trio_voice.facts import (
 )
 from trio_voice.goodbye import Goodbye
 from trio_voice.persona import SILENT
-from trio_voice.playback import Playback
+from trio_voice.playout import LINE, Playout
 from trio_voice.protocols import media_streams as ms
 from trio_voice.record import EndReason
 from trio_voice.takeover import Takeover, history_of
@@ -75,17 +67,8 @@ MAX_GARBAGE: Final = 100
 """Messages of one peer that mean nothing, before its leg is given up."""
 MAX_DETAIL: Final = 500
 """Letters of an end's detail, which may quote a peer: it is logged and kept."""
-MAX_QUEUED_MS: Final = 300_000.0
-"""How much of the model's speech may wait here. Beyond it the newest is dropped and counted: nobody listens to five
-minutes of backlog, and Twilio itself refuses ten."""
-MUTED_REPLIES: Final = 8
-"""Interrupted replies that are remembered; one is open at a time, so audio of an older one cannot still come."""
-FEED_EVERY_SECONDS: Final = 0.02
-"""The shortest pause between two hand-overs of what waits."""
 QUIET_EVERY_SECONDS: Final = 0.5
 """How often it is looked for a quiet moment in which a session that is about to end may be replaced."""
-LINE: Final = "trio-voice-line-"
-"""What the reply id begins with of what is said on this machine."""
 TAKE_UP: Final = (
     "The connection was interrupted for a moment. Apologise in a few words, and go on where the conversation stopped: "
     "if the caller is waiting for an answer, give it."
@@ -125,10 +108,9 @@ class Bridge:
         self._began = now
         self._expected_call_sid = expected_call_sid
         self._transcript = Transcript(record)
-        self._playback = Playback()
-        self._asked_about = -math.inf
-        """When the mark was due of which Twilio was asked, by another, whether it has forgotten it."""
         self._turns = Turns(record, now)
+        self._playout = Playout(limits, record, self._turns)
+        self._playback = self._playout.playback
         self._takeover = Takeover(successors, now)
         self._lines = lines
 
@@ -141,11 +123,6 @@ class Bridge:
         self._last_media = now
         self._last_voice = now
 
-        self._waiting: deque[tuple[str, str, float]] = deque()
-        """Reply id, payload and length of audio that is not yet with Twilio; an empty payload asks for a mark."""
-        self._waiting_ms = 0.0
-        self._muted: deque[str] = deque(maxlen=MUTED_REPLIES)
-        """Replies that were interrupted; their late audio is dropped."""
         self._reply_id = ""
         self._reply_open = False
         self._reply_audible = False
@@ -203,7 +180,6 @@ class Bridge:
                 break
         self._renew_model(now)
         self._feed_playback(now)
-        self._ask_after_marks(now)
         self._see_goodbye_through(now)
         return self._take()
 
@@ -311,7 +287,7 @@ class Bridge:
             return
         if self._goodbye is not None:
             self._goodbye.begin_again()  # they want one more answer
-        if self._persona.interruptible and (self._waiting or self._playback.is_playing(now)):
+        if self._persona.interruptible and self._playout.is_busy(now):
             self._interrupt(now)
 
     def _speech_stopped(self, _fact: c.CallerSpeechStopped, now: float) -> None:
@@ -332,27 +308,18 @@ class Bridge:
         self._reply_id = fact.reply_id
         self._caller_speaks = False  # whoever answers them has heard them out
         self._reply_open, self._reply_audible = True, False
-        if fact.reply_id in self._muted:  # a model that does not number its replies
-            self._muted.remove(fact.reply_id)
-        self._playback.forget_heard(now)
+        self._playout.reply_began(fact.reply_id, now)
         self._transcript.reply_began(fact.reply_id)
 
     def _reply_audio(self, fact: c.ReplyAudio, now: float) -> None:
-        if fact.reply_id in self._muted:
-            self._record.count("late_reply_frames")
-            return
-        length = base64_ms(fact.payload)
-        if self._waiting_ms + length > MAX_QUEUED_MS:
-            self._record.count("reply_frames_over_the_bound")
+        length = self._playout.add(fact.reply_id, fact.payload)
+        if not length:
             return
         if not self._reply_audible and is_audible(fact.payload):
             self._reply_audible = True
             self._turns.reached("first_audio", now)
             if self._goodbye is not None:
                 self._goodbye.spoken = True
-        # In pieces: what is with Twilio cannot be held back from a barge-in, and a model may send a sentence at once.
-        self._waiting.extend((fact.reply_id, piece, base64_ms(piece)) for piece in pieces(fact.payload))
-        self._waiting_ms += length
         self._transcript.reply_sent(fact.reply_id, length)
         self._feed_playback(now)
 
@@ -365,16 +332,15 @@ class Bridge:
     def _reply_done(self, fact: c.ReplyDone, now: float) -> None:
         self._reply_open = False
         if not fact.interrupted:
-            self._waiting.append((fact.reply_id, "", 0.0))
+            self._playout.add_mark(fact.reply_id)
             self._feed_playback(now)
             self._see_goodbye_through(now)
             return
         if not self._capabilities.withdraws_tools:
             self._tools = {call: reply for call, reply in self._tools.items() if reply != fact.reply_id}
-        unheard = {reply_id for reply_id, _, _ in self._waiting} | set(self._playback.unheard_replies(now))
-        if fact.reply_id in unheard:
+        if fact.reply_id in self._playout.unheard_replies(now):
             self._interrupt(now)
-        self._muted.append(fact.reply_id)
+        self._playout.mute(fact.reply_id)
 
     def _tool_requested(self, fact: c.ToolRequested, _now: float) -> None:
         self._tools[fact.call_id] = self._reply_id
@@ -400,7 +366,7 @@ class Bridge:
         if message is None:
             self._end(EndReason.TWILIO_ENDED, "Twilio says that a machine answered")
             return
-        if self._waiting or self._playback.is_playing(now):
+        if self._playout.is_busy(now):
             self._interrupt(now)
         self._say(message, because="A machine has answered. ")
         self._say_goodbye(Then.END_CALL, now, spoken=False)
@@ -436,7 +402,7 @@ class Bridge:
         if not takeover.is_expiring or self._ended or self._failed is not None:
             return
         caller_waits = self._caller_speaks or self._turns.answer_is_near(now)
-        quiet = not (caller_waits or self._reply_open or self._waiting or self._tools)
+        quiet = not (caller_waits or self._reply_open or self._playout.has_waiting or self._tools)
         if now < takeover.latest_at and (not quiet or self._playback.is_playing(now)):
             self._wake_by(min(takeover.latest_at, now + QUIET_EVERY_SECONDS))
             return
@@ -490,11 +456,10 @@ class Bridge:
         """Say something that was made on this machine, after what the model had still said."""
         if line is None:
             return
-        line_id, length = f"{LINE}{self._record.count('own_lines')}", base64_ms(line.payload)
+        line_id = f"{LINE}{self._record.count('own_lines')}"
         self._transcript.reply_said(line_id, line.text, now - self._began, interrupted=False)
-        self._transcript.reply_sent(line_id, length)
-        self._waiting.extend(((line_id, line.payload, length), (line_id, "", 0.0)))
-        self._waiting_ms += length
+        self._transcript.reply_sent(line_id, self._playout.add(line_id, line.payload))
+        self._playout.add_mark(line_id)
         self._feed_playback(now)
 
     def _unrecognized(self, fact: c.Unrecognized, now: float) -> None:
@@ -529,7 +494,7 @@ class Bridge:
 
     def _end(self, reason: EndReason, detail: str, *, transferred: bool = False) -> None:
         self._ended = True
-        self._waiting.clear()
+        self._playout.drop_waiting()
         self._commands.append(EndCall(reason, detail[:MAX_DETAIL], transferred))
 
     # The goodbye
@@ -543,7 +508,7 @@ class Bridge:
         goodbye = self._goodbye
         if goodbye is None or self._ended:
             return
-        more_to_come = self._reply_open or bool(self._waiting)
+        more_to_come = self._reply_open or self._playout.has_waiting
         due = goodbye.due(now, self._playback, more_to_come=more_to_come)
         if now < due:
             self._wake_by(due)
@@ -563,51 +528,19 @@ class Bridge:
         """Hand over what waits, as far as the lead allows."""
         if not self._started or self._ended:
             return
-        lead_ms = self._limits.playback_lead_seconds * 1000
-        playback = self._playback
-        while self._waiting:
-            too_far_ahead = playback.ahead_ms(now) - lead_ms
-            if too_far_ahead > 0:
-                self._wake_by(now + max(too_far_ahead / 1000, FEED_EVERY_SECONDS))
-                return
-            reply_id, payload, length = self._waiting.popleft()
-            if payload:
-                self._waiting_ms -= length
-                if self._turns.awaits_answer and not reply_id.startswith(LINE) and is_audible(payload):
-                    self._turns.frame_sent(now, playback.sent_ms)
-                playback.send(reply_id, length, now)
-                self._commands.append(PlayAudio(payload))
-                self._last_voice = max(self._last_voice, now + playback.ahead_ms(now) / 1000)
-            if playback.mark_is_due or (not payload and not playback.is_marked):
-                self._commands.append(PlaceMark(playback.place_mark()))
-                self._ask_after_marks(now)
-
-    def _ask_after_marks(self, now: float) -> None:
-        """Send another mark where one is long overdue: if only that one was lost, this one comes back at once."""
-        echo_due = self._playback.echo_due
-        if self._ended or self._asked_about == echo_due:
-            return
-        ask_at = echo_due + self._limits.media_gap_seconds / 2
-        if now < ask_at:
-            self._wake_by(ask_at)
-            return
-        self._asked_about = echo_due
-        self._commands.append(PlaceMark(self._playback.place_mark()))
+        sent_before = self._playback.sent_ms
+        self._commands += self._playout.feed(now)
+        if self._playback.sent_ms > sent_before:
+            self._last_voice = max(self._last_voice, now + self._playback.ahead_ms(now) / 1000)
+        self._wake_by(self._playout.wake_at)
 
     def _interrupt(self, now: float) -> None:
         """The caller has taken the floor: nothing that was not heard will be."""
-        playback = self._playback
-        for reply_id in dict.fromkeys([*playback.unheard_replies(now), *(waiting[0] for waiting in self._waiting)]):
-            heard = playback.heard_of(reply_id, now)
-            self._muted.append(reply_id)
-            self._transcript.reply_cut(reply_id, heard)
+        for reply_id, heard_ms in self._playout.interrupt(now):
+            self._transcript.reply_cut(reply_id, heard_ms)
             if self._capabilities.truncates and not reply_id.startswith(LINE):
-                self._commands.append(c.TruncateReply(reply_id, heard))
-        if self._reply_id not in self._muted:
-            self._muted.append(self._reply_id)
-        self._waiting.clear()
-        self._waiting_ms = 0.0
-        playback.clear(now)
+                self._commands.append(c.TruncateReply(reply_id, heard_ms))
+        self._playout.mute(self._reply_id)
         self._turns.playback_cleared()
         self._record.count("barge_ins")
         if self._started:

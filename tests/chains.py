@@ -13,7 +13,7 @@ from trio_voice.legs.ledger import Ledger
 from trio_voice.legs.model import SocketModelLeg
 from trio_voice.legs.thinking import Thinker
 from trio_voice.protocols.assemblyai_streaming import AssemblyAiStreaming, AssemblyAiStreamingSettings
-from trio_voice.protocols.chat_completions import ChatCompletions, ChatSettings
+from trio_voice.protocols.chain_stages import THINKING
 from trio_voice.protocols.elevenlabs import ElevenLabs, ElevenLabsSettings
 from trio_voice.sandbox.chain import ChainServer, MemoryHttp, scripted
 from trio_voice.sandbox.memory import MemoryChannel
@@ -26,6 +26,8 @@ STALL_SECONDS = 5.0
 class Chain:
     """``live_call(model=Chain())``: three stages, each at its own wanted.server."""
 
+    llm: str = "openai-chat"
+    """The kind of the stage that thinks."""
     filler: str = "One moment, please."
     wires: dict[str, tuple[MemoryChannel, MemoryChannel]] = attrs.field(factory=dict)
     exchanges: list[tuple[MemoryChannel, MemoryChannel]] = attrs.field(factory=list)
@@ -39,7 +41,8 @@ class Chain:
         """The leg, not yet connected."""
         hearing = AssemblyAiStreaming(AssemblyAiStreamingSettings(kind="assemblyai-streaming"), wanted.persona)
         speaking = ElevenLabs(ElevenLabsSettings(kind="elevenlabs", voice="alba"), wanted.persona)
-        thinking = ChatCompletions(ChatSettings(kind="openai-chat", model="m"), wanted.persona, KEY)
+        stage = THINKING[self.llm]
+        thinking = stage.protocol(stage.settings(kind=self.llm, model="m"), wanted.persona, KEY)
         ledger = Ledger(wanted.record)
         first = not wanted.rigs
 
@@ -77,6 +80,6 @@ async def _given(http):
     yield http
 
 
-def live_chain(**more):
-    """``live_call`` with a chain."""
-    return calls.live_call(**{"model": Chain()} | more)
+def live_chain(*, llm="openai-chat", **more):
+    """``live_call`` with a chain, whose language model speaks the protocol of this kind."""
+    return calls.live_call(**{"model": Chain(llm)} | more)

@@ -178,7 +178,11 @@ class Bridge:
         if self._ended:
             return False
         self._last_media = now
-        if not self._ready and (not self._takeover.under_way or self._takeover.keep(payload)):
+        takeover = self._takeover
+        if self._ready:
+            if takeover.is_expiring:
+                takeover.keep(payload)
+        elif not takeover.under_way or takeover.keep(payload):
             self._record.count("caller_frames_before_ready")
         return self._ready
 
@@ -299,10 +303,12 @@ class Bridge:
         else:
             self._commands.append(c.RequestReply(f"{because}Say exactly this and nothing else: {text}"))
 
-    def _speech_started(self, _fact: c.CallerSpeechStarted, now: float) -> None:
+    def _speech_started(self, fact: c.CallerSpeechStarted, now: float) -> None:
         self._last_voice = now
         self._caller_speaks = True
         self._turns.caller_began()
+        if not fact.interrupts:
+            return
         if self._goodbye is not None:
             self._goodbye.begin_again()  # they want one more answer
         if self._persona.interruptible and (self._waiting or self._playback.is_playing(now)):
@@ -324,6 +330,7 @@ class Bridge:
 
     def _reply_started(self, fact: c.ReplyStarted, now: float) -> None:
         self._reply_id = fact.reply_id
+        self._caller_speaks = False  # whoever answers them has heard them out
         self._reply_open, self._reply_audible = True, False
         if fact.reply_id in self._muted:  # a model that does not number its replies
             self._muted.remove(fact.reply_id)
@@ -428,7 +435,8 @@ class Bridge:
         takeover = self._takeover
         if not takeover.is_expiring or self._ended or self._failed is not None:
             return
-        quiet = not (self._caller_speaks or self._reply_open or self._waiting or self._tools)
+        caller_waits = self._caller_speaks or self._turns.answer_is_near(now)
+        quiet = not (caller_waits or self._reply_open or self._waiting or self._tools)
         if now < takeover.latest_at and (not quiet or self._playback.is_playing(now)):
             self._wake_by(min(takeover.latest_at, now + QUIET_EVERY_SECONDS))
             return
@@ -462,11 +470,13 @@ class Bridge:
         self._say_goodbye(Then.TRANSFER if transfer else Then.END_CALL, now, spoken=True)
 
     def _replace_model(self, why: str, now: float, *, renews: bool) -> None:
-        handle = self._takeover.begin(now, renews=renews)
+        owed_already = self._takeover.under_way and self._answer_owed
+        speaks, lost = self._caller_speaks, self._caller_speaks and not self._takeover.has_kept
+        handle = self._takeover.begin(now, renews=renews, mid_speech=speaks)
         history = history_of(self._record.transcript)
         self._record.count("model_renewals" if renews else "model_takeovers")
         self._resumes_talk = bool(history) or handle is not None
-        self._answer_owed = not renews or self._reply_open or self._caller_speaks or self._turns.awaits_answer
+        self._answer_owed = owed_already or not renews or self._reply_open or lost or self._turns.awaits_answer
         self._ready = self._reply_open = self._caller_speaks = False
         self._tools.clear()  # whoever asked for them is gone
         self._ready_by = now + self._limits.model_ready_seconds

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import signal
 import socket
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -72,10 +74,28 @@ AFTER_WORK_SECONDS: Final = 10.0
 """For the last phones to be hung up once everything else has stopped."""
 AFTER_DRAIN_SECONDS: Final = AFTER_WORK_SECONDS + Pace().flush_seconds + Pace().interrupt_seconds + 10
 """What systemd is asked to wait beyond the drain, with some to spare."""
-ONE_REQUEST_EACH: Final = httpx2.Limits(max_keepalive_connections=0)
-"""A phone is hung up once a call; a connection kept for the next one would be a descriptor that belongs to nothing."""
+SWITCH_SECONDS: Final = 0.000_1
+"""For which a thread may keep the interpreter from all calls. Python's own 5 ms come after every system call while a
+tool computes in a thread of its own, and there are a hundred of those a second in each call."""
+DESCRIPTORS_A_CALL: Final = 5
+"""At the most: the caller's socket, three of a chain, a request to Twilio."""
+OTHER_DESCRIPTORS: Final = 100
+"""Journal, log, listeners, the loop's own, requests to operators and colleagues; a handful in fact."""
 HALF_OPEN_CONNECTIONS: Final = 100
 """Connections beyond the calls: webhooks, operators, scrapers, strangers."""
+
+
+def allow_descriptors(max_calls: int) -> None:
+    """Raise this process's own limit to what so many calls may need, as far as the system lets it."""
+    wanted = max_calls * DESCRIPTORS_A_CALL + HALF_OPEN_CONNECTIONS + OTHER_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < wanted:
+        advice = "raise LimitNOFILE= or `ulimit -Hn`, or lower max_calls: calls beyond it cannot reach their models"
+        log.warning("too_few_descriptors", max_fds=allowed, wanted=wanted, max_calls=max_calls, advice=advice)
 
 
 async def run_daemon(
@@ -98,6 +118,7 @@ async def run_daemon(
         OSError: the address cannot be listened on.
         ConfigError: a tool cannot be loaded.
     """
+    allow_descriptors(settings.limits.max_calls)
     systemd = Notifier(os.environ)
     colleagues, seats = (None, None) if place is None else _colleagues_at(place)
     async with (
@@ -108,12 +129,11 @@ async def run_daemon(
             process=this_process(),
             keep_transcripts=settings.journal.keep_transcripts,
         ) as journal,
-        httpx2.AsyncClient(limits=ONE_REQUEST_EACH) as http,
         trio.open_nursery() as after_work,
         open_poller(),
     ):
         lines = await make_lines(settings.personas.values())
-        house = _House(settings, journal, after_work, http, lines, colleagues, seats)
+        house = _House(settings, journal, after_work, lines, colleagues, seats)
         listeners = await _open_listeners(settings, place)
         connections = settings.limits.max_calls + HALF_OPEN_CONNECTIONS
         server = Server(
@@ -149,6 +169,7 @@ async def run_daemon(
                 announce(f"http://{f'[{bound_host}]' if ':' in bound_host else bound_host}:{bound_port}")
                 await systemd.notify("READY=1")
                 gc.collect()
+                sys.setswitchinterval(SWITCH_SECONDS)
                 gc.freeze()  # what is here now stays: the collector need not look at it whenever calls make garbage
                 async for received in signals:
                     if received != signal.SIGHUP:
@@ -175,7 +196,6 @@ class _House:
         settings: Settings,
         journal: Journal,
         after_work: trio.Nursery,
-        http: httpx2.AsyncClient,
         lines: Mapping[Persona, Lines],
         colleagues: Colleagues | None,
         seats: Seats | None,
@@ -189,7 +209,7 @@ class _House:
         self.registry = Registry(settings.limits, self._ended, seats=seats, prefix=prefix)
         self.metrics = Metrics(self.registry, wall_clock(), journal)
         self.auditor = Auditor(settings.prices, self.metrics.count_outlived)
-        self.rest = _open_rest(settings, http, self.metrics)
+        self.rest = _open_rest(settings, self.metrics)
         reception = Reception(
             self.registry,
             journal,
@@ -348,12 +368,13 @@ def load_toolboxes(settings: Settings, numbers: DoNotCall) -> dict[Persona, Mapp
     return toolboxes
 
 
-def _open_rest(settings: Settings, http: httpx2.AsyncClient, metrics: Metrics) -> TwilioRest | None:
+def _open_rest(settings: Settings, metrics: Metrics) -> TwilioRest | None:
     account, token = settings.account_sid, settings.secrets.get("TWILIO_AUTH_TOKEN")
     if account is None or token is None:
         log.warning("no_rest", advice="set account_sid and TWILIO_AUTH_TOKEN so that phones can be hung up by REST")
         return None
-    return TwilioRest(account, token, settings.twilio.api_url, http, metrics.count_rest_failure)
+    open_http = partial(httpx2.AsyncClient, verify=httpx2.create_ssl_context())  # its authorities are read once
+    return TwilioRest(account, token, settings.twilio.api_url, open_http, metrics.count_rest_failure)
 
 
 async def _drain(registry: Registry, seconds: float, signals: object) -> None:

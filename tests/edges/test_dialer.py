@@ -36,11 +36,11 @@ class NumberList:
 class Desk:
     """A dialer at the sandbox's Twilio."""
 
-    def __init__(self, twilio, http):
+    def __init__(self, twilio):
         self.twilio = twilio
         self.registry = Registry(Limits(max_calls=2, ring_seconds=20, time_limit_seconds=300))
         self.numbers = NumberList("+15550000000")
-        self._rest = TwilioRest(twilio.account_sid, twilio.auth_token, twilio.api_url, http)
+        self._rest = TwilioRest(twilio.account_sid, twilio.auth_token, twilio.api_url, httpx2.AsyncClient)
 
     def dialer(self, **settings):
         wanted = {
@@ -72,9 +72,9 @@ def fields(request):
 
 @pytest.fixture
 async def desk():
-    async with open_sandbox_twilio() as twilio, httpx2.AsyncClient() as http:
+    async with open_sandbox_twilio() as twilio:
         twilio.account.anybody = Callee(answers="nobody")
-        yield Desk(twilio, http)
+        yield Desk(twilio)
 
 
 async def test_a_call_is_placed_with_every_bound(desk):
@@ -162,9 +162,8 @@ async def test_twilios_refusals_become_advice(desk, twilio_code, advice):
 
 
 async def test_wrong_credentials(desk):
-    async with httpx2.AsyncClient() as http:
-        rest = TwilioRest(desk.twilio.account_sid, "wrong", desk.twilio.api_url, http)
-        assert "TWILIO_AUTH_TOKEN" in str(await desk.refusal(rest=rest))
+    rest = TwilioRest(desk.twilio.account_sid, "wrong", desk.twilio.api_url, httpx2.AsyncClient)
+    assert "TWILIO_AUTH_TOKEN" in str(await desk.refusal(rest=rest))
 
 
 @pytest.mark.parametrize(

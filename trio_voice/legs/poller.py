@@ -30,8 +30,9 @@ PEER_SECONDS: Final = 10
 """A peer that is gone without a word (its power, a cable, a firewall that has forgotten us) is noticed in so long, and
 a peer that reads nothing: the kernel waits no longer for what was sent to be acknowledged. Left alone it would wait for
 a quarter of an hour, and for ever where nothing is sent."""
-READ_BYTES: Final = 16_384
-"""What one read takes at the most. A 20 ms frame is about 400 bytes."""
+READ_BYTES: Final = 4_096
+"""What one read takes at the most: a hundred of the shortest messages, some 4 ms in which nobody else is heard. A 20 ms
+frame is about 400 bytes."""
 ROUND_EVENTS: Final = 64
 """Streams that are served before every other task of the process has its turn: some 2 ms."""
 

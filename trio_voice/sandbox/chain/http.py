@@ -8,7 +8,7 @@ import h11
 import trio
 
 from trio_voice.errors import ModelUnavailable
-from trio_voice.sandbox.chain.thinking import ChatThinking
+from trio_voice.sandbox.chain.thinking import Thinking
 from trio_voice.sandbox.memory import MemoryChannel, memory_channels
 from trio_voice.stages import ModelRequest
 
@@ -44,7 +44,7 @@ class MemoryHttp:
 
     def __init__(
         self,
-        thinking: ChatThinking,
+        thinking: Thinking,
         nursery: trio.Nursery,
         on_exchange: Callable[[tuple[MemoryChannel, MemoryChannel]], None],
     ) -> None:
@@ -97,7 +97,7 @@ class _MemorySink:
 
 
 async def serve_http(
-    thinking: ChatThinking, *, port: int = 0, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED
+    thinking: Thinking, *, port: int = 0, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED
 ) -> None:
     """Serve chat completions over HTTP/1.1 on loopback until cancelled; starts with the port."""
 
@@ -114,7 +114,7 @@ async def serve_http(
     await trio.serve_listeners(serve, listeners)
 
 
-async def _serve_connection(stream: trio.SocketStream, thinking: ChatThinking) -> None:
+async def _serve_connection(stream: trio.SocketStream, thinking: Thinking) -> None:
     connection = h11.Connection(h11.SERVER)
     while True:
         request, body = None, b""

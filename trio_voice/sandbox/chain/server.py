@@ -14,7 +14,7 @@ from trio_voice.sandbox.chain import hearing, speaking
 from trio_voice.sandbox.chain.cast import ChainCast, cast_of
 from trio_voice.sandbox.chain.faults import NO_FAULTS, USUAL, ChainFaults, ChainManner
 from trio_voice.sandbox.chain.http import serve_http
-from trio_voice.sandbox.chain.thinking import ChatThinking
+from trio_voice.sandbox.chain.thinking import Thinking
 from trio_voice.sandbox.chain.wire import CLOSE_SECONDS, StageSession
 from trio_voice.sandbox.sockets import SandboxSocket, serve_sockets
 from trio_voice.sandbox.voice_agent import Casting, ClientError
@@ -94,7 +94,7 @@ class ChainServer:
         self._api_key = api_key
         self._manner = manner
         self._keeps_audio = keeps_audio
-        self.thinking = ChatThinking(self._cast.think, manner, faults.thinking, api_key)
+        self.thinking = Thinking(self._cast.think, manner, faults.thinking, api_key)
         self._opened = trio.Event()
 
     @property

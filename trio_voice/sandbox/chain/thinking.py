@@ -1,19 +1,19 @@
-"""A server of OpenAI's chat completions, with a mind behind it. No transport: see ``http.py``.
+"""A server of language models, with a mind behind it. No transport: see ``http.py``.
 
-After ``protocols/realtime-models.md``, M1. A conversation in which a tool call has no answer is refused, as it is live.
+It answers in whichever protocol it is asked in: ``chat.py`` and ``messages.py`` know the two.
 """
 
 import json
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import attrs
 import trio
 
-from trio_voice.sandbox.chain.cast import Think, lines_of
+from trio_voice.sandbox.chain import chat, messages
+from trio_voice.sandbox.chain.cast import Think
 from trio_voice.sandbox.chain.faults import ChainManner, Whim
-from trio_voice.sandbox.mind import Reply, Tool
+from trio_voice.sandbox.mind import Line, Reply, Tool
 from trio_voice.sandbox.voice_agent.record import ClientError
 
 
@@ -30,13 +30,46 @@ class Sink(Protocol):
         """Break the connection."""
 
 
+class Dialect(Protocol):
+    """One protocol of language models; a module is one."""
+
+    PATH: str
+    """How the path of a question ends."""
+    OVERLOADED: int
+    """The status of a server that has too much to do."""
+
+    def key_of(self, headers: Mapping[str, str], /) -> str:
+        """What a client said of itself."""
+
+    def problem_of(self, asked: Mapping[str, Any], /) -> str:
+        """What is wrong with a question; empty if nothing is. May raise what comes of reading bad JSON."""
+
+    def read(self, asked: Mapping[str, Any], /) -> tuple[list[Line], str, list[Tool]]:
+        """The conversation, the prompt and the tools of a question that has no problem."""
+
+    def error(self, status: int, message: str, /) -> dict[str, Any]:
+        """What is said instead of an answer."""
+
+    def stream(self, reply: Reply, asked: Mapping[str, Any], manner: ChainManner, /) -> Iterator[str]:
+        """The events of an answer."""
+
+    def broken_off(self, message: str, /) -> str:
+        """The event of an error after the answer has begun."""
+
+
+DIALECTS: Final[Sequence[Dialect]] = (chat, messages)
+
+
 @attrs.define(kw_only=True, eq=False)
 class Exchange:
     """One question and its answer."""
 
     asked_at: float
-    authorization: str
+    credential: str = ""
+    """What the client said of itself."""
     body: dict[str, Any]
+    lines: Sequence[Line] = ()
+    """The conversation that it was told."""
     status: int = 0
     complete: bool = False
     """The whole answer was sent; otherwise the client closed it, or a whim cut it."""
@@ -44,7 +77,7 @@ class Exchange:
     client_errors: list[ClientError] = attrs.field(factory=list)
 
 
-class ChatThinking:
+class Thinking:
     """Answers questions, and remembers them only for whoever looks afterwards."""
 
     def __init__(self, think: Think, manner: ChainManner, whims: Sequence[Whim | None], api_key: str | None) -> None:
@@ -56,56 +89,50 @@ class ChatThinking:
 
     async def answer(self, path: str, headers: Mapping[str, str], body: bytes, sink: Sink) -> None:
         """Answer one request. Cancelling is safe."""
-        exchange = Exchange(asked_at=trio.current_time(), authorization=headers.get("authorization", ""), body={})
+        exchange = Exchange(asked_at=trio.current_time(), body={})
         self.exchanges.append(exchange)
+        known = next((dialect for dialect in DIALECTS if path.endswith(dialect.PATH)), None)
+        dialect = known or chat
         try:
-            refusal = self._refusal(exchange, path, body)
+            exchange.credential = dialect.key_of(headers)
+            refusal = self._refusal(exchange, dialect, body)
+            if known is None:
+                refusal = _mistake(exchange, 404, f"There is nothing at {path}")
             whim = self._whims.pop(0) if self._whims else None
-            if refusal is None and whim in {"refuse", "overload"}:
-                refusal = (401, "Incorrect API key provided") if whim == "refuse" else (503, "The server is overloaded")
+            if refusal is None and whim == "refuse":
+                refusal = 401, "Incorrect API key provided"
+            elif refusal is None and whim == "overload":
+                refusal = dialect.OVERLOADED, "The server is overloaded"
             if refusal is not None:
-                exchange.status, message = refusal
+                exchange.status = refusal[0]
                 await sink.start(exchange.status)
-                await sink.send(json.dumps({"error": {"message": message, "type": "made", "code": None}}).encode())
+                await sink.send(json.dumps(dialect.error(*refusal)).encode())
             else:
-                await self._stream(exchange, whim, sink)
+                await self._stream(exchange, dialect, whim, sink)
             exchange.complete = True
         finally:
             exchange.closed_at = trio.current_time()
 
-    def _refusal(self, exchange: Exchange, path: str, body: bytes) -> tuple[int, str] | None:
-        def mistake(status: int, message: str) -> tuple[int, str]:
-            exchange.client_errors.append(ClientError(trio.current_time(), str(status), message))
-            return status, message
-
-        key = exchange.authorization.removeprefix("Bearer ")
-        if self._api_key is not None and key != self._api_key:
-            return mistake(401, "Incorrect API key provided")
-        if not path.endswith("/chat/completions"):
-            return mistake(404, f"There is nothing at {path}")
+    def _refusal(self, exchange: Exchange, dialect: Dialect, body: bytes) -> tuple[int, str] | None:
+        if self._api_key is not None and exchange.credential != self._api_key:
+            return _mistake(exchange, 401, "Incorrect API key provided")
         try:
             exchange.body = json.loads(body)
-            problem = problem_of(exchange.body)
+            problem = dialect.problem_of(exchange.body)
         except (ValueError, LookupError, TypeError, AttributeError) as wrong:
             problem = f"{type(wrong).__name__}: {wrong}"
-        return mistake(400, problem) if problem else None
+        return _mistake(exchange, 400, problem) if problem else None
 
-    async def _stream(self, exchange: Exchange, whim: Whim | None, sink: Sink) -> None:
-        asked = exchange.body
-        lines, prompt = lines_of(asked["messages"])
-        tools = [
-            Tool(tool["function"]["name"], tool["function"].get("description", ""), tool["function"]["parameters"])
-            for tool in asked.get("tools") or ()
-        ]
+    async def _stream(self, exchange: Exchange, dialect: Dialect, whim: Whim | None, sink: Sink) -> None:
+        exchange.lines, prompt, tools = dialect.read(exchange.body)
         exchange.status = 200
         if whim == "hang":
             await trio.sleep_forever()
         await sink.start(200)
-        reply = await self._think(lines, prompt, tools)
-        text = "".join(self._messages(reply, asked))
-        stream = text.encode()
+        reply = await self._think(exchange.lines, prompt, tools)
+        stream = "".join(dialect.stream(reply, exchange.body, self._manner)).encode()
         if whim == "error":
-            stream = b'data: {"error":{"message":"The server had an error","type":"server_error","code":null}}\n\n'
+            stream = dialect.broken_off("The server had an error").encode()
         half = len(stream) // 2
         if whim == "garbage":
             stream = stream[:half].rpartition(b"\n\n")[0] + b"\n\ndata: {not JSON\n\n" + stream[half:]
@@ -116,53 +143,8 @@ class ChatThinking:
                 return
             await sink.send(stream[at : at + size])
 
-    def _messages(self, reply: Reply, asked: Mapping[str, Any]) -> Iterator[str]:
-        chunk_id = f"chatcmpl-{secrets.token_hex(8)}"
 
-        def chunk(delta: dict[str, Any] | None, finish: str | None = None, usage: dict[str, Any] | None = None) -> str:
-            choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish}]
-            body = {"id": chunk_id, "object": "chat.completion.chunk", "created": 1, "model": asked["model"]}
-            return "data: " + json.dumps({**body, "choices": choices, "usage": usage}, ensure_ascii=False) + "\n\n"
-
-        yield ": a comment, as some proxies send\n\n"
-        yield chunk({"role": "assistant", "content": ""})
-        words = reply.text.split(" ")
-        for at in range(0, len(words) if reply.text else 0, self._manner.words_per_chunk):
-            said = " ".join(words[at : at + self._manner.words_per_chunk])
-            yield chunk({"content": said if at == 0 else f" {said}"})
-        if reply.tool is not None:
-            arguments = json.dumps(dict(reply.tool.arguments), ensure_ascii=False)
-            first = {"id": f"call_{secrets.token_hex(6)}", "type": "function"}
-            index = {"index": 0} if self._manner.indexes_calls else {}
-            yield chunk({"tool_calls": [{**index, **first, "function": {"name": reply.tool.name, "arguments": ""}}]})
-            for at in range(0, len(arguments), 5):
-                yield chunk({"tool_calls": [{**index, "function": {"arguments": arguments[at : at + 5]}}]})
-        yield chunk({}, "tool_calls" if reply.tool else "stop")
-        if self._manner.tells_usage and (asked.get("stream_options") or {}).get("include_usage"):
-            prompt, answer = len(json.dumps(asked["messages"])) // 4, len(reply.text) // 4 + 1
-            details = {"cached_tokens": prompt // 2}
-            usage = {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}
-            yield chunk(None, usage={**usage, "prompt_tokens_details": details})
-        if self._manner.says_done:
-            yield "data: [DONE]\n\n"
-
-
-def problem_of(asked: Mapping[str, Any]) -> str:
-    """What is wrong with a request; empty if nothing is."""
-    if not isinstance(asked["model"], str) or asked.get("stream") is not True:
-        return "the sandbox wants a model, and streams only"
-    unanswered: list[str] = []
-    for message in asked["messages"]:
-        role = message["role"]
-        if role not in {"system", "user", "assistant", "tool"}:
-            return f"unknown role {role!r}"
-        if role == "tool":
-            if message["tool_call_id"] not in unanswered:
-                return "a tool message must answer a tool call of the message before"
-            unanswered.remove(message["tool_call_id"])
-        elif unanswered:
-            return "an assistant message with tool_calls must be followed by tool messages for each tool_call_id"
-        unanswered += [call["id"] for call in message.get("tool_calls") or ()]
-        if not isinstance(message.get("content"), str) and not message.get("tool_calls"):
-            return "content must be a string"
-    return "there are tool calls without an answer" if unanswered else ""
+def _mistake(exchange: Exchange, status: int, message: str) -> tuple[int, str]:
+    """Write down a mistake of the client's, and refuse it."""
+    exchange.client_errors.append(ClientError(trio.current_time(), str(status), message))
+    return status, message

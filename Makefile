@@ -17,7 +17,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 PEERS := benchmarks/peers
 FAULTS_ARGS ?=
 
-.PHONY: setup demo test test-slow run lint bench listen faults faults-peers constraints clean
+.PHONY: setup demo test test-slow run lint bench soak neighbours listen faults faults-peers constraints clean
 
 setup: $(VENV)/.ready
 	@:
@@ -88,6 +88,14 @@ faults-peers: setup .venv-peers/.ready $(PEERS)/node_relay/node_modules
 	    --server '.venv-peers/bin/python -m uvicorn --app-dir $(PEERS) pipecat_relay:app --port {port}'
 	-@$(FAULTS) --name "plain trio" --server '$(BIN)/python $(PEERS)/plain_relay.py {model_url} {port}'
 	-@$(FAULTS) --name "plain asyncio" --server '.venv-peers/bin/python $(PEERS)/asyncio_relay.py {model_url} {port}'
+
+# 10,000 calls, ended in every way there is: a quarter of an hour.  make soak BENCH_ARGS="--calls 1000"
+soak: setup
+	@$(BIN)/python benchmarks/soak.py $(BENCH_ARGS)
+
+# What one call that misbehaves does to fifty others.
+neighbours: setup
+	@$(BIN)/python benchmarks/neighbours.py $(BENCH_ARGS)
 
 # After a change of dependencies. Keeps the pins that still fit; make constraints UV_ARGS=--upgrade takes the newest of all.
 constraints:

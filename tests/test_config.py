@@ -127,6 +127,7 @@ def test_a_bound_that_sets_off_the_alarm_by_itself_is_a_warning(read):
         ("= 60", "= true", "limits.time_limit_seconds: must be a number, not True"),
         ("= 60", "= -1", "limits.time_limit_seconds: must be more than 0"),
         ("= 60", "= 60\nplayback_lead_seconds = 4.1", "limits.playback_lead_seconds: must be at most 4"),
+        ("= 60", "= 60\n[journal]\ndead_after_seconds = 11.9", "journal.dead_after_seconds: must be at least 12"),
         ('kind = "assemblyai-agent"', 'kind = "oracle"', "models.aai.kind: 'oracle' is not known here"),
         ('kind = "assemblyai-agent"', "", "models.aai.kind: is missing"),
         ('kind = "assemblyai-agent"', 'kind = "assemblyai-agent"\nurl = "http://x"', "models.aai.url: must begin with"),

@@ -13,6 +13,8 @@ Rules that a reader might ask about:
 - **Barge-in** is the model's decision (speech started, or a reply done as interrupted), never a guess of ours. It takes
   effect when something is playing or waiting; then Twilio is cleared, what waits of that reply is dropped, and audio
   of it that comes late is dropped too.
+- **A Twilio that takes audio and plays none** is not there: its marks do not come back. When the oldest is overdue by
+  half of ``media_gap_seconds`` it is asked once more, by another mark; after all of it the call ends as stalled.
 - **An end that the agent asks for** waits until its goodbye has been heard: nothing open at the model, nothing waiting
   here, the last mark back from Twilio, and a moment of quiet after it. A transfer waits for its announcement likewise.
 - **Tools.** A result is not told to a model whose reply was interrupted meanwhile: it has given up on it, unless it
@@ -124,6 +126,8 @@ class Bridge:
         self._expected_call_sid = expected_call_sid
         self._transcript = Transcript(record)
         self._playback = Playback()
+        self._asked_about = -math.inf
+        """When the mark was due of which Twilio was asked, by another, whether it has forgotten it."""
         self._turns = Turns(record, now)
         self._takeover = Takeover(successors, now)
         self._lines = lines
@@ -156,7 +160,7 @@ class Bridge:
         """Whether it is to speak by itself, because the one before it was cut short."""
         self._caller_speaks = False
         self._commands: list[Command] = []
-        self.wake_at = min(deadline for deadline, _, _ in self._deadlines())
+        self.wake_at = min(deadline for deadline, *_ in self._deadlines())
         """When ``tick`` is next needed, at the latest. Facts may move it forward in time, only ``tick`` back."""
 
     def handle(self, fact: Fact, now: float) -> list[Command]:
@@ -183,11 +187,11 @@ class Bridge:
         if self._ended:
             return []
         self.wake_at = math.inf
-        for deadline, reason, limit in self._deadlines():
+        for deadline, reason, limit, words in self._deadlines():
             if now < deadline:
                 self._wake_by(deadline)
                 continue
-            detail = f"{_PASSED[limit]}: {limit} = {getattr(self._limits, limit):g}"
+            detail = f"{words}: {limit} = {getattr(self._limits, limit):g}"
             if reason is EndReason.MODEL_FAILED:
                 self._model_lost(reason, detail, now)
             else:
@@ -195,26 +199,33 @@ class Bridge:
                 break
         self._renew_model(now)
         self._feed_playback(now)
+        self._ask_after_marks(now)
         self._see_goodbye_through(now)
         return self._take()
 
     # Time
 
-    def _deadlines(self) -> list[tuple[float, EndReason, str]]:
-        """When the call ends by itself if nothing changes, why, and by which limit."""
+    def _deadlines(self) -> list[tuple[float, EndReason, str, str]]:
+        """When the call ends by itself if nothing changes, why, by which limit, and in words."""
         limits = self._limits
+        talk, idle = self._began + limits.time_limit_seconds, self._last_voice + limits.idle_seconds
         deadlines = [
-            (self._began + limits.time_limit_seconds, EndReason.TIME_LIMIT, "time_limit_seconds"),
-            (self._last_voice + limits.idle_seconds, EndReason.IDLE, "idle_seconds"),
+            (talk, EndReason.TIME_LIMIT, "time_limit_seconds", "the call has lasted as long as it may"),
+            (idle, EndReason.IDLE, "idle_seconds", "nobody has spoken"),
         ]
         if self._started:
-            deadlines.append(
-                (self._last_media + limits.media_gap_seconds, EndReason.CALLER_STALLED, "media_gap_seconds")
-            )
+            gap, stalled = limits.media_gap_seconds, EndReason.CALLER_STALLED
+            unheard = "Twilio does not say that it has played what it was sent"
+            deadlines += [
+                (self._last_media + gap, stalled, "media_gap_seconds", "no media came from Twilio"),
+                (self._playback.echo_due + gap, stalled, "media_gap_seconds", unheard),
+            ]
         else:
-            deadlines.append((self._began + limits.start_seconds, EndReason.START_TIMEOUT, "start_seconds"))
+            start, words = self._began + limits.start_seconds, "Twilio opened the stream and did not start it"
+            deadlines.append((start, EndReason.START_TIMEOUT, "start_seconds", words))
         if not self._ready and self._failed is None:
-            deadlines.append((self._ready_by, EndReason.MODEL_FAILED, "model_ready_seconds"))
+            words = "the model was not ready in time"
+            deadlines.append((self._ready_by, EndReason.MODEL_FAILED, "model_ready_seconds", words))
         return deadlines
 
     def _wake_by(self, deadline: float) -> None:
@@ -559,6 +570,19 @@ class Bridge:
                 self._last_voice = max(self._last_voice, now + playback.ahead_ms(now) / 1000)
             if playback.mark_is_due or (not payload and not playback.is_marked):
                 self._commands.append(PlaceMark(playback.place_mark()))
+                self._ask_after_marks(now)
+
+    def _ask_after_marks(self, now: float) -> None:
+        """Send another mark where one is long overdue: if only that one was lost, this one comes back at once."""
+        echo_due = self._playback.echo_due
+        if self._ended or self._asked_about == echo_due:
+            return
+        ask_at = echo_due + self._limits.media_gap_seconds / 2
+        if now < ask_at:
+            self._wake_by(ask_at)
+            return
+        self._asked_about = echo_due
+        self._commands.append(PlaceMark(self._playback.place_mark()))
 
     def _interrupt(self, now: float) -> None:
         """The caller has taken the floor: nothing that was not heard will be."""
@@ -613,12 +637,3 @@ class Bridge:
         LegStalled: _leg_stalled,
         EndRequested: _end_requested,
     }
-
-
-_PASSED: Final = {
-    "time_limit_seconds": "the call has lasted as long as it may",
-    "idle_seconds": "nobody has spoken",
-    "start_seconds": "Twilio opened the stream and did not start it",
-    "media_gap_seconds": "no media came from Twilio",
-    "model_ready_seconds": "the model was not ready in time",
-}

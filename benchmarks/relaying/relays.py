@@ -123,6 +123,7 @@ class Running:
         self.pid = pid
         self.started_in = started_in
         """Seconds from the process's beginning to its word that it listens."""
+        self.base_url = base_url
         self._netloc = urlsplit(base_url).netloc
 
     def cpu(self) -> float:

@@ -32,6 +32,8 @@ class Manner:
     fails_responses: tuple[int, ...] = ()
     """Which responses of the session, from 1, fail before a word is said."""
     longest_seconds: float = 3_600
+    tells_expiry: bool = True
+    """When that is over is told at the session's beginning, as OpenAI does."""
 
 
 USUAL: Final = Manner()
@@ -92,6 +94,11 @@ class RealtimeSession:
 
     config: Config = attrs.field(factory=Config, repr=False)
     _over: trio.Event = attrs.field(factory=trio.Event, init=False, repr=False)
+
+    @property
+    def audio_bytes_per_second(self) -> int:
+        """How much of ``audio`` is a second."""
+        return 8_000
 
     @property
     def is_open(self) -> bool:

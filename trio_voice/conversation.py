@@ -133,7 +133,8 @@ class ToolRequested:
 
     call_id: str
     name: str
-    arguments: dict[str, Any]
+    arguments: Any
+    """A dict; whatever else the model gave is held against the tool's parameters all the same, and it is told so."""
 
 
 @attrs.frozen

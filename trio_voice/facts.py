@@ -111,7 +111,8 @@ class RunTool:
 
     call_id: str
     name: str
-    arguments: dict[str, Any]
+    arguments: Any
+    """As they came, see ``conversation.ToolRequested``."""
 
 
 @attrs.frozen

@@ -25,7 +25,7 @@ from trio_voice.persona import ToolSchema
 from trio_voice.tool_results import Then, ToolResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
 log: Final = structlog.stdlib.get_logger("trio_voice.tools")
 
@@ -107,8 +107,8 @@ class Tool:
             schema["$defs"] = components
         self.schema = ToolSchema(name=name or function.__name__, description=description, parameters=schema)
 
-    async def run(self, arguments: Mapping[str, Any], call: CallFacts, seconds: float) -> ToolResult:
-        """Run it under a deadline. Never raises but ``Cancelled``.
+    async def run(self, arguments: Any, call: CallFacts, seconds: float) -> ToolResult:
+        """Run it under a deadline. Never raises but ``Cancelled``. Arguments that are no mapping fit no tool.
 
         Cancelling is safe; a plain function goes on in its thread, where nothing can stop it, and is forgotten.
         """

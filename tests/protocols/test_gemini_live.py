@@ -413,10 +413,10 @@ def test_an_answer_to_a_call_of_the_session_before_is_nobodys(ready):
 
 
 @pytest.mark.parametrize("args", [None, "text", 7, []])
-def test_arguments_that_are_no_object_are_none(ready, args):
+def test_arguments_that_are_no_object_are_for_the_tool_to_refuse(ready, args):
     fields = {"toolCall": {"functionCalls": [{"id": "f1", "name": "roll", "args": args}]}}
     events = ready.receive(json.dumps(fields), 0.0)
-    assert events[-1] == c.ToolRequested("call-1", "roll", {})
+    assert events[-1] == c.ToolRequested("call-1", "roll", {} if args is None else args)
 
 
 def test_a_flood_of_calls_is_bounded(ready):

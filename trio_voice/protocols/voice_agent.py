@@ -8,6 +8,7 @@ Every frame is JSON text in both directions; audio is base64 inside it, named ``
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import attrs
@@ -246,8 +247,9 @@ class VoiceAgentSession:
     def _on_tool_call(self, event: dict[str, Any]) -> list[c.ModelEvent]:
         arguments = event.get("arguments", event.get("args"))  # ``args`` until the spring of 2026
         if isinstance(arguments, str):
-            arguments = msgspec.json.decode(arguments)
-        if not isinstance(arguments, dict):
+            with suppress(msgspec.DecodeError, RecursionError):  # broken ones are answered, by whoever runs the tool
+                arguments = msgspec.json.decode(arguments)
+        if arguments is None:
             arguments = {}
         return [c.ToolRequested(str(event["call_id"]), str(event["name"]), arguments)]
 

@@ -58,7 +58,7 @@ class ToolCalls:
             batch.append(call)
             ours = f"call-{next(self._numbers)}"
             self._calls[ours] = call
-            asked.append(c.ToolRequested(ours, call.name, arguments if isinstance(arguments, dict) else {}))
+            asked.append(c.ToolRequested(ours, call.name, {} if arguments is None else arguments))
         yield from asked
 
     def answer(self, ours: str, result: str, *, failed: bool) -> dict[str, Any] | None:

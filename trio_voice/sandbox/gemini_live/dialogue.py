@@ -7,7 +7,7 @@ though all of it has been sent. It knows no socket.
 
 import base64
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import attrs
@@ -47,6 +47,7 @@ class _Turn:
 class _Batch:
     """The calls of one message."""
 
+    size: int
     wanted: dict[str | None, ToolUse]
     answered: trio.Event = attrs.field(factory=trio.Event)
     results: list[Line] = attrs.field(factory=list)
@@ -149,7 +150,7 @@ class Dialogue:
             reply = await self._think(prompts)
             if reply.text:
                 await self._speak(turn, reply.text)
-            prompts = await self._call(reply.tool) if reply.tool is not None else []
+            prompts = await self._call(reply.tools) if reply.tools else []
         self._say(generationComplete=True)
         await trio.sleep_until(turn.began_at + turn.seconds)
 
@@ -234,15 +235,17 @@ class Dialogue:
 
     # Tools
 
-    async def _call(self, tool: ToolUse) -> list[Line]:
-        """Call a tool, wait for the answer, and return it."""
+    async def _call(self, tools: Sequence[ToolUse]) -> list[Line]:
+        """Call tools, wait for the answers, and return them."""
         manner = self._record.manner
         calls: list[dict[str, Any]] = [
             {"name": tool.name, "args": tool.as_object}
             | ({} if manner.null_ids else {"id": f"function-call-{secrets.randbits(60)}"})
+            for tool in tools
             for _ in range(manner.parallel_calls)
         ]
-        self._batch = batch = _Batch({call.get("id"): tool for call in calls})
+        used = [tool for tool in tools for _ in range(manner.parallel_calls)]
+        self._batch = batch = _Batch(len(calls), {call.get("id"): tool for call, tool in zip(calls, used, strict=True)})
         self._post({"toolCall": {"functionCalls": calls}})
         await batch.answered.wait()
         return batch.results
@@ -254,7 +257,7 @@ class Dialogue:
         if ids and set(ids) <= self._cancelled:
             record.late_results += len(ids)
             return
-        wanted = record.manner.parallel_calls
+        wanted = batch.size if batch is not None else 0
         if batch is None or not set(ids) <= batch.wanted.keys() or len(ids) > wanted:
             record.complain("unknown_call", f"answers calls {ids} that were not made")
         elif len(ids) < wanted:

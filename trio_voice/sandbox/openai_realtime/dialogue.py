@@ -253,9 +253,8 @@ class Dialogue:
                 return
             if reply.text:
                 await self._speak(response, reply.text)
-            if reply.tool is not None:
-                for tool in (reply.tool, *self._record.manner.parallel):
-                    await self._call(response, tool)
+            for tool in (*reply.tools, *self._record.manner.parallel) if reply.tools else ():
+                await self._call(response, tool)
             self._finish(response, "completed", None)
 
     def _finish(self, response: _Response, status: str, details: dict[str, Any] | None) -> None:

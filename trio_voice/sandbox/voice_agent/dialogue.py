@@ -8,7 +8,7 @@ through ``_emit``, which asks whether it is still the current one.
 import base64
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Protocol
 
 import attrs
@@ -63,7 +63,7 @@ class _Speaking:
     """When its speech began to be sent, leading silence included."""
     audio: bytes = b""
     sent_bytes: int = 0
-    call_id: str = ""
+    call_ids: list[str] = attrs.field(factory=list)
 
 
 @attrs.define(eq=False)
@@ -182,8 +182,8 @@ class Dialogue:
         reply = prompt if isinstance(prompt, Reply) else await self._think(prompt)
         if reply.text:
             await self._speak(speaking, reply.text)
-        if reply.tool is not None:
-            await self._call_tool(speaking, reply.tool)
+        if reply.tools:
+            await self._call_tools(speaking, reply.tools)
         if self._speaking is not speaking:
             return
         if speaking.text:
@@ -241,7 +241,8 @@ class Dialogue:
         """The caller has talked over a reply."""
         record = self._record
         self.stop()
-        self._forget_call(speaking.call_id)
+        for call_id in speaking.call_ids:
+            self._forget_call(call_id)
         sent_ms = (trio.current_time() - speaking.began_at) * 1_000
         text = "".join(word.text for word in speaking.words if word.end_ms <= sent_ms)
         if text:
@@ -277,16 +278,17 @@ class Dialogue:
         self.ask(Line("tool", result, call.tool, failed=failed))
         return True
 
-    async def _call_tool(self, speaking: _Speaking, tool: ToolUse) -> None:
-        """Call a tool, and hold the reply open in silence as long as the result may still come within it."""
+    async def _call_tools(self, speaking: _Speaking, tools: Sequence[ToolUse]) -> None:
+        """Call tools, and hold the reply open in silence as long as the last result may still come within it."""
         if self._speaking is not speaking:
             return
-        call = _ToolCall(tool)
-        speaking.call_id = f"call_{secrets.token_hex(12)}"
-        self._calls[speaking.call_id] = call
-        arguments = {"args" if self._record.manner.legacy_args else "arguments": tool.as_object}
-        self._post("tool.call", call_id=speaking.call_id, name=tool.name, **arguments)
-        self._nursery.start_soon(self._time_out, speaking.call_id, call)
+        for tool in tools:
+            call, call_id = _ToolCall(tool), f"call_{secrets.token_hex(12)}"
+            self._calls[call_id] = call
+            speaking.call_ids.append(call_id)
+            arguments = {"args" if self._record.manner.legacy_args else "arguments": tool.as_object}
+            self._post("tool.call", call_id=call_id, name=tool.name, **arguments)
+            self._nursery.start_soon(self._time_out, call_id, call)
         with call.preamble:
             await self._pace(speaking, SILENCE * (self._record.manner.preamble_ms * BYTES_PER_MS))
 

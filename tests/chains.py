@@ -27,6 +27,8 @@ class Chain:
     """``live_call(model=Chain())``: three stages, each at its own wanted.server."""
 
     filler: str = "One moment, please."
+    keys: dict[str, str] = attrs.field(factory=dict)
+    """Of stages that are given another than the right one."""
     wires: dict[str, tuple[MemoryChannel, MemoryChannel]] = attrs.field(factory=dict)
     exchanges: list[tuple[MemoryChannel, MemoryChannel]] = attrs.field(factory=list)
 
@@ -35,11 +37,14 @@ class Chain:
         self.wires = {"hearing": calls.memory_channels(), "speaking": calls.memory_channels()}
         return ChainServer(scripted(script), api_key=KEY, **double)
 
+    def _key(self, stage):
+        return self.keys.get(stage, KEY)
+
     def make(self, wanted):
         """The leg, not yet connected."""
         hearing = AssemblyAiStreaming(AssemblyAiStreamingSettings(kind="assemblyai-streaming"), wanted.persona)
         speaking = ElevenLabs(ElevenLabsSettings(kind="elevenlabs", voice="alba"), wanted.persona)
-        thinking = ChatCompletions(ChatSettings(kind="openai-chat", model="m"), wanted.persona, KEY)
+        thinking = ChatCompletions(ChatSettings(kind="openai-chat", model="m"), wanted.persona, self._key("thinking"))
         ledger = Ledger(wanted.record)
         first = not wanted.rigs
 
@@ -48,7 +53,7 @@ class Chain:
             wanted.rigs[0].used.add(name)
             if not first:
                 wanted.rigs[0].later_wires.append(wire)
-            headers = {key.lower(): value for key, value in stage.headers(KEY).items()}
+            headers = {key.lower(): value for key, value in stage.headers(self._key(name)).items()}
             wanted.world.start_soon(partial(serve, wire[1], url=stage.url, headers=headers))
             return wire[0]
 

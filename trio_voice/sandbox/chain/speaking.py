@@ -136,6 +136,7 @@ class ElevenLabsSpeaking:
     async def _speak(self, name: str, context: _Context) -> None:
         async for text in context.texts:
             sound = await self._say(text, self._voice)
+            await trio.sleep(self._manner.voice_seconds)
             await self._send_sound(name, text, sound)
         del self._contexts[name]
         self._wire.post({"isFinal": True, "contextId": name})

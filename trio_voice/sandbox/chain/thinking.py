@@ -13,7 +13,7 @@ import trio
 
 from trio_voice.sandbox.chain.cast import Think, lines_of
 from trio_voice.sandbox.chain.faults import ChainManner, Whim
-from trio_voice.sandbox.mind import Reply, Tool
+from trio_voice.sandbox.mind import Reply, Tool, ToolUse
 from trio_voice.sandbox.voice_agent.record import ClientError
 
 
@@ -102,8 +102,11 @@ class ChatThinking:
             await trio.sleep_forever()
         await sink.start(200)
         reply = await self._think(lines, prompt, tools)
-        text = "".join(self._messages(reply, asked))
-        stream = text.encode()
+        messages = [message.encode() for message in self._messages(reply, asked, breaks=whim == "broken_call")]
+        if self._manner.chunk_seconds:
+            await self._send_slowly(messages, sink)
+            return
+        stream = b"".join(messages)
         if whim == "error":
             stream = b'data: {"error":{"message":"The server had an error","type":"server_error","code":null}}\n\n'
         half = len(stream) // 2
@@ -116,7 +119,12 @@ class ChatThinking:
                 return
             await sink.send(stream[at : at + size])
 
-    def _messages(self, reply: Reply, asked: Mapping[str, Any]) -> Iterator[str]:
+    async def _send_slowly(self, messages: Sequence[bytes], sink: Sink) -> None:
+        for message in messages:
+            await sink.send(message)
+            await trio.sleep(self._manner.chunk_seconds)
+
+    def _messages(self, reply: Reply, asked: Mapping[str, Any], *, breaks: bool) -> Iterator[str]:
         chunk_id = f"chatcmpl-{secrets.token_hex(8)}"
 
         def chunk(delta: dict[str, Any] | None, finish: str | None = None, usage: dict[str, Any] | None = None) -> str:
@@ -131,12 +139,8 @@ class ChatThinking:
             said = " ".join(words[at : at + self._manner.words_per_chunk])
             yield chunk({"content": said if at == 0 else f" {said}"})
         if reply.tool is not None:
-            arguments = json.dumps(dict(reply.tool.arguments), ensure_ascii=False)
-            first = {"id": f"call_{secrets.token_hex(6)}", "type": "function"}
-            index = {"index": 0} if self._manner.indexes_calls else {}
-            yield chunk({"tool_calls": [{**index, **first, "function": {"name": reply.tool.name, "arguments": ""}}]})
-            for at in range(0, len(arguments), 5):
-                yield chunk({"tool_calls": [{**index, "function": {"arguments": arguments[at : at + 5]}}]})
+            for piece in self._call_pieces(reply.tool, breaks=breaks):
+                yield chunk({"tool_calls": [piece]})
         yield chunk({}, "tool_calls" if reply.tool else "stop")
         if self._manner.tells_usage and (asked.get("stream_options") or {}).get("include_usage"):
             prompt, answer = len(json.dumps(asked["messages"])) // 4, len(reply.text) // 4 + 1
@@ -145,6 +149,22 @@ class ChatThinking:
             yield chunk(None, usage={**usage, "prompt_tokens_details": details})
         if self._manner.says_done:
             yield "data: [DONE]\n\n"
+
+    def _call_pieces(self, tool: ToolUse, *, breaks: bool) -> Iterator[dict[str, Any]]:
+        arguments = json.dumps(dict(tool.arguments), ensure_ascii=False)
+        if breaks:
+            arguments = arguments[: len(arguments) // 2]
+        calls: list[list[dict[str, Any]]] = []
+        for index in range(self._manner.parallel_calls):
+            named = {"index": index} if self._manner.indexes_calls else {}
+            first = {"id": f"call_{secrets.token_hex(6)}", "type": "function"}
+            pieces = [{**named, **first, "function": {"name": tool.name, "arguments": ""}}]
+            pieces += [
+                {**named, "function": {"arguments": arguments[at : at + 5]}} for at in range(0, len(arguments), 5)
+            ]
+            calls.append(pieces)
+        in_turns = zip(*calls, strict=True) if self._manner.indexes_calls else calls
+        yield from (piece for pieces in in_turns for piece in pieces)
 
 
 def problem_of(asked: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Final, Self
 
 import attrs
 
-from trio_voice.protocols import assemblyai_streaming, chat_completions, elevenlabs
+from trio_voice.protocols import assemblyai_streaming, chat_completions, deepgram_flux, elevenlabs
 from trio_voice.protocols.settings import ModelSettings, StageSettings
 
 SANDBOX: Final = "sandbox"
@@ -30,6 +30,9 @@ HEARING: Final[Mapping[str, Stage]] = {
         assemblyai_streaming.AssemblyAiStreamingSettings,
         assemblyai_streaming.AssemblyAiStreaming,
         assemblyai_streaming.MAX_MESSAGE_BYTES,
+    ),
+    "deepgram-flux": Stage(
+        deepgram_flux.DeepgramFluxSettings, deepgram_flux.DeepgramFlux, deepgram_flux.MAX_MESSAGE_BYTES
     ),
 }
 THINKING: Final[Mapping[str, Stage]] = {

@@ -2,6 +2,7 @@
 
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 import attrs
 
@@ -12,9 +13,8 @@ from trio_voice.legs.chain import ChainLeg
 from trio_voice.legs.ledger import Ledger
 from trio_voice.legs.model import SocketModelLeg
 from trio_voice.legs.thinking import Thinker
-from trio_voice.protocols.assemblyai_streaming import AssemblyAiStreaming, AssemblyAiStreamingSettings
+from trio_voice.protocols.chain_stages import HEARING, SPEAKING
 from trio_voice.protocols.chat_completions import ChatCompletions, ChatSettings
-from trio_voice.protocols.elevenlabs import ElevenLabs, ElevenLabsSettings
 from trio_voice.sandbox.chain import ChainServer, MemoryHttp, scripted
 from trio_voice.sandbox.memory import MemoryChannel
 
@@ -27,6 +27,9 @@ class Chain:
     """``live_call(model=Chain())``: three stages, each at its own wanted.server."""
 
     filler: str = "One moment, please."
+    stt: dict[str, Any] = attrs.field(factory=lambda: {"kind": "assemblyai-streaming"})
+    """As in config.toml; so is ``tts``."""
+    tts: dict[str, Any] = attrs.field(factory=lambda: {"kind": "elevenlabs", "voice": "alba"})
     keys: dict[str, str] = attrs.field(factory=dict)
     """Of stages that are given another than the right one."""
     wires: dict[str, tuple[MemoryChannel, MemoryChannel]] = attrs.field(factory=dict)
@@ -42,8 +45,9 @@ class Chain:
 
     def make(self, wanted):
         """The leg, not yet connected."""
-        hearing = AssemblyAiStreaming(AssemblyAiStreamingSettings(kind="assemblyai-streaming"), wanted.persona)
-        speaking = ElevenLabs(ElevenLabsSettings(kind="elevenlabs", voice="alba"), wanted.persona)
+        stt, tts = HEARING[self.stt["kind"]], SPEAKING[self.tts["kind"]]
+        hearing = stt.protocol(stt.settings(**self.stt), wanted.persona)
+        speaking = tts.protocol(tts.settings(**self.tts), wanted.persona)
         thinking = ChatCompletions(ChatSettings(kind="openai-chat", model="m"), wanted.persona, self._key("thinking"))
         ledger = Ledger(wanted.record)
         first = not wanted.rigs

@@ -34,8 +34,15 @@ STALL_SECONDS: Final = 5.0
 """How long a model may take to read one message before its leg is given up. Longer than the caller's, because a model
 that pauses costs the caller only its answer, and the end of the call shortens it anyway."""
 
-UNAUTHORIZED: Final = frozenset({401, 403})
-"""HTTP statuses of a handshake that mean the key."""
+HANDSHAKE_ADVICE: Final[Mapping[int | None, str]] = {
+    400: "check the keys of the stage {kind}",
+    401: "check {key}",
+    402: "the account behind {key} has no funds",
+    403: "check {key}",
+    404: "check url, model and voice of the stage {kind}",
+    429: "the limit of concurrent {kind} sessions is reached: lower max_calls",
+}
+"""What the HTTP status of a stage's handshake asks for."""
 
 
 @attrs.frozen(kw_only=True)
@@ -114,10 +121,11 @@ def _chain(order: Order) -> ModelLeg:
                     session.url, session.headers(key), max_message_bytes=stage.max_message_bytes
                 )
             except ModelUnavailable as refused:
-                if refused.status not in UNAUTHORIZED:
+                if refused.status not in HANDSHAKE_ADVICE:
                     raise
-                whose = settings.key_name or f"the credential of the stage {settings.kind}"
-                raise ModelUnavailable(f"{refused}: check {whose}", status=refused.status) from refused
+                key_name = settings.key_name or f"the credential of the stage {settings.kind}"
+                advice = HANDSHAKE_ADVICE[refused.status].format(key=key_name, kind=settings.kind)
+                raise ModelUnavailable(f"{refused}: {advice}", status=refused.status) from refused
 
         return SocketModelLeg(session, connect, STALL_SECONDS, order.ledger, order.wall_clock, order.on_delay)
 

@@ -103,8 +103,6 @@ class ChainSettings(ModelSettings):
         """The same chain with those of its stages elsewhere that are in the sandbox; all are if it is itself."""
         whole = self.url == SANDBOX
         moved: dict[str, Any] = {
-            key: attrs.evolve(stage, url=urls[f"{key}.url"])
-            for key, stage in self.stages.items()
-            if whole or stage.url == SANDBOX
+            key: stage.at(urls[f"{key}.url"]) for key, stage in self.stages.items() if whole or stage.url == SANDBOX
         }
         return attrs.evolve(self, url=None, **moved)

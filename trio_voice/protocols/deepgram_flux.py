@@ -1,8 +1,8 @@
 """Deepgram's Flux: speech-to-text that knows turns, raw mu-law up, turns down as JSON (``/v2/listen``).
 
 Sources: the ``deepgram-sdk``'s types (7.17) and Deepgram's pages (2026-11). All configuration is in the address; the
-server speaks first. The key goes up as ``Token``: ``Bearer`` is for its short-lived tokens. Whoever is not let in learns
-it by the status of the handshake.
+server speaks first. The key goes up as ``Token``: ``Bearer`` is for its short-lived tokens. Whoever is not let in
+learns it by the status of the handshake.
 
 It says of a turn when it has begun, by words and not by noise, when it may be over and when it is. Between the last two
 lies the time that the language model gains: an *eager* end of turn brings the same transcript as the end that follows,

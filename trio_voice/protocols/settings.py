@@ -59,6 +59,10 @@ class StageSettings:
         """Where the stage's provider is, without a slash at the end."""
         return (self.url or self.default_url).rstrip("/")
 
+    def at(self, url: str) -> Self:
+        """The same stage by another host, that of ``url``, at the path that it has at its provider's."""
+        return attrs.evolve(self, url=urlsplit(url)._replace(path=urlsplit(self.default_url).path).geturl())
+
     @property
     def key_name(self) -> str:
         """The secret that the stage needs; empty for none.

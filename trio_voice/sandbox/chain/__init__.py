@@ -4,6 +4,7 @@ The rooms, from the front door inwards:
 
     server      what a test or a demo opens, and what is known of the sessions
     hearing     AssemblyAI's streaming speech-to-text
+    flux        Deepgram's
     thinking    chat completions
     speaking    ElevenLabs' multi-context socket
     http        how the language model is reached: in memory, or over HTTP

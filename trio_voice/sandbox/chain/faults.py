@@ -33,8 +33,8 @@ class ChainManner:
     words_per_chunk: int = 2
     chunk_seconds: float = 0.0
     """Between the chunks of an answer: how fast the language model writes."""
-    early_end_ms: int = 0
-    """Of silence after which the recogniser believes that a turn is over, where it tells; 0 for never."""
+    settle_ms: int = 40
+    """Of further silence until a recogniser that has believed a turn to be over is sure of it (Flux); 0 for at once."""
 
 
 @attrs.frozen(kw_only=True)

@@ -401,7 +401,7 @@ def _missing_credentials(settings: Settings) -> list[str]:
         wanted["TWILIO_AUTH_TOKEN"] = "to check Twilio's signatures (twilio.validate_signatures = true)"  # noqa: S105 - a name
     used = {model for persona in settings.personas.values() for model in persona.models}
     for name, model in settings.models.items():
-        if name in used and SANDBOX not in {url for url, _ in model.urls.values()}:
+        if name in used and model.url != SANDBOX:
             for credential in model.credentials:
                 wanted.setdefault(credential, f"for models.{name}")
     return [

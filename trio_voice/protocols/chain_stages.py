@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, Self
 
 import attrs
@@ -20,7 +20,7 @@ class Stage:
 
     settings: type[StageSettings]
     """Its inline table in config.toml."""
-    protocol: Callable[..., Any]
+    protocol: type[Any]
     """A ``ModelSession`` with ``url`` and ``headers``, or a ``stages.LanguageModel``."""
     max_message_bytes: int = 0
 
@@ -90,6 +90,12 @@ class ChainSettings(ModelSettings):
     def credentials(self) -> tuple[str, ...]:
         """One for each stage that needs one."""
         return tuple(dict.fromkeys(stage.key_name for stage in self.stages.values() if stage.key_name))
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """Of each stage."""
+        rows = (HEARING[self.stt.kind], THINKING[self.llm.kind], SPEAKING[self.tts.kind])
+        return tuple(dict.fromkeys(row.protocol.provider for row in rows))
 
     @property
     def urls(self) -> dict[str, tuple[str, str]]:

@@ -185,7 +185,7 @@ class FluxHearing:
 def refusal_of(session: StageSession, api_key: str | None) -> tuple[int, str] | None:
     """The HTTP status of a handshake that is not accepted, and why."""
     scheme, _, key = session.credential.partition(" ")
-    if scheme != "Token" or not key or api_key not in {None, key}:
+    if scheme not in {"Token", ""} or api_key not in {None, key}:
         return 401, "Invalid credentials."
     query = session.query
     if query.get("model") not in MODELS:

@@ -94,7 +94,7 @@ class ChainServer:
 
     Args:
         cast: who plays them: ``scripted(Script(...))``, or what plays a voice agent.
-        api_key: the one that is let in at each; ``None`` lets every key in.
+        api_key: the one that is let in at each; ``None`` lets anybody in, and who has none, too.
         manner: how they vary.
         faults: how they fail; may be exchanged between sessions.
         keeps_audio: see ``StageSession``; false for a benchmark.

@@ -1,5 +1,6 @@
 """config.toml: all mistakes at once, each with its place and what to do."""
 
+import re
 from datetime import date
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from trio_voice.config import read_settings
 from trio_voice.credentials import SECRETS, read_secrets
 from trio_voice.doubts import warnings_about
 from trio_voice.errors import ConfigError
+from trio_voice.legs.kinds import KINDS
 from trio_voice.persona import TurnDetection
 from trio_voice.prices import ModelPrices
 
@@ -71,6 +73,15 @@ def test_a_good_file(read):
     assert settings.limits.close_seconds == 2
     assert settings.personas["receptionist"].turn_detection == TurnDetection(vad_threshold=0.5)
     assert settings.numbers["+15551234567"] == "receptionist"
+
+
+def test_what_the_shipped_file_has_commented_out_is_right_too(read):
+    shipped = Path(__file__).parents[1] / "config.toml"
+    blocks = [block.splitlines() for block in re.split("\n\n+", shipped.read_text())]
+    examples = [[line.removeprefix("# ") for line in block] for block in blocks if block[0].startswith("# [models.")]
+    settings = read("\n".join(line for block in [*blocks, *examples] for line in block))
+    kinds = {model.kind for model in settings.models.values()}
+    assert kinds == set(KINDS)
 
 
 def test_the_file_that_is_shipped():

@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trio_voice.errors import RemoteProtocolError
@@ -27,6 +27,7 @@ def read(*pieces):
 
 
 @given(st.lists(st.integers(0, len(STREAM)), max_size=12))
+@example([34, 34])
 def test_pieces_may_end_anywhere(cuts):
     edges = [0, *sorted(cuts), len(STREAM)]
     assert read(*(STREAM[start:end] for start, end in itertools.pairwise(edges))) == EVENTS

@@ -39,8 +39,9 @@ class EventStreamReader:
         Raises:
             RemoteProtocolError: an event is longer than ``MAX_EVENT_BYTES``.
         """
-        if self._after_cr and data:
-            self._after_cr = False
+        if not data:
+            return []
+        if self._after_cr:
             data = data.removeprefix(b"\n")
         self._after_cr = data.endswith(b"\r")
         *lines, self._rest = (self._rest + data).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from functools import partial
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from trio_voice.sandbox.twilio import SandboxTwilio
     from trio_voice.sandbox.twilio_call import SandboxCall
 
+FRAME_BYTES: Final = 160
+MULAW_BYTES_PER_SECOND: Final = 8_000
 GATHERED_FRAMES: Final = 2
 """How many of the last frames a model may not have been given, because it is given several at a time."""
 PUBLIC_HOST: Final = "demo.trio-voice.example"
@@ -169,18 +172,25 @@ class Stage:
             nursery.cancel_scope.cancel()
         record = await self._record_of(call)
         view.end(record)
-        sent = [
-            json.loads(message.text)["media"]["payload"]
+        return all([self._check_hearing(capture, session, record), self._check_end(call, session, record)])
+
+    def _check_hearing(self, capture: Capture, session: PeerSession, record: dict[str, Any]) -> bool:
+        """Whether all that was captured is what the agent heard, byte for byte where it takes mu-law."""
+        sent = b"".join(
+            base64.b64decode(json.loads(message.text)["media"]["payload"])
             for message in capture.messages
             if '"event":"media"' in message.text
-        ]
-        early = record["counters"].get("caller_frames_before_ready", 0)
-        heard = len(session.payloads)
-        same = session.payloads == sent[early : early + heard] and heard >= len(sent) - early - GATHERED_FRAMES
-        words = (
-            f"{heard} of {len(sent)} frames reached the agent as Twilio sent them ({early} came before it was ready)"
         )
-        return all([view.check(words, same and heard > 0), self._check_end(call, session, record)])
+        early = record["counters"].get("caller_frames_before_ready", 0)
+        expected, per_second = len(sent) // FRAME_BYTES - early, session.audio_bytes_per_second
+        heard = round(len(session.audio) * 50 / per_second)
+        same = expected - GATHERED_FRAMES <= heard <= expected
+        how = "transcoded"
+        if per_second == MULAW_BYTES_PER_SECOND:
+            same = same and bytes(session.audio) == sent[early * FRAME_BYTES :][: len(session.audio)]
+            how = "as Twilio sent them"
+        words = f"{heard} of {expected} frames reached the agent, {how} ({early} more came before it was ready)"
+        return self._view.check(words, same and heard > 0)
 
     async def look_around(self) -> bool:
         """What is left of both calls."""

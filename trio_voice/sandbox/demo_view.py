@@ -104,7 +104,8 @@ class _Said:
             line = lines[self._shown]
             cut = ", when it was interrupted" if line["interrupted"] else ""
             said = "is understood" if line["role"] == "caller" else "said"
-            self._view.line(line["role"], f"{said}: “{line['text']}”{cut}")
+            words = f"{said}: “{line['text']}”{cut}" if line["text"] else "was interrupted before a word was heard"
+            self._view.line(line["role"], words)
             self._shown += 1
         self._last = lines[-1] if lines else None
 

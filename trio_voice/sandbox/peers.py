@@ -40,8 +40,12 @@ class PeerSession(Protocol):
         """Whether the client said that it was over; true where the protocol has no word for it and it has closed."""
 
     @property
-    def payloads(self) -> Sequence[str]:
-        """What it heard of the caller, as it came."""
+    def audio(self) -> bytes | bytearray:
+        """What it heard of the caller, decoded."""
+
+    @property
+    def audio_bytes_per_second(self) -> int:
+        """How much of ``audio`` is a second: 8,000 is mu-law at 8 kHz, as Twilio has it."""
 
     @property
     def client_errors(self) -> Sequence[Any]:

@@ -1,6 +1,5 @@
 """The sandbox's chain: three servers that a test or a demo opens together."""
 
-import base64
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -72,10 +71,14 @@ class ChainSession:
         return all(session.told_goodbye for session in self._sockets)
 
     @property
-    def payloads(self) -> Sequence[str]:
-        """What it heard, by the frame of a telephone: the client gathers frames, so they are cut again here."""
-        sound = bytes(self.hearing.audio)
-        return [base64.b64encode(sound[at : at + 160]).decode() for at in range(0, len(sound), 160)]
+    def audio(self) -> bytearray:
+        """What it heard of the caller."""
+        return self.hearing.audio
+
+    @property
+    def audio_bytes_per_second(self) -> int:
+        """How much of ``audio`` is a second."""
+        return 8_000
 
     @property
     def client_errors(self) -> Sequence[ClientError]:

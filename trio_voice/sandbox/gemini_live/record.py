@@ -70,9 +70,9 @@ class GeminiSession:
         return self.client_close_code is not None
 
     @property
-    def payloads(self) -> list[str]:
-        """What was heard of the caller, as 20 ms of mu-law each, which is not how it came: its sound was transcoded."""
-        return []
+    def audio_bytes_per_second(self) -> int:
+        """How much of ``audio`` is a second."""
+        return 32_000
 
     @property
     def types_sent(self) -> list[str]:

@@ -94,6 +94,11 @@ class RealtimeSession:
     _over: trio.Event = attrs.field(factory=trio.Event, init=False, repr=False)
 
     @property
+    def audio_bytes_per_second(self) -> int:
+        """How much of ``audio`` is a second."""
+        return 8_000
+
+    @property
     def is_open(self) -> bool:
         """Whether there is still a socket."""
         return self.closed_at is None

@@ -78,6 +78,11 @@ class AgentSession:
     _over: trio.Event = attrs.field(factory=trio.Event, init=False, repr=False)
 
     @property
+    def audio_bytes_per_second(self) -> int:
+        """How much of ``audio`` is a second."""
+        return 8_000
+
+    @property
     def is_open(self) -> bool:
         """Whether there is still a socket."""
         return self.closed_at is None

@@ -7,7 +7,7 @@ from typing import Any, Final, Self
 
 import attrs
 
-from trio_voice.protocols import assemblyai_streaming, chat_completions, deepgram_flux, elevenlabs
+from trio_voice.protocols import assemblyai_streaming, cartesia, chat_completions, deepgram_flux, elevenlabs
 from trio_voice.protocols.settings import ModelSettings, StageSettings
 
 SANDBOX: Final = "sandbox"
@@ -40,6 +40,7 @@ THINKING: Final[Mapping[str, Stage]] = {
 }
 SPEAKING: Final[Mapping[str, Stage]] = {
     "elevenlabs": Stage(elevenlabs.ElevenLabsSettings, elevenlabs.ElevenLabs, elevenlabs.MAX_MESSAGE_BYTES),
+    "cartesia": Stage(cartesia.CartesiaSettings, cartesia.Cartesia, cartesia.MAX_MESSAGE_BYTES),
 }
 
 

@@ -61,7 +61,9 @@ class StageSettings:
 
     def at(self, url: str) -> Self:
         """The same stage by another host, that of ``url``, at the path that it has at its provider's."""
-        return attrs.evolve(self, url=urlsplit(url)._replace(path=urlsplit(self.default_url).path).geturl())
+        host, home = urlsplit(url), urlsplit(self.default_url)
+        scheme = self.scheme if host.scheme in {"https", "wss"} else self.scheme.removesuffix("s")
+        return attrs.evolve(self, url=host._replace(scheme=scheme, path=home.path).geturl())
 
     @property
     def key_name(self) -> str:

@@ -7,6 +7,7 @@ The rooms, from the front door inwards:
     flux        Deepgram's
     thinking    chat completions
     speaking    ElevenLabs' multi-context socket
+    cartesia    the voice of that name
     http        how the language model is reached: in memory, or over HTTP
     wire        what the two sockets have in common
     cast        who hears, thinks and speaks: the real thing, or a script

@@ -11,7 +11,7 @@ import trio
 import trio_websocket
 
 from trio_voice.legs.channel import Channel
-from trio_voice.sandbox.chain import flux, hearing, speaking
+from trio_voice.sandbox.chain import cartesia, flux, hearing, speaking
 from trio_voice.sandbox.chain.cast import ChainCast, cast_of
 from trio_voice.sandbox.chain.faults import NO_FAULTS, USUAL, ChainFaults, ChainManner, StageFaults
 from trio_voice.sandbox.chain.http import serve_http
@@ -38,6 +38,7 @@ class Room:
 ROOMS: Final[Mapping[str, Room]] = {
     "assemblyai-streaming": Room("hearing", "/v3/ws", hearing.credential_of),
     flux.PROVIDER: Room("hearing", "/v2/listen", flux.credential_of, flux.refusal_of),
+    cartesia.PROVIDER: Room("speaking", "/tts/websocket", cartesia.credential_of, cartesia.refusal_of),
     "elevenlabs": Room("speaking", "/multi-stream-input", speaking.credential_of),
 }
 
@@ -165,9 +166,14 @@ class ChainServer:
         session = self._session(url, headers, self.faults.speaking)
         self.speaking_sessions.append(session)
         try:
-            await speaking.ElevenLabsSpeaking(
-                channel, session, self._cast.say, self._manner, api_key=self._api_key, keeps_audio=self._keeps_audio
-            ).run()
+            if session.provider == cartesia.PROVIDER:
+                await cartesia.CartesiaSpeaking(
+                    channel, session, self._cast.say, self._manner, keeps_audio=self._keeps_audio
+                ).run()
+            else:
+                await speaking.ElevenLabsSpeaking(
+                    channel, session, self._cast.say, self._manner, api_key=self._api_key, keeps_audio=self._keeps_audio
+                ).run()
         finally:
             await _leave(channel, session)
 

@@ -86,6 +86,7 @@ async def _given(http):
     yield http
 
 
-def live_chain(**more):
-    """``live_call`` with a chain."""
-    return calls.live_call(**{"model": Chain()} | more)
+def live_chain(*, stt="assemblyai-streaming", tts="elevenlabs", **more):
+    """``live_call`` with a chain whose stages are of these kinds."""
+    chain = Chain(stt={"kind": stt}, tts={"kind": tts, "voice": "alba"})
+    return calls.live_call(**{"model": chain} | more)

@@ -33,11 +33,12 @@ def assert_all_well(rig):
     assert {session.closing for session in rig.record.model_sessions} == {Closing.ACKNOWLEDGED}
 
 
-STAGES = [{"stt": {"kind": kind}} for kind in HEARING] + [{"tts": {"kind": kind, "voice": "alba"}} for kind in SPEAKING]
+HERE = {"stt": {"url": "ws://127.0.0.1/v2/listen"}, "tts": {"url": "http://127.0.0.1"}}
+STAGES = [("stt", kind, {}) for kind in HEARING] + [("tts", kind, {"voice": "alba"}) for kind in SPEAKING]
 
 
-@pytest.mark.parametrize("stages", STAGES, ids=lambda stages: next(iter(stages.values()))["kind"])
-async def test_a_conversation_that_is_interrupted(autojump_clock, stages):
+@pytest.mark.parametrize(("stage", "kind", "more"), STAGES, ids=[f"{stage} {kind}" for stage, kind, _ in STAGES])
+async def test_a_conversation_that_is_interrupted(autojump_clock, stage, kind, more):
     """The same call with each provider: a greeting, an answer that is talked over, another answer, the end."""
     reply = "Yes, until six in the evening, and on Saturdays until four. What else?"
     script = Script(
@@ -47,7 +48,8 @@ async def test_a_conversation_that_is_interrupted(autojump_clock, stages):
             Turn(heard="And tomorrow?", reply="Tomorrow too.", reply_ms=500),
         ),
     )
-    async with live_chain(model=Chain(**stages), script=script, manner=ChainManner(speed=1.5)) as rig:
+    settings = {"kind": kind} | more | (HERE[stage] if kind == "local" else {})
+    async with live_chain(model=Chain(**{stage: settings}), script=script, manner=ChainManner(speed=1.5)) as rig:
         await trio.sleep(1.5)
         rig.speak(0.5)
         await trio.sleep(3)

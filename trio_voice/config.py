@@ -25,7 +25,7 @@ from trio_voice.legs.kinds import KINDS
 from trio_voice.persona import Limits, Persona, TurnDetection
 from trio_voice.prices import ModelPrices, PriceList, Prices, TwilioPrices, wrong_prices
 from trio_voice.protocols.chain_stages import STAGES
-from trio_voice.protocols.settings import ModelSettings
+from trio_voice.protocols.settings import SANDBOX, ModelSettings
 from trio_voice.tools import TRANSFER
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SANDBOX: Final = "sandbox"
 MAX_WORKERS: Final = 64
 MOST_LEAD_SECONDS: Final = 4.0
 """Some 220 messages of 20 ms and their marks at once, where 256 may wait for Twilio's socket (``legs/caller.py``)."""

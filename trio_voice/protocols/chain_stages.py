@@ -7,11 +7,8 @@ from typing import Any, Final, Self
 
 import attrs
 
-from trio_voice.protocols import assemblyai_streaming, cartesia, chat_completions, deepgram_flux, elevenlabs
-from trio_voice.protocols.settings import ModelSettings, StageSettings
-
-SANDBOX: Final = "sandbox"
-"""In place of an address: the peer that lives on this machine."""
+from trio_voice.protocols import assemblyai_streaming, cartesia, chat_completions, deepgram_flux, elevenlabs, local
+from trio_voice.protocols.settings import SANDBOX, ModelSettings, StageSettings
 
 
 @attrs.frozen
@@ -34,6 +31,7 @@ HEARING: Final[Mapping[str, Stage]] = {
     "deepgram-flux": Stage(
         deepgram_flux.DeepgramFluxSettings, deepgram_flux.DeepgramFlux, deepgram_flux.MAX_MESSAGE_BYTES
     ),
+    "local": Stage(local.LocalHearingSettings, local.LocalHearing, deepgram_flux.MAX_MESSAGE_BYTES),
 }
 THINKING: Final[Mapping[str, Stage]] = {
     "openai-chat": Stage(chat_completions.ChatSettings, chat_completions.ChatCompletions),
@@ -41,6 +39,7 @@ THINKING: Final[Mapping[str, Stage]] = {
 SPEAKING: Final[Mapping[str, Stage]] = {
     "elevenlabs": Stage(elevenlabs.ElevenLabsSettings, elevenlabs.ElevenLabs, elevenlabs.MAX_MESSAGE_BYTES),
     "cartesia": Stage(cartesia.CartesiaSettings, cartesia.Cartesia, cartesia.MAX_MESSAGE_BYTES),
+    "local": Stage(local.LocalSpeakingSettings, local.LocalSpeaking, elevenlabs.MAX_MESSAGE_BYTES),
 }
 
 
@@ -94,9 +93,9 @@ class ChainSettings(ModelSettings):
 
     @property
     def providers(self) -> tuple[str, ...]:
-        """Of each stage."""
-        rows = (HEARING[self.stt.kind], THINKING[self.llm.kind], SPEAKING[self.tts.kind])
-        return tuple(dict.fromkeys(row.protocol.provider for row in rows))
+        """Of each stage that is somebody else's: what is on this machine costs nothing."""
+        rows = zip(self.stages.values(), (HEARING, THINKING, SPEAKING), strict=True)
+        return tuple(table[stage.kind].protocol.provider for stage, table in rows if stage.url != SANDBOX)
 
     @property
     def urls(self) -> dict[str, tuple[str, str]]:

@@ -39,9 +39,9 @@ MAX_ID: Final = 200
 SHORTEST_TIMEOUT_MS: Final = 500
 
 ADVICE: Final = {
-    "INTERNAL_SERVER_ERROR": "Deepgram failed; the next call may get through",
-    "NET-0001": "Deepgram was sent no sound for too long",
-    "UNPARSABLE_CLIENT_MESSAGE": "Deepgram does not understand what we send: report this",
+    "INTERNAL_SERVER_ERROR": "{vendor} failed; the next call may get through",
+    "NET-0001": "{vendor} was sent no sound for too long",
+    "UNPARSABLE_CLIENT_MESSAGE": "{vendor} does not understand what we send: report this",
 }
 """What the code of an ``Error`` asks for."""
 
@@ -88,6 +88,7 @@ class DeepgramFlux:
 
     capabilities = s.CHAIN
     provider = "deepgram-flux"
+    vendor = "Deepgram"
     wake_at = math.inf
 
     def __init__(self, settings: DeepgramFluxSettings, persona: Persona) -> None:
@@ -193,11 +194,11 @@ class DeepgramFlux:
 
     def _on_error(self, event: dict[str, Any]) -> list[Any]:
         code, said = str(event.get("code"))[:60], str(event.get("description") or "")
-        advice = ADVICE.get(code, f"Deepgram gave the session up with {code}")
-        return [c.ModelFault(f"deepgram_{code}", f"{advice}: {said}"[:500], fatal=True)]
+        advice = ADVICE.get(code, "{vendor} gave the session up").format(vendor=self.vendor)
+        return [c.ModelFault(f"deepgram_{code}", f"{advice}: {said or code}"[:500], fatal=True)]
 
     def _on_warning(self, event: dict[str, Any]) -> list[Any]:
-        said = f"Deepgram warns: {event.get('description')}"[:500]
+        said = f"{self.vendor} warns: {event.get('description')}"[:500]
         return [c.ModelFault(f"deepgram_{str(event.get('code'))[:60]}", said, fatal=False)]
 
     def _on_nothing(self, _event: dict[str, Any]) -> list[Any]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 from urllib.parse import urlsplit
 
 import attrs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+SANDBOX: Final = "sandbox"
+"""In place of an address: the peer that lives on this machine."""
 
 
 @attrs.frozen(kw_only=True)

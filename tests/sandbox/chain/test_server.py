@@ -52,7 +52,7 @@ async def try_out(settings, keys):
 KINDS_OF_STAGE = [("stt", kind) for kind in HEARING] + [("tts", kind) for kind in SPEAKING]
 
 
-@pytest.mark.parametrize(("key", "kind"), KINDS_OF_STAGE, ids=[kind for _, kind in KINDS_OF_STAGE])
+@pytest.mark.parametrize(("key", "kind"), KINDS_OF_STAGE, ids=map(" ".join, KINDS_OF_STAGE))
 async def test_each_provider_is_found_at_its_own_path(key, kind):
     with trio.fail_after(20):
         heard, record, server = await try_out(chain_of(**{key: kind}), dict.fromkeys(CREDENTIALS.values(), KEY))
@@ -64,7 +64,7 @@ async def test_each_provider_is_found_at_its_own_path(key, kind):
     assert all(session.told_goodbye for session in server.sessions)
 
 
-@pytest.mark.parametrize(("key", "kind"), KINDS_OF_STAGE, ids=[kind for _, kind in KINDS_OF_STAGE])
+@pytest.mark.parametrize(("key", "kind"), KINDS_OF_STAGE, ids=map(" ".join, KINDS_OF_STAGE))
 async def test_a_wrong_key_is_one_line_that_names_it(key, kind):
     keys = dict.fromkeys(CREDENTIALS.values(), KEY) | {CREDENTIALS[key]: "another"}
     with trio.fail_after(20):

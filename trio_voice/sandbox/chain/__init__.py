@@ -16,13 +16,14 @@ The rooms, from the front door inwards:
 They share nothing with ``trio_voice.protocols``, so that each of the two finds the other's misreadings.
 """
 
-from trio_voice.sandbox.chain.cast import ChainCast, cast_of, scripted
+from trio_voice.sandbox.chain.cast import EARLY_MS, ChainCast, cast_of, chain_speaking, scripted
 from trio_voice.sandbox.chain.faults import ChainFaults, ChainManner, StageFaults
 from trio_voice.sandbox.chain.http import MemoryHttp
 from trio_voice.sandbox.chain.server import ChainServer, ChainSession, open_chain
 from trio_voice.sandbox.chain.wire import StageSession
 
 __all__ = [
+    "EARLY_MS",
     "ChainCast",
     "ChainFaults",
     "ChainManner",
@@ -32,6 +33,7 @@ __all__ = [
     "StageFaults",
     "StageSession",
     "cast_of",
+    "chain_speaking",
     "open_chain",
     "scripted",
 ]

@@ -102,6 +102,7 @@ class ChainServer:
         manner: how they vary.
         faults: how they fail; may be exchanged between sessions.
         keeps_audio: see ``StageSession``; false for a benchmark.
+        remembers: sessions and exchanges that are over; false for a server that is there for longer than a test.
     """
 
     def __init__(
@@ -112,6 +113,7 @@ class ChainServer:
         manner: ChainManner = USUAL,
         faults: ChainFaults = NO_FAULTS,
         keeps_audio: bool = True,
+        remembers: bool = True,
     ) -> None:
         self.faults = faults
         self.hearing_sessions: list[StageSession] = []
@@ -124,7 +126,8 @@ class ChainServer:
         self._api_key = api_key
         self._manner = manner
         self._keeps_audio = keeps_audio
-        self.thinking = ChatThinking(self._cast.think, manner, faults.thinking, api_key)
+        self._remembers = remembers
+        self.thinking = ChatThinking(self._cast.think, manner, faults.thinking, api_key, remembers=remembers)
         self._opened = trio.Event()
 
     @property
@@ -151,15 +154,17 @@ class ChainServer:
         self._opened.set()
         self._opened = trio.Event()
         try:
-            async with self._cast.listen() as cast:
-                if session.provider == flux.PROVIDER:
+            twice = session.provider == flux.PROVIDER
+            listen = (self._cast.listen_early if twice else None) or self._cast.listen
+            async with listen() as cast:
+                if twice:
                     await flux.FluxHearing(channel, session, cast, self._manner, keeps_audio=self._keeps_audio).run()
                 else:
                     await hearing.AssemblyAiHearing(
                         channel, session, cast, api_key=self._api_key, keeps_audio=self._keeps_audio
                     ).run()
         finally:
-            await _leave(channel, session)
+            await self._leave(channel, session, self.hearing_sessions)
 
     async def serve_speaking(self, channel: Channel, *, url: str, headers: Mapping[str, str]) -> None:
         """Serve the other end of a channel as a voice, until either side ends it, and close it."""
@@ -175,7 +180,14 @@ class ChainServer:
                     channel, session, self._cast.say, self._manner, api_key=self._api_key, keeps_audio=self._keeps_audio
                 ).run()
         finally:
-            await _leave(channel, session)
+            await self._leave(channel, session, self.speaking_sessions)
+
+    async def _leave(self, channel: Channel, session: StageSession, sessions: list[StageSession]) -> None:
+        session.close(trio.current_time())
+        if not self._remembers:
+            sessions.remove(session)
+        with trio.move_on_after(CLOSE_SECONDS, shield=True):
+            await channel.abort()
 
     def refusal_of(self, url: str, headers: Mapping[str, str]) -> tuple[int, str] | None:
         """What a handshake is answered with instead of 101, and why: some providers let nobody in who is not welcome.
@@ -184,7 +196,7 @@ class ChainServer:
         """
         session = self._session(url, headers, StageFaults())
         refusal = ROOMS[session.provider].refusal_of(session, self._api_key)
-        if refusal is not None:
+        if refusal is not None and self._remembers:
             self.turned_away.append(ClientError(trio.current_time(), str(refusal[0]), refusal[1]))
         return refusal
 
@@ -201,12 +213,6 @@ class ChainServer:
         )
 
 
-async def _leave(channel: Channel, session: StageSession) -> None:
-    session.close(trio.current_time())
-    with trio.move_on_after(CLOSE_SECONDS, shield=True):
-        await channel.abort()
-
-
 @asynccontextmanager
 async def open_chain(
     cast: ChainCast | Casting,
@@ -215,12 +221,15 @@ async def open_chain(
     manner: ChainManner = USUAL,
     faults: ChainFaults = NO_FAULTS,
     keeps_audio: bool = True,
+    remembers: bool = True,
 ) -> AsyncIterator[ChainServer]:
     """Three servers that listen on loopback, at ``chain.urls``, until the block is left; the arguments are its own.
 
     Sessions still open then are closed. Needs the real clock.
     """
-    chain = ChainServer(cast, api_key=api_key, manner=manner, faults=faults, keeps_audio=keeps_audio)
+    chain = ChainServer(
+        cast, api_key=api_key, manner=manner, faults=faults, keeps_audio=keeps_audio, remembers=remembers
+    )
 
     async def serve(socket: SandboxSocket, request: trio_websocket.WebSocketRequest) -> None:
         provider = provider_at(request.path.partition("?")[0])

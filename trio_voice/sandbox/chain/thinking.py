@@ -47,12 +47,21 @@ class Exchange:
 class ChatThinking:
     """Answers questions, and remembers them only for whoever looks afterwards."""
 
-    def __init__(self, think: Think, manner: ChainManner, whims: Sequence[Whim | None], api_key: str | None) -> None:
+    def __init__(
+        self,
+        think: Think,
+        manner: ChainManner,
+        whims: Sequence[Whim | None],
+        api_key: str | None,
+        *,
+        remembers: bool = True,
+    ) -> None:
         self.exchanges: list[Exchange] = []
         self._think = think
         self._manner = manner
         self._whims = list(whims)
         self._api_key = api_key
+        self._remembers = remembers
 
     async def answer(self, path: str, headers: Mapping[str, str], body: bytes, sink: Sink) -> None:
         """Answer one request. Cancelling is safe."""
@@ -72,6 +81,8 @@ class ChatThinking:
             exchange.complete = True
         finally:
             exchange.closed_at = trio.current_time()
+            if not self._remembers:
+                self.exchanges.remove(exchange)
 
     def _refusal(self, exchange: Exchange, path: str, body: bytes) -> tuple[int, str] | None:
         def mistake(status: int, message: str) -> tuple[int, str]:

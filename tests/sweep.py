@@ -171,7 +171,7 @@ OTHER_CHAIN = Kind(
             gives_up=_says('{"type":"error","done":true,"status_code":500,"message":"made to fail"}'),
             ended=EndReason.MODEL_FAILED,
             always_busy=False,
-            fewest=8,
+            fewest=4,
         ),
     ),
 )

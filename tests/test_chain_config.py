@@ -3,6 +3,7 @@
 import pytest
 
 from trio_voice.config import read_settings
+from trio_voice.doubts import warnings_about
 from trio_voice.errors import ConfigError
 from trio_voice.prices import ModelPrices
 
@@ -98,3 +99,49 @@ def test_a_chain_in_the_sandbox_wants_none(read):
     assert moved.stt.url == "ws://127.0.0.1:1/v2/listen"
     assert moved.llm.url == "http://127.0.0.1:2/v1"
     assert moved.credentials == ()
+
+
+# All of it on this machine
+
+LOCAL = (
+    GOOD.partition("[prices]")[0]
+    .replace('kind = "deepgram-flux", eager_eot_threshold = 0.6', 'kind = "local"')
+    .replace('kind = "elevenlabs", voice = "v"', 'kind = "local"')
+)
+
+
+def test_a_chain_on_this_machine_wants_no_account(read):
+    settings = read(LOCAL + "[prices]\nas_of = 2026-11-20\n", {})
+    desk = settings.models["desk"]
+    assert desk.credentials == ()
+    assert desk.providers == ("openai-chat",)
+    assert {path: url for path, (url, _) in desk.urls.items()} == {
+        "stt.url": "sandbox",
+        "llm.url": "http://127.0.0.1:11434/v1",
+        "tts.url": "sandbox",
+    }
+    assert settings.prices.of("desk", "local") == ModelPrices(minute=0, thousand_characters=0)  # nor costs anything
+    urls = {"stt.url": "ws://127.0.0.1:1/v3/ws", "llm.url": "http://127.0.0.1:2/v1", "tts.url": "http://127.0.0.1:1"}
+    moved = desk.at(urls)
+    assert moved.stt.url == "ws://127.0.0.1:1/v2/listen"
+    assert moved.tts.url == "http://127.0.0.1:1"
+    assert moved.llm == desk.llm
+
+
+@pytest.mark.parametrize(
+    ("more", "line"),
+    [
+        (', url = "wss://x"', "models.desk.stt: a stage of kind local has no url"),
+        (', model = "x"', "models.desk.stt.model: no such key"),
+    ],
+)
+def test_a_local_stage_has_no_address_of_its_own(read, more, line):
+    (problem,) = problems(read, LOCAL.replace('stt = { kind = "local"', f'stt = {{ kind = "local"{more}'), {})
+    assert line in problem
+
+
+def test_a_persona_of_one_is_warned_of_the_price_of_what_is_not_on_this_machine(read):
+    settings = read(LOCAL + "[prices]\nas_of = 2026-11-20\n", {})
+    warnings = [line for line in warnings_about(settings, settings.prices.as_of) if "models.desk" in line]
+    assert len(warnings) == 1
+    assert "[prices.openai-chat]" in warnings[0]

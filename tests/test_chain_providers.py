@@ -1,5 +1,7 @@
 """Whole calls with a chain of other providers than the usual, on the virtual clock."""
 
+from typing import Any
+
 import pytest
 import trio
 
@@ -34,7 +36,7 @@ def assert_all_well(rig):
 
 
 HERE = {"stt": {"url": "ws://127.0.0.1/v2/listen"}, "tts": {"url": "http://127.0.0.1"}}
-STAGES = [("stt", kind, {}) for kind in HEARING] + [("tts", kind, {"voice": "alba"}) for kind in SPEAKING]
+STAGES: list[Any] = [("stt", kind, {}) for kind in HEARING] + [("tts", kind, {"voice": "alba"}) for kind in SPEAKING]
 
 
 @pytest.mark.parametrize(("stage", "kind", "more"), STAGES, ids=[f"{stage} {kind}" for stage, kind, _ in STAGES])

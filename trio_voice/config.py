@@ -175,7 +175,8 @@ class _Reader:
         if not isinstance(tables, dict):
             self.problems.append(f"prices: must be a table, not {tables!r}")
             return None
-        priced = {*models, *KINDS, *(provider for model in models.values() for provider in model.providers)}
+        stages = (kind for kinds in STAGES.values() for kind in kinds)
+        priced = {*models, *KINDS, *stages, *(provider for model in models.values() for provider in model.providers)}
         known = [*own, *sorted(priced)]
         read: dict[str, ModelPrices] = {}
         for name in tables.keys() - own:

@@ -194,8 +194,8 @@ class DeepgramFlux:
 
     def _on_error(self, event: dict[str, Any]) -> list[Any]:
         code, said = str(event.get("code"))[:60], str(event.get("description") or "")
-        advice = ADVICE.get(code, "{vendor} gave the session up").format(vendor=self.vendor)
-        return [c.ModelFault(f"deepgram_{code}", f"{advice}: {said or code}"[:500], fatal=True)]
+        advice = ADVICE.get(code, "{vendor} gave the session up with {code}").format(vendor=self.vendor, code=code)
+        return [c.ModelFault(f"deepgram_{code}", f"{advice}: {said}"[:500], fatal=True)]
 
     def _on_warning(self, event: dict[str, Any]) -> list[Any]:
         said = f"{self.vendor} warns: {event.get('description')}"[:500]

@@ -59,7 +59,7 @@ async def test_each_provider_is_found_at_its_own_path(key, kind):
     assert heard.problem is None
     assert [session.client_errors for session in server.sessions] == [[], []]
     assert server.turned_away == []
-    assert kind in {session.provider for session in server.sessions}
+    assert kind in {session.provider for session in record.model_sessions}
     assert {session.closing for session in record.model_sessions} == {Closing.ACKNOWLEDGED}
     assert all(session.told_goodbye for session in server.sessions)
 

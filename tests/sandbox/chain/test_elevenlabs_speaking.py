@@ -117,3 +117,21 @@ async def test_the_goodbye_is_answered_by_closing(autojump_clock):
         await client.send(close_socket=True)
         await trio.sleep(5)
         assert client.gone_at is None
+
+
+async def test_the_sdk_knows_what_it_says(autojump_clock):
+    types = pytest.importorskip("elevenlabs.types")
+    names = {"audio", "isFinal", "contextId", "alignment", "normalizedAlignment"}
+    async with speaking() as (client, _):
+        await client.send(text=" ", context_id="a")
+        await client.send(text="Hello there. ", context_id="a", flush=True)
+        await client.send(context_id="a", close_context=True)
+        await trio.sleep(0.1)
+        *sounds, last = client.said
+    assert sounds
+    for message in sounds:
+        assert message.keys() <= names
+        read = types.AudioOutputMulti.model_validate(message)
+        assert read.context_id == "a"
+        assert read.alignment.model_dump(by_alias=True).keys() >= message["alignment"].keys()
+    assert types.FinalOutputMulti.model_validate(last).is_final is True

@@ -136,3 +136,16 @@ async def test_one_that_hangs_sends_nothing_and_can_be_left(autojump_clock):
     assert waiting.cancelled_caught
     assert not server.thinking.exchanges[0].complete
     assert server.thinking.exchanges[0].closed_at == trio.current_time()
+
+
+async def test_the_sdk_knows_what_it_says(autojump_clock):
+    chat = pytest.importorskip("openai.types.chat")
+    script = Script(turns=(Turn(heard="Are you open?", reply="Let me see.", tool=ToolUse("look_up", {"day": "x"})),))
+    sink, _ = await ask(script=script, more={"stream_options": {"include_usage": True}})
+    assert len(sink.chunks) > 5
+    for chunk in sink.chunks:
+        read = chat.ChatCompletionChunk.model_validate(chunk)
+        assert read.model_extra == {}
+        for choice in read.choices:
+            assert choice.model_extra == choice.delta.model_extra == {}
+            assert all(call.model_extra == {} for call in choice.delta.tool_calls or ())

@@ -12,6 +12,7 @@ from trio_voice.chain_turns import ChainTurns
 from trio_voice.legs.chain import ChainLeg
 from trio_voice.legs.ledger import Ledger
 from trio_voice.legs.model import SocketModelLeg
+from trio_voice.legs.speaking import HttpSpeaker
 from trio_voice.legs.thinking import Thinker
 from trio_voice.protocols.chain_stages import HEARING, SPEAKING
 from trio_voice.protocols.chat_completions import ChatCompletions, ChatSettings
@@ -47,7 +48,6 @@ class Chain:
         """The leg, not yet connected."""
         stt, tts = HEARING[self.stt["kind"]], SPEAKING[self.tts["kind"]]
         hearing = stt.protocol(stt.settings(**self.stt), wanted.persona)
-        speaking = tts.protocol(tts.settings(**self.tts), wanted.persona)
         thinking = ChatCompletions(ChatSettings(kind="openai-chat", model="m"), wanted.persona, self._key("thinking"))
         ledger = Ledger(wanted.record)
         first = not wanted.rigs
@@ -70,12 +70,24 @@ class Chain:
             if wanted.rigs[0].on_exchange is not None:
                 wanted.rigs[0].on_exchange(wire)
 
-        http = MemoryHttp(wanted.server.thinking, wanted.world, note)
+        def voice():
+            if not tts.over_http:
+                speaking = tts.protocol(tts.settings(**self.tts), wanted.persona)
+                return over("speaking", speaking, wanted.server.serve_speaking)
+            requests = tts.protocol(tts.settings(**self.tts), wanted.persona, self._key("speaking"))
+            return HttpSpeaker(requests, lambda: _given(http), ledger, wall_clock)
+
+        http = MemoryHttp(wanted.server, wanted.world, note)
         return ChainLeg(
-            ChainTurns(interruptible=wanted.persona.interruptible, said=wanted.history, filler=self.filler),
+            ChainTurns(
+                interruptible=wanted.persona.interruptible,
+                said=wanted.history,
+                timed_words=not tts.over_http,
+                filler=self.filler,
+            ),
             over("hearing", hearing, wanted.server.serve_hearing),
             Thinker(thinking, wanted.tools, ledger, wall_clock),
-            over("speaking", speaking, wanted.server.serve_speaking),
+            voice(),
             lambda: _given(http),
             "" if wanted.history else wanted.persona.greeting or "",
         )

@@ -7,9 +7,10 @@ import trio
 
 from tests.calls import GREETING
 from tests.chains import Chain, live_chain
+from trio_voice.persona import Limits
 from trio_voice.protocols.chain_stages import HEARING, SPEAKING
 from trio_voice.record import Closing, EndReason
-from trio_voice.sandbox.chain import ChainManner
+from trio_voice.sandbox.chain import ChainFaults, ChainManner
 from trio_voice.sandbox.mind import ToolUse
 from trio_voice.sandbox.voice_agent import Script, Turn
 
@@ -65,7 +66,11 @@ async def test_a_conversation_that_is_interrupted(autojump_clock, stage, kind, m
     assert reply.startswith(cut.text)
     assert 0 < len(cut.text) < len(reply)
     assert (last.text, last.interrupted) == ("Tomorrow too.", False)
-    assert {"role": "assistant", "content": f"{cut.text} —"} in asked(rig, 1)
+    (told,) = [message["content"] for message in asked(rig, 1) if message["content"].endswith(" —")]
+    if SPEAKING.get(kind) and SPEAKING[kind].over_http:  # without the times of words what was heard is an estimate
+        assert len(told.removesuffix(" —")) == pytest.approx(len(cut.text), abs=8)
+    else:
+        assert told == f"{cut.text} —"
     assert [message.event for message in rig.twilio.received].count("clear") == 1
     assert rig.record.end_reason is EndReason.HANGUP
     assert rig.record.closing_seconds == 0
@@ -143,3 +148,80 @@ async def test_an_answer_to_a_turn_that_is_resumed_is_dropped(autojump_clock, th
     assert "Done." not in str(rig.agent.speaking_sessions[0].messages)
     assert lines(rig)[1:] == [("caller", "Cancel my newspaper.", False), ("agent", "Your newspaper?", False)]
     assert_all_well(rig)
+
+
+# A voice that is asked over HTTP
+
+HTTP = {"kind": "elevenlabs-http", "voice": "alba"}
+LONG = "Yes, until six in the evening, and on Saturdays until four. What else?"
+
+
+def over_http(*, reply=LONG, **more):
+    script = Script(greeting_ms=500, turns=(Turn(heard="Open?", reply=reply, reply_ms=4_000), Turn(heard="B?")))
+    return live_chain(model=Chain(tts=HTTP), script=script, **more)
+
+
+async def test_each_piece_is_a_request_that_knows_what_was_said_before(autojump_clock):
+    async with over_http() as rig:
+        await trio.sleep(2)
+        rig.speak(0.5)
+        await trio.sleep(7)
+        rig.twilio.hang_up()
+    bodies = [exchange.body for exchange in rig.agent.speaking_http.exchanges]
+    assert [(body["text"], body.get("previous_text")) for body in bodies[1:]] == [
+        ("Yes, until six in the evening, ", None),
+        ("and on Saturdays until four. ", "Yes, until six in the evening, "),
+        ("What else?", "Yes, until six in the evening, and on Saturdays until four. "),
+    ]
+    assert lines(rig)[-1] == ("agent", LONG, False)
+    heard = rig.twilio.line.heard(trio.current_time()).count(b"\x2a") / 8
+    assert heard == pytest.approx(500 + 4_000 * (len(LONG) - 2) / len(LONG), abs=21)  # a script says no spaces
+    (billed,) = [session for session in rig.record.model_sessions if session.provider == "elevenlabs"]
+    assert billed.meters["characters"] == len(GREETING + LONG)
+    assert_all_well(rig)
+
+
+async def test_a_barge_in_closes_the_request(autojump_clock):
+    async with over_http(manner=ChainManner(speed=1)) as rig:
+        await trio.sleep(2)
+        rig.speak(0.5)
+        await trio.sleep(2)
+        rig.speak(0.5)
+        await trio.sleep(0.5)
+        _greeting, cut, *later = rig.agent.speaking_http.exchanges
+        assert not cut.complete
+        assert cut.closed_at < trio.current_time()
+        assert later == []  # the other pieces were never asked for
+        rig.twilio.hang_up()
+    assert rig.record.transcript[2].interrupted
+
+
+@pytest.mark.parametrize(
+    ("whim", "words"),
+    [
+        ("refuse", "check ELEVENLABS_API_KEY"),
+        ("overload", "lower max_calls"),
+        ("hang", "no sound"),
+        ("cut", "broke off"),
+    ],
+)
+async def test_a_voice_that_fails_is_the_models_end_and_says_why(autojump_clock, whim, words):
+    faults = ChainFaults(speaking_http=(None, whim))
+    async with over_http(faults=faults, limits=Limits(idle_seconds=100)) as rig:
+        await trio.sleep(2)
+        rig.speak(0.5)
+    assert rig.record.end_reason is EndReason.MODEL_FAILED
+    assert words in rig.record.end_detail
+    assert rig.agent.hearing_sessions[0].told_goodbye
+    assert {session.closing for session in rig.record.model_sessions} == {Closing.ACKNOWLEDGED}
+
+
+@pytest.mark.parametrize("after", [0.3, 2.9, 3.3])
+async def test_a_call_may_end_while_it_speaks(autojump_clock, after):
+    async with over_http(manner=ChainManner(speed=1, voice_seconds=0.2)) as rig:
+        rig.voice.say(b"\xff" * 16_000 + b"\x2a" * 4_000)
+        await trio.sleep(after)
+        rig.twilio.hang_up()
+    assert rig.record.closing_seconds == 0
+    assert all(exchange.closed_at is not None for exchange in rig.agent.speaking_http.exchanges)
+    assert {session.closing for session in rig.record.model_sessions} == {Closing.ACKNOWLEDGED}

@@ -12,6 +12,7 @@ from trio_voice.errors import ModelUnavailable
 from trio_voice.legs.chain import ChainLeg
 from trio_voice.legs.http import open_http
 from trio_voice.legs.model import SocketModelLeg
+from trio_voice.legs.speaking import HttpSpeaker
 from trio_voice.legs.thinking import Thinker
 from trio_voice.legs.websocket import open_websocket
 from trio_voice.protocols import gemini_live, openai_realtime, voice_agent
@@ -129,10 +130,18 @@ def _chain(order: Order) -> ModelLeg:
 
         return SocketModelLeg(session, connect, STALL_SECONDS, order.ledger, order.wall_clock, order.on_delay)
 
+    def voice(settings: StageSettings, stage: Stage) -> SocketModelLeg | HttpSpeaker:
+        if not stage.over_http:
+            return over_socket(settings, stage)
+        requests = stage.protocol(settings, persona, order.keys.get(settings.key_name, ""))
+        return HttpSpeaker(requests, open_http, order.ledger, order.wall_clock)
+
+    tts = SPEAKING[settings.tts.kind]
     turns = ChainTurns(
         interruptible=persona.interruptible,
         said=order.history,
         prefix=f"{secrets.token_hex(3)}_",
+        timed_words=not tts.over_http,
         filler=settings.filler,
         filler_after_seconds=settings.filler_after_seconds,
     )
@@ -141,7 +150,7 @@ def _chain(order: Order) -> ModelLeg:
         turns,
         over_socket(settings.stt, HEARING[settings.stt.kind]),
         Thinker(llm, order.tools, order.ledger, order.wall_clock),
-        over_socket(settings.tts, SPEAKING[settings.tts.kind]),
+        voice(settings.tts, tts),
         open_http,
         "" if order.history else persona.greeting or "",
     )

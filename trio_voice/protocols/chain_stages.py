@@ -7,7 +7,15 @@ from typing import Any, Final, Self
 
 import attrs
 
-from trio_voice.protocols import assemblyai_streaming, cartesia, chat_completions, deepgram_flux, elevenlabs, local
+from trio_voice.protocols import (
+    assemblyai_streaming,
+    cartesia,
+    chat_completions,
+    deepgram_flux,
+    elevenlabs,
+    elevenlabs_http,
+    local,
+)
 from trio_voice.protocols.settings import SANDBOX, ModelSettings, StageSettings
 
 
@@ -20,6 +28,8 @@ class Stage:
     protocol: type[Any]
     """A ``ModelSession`` with ``url`` and ``headers``, or a ``stages.LanguageModel``."""
     max_message_bytes: int = 0
+    over_http: bool = False
+    """A voice that is asked for each text by a request: a ``legs.speaking.VoiceRequests``. It times no words."""
 
 
 HEARING: Final[Mapping[str, Stage]] = {
@@ -38,6 +48,7 @@ THINKING: Final[Mapping[str, Stage]] = {
 }
 SPEAKING: Final[Mapping[str, Stage]] = {
     "elevenlabs": Stage(elevenlabs.ElevenLabsSettings, elevenlabs.ElevenLabs, elevenlabs.MAX_MESSAGE_BYTES),
+    "elevenlabs-http": Stage(elevenlabs_http.ElevenLabsHttpSettings, elevenlabs_http.ElevenLabsHttp, over_http=True),
     "cartesia": Stage(cartesia.CartesiaSettings, cartesia.Cartesia, cartesia.MAX_MESSAGE_BYTES),
     "local": Stage(local.LocalSpeakingSettings, local.LocalSpeaking, elevenlabs.MAX_MESSAGE_BYTES),
 }
@@ -106,9 +117,14 @@ class ChainSettings(ModelSettings):
         return {"url": (self.url, "wss")} | nested if self.url is not None else nested
 
     def at(self, urls: Mapping[str, str]) -> Self:
-        """The same chain with those of its stages elsewhere that are in the sandbox; all are if it is itself."""
+        """The same chain with those of its stages elsewhere that are in the sandbox; all are if it is itself.
+
+        The sandbox has one door for sockets and one for requests, which is its language model's.
+        """
         whole = self.url == SANDBOX
         moved: dict[str, Any] = {
-            key: stage.at(urls[f"{key}.url"]) for key, stage in self.stages.items() if whole or stage.url == SANDBOX
+            key: stage.at(urls["llm.url" if key == "tts" and SPEAKING[stage.kind].over_http else f"{key}.url"])
+            for key, stage in self.stages.items()
+            if whole or stage.url == SANDBOX
         }
         return attrs.evolve(self, url=None, **moved)

@@ -68,3 +68,33 @@ async def connected(stage, url, headers, *, script=SCRIPT, server=None, **double
         nursery.cancel_scope.cancel()
     assert theirs.closed
     assert not server.sessions[-1].is_open
+
+
+class Sink:
+    """Where an answer goes in memory."""
+
+    def __init__(self):
+        self.status, self.pieces, self.was_cut = None, [], False
+
+    async def start(self, status):
+        self.status = status
+
+    async def send(self, piece):
+        self.pieces.append(piece)
+        await trio.lowlevel.checkpoint()
+
+    async def cut(self):
+        self.was_cut = True
+
+    @property
+    def body(self):
+        return b"".join(self.pieces)
+
+    @property
+    def chunks(self):
+        data = [line.removeprefix("data: ") for line in self.body.decode().split("\n") if line.startswith("data: ")]
+        return [json.loads(line) for line in data if line != "[DONE]"]
+
+    @property
+    def deltas(self):
+        return [chunk["choices"][0]["delta"] for chunk in self.chunks if chunk["choices"]]

@@ -5,7 +5,7 @@ import json
 import pytest
 import trio
 
-from tests.sandbox.chain.client import KEY, SCRIPT
+from tests.sandbox.chain.client import KEY, SCRIPT, Sink
 from trio_voice.sandbox.chain import ChainFaults, ChainManner, ChainServer, scripted
 from trio_voice.sandbox.mind import ToolUse
 from trio_voice.sandbox.voice_agent import Script, Turn
@@ -15,36 +15,6 @@ USER = {"role": "user", "content": "Are you open?"}
 CALL = {"id": "c1", "type": "function", "function": {"name": "look_up", "arguments": "{}"}}
 ASKED = {"role": "assistant", "content": None, "tool_calls": [CALL]}
 RESULT = {"role": "tool", "tool_call_id": "c1", "content": "open"}
-
-
-class Sink:
-    """Where an answer goes in memory."""
-
-    def __init__(self):
-        self.status, self.pieces, self.was_cut = None, [], False
-
-    async def start(self, status):
-        self.status = status
-
-    async def send(self, piece):
-        self.pieces.append(piece)
-        await trio.lowlevel.checkpoint()
-
-    async def cut(self):
-        self.was_cut = True
-
-    @property
-    def body(self):
-        return b"".join(self.pieces)
-
-    @property
-    def chunks(self):
-        data = [line.removeprefix("data: ") for line in self.body.decode().split("\n") if line.startswith("data: ")]
-        return [json.loads(line) for line in data if line != "[DONE]"]
-
-    @property
-    def deltas(self):
-        return [chunk["choices"][0]["delta"] for chunk in self.chunks if chunk["choices"]]
 
 
 async def ask(messages=(USER,), *, server=None, script=SCRIPT, key=KEY, path="/v1/chat/completions", more=(), **double):

@@ -8,7 +8,8 @@ The rooms, from the front door inwards:
     thinking    chat completions
     speaking    ElevenLabs' multi-context socket
     cartesia    the voice of that name
-    http        how the language model is reached: in memory, or over HTTP
+    speaking_http   ElevenLabs' voice, asked for each text over HTTP
+    http        how what is asked over HTTP is reached: in memory, or on loopback
     wire        what the two sockets have in common
     cast        who hears, thinks and speaks: the real thing, or a script
     faults      how they vary, and how they fail

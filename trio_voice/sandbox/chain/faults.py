@@ -56,6 +56,8 @@ class ChainFaults:
     speaking: StageFaults = attrs.field(factory=StageFaults)
     thinking: tuple[Whim | None, ...] = ()
     """For each question in turn; further ones are answered."""
+    speaking_http: tuple[Whim | None, ...] = ()
+    """For each text in turn, where the voice is asked over HTTP."""
 
 
 USUAL: ChainManner = ChainManner()

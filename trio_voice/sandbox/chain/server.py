@@ -11,11 +11,12 @@ import trio
 import trio_websocket
 
 from trio_voice.legs.channel import Channel
-from trio_voice.sandbox.chain import cartesia, flux, hearing, speaking
+from trio_voice.sandbox.chain import cartesia, flux, hearing, speaking, speaking_http
 from trio_voice.sandbox.chain.cast import ChainCast, cast_of
 from trio_voice.sandbox.chain.faults import NO_FAULTS, USUAL, ChainFaults, ChainManner, StageFaults
 from trio_voice.sandbox.chain.http import serve_http
-from trio_voice.sandbox.chain.thinking import ChatThinking
+from trio_voice.sandbox.chain.speaking_http import ElevenLabsHttpSpeaking
+from trio_voice.sandbox.chain.thinking import ChatThinking, Sink
 from trio_voice.sandbox.chain.wire import CLOSE_SECONDS, StageSession
 from trio_voice.sandbox.sockets import SandboxSocket, serve_sockets
 from trio_voice.sandbox.voice_agent import Casting, ClientError
@@ -128,7 +129,15 @@ class ChainServer:
         self._keeps_audio = keeps_audio
         self._remembers = remembers
         self.thinking = ChatThinking(self._cast.think, manner, faults.thinking, api_key, remembers=remembers)
+        self.speaking_http = ElevenLabsHttpSpeaking(
+            self._cast.say, manner, faults.speaking_http, api_key, remembers=remembers
+        )
         self._opened = trio.Event()
+
+    async def answer(self, target: str, headers: Mapping[str, str], body: bytes, sink: Sink) -> None:
+        """Answer a request that comes over HTTP. Cancelling is safe."""
+        answerer = self.speaking_http if target.startswith(speaking_http.PATH) else self.thinking
+        await answerer.answer(target, headers, body, sink)
 
     @property
     def sessions(self) -> list[StageSession]:
@@ -244,7 +253,7 @@ async def open_chain(
 
     async with trio.open_nursery() as nursery:
         sockets = await nursery.start(partial(serve_sockets, serve, refuse=refuse))
-        http = await nursery.start(partial(serve_http, chain.thinking))
+        http = await nursery.start(partial(serve_http, chain))
         chain.urls = {
             "stt.url": f"ws://127.0.0.1:{sockets}/v3/ws",
             "llm.url": f"http://127.0.0.1:{http}/v1",

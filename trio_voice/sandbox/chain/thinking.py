@@ -63,12 +63,12 @@ class ChatThinking:
         self._api_key = api_key
         self._remembers = remembers
 
-    async def answer(self, path: str, headers: Mapping[str, str], body: bytes, sink: Sink) -> None:
+    async def answer(self, target: str, headers: Mapping[str, str], body: bytes, sink: Sink) -> None:
         """Answer one request. Cancelling is safe."""
         exchange = Exchange(asked_at=trio.current_time(), authorization=headers.get("authorization", ""), body={})
         self.exchanges.append(exchange)
         try:
-            refusal = self._refusal(exchange, path, body)
+            refusal = self._refusal(exchange, target.partition("?")[0], body)
             whim = self._whims.pop(0) if self._whims else None
             if refusal is None and whim in {"refuse", "overload"}:
                 refusal = (401, "Incorrect API key provided") if whim == "refuse" else (503, "The server is overloaded")

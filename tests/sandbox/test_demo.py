@@ -40,7 +40,7 @@ def test_the_demo_succeeds_and_leaves_a_recording_and_a_transcript_of_both_sides
     assert [each.name for each in tmp_path.iterdir()] == ["demo"]  # and nothing where it was run
     assert "✗" not in shown.stdout
     assert shown.stdout.count("✓") > 10
-    assert "frames reached the agent as Twilio sent them" in shown.stdout
+    assert "frames reached the agent, as Twilio sent them" in shown.stdout
 
     wav = chunks_of((out / "call.wav").read_bytes())
     mulaw, channels, rate = struct.unpack_from("<HHI", wav[b"fmt "])

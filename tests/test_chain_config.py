@@ -145,3 +145,12 @@ def test_a_persona_of_one_is_warned_of_the_price_of_what_is_not_on_this_machine(
     warnings = [line for line in warnings_about(settings, settings.prices.as_of) if "models.desk" in line]
     assert len(warnings) == 1
     assert "[prices.openai-chat]" in warnings[0]
+
+
+def test_check_says_of_what_it_is_made(read):
+    assert read(GOOD).models["desk"].summary == (
+        "chain of deepgram-flux, openai-chat at http://127.0.0.1:11434/v1, elevenlabs"
+    )
+    assert read(LOCAL, {}).models["desk"].summary == ("chain of local, openai-chat at http://127.0.0.1:11434/v1, local")
+    whole = read(GOOD.replace('kind = "chain"', 'kind = "chain"\nurl = "sandbox"'), {}).models["desk"]
+    assert whole.summary.startswith("chain in the sandbox of deepgram-flux, ")

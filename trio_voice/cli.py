@@ -154,7 +154,7 @@ def check(path: Path, live: str | None) -> None:
         click.echo(f"{number:<12} is answered by {name}")
     for name, persona in settings.personas.items():
         models = [settings.models[model] for model in persona.models]
-        answers = ", then ".join(f"{model.kind} at {model.url or 'its usual address'}" for model in models)
+        answers = ", then ".join(model.summary for model in models)
         click.echo(f"persona      {name}: {answers}; tools: {', '.join(toolboxes[persona]) or 'none'}")
     for warning in warnings_about(settings, wall_clock().date()):
         click.echo(f"warning: {warning}", err=True)

@@ -109,6 +109,13 @@ class ChainSettings(ModelSettings):
         return tuple(table[stage.kind].protocol.provider for stage, table in rows if stage.url != SANDBOX)
 
     @property
+    def summary(self) -> str:
+        """Its stages; ``at`` whose address, where it is not the provider's."""
+        whole = " in the sandbox" if self.url == SANDBOX else ""
+        stages = (f"{stage.kind} at {stage.url}" if stage.url else stage.kind for stage in self.stages.values())
+        return f"chain{whole} of {', '.join(stages)}".replace(f"local at {SANDBOX}", "local")
+
+    @property
     def urls(self) -> dict[str, tuple[str, str]]:
         """The stages' addresses, and the chain's own, which can only be the sandbox."""
         nested = {

@@ -34,6 +34,11 @@ class ModelSettings:
         return (self.kind,)
 
     @property
+    def summary(self) -> str:
+        """What it is and where, for people to read."""
+        return f"{self.kind} at {self.url or 'its usual address'}"
+
+    @property
     def urls(self) -> dict[str, tuple[str, str]]:
         """Every address that stands in this table and the scheme it must have, by the path of its key."""
         return {"url": (self.url, "wss")} if self.url is not None else {}

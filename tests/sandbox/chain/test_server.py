@@ -90,3 +90,22 @@ def test_a_stage_by_another_host_is_at_its_own_path():
     moved = chain_of(stt="deepgram-flux").at(urls)
     assert moved.stt.url == "ws://127.0.0.1:7/v2/listen"
     assert (moved.llm.url, moved.tts.url) == (urls["llm.url"], urls["tts.url"])
+
+
+async def test_a_server_that_is_there_for_long_remembers_no_session():
+    record = CallRecord(call_id="c", direction="none", persona="p", from_number="", to_number="")
+    with trio.fail_after(20):
+        async with open_chain(scripted(SCRIPT), remembers=False) as server:
+            settings = chain_of(stt="deepgram-flux", tts="cartesia").at(server.urls)
+            order = Order(
+                settings=settings,
+                persona=PERSONA,
+                tools=(),
+                ledger=Ledger(record),
+                keys=dict.fromkeys(CREDENTIALS.values(), KEY),
+                wall_clock=lambda: datetime.now(UTC),
+            )
+            heard = await rehearse(KINDS["chain"].make(order), PERSONA, Limits(), 0.3)
+            while server.sessions:
+                await trio.sleep(0.01)
+    assert heard.problem is None

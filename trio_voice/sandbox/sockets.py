@@ -127,10 +127,8 @@ async def serve_sockets(
                 request = await trio_websocket.wrap_server_stream(nursery, stream)
                 if (refusal := refuse(request)) is not None:
                     await request.reject(refusal[0], body=refusal[1].encode())
-                    nursery.cancel_scope.cancel()
-                    return
-                connection = await request.accept()
-                await handle(SandboxSocket(connection, stream), request)
+                else:
+                    await handle(SandboxSocket(await request.accept(), stream), request)
                 nursery.cancel_scope.cancel()
         except* (trio_websocket.ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError):
             pass

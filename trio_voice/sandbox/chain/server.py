@@ -173,7 +173,7 @@ class ChainServer:
                         channel, session, cast, api_key=self._api_key, keeps_audio=self._keeps_audio
                     ).run()
         finally:
-            await self._leave(channel, session, self.hearing_sessions)
+            await self._leave(channel, session, self.hearing_sessions)  # noqa: ASYNC102 - shielded inside
 
     async def serve_speaking(self, channel: Channel, *, url: str, headers: Mapping[str, str]) -> None:
         """Serve the other end of a channel as a voice, until either side ends it, and close it."""
@@ -189,7 +189,7 @@ class ChainServer:
                     channel, session, self._cast.say, self._manner, api_key=self._api_key, keeps_audio=self._keeps_audio
                 ).run()
         finally:
-            await self._leave(channel, session, self.speaking_sessions)
+            await self._leave(channel, session, self.speaking_sessions)  # noqa: ASYNC102 - shielded inside
 
     async def _leave(self, channel: Channel, session: StageSession, sessions: list[StageSession]) -> None:
         session.close(trio.current_time())

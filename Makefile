@@ -17,7 +17,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 PEERS := benchmarks/peers
 FAULTS_ARGS ?=
 
-.PHONY: setup demo test test-slow run lint bench listen faults faults-peers constraints clean
+.PHONY: setup demo test test-slow run lint bench soak neighbours listen faults faults-peers constraints clean
 
 setup: $(VENV)/.ready
 	@:
@@ -59,16 +59,16 @@ lint: setup
 	@$(BIN)/mypy
 
 # What the peers need is put beside ours, not into it. Who cannot be installed here is left out, aloud.
-.venv-peers/.ready: benchmarks/peers/requirements.txt
+.venv-peers/.ready: $(PEERS)/requirements.txt
 	@$(PYTHON) -m venv --clear .venv-peers
-	@.venv-peers/bin/pip --disable-pip-version-check -qq install -r benchmarks/peers/requirements.txt && touch $@ || \
+	@.venv-peers/bin/python -m pip --disable-pip-version-check -qq install --require-hashes --no-deps -r $< && touch $@ || \
 	    echo "the asyncio and Pipecat relays cannot be installed" >&2
 
-benchmarks/peers/node_relay/node_modules: benchmarks/peers/node_relay/package-lock.json
-	@cd benchmarks/peers/node_relay && npm ci --silent --no-audit --no-fund && touch node_modules || \
+$(PEERS)/node_relay/node_modules: $(PEERS)/node_relay/package-lock.json
+	@cd $(PEERS)/node_relay && npm ci --silent && touch node_modules || \
 	    echo "the Node relay cannot be installed" >&2
 
-bench: setup .venv-peers/.ready benchmarks/peers/node_relay/node_modules
+bench: setup .venv-peers/.ready $(PEERS)/node_relay/node_modules
 	@$(BIN)/python benchmarks/relay.py $(BENCH_ARGS)
 	@$(BIN)/python benchmarks/transcode.py
 
@@ -76,27 +76,26 @@ bench: setup .venv-peers/.ready benchmarks/peers/node_relay/node_modules
 listen: setup
 	@$(BIN)/python benchmarks/transcode.py --listen listen
 
-# Calls broken in every way and phase, to the real process; FAULTS_ARGS='--only "hangs up"' for some of them.
+# Calls broken in every way and phase, to the real process, with every kind of model; FAULTS_ARGS='--only "hangs up"' for some of them.
 faults: setup
 	@$(BIN)/python benchmarks/faults.py $(FAULTS_ARGS)
 
 # The same with others' servers, which do not promise what we do: their failures end nothing.
-faults-peers: setup $(PEERS)/node-relay/node_modules/.ready $(PEERS)/pipecat/.venv/.ready
-	-@$(BIN)/python benchmarks/faults.py $(FAULTS_ARGS) --name "Node relay" \
-	    --server 'node $(PEERS)/node-relay/server.js'
-	-@$(BIN)/python benchmarks/faults.py $(FAULTS_ARGS) --name Pipecat --family openai-realtime \
-	    --server '$(PEERS)/pipecat/.venv/bin/python -m uvicorn --app-dir $(PEERS)/pipecat server:app --port {port}'
-	-@$(BIN)/python benchmarks/faults.py $(FAULTS_ARGS) --name "plain stack" \
-	    --server '$(BIN)/python $(PEERS)/plain_relay.py {model_url} {port}'
+FAULTS := $(BIN)/python benchmarks/faults.py $(FAULTS_ARGS)
+faults-peers: setup .venv-peers/.ready $(PEERS)/node_relay/node_modules
+	-@$(FAULTS) --name "Node relay" --server 'node $(PEERS)/node_relay/relay.js {model_url} {port}'
+	-@$(FAULTS) --name Pipecat --family openai-realtime \
+	    --server '.venv-peers/bin/python -m uvicorn --app-dir $(PEERS) pipecat_relay:app --port {port}'
+	-@$(FAULTS) --name "plain trio" --server '$(BIN)/python $(PEERS)/plain_relay.py {model_url} {port}'
+	-@$(FAULTS) --name "plain asyncio" --server '.venv-peers/bin/python $(PEERS)/asyncio_relay.py {model_url} {port}'
 
-$(PEERS)/node-relay/node_modules/.ready: $(PEERS)/node-relay/package-lock.json
-	@cd $(PEERS)/node-relay && npm ci --silent
-	@touch $@
+# 10,000 calls, ended in every way there is: a quarter of an hour.  make soak BENCH_ARGS="--calls 1000"
+soak: setup
+	@$(BIN)/python benchmarks/soak.py $(BENCH_ARGS)
 
-$(PEERS)/pipecat/.venv/.ready: $(PEERS)/pipecat/requirements.txt
-	@$(PYTHON) -m venv --clear $(PEERS)/pipecat/.venv
-	@$(PEERS)/pipecat/.venv/bin/python -m pip --disable-pip-version-check -qq install --no-deps -r $<
-	@touch $@
+# What one call that misbehaves does to fifty others.
+neighbours: setup
+	@$(BIN)/python benchmarks/neighbours.py $(BENCH_ARGS)
 
 # After a change of dependencies. Keeps the pins that still fit; make constraints UV_ARGS=--upgrade takes the newest of all.
 constraints:
@@ -105,9 +104,12 @@ constraints:
 	"$$scratch/bin/pip" --disable-pip-version-check -qq install 'uv>=0.13,<0.14' && \
 	UV_CUSTOM_COMPILE_COMMAND='make constraints' "$$scratch/bin/uv" pip compile --quiet \
 	    --universal --python-version 3.11 --all-extras --group dev \
-	    --generate-hashes --no-emit-index-url $(UV_ARGS) --output-file constraints.txt pyproject.toml
+	    --generate-hashes --no-emit-index-url $(UV_ARGS) --output-file constraints.txt pyproject.toml && \
+	UV_CUSTOM_COMPILE_COMMAND='make constraints' "$$scratch/bin/uv" pip compile --quiet \
+	    --universal --python-version 3.11 \
+	    --generate-hashes --no-emit-index-url $(UV_ARGS) --output-file $(PEERS)/requirements.txt $(PEERS)/requirements.in
 
 clean:
-	@rm -rf $(PEERS)/node-relay/node_modules $(PEERS)/pipecat/.venv
+	@rm -rf $(PEERS)/node_relay/node_modules
 	@rm -rf .venv .venv-* build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find trio_voice tests -type d -name __pycache__ -prune -exec rm -rf {} +

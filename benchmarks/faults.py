@@ -1,11 +1,14 @@
 """Breaks calls to a real server in every way and phase, and measures how long both its sockets outlive them.
 
-    make faults                                                   our daemon, every case
-    .venv/bin/python benchmarks/faults.py --only "hangs up"       the cases with these words in their name
-    .venv/bin/python benchmarks/faults.py --server 'node benchmarks/peers/node-relay/server.js' --name node
+    make faults                                                     our daemon, every case, with every kind of model
+    .venv/bin/python benchmarks/faults.py --only "hangs up"         the cases with these words in their name
+    .venv/bin/python benchmarks/faults.py --family chain            one kind of model
+    .venv/bin/python benchmarks/faults.py --name node \\
+        --server 'node benchmarks/peers/node_relay/relay.js {model_url} {port}'
 
 Another server is started with the command of ``--server``, in whose words and in those of ``--env`` the following
-stand for what it needs to know: ``{port}`` to listen on, on 127.0.0.1; ``{model_url}``, where it finds its model;
+stand for what it needs to know: ``{port}`` to listen on, on 127.0.0.1; ``{model_url}``, where it finds its model, or
+``{hearing_url}``, ``{thinking_url}`` and ``{speaking_url}``, where a chain (``--family chain``) finds its three;
 ``{public_url}``, its own address as Twilio would see it; ``{rest_url}``, where Twilio's REST API is; ``{account_sid}``
 and ``{auth_token}``. The same are in its environment as PORT, MODEL_URL, PUBLIC_URL, TWILIO_API_URL,
 TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN, with a made-up key for every provider. Twilio's signatures are right.
@@ -26,8 +29,8 @@ import sys
 from pathlib import Path
 
 import trio
-from rig.cases import cases_for, every_case
-from rig.families import FAMILIES
+from rig.families import KINDS
+from rig.faults import cases_for
 from rig.ours import our_daemon
 from rig.process import DidNotStart, Target
 from rig.report import HEAD, Table, as_json, summary
@@ -55,11 +58,16 @@ def read_arguments(words: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--only", action="append", default=[], metavar="WORDS", help="cases with these in their name")
     parser.add_argument("--list", action="store_true", help="name the cases and stop")
-    parser.add_argument("--family", choices=sorted(FAMILIES), default="assemblyai-agent", help="which kind of model")
+    parser.add_argument(
+        "--family",
+        action="append",
+        choices=list(KINDS),
+        help="which kinds of model; all for our daemon, else assemblyai-agent",
+    )
     parser.add_argument("--patience", type=float, default=15.0, metavar="S", help="when never is; 15")
     parser.add_argument("--slack", type=float, default=0.5, metavar="S", help="for a machine that is busy besides; 0.5")
-    parser.add_argument("--times", type=int, default=2, metavar="N", help="how often each case; the worst counts; 2")
-    parser.add_argument("--workers", type=int, default=4, metavar="N", help="servers side by side; 4")
+    parser.add_argument("--times", type=int, default=1, metavar="N", help="how often each case; the worst counts; 1")
+    parser.add_argument("--workers", type=int, default=12, metavar="N", help="servers side by side; 12")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there, too")
     parser.add_argument("--server", metavar="COMMAND", help="another server than our daemon")
     parser.add_argument("--name", default="", help="what to call it")
@@ -91,16 +99,16 @@ def target_of(arguments: argparse.Namespace) -> Target:
 def main(words: list[str]) -> int:
     """Run, print, and say by the exit status whether all was as promised."""
     arguments = read_arguments(words)
-    cases = cases_for(arguments.only)
+    families = arguments.family or (list(KINDS) if arguments.server is None else ["assemblyai-agent"])
+    cases = cases_for(families, arguments.only)
     if arguments.list:
-        print("\n".join(case.name for case in every_case()))
+        print("\n".join(f"{case.family}: {case.name}" for case in cases))
         return 0
     if not cases:
         print(f"no case has {' or '.join(map(repr, arguments.only))} in its name; --list names them", file=sys.stderr)
         return 2
     plan = Plan(
         target=target_of(arguments),
-        family=arguments.family,
         patience=arguments.patience,
         slack=arguments.slack,
         times=arguments.times,
@@ -115,7 +123,7 @@ def main(words: list[str]) -> int:
         return CANNOT_BE_TESTED
     print(f"{plan.target.name}: {summary(outcomes)}")
     if arguments.json is not None:
-        arguments.json.write_text(as_json(plan.target.name, plan.family, plan.patience, outcomes))
+        arguments.json.write_text(as_json(plan.target.name, plan.patience, outcomes))
     # Ours offers all that a case needs, so there it is a failure if one could not be run.
     ours = arguments.server is None
     return 1 if any(outcome.problems or (ours and outcome.not_run) for outcome in outcomes) else 0

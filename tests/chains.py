@@ -14,8 +14,7 @@ from trio_voice.legs.ledger import Ledger
 from trio_voice.legs.model import SocketModelLeg
 from trio_voice.legs.speaking import HttpSpeaker
 from trio_voice.legs.thinking import Thinker
-from trio_voice.protocols.chain_stages import HEARING, SPEAKING
-from trio_voice.protocols.chat_completions import ChatCompletions, ChatSettings
+from trio_voice.protocols.chain_stages import HEARING, SPEAKING, THINKING
 from trio_voice.sandbox.chain import ChainServer, MemoryHttp, scripted
 from trio_voice.sandbox.memory import MemoryChannel
 
@@ -27,6 +26,8 @@ STALL_SECONDS = 5.0
 class Chain:
     """``live_call(model=Chain())``: three stages, each at its own wanted.server."""
 
+    llm: str = "openai-chat"
+    """The kind of the stage that thinks."""
     filler: str = "One moment, please."
     stt: dict[str, Any] = attrs.field(factory=lambda: {"kind": "assemblyai-streaming"})
     """As in config.toml; so is ``tts``."""
@@ -46,9 +47,9 @@ class Chain:
 
     def make(self, wanted):
         """The leg, not yet connected."""
-        stt, tts = HEARING[self.stt["kind"]], SPEAKING[self.tts["kind"]]
+        stt, llm, tts = HEARING[self.stt["kind"]], THINKING[self.llm], SPEAKING[self.tts["kind"]]
         hearing = stt.protocol(stt.settings(**self.stt), wanted.persona)
-        thinking = ChatCompletions(ChatSettings(kind="openai-chat", model="m"), wanted.persona, self._key("thinking"))
+        thinking = llm.protocol(llm.settings(kind=self.llm, model="m"), wanted.persona, self._key("thinking"))
         ledger = Ledger(wanted.record)
         first = not wanted.rigs
 
@@ -98,7 +99,7 @@ async def _given(http):
     yield http
 
 
-def live_chain(*, stt="assemblyai-streaming", tts="elevenlabs", **more):
+def live_chain(*, stt="assemblyai-streaming", llm="openai-chat", tts="elevenlabs", **more):
     """``live_call`` with a chain whose stages are of these kinds."""
-    chain = Chain(stt={"kind": stt}, tts={"kind": tts, "voice": "alba"})
+    chain = Chain(llm, stt={"kind": stt}, tts={"kind": tts, "voice": "alba"})
     return calls.live_call(**{"model": chain} | more)

@@ -1,4 +1,4 @@
-"""The daemon as a process between the sandbox's Twilio and the sandbox's agent, and what it leaves behind."""
+"""Daemons as processes between the sandbox's Twilio and the sandbox's agent, and what they leave behind."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from trio_voice.sandbox.twilio import SandboxTwilio, open_sandbox_twilio
 from trio_voice.sandbox.voice_agent import AgentSession, Script, Turn, VoiceAgentServer, open_voice_agent
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from trio_voice.sandbox.twilio_call import SandboxCall
 
 HOST = "voice.example.com"
@@ -43,7 +45,8 @@ api_url = "{api_url}"
 {limits}
 
 [journal]
-url = "sqlite:///{folder}/journal.db"
+url = "{journal}"
+dead_after_seconds = {dead_after}
 
 [models.aai]
 kind = "assemblyai-agent"
@@ -82,6 +85,7 @@ takeover_line = "A gull is in the wires."
 default = "receptionist"
 "+15550000404" = "absent"
 "+15550000202" = "understudied"
+{personas}
 """
 UNDERSTUDIED_NUMBER = "+15550000202"
 """The persona that answers it has the same model, and a better one when that fails."""
@@ -140,21 +144,22 @@ async def eventually(ready, *, seconds=PATIENCE_SECONDS):
 
 @attrs.define
 class World:
-    """One daemon and everybody it talks to."""
+    """One daemon and everybody whom it talks to."""
 
     daemon: Daemon
     twilio: SandboxTwilio
     agent: VoiceAgentServer
     config: Path
     log_file: Path
+    host: str = HOST
 
     # Calls
 
     async def ring(self, **how) -> SandboxCall:
         """Somebody calls."""
         return await self.twilio.call_in(
-            f"https://{HOST}/twiml",
-            **{"from_": THEIR_NUMBER, "to": OUR_NUMBER, "status_callback": f"https://{HOST}/call-status"} | how,
+            f"https://{self.host}/twiml",
+            **{"from_": THEIR_NUMBER, "to": OUR_NUMBER, "status_callback": f"https://{self.host}/call-status"} | how,
         )
 
     async def talk(self, **how) -> tuple[SandboxCall, AgentSession]:
@@ -165,6 +170,11 @@ class World:
         session = await self.agent.wait_session(number)
         await eventually(lambda: session.payloads)
         return call, session
+
+    async def place(self, number: str, persona: str) -> SandboxCall:
+        """The operator has it call somebody."""
+        placed = await self.daemon.ask("/call", method="POST", body={"to": number, "persona": persona})
+        return self.twilio.calls[placed["call_sid"]]
 
     async def record(self, call: SandboxCall) -> dict[str, Any]:
         """All that the daemon tells its operator about a call."""
@@ -210,6 +220,11 @@ class World:
         with trio.fail_after(seconds):
             return await self.daemon.process.wait()
 
+    async def kill(self) -> None:
+        """End it as ``kill -9`` does."""
+        self.tell(signal.SIGKILL)
+        await self.daemon.process.wait()
+
     def descriptors(self) -> Counter[str]:
         """The kinds of what it holds open: ``socket``, ``pipe``, the names of files."""
         kinds: Counter[str] = Counter()
@@ -247,42 +262,92 @@ async def closed_port():
     return port
 
 
+@attrs.define
+class Town:
+    """Twilio and an agent, and any number of daemons between them, at once or one after the other."""
+
+    twilio: SandboxTwilio
+    agent: VoiceAgentServer
+    folder: Path
+
+    @asynccontextmanager
+    async def daemon(
+        self,
+        name: str = "daemon",
+        *,
+        host: str = HOST,
+        journal: str = "",
+        dead_after: float = 30,
+        workers: int = 1,
+        personas: str = "",
+        **limits: object,
+    ) -> AsyncIterator[World]:
+        """Run one until the block is left; then it is told to stop, if it still runs.
+
+        Args:
+            name: of its folder and its log.
+            host: where Twilio finds it from now on.
+            journal: its URL; without one it is a file in the town's folder, the same for all.
+            dead_after: how long it must not have heard of another to end that one's calls.
+            workers: how many processes it is.
+            personas: more tables of ``[personas]``.
+            limits: its ``[limits]``.
+        """
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        config, log_file = folder / "config.toml", folder / "daemon.log"
+        config.write_text(
+            CONFIG.format(
+                host=host,
+                dead_after=dead_after,
+                workers=workers,
+                our_number=OUR_NUMBER,
+                journal=journal or f"sqlite:///{self.folder}/journal.db",
+                account_sid=self.twilio.account_sid,
+                api_url=self.twilio.api_url,
+                agent_url=self.agent.url,
+                greeting=GREETING,
+                closed_port=await closed_port(),
+                personas=personas,
+                limits="\n".join(f"{name} = {value}" for name, value in limits.items()),
+            )
+        )
+        async with open_daemon(config, log_file, self.twilio.auth_token) as daemon:
+            self.twilio.connect_to(host, daemon.port)
+            yield World(daemon, self.twilio, self.agent, config, log_file, host)
+
+
 @asynccontextmanager
-async def open_world(folder: Path, *, casting=SCRIPT.cast, seconds=30.0, at_end=0, workers=1, **limits):
-    """A running daemon with these limits, for at most so many seconds.
+async def open_town(folder: Path, *, casting: Any = SCRIPT.cast) -> AsyncIterator[Town]:
+    """Without a daemon yet; agents play ``casting``."""
+    async with open_voice_agent(casting, api_key=AGENT_KEY) as agent, open_sandbox_twilio() as twilio:
+        yield Town(twilio, agent, folder)
+
+
+@asynccontextmanager
+async def open_world(folder: Path, *, casting=SCRIPT.cast, seconds=30.0, at_end=0, workers=1, personas="", **limits):
+    """A running daemon with these limits, and perhaps more personas, for at most so many seconds.
 
     When the block is left it is told to stop, if it has not been, and must have kept what it promises for all calls:
     nothing that they opened is still there, nobody's secrets are in its log, it said one line on stdout and its exit
     status is ``at_end``.
     """
     with trio.fail_after(seconds):
-        async with open_voice_agent(casting, api_key=AGENT_KEY) as agent, open_sandbox_twilio() as twilio:
-            config, log_file = folder / "config.toml", folder / "daemon.log"
-            config.write_text(
-                CONFIG.format(
-                    host=HOST,
-                    workers=workers,
-                    our_number=OUR_NUMBER,
-                    folder=folder,
-                    account_sid=twilio.account_sid,
-                    api_url=twilio.api_url,
-                    agent_url=agent.url,
-                    greeting=GREETING,
-                    closed_port=await closed_port(),
-                    limits="\n".join(f"{name} = {value}" for name, value in limits.items()),
-                )
-            )
-            async with open_daemon(config, log_file, twilio.auth_token) as daemon:
-                twilio.connect_to(HOST, daemon.port)
-                world = World(daemon, twilio, agent, config, log_file)
+        async with open_town(folder, casting=casting) as town:
+            async with town.daemon(workers=workers, personas=personas, **limits) as world:
                 before = world.descriptors()
                 yield world
-                if daemon.process.returncode is None:
+                if world.daemon.process.returncode is None:
                     await eventually(lambda: world.descriptors() == before)
-                    assert (await daemon.ask("/healthz"))["live_calls"] == 0
-            assert not agent.open_sessions
-            assert all(call.over for call in twilio.calls.values())
-            assert daemon.process.returncode == at_end
-            assert daemon.process.stdout is not None
-            assert await daemon.process.stdout.receive_some() == b""
+                    assert (await world.daemon.ask("/healthz"))["live_calls"] == 0
+            assert not town.agent.open_sessions
+            assert all(call.over for call in town.twilio.calls.values())
+            assert world.daemon.process.returncode == at_end
+            assert world.daemon.process.stdout is not None
+            assert await world.daemon.process.stdout.receive_some() == b""
             world.assert_log_is_clean()
+
+
+def keep_up(call: SandboxCall) -> None:
+    """Have Twilio not notice that this call's stream is gone: its phone stays up, whatever becomes of the daemon."""
+    call.streams[0].ended = trio.Event()

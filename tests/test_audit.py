@@ -84,7 +84,7 @@ def test_every_way_to_close_a_session_is_counted_apart():
 
 def test_what_outlived_its_call_is_listed_and_what_may_have():
     late = a_session(overrun_seconds=2.101)
-    paper = a_session(closing=Closing.ABORTED, settled=True, overrun_seconds=None, seconds=90.0)
+    paper = a_session(closing=Closing.ABORTED, settled=True, overrun_seconds=None, seconds=90.0, seconds_at_least=55.5)
     found = the_sum(
         a_call(a_session(overrun_seconds=2.1)),
         a_call(a_session(), late, call_id="c2"),
@@ -98,11 +98,12 @@ def test_what_outlived_its_call_is_listed_and_what_may_have():
         ("c3", "on_paper", None, 90.0),
         ("c4", "never_closed", None, None),
     ]
+    assert found.outlived[1].seconds_at_least == 55.5
     text = "\n".join(lines_of(found))
     assert "sessions that outlived their calls by more than 2 s, or may have: 3" in text
     rows = [line.split() for line in text.splitlines() if line.startswith(("c2", "c3", "c4"))]
     assert rows[0] == ["c2", "CA1", "aai", "s-1", "2026-11-20T12:00:00+00:00", "acknowledged", "2.101", "60.0"]
-    assert rows[1][-5:] == ["on_paper", "unknown", "at", "most", "90.0"]
+    assert rows[1][-5:] == ["on_paper", "unknown", "55.5", "to", "90.0"]
     assert rows[2][-3:] == ["never_closed", "unknown", "unknown"]
 
 

@@ -423,6 +423,42 @@ def test_media_and_voices_put_their_limits_off():
     assert end_of(book.after(0.2).tick()) is EndReason.CALLER_STALLED
 
 
+def live_on(book, seconds, echo=lambda name: False):
+    """Media comes, and marks come back that ``echo`` says come back, at once; what was done, and when."""
+    done, until = [], book.now + seconds
+    while book.now < until and not any(isinstance(command, EndCall) for _, command in done):
+        commands = book.after(0.02).on(ms.CallerAudio(HUSH))
+        if book.now >= book.bridge.wake_at:
+            commands = commands + book.tick()
+        done += [(book.now, command) for command in commands if not isinstance(command, c.HearCaller)]
+        for command in commands:
+            if isinstance(command, PlaceMark) and echo(command.name):
+                book.on(ms.MarkEchoed(command.name))
+    return done
+
+
+def test_a_twilio_that_plays_nothing_is_asked_once_more_and_then_is_not_there():
+    """It sends the caller's voice as ever: nothing else would end this call but silence or its length."""
+    book = Playbook(limits=Limits(media_gap_seconds=4, idle_seconds=100)).live()
+    (_, mark) = book.speak("r1", *[SPEECH] * 2)[-2:]
+    assert mark == PlaceMark("0.1")
+    began = book.now
+    (asked_at, asked), (ended_at, ended) = live_on(book, 20)
+    assert asked == PlaceMark("0.2")
+    assert asked_at - began == pytest.approx(0.2 + 2, abs=0.03)
+    assert ended.reason is EndReason.CALLER_STALLED
+    assert ended.detail == "Twilio does not say that it has played what it was sent: media_gap_seconds = 4"
+    assert ended_at - began == pytest.approx(0.2 + 4, abs=0.03)
+
+
+def test_one_mark_that_was_lost_ends_no_call():
+    book = Playbook(limits=Limits(media_gap_seconds=4, idle_seconds=100)).live()
+    book.speak("r1", *[SPEECH] * 2)
+    assert [command for _, command in live_on(book, 20, echo={"0.2"}.__contains__)] == [PlaceMark("0.2")]
+    book.speak("r2", *[SPEECH] * 2)  # and the next that is lost is asked after likewise
+    assert [command for _, command in live_on(book, 20, echo={"0.4"}.__contains__)] == [PlaceMark("0.4")]
+
+
 def test_an_agent_that_is_heard_speaking_is_not_idle():
     book = Playbook(limits=Limits(idle_seconds=1, media_gap_seconds=100, playback_lead_seconds=10)).live()
     book.speak("r1", *[SPEECH] * 30)

@@ -1,17 +1,19 @@
 """A whole call with a chain, to the virtual millisecond."""
 
 import json
+from functools import partial
 
 import attrs
 import pytest
 import trio
 
+from tests import chains
 from tests.calls import GREETING
-from tests.chains import Chain, live_chain
+from tests.chains import Chain
 from trio_voice.persona import Limits, Persona, TurnDetection
 from trio_voice.record import Closing, EndReason
 from trio_voice.sandbox.chain import ChainFaults, ChainManner, StageFaults
-from trio_voice.sandbox.mind import ToolUse
+from trio_voice.sandbox.mind import Line, ToolUse
 from trio_voice.sandbox.voice_agent import Close, Moment, Say, Script, Strike, Turn
 from trio_voice.tools import end_call
 
@@ -22,8 +24,15 @@ def lines(rig):
     return [(line.role, line.text, line.interrupted) for line in rig.record.transcript]
 
 
-def asked(rig, number):
-    return rig.agent.thinking.exchanges[number].body["messages"]
+def told(rig, number):
+    """The conversation that the language model was told with its question of this number."""
+    return [(line.role, line.text) for line in rig.agent.thinking.exchanges[number].lines]
+
+
+@pytest.fixture(params=["openai-chat", "anthropic"])
+def live_chain(request):
+    """A chain with either of the protocols of language models."""
+    return partial(chains.live_chain, llm=request.param)
 
 
 def assert_all_well(rig):
@@ -35,7 +44,7 @@ def assert_all_well(rig):
     assert rig.record.counters.get("model_garbage", 0) == 0
 
 
-async def test_a_conversation(autojump_clock):
+async def test_a_conversation(autojump_clock, live_chain):
     script = Script(greeting_ms=1_000, turns=(Turn(heard="Are you open?", reply=YES, reply_ms=3_000),))
     async with live_chain(script=script) as rig:
         await trio.sleep(2)
@@ -51,7 +60,7 @@ async def test_a_conversation(autojump_clock):
     assert rig.record.closing_seconds == 0
     assert {session.provider: session.closing for session in rig.record.model_sessions} == {
         "assemblyai-streaming": Closing.ACKNOWLEDGED,
-        "openai-chat": Closing.ACKNOWLEDGED,
+        live_chain.keywords["llm"]: Closing.ACKNOWLEDGED,
         "elevenlabs": Closing.ACKNOWLEDGED,
     }
     heard = rig.twilio.line.heard(trio.current_time())
@@ -59,7 +68,7 @@ async def test_a_conversation(autojump_clock):
     assert_all_well(rig)
 
 
-async def test_what_each_part_is_billed_by_is_in_its_record(autojump_clock):
+async def test_what_each_part_is_billed_by_is_in_its_record(autojump_clock, live_chain):
     async with live_chain() as rig:
         await trio.sleep(2)
         rig.speak(1)
@@ -70,13 +79,13 @@ async def test_what_each_part_is_billed_by_is_in_its_record(autojump_clock):
     assert sessions["assemblyai-streaming"].session_id
     said = GREETING + "Yes, until six in the evening."
     assert sessions["elevenlabs"].meters["characters"] == len(said)
-    tokens = sessions["openai-chat"].meters
+    tokens = sessions[live_chain.keywords["llm"]].meters
     assert tokens["text_in_tokens"] > 0
     assert tokens["cached_text_in_tokens"] > 0
     assert tokens["text_out_tokens"] > 0
 
 
-async def test_the_stages_of_a_turn_are_measured(autojump_clock):
+async def test_the_stages_of_a_turn_are_measured(autojump_clock, live_chain):
     turn = Turn(heard="Are you open?", reply="Yes.", reply_ms=500, thinks_seconds=0.2)
     async with live_chain(script=Script(greeting_ms=500, turns=(turn,))) as rig:
         await trio.sleep(2)
@@ -90,7 +99,7 @@ async def test_the_stages_of_a_turn_are_measured(autojump_clock):
     assert turn.stages["first_mark"] > turn.stages["first_frame"]
 
 
-async def test_the_recogniser_hears_the_caller_byte_for_byte(autojump_clock):
+async def test_the_recogniser_hears_the_caller_byte_for_byte(autojump_clock, live_chain):
     async with live_chain() as rig:
         await trio.sleep(2)
         rig.speak(0.5)
@@ -101,7 +110,7 @@ async def test_the_recogniser_hears_the_caller_byte_for_byte(autojump_clock):
     assert {len(message) for message in session.messages if isinstance(message, bytes)} == {480}
 
 
-async def test_a_barge_in_stops_voice_and_thought_and_the_history_holds_what_was_heard(autojump_clock):
+async def test_a_barge_in_stops_voice_and_thought_and_the_history_holds_what_was_heard(autojump_clock, live_chain):
     script = Script(
         greeting_ms=500,
         turns=(
@@ -120,16 +129,13 @@ async def test_a_barge_in_stops_voice_and_thought_and_the_history_holds_what_was
     assert cut.interrupted
     assert YES.startswith(cut.text)
     assert 0 < len(cut.text) < len(YES)
-    assert asked(rig, 1)[-2:] == [
-        {"role": "assistant", "content": f"{cut.text} —"},
-        {"role": "user", "content": "And tomorrow?"},
-    ]
+    assert told(rig, 1)[-2:] == [("agent", f"{cut.text} —"), ("caller", "And tomorrow?")]
     assert [message.event for message in rig.twilio.received].count("clear") == 1
     assert lines(rig)[-1] == ("agent", "Tomorrow too.", False)
     assert_all_well(rig)
 
 
-async def test_a_barge_in_after_all_was_made_is_cut_where_it_was_heard(autojump_clock):
+async def test_a_barge_in_after_all_was_made_is_cut_where_it_was_heard(autojump_clock, live_chain):
     script = Script(greeting_ms=500, turns=(Turn(heard="A?", reply=YES, reply_ms=6_000), Turn(heard="B?", reply="B.")))
     async with live_chain(script=script, manner=ChainManner(speed=1_000)) as rig:
         await trio.sleep(1.5)
@@ -140,13 +146,12 @@ async def test_a_barge_in_after_all_was_made_is_cut_where_it_was_heard(autojump_
         rig.twilio.hang_up()
     cut = rig.record.transcript[2]
     assert cut.interrupted
-    (told,) = [message["content"] for message in asked(rig, 1) if message["content"].endswith(" —")]
-    assert told == f"{cut.text} —"
+    assert [text for _, text in told(rig, 1) if text.endswith(" —")] == [f"{cut.text} —"]
     assert len(cut.text) / len(YES) == pytest.approx(cut.heard_ms / 6_000, abs=0.1)
     assert_all_well(rig)
 
 
-async def test_a_caller_who_may_not_interrupt_is_answered_afterwards(autojump_clock):
+async def test_a_caller_who_may_not_interrupt_is_answered_afterwards(autojump_clock, live_chain):
     persona = Persona(name="p", model="m", greeting=GREETING, turn_detection=TurnDetection(interrupt_response=False))
     async with live_chain(persona=persona) as rig:
         await trio.sleep(0.5)
@@ -175,7 +180,7 @@ def slow(seconds):
 
 
 @pytest.mark.parametrize("indexes", [True, False])
-async def test_a_round_of_tools(autojump_clock, indexes):
+async def test_a_round_of_tools(autojump_clock, live_chain, indexes):
     manner = ChainManner(indexes_calls=indexes, tells_usage=False, says_done=False, piece_bytes=1)
     async with live_chain(script=Script(turns=(LOOK,)), tools=[slow(0.1)], manner=manner) as rig:
         await trio.sleep(3)
@@ -184,27 +189,26 @@ async def test_a_round_of_tools(autojump_clock, indexes):
         rig.twilio.hang_up()
     assert [(use.name, use.failed) for use in rig.record.tools] == [("look_up", False)]
     assert [text for role, text, _ in lines(rig) if role == "agent"][1:] == ["Let me see.", "Open."]
-    call, result = asked(rig, 1)[-2:]
-    assert json.loads(call["tool_calls"][0]["function"]["arguments"]) == {"day": "Grüner Montag"}
-    assert (result["tool_call_id"], result["content"]) == (call["tool_calls"][0]["id"], '"open on Grüner Montag"')
+    result = rig.agent.thinking.exchanges[1].lines[-1]
+    assert result == Line("tool", '"open on Grüner Montag"', LOOK.tool)
     assert_all_well(rig)
 
 
-async def test_a_slow_tool_is_covered(autojump_clock):
+async def test_a_slow_tool_is_covered(autojump_clock, live_chain):
     async with live_chain(script=Script(turns=(SILENTLY,)), tools=[slow(4)]) as rig:
         await trio.sleep(3)
         rig.speak(0.5)
         await trio.sleep(9)
         rig.twilio.hang_up()
     assert [text for role, text, _ in lines(rig) if role == "agent"][1:] == ["One moment, please.", "Open."]
-    assert "One moment, please." not in [message["content"] for message in asked(rig, 1)]
+    assert ("agent", "One moment, please.") not in told(rig, 1)
     heard = rig.twilio.line.heard(trio.current_time()).replace(b"\xff", b"")
     letters = len(GREETING) + len("One moment, please. ") + len("Open. ")
     assert len(heard) == pytest.approx(letters * 50 * 8, abs=1_700)
     assert_all_well(rig)
 
 
-async def test_an_interrupted_tool_is_stopped_and_the_model_is_told(autojump_clock):
+async def test_an_interrupted_tool_is_stopped_and_the_model_is_told(autojump_clock, live_chain):
     script = Script(turns=(SILENTLY, Turn(heard="Never mind.", reply="Good.")))
     async with live_chain(script=script, tools=[slow(5)]) as rig:
         await trio.sleep(3)
@@ -214,13 +218,13 @@ async def test_an_interrupted_tool_is_stopped_and_the_model_is_told(autojump_clo
         await trio.sleep(4)
         rig.twilio.hang_up()
     assert rig.record.tools == []
-    roles = [message["role"] for message in asked(rig, 1)]
-    assert roles[-3:] == ["assistant", "tool", "user"]
-    assert "not carried out" in asked(rig, 1)[-2]["content"]
+    (_, result), (last, _) = told(rig, 1)[-2:]
+    assert "not carried out" in result
+    assert last == "caller"
     assert_all_well(rig)
 
 
-async def test_the_agent_ends_the_call_after_its_goodbye(autojump_clock):
+async def test_the_agent_ends_the_call_after_its_goodbye(autojump_clock, live_chain):
     turn = Turn(heard="Bye.", reply="Goodbye!", reply_ms=800, tool=ToolUse("end_call"), after_tool="")
     async with live_chain(script=Script(turns=(turn,)), tools=[end_call]) as rig:
         await trio.sleep(3)
@@ -231,7 +235,7 @@ async def test_the_agent_ends_the_call_after_its_goodbye(autojump_clock):
 
 
 @pytest.mark.parametrize("whim", ["overload", "error", "cut", "garbage"])
-async def test_a_language_model_that_fails_once_costs_no_call(autojump_clock, whim):
+async def test_a_language_model_that_fails_once_costs_no_call(autojump_clock, live_chain, whim):
     async with live_chain(faults=ChainFaults(thinking=(whim,))) as rig:
         await trio.sleep(2)
         rig.speak(0.5)
@@ -242,7 +246,7 @@ async def test_a_language_model_that_fails_once_costs_no_call(autojump_clock, wh
     assert lines(rig)[-1][1].startswith("Yes, until") or whim == "garbage"
 
 
-async def test_a_language_model_that_hangs_is_asked_again(autojump_clock):
+async def test_a_language_model_that_hangs_is_asked_again(autojump_clock, live_chain):
     async with live_chain(faults=ChainFaults(thinking=("hang",)), limits=Limits(idle_seconds=100)) as rig:
         await trio.sleep(2)
         rig.speak(0.5)
@@ -254,7 +258,7 @@ async def test_a_language_model_that_hangs_is_asked_again(autojump_clock):
 @pytest.mark.parametrize(
     ("whims", "words"), [(("refuse",), "Incorrect API key"), (("overload", "overload"), "overloaded")]
 )
-async def test_a_language_model_that_goes_on_failing_is_the_models_end(autojump_clock, whims, words):
+async def test_a_language_model_that_goes_on_failing_is_the_models_end(autojump_clock, live_chain, whims, words):
     async with live_chain(faults=ChainFaults(thinking=whims)) as rig:
         await trio.sleep(2)
         rig.speak(0.5)
@@ -264,7 +268,9 @@ async def test_a_language_model_that_goes_on_failing_is_the_models_end(autojump_
 
 
 @pytest.mark.parametrize("stage", ["hearing", "speaking"])
-async def test_a_stage_that_closes_its_socket_is_the_models_end_and_the_other_is_told(autojump_clock, stage):
+async def test_a_stage_that_closes_its_socket_is_the_models_end_and_the_other_is_told(
+    autojump_clock, live_chain, stage
+):
     event = "SpeechStarted" if stage == "hearing" else "audio"
     faults = ChainFaults(**{stage: StageFaults(strikes=(Strike(Moment(event), Close(1011, "crashed")),))})
     async with live_chain(faults=faults) as rig:
@@ -278,7 +284,7 @@ async def test_a_stage_that_closes_its_socket_is_the_models_end_and_the_other_is
 
 
 @pytest.mark.parametrize("stage", ["hearing", "speaking"])
-async def test_a_stage_that_never_acknowledges_costs_the_deadline_and_no_more(autojump_clock, stage):
+async def test_a_stage_that_never_acknowledges_costs_the_deadline_and_no_more(autojump_clock, live_chain, stage):
     faults = ChainFaults(**{stage: StageFaults(never_acknowledges_end=True, ignores_close=True)})
     async with live_chain(faults=faults) as rig:
         await trio.sleep(2)
@@ -291,7 +297,7 @@ async def test_a_stage_that_never_acknowledges_costs_the_deadline_and_no_more(au
     assert all(session.told_goodbye for session in rig.agent.sessions)
 
 
-async def test_a_recogniser_that_is_never_ready_is_given_up(autojump_clock):
+async def test_a_recogniser_that_is_never_ready_is_given_up(autojump_clock, live_chain):
     faults = ChainFaults(hearing=StageFaults(never_ready=True))
     async with live_chain(faults=faults, limits=Limits(model_ready_seconds=3)) as rig:
         await trio.sleep(1)
@@ -299,7 +305,7 @@ async def test_a_recogniser_that_is_never_ready_is_given_up(autojump_clock):
     assert "model_ready_seconds" in rig.record.end_detail
 
 
-async def test_the_recognisers_error_says_what_to_do(autojump_clock):
+async def test_the_recognisers_error_says_what_to_do(autojump_clock, live_chain):
     error = '{"type":"Error","error_code":3009,"error":"Too many concurrent sessions"}'
     faults = ChainFaults(hearing=StageFaults(strikes=(Strike(Moment("Begin"), Say((error,))),)))
     async with live_chain(faults=faults) as rig:
@@ -308,27 +314,31 @@ async def test_the_recognisers_error_says_what_to_do(autojump_clock):
     assert "max_calls" in rig.record.end_detail
 
 
-async def test_another_chain_takes_over_and_knows_the_conversation(autojump_clock):
-    chain, second = Chain(), []
+async def test_another_chain_takes_over_and_knows_the_conversation(autojump_clock, live_chain):
+    llm = live_chain.keywords["llm"]
+    chain, second = Chain(llm), []
     faults = ChainFaults(thinking=("refuse",))
     script = Script(greeting_ms=500, turns=(Turn(heard="Are you open?", reply="Yes.", reply_ms=500),))
-    second.append(Chain().open(script))
+    second.append(Chain(llm).open(script))
     async with live_chain(model=chain, faults=faults, script=script, successors=second) as rig:
         await trio.sleep(2)
         rig.speak(0.5)
         await trio.sleep(4)
         rig.twilio.hang_up()
     assert rig.record.end_reason is EndReason.HANGUP
-    messages = second[0].thinking.exchanges[0].body["messages"]
-    assert [(message["role"], message["content"]) for message in messages][:2] == [
-        ("assistant", GREETING),
-        ("user", "Are you open?"),
-    ]
+    lines_told = [line for line in second[0].thinking.exchanges[0].lines if line.role != "instruction"]
+    assert [(line.role, line.text) for line in lines_told[:2]] == [("agent", GREETING), ("caller", "Are you open?")]
     assert rig.agent.hearing_sessions[0].told_goodbye
     assert second[0].hearing_sessions[0].told_goodbye
 
 
 # The first clause, and where the time goes
+
+
+def asked(rig, number):
+    """A question to OpenAI's kind, as it was put."""
+    return rig.agent.thinking.exchanges[number].body["messages"]
+
 
 BUDGET_MS = 800
 """From the end of the caller's speech to the first frame of the answer."""
@@ -338,7 +348,7 @@ USUAL = ChainManner(chunk_seconds=0.05, voice_seconds=0.1)
 
 async def test_the_first_clause_is_spoken_while_the_rest_is_being_written(autojump_clock):
     turn = Turn(heard="Are you open?", reply=YES, reply_ms=4_000, thinks_seconds=0.25)
-    async with live_chain(script=Script(greeting_ms=500, turns=(turn,)), manner=USUAL) as rig:
+    async with chains.live_chain(script=Script(greeting_ms=500, turns=(turn,)), manner=USUAL) as rig:
         await trio.sleep(2)
         rig.speak(0.5)
         await trio.sleep(7)
@@ -361,7 +371,7 @@ async def test_the_first_clause_is_spoken_while_the_rest_is_being_written(autoju
 async def test_where_the_time_of_a_turn_goes(autojump_clock):
     """The stages come in the order of the chain, and what each took is the difference to the one before."""
     turn = Turn(heard="Are you open?", reply=YES, reply_ms=4_000, thinks_seconds=0.25)
-    async with live_chain(script=Script(greeting_ms=500, turns=(turn,)), manner=USUAL) as rig:
+    async with chains.live_chain(script=Script(greeting_ms=500, turns=(turn,)), manner=USUAL) as rig:
         await trio.sleep(2)
         rig.speak(0.5)
         await trio.sleep(7)
@@ -386,7 +396,7 @@ async def test_a_barge_in_closes_the_language_models_stream_at_once(autojump_clo
         turns=(Turn(heard="A?", reply=YES * 12, reply_ms=40_000), Turn(heard="B?", reply="B.", reply_ms=500)),
     )
     manner = ChainManner(chunk_seconds=0.1, speed=speed)
-    async with live_chain(script=script, manner=manner) as rig:
+    async with chains.live_chain(script=script, manner=manner) as rig:
         await trio.sleep(1.5)
         rig.speak(0.5)
         await trio.sleep(3)
@@ -416,7 +426,7 @@ async def test_a_barge_in_closes_the_language_models_stream_at_once(autojump_clo
 @pytest.mark.parametrize("indexes", [True, False], ids=["in turns", "one after another"])
 async def test_parallel_tools_are_joined_each_by_its_own(autojump_clock, indexes):
     manner = ChainManner(parallel_calls=3, indexes_calls=indexes, piece_bytes=1)
-    async with live_chain(script=Script(turns=(LOOK,)), tools=[slow(0.1)], manner=manner) as rig:
+    async with chains.live_chain(script=Script(turns=(LOOK,)), tools=[slow(0.1)], manner=manner) as rig:
         await trio.sleep(3)
         rig.speak(0.5)
         await trio.sleep(5)
@@ -431,7 +441,7 @@ async def test_parallel_tools_are_joined_each_by_its_own(autojump_clock, indexes
 
 
 async def test_a_call_with_broken_arguments_is_not_run_and_the_model_is_told(autojump_clock):
-    async with live_chain(
+    async with chains.live_chain(
         script=Script(turns=(LOOK,)), tools=[slow(0.1)], faults=ChainFaults(thinking=("broken_call",))
     ) as rig:
         await trio.sleep(3)
@@ -450,7 +460,7 @@ async def test_a_call_with_broken_arguments_is_not_run_and_the_model_is_told(aut
 async def test_an_answer_that_is_cut_inside_its_characters_is_whole(autojump_clock, piece_bytes):
     reply = "Ja — „Brötchen“ für 2 €, 面包 🥐."
     script = Script(greeting_ms=500, turns=(Turn(heard="Qué?", reply=reply, reply_ms=1_000),))
-    async with live_chain(script=script, manner=ChainManner(piece_bytes=piece_bytes)) as rig:
+    async with chains.live_chain(script=script, manner=ChainManner(piece_bytes=piece_bytes)) as rig:
         await trio.sleep(2)
         rig.speak(0.5)
         await trio.sleep(3)
@@ -469,7 +479,7 @@ async def test_a_tools_late_answer_is_nobodys_after_an_interruption(autojump_clo
         return f"open on {day}"
 
     script = Script(turns=(SILENTLY, Turn(heard="Never mind.", reply="Good.")))
-    async with live_chain(script=script, tools=[look_up], manner=ChainManner(parallel_calls=2)) as rig:
+    async with chains.live_chain(script=script, tools=[look_up], manner=ChainManner(parallel_calls=2)) as rig:
         await trio.sleep(3)
         rig.speak(0.5)
         await trio.sleep(1.5)
@@ -490,7 +500,7 @@ async def test_a_tools_late_answer_is_nobodys_after_an_interruption(autojump_clo
     [("hearing", "ASSEMBLYAI_API_KEY"), ("thinking", "OPENAI_API_KEY"), ("speaking", "ELEVENLABS_API_KEY")],
 )
 async def test_a_wrong_key_is_one_line_that_names_it(autojump_clock, stage, credential):
-    async with live_chain(model=Chain(keys={stage: "another-key"})) as rig:
+    async with chains.live_chain(model=Chain(keys={stage: "another-key"})) as rig:
         await trio.sleep(2)
         rig.speak(0.5)
     assert rig.record.end_reason is EndReason.MODEL_FAILED

@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from trio_voice.call import wall_clock
 from trio_voice.config import read_settings
+from trio_voice.cost import SessionCost, session_cost
 from trio_voice.credentials import SECRETS, read_secrets
 from trio_voice.doubts import warnings_about
 from trio_voice.errors import ConfigError
 from trio_voice.legs.kinds import KINDS
 from trio_voice.persona import TurnDetection
-from trio_voice.prices import ModelPrices
+from trio_voice.prices import UNITS, ModelPrices
+from trio_voice.record import Closing, ModelSessionRecord
 
 GOOD = """
 [server]
@@ -86,6 +89,16 @@ def test_what_the_shipped_file_has_commented_out_is_right_too(read):
     settings = read("\n".join(line for block in [*blocks, *examples] for line in block))
     kinds = {model.kind for model in settings.models.values()}
     assert kinds == set(KINDS)
+    # A price for each meter that these models have, and what a table says for a million of each.
+    meters = {meter: 1_000_000.0 for meter in UNITS if meter.endswith("_tokens")}
+    for name, kind, amounts, cost in (
+        ("openai", "openai-realtime", meters | {"audio_seconds": 60.0}, 124.8045),
+        ("grok", "openai-realtime", {"text_items": 2.0}, 0.058),
+        ("gemini", "gemini-live", meters, 24.0),
+    ):
+        session = ModelSessionRecord(kind, wall_clock(), model=name, seconds=60.0, closing=Closing.ACKNOWLEDGED)
+        session.add_usage(amounts)
+        assert session_cost(session, settings.prices) == SessionCost(pytest.approx(cost))
 
 
 def test_the_file_that_is_shipped():
@@ -131,6 +144,7 @@ def test_a_bound_that_sets_off_the_alarm_by_itself_is_a_warning(read):
         ("= 60", "= true", "limits.time_limit_seconds: must be a number, not True"),
         ("= 60", "= -1", "limits.time_limit_seconds: must be more than 0"),
         ("= 60", "= 60\nplayback_lead_seconds = 4.1", "limits.playback_lead_seconds: must be at most 4"),
+        ("= 60", "= 60\n[journal]\ndead_after_seconds = 11.9", "journal.dead_after_seconds: must be at least 12"),
         ('kind = "assemblyai-agent"', 'kind = "oracle"', "models.aai.kind: 'oracle' is not known here"),
         ('kind = "assemblyai-agent"', "", "models.aai.kind: is missing"),
         ('kind = "assemblyai-agent"', 'kind = "assemblyai-agent"\nurl = "http://x"', "models.aai.url: must begin with"),
@@ -216,3 +230,31 @@ def test_a_blank_credential_is_none():
 def test_secrets_are_never_shown(read):
     assert "t0ken" not in repr(read(GOOD))
     assert "k3y" not in repr(read(GOOD))
+
+
+CHAIN = """
+[models.desk]
+kind = "chain"
+stt = { kind = "assemblyai-streaming" }
+llm = { kind = "anthropic", model = "claude-haiku-5-5", thinking = "disabled" }
+tts = { kind = "elevenlabs", voice = "v" }
+[personas.clerk]
+model = "desk"
+"""
+
+
+def test_a_chain_that_thinks_with_anthropic_needs_its_key(read, problems):
+    given = ENVIRONMENT | {"ELEVENLABS_API_KEY": "k", "ANTHROPIC_API_KEY": "k"}
+    llm = read(GOOD + CHAIN, given).models["desk"].llm
+    assert (llm.model, llm.thinking, llm.effort, llm.key_name) == (
+        "claude-haiku-5-5",
+        "disabled",
+        None,
+        "ANTHROPIC_API_KEY",
+    )
+    del given["ANTHROPIC_API_KEY"]
+    (missing,) = problems(GOOD + CHAIN, given)
+    assert missing.startswith("credential ANTHROPIC_API_KEY is missing: it is needed for models.desk")
+    (wrong,) = problems(GOOD + CHAIN.replace("disabled", "never"), given | {"ANTHROPIC_API_KEY": "k"})
+    assert wrong.startswith("models.desk.llm.thinking: ")
+    assert "between_tools" in wrong

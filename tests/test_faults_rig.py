@@ -8,9 +8,13 @@ from pathlib import Path
 
 import attrs
 import pytest
-from rig.cases import FAULTS, every_case
-from rig.families import FAMILIES
+from rig.families import KINDS, MODEL
+from rig.families.assemblyai_streaming import AssemblyAIStreaming
+from rig.families.elevenlabs import ElevenLabs
 from rig.families.family import Heard
+from rig.families.gemini_live import GeminiLive
+from rig.faults import cases_for, every_case
+from rig.manner import Handshake
 from rig.ours import our_daemon
 from rig.outcome import Goodbye, Outcome
 from rig.process import Footprint
@@ -46,13 +50,30 @@ def test_it_shares_no_code_with_the_daemon():
             assert not [name for name in names if name.partition(".")[0] == "trio_voice"], path
 
 
-def test_no_two_cases_have_one_name():
-    names = [case.name for case in every_case()]
+@pytest.mark.parametrize("family", KINDS)
+def test_no_two_cases_have_one_name(family):
+    names = [case.name for case in every_case(family)]
     assert len(set(names)) == len(names)
 
 
 def test_a_limit_that_a_case_names_is_one_that_our_daemon_is_given():
-    assert {fault.limit for fault in FAULTS} - {None} <= our_daemon().limits.keys()
+    assert {case.limit for case in cases_for(list(KINDS), [])} - {None} <= our_daemon().limits.keys()
+
+
+def test_every_kind_is_broken_in_all_the_ways_that_the_others_are_and_a_chain_at_each_socket():
+    names = {family: {case.name for case in every_case(family)} for family in KINDS}
+    assert names["assemblyai-agent"] == names["openai-realtime"] < names["gemini-live"]
+    assert "session expires as soon as it began, greeting" in names["gemini-live"] - names["openai-realtime"]
+    assert "model's socket cut, greeting" in names["gemini-live"]
+    assert {f"model's socket cut ({stage}), greeting" for stage in ("hearing", "speaking")} < names["chain"]
+    assert "language model is reset, thinking" in names["chain"] - names["gemini-live"]
+
+
+def test_only_what_is_struck_goes_wrong_and_the_others_are_to_be_told():
+    (case,) = [each for each in every_case("chain") if each.name == "model refuses the handshake (hearing), handshake"]
+    assert case.manner_of("hearing").handshake is Handshake.REFUSED
+    assert case.manner_of("speaking").handshake is Handshake.ANSWERED
+    assert (case.can_tell("hearing"), case.can_tell("speaking")) == (False, True)
 
 
 # Twilio's side
@@ -80,9 +101,12 @@ def test_twiml_without_a_stream_is_none():
 # The model's side
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_all_that_a_family_says_is_a_message_with_a_type(name):
-    family = FAMILIES[name]()
+SOCKETS = [family for kind in KINDS.values() for family in kind.sockets.values()]
+
+
+@pytest.mark.parametrize("make", SOCKETS, ids=lambda family: family.__name__)
+def test_all_that_a_family_says_is_an_object(make):
+    family = make()
     said = [
         *family.welcome(),
         *family.ready(),
@@ -96,11 +120,12 @@ def test_all_that_a_family_says_is_a_message_with_a_type(name):
         *family.error(),
         *family.farewell(),
     ]
-    assert all(json.loads(message)["type"] for message in said)
+    assert said
+    assert all(isinstance(json.loads(message), dict) for message in said)
 
 
 def test_what_a_client_says_to_assemblyai_is_understood():
-    family = FAMILIES["assemblyai-agent"]()
+    family = KINDS["assemblyai-agent"].sockets[MODEL]()
     session = {"greeting": "Ahoy.", "tools": [{"name": "end_call"}]}
     assert family.heard(json.dumps({"type": "session.update", "session": session})) is Heard.CONFIGURES
     assert (family.asked, family.tools) == (True, ["end_call"])
@@ -109,7 +134,7 @@ def test_what_a_client_says_to_assemblyai_is_understood():
 
 
 def test_what_a_client_says_to_openai_is_understood():
-    family = FAMILIES["openai-realtime"]()
+    family = KINDS["openai-realtime"].sockets[MODEL]()
     session = {"tools": [{"name": "end_call"}], "audio": {"output": {"format": {"type": "audio/pcmu"}}}}
     family.reply_begins()
     (as_it_comes,) = family.audio(100)
@@ -119,6 +144,51 @@ def test_what_a_client_says_to_openai_is_understood():
     assert family.asked
     (as_asked,) = family.audio(100)
     assert len(json.loads(as_it_comes)["delta"]) == pytest.approx(6 * len(json.loads(as_asked)["delta"]), rel=0.01)
+
+
+def test_what_a_client_says_to_gemini_is_understood():
+    family = GeminiLive()
+    tools = [{"functionDeclarations": [{"name": "end_call"}]}]
+    assert family.heard(json.dumps({"setup": {"tools": tools}})) is Heard.CONFIGURES
+    assert (family.asked, family.tools) == (False, ["end_call"])
+    assert family.heard('{"realtimeInput":{"audio":{"data":""}}}') is Heard.OTHER
+    assert family.heard('{"realtimeInput":{"text":"Say hello."}}') is Heard.ASKS
+    assert family.asked
+
+
+def test_gemini_says_that_a_reply_was_interrupted_only_if_there_was_one():
+    family = GeminiLive()
+    assert family.caller_speaks() == []
+    family.reply_begins()
+    assert b"interrupted" in family.caller_speaks()[0]
+
+
+def test_a_voice_ends_a_reply_when_it_is_spoken_and_its_context_closed_whichever_comes_last():
+    voice = ElevenLabs()
+
+    def tell(**message):
+        return voice.heard(json.dumps(message))
+
+    assert tell(text=" ", context_id="a") is Heard.CONFIGURES
+    assert tell(text="Ahoy. ", context_id="a") is Heard.WORDS
+    assert tell(text="It is noon. ", context_id="a") is Heard.OTHER
+    voice.reply_begins()
+    assert '"contextId": "a"' in voice.audio(100)[0]
+    assert voice.reply_ends() == []
+    assert tell(context_id="a", close_context=True) is Heard.FINISHES
+    assert voice.reply_ends() == ['{"isFinal": true, "contextId": "a"}']
+    tell(text=" ", context_id="b")
+    tell(text="Ahoy. ", context_id="b")
+    assert tell(context_id="b", close_context=True) is Heard.OTHER
+    voice.reply_begins()
+    assert voice.reply_ends() == ['{"isFinal": true, "contextId": "b"}']
+    assert tell(close_socket=True) is Heard.GOODBYE
+
+
+def test_a_recogniser_is_told_to_terminate_and_has_no_other_goodbye():
+    ears = AssemblyAIStreaming()
+    assert ears.heard(b"\xff" * 480) is Heard.OTHER
+    assert ears.heard('{"type":"Terminate"}') is Heard.GOODBYE
 
 
 # The verdict
@@ -189,27 +259,58 @@ def test_a_server_that_does_not_start_is_said_to_and_why():
     assert rig.stderr == "it cannot be tested: it ended with status 3; the last it said was: 42\n"
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(90)
-def test_our_daemon_keeps_its_promise(tmp_path):
-    found = tmp_path / "found.json"
-    wanted = [
+WANTED = {
+    "assemblyai-agent": [
         "stop, socket left open, mid-reply",
         "caller vanishes, in a tool",
         "model's socket reset, before ready",
-        "model vanishes, caller hangs up, greeting",
         "goodbye and close are ignored, closing",
         "agent ends the call, in a tool",
         "SIGTERM, in a tool",
-    ]
+    ],
+    "openai-realtime": [
+        "stop, socket left open, mid-reply",
+        "model's frames are garbage, greeting",
+        "model vanishes, caller hangs up, in a tool",
+        "goodbye and close are ignored, closing",
+        "SIGTERM, handshake",
+    ],
+    "gemini-live": [
+        "stop, socket left open, mid-reply",
+        "model fails and closes, mid-reply",
+        "model refuses the handshake, handshake",
+        "session expires as soon as it began, mid-reply",
+        "goodbye and close are ignored, closing",
+        "agent ends the call, in a tool",
+    ],
+    "chain": [
+        "stop, socket left open, mid-reply",
+        "model's socket reset (hearing), mid-reply",
+        "model vanishes, caller hangs up (speaking), greeting",
+        "goodbye and close are ignored (hearing), closing",
+        "caller hangs up, thinking",
+        "language model is reset, thinking",
+        "language model never stops, hang-up, thinking",
+    ],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(90)
+@pytest.mark.parametrize("family", KINDS)
+def test_our_daemon_keeps_its_promise(tmp_path, family):
+    found, wanted = tmp_path / "found.json", WANTED[family]
     words = [word for name in wanted for word in ("--only", name)]
-    rig = run_rig(*words, "--times", "1", "--slack", "2", "--json", str(found), seconds=80)
+    words += ["--family", family, "--workers", "2", "--slack", "2", "--json", str(found)]
+    rig = run_rig(*words, seconds=80)
     assert rig.returncode == 0, rig.stdout + rig.stderr
-    cases = json.loads(found.read_text())["cases"]
-    assert [f"{case['fault']}, {case['phase']}" for case in cases] == wanted
-    assert {case["goodbye"] for case in cases[:2]} == {"said"}
-    assert all(case["tasks"] == case["descriptors"] == 0 for case in cases[:-1])
-    assert cases[4]["model_seconds"] > 1.9  # it was ignored until the deadline
+    cases = {f"{case['fault']}, {case['phase']}": case for case in json.loads(found.read_text())["cases"]}
+    assert list(cases) == wanted
+    assert cases[wanted[0]]["goodbye"] == "said"
+    assert all(case["tasks"] == case["descriptors"] == 0 for case in cases.values() if not case["ends_process"])
+    (ignored,) = [case for name, case in cases.items() if name.startswith("goodbye and close are ignored")]
+    assert ignored["model_seconds"] > 1.9  # until the deadline
+    assert cases[wanted[0]]["sessions"] == (3 if family == "chain" else 1)
 
 
 @pytest.mark.slow

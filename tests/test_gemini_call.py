@@ -203,6 +203,92 @@ async def test_a_long_call_goes_over_to_the_same_session_on_another_socket(autoj
     assert first.client_errors == second.client_errors == []
 
 
+def frames_heard(rig):
+    """How many of Twilio's frames all sessions together have heard."""
+    samples = sum(len(session.audio) for session in rig.agent.sessions) / 2
+    return samples / 320 + rig.record.counters.get("caller_frames_before_ready", 0)
+
+
+def opened_slowly(seconds, *, after=1):
+    """Each socket but the first few is there only after so long."""
+    opened = 0
+
+    async def connect():
+        nonlocal opened
+        opened += 1
+        if opened > after:
+            await trio.sleep(seconds)
+
+    return connect
+
+
+async def test_nothing_that_the_caller_says_between_two_sockets_is_lost(autojump_clock):
+    """The new one takes 2.2 s to open, and that is when the caller asks something."""
+    async with gemini_call(script=CHATTY, manner=SHORT, connect=opened_slowly(2.2)) as rig:
+        await rig.agent.wait_session(1)
+        await rig.session.wait_closed()
+        before = trio.current_time()
+        rig.speak(1.5)
+        await trio.sleep(5)
+        rig.twilio.hang_up()
+    first, second = rig.agent.sessions
+    assert 40 <= before <= second.opened_at - 2
+    assert frames_heard(rig) == pytest.approx(rig.twilio._chunk, abs=1)
+    assert "caller_frames_dropped" not in rig.record.counters
+    loud = np.abs(np.frombuffer(bytes(second.audio), "<i2")) > 1_000
+    assert loud.sum() == pytest.approx(1.5 * 16_000, abs=100)  # whole
+    assert lines(rig)[-2:] == [("caller", "Question 0?", False), ("agent", "Answer 0.", False)]
+    assert texts_sent(second) == []  # nobody apologises: nothing was noticed
+    assert first.client_errors == second.client_errors == []
+
+
+async def test_a_connection_is_not_left_in_the_middle_of_a_question(autojump_clock):
+    async with gemini_call(script=CHATTY, manner=SHORT) as rig:
+        await trio.sleep(39)
+        rig.speak(3)
+        await trio.sleep(9)
+        rig.twilio.hang_up()
+    first, second = rig.agent.sessions
+    assert 43 < first.closed_at < 46
+    assert [line.text for line in first.history if line.role == "caller"] == ["Question 0?"]
+    assert lines(rig)[-2:] == [("caller", "Question 0?", False), ("agent", "Answer 0.", False)]
+    assert texts_sent(second) == []
+    assert frames_heard(rig) == pytest.approx(rig.twilio._chunk, abs=1)
+
+
+async def test_a_question_that_the_connections_end_cuts_is_put_to_the_next(autojump_clock):
+    manner = GeminiManner(longest_seconds=60, notice_seconds=4)
+    async with gemini_call(script=CHATTY, manner=manner, connect=opened_slowly(0.4)) as rig:
+        await trio.sleep(55.6)  # goAway comes at 56
+        rig.speak(3.4)
+        await trio.sleep(8)
+        rig.twilio.hang_up()
+    first, second = rig.agent.sessions
+    assert first.closed_at == pytest.approx(58, abs=0.1)
+    loud = np.abs(np.frombuffer(bytes(second.audio), "<i2")) > 1_000
+    assert loud.sum() == pytest.approx(3 * 16_000, abs=400)  # from goAway on
+    assert lines(rig)[-2:] == [("caller", "Question 0?", False), ("agent", "Answer 0.", False)]
+
+
+@pytest.mark.parametrize("code", [1008, 1011])
+async def test_a_handle_that_is_refused_costs_nothing_but_gemini_s_own_memory(autojump_clock, code):
+    async with gemini_call(script=CHATTY, manner=SHORT) as rig:
+        await trio.sleep(5)
+        rig.speak(1)
+        await trio.sleep(5)
+        rig.agent.faults = GeminiFaults(refuses_handles=code)
+        await trio.sleep(35)
+        rig.speak(1)
+        await trio.sleep(4)
+        rig.twilio.hang_up()
+    first, refused, third = rig.agent.sessions
+    assert refused.setup.session_resumption.handle == first.handles[-1]
+    assert third.setup.session_resumption.handle is None
+    assert f"Caller: {lines(rig)[1][1]}" in third.setup.prompt
+    assert [role for role, _, _ in lines(rig)] == ["agent", "caller", "agent", "caller", "agent"]
+    assert rig.record.end_reason is EndReason.HANGUP
+
+
 @pytest.mark.slow
 async def test_a_server_that_goes_without_a_word_is_left_before(autojump_clock):
     async with gemini_call(script=CHATTY, limits=LONG, manner=GeminiManner(notice_seconds=0)) as rig:

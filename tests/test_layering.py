@@ -41,8 +41,8 @@ WEBSOCKETS_SANS_IO = (
 RINGS = {
     # Ring 0: decisions and what they are about. No trio, no clock, no socket; time is an argument.
     "pure": Ring(
-        modules="audio bridge chain_history chain_turns clauses conversation cost errors facts goodbye persona playback"
-        " prices record stages takeover tool_results transcript turns",
+        modules="audio bridge chain_history chain_turns clauses conversation cost errors facts forecast goodbye persona"
+        " playback prices record stages takeover tool_results transcript turns",
         sees="pure protocols",
         packages="attrs msgspec",
         never=NO_CLOCK_NO_IO,
@@ -87,7 +87,7 @@ RINGS = {
     ),
     # Ring 3: the only readers of files, environment, signals.
     "process": Ring(
-        modules="config credentials daemon doubts logs supervisor unit",
+        modules="config credentials daemon doubts logs process supervisor unit",
         sees="pure protocols trio http edges process cli",
         packages=ANYTHING,
     ),
@@ -102,6 +102,12 @@ RINGS = {
         modules="sandbox",
         sees="pure sound protocols trio http edges sandbox",
         packages=ANYTHING,
+    ),
+    # Beside the rings: tools as a user writes them. They know what a tool may know of its call, and nothing else.
+    "examples": Ring(
+        modules="examples",
+        sees="trio examples",
+        packages="",
     ),
     # Importing anything imports this first, so it imports nothing.
     "root": Ring(

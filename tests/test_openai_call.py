@@ -10,6 +10,7 @@ import trio
 from tests.calls import GREETING, OPENAI_REALTIME, live_call
 from tests.openai_types import mistakes
 from trio_voice.persona import Limits, Persona, TurnDetection
+from trio_voice.protocols.openai_dialects import DIALECTS as DIALECTS_KNOWN
 from trio_voice.record import CallState, Closing, EndReason
 from trio_voice.sandbox.mind import ToolUse
 from trio_voice.sandbox.openai_realtime import AT_READY, IN_TOOL, MID_GREETING, MID_REPLY, Manner, RealtimeServer
@@ -62,8 +63,10 @@ async def test_a_conversation(autojump_clock, dialect):
     assert (billed.provider, billed.closing) == ("openai-realtime", Closing.ACKNOWLEDGED)
     assert billed.session_id == rig.session.session_id
     assert rig.record.closing_seconds == 0
-    assert (billed.meters["audio_out_tokens"], billed.meters["audio_seconds"]) == (60, 1)
-    assert billed.meters.get("text_items", 0) == rig.session.text_items == (1 if dialect == "xai" else 0)
+    if dialect == "xai":  # bills the time, and each text that is put into the model's mouth
+        assert billed.meters == {"text_items": rig.session.text_items} == {"text_items": 1}
+    else:
+        assert (billed.meters["audio_out_tokens"], billed.meters["audio_seconds"]) == (60, 1)
     assert_nobody_made_a_mistake(rig)
 
 
@@ -310,6 +313,44 @@ async def test_a_socket_that_is_cut_in_a_tool_call(autojump_clock):
 
 
 # The longest session
+
+
+@DIALECTS
+async def test_a_cap_that_nobody_has_told_of_is_no_end_of_the_call(autojump_clock, dialect):
+    """A gateway's, or one that a vendor has lowered since: an error, and the socket is closed with 1001."""
+    manner = Manner(longest_seconds=30, tells_expiry=False)
+    async with of_dialect(dialect)(manner=manner, limits=LONG) as rig:
+        await trio.sleep(3)
+        rig.speak(0.5)
+        await trio.sleep(25)
+        rig.agent.manner = Manner()
+        await trio.sleep(4)
+        rig.speak(0.5)
+        await trio.sleep(5)
+        rig.twilio.hang_up()
+    first, second = rig.agent.sessions
+    assert (first.ended_at, second.opened_at) == (pytest.approx(30), pytest.approx(30, abs=0.1))
+    told = second.config.instructions if dialect != "ga" else "".join(line.text for line in second.history)
+    assert "Yes, until six in the evening." in told
+    assert [line.role for line in rig.record.transcript] == ["agent", "caller", "agent", "caller", "agent"]
+    assert rig.record.end_reason is EndReason.HANGUP
+
+
+@DIALECTS
+async def test_a_dialects_own_cap_is_known_where_the_server_does_not_tell_it(autojump_clock, dialect, monkeypatch):
+    """An hour, or two, of silence and a wish would take as many minutes here: two minutes, then."""
+    monkeypatch.setitem(DIALECTS_KNOWN, dialect, attrs.evolve(DIALECTS_KNOWN[dialect], session_seconds=120))
+    manner = Manner(longest_seconds=120, tells_expiry=False)
+    async with of_dialect(dialect)(manner=manner, limits=LONG) as rig:
+        await trio.sleep(122)
+        rig.speak(0.5)
+        await trio.sleep(5)
+        rig.twilio.hang_up()
+    first, second, _ = rig.agent.sessions
+    assert first.told_goodbye
+    assert first.ended_at is None  # it was left before
+    assert second.opened_at == pytest.approx(60, abs=1)
+    assert [line.role for line in rig.record.transcript] == ["agent", "caller", "agent"]
 
 
 async def test_another_session_takes_over_before_the_longest_is_reached(autojump_clock):

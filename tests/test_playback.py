@@ -1,5 +1,7 @@
 """What the caller has heard, by marks and by the clock between them."""
 
+import math
+
 import pytest
 
 from trio_voice.playback import Playback
@@ -90,3 +92,23 @@ def test_a_mark_is_due_every_200_ms(playback):
     playback.place_mark()
     assert not playback.mark_is_due
     assert playback.is_marked
+
+
+def test_a_mark_is_due_when_its_audio_has_been_played_by_the_clock(playback):
+    assert playback.echo_due == math.inf
+    playback.send("r", 200, now=10.0)
+    first = playback.place_mark()
+    playback.send("r", 800, now=10.0)
+    second = playback.place_mark()
+    assert playback.echo_due == pytest.approx(10.2)
+    playback.echo(first, now=10.4)
+    assert playback.echo_due == pytest.approx(11.0)
+    playback.echo(second, now=11.2)
+    assert playback.echo_due == math.inf
+
+
+def test_a_clear_leaves_no_mark_due(playback):
+    playback.send("r", 200, now=10.0)
+    playback.place_mark()
+    playback.clear(10.1)
+    assert playback.echo_due == math.inf

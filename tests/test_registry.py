@@ -8,7 +8,7 @@ import trio
 from trio_voice.errors import CallRefused
 from trio_voice.persona import Limits, Persona
 from trio_voice.record import CallRecord, CallState, EndReason
-from trio_voice.registry import EXPECTED_SECONDS, REMEMBERED_CALLS, Registry
+from trio_voice.registry import ARRIVAL_SECONDS, EXPECTED_SECONDS, REMEMBERED_CALLS, Registry
 
 PERSONA = Persona(name="p", model="m")
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -186,14 +186,109 @@ async def test_a_drain_is_over_when_the_calls_are_though_a_promised_one_came_mea
     assert trio.current_time() == 2
 
 
-async def test_a_promised_call_that_comes_after_the_drain_is_ended_at_once(autojump_clock, nursery):
+async def test_a_drain_waits_for_one_call_after_the_other_and_for_how_long_their_goodbyes_take(autojump_clock, nursery):
     registry = Registry(Limits())
-    promised = expect(registry).record
-    await registry.drain(0)
-    registry.take(promised.call_id)
-    late = StubCall(promised.call_id)
-    await late.live(registry)
+    calls = [StubCall(f"c{number}") for number in range(3)]
+    for call in calls:
+        nursery.start_soon(call.live, registry)
+    calls[2].end = lambda reason, detail: nursery.start_soon(leave, calls[2], 2)
+
+    async def leave(call, seconds):
+        await trio.sleep(seconds)
+        call.over.set()
+
+    await trio.testing.wait_all_tasks_blocked()
+    nursery.start_soon(leave, calls[0], 10)
+    nursery.start_soon(leave, calls[1], 20)
+    await registry.drain(30)
+    assert trio.current_time() == 32
+    assert registry.statistics().live_calls == 0
+
+
+async def test_a_drain_does_not_wait_for_a_stream_whose_call_could_not_begin(autojump_clock):
+    registry = Registry(Limits())
+    expected = registry.take(expect(registry).record.call_id)
+    registry.remember(expected.record)
+    await registry.drain(120)
+    assert trio.current_time() == 0
+
+
+async def test_a_drain_waits_for_a_promised_call_and_lets_it_be_answered(autojump_clock, nursery):
+    registry = Registry(Limits())
+    call = StubCall(expect(registry).record.call_id)
+    async with trio.open_nursery() as draining:
+        draining.start_soon(registry.drain, 120)
+        await trio.sleep(10)
+        registry.take(call.record.call_id)
+        await trio.sleep(1)  # its handshake
+        assert registry.statistics().live_calls == 0
+        nursery.start_soon(call.live, registry)
+        await trio.sleep(20)
+        assert call.ended_for == []
+        call.over.set()
+    assert trio.current_time() == 31
+
+
+async def test_a_drain_waits_for_a_promise_no_longer_than_it_is_good(autojump_clock):
+    registry = Registry(Limits())
+    expect(registry)
+    await trio.sleep(10)
+    await registry.drain(120)
+    assert trio.current_time() == EXPECTED_SECONDS
+
+
+async def test_a_promise_that_is_withdrawn_is_not_waited_for(autojump_clock):
+    registry = Registry(Limits())
+    call_id = expect(registry).record.call_id
+    async with trio.open_nursery() as draining:
+        draining.start_soon(registry.drain, 120)
+        await trio.sleep(10)
+        registry.note_status(call_id, "CA1", "completed")
+    assert trio.current_time() == 10
+
+
+async def test_a_promise_that_was_not_kept_when_the_drain_is_over_is_ended_like_the_calls(autojump_clock):
+    told = []
+    registry = Registry(Limits(), told.append)
+    call_id = expect(registry).record.call_id
+    await registry.drain(5)
+    assert trio.current_time() == 5
+    assert [(record.call_id, record.end_reason) for record in told] == [(call_id, EndReason.DRAIN)]
+    assert refusal(registry.take, call_id) == "unknown_call"
+
+
+async def test_a_stream_that_was_admitted_as_the_drain_ended_is_ended_at_once_and_waited_for(autojump_clock, nursery):
+    registry = Registry(Limits())
+    late = StubCall(expect(registry).record.call_id)
+    async with trio.open_nursery() as draining:
+        registry.take(late.record.call_id)
+        draining.start_soon(registry.drain, 0)
+        await trio.sleep(1)
+        await late.live(registry)
     assert [reason for reason, _ in late.ended_for] == [EndReason.DRAIN]
+    assert trio.current_time() == 1
+
+
+async def test_a_stream_that_was_admitted_and_never_became_a_call_holds_nobody_up(autojump_clock):
+    registry = Registry(Limits(max_calls=1))
+    registry.take(expect(registry).record.call_id)
+    assert refusal(expect, registry, "CA2") == "full"  # it may be live any moment
+    await registry.drain(120)
+    assert trio.current_time() == ARRIVAL_SECONDS
+
+
+async def test_all_calls_can_be_ended_at_once(nursery):
+    told = []
+    registry = Registry(Limits(), told.append)
+    promised = expect(registry).record
+    call = StubCall("c1")
+    nursery.start_soon(call.live, registry)
+    await trio.testing.wait_all_tasks_blocked()
+    assert registry.end_all(EndReason.TWILIO_ENDED, "why") == 2
+    await trio.testing.wait_all_tasks_blocked()
+    assert call.ended_for == [(EndReason.TWILIO_ENDED, "why")]
+    assert {record.call_id for record in told} == {"c1", promised.call_id}
+    assert registry.end_all(EndReason.TWILIO_ENDED, "why") == 0
 
 
 async def test_an_empty_house_drains_at_once(autojump_clock):

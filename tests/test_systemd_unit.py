@@ -19,6 +19,7 @@ from trio_voice.credentials import SECRETS, read_secrets
 from trio_voice.daemon import AFTER_WORK_SECONDS
 from trio_voice.journal import Pace
 from trio_voice.persona import Limits
+from trio_voice.process import BOOT_VARIABLE
 from trio_voice.unit import PACKAGED_CONFIG, PACKAGED_EXECUTABLE, doubts_about, render_unit, this_executable
 
 MAX_EXPOSURE = 1.5
@@ -97,6 +98,11 @@ def test_every_credential_is_handed_over_and_none_is_required(packaged):
     directory = f"{PACKAGED_CONFIG.parent}/credentials"
     assert packaged["LoadCredential"] == [f"{name}:{directory}/{name}" for name in names]
     assert packaged["SetCredential"] == [rf"{name}:\n" for name in names]
+
+
+def test_the_daemon_is_told_which_boot_this_is_because_it_cannot_see_it(packaged):
+    assert packaged["ProcSubset"] == ["pid"]
+    assert f"{BOOT_VARIABLE}=%b" in packaged["Environment"]
 
 
 def test_a_credential_that_is_not_there_is_none_to_the_daemon(tmp_path):

@@ -1,5 +1,6 @@
 """One model session after another in one call: decisions first, then whole calls on the virtual clock."""
 
+import base64
 import json
 
 import attrs
@@ -24,6 +25,7 @@ from trio_voice.facts import (
     TransferCall,
     TransferFailed,
 )
+from trio_voice.legs.model import OUTBOX_MESSAGES
 from trio_voice.persona import SILENT, Limits, Line, Lines, Persona
 from trio_voice.protocols import media_streams as ms
 from trio_voice.record import CallRecord, Closing, EndReason
@@ -42,7 +44,7 @@ from trio_voice.sandbox.voice_agent import (
     Turn,
     VoiceAgentServer,
 )
-from trio_voice.takeover import HISTORY_LINES, KEPT_FRAMES, SHORTEST_SESSION_SECONDS
+from trio_voice.takeover import HISTORY_LINES, KEPT_FRAMES, PIECE_FRAMES, SHORTEST_SESSION_SECONDS
 from trio_voice.tool_results import ToolResult
 
 SPEECH = encode(b"\x00\x80" * 400)  # 100 ms that can be heard
@@ -142,8 +144,10 @@ def test_what_the_caller_says_meanwhile_is_bounded():
     for number in range(KEPT_FRAMES + 5):
         book.on(ms.CallerAudio(encode(bytes([number % 100]) * 160)))
     kept = book.on(c.ModelReady("t"))[1:]
-    assert len(kept) == KEPT_FRAMES
-    assert kept[0] == c.HearCaller(encode(bytes([5]) * 160))
+    assert len(kept) == KEPT_FRAMES / PIECE_FRAMES < OUTBOX_MESSAGES / 2  # more would push each other out
+    sound = b"".join(base64.b64decode(command.payload) for command in kept)
+    assert len(sound) == KEPT_FRAMES * 160
+    assert sound[:161] == bytes([5]) * 160 + bytes([6])
     assert book.record.counters["caller_frames_before_ready"] == 5
 
 
@@ -229,6 +233,73 @@ def test_a_session_that_ends_before_it_was_renewed_is_renewed_then(politely):
     book.on(c.SessionExpiring(60, "handle"))
     (renewal,) = book.on(LegClosed("model", politely=politely, detail="it went"))
     assert (renewal.renews, renewal.resume_with) == (True, "handle")
+
+
+def test_a_session_is_not_renewed_before_the_caller_is_answered():
+    book = Book().live()
+    book.on(c.CallerSpeechStarted(interrupts=False))
+    assert book.on(c.SessionExpiring(60)) == []
+    book.on(c.CallerSpeechStopped())
+    assert book.after(1) == []  # an answer is on its way
+    book.on(c.ReplyStarted("r2"))
+    book.on(c.ReplyAudio("r2", SPEECH))
+    book.on(c.ReplyDone("r2", interrupted=False))
+    book.on(ms.MarkEchoed("0.2"))
+    assert kinds(book.after(1)) == [ReplaceModel]
+
+
+def test_an_answer_that_does_not_come_is_not_waited_for_for_ever():
+    book = Book().live()
+    book.on(c.CallerSpeechStopped())
+    assert book.on(c.SessionExpiring(60)) == []
+    assert book.after(4.9) == []
+    assert kinds(book.after(0.5)) == [ReplaceModel]
+
+
+@pytest.mark.parametrize("speaks", [True, False])
+def test_a_sentence_that_a_session_does_not_hear_the_end_of_is_heard_whole_by_the_next(speaks):
+    book = Book().live()
+    book.on(c.ReplyStarted("r2"))  # which keeps the session from being replaced before it has to be
+    assert book.on(c.SessionExpiring(4)) == []
+    assert book.on(ms.CallerAudio(FRAME)) == [c.HearCaller(FRAME)]
+    if speaks:
+        book.on(c.CallerSpeechStarted(interrupts=False))
+        book.on(c.ReplyDone("r2", interrupted=False))
+    assert kinds(book.after(2)) == [ReplaceModel]
+    book.on(ms.CallerAudio(FRAME))
+    book.on(ModelReplaced(PLAIN))
+    told = book.on(c.ModelReady("t"))
+    if speaks:
+        assert told == [c.HearCaller(encode(b"\x00\x80" * 160))]  # and no excuses: they are still speaking
+    else:
+        assert told == [c.RequestReply(TAKE_UP), c.HearCaller(FRAME)]
+
+
+def test_a_handle_that_is_not_taken_is_replaced_by_the_conversation_once():
+    book = Book().live()
+    book.on(c.CallerSpeechStarted(interrupts=False))
+    (resumed,) = book.on(c.SessionExpiring(0, "handle"))
+    assert resumed.resume_with == "handle"
+    book.on(ModelReplaced(PLAIN))
+    book.on(ms.CallerAudio(FRAME))
+    (told,) = book.on(c.SessionExpiring(0))
+    assert (told.resume_with, told.history[0].text) == (None, "Are you open?")
+    book.on(ModelReplaced(PLAIN))
+    book.on(ms.CallerAudio(FRAME))
+    (again,) = book.on(c.SessionExpiring(0))
+    assert (again.renews, book.record.counters["model_takeovers"]) == (False, 1)  # that was no matter of handles
+    book.on(ModelReplaced(PLAIN))
+    assert book.on(c.ModelReady("t")) == [c.RequestReply(TAKE_UP), c.HearCaller(encode(b"\x00\x80" * 160))]
+
+
+def test_somebody_who_may_be_speaking_interrupts_nothing():
+    book = Book()
+    book.on(c.ModelReady("s"))
+    book.on(c.ReplyStarted("r1"))
+    book.on(c.ReplyAudio("r1", SPEECH))
+    assert book.on(c.CallerSpeechStarted(interrupts=False)) == []
+    assert "barge_ins" not in book.record.counters
+    assert book.on(c.CallerSpeechStarted()) != []
 
 
 def test_sessions_that_expire_as_soon_as_they_begin_have_failed():

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemons import eventually, open_world, operator
+from tests.daemons import eventually, keep_up, open_world, operator
 from trio_voice.config import read_settings
 from trio_voice.edges.seats import Seats, make_seats
 from trio_voice.edges.whole_house import metrics
 from trio_voice.errors import ConfigError
+from trio_voice.reckoning import LOOKS, SILENT_SECONDS
 
 
 def workers_of(world):
@@ -60,6 +61,11 @@ async def test_a_worker_that_dies_takes_its_own_calls_only_and_is_replaced(tmp_p
     async with open_world(tmp_path, workers=2, seconds=90) as world:
         talks = [await world.talk() for _ in range(4)]
         records = {call.sid: await world.record(call) for call, _ in talks}
+        of_the_doomed, of_the_other = (
+            [call for call, _ in talks if owner(records[call.sid]) == index] for index in (1, 0)
+        )
+        for call in of_the_doomed:
+            keep_up(call)
         doomed = workers_of(world)[1]
         os.kill(doomed, signal.SIGKILL)
         await eventually(lambda: workers_of(world).get(1, doomed) != doomed)
@@ -70,10 +76,11 @@ async def test_a_worker_that_dies_takes_its_own_calls_only_and_is_replaced(tmp_p
                 assert session.is_open
         await eventually(lambda: len(world.logged("worker_died")) == 1)
         later, _ = await world.talk()
-        for call, _ in talks:
-            if owner(records[call.sid]) == 1:  # Twilio is told by whoever of the others notices first
-                await eventually(lambda call=call: call.over, seconds=45)
-        for call in [later, *(call for call, _ in talks if owner(records[call.sid]) == 0)]:
+        for call in of_the_doomed:  # no heart is waited for: the kernel knows that its process is gone
+            await eventually(lambda call=call: call.over, seconds=2 * SILENT_SECONDS / LOOKS)
+            assert (call.ended_by, world.rest_updates(call)) == ("rest", [200])
+        for call in [later, *of_the_other]:
+            assert world.rest_updates(call) == []
             call.hang_up()
             assert (await world.ended(call))["end_reason"] == "hangup"
 

@@ -1,5 +1,6 @@
 """Raw WebSockets and raw TCP for tests of our own sockets."""
 
+import ctypes
 import socket
 import struct
 from contextlib import asynccontextmanager
@@ -62,6 +63,15 @@ def frame(opcode, payload=b"", *, fin=True, mask=True, rsv=0):
     else:
         head += struct.pack("!BQ", bit | 127, len(payload))
     return head + (b"\0\0\0\0" if mask else b"") + payload
+
+
+def go_dark(stream):
+    """Have the kernel lose whatever comes for this socket, unread and unacknowledged, as a machine without power does.
+
+    A socket filter of one instruction (BPF_RET, 0 bytes): see socket(7), SO_ATTACH_FILTER, which Python does not name.
+    """
+    nothing = ctypes.create_string_buffer(struct.pack("=HBBI", 0x06, 0, 0, 0))
+    stream.setsockopt(socket.SOL_SOCKET, 26, struct.pack("@HP", 1, ctypes.addressof(nothing)))
 
 
 def reset(stream):

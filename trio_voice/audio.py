@@ -55,6 +55,15 @@ def is_base64(payload: object) -> bool:
     return isinstance(payload, str)
 
 
+def joined(payloads: Iterable[str]) -> str:
+    """Several base64 payloads as one; what is no base64 is left out."""
+    mulaw = b""
+    for payload in payloads:
+        if is_base64(payload):
+            mulaw += base64.b64decode(payload)
+    return encode(mulaw)
+
+
 def encode(mulaw: bytes) -> str:
     """Base64 text of mu-law bytes."""
     return base64.b64encode(mulaw).decode("ascii")

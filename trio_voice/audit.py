@@ -97,7 +97,9 @@ class Outlived:
     overrun_seconds: float | None
     """As measured; nobody has where the session was closed on paper or never."""
     seconds: float | None
-    """How long it was open, all in all; at most, where it was closed on paper."""
+    """How long it was open, all in all; until it was closed, where that was on paper."""
+    seconds_at_least: float | None
+    """How long it was certainly open, where it was closed on paper: until its daemon's last heartbeat."""
 
 
 @attrs.define(kw_only=True)
@@ -212,10 +214,19 @@ def _outlived(call: JournaledCall, session: ModelSessionRecord, closing: str) ->
         closing=closing,
         overrun_seconds=session.overrun_seconds,
         seconds=session.seconds,
+        seconds_at_least=session.seconds_at_least,
     )
 
 
 # For people
+
+
+def _length_of(each: Outlived) -> str:
+    if each.seconds is None:
+        return "unknown"
+    if each.closing != ON_PAPER:
+        return f"{each.seconds:.1f}"
+    return f"{each.seconds_at_least or 0:.1f} to {each.seconds:.1f}"
 
 
 def lines_of(found: DaySum) -> Iterator[str]:
@@ -256,7 +267,7 @@ def lines_of(found: DaySum) -> Iterator[str]:
                 each.opened_at,
                 each.closing,
                 "unknown" if each.overrun_seconds is None else f"{each.overrun_seconds:.3f}",
-                "unknown" if each.seconds is None else f"{'at most ' * (each.closing == ON_PAPER)}{each.seconds:.1f}",
+                _length_of(each),
             )
             for each in found.outlived
         ],

@@ -13,6 +13,8 @@ Rules that a reader might ask about:
 - **Barge-in** is the model's decision (speech started, or a reply done as interrupted), never a guess of ours. It takes
   effect when something is playing or waiting; then Twilio is cleared, what waits of that reply is dropped, and audio
   of it that comes late is dropped too.
+- **A Twilio that takes audio and plays none** is not there: its marks do not come back. When the oldest is overdue by
+  half of ``media_gap_seconds`` it is asked once more, by another mark; after all of it the call ends as stalled.
 - **An end that the agent asks for** waits until its goodbye has been heard: nothing open at the model, nothing waiting
   here, the last mark back from Twilio, and a moment of quiet after it. A transfer waits for its announcement likewise.
 - **Tools.** A result is not told to a model whose reply was interrupted meanwhile: it has given up on it, unless it
@@ -124,6 +126,8 @@ class Bridge:
         self._expected_call_sid = expected_call_sid
         self._transcript = Transcript(record)
         self._playback = Playback()
+        self._asked_about = -math.inf
+        """When the mark was due of which Twilio was asked, by another, whether it has forgotten it."""
         self._turns = Turns(record, now)
         self._takeover = Takeover(successors, now)
         self._lines = lines
@@ -156,7 +160,7 @@ class Bridge:
         """Whether it is to speak by itself, because the one before it was cut short."""
         self._caller_speaks = False
         self._commands: list[Command] = []
-        self.wake_at = min(deadline for deadline, _, _ in self._deadlines())
+        self.wake_at = min(deadline for deadline, *_ in self._deadlines())
         """When ``tick`` is next needed, at the latest. Facts may move it forward in time, only ``tick`` back."""
 
     def handle(self, fact: Fact, now: float) -> list[Command]:
@@ -174,7 +178,11 @@ class Bridge:
         if self._ended:
             return False
         self._last_media = now
-        if not self._ready and (not self._takeover.under_way or self._takeover.keep(payload)):
+        takeover = self._takeover
+        if self._ready:
+            if takeover.is_expiring:
+                takeover.keep(payload)
+        elif not takeover.under_way or takeover.keep(payload):
             self._record.count("caller_frames_before_ready")
         return self._ready
 
@@ -183,11 +191,11 @@ class Bridge:
         if self._ended:
             return []
         self.wake_at = math.inf
-        for deadline, reason, limit in self._deadlines():
+        for deadline, reason, limit, words in self._deadlines():
             if now < deadline:
                 self._wake_by(deadline)
                 continue
-            detail = f"{_PASSED[limit]}: {limit} = {getattr(self._limits, limit):g}"
+            detail = f"{words}: {limit} = {getattr(self._limits, limit):g}"
             if reason is EndReason.MODEL_FAILED:
                 self._model_lost(reason, detail, now)
             else:
@@ -195,26 +203,33 @@ class Bridge:
                 break
         self._renew_model(now)
         self._feed_playback(now)
+        self._ask_after_marks(now)
         self._see_goodbye_through(now)
         return self._take()
 
     # Time
 
-    def _deadlines(self) -> list[tuple[float, EndReason, str]]:
-        """When the call ends by itself if nothing changes, why, and by which limit."""
+    def _deadlines(self) -> list[tuple[float, EndReason, str, str]]:
+        """When the call ends by itself if nothing changes, why, by which limit, and in words."""
         limits = self._limits
+        talk, idle = self._began + limits.time_limit_seconds, self._last_voice + limits.idle_seconds
         deadlines = [
-            (self._began + limits.time_limit_seconds, EndReason.TIME_LIMIT, "time_limit_seconds"),
-            (self._last_voice + limits.idle_seconds, EndReason.IDLE, "idle_seconds"),
+            (talk, EndReason.TIME_LIMIT, "time_limit_seconds", "the call has lasted as long as it may"),
+            (idle, EndReason.IDLE, "idle_seconds", "nobody has spoken"),
         ]
         if self._started:
-            deadlines.append(
-                (self._last_media + limits.media_gap_seconds, EndReason.CALLER_STALLED, "media_gap_seconds")
-            )
+            gap, stalled = limits.media_gap_seconds, EndReason.CALLER_STALLED
+            unheard = "Twilio does not say that it has played what it was sent"
+            deadlines += [
+                (self._last_media + gap, stalled, "media_gap_seconds", "no media came from Twilio"),
+                (self._playback.echo_due + gap, stalled, "media_gap_seconds", unheard),
+            ]
         else:
-            deadlines.append((self._began + limits.start_seconds, EndReason.START_TIMEOUT, "start_seconds"))
+            start, words = self._began + limits.start_seconds, "Twilio opened the stream and did not start it"
+            deadlines.append((start, EndReason.START_TIMEOUT, "start_seconds", words))
         if not self._ready and self._failed is None:
-            deadlines.append((self._ready_by, EndReason.MODEL_FAILED, "model_ready_seconds"))
+            words = "the model was not ready in time"
+            deadlines.append((self._ready_by, EndReason.MODEL_FAILED, "model_ready_seconds", words))
         return deadlines
 
     def _wake_by(self, deadline: float) -> None:
@@ -288,10 +303,12 @@ class Bridge:
         else:
             self._commands.append(c.RequestReply(f"{because}Say exactly this and nothing else: {text}"))
 
-    def _speech_started(self, _fact: c.CallerSpeechStarted, now: float) -> None:
+    def _speech_started(self, fact: c.CallerSpeechStarted, now: float) -> None:
         self._last_voice = now
         self._caller_speaks = True
         self._turns.caller_began()
+        if not fact.interrupts:
+            return
         if self._goodbye is not None:
             self._goodbye.begin_again()  # they want one more answer
         if self._persona.interruptible and (self._waiting or self._playback.is_playing(now)):
@@ -313,6 +330,7 @@ class Bridge:
 
     def _reply_started(self, fact: c.ReplyStarted, now: float) -> None:
         self._reply_id = fact.reply_id
+        self._caller_speaks = False  # whoever answers them has heard them out
         self._reply_open, self._reply_audible = True, False
         if fact.reply_id in self._muted:  # a model that does not number its replies
             self._muted.remove(fact.reply_id)
@@ -417,7 +435,8 @@ class Bridge:
         takeover = self._takeover
         if not takeover.is_expiring or self._ended or self._failed is not None:
             return
-        quiet = not (self._caller_speaks or self._reply_open or self._waiting or self._tools)
+        caller_waits = self._caller_speaks or self._turns.answer_is_near(now)
+        quiet = not (caller_waits or self._reply_open or self._waiting or self._tools)
         if now < takeover.latest_at and (not quiet or self._playback.is_playing(now)):
             self._wake_by(min(takeover.latest_at, now + QUIET_EVERY_SECONDS))
             return
@@ -451,11 +470,13 @@ class Bridge:
         self._say_goodbye(Then.TRANSFER if transfer else Then.END_CALL, now, spoken=True)
 
     def _replace_model(self, why: str, now: float, *, renews: bool) -> None:
-        handle = self._takeover.begin(now, renews=renews)
+        owed_already = self._takeover.under_way and self._answer_owed
+        speaks, lost = self._caller_speaks, self._caller_speaks and not self._takeover.has_kept
+        handle = self._takeover.begin(now, renews=renews, mid_speech=speaks)
         history = history_of(self._record.transcript)
         self._record.count("model_renewals" if renews else "model_takeovers")
         self._resumes_talk = bool(history) or handle is not None
-        self._answer_owed = not renews or self._reply_open or self._caller_speaks or self._turns.awaits_answer
+        self._answer_owed = owed_already or not renews or self._reply_open or lost or self._turns.awaits_answer
         self._ready = self._reply_open = self._caller_speaks = False
         self._tools.clear()  # whoever asked for them is gone
         self._ready_by = now + self._limits.model_ready_seconds
@@ -559,6 +580,19 @@ class Bridge:
                 self._last_voice = max(self._last_voice, now + playback.ahead_ms(now) / 1000)
             if playback.mark_is_due or (not payload and not playback.is_marked):
                 self._commands.append(PlaceMark(playback.place_mark()))
+                self._ask_after_marks(now)
+
+    def _ask_after_marks(self, now: float) -> None:
+        """Send another mark where one is long overdue: if only that one was lost, this one comes back at once."""
+        echo_due = self._playback.echo_due
+        if self._ended or self._asked_about == echo_due:
+            return
+        ask_at = echo_due + self._limits.media_gap_seconds / 2
+        if now < ask_at:
+            self._wake_by(ask_at)
+            return
+        self._asked_about = echo_due
+        self._commands.append(PlaceMark(self._playback.place_mark()))
 
     def _interrupt(self, now: float) -> None:
         """The caller has taken the floor: nothing that was not heard will be."""
@@ -613,12 +647,3 @@ class Bridge:
         LegStalled: _leg_stalled,
         EndRequested: _end_requested,
     }
-
-
-_PASSED: Final = {
-    "time_limit_seconds": "the call has lasted as long as it may",
-    "idle_seconds": "nobody has spoken",
-    "start_seconds": "Twilio opened the stream and did not start it",
-    "media_gap_seconds": "no media came from Twilio",
-    "model_ready_seconds": "the model was not ready in time",
-}

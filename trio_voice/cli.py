@@ -178,7 +178,7 @@ async def _check_live(settings: Settings, persona: Persona, tools: tuple[ToolSch
             works = works and heard.problem is None
             if settings.prices is not None:
                 price_call(record, settings.prices)
-            for line in describe(heard, record):
+            for line in describe(heard, record, settings.prices):
                 click.echo(f"  {line}")
     return works
 

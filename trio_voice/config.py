@@ -20,12 +20,13 @@ from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError, Iterable
 
 from trio_voice.credentials import SECRETS, Secrets, read_secrets
 from trio_voice.errors import ConfigError
-from trio_voice.journal import database_at
+from trio_voice.journal import Pace, database_at
 from trio_voice.legs.kinds import KINDS
 from trio_voice.persona import Limits, Persona, TurnDetection
 from trio_voice.prices import ModelPrices, PriceList, Prices, TwilioPrices, wrong_prices
 from trio_voice.protocols.chain_stages import STAGES
 from trio_voice.protocols.settings import SANDBOX, ModelSettings
+from trio_voice.reckoning import LEAST_SILENT_SECONDS, SILENT_SECONDS
 from trio_voice.tools import TRANSFER
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ class JournalSettings:
     """``sqlite:///PATH``, relative to where the daemon runs, or ``postgresql://...``."""
     keep_transcripts: bool = False
     """Whether it is written down who said what."""
+    dead_after_seconds: float = SILENT_SECONDS
+    """How long another daemon's heart must have stood still, as the journal has it, before its calls are ended."""
 
 
 @attrs.frozen(kw_only=True)
@@ -330,6 +333,11 @@ def _contradictions(settings: Settings, document: Mapping[str, Any]) -> list[str
         for field in attrs.fields(Limits)
         if getattr(settings.limits, field.name) <= 0
     )
+    if settings.journal.dead_after_seconds < LEAST_SILENT_SECONDS:
+        problems.append(
+            f"journal.dead_after_seconds: must be at least {LEAST_SILENT_SECONDS:g}: a daemon that lives says so every "
+            f"{Pace().beat_seconds:g} s"
+        )
     if settings.limits.playback_lead_seconds > MOST_LEAD_SECONDS:
         problems.append(
             f"limits.playback_lead_seconds: must be at most {MOST_LEAD_SECONDS:g}: more than that at once fills what "

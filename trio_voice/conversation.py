@@ -63,7 +63,13 @@ class ModelReady:
 
 @attrs.frozen
 class CallerSpeechStarted:
-    """The model has decided that the caller is speaking."""
+    """The model has decided that the caller is speaking.
+
+    ``interrupts`` is false where somebody seems to be speaking and the model has not said that it gives way: nothing
+    is cut, but this is no quiet moment.
+    """
+
+    interrupts: bool = True
 
 
 @attrs.frozen

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import signal
 import socket
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -44,8 +46,9 @@ from trio_voice.legs.kinds import KINDS, Order
 from trio_voice.legs.poller import open_poller
 from trio_voice.legs.succession import Succession
 from trio_voice.persona import SILENT
+from trio_voice.process import has_ended, this_process
 from trio_voice.reception import Reception
-from trio_voice.reckoning import reckon_with_the_dead
+from trio_voice.reckoning import Reckoning, heed_own_death
 from trio_voice.record import TERMINAL_STATUSES
 from trio_voice.registry import Registry
 from trio_voice.tools import load_tools
@@ -71,10 +74,28 @@ AFTER_WORK_SECONDS: Final = 10.0
 """For the last phones to be hung up once everything else has stopped."""
 AFTER_DRAIN_SECONDS: Final = AFTER_WORK_SECONDS + Pace().flush_seconds + Pace().interrupt_seconds + 10
 """What systemd is asked to wait beyond the drain, with some to spare."""
-ONE_REQUEST_EACH: Final = httpx2.Limits(max_keepalive_connections=0)
-"""A phone is hung up once a call; a connection kept for the next one would be a descriptor that belongs to nothing."""
+SWITCH_SECONDS: Final = 0.000_1
+"""For which a thread may keep the interpreter from all calls. Python's own 5 ms come after every system call while a
+tool computes in a thread of its own, and there are a hundred of those a second in each call."""
+DESCRIPTORS_A_CALL: Final = 5
+"""At the most: the caller's socket, three of a chain, a request to Twilio."""
+OTHER_DESCRIPTORS: Final = 100
+"""Journal, log, listeners, the loop's own, requests to operators and colleagues; a handful in fact."""
 HALF_OPEN_CONNECTIONS: Final = 100
 """Connections beyond the calls: webhooks, operators, scrapers, strangers."""
+
+
+def allow_descriptors(max_calls: int) -> None:
+    """Raise this process's own limit to what so many calls may need, as far as the system lets it."""
+    wanted = max_calls * DESCRIPTORS_A_CALL + HALF_OPEN_CONNECTIONS + OTHER_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < wanted:
+        advice = "raise LimitNOFILE= or `ulimit -Hn`, or lower max_calls: calls beyond it cannot reach their models"
+        log.warning("too_few_descriptors", max_fds=allowed, wanted=wanted, max_calls=max_calls, advice=advice)
 
 
 async def run_daemon(
@@ -97,6 +118,7 @@ async def run_daemon(
         OSError: the address cannot be listened on.
         ConfigError: a tool cannot be loaded.
     """
+    allow_descriptors(settings.limits.max_calls)
     systemd = Notifier(os.environ)
     colleagues, seats = (None, None) if place is None else _colleagues_at(place)
     async with (
@@ -104,14 +126,14 @@ async def run_daemon(
             settings.journal.url,
             node=socket.gethostname(),
             clock=wall_clock,
+            process=this_process(),
             keep_transcripts=settings.journal.keep_transcripts,
         ) as journal,
-        httpx2.AsyncClient(limits=ONE_REQUEST_EACH) as http,
         trio.open_nursery() as after_work,
         open_poller(),
     ):
         lines = await make_lines(settings.personas.values())
-        house = _House(settings, journal, after_work, http, lines, colleagues, seats)
+        house = _House(settings, journal, after_work, lines, colleagues, seats)
         listeners = await _open_listeners(settings, place)
         connections = settings.limits.max_calls + HALF_OPEN_CONNECTIONS
         server = Server(
@@ -133,23 +155,33 @@ async def run_daemon(
                 serving.start_soon(systemd.feed_watchdog)
                 serving.start_soon(house.metrics.watch_loop)
                 serving.start_soon(house.auditor.watch, house.registry.live)
-                serving.start_soon(reckon_with_the_dead, journal, house.rest, wall_clock, house.auditor.settled)
+                reckoning = Reckoning(
+                    journal,
+                    house.rest,
+                    wall_clock,
+                    has_ended,
+                    house.auditor.settled,
+                    settings.journal.dead_after_seconds,
+                )
+                serving.start_soon(reckoning.run)
+                serving.start_soon(heed_own_death, journal, house.registry)
                 bound_host, bound_port, *_ = listeners[0].socket.getsockname()
                 announce(f"http://{f'[{bound_host}]' if ':' in bound_host else bound_host}:{bound_port}")
-                systemd.notify("READY=1")
+                await systemd.notify("READY=1")
                 gc.collect()
+                sys.setswitchinterval(SWITCH_SECONDS)
                 gc.freeze()  # what is here now stays: the collector need not look at it whenever calls make garbage
                 async for received in signals:
                     if received != signal.SIGHUP:
                         break
                     # Not trio's clock, which begins at a number of its own.
-                    systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1_000}")
+                    await systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1_000}")
                     refused = await house.reload(reread, make_lines)
                     # `systemctl reload` has long said yes; `systemctl status` shows this.
-                    systemd.notify("READY=1", f"STATUS=reload refused: {refused[0]!r}" if refused else "STATUS=")
+                    await systemd.notify("READY=1", f"STATUS=reload refused: {refused[0]!r}" if refused else "STATUS=")
                 # systemd's patience is the unit's, and ours the configuration's.
                 patience = settings.limits.drain_seconds + settings.limits.close_seconds + AFTER_DRAIN_SECONDS
-                systemd.notify("STOPPING=1", "STATUS=draining", f"EXTEND_TIMEOUT_USEC={patience * 1e6:.0f}")
+                await systemd.notify("STOPPING=1", "STATUS=draining", f"EXTEND_TIMEOUT_USEC={patience * 1e6:.0f}")
                 await _drain(house.registry, settings.limits.drain_seconds, signals)
             serving.cancel_scope.cancel(reason="drained")
         after_work.cancel_scope.deadline = trio.current_time() + AFTER_WORK_SECONDS
@@ -164,7 +196,6 @@ class _House:
         settings: Settings,
         journal: Journal,
         after_work: trio.Nursery,
-        http: httpx2.AsyncClient,
         lines: Mapping[Persona, Lines],
         colleagues: Colleagues | None,
         seats: Seats | None,
@@ -178,7 +209,7 @@ class _House:
         self.registry = Registry(settings.limits, self._ended, seats=seats, prefix=prefix)
         self.metrics = Metrics(self.registry, wall_clock(), journal)
         self.auditor = Auditor(settings.prices, self.metrics.count_outlived)
-        self.rest = _open_rest(settings, http, self.metrics)
+        self.rest = _open_rest(settings, self.metrics)
         reception = Reception(
             self.registry,
             journal,
@@ -186,7 +217,6 @@ class _House:
             self._tools_of,
             self._lines_of,
             self.rest,
-            self._after_call,
             partial(self.metrics.observe_relay_delay, "to_caller"),
         )
         public_url = PublicUrl(settings.server.public_url)
@@ -221,16 +251,19 @@ class _House:
         return self._lines.get(persona, SILENT)
 
     def _ended(self, record: CallRecord) -> None:
-        """Reckon up and write down a call that is over, whether or not it was ever answered."""
+        """Reckon up and write down a call that is over, whether or not it was ever answered; see its phone down."""
         self.auditor.audit(record)
         self._journal.call_ended(record)
         self.metrics.observe_call(record)
+        if record.twilio_status in TERMINAL_STATUSES or record.handed_over or record.call_sid is None:
+            self._journal.phone_is_down(record)
+        elif self.rest is not None:
+            self._after_work.start_soon(self._hang_up, self.rest, record, record.call_sid)
 
-    def _after_call(self, record: CallRecord) -> None:
-        """Hang up a phone whose call's sockets are closed, unless it is known to be down or goes on without us."""
-        over = record.twilio_status in TERMINAL_STATUSES or record.handed_over
-        if self.rest is not None and record.call_sid is not None and not over:
-            self._after_work.start_soon(self.rest.hang_up, record.call_sid)
+    async def _hang_up(self, rest: TwilioRest, record: CallRecord, call_sid: str) -> None:
+        """Hang up the phone of a call that is over. Where that fails, the journal keeps it for the next daemon."""
+        if await rest.hang_up(call_sid):
+            self._journal.phone_is_down(record)
 
     async def reload(self, reread: Callable[[], Settings], make_lines: LineMaker) -> list[str]:
         """Take over personas, numbers and prices, all or nothing; live calls keep what they began with.
@@ -335,18 +368,19 @@ def load_toolboxes(settings: Settings, numbers: DoNotCall) -> dict[Persona, Mapp
     return toolboxes
 
 
-def _open_rest(settings: Settings, http: httpx2.AsyncClient, metrics: Metrics) -> TwilioRest | None:
+def _open_rest(settings: Settings, metrics: Metrics) -> TwilioRest | None:
     account, token = settings.account_sid, settings.secrets.get("TWILIO_AUTH_TOKEN")
     if account is None or token is None:
         log.warning("no_rest", advice="set account_sid and TWILIO_AUTH_TOKEN so that phones can be hung up by REST")
         return None
-    return TwilioRest(account, token, settings.twilio.api_url, http, metrics.count_rest_failure)
+    open_http = partial(httpx2.AsyncClient, verify=httpx2.create_ssl_context())  # its authorities are read once
+    return TwilioRest(account, token, settings.twilio.api_url, open_http, metrics.count_rest_failure)
 
 
 async def _drain(registry: Registry, seconds: float, signals: object) -> None:
     """Let live calls end, and end those that do not. A second SIGTERM or SIGINT ends them at once."""
     counts = registry.statistics()
-    log.info("draining", live_calls=counts.live_calls, drain_seconds=seconds)
+    log.info("draining", live_calls=counts.live_calls, expected_calls=counts.expected_calls, drain_seconds=seconds)
     async with trio.open_nursery() as nursery:
 
         async def hurry() -> None:

@@ -10,6 +10,7 @@ Positions are milliseconds of audio handed over since the last clear. Pure: time
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import Final
 
@@ -32,7 +33,8 @@ class Playback:
     def __init__(self) -> None:
         self._generation = 0
         self._marks = 0
-        self._pending: deque[tuple[str, float]] = deque()
+        self._pending: deque[tuple[str, float, float]] = deque()
+        """Name and position of each mark that has not come back, and when it should, by the clock."""
         self._sent_ms = 0.0
         self._marked_ms = 0.0
         self._heard_ms = 0.0
@@ -67,7 +69,7 @@ class Playback:
         """Name a mark for here; the caller sends it to Twilio."""
         self._marks += 1
         name = f"{self._generation}.{self._marks}"
-        self._pending.append((name, self._sent_ms))
+        self._pending.append((name, self._sent_ms, self._ends_at))
         self._marked_ms = self._sent_ms
         return name
 
@@ -76,10 +78,10 @@ class Playback:
 
         False for a mark of before the last clear, and for one that we never placed.
         """
-        if not any(name == pending for pending, _ in self._pending):
+        if not any(name == pending for pending, _, _ in self._pending):
             return False
         while self._pending:
-            passed, position = self._pending.popleft()
+            passed, position, _ = self._pending.popleft()
             self._heard_ms = position
             if passed == name:
                 break
@@ -118,6 +120,11 @@ class Playback:
     def awaits_marks(self) -> bool:
         """Whether a mark has not come back yet."""
         return bool(self._pending)
+
+    @property
+    def echo_due(self) -> float:
+        """When the oldest mark that has not come back should have, by the clock; infinite if none is out."""
+        return self._pending[0][2] if self._pending else math.inf
 
     @property
     def ends_at(self) -> float:

@@ -1,4 +1,4 @@
-"""Where a stream becomes a call: the path is checked, the legs are made, the call is lived, the phone is hung up.
+"""Where a stream becomes a call: the path is checked, the legs are made, the call is lived.
 
 The one way in, whatever carried the stream here: our own server's lane or the Quart route.
 """
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from trio_voice.legs.channel import Channel
     from trio_voice.legs.succession import Succession
     from trio_voice.persona import Lines, Persona, ToolSchema
-    from trio_voice.record import CallRecord
     from trio_voice.registry import ExpectedCall, Registry
     from trio_voice.tools import Tool
 
@@ -41,7 +40,6 @@ class Reception:
         tools_of: the tools of a persona, loaded.
         lines_of: what a persona says when no model speaks.
         phone: what can be done to telephone calls; ``None`` without Twilio's REST API.
-        after_call: told of every call once both sockets are closed; must not wait (the phone is hung up there).
         on_delay: told how long messages to the caller were held here; see ``Writer``.
     """
 
@@ -53,7 +51,6 @@ class Reception:
         tools_of: Callable[[Persona], Mapping[str, Tool]],
         lines_of: Callable[[Persona], Lines],
         phone: Phone | None,
-        after_call: Callable[[CallRecord], None],
         on_delay: Callable[[float], None] | None = None,
     ) -> None:
         self.registry = registry
@@ -62,7 +59,6 @@ class Reception:
         self._tools_of = tools_of
         self._lines_of = lines_of
         self._phone = phone
-        self._after_call = after_call
         self._on_delay = on_delay
 
     async def answer(
@@ -110,5 +106,4 @@ class Reception:
             with self.registry.living(call):
                 await call.run(cancelled_because)
         finally:
-            self._after_call(record)
             structlog.contextvars.unbind_contextvars("call_id", "call_sid")

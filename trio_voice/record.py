@@ -127,7 +127,9 @@ class ModelSessionRecord:
     cost: float | None = None
     """What it is estimated to cost, in the call's currency; unknown while it is open, and if nobody has set a price."""
     settled: bool = False
-    """Its daemon died and another closed it on paper: ``seconds`` is the most that it can have lasted."""
+    """Its daemon died and another closed it on paper: ``seconds`` is how long it may have lasted until then."""
+    seconds_at_least: float | None = None
+    """Where it was settled, how long it was certainly open: until its daemon's last heartbeat."""
 
     def add_usage(self, meters: Mapping[Any, float]) -> None:
         """Add to the meters. What no meter can have counted since the last time is a stranger's nonsense: left out."""

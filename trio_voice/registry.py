@@ -1,12 +1,13 @@
 """Which calls there are: expected, live and ended; who may come in; and how the house empties.
 
-A call is *expected* from the TwiML that promised it a path until its stream comes (once, and in time), *live* until its
-sockets are closed, and then *remembered* for a while. Expected calls count against ``max_calls`` too, so that a promise
-made is a promise that can be kept.
+A call is *expected* from the TwiML that promised it a path until its stream comes (once, and in time), *arriving* while
+that is being answered, *live* until its sockets are closed, and then *remembered* for a while. All but the last count
+against ``max_calls``, and a drain waits for them: a promise made is a promise that can be kept.
 """
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections import OrderedDict
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 EXPECTED_SECONDS: Final = 30.0
 """How long a promised path is good for. Twilio opens the stream within a second of reading the TwiML."""
+ARRIVAL_SECONDS: Final = 2.0
+"""From a stream that was admitted to a live call: one answer to a handshake lies between them. One that never becomes a
+call is forgotten then."""
 _STATES: Final = {
     "queued": CallState.DIALING,
     "initiated": CallState.DIALING,
@@ -111,13 +115,15 @@ class Registry:
         self._prefix = prefix
         self._expected: dict[str, ExpectedCall] = {}
         self._by_sid: dict[str, ExpectedCall] = {}
+        self._arriving: dict[str, float] = {}
+        """When each is given up."""
         self._live: dict[str, Call] = {}
         self._ended: OrderedDict[str, CallRecord] = OrderedDict()
         self._draining = False
         self._drained_because = ""
         """Why a promised stream that comes now is ended at once; empty before the end of a drain."""
-        self._empty = trio.Event()
-        self._empty.set()
+        self._departure = trio.Event()
+        """Set, and replaced, whenever a call is over."""
 
     def expect(
         self,
@@ -142,10 +148,9 @@ class Registry:
         if self._draining:
             raise CallRefused("draining", "this server is going down and takes no new calls")
         with self._seats.locked():
-            ours = len(self._live) + len(self._expected)
-            if ours + self._seats.occupied_by_others >= self.limits.max_calls:
+            if self._held + self._seats.occupied_by_others >= self.limits.max_calls:
                 raise CallRefused("full", f"all lines are busy: max_calls = {self.limits.max_calls}")
-            self._seats.occupy(ours + 1)
+            self._seats.occupy(self._held + 1)
         record = CallRecord(
             call_id=self._prefix + secrets.token_hex(16)[len(self._prefix) :],
             call_sid=call_sid,
@@ -177,10 +182,18 @@ class Registry:
         if expected is None:
             raise CallRefused("unknown_call", "no call is expected on this path: it is unknown, used or expired")
         self._by_sid.pop(expected.record.call_sid or "", None)
+        self._arriving[call_id] = trio.current_time() + ARRIVAL_SECONDS
         return expected
+
+    @property
+    def _held(self) -> int:
+        """How many of ``max_calls`` are ours."""
+        return len(self._live) + len(self._arriving) + len(self._expected)
 
     def _forget_expired(self) -> None:
         now = trio.current_time()
+        self._arriving = {call_id: until for call_id, until in self._arriving.items() if until > now}
+        self._seats.occupy(self._held)
         for call_id, expected in list(self._expected.items()):
             if expected.expires_at <= now:
                 self.end(call_id, EndReason.START_TIMEOUT, "no stream came while its path was good")
@@ -189,19 +202,16 @@ class Registry:
     def living(self, call: Call) -> Iterator[None]:
         """While a call is live. Afterwards its record is remembered."""
         call_id = call.record.call_id
-        if not self._live:
-            self._empty = trio.Event()
+        self._arriving.pop(call_id, None)
         self._live[call_id] = call
+        self._seats.occupy(self._held)
         if self._drained_because:
             call.end(EndReason.DRAIN, self._drained_because)
         try:
             yield
         finally:
             del self._live[call_id]
-            self._seats.occupy(len(self._live) + len(self._expected))
             self.remember(call.record)
-            if not self._live:
-                self._empty.set()
 
     def remember(self, record: CallRecord) -> None:
         """Keep an ended call's record for a while, and tell of its end."""
@@ -209,6 +219,10 @@ class Registry:
             record.ended_at = self._clock()
         if self._on_ended is not None:
             self._on_ended(record)
+        self._arriving.pop(record.call_id, None)
+        self._seats.occupy(self._held)
+        self._departure.set()
+        self._departure = trio.Event()
         self._ended[record.call_id] = record
         while len(self._ended) > REMEMBERED_CALLS:
             self._ended.popitem(last=False)
@@ -222,11 +236,17 @@ class Registry:
         if expected is None:
             return False
         self._by_sid.pop(expected.record.call_sid or "", None)
-        self._seats.occupy(len(self._live) + len(self._expected))
         expected.record.state, expected.record.end_reason = CallState.ENDED, reason
         expected.record.end_detail = detail
         self.remember(expected.record)
         return True
+
+    def end_all(self, reason: EndReason, detail: str) -> int:
+        """End every live and expected call; returns how many there were."""
+        calls = [*self._live, *self._expected]
+        for call_id in calls:
+            self.end(call_id, reason, detail)
+        return len(calls)
 
     def note_status(self, call_id: str | None, call_sid: str, status: str) -> None:
         """Twilio has said what a call is doing. Callbacks come twice, late and out of order, and for unknown calls.
@@ -283,14 +303,24 @@ class Registry:
         return Statistics(len(self._live), len(self._expected), self._draining)
 
     async def drain(self, seconds: float) -> None:
-        """Take no more calls, give the live ones so long to end by themselves, then end them as ``drain``.
+        """Promise nothing more, give what was promised and what is live so long to end by itself, then end it all.
 
-        Returns when no call is live. Cancelling is safe; the house stays closed.
+        A call that has its TwiML and not yet its stream is waited for while its path is good, and answered: its caller
+        hears us already. Returns when no call is live. Cancelling is safe; the house stays closed.
         """
         self._draining = True
         with trio.move_on_after(seconds):
-            await self._empty.wait()
+            await self._wait_until_empty()
         self._drained_because = f"the server went down and drain_seconds = {seconds:g} had passed"
-        for call in list(self._live.values()):
-            call.end(EndReason.DRAIN, self._drained_because)
-        await self._empty.wait()
+        self.end_all(EndReason.DRAIN, self._drained_because)
+        await self._wait_until_empty()
+
+    async def _wait_until_empty(self) -> None:
+        while True:
+            self._forget_expired()
+            if not (self._live or self._arriving or self._expected):
+                await trio.lowlevel.checkpoint()
+                return
+            promises = (expected.expires_at for expected in self._expected.values())
+            with trio.move_on_at(min([*promises, *self._arriving.values()], default=math.inf)):
+                await self._departure.wait()

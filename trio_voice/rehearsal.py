@@ -14,12 +14,14 @@ import trio
 from trio_voice import conversation as c
 from trio_voice.audio import FRAME_MS, base64_ms, encode, silence
 from trio_voice.facts import Fact, LegClosed, LegStalled
+from trio_voice.forecast import minute_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from trio_voice.legs.model import ModelLeg
     from trio_voice.persona import Limits, Persona
+    from trio_voice.prices import Prices
     from trio_voice.record import CallRecord
 
 FRAME: Final = encode(silence(FRAME_MS))
@@ -97,8 +99,8 @@ async def rehearse(leg: ModelLeg, persona: Persona, limits: Limits, seconds: flo
     return rehearsal
 
 
-def describe(rehearsal: Rehearsal, record: CallRecord) -> list[str]:
-    """What came of it, in lines for people."""
+def describe(rehearsal: Rehearsal, record: CallRecord, prices: Prices | None = None) -> list[str]:
+    """What came of it, in lines for people; of what it costs as much as the prices say."""
     lines: list[str] = []
     if rehearsal.ready_seconds is not None:
         lines.append(f"ready after {rehearsal.ready_seconds:.2f} s")
@@ -111,10 +113,11 @@ def describe(rehearsal: Rehearsal, record: CallRecord) -> list[str]:
         lines.append(f"said {rehearsal.said!r}")
     for session in record.model_sessions:
         billed = "" if session.billed_seconds is None else f"; the provider bills {session.billed_seconds:g} s"
-        lines.append(f"closed: {session.closing}, after {session.seconds:g} s{billed}")
-        if session.cost is not None and session.seconds:
-            a_minute = session.cost / session.seconds * 60
-            lines.append(f"cost: about {session.cost:.4f} {record.currency}, which is {a_minute:.4f} a minute")
+        whose = f" ({session.provider})" if len(record.model_sessions) > 1 else ""
+        lines.append(f"closed{whose}: {session.closing}, after {session.seconds:g} s{billed}")
+        if prices is not None:
+            this = "unknown" if session.cost is None else f"about {session.cost:.4f} {prices.currency}"
+            lines.append(f"cost{whose}: {this}; a minute: {minute_of(session, prices)}")
     if rehearsal.problem is not None:
         lines.append(f"it does not work: {rehearsal.problem}")
     return lines

@@ -179,7 +179,7 @@ async def supervise(settings: Settings, config: Path, announce: Callable[[str], 
                         await _reload(workers, systemd)
                         continue
                     stopping.set()
-                    systemd.notify("STOPPING=1", "STATUS=draining", f"EXTEND_TIMEOUT_USEC={patience * 1e6:.0f}")
+                    await systemd.notify("STOPPING=1", "STATUS=draining", f"EXTEND_TIMEOUT_USEC={patience * 1e6:.0f}")
                     break
                 for worker in workers:
                     worker.tell(signal.SIGTERM)
@@ -203,7 +203,7 @@ async def _announce(workers: list[_Worker], systemd: Notifier, announce: Callabl
     for worker in workers:
         await worker.ready.wait()
     announce()
-    systemd.notify("READY=1")
+    await systemd.notify("READY=1")
 
 
 async def _keep_alive(worker: _Worker, seats: Seats, stopping: trio.Event) -> None:
@@ -226,14 +226,14 @@ async def _keep_alive(worker: _Worker, seats: Seats, stopping: trio.Event) -> No
 
 async def _reload(workers: list[_Worker], systemd: Notifier) -> None:
     """Have all of them read personas and numbers again; each says by itself what became of it."""
-    systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1_000}")
+    await systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1_000}")
     for worker in workers:
         worker.ready = trio.Event()
         worker.tell(signal.SIGHUP)
     with trio.move_on_after(START_SECONDS):  # noqa: ASYNC912 - there is at least one
         for worker in workers:
             await worker.ready.wait()
-    systemd.notify("READY=1")
+    await systemd.notify("READY=1")
 
 
 async def _hurry(signals: object, workers: list[_Worker]) -> None:

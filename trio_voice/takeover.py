@@ -4,8 +4,9 @@ Two things bring it about. A session **fails** (never ready, dead, a fatal error
 if it has one. A session **expires** (the provider says when): another of the same model takes over before, at a moment
 when nobody is speaking, or at the last moment if there is none. One that expires too soon after it began has failed.
 
-What the caller says while the new session is being opened is kept, up to a bound, and given to it in one go. Pure: time
-is an argument, in seconds.
+What the caller says while the new session is being opened is kept, up to a bound, and given to it in one go. If they
+are in the middle of a sentence when a session has to go, the sentence goes along: whoever heard its beginning is gone.
+Pure: time is an argument, in seconds.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from trio_voice.audio import joined
 from trio_voice.conversation import Said
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 KEPT_FRAMES: Final = 150
 """Three seconds of the caller. Beyond it the oldest are dropped: they are what the new session could least answer."""
+PIECE_FRAMES: Final = 10
+"""How many of them go in one message. One for each would be more than a leg's outbox holds, which drops the oldest."""
 HISTORY_LINES: Final = 100
 """The newest lines of the conversation that a new session is told."""
 MARGIN_SECONDS: Final = 2.0
@@ -45,6 +49,8 @@ class Takeover:
         self._session_began = now
         self._expiring: SessionExpiring | None = None
         self._expires_at = math.inf
+        self._by_handle = False
+        """Whether the session takes up the one before it at the provider's."""
         self._caller: deque[str] = deque(maxlen=KEPT_FRAMES)
 
     def expire(self, fact: SessionExpiring, now: float) -> None:
@@ -58,25 +64,43 @@ class Takeover:
         return self._expiring is not None
 
     @property
+    def has_kept(self) -> bool:
+        """Whether the new session will hear what the caller has said last."""
+        return bool(self._caller)
+
+    @property
     def latest_at(self) -> float:
         """When it has to, whoever is speaking."""
         return self._expires_at
 
-    def begin(self, now: float, *, renews: bool) -> str | None:
-        """A session is replaced now, by one of the same model if it ``renews``; returns the handle to resume with."""
+    def begin(self, now: float, *, renews: bool, mid_speech: bool) -> str | None:
+        """A session is replaced now, by one of the same model if it ``renews``; returns the handle to resume with.
+
+        With ``mid_speech`` the caller is speaking, and what was kept of them is for the new session.
+        """
+        if not mid_speech and not self.under_way:
+            self._caller.clear()
         handle = self._expiring.resume_with if renews and self._expiring is not None else None
         if not renews:
             self.successors -= 1
         self._expiring, self._expires_at = None, math.inf
-        self._session_began, self.under_way = now, True
+        self._session_began, self.under_way, self._by_handle = now, True, handle is not None
         return handle
 
     def was_too_short(self, now: float) -> bool:
-        """Whether the session has not lasted long enough to be renewed."""
+        """Whether the session has not lasted long enough to be renewed.
+
+        One that was to be taken up by a handle and says that it has none is: its provider did not take the handle.
+        """
+        if self._by_handle and self._expiring is not None and self._expiring.resume_with is None:
+            return False
         return now - self._session_began < SHORTEST_SESSION_SECONDS
 
     def keep(self, payload: str) -> bool:
-        """Keep a piece of the caller's sound for the new session; returns whether an older one was dropped for it."""
+        """Keep a piece of the caller's sound for the new session; returns whether an older one was dropped for it.
+
+        Also while the old one still listens but is about to end: it may have to be replaced in mid-sentence.
+        """
         drops = len(self._caller) == KEPT_FRAMES
         self._caller.append(payload)
         return drops
@@ -86,7 +110,7 @@ class Takeover:
         self.under_way = False
         kept = list(self._caller)
         self._caller.clear()
-        return kept
+        return [joined(kept[at : at + PIECE_FRAMES]) for at in range(0, len(kept), PIECE_FRAMES)]
 
 
 def history_of(transcript: list[Utterance]) -> tuple[Said, ...]:

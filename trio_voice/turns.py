@@ -25,6 +25,10 @@ STALE_SECONDS: Final = 3.0
 """A transcript that was final so long before the caller's end is of their turn before: some come after the answer."""
 
 
+ANSWER_SECONDS: Final = 5.0
+"""How long an answer may take to begin. Later it is not to be expected: what ended was a noise, or the model is ill."""
+
+
 class Turns:
     """Writes the turns of a call's record.
 
@@ -69,6 +73,10 @@ class Turns:
     def awaits_answer(self) -> bool:
         """Whether the caller has finished and has been sent nothing yet."""
         return self._ended_at is not None
+
+    def answer_is_near(self, now: float) -> bool:
+        """Whether the caller has finished so short a time ago that they are about to be answered."""
+        return self._ended_at is not None and now - self._ended_at < ANSWER_SECONDS
 
     def frame_sent(self, now: float, position_ms: float) -> None:
         """Something that can be heard has been handed to Twilio, at so much of all that was sent since a clear."""

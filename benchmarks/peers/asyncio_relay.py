@@ -1,12 +1,14 @@
 """A relay on asyncio as one would write it: FastAPI on uvicorn with uvloop, ``websockets`` to the model, ``json``.
 
-python asyncio_relay.py MODEL_URL
+python asyncio_relay.py MODEL_URL [PORT]
 """
 
 import asyncio
 import json
+import os
 import socket
 import sys
+import uuid
 
 import uvicorn
 import uvloop
@@ -16,16 +18,16 @@ from websockets.exceptions import ConnectionClosed
 
 app = FastAPI()
 model_url = sys.argv[1]
-calls = 0
+port = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+SESSION = {"system_prompt": "Be kind.", "greeting": "Ahoy.", "input": {"format": {"encoding": "audio/pcmu"}}}
 
 
 @app.post("/twiml")
 async def twiml(request: Request) -> Response:
     """Connect the call to a stream."""
-    global calls  # noqa: PLW0603
-    calls += 1
     await request.body()
-    stream = f"wss://{request.headers['host']}/media-stream/{calls}"
+    base = os.environ.get("PUBLIC_URL", f"https://{request.headers['host']}").replace("http", "ws", 1)
+    stream = f"{base}/media-stream/{uuid.uuid4()}"
     xml = f'<?xml version="1.0"?><Response><Connect><Stream url="{stream}" /></Connect></Response>'
     return Response(xml, media_type="text/xml")
 
@@ -51,7 +53,7 @@ async def media_stream(twilio: WebSocket, call_id: str) -> None:
                 await twilio.send_text(json.dumps({"event": "clear", "streamSid": stream_sid}))
 
     async with connect(model_url) as model:
-        await model.send(json.dumps({"type": "session.update", "session": {"system_prompt": "Be kind."}}))
+        await model.send(json.dumps({"type": "session.update", "session": SESSION}))
         downward = asyncio.create_task(to_twilio(model))
         try:
             while True:
@@ -68,7 +70,7 @@ async def media_stream(twilio: WebSocket, call_id: str) -> None:
             downward.cancel()
 
 
-listener = socket.create_server(("127.0.0.1", 0), backlog=1_024)
+listener = socket.create_server(("127.0.0.1", port), backlog=1_024)
 server = uvicorn.Server(uvicorn.Config(app, loop="uvloop", log_level="error", access_log=False))
 
 

@@ -60,12 +60,12 @@ class Relay:
     """From the model's URL and a folder for files."""
 
 
-ENDLESS_LEAD = "playback_lead_seconds = 60"
+LONGEST_LEAD = "playback_lead_seconds = 4"
 """An echo that stutters puts Twilio further ahead each time, and then our pacing would be measured as delay."""
 
 
 def _ours(model_url: str, folder: str) -> list[str]:
-    return _daemon(model_url, folder, ENDLESS_LEAD)
+    return _daemon(model_url, folder, LONGEST_LEAD)
 
 
 def _ours_pacing(model_url: str, folder: str) -> list[str]:
@@ -95,10 +95,6 @@ def _asyncio(model_url: str, _folder: str) -> list[str]:
     return [_peer_python(), str(PEERS / "asyncio_relay.py"), model_url]
 
 
-def _pipecat(model_url: str, _folder: str) -> list[str]:
-    return [_peer_python(), str(PEERS / "pipecat_relay.py"), model_url]
-
-
 def _peer_python() -> str:
     if not PEER_PYTHON.exists():
         raise Unavailable("its packages are not installed: make bench does, into .venv-peers")
@@ -112,7 +108,6 @@ RELAYS = {
         Relay("node", _node),
         Relay("asyncio", _asyncio),
         Relay("plain trio", _plain),
-        Relay("pipecat", _pipecat),
     )
 }
 
@@ -128,6 +123,7 @@ class Running:
         self.pid = pid
         self.started_in = started_in
         """Seconds from the process's beginning to its word that it listens."""
+        self.base_url = base_url
         self._netloc = urlsplit(base_url).netloc
 
     def cpu(self) -> float:

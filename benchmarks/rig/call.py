@@ -10,10 +10,11 @@ import trio
 from rig.twilio import NoStream, PhoneCall, Unsupported
 
 if TYPE_CHECKING:
-    from rig.line import Line
-    from rig.model import ModelServer, ModelSession
+    from rig.model import Model
     from rig.process import ServerProcess
     from rig.rest import Account
+    from rig.session import SocketSession
+    from rig.wire import Wire
 
 REACH_SECONDS: Final = 12.0
 """For a phase to be reached."""
@@ -38,6 +39,8 @@ class Phase(enum.Enum):
     OPENING = "before ready"
     GREETING = "greeting"
     REPLY = "mid-reply"
+    THINKING = "thinking"
+    """A chain only: its language model has been asked, and has not answered."""
     TOOL = "in a tool"
     CLOSING = "closing"
 
@@ -48,28 +51,32 @@ class Call:
     Args:
         number: of the call, for its SIDs.
         account: Twilio's.
-        model: where the server under test finds its model.
+        model: what the server under test finds where its model is.
         server: the server under test.
         nursery: for what the fakes do in the background; cancelled when the case is over.
     """
 
     def __init__(
-        self, number: int, account: Account, model: ModelServer, server: ServerProcess, nursery: trio.Nursery
+        self, number: int, account: Account, model: Model, server: ServerProcess, nursery: trio.Nursery
     ) -> None:
         webhook = f"https://rig.example.com{server.target.path}"
         self.phone = PhoneCall(account, server.port, webhook, number)
-        self.model_server = model
+        self.model = model
         self.server = server
         self._nursery = nursery
         self.tool = NEVER_RETURNS
         """Which one the model asks for in the phase ``TOOL``."""
 
+        self.stage = ""
+        """Which of the model's the fault strikes, if one of several."""
+
     @property
-    def model(self) -> ModelSession:
-        """The call's session, which must be there."""
-        if not self.model_server.sessions:
+    def struck(self) -> SocketSession:
+        """The model's session that is to be broken, which must be there."""
+        session = self.model.socket(self.stage)
+        if session is None:
             raise Unreached("no model session was opened")
-        return self.model_server.sessions[-1]
+        return session
 
     async def reach(self, phase: Phase) -> None:
         """Bring the call to this phase.
@@ -86,14 +93,18 @@ class Call:
             self._nursery.start_soon(lambda: self.phone.live(starts=phase is not Phase.START))
             if phase is Phase.START:
                 await trio.sleep(MOMENT_SECONDS)
+                if self.model.sessions:  # a server that opens its model before `start` is let finish that
+                    waits_for = "the session to be configured"
+                    await self.model.wait_configured()
+                    await trio.sleep(MOMENT_SECONDS)
                 return
             waits_for = "a model session"
-            session = await self.model_server.wait_session()
+            await self.model.wait_begun(self.stage if phase is Phase.HANDSHAKE else "")
             if phase is Phase.HANDSHAKE:
                 await trio.sleep(MOMENT_SECONDS)
                 return
             waits_for = "the session to be configured"
-            await session.configured.wait()
+            await self.model.wait_configured()
             if phase is Phase.OPENING:
                 await trio.sleep(MOMENT_SECONDS)
                 return
@@ -101,17 +112,19 @@ class Call:
             await self._hear(AUDIBLE_MS)
             if phase is Phase.GREETING:
                 return
-            await session.greeted.wait()
-            if phase is Phase.TOOL:
-                if self.tool not in session.family.tools:
-                    raise Unsupported(f"its model is offered no tool {self.tool!r}")
-                await session.ask_for_tool(self.tool)
-                await trio.sleep(MOMENT_SECONDS)
-            if phase is Phase.REPLY:
-                await session.be_interrupted()
-                session.answer_at_length(LONG_REPLY_MS)
-                waits_for = "a reply to be heard"
-                await self._hear(self.phone.heard_ms + AUDIBLE_MS)
+            await self.model.wait_greeted()
+            waits_for = phase.value
+            match phase:
+                case Phase.TOOL:
+                    if self.model.lacks(self.tool):
+                        raise Unsupported(f"its model is offered no tool {self.tool!r}")
+                    await self.model.ask_for_tool(self.tool)
+                    await trio.sleep(MOMENT_SECONDS)
+                case Phase.REPLY:
+                    await self.model.answer_at_length(LONG_REPLY_MS)
+                    await self._hear(self.phone.heard_ms + AUDIBLE_MS)
+                case Phase.THINKING:
+                    await self.model.think()
         if patience.cancelled_caught:
             raise Unreached(f"waited {REACH_SECONDS:.0f} s for {waits_for}")
 
@@ -121,9 +134,9 @@ class Call:
                 raise NoStream("the server closed the stream")
             await trio.sleep(0.01)
 
-    def lines(self) -> list[Line]:
+    def lines(self) -> list[Wire]:
         """The connections that there are so far, on either side."""
-        return [self.phone.line, *(session.line for session in self.model_server.sessions)]
+        return [self.phone.line, *(session.line for session in self.model.sessions)]
 
     def is_over(self) -> bool:
         """Whether the server has let go of both sides, as far as can be seen from them."""

@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import attrs
-import httpx2
 import trio
+
+from rig.http import open_http
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
 START_SECONDS: Final = 60.0
 """Some servers import for a while."""
+METRICS_SECONDS: Final = 5.0
 
 
 class DidNotStart(Exception):
@@ -93,7 +95,7 @@ class ServerProcess:
         metric = self.target.tasks_metric
         if metric is None or self.exit_status is not None:
             return None
-        async with httpx2.AsyncClient(trust_env=False) as http:
+        async with open_http(METRICS_SECONDS) as http:
             page = (await http.get(f"http://127.0.0.1:{self.port}/metrics")).text
         found = [line.split()[1] for line in page.splitlines() if line.startswith(metric + " ")]
         return int(float(found[0])) if found else None

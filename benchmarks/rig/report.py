@@ -21,8 +21,8 @@ WORDS: Final = {
 }
 """What the column "told" says."""
 HEAD: Final = (
-    f"{'fault':<42} {'phase':<13} {'model':>6} {'told':<11} {'caller':>6} {'fds':>4} {'tasks':>5} {'threads':>7} "
-    f"{'memory':>9}  verdict"
+    f"{'kind':<16} {'fault':<43} {'phase':<13} {'model':>6} {'told':<11} {'caller':>6} {'fds':>4} {'tasks':>5} "
+    f"{'threads':>7} {'memory':>9}  verdict"
 )
 
 
@@ -38,7 +38,7 @@ class Table:
 
     def line(self, outcome: Outcome) -> str:
         """One outcome."""
-        where = f"{outcome.fault:<42} {outcome.phase:<13}"
+        where = f"{outcome.family:<16} {outcome.fault:<43} {outcome.phase:<13}"
         if outcome.not_run or outcome.unreached:
             return f"{where} " + (
                 f"unreached: {outcome.unreached}" if outcome.unreached else f"not run: {outcome.not_run}"
@@ -75,11 +75,10 @@ def summary(outcomes: Iterable[Outcome]) -> str:
     return f"{kept} of {len(ran)} as promised{problems}"
 
 
-def as_json(target: str, family: str, patience: float, outcomes: Iterable[Outcome]) -> str:
+def as_json(target: str, patience: float, outcomes: Iterable[Outcome]) -> str:
     """All of it, for a program."""
     document: dict[str, Any] = {
         "target": target,
-        "family": family,
         "patience": patience,
         "cases": [
             attrs.asdict(outcome) | {"goodbye": outcome.goodbye.name.lower(), "problems": outcome.problems}

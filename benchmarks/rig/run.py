@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import tempfile
+from collections import Counter, deque
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,9 +14,10 @@ import httpx2
 import trio
 
 from rig.call import Call, Phase, Unreached
-from rig.cases import FAULTS, Case, Told
-from rig.families import FAMILIES
-from rig.model import Manner, ModelServer, open_model_server
+from rig.cases import Case
+from rig.families import KINDS
+from rig.faults import FAULTS
+from rig.model import Model, open_model
 from rig.outcome import PROMISE_SECONDS, Goodbye, Outcome
 from rig.process import DidNotStart, Footprint, ServerProcess, Target, last_words, open_server
 from rig.rest import Account, open_account
@@ -23,8 +25,6 @@ from rig.twilio import NoStream, Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-
-    from rig.model import ModelSession
 
 SETTLE_SECONDS: Final = 3.0
 """For what was left of a call to go, when both its sockets are closed."""
@@ -39,7 +39,6 @@ class Plan:
     """How to run."""
 
     target: Target
-    family: str
     patience: float
     """Seconds until a socket that has not been closed counts as never closed."""
     slack: float
@@ -50,10 +49,11 @@ class Plan:
 
 
 class Stand:
-    """A server under test with a Twilio and a model of its own, for one case after another."""
+    """A server under test with a Twilio and a model of its own, for one case after another of one kind of model."""
 
-    def __init__(self, plan: Plan, account: Account, model: ModelServer, numbers: Callable[[], int]) -> None:
+    def __init__(self, plan: Plan, family: str, account: Account, model: Model, numbers: Callable[[], int]) -> None:
         self._plan = plan
+        self._family = family
         self._account = account
         self._model = model
         self._numbers = numbers
@@ -70,15 +70,15 @@ class Stand:
         if self._server is None:
             folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
             known = {
-                "model_table": FAMILIES[self._plan.family].table,  # first: it has words of its own
-                "model_url": self._model.url,
+                "model_table": KINDS[self._family].table,  # first: it has words of its own
+                **self._model.urls,
                 "rest_url": self._account.api_url,
                 "public_url": "https://rig.example.com",
                 "account_sid": self._account.account_sid,
                 "auth_token": self._account.auth_token,
             }
             self._server = await self._stack.enter_async_context(open_server(self._plan.target, known, folder))
-            first = await self._call(self._server, Case(FAULTS[0], Phase.REPLY))
+            first = await self._call(self._server, Case(FAULTS[0], Phase.REPLY, self._family))
             if first.unreached:
                 raise DidNotStart(f"its first call went wrong: {first.unreached}; {last_words(folder)}")
             await self._settled(self._server, None)
@@ -115,13 +115,14 @@ class Stand:
         return footprint
 
     async def _call(self, server: ServerProcess, case: Case) -> Outcome:
-        self._model.manner = case.manner
-        name = case.fault.limit
+        self._model.behave(case.manner_of)
+        name = case.limit
         limit = self._plan.target.limits.get(name, 0.0) if name is not None else 0.0
         known = name is None or limit > 0
         outcome = Outcome(
-            case.fault.words,
+            case.words,
             case.phase.value,
+            family=case.family,
             limit_name=name,
             limit_seconds=limit,
             bound_seconds=limit + PROMISE_SECONDS + self._plan.slack if known else self._plan.patience,
@@ -129,7 +130,7 @@ class Stand:
         )
         async with trio.open_nursery() as nursery:
             call = Call(self._numbers(), self._account, self._model, server, nursery)
-            call.tool = case.fault.tool
+            call.tool, call.stage = case.fault.tool, case.stage
             try:
                 await call.reach(case.phase)
                 *before, last = case.fault.acts
@@ -151,7 +152,6 @@ class Stand:
         with trio.CancelScope(shield=True, deadline=trio.current_time() + 5):
             await self._model.forget()
             await call.phone.forget()
-        self._model.manner = Manner()
         return outcome
 
     @staticmethod
@@ -166,9 +166,8 @@ class Stand:
 
     @staticmethod
     async def _judge(call: Call, outcome: Outcome, sign_at: float, case: Case) -> Outcome:
-        sessions = call.model_server.sessions
-        tellable = case.fault.told is Told.CAN_BE
-        goodbyes = [await _goodbye_of(session, tellable=tellable) for session in sessions]
+        sessions = call.model.sessions
+        goodbyes = [await session.goodbye(tellable=case.can_tell(session.stage)) for session in sessions]
         return attrs.evolve(
             outcome,
             sessions=len(sessions),
@@ -177,17 +176,6 @@ class Stand:
             goodbye=min(goodbyes, default=Goodbye.NONE, key=lambda goodbye: goodbye.value),
             rest_hang_up=call.phone.completed_at is not None,
         )
-
-
-async def _goodbye_of(session: ModelSession, *, tellable: bool) -> Goodbye:
-    """What the provider knows of the end, also what it has not read yet."""
-    await session.line.read_leftovers(session.note)
-    closed = session.line.close_frame_at is not None
-    if not tellable or not session.open:
-        return Goodbye.NONE
-    if session.told or (closed and not session.family.has_goodbye):
-        return Goodbye.SAID
-    return Goodbye.CLOSE_FRAME if closed else Goodbye.CUT
 
 
 def _latest(ends: list[float | None], since: float) -> float | None:
@@ -201,10 +189,10 @@ def _latest(ends: list[float | None], since: float) -> float | None:
 
 
 @asynccontextmanager
-async def open_stand(plan: Plan, numbers: Callable[[], int]) -> AsyncIterator[Stand]:
+async def open_stand(plan: Plan, family: str, numbers: Callable[[], int]) -> AsyncIterator[Stand]:
     """A Twilio, a model and room for a server between them."""
-    async with open_account() as account, open_model_server(FAMILIES[plan.family]) as model:
-        stand = Stand(plan, account, model, numbers)
+    async with open_account() as account, open_model(KINDS[family]) as model:
+        stand = Stand(plan, family, account, model, numbers)
         try:
             yield stand
         finally:
@@ -225,15 +213,23 @@ async def run_cases(plan: Plan, cases: list[Case], report: Callable[[Outcome], N
     Raises:
         DidNotStart: the server under test does not run at all.
     """
-    waiting = iter(enumerate(cases))
+    waiting: dict[str, deque[tuple[int, Case]]] = {}
+    for place, case in enumerate(cases):
+        waiting.setdefault(case.family, deque()).append((place, case))
+    working = Counter[str]()
     numbers = itertools.count(1).__next__
     outcomes: dict[int, Outcome] = {}
 
     async def work() -> None:
-        async with open_stand(plan, numbers) as stand:
-            for place, case in waiting:
-                outcomes[place] = await stand.try_case(case)
-                report(outcomes[place])
+        while any(waiting.values()):
+            family = max(waiting, key=lambda each: len(waiting[each]) / (1 + working[each]))
+            working[family] += 1
+            async with open_stand(plan, family, numbers) as stand:
+                while waiting[family]:
+                    place, case = waiting[family].popleft()
+                    outcomes[place] = await stand.try_case(case)
+                    report(outcomes[place])
+            working[family] -= 1
 
     try:
         async with trio.open_nursery() as nursery:

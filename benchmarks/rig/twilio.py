@@ -21,7 +21,9 @@ import httpx2
 import trio
 from wsproto import ConnectionType
 
-from rig.line import Line, narrow
+from rig.http import open_http
+from rig.line import Line
+from rig.wire import narrow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -170,7 +172,7 @@ class PhoneCall:
             "X-Twilio-Signature": sign(url, form, self._account.auth_token),
         }
         here = f"http://127.0.0.1:{self._port}{parts.path}" + (f"?{parts.query}" if parts.query else "")
-        async with httpx2.AsyncClient(timeout=WEBHOOK_SECONDS, trust_env=False) as http:
+        async with open_http(WEBHOOK_SECONDS) as http:
             return await http.post(here, data=form, headers=headers)
 
     async def connect(self) -> None:

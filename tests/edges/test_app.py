@@ -55,7 +55,12 @@ class StubDialer:
 
 
 class StubJournal:
-    trouble = ""
+    def __init__(self):
+        self.trouble = ""
+        self.began = []
+
+    def call_began(self, record):
+        self.began.append((record.call_id, record.call_sid))
 
 
 @pytest.fixture
@@ -106,6 +111,11 @@ async def test_an_inbound_call_gets_a_path_of_its_own(client, registry):
     record = registry.take(call_id).record
     assert (record.call_sid, record.from_number, record.to_number) == ("CA1", "+15550001111", "+15551234567")
     assert record.persona == "desk"
+
+
+async def test_a_call_that_was_promised_a_path_is_written_down_as_ours_before_its_stream_comes(client, door):
+    url = stream_url(await (await post(client, "/twiml")).get_data(as_text=True))
+    assert door.journal.began == [(url.rpartition("/")[2], "CA1")]
 
 
 async def test_the_number_called_chooses_the_persona(client, registry):

@@ -9,7 +9,7 @@ from trio_voice.edges.twilio_rest import TwilioRest
 from trio_voice.edges.twilio_webhooks import PublicUrl
 from trio_voice.errors import CallRefused
 from trio_voice.persona import Limits, Persona
-from trio_voice.record import CallState
+from trio_voice.record import CallState, EndReason
 from trio_voice.registry import Registry
 from trio_voice.sandbox.twilio import open_sandbox_twilio
 from trio_voice.sandbox.twilio_account import Callee
@@ -36,11 +36,11 @@ class NumberList:
 class Desk:
     """A dialer at the sandbox's Twilio."""
 
-    def __init__(self, twilio, http):
+    def __init__(self, twilio):
         self.twilio = twilio
         self.registry = Registry(Limits(max_calls=2, ring_seconds=20, time_limit_seconds=300))
         self.numbers = NumberList("+15550000000")
-        self._rest = TwilioRest(twilio.account_sid, twilio.auth_token, twilio.api_url, http)
+        self._rest = TwilioRest(twilio.account_sid, twilio.auth_token, twilio.api_url, httpx2.AsyncClient)
 
     def dialer(self, **settings):
         wanted = {
@@ -72,9 +72,9 @@ def fields(request):
 
 @pytest.fixture
 async def desk():
-    async with open_sandbox_twilio() as twilio, httpx2.AsyncClient() as http:
+    async with open_sandbox_twilio() as twilio:
         twilio.account.anybody = Callee(answers="nobody")
-        yield Desk(twilio, http)
+        yield Desk(twilio)
 
 
 async def test_a_call_is_placed_with_every_bound(desk):
@@ -162,9 +162,8 @@ async def test_twilios_refusals_become_advice(desk, twilio_code, advice):
 
 
 async def test_wrong_credentials(desk):
-    async with httpx2.AsyncClient() as http:
-        rest = TwilioRest(desk.twilio.account_sid, "wrong", desk.twilio.api_url, http)
-        assert "TWILIO_AUTH_TOKEN" in str(await desk.refusal(rest=rest))
+    rest = TwilioRest(desk.twilio.account_sid, "wrong", desk.twilio.api_url, httpx2.AsyncClient)
+    assert "TWILIO_AUTH_TOKEN" in str(await desk.refusal(rest=rest))
 
 
 @pytest.mark.parametrize(
@@ -174,6 +173,36 @@ async def test_a_create_is_never_repeated(desk, trouble, code):
     desk.twilio.rest.fail_next(trouble, times=5)
     assert (await desk.refusal()).code == code
     assert len(desk.created) == 1
+
+
+async def test_a_call_that_was_ended_while_it_was_being_placed_does_not_go_on_ringing(desk, monkeypatch):
+    """Nobody could hang it up before: nobody knew its name."""
+    create = TwilioRest.create
+
+    async def create_slowly(rest, order):
+        placed = await create(rest, order)
+        desk.registry.end_all(EndReason.DRAIN, "the server went down")
+        return placed
+
+    monkeypatch.setattr(TwilioRest, "create", create_slowly)
+    record = await desk.dialer().place(NUMBER, REMINDER)
+    assert record.end_reason is EndReason.DRAIN
+    assert desk.twilio.calls[record.call_sid].status == "canceled"
+
+
+async def test_what_a_quicker_callback_has_said_stays_said(desk, monkeypatch):
+    create = TwilioRest.create
+
+    async def create_slowly(rest, order):
+        placed = await create(rest, order)
+        [record] = desk.registry.records()
+        desk.registry.note_status(record.call_id, placed[0], "busy")
+        return placed
+
+    monkeypatch.setattr(TwilioRest, "create", create_slowly)
+    record = await desk.dialer().place(NUMBER, REMINDER)
+    assert (record.twilio_status, record.end_reason) == ("busy", EndReason.TWILIO_ENDED)
+    assert len(desk.created) == 1  # and nothing was hung up
 
 
 async def test_a_create_whose_answer_is_lost_keeps_its_path(desk):

@@ -1,11 +1,14 @@
 """sd_notify, against a real datagram socket."""
 
 import socket
+from contextlib import suppress
 
 import pytest
+import structlog
 import trio
+import trio.testing
 
-from trio_voice.edges.systemd import Notifier
+from trio_voice.edges.systemd import TELL_SECONDS, Notifier
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -18,18 +21,53 @@ def systemd(request, tmp_path):
     listener.close()
 
 
-def test_it_is_told(systemd):
+async def test_it_is_told(systemd):
     listener, name = systemd
-    Notifier({"NOTIFY_SOCKET": name}).notify("READY=1", "STATUS=x")
+    await Notifier({"NOTIFY_SOCKET": name}).notify("READY=1", "STATUS=x")
     assert listener.recv(100) == b"READY=1\nSTATUS=x"
 
 
-def test_outside_systemd_nobody_is_told():
-    Notifier({}).notify("READY=1")
+async def test_outside_systemd_nobody_is_told():
+    await Notifier({}).notify("READY=1")
 
 
-def test_a_systemd_that_does_not_listen_does_no_harm(tmp_path):
-    Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).notify("READY=1")
+async def test_a_systemd_that_does_not_listen_does_no_harm(tmp_path):
+    with structlog.testing.capture_logs() as logged:
+        await Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).notify("READY=1")
+    assert [line["event"] for line in logged] == ["systemd_not_told"]
+
+
+def fill(name):
+    """Leave no room in its queue; returns how many notices it took."""
+    taken = 0
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as others:
+        others.connect(name.replace("@", "\0", 1) if name.startswith("@") else name)
+        with suppress(BlockingIOError):
+            while True:
+                others.send(b"STATUS=somebody else's")
+                taken += 1
+    return taken
+
+
+async def test_a_systemd_that_is_busy_is_told_when_it_has_time(systemd):
+    """A start whose READY=1 is lost would be undone after a minute and a half."""
+    listener, name = systemd
+    notices = fill(name)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(Notifier({"NOTIFY_SOCKET": name}).notify, "READY=1")
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        for _ in range(notices):
+            listener.recv(100)
+    assert listener.recv(100) == b"READY=1"
+
+
+async def test_a_systemd_that_has_no_time_at_all_holds_nobody_up(systemd, autojump_clock):
+    _, name = systemd
+    fill(name)
+    with structlog.testing.capture_logs() as logged:
+        await Notifier({"NOTIFY_SOCKET": name}).notify("STOPPING=1")
+    assert trio.current_time() == TELL_SECONDS
+    assert [(line["event"], line["notice"]) for line in logged] == [("systemd_not_told", ("STOPPING=1",))]
 
 
 async def test_the_watchdog_is_fed_twice_in_its_period(tmp_path, autojump_clock, nursery):

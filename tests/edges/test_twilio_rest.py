@@ -1,5 +1,7 @@
 """Hanging up by REST: idempotent, confirmed, patient, bounded."""
 
+from functools import partial
+
 import httpx2
 import pytest
 import stamina
@@ -38,8 +40,8 @@ def error(status, code):
 
 async def hang_up(*answers, on_failure=None):
     account = Account(*answers)
-    async with httpx2.AsyncClient(transport=httpx2.MockTransport(account)) as http:
-        done = await TwilioRest("AC1", "token", API, http, on_failure).hang_up("CA1")
+    open_http = partial(httpx2.AsyncClient, transport=httpx2.MockTransport(account))
+    done = await TwilioRest("AC1", "token", API, open_http, on_failure).hang_up("CA1")
     return done, account.requests
 
 
@@ -87,8 +89,8 @@ async def test_an_answer_that_is_no_json(autojump_clock):
     async def answer(_request):
         return httpx2.Response(418, text="<html>teapot</html>")
 
-    async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as http:
-        assert not await TwilioRest("AC1", "token", API, http).hang_up("CA1")
+    open_http = partial(httpx2.AsyncClient, transport=httpx2.MockTransport(answer))
+    assert not await TwilioRest("AC1", "token", API, open_http).hang_up("CA1")
 
 
 def test_stamina_is_not_switched_off():
@@ -114,6 +116,33 @@ async def test_an_answer_that_makes_no_sense_is_waited_out_and_reaches_nobody_el
     async def answer(_request):
         return answers.pop(0)
 
-    async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as http:
-        assert await TwilioRest("AC1", "token", API, http).hang_up("CA1")
+    open_http = partial(httpx2.AsyncClient, transport=httpx2.MockTransport(answer))
+    assert await TwilioRest("AC1", "token", API, open_http).hang_up("CA1")
     assert answers == []
+
+
+async def test_a_request_that_is_cancelled_as_its_connection_is_made_leaves_none(monkeypatch):
+    """As when a stream stops before Twilio has answered that it stops it. The pool of httpx2 would keep it for ever."""
+    connect, scope, left = trio.open_tcp_stream, trio.CancelScope(), trio.Event()
+
+    async def connect_and_be_cancelled(host, port, **how):
+        stream = await connect(host, port, **how)
+        scope.cancel()
+        return stream
+
+    async def serve(stream):
+        assert await stream.receive_some() == b""
+        left.set()
+
+    async with trio.open_nursery() as nursery:
+        listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        nursery.start_soon(trio.serve_listeners, serve, listeners)
+        url = f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}"
+        rest = TwilioRest("AC1", "token", url, httpx2.AsyncClient)
+        monkeypatch.setattr(trio, "open_tcp_stream", connect_and_be_cancelled)
+        with scope:
+            await rest.transfer("CA1", "+15550000001")
+        assert scope.cancelled_caught
+        with trio.fail_after(2):
+            await left.wait()
+        nursery.cancel_scope.cancel()

@@ -1,4 +1,3 @@
-import os
 import threading
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -6,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import structlog
 
-from tests.journal.stands import PostgresServer, PostgresStand, SqliteStand, find_postgres, throw_away_server
+from tests.journal.stands import SqliteStand
 from trio_voice.journal import Pace, open_journal
 
 PACE = Pace(retry_seconds=0.01, lock_seconds=0.02, answer_seconds=10, beat_seconds=3600)
@@ -26,37 +25,9 @@ class Clock:
         return self.now
 
 
-@pytest.fixture(scope="session")
-def postgres_server():
-    """A server from TRIO_VOICE_TEST_POSTGRES (a URL; its user may create databases), or one of our own."""
-    pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'trio-voice[postgres]'")
-    url = os.environ.get("TRIO_VOICE_TEST_POSTGRES")
-    if url:
-        yield PostgresServer(url)
-        return
-    binaries = find_postgres()
-    if binaries is None:
-        pytest.skip("no PostgreSQL: set TRIO_VOICE_TEST_POSTGRES to a server's URL, or apt install postgresql")
-    with throw_away_server(binaries) as server:
-        yield server
-
-
 @pytest.fixture
 def sqlite_stand(tmp_path, monkeypatch):
     return SqliteStand(tmp_path, monkeypatch)
-
-
-@pytest.fixture(scope="session")
-def postgres_database(postgres_server):
-    database = PostgresStand(postgres_server, f"trio_voice_test_{os.getpid()}")
-    yield database
-    database.drop()
-
-
-@pytest.fixture
-def postgres_stand(postgres_database):
-    postgres_database.empty()
-    return postgres_database
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -90,6 +90,14 @@ class PostgresStand:
             connection.execute("LOCK TABLE calls, model_sessions, do_not_call, runs IN ACCESS EXCLUSIVE MODE")
             yield
 
+    @contextmanager
+    def locked_rows(self):
+        """Somebody else is changing everything that is there so far."""
+        with self._server.connect(self._name) as connection, connection.transaction(force_rollback=True):
+            for table in ("calls", "model_sessions", "runs"):
+                connection.execute(f"SELECT * FROM {table} FOR UPDATE")
+            yield
+
     def fill_disk(self):
         """Big rows find it full."""
         self.execute("""

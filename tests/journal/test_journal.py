@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -10,8 +11,8 @@ import pytest
 import trio
 
 from tests.journal.calls import NOON, close_session, end_call, live_call, open_session, until
-from tests.journal.conftest import PACE
-from trio_voice.journal import JournalUnavailable, reading
+from tests.journal.conftest import PACE, Clock
+from trio_voice.journal import JournalUnavailable, open_journal, reading, schema
 from trio_voice.record import CallRecord, Closing, ModelSessionRecord
 
 
@@ -121,55 +122,124 @@ async def test_a_daemon_says_when_it_came_lived_and_went(opened, stand, clock):
     assert stand.query(times) == [("here", nine, eleven, eleven)]
 
 
-async def test_what_a_dead_daemon_left_open_is_found_and_settled(opened, stand, clock):
-    left, closed_half, ended = live_call(), live_call(), live_call()
-    async with opened(node="dead") as journal:
+async def test_what_another_run_left_open_is_found_and_settled(opened, clock):
+    left, closed_half, phone_up, over = live_call(), live_call(), live_call(), live_call()
+    clock.now = NOON + timedelta(seconds=40)  # its last heartbeat
+    async with opened(node="dead", process="boot ns 1 2") as journal:
+        dead = journal.this_run
         await open_session(journal, left)
         await open_session(journal, closed_half)
         close_session(closed_half.model_sessions[0])
         journal.session_closed(closed_half, closed_half.model_sessions[0])
-        journal.call_ended(end_call(ended))
-    stand.execute("UPDATE runs SET ended_at = NULL")  # as after kill -9
-    clock.advance(60)
+        journal.call_ended(end_call(phone_up))
+        journal.call_ended(end_call(over))
+        journal.phone_is_down(over)
     async with opened(node="here") as journal:
         await open_session(journal, live_call())  # ours, and alive
-        assert await journal.left_open(clock.now - timedelta(seconds=61)) == []
-        found = await journal.left_open(clock.now - timedelta(seconds=30))
-        assert [call.record for call in found] == [left, closed_half]
+        [run] = await journal.other_runs()
+        assert (run.run_id, run.node, run.process) == (dead.run_id, "dead", "boot ns 1 2")
+        found = await journal.left_open(run)
+        assert [call.record.call_id for call in found] == [call.call_id for call in (left, closed_half, phone_up)]
         assert {call.run.node for call in found} == {"dead"}
 
         at = NOON + timedelta(seconds=90)
         for call in found * 2:  # twice does no harm
-            await journal.settle(call, at, "its daemon died")
-        assert await journal.left_open(clock.now) == []
-        settled = (await journal.call(left.call_id)).record
-        assert (settled.ended_at, settled.seconds, settled.end_detail) == (at, 90, "its daemon died")
-        [session] = settled.model_sessions
-        assert (session.closed_at, session.seconds, session.closing) == (at, 90, Closing.ABORTED)
+            await journal.settle_sessions(call, at)
+            await journal.settle_call(call, at, "its daemon died")
+            at += timedelta(seconds=1)
+        assert await journal.left_open(run) == []
+        assert await journal.other_runs() == []
+        settled = await journal.call(left.call_id)
+        at = NOON + timedelta(seconds=90)
+        assert (settled.record.ended_at, settled.record.seconds, settled.phone_down_at) == (at, 90, at)
+        assert settled.record.end_detail == "its daemon died"
+        [session] = settled.record.model_sessions
+        assert (session.closed_at, session.closing) == (at, Closing.ABORTED)
+        assert (session.seconds_at_least, session.seconds) == (40, 90)
+        assert settled.settled_by == journal.this_run.run_id
         assert session.settled
-        assert (await journal.call(left.call_id)).settled_by == journal.this_run.run_id
         assert (await journal.call(closed_half.call_id)).record.model_sessions == closed_half.model_sessions
+        untouched = await journal.call(phone_up.call_id)
+        assert untouched.record == attrs.evolve(phone_up, transcript=[])
+        assert untouched.phone_down_at is not None
 
 
-async def test_a_daemon_that_went_in_good_order_is_not_waited_for(opened, clock):
+async def test_a_session_can_be_settled_before_its_call(opened):
     record = live_call()
-    async with opened() as journal:
+    async with opened(node="dead") as journal:
         await open_session(journal, record)
     async with opened() as journal:
-        assert [call.record for call in await journal.left_open(clock.now - timedelta(days=1))] == [record]
+        [run] = await journal.other_runs()
+        [call] = await journal.left_open(run)
+        await journal.settle_sessions(call, NOON - timedelta(seconds=5))  # by a clock that is behind
+        [call] = await journal.left_open(run)
+        [session] = call.record.model_sessions
+        assert (session.seconds_at_least, session.seconds, session.closing) == (0, 0, Closing.ABORTED)
+        assert (call.record.ended_at, call.phone_down_at) == (None, None)
 
 
-async def test_the_words_of_a_daemon_that_was_alive_after_all_replace_the_settlement(opened, stand, clock):
+async def test_who_looks_for_what_is_open_does_not_read_what_is_over(opened, sqlite_stand):
+    """There may be years of calls, and everybody looks every few seconds."""
+    for which, values in ((schema.READ_CALLS + schema.LEFT_OPEN, "'r', '', '', 200"), (schema.OTHER_RUNS, "'r'")):
+        async with open_journal(sqlite_stand.url, node="here", clock=Clock(), pace=PACE):
+            sql = which
+            for value in values.split(", "):
+                sql = sql.replace("?", value, 1)
+            steps = [step for *_, step in sqlite_stand.query(f"EXPLAIN QUERY PLAN {sql}")]
+        indexes = ("calls_not_ended", "calls_with_phone_up", "model_sessions_not_closed")
+        scans = [step for step in steps if step.startswith("SCAN")]
+        assert scans
+        assert [step for step in scans if not step.endswith(indexes)] == []
+        assert [step for step in steps if "calls_by_time" in step] == []
+
+
+async def test_who_declares_a_run_dead_first_is_told_to_all_and_to_it(opened, clock, stand):
+    pace = attrs.evolve(PACE, beat_seconds=0.01)
+    async with opened(node="slow", pace=pace) as slow, opened(node="a") as one, opened(node="b") as other:
+        run = slow.this_run
+        with trio.move_on_after(0.1):
+            pytest.fail(await slow.wait_declared_dead())
+        assert await one.declare_dead(run) == one.this_run.run_id
+        assert await other.declare_dead(run) == one.this_run.run_id
+        with trio.fail_after(5):
+            assert await slow.wait_declared_dead() == one.this_run.run_id
+        assert slow.this_run.run_id != run.run_id
+        await open_session(slow, live_call())
+        assert [run.run_id for run in await other.other_runs()] == [slow.this_run.run_id]
+        with trio.move_on_after(0.1):  # once is enough
+            pytest.fail(await slow.wait_declared_dead())
+    dead = f"SELECT declared_dead_by FROM runs WHERE run_id = '{run.run_id}'"
+    assert stand.query(dead) == [(one.this_run.run_id,)]  # its own beats have not taken it back
+
+
+async def test_a_run_is_of_interest_while_something_is_open_that_it_has_declared_dead(opened):
+    async with opened(node="dead") as journal:
+        await open_session(journal, live_call())
+        dead = journal.this_run
+    async with opened(node="settler") as journal:
+        await journal.declare_dead(dead)
+        settler = journal.this_run
+    async with opened() as journal:
+        assert {run.run_id for run in await journal.other_runs()} == {dead.run_id, settler.run_id}
+        [call] = await journal.left_open(dead)
+        await journal.settle_sessions(call, NOON)
+        await journal.settle_call(call, NOON, "")
+        assert await journal.other_runs() == []
+
+
+async def test_the_words_of_a_daemon_that_was_alive_after_all_replace_the_settlement(opened):
     record = live_call()
     async with opened(node="slow") as slow:
         await open_session(slow, record)
         async with opened(node="hasty") as hasty:
-            [found] = await hasty.left_open(clock.now + timedelta(seconds=1))
-            await hasty.settle(found, NOON + timedelta(seconds=5), "it seemed dead")
+            [found] = await hasty.left_open(slow.this_run)
+            await hasty.settle_sessions(found, NOON + timedelta(seconds=5))
+            await hasty.settle_call(found, NOON + timedelta(seconds=5), "it seemed dead")
         slow.call_ended(end_call(record))
         found = await slow.call(record.call_id)
         assert found.record == attrs.evolve(record, transcript=[])
         assert found.settled_by is None
+        assert found.phone_down_at == NOON + timedelta(seconds=5)
 
 
 async def test_a_thousand_at_once_share_a_few_commits(opened, stand):
@@ -177,7 +247,7 @@ async def test_a_thousand_at_once_share_a_few_commits(opened, stand):
         async with trio.open_nursery() as nursery:
             records = [live_call() for _ in range(1000)]
             for record in records:
-                nursery.start_soon(open_session, journal, record)
+                nursery.start_soon(partial(open_session, journal, record, seconds=30))  # however busy the machine is
         counts = journal.statistics()
         assert counts.written == 1001
         assert counts.commits < 100
@@ -261,13 +331,14 @@ trio.run(main)
 """
 
 
-async def test_a_session_that_was_announced_survives_kill_9(opened, stand, clock):
+async def test_a_session_that_was_announced_survives_kill_9(opened, stand):
     child = [sys.executable, "-c", DIES, stand.url]
     died = await trio.run_process(child, check=False, cwd=Path(__file__).parents[2], stderr=subprocess.DEVNULL)
     assert died.returncode == -9
-    clock.advance(60)
     async with opened() as journal:
-        [left] = await journal.left_open(clock.now)
+        [run] = await journal.other_runs()
+        assert run.ended_at is None
+        [left] = await journal.left_open(run)
         [session] = left.record.model_sessions
         assert left.record.call_sid == "CA1"
         assert session.closed_at is None
@@ -275,9 +346,7 @@ async def test_a_session_that_was_announced_survives_kill_9(opened, stand, clock
 
 def test_a_record_has_no_field_that_the_journal_cannot_name():
     """A field called like a column of another meaning would be lost."""
-    from trio_voice.journal import schema
-
-    assert {"details", "run_id", "began_at", "settled_by"}.isdisjoint(attrs.fields_dict(CallRecord))
+    assert {"details", "run_id", "began_at", "settled_by", "phone_down_at"}.isdisjoint(attrs.fields_dict(CallRecord))
     assert {"details", "number", "settled_by"}.isdisjoint(attrs.fields_dict(ModelSessionRecord))
     assert set(attrs.fields_dict(CallRecord)) >= set(schema.CALL_COLUMNS) - {
         "details",

@@ -3,7 +3,7 @@
 import os
 import stat
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 import attrs
 import pytest
@@ -12,7 +12,7 @@ import trio
 from tests.journal.calls import end_call, live_call, open_session, until
 from tests.journal.conftest import PACE
 from tests.journal.stands import BIG
-from trio_voice.journal import JournalUnavailable, open_journal, scribe
+from trio_voice.journal import JournalUnavailable, database_at, open_journal, scribe
 from trio_voice.journal import journal as journal_module
 
 
@@ -151,12 +151,12 @@ async def test_a_connection_that_died_unnoticed_is_nobody_s_trouble(postgres_sta
 
 
 async def test_a_server_that_does_not_answer_is_interrupted(postgres_stand, clock, logged):
-    pace = attrs.evolve(PACE, lock_seconds=3600, stuck_seconds=0.03)
+    pace = attrs.evolve(PACE, lock_seconds=3600, stuck_seconds=0.1)
     async with open_journal(postgres_stand.url, node="here", clock=clock, pace=pace) as journal:
         with postgres_stand.locked():
-            assert not await open_session(journal, live_call(), seconds=0.05)
+            assert not await open_session(journal, live_call(), seconds=0.2)
             journal.call_began(live_call())
-            assert journal.trouble == "it has not answered for 0.03 s"
+            assert journal.trouble == "it has not answered for 0.1 s"
         await until(lambda: journal.healthy)
     assert events(logged) == ["session_not_journaled_yet", "journal_trouble", "journal_recovered"]
 
@@ -168,6 +168,44 @@ async def test_a_server_that_does_not_answer_keeps_nobody_from_closing(postgres_
             until_the_end.enter_context(postgres_stand.locked())
             journal.call_began(live_call())
     assert events(logged)[-1] == "journal_lost"
+
+
+async def test_rows_that_a_dead_daemon_keeps_locked_hold_up_nothing_but_their_settlement(postgres_stand, clock):
+    """It was stopped within a transaction, and its connection is still there."""
+    left, own = live_call(), live_call()
+    async with open_journal(postgres_stand.url, node="dead", clock=clock, pace=PACE) as journal:
+        await open_session(journal, left)
+        dead = journal.this_run
+    async with open_journal(postgres_stand.url, node="here", clock=clock, pace=PACE) as journal:
+        [call] = await journal.left_open(dead)
+        with postgres_stand.locked_rows():
+            for attempt in (
+                lambda: journal.declare_dead(dead),
+                lambda: journal.settle_sessions(call, clock.now),
+                lambda: journal.settle_call(call, clock.now, "it died"),
+            ):
+                with pytest.raises(JournalUnavailable, match="lock"):
+                    await attempt()
+                journal.call_began(own)  # or a beat, soon
+                await until(lambda: journal.healthy)
+            assert await open_session(journal, own)
+        await journal.settle_call(call, clock.now, "it died")
+        assert (await journal.call(left.call_id)).record.end_detail == "it died"
+
+
+def test_the_server_is_asked_to_notice_that_we_are_gone(postgres_stand):
+    """So that no row stays locked for hours that the others have to write."""
+    database = database_at(postgres_stand.url, 2)
+    database.connect()
+    with closing(database):
+        [told] = database.query("SELECT current_setting('lock_timeout'), current_setting('synchronous_commit')")
+        assert told == ("2s", "on")
+        [times] = database.query(
+            "SELECT inet_client_addr()::text, current_setting('tcp_keepalives_idle'), "
+            "current_setting('tcp_keepalives_interval'), current_setting('tcp_user_timeout')"
+        )
+    by_unix_socket = times[0] is None  # which has no such settings
+    assert times[1:] == (("0", "0", "0") if by_unix_socket else ("10", "5", "20000"))
 
 
 async def test_no_password_is_logged(postgres_stand, clock, logged):

@@ -103,7 +103,9 @@ def test_what_is_no_base64_is_left_out():
 
 def test_begin_is_ready_once():
     stage = session()
-    assert hear(stage, type="Begin", id="abc", expires_at=1) == [c.ModelReady("abc")]
+    told = {"model": "universal-3-6-pro", "mode": None, "api_version": "2025-05-12"}
+    begin = {"id": "abc", "expires_at": 1, "configuration": told}
+    assert hear(stage, type="Begin", **begin) == [c.ModelReady("abc", {"model": "universal-3-6-pro"})]
     assert hear(stage, type="Begin", id="abc") == []
 
 

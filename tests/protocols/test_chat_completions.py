@@ -3,6 +3,7 @@
 import itertools
 import json
 
+import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +11,10 @@ from hypothesis import strategies as st
 from trio_voice import conversation as c
 from trio_voice import stages as s
 from trio_voice.persona import Persona, ToolSchema
-from trio_voice.protocols.chat_completions import MAX_CALLS, MAX_LETTERS, ChatCompletions, ChatReader, ChatSettings
+from trio_voice.protocols.chat_completions import ChatCompletions, ChatReader, ChatSettings
+from trio_voice.protocols.streamed_answers import MAX_CALLS, MAX_LETTERS
+from trio_voice.sandbox.chain import ChainManner, chat
+from trio_voice.sandbox.mind import Reply, ToolUse
 
 TOOL = ToolSchema(
     name="look_up",
@@ -215,14 +219,48 @@ def test_refusals_say_what_to_do(status, body, words, retryable):
     assert refused.retryable is retryable
 
 
-def test_the_sdk_agrees():
-    chat = pytest.importorskip("openai.types.chat")
-    params = chat.completion_create_params.CompletionCreateParamsStreaming.__annotations__
-    asked = body_of([s.Entry("caller", "Hi")], [TOOL], max_tokens=5, temperature=1.0, reasoning_effort="minimal")
-    known = set(params) | set(chat.completion_create_params.CompletionCreateParamsBase.__annotations__)
-    assert asked.keys() <= known
-    for message in (piece(0, "a", "x", "{}"), chunk({"content": "x"}, finish="stop")):
-        chat.ChatCompletionChunk.model_validate_json(message[6:])
+def test_the_sdk_agrees_with_what_we_ask():
+    types = pytest.importorskip("openai.types.chat")
+    call = s.ToolCall("call_1", "look_up", {"day": "Monday"})
+    conversation = [
+        s.Entry("agent", "Hello."),
+        s.Entry("caller", "And Monday?"),
+        s.Entry("agent", "", (call,)),
+        s.Entry("results", results=(s.ToolAnswer("call_1", '"open"'),)),
+        s.Entry("instruction", "Apologise."),
+    ]
+    asked = body_of(conversation, [TOOL], max_tokens=5, temperature=1.0, reasoning_effort="minimal")
+    params = types.completion_create_params
+    known = (params.CompletionCreateParamsStreaming, params.CompletionCreateParamsBase)
+    assert asked.keys() <= {name for kind in known for name in kind.__annotations__}
+    for message in asked["messages"]:
+        assert pydantic.TypeAdapter(types.ChatCompletionMessageParam).validate_python(message).keys() == message.keys()
+    for tool in asked["tools"]:
+        assert pydantic.TypeAdapter(types.ChatCompletionFunctionToolParam).validate_python(tool) == tool
+    with pytest.raises(pydantic.ValidationError):
+        pydantic.TypeAdapter(types.ChatCompletionMessageParam).validate_python({"role": "tool"})
+
+
+@pytest.mark.parametrize("indexes_calls", [True, False])
+def test_the_sdk_agrees_with_what_the_sandbox_says(indexes_calls):
+    types = pytest.importorskip("openai.types.chat")
+    reply = Reply("Grüß Gott.", ToolUse("look_up", {"day": "Grüner Montag"}), (ToolUse("look_up"),))
+    asked = {"model": "m", "messages": [], "stream_options": {"include_usage": True}}
+    sent = "".join(chat.stream(reply, asked, ChainManner(indexes_calls=indexes_calls)))
+    chunks = [part.removeprefix("data: ") for part in sent.split("\n\n") if part.startswith("data: {")]
+    wrong = [each for each in chunks if not _is_valid(types.ChatCompletionChunk, each)]
+    assert len(wrong) == (
+        0 if indexes_calls else sum("tool_calls" in each for each in chunks) - 1
+    )  # as some servers do
+    over = read(sent.encode())[-1]
+    assert [call.arguments for call in over.calls] == [{"day": "Grüner Montag"}, {}]
+
+
+def _is_valid(kind, text):
+    try:
+        return bool(kind.model_validate_json(text))
+    except pydantic.ValidationError:
+        return False
 
 
 ANY = st.recursive(

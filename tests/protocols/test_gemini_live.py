@@ -155,6 +155,7 @@ def test_a_model_is_asked_only_for_what_it_knows(model):
     declared = setup["tools"][0]["functionDeclarations"][0]
     assert declared.get("behavior") == ("BLOCKING" if model == MODELS[0] else None)
     session = GeminiLiveSession(settings(**more), persona())
+    hear(session, setupComplete={})
     (asked,) = session.encode(c.RequestReply("Greet."), 0.0)
     if "2.5" in model:
         turn = {"role": "user", "parts": [{"text": "Greet."}]}
@@ -197,7 +198,14 @@ def test_a_session_that_takes_over_is_told_or_resumed():
 @pytest.mark.parametrize("binary", [True, False])
 def test_ready_is_told_once_be_it_in_text_or_bytes(session, binary):
     text = '{"setupComplete":{"sessionId":"s1"}}'
-    assert session.receive(text.encode() if binary else text, 0.0) == [c.ModelReady("s1")]
+    (ready,) = session.receive(text.encode() if binary else text, 0.0)
+    assert ready.session_id == "s1"
+    assert ready.accepted == {
+        "model": "gemini-3.8-live",
+        "voice": "Kore",
+        "hears": "audio/pcm;rate=16000",
+        "speaks": "24000 Hz",
+    }
     assert session.receive(text, 0.0) == []
 
 
@@ -490,9 +498,43 @@ def test_a_connection_that_ends_for_another_reason_can_be_taken_up(ready, code, 
     assert ready.explain_close(code, reason, 5.0) == []
 
 
-def test_a_handle_that_is_refused_is_not_offered_again():
+@pytest.mark.parametrize(
+    ("code", "reason"), [(1011, "Internal error occurred."), (1008, "Session not found."), (1007, ""), (None, "cut")]
+)
+def test_a_handle_that_is_refused_is_not_offered_again(code, reason):
+    """A fresh session takes over instead, which is told the conversation."""
     session = GeminiLiveSession(settings(), persona(), resume_with="h0")
-    assert session.explain_close(1011, "Internal error occurred.", 1.0) == []
+    assert session.explain_close(code, reason, 1.0) == [c.SessionExpiring(0.0, None)]
+
+
+def test_a_refusal_that_is_not_about_the_handle_is_a_refusal():
+    session = GeminiLiveSession(settings(), persona(), resume_with="h0")
+    (fault,) = session.explain_close(1011, "You exceeded your current quota", 1.0)
+    assert fault.fatal
+    assert "raise the quota" in fault.message
+
+
+def test_what_is_asked_for_before_the_session_is_ready_waits_for_it(session):
+    """Anything but the setup as the first message is refused with 1007."""
+    for number in range(9):
+        assert session.encode(c.RequestReply(f"{number}"), 0.0) == ()
+    events = hear(session, setupComplete={})
+    assert kinds(events) == ["ModelReady"] + ["Outgoing"] * 8
+    assert [message["realtimeInput"]["text"] for message in sent(events)] == list("12345678")
+    assert kinds(hear(session, setupComplete={})) == []
+
+
+@pytest.mark.parametrize("complete", [7, [], None])
+def test_a_setup_that_is_complete_in_another_shape_leaves_room_for_the_right_one(session, complete):
+    (event,) = session.receive(json.dumps({"setupComplete": complete}), 0.0)
+    assert event.garbage
+    assert kinds(hear(session, setupComplete={})) == ["ModelReady"]
+
+
+@pytest.mark.parametrize("long", [{"id": "x" * 201, "name": "roll"}, {"id": "f", "name": "x" * 201}])
+def test_a_call_with_endless_names_is_none(ready, long):
+    events = ask(ready, long, {"id": "f1", "name": "roll", "args": {}})
+    assert kinds(events) == ["ReplyStarted", "Unrecognized", "ToolRequested"]
 
 
 def test_there_is_no_goodbye(ready):
@@ -524,13 +566,28 @@ def idle(session, until):
 def test_the_end_of_the_callers_speech_is_told_so_that_the_answer_can_be_timed(ready):
     last = speak(ready, 1.0, 1.0)
     events = idle(ready, last + 1)
-    assert events == [(round(last + PAUSE_SECONDS, 3), c.CallerSpeechStopped())]
+    assert events == [
+        (1.28, c.CallerSpeechStarted(interrupts=False)),  # 300 ms are enough
+        (round(last + PAUSE_SECONDS, 3), c.CallerSpeechStopped()),
+    ]
+
+
+def test_a_click_is_nobody_speaking(ready):
+    speak(ready, 0.1, 1.0)
+    assert idle(ready, 20.0) == []
+
+
+def test_the_end_of_what_the_caller_interrupts_with_is_told_however_short(ready):
+    hear(ready, 1.0, serverContent=sound())
+    hear(ready, 2.0, serverContent={"interrupted": True})
+    speak(ready, 0.1, 2.0)
+    assert idle(ready, 5.0) == [(2.28, c.CallerSpeechStopped())]
 
 
 def test_a_caller_who_is_not_answered_is_not_left_alone(ready):
     hear(ready, sessionResumptionUpdate={"newHandle": "h1", "resumable": True})
     last = speak(ready, 1.0, 1.0)
-    events = idle(ready, 20.0)[1:]
+    events = idle(ready, 20.0)[2:]
     steps = [event for _, event in events]
     assert [round((at - last) / PATIENCE_SECONDS, 3) for at, _ in events] == [1, 1, 2]
     assert not steps[0].fatal
@@ -573,7 +630,10 @@ def test_a_click_and_a_long_story_are_not_taken_for_silence(ready):
     speak(ready, 0.1, 1.0)
     idle(ready, 50.0)
     last = speak(ready, 20.0, 60.0)
-    assert [event for _, event in idle(ready, last + PATIENCE_SECONDS - 0.01)] == [c.CallerSpeechStopped()]
+    assert [event for _, event in idle(ready, last + PATIENCE_SECONDS - 0.01)] == [
+        c.CallerSpeechStarted(interrupts=False),
+        c.CallerSpeechStopped(),
+    ]
 
 
 def test_sound_while_the_model_speaks_or_waits_for_a_tool_is_not_waited_on(ready):

@@ -11,11 +11,14 @@ from trio_voice import conversation as c
 from trio_voice.errors import LocalProtocolError
 from trio_voice.persona import Persona, ToolSchema, TurnDetection
 from trio_voice.protocols.openai_dialects import DIALECTS, OpenAIRealtimeSettings
+from trio_voice.protocols.openai_floor import REPLY_SECONDS
 from trio_voice.protocols.openai_realtime import (
     EXPIRING_SECONDS,
     KEPT_RESPONSES,
     KEPT_TRANSCRIPTIONS,
+    MAX_ARGUMENTS,
     MAX_CALLS,
+    MAX_ID,
     MAX_ITEMS,
     OpenAIRealtimeSession,
 )
@@ -30,6 +33,7 @@ UPDATED = {
         "audio": {"input": {"format": {"type": "audio/pcmu"}}, "output": {"format": {"type": "audio/pcmu"}}},
     },
 }
+READY = c.ModelReady("sess_1", {"audio.input.format.type": "audio/pcmu", "audio.output.format.type": "audio/pcmu"})
 ROLL = ToolSchema(name="roll", description="Rolls.", parameters={"type": "object", "properties": {}})
 CREATE = {"type": "response.create"}
 
@@ -103,7 +107,7 @@ def fresh():
 @pytest.fixture
 def talk(fresh):
     fresh.hear(**CREATED_FIELDS)
-    assert fresh.hear(**UPDATED_FIELDS) == [c.ModelReady("sess_1")]
+    assert fresh.hear(**UPDATED_FIELDS) == [READY]
     return fresh
 
 
@@ -216,7 +220,7 @@ def test_ready_is_told_once_when_the_settings_were_taken(fresh):
     assert fresh.hear(**CREATED_FIELDS) == []
     with pytest.raises(LocalProtocolError, match=r"session\.updated"):
         fresh.session.encode(c.HearCaller("////"), 0.0)
-    assert fresh.hear(**UPDATED_FIELDS) == [c.ModelReady("sess_1")]
+    assert fresh.hear(**UPDATED_FIELDS) == [READY]
     assert fresh.hear(**UPDATED_FIELDS) == []
     assert json.loads(*fresh.session.encode(c.HearCaller("AAAA"), 0.0)) == {
         "type": "input_audio_buffer.append",
@@ -277,7 +281,7 @@ def test_a_setting_that_is_refused_names_our_key(fresh, param, words):
 
 FATAL = (
     *("insufficient_quota", "credit_balance_exhausted", "account_deactivated", "billing_hard_limit_reached"),
-    *("session_expired", "invalid_api_key"),
+    "invalid_api_key",
 )
 
 
@@ -307,6 +311,33 @@ def test_benign_errors_are_none(talk, code, message):
 def test_other_errors_leave_the_session_open(talk):
     (fault,) = talk.refuse("rate_limit_exceeded", message="Slow down")
     assert fault == c.ModelFault("rate_limit_exceeded", "OpenAI complained: Slow down", fatal=False)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (3000, "OpenAI refused the key: check OPENAI_API_KEY"),
+        (4000, "OpenAI no longer speaks the beta dialect: set models.desk.dialect to 'ga'"),
+        (1011, None),
+        (None, None),
+    ],
+)
+def test_a_socket_that_is_closed_in_place_of_a_session_says_what_to_check(fresh, code, words):
+    faults = fresh.session.explain_close(code, "", 0.0)
+    assert [(fault.message, fault.fatal) for fault in faults] == ([(words, True)] if words else [])
+
+
+def test_what_the_server_says_that_it_has_set_is_for_people(fresh):
+    session = UPDATED["session"] | {"model": "gpt-realtime-2.1", "tools": [], "voice": 7}
+    session["audio"] = session["audio"] | {"output": {"voice": "m" * 200, "format": {"type": "audio/pcmu"}}}
+    (ready,) = fresh.hear("session.updated", session=session)
+    assert ready.accepted == {
+        "model": "gpt-realtime-2.1",
+        "audio.output.voice": "m" * 100,
+        "voice": "7",
+        "audio.input.format.type": "audio/pcmu",
+        "audio.output.format.type": "audio/pcmu",
+    }
 
 
 # A turn
@@ -512,6 +543,39 @@ def test_a_refusal_for_good_is_one(talk):
     assert talk.take() == []
 
 
+@pytest.mark.parametrize("quotes", [True, False])
+def test_a_truncation_that_is_refused_is_nothing_that_was_asked_for(talk, quotes):
+    """Servers need not quote the message that they refuse; what was asked for is still awaited."""
+    talk.begin("r1")
+    talk.audio(1000)
+    talk.done("r1")
+    talk.do(c.RequestReply("Apologise."))
+    talk.do(c.TruncateReply("r1", 100))
+    truncate = talk.sent[-1]
+    assert truncate["type"] == "conversation.item.truncate"
+    words = "Audio content of 90ms is already shorter than 100ms"
+    assert talk.refuse("invalid_value", event_id=truncate["event_id"] if quotes else None, message=words) == []
+    talk.take()
+    talk.do(c.RequestReply("And more."))
+    assert talk.take() == []  # the first is not begun
+    talk.begin("r2")
+    talk.done("r2")
+    assert talk.take() == [says("And more.")]
+
+
+def test_a_response_that_never_ends_is_not_waited_for_for_ever(talk):
+    talk.begin("r1")
+    talk.now = 1
+    talk.do(c.RequestReply("Apologise."))
+    assert talk.session.wake_at == REPLY_SECONDS
+    talk.now = REPLY_SECONDS - 0.1
+    talk.tick()
+    assert talk.take() == []
+    talk.now = REPLY_SECONDS
+    talk.tick()
+    assert talk.take() == [says("Apologise.")]
+
+
 def test_a_server_that_always_refuses_is_asked_five_times(talk):
     talk.do(c.RequestReply("Apologise."))
     for _ in range(20):
@@ -698,7 +762,9 @@ def test_a_whole_call_of_a_response_that_was_cut_off_is_not_run_and_the_model_kn
     assert "interrupted" in message["item"]["output"]
 
 
-@pytest.mark.parametrize("arguments", ["{", "7", "[]", "null", None, 5, "[" * 100_000])
+@pytest.mark.parametrize(
+    "arguments", ["{", "7", "[]", "null", None, 5, "[" * 100_000, ["{}"], json.dumps({"x": "y" * MAX_ARGUMENTS})]
+)
 def test_broken_arguments_are_answered_and_not_run(talk, arguments):
     talk.begin()
     talk.call(arguments=arguments)
@@ -803,6 +869,16 @@ def test_usage_may_stand_beside_the_response(talk):
     assert c.Usage(METERS) in events
 
 
+def test_tokens_are_not_told_where_something_else_is_billed():
+    """They would be missed in the price table, and the cost would be unknown."""
+    talk = ready("xai")
+    talk.begin()
+    assert talk.done(usage=TOKENS) == [c.ReplyDone("r1", interrupted=False)]
+    usage = {"type": "duration", "seconds": 2}
+    kind = "conversation.item.input_audio_transcription.completed"
+    assert talk.hear(kind, item_id="u", transcript="Hi", usage=usage) == [c.CallerTranscript("u", "Hi", final=True)]
+
+
 def test_a_transcription_by_tokens_is_told_in_seconds(talk):
     usage = {"type": "tokens", "input_tokens": 30, "output_tokens": 5, "input_token_details": {"audio_tokens": 25}}
     events = talk.hear(
@@ -839,6 +915,27 @@ def test_the_end_of_a_session_is_the_servers_if_it_makes_sense(fresh, expires_at
     assert fresh.session.wake_at == wake_at
 
 
+@pytest.mark.parametrize(("dialect", "minutes"), [("ga", 60), ("beta", 60), ("xai", 120)])
+def test_each_dialect_has_its_cap(dialect, minutes):
+    untold = Talk(make(dialect))
+    untold.hear("session.updated", session={})
+    assert untold.session.wake_at == minutes * 60 - EXPIRING_SECONDS
+    assert untold.session.capabilities.session_seconds == minutes * 60
+
+
+def test_a_session_that_expires_sooner_than_it_was_told_goes_on_in_another(talk):
+    """At a gateway's own cap, say: first the error, then the close."""
+    assert talk.refuse("session_expired", message="maximum duration of 25 minutes") == [c.SessionExpiring(0.0)]
+    assert talk.session.explain_close(1001, "", 5.0) == [c.SessionExpiring(0.0)]
+    for code in (1000, 1006, 1011, None):
+        assert talk.session.explain_close(code, "", 5.0) == []
+
+
+def test_a_session_that_expires_before_it_is_ready_is_no_session(fresh):
+    (fault,) = fresh.hear("error", error={"code": "session_expired"})
+    assert (fault.fatal, fault.message) == (True, "OpenAI's longest session time was reached")
+
+
 def test_there_is_no_goodbye(talk):
     assert talk.session.goodbye() is None
 
@@ -864,6 +961,28 @@ GARBAGE = [
 def test_garbage_is_an_event_and_not_an_exception(talk, message):
     (event,) = talk.session.receive(message, 0.0)
     assert isinstance(event, c.Unrecognized)
+
+
+LONG = "x" * (MAX_ID + 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("response.created", {"response": {"id": LONG}}),
+        ("response.output_audio.delta", {"response_id": LONG, "delta": "AAAA"}),
+        ("response.output_audio.delta", {"response_id": "r", "item_id": LONG, "delta": "AAAA"}),
+        ("response.output_audio_transcript.done", {"response_id": "r", "item_id": LONG, "transcript": "x"}),
+        ("conversation.item.input_audio_transcription.delta", {"item_id": LONG, "delta": "x"}),
+        ("response.output_item.done", {"response_id": "r", "item": {"type": "function_call", "call_id": LONG}}),
+        ("conversation.item.added", {"item": {"type": "function_call_output", "call_id": LONG}}),
+    ],
+)
+def test_endless_ids_are_garbage_and_not_remembered(talk, kind, fields):
+    (event,) = talk.hear(kind, **fields)
+    assert event.garbage
+    assert LONG not in talk.session._responses.keys() | talk.session._transcriptions.keys()
+    assert not any(response.received_ms or response.calls for response in talk.session._responses.values())
 
 
 def test_unknown_events_are_events(talk):

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from trio_voice.edges.lane import Admission
     from trio_voice.edges.metrics import Metrics
     from trio_voice.persona import Persona
+    from trio_voice.record import CallRecord
     from trio_voice.registry import Registry
 
 log: Final = structlog.stdlib.get_logger("trio_voice.app")
@@ -74,12 +75,15 @@ class Directory:
         return None if name is None else self.personas[name]
 
 
-class JournalHealth(Protocol):
-    """Whether what happens is being written down."""
+class DoorsJournal(Protocol):
+    """Where it is written down whom we have promised to answer, if it is."""
 
     @property
     def trouble(self) -> str:
-        """Why it is not; empty if it is."""
+        """Why nothing is written down; empty if it is."""
+
+    def call_began(self, call: CallRecord) -> None:
+        """Write down that a call is ours, so that whoever comes after us knows. Does not wait."""
 
 
 @attrs.define(kw_only=True)
@@ -94,7 +98,7 @@ class Door:
     public_url: PublicUrl
     directory: Directory
     dialer: Dialer
-    journal: JournalHealth
+    journal: DoorsJournal
     metrics: Metrics
     auth_token: str | None
     api_token: str | None
@@ -223,6 +227,7 @@ def _add_webhooks(app: QuartTrio, door: Door) -> None:
             door.metrics.count_refusal("call", refused.code)
             log.warning("call_refused", code=refused.code, reason=str(refused))
             return _twiml(sorry_twiml("We cannot take your call right now. Please try again later."), 503)
+        door.journal.call_began(expected.record)
         call_id = expected.record.call_id
         log.info("call_expected", call_id=call_id, call_sid=expected.record.call_sid, persona=persona.name)
         stream_status = door.public_url.of(f"/stream-status/{call_id}")
@@ -237,6 +242,7 @@ def _add_webhooks(app: QuartTrio, door: Door) -> None:
             log.warning("unknown_call_answered", call_id=call_id)
             return _twiml(hangup_twiml())
         expected.record.call_sid = form.get("CallSid")  # the answer can be quicker than that of the create
+        door.journal.call_began(expected.record)
         stream_status = door.public_url.of(f"/stream-status/{call_id}")
         return _twiml(connect_twiml(door.public_url.stream(call_id), stream_status))
 

@@ -17,7 +17,7 @@ import trio
 from trio_voice.edges.twilio_rest import CallOrder, TwilioRest
 from trio_voice.errors import CallRefused, RestError
 from trio_voice.journal import JournalUnavailable
-from trio_voice.record import EndReason
+from trio_voice.record import TERMINAL_STATUSES, EndReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -115,7 +115,7 @@ class Dialer:
         )
         self._journal.call_began(record)  # before Twilio hears of it: an answer that is lost leaves a call
         try:
-            record.call_sid, record.twilio_status = await rest.create(order)
+            record.call_sid, status = await rest.create(order)
         except RestError as refused:
             log.warning("call_not_placed", call_id=call_id, error=str(refused), code=refused.code)
             if refused.outcome_unknown:
@@ -124,7 +124,10 @@ class Dialer:
                 ) from refused
             self._registry.end(call_id, EndReason.TWILIO_ENDED, str(refused))
             raise CallRefused("twilio_refused", str(refused)) from refused
+        record.twilio_status = record.twilio_status or status  # a callback can be quicker, and knows more
         self._journal.call_began(record)
+        if record.end_reason is not None and record.twilio_status not in TERMINAL_STATUSES:
+            await rest.hang_up(record.call_sid)  # it was ended while nobody knew by which name
         log.info("call_placed", call_id=call_id, call_sid=record.call_sid, persona=persona.name)
         return record
 

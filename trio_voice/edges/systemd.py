@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import socket
-from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+import structlog
 import trio
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+log: Final = structlog.stdlib.get_logger("trio_voice.systemd")
+
+TELL_SECONDS: Final = 5.0
+"""For systemd to take a notice. Its queue is short, and it may be busy; but a start whose READY=1 is lost is undone."""
 
 
 class Notifier:
@@ -23,19 +28,27 @@ class Notifier:
         self._address = environment.get("NOTIFY_SOCKET", "")
         self._watchdog_seconds = float(environment.get("WATCHDOG_USEC") or 0) / 1_000_000
 
-    def notify(self, *assignments: str) -> None:
-        """Send assignments such as ``READY=1``. A datagram to a local socket: it does not wait, and may be lost."""
+    async def notify(self, *assignments: str) -> None:
+        """Send assignments such as ``READY=1``, as one notice.
+
+        Waits until systemd's queue has room for it, for at most ``TELL_SECONDS``; one that is not taken by then is
+        logged and lost, for nobody's call depends on it. Cancelling is safe: it is sent or it is not.
+        """
         if not self._address:
             return
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
-        kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
-        with socket.socket(socket.AF_UNIX, kind) as to, suppress(OSError):  # if systemd does not listen, who would
-            to.sendto("\n".join(assignments).encode(), address)
+        with trio.socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as to:
+            try:
+                with trio.fail_after(TELL_SECONDS):
+                    await to.connect(address)  # or the kernel would not say when there is room again
+                    await to.send("\n".join(assignments).encode())
+            except (OSError, trio.TooSlowError) as wrong:
+                log.warning("systemd_not_told", notice=assignments, error=repr(wrong))
 
     async def feed_watchdog(self) -> None:
         """Say that the loop runs, twice in every watchdog period, until cancelled. A stuck loop says nothing."""
         if not self._watchdog_seconds:
             return
         while True:
-            self.notify("WATCHDOG=1")
+            await self.notify("WATCHDOG=1")
             await trio.sleep(self._watchdog_seconds / 2)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from datetime import datetime
 
-    from trio_voice.journal.database import Database, Value
+    from trio_voice.journal.database import Database, Row, Value
     from trio_voice.record import CallRecord, ModelSessionRecord
 
 T = TypeVar("T")
@@ -41,6 +41,7 @@ async def open_journal(
     *,
     node: str,
     clock: Callable[[], datetime],
+    process: str = "",
     keep_transcripts: bool = False,
     pace: Pace = PACE,
 ) -> AsyncIterator[Journal]:
@@ -55,6 +56,7 @@ async def open_journal(
         url: see ``database_at``.
         node: what this machine is called among those that share the database.
         clock: the time of day, in UTC.
+        process: see ``Run``.
         keep_transcripts: whether it is written down who said what.
         pace: how long to wait for what.
 
@@ -62,7 +64,7 @@ async def open_journal(
         ConfigError: the URL cannot be used.
     """
     scribe = Scribe(database_at(url, pace.lock_seconds), pace, trio.lowlevel.current_trio_token())
-    journal = Journal(scribe, node, clock, pace, keep_transcripts=keep_transcripts)
+    journal = Journal(scribe, node, clock, process, pace, keep_transcripts=keep_transcripts)
     hold, ended = trio.CancelScope(shield=True), trio.Event()
 
     async def write() -> None:
@@ -101,15 +103,25 @@ class Journal:
     """
 
     def __init__(
-        self, scribe: Scribe, node: str, clock: Callable[[], datetime], pace: Pace, *, keep_transcripts: bool
+        self,
+        scribe: Scribe,
+        node: str,
+        clock: Callable[[], datetime],
+        process: str,
+        pace: Pace,
+        *,
+        keep_transcripts: bool,
     ) -> None:
         self._scribe = scribe
+        self._node = node
         self._clock = clock
+        self._process = process
         self._pace = pace
         self._keep_transcripts = keep_transcripts
         self._unwritten_openings = 0
-        now = clock()
-        self._run = rows.Run(secrets.token_hex(8), node, os.getpid(), started_at=now, beat_at=now)
+        self._run = self._new_run()
+        self._declared_dead_by = ""
+        self._declared_dead = trio.Event()
 
     # Health
 
@@ -142,18 +154,51 @@ class Journal:
         """As it was last posted."""
         return self._run
 
+    def _new_run(self) -> rows.Run:
+        now = self._clock()
+        return rows.Run(
+            secrets.token_hex(8), self._node, os.getpid(), started_at=now, beat_at=now, process=self._process
+        )
+
     async def begin(self) -> None:
         """Write down that this daemon lives; thereby the database is opened, or found not to be there."""
-        answer = self._post("run", [(schema.WRITE_RUN, [rows.row_of_run(self._run)])], awaited=True)
+        answer = self._beat()
         with trio.move_on_after(self._pace.open_seconds):
             await answer.wait()
 
     async def keep_beating(self) -> None:
-        """Write down, until cancelled, that this daemon's loop still turns."""
+        """Write down, until cancelled, that this daemon's loop still turns, and hear whether anybody missed it."""
         while True:
             await trio.sleep(self._pace.beat_seconds)
             self._run = attrs.evolve(self._run, beat_at=self._clock())
-            self._post("beat", [(schema.WRITE_RUN, [rows.row_of_run(self._run)])])
+            answer = self._beat()
+            with trio.move_on_after(self._pace.beat_seconds):
+                await answer.wait()
+            if answer.value:
+                self._run = self._new_run()
+                self._beat()
+                self._declared_dead_by = answer.value
+                self._declared_dead.set()
+
+    def _beat(self) -> Answer:
+        """Write this run down once more; the answer is who has declared it dead, if anybody has."""
+        run = self._run
+
+        def write(database: Database) -> str:
+            database.execute(schema.WRITE_RUN, [rows.row_of_run(run)])
+            return _word(database.query(schema.DECLARED_DEAD_BY, [run.run_id]))
+
+        return self._do("beat", write)
+
+    async def wait_declared_dead(self) -> str:
+        """Wait until another run has declared this one dead, because it stood still; returns that run's id.
+
+        That run ends every telephone call that was ours until then, and closes it on paper. By the time this returns
+        a new run has begun, to which whatever is written from now on belongs. Cancelling is safe.
+        """
+        await self._declared_dead.wait()
+        self._declared_dead = trio.Event()
+        return self._declared_dead_by
 
     def end(self) -> None:
         """Write down that this daemon left in good order, and nothing after it."""
@@ -207,6 +252,10 @@ class Journal:
         if self.healthy:  # if not, that was logged when it began
             log.warning("session_not_journaled_yet", provider=session.provider, waited_seconds=seconds)
         return False
+
+    def phone_is_down(self, call: CallRecord) -> None:
+        """The telephone of a call is known to be down, or goes on without us: nobody need hang it up any more."""
+        self._post("phone_is_down", [(schema.PHONE_DOWN, [[rows.moment(self._clock()), call.call_id]])])
 
     def session_closed(self, call: CallRecord, session: ModelSessionRecord) -> None:
         """A billed session is closed, and its record says how."""
@@ -265,53 +314,90 @@ class Journal:
         """
         return await self._pages(schema.OF_A_TIME, [rows.moment(until)], rows.moment(since))
 
-    async def left_open(self, silent_since: datetime) -> list[rows.JournaledCall]:
-        """Calls that have not ended, or have a session that was not closed, and whose daemon is gone.
+    # What others left
 
-        Gone is a run, other than this one, that has ended or whose last beat was before ``silent_since`` (by that
-        daemon's clock: allow for what the clocks of the machines differ, and for several ``beat_seconds``).
+    async def other_runs(self) -> list[rows.Run]:
+        """Every run, other than this one, that has something left open or has declared such a run dead.
 
         Raises:
             JournalUnavailable: the database cannot be read.
         """
-        return await self._pages(schema.LEFT_OPEN, [self._run.run_id, rows.moment(silent_since)], "")
+        me = self._run.run_id
+        return await self._ask("runs", lambda database: list(map(rows.run_of, database.query(schema.OTHER_RUNS, [me]))))
 
-    async def settle(self, call: rows.JournaledCall, at: datetime, detail: str) -> None:
-        """Close a call and its sessions on paper, as of a time. What is closed stays as it is; twice does no harm.
+    async def declare_dead(self, run: rows.Run) -> str:
+        """Say that a run is over, though it did not; returns the id of the run that has said so first.
 
-        If its daemon was alive after all, that daemon's own words replace these.
+        A daemon that comes back after that learns it from its next beat: see ``wait_declared_dead``.
 
         Raises:
-            JournalUnavailable: it is not yet written, and will be unless the daemon dies first.
+            JournalUnavailable: nobody knows yet.
         """
-        record, by = call.record, self._run.run_id
-        seconds = (at - (record.started_at or call.began_at)).total_seconds()
-        ended: list[Value] = [rows.moment(at), CallState.ENDED.value, seconds, rows.kept(detail), by, record.call_id]
-        statements: list[Statement] = [(schema.SETTLE_CALL, [ended])]
-        for number, session in enumerate(record.model_sessions, 1):
-            seconds = (at - session.opened_at).total_seconds()
-            closed: list[Value] = [rows.moment(at), Closing.ABORTED.value, seconds, by, record.call_id, number]
-            statements.append((schema.SETTLE_SESSION, [closed]))
-        await self._answered(self._post("settle", statements, awaited=True))
+        said: list[Value] = [rows.moment(self._clock()), self._run.run_id, run.run_id]
+
+        def declare(database: Database) -> str:
+            database.execute(schema.DECLARE_DEAD, [said])
+            return _word(database.query(schema.DECLARED_DEAD_BY, [run.run_id]))
+
+        return await self._ask("declare_dead", declare, writes=True)
+
+    async def left_open(self, run: rows.Run) -> list[rows.JournaledCall]:
+        """A run's calls that are not over in every respect, the earliest first.
+
+        They have not ended, or have a session that was not closed, or a telephone that may be up.
+
+        Raises:
+            JournalUnavailable: the database cannot be read.
+        """
+        return await self._pages(schema.LEFT_OPEN, [run.run_id], "")
+
+    async def settle_sessions(self, call: rows.JournaledCall, at: datetime) -> None:
+        """Close a call's open sessions on paper, as of a time. What is closed stays as it is; twice does no harm.
+
+        How long each was open lies between its daemon's last heartbeat and now: both are written. If its daemon was
+        alive after all, that daemon's own words replace these.
+
+        Raises:
+            JournalUnavailable: it is not written. Whoever died may have left its rows locked, so this is not tried
+                again before all that waits, as other writes are.
+        """
+        closed: list[list[Value]] = []
+        for number, session in enumerate(call.record.model_sessions, 1):
+            at_least = _seconds_between(session.opened_at, call.run.beat_at)
+            at_most = max(at_least, _seconds_between(session.opened_at, at))
+            how: list[Value] = [rows.moment(at), Closing.ABORTED.value, at_most, at_least, self._run.run_id]
+            closed.append([*how, call.record.call_id, number])
+        await self._ask("settle_sessions", partial(_execute, [(schema.SETTLE_SESSION, closed)]), writes=True)
+
+    async def settle_call(self, call: rows.JournaledCall, at: datetime, detail: str) -> None:
+        """Close a call on paper whose telephone is down, or nobody's business of ours; otherwise likewise."""
+        record = call.record
+        seconds = _seconds_between(record.started_at or call.began_at, at)
+        ended: list[Value] = [rows.moment(at), CallState.ENDED.value, seconds, rows.kept(detail), self._run.run_id]
+        statements: list[Statement] = [
+            (schema.SETTLE_CALL, [[*ended, record.call_id]]),
+            (schema.PHONE_DOWN, [[rows.moment(at), record.call_id]]),
+        ]
+        await self._ask("settle_call", partial(_execute, statements), writes=True)
 
     # The scribe
 
     def _post(self, what: str, statements: Sequence[Statement], *, awaited: bool = False) -> Answer:
-        def write(database: Database) -> None:
-            for sql, values in statements:
-                database.execute(sql, values)
+        return self._do(what, partial(_execute, statements), awaited=awaited)
 
+    def _do(self, what: str, work: Callable[[Database], Any], *, awaited: bool = True) -> Answer:
         answer = Answer()
-        self._scribe.post(Entry(what, write, answer=answer if awaited else None))
+        self._scribe.post(Entry(what, work, answer=answer if awaited else None))
         return answer
 
-    async def _ask(self, what: str, work: Callable[[Database], list[T]]) -> list[T]:
+    async def _ask(self, what: str, work: Callable[[Database], T], *, writes: bool = False) -> T:
+        """Do something that is forgotten where it cannot be done now; raises ``JournalUnavailable`` then."""
         if not self.healthy:  # and so that questions do not push writes out of the backlog
             await trio.lowlevel.checkpoint()
             raise JournalUnavailable(self.trouble)
         answer = Answer()
-        self._scribe.post(Entry(what, work, lasts=False, answer=answer))
-        found: list[T] = await self._answered(answer)
+        self._scribe.post(Entry(what, work, writes=writes, lasts=False, answer=answer))
+        found: T = await self._answered(answer)
         return found
 
     async def _answered(self, answer: Answer) -> Any:
@@ -331,3 +417,18 @@ class Journal:
             found += page
             after = reading.after(page)
         return found
+
+
+def _execute(statements: Sequence[Statement], database: Database) -> None:
+    for sql, values in statements:
+        database.execute(sql, values)
+
+
+def _word(found: Sequence[Row]) -> str:
+    """The only column of the only row, or nothing."""
+    return found[0][0] or "" if found else ""
+
+
+def _seconds_between(began: datetime, ended: datetime) -> float:
+    """By the clocks of two machines, perhaps; nothing lasts less than no time."""
+    return max(0.0, (ended - began).total_seconds())

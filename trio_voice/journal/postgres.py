@@ -7,6 +7,7 @@ import socket
 import threading
 from contextlib import contextmanager, suppress
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
@@ -22,6 +23,16 @@ if TYPE_CHECKING:
 MIGRATION_LOCK: Final = 0x7472_696F_766F_6963
 """The advisory lock of whoever migrates: a number that nobody else is likely to use."""
 CONNECT_SECONDS: Final = 5
+SESSION: Final = {
+    "synchronous_commit": "on",
+    # A machine that loses its power within a transaction would keep its rows locked for the kernel's two hours, and the
+    # others have to write to them, to settle what it left.
+    "tcp_keepalives_idle": "10s",
+    "tcp_keepalives_interval": "5s",
+    "tcp_keepalives_count": "2",
+    "tcp_user_timeout": "20s",
+}
+"""What the server is asked for in each connection."""
 ADVICE: Final = {
     "53100": "make room on the server's disk",
     "53300": "the server's max_connections are used up",
@@ -52,7 +63,7 @@ class PostgresDatabase:
         except psycopg.Error:  # its text may hold the password
             raise ConfigError(["journal.url: is no URL that PostgreSQL's libpq understands"]) from None
         self._asked: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "application_name": "trio-voice", **asked}
-        self._lock_seconds = lock_seconds
+        self._settings = SESSION | {"lock_timeout": f"{max(1, round(lock_seconds * 1000))}ms"}
         self._connection: psycopg.Connection | None = None
         self._line: socket.socket | None = None
         """The connection's socket once more, so that it can be cut from outside."""
@@ -80,8 +91,8 @@ class PostgresDatabase:
         connection = psycopg.Connection[Any].connect(**self._asked, autocommit=True, prepare_threshold=None)
         try:
             connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
-            connection.execute("SET synchronous_commit = on")
-            connection.execute(f"SET lock_timeout = {max(1, round(self._lock_seconds * 1000))}")
+            settings = ", ".join(["set_config(%s, %s, false)"] * len(self._settings))
+            connection.execute(f"SELECT {settings}", list(chain(*self._settings.items())))
         except psycopg.Error:
             connection.close()
             raise

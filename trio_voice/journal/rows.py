@@ -21,15 +21,17 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class Run:
-    """One life of one daemon."""
+    """One life of one daemon, from its start to its end, or until another declares it dead."""
 
     run_id: str
     node: str
     pid: int
     started_at: datetime
     beat_at: datetime
-    """When it last said that it was alive, by its own clock."""
+    """When it last said that it was alive, by its own clock: to be compared with nothing but itself."""
     ended_at: datetime | None = None
+    process: str = ""
+    """Which process this is, in words by which its machine can tell whether it is still there; empty where none are."""
 
 
 @attrs.frozen
@@ -43,6 +45,8 @@ class JournaledCall:
     """The daemon that held it."""
     settled_by: str | None
     """The run that closed it on paper, where its own did not."""
+    phone_down_at: datetime | None = None
+    """When its telephone was known to be down, or no business of ours any more."""
 
 
 # Fields with a column of the same name; of the others, those that are not rows of their own are details.
@@ -62,6 +66,7 @@ _READ: Final[dict[str, Callable[[Any], Any]]] = {
     "opened_at": datetime.fromisoformat,
     "closed_at": datetime.fromisoformat,
     "beat_at": datetime.fromisoformat,
+    "phone_down_at": datetime.fromisoformat,
     "state": CallState,
     "end_reason": EndReason,
     "closing": Closing,
@@ -127,14 +132,20 @@ def row_of_run(run: Run) -> list[Value]:
 
 def call_of(row: Row) -> JournaledCall:
     """A call of ``READ_CALLS``, still without its sessions and its transcript."""
-    of_call = dict(zip(schema.CALL_COLUMNS, row, strict=False))
-    of_run = dict(zip(schema.RUN_COLUMNS, row[len(schema.CALL_COLUMNS) :], strict=True))
+    of_call = dict(zip(schema.CALL_COLUMNS_READ, row, strict=False))
     return JournaledCall(
         record=CallRecord(**_fields(of_call, _CALL_FIELDS, _CALL_DETAILS)),
         began_at=datetime.fromisoformat(of_call["began_at"]),
-        run=Run(**{name: _read(name, value) for name, value in of_run.items()}),
+        run=run_of(row[len(schema.CALL_COLUMNS_READ) :]),
         settled_by=of_call["settled_by"],
+        phone_down_at=_read("phone_down_at", of_call["phone_down_at"]),
     )
+
+
+def run_of(row: Row) -> Run:
+    """A row of ``runs``."""
+    columns = dict(zip(schema.RUN_COLUMNS, row, strict=True))
+    return Run(**{name: _read(name, value) for name, value in columns.items()})
 
 
 def session_of(row: Row) -> ModelSessionRecord:

@@ -1,11 +1,13 @@
 """The tables and every statement, in the SQL that SQLite (from 3.24) and PostgreSQL share.
 
-    calls             one row a call, from the moment it is known; ``ended_at`` is empty until it is over
+    calls             one row a call, from the moment it is known; ``ended_at`` is empty until it is over, and
+                      ``phone_down_at`` until its telephone is known to be down or to be no business of ours any more
     model_sessions    one row a billed session, before its socket is opened; ``closed_at`` is empty until it is closed,
                       ``overrun_seconds`` and ``cost`` until its call is over
     utterances        who said what, only with transcripts kept
     do_not_call       numbers that are never dialed again
-    runs              one row a daemon's life; ``beat_at`` says until when it was certainly alive
+    runs              one row a daemon's life; ``beat_at`` says until when it was certainly alive. A run that another
+                      has declared dead is over, whether or not its daemon comes back: it begins another
 
 Times are text: ISO 8601, UTC, to the microsecond (``2026-01-31T09:00:00.000000+00:00``): they sort as they are, and
 ``::timestamptz`` or ``datetime()`` read them. Truth is 0 or 1, lengths are seconds, phone numbers are as Twilio writes
@@ -111,6 +113,15 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "ALTER TABLE model_sessions ADD COLUMN overrun_seconds DOUBLE PRECISION",
         "ALTER TABLE model_sessions ADD COLUMN cost DOUBLE PRECISION",
     ),
+    (
+        "ALTER TABLE runs ADD COLUMN process TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE runs ADD COLUMN declared_dead_at TEXT",
+        "ALTER TABLE runs ADD COLUMN declared_dead_by TEXT",
+        "ALTER TABLE calls ADD COLUMN phone_down_at TEXT",
+        "ALTER TABLE model_sessions ADD COLUMN seconds_at_least DOUBLE PRECISION",
+        "UPDATE calls SET phone_down_at = ended_at",
+        "CREATE INDEX calls_with_phone_up ON calls (run_id) WHERE phone_down_at IS NULL",
+    ),
 )
 """Version 1, 2, ... Forward only; one that was released is never changed. A migration only adds, so that a daemon which
 is older than the tables goes on writing to them while the others are being replaced."""
@@ -157,13 +168,13 @@ CALL_COLUMNS: Final = (
 )
 SESSION_COLUMNS: Final = (
     *("provider", "session_id", "opened_at", "closed_at", "closing", "seconds", "billed_seconds", "details"),
-    *("call_id", "number", "settled_by", "model", "overrun_seconds", "cost"),
+    *("call_id", "number", "settled_by", "model", "overrun_seconds", "cost", "seconds_at_least"),
 )
 UTTERANCE_COLUMNS: Final = (
     *("role", "text", "at_seconds", "interrupted", "heard_ms", "final"),
     *("call_id", "number"),
 )
-RUN_COLUMNS: Final = ("run_id", "node", "pid", "started_at", "beat_at", "ended_at")
+RUN_COLUMNS: Final = ("run_id", "node", "pid", "started_at", "beat_at", "ended_at", "process")
 
 WRITE_CALL: Final = _upsert("calls", CALL_COLUMNS, key=["call_id"], kept=["began_at"])
 WRITE_SESSION: Final = _upsert("model_sessions", SESSION_COLUMNS, key=["call_id", "number"])
@@ -180,13 +191,16 @@ SETTLE_CALL: Final = """
     WHERE call_id = ? AND ended_at IS NULL
 """
 SETTLE_SESSION: Final = """
-    UPDATE model_sessions SET closed_at = ?, closing = ?, seconds = ?, settled_by = ?
+    UPDATE model_sessions SET closed_at = ?, closing = ?, seconds = ?, seconds_at_least = ?, settled_by = ?
     WHERE call_id = ? AND number = ? AND closed_at IS NULL
 """
 
+PHONE_DOWN: Final = "UPDATE calls SET phone_down_at = ? WHERE call_id = ? AND phone_down_at IS NULL"
+
 # A page of calls, each with its run. What follows says which.
+CALL_COLUMNS_READ: Final = (*CALL_COLUMNS, "phone_down_at")
 READ_CALLS: Final = (
-    f"SELECT {', '.join(f'calls.{column}' for column in CALL_COLUMNS)}, "  # noqa: S608 - ours
+    f"SELECT {', '.join(f'calls.{column}' for column in CALL_COLUMNS_READ)}, "  # noqa: S608 - ours
     f"{', '.join(f'runs.{column}' for column in RUN_COLUMNS)} "
     "FROM calls JOIN runs ON runs.run_id = calls.run_id "
 )
@@ -194,11 +208,27 @@ OF_ONE: Final = "WHERE calls.call_id = ?"
 OF_A_TIME: Final = """
     WHERE began_at < ? AND (began_at, call_id) > (?, ?) ORDER BY began_at, call_id LIMIT ?
 """
-LEFT_OPEN: Final = """
-    WHERE (calls.ended_at IS NULL OR call_id IN (SELECT call_id FROM model_sessions WHERE closed_at IS NULL))
-    AND calls.run_id <> ? AND (runs.ended_at IS NOT NULL OR runs.beat_at < ?)
+_OPEN: Final = """
+    SELECT call_id FROM calls WHERE ended_at IS NULL
+    UNION SELECT call_id FROM calls WHERE phone_down_at IS NULL
+    UNION SELECT call_id FROM model_sessions WHERE closed_at IS NULL
+"""
+"""What is not over in every respect: each part has an index that holds nothing else, however many calls there were."""
+LEFT_OPEN: Final = f"""
+    WHERE call_id IN ({_OPEN}) AND calls.run_id = ?
     AND (began_at, call_id) > (?, ?) ORDER BY began_at, call_id LIMIT ?
 """
+
+_OPEN_RUNS: Final = f"SELECT run_id FROM calls WHERE call_id IN ({_OPEN})"  # noqa: S608 - ours
+OTHER_RUNS: Final = f"""
+    {_select("runs", RUN_COLUMNS)} WHERE run_id <> ? AND
+    (run_id IN ({_OPEN_RUNS}) OR run_id IN (SELECT declared_dead_by FROM runs WHERE run_id IN ({_OPEN_RUNS})))
+"""  # noqa: S608 - ours
+"""Those with something left open, and those that have declared such a one dead."""
+DECLARE_DEAD: Final = """
+    UPDATE runs SET declared_dead_at = ?, declared_dead_by = ? WHERE run_id = ? AND declared_dead_by IS NULL
+"""
+DECLARED_DEAD_BY: Final = "SELECT declared_dead_by FROM runs WHERE run_id = ?"
 
 
 def read_parts(table: str, columns: Sequence[str], calls: int) -> str:

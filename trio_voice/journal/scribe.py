@@ -111,13 +111,15 @@ class Answer:
 
 @attrs.frozen(eq=False)
 class Entry:
-    """Something to do in the database: a write, which lasts until it is done, or a question, which does not."""
+    """Something to do in the database: a write or a question."""
 
     what: str
     """For the log."""
     work: Callable[[Database], Any]
     """Runs in the thread, within a transaction; again if that fails."""
+    writes: bool = True
     lasts: bool = True
+    """Whether it is kept until it is done, through any trouble. A question is not."""
     answer: Answer | None = None
 
 
@@ -261,7 +263,7 @@ class Scribe:
 
     def _transact_once(self, batch: Sequence[Entry]) -> list[Any]:
         try:
-            with self._database.transaction(writes=any(entry.lasts for entry in batch)):
+            with self._database.transaction(writes=any(entry.writes for entry in batch)):
                 return [entry.work(self._database) for entry in batch]
         except Exception as error:
             if self._database.blames_entry(error):
@@ -276,8 +278,8 @@ class Scribe:
             raise _DatabaseFault(self._database.describe(error)) from error
 
     def _succeed(self, batch: Sequence[Entry], values: Sequence[Any]) -> None:
-        self.written += sum(entry.lasts for entry in batch)
-        self.commits += any(entry.lasts for entry in batch)
+        self.written += sum(entry.writes for entry in batch)
+        self.commits += any(entry.writes for entry in batch)
         self._failed = False
         self._end_trouble()
         self._settle(list(zip(batch, values, strict=True)))

@@ -74,6 +74,7 @@ class ChainLeg:
         self._early: deque[ModelCommand] = deque(maxlen=MAX_EARLY)
         """What is wanted of it before it is ready."""
         self._session_id = ""
+        self._accepted: dict[str, str] = {}
         self._requests: dict[int, trio.CancelScope] = {}
         self._timer_scope = trio.CancelScope()
         self._tell: Callable[[Fact], None]
@@ -105,8 +106,9 @@ class ChainLeg:
     def _hear_stage(self, stage: str, provider: str, event: Any) -> None:
         """Something that a socket's reader or its end has to say."""
         match event:
-            case c.ModelReady(session_id=session_id):
+            case c.ModelReady(session_id=session_id, accepted=accepted):
                 self._session_id = self._session_id or session_id
+                self._accepted |= {f"{provider}.{key}": value for key, value in accepted.items()}
                 self._become_ready(stage)
             case c.ModelEnded():
                 pass  # nobody asked for it: its socket's end follows, and is the model's
@@ -122,7 +124,7 @@ class ChainLeg:
             return
         self._not_ready.remove(stage)
         if not self._not_ready:
-            self._tell(c.ModelReady(self._session_id))
+            self._tell(c.ModelReady(self._session_id, self._accepted))
             if self._greeting:
                 self.obey(c.SayExactly(self._greeting))
             while self._early:

@@ -6,7 +6,7 @@ told of. A model of several sockets (a chain) is another class with the same met
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import trio
 
@@ -37,7 +37,8 @@ class ModelSession(Protocol):
     Its events are ``ModelEvent`` and ``Outgoing``, its commands ``ModelCommand``; a stage of a chain has those of
     ``stages.py`` besides. A session whose ``encode`` puts the payload of ``HearCaller`` between two constant texts,
     once the model is ready, may have them as ``caller_audio``: the caller's frames then pass through without a command
-    made of each.
+    made of each. One whose provider says what is wrong by how it closes the socket has an ``explain_close(code, reason,
+    now)``, which returns the events that a close means; ``code`` is ``None`` where the socket is just gone.
     """
 
     @property
@@ -66,14 +67,6 @@ class ModelSession(Protocol):
 
     def goodbye(self) -> str | None:
         """What ends the session, and its bill, in the vendor's words; ``None`` if closing the socket does."""
-
-
-@runtime_checkable
-class ExplainsClose(Protocol):
-    """A ``ModelSession`` whose provider says what is wrong by how it closes the socket."""
-
-    def explain_close(self, code: int | None, reason: str, now: float, /) -> Sequence[Any]:
-        """What it means that the provider has closed the socket, or that it is gone (``code`` is ``None``)."""
 
 
 class ModelLeg(Protocol):
@@ -130,6 +123,9 @@ class SocketModelLeg:
         self._timer_scope = trio.CancelScope()
         self._writer = Writer(OUTBOX_MESSAGES, stall_seconds, on_delay)
         self._caller_audio: tuple[str, str] | None = getattr(session, "caller_audio", None)
+        self._explain_close: Callable[[int | None, str, float], Sequence[Any]] | None = getattr(
+            session, "explain_close", None
+        )
         self._told = False
         self._acknowledged = False
         self._closed = False
@@ -164,12 +160,11 @@ class SocketModelLeg:
             self._pass_on(self._session.receive(message, trio.current_time()), tell)
             self._keep_timer()
 
-        channel, session = self._channel, self._session
+        channel, explain = self._channel, self._explain_close
 
         def tell_and_explain(fact: Fact) -> None:
-            if isinstance(fact, LegClosed) and isinstance(session, ExplainsClose):
-                closed = channel.close_code, channel.close_reason
-                self._pass_on(session.explain_close(*closed, trio.current_time()), tell)
+            if explain is not None and isinstance(fact, LegClosed):
+                self._pass_on(explain(channel.close_code, channel.close_reason, trio.current_time()), tell)
             tell(fact)
 
         async with trio.open_nursery() as nursery:

@@ -182,7 +182,10 @@ class AssemblyAiStreaming:
         if self._ready:
             return []
         self._ready = True
-        return [c.ModelReady(str(event.get("id") or "")[:MAX_ID])]
+        told = event.get("configuration")
+        echo = {key: told.get(key) for key in ("model", "mode")} if isinstance(told, dict) else {}
+        accepted = {key: str(value)[:MAX_ID] for key, value in echo.items() if value is not None}
+        return [c.ModelReady(str(event.get("id") or "")[:MAX_ID], accepted)]
 
     def _on_speech_started(self, _event: dict[str, Any]) -> list[Any]:
         return [s.SpeechBegan()]

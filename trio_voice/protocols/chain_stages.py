@@ -8,6 +8,7 @@ from typing import Any, Final, Self
 import attrs
 
 from trio_voice.protocols import (
+    anthropic_messages,
     assemblyai_streaming,
     cartesia,
     chat_completions,
@@ -45,6 +46,7 @@ HEARING: Final[Mapping[str, Stage]] = {
 }
 THINKING: Final[Mapping[str, Stage]] = {
     "openai-chat": Stage(chat_completions.ChatSettings, chat_completions.ChatCompletions),
+    "anthropic": Stage(anthropic_messages.MessagesSettings, anthropic_messages.AnthropicMessages),
 }
 SPEAKING: Final[Mapping[str, Stage]] = {
     "elevenlabs": Stage(elevenlabs.ElevenLabsSettings, elevenlabs.ElevenLabs, elevenlabs.MAX_MESSAGE_BYTES),

@@ -5,8 +5,9 @@ to be understood by all of them:
 
 - pieces of a tool call are joined by ``index``; where it is missing, by ``id``, else they go on with the last one;
 - whatever ``finish_reason`` says, calls that came are calls;
-- ``usage`` may be missing, and ``[DONE]`` too: the end of the body ends the answer, if it had a ``finish_reason``;
-- arguments that are no JSON object make a ``broken`` call.
+- ``usage`` may be missing, and ``[DONE]`` too: the end of the body ends the answer, if it had a ``finish_reason``.
+
+What holds for every language model is in ``streamed_answers.py``.
 """
 
 from __future__ import annotations
@@ -17,35 +18,23 @@ import attrs
 import msgspec
 
 from trio_voice import stages as s
-from trio_voice.conversation import Unrecognized, Usage
-from trio_voice.errors import RemoteProtocolError
-from trio_voice.protocols.server_sent_events import EventStreamReader
+from trio_voice.conversation import Usage
 from trio_voice.protocols.settings import StageSettings
+from trio_voice.protocols.streamed_answers import (
+    MAX_CALLS,
+    MAX_NAME,
+    CallPieces,
+    StreamedAnswer,
+    error_in,
+    refusal_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from trio_voice.persona import Persona, ToolSchema
 
-MAX_CALLS: Final = 16
-"""Tools asked for in one answer; further ones are not heard."""
-MAX_ARGUMENTS: Final = 32_768
-"""Letters of one call's arguments."""
-MAX_LETTERS: Final = 20_000
-"""Of one answer: a quarter of an hour of speech. Then it is cut short."""
-MAX_NAME: Final = 200
-
-RETRYABLE: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
-
-_UNREADABLE: Final = (
-    msgspec.DecodeError,
-    RecursionError,
-    AttributeError,
-    LookupError,
-    TypeError,
-    ValueError,
-    OverflowError,
-)
+_BROKE: Final = {"insufficient_quota": "the language model's account has no funds: see its provider's billing page"}
 
 
 @attrs.frozen(kw_only=True)
@@ -107,32 +96,7 @@ class ChatCompletions:
 
     def refusal(self, number: int, status: int, body: bytes) -> s.ThoughtFailed:
         """What an answer of another status than 200 means."""
-        return refusal_of(self._settings, self._settings.model, number, status, body)
-
-
-def refusal_of(settings: StageSettings, model: str, number: int, status: int, body: bytes) -> s.ThoughtFailed:
-    """What a language model's server means by a status, and what to do about it."""
-    said, kind = _error_in(body)
-    key = settings.key_name
-    advice = {
-        401: f"the language model's server refused the key: check {key or 'credential of the stage'}",
-        403: f"the language model's server does not let us in: check the account behind {key or 'the stage'}",
-        404: f"there is no model {model!r} at {settings.address}: check model and url of the stage",
-        429: "the language model's server is asked too often, or its account has no funds",
-    }.get(status, f"the language model's server answered with HTTP {status}")
-    retryable = status in RETRYABLE and kind != "insufficient_quota"
-    return s.ThoughtFailed(number, f"http_{status}", f"{advice}: {said}"[:500] if said else advice, retryable)
-
-
-def _error_in(body: bytes) -> tuple[str, str]:
-    """What a JSON error says, and its code."""
-    try:
-        error = msgspec.json.decode(body)["error"]
-        if isinstance(error, dict):
-            return str(error.get("message") or ""), str(error.get("code") or error.get("type") or "")
-        return str(error), ""
-    except _UNREADABLE:
-        return body[:200].decode(errors="replace").strip(), ""
+        return refusal_of(self._settings, self._settings.model, number, status, body, broke=_BROKE)
 
 
 def _messages(entry: s.Entry) -> list[dict[str, Any]]:
@@ -163,84 +127,26 @@ def _messages(entry: s.Entry) -> list[dict[str, Any]]:
             return [message]
 
 
-@attrs.define
-class CallPieces:
-    """A tool call that is being put together."""
-
-    call_id: str = ""
-    name: str = ""
-    arguments: str = ""
-
-    def finish(self, otherwise: str, taken: set[str]) -> s.ToolCall:
-        """The whole call, under an id that no other has."""
-        call_id = self.call_id if self.call_id and self.call_id not in taken else otherwise
-        taken.add(call_id)
-        try:
-            arguments = msgspec.json.decode(self.arguments or "{}")
-        except (msgspec.DecodeError, RecursionError):
-            arguments = None
-        if isinstance(arguments, dict) and len(self.arguments) <= MAX_ARGUMENTS:
-            return s.ToolCall(call_id, self.name, arguments)
-        return s.ToolCall(call_id, self.name, {}, broken=self.arguments[:100])
-
-
-class ChatReader:
+class ChatReader(StreamedAnswer):
     """Understands one answer."""
 
     def __init__(self, number: int) -> None:
-        self._number = number
-        self._stream = EventStreamReader()
+        super().__init__(number)
         self._calls: dict[Any, CallPieces] = {}
-        self._letters = 0
-        self._finish = ""
-        self._over = False
 
-    def receive(self, data: bytes) -> Sequence[Any]:
-        """What a further piece of the body means."""
-        try:
-            return self._understand_all([event.data for event in self._stream.receive(data)])
-        except RemoteProtocolError as wrong:
-            return self._fail("garbage", f"the language model's server sent {wrong}", retryable=True)
-
-    def end(self) -> Sequence[Any]:
-        """The body has ended."""
-        events = self._understand_all([event.data for event in self._stream.end()])
-        if self._over:
-            return events
-        if self._finish:
-            return [*events, *self._complete()]
-        return [*events, *self._fail("cut", "the language model's answer was cut off", retryable=True)]
-
-    def _understand_all(self, messages: Sequence[str]) -> list[Any]:
-        events: list[Any] = []
-        for message in messages:
-            if self._over:
-                break
-            try:
-                events += self._complete() if message == "[DONE]" else self._understand(msgspec.json.decode(message))
-            except _UNREADABLE as wrong:
-                events.append(Unrecognized(f"{type(wrong).__name__}: {wrong}", garbage=True))
-        return events
-
-    def _understand(self, chunk: Mapping[str, Any]) -> list[Any]:
-        if chunk.get("error"):
-            said, kind = _error_in(msgspec.json.encode(chunk))
+    def _understand(self, message: Any) -> list[Any]:
+        if message.get("error"):
+            said, kind = error_in(msgspec.json.encode(message))
             return self._fail(kind or "error", f"the language model's server failed: {said}"[:500], retryable=True)
         events: list[Any] = []
-        if isinstance(chunk.get("usage"), dict):
-            events += _usage(chunk["usage"])
-        for choice in (chunk.get("choices") or ())[:1]:
+        if isinstance(message.get("usage"), dict):
+            events += _usage(message["usage"])
+        for choice in (message.get("choices") or ())[:1]:
             delta = choice.get("delta") or {}
-            text = delta.get("content") or delta.get("refusal")
-            if isinstance(text, str) and text:
-                events.append(s.Thought(self._number, text))
-                self._letters += len(text)
             for piece in delta.get("tool_calls") or ():
                 self._take_piece(piece)
             self._finish = str(choice.get("finish_reason") or self._finish)
-            if self._letters > MAX_LETTERS:
-                self._finish = "too_long"
-                events += self._complete()
+            events += self._say(delta.get("content") or delta.get("refusal"))
         return events
 
     def _take_piece(self, piece: Mapping[str, Any]) -> None:
@@ -259,22 +165,13 @@ class ChatReader:
         arguments = function.get("arguments")
         if isinstance(arguments, dict):  # Ollama of old
             arguments = msgspec.json.encode(arguments).decode()
-        if isinstance(arguments, str) and len(call.arguments) <= MAX_ARGUMENTS:
-            call.arguments += arguments
+        call.take(arguments)
 
-    def _complete(self) -> list[Any]:
-        self._over = True
-        taken: set[str] = set()
-        named = [call for call in self._calls.values() if call.name]
-        calls = tuple(call.finish(f"call_{self._number}_{at}", taken) for at, call in enumerate(named))
-        cut_short = self._finish if self._finish not in {"", "stop", "tool_calls", "function_call"} else ""
-        return [s.ThoughtOver(self._number, calls, cut_short)]
+    def _calls_made(self) -> Iterable[CallPieces]:
+        return self._calls.values()
 
-    def _fail(self, code: str, message: str, *, retryable: bool) -> list[Any]:
-        if self._over:
-            return []
-        self._over = True
-        return [s.ThoughtFailed(self._number, code, message, retryable)]
+    def _ended_well(self) -> bool:
+        return self._finish in {"", "stop", "tool_calls", "function_call"}
 
 
 def _usage(usage: Mapping[str, Any]) -> list[Usage]:
@@ -285,5 +182,5 @@ def _usage(usage: Mapping[str, Any]) -> list[Usage]:
         usage.get("completion_tokens"),
     )
     cached, prompt, answer = (number if isinstance(number, int) else 0 for number in counted)
-    meters = s.usage_of(text_in_tokens=prompt - cached, cached_text_in_tokens=cached, text_out_tokens=answer)
+    meters = s.usage_of(text_in_tokens=max(prompt - cached, 0), cached_text_in_tokens=cached, text_out_tokens=answer)
     return [Usage(meters)] if meters else []

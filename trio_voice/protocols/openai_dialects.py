@@ -302,12 +302,30 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
 }
 
 
+FORMATS: Final = ("audio.input.format.type", "audio.output.format.type", "input_audio_format", "output_audio_format")
+ECHOED: Final = ("model", "audio.output.voice", "voice", *FORMATS)
+"""What a server may say that it has made of our settings, whatever its dialect."""
+MAX_ECHO: Final = 100
+"""Letters of one of these that are shown to people."""
+
+
+def accepted(session: Mapping[str, Any]) -> dict[str, str]:
+    """What a server says that it has set, by path."""
+    found = {path: _at(session, path) for path in ECHOED}
+    return {path: str(value)[:MAX_ECHO] for path, value in found.items() if value is not None}
+
+
 def wrong_format(session: Mapping[str, Any]) -> str:
     """What of the formats that a server says it has set is not mu-law, by path; empty if all is well, or not said."""
-    for path in ("audio.input.format.type", "audio.output.format.type", "input_audio_format", "output_audio_format"):
-        found: Any = session
-        for key in path.split("."):
-            found = found.get(key) if isinstance(found, dict) else None
+    for path in FORMATS:
+        found = _at(session, path)
         if found is not None and found not in (MULAW, BETA_MULAW):
             return f"session.{path} is {str(found)[:40]!r}"
     return ""
+
+
+def _at(session: Mapping[str, Any], path: str) -> Any:
+    found: Any = session
+    for key in path.split("."):
+        found = found.get(key) if isinstance(found, dict) else None
+    return found

@@ -49,6 +49,12 @@ PARAMETERS: Final = {
 }
 """Which of our keys is behind a parameter that is refused, by a part of the parameter's name; the first that fits."""
 
+EXPIRED: Final = "session_expired"
+CLOSED: Final = {3000: "invalid_api_key", 4000: "beta_api_shape_disabled"}
+"""Codes that a socket was seen closed with, and what each comes of."""
+GOING_AWAY: Final = 1001
+"""How the socket is closed at the longest session's end."""
+
 _BUSY: Final = "conversation_already_has_active_response"
 _BENIGN: Final = frozenset(
     {
@@ -59,13 +65,26 @@ _BENIGN: Final = frozenset(
         "item_truncate_invalid_audio_end_ms",
     }
 )
-_BENIGN_WORDS: Final = ("already shorter than", "truncat", "no active response", "already has an active response")
+_OF_TRUNCATION: Final = ("already shorter than", "truncat")
+_BENIGN_WORDS: Final = (*_OF_TRUNCATION, "no active response", "already has an active response")
 """Of what has no code: a truncation that came too late, a response that had just ended or just begun."""
 
 
 def is_busy(error: dict[str, Any]) -> bool:
     """Whether a response was refused because another is being made."""
     return _BUSY in _codes(error) or "already has an active response" in _said(error).lower()
+
+
+def is_expired(error: dict[str, Any]) -> bool:
+    """Whether the longest session's end has come."""
+    return EXPIRED in _codes(error)
+
+
+def is_about_truncation(error: dict[str, Any]) -> bool:
+    """Whether it is a truncation that was refused: nothing that was asked for."""
+    return "item_truncate_invalid_audio_end_ms" in _codes(error) or any(
+        words in _said(error).lower() for words in _OF_TRUNCATION
+    )
 
 
 def is_benign(error: dict[str, Any]) -> bool:

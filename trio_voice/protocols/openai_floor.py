@@ -29,6 +29,8 @@ ASKED_SECONDS: Final = 5.0
 """How long a response that we ask for may take to begin."""
 REFUSED_SECONDS: Final = 1.0
 """How long to wait after a refusal, unless a response begins and ends meanwhile."""
+REPLY_SECONDS: Final = 60.0
+"""How long a response may be made before it is believed to be over though nothing has said so."""
 MAX_TRIES: Final = 5
 """How often one reply may be refused."""
 RETRY_SECONDS: Final = 1.0
@@ -58,6 +60,7 @@ class Floor:
     def __init__(self) -> None:
         self._open = False
         self._replying = False
+        self._replying_until = math.inf
         self._hold_until = -math.inf
         self._waiting: deque[Ask] = deque(maxlen=MAX_WAITING)
         self._results: dict[str, bool] = {}
@@ -107,9 +110,9 @@ class Floor:
 
     # What becomes of responses
 
-    def response_began(self) -> None:
+    def response_began(self, now: float) -> None:
         """The server has begun a response, of its own or because it was asked."""
-        self._replying = True
+        self._replying, self._replying_until = True, now + REPLY_SECONDS
         self._hold_until = -math.inf
         self._retry_at = math.inf
         ask, self._asked = self._asked, None
@@ -158,7 +161,9 @@ class Floor:
 
     def next(self, now: float) -> Ask | None:
         """What to ask for now, if anything may be asked for."""
-        if not self._open or self._replying or self._asked is not None or now < self._hold_until:
+        if not self._open or self._asked is not None or now < self._hold_until:
+            return None
+        if self._replying and now < self._replying_until:
             return None
         if self._waiting:
             ask = self._waiting.popleft()
@@ -187,11 +192,12 @@ class Floor:
         """When ``give_up`` or ``next`` will have something to say, if nothing happens before."""
         if self._asked is not None:
             return self._asked_until
-        if not self._open or self._replying:
+        if not self._open:
             return math.inf
+        earliest = max(self._hold_until, self._replying_until if self._replying else -math.inf)
         if self._waiting or self._results_complete:
-            return self._hold_until
-        return max(self._retry_at, self._hold_until)
+            return earliest
+        return max(self._retry_at, earliest)
 
 
 def _unseen(results: dict[str, bool]) -> dict[str, bool]:

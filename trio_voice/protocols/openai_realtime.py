@@ -13,7 +13,9 @@ Written rules for what a server should not do:
 - A function call whose arguments are no JSON object is not run, and answered with that.
 - Sound in any format but mu-law, announced by ``session.updated``, ends the session: nobody would understand it.
 - A response that fails is asked for once more; when that one fails too the session is given up.
-- Of responses, items, calls and texts only so many are remembered as the constants below say.
+- A session that expires sooner than it was told goes on in another, as one that expires in time.
+- Of responses, items, calls and texts only so many are remembered as the constants below say; what has an id or
+  arguments of endless length is not.
 """
 
 from __future__ import annotations
@@ -28,8 +30,18 @@ from trio_voice import conversation as c
 from trio_voice.audio import base64_ms, is_base64
 from trio_voice.errors import LocalProtocolError
 from trio_voice.protocols import openai_usage
-from trio_voice.protocols.openai_dialects import DIALECTS, wrong_format
-from trio_voice.protocols.openai_errors import Complaint, is_benign, is_busy, is_fatal
+from trio_voice.protocols.openai_dialects import DIALECTS, accepted, wrong_format
+from trio_voice.protocols.openai_errors import (
+    CLOSED,
+    GOING_AWAY,
+    MAX_SAID,
+    Complaint,
+    is_about_truncation,
+    is_benign,
+    is_busy,
+    is_expired,
+    is_fatal,
+)
 from trio_voice.protocols.openai_floor import Ask, Floor
 
 if TYPE_CHECKING:
@@ -42,6 +54,9 @@ MAX_MESSAGE_BYTES: Final = 16_777_216
 """The ``openai`` package sets no bound; a piece of audio has been seen to exceed 16 kB, and the last event of a long
 response repeats all of its text."""
 MAX_ID: Final = 200
+"""Letters of an id. What has a longer one is garbage: many of them are remembered."""
+MAX_ARGUMENTS: Final = 100_000
+"""Letters of a function call's arguments. Longer ones count as broken."""
 MAX_LETTERS: Final = 5_000
 """Of the text of one item that is put together here."""
 KEPT_RESPONSES: Final = 8
@@ -112,6 +127,8 @@ class OpenAIRealtimeSession:
         self._history = history
         self._started_at = started_at
         self._complaint = Complaint(settings, persona)
+        self._bills_tokens = self._dialect.billed_by == "tokens"
+        """Others may count tokens, too; told as usage, they would be missed in the prices."""
         self._floor = Floor()
         self._created = self._ready = False
         self._session_id = ""
@@ -200,8 +217,10 @@ class OpenAIRealtimeSession:
         messages: list[str] = []
         for item_id, received_ms in response.received_ms.items() if response else ():
             if heard_ms < received_ms:
+                self._numbers += 1
                 end = {"item_id": item_id, "content_index": 0, "audio_end_ms": int(max(heard_ms, 0.0))}
-                messages.append(_encode({"type": "conversation.item.truncate", **end}))
+                event_id = f"truncate_{self._numbers}"  # so that a refusal is not taken for one of what we asked for
+                messages.append(_encode({"type": "conversation.item.truncate", "event_id": event_id, **end}))
             heard_ms = max(0.0, heard_ms - received_ms)
         return messages
 
@@ -255,7 +274,7 @@ class OpenAIRealtimeSession:
             return []
         self._created = True
         session = _table(event, "session")
-        self._session_id = _text(session, "id")
+        self._session_id = _id(session, "id")
         seconds = self._dialect.session_seconds
         expires_at = session.get("expires_at")
         if self._started_at is not None and isinstance(expires_at, int | float) and not isinstance(expires_at, bool):
@@ -275,16 +294,31 @@ class OpenAIRealtimeSession:
         created = self._on_created(event, now)  # some servers begin with this
         self._ready = True
         self._floor.open()
-        return [*created, c.ModelReady(self._session_id or _text(session, "id"))]
+        return [*created, c.ModelReady(self._session_id or _id(session, "id"), accepted(session))]
 
     def _on_error(self, event: dict[str, Any], now: float) -> list[Meaning]:
         error = event["error"] if isinstance(event.get("error"), dict) else event
+        if self._ready and is_expired(error):  # sooner than it was told, or than we knew
+            return [c.SessionExpiring(0.0)]
         fault = self._complaint.about(error, created=self._created, ready=self._ready)
-        if not fault.fatal:
-            self._floor.refused(_text(error, "event_id") if error is not event else "", now, busy=is_busy(error))
-            if is_benign(error):
-                return []
-        return [fault]
+        event_id = _text(error, "event_id") if error is not event else ""
+        if fault.fatal:
+            return [fault]
+        if event_id or not is_about_truncation(error):
+            self._floor.refused(event_id, now, busy=is_busy(error))
+        return [] if is_benign(error) else [fault]
+
+    def explain_close(self, code: int | None, _reason: str, _now: float) -> Sequence[Meaning]:
+        """What it means that the server has closed the socket.
+
+        Before the session is ready its code may be all that is said of a wrong key; afterwards going away is what
+        servers do at the longest session's end, and another session goes on from there.
+        """
+        if self._ready:
+            return [c.SessionExpiring(0.0)] if code == GOING_AWAY else []
+        if code not in CLOSED:
+            return []
+        return [self._complaint.about({"code": CLOSED[code]}, created=self._created, ready=False)]
 
     # The caller
 
@@ -297,11 +331,11 @@ class OpenAIRealtimeSession:
         return [c.CallerSpeechStopped()]
 
     def _on_caller_delta(self, event: dict[str, Any], _now: float) -> list[Meaning]:
-        item_id = _text(event, "item_id")
+        item_id = _id(event, "item_id")
         return self._transcribed(item_id, self._transcriptions.get(item_id, "") + _text(event, "delta"))
 
     def _on_caller_so_far(self, event: dict[str, Any], _now: float) -> list[Meaning]:
-        return self._transcribed(_text(event, "item_id"), _text(event, "transcript") or _text(event, "text"))
+        return self._transcribed(_id(event, "item_id"), _text(event, "transcript") or _text(event, "text"))
 
     def _transcribed(self, item_id: str, text: str) -> list[Meaning]:
         self._transcriptions[item_id] = text = text[:MAX_LETTERS]
@@ -310,24 +344,25 @@ class OpenAIRealtimeSession:
         return [c.CallerTranscript(item_id, text, final=False)]
 
     def _on_caller_text(self, event: dict[str, Any], _now: float) -> list[Meaning]:
-        item_id = _text(event, "item_id")
+        item_id = _id(event, "item_id")
         self._transcriptions.pop(item_id, None)
         meters = openai_usage.of_transcription(event.get("usage"))
-        usage = [c.Usage(meters)] if meters else []
+        usage = [c.Usage(meters)] if meters and self._bills_tokens else []
         return [c.CallerTranscript(item_id, _text(event, "transcript"), final=True), *usage]
 
     def _on_caller_lost(self, event: dict[str, Any], _now: float) -> list[Meaning]:
-        self._transcriptions.pop(_text(event, "item_id"), None)
+        self._transcriptions.pop(_id(event, "item_id"), None)
         said = _text(_table(event, "error"), "message")
         words = f"{self._dialect.vendor} could not write down what the caller said"
-        return [c.ModelFault("transcription_failed", f"{words}: {said}" if said else words, fatal=False)]
+        words = f"{words}: {said[:MAX_SAID]}" if said else words
+        return [c.ModelFault("transcription_failed", words, fatal=False)]
 
     # The reply
 
-    def _on_response_created(self, event: dict[str, Any], _now: float) -> list[Meaning]:
-        return self._open_response(_text(_table(event, "response"), "id"))[1]
+    def _on_response_created(self, event: dict[str, Any], now: float) -> list[Meaning]:
+        return self._open_response(_id(_table(event, "response"), "id"), now)[1]
 
-    def _open_response(self, response_id: str) -> tuple[_Response, list[Meaning]]:
+    def _open_response(self, response_id: str, now: float) -> tuple[_Response, list[Meaning]]:
         """The response of that id, begun if it was not; without an id it is the one that is being made."""
         known = self._responses.get(response_id) if response_id else self._response
         if known is not None:
@@ -338,54 +373,54 @@ class OpenAIRealtimeSession:
         self._response = self._responses[response_id] = _Response(response_id)
         if len(self._responses) > KEPT_RESPONSES:
             self._responses.pop(next(iter(self._responses)))
-        self._floor.response_began()
+        self._floor.response_began(now)
         return self._response, [c.ReplyStarted(response_id)]
 
-    def _on_audio(self, event: dict[str, Any], _now: float) -> list[Meaning]:
+    def _on_audio(self, event: dict[str, Any], now: float) -> list[Meaning]:
         payload = event["delta"]
         if not is_base64(payload):
             return [c.Unrecognized("audio that is no base64", garbage=True)]
-        response, begun = self._open_response(_text(event, "response_id"))
-        item_id = _text(event, "item_id")
+        response, begun = self._open_response(_id(event, "response_id"), now)
+        item_id = _id(event, "item_id")
         if item_id in response.received_ms or len(response.received_ms) < MAX_ITEMS:
             response.received_ms[item_id] = response.received_ms.get(item_id, 0.0) + base64_ms(payload)
         return [*begun, c.ReplyAudio(response.response_id, payload)]
 
-    def _on_words(self, event: dict[str, Any], _now: float) -> list[Meaning]:
-        response, begun = self._open_response(_text(event, "response_id"))
+    def _on_words(self, event: dict[str, Any], now: float) -> list[Meaning]:
+        response, begun = self._open_response(_id(event, "response_id"), now)
         return [*begun, c.ReplyWords(response.response_id, _text(event, "delta"), None)]
 
-    def _on_text(self, event: dict[str, Any], _now: float) -> list[Meaning]:
+    def _on_text(self, event: dict[str, Any], now: float) -> list[Meaning]:
         """The text of one item; a reply's is that of all its items."""
-        response, begun = self._open_response(_text(event, "response_id"))
+        response, begun = self._open_response(_id(event, "response_id"), now)
         if len(response.texts) < MAX_ITEMS:
-            response.texts[_text(event, "item_id")] = _text(event, "transcript")[:MAX_LETTERS]
+            response.texts[_id(event, "item_id")] = _text(event, "transcript")[:MAX_LETTERS]
         text = " ".join(filter(None, response.texts.values()))[:MAX_LETTERS]
         return [*begun, c.ReplyTranscript(response.response_id, text, interrupted=False)]
 
-    def _on_item_done(self, event: dict[str, Any], _now: float) -> list[Meaning]:
+    def _on_item_done(self, event: dict[str, Any], now: float) -> list[Meaning]:
         item = _table(event, "item")
         if item.get("type") != "function_call":
             return []
-        response, begun = self._open_response(_text(event, "response_id"))
+        response, begun = self._open_response(_id(event, "response_id"), now)
         _keep_call(response, item)
         return begun
 
     def _on_item_taken(self, event: dict[str, Any], _now: float) -> list[Meaning]:
         item = _table(event, "item")
         if item.get("type") == "function_call_output":
-            self._floor.result_echoed(_text(item, "call_id"))
+            self._floor.result_echoed(_id(item, "call_id"))
         return []
 
     def _on_response_done(self, event: dict[str, Any], now: float) -> list[Meaning]:
         told = _table(event, "response")
-        response, events = self._open_response(_text(told, "id"))
+        response, events = self._open_response(_id(told, "id"), now)
         status = told.get("status")
         if response is self._response:
             self._response = None
-        meters = openai_usage.of_response(told.get("usage") or event.get("usage"))  # xAI's may stand at the top
-        if meters:
-            events.append(c.Usage(meters))
+        if self._bills_tokens:
+            meters = openai_usage.of_response(told.get("usage") or event.get("usage"))  # some have it at the top
+            events += [c.Usage(meters)] if meters else []
         done = c.ReplyDone(response.response_id, interrupted=status == "cancelled")
         if status == "failed":
             return [*events, done, *self._failed(_table(_table(told, "status_details"), "error"), now)]
@@ -497,6 +532,7 @@ _SILENT: Final = frozenset(
 )
 """Events that are known, and that nothing needs to be done about. The text of a message without sound is nobody's."""
 
+_NO_TEXT: Final = "too long, or no text"
 _NO_JSON: Final = '{"error":"The tool was not run: its arguments were no JSON object. Try again."}'
 _TOO_MANY: Final = '{"error":"The tool was not run: too many are running."}'
 _INTERRUPTED: Final = '{"error":"The tool was not run: the caller interrupted."}'
@@ -504,9 +540,11 @@ _INTERRUPTED: Final = '{"error":"The tool was not run: the caller interrupted."}
 
 def _keep_call(response: _Response, item: dict[str, Any]) -> None:
     """Remember a function call, unless it was cut off: then its arguments are, too."""
-    call_id = _text(item, "call_id") or _text(item, "id")
+    call_id = _id(item, "call_id") or _id(item, "id")
     if item.get("status", "completed") == "completed" and call_id and len(response.calls) < MAX_CALLS:
-        response.calls[call_id] = item
+        arguments = item.get("arguments")
+        whole = not arguments or (isinstance(arguments, str) and len(arguments) <= MAX_ARGUMENTS)
+        response.calls[call_id] = {"name": _text(item, "name")[:MAX_ID], "arguments": arguments if whole else _NO_TEXT}
 
 
 def _arguments(text: Any) -> dict[str, Any] | None:
@@ -537,6 +575,18 @@ def _table(event: dict[str, Any], key: str) -> dict[str, Any]:
 def _text(event: dict[str, Any], key: str) -> str:
     value = event.get(key)
     return value if isinstance(value, str) else ""
+
+
+def _id(event: dict[str, Any], key: str) -> str:
+    """An id of the server's.
+
+    Raises:
+        ValueError: it is too long to be remembered.
+    """
+    value = _text(event, key)
+    if len(value) > MAX_ID:
+        raise ValueError(f"{key} has {len(value)} letters")
+    return value
 
 
 def _encode(message: dict[str, Any]) -> str:

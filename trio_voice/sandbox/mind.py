@@ -29,7 +29,18 @@ class ToolUse:
     """A wish to have a tool run."""
 
     name: str
-    arguments: Mapping[str, Any] = attrs.field(factory=dict)
+    arguments: Mapping[str, Any] | str = attrs.field(factory=dict)
+    """A text is what came of it when a model failed to write JSON."""
+
+    @property
+    def as_json(self) -> str:
+        """The arguments, for a protocol in which they are a text."""
+        return self.arguments if isinstance(self.arguments, str) else json.dumps(dict(self.arguments))
+
+    @property
+    def as_object(self) -> dict[str, Any] | str:
+        """The arguments, for a protocol in which they are an object; broken ones are none."""
+        return self.arguments if isinstance(self.arguments, str) else dict(self.arguments)
 
 
 @attrs.frozen
@@ -52,7 +63,14 @@ class Reply:
 
     text: str = ""
     tool: ToolUse | None = None
+    also: Sequence[ToolUse] = ()
+    """Further tools, at the same time as ``tool``."""
     ends: bool = False
+
+    @property
+    def tools(self) -> Sequence[ToolUse]:
+        """All the tools to run."""
+        return () if self.tool is None else (self.tool, *self.also)
 
 
 class Mind(Protocol):
@@ -312,7 +330,7 @@ def _chat_messages(heard: str, history: Sequence[Line], prompt: str) -> Iterator
     for number, line in enumerate(history):
         if line.tool is not None:
             call_id = f"call_{number}"  # only has to be the same in both: the voice session's ids mean nothing here
-            function = {"name": line.tool.name, "arguments": json.dumps(dict(line.tool.arguments))}
+            function = {"name": line.tool.name, "arguments": line.tool.as_json}
             calls = [{"id": call_id, "type": "function", "function": function}]
             yield {"role": "assistant", "content": None, "tool_calls": calls}
             yield {"role": "tool", "tool_call_id": call_id, "content": line.text}

@@ -127,6 +127,8 @@ class Account:
     calls_per_second: float = 1.0
     """How fast calls that we place leave the queue; others wait."""
     say_characters_per_second: float = 15.0
+    stream_opens_after: float = 0.0
+    """Seconds from the TwiML to the stream's handshake."""
     record: bool = True
     """Keep what was said and heard; without it long runs of many calls need no memory."""
     _next_slot: float = -math.inf

@@ -100,7 +100,12 @@ class Fault:
 
     answer: int | Misbehaviour
     method: str = ""
+    call_sid: str = ""
     processed: bool = False
+
+    def meets(self, request: HttpRequest) -> bool:
+        """Whether it is for this request."""
+        return self.method in {"", request.method} and self.call_sid in request.path
 
 
 class RestApi:
@@ -128,16 +133,22 @@ class RestApi:
         return f"http://127.0.0.1:{self.server.port}"
 
     def fail_next(
-        self, answer: int | Misbehaviour, *, times: int = 1, method: str = "", processed: bool = False
+        self,
+        answer: int | Misbehaviour,
+        *,
+        times: int = 1,
+        method: str = "",
+        call_sid: str = "",
+        processed: bool = False,
     ) -> None:
-        """Let the next requests, or the next with this method, fail: with this status, by silence, or by a reset.
+        """Let the next requests (with this method, about this call) fail: with this status, by silence, or by a reset.
 
         ``processed``: the request has its effect, and only its answer is lost.
         """
-        self.faults.extend([Fault(answer, method, processed)] * times)
+        self.faults.extend([Fault(answer, method, call_sid, processed)] * times)
 
     def _handle(self, request: HttpRequest) -> HttpAnswer | Misbehaviour:
-        fault = next((fault for fault in self.faults if fault.method in {"", request.method}), None)
+        fault = next((fault for fault in self.faults if fault.meets(request)), None)
         if fault is None:
             answer = self._answer(request)
         else:

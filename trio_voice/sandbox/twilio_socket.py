@@ -177,6 +177,7 @@ async def run_stream(
     try:
         if verb.error is not None:
             raise StreamRefused(*verb.error)  # noqa: TRY301 - one handler for all that keeps a stream from opening
+        await trio.sleep(account.stream_opens_after)
         async with open_stream_socket(verb.url, account.transport.port_of(verb.url), account.auth_token) as socket:
             peer = build_peer(socket, sid)
             reports.stream(verb, sid, "stream-started")

@@ -1,14 +1,20 @@
 """What a kind of model says and understands; one small file each, without I/O.
 
-To add one, write a class with the methods of ``Family`` and name it in ``FAMILIES``. The socket, the phases of a call
-and every fault are ``model.py``'s, so a new family is broken in all the ways that the others are.
+To add one, write a class with the methods of ``Family`` and give it a row in ``KINDS``. The socket, the phases of a
+call and every fault are the rig's, so a new family is broken in all the ways that the others are.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import attrs
+
 from rig.families.assemblyai_agent import AssemblyAIAgent
+from rig.families.assemblyai_streaming import AssemblyAIStreaming
+from rig.families.chat_completions import ChatCompletions
+from rig.families.elevenlabs import ElevenLabs
+from rig.families.gemini_live import GeminiLive
 from rig.families.openai_realtime import OpenAIRealtime
 
 if TYPE_CHECKING:
@@ -16,8 +22,37 @@ if TYPE_CHECKING:
 
     from rig.families.family import Family
 
-FAMILIES: Final[Mapping[str, type[Family]]] = {
-    "assemblyai-agent": AssemblyAIAgent,
-    "openai-realtime": OpenAIRealtime,
+MODEL: Final = "model"
+"""The stage of a model that is one socket."""
+HEARING: Final = "hearing"
+THINKING: Final = "thinking"
+SPEAKING: Final = "speaking"
+"""The stages of a chain."""
+
+
+@attrs.frozen
+class Kind:
+    """A kind of model: one socket, or the three of a chain."""
+
+    table: str
+    """What our config.toml says of it; ``{model_url}`` and the like are where its stages are served."""
+    sockets: Mapping[str, type[Family]]
+    """The stages that are WebSockets."""
+    thinking: type[ChatCompletions] | None = None
+    """Of a chain: the stage that is asked over HTTP."""
+
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "assemblyai-agent": Kind('kind = "assemblyai-agent"\nurl = "{model_url}"', {MODEL: AssemblyAIAgent}),
+    "openai-realtime": Kind('kind = "openai-realtime"\nurl = "{model_url}"', {MODEL: OpenAIRealtime}),
+    "gemini-live": Kind('kind = "gemini-live"\nurl = "{model_url}"', {MODEL: GeminiLive}),
+    "chain": Kind(
+        'kind = "chain"\n'
+        'stt = { kind = "assemblyai-streaming", url = "{hearing_url}" }\n'
+        'llm = { kind = "openai-chat", url = "{thinking_url}", model = "rig" }\n'
+        'tts = { kind = "elevenlabs", url = "{speaking_url}", voice = "rig" }',
+        {HEARING: AssemblyAIStreaming, SPEAKING: ElevenLabs},
+        ChatCompletions,
+    ),
 }
 """By the name that ``--family`` takes."""

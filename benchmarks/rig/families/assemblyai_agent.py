@@ -17,9 +17,9 @@ TONE_5_MS = b"\x10" * 20 + b"\x90" * 20
 class AssemblyAIAgent:
     """One session. The server is silent until it is configured, then ready within half a second; so is this one."""
 
-    table = 'kind = "assemblyai-agent"\nurl = "{model_url}"'
+    url = "ws://{netloc}/v1/ws"
     has_goodbye = True
-    path = "/v1/ws"
+    configured_by_url = False
 
     def __init__(self) -> None:
         self.asked = False
@@ -91,6 +91,9 @@ class AssemblyAIAgent:
             self._say("tool.call", call_id=f"call_{next(self._numbers)}", name=name, arguments={}),
             self._say("reply.done", reply_id=self._reply, status="completed"),
         ]
+
+    def going(self) -> list[str]:
+        return []
 
     def error(self) -> list[str]:
         return [self._say("session.error", code="internal_error", message="the agent has crashed", session_id=None)]

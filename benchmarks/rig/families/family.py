@@ -16,6 +16,10 @@ class Heard(enum.Enum):
     """It says what the session shall be, and waits to be told that it is."""
     ASKS = enum.auto()
     """It wants the model to speak."""
+    WORDS = enum.auto()
+    """It gives words to be spoken, of a voice."""
+    FINISHES = enum.auto()
+    """It gives no more words to what has been spoken already, of a voice."""
     GOODBYE = enum.auto()
     """It ends the session."""
     OTHER = enum.auto()
@@ -29,12 +33,12 @@ class Family(Protocol):
     every socket.
     """
 
-    table: str
-    """What our config.toml says of it; ``{model_url}`` is where it is served."""
+    url: str
+    """Where the provider serves it; ``{netloc}`` is the rig's."""
+    configured_by_url: bool
+    """Whether the address says all, so that the session is ready without a word of the client's."""
     has_goodbye: bool
     """Whether the protocol has a message that ends the session. Where it has none, a close frame does."""
-    path: str
-    """Where the provider serves it."""
     asked: bool
     """Whether the model is to speak first, as far as the client has said so."""
     tools: list[str]
@@ -66,6 +70,9 @@ class Family(Protocol):
 
     def tool_call(self, name: str) -> Sequence[str | bytes]:
         """The model wants one of the client's tools to be run."""
+
+    def going(self) -> Sequence[str | bytes]:
+        """The connection's time is up, of a provider that lets a session be taken up on another; else nothing."""
 
     def error(self) -> Sequence[str | bytes]:
         """The provider has failed, through no fault of the client's. The session is over."""

@@ -17,9 +17,9 @@ PCM_TONE_5_MS = b"\x40\x1f" * 60 + b"\xc0\xe0" * 60
 class OpenAIRealtime:
     """One session. It speaks when it is asked to, and has no goodbye: a closed socket ends it."""
 
-    table = 'kind = "openai-realtime"\nurl = "{model_url}"'
+    url = "ws://{netloc}/v1/realtime"
     has_goodbye = False
-    path = "/v1/realtime"
+    configured_by_url = False
 
     def __init__(self) -> None:
         self.asked = False
@@ -111,6 +111,9 @@ class OpenAIRealtime:
             self._say("response.function_call_arguments.done", item_id=self._item, **self._ids(**arguments)),
             *self._done("completed", done),
         ]
+
+    def going(self) -> list[str]:
+        return []
 
     def error(self) -> list[str]:
         failure = {"type": "server_error", "code": "internal_error", "message": "the server had an error"}

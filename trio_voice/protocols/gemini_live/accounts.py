@@ -32,6 +32,12 @@ CODES: Final = {
 """Close codes that end a session for good."""
 
 
+def is_explained(reason: str) -> bool:
+    """Whether the words of a close frame say what was wrong."""
+    said = reason.lower()
+    return any(key in said for key in REFUSALS)
+
+
 def explained(code: int | None, reason: str, names: Mapping[str, object]) -> str | None:
     """A close that comes of a refusal, as a sentence that says what to do; ``None`` for any other."""
     said = reason.lower()

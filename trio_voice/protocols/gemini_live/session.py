@@ -20,6 +20,7 @@ from __future__ import annotations
 import base64
 import math
 import re
+from collections import deque
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -28,7 +29,7 @@ import msgspec
 from trio_voice import audio
 from trio_voice import conversation as c
 from trio_voice.errors import LocalProtocolError
-from trio_voice.protocols.gemini_live.accounts import explained, meters
+from trio_voice.protocols.gemini_live.accounts import explained, is_explained, meters
 from trio_voice.protocols.gemini_live.frames import Frames
 from trio_voice.protocols.gemini_live.setup import GeminiLiveSettings, setup_message
 from trio_voice.protocols.gemini_live.tools import ToolCalls
@@ -44,6 +45,8 @@ MAX_MESSAGE_BYTES: Final = 1_048_576
 """16 s of speech; Gemini's own messages hold a fraction of a second."""
 MAX_ID: Final = 200
 MAX_HANDLE: Final = 10_000
+MAX_ASKS: Final = 8
+"""Replies asked for before the session is ready; beyond that the oldest is dropped."""
 MAX_LETTERS: Final = 5_000
 """Of what the caller says in one turn."""
 HEARS: Final = 16_000
@@ -104,6 +107,9 @@ class GeminiLiveSession:
         self._settings = settings
         self._persona = persona
         self._opening = setup_message(settings, persona, tools, history, resume_with)
+        self._resumes = resume_with is not None
+        self._asks: deque[str] = deque(maxlen=MAX_ASKS)
+        """What is to be answered as soon as the session is ready; the first message has to be the setup."""
         self._ready, self._ready_at = False, math.inf
         self._from_caller = FromTelephone(HEARS)
         self._to_caller = Frames(SPEAKS)
@@ -149,6 +155,9 @@ class GeminiLiveSession:
                 self._watchdog.expect_answer(now)
                 return (_encode(message),)
             case c.RequestReply(instructions=instructions):
+                if not self._ready:
+                    self._asks.append(instructions)
+                    return ()
                 self._watchdog.expect_answer(now)
                 return (self._asked(instructions),)
             case _:
@@ -190,6 +199,8 @@ class GeminiLiveSession:
         if now >= self._expires_at:
             events.append(self._expire(now))
         match self._watchdog.tick(now):
+            case Step.BEGUN if not self._reply_open:
+                events.append(c.CallerSpeechStarted(interrupts=False))
             case Step.PAUSED if not self._reply_open:
                 events.append(c.CallerSpeechStopped())
             case Step.NUDGE:
@@ -226,8 +237,11 @@ class GeminiLiveSession:
 
         1007 and 1008 are refusals, and so is 1011 where it speaks of one; anything else is the end of the connection's
         time, or a fault of Google's, and the session can be taken up if it is known by what handle. One that ends as
-        soon as it has begun is not worth it.
+        soon as it has begun is not worth it. A session that was to be taken up and is not even ready is about its
+        handle, unless the words are about something else: a fresh one takes over, which is told the conversation.
         """
+        if self._resumes and not self._ready and not is_explained(reason):
+            return [c.SessionExpiring(0.0)]
         settings, persona = self._settings, self._persona
         names = {"model": settings.model, "name": settings.name, "voice": persona.voice, "persona": persona.name}
         words = explained(code, reason, names)
@@ -240,11 +254,21 @@ class GeminiLiveSession:
     def _on_setup(self, complete: dict[str, Any], now: float) -> Iterator[Event]:
         if self._ready:
             return
+        session_id = complete.get("sessionId")
         self._ready, self._ready_at = True, now
         self._ends_at = now + CONNECTION_SECONDS
         self._expires_at = self._ends_at - NOTICE_SECONDS
-        session_id = complete.get("sessionId")
-        yield c.ModelReady(session_id[:MAX_ID] if isinstance(session_id, str) else "")
+        yield c.ModelReady(session_id[:MAX_ID] if isinstance(session_id, str) else "", self._accepted)
+        while self._asks:
+            self._watchdog.expect_answer(now)
+            yield c.Outgoing(self._asked(self._asks.popleft()))
+
+    @property
+    def _accepted(self) -> dict[str, str]:
+        """What being ready means: Gemini repeats nothing of a setup, and closes on one that it does not take."""
+        accepted = {"model": self._settings.model, "hears": f"audio/pcm;rate={HEARS}", "speaks": f"{SPEAKS} Hz"}
+        more = {"voice": self._persona.voice, "language": self._settings.language}
+        return accepted | {key: value for key, value in more.items() if value is not None}
 
     def _on_resumption(self, update: dict[str, Any], now: float) -> Iterator[Event]:
         handle = update.get("newHandle")
@@ -336,7 +360,7 @@ class GeminiLiveSession:
         self._reply_open = False
         self._late_until = now + LATE_SECONDS
         self._to_caller.reset()
-        self._watchdog.settle()
+        self._watchdog.interrupted(now)
         yield from self._caller_said("", now, over=True)  # what comes now is what they interrupt with
         yield c.CallerSpeechStarted()
         if self._reply_id:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 MAX_CALLS: Final = 50
 """Calls that may wait for an answer. A model that asks for more is not listened to."""
+MAX_NAME: Final = 200
+"""Letters of a call's id and of a tool's name. What is longer is no call."""
 
 
 @attrs.define(eq=False)
@@ -48,8 +50,11 @@ class ToolCalls:
             if len(self._calls) >= MAX_CALLS:
                 yield c.Unrecognized(f"over {MAX_CALLS} tools at a time", garbage=True)
                 break
-            arguments, theirs = wanted.get("args"), wanted.get("id")
-            call = _Call(theirs if isinstance(theirs, str) else None, str(wanted["name"]), batch)
+            arguments, theirs, name = wanted.get("args"), wanted.get("id"), str(wanted["name"])
+            if len(name) > MAX_NAME or (isinstance(theirs, str) and len(theirs) > MAX_NAME):
+                yield c.Unrecognized(f"a tool call whose name or id has over {MAX_NAME} letters", garbage=True)
+                continue
+            call = _Call(theirs if isinstance(theirs, str) else None, name, batch)
             batch.append(call)
             ours = f"call-{next(self._numbers)}"
             self._calls[ours] = call
@@ -66,6 +71,7 @@ class ToolCalls:
 
     def withdraw(self, ids: list[Any]) -> Iterator[c.ToolWithdrawn | dict[str, Any]]:
         """The model no longer wants these; last comes the message for a batch that waited for nothing else."""
+        ids = ids[:MAX_CALLS]
         withdrawn = {ours: call for ours, call in self._calls.items() if call.theirs in ids}
         for ours, call in withdrawn.items():
             del self._calls[ours]

@@ -3,7 +3,7 @@
 A session can wedge: it takes sound and says nothing any more, for instance after an ``interrupted`` that no speech
 followed (googleapis/python-genai #2333). Gemini does not say when the caller begins and stops, so this listens itself:
 by loudness, and by the words that Gemini transcribes. It never decides that the caller interrupts, which is Gemini's
-business; it only knows for how long they have been waiting.
+business; it only knows whether they seem to be speaking, and for how long they have been waiting.
 
 What follows is harmless where the watchdog is wrong, because it heard a lorry and not the caller: first Gemini is asked
 to answer, which makes it ask what was said; only if even that brings nothing should another session take over.
@@ -34,6 +34,7 @@ _LOUD_SHARE: Final = 1 / 8
 class Step(enum.Enum):
     """What has come of the caller's speech."""
 
+    BEGUN = "the caller seems to be speaking"
     PAUSED = "the caller has stopped speaking"
     NUDGE = "no answer comes: ask for one"
     LEAVE = "still none: another session should take over"
@@ -45,14 +46,17 @@ class Watchdog:
     def __init__(self) -> None:
         self._loud_ms = 0.0
         self._last_loud = -math.inf
+        self._began_at = math.inf
         self._pause_at = math.inf
+        self._speaks = False
+        """The caller, as far as has been told."""
         self._due_at = math.inf
         self._step: Step | None = None
 
     @property
     def wake_at(self) -> float:
         """When ``tick`` is next needed. It may be early: it is not moved with every frame."""
-        return min(self._pause_at, self._due_at)
+        return min(self._began_at, self._pause_at, self._due_at)
 
     def hear(self, mulaw: bytes, now: float) -> None:
         """The caller's next sound, while the model owes nothing."""
@@ -66,6 +70,8 @@ class Watchdog:
             self._pause_at = now + PAUSE_SECONDS
         if self._loud_ms >= SPOKEN_MS:
             self.expect_answer(now)
+            if not self._speaks:
+                self._began_at = min(self._began_at, now)
 
     def expect_answer(self, now: float) -> None:
         """The caller has spoken, or Gemini says that it has heard words."""
@@ -74,15 +80,24 @@ class Watchdog:
 
     def settle(self) -> None:
         """The model is alive: it answers."""
-        self._loud_ms, self._step = 0.0, None
-        self._pause_at = self._due_at = math.inf
+        self._loud_ms, self._step, self._speaks = 0.0, None, False
+        self._began_at = self._pause_at = self._due_at = math.inf
+
+    def interrupted(self, now: float) -> None:
+        """The model is alive, and says itself that the caller has begun to speak."""
+        self.settle()
+        self._speaks, self._last_loud, self._pause_at = True, now, now + PAUSE_SECONDS
 
     def tick(self, now: float) -> Step | None:
-        """What has come of it by now."""
+        """What has come of it by now. A noise that is too short for an utterance has neither beginning nor end."""
+        if now >= self._began_at:
+            self._began_at, self._speaks = math.inf, True
+            return Step.BEGUN
         if now >= self._pause_at:
             ends_at = self._last_loud + PAUSE_SECONDS
             self._pause_at = math.inf if now >= ends_at else ends_at
-            if now >= ends_at:
+            if now >= ends_at and self._speaks:
+                self._speaks = False
                 return Step.PAUSED
         if now >= self._due_at:
             latest = self._last_loud + PATIENCE_SECONDS  # they may be speaking still, or again

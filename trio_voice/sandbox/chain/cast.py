@@ -1,14 +1,13 @@
 """Who plays the three stages: the real ears, voice and minds of this machine, or a script for a virtual clock."""
 
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Final
 
 import attrs
 import trio
 
-from trio_voice.sandbox.mind import Line, Mind, Reply, Tool, ToolUse
+from trio_voice.sandbox.mind import Line, Mind, Reply, Tool
 from trio_voice.sandbox.speech import SILENCE_MS
 from trio_voice.sandbox.voice_agent import SPOKEN, Cast, Casting, Script, Turn, speaking
 from trio_voice.sandbox.voice_agent.cast import BYTES_PER_MS, SpeechLike
@@ -80,7 +79,7 @@ def scripted(script: Script) -> ChainCast:
         await trio.sleep(turn.thinks_seconds)
         if last.role == "tool":
             return Reply(turn.after_tool)
-        return Reply(turn.reply, turn.tool)
+        return Reply(turn.reply, turn.tool, turn.also)
 
     @asynccontextmanager
     async def listen() -> AsyncIterator[Cast]:
@@ -108,26 +107,3 @@ class _ScriptedVoice:
             ms = turn.reply_ms * len(text.strip()) / len(turn.reply)
         self._greeted = True
         return SPOKEN * (round(ms) * BYTES_PER_MS)
-
-
-def lines_of(messages: Sequence[dict[str, Any]]) -> tuple[list[Line], str]:
-    """A chat's messages as lines, and its prompt."""
-    prompt = "\n".join(str(message["content"]) for message in messages[:1] if message["role"] == "system")
-    calls: dict[str, Any] = {}
-    lines: list[Line] = []
-    for message in messages[1:] if prompt else messages:
-        role, content = message["role"], message.get("content") or ""
-        calls |= {call["id"]: call for call in message.get("tool_calls") or ()}
-        if role == "tool":
-            lines.append(Line("tool", content, tool_use(calls[message["tool_call_id"]]), failed='"error"' in content))
-        elif content:
-            lines.append(Line(_ROLES[role], content))
-    return lines, prompt
-
-
-def tool_use(call: dict[str, Any]) -> ToolUse:
-    """A call of a chat's, as the mind knows it."""
-    return ToolUse(call["function"]["name"], json.loads(call["function"]["arguments"] or "{}"))
-
-
-_ROLES: Final = {"user": "caller", "assistant": "agent", "system": "instruction"}

@@ -1,14 +1,18 @@
 """How the sandbox's three stages vary, and how they fail. The acts are those of the voice agent's ``faults``."""
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import Final, Literal
 
 import attrs
 
 from trio_voice.sandbox.voice_agent.faults import Strike
 
 Whim = Literal["refuse", "overload", "hang", "cut", "error", "garbage", "broken_call"]
-"""What a language model's server does instead of answering: 401; 503; nothing; half an answer; an error in the
+"""What a language model's server does instead of answering: 401; 503 or 529; nothing; half an answer; an error in the
 stream; half an answer, then what is no JSON, then the rest; a tool call whose arguments stop in the middle."""
+
+
+LETTERS_PER_CHUNK: Final = 5
 
 
 @attrs.frozen(kw_only=True)
@@ -35,6 +39,19 @@ class ChainManner:
     """Between the chunks of an answer: how fast the language model writes."""
     settle_ms: int = 40
     """Of further silence until a recogniser that has believed a turn to be over is sure of it (Flux); 0 for at once."""
+
+    def chunks_of_words(self, text: str) -> Iterator[str]:
+        """What a language model says, as it comes."""
+        words = text.split(" ") if text else []
+        for at in range(0, len(words), self.words_per_chunk):
+            said = " ".join(words[at : at + self.words_per_chunk])
+            yield said if at == 0 else f" {said}"
+
+    @staticmethod
+    def chunks_of_letters(text: str) -> Iterator[str]:
+        """The arguments of a tool, as they come."""
+        for at in range(0, len(text), LETTERS_PER_CHUNK):
+            yield text[at : at + LETTERS_PER_CHUNK]
 
 
 @attrs.frozen(kw_only=True)

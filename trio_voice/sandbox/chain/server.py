@@ -16,7 +16,7 @@ from trio_voice.sandbox.chain.cast import ChainCast, cast_of
 from trio_voice.sandbox.chain.faults import NO_FAULTS, USUAL, ChainFaults, ChainManner, StageFaults
 from trio_voice.sandbox.chain.http import serve_http
 from trio_voice.sandbox.chain.speaking_http import ElevenLabsHttpSpeaking
-from trio_voice.sandbox.chain.thinking import ChatThinking, Sink
+from trio_voice.sandbox.chain.thinking import Sink, Thinking
 from trio_voice.sandbox.chain.wire import CLOSE_SECONDS, StageSession
 from trio_voice.sandbox.sockets import SandboxSocket, serve_sockets
 from trio_voice.sandbox.voice_agent import Casting, ClientError
@@ -128,7 +128,7 @@ class ChainServer:
         self._manner = manner
         self._keeps_audio = keeps_audio
         self._remembers = remembers
-        self.thinking = ChatThinking(self._cast.think, manner, faults.thinking, api_key, remembers=remembers)
+        self.thinking = Thinking(self._cast.think, manner, faults.thinking, api_key, remembers=remembers)
         self.speaking_http = ElevenLabsHttpSpeaking(
             self._cast.say, manner, faults.speaking_http, api_key, remembers=remembers
         )

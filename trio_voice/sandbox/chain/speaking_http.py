@@ -44,7 +44,7 @@ class ElevenLabsHttpSpeaking:
 
     async def answer(self, target: str, headers: Mapping[str, str], body: bytes, sink: Sink) -> None:
         """Answer one request. Cancelling is safe."""
-        exchange = Exchange(asked_at=trio.current_time(), authorization=headers.get("xi-api-key", ""), body={})
+        exchange = Exchange(asked_at=trio.current_time(), credential=headers.get("xi-api-key", ""), body={})
         self.exchanges.append(exchange)
         try:
             refusal = self._refusal(exchange, target, body)
@@ -69,7 +69,7 @@ class ElevenLabsHttpSpeaking:
             return status, code
 
         path, query = urlsplit(target).path.split("/"), parse_qs(urlsplit(target).query)
-        if self._api_key not in {None, exchange.authorization}:
+        if self._api_key not in {None, exchange.credential}:
             return mistake(401, "invalid_api_key")
         if len(path) != 5 or path[4] != "stream" or not path[3]:
             return mistake(404, "voice_not_found")

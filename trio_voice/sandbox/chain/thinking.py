@@ -1,19 +1,19 @@
-"""A server of OpenAI's chat completions, with a mind behind it. No transport: see ``http.py``.
+"""A server of language models, with a mind behind it. No transport: see ``http.py``.
 
-After ``protocols/realtime-models.md``, M1. A conversation in which a tool call has no answer is refused, as it is live.
+It answers in whichever protocol it is asked in: ``chat.py`` and ``messages.py`` know the two.
 """
 
 import json
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import attrs
 import trio
 
-from trio_voice.sandbox.chain.cast import Think, lines_of
+from trio_voice.sandbox.chain import chat, messages
+from trio_voice.sandbox.chain.cast import Think
 from trio_voice.sandbox.chain.faults import ChainManner, Whim
-from trio_voice.sandbox.mind import Reply, Tool, ToolUse
+from trio_voice.sandbox.mind import Line, Reply, Tool, ToolUse
 from trio_voice.sandbox.voice_agent.record import ClientError
 
 
@@ -30,13 +30,46 @@ class Sink(Protocol):
         """Break the connection."""
 
 
+class Dialect(Protocol):
+    """One protocol of language models; a module is one."""
+
+    PATH: str
+    """How the path of a question ends."""
+    OVERLOADED: int
+    """The status of a server that has too much to do."""
+
+    def key_of(self, headers: Mapping[str, str], /) -> str:
+        """What a client said of itself."""
+
+    def problem_of(self, asked: Mapping[str, Any], /) -> str:
+        """What is wrong with a question; empty if nothing is. May raise what comes of reading bad JSON."""
+
+    def read(self, asked: Mapping[str, Any], /) -> tuple[list[Line], str, list[Tool]]:
+        """The conversation, the prompt and the tools of a question that has no problem."""
+
+    def error(self, status: int, message: str, /) -> dict[str, Any]:
+        """What is said instead of an answer."""
+
+    def stream(self, reply: Reply, asked: Mapping[str, Any], manner: ChainManner, /) -> Iterator[str]:
+        """The events of an answer."""
+
+    def broken_off(self, message: str, /) -> str:
+        """The event of an error after the answer has begun."""
+
+
+DIALECTS: Final[Sequence[Dialect]] = (chat, messages)
+
+
 @attrs.define(kw_only=True, eq=False)
 class Exchange:
     """One question and its answer."""
 
     asked_at: float
-    authorization: str
+    credential: str = ""
+    """What the client said of itself."""
     body: dict[str, Any]
+    lines: Sequence[Line] = ()
+    """The conversation that it was told."""
     status: int = 0
     complete: bool = False
     """The whole answer was sent; otherwise the client closed it, or a whim cut it."""
@@ -44,7 +77,7 @@ class Exchange:
     client_errors: list[ClientError] = attrs.field(factory=list)
 
 
-class ChatThinking:
+class Thinking:
     """Answers questions, and remembers them only for whoever looks afterwards."""
 
     def __init__(
@@ -65,61 +98,60 @@ class ChatThinking:
 
     async def answer(self, target: str, headers: Mapping[str, str], body: bytes, sink: Sink) -> None:
         """Answer one request. Cancelling is safe."""
-        exchange = Exchange(asked_at=trio.current_time(), authorization=headers.get("authorization", ""), body={})
+        exchange = Exchange(asked_at=trio.current_time(), body={})
         self.exchanges.append(exchange)
+        path = target.partition("?")[0]
+        known = next((dialect for dialect in DIALECTS if path.endswith(dialect.PATH)), None)
+        dialect = known or chat
         try:
-            refusal = self._refusal(exchange, target.partition("?")[0], body)
+            exchange.credential = dialect.key_of(headers)
+            refusal = self._refusal(exchange, dialect, body)
+            if known is None:
+                refusal = _mistake(exchange, 404, f"There is nothing at {path}")
             whim = self._whims.pop(0) if self._whims else None
-            if refusal is None and whim in {"refuse", "overload"}:
-                refusal = (401, "Incorrect API key provided") if whim == "refuse" else (503, "The server is overloaded")
+            if refusal is None and whim == "refuse":
+                refusal = 401, "Incorrect API key provided"
+            elif refusal is None and whim == "overload":
+                refusal = dialect.OVERLOADED, "The server is overloaded"
             if refusal is not None:
-                exchange.status, message = refusal
+                exchange.status = refusal[0]
                 await sink.start(exchange.status)
-                await sink.send(json.dumps({"error": {"message": message, "type": "made", "code": None}}).encode())
+                await sink.send(json.dumps(dialect.error(*refusal)).encode())
             else:
-                await self._stream(exchange, whim, sink)
+                await self._stream(exchange, dialect, whim, sink)
             exchange.complete = True
         finally:
             exchange.closed_at = trio.current_time()
             if not self._remembers:
                 self.exchanges.remove(exchange)
 
-    def _refusal(self, exchange: Exchange, path: str, body: bytes) -> tuple[int, str] | None:
-        def mistake(status: int, message: str) -> tuple[int, str]:
-            exchange.client_errors.append(ClientError(trio.current_time(), str(status), message))
-            return status, message
-
-        key = exchange.authorization.removeprefix("Bearer ")
-        if self._api_key is not None and key != self._api_key:
-            return mistake(401, "Incorrect API key provided")
-        if not path.endswith("/chat/completions"):
-            return mistake(404, f"There is nothing at {path}")
+    def _refusal(self, exchange: Exchange, dialect: Dialect, body: bytes) -> tuple[int, str] | None:
+        if self._api_key is not None and exchange.credential != self._api_key:
+            return _mistake(exchange, 401, "Incorrect API key provided")
         try:
             exchange.body = json.loads(body)
-            problem = problem_of(exchange.body)
+            problem = dialect.problem_of(exchange.body)
         except (ValueError, LookupError, TypeError, AttributeError) as wrong:
             problem = f"{type(wrong).__name__}: {wrong}"
-        return mistake(400, problem) if problem else None
+        return _mistake(exchange, 400, problem) if problem else None
 
-    async def _stream(self, exchange: Exchange, whim: Whim | None, sink: Sink) -> None:
-        asked = exchange.body
-        lines, prompt = lines_of(asked["messages"])
-        tools = [
-            Tool(tool["function"]["name"], tool["function"].get("description", ""), tool["function"]["parameters"])
-            for tool in asked.get("tools") or ()
-        ]
+    async def _stream(self, exchange: Exchange, dialect: Dialect, whim: Whim | None, sink: Sink) -> None:
+        exchange.lines, prompt, tools = dialect.read(exchange.body)
         exchange.status = 200
         if whim == "hang":
             await trio.sleep_forever()
         await sink.start(200)
-        reply = await self._think(lines, prompt, tools)
-        messages = [message.encode() for message in self._messages(reply, asked, breaks=whim == "broken_call")]
+        reply = await self._think(exchange.lines, prompt, tools)
+        reply = self._varied(reply, breaks=whim == "broken_call")
+        events = [event.encode() for event in dialect.stream(reply, exchange.body, self._manner)]
         if self._manner.chunk_seconds:
-            await self._send_slowly(messages, sink)
+            for event in events:
+                await sink.send(event)
+                await trio.sleep(self._manner.chunk_seconds)
             return
-        stream = b"".join(messages)
+        stream = b"".join(events)
         if whim == "error":
-            stream = b'data: {"error":{"message":"The server had an error","type":"server_error","code":null}}\n\n'
+            stream = dialect.broken_off("The server had an error").encode()
         half = len(stream) // 2
         if whim == "garbage":
             stream = stream[:half].rpartition(b"\n\n")[0] + b"\n\ndata: {not JSON\n\n" + stream[half:]
@@ -130,70 +162,16 @@ class ChatThinking:
                 return
             await sink.send(stream[at : at + size])
 
-    async def _send_slowly(self, messages: Sequence[bytes], sink: Sink) -> None:
-        for message in messages:
-            await sink.send(message)
-            await trio.sleep(self._manner.chunk_seconds)
-
-    def _messages(self, reply: Reply, asked: Mapping[str, Any], *, breaks: bool) -> Iterator[str]:
-        chunk_id = f"chatcmpl-{secrets.token_hex(8)}"
-
-        def chunk(delta: dict[str, Any] | None, finish: str | None = None, usage: dict[str, Any] | None = None) -> str:
-            choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finish}]
-            body = {"id": chunk_id, "object": "chat.completion.chunk", "created": 1, "model": asked["model"]}
-            return "data: " + json.dumps({**body, "choices": choices, "usage": usage}, ensure_ascii=False) + "\n\n"
-
-        yield ": a comment, as some proxies send\n\n"
-        yield chunk({"role": "assistant", "content": ""})
-        words = reply.text.split(" ")
-        for at in range(0, len(words) if reply.text else 0, self._manner.words_per_chunk):
-            said = " ".join(words[at : at + self._manner.words_per_chunk])
-            yield chunk({"content": said if at == 0 else f" {said}"})
-        if reply.tool is not None:
-            for piece in self._call_pieces(reply.tool, breaks=breaks):
-                yield chunk({"tool_calls": [piece]})
-        yield chunk({}, "tool_calls" if reply.tool else "stop")
-        if self._manner.tells_usage and (asked.get("stream_options") or {}).get("include_usage"):
-            prompt, answer = len(json.dumps(asked["messages"])) // 4, len(reply.text) // 4 + 1
-            details = {"cached_tokens": prompt // 2}
-            usage = {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}
-            yield chunk(None, usage={**usage, "prompt_tokens_details": details})
-        if self._manner.says_done:
-            yield "data: [DONE]\n\n"
-
-    def _call_pieces(self, tool: ToolUse, *, breaks: bool) -> Iterator[dict[str, Any]]:
-        arguments = json.dumps(dict(tool.arguments), ensure_ascii=False)
-        if breaks:
-            arguments = arguments[: len(arguments) // 2]
-        calls: list[list[dict[str, Any]]] = []
-        for index in range(self._manner.parallel_calls):
-            named = {"index": index} if self._manner.indexes_calls else {}
-            first = {"id": f"call_{secrets.token_hex(6)}", "type": "function"}
-            pieces = [{**named, **first, "function": {"name": tool.name, "arguments": ""}}]
-            pieces += [
-                {**named, "function": {"arguments": arguments[at : at + 5]}} for at in range(0, len(arguments), 5)
-            ]
-            calls.append(pieces)
-        in_turns = zip(*calls, strict=True) if self._manner.indexes_calls else calls
-        yield from (piece for pieces in in_turns for piece in pieces)
+    def _varied(self, reply: Reply, *, breaks: bool) -> Reply:
+        """The same answer with so many calls of its tools, and with arguments that stop in the middle if it breaks."""
+        tools = [ToolUse(tool.name, tool.as_json[: len(tool.as_json) // 2]) if breaks else tool for tool in reply.tools]
+        if not tools:
+            return reply
+        first, *also = tools * self._manner.parallel_calls
+        return attrs.evolve(reply, tool=first, also=also)
 
 
-def problem_of(asked: Mapping[str, Any]) -> str:
-    """What is wrong with a request; empty if nothing is."""
-    if not isinstance(asked["model"], str) or asked.get("stream") is not True:
-        return "the sandbox wants a model, and streams only"
-    unanswered: list[str] = []
-    for message in asked["messages"]:
-        role = message["role"]
-        if role not in {"system", "user", "assistant", "tool"}:
-            return f"unknown role {role!r}"
-        if role == "tool":
-            if message["tool_call_id"] not in unanswered:
-                return "a tool message must answer a tool call of the message before"
-            unanswered.remove(message["tool_call_id"])
-        elif unanswered:
-            return "an assistant message with tool_calls must be followed by tool messages for each tool_call_id"
-        unanswered += [call["id"] for call in message.get("tool_calls") or ()]
-        if not isinstance(message.get("content"), str) and not message.get("tool_calls"):
-            return "content must be a string"
-    return "there are tool calls without an answer" if unanswered else ""
+def _mistake(exchange: Exchange, status: int, message: str) -> tuple[int, str]:
+    """Write down a mistake of the client's, and refuse it."""
+    exchange.client_errors.append(ClientError(trio.current_time(), str(status), message))
+    return status, message

@@ -238,7 +238,7 @@ class Dialogue:
         """Call a tool, wait for the answer, and return it."""
         manner = self._record.manner
         calls: list[dict[str, Any]] = [
-            {"name": tool.name, "args": dict(tool.arguments)}
+            {"name": tool.name, "args": tool.as_object}
             | ({} if manner.null_ids else {"id": f"function-call-{secrets.randbits(60)}"})
             for _ in range(manner.parallel_calls)
         ]

@@ -39,6 +39,8 @@ class GeminiFaults:
     """From the first ``interrupted`` on it hears, and answers nothing any more."""
     wakes_on_text: bool = False
     """Until it is told something in words."""
+    refuses_handles: int | None = None
+    """The close code of a session that is to be taken up."""
     strikes: tuple[Strike, ...] = ()
     """Of events by these names: each field of a message, of ``serverContent`` each field's own, ``audio`` for sound."""
 

@@ -228,6 +228,9 @@ class ServedSession:
     def _take_up(self, handle: str | None) -> None:
         if handle is None:
             return
+        refuses = self._record.faults.refuses_handles
+        if refuses is not None:
+            raise Refusal(refuses, "Session not found.")
         old = self._find(handle)
         if old is None:
             raise Refusal(1008, "Session not found.")

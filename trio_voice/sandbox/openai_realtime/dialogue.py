@@ -6,7 +6,6 @@ whatever it has to say goes through ``_emit``, which asks whether it is still th
 """
 
 import base64
-import json
 import re
 from typing import Any, Final, Protocol
 
@@ -380,7 +379,7 @@ class Dialogue:
 
     async def _call(self, response: _Response, tool: ToolUse) -> None:
         await trio.lowlevel.checkpoint()
-        item_id, call_id, arguments = new_id("item"), new_id("call"), json.dumps(dict(tool.arguments))
+        item_id, call_id, arguments = new_id("item"), new_id("call"), tool.as_json
         of_item = {"item_id": item_id, "output_index": response.index, "call_id": call_id}
         self._open_item(response, call_item(item_id, call_id, tool, "", "in_progress"))
         self._emit(response, "response.function_call_arguments.delta", **of_item, delta=arguments)

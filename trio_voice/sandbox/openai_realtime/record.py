@@ -32,6 +32,8 @@ class Manner:
     fails_responses: tuple[int, ...] = ()
     """Which responses of the session, from 1, fail before a word is said."""
     longest_seconds: float = 3_600
+    tells_expiry: bool = True
+    """When that is over is told at the session's beginning, as OpenAI does."""
 
 
 USUAL: Final = Manner()

@@ -115,7 +115,8 @@ class ServedSession:
         expires_at = int(self._epoch + record.opened_at + record.manner.longest_seconds)
         told: dict[str, Any] = {"type": "realtime"} if record.dialect == "ga" else {}
         told |= {"id": record.session_id, "object": "realtime.session", "model": record.model}
-        told |= {"expires_at": expires_at, **record.config.echo}
+        told |= {"expires_at": expires_at} if record.manner.tells_expiry else {}
+        told |= record.config.echo
         differences = record.faults.echo_differences if record.config.echo else {}
         for path, value in differences.items():
             *parents, key = path.split(".")

@@ -86,6 +86,8 @@ class Turn:
     reply_ms: int | None = None
     """How long ``reply`` takes to say; otherwise by its letters."""
     tool: ToolUse | None = None
+    also: tuple[ToolUse, ...] = ()
+    """Further tools, asked for together with ``tool``."""
     after_tool: str = "It is done."
     ends: bool = False
     """The server ends the session after the turn's last reply."""
@@ -154,7 +156,7 @@ class _Player:
         turn = self._turn or Turn()
         await trio.sleep(turn.thinks_seconds)
         if heard:
-            return Reply(turn.reply, turn.tool, ends=turn.ends and turn.tool is None)
+            return Reply(turn.reply, turn.tool, turn.also, ends=turn.ends and turn.tool is None)
         return Reply(turn.after_tool, ends=turn.ends)
 
     def _turn_of(self, heard: str) -> Turn:

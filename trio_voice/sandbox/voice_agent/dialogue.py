@@ -284,7 +284,7 @@ class Dialogue:
         call = _ToolCall(tool)
         speaking.call_id = f"call_{secrets.token_hex(12)}"
         self._calls[speaking.call_id] = call
-        arguments = {"args" if self._record.manner.legacy_args else "arguments": dict(tool.arguments)}
+        arguments = {"args" if self._record.manner.legacy_args else "arguments": tool.as_object}
         self._post("tool.call", call_id=speaking.call_id, name=tool.name, **arguments)
         self._nursery.start_soon(self._time_out, speaking.call_id, call)
         with call.preamble:

@@ -4,7 +4,7 @@ The pipeline is that of its examples (``realtime-openai``, ``twilio-chatbot``): 
 that the client has disconnected, and the worker is cancelled. Beyond the examples, the worker is told to give up when
 its model has become useless (``ProcessorUnusablePolicy.CANCEL``), which is the documented way not to go on without it.
 
-    uvicorn server:app --port $PORT
+    uvicorn pipecat_relay:app --port $PORT
 """
 
 from __future__ import annotations

@@ -1,0 +1,228 @@
+"""Calls that behave as badly as they can, one at a time and again at once: what ``neighbours.py`` puts beside others.
+
+A process of its own, so that what a misbehaviour costs its author is not measured. It says on which port its models
+are; a line on its standard input names the next misbehaviour and the daemon's address, an empty one ends it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import attrs
+import httpx2
+import trio
+from neighbouring import bad_tools
+
+from trio_voice.errors import ModelUnavailable
+from trio_voice.legs.websocket import open_websocket
+from trio_voice.sandbox.sockets import SandboxSocket, serve_sockets
+from trio_voice.sandbox.twilio_twiml import Connect, parse_twiml
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    import trio_websocket
+
+    from trio_voice.legs.channel import Channel
+
+SHORT: Final = '{"event":"dtmf","dtmf":{"digit":"1"},"streamSid":"MZ1"}'
+MEDIA: Final = '{"event":"media","media":{"track":"inbound","payload":"' + "/" * 212 + "fg==" + '"},"streamSid":"MZ1"}'
+LONG_MEDIA: Final = '{"event":"media","media":{"payload":"' + "/" * 60_000 + '"},"streamSid":"MZ1"}'
+TOO_LONG: Final = '{"event":"media","media":{"payload":"' + "/" * 100_000 + '"},"streamSid":"MZ1"}'
+UNMASKED: Final = b"\x81\x80\0\0\0\0"
+"""A text frame with nothing in it, from a client."""
+SPEECH: Final = '{"type":"reply.audio","reply_id":"r","data":"' + "/" * 400 + '"}'
+PADDED: Final = '{"type":"future.event","padding":"' + "x" * 1_000_000 + '"}'
+FRAME_SECONDS: Final = 0.02
+CALM_PER_SECOND: Final = 350
+"""Messages a second that are just no flood (``legs/pair.py``)."""
+
+
+# The model's side. Each is handed a socket on which the session is ready and a reply has begun.
+
+
+async def listen(socket: Channel) -> None:
+    while True:
+        await socket.receive()
+
+
+async def send_at_once(message: str, socket: Channel) -> None:
+    while True:
+        await socket.send(message)
+
+
+async def send_calmly(message: str, per_second: float, socket: Channel) -> None:
+    """Also reads, as who is well-behaved does."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(listen, socket)
+        due = trio.current_time()
+        while True:
+            due += 1 / per_second
+            await trio.sleep_until(due)
+            await socket.send(message)
+
+
+async def ask_for(tool: str, times: int, socket: Channel) -> None:
+    for number in range(times):
+        await socket.send(json.dumps({"type": "tool.call", "call_id": f"t{number}", "name": tool, "arguments": {}}))
+    await listen(socket)
+
+
+async def ask_for_calmly(tool: str, socket: Channel) -> None:
+    await send_calmly(json.dumps({"type": "tool.call", "call_id": "t", "name": tool, "arguments": {}}), 100, socket)
+
+
+async def read_nothing(_socket: Channel) -> None:
+    await trio.sleep_forever()
+
+
+# The caller's side. Each is handed a stream that has started.
+
+
+async def talk(stream: Channel) -> None:
+    """As it should be."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(listen, stream)
+        due = trio.current_time()
+        while True:
+            due += FRAME_SECONDS
+            await trio.sleep_until(due)
+            await stream.send(MEDIA)
+
+
+async def say_nothing(stream: Channel) -> None:
+    await listen(stream)
+
+
+async def talk_without_listening(stream: Channel) -> None:
+    due = trio.current_time()
+    while True:
+        due += FRAME_SECONDS
+        await trio.sleep_until(due)
+        await stream.send(MEDIA)
+
+
+async def send_raw_at_once(data: bytes, stream: Channel) -> None:
+    transport: trio.abc.Stream = stream._stream  # type: ignore[attr-defined]  # noqa: SLF001 - below what it would say
+    while True:
+        await transport.send_all(data)
+
+
+@attrs.frozen
+class Misbehaviour:
+    """What one call does."""
+
+    caller: Callable[[Channel], Awaitable[None]] = talk
+    model: Callable[[Channel], Awaitable[None]] = listen
+    model_is_ready: bool = True
+    lingers_seconds: float = 0.0
+    """For which it goes on when its call is over."""
+
+
+MISBEHAVIOURS: Final = {
+    "a well-behaved call, for comparison": Misbehaviour(),
+    "its caller floods": Misbehaviour(caller=partial(send_at_once, SHORT)),
+    "its caller floods with empty frames": Misbehaviour(caller=partial(send_raw_at_once, UNMASKED * 20_000)),
+    "its caller sends messages of 60,000 bytes": Misbehaviour(caller=partial(send_at_once, LONG_MEDIA)),
+    "its caller sends messages of 100,000 bytes": Misbehaviour(caller=partial(send_at_once, TOO_LONG)),
+    "its caller sends just less than a flood": Misbehaviour(caller=partial(send_calmly, MEDIA, CALM_PER_SECOND)),
+    "its caller sends nothing": Misbehaviour(caller=say_nothing),
+    "its caller does not read": Misbehaviour(
+        caller=talk_without_listening, model=partial(send_calmly, SPEECH, CALM_PER_SECOND)
+    ),
+    "its model floods": Misbehaviour(model=partial(send_at_once, '{"type":"input.speech.started"}')),
+    "its model sends messages of 1,000,000 bytes": Misbehaviour(model=partial(send_at_once, PADDED)),
+    "its model sends just less than a flood": Misbehaviour(model=partial(send_calmly, SPEECH, CALM_PER_SECOND)),
+    "its model is never ready": Misbehaviour(model_is_ready=False),
+    "its model does not read": Misbehaviour(model=read_nothing),
+    "its tool never returns": Misbehaviour(model=partial(ask_for, "wait_for_ever", 20)),
+    "its tool never returns, in a thread": Misbehaviour(model=partial(ask_for, "block_for_ever", 20)),
+    "its tool computes, in a thread": Misbehaviour(
+        model=partial(ask_for, "compute", 1), lingers_seconds=bad_tools.COMPUTE_SECONDS
+    ),
+    "its tool raises, a hundred times a second": Misbehaviour(model=partial(ask_for_calmly, "fail")),
+}
+
+
+def number_of(name: str) -> str:
+    """Whom one calls to meet this model."""
+    return f"+1555300{[*MISBEHAVIOURS].index(name):04}"
+
+
+# Playing it
+
+
+async def serve_model(socket: SandboxSocket, request: trio_websocket.WebSocketRequest) -> None:
+    """A session of the model that the path names."""
+    misbehaviour = [*MISBEHAVIOURS.values()][int(request.path.strip("/"))]
+    await socket.receive()
+    if misbehaviour.model_is_ready:
+        await socket.send('{"type":"session.ready","session_id":"s","config":{}}')
+        await socket.send('{"type":"reply.started","reply_id":"r"}')
+    try:
+        await misbehaviour.model(socket)
+    except* (trio.EndOfChannel, trio.BrokenResourceError):
+        pass
+
+
+async def call(misbehaviour: Misbehaviour, http: httpx2.AsyncClient, base: str, number: str) -> None:
+    """One call, until somebody ends it."""
+    try:
+        stream = await open_stream(http, base, number)
+        try:
+            await misbehaviour.caller(stream)
+        finally:
+            with trio.CancelScope(deadline=trio.current_time() + 1, shield=True):
+                await stream.abort()
+    except* (trio.EndOfChannel, trio.BrokenResourceError, ModelUnavailable, httpx2.HTTPError):
+        pass  # that is how they end
+
+
+async def open_stream(http: httpx2.AsyncClient, base: str, number: str) -> Channel:
+    """Call this number, and start the stream that one is told to open."""
+    answer = await http.post(f"{base}/twiml", data={"To": number, "From": "+15557654321"})
+    (connect,) = [verb for verb in parse_twiml(answer.raise_for_status().content).verbs if isinstance(verb, Connect)]
+    url = f"ws://{urlsplit(base).netloc}{urlsplit(connect.stream.url).path}"
+    stream = await open_websocket(url, {}, max_message_bytes=1_048_576)
+    await stream.send('{"event":"connected","protocol":"Call","version":"1.0.0"}')
+    start = {"streamSid": "MZ1", "callSid": "CA1"}
+    await stream.send(json.dumps({"event": "start", "start": start, "streamSid": "MZ1"}))
+    return stream
+
+
+async def misbehave(name: str, base: str) -> None:
+    """Call after call of this kind, until cancelled."""
+    async with httpx2.AsyncClient(trust_env=False) as http:
+        while True:
+            await call(MISBEHAVIOURS[name], http, base, number_of(name))
+            await trio.sleep(0.01)
+
+
+async def main() -> None:
+    async with trio.open_nursery() as nursery:
+        port = await nursery.start(lambda task_status: serve_sockets(serve_model, task_status=task_status))
+        print(port, flush=True)
+        playing, waiting = trio.CancelScope(), b""
+        async for data in trio.lowlevel.FdStream(os.dup(sys.stdin.fileno())):
+            *lines, waiting = (waiting + data).split(b"\n")
+            for line in lines:
+                playing.cancel()
+                playing = trio.CancelScope()
+                if line:
+                    name, _, base = line.decode().rpartition(" ")
+                    nursery.start_soon(_within, playing, partial(misbehave, name, base))
+        nursery.cancel_scope.cancel()
+
+
+async def _within(scope: trio.CancelScope, play: Callable[[], Awaitable[None]]) -> None:
+    with scope:
+        await play()
+
+
+if __name__ == "__main__":
+    trio.run(main)

@@ -1,0 +1,227 @@
+"""The faults, and in which phases of a call each strikes."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Final
+
+from rig import acts as act
+from rig.call import BLOCKS, END_CALL, Phase
+from rig.cases import Case, Fault, Told
+from rig.families import KINDS, SPEAKING
+from rig.manner import Answer, Goodbye, Handshake, Manner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+IN_CALL: Final = (Phase.GREETING, Phase.REPLY, Phase.TOOL)
+OPENED: Final = (Phase.OPENING, *IN_CALL)
+CONNECTING: Final = (Phase.HANDSHAKE, *OPENED)
+ALL: Final = (Phase.START, *CONNECTING)
+CLOSING: Final = (Phase.CLOSING,)
+
+FAULTS: Final = (
+    # The caller's side
+    Fault(words="caller hangs up", phases=ALL, acts=(act.hang_up,)),
+    Fault(words="stop, socket left open", phases=ALL, acts=(act.say_stop,)),
+    Fault(words="caller's socket cut", phases=ALL, acts=(act.cut_caller,)),
+    Fault(words="caller's socket reset", phases=ALL, acts=(act.reset_caller,)),
+    Fault(words="caller's frames are garbage", phases=IN_CALL, acts=(act.garble_caller,)),
+    Fault(words="nonsense from Twilio, hang-up", phases=IN_CALL, acts=(act.confuse_caller, act.wait, act.hang_up)),
+    Fault(words="caller stops reading, hangs up", phases=IN_CALL, acts=(act.stall_caller, act.wait_long, act.say_stop)),
+    Fault(words="Twilio never starts", phases=(Phase.START,), acts=(act.nothing,), limit="start_seconds"),
+    Fault(words="caller falls silent", phases=OPENED, acts=(act.silence_caller,), limit="media_gap_seconds"),
+    Fault(words="caller vanishes", phases=IN_CALL, acts=(act.lose_caller,), limit="media_gap_seconds"),
+    Fault(words="caller vanishes, Twilio reports it", phases=IN_CALL, acts=(act.report_stream_error,)),
+    Fault(words="caller stops reading", phases=(Phase.REPLY,), acts=(act.stall_caller,), limit="time_limit_seconds"),
+    # The model's side
+    Fault(words="model closes", phases=OPENED, acts=(act.close_model,), told=Told.CANNOT, at_model=True),
+    Fault(words="model's socket cut", phases=CONNECTING, acts=(act.cut_model,), told=Told.CANNOT, at_model=True),
+    Fault(words="model's socket reset", phases=CONNECTING, acts=(act.reset_model,), told=Told.CANNOT, at_model=True),
+    Fault(words="model fails and closes", phases=OPENED, acts=(act.fail_model,), told=Told.CANNOT, at_model=True),
+    Fault(words="model's frames are garbage", phases=OPENED, acts=(act.garble_model,), told=Told.CANNOT, at_model=True),
+    Fault(
+        words="nonsense from the model, hang-up",
+        phases=IN_CALL,
+        acts=(act.confuse_model, act.wait, act.hang_up),
+        at_model=True,
+    ),
+    Fault(
+        words="model refuses the handshake",
+        phases=(Phase.HANDSHAKE,),
+        acts=(act.nothing,),
+        manner=Manner(handshake=Handshake.REFUSED),
+        told=Told.CANNOT,
+        at_model=True,
+    ),
+    Fault(
+        words="model never answers",
+        phases=(Phase.HANDSHAKE,),
+        acts=(act.nothing,),
+        limit="model_ready_seconds",
+        told=Told.CANNOT,
+        at_model=True,
+    ),
+    Fault(
+        words="model is never ready",
+        phases=(Phase.OPENING,),
+        acts=(act.nothing,),
+        limit="model_ready_seconds",
+        at_model=True,
+        spares=(SPEAKING,),
+    ),
+    Fault(words="model falls silent", phases=IN_CALL, acts=(act.silence_model,), limit="idle_seconds", at_model=True),
+    Fault(
+        words="model vanishes",
+        phases=IN_CALL,
+        acts=(act.lose_model,),
+        limit="idle_seconds",
+        told=Told.CANNOT,
+        at_model=True,
+    ),
+    Fault(
+        words="model vanishes, caller hangs up",
+        phases=OPENED,
+        acts=(act.lose_model, act.wait_long, act.hang_up),
+        told=Told.CANNOT,
+        at_model=True,
+    ),
+    Fault(
+        words="model stops reading, hang-up",
+        phases=IN_CALL,
+        acts=(act.stall_model, act.wait_long, act.hang_up),
+        told=Told.CANNOT,
+        at_model=True,
+    ),
+    Fault(words="session expires as soon as it began", phases=IN_CALL, acts=(act.send_away,), kinds=("gemini-live",)),
+    # While closing
+    Fault(
+        words="goodbye is ignored",
+        phases=CLOSING,
+        acts=(act.hang_up,),
+        manner=Manner(goodbye=Goodbye.IGNORED),
+        at_model=True,
+    ),
+    Fault(
+        words="goodbye and close are ignored",
+        phases=CLOSING,
+        acts=(act.hang_up,),
+        manner=Manner(goodbye=Goodbye.IGNORED, answers_close=False),
+        at_model=True,
+    ),
+    Fault(
+        words="goodbye answered, close ignored",
+        phases=CLOSING,
+        acts=(act.hang_up,),
+        manner=Manner(answers_close=False),
+        at_model=True,
+    ),
+    Fault(
+        words="goodbye answered by a reset",
+        phases=CLOSING,
+        acts=(act.hang_up,),
+        manner=Manner(goodbye=Goodbye.RESET),
+        at_model=True,
+    ),
+    Fault(
+        words="goodbye drowned in audio",
+        phases=CLOSING,
+        acts=(act.hang_up,),
+        manner=Manner(goodbye=Goodbye.DROWNED),
+        at_model=True,
+    ),
+    Fault(
+        words="goodbye answered by garbage",
+        phases=CLOSING,
+        acts=(act.hang_up,),
+        manner=Manner(goodbye=Goodbye.GARBAGE),
+        at_model=True,
+    ),
+    Fault(
+        words="both ignore every close",
+        phases=CLOSING,
+        acts=(act.lose_caller, act.say_stop),
+        manner=Manner(goodbye=Goodbye.IGNORED, answers_close=False),
+        at_model=True,
+    ),
+    # The server's own ends
+    Fault(
+        words="agent ends the call",
+        phases=(Phase.TOOL,),
+        acts=(act.say_goodbye, act.nothing),
+        limit="goodbye",
+        tool=END_CALL,
+    ),
+    Fault(words="caller hangs up, the tool blocks", phases=(Phase.TOOL,), acts=(act.hang_up,), tool=BLOCKS),
+    Fault(words="SIGTERM", phases=ALL, acts=(act.drain,), limit="drain_seconds", ends_process=True),
+)
+
+WHILE_THINKING: Final = (Phase.THINKING,)
+OF_CHAINS: Final = (
+    Fault(words="caller hangs up", phases=WHILE_THINKING, acts=(act.hang_up,), manner=Manner(answer=Answer.HELD)),
+    Fault(
+        words="caller vanishes, Twilio reports it",
+        phases=WHILE_THINKING,
+        acts=(act.report_stream_error,),
+        manner=Manner(answer=Answer.HELD),
+    ),
+    Fault(
+        words="language model falls silent",
+        phases=WHILE_THINKING,
+        acts=(act.nothing,),
+        manner=Manner(answer=Answer.HELD),
+        limit="idle_seconds",
+    ),
+    Fault(
+        words="language model refuses", phases=WHILE_THINKING, acts=(act.nothing,), manner=Manner(answer=Answer.REFUSED)
+    ),
+    Fault(
+        words="language model breaks off", phases=WHILE_THINKING, acts=(act.nothing,), manner=Manner(answer=Answer.CUT)
+    ),
+    Fault(
+        words="language model is reset", phases=WHILE_THINKING, acts=(act.nothing,), manner=Manner(answer=Answer.RESET)
+    ),
+    Fault(
+        words="language model answers garbage",
+        phases=WHILE_THINKING,
+        acts=(act.nothing,),
+        manner=Manner(answer=Answer.GARBAGE),
+    ),
+    Fault(
+        words="language model talks nonsense, hang-up",
+        phases=WHILE_THINKING,
+        acts=(act.wait, act.hang_up),
+        manner=Manner(answer=Answer.NONSENSE),
+    ),
+    Fault(
+        words="language model never stops, hang-up",
+        phases=WHILE_THINKING,
+        acts=(act.wait_long, act.hang_up),
+        manner=Manner(answer=Answer.ENDLESS),
+    ),
+)
+"""What can go wrong with the stage that is asked over HTTP. An answer that failed is asked for once more before that
+ends the call."""
+
+
+def every_case(family: str) -> Iterator[Case]:
+    """All there are for a kind of model, in the order of the table."""
+    kind = KINDS[family]
+    for fault in (*FAULTS, *(OF_CHAINS if kind.thinking is not None else ())):
+        if fault.kinds and family not in fault.kinds:
+            continue
+        stages = [stage for stage in kind.sockets if stage not in fault.spares]
+        for phase in fault.phases:
+            for stage in stages if fault.at_model and len(kind.sockets) > 1 else [""]:
+                yield Case(fault, phase, family, stage)
+
+
+def cases_for(families: Sequence[str], wanted: Sequence[str]) -> list[Case]:
+    """Those whose name has one of these words in it; all for none.
+
+    Those that end the process come last, so that it serves all others first.
+    """
+    found = [case for family in families for case in every_case(family)]
+    found = [case for case in found if not wanted or any(word in case.name for word in wanted)]
+    ordinary = [case for case in found if not case.fault.ends_process]
+    return list(itertools.chain(ordinary, (case for case in found if case.fault.ends_process)))

@@ -1,0 +1,375 @@
+"""Anthropic's Messages: what we ask, and what we make of the events of an answer."""
+
+import itertools
+import json
+
+import pydantic
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.protocols.test_chat_completions import TOOL
+from trio_voice import conversation as c
+from trio_voice import stages as s
+from trio_voice.persona import Persona
+from trio_voice.protocols.anthropic_messages import AnthropicMessages, MessagesReader, MessagesSettings
+from trio_voice.protocols.streamed_answers import MAX_ARGUMENTS, MAX_CALLS, MAX_LETTERS
+from trio_voice.sandbox.chain import ChainManner, messages
+from trio_voice.sandbox.mind import Reply, ToolUse
+
+MONDAY = s.ToolCall("toolu_1", "look_up", {"day": "Monday"})
+TUESDAY = s.ToolCall("toolu_2", "look_up", {"day": "Tuesday"})
+
+
+def model(prompt="Be brief.", **more):
+    settings = MessagesSettings(kind="anthropic", model="claude-haiku-5-5", **more)
+    return AnthropicMessages(settings, Persona(name="p", model="m", prompt=prompt), "k")
+
+
+def body_of(conversation=(), tools=(), **more):
+    body = json.loads(model(**more).request(conversation, tools).body)
+    assert messages.problem_of(body) == ""
+    return body
+
+
+def turns_of(*conversation):
+    """What is told of a conversation: roles, and what stands in each turn."""
+    return [
+        (turn["role"], *(block.get("text") or block.get("content") or block["input"] for block in turn["content"]))
+        for turn in body_of(conversation)["messages"]
+    ]
+
+
+def event(kind, **more):
+    return f"event: {kind}\ndata: {json.dumps({'type': kind, **more}, ensure_ascii=False)}\n\n".encode()
+
+
+def begins(index=0, **block):
+    return event("content_block_start", index=index, content_block=block)
+
+
+def text(words, index=0):
+    return event("content_block_delta", index=index, delta={"type": "text_delta", "text": words})
+
+
+def tool(index, call_id="toolu_1", *pieces, name="look_up"):
+    delta = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
+    return [
+        begins(index, type="tool_use", id=call_id, name=name, input={}),
+        *(event("content_block_delta", index=index, delta=each) for each in delta),
+        event("content_block_stop", index=index),
+    ]
+
+
+def stops(reason, **usage):
+    return event("message_delta", delta={"stop_reason": reason, "stop_sequence": None}, usage=usage)
+
+
+STOP = event("message_stop")
+
+
+def read(*pieces, end=True):
+    reader = MessagesReader(3, model()._advice)
+    return [event for piece in pieces for event in reader.receive(piece)] + (list(reader.end()) if end else [])
+
+
+def calls(*pieces, reason="tool_use"):
+    (over,) = [event for event in read(*pieces, stops(reason), STOP) if isinstance(event, s.ThoughtOver)]
+    return over.calls
+
+
+def test_a_question():
+    request = model().request([s.Entry("caller", "Are you open?")], [TOOL])
+    assert request.url == "https://api.anthropic.com/v1/messages"
+    assert request.headers["x-api-key"] == "k"
+    assert request.headers["anthropic-version"] == "2023-06-01"
+    assert json.loads(request.body) == {
+        "model": "claude-haiku-5-5",
+        "max_tokens": 4_096,
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "Are you open?"}]}],
+        "stream": True,
+        "system": "Be brief.",
+        "tools": [{"name": "look_up", "description": TOOL.description, "input_schema": TOOL.parameters}],
+        "cache_control": {"type": "ephemeral"},
+    }
+
+
+def test_what_config_says_is_asked_for():
+    asked = body_of(prompt="", thinking="disabled", effort="low", cache=False, max_tokens=300)
+    assert asked.keys() == {"model", "max_tokens", "messages", "stream", "thinking", "output_config"}
+    assert (asked["thinking"], asked["output_config"]) == ({"type": "disabled"}, {"effort": "low"})
+
+
+def test_a_conversation_begins_and_ends_with_the_caller():
+    assert turns_of(s.Entry("agent", "Hello."), s.Entry("caller", "Hi."), s.Entry("agent", "Yes?")) == [
+        ("user", "(The telephone call begins.)"),
+        ("assistant", "Hello."),
+        ("user", "Hi."),
+        ("assistant", "Yes?"),
+        ("user", "(Go on.)"),
+    ]
+    assert turns_of() == [("user", "(The telephone call begins.)")]
+
+
+def test_a_round_of_tools_in_the_history():
+    results = (s.ToolAnswer("toolu_1", '"open"'), s.ToolAnswer("toolu_2", '{"error":"?"}', failed=True))
+    body = body_of(
+        [
+            s.Entry("caller", "And Monday?"),
+            s.Entry("agent", "Let me see.", (MONDAY, TUESDAY)),
+            s.Entry("results", results=results),
+            s.Entry("caller", "Hello?"),
+            s.Entry("instruction", "Apologise."),
+        ]
+    )
+    assert [turn["role"] for turn in body["messages"]] == ["user", "assistant", "user"]
+    assert body["messages"][1]["content"][1] == {
+        "type": "tool_use",
+        "id": "toolu_1",
+        "name": "look_up",
+        "input": {"day": "Monday"},
+    }
+    assert body["messages"][2]["content"] == [
+        {"type": "tool_result", "tool_use_id": "toolu_1", "content": '"open"'},
+        {"type": "tool_result", "tool_use_id": "toolu_2", "content": '{"error":"?"}', "is_error": True},
+        {"type": "text", "text": "Hello?"},
+        {"type": "text", "text": "(Apologise.)"},
+    ]
+
+
+def test_what_says_nothing_is_not_told():
+    assert turns_of(s.Entry("caller", " "), s.Entry("agent", "\n"), s.Entry("caller", "Hi.")) == [
+        ("user", "(The telephone call begins.)", "Hi."),
+    ]
+
+
+ENTRY = st.one_of(
+    st.builds(s.Entry, st.sampled_from(["caller", "agent", "instruction"]), st.sampled_from(["", " ", "Hi.", "(so)"])),
+    st.just((s.Entry("agent", "", (MONDAY, TUESDAY)), [MONDAY, TUESDAY])),
+)
+
+
+@given(st.lists(ENTRY, max_size=8))
+def test_no_conversation_is_one_that_the_server_would_refuse(entries):
+    conversation = []
+    for number, entry in enumerate(entries):
+        if isinstance(entry, s.Entry):
+            conversation.append(entry)
+            continue
+        made = tuple(s.ToolCall(f"{call.call_id}_{number}", call.name, call.arguments) for call in entry[1])
+        conversation += [
+            s.Entry("agent", "", made),
+            s.Entry("results", results=tuple(s.ToolAnswer(call.call_id, '""') for call in made)),
+        ]
+    body_of(conversation)
+
+
+def test_an_answer():
+    usage = {"input_tokens": 30, "cache_creation_input_tokens": 10, "cache_read_input_tokens": 60, "output_tokens": 1}
+    assert read(
+        event("message_start", message={"usage": usage}),
+        event("ping"),
+        begins(0, type="thinking", thinking="", signature=""),
+        event("content_block_delta", index=0, delta={"type": "thinking_delta", "thinking": "Hm."}),
+        event("content_block_delta", index=0, delta={"type": "signature_delta", "signature": "x"}),
+        begins(1, type="text", text=""),
+        text("Yes, ", 1),
+        text("certainly.", 1),
+        event("content_block_stop", index=1),
+        stops("end_turn", output_tokens=7),
+        STOP,
+    ) == [
+        c.Usage({"text_in_tokens": 40, "cached_text_in_tokens": 60, "text_out_tokens": 1}),
+        s.Thought(3, "Yes, "),
+        s.Thought(3, "certainly."),
+        c.Usage({"text_out_tokens": 6}),
+        s.ThoughtOver(3),
+    ]
+
+
+def test_an_answer_that_is_broken_off_has_told_what_its_question_costs():
+    (usage,) = read(event("message_start", message={"usage": {"input_tokens": 30, "output_tokens": 1}}), end=False)
+    assert usage.meters["text_in_tokens"] == 30
+
+
+def test_the_pieces_of_a_tool_s_input_are_joined():
+    assert calls(
+        *tool(0, "toolu_1", "", '{"da', 'y":"Mon', 'day"}'),
+        *tool(1, "toolu_2", '{"day":"Tuesday"}'),
+        *tool(2, "toolu_3", ""),
+    ) == (MONDAY, TUESDAY, s.ToolCall("toolu_3", "look_up", {}))
+
+
+def test_an_input_may_come_whole():
+    assert calls(begins(0, type="tool_use", id="toolu_1", name="look_up", input={"day": "Monday"})) == (MONDAY,)
+
+
+def test_what_is_said_before_a_tool_is_spoken_at_once():
+    said, over = read(text("Let me see."), *tool(1, "toolu_1", '{"day":"Monday"}'), stops("tool_use"), STOP)
+    assert said == s.Thought(3, "Let me see.")
+    assert over == s.ThoughtOver(3, (MONDAY,))
+
+
+@pytest.mark.parametrize("written", ['{"day":', "[]", "7", '{"day":"' + "x" * MAX_ARGUMENTS + '"}'])
+def test_an_input_that_is_no_object_makes_a_broken_call(written):
+    (call,) = calls(*tool(0, "toolu_1", written), reason="max_tokens")
+    assert call.arguments == {}
+    assert call.broken
+
+
+def test_a_flood_of_calls_is_bounded():
+    assert len(calls(*itertools.chain(*(tool(number, f"toolu_{number}") for number in range(1_000))))) == MAX_CALLS
+
+
+def test_an_endless_answer_is_cut_short():
+    events = read(*(text("x" * 1_000) for _ in range(100)))
+    assert events[-1] == s.ThoughtOver(3, (), "too_long")
+    assert sum(len(event.text) for event in events[:-1]) <= MAX_LETTERS + 1_000
+
+
+@pytest.mark.parametrize("reason", ["max_tokens", "refusal", "pause_turn", "model_context_window_exceeded", "new_one"])
+def test_why_it_stopped_is_told(reason):
+    assert read(stops(reason), STOP) == [s.ThoughtOver(3, (), reason)]
+
+
+def test_without_its_last_event_the_end_of_the_body_is_the_end():
+    assert read(text("Yes."), stops("end_turn"))[-1] == s.ThoughtOver(3)
+    (_, failed) = read(text("Yes"))
+    assert isinstance(failed, s.ThoughtFailed)
+    assert failed.retryable
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "retryable"),
+    [
+        ("overloaded_error", "failed: too much", True),
+        ("authentication_error", "check ANTHROPIC_API_KEY", False),
+        ("billing_error", "ANTHROPIC_API_KEY", False),
+        ("something_new", "too much", False),
+    ],
+)
+def test_an_error_in_the_stream_ends_it(kind, words, retryable):
+    error = event("error", error={"type": kind, "message": "too much"})
+    (failed,) = read(error, text("x"), STOP)
+    assert words in failed.message
+    assert failed.retryable is retryable
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "words", "retryable"),
+    [
+        (401, "authentication_error", "ANTHROPIC_API_KEY", False),
+        (402, "billing_error", "no funds", False),
+        (403, "permission_error", "ANTHROPIC_API_KEY", False),
+        (404, "not_found_error", "'claude-haiku-5-5'", False),
+        (400, "invalid_request_error", "thinking, effort", False),
+        (413, "request_too_large", "HTTP 413", False),
+        (429, "rate_limit_error", "too often", True),
+        (500, "api_error", "HTTP 500", True),
+        (529, "overloaded_error", "overloaded", True),
+    ],
+)
+def test_refusals_say_what_to_do(status, kind, words, retryable):
+    body = json.dumps({"type": "error", "error": {"type": kind, "message": "No."}}).encode()
+    refused = model().refusal(3, status, body)
+    assert words in refused.message
+    assert refused.message.endswith(": No.")
+    assert refused.retryable is retryable
+
+
+def test_another_server_gets_no_key_that_it_was_not_promised():
+    assert MessagesSettings(kind="anthropic", model="m", url="http://127.0.0.1:8080").key_name == ""
+    elsewhere = model(url="http://127.0.0.1:8080/").refusal(3, 401, b"<html>")
+    assert "credential of the stage" in elsewhere.message
+
+
+def streamed(reply, **more):
+    manner, asked = ChainManner(), {"model": "m", "messages": []} | more
+    return "".join(messages.stream(reply, asked, manner)).encode()
+
+
+REPLY = Reply("Grüß Gott, 世界.", ToolUse("look_up", {"day": "Grüner Montag"}), (ToolUse("look_up"),))
+
+
+def test_what_the_sandbox_says_is_understood():
+    events = read(streamed(REPLY))
+    assert "".join(event.text for event in events if isinstance(event, s.Thought)) == REPLY.text
+    assert [call.arguments for call in events[-1].calls] == [{"day": "Grüner Montag"}, {}]
+
+
+@given(st.lists(st.integers(0, 3_000), max_size=10))
+def test_the_answer_is_the_same_wherever_its_pieces_end(cuts):
+    whole = streamed(REPLY)
+    edges = [0, *sorted(min(cut, len(whole)) for cut in cuts), len(whole)]
+    assert read(*(whole[start:end] for start, end in itertools.pairwise(edges))) == read(whole)
+
+
+def as_the_sdk_knows_it(kind, value):
+    """What the SDK makes of a value: what it does not know is left out of it."""
+    return pydantic.TypeAdapter(kind).validate_python(value)
+
+
+def test_the_sdk_agrees_with_what_we_ask():
+    types = pytest.importorskip("anthropic.types")
+    results = (s.ToolAnswer("toolu_1", '"open"'), s.ToolAnswer("toolu_2", "{}", failed=True))
+    conversation = [
+        s.Entry("agent", "Hello."),
+        s.Entry("caller", "Hi."),
+        s.Entry("agent", "So.", (MONDAY, TUESDAY)),
+        s.Entry("results", results=results),
+    ]
+    asked = body_of(conversation, [TOOL], thinking="between_tools", effort="low")
+    whole = types.message_create_params.MessageCreateParamsStreaming
+    assert as_the_sdk_knows_it(whole, asked).keys() == asked.keys()
+    # The SDK's lists are validated one by one: pydantic reads an Iterable only when it is iterated.
+    for turn in asked["messages"]:
+        assert as_the_sdk_knows_it(types.MessageParam, turn).keys() == turn.keys()
+        for block in turn["content"]:
+            assert as_the_sdk_knows_it(types.ContentBlockParam, block) == block
+    for tool in asked["tools"]:
+        assert as_the_sdk_knows_it(types.ToolParam, tool) == tool
+    assert "temperature" not in as_the_sdk_knows_it(whole, asked | {"temperature": 1.0})
+    with pytest.raises(pydantic.ValidationError):
+        as_the_sdk_knows_it(whole, asked | {"thinking": {"type": "never"}})
+
+
+def test_the_sdk_agrees_with_what_the_sandbox_says():
+    types = pytest.importorskip("anthropic.types")
+    sent = [json.loads(part.partition("data: ")[2]) for part in streamed(REPLY).decode().split("\n\n") if part]
+    for each in sent:
+        if each["type"] != "ping":  # the SDK drops it
+            as_the_sdk_knows_it(types.RawMessageStreamEvent, each)
+    with pytest.raises(pydantic.ValidationError):
+        as_the_sdk_knows_it(types.RawMessageStreamEvent, sent[0] | {"message": {}})
+    for status in (400, 401, 404, 500, 529):
+        types.ErrorResponse.model_validate(messages.error(status, "No."))
+
+
+ANY = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from(["content_block_start", "content_block_delta", "message_delta", "message_start", "message_stop"])
+    | st.sampled_from(["error", "text", "tool_use", "text_delta", "input_json_delta", "[DONE]"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    *("type", "index", "delta", "content_block", "text", "partial_json", "id", "name", "input"),
+                    *("message", "usage", "input_tokens", "output_tokens", "stop_reason", "error"),
+                ]
+            ),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=14,
+)
+
+
+@given(st.lists(st.binary(max_size=40) | ANY, max_size=10))
+def test_nothing_that_comes_raises(events):
+    read(*(m if isinstance(m, bytes) else b"data: " + json.dumps(m).encode() + b"\n\n" for m in events))

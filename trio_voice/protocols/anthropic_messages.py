@@ -1,0 +1,252 @@
+"""Anthropic's Messages, streamed.
+
+Sources: the ``anthropic`` SDK's types (2.12) and platform.claude.com of October 2026 (errors, streaming, thinking, tool
+use, the migration guides of the 5.5 models). What follows from them:
+
+- a conversation begins and ends with the user's turn, and no text in it is empty. What stands in for a missing turn,
+  and an instruction to the agent, are told as the user's in parentheses: only the newest models take a system's turn;
+- all results of an answer's tools stand in one user turn, right after it and before any text;
+- models of 2026 think unless they are told not to, refuse ``temperature``, and differ in which ``thinking`` they take:
+  nothing is sent of it but what config.toml says. What was thought is not sent back, as the provider permits;
+- a tool's input comes as pieces of JSON, none for an empty one. It may be broken where an answer was cut short;
+- tokens of the output are told as a sum so far, those of the input at the beginning: an answer that is broken off by
+  the caller is billed all the same;
+- an error may come after the answer has begun, as an event of its own.
+
+What holds for every language model is in ``streamed_answers.py``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+
+import attrs
+import msgspec
+
+from trio_voice import stages as s
+from trio_voice.conversation import Unrecognized, Usage
+from trio_voice.protocols.settings import StageSettings
+from trio_voice.protocols.streamed_answers import (
+    MAX_CALLS,
+    MAX_NAME,
+    CallPieces,
+    StreamedAnswer,
+    error_in,
+    refusal_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from trio_voice.persona import Persona, ToolSchema
+
+VERSION: Final = "2023-06-01"
+"""Of the protocol; the only one there has been."""
+
+MAX_TOKENS: Final = 4_096
+"""The protocol wants a number: some hundred for what is said, the rest for what is thought before it."""
+
+_CALL_BEGINS: Final = "(The telephone call begins.)"
+_GO_ON: Final = "(Go on.)"
+
+_BROKE: Final = {
+    "authentication_error": "the language model's server refused the key: check {key}",
+    "billing_error": "the language model's account has no funds: see the billing page behind {key}",
+    "permission_error": "the key may not use this: check the workspace of {key} and the model of the stage",
+    "invalid_request_error": (
+        "the language model's server does not accept the question: check model, thinking, effort, cache and "
+        "max_tokens of the stage"
+    ),
+}
+"""By the error's type, what no waiting mends."""
+_PASSING: Final = frozenset({"api_error", "overloaded_error", "rate_limit_error", "timeout_error"})
+
+
+@attrs.frozen(kw_only=True)
+class MessagesSettings(StageSettings):
+    """``llm = { kind = "anthropic" }``: ``url`` is up to and without ``/v1/messages``."""
+
+    default_url: ClassVar[str] = "https://api.anthropic.com"
+    own_credential: ClassVar[str] = "ANTHROPIC_API_KEY"
+
+    model: str
+    max_tokens: int = MAX_TOKENS
+    """What is thought counts, too."""
+    thinking: Literal["adaptive", "between_tools", "disabled"] | None = None
+    """The model's own by default, which is thinking in the newer ones; each model takes some of these only."""
+    effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
+    cache: bool = True
+    """Have the provider keep the conversation so far for the next question; off for servers that do not know it."""
+
+
+class AnthropicMessages:
+    """What to ask, and what an answer means."""
+
+    provider = "anthropic"
+
+    def __init__(self, settings: MessagesSettings, persona: Persona, key: str = "") -> None:
+        self._settings = settings
+        self._prompt = persona.prompt
+        self._headers = {
+            "Content-Type": "application/json",
+            "Accept": "text/event-stream",
+            "anthropic-version": VERSION,
+        }
+        if key:
+            self._headers["x-api-key"] = key
+
+    def request(self, conversation: Sequence[s.Entry], tools: Sequence[ToolSchema]) -> s.ModelRequest:
+        """A request for the answer to this conversation."""
+        settings = self._settings
+        body: dict[str, Any] = {
+            "model": settings.model,
+            "max_tokens": settings.max_tokens,
+            "messages": _messages(conversation),
+            "stream": True,
+        }
+        if self._prompt.strip():
+            body["system"] = self._prompt
+        if tools:
+            body["tools"] = [
+                {"name": tool.name, "description": tool.description, "input_schema": tool.parameters} for tool in tools
+            ]
+        if settings.cache:
+            body["cache_control"] = {"type": "ephemeral"}
+        if settings.thinking is not None:
+            body["thinking"] = {"type": settings.thinking}
+        if settings.effort is not None:
+            body["output_config"] = {"effort": settings.effort}
+        return s.ModelRequest(f"{settings.address}/v1/messages", self._headers, msgspec.json.encode(body))
+
+    def reader(self, number: int) -> s.AnswerReader:
+        """Understands the answer to one request."""
+        return MessagesReader(number, self._advice)
+
+    def refusal(self, number: int, status: int, body: bytes) -> s.ThoughtFailed:
+        """What an answer of another status than 200 means."""
+        return refusal_of(self._settings, self._settings.model, number, status, body, broke=self._advice)
+
+    @property
+    def _advice(self) -> dict[str, str]:
+        key = self._settings.key_name or "credential of the stage"
+        return {kind: words.format(key=key) for kind, words in _BROKE.items()}
+
+
+def _messages(conversation: Sequence[s.Entry]) -> list[dict[str, Any]]:
+    """A conversation in Anthropic's words: the user's turns and the assistant's, in turn."""
+    turns: list[dict[str, Any]] = []
+
+    def add(role: str, blocks: Sequence[dict[str, Any]]) -> None:
+        if turns and turns[-1]["role"] == role:
+            turns[-1]["content"] += blocks
+        elif blocks:
+            turns.append({"role": role, "content": [*blocks]})
+
+    for entry in conversation:
+        said = [_text(f"({entry.text})" if entry.role == "instruction" else entry.text)] if entry.text.strip() else []
+        if entry.role != "agent":
+            add("user", [*map(_tool_result, entry.results), *said])
+            continue
+        if not turns:
+            add("user", [_text(_CALL_BEGINS)])
+        add("assistant", [*said, *map(_tool_use, entry.calls)])
+    if not turns or turns[-1]["role"] != "user":
+        add("user", [_text(_GO_ON if turns else _CALL_BEGINS)])
+    return turns
+
+
+def _text(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}
+
+
+def _tool_use(call: s.ToolCall) -> dict[str, Any]:
+    return {"type": "tool_use", "id": call.call_id, "name": call.name, "input": call.arguments}
+
+
+def _tool_result(answer: s.ToolAnswer) -> dict[str, Any]:
+    failed = {"is_error": True} if answer.failed else {}
+    return {"type": "tool_result", "tool_use_id": answer.call_id, "content": answer.text, **failed}
+
+
+class MessagesReader(StreamedAnswer):
+    """Understands one answer.
+
+    Args:
+        number: the request's.
+        advice: what to do about errors that no waiting mends, by their type.
+    """
+
+    def __init__(self, number: int, advice: Mapping[str, str] | None = None) -> None:
+        super().__init__(number)
+        self._advice = advice or {}
+        self._calls: dict[Any, CallPieces] = {}
+        """By the index of their block, in the order in which they began."""
+        self._told = {"input": 0, "cached": 0, "output": 0}
+        """The tokens that were told of already."""
+
+    def _understand(self, message: Any) -> list[Any]:
+        match message["type"]:
+            case "content_block_delta":
+                return self._take_piece(message["index"], message["delta"])
+            case "content_block_start":
+                return self._begin_block(message["index"], message["content_block"])
+            case "message_start":
+                return self._count(message["message"]["usage"])
+            case "message_delta":
+                self._finish = str(message["delta"].get("stop_reason") or self._finish)
+                return self._count(message.get("usage") or {})
+            case "message_stop":
+                return self._complete()
+            case "error":
+                return self._broken_off(message)
+            case "ping" | "content_block_stop":
+                return []
+            case unknown:
+                return [Unrecognized(str(unknown)[:MAX_NAME])]
+
+    def _begin_block(self, index: Any, block: Mapping[str, Any]) -> list[Any]:
+        if block["type"] == "text":
+            return self._say(block.get("text"))
+        if block["type"] == "tool_use" and (index in self._calls or len(self._calls) < MAX_CALLS):
+            call = self._calls[index] = CallPieces(str(block["id"])[:MAX_NAME], str(block["name"])[:MAX_NAME])
+            if block.get("input"):  # other servers give all of it at once
+                call.take(msgspec.json.encode(block["input"]).decode())
+        return []  # what it thinks is not said
+
+    def _take_piece(self, index: Any, delta: Mapping[str, Any]) -> list[Any]:
+        if delta["type"] == "text_delta":
+            return self._say(delta["text"])
+        if delta["type"] == "input_json_delta" and index in self._calls:
+            self._calls[index].take(delta["partial_json"])
+        return []
+
+    def _broken_off(self, message: Mapping[str, Any]) -> list[Any]:
+        said, kind = error_in(msgspec.json.encode(message))
+        advice = self._advice.get(kind, "the language model's server failed")
+        return self._fail(kind or "error", f"{advice}: {said}"[:500], retryable=kind in _PASSING)
+
+    def _count(self, usage: Mapping[str, Any]) -> list[Any]:
+        """The tokens that this says more of than what was said before."""
+        counted = {
+            # What is written into the cache costs a quarter more than what is not; there is no meter of its own for it.
+            "input": _whole(usage, "input_tokens") + _whole(usage, "cache_creation_input_tokens"),
+            "cached": _whole(usage, "cache_read_input_tokens"),
+            "output": _whole(usage, "output_tokens"),
+        }
+        more = {name: max(number - self._told[name], 0) for name, number in counted.items()}
+        self._told = {name: self._told[name] + number for name, number in more.items()}
+        meters = s.usage_of(
+            text_in_tokens=more["input"], cached_text_in_tokens=more["cached"], text_out_tokens=more["output"]
+        )
+        return [Usage(meters)] if meters else []
+
+    def _calls_made(self) -> Iterable[CallPieces]:
+        return self._calls.values()
+
+    def _ended_well(self) -> bool:
+        return self._finish in {"", "end_turn", "tool_use", "stop_sequence"}
+
+
+def _whole(usage: Mapping[str, Any], name: str) -> int:
+    number = usage.get(name)
+    return number if isinstance(number, int) and not isinstance(number, bool) else 0

@@ -2,6 +2,7 @@
 
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 import attrs
 
@@ -11,10 +12,9 @@ from trio_voice.chain_turns import ChainTurns
 from trio_voice.legs.chain import ChainLeg
 from trio_voice.legs.ledger import Ledger
 from trio_voice.legs.model import SocketModelLeg
+from trio_voice.legs.speaking import HttpSpeaker
 from trio_voice.legs.thinking import Thinker
-from trio_voice.protocols.assemblyai_streaming import AssemblyAiStreaming, AssemblyAiStreamingSettings
-from trio_voice.protocols.chain_stages import THINKING
-from trio_voice.protocols.elevenlabs import ElevenLabs, ElevenLabsSettings
+from trio_voice.protocols.chain_stages import HEARING, SPEAKING, THINKING
 from trio_voice.sandbox.chain import ChainServer, MemoryHttp, scripted
 from trio_voice.sandbox.memory import MemoryChannel
 
@@ -29,6 +29,11 @@ class Chain:
     llm: str = "openai-chat"
     """The kind of the stage that thinks."""
     filler: str = "One moment, please."
+    stt: dict[str, Any] = attrs.field(factory=lambda: {"kind": "assemblyai-streaming"})
+    """As in config.toml; so is ``tts``."""
+    tts: dict[str, Any] = attrs.field(factory=lambda: {"kind": "elevenlabs", "voice": "alba"})
+    keys: dict[str, str] = attrs.field(factory=dict)
+    """Of stages that are given another than the right one."""
     wires: dict[str, tuple[MemoryChannel, MemoryChannel]] = attrs.field(factory=dict)
     exchanges: list[tuple[MemoryChannel, MemoryChannel]] = attrs.field(factory=list)
 
@@ -37,12 +42,14 @@ class Chain:
         self.wires = {"hearing": calls.memory_channels(), "speaking": calls.memory_channels()}
         return ChainServer(scripted(script), api_key=KEY, **double)
 
+    def _key(self, stage):
+        return self.keys.get(stage, KEY)
+
     def make(self, wanted):
         """The leg, not yet connected."""
-        hearing = AssemblyAiStreaming(AssemblyAiStreamingSettings(kind="assemblyai-streaming"), wanted.persona)
-        speaking = ElevenLabs(ElevenLabsSettings(kind="elevenlabs", voice="alba"), wanted.persona)
-        stage = THINKING[self.llm]
-        thinking = stage.protocol(stage.settings(kind=self.llm, model="m"), wanted.persona, KEY)
+        stt, llm, tts = HEARING[self.stt["kind"]], THINKING[self.llm], SPEAKING[self.tts["kind"]]
+        hearing = stt.protocol(stt.settings(**self.stt), wanted.persona)
+        thinking = llm.protocol(llm.settings(kind=self.llm, model="m"), wanted.persona, self._key("thinking"))
         ledger = Ledger(wanted.record)
         first = not wanted.rigs
 
@@ -51,7 +58,7 @@ class Chain:
             wanted.rigs[0].used.add(name)
             if not first:
                 wanted.rigs[0].later_wires.append(wire)
-            headers = {key.lower(): value for key, value in stage.headers(KEY).items()}
+            headers = {key.lower(): value for key, value in stage.headers(self._key(name)).items()}
             wanted.world.start_soon(partial(serve, wire[1], url=stage.url, headers=headers))
             return wire[0]
 
@@ -64,12 +71,24 @@ class Chain:
             if wanted.rigs[0].on_exchange is not None:
                 wanted.rigs[0].on_exchange(wire)
 
-        http = MemoryHttp(wanted.server.thinking, wanted.world, note)
+        def voice():
+            if not tts.over_http:
+                speaking = tts.protocol(tts.settings(**self.tts), wanted.persona)
+                return over("speaking", speaking, wanted.server.serve_speaking)
+            requests = tts.protocol(tts.settings(**self.tts), wanted.persona, self._key("speaking"))
+            return HttpSpeaker(requests, lambda: _given(http), ledger, wall_clock)
+
+        http = MemoryHttp(wanted.server, wanted.world, note)
         return ChainLeg(
-            ChainTurns(interruptible=wanted.persona.interruptible, said=wanted.history, filler=self.filler),
+            ChainTurns(
+                interruptible=wanted.persona.interruptible,
+                said=wanted.history,
+                timed_words=not tts.over_http,
+                filler=self.filler,
+            ),
             over("hearing", hearing, wanted.server.serve_hearing),
             Thinker(thinking, wanted.tools, ledger, wall_clock),
-            over("speaking", speaking, wanted.server.serve_speaking),
+            voice(),
             lambda: _given(http),
             "" if wanted.history else wanted.persona.greeting or "",
         )
@@ -80,6 +99,7 @@ async def _given(http):
     yield http
 
 
-def live_chain(*, llm="openai-chat", **more):
-    """``live_call`` with a chain, whose language model speaks the protocol of this kind."""
-    return calls.live_call(**{"model": Chain(llm)} | more)
+def live_chain(*, stt="assemblyai-streaming", llm="openai-chat", tts="elevenlabs", **more):
+    """``live_call`` with a chain whose stages are of these kinds."""
+    chain = Chain(llm, stt={"kind": stt}, tts={"kind": tts, "voice": "alba"})
+    return calls.live_call(**{"model": chain} | more)

@@ -147,7 +147,35 @@ CHAIN = Kind(
         ),
     ),
 )
-KINDS = [VOICE_AGENT, OPENAI_REALTIME, GEMINI_LIVE, CHAIN]
+OTHER_CHAIN = Kind(
+    name="chain of flux and cartesia",
+    live_call=partial(
+        live_chain,
+        stt="deepgram-flux",
+        tts="cartesia",
+        script=DENSE,
+        tools=[look_up],
+        manner=ChainManner(speed=1.6, sound_ms=40, settle_ms=20),
+    ),
+    wires=(
+        Wire(
+            name="hearing",
+            gives_up=_says(
+                '{"type":"Error","sequence_id":9,"code":"INTERNAL_SERVER_ERROR","description":"made to fail"}'
+            ),
+            ended=EndReason.MODEL_FAILED,
+            fewest=8,
+        ),
+        Wire(
+            name="speaking",
+            gives_up=_says('{"type":"error","done":true,"status_code":500,"message":"made to fail"}'),
+            ended=EndReason.MODEL_FAILED,
+            always_busy=False,
+            fewest=4,
+        ),
+    ),
+)
+KINDS = [VOICE_AGENT, OPENAI_REALTIME, GEMINI_LIVE, CHAIN, OTHER_CHAIN]
 
 
 async def play(kind, arm, *, struck=(), patience=0.0):

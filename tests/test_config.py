@@ -81,7 +81,11 @@ def test_a_good_file(read):
 def test_what_the_shipped_file_has_commented_out_is_right_too(read):
     shipped = Path(__file__).parents[1] / "config.toml"
     blocks = [block.splitlines() for block in re.split("\n\n+", shipped.read_text())]
-    examples = [[line.removeprefix("# ") for line in block] for block in blocks if block[0].startswith("# [models.")]
+    examples = [
+        [line.removeprefix("# ") for line in block]
+        for block in blocks
+        if block[0].startswith(("# [models.", "# [prices."))
+    ]
     settings = read("\n".join(line for block in [*blocks, *examples] for line in block))
     kinds = {model.kind for model in settings.models.values()}
     assert kinds == set(KINDS)

@@ -18,7 +18,7 @@ import trio
 
 from trio_voice.audit import lines_of, sum_up
 from trio_voice.call import wall_clock
-from trio_voice.config import SANDBOX, Settings, read_settings
+from trio_voice.config import Settings, read_settings
 from trio_voice.cost import price_call
 from trio_voice.daemon import AFTER_DRAIN_SECONDS, load_toolboxes, make_leg, run_daemon
 from trio_voice.doubts import warnings_about
@@ -26,6 +26,7 @@ from trio_voice.errors import ConfigError, first_cause
 from trio_voice.journal import JournalUnavailable, read_journal
 from trio_voice.legs.ledger import Ledger
 from trio_voice.logs import set_up_logging
+from trio_voice.protocols.settings import SANDBOX
 from trio_voice.record import CallRecord
 from trio_voice.rehearsal import describe, rehearse
 from trio_voice.sandbox.lines import make_lines
@@ -153,7 +154,7 @@ def check(path: Path, live: str | None) -> None:
         click.echo(f"{number:<12} is answered by {name}")
     for name, persona in settings.personas.items():
         models = [settings.models[model] for model in persona.models]
-        answers = ", then ".join(f"{model.kind} at {model.url or 'its usual address'}" for model in models)
+        answers = ", then ".join(model.summary for model in models)
         click.echo(f"persona      {name}: {answers}; tools: {', '.join(toolboxes[persona]) or 'none'}")
     for warning in warnings_about(settings, wall_clock().date()):
         click.echo(f"warning: {warning}", err=True)

@@ -25,7 +25,7 @@ from trio_voice.legs.kinds import KINDS
 from trio_voice.persona import Limits, Persona, TurnDetection
 from trio_voice.prices import ModelPrices, PriceList, Prices, TwilioPrices, wrong_prices
 from trio_voice.protocols.chain_stages import STAGES
-from trio_voice.protocols.settings import ModelSettings
+from trio_voice.protocols.settings import SANDBOX, ModelSettings
 from trio_voice.reckoning import LEAST_SILENT_SECONDS, SILENT_SECONDS
 from trio_voice.tools import TRANSFER
 
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SANDBOX: Final = "sandbox"
 MAX_WORKERS: Final = 64
 MOST_LEAD_SECONDS: Final = 4.0
 """Some 220 messages of 20 ms and their marks at once, where 256 may wait for Twilio's socket (``legs/caller.py``)."""
@@ -179,7 +178,8 @@ class _Reader:
         if not isinstance(tables, dict):
             self.problems.append(f"prices: must be a table, not {tables!r}")
             return None
-        priced = {*models, *KINDS, *(provider for model in models.values() for provider in model.providers)}
+        stages = (kind for kinds in STAGES.values() for kind in kinds)
+        priced = {*models, *KINDS, *stages, *(provider for model in models.values() for provider in model.providers)}
         known = [*own, *sorted(priced)]
         read: dict[str, ModelPrices] = {}
         for name in tables.keys() - own:
@@ -409,7 +409,7 @@ def _missing_credentials(settings: Settings) -> list[str]:
         wanted["TWILIO_AUTH_TOKEN"] = "to check Twilio's signatures (twilio.validate_signatures = true)"  # noqa: S105 - a name
     used = {model for persona in settings.personas.values() for model in persona.models}
     for name, model in settings.models.items():
-        if name in used and SANDBOX not in {url for url, _ in model.urls.values()}:
+        if name in used and model.url != SANDBOX:
             for credential in model.credentials:
                 wanted.setdefault(credential, f"for models.{name}")
     return [

@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from trio_voice.config import SANDBOX
 from trio_voice.cost import OUTLIVED_SECONDS
 from trio_voice.prices import doubtful_prices
+from trio_voice.protocols.settings import SANDBOX
 
 if TYPE_CHECKING:
     from datetime import date
@@ -46,11 +46,7 @@ def warnings_about(settings: Settings, today: date) -> list[str]:
 def _that_bill(settings: Settings) -> dict[str, tuple[str, ...]]:
     """What the sessions are of that the personas' models open, by model; those on this machine cost nothing."""
     used = {model for persona in settings.personas.values() for model in persona.models}
-    return {
-        name: model.providers
-        for name, model in settings.models.items()
-        if name in used and SANDBOX not in {url for url, _ in model.urls.values()}
-    }
+    return {name: model.providers for name, model in settings.models.items() if name in used and model.url != SANDBOX}
 
 
 def _discloses(greeting: str) -> bool:

@@ -97,10 +97,14 @@ class Prices(PriceList):
 
     def of(self, model: str | None, provider: str) -> ModelPrices | None:
         """What a session of this model and kind is priced by; ``None`` if nobody has said."""
-        own, usual = self.models.get(model or ""), self.models.get(provider)
+        own, usual = self.models.get(model or ""), self.models.get(provider, FREE.get(provider))
         if own is None or usual is None:
             return own or usual
         return own.over(usual)
+
+
+FREE: Final[Mapping[str, ModelPrices]] = {"local": ModelPrices(minute=0.0, thousand_characters=0.0)}
+"""What is on this machine, unless its owner has a price for it."""
 
 
 def wrong_prices(prices: Prices) -> Iterator[str]:

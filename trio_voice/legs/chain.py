@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from trio_voice.chain_turns import ChainTurns
     from trio_voice.conversation import ModelCommand
     from trio_voice.legs.model import SocketModelLeg
+    from trio_voice.legs.speaking import HttpSpeaker
     from trio_voice.legs.thinking import Http, Thinker
 
 log: Final = structlog.stdlib.get_logger("trio_voice.legs.chain")
@@ -47,7 +48,7 @@ class ChainLeg:
         turns: the decisions, fresh.
         hearing: the recogniser's socket.
         thinker: the language model.
-        speaking: the voice's socket.
+        speaking: the voice's socket, or what asks it over HTTP.
         open_http: what the language model is asked through.
         greeting: said when all are ready; empty for nothing.
     """
@@ -59,7 +60,7 @@ class ChainLeg:
         turns: ChainTurns,
         hearing: SocketModelLeg,
         thinker: Thinker,
-        speaking: SocketModelLeg,
+        speaking: SocketModelLeg | HttpSpeaker,
         open_http: Callable[[], AbstractAsyncContextManager[Http]],
         greeting: str = "",
     ) -> None:
@@ -92,7 +93,7 @@ class ChainLeg:
             self._nursery.start_soon(self._prepare_to_think)
             self._nursery.start_soon(self._keep_time)
 
-    async def _run_stage(self, stage: str, leg: SocketModelLeg) -> None:
+    async def _run_stage(self, stage: str, leg: SocketModelLeg | HttpSpeaker) -> None:
         def hear(event: Any) -> None:
             self._hear_stage(stage, leg.provider, event)
 
@@ -194,7 +195,7 @@ class ChainLeg:
             nursery.start_soon(_close, self._speaking)
 
 
-async def _close(leg: SocketModelLeg) -> None:
+async def _close(leg: SocketModelLeg | HttpSpeaker) -> None:
     try:
         await leg.close()
     except Exception:  # logged, and the other stage still says goodbye

@@ -12,6 +12,7 @@ from trio_voice.errors import ModelUnavailable
 from trio_voice.legs.chain import ChainLeg
 from trio_voice.legs.http import open_http
 from trio_voice.legs.model import SocketModelLeg
+from trio_voice.legs.speaking import HttpSpeaker
 from trio_voice.legs.thinking import Thinker
 from trio_voice.legs.websocket import open_websocket
 from trio_voice.protocols import gemini_live, openai_realtime, voice_agent
@@ -34,8 +35,15 @@ STALL_SECONDS: Final = 5.0
 """How long a model may take to read one message before its leg is given up. Longer than the caller's, because a model
 that pauses costs the caller only its answer, and the end of the call shortens it anyway."""
 
-UNAUTHORIZED: Final = frozenset({401, 403})
-"""HTTP statuses of a handshake that mean the key."""
+HANDSHAKE_ADVICE: Final[Mapping[int | None, str]] = {
+    400: "check the keys of the stage {kind}",
+    401: "check {key}",
+    402: "the account behind {key} has no funds",
+    403: "check {key}",
+    404: "check url, model and voice of the stage {kind}",
+    429: "the limit of concurrent {kind} sessions is reached: lower max_calls",
+}
+"""What the HTTP status of a stage's handshake asks for."""
 
 
 @attrs.frozen(kw_only=True)
@@ -114,17 +122,26 @@ def _chain(order: Order) -> ModelLeg:
                     session.url, session.headers(key), max_message_bytes=stage.max_message_bytes
                 )
             except ModelUnavailable as refused:
-                if refused.status not in UNAUTHORIZED:
+                if refused.status not in HANDSHAKE_ADVICE:
                     raise
-                whose = settings.key_name or f"the credential of the stage {settings.kind}"
-                raise ModelUnavailable(f"{refused}: check {whose}", status=refused.status) from refused
+                key_name = settings.key_name or f"the credential of the stage {settings.kind}"
+                advice = HANDSHAKE_ADVICE[refused.status].format(key=key_name, kind=settings.kind)
+                raise ModelUnavailable(f"{refused}: {advice}", status=refused.status) from refused
 
         return SocketModelLeg(session, connect, STALL_SECONDS, order.ledger, order.wall_clock, order.on_delay)
 
+    def voice(settings: StageSettings, stage: Stage) -> SocketModelLeg | HttpSpeaker:
+        if not stage.over_http:
+            return over_socket(settings, stage)
+        requests = stage.protocol(settings, persona, order.keys.get(settings.key_name, ""))
+        return HttpSpeaker(requests, open_http, order.ledger, order.wall_clock)
+
+    tts = SPEAKING[settings.tts.kind]
     turns = ChainTurns(
         interruptible=persona.interruptible,
         said=order.history,
         prefix=f"{secrets.token_hex(3)}_",
+        timed_words=not tts.over_http,
         filler=settings.filler,
         filler_after_seconds=settings.filler_after_seconds,
     )
@@ -133,7 +150,7 @@ def _chain(order: Order) -> ModelLeg:
         turns,
         over_socket(settings.stt, HEARING[settings.stt.kind]),
         Thinker(llm, order.tools, order.ledger, order.wall_clock),
-        over_socket(settings.tts, SPEAKING[settings.tts.kind]),
+        voice(settings.tts, tts),
         open_http,
         "" if order.history else persona.greeting or "",
     )

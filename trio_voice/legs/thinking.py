@@ -89,7 +89,7 @@ class Thinker:
         reader = self._model.reader(command.number)
         async with http.post(self._model.request(command.conversation, self._tools)) as answer:
             if answer.status != HTTP_OK:
-                tell(self._model.refusal(command.number, answer.status, await _read(answer)))
+                tell(self._model.refusal(command.number, answer.status, await read_beginning(answer)))
                 return
             size = 0
             # To the very end, though the answer may be over before: only then can the connection be used again.
@@ -119,7 +119,7 @@ class Thinker:
         self._ledger.closed(record)
 
 
-async def _read(answer: Answer) -> bytes:
+async def read_beginning(answer: Answer) -> bytes:
     """The beginning of a body."""
     body = b""
     while len(body) < MAX_REFUSAL_BYTES and (piece := await answer.receive()):

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, Self
 
 import attrs
 
-from trio_voice.protocols import anthropic_messages, assemblyai_streaming, chat_completions, elevenlabs
-from trio_voice.protocols.settings import ModelSettings, StageSettings
-
-SANDBOX: Final = "sandbox"
-"""In place of an address: the peer that lives on this machine."""
+from trio_voice.protocols import (
+    anthropic_messages,
+    assemblyai_streaming,
+    cartesia,
+    chat_completions,
+    deepgram_flux,
+    elevenlabs,
+    elevenlabs_http,
+    local,
+)
+from trio_voice.protocols.settings import SANDBOX, ModelSettings, StageSettings
 
 
 @attrs.frozen
@@ -20,9 +26,11 @@ class Stage:
 
     settings: type[StageSettings]
     """Its inline table in config.toml."""
-    protocol: Callable[..., Any]
+    protocol: type[Any]
     """A ``ModelSession`` with ``url`` and ``headers``, or a ``stages.LanguageModel``."""
     max_message_bytes: int = 0
+    over_http: bool = False
+    """A voice that is asked for each text by a request: a ``legs.speaking.VoiceRequests``. It times no words."""
 
 
 HEARING: Final[Mapping[str, Stage]] = {
@@ -31,6 +39,10 @@ HEARING: Final[Mapping[str, Stage]] = {
         assemblyai_streaming.AssemblyAiStreaming,
         assemblyai_streaming.MAX_MESSAGE_BYTES,
     ),
+    "deepgram-flux": Stage(
+        deepgram_flux.DeepgramFluxSettings, deepgram_flux.DeepgramFlux, deepgram_flux.MAX_MESSAGE_BYTES
+    ),
+    "local": Stage(local.LocalHearingSettings, local.LocalHearing, deepgram_flux.MAX_MESSAGE_BYTES),
 }
 THINKING: Final[Mapping[str, Stage]] = {
     "openai-chat": Stage(chat_completions.ChatSettings, chat_completions.ChatCompletions),
@@ -38,6 +50,9 @@ THINKING: Final[Mapping[str, Stage]] = {
 }
 SPEAKING: Final[Mapping[str, Stage]] = {
     "elevenlabs": Stage(elevenlabs.ElevenLabsSettings, elevenlabs.ElevenLabs, elevenlabs.MAX_MESSAGE_BYTES),
+    "elevenlabs-http": Stage(elevenlabs_http.ElevenLabsHttpSettings, elevenlabs_http.ElevenLabsHttp, over_http=True),
+    "cartesia": Stage(cartesia.CartesiaSettings, cartesia.Cartesia, cartesia.MAX_MESSAGE_BYTES),
+    "local": Stage(local.LocalSpeakingSettings, local.LocalSpeaking, elevenlabs.MAX_MESSAGE_BYTES),
 }
 
 
@@ -90,6 +105,19 @@ class ChainSettings(ModelSettings):
         return tuple(dict.fromkeys(stage.key_name for stage in self.stages.values() if stage.key_name))
 
     @property
+    def providers(self) -> tuple[str, ...]:
+        """Of each stage that is somebody else's: what is on this machine costs nothing."""
+        rows = zip(self.stages.values(), (HEARING, THINKING, SPEAKING), strict=True)
+        return tuple(table[stage.kind].protocol.provider for stage, table in rows if stage.url != SANDBOX)
+
+    @property
+    def summary(self) -> str:
+        """Its stages; ``at`` whose address, where it is not the provider's."""
+        whole = " in the sandbox" if self.url == SANDBOX else ""
+        stages = (f"{stage.kind} at {stage.url}" if stage.url else stage.kind for stage in self.stages.values())
+        return f"chain{whole} of {', '.join(stages)}".replace(f"local at {SANDBOX}", "local")
+
+    @property
     def urls(self) -> dict[str, tuple[str, str]]:
         """The stages' addresses, and the chain's own, which can only be the sandbox."""
         nested = {
@@ -98,10 +126,13 @@ class ChainSettings(ModelSettings):
         return {"url": (self.url, "wss")} | nested if self.url is not None else nested
 
     def at(self, urls: Mapping[str, str]) -> Self:
-        """The same chain with those of its stages elsewhere that are in the sandbox; all are if it is itself."""
+        """The same chain with those of its stages elsewhere that are in the sandbox; all are if it is itself.
+
+        The sandbox has one door for sockets and one for requests, which is its language model's.
+        """
         whole = self.url == SANDBOX
         moved: dict[str, Any] = {
-            key: attrs.evolve(stage, url=urls[f"{key}.url"])
+            key: stage.at(urls["llm.url" if key == "tts" and SPEAKING[stage.kind].over_http else f"{key}.url"])
             for key, stage in self.stages.items()
             if whole or stage.url == SANDBOX
         }

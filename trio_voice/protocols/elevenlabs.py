@@ -78,6 +78,7 @@ class ElevenLabs:
 
     capabilities = s.CHAIN
     provider = "elevenlabs"
+    vendor = "ElevenLabs"
 
     def __init__(self, settings: ElevenLabsSettings, persona: Persona) -> None:
         self._settings = settings
@@ -216,8 +217,12 @@ class ElevenLabs:
 
     def _fault(self, event: dict[str, Any]) -> c.ModelFault:
         code, said = str(event["error"])[:60], str(event.get("message") or "")
-        words = ADVICE.get(code, f"ElevenLabs said {code}").format(
-            key=self._settings.key_name or "of this stage", voice=self._voice, model=self._settings.model
+        words = ADVICE.get(code, "{vendor} said {code}").format(
+            vendor=self.vendor,
+            code=code,
+            key=self._settings.key_name or "of this stage",
+            voice=self._voice,
+            model=self._settings.model,
         )
         return c.ModelFault(f"elevenlabs_{code}", f"{words}: {said}"[:500], fatal=True)
 
@@ -231,7 +236,7 @@ ADVICE: Final = {
     "model_not_found": "ElevenLabs does not know the model {model!r}: check model of the stage",
     "too_many_concurrent_requests": "the limit of concurrent ElevenLabs requests is reached: lower max_calls",
     "max_active_conversations": "the limit of concurrent ElevenLabs contexts is reached: lower max_calls",
-    "input_timeout_exceeded": "ElevenLabs closed an idle socket",
+    "input_timeout_exceeded": "{vendor} closed an idle socket",
 }
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 from urllib.parse import urlsplit
 
 import attrs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+SANDBOX: Final = "sandbox"
+"""In place of an address: the peer that lives on this machine."""
 
 
 @attrs.frozen(kw_only=True)
@@ -29,6 +32,11 @@ class ModelSettings:
     def providers(self) -> tuple[str, ...]:
         """What the sessions that it opens are of (``ModelSession.provider``), which is how they may be priced."""
         return (self.kind,)
+
+    @property
+    def summary(self) -> str:
+        """What it is and where, for people to read."""
+        return f"{self.kind} at {self.url or 'its usual address'}"
 
     @property
     def urls(self) -> dict[str, tuple[str, str]]:
@@ -58,6 +66,12 @@ class StageSettings:
     def address(self) -> str:
         """Where the stage's provider is, without a slash at the end."""
         return (self.url or self.default_url).rstrip("/")
+
+    def at(self, url: str) -> Self:
+        """The same stage by another host, that of ``url``, at the path that it has at its provider's."""
+        host, home = urlsplit(url), urlsplit(self.default_url)
+        scheme = self.scheme if host.scheme in {"https", "wss"} else self.scheme.removesuffix("s")
+        return attrs.evolve(self, url=host._replace(scheme=scheme, path=home.path).geturl())
 
     @property
     def key_name(self) -> str:

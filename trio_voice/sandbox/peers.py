@@ -13,11 +13,11 @@ import attrs
 import httpx2
 import trio
 
-from trio_voice.sandbox.chain import open_chain
+from trio_voice.sandbox.chain import EARLY_MS, ChainManner, chain_speaking, open_chain
 from trio_voice.sandbox.gemini_live import open_gemini_live
 from trio_voice.sandbox.mind import ChatMind, IntentMind, Mind
 from trio_voice.sandbox.openai_realtime import open_realtime
-from trio_voice.sandbox.speech import load_speech
+from trio_voice.sandbox.speech import SILENCE_MS, load_speech
 from trio_voice.sandbox.voice_agent import Manner, open_voice_agent, speaking
 
 if TYPE_CHECKING:
@@ -79,6 +79,23 @@ class Chat:
     key: str | None = None
 
 
+@attrs.frozen(kw_only=True)
+class Terms:
+    """What a peer is opened with."""
+
+    speech: Speech
+    make_mind: Callable[[], Mind]
+    key: str | None = None
+    """Who has it is let in; without one, anybody."""
+    remembers: bool = True
+    """What was said in sessions that are over, for whoever looks afterwards."""
+
+    @property
+    def casting(self) -> Casting:
+        """Ears, voice and mind of each session."""
+        return speaking(self.speech, self.make_mind)
+
+
 PROMPT: Final = Manner(leading_silence_ms=20)
 """Hosted agents begin each reply with a silence of 0.2 s and more; here it would only add to the delay."""
 
@@ -87,8 +104,7 @@ PROMPT: Final = Manner(leading_silence_ms=20)
 class Family:
     """How one kind of model is played on this machine."""
 
-    open: Callable[[Casting, str | None], AbstractAsyncContextManager[Peer]]
-    """Opens a peer that lets in who has the key; without one, anybody who has any."""
+    open: Callable[[Terms], AbstractAsyncContextManager[Peer]]
     credentials: tuple[str, ...]
     """The secrets that a daemon gives to it."""
     keys: Mapping[str, str] = attrs.field(factory=dict)
@@ -97,20 +113,27 @@ class Family:
     """Two that the family has, for the demo's personas."""
 
 
-def _voice_agent(casting: Casting, key: str | None) -> AbstractAsyncContextManager[Peer]:
-    return open_voice_agent(casting, api_key=key, manner=PROMPT)
+def _voice_agent(terms: Terms) -> AbstractAsyncContextManager[Peer]:
+    return open_voice_agent(terms.casting, api_key=terms.key, manner=PROMPT)
 
 
-def _openai_realtime(casting: Casting, key: str | None) -> AbstractAsyncContextManager[Peer]:
-    return open_realtime(casting, api_key=key)
+def _openai_realtime(terms: Terms) -> AbstractAsyncContextManager[Peer]:
+    return open_realtime(terms.casting, api_key=terms.key)
 
 
-def _gemini_live(casting: Casting, key: str | None) -> AbstractAsyncContextManager[Peer]:
-    return open_gemini_live(casting, api_key=key)
+def _gemini_live(terms: Terms) -> AbstractAsyncContextManager[Peer]:
+    return open_gemini_live(terms.casting, api_key=terms.key)
 
 
-def _chain(casting: Casting, key: str | None) -> AbstractAsyncContextManager[Peer]:
-    return open_chain(casting, api_key=key)
+def _chain(terms: Terms) -> AbstractAsyncContextManager[Peer]:
+    cast = chain_speaking(terms.speech, terms.make_mind)
+    return open_chain(
+        cast,
+        api_key=terms.key,
+        manner=ChainManner(settle_ms=SILENCE_MS - EARLY_MS),
+        keeps_audio=terms.remembers,
+        remembers=terms.remembers,
+    )
 
 
 PEERS: Final[Mapping[str, Family]] = {
@@ -134,13 +157,16 @@ PEERS: Final[Mapping[str, Family]] = {
 
 
 @asynccontextmanager
-async def open_peer(kind: str, speech: Speech, chat: Chat | None = None, key: str | None = None) -> AsyncIterator[Peer]:
-    """A peer of this kind, on loopback, until the block is left; it lets in who has the ``key``, if there is one."""
+async def open_peer(
+    kind: str, speech: Speech, chat: Chat | None = None, key: str | None = None, *, remembers: bool = True
+) -> AsyncIterator[Peer]:
+    """A peer of this kind, on loopback, until the block is left; for ``key`` and ``remembers`` see ``Terms``."""
     async with httpx2.AsyncClient() as http:
         make_mind: Callable[[], Mind] = IntentMind
         if chat is not None:
             make_mind = partial(ChatMind, http, chat.url, chat.model, key=chat.key)
-        async with PEERS[kind].open(speaking(speech, make_mind), key) as peer:
+        terms = Terms(speech=speech, make_mind=make_mind, key=key, remembers=remembers)
+        async with PEERS[kind].open(terms) as peer:
             yield peer
 
 
@@ -153,4 +179,7 @@ async def open_peers(kinds: Iterable[str]) -> AsyncIterator[Mapping[str, Mapping
     """
     speech = await trio.to_thread.run_sync(load_speech)
     async with AsyncExitStack() as stack:
-        yield {kind: (await stack.enter_async_context(open_peer(kind, speech))).urls for kind in sorted(set(kinds))}
+        yield {
+            kind: (await stack.enter_async_context(open_peer(kind, speech, remembers=False))).urls
+            for kind in sorted(set(kinds))
+        }

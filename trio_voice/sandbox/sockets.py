@@ -111,21 +111,24 @@ async def connect_socket(
 async def serve_sockets(
     handle: Callable[[SandboxSocket, trio_websocket.WebSocketRequest], Awaitable[None]],
     *,
+    refuse: Callable[[trio_websocket.WebSocketRequest], tuple[int, str] | None] = lambda _request: None,
     port: int = 0,
     task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve WebSockets on loopback until cancelled; starts with the port.
 
-    Every request is accepted, as the providers do. A connection's failure is contained: peers of a sandbox are cut
-    and flooded on purpose.
+    Every request is accepted, as most providers do, but for those that ``refuse`` has an HTTP status and words for. A
+    connection's failure is contained: peers of a sandbox are cut and flooded on purpose.
     """
 
     async def serve(stream: trio.SocketStream) -> None:
         try:
             async with trio.open_nursery() as nursery:
                 request = await trio_websocket.wrap_server_stream(nursery, stream)
-                connection = await request.accept()
-                await handle(SandboxSocket(connection, stream), request)
+                if (refusal := refuse(request)) is not None:
+                    await request.reject(refusal[0], body=refusal[1].encode())
+                else:
+                    await handle(SandboxSocket(await request.accept(), stream), request)
                 nursery.cancel_scope.cancel()
         except* (trio_websocket.ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError):
             pass

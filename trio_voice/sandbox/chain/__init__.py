@@ -4,9 +4,12 @@ The rooms, from the front door inwards:
 
     server      what a test or a demo opens, and what is known of the sessions
     hearing     AssemblyAI's streaming speech-to-text
+    flux        Deepgram's
     thinking    chat completions
     speaking    ElevenLabs' multi-context socket
-    http        how the language model is reached: in memory, or over HTTP
+    cartesia    the voice of that name
+    speaking_http   ElevenLabs' voice, asked for each text over HTTP
+    http        how what is asked over HTTP is reached: in memory, or on loopback
     wire        what the two sockets have in common
     cast        who hears, thinks and speaks: the real thing, or a script
     faults      how they vary, and how they fail
@@ -14,13 +17,14 @@ The rooms, from the front door inwards:
 They share nothing with ``trio_voice.protocols``, so that each of the two finds the other's misreadings.
 """
 
-from trio_voice.sandbox.chain.cast import ChainCast, cast_of, scripted
+from trio_voice.sandbox.chain.cast import EARLY_MS, ChainCast, cast_of, chain_speaking, scripted
 from trio_voice.sandbox.chain.faults import ChainFaults, ChainManner, StageFaults
 from trio_voice.sandbox.chain.http import MemoryHttp
 from trio_voice.sandbox.chain.server import ChainServer, ChainSession, open_chain
 from trio_voice.sandbox.chain.wire import StageSession
 
 __all__ = [
+    "EARLY_MS",
     "ChainCast",
     "ChainFaults",
     "ChainManner",
@@ -30,6 +34,7 @@ __all__ = [
     "StageFaults",
     "StageSession",
     "cast_of",
+    "chain_speaking",
     "open_chain",
     "scripted",
 ]

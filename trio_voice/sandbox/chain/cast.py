@@ -2,13 +2,15 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Final
 
 import attrs
 import trio
 
-from trio_voice.sandbox.mind import Line, Reply, Tool
-from trio_voice.sandbox.voice_agent import SPOKEN, Cast, Casting, Script, Turn
-from trio_voice.sandbox.voice_agent.cast import BYTES_PER_MS
+from trio_voice.sandbox.mind import Line, Mind, Reply, Tool
+from trio_voice.sandbox.speech import SILENCE_MS
+from trio_voice.sandbox.voice_agent import SPOKEN, Cast, Casting, Script, Turn, speaking
+from trio_voice.sandbox.voice_agent.cast import BYTES_PER_MS, SpeechLike
 
 Think = Callable[[Sequence[Line], str, Sequence[Tool]], Awaitable[Reply]]
 """The answer to a conversation, given the prompt and the tools: whole, since language models remember nothing."""
@@ -21,6 +23,23 @@ class ChainCast:
     listen: Casting
     think: Think
     say: Callable[[str, str], Awaitable[bytes]]
+    listen_early: Casting | None = None
+    """In place of ``listen`` where an end of turn is told twice: its ears report silence so much sooner as then passes
+    until the second (``ChainManner.settle_ms``)."""
+
+
+EARLY_MS: Final = 224
+"""Of silence, 7 windows of the ears: then a turn may be over. It is when it has lasted for ``SILENCE_MS``."""
+
+
+def chain_speaking(speech: SpeechLike, make_mind: Callable[[], Mind]) -> ChainCast:
+    """Real ears and a real voice, and a new mind for each request, that has been told the conversation so far."""
+
+    async def think(lines: Sequence[Line], prompt: str, tools: Sequence[Tool]) -> Reply:
+        return await _answer(make_mind(), lines, prompt, tools)
+
+    listen, early = (speaking(speech, make_mind, silence_ms=ms) for ms in (SILENCE_MS, EARLY_MS))
+    return ChainCast(listen, think, speech.say, early)
 
 
 def cast_of(casting: Casting) -> ChainCast:
@@ -28,19 +47,24 @@ def cast_of(casting: Casting) -> ChainCast:
 
     async def think(lines: Sequence[Line], prompt: str, tools: Sequence[Tool]) -> Reply:
         async with casting() as cast:
-            reply = Reply()
-            for at, line in enumerate(lines):
-                if line.role == "caller":
-                    reply = await cast.mind.reply(line.text, lines[:at], prompt, tools)
-            if not lines or lines[-1].role != "caller":
-                reply = await cast.mind.reply("", lines, prompt, tools)
-            return reply
+            return await _answer(cast.mind, lines, prompt, tools)
 
     async def say(text: str, voice: str) -> bytes:
         async with casting() as cast:
             return await cast.say(text, voice)
 
     return ChainCast(casting, think, say)
+
+
+async def _answer(mind: Mind, lines: Sequence[Line], prompt: str, tools: Sequence[Tool]) -> Reply:
+    """What a mind answers that hears the whole conversation now."""
+    reply = Reply()
+    for at, line in enumerate(lines):
+        if line.role == "caller":
+            reply = await mind.reply(line.text, lines[:at], prompt, tools)
+    if not lines or lines[-1].role != "caller":
+        reply = await mind.reply("", lines, prompt, tools)
+    return reply
 
 
 def scripted(script: Script) -> ChainCast:

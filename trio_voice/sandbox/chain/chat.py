@@ -6,6 +6,7 @@ After ``protocols/realtime-models.md``, M1. A conversation in which a tool call 
 import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, Final
 
 from trio_voice.sandbox.chain.faults import ChainManner
@@ -76,6 +77,19 @@ def broken_off(message: str) -> str:
     return "data: " + json.dumps({"error": {"message": message, "type": "server_error", "code": None}}) + "\n\n"
 
 
+def _pieces_of(tools: Sequence[ToolUse], manner: ChainManner) -> Iterator[dict[str, Any]]:
+    """The calls of an answer: the pieces of each in turns where they are numbered, else one call after the other."""
+    calls: list[list[dict[str, Any]]] = []
+    for number, tool in enumerate(tools):
+        first = {"id": f"call_{secrets.token_hex(6)}", "type": "function"}
+        index = {"index": number} if manner.indexes_calls else {}
+        call: list[dict[str, Any]] = [{**index, **first, "function": {"name": tool.name, "arguments": ""}}]
+        call += [{**index, "function": {"arguments": piece}} for piece in manner.chunks_of_letters(tool.as_json)]
+        calls.append(call)
+    in_turns = zip_longest(*calls) if manner.indexes_calls else calls
+    return (piece for pieces in in_turns for piece in pieces if piece is not None)
+
+
 def stream(reply: Reply, asked: Mapping[str, Any], manner: ChainManner) -> Iterator[str]:
     """The events of an answer."""
     chunk_id = f"chatcmpl-{secrets.token_hex(8)}"
@@ -89,12 +103,8 @@ def stream(reply: Reply, asked: Mapping[str, Any], manner: ChainManner) -> Itera
     yield chunk({"role": "assistant", "content": ""})
     for said in manner.chunks_of_words(reply.text):
         yield chunk({"content": said})
-    for number, tool in enumerate(reply.tools):
-        first = {"id": f"call_{secrets.token_hex(6)}", "type": "function"}
-        index = {"index": number} if manner.indexes_calls else {}
-        yield chunk({"tool_calls": [{**index, **first, "function": {"name": tool.name, "arguments": ""}}]})
-        for piece in manner.chunks_of_letters(tool.as_json):
-            yield chunk({"tool_calls": [{**index, "function": {"arguments": piece}}]})
+    for piece in _pieces_of(reply.tools, manner):
+        yield chunk({"tool_calls": [piece]})
     yield chunk({}, "tool_calls" if reply.tools else "stop")
     if manner.tells_usage and (asked.get("stream_options") or {}).get("include_usage"):
         prompt, answer = len(json.dumps(asked["messages"])) // 4, len(reply.text) // 4 + 1

@@ -55,7 +55,7 @@ class AssemblyAiHearing:
 
     def _refusal(self) -> tuple[int, str] | None:
         credential, query = self._session.credential, self._session.query
-        if not credential or credential.startswith("Bearer ") or self._api_key not in {None, credential}:
+        if credential.startswith("Bearer ") or self._api_key not in {None, credential}:
             return 1008, "Invalid API key"
         if query.get("encoding") != "pcm_mulaw" or query.get("sample_rate") != "8000":
             return 3006, "the sandbox hears mu-law at 8 kHz only"

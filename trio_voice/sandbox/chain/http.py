@@ -1,18 +1,26 @@
-"""How the sandbox's language model is reached: in memory, for a virtual clock, or over HTTP on loopback."""
+"""How what the sandbox has over HTTP is reached: in memory, for a virtual clock, or over HTTP on loopback."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import h11
 import trio
 
 from trio_voice.errors import ModelUnavailable
-from trio_voice.sandbox.chain.thinking import Thinking
+from trio_voice.sandbox.chain.thinking import Sink
 from trio_voice.sandbox.memory import MemoryChannel, memory_channels
 from trio_voice.stages import ModelRequest
 
 LONGEST_BODY = 4_000_000
+
+
+class Answerer(Protocol):
+    """Whoever is behind the door."""
+
+    async def answer(self, target: str, headers: Mapping[str, str], body: bytes, sink: Sink, /) -> None:
+        """Answer one request; ``headers`` with their names in lower case."""
 
 
 class MemoryAnswer:
@@ -37,18 +45,18 @@ class MemoryHttp:
     """In place of an HTTP client: each request is a pair of channels in memory.
 
     Args:
-        thinking: who answers.
+        answerer: who answers.
         nursery: where the answers are made.
         on_exchange: told of each pair, our end first, before it is used.
     """
 
     def __init__(
         self,
-        thinking: Thinking,
+        answerer: Answerer,
         nursery: trio.Nursery,
         on_exchange: Callable[[tuple[MemoryChannel, MemoryChannel]], None],
     ) -> None:
-        self._thinking = thinking
+        self._answerer = answerer
         self._nursery = nursery
         self._on_exchange = on_exchange
 
@@ -73,7 +81,8 @@ class MemoryHttp:
         try:
             body = await channel.receive()
             assert isinstance(body, bytes)  # noqa: S101 - as it was sent above
-            await self._thinking.answer(urlsplit(request.url).path, headers, body, _MemorySink(channel))
+            target = urlsplit(request.url)._replace(scheme="", netloc="").geturl()
+            await self._answerer.answer(target, headers, body, _MemorySink(channel))
             await channel.aclose()
         except (trio.EndOfChannel, trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the client has closed it
@@ -97,13 +106,13 @@ class _MemorySink:
 
 
 async def serve_http(
-    thinking: Thinking, *, port: int = 0, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED
+    answerer: Answerer, *, port: int = 0, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED
 ) -> None:
-    """Serve chat completions over HTTP/1.1 on loopback until cancelled; starts with the port."""
+    """Serve over HTTP/1.1 on loopback until cancelled; starts with the port."""
 
     async def serve(stream: trio.SocketStream) -> None:
         try:
-            await _serve_connection(stream, thinking)
+            await _serve_connection(stream, answerer)
         except (trio.BrokenResourceError, trio.ClosedResourceError, h11.ProtocolError):
             pass  # the client has gone, or is none
         finally:
@@ -114,7 +123,7 @@ async def serve_http(
     await trio.serve_listeners(serve, listeners)
 
 
-async def _serve_connection(stream: trio.SocketStream, thinking: Thinking) -> None:
+async def _serve_connection(stream: trio.SocketStream, answerer: Answerer) -> None:
     connection = h11.Connection(h11.SERVER)
     while True:
         request, body = None, b""
@@ -133,11 +142,11 @@ async def _serve_connection(stream: trio.SocketStream, thinking: Thinking) -> No
         if request is None:
             return
         headers = {name.decode(): value.decode("latin-1") for name, value in request.headers}
-        path = request.target.decode("latin-1").partition("?")[0]
+        target = request.target.decode("latin-1")
         sink = _HttpSink(stream, connection)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_notice_leaving, stream, nursery.cancel_scope)
-            await thinking.answer(path, headers, body, sink)
+            await answerer.answer(target, headers, body, sink)
             nursery.cancel_scope.cancel()
         await stream.send_all(connection.send(h11.EndOfMessage()) or b"")
         connection.start_next_cycle()

@@ -1,8 +1,9 @@
 """The sandbox's chain: three servers that a test or a demo opens together."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 import attrs
@@ -10,14 +11,42 @@ import trio
 import trio_websocket
 
 from trio_voice.legs.channel import Channel
-from trio_voice.sandbox.chain import hearing, speaking
+from trio_voice.sandbox.chain import cartesia, flux, hearing, speaking, speaking_http
 from trio_voice.sandbox.chain.cast import ChainCast, cast_of
-from trio_voice.sandbox.chain.faults import NO_FAULTS, USUAL, ChainFaults, ChainManner
+from trio_voice.sandbox.chain.faults import NO_FAULTS, USUAL, ChainFaults, ChainManner, StageFaults
 from trio_voice.sandbox.chain.http import serve_http
-from trio_voice.sandbox.chain.thinking import Thinking
+from trio_voice.sandbox.chain.speaking_http import ElevenLabsHttpSpeaking
+from trio_voice.sandbox.chain.thinking import Sink, Thinking
 from trio_voice.sandbox.chain.wire import CLOSE_SECONDS, StageSession
 from trio_voice.sandbox.sockets import SandboxSocket, serve_sockets
 from trio_voice.sandbox.voice_agent import Casting, ClientError
+
+
+@attrs.frozen
+class Room:
+    """One of the providers' sockets."""
+
+    part: str
+    """``hearing`` or ``speaking``."""
+    path: str
+    """How its address ends."""
+    credential_of: Callable[[Mapping[str, str]], str]
+    """What counts of a handshake's headers."""
+    refusal_of: Callable[[StageSession, str | None], tuple[int, str] | None] = lambda _session, _key: None
+    """The HTTP status of a handshake that is not accepted, and why; most accept, and say it afterwards."""
+
+
+ROOMS: Final[Mapping[str, Room]] = {
+    "assemblyai-streaming": Room("hearing", "/v3/ws", hearing.credential_of),
+    flux.PROVIDER: Room("hearing", "/v2/listen", flux.credential_of, flux.refusal_of),
+    cartesia.PROVIDER: Room("speaking", "/tts/websocket", cartesia.credential_of, cartesia.refusal_of),
+    "elevenlabs": Room("speaking", "/multi-stream-input", speaking.credential_of),
+}
+
+
+def provider_at(path: str) -> str | None:
+    """Whose socket is at a path."""
+    return next((provider for provider, room in ROOMS.items() if path.endswith(room.path)), None)
 
 
 @attrs.frozen(eq=False)
@@ -70,10 +99,11 @@ class ChainServer:
 
     Args:
         cast: who plays them: ``scripted(Script(...))``, or what plays a voice agent.
-        api_key: the one that is let in at each; ``None`` lets every key in.
+        api_key: the one that is let in at each; ``None`` lets anybody in, and who has none, too.
         manner: how they vary.
         faults: how they fail; may be exchanged between sessions.
         keeps_audio: see ``StageSession``; false for a benchmark.
+        remembers: sessions and exchanges that are over; false for a server that is there for longer than a test.
     """
 
     def __init__(
@@ -84,18 +114,30 @@ class ChainServer:
         manner: ChainManner = USUAL,
         faults: ChainFaults = NO_FAULTS,
         keeps_audio: bool = True,
+        remembers: bool = True,
     ) -> None:
         self.faults = faults
         self.hearing_sessions: list[StageSession] = []
         self.speaking_sessions: list[StageSession] = []
+        self.turned_away: list[ClientError] = []
+        """Whose handshake was refused."""
         self.urls: Mapping[str, str] = {}
         """Where they listen, if they do, by the path of the key in config.toml."""
         self._cast = cast if isinstance(cast, ChainCast) else cast_of(cast)
         self._api_key = api_key
         self._manner = manner
         self._keeps_audio = keeps_audio
-        self.thinking = Thinking(self._cast.think, manner, faults.thinking, api_key)
+        self._remembers = remembers
+        self.thinking = Thinking(self._cast.think, manner, faults.thinking, api_key, remembers=remembers)
+        self.speaking_http = ElevenLabsHttpSpeaking(
+            self._cast.say, manner, faults.speaking_http, api_key, remembers=remembers
+        )
         self._opened = trio.Event()
+
+    async def answer(self, target: str, headers: Mapping[str, str], body: bytes, sink: Sink) -> None:
+        """Answer a request that comes over HTTP. Cancelling is safe."""
+        answerer = self.speaking_http if target.startswith(speaking_http.PATH) else self.thinking
+        await answerer.answer(target, headers, body, sink)
 
     @property
     def sessions(self) -> list[StageSession]:
@@ -115,43 +157,68 @@ class ChainServer:
         return ChainSession(self.hearing_sessions[number - 1], self)
 
     async def serve_hearing(self, channel: Channel, *, url: str, headers: Mapping[str, str]) -> None:
-        """Serve the other end of a channel as the recogniser, until either side ends it, and close it."""
-        session = self._admit("assemblyai-streaming", hearing.credential_of(headers), url)
+        """Serve the other end of a channel as a recogniser, until either side ends it, and close it."""
+        session = self._session(url, headers, self.faults.hearing)
         self.hearing_sessions.append(session)
         self._opened.set()
         self._opened = trio.Event()
         try:
-            async with self._cast.listen() as cast:
-                await hearing.AssemblyAiHearing(
-                    channel, session, cast, api_key=self._api_key, keeps_audio=self._keeps_audio
-                ).run()
+            twice = session.provider == flux.PROVIDER
+            listen = (self._cast.listen_early if twice else None) or self._cast.listen
+            async with listen() as cast:
+                if twice:
+                    await flux.FluxHearing(channel, session, cast, self._manner, keeps_audio=self._keeps_audio).run()
+                else:
+                    await hearing.AssemblyAiHearing(
+                        channel, session, cast, api_key=self._api_key, keeps_audio=self._keeps_audio
+                    ).run()
         finally:
-            session.close(trio.current_time())
-            with trio.move_on_after(CLOSE_SECONDS, shield=True):
-                await channel.abort()
+            await self._leave(channel, session, self.hearing_sessions)  # noqa: ASYNC102 - shielded inside
 
     async def serve_speaking(self, channel: Channel, *, url: str, headers: Mapping[str, str]) -> None:
-        """Serve the other end of a channel as the voice, until either side ends it, and close it."""
-        session = self._admit("elevenlabs", speaking.credential_of(headers), url)
+        """Serve the other end of a channel as a voice, until either side ends it, and close it."""
+        session = self._session(url, headers, self.faults.speaking)
         self.speaking_sessions.append(session)
         try:
-            await speaking.ElevenLabsSpeaking(
-                channel, session, self._cast.say, self._manner, api_key=self._api_key, keeps_audio=self._keeps_audio
-            ).run()
+            if session.provider == cartesia.PROVIDER:
+                await cartesia.CartesiaSpeaking(
+                    channel, session, self._cast.say, self._manner, keeps_audio=self._keeps_audio
+                ).run()
+            else:
+                await speaking.ElevenLabsSpeaking(
+                    channel, session, self._cast.say, self._manner, api_key=self._api_key, keeps_audio=self._keeps_audio
+                ).run()
         finally:
-            session.close(trio.current_time())
-            with trio.move_on_after(CLOSE_SECONDS, shield=True):
-                await channel.abort()
+            await self._leave(channel, session, self.speaking_sessions)  # noqa: ASYNC102 - shielded inside
 
-    def _admit(self, provider: str, credential: str, url: str) -> StageSession:
+    async def _leave(self, channel: Channel, session: StageSession, sessions: list[StageSession]) -> None:
+        session.close(trio.current_time())
+        if not self._remembers:
+            sessions.remove(session)
+        with trio.move_on_after(CLOSE_SECONDS, shield=True):
+            await channel.abort()
+
+    def refusal_of(self, url: str, headers: Mapping[str, str]) -> tuple[int, str] | None:
+        """What a handshake is answered with instead of 101, and why: some providers let nobody in who is not welcome.
+
+        ``headers`` with their names in lower case.
+        """
+        session = self._session(url, headers, StageFaults())
+        refusal = ROOMS[session.provider].refusal_of(session, self._api_key)
+        if refusal is not None and self._remembers:
+            self.turned_away.append(ClientError(trio.current_time(), str(refusal[0]), refusal[1]))
+        return refusal
+
+    def _session(self, url: str, headers: Mapping[str, str], faults: StageFaults) -> StageSession:
         parts = urlsplit(url)
+        provider = provider_at(parts.path) or ""
         return StageSession(
             provider=provider,
-            credential=credential,
+            credential=ROOMS[provider].credential_of(headers),
             path=parts.path,
             query=dict(parse_qsl(parts.query)),
             opened_at=trio.current_time(),
-            faults=self.faults.hearing if provider == "assemblyai-streaming" else self.faults.speaking,
+            faults=faults,
         )
 
 
@@ -163,26 +230,30 @@ async def open_chain(
     manner: ChainManner = USUAL,
     faults: ChainFaults = NO_FAULTS,
     keeps_audio: bool = True,
+    remembers: bool = True,
 ) -> AsyncIterator[ChainServer]:
     """Three servers that listen on loopback, at ``chain.urls``, until the block is left; the arguments are its own.
 
     Sessions still open then are closed. Needs the real clock.
     """
-    chain = ChainServer(cast, api_key=api_key, manner=manner, faults=faults, keeps_audio=keeps_audio)
+    chain = ChainServer(
+        cast, api_key=api_key, manner=manner, faults=faults, keeps_audio=keeps_audio, remembers=remembers
+    )
 
     async def serve(socket: SandboxSocket, request: trio_websocket.WebSocketRequest) -> None:
-        headers = {name.lower().decode(): value.decode("latin-1") for name, value in request.headers}
-        path = request.path.partition("?")[0]
-        if path == "/v3/ws":
-            await chain.serve_hearing(socket, url=request.path, headers=headers)
-        elif path.endswith("/multi-stream-input"):
-            await chain.serve_speaking(socket, url=request.path, headers=headers)
-        else:
-            await socket.aclose(1008, "nothing of the chain is here")
+        provider = provider_at(request.path.partition("?")[0])
+        assert provider is not None  # noqa: S101 - others are refused
+        serve = chain.serve_hearing if ROOMS[provider].part == "hearing" else chain.serve_speaking
+        await serve(socket, url=request.path, headers=_headers_of(request))
+
+    def refuse(request: trio_websocket.WebSocketRequest) -> tuple[int, str] | None:
+        if provider_at(request.path.partition("?")[0]) is None:
+            return 404, "nothing of the chain is here"
+        return chain.refusal_of(request.path, _headers_of(request))
 
     async with trio.open_nursery() as nursery:
-        sockets = await nursery.start(partial(serve_sockets, serve))
-        http = await nursery.start(partial(serve_http, chain.thinking))
+        sockets = await nursery.start(partial(serve_sockets, serve, refuse=refuse))
+        http = await nursery.start(partial(serve_http, chain))
         chain.urls = {
             "stt.url": f"ws://127.0.0.1:{sockets}/v3/ws",
             "llm.url": f"http://127.0.0.1:{http}/v1",
@@ -190,3 +261,8 @@ async def open_chain(
         }
         yield chain
         nursery.cancel_scope.cancel()
+
+
+def _headers_of(request: trio_websocket.WebSocketRequest) -> dict[str, str]:
+    """Their names in lower case."""
+    return {name.lower().decode(): value.decode("latin-1") for name, value in request.headers}

@@ -60,7 +60,7 @@ class ElevenLabsSpeaking:
 
     def _begin(self) -> None:
         session = self._session
-        if not session.credential or self._api_key not in {None, session.credential}:
+        if self._api_key not in {None, session.credential}:
             self._fail("invalid_api_key", "Invalid API key")
         elif session.query.get("output_format") != "ulaw_8000":
             self._fail("unsupported_output_format", "the sandbox speaks ulaw_8000 only")
@@ -136,6 +136,7 @@ class ElevenLabsSpeaking:
     async def _speak(self, name: str, context: _Context) -> None:
         async for text in context.texts:
             sound = await self._say(text, self._voice)
+            await trio.sleep(self._manner.voice_seconds)
             await self._send_sound(name, text, sound)
         del self._contexts[name]
         self._wire.post({"isFinal": True, "contextId": name})

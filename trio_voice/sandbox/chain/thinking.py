@@ -13,7 +13,7 @@ import trio
 from trio_voice.sandbox.chain import chat, messages
 from trio_voice.sandbox.chain.cast import Think
 from trio_voice.sandbox.chain.faults import ChainManner, Whim
-from trio_voice.sandbox.mind import Line, Reply, Tool
+from trio_voice.sandbox.mind import Line, Reply, Tool, ToolUse
 from trio_voice.sandbox.voice_agent.record import ClientError
 
 
@@ -80,17 +80,27 @@ class Exchange:
 class Thinking:
     """Answers questions, and remembers them only for whoever looks afterwards."""
 
-    def __init__(self, think: Think, manner: ChainManner, whims: Sequence[Whim | None], api_key: str | None) -> None:
+    def __init__(
+        self,
+        think: Think,
+        manner: ChainManner,
+        whims: Sequence[Whim | None],
+        api_key: str | None,
+        *,
+        remembers: bool = True,
+    ) -> None:
         self.exchanges: list[Exchange] = []
         self._think = think
         self._manner = manner
         self._whims = list(whims)
         self._api_key = api_key
+        self._remembers = remembers
 
-    async def answer(self, path: str, headers: Mapping[str, str], body: bytes, sink: Sink) -> None:
+    async def answer(self, target: str, headers: Mapping[str, str], body: bytes, sink: Sink) -> None:
         """Answer one request. Cancelling is safe."""
         exchange = Exchange(asked_at=trio.current_time(), body={})
         self.exchanges.append(exchange)
+        path = target.partition("?")[0]
         known = next((dialect for dialect in DIALECTS if path.endswith(dialect.PATH)), None)
         dialect = known or chat
         try:
@@ -112,6 +122,8 @@ class Thinking:
             exchange.complete = True
         finally:
             exchange.closed_at = trio.current_time()
+            if not self._remembers:
+                self.exchanges.remove(exchange)
 
     def _refusal(self, exchange: Exchange, dialect: Dialect, body: bytes) -> tuple[int, str] | None:
         if self._api_key is not None and exchange.credential != self._api_key:
@@ -130,7 +142,14 @@ class Thinking:
             await trio.sleep_forever()
         await sink.start(200)
         reply = await self._think(exchange.lines, prompt, tools)
-        stream = "".join(dialect.stream(reply, exchange.body, self._manner)).encode()
+        reply = self._varied(reply, breaks=whim == "broken_call")
+        events = [event.encode() for event in dialect.stream(reply, exchange.body, self._manner)]
+        if self._manner.chunk_seconds:
+            for event in events:
+                await sink.send(event)
+                await trio.sleep(self._manner.chunk_seconds)
+            return
+        stream = b"".join(events)
         if whim == "error":
             stream = dialect.broken_off("The server had an error").encode()
         half = len(stream) // 2
@@ -142,6 +161,14 @@ class Thinking:
                 await sink.cut()
                 return
             await sink.send(stream[at : at + size])
+
+    def _varied(self, reply: Reply, *, breaks: bool) -> Reply:
+        """The same answer with so many calls of its tools, and with arguments that stop in the middle if it breaks."""
+        tools = [ToolUse(tool.name, tool.as_json[: len(tool.as_json) // 2]) if breaks else tool for tool in reply.tools]
+        if not tools:
+            return reply
+        first, *also = tools * self._manner.parallel_calls
+        return attrs.evolve(reply, tool=first, also=also)
 
 
 def _mistake(exchange: Exchange, status: int, message: str) -> tuple[int, str]:

@@ -162,7 +162,9 @@ class StageWire:
     async def _send(self, message: dict[str, Any]) -> bool:
         if self._silent:
             return False
-        await self._channel.send(json.dumps(message, separators=(",", ":")))
+        # Whole, though the client may have closed meanwhile: after half a frame its close could not be answered.
+        with trio.move_on_after(CLOSE_SECONDS, shield=True):
+            await self._channel.send(json.dumps(message, separators=(",", ":")))
         if self._keeps_audio or "audio" not in message:
             self._session.sent.append((trio.current_time(), message))
         for act in self._tally.count(_kind_of(message), self._session.faults.strikes):

@@ -24,7 +24,7 @@ class GeminiLiveServer:
 
     Args:
         casting: makes ears, voice and mind of each session: ``Script(...).cast`` or ``speaking(...)``.
-        api_key: the one that is let in; ``None`` lets every key in, but not the lack of one.
+        api_key: the one that is let in; ``None`` lets anybody in, and who has none, too.
         manner: of the sessions to come, and may be exchanged between them, as may ``faults``.
         keeps_audio: see ``GeminiSession.keeps_audio``; false for a benchmark.
     """
@@ -89,7 +89,7 @@ class GeminiLiveServer:
         self._opened.set()
         self._opened = trio.Event()
         refusal = None
-        if not api_key or self._api_key not in {None, api_key}:
+        if self._api_key not in {None, api_key}:
             refusal = Refusal(1007, "API key not valid. Please pass a valid API key.")
         try:
             async with self._casting() as cast:

@@ -15,11 +15,12 @@ and are entered through ``load_speech`` and ``load_mouth``, which are also alone
 speak.
 """
 
-from trio_voice.sandbox.speech.heard import Heard, SpeechStarted, SpeechStopped
+from trio_voice.sandbox.speech.heard import SILENCE_MS, Heard, SpeechStarted, SpeechStopped
 from trio_voice.sandbox.speech.speech import Speech, SpeechUnavailable, load_mouth, load_speech
 from trio_voice.sandbox.speech.voices import VOICES, Voice, split_sentences, voice_named
 
 __all__ = [
+    "SILENCE_MS",
     "VOICES",
     "Heard",
     "Speech",

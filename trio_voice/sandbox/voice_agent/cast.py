@@ -13,7 +13,7 @@ import attrs
 import trio
 
 from trio_voice.sandbox.mind import Line, Mind, Reply, Tool, ToolUse
-from trio_voice.sandbox.speech import Heard, SpeechStarted, SpeechStopped
+from trio_voice.sandbox.speech import SILENCE_MS, Heard, SpeechStarted, SpeechStopped
 
 BYTES_PER_MS: Final = 8
 
@@ -46,7 +46,7 @@ Casting = Callable[[], AbstractAsyncContextManager[Cast]]
 class SpeechLike(Protocol):
     """What of ``speech.Speech`` is used."""
 
-    def listen(self) -> AbstractAsyncContextManager[Ears]:
+    def listen(self, *, silence_ms: int = ...) -> AbstractAsyncContextManager[Ears]:
         """The ears of one call."""
 
     async def transcribe(self, utterance: bytes, /) -> str:
@@ -56,12 +56,15 @@ class SpeechLike(Protocol):
         """The text as mu-law at 8 kHz."""
 
 
-def speaking(speech: SpeechLike, make_mind: Callable[[], Mind]) -> Casting:
-    """Real ears and a real voice, shared by all sessions, and a mind for each."""
+def speaking(speech: SpeechLike, make_mind: Callable[[], Mind], *, silence_ms: int = SILENCE_MS) -> Casting:
+    """Real ears and a real voice, shared by all sessions, and a mind for each.
+
+    ``silence_ms`` of silence end an utterance.
+    """
 
     @asynccontextmanager
     async def cast() -> AsyncIterator[Cast]:
-        async with speech.listen() as ears:
+        async with speech.listen(silence_ms=silence_ms) as ears:
             yield Cast(ears, speech.transcribe, speech.say, make_mind())
 
     return cast

@@ -1,5 +1,6 @@
 """A whole call with a chain, to the virtual millisecond."""
 
+import json
 from functools import partial
 
 import attrs
@@ -329,3 +330,180 @@ async def test_another_chain_takes_over_and_knows_the_conversation(autojump_cloc
     assert [(line.role, line.text) for line in lines_told[:2]] == [("agent", GREETING), ("caller", "Are you open?")]
     assert rig.agent.hearing_sessions[0].told_goodbye
     assert second[0].hearing_sessions[0].told_goodbye
+
+
+# The first clause, and where the time goes
+
+
+def asked(rig, number):
+    """A question to OpenAI's kind, as it was put."""
+    return rig.agent.thinking.exchanges[number].body["messages"]
+
+
+BUDGET_MS = 800
+"""From the end of the caller's speech to the first frame of the answer."""
+USUAL = ChainManner(chunk_seconds=0.05, voice_seconds=0.1)
+"""A language model of 40 words a second, and a voice that takes a tenth of a second."""
+
+
+async def test_the_first_clause_is_spoken_while_the_rest_is_being_written(autojump_clock):
+    turn = Turn(heard="Are you open?", reply=YES, reply_ms=4_000, thinks_seconds=0.25)
+    async with chains.live_chain(script=Script(greeting_ms=500, turns=(turn,)), manner=USUAL) as rig:
+        await trio.sleep(2)
+        rig.speak(0.5)
+        await trio.sleep(7)
+        rig.twilio.hang_up()
+    (speaking,) = rig.agent.speaking_sessions
+    said = [json.loads(message).get("text", "").strip() for message in speaking.messages]
+    assert [text for text in said if text][1:] == [
+        "Yes, until six in the evening,",
+        "and on Saturdays until four.",
+        "What else?",
+    ]
+    (exchange,) = rig.agent.thinking.exchanges
+    (measured,) = rig.record.turns
+    stopped_at = exchange.asked_at
+    assert exchange.closed_at - stopped_at > measured.latency_ms / 1_000 + 0.2  # it went on writing
+    assert measured.latency_ms < BUDGET_MS
+    assert_all_well(rig)
+
+
+async def test_where_the_time_of_a_turn_goes(autojump_clock):
+    """The stages come in the order of the chain, and what each took is the difference to the one before."""
+    turn = Turn(heard="Are you open?", reply=YES, reply_ms=4_000, thinks_seconds=0.25)
+    async with chains.live_chain(script=Script(greeting_ms=500, turns=(turn,)), manner=USUAL) as rig:
+        await trio.sleep(2)
+        rig.speak(0.5)
+        await trio.sleep(7)
+        rig.twilio.hang_up()
+    (measured,) = rig.record.turns
+    assert list(measured.stages) == ["final_transcript", "first_token", "first_audio", "first_frame", "first_mark"]
+    assert list(measured.stages.values()) == sorted(measured.stages.values())
+    to = measured.stages
+    assert to["final_transcript"] == pytest.approx(0, abs=1)
+    assert to["first_token"] - to["final_transcript"] == pytest.approx(350, abs=1)  # two chunks without a word
+    assert to["first_audio"] - to["first_token"] == pytest.approx(3 * 50 + 100, abs=1)  # to the comma, and the voice
+    assert to["first_frame"] - to["first_audio"] < 21
+    assert to["first_frame"] == measured.latency_ms < BUDGET_MS
+    assert to["first_mark"] > to["first_frame"]
+    assert rig.record.as_json()["turns"][0]["stages"]["first_token"] == round(to["first_token"])
+
+
+@pytest.mark.parametrize("speed", [1.2, 1_000], ids=["a slow voice", "a fast one"])
+async def test_a_barge_in_closes_the_language_models_stream_at_once(autojump_clock, speed):
+    script = Script(
+        greeting_ms=500,
+        turns=(Turn(heard="A?", reply=YES * 12, reply_ms=40_000), Turn(heard="B?", reply="B.", reply_ms=500)),
+    )
+    manner = ChainManner(chunk_seconds=0.1, speed=speed)
+    async with chains.live_chain(script=script, manner=manner) as rig:
+        await trio.sleep(1.5)
+        rig.speak(0.5)
+        await trio.sleep(3)
+        interrupted_at = trio.current_time()
+        rig.speak(0.5)
+        await trio.sleep(0.3)
+        (speaking,) = rig.agent.speaking_sessions
+        (cut, *_) = rig.agent.thinking.exchanges
+        assert not cut.complete
+        closed = [json.loads(message) for message in speaking.messages if "close_context" in message]
+        assert closed[-1]["context_id"] == "s2"  # the greeting was s1
+        cleared = [message.at for message in rig.twilio.received if message.event == "clear"]
+        assert cleared == [pytest.approx(interrupted_at + 0.1, abs=0.08)]  # so long do the ears take to be sure
+        assert cut.closed_at == pytest.approx(cleared[0], abs=0.101)  # noticed at its next chunk
+        await trio.sleep(3)
+        assert [m for m in rig.twilio.received if m.event == "media" and cleared[0] < m.at < cut.closed_at + 0.3] == []
+        rig.twilio.hang_up()
+    assert lines(rig)[-1] == ("agent", "B.", False)
+    (told,) = [message["content"] for message in asked(rig, 1) if message["content"].endswith(" —")]
+    assert (YES * 12).startswith(told.removesuffix(" —"))
+    assert_all_well(rig)
+
+
+# Tools: what a language model may do
+
+
+@pytest.mark.parametrize("indexes", [True, False], ids=["in turns", "one after another"])
+async def test_parallel_tools_are_joined_each_by_its_own(autojump_clock, indexes):
+    manner = ChainManner(parallel_calls=3, indexes_calls=indexes, piece_bytes=1)
+    async with chains.live_chain(script=Script(turns=(LOOK,)), tools=[slow(0.1)], manner=manner) as rig:
+        await trio.sleep(3)
+        rig.speak(0.5)
+        await trio.sleep(5)
+        rig.twilio.hang_up()
+    assert [(use.name, use.failed) for use in rig.record.tools] == [("look_up", False)] * 3
+    call, *results = asked(rig, 1)[-4:]
+    assert [json.loads(each["function"]["arguments"]) for each in call["tool_calls"]] == [{"day": "Grüner Montag"}] * 3
+    assert [result["tool_call_id"] for result in results] == [each["id"] for each in call["tool_calls"]]
+    assert len(rig.agent.thinking.exchanges) == 2
+    assert lines(rig)[-1] == ("agent", "Open.", False)
+    assert_all_well(rig)
+
+
+async def test_a_call_with_broken_arguments_is_not_run_and_the_model_is_told(autojump_clock):
+    async with chains.live_chain(
+        script=Script(turns=(LOOK,)), tools=[slow(0.1)], faults=ChainFaults(thinking=("broken_call",))
+    ) as rig:
+        await trio.sleep(3)
+        rig.speak(0.5)
+        await trio.sleep(5)
+        rig.twilio.hang_up()
+    assert rig.record.tools == []
+    call, result = asked(rig, 1)[-2:]
+    assert call["tool_calls"][0]["function"]["arguments"] == "{}"
+    assert "not a JSON object" in result["content"]
+    assert lines(rig)[-1] == ("agent", "Open.", False)
+    assert_all_well(rig)
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 2, 3, 5])
+async def test_an_answer_that_is_cut_inside_its_characters_is_whole(autojump_clock, piece_bytes):
+    reply = "Ja — „Brötchen“ für 2 €, 面包 🥐."
+    script = Script(greeting_ms=500, turns=(Turn(heard="Qué?", reply=reply, reply_ms=1_000),))
+    async with chains.live_chain(script=script, manner=ChainManner(piece_bytes=piece_bytes)) as rig:
+        await trio.sleep(2)
+        rig.speak(0.5)
+        await trio.sleep(3)
+        rig.twilio.hang_up()
+    assert lines(rig)[-1] == ("agent", reply, False)
+    assert_all_well(rig)
+
+
+async def test_a_tools_late_answer_is_nobodys_after_an_interruption(autojump_clock):
+    """Of two tools one has answered when the caller speaks: its answer is kept, the other's is withdrawn."""
+    seconds = iter([0.2, 5])
+
+    async def look_up(day: str) -> str:
+        """Look up when we are open."""
+        await trio.sleep(next(seconds))
+        return f"open on {day}"
+
+    script = Script(turns=(SILENTLY, Turn(heard="Never mind.", reply="Good.")))
+    async with chains.live_chain(script=script, tools=[look_up], manner=ChainManner(parallel_calls=2)) as rig:
+        await trio.sleep(3)
+        rig.speak(0.5)
+        await trio.sleep(1.5)
+        rig.speak(0.5)
+        await trio.sleep(4)
+        rig.twilio.hang_up()
+    results = [message["content"] for message in asked(rig, 1) if message["role"] == "tool"]
+    assert sorted("not carried out" in result for result in results) == [False, True]
+    assert lines(rig)[-1] == ("agent", "Good.", False)
+    assert_all_well(rig)
+
+
+# Credentials
+
+
+@pytest.mark.parametrize(
+    ("stage", "credential"),
+    [("hearing", "ASSEMBLYAI_API_KEY"), ("thinking", "OPENAI_API_KEY"), ("speaking", "ELEVENLABS_API_KEY")],
+)
+async def test_a_wrong_key_is_one_line_that_names_it(autojump_clock, stage, credential):
+    async with chains.live_chain(model=Chain(keys={stage: "another-key"})) as rig:
+        await trio.sleep(2)
+        rig.speak(0.5)
+    assert rig.record.end_reason is EndReason.MODEL_FAILED
+    assert credential in rig.record.end_detail
+    assert "another-key" not in str(rig.record.as_json())
+    assert "\n" not in rig.record.end_detail

@@ -1,0 +1,223 @@
+"""Cartesia's speech: one socket, each reply a context of its own, mu-law at 8 kHz (``/tts/websocket``).
+
+Sources: the ``cartesia`` SDK's types (4.2) and Cartesia's pages (2026-11), and two open integrations. Texts go up as
+they stand, with the spaces between them; audio comes down as base64 in JSON, and the times of the words beside it.
+Whoever is not let in learns it by the status of the handshake.
+
+Every request of a context repeats its settings. A cancelled context still sends what had been begun of it, so contexts
+are forgotten here. There is no goodbye: closing the socket ends it. Letters are what is billed.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import attrs
+import msgspec
+
+from trio_voice import conversation as c
+from trio_voice import stages as s
+from trio_voice.audio import is_base64
+from trio_voice.protocols.settings import StageSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from trio_voice.persona import Persona
+
+VERSION: Final = "2026-08-14"
+"""Of the API; they are dates."""
+MAX_MESSAGE_BYTES: Final = 4_194_304
+MAX_CONTEXTS: Final = 16
+"""Of which more is to come; beyond them the oldest is forgotten. There are two at a time."""
+
+ADVICE: Final = {
+    400: "Cartesia does not take a setting of the stage: check its keys",
+    401: "Cartesia refused the key: check {key}",
+    402: "the Cartesia account behind {key} has no credits left",
+    403: "Cartesia refused the key: check {key}",
+    404: "Cartesia does not know the voice {voice!r} or the model {model!r}: check them in the persona and the stage",
+    429: "the limit of concurrent Cartesia contexts is reached: lower max_calls",
+}
+"""What the ``status_code`` of an error asks for."""
+
+_UNREADABLE: Final = (
+    msgspec.DecodeError,
+    RecursionError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    OverflowError,
+)
+
+
+@attrs.frozen(kw_only=True)
+class CartesiaSettings(StageSettings):
+    """``tts = { kind = "cartesia" }``."""
+
+    default_url: ClassVar[str] = "wss://api.cartesia.ai/tts/websocket"
+    own_credential: ClassVar[str] = "CARTESIA_API_KEY"
+    scheme: ClassVar[str] = "wss"
+
+    voice: str | None = None
+    """A voice's id; a persona's own ``voice`` goes before it."""
+    model: str = "sonic-3.5"
+    language: str = "en"
+    speed: float | None = None
+    """0.6 to 1.5. Not all models obey."""
+
+    def __attrs_post_init__(self) -> None:
+        if self.speed is not None and not 0.6 <= self.speed <= 1.5:
+            raise ValueError("speed must be from 0.6 to 1.5")
+
+
+class Cartesia:
+    """One socket."""
+
+    capabilities = s.CHAIN
+    provider = "cartesia"
+
+    def __init__(self, settings: CartesiaSettings, persona: Persona) -> None:
+        self._settings = settings
+        self._voice = persona.voice or settings.voice or ""
+        self._contexts: dict[str, None] = {}
+        """Those of which more is to come."""
+        self._counted: list[Any] = []
+        """What was sent to be spoken since it was last told."""
+        self._ready = False
+        self.wake_at = -math.inf  # at once: the open socket is all that there is to wait for
+
+    # What we say
+
+    @property
+    def url(self) -> str:
+        """Where to connect."""
+        return self._settings.address
+
+    @staticmethod
+    def headers(key: str) -> dict[str, str]:
+        """Those of the handshake."""
+        return {"Cartesia-Version": VERSION} | ({"Authorization": f"Bearer {key}"} if key else {})
+
+    def opening(self) -> list[str]:
+        """Nothing: contexts are opened by what is said in them."""
+        return []
+
+    def encode(self, command: object, _now: float) -> Sequence[str]:
+        """The wire form of ``Speak`` and ``BeSilent``."""
+        match command:
+            case s.Speak(context_id=context, text=text, last=last):
+                return (self._speak(context, text, last=last),)
+            case s.BeSilent(context_id=context) if context in self._contexts:
+                del self._contexts[context]
+                return (_json({"context_id": context, "cancel": True}),)
+            case _:
+                return ()
+
+    def _speak(self, context: str, text: str, *, last: bool) -> str:
+        self._contexts[context] = None
+        if len(self._contexts) > MAX_CONTEXTS:
+            del self._contexts[next(iter(self._contexts))]
+        if text:
+            self._counted.append(c.Usage({"characters": len(text)}))
+            self.wake_at = -math.inf
+        settings = self._settings
+        message = {
+            "context_id": context,
+            "model_id": settings.model,
+            "transcript": text,
+            "continue": not last,
+            "voice": {"mode": "id", "id": self._voice},
+            "language": settings.language,
+            "output_format": {"container": "raw", "encoding": "pcm_mulaw", "sample_rate": 8000},
+            "add_timestamps": True,
+            "max_buffer_delay_ms": 0,  # whole clauses are sent, so nothing need be gathered there
+        }
+        return _json(message | ({"generation_config": {"speed": settings.speed}} if settings.speed else {}))
+
+    def goodbye(self) -> None:
+        """There is none: closing the socket ends it."""
+        return
+
+    # What we hear
+
+    def tick(self, now: float) -> Sequence[Any]:
+        """Ready at the first time; then what was counted."""
+        if self.wake_at > now:
+            return ()
+        events, self._counted = self._counted, []
+        if not self._ready:
+            self._ready = True
+            events.insert(0, c.ModelReady(""))
+        self.wake_at = math.inf
+        return events
+
+    def receive(self, message: str | bytes, _now: float) -> Sequence[Any]:
+        """What a message of the server's means."""
+        if isinstance(message, bytes):
+            return [c.Unrecognized("a binary message", garbage=True)]
+        try:
+            event = msgspec.json.decode(message)
+            kind = event.get("type")
+            understand = self._readers.get(kind)
+            if understand is None:
+                return [c.Unrecognized(f"an event of type {str(kind)[:60]!r}")]
+            if event.get("context_id") not in self._contexts and kind != "error":
+                return []  # what still comes of one that was cancelled
+            return understand(self, event)
+        except _UNREADABLE as wrong:
+            return [c.Unrecognized(f"{type(wrong).__name__}: {wrong}", garbage=True)]
+
+    def _on_chunk(self, event: dict[str, Any]) -> list[Any]:
+        context, payload = event["context_id"], event.get("data")
+        if payload and not is_base64(payload):
+            return [c.Unrecognized("audio that is no base64", garbage=True)]
+        return ([s.Sound(context, payload)] if payload else []) + self._end(event)
+
+    def _on_timestamps(self, event: dict[str, Any]) -> list[Any]:
+        timed = event.get("word_timestamps") or {}
+        words, starts = timed.get("words") or (), timed.get("start") or ()
+        if len(words) != len(starts):
+            return []
+        return [
+            s.SpokenWords(event["context_id"], f"{word} ", start * 1_000)
+            for word, start in zip(words, starts, strict=True)
+            if isinstance(word, str) and isinstance(start, int | float)
+        ]
+
+    def _end(self, event: dict[str, Any]) -> list[Any]:
+        if event.get("done") is not True:
+            return []
+        del self._contexts[event["context_id"]]
+        return [s.SpeechOver(event["context_id"])]
+
+    def _on_error(self, event: dict[str, Any]) -> list[Any]:
+        context = event.get("context_id")
+        if context is not None and context not in self._contexts:
+            return []  # of one that was cancelled: nobody waits for it
+        status = event.get("status_code")
+        advice = ADVICE.get(status, "Cartesia failed") if isinstance(status, int) else "Cartesia failed"
+        words = advice.format(
+            key=self._settings.key_name or "of this stage", voice=self._voice, model=self._settings.model
+        )
+        said = ": ".join(str(event[part]) for part in ("title", "message") if event.get(part))
+        code = str(event.get("error_code") or status)[:60]
+        return [c.ModelFault(f"cartesia_{code}", f"{words}: {said}"[:500], fatal=True)]
+
+    def _on_nothing(self, _event: dict[str, Any]) -> list[Any]:
+        return []
+
+    _readers: ClassVar[dict[Any, Callable[[Cartesia, dict[str, Any]], list[Any]]]] = {
+        "chunk": _on_chunk,
+        "timestamps": _on_timestamps,
+        "done": _end,
+        "error": _on_error,
+        "flush_done": _on_nothing,
+        "phoneme_timestamps": _on_nothing,
+    }
+
+
+def _json(message: dict[str, Any]) -> str:
+    return msgspec.json.encode(message).decode()

@@ -16,6 +16,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 PEERS := benchmarks/peers
 FAULTS_ARGS ?=
+# A process for each core, up to four: XDIST= for one, in order.
+XDIST ?= --numprocesses auto --maxprocesses 4 --dist worksteal
 
 .PHONY: setup demo test test-slow run lint bench soak neighbours listen faults faults-peers constraints clean
 
@@ -41,11 +43,11 @@ demo: setup
 	@$(BIN)/trio-voice demo
 
 test: setup
-	@$(BIN)/pytest -m "not slow" $(PYTEST_ARGS)
+	@$(BIN)/pytest -m "not slow" $(XDIST) $(PYTEST_ARGS)
 
 # What takes longer: one conversation broken at every step and message it has, and the demo.
 test-slow: setup
-	@$(BIN)/pytest -m slow $(PYTEST_ARGS)
+	@$(BIN)/pytest -m slow $(XDIST) $(PYTEST_ARGS)
 
 run: setup
 	@$(BIN)/trio-voice --config $(CONFIG) serve

@@ -62,7 +62,7 @@ async def hang_up(world, calls):
 
 
 async def test_webhooks_beyond_max_calls_are_told_so_in_words_and_the_next_free_line_is_given(tmp_path):
-    async with open_world(tmp_path, max_calls=2) as world:
+    async with open_world(tmp_path, max_calls=2, drain_seconds=1) as world:
         calls = [await world.talk() for _ in range(2)]
         answers = []
 
@@ -84,7 +84,7 @@ async def test_webhooks_beyond_max_calls_are_told_so_in_words_and_the_next_free_
 
 
 async def test_streams_without_a_start_hold_their_lines_for_their_time_only(tmp_path):
-    async with open_world(tmp_path, max_calls=3, start_seconds=1, close_seconds=0.5) as world:
+    async with open_world(tmp_path, max_calls=3, start_seconds=1, close_seconds=0.5, drain_seconds=1) as world:
         calls = [await world.talk()]
         async with unharmed(world, calls), trio.open_nursery() as nursery:
 

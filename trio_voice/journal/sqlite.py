@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -22,6 +23,8 @@ PRAGMAS: Final = (
     "PRAGMA journal_mode = WAL",  # readers do not wait for the writer, nor it for them
     "PRAGMA synchronous = FULL",  # what is committed is on the disk, and survives the power going
 )
+LOOK_AGAIN_SECONDS: Final = 0.01
+"""Between two attempts to set up a file that another process is setting up."""
 ADVICE: Final = {
     sqlite3.SQLITE_FULL: "make room on the disk",
     sqlite3.SQLITE_BUSY: "another program keeps it locked",
@@ -86,12 +89,24 @@ class SqliteDatabase:
             self._path, timeout=self._lock_seconds, isolation_level=None, check_same_thread=False
         )
         try:
-            for pragma in PRAGMAS:
-                connection.execute(pragma)
+            self._set_up(connection)
         except sqlite3.Error:
             connection.close()
             raise
         self._connection, self._identity = connection, self._find()
+
+    def _set_up(self, connection: sqlite3.Connection) -> None:
+        """Several that make a new file at once are in each other's way, and here SQLite does not wait by itself."""
+        latest = time.monotonic() + self._lock_seconds
+        for pragma in PRAGMAS:
+            while True:
+                try:
+                    connection.execute(pragma)
+                    break
+                except sqlite3.OperationalError as busy:
+                    if busy.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > latest:
+                        raise
+                    time.sleep(LOOK_AGAIN_SECONDS)
 
     def close(self) -> None:
         """Close the file."""

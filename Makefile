@@ -18,6 +18,8 @@ PEERS := benchmarks/peers
 FAULTS_ARGS ?=
 # A process for each core, up to four: XDIST= for one, in order.
 XDIST ?= --numprocesses auto --maxprocesses 4 --dist worksteal
+# Much of what is slow only waits.
+XDIST_SLOW ?= --numprocesses 3 --dist worksteal
 
 .PHONY: setup demo test test-slow run lint bench soak neighbours listen faults faults-peers constraints clean
 
@@ -47,7 +49,7 @@ test: setup
 
 # What takes longer: one conversation broken at every step and message it has, and the demo.
 test-slow: setup
-	@$(BIN)/pytest -m slow $(XDIST) $(PYTEST_ARGS)
+	@$(BIN)/pytest -m slow $(XDIST_SLOW) $(PYTEST_ARGS)
 
 run: setup
 	@$(BIN)/trio-voice --config $(CONFIG) serve

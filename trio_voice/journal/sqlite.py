@@ -106,7 +106,7 @@ class SqliteDatabase:
                 except sqlite3.OperationalError as busy:
                     if busy.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > latest:
                         raise
-                    time.sleep(LOOK_AGAIN_SECONDS)
+                    time.sleep(LOOK_AGAIN_SECONDS)  # noqa: TID251 - in the journal's own thread
 
     def close(self) -> None:
         """Close the file."""

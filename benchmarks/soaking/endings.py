@@ -16,6 +16,7 @@ from benchmarks.soaking import plays
 from benchmarks.soaking.plays import GARBAGE_MESSAGES, Stage, persona_of
 from trio_voice.record import EndReason
 from trio_voice.sandbox.mind import ToolUse
+from trio_voice.sandbox.strikes import Act
 from trio_voice.sandbox.voice_agent import (
     BINARY,
     SPOKEN,
@@ -31,7 +32,7 @@ from trio_voice.sandbox.voice_agent import (
     Strike,
     Turn,
 )
-from trio_voice.sandbox.voice_agent.faults import NO_FAULTS, Act
+from trio_voice.sandbox.voice_agent.faults import NO_FAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable

@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 import attrs
 
-from trio_voice.sandbox.voice_agent.faults import Strike
+from trio_voice.sandbox.strikes import Strike
 
 Whim = Literal["refuse", "overload", "hang", "cut", "error", "garbage", "broken_call"]
 """What a language model's server does instead of answering: 401; 503 or 529; nothing; half an answer; an error in the

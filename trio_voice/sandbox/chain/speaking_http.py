@@ -12,7 +12,7 @@ import trio
 
 from trio_voice.sandbox.chain.faults import ChainManner, Whim
 from trio_voice.sandbox.chain.thinking import Exchange, Sink
-from trio_voice.sandbox.voice_agent.record import ClientError
+from trio_voice.sandbox.record import ClientError
 
 PATH: Final = "/v1/text-to-speech/"
 BYTES_PER_MS: Final = 8

@@ -14,7 +14,7 @@ from trio_voice.sandbox.chain import chat, messages
 from trio_voice.sandbox.chain.cast import Think
 from trio_voice.sandbox.chain.faults import ChainManner, Whim
 from trio_voice.sandbox.mind import Line, Reply, Tool, ToolUse
-from trio_voice.sandbox.voice_agent.record import ClientError
+from trio_voice.sandbox.record import ClientError
 
 
 class Sink(Protocol):

@@ -9,7 +9,8 @@ import trio
 
 from trio_voice.legs.channel import Channel
 from trio_voice.sandbox.chain.faults import StageFaults
-from trio_voice.sandbox.voice_agent.faults import (
+from trio_voice.sandbox.record import ClientError
+from trio_voice.sandbox.strikes import (
     Act,
     Close,
     Cut,
@@ -21,7 +22,6 @@ from trio_voice.sandbox.voice_agent.faults import (
     refuse_to_close,
     refuse_to_read,
 )
-from trio_voice.sandbox.voice_agent.record import ClientError
 
 OUTBOX_MESSAGES: Final = 4_000
 """A client that lets more pile up is not reading: its socket is given up."""

@@ -4,7 +4,7 @@ from typing import Final
 
 import attrs
 
-from trio_voice.sandbox.voice_agent.faults import Moment, Say, Strike
+from trio_voice.sandbox.strikes import Moment, Say, Strike
 
 
 @attrs.frozen(kw_only=True)

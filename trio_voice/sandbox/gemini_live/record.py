@@ -9,7 +9,7 @@ import trio
 from trio_voice.sandbox.gemini_live.faults import NO_FAULTS, USUAL, GeminiFaults, GeminiManner
 from trio_voice.sandbox.gemini_live.setup import Setup
 from trio_voice.sandbox.mind import Line
-from trio_voice.sandbox.voice_agent.record import ClientError
+from trio_voice.sandbox.record import ClientError
 
 
 def names_of(message: dict[str, Any]) -> list[str]:

@@ -17,8 +17,7 @@ from trio_voice.legs.channel import Channel
 from trio_voice.sandbox.gemini_live.dialogue import Dialogue
 from trio_voice.sandbox.gemini_live.record import GeminiSession, names_of
 from trio_voice.sandbox.gemini_live.setup import Refusal, read_setup
-from trio_voice.sandbox.voice_agent.cast import Cast
-from trio_voice.sandbox.voice_agent.faults import (
+from trio_voice.sandbox.strikes import (
     Act,
     Close,
     Cut,
@@ -31,6 +30,7 @@ from trio_voice.sandbox.voice_agent.faults import (
     refuse_to_close,
     refuse_to_read,
 )
+from trio_voice.sandbox.voice_agent.cast import Cast
 from trio_voice.transcode import ToTelephone
 
 OUTBOX_MESSAGES: Final = 2_000

@@ -15,7 +15,7 @@ shares nothing with ``trio_voice.protocols``, so that each of the two finds the 
 
 from trio_voice.sandbox.openai_realtime.record import ClientError, Manner, RealtimeSession
 from trio_voice.sandbox.openai_realtime.server import RealtimeServer, open_realtime
-from trio_voice.sandbox.voice_agent.faults import Moment
+from trio_voice.sandbox.strikes import Moment
 
 AT_READY = Moment("session.updated")
 MID_GREETING = Moment("response.output_audio.delta", 5, reply=1)

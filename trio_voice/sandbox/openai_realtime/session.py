@@ -19,8 +19,7 @@ from trio_voice.sandbox.openai_realtime.config import Refusal, read_session
 from trio_voice.sandbox.openai_realtime.dialogue import Dialogue
 from trio_voice.sandbox.openai_realtime.items import new_id
 from trio_voice.sandbox.openai_realtime.record import RealtimeSession
-from trio_voice.sandbox.voice_agent.cast import Cast
-from trio_voice.sandbox.voice_agent.faults import (
+from trio_voice.sandbox.strikes import (
     Act,
     Close,
     Cut,
@@ -33,6 +32,7 @@ from trio_voice.sandbox.voice_agent.faults import (
     refuse_to_close,
     refuse_to_read,
 )
+from trio_voice.sandbox.voice_agent.cast import Cast
 
 OUTBOX_MESSAGES: Final = 2_000
 CLOSE_SECONDS: Final = 2.0

@@ -13,6 +13,8 @@ The rooms, from the front door inwards:
 It shares nothing with ``trio_voice.protocols``, so that each of the two finds the other's misreadings.
 """
 
+from trio_voice.sandbox.record import ClientError
+from trio_voice.sandbox.strikes import Close, Cut, Fail, GoSilent, Moment, Say, StopReading, Strike
 from trio_voice.sandbox.voice_agent.cast import SPOKEN, Cast, Casting, Script, Turn, speaking
 from trio_voice.sandbox.voice_agent.config import VOICES
 from trio_voice.sandbox.voice_agent.faults import (
@@ -25,20 +27,12 @@ from trio_voice.sandbox.voice_agent.faults import (
     MID_REPLY,
     UNKNOWN,
     BargeIn,
-    Close,
-    Cut,
-    Fail,
     Faults,
-    GoSilent,
     Manner,
-    Moment,
-    Say,
-    StopReading,
-    Strike,
     flood,
     huge,
 )
-from trio_voice.sandbox.voice_agent.record import GRACE_SECONDS, AgentSession, ClientError
+from trio_voice.sandbox.voice_agent.record import GRACE_SECONDS, AgentSession
 from trio_voice.sandbox.voice_agent.server import VoiceAgentServer, open_voice_agent
 
 __all__ = [

@@ -2,12 +2,13 @@
 
 import secrets
 from itertools import groupby
-from typing import Any, Final
+from typing import Final
 
 import attrs
 import trio
 
 from trio_voice.sandbox.mind import Line
+from trio_voice.sandbox.record import SocketRecord
 from trio_voice.sandbox.voice_agent.config import Settings
 from trio_voice.sandbox.voice_agent.faults import NO_FAULTS, USUAL, Faults, Manner
 
@@ -15,56 +16,29 @@ GRACE_SECONDS: Final = 30.0
 """How long a session outlives a socket that was closed without ``session.end``. It can be resumed, and it is billed."""
 
 
-@attrs.frozen
-class ClientError:
-    """Something that the client should not have done; ``code`` is its ``session.error``'s, or empty if it got none."""
-
-    at: float
-    code: str
-    message: str
-    param: str | None = None
-
-
 @attrs.define(kw_only=True, eq=False)
-class AgentSession:
+class AgentSession(SocketRecord):
     """One socket's session. Times are seconds of trio's clock."""
 
+    provider: str = "assemblyai-agent"
     authorization: str
-    opened_at: float
     manner: Manner = USUAL
     faults: Faults = NO_FAULTS
-    """Read at every step: exchange it to have something go wrong from now on."""
-    keeps_audio: bool = True
-    """Otherwise neither ``messages``, ``payloads`` nor ``sent`` hold any sound, and they stay small."""
-
-    provider: str = "assemblyai-agent"
     session_id: str = ""
     resume_token: str = attrs.field(factory=lambda: f"resume_{secrets.token_hex(16)}", repr=False)
     accepted_at: float | None = None
     """The first update, or a resume, was accepted: from here on there is something to bill."""
-    ready_at: float | None = None
     ended_at: float | None = None
     """The session was over: ``session.end`` came, or the server ended it."""
     resumed_at: float | None = None
     """Another socket has taken the session over."""
-    closed_at: float | None = None
-    """The client's close came, or the connection was gone."""
     told_goodbye: bool = False
     """``session.end`` came before the close."""
-    client_close_code: int | None = None
-    """The code of the client's close frame, if it sent one."""
 
-    messages: list[str | bytes] = attrs.field(factory=list, repr=False)
-    """Everything that the client sent, in order, as it came."""
     payloads: list[str] = attrs.field(factory=list, repr=False)
     """The ``audio`` of every ``input.audio`` that was listened to, as it came."""
-    audio: bytearray = attrs.field(factory=bytearray, repr=False)
-    """All of it, decoded."""
-    sent: list[tuple[float, dict[str, Any]]] = attrs.field(factory=list, repr=False)
-    """Every event that the server got onto the wire, and when; the raw messages of faults excepted."""
     history: list[Line] = attrs.field(factory=list, repr=False)
     """What was said, as the agent remembers it: of an interrupted reply only what was sent."""
-    client_errors: list[ClientError] = attrs.field(factory=list)
     early_payloads: int = 0
     """Pieces of audio from before ``session.ready``: thrown away."""
     max_ahead_seconds: float = 0.0
@@ -75,17 +49,6 @@ class AgentSession:
     settings: Settings = attrs.field(factory=Settings, repr=False)
     began_at: float = attrs.field(default=attrs.Factory(lambda self: self.opened_at, takes_self=True))
     """When the session's first socket was opened; earlier than ``opened_at`` if this one resumed it."""
-    _over: trio.Event = attrs.field(factory=trio.Event, init=False, repr=False)
-
-    @property
-    def audio_bytes_per_second(self) -> int:
-        """How much of ``audio`` is a second."""
-        return 8_000
-
-    @property
-    def is_open(self) -> bool:
-        """Whether there is still a socket."""
-        return self.closed_at is None
 
     @property
     def billed_seconds(self) -> float:
@@ -121,17 +84,3 @@ class AgentSession:
         old.resumed_at = self.accepted_at = now
         self.session_id, self.began_at = old.session_id, old.began_at
         self.settings, self.history = old.settings, old.history
-
-    def complain(self, code: str, message: str, param: str | None = None) -> None:
-        """Write down a mistake of the client's."""
-        self.client_errors.append(ClientError(trio.current_time(), code, message, param))
-
-    def close(self, now: float) -> None:
-        """Write down that the socket is gone, if it is not written down yet."""
-        if self.closed_at is None:
-            self.closed_at = now
-        self._over.set()
-
-    async def wait_closed(self) -> None:
-        """Return once the socket is gone. Cancelling is safe."""
-        await self._over.wait()

@@ -14,7 +14,8 @@ from trio_voice.sandbox.sockets import SandboxSocket, serve_sockets
 from trio_voice.sandbox.voice_agent.cast import Casting
 from trio_voice.sandbox.voice_agent.faults import NO_FAULTS, USUAL, Faults, Manner
 from trio_voice.sandbox.voice_agent.record import AgentSession
-from trio_voice.sandbox.voice_agent.session import CLOSE_SECONDS, ServedSession
+from trio_voice.sandbox.voice_agent.session import ServedSession
+from trio_voice.sandbox.wire import CLOSE_SECONDS
 
 PATH: Final = "/v1/ws"
 

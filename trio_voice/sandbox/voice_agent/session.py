@@ -2,8 +2,7 @@
 
 After ``protocols/assemblyai.md``, part A; where it disagrees with itself, live traces go before documentation.
 
-The tasks are the reader, which obeys the client and never waits for anything else; the writer, which alone sends, and
-carries out what faults do; the dialogue's; and one that ends a session which lasts too long. None outlives ``run``.
+The tasks are the wire's; the dialogue's; and one that ends a session which lasts too long. None outlives ``run``.
 """
 
 import base64
@@ -17,31 +16,16 @@ import trio
 
 from trio_voice.legs.channel import Channel
 from trio_voice.sandbox.mind import Line, Reply
+from trio_voice.sandbox.strikes import Close
 from trio_voice.sandbox.voice_agent.cast import BYTES_PER_MS, Cast
 from trio_voice.sandbox.voice_agent.config import FIRST_UPDATE_CLOSES, Refusal
 from trio_voice.sandbox.voice_agent.dialogue import Dialogue
-from trio_voice.sandbox.voice_agent.faults import (
-    CLOSE_CODES,
-    Act,
-    Close,
-    Cut,
-    Fail,
-    GoSilent,
-    Say,
-    StopReading,
-    Tally,
-    cut,
-    refuse_to_close,
-    refuse_to_read,
-)
+from trio_voice.sandbox.voice_agent.faults import CLOSE_CODES
 from trio_voice.sandbox.voice_agent.record import AgentSession
+from trio_voice.sandbox.wire import Message, Wire
 
 OUTBOX_MESSAGES: Final = 1_000
-"""Half a minute of speech. A client that lets more pile up is not reading: its socket is given up."""
-CLOSE_SECONDS: Final = 2.0
-"""For the client to answer our close."""
-STUBBORN_SECONDS: Final = 40.0
-"""How long a fault that ignores the client goes on; about when a server's own keep-alive gives up."""
+"""Half a minute of speech. See ``Wire``."""
 AHEAD_SECONDS: Final = 1.0
 """How far ahead of real time the client's audio may come, where that is policed."""
 
@@ -68,94 +52,36 @@ class ServedSession:
         epoch: float,
         find: Callable[[object], AgentSession | None],
     ) -> None:
-        self._channel = channel
         self._record = record
         self._refusal = refusal
         self._epoch = epoch
         self._find = find
         self._dialogue = Dialogue(record, cast, self._post, self._end)
-        self._outbox_in, self._outbox = trio.open_memory_channel[dict[str, Any] | Act](OUTBOX_MESSAGES)
-        self._nursery: trio.Nursery
-        self._reading = trio.CancelScope()
-        self._tally = Tally()
-        self._silent = False
-        self._refuses_to_close = False
-        self._close = Close(1001, "the sandbox is going away")
+        self._wire = Wire(
+            channel,
+            record,
+            self._hear,
+            outbox_messages=OUTBOX_MESSAGES,
+            fail=lambda fault: self._fail(fault.code, fault.message),
+        )
         self._audio_until = 0.0
         """Up to when the client's audio would last if it were played as it comes."""
 
     async def run(self) -> None:
-        """Serve until either side ends it. Cancelling is safe: the client is told, for at most ``CLOSE_SECONDS``."""
-        self._refuse_to_close_if_faulty()
-        try:
-            async with trio.open_nursery() as self._nursery:
-                for task in (self._read, self._write, self._dialogue.run, self._expire):
-                    self._nursery.start_soon(task)
-                if self._refusal is not None:
-                    self._refuse("unauthorized", self._refusal)
-            if self._refuses_to_close and self._channel.close_code is not None:
-                await trio.sleep(STUBBORN_SECONDS)
-        finally:
-            with trio.move_on_after(CLOSE_SECONDS, shield=True):
-                await self._channel.aclose(self._close.code, self._close.reason)
-            self._record.close(trio.current_time())
+        """Serve until either side ends it. Cancelling is safe, and takes at most ``wire.CLOSE_SECONDS``."""
+        await self._wire.run(self._begin)
+
+    def _begin(self) -> None:
+        self._wire.nursery.start_soon(self._dialogue.run)
+        self._wire.nursery.start_soon(self._expire)
+        if self._refusal is not None:
+            self._refuse("unauthorized", self._refusal)
 
     # Towards the client
 
-    async def _write(self) -> None:
-        try:
-            async for posting in self._outbox:
-                over = await (self._send(posting) if isinstance(posting, dict) else self._carry_out(posting))
-                if over:
-                    break
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            if not self._reading.cancel_called:
-                return  # the reader will learn how the client went
-        self._nursery.cancel_scope.cancel()
-
-    async def _send(self, event: dict[str, Any]) -> bool:
-        """Send an event, and do what strikes after it; whether that was the end of the socket."""
-        if self._silent:
-            return False
-        await self._channel.send(json.dumps(event, separators=(",", ":")))
-        kind = event["type"]
-        if self._record.keeps_audio or kind != "reply.audio":
-            self._record.sent.append((trio.current_time(), event))
-        for act in self._tally.count(kind, self._record.faults.strikes):
-            if await self._carry_out(act):
-                return True
-        return False
-
-    async def _carry_out(self, act: Act) -> bool:
-        """Do what a fault does; whether that was the end of the socket."""
-        match act:
-            case Cut():
-                await cut(self._channel, reset=act.reset)
-                return True
-            case Close() if not self._silent:
-                self._close = act
-                return True
-            case GoSilent():
-                self._silent = True
-            case StopReading():
-                refuse_to_read(self._channel)
-                self._reading.cancel()
-            case Fail():
-                self._fail(act.code, act.message)
-            case Say():
-                for message in act.messages * act.times:
-                    await self._channel.send(message)
-        return False
-
     def _post(self, kind: str, /, **fields: Any) -> None:
-        self._put({"type": kind, "timestamp": self._epoch + trio.current_time(), **fields})
-
-    def _put(self, posting: dict[str, Any] | Act) -> None:
-        try:
-            self._outbox_in.send_nowait(posting)
-        except trio.WouldBlock:
-            self._record.complain("", "does not read what is sent to it")
-            self._nursery.cancel_scope.cancel()
+        event = {"type": kind, "timestamp": self._epoch + trio.current_time(), **fields}
+        self._wire.put(Message(event, (kind,), is_sound=kind == "reply.audio"))
 
     def _refuse(self, code: str, message: str, param: str | None = None, *, closes: bool = False) -> None:
         """The client made a mistake."""
@@ -170,14 +96,14 @@ class ServedSession:
             self._note_end()
             if code == "session_expired":
                 self._say_ended()
-            self._put(Close(close_code, code))
+            self._wire.put(Close(close_code, code))
 
     def _end(self) -> None:
         """The session is over, politely."""
         self._note_end()
         self._dialogue.stop()
         self._say_ended()
-        self._put(Close(1000))
+        self._wire.put(Close(1000))
 
     def _note_end(self) -> None:
         if self._record.ended_at is None:
@@ -194,31 +120,10 @@ class ServedSession:
 
     # From the client
 
-    async def _read(self) -> None:
-        try:
-            with self._reading:
-                while True:
-                    self._hear(await self._channel.receive())
-            await trio.sleep(STUBBORN_SECONDS)  # a fault made us stop
-        except (trio.EndOfChannel, trio.BrokenResourceError, trio.ClosedResourceError):
-            self._record.client_close_code = self._channel.close_code
-        self._record.close(trio.current_time())
-        self._nursery.cancel_scope.cancel()
-
-    def _refuse_to_close_if_faulty(self) -> None:
-        # Asked again and again, since faults may be exchanged: a client says something before it closes.
-        if self._record.faults.ignores_close and not self._refuses_to_close:
-            self._refuses_to_close = True
-            refuse_to_close(self._channel)
-
     def _hear(self, message: str | bytes) -> None:
-        self._refuse_to_close_if_faulty()
         event = _parse(message)
         kind: str = event["type"] if event else ""
-        if self._record.keeps_audio or kind != "input.audio":
-            self._record.messages.append(message)
-        for act in self._tally.count(kind, self._record.faults.strikes, heard=True):
-            self._put(act)
+        self._wire.note(message, kind, is_sound=kind == "input.audio")
         obey = self._readers.get(kind)
         if event is None:
             self._refuse("invalid_format", "Messages must be JSON objects with a type, as text")
@@ -242,7 +147,7 @@ class ServedSession:
         if first:
             record.accepted_at = trio.current_time()
             record.session_id = f"sess_{secrets.token_hex(16)}"
-            self._nursery.start_soon(self._become_ready, record.settings.config.greeting or "")
+            self._wire.nursery.start_soon(self._become_ready, record.settings.config.greeting or "")
 
     def _on_resume(self, event: dict[str, Any]) -> None:
         old = self._find(event.get("session_id"))
@@ -252,7 +157,7 @@ class ServedSession:
             self._refuse("session_not_found", "There is no such session to resume", "session_id")
         else:
             self._record.resume(old, trio.current_time())
-            self._nursery.start_soon(self._become_ready, "")  # whether the greeting is said again is not known
+            self._wire.nursery.start_soon(self._become_ready, "")  # whether the greeting is said again is not known
 
     async def _become_ready(self, greeting: str) -> None:
         record = self._record

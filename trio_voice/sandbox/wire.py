@@ -187,3 +187,20 @@ class Wire:
                 for message in act.messages * act.times:
                     await self._send_raw(message)
         return False
+
+
+def parse(message: str | bytes) -> dict[str, Any] | None:
+    """A JSON object, as text; ``None`` for anything else."""
+    if isinstance(message, bytes):
+        return None
+    try:
+        parsed = json.loads(message)
+    except ValueError:
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def parse_event(message: str | bytes) -> dict[str, Any] | None:
+    """A JSON object with a ``type``, as text; ``None`` for anything else."""
+    event = parse(message)
+    return event if event is not None and isinstance(event.get("type"), str) else None

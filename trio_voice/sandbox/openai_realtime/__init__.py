@@ -13,8 +13,9 @@ Ears, voice and mind, and what strikes a session, are those of the other sandbox
 shares nothing with ``trio_voice.protocols``, so that each of the two finds the other's misreadings.
 """
 
-from trio_voice.sandbox.openai_realtime.record import ClientError, Manner, RealtimeSession
+from trio_voice.sandbox.openai_realtime.record import Manner, RealtimeSession
 from trio_voice.sandbox.openai_realtime.server import RealtimeServer, open_realtime
+from trio_voice.sandbox.record import ClientError
 from trio_voice.sandbox.strikes import Moment
 
 AT_READY = Moment("session.updated")

@@ -1,13 +1,13 @@
 """What the sandbox's realtime server knows of a session: what tests assert on and a demo shows."""
 
 from itertools import groupby
-from typing import Any, Final
+from typing import Final
 
 import attrs
-import trio
 
 from trio_voice.sandbox.mind import Line, ToolUse
 from trio_voice.sandbox.openai_realtime.config import Config
+from trio_voice.sandbox.record import SocketRecord
 from trio_voice.sandbox.voice_agent.faults import NO_FAULTS, Faults
 
 NORMAL_CLOSURE: Final = 1000
@@ -39,71 +39,32 @@ class Manner:
 USUAL: Final = Manner()
 
 
-@attrs.frozen
-class ClientError:
-    """Something that the client should not have done, and the code of the ``error`` that it got."""
-
-    at: float
-    code: str
-    message: str
-    param: str | None = None
-
-
 @attrs.define(kw_only=True, eq=False)
-class RealtimeSession:
+class RealtimeSession(SocketRecord):
     """One socket's session. Times are seconds of trio's clock."""
 
     provider: str = "openai-realtime"
     authorization: str
     model: str
     dialect: str
-    opened_at: float
     manner: Manner = USUAL
     faults: Faults = NO_FAULTS
-    """Read at every step: exchange it to have something go wrong from now on."""
-    keeps_audio: bool = True
-    """Otherwise neither ``messages``, ``payloads`` nor ``sent`` hold any sound, and they stay small."""
-
     session_id: str = ""
-    ready_at: float | None = None
-    """The first update was accepted."""
     ended_at: float | None = None
     """The server ended the session."""
-    closed_at: float | None = None
-    """The client's close came, or the connection was gone."""
-    client_close_code: int | None = None
-    """The code of the client's close frame, if it sent one."""
 
-    messages: list[str | bytes] = attrs.field(factory=list, repr=False)
-    """Everything that the client sent, in order, as it came."""
     payloads: list[str] = attrs.field(factory=list, repr=False)
     """The ``audio`` of every append that was listened to, as it came."""
-    audio: bytearray = attrs.field(factory=bytearray, repr=False)
-    """All of it, decoded."""
-    sent: list[tuple[float, dict[str, Any]]] = attrs.field(factory=list, repr=False)
-    """Every event that the server got onto the wire, and when; the raw messages of faults excepted."""
     history: list[Line] = attrs.field(factory=list, repr=False)
     """What was said, as the agent remembers it: of a truncated item only what was left of it."""
     truncations: list[tuple[str, int]] = attrs.field(factory=list)
     """Item and milliseconds of each that was accepted."""
-    client_errors: list[ClientError] = attrs.field(factory=list)
     early_payloads: int = 0
     """Pieces of audio from before the session's settings: they would be taken for 24 kHz."""
     text_items: int = 0
     """What xAI bills apart: items that the client made, results of tools excepted."""
 
     config: Config = attrs.field(factory=Config, repr=False)
-    _over: trio.Event = attrs.field(factory=trio.Event, init=False, repr=False)
-
-    @property
-    def audio_bytes_per_second(self) -> int:
-        """How much of ``audio`` is a second."""
-        return 8_000
-
-    @property
-    def is_open(self) -> bool:
-        """Whether there is still a socket."""
-        return self.closed_at is None
 
     @property
     def told_goodbye(self) -> bool:
@@ -114,17 +75,3 @@ class RealtimeSession:
     def types_sent(self) -> list[str]:
         """The types of the events sent, in order, a row of equal ones counted as one."""
         return [kind for kind, _ in groupby(event["type"] for _, event in self.sent)]
-
-    def complain(self, code: str, message: str, param: str | None = None) -> None:
-        """Write down a mistake of the client's."""
-        self.client_errors.append(ClientError(trio.current_time(), code, message, param))
-
-    def close(self, now: float) -> None:
-        """Write down that the socket is gone, if it is not written down yet."""
-        if self.closed_at is None:
-            self.closed_at = now
-        self._over.set()
-
-    async def wait_closed(self) -> None:
-        """Return once the socket is gone. Cancelling is safe."""
-        await self._over.wait()

@@ -13,10 +13,11 @@ import trio_websocket
 from trio_voice.legs.channel import Channel
 from trio_voice.sandbox.openai_realtime.config import MODELS, Refusal
 from trio_voice.sandbox.openai_realtime.record import USUAL, Manner, RealtimeSession
-from trio_voice.sandbox.openai_realtime.session import CLOSE_SECONDS, ServedSession
+from trio_voice.sandbox.openai_realtime.session import ServedSession
 from trio_voice.sandbox.sockets import SandboxSocket, serve_sockets
 from trio_voice.sandbox.voice_agent.cast import Casting
 from trio_voice.sandbox.voice_agent.faults import NO_FAULTS, Faults
+from trio_voice.sandbox.wire import CLOSE_SECONDS
 
 PATH: Final = "/v1/realtime"
 

@@ -1,13 +1,11 @@
 """One session of the sandbox's realtime server: OpenAI's Realtime protocol, from the server's side.
 
-After ``protocols/realtime-models.md``, parts A, C and D. The tasks are the reader, which obeys the client and never
-waits for anything else; the writer, which alone sends, and carries out what faults do; the dialogue's; and one that
-ends a session which lasts too long. None outlives ``run``.
+After ``protocols/realtime-models.md``, parts A, C and D. The tasks are the wire's; the dialogue's; and one that ends
+a session which lasts too long. None outlives ``run``.
 """
 
 import base64
 import binascii
-import json
 from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
@@ -19,27 +17,11 @@ from trio_voice.sandbox.openai_realtime.config import Refusal, read_session
 from trio_voice.sandbox.openai_realtime.dialogue import Dialogue
 from trio_voice.sandbox.openai_realtime.items import new_id
 from trio_voice.sandbox.openai_realtime.record import RealtimeSession
-from trio_voice.sandbox.strikes import (
-    Act,
-    Close,
-    Cut,
-    Fail,
-    GoSilent,
-    Say,
-    StopReading,
-    Tally,
-    cut,
-    refuse_to_close,
-    refuse_to_read,
-)
+from trio_voice.sandbox.strikes import Close
 from trio_voice.sandbox.voice_agent.cast import Cast
+from trio_voice.sandbox.wire import Message, Wire, parse_event
 
 OUTBOX_MESSAGES: Final = 2_000
-CLOSE_SECONDS: Final = 2.0
-"""For the client to answer our close."""
-STUBBORN_SECONDS: Final = 40.0
-"""How long a fault that ignores the client goes on."""
-AUDIO_EVENTS: Final = frozenset({"response.output_audio.delta", "response.audio.delta"})
 
 CLOSE_CODES: Final = {
     **dict.fromkeys(("invalid_api_key", "invalid_model"), 3000),
@@ -73,41 +55,33 @@ class ServedSession:
     def __init__(
         self, channel: Channel, record: RealtimeSession, cast: Cast, *, refusal: Refusal | None, epoch: float
     ) -> None:
-        self._channel = channel
         self._record = record
         self._refusal = refusal
         self._epoch = epoch
         self._dialogue = Dialogue(record, cast, self._post)
-        self._outbox_in, self._outbox = trio.open_memory_channel[dict[str, Any] | Act](OUTBOX_MESSAGES)
-        self._nursery: trio.Nursery
-        self._reading = trio.CancelScope()
-        self._sending = trio.Lock()
-        self._tally = Tally("response.created")
-        self._silent = False
-        self._refuses_to_close = False
-        self._close = Close(1001, "the sandbox is going away")
+        self._wire = Wire(
+            channel,
+            record,
+            self._hear,
+            outbox_messages=OUTBOX_MESSAGES,
+            fail=lambda fault: self._fail(Refusal(fault.code, fault.message, type="server_error")),
+            reply_begins="response.created",
+        )
         self._event_id: str | None = None
         """That of the client's message which is being obeyed."""
 
     async def run(self) -> None:
-        """Serve until either side ends it. Cancelling is safe: the client is told, for at most ``CLOSE_SECONDS``."""
-        self._refuse_to_close_if_faulty()
-        record = self._record
-        try:
-            async with trio.open_nursery() as self._nursery:
-                for task in (self._read, self._write, self._dialogue.run, self._expire):
-                    self._nursery.start_soon(task)
-                if self._refusal is not None:
-                    self._fail(self._refusal)
-                elif not record.faults.never_ready:
-                    record.session_id = new_id("sess")
-                    self._post("session.created", session=self._session())
-            if self._refuses_to_close and self._channel.close_code is not None:
-                await trio.sleep(STUBBORN_SECONDS)
-        finally:
-            with trio.move_on_after(CLOSE_SECONDS, shield=True):
-                await self._channel.aclose(self._close.code, self._close.reason)
-            record.close(trio.current_time())
+        """Serve until either side ends it. Cancelling is safe, and takes at most ``wire.CLOSE_SECONDS``."""
+        await self._wire.run(self._begin)
+
+    def _begin(self) -> None:
+        self._wire.nursery.start_soon(self._dialogue.run)
+        self._wire.nursery.start_soon(self._expire)
+        if self._refusal is not None:
+            self._fail(self._refusal)
+        elif not self._record.faults.never_ready:
+            self._record.session_id = new_id("sess")
+            self._post("session.created", session=self._session())
 
     def _session(self) -> dict[str, Any]:
         """What the session is, as the client is told."""
@@ -128,64 +102,10 @@ class ServedSession:
 
     # Towards the client
 
-    async def _write(self) -> None:
-        try:
-            async for posting in self._outbox:
-                over = await (self._send(posting) if isinstance(posting, dict) else self._carry_out(posting))
-                if over:
-                    break
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            if not self._reading.cancel_called:
-                return  # the reader will learn how the client went
-        self._nursery.cancel_scope.cancel()
-
-    async def _send(self, event: dict[str, Any]) -> bool:
-        """Send an event, and do what strikes after it; whether that was the end of the socket."""
-        if self._silent:
-            return False
-        kind = event["type"]
-        if self._record.dialect == "beta":
-            event = event | {"type": BETA_NAMES.get(kind, kind)}
-        if event["type"]:
-            async with self._sending:
-                await self._channel.send(json.dumps(event, separators=(",", ":")))
-            if self._record.keeps_audio or event["type"] not in AUDIO_EVENTS:
-                self._record.sent.append((trio.current_time(), event))
-        for act in self._tally.count(kind, self._record.faults.strikes):
-            if await self._carry_out(act):
-                return True
-        return False
-
-    async def _carry_out(self, act: Act) -> bool:
-        """Do what a fault does; whether that was the end of the socket."""
-        match act:
-            case Cut():
-                await cut(self._channel, reset=act.reset)
-                return True
-            case Close() if not self._silent:
-                self._close = act
-                return True
-            case GoSilent():
-                self._silent = True
-            case StopReading():
-                refuse_to_read(self._channel)
-                self._reading.cancel()
-            case Fail():
-                self._fail(Refusal(act.code, act.message, type="server_error"))
-            case Say():
-                for message in act.messages * act.times:
-                    await self._channel.send(message)
-        return False
-
     def _post(self, kind: str, /, **fields: Any) -> None:
-        self._put({"type": kind, "event_id": new_id("event"), **fields})
-
-    def _put(self, posting: dict[str, Any] | Act) -> None:
-        try:
-            self._outbox_in.send_nowait(posting)
-        except trio.WouldBlock:
-            self._record.complain("", "does not read what is sent to it")
-            self._nursery.cancel_scope.cancel()
+        name = BETA_NAMES.get(kind, kind) if self._record.dialect == "beta" else kind
+        event = {"type": name, "event_id": new_id("event"), **fields} if name else {}
+        self._wire.put(Message(event, (kind,), is_sound=kind == "response.output_audio.delta"))
 
     def _fail(self, refusal: Refusal) -> None:
         error = {"type": refusal.type, "code": refusal.code, "message": refusal.message, "param": refusal.param}
@@ -195,7 +115,7 @@ class ServedSession:
             if self._record.ended_at is None:
                 self._record.ended_at = trio.current_time()
             self._dialogue.stop()
-            self._put(Close(close_code, refusal.code))
+            self._wire.put(Close(close_code, refusal.code))
 
     async def _expire(self) -> None:
         record = self._record
@@ -206,34 +126,11 @@ class ServedSession:
 
     # From the client
 
-    async def _read(self) -> None:
-        try:
-            with self._reading:
-                while True:
-                    self._hear(await self._channel.receive())
-            await trio.sleep(STUBBORN_SECONDS)  # a fault made us stop
-        except (trio.EndOfChannel, trio.BrokenResourceError, trio.ClosedResourceError):
-            self._record.client_close_code = self._channel.close_code
-        self._record.close(trio.current_time())
-        with trio.move_on_after(CLOSE_SECONDS):  # after half a frame no close could be answered
-            await self._sending.acquire()
-        self._nursery.cancel_scope.cancel()
-
-    def _refuse_to_close_if_faulty(self) -> None:
-        # Asked again and again, since faults may be exchanged: a client says something before it closes.
-        if self._record.faults.ignores_close and not self._refuses_to_close:
-            self._refuses_to_close = True
-            refuse_to_close(self._channel)
-
     def _hear(self, message: str | bytes) -> None:
-        self._refuse_to_close_if_faulty()
-        event = _parse(message)
+        event = parse_event(message)
         kind: str = event["type"] if event else ""
+        self._wire.note(message, kind, is_sound=kind == "input_audio_buffer.append")
         record = self._record
-        if record.keeps_audio or kind != "input_audio_buffer.append":
-            record.messages.append(message)
-        for act in self._tally.count(kind, record.faults.strikes, heard=True):
-            self._put(act)
         if self._refusal is not None or record.faults.never_ready:
             return  # who was not let in is not listened to
         try:
@@ -258,7 +155,7 @@ class ServedSession:
             raise Refusal("invalid_value", "the sandbox takes its settings once", "session")
         record.config = read_session(event.get("session"), record.dialect)
         record.ready_at = trio.current_time()
-        self._nursery.start_soon(self._become_ready)
+        self._wire.nursery.start_soon(self._become_ready)
 
     async def _become_ready(self) -> None:
         await trio.sleep(self._record.faults.ready_delay_seconds)
@@ -305,13 +202,3 @@ class ServedSession:
         "response.create": _on_create,
         "response.cancel": _on_cancel,
     }
-
-
-def _parse(message: str | bytes) -> dict[str, Any] | None:
-    if isinstance(message, bytes):
-        return None
-    try:
-        event = json.loads(message)
-    except ValueError:
-        return None
-    return event if isinstance(event, dict) and isinstance(event.get("type"), str) else None

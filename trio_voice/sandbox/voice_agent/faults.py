@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import attrs
 
-from trio_voice.sandbox.strikes import Moment, Say, SocketFaults
+from trio_voice.sandbox.strikes import Cut, Fail, Moment, Say, SocketFaults, Strike  # noqa: F401 - handed on
 
 
 class BargeIn(enum.Enum):

@@ -7,7 +7,6 @@ The tasks are the wire's; the dialogue's; and one that ends a session which last
 
 import base64
 import binascii
-import json
 import secrets
 from collections.abc import Callable
 from typing import Any, ClassVar, Final
@@ -22,7 +21,7 @@ from trio_voice.sandbox.voice_agent.config import FIRST_UPDATE_CLOSES, Refusal
 from trio_voice.sandbox.voice_agent.dialogue import Dialogue
 from trio_voice.sandbox.voice_agent.faults import CLOSE_CODES
 from trio_voice.sandbox.voice_agent.record import AgentSession
-from trio_voice.sandbox.wire import Message, Wire
+from trio_voice.sandbox.wire import Message, Wire, parse_event
 
 OUTBOX_MESSAGES: Final = 1_000
 """Half a minute of speech. See ``Wire``."""
@@ -121,7 +120,7 @@ class ServedSession:
     # From the client
 
     def _hear(self, message: str | bytes) -> None:
-        event = _parse(message)
+        event = parse_event(message)
         kind: str = event["type"] if event else ""
         self._wire.note(message, kind, is_sound=kind == "input.audio")
         obey = self._readers.get(kind)
@@ -234,13 +233,3 @@ class ServedSession:
 
 
 _ONLY_WHEN_READY: Final = frozenset({"tool.result", "reply.create", "conversation.message"})
-
-
-def _parse(message: str | bytes) -> dict[str, Any] | None:
-    if isinstance(message, bytes):
-        return None
-    try:
-        event = json.loads(message)
-    except ValueError:
-        return None
-    return event if isinstance(event, dict) and isinstance(event.get("type"), str) else None

@@ -1,10 +1,10 @@
-"""How the sandbox's Gemini varies, and how it fails. What strikes a connection is the voice agent's."""
+"""How the sandbox's Gemini varies, and how it fails. What strikes a connection is in ``strikes``."""
 
 from typing import Final
 
 import attrs
 
-from trio_voice.sandbox.strikes import Moment, Say, Strike
+from trio_voice.sandbox.strikes import Moment, Say, SocketFaults
 
 
 @attrs.frozen(kw_only=True)
@@ -26,13 +26,13 @@ class GeminiManner:
 
 
 @attrs.frozen(kw_only=True)
-class GeminiFaults:
-    """Everything that goes wrong with a session. May be exchanged while it runs."""
+class GeminiFaults(SocketFaults):
+    """Everything that goes wrong with a session.
 
-    ignores_close: bool = False
-    """A close frame is not answered, and the connection stays open."""
-    never_ready: bool = False
-    ready_delay_seconds: float = 0
+    Strikes know events by these names: each field of a message, of ``serverContent`` each field's own, ``audio`` for
+    sound.
+    """
+
     late_chunks: int = 0
     """How much more sound of an interrupted reply comes after ``interrupted``."""
     wedges: bool = False
@@ -41,8 +41,6 @@ class GeminiFaults:
     """Until it is told something in words."""
     refuses_handles: int | None = None
     """The close code of a session that is to be taken up."""
-    strikes: tuple[Strike, ...] = ()
-    """Of events by these names: each field of a message, of ``serverContent`` each field's own, ``audio`` for sound."""
 
 
 USUAL: Final = GeminiManner()

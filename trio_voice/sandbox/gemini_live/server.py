@@ -11,10 +11,11 @@ import trio_websocket
 from trio_voice.legs.channel import Channel
 from trio_voice.sandbox.gemini_live.faults import NO_FAULTS, USUAL, GeminiFaults, GeminiManner
 from trio_voice.sandbox.gemini_live.record import GeminiSession
-from trio_voice.sandbox.gemini_live.session import CLOSE_SECONDS, ServedSession
+from trio_voice.sandbox.gemini_live.session import ServedSession
 from trio_voice.sandbox.gemini_live.setup import Refusal
 from trio_voice.sandbox.sockets import SandboxSocket, serve_sockets
 from trio_voice.sandbox.voice_agent.cast import Casting
+from trio_voice.sandbox.wire import CLOSE_SECONDS
 
 PATH: Final = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
 

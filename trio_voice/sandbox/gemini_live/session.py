@@ -1,7 +1,6 @@
 """One session of the sandbox's Gemini Live, from the server's side; part F of ``protocols/realtime-models.md``.
 
-The tasks are the reader, which obeys the client and never waits for anything else; the writer, which alone sends, and
-carries out what faults do; the dialogue's; and one that ends a connection which lasts too long. None outlives ``run``.
+The tasks are the wire's; the dialogue's; and one that ends a connection which lasts too long. None outlives ``run``.
 """
 
 import base64
@@ -17,27 +16,13 @@ from trio_voice.legs.channel import Channel
 from trio_voice.sandbox.gemini_live.dialogue import Dialogue
 from trio_voice.sandbox.gemini_live.record import GeminiSession, names_of
 from trio_voice.sandbox.gemini_live.setup import Refusal, read_setup
-from trio_voice.sandbox.strikes import (
-    Act,
-    Close,
-    Cut,
-    Fail,
-    GoSilent,
-    Say,
-    StopReading,
-    Tally,
-    cut,
-    refuse_to_close,
-    refuse_to_read,
-)
+from trio_voice.sandbox.strikes import Close
 from trio_voice.sandbox.voice_agent.cast import Cast
+from trio_voice.sandbox.wire import Message, Wire
 from trio_voice.transcode import ToTelephone
 
 OUTBOX_MESSAGES: Final = 2_000
-"""A minute and a half of speech. A client that lets more pile up is not reading: its socket is given up."""
-CLOSE_SECONDS: Final = 2.0
-STUBBORN_SECONDS: Final = 40.0
-"""How long a fault that ignores the client goes on."""
+"""A minute and a half of speech. See ``Wire``."""
 HEARS: Final = 16_000
 
 
@@ -61,136 +46,51 @@ class ServedSession:
         refusal: Refusal | None,
         find: Callable[[str], GeminiSession | None],
     ) -> None:
-        self._channel = channel
         self._record = record
         self._cast = cast
         self._refusal = refusal
         self._find = find
         self._dialogue: Dialogue | None = None
         self._ears = ToTelephone(HEARS)
-        self._outbox_in, self._outbox = trio.open_memory_channel[dict[str, Any] | Act](OUTBOX_MESSAGES)
-        self._nursery: trio.Nursery
-        self._wire = trio.Lock()
-        """Held while a message is sent."""
-        self._reading = trio.CancelScope()
-        self._tally = Tally()
+        self._wire = Wire(channel, record, self._hear, outbox_messages=OUTBOX_MESSAGES, in_binary=True)
         self._replying = False
-        self._silent = False
-        self._refuses_to_close = False
-        self._close = Close(1001, "the sandbox is going away")
         self._audio_until = 0.0
 
     async def run(self) -> None:
-        """Serve until either side ends it. Cancelling is safe: the client is told, for at most ``CLOSE_SECONDS``."""
-        self._refuse_to_close_if_faulty()
-        try:
-            async with trio.open_nursery() as self._nursery:
-                for task in (self._read, self._write, self._expire):
-                    self._nursery.start_soon(task)
-                if self._refusal is not None:  # live, whoever has no key is let in and then told
-                    self._put(Close(self._refusal.code, self._refusal.reason))
-            if self._refuses_to_close and self._channel.close_code is not None:
-                await trio.sleep(STUBBORN_SECONDS)
-        finally:
-            with trio.move_on_after(CLOSE_SECONDS, shield=True):
-                await self._channel.aclose(self._close.code, self._close.reason)
-            self._record.close(trio.current_time())
+        """Serve until either side ends it. Cancelling is safe, and takes at most ``wire.CLOSE_SECONDS``."""
+        await self._wire.run(self._begin)
+
+    def _begin(self) -> None:
+        self._wire.nursery.start_soon(self._expire)
+        if self._refusal is not None:  # live, whoever has no key is let in and then told
+            self._wire.put(Close(self._refusal.code, self._refusal.reason))
 
     # Towards the client
 
-    async def _write(self) -> None:
-        try:
-            async for posting in self._outbox:
-                over = await (self._send(posting) if isinstance(posting, dict) else self._carry_out(posting))
-                if over:
-                    break
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            if not self._reading.cancel_called:
-                return  # the reader will learn how the client went
-        self._nursery.cancel_scope.cancel()
-
-    async def _send(self, message: dict[str, Any]) -> bool:
-        """Send a message, and do what strikes after it; whether that was the end of the socket."""
-        if self._silent:
-            return False
-        async with self._wire:
-            await self._channel.send(json.dumps(message, separators=(",", ":")).encode())
+    def _post(self, message: dict[str, Any]) -> None:
         names = names_of(message)
-        if self._record.keeps_audio or "audio" not in names:
-            self._record.sent.append((trio.current_time(), message))
-        if "audio" in names and not self._replying:
+        has_sound = "audio" in names
+        if has_sound and not self._replying:
             names.insert(0, "reply.started")  # by which strikes count replies
-        self._replying = ("audio" in names or self._replying) and not {"turnComplete", "interrupted"} & set(names)
-        for name in names:
-            for act in self._tally.count(name, self._record.faults.strikes):
-                if await self._carry_out(act):
-                    return True
-        return False
-
-    async def _carry_out(self, act: Act) -> bool:
-        """Do what a fault does; whether that was the end of the socket."""
-        match act:
-            case Cut():
-                await cut(self._channel, reset=act.reset)
-                return True
-            case Close() if not self._silent:
-                self._close = act
-                return True
-            case GoSilent():
-                self._silent = True
-            case StopReading():
-                refuse_to_read(self._channel)
-                self._reading.cancel()
-            case Say():
-                for message in act.messages * act.times:
-                    async with self._wire:
-                        await self._channel.send(message)
-            case Fail():
-                raise NotImplementedError("Gemini has no errors in words: have it Close")
-        return False
-
-    def _put(self, posting: dict[str, Any] | Act) -> None:
-        try:
-            self._outbox_in.send_nowait(posting)
-        except trio.WouldBlock:
-            self._record.complain("", "does not read what is sent to it")
-            self._nursery.cancel_scope.cancel()
+        self._replying = (has_sound or self._replying) and not {"turnComplete", "interrupted"} & set(names)
+        self._wire.put(Message(message, names, is_sound=has_sound))
 
     def _refuse(self, code: int, reason: str) -> None:
         """The client made a mistake: live, the socket is closed on it."""
         self._record.complain(str(code), reason)
-        self._put(Close(code, reason))
+        self._wire.put(Close(code, reason))
 
     async def _expire(self) -> None:
         manner, opened = self._record.manner, self._record.opened_at
         if manner.notice_seconds:
             await trio.sleep_until(opened + manner.longest_seconds - manner.notice_seconds)
-            self._put({"goAway": {"timeLeft": f"{manner.notice_seconds:g}s"}})
+            self._post({"goAway": {"timeLeft": f"{manner.notice_seconds:g}s"}})
         await trio.sleep_until(opened + manner.longest_seconds)
-        self._put(Close(1011, "Deadline expired before operation could complete."))
+        self._wire.put(Close(1011, "Deadline expired before operation could complete."))
 
     # From the client
 
-    async def _read(self) -> None:
-        try:
-            with self._reading:
-                while True:
-                    self._hear(await self._channel.receive())
-            await trio.sleep(STUBBORN_SECONDS)  # a fault made us stop
-        except (trio.EndOfChannel, trio.BrokenResourceError, trio.ClosedResourceError):
-            self._record.client_close_code = self._channel.close_code
-            with trio.move_on_after(CLOSE_SECONDS):
-                await self._wire.acquire()  # half a message would leave no room for the answer to its close
-        self._record.close(trio.current_time())
-        self._nursery.cancel_scope.cancel()
-
-    def _refuse_to_close_if_faulty(self) -> None:
-        if self._record.faults.ignores_close and not self._refuses_to_close:
-            self._refuses_to_close = True
-            refuse_to_close(self._channel)
-
     def _hear(self, message: str | bytes) -> None:
-        self._refuse_to_close_if_faulty()
         record = self._record
         try:
             ((kind, field),) = json.loads(message).items()
@@ -198,10 +98,7 @@ class ServedSession:
             self._refuse(1007, "Invalid JSON payload received. Exactly one field is expected")
             return
         sound = kind == "realtimeInput" and "audio" in field
-        if record.keeps_audio or not sound:
-            record.messages.append(message)
-        for act in self._tally.count("audio" if sound else kind, record.faults.strikes, heard=True):
-            self._put(act)
+        self._wire.note(message, "audio" if sound else kind, is_sound=sound)
         obey, dialogue = self._readers.get(kind), self._dialogue
         if kind == "setup" and record.setup is None:
             self._on_setup(field)
@@ -222,8 +119,8 @@ class ServedSession:
         except Refusal as refusal:
             self._refuse(refusal.code, refusal.reason)
             return
-        self._dialogue = Dialogue(record, setup, self._cast, self._put)
-        self._nursery.start_soon(self._become_ready, self._dialogue)
+        self._dialogue = Dialogue(record, setup, self._cast, self._post)
+        self._wire.nursery.start_soon(self._become_ready, self._dialogue)
 
     def _take_up(self, handle: str | None) -> None:
         if handle is None:
@@ -245,8 +142,8 @@ class ServedSession:
         await trio.sleep(record.faults.ready_delay_seconds)
         record.session_id = secrets.token_hex(12)
         record.ready_at = trio.current_time()
-        self._put({"setupComplete": {"sessionId": record.session_id}})
-        self._nursery.start_soon(dialogue.run)
+        self._post({"setupComplete": {"sessionId": record.session_id}})
+        self._wire.nursery.start_soon(dialogue.run)
 
     def _on_input(self, dialogue: Dialogue, told: dict[str, Any]) -> None:
         match told:

@@ -15,7 +15,8 @@ import trio
 
 from trio_voice.legs.channel import Channel
 from trio_voice.sandbox.chain.faults import ChainManner
-from trio_voice.sandbox.chain.wire import StageSession, StageWire, parse
+from trio_voice.sandbox.chain.wire import StageSession, StageWire
+from trio_voice.sandbox.wire import parse
 
 PROVIDER: Final = "cartesia"
 WAITING_TEXTS: Final = 200
@@ -46,13 +47,11 @@ class CartesiaSpeaking:
         session: StageSession,
         say: Callable[[str, str], Awaitable[bytes]],
         manner: ChainManner,
-        *,
-        keeps_audio: bool,
     ) -> None:
         self._session = session
         self._say = say
         self._manner = manner
-        self._wire = StageWire(channel, session, self._hear, keeps_audio=keeps_audio)
+        self._wire = StageWire(channel, session, self._hear)
         self._contexts: dict[str, _Context] = {}
         self._names: set[str] = set()
         """Of all contexts that there ever were."""

@@ -1,11 +1,11 @@
-"""How the sandbox's three stages vary, and how they fail. The acts are those of the voice agent's ``faults``."""
+"""How the sandbox's three stages vary, and how they fail. The acts are in ``strikes``."""
 
 from collections.abc import Iterator
 from typing import Final, Literal
 
 import attrs
 
-from trio_voice.sandbox.strikes import Strike
+from trio_voice.sandbox.strikes import SocketFaults
 
 Whim = Literal["refuse", "overload", "hang", "cut", "error", "garbage", "broken_call"]
 """What a language model's server does instead of answering: 401; 503 or 529; nothing; half an answer; an error in the
@@ -55,14 +55,10 @@ class ChainManner:
 
 
 @attrs.frozen(kw_only=True)
-class StageFaults:
+class StageFaults(SocketFaults):
     """What goes wrong with one socket."""
 
-    never_ready: bool = False
     never_acknowledges_end: bool = False
-    ignores_close: bool = False
-    ready_delay_seconds: float = 0
-    strikes: tuple[Strike, ...] = ()
 
 
 @attrs.frozen(kw_only=True)

@@ -14,9 +14,10 @@ import trio
 
 from trio_voice.legs.channel import Channel
 from trio_voice.sandbox.chain.faults import ChainManner
-from trio_voice.sandbox.chain.wire import StageSession, StageWire, parse
+from trio_voice.sandbox.chain.wire import StageSession, StageWire
 from trio_voice.sandbox.speech import SpeechStarted
 from trio_voice.sandbox.voice_agent import Cast
+from trio_voice.sandbox.wire import parse
 
 PROVIDER: Final = "deepgram-flux"
 MODELS: Final = ("flux-general-en", "flux-general-multi")
@@ -31,14 +32,11 @@ TAKEN: Final = {"eager_eot_threshold": (0.3, 0.9), "eot_threshold": (0.5, 1.0), 
 class FluxHearing:
     """Serves one socket."""
 
-    def __init__(
-        self, channel: Channel, session: StageSession, cast: Cast, manner: ChainManner, *, keeps_audio: bool
-    ) -> None:
+    def __init__(self, channel: Channel, session: StageSession, cast: Cast, manner: ChainManner) -> None:
         self._session = session
         self._cast = cast
         self._manner = manner
-        self._keeps_audio = keeps_audio
-        self._wire = StageWire(channel, session, self._hear, keeps_audio=keeps_audio)
+        self._wire = StageWire(channel, session, self._hear)
         self._utterances_in, self._utterances = trio.open_memory_channel[bytes](WAITING_UTTERANCES)
         self._request_id = secrets.token_hex(16)
         self._sequence = 0
@@ -106,7 +104,7 @@ class FluxHearing:
             self._session.complain("", "sound before Connected")
             return
         self._heard_bytes += len(sound)
-        if self._keeps_audio:
+        if self._session.keeps_audio:
             self._session.audio += sound
         for report in self._cast.ears.hear(sound):
             if isinstance(report, SpeechStarted):

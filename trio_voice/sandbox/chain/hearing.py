@@ -11,9 +11,10 @@ from typing import Any, Final
 import trio
 
 from trio_voice.legs.channel import Channel
-from trio_voice.sandbox.chain.wire import StageSession, StageWire, parse
+from trio_voice.sandbox.chain.wire import StageSession, StageWire
 from trio_voice.sandbox.speech import SpeechStarted
 from trio_voice.sandbox.voice_agent import Cast
+from trio_voice.sandbox.wire import parse
 
 SHORTEST_BYTES: Final = 50 * 8
 LONGEST_BYTES: Final = 1_000 * 8
@@ -26,14 +27,11 @@ MODELS: Final = ("universal-3-6-pro", "universal-3-5-pro", "u3-rt-pro", "univers
 class AssemblyAiHearing:
     """Serves one socket."""
 
-    def __init__(
-        self, channel: Channel, session: StageSession, cast: Cast, *, api_key: str | None, keeps_audio: bool
-    ) -> None:
+    def __init__(self, channel: Channel, session: StageSession, cast: Cast, *, api_key: str | None) -> None:
         self._session = session
         self._cast = cast
         self._api_key = api_key
-        self._keeps_audio = keeps_audio
-        self._wire = StageWire(channel, session, self._hear, keeps_audio=keeps_audio)
+        self._wire = StageWire(channel, session, self._hear)
         self._utterances_in, self._utterances = trio.open_memory_channel[bytes](WAITING_UTTERANCES)
         self._turn = 0
         self._heard_bytes = 0
@@ -118,7 +116,7 @@ class AssemblyAiHearing:
             self._session.complain(3006, "sound before Begin")
             return
         self._heard_bytes += len(sound)
-        if self._keeps_audio:
+        if self._session.keeps_audio:
             self._session.audio += sound
         for report in self._cast.ears.hear(sound):
             if isinstance(report, SpeechStarted):

@@ -17,9 +17,10 @@ from trio_voice.sandbox.chain.faults import NO_FAULTS, USUAL, ChainFaults, Chain
 from trio_voice.sandbox.chain.http import serve_http
 from trio_voice.sandbox.chain.speaking_http import ElevenLabsHttpSpeaking
 from trio_voice.sandbox.chain.thinking import Sink, Thinking
-from trio_voice.sandbox.chain.wire import CLOSE_SECONDS, StageSession
+from trio_voice.sandbox.chain.wire import StageSession
 from trio_voice.sandbox.sockets import SandboxSocket, serve_sockets
 from trio_voice.sandbox.voice_agent import Casting, ClientError
+from trio_voice.sandbox.wire import CLOSE_SECONDS
 
 
 @attrs.frozen
@@ -167,11 +168,9 @@ class ChainServer:
             listen = (self._cast.listen_early if twice else None) or self._cast.listen
             async with listen() as cast:
                 if twice:
-                    await flux.FluxHearing(channel, session, cast, self._manner, keeps_audio=self._keeps_audio).run()
+                    await flux.FluxHearing(channel, session, cast, self._manner).run()
                 else:
-                    await hearing.AssemblyAiHearing(
-                        channel, session, cast, api_key=self._api_key, keeps_audio=self._keeps_audio
-                    ).run()
+                    await hearing.AssemblyAiHearing(channel, session, cast, api_key=self._api_key).run()
         finally:
             await self._leave(channel, session, self.hearing_sessions)  # noqa: ASYNC102 - shielded inside
 
@@ -181,12 +180,10 @@ class ChainServer:
         self.speaking_sessions.append(session)
         try:
             if session.provider == cartesia.PROVIDER:
-                await cartesia.CartesiaSpeaking(
-                    channel, session, self._cast.say, self._manner, keeps_audio=self._keeps_audio
-                ).run()
+                await cartesia.CartesiaSpeaking(channel, session, self._cast.say, self._manner).run()
             else:
                 await speaking.ElevenLabsSpeaking(
-                    channel, session, self._cast.say, self._manner, api_key=self._api_key, keeps_audio=self._keeps_audio
+                    channel, session, self._cast.say, self._manner, api_key=self._api_key
                 ).run()
         finally:
             await self._leave(channel, session, self.speaking_sessions)  # noqa: ASYNC102 - shielded inside
@@ -219,6 +216,7 @@ class ChainServer:
             query=dict(parse_qsl(parts.query)),
             opened_at=trio.current_time(),
             faults=faults,
+            keeps_audio=self._keeps_audio,
         )
 
 

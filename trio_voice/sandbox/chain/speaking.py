@@ -14,7 +14,8 @@ import trio
 
 from trio_voice.legs.channel import Channel
 from trio_voice.sandbox.chain.faults import ChainManner
-from trio_voice.sandbox.chain.wire import StageSession, StageWire, parse
+from trio_voice.sandbox.chain.wire import StageSession, StageWire
+from trio_voice.sandbox.wire import parse
 
 MAX_CONTEXTS: Final = 5
 WAITING_TEXTS: Final = 200
@@ -42,13 +43,12 @@ class ElevenLabsSpeaking:
         manner: ChainManner,
         *,
         api_key: str | None,
-        keeps_audio: bool,
     ) -> None:
         self._session = session
         self._say = say
         self._manner = manner
         self._api_key = api_key
-        self._wire = StageWire(channel, session, self._hear, keeps_audio=keeps_audio)
+        self._wire = StageWire(channel, session, self._hear)
         self._contexts: dict[str, _Context] = {}
         self._fed_at = trio.current_time()
         self.characters = 0

@@ -18,6 +18,7 @@ from trio_voice.sandbox.chain.http import serve_http
 from trio_voice.sandbox.chain.speaking_http import ElevenLabsHttpSpeaking
 from trio_voice.sandbox.chain.thinking import Sink, Thinking
 from trio_voice.sandbox.chain.wire import StageSession
+from trio_voice.sandbox.serving import headers_of
 from trio_voice.sandbox.sockets import SandboxSocket, serve_sockets
 from trio_voice.sandbox.voice_agent import Casting, ClientError
 from trio_voice.sandbox.wire import CLOSE_SECONDS
@@ -242,12 +243,12 @@ async def open_chain(
         provider = provider_at(request.path.partition("?")[0])
         assert provider is not None  # noqa: S101 - others are refused
         serve = chain.serve_hearing if ROOMS[provider].part == "hearing" else chain.serve_speaking
-        await serve(socket, url=request.path, headers=_headers_of(request))
+        await serve(socket, url=request.path, headers=headers_of(request))
 
     def refuse(request: trio_websocket.WebSocketRequest) -> tuple[int, str] | None:
         if provider_at(request.path.partition("?")[0]) is None:
             return 404, "nothing of the chain is here"
-        return chain.refusal_of(request.path, _headers_of(request))
+        return chain.refusal_of(request.path, headers_of(request))
 
     async with trio.open_nursery() as nursery:
         sockets = await nursery.start(partial(serve_sockets, serve, refuse=refuse))
@@ -259,8 +260,3 @@ async def open_chain(
         }
         yield chain
         nursery.cancel_scope.cancel()
-
-
-def _headers_of(request: trio_websocket.WebSocketRequest) -> dict[str, str]:
-    """Their names in lower case."""
-    return {name.lower().decode(): value.decode("latin-1") for name, value in request.headers}

@@ -1,8 +1,7 @@
 """The sandbox's Gemini Live as a server: over channels in memory, or over WebSockets on loopback."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Final
 
 import trio
@@ -13,14 +12,14 @@ from trio_voice.sandbox.gemini_live.faults import NO_FAULTS, USUAL, GeminiFaults
 from trio_voice.sandbox.gemini_live.record import GeminiSession
 from trio_voice.sandbox.gemini_live.session import ServedSession
 from trio_voice.sandbox.gemini_live.setup import Refusal
-from trio_voice.sandbox.sockets import SandboxSocket, serve_sockets
+from trio_voice.sandbox.serving import SocketServer, headers_of, listening
+from trio_voice.sandbox.sockets import SandboxSocket
 from trio_voice.sandbox.voice_agent.cast import Casting
-from trio_voice.sandbox.wire import CLOSE_SECONDS
 
 PATH: Final = "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent"
 
 
-class GeminiLiveServer:
+class GeminiLiveServer(SocketServer[GeminiSession]):
     """A Gemini that anybody may call, and what it knows of every session it has had.
 
     Args:
@@ -39,32 +38,12 @@ class GeminiLiveServer:
         faults: GeminiFaults = NO_FAULTS,
         keeps_audio: bool = True,
     ) -> None:
+        super().__init__()
         self.manner = manner
         self.faults = faults
-        self.url = ""
-        """Where it listens, if it does."""
-        self.sessions: list[GeminiSession] = []
-        """All sessions, in the order in which their sockets were opened."""
         self._casting = casting
         self._api_key = api_key
         self._keeps_audio = keeps_audio
-        self._opened = trio.Event()
-
-    @property
-    def urls(self) -> Mapping[str, str]:
-        """The same, by the path of the key in a table of ``[models]``."""
-        return {"url": self.url}
-
-    @property
-    def open_sessions(self) -> list[GeminiSession]:
-        """Those whose socket is not known to be gone."""
-        return [session for session in self.sessions if session.is_open]
-
-    async def wait_session(self, number: int = 1) -> GeminiSession:
-        """The session that is the ``number``-th to be opened, once it is. Cancelling is safe."""
-        while len(self.sessions) < number:
-            await self._opened.wait()
-        return self.sessions[number - 1]
 
     async def serve_session(
         self,
@@ -86,19 +65,11 @@ class GeminiLiveServer:
             faults=faults or self.faults,
             keeps_audio=self._keeps_audio,
         )
-        self.sessions.append(record)
-        self._opened.set()
-        self._opened = trio.Event()
         refusal = None
         if self._api_key not in {None, api_key}:
             refusal = Refusal(1007, "API key not valid. Please pass a valid API key.")
-        try:
-            async with self._casting() as cast:
-                await ServedSession(channel, record, cast, refusal=refusal, find=self._find).run()
-        finally:
-            record.close(trio.current_time())
-            with trio.move_on_after(CLOSE_SECONDS, shield=True):
-                await channel.abort()
+        async with self._keep(record, channel), self._casting() as cast:
+            await ServedSession(channel, record, cast, refusal=refusal, find=self._find).run()
 
     def _find(self, handle: str) -> GeminiSession | None:
         return next((session for session in self.sessions if handle in session.handles), None)
@@ -121,14 +92,7 @@ async def open_gemini_live(
     gemini = GeminiLiveServer(casting, api_key=api_key, manner=manner, faults=faults, keeps_audio=keeps_audio)
 
     async def serve(socket: SandboxSocket, request: trio_websocket.WebSocketRequest) -> None:
-        headers = {name.lower(): value for name, value in request.headers}
-        if request.path.partition("?")[0] == PATH:
-            await gemini.serve_session(socket, api_key=headers.get(b"x-goog-api-key", b"").decode("latin-1"))
-        else:
-            await socket.aclose(1008, f"Gemini Live is at {PATH}")
+        await gemini.serve_session(socket, api_key=headers_of(request).get("x-goog-api-key", ""))
 
-    async with trio.open_nursery() as nursery:
-        port = await nursery.start(partial(serve_sockets, serve, port=port))
-        gemini.url = f"ws://127.0.0.1:{port}{PATH}"
+    async with listening(serve, PATH, port, "Gemini Live") as gemini.url:
         yield gemini
-        nursery.cancel_scope.cancel()

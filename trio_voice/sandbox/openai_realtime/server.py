@@ -1,9 +1,8 @@
 """The sandbox's realtime server: over channels in memory, or over WebSockets on loopback."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from functools import partial
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,15 +13,15 @@ from trio_voice.legs.channel import Channel
 from trio_voice.sandbox.openai_realtime.config import MODELS, Refusal
 from trio_voice.sandbox.openai_realtime.record import USUAL, Manner, RealtimeSession
 from trio_voice.sandbox.openai_realtime.session import ServedSession
-from trio_voice.sandbox.sockets import SandboxSocket, serve_sockets
+from trio_voice.sandbox.serving import SocketServer, headers_of, listening
+from trio_voice.sandbox.sockets import SandboxSocket
 from trio_voice.sandbox.voice_agent.cast import Casting
 from trio_voice.sandbox.voice_agent.faults import NO_FAULTS, Faults
-from trio_voice.sandbox.wire import CLOSE_SECONDS
 
 PATH: Final = "/v1/realtime"
 
 
-class RealtimeServer:
+class RealtimeServer(SocketServer[RealtimeSession]):
     """A realtime model that anybody may call, and what it knows of every session it has had.
 
     Args:
@@ -43,33 +42,13 @@ class RealtimeServer:
         faults: Faults = NO_FAULTS,
         keeps_audio: bool = True,
     ) -> None:
+        super().__init__()
         self.manner = manner
         self.faults = faults
         self.dialect = dialect
-        self.url = ""
-        """Where it listens, if it does."""
-        self.sessions: list[RealtimeSession] = []
-        """All sessions, in the order in which their sockets were opened."""
         self._casting = casting
         self._api_key = api_key
         self._keeps_audio = keeps_audio
-        self._opened = trio.Event()
-
-    @property
-    def urls(self) -> Mapping[str, str]:
-        """The same, by the path of the key in a table of ``[models]``."""
-        return {"url": self.url}
-
-    @property
-    def open_sessions(self) -> list[RealtimeSession]:
-        """Those whose socket is not known to be gone."""
-        return [session for session in self.sessions if session.is_open]
-
-    async def wait_session(self, number: int = 1) -> RealtimeSession:
-        """The session that is the ``number``-th to be opened, once it is. Cancelling is safe."""
-        while len(self.sessions) < number:
-            await self._opened.wait()
-        return self.sessions[number - 1]
 
     async def serve_session(
         self,
@@ -97,18 +76,10 @@ class RealtimeServer:
             faults=faults or self.faults,
             keeps_audio=self._keeps_audio,
         )
-        self.sessions.append(record)
-        self._opened.set()
-        self._opened = trio.Event()
-        try:
-            async with self._casting() as cast:
-                epoch = datetime.now(UTC).timestamp() - now
-                refusal = self._refusal(record, beta=self.dialect == "beta" if beta is None else beta)
-                await ServedSession(channel, record, cast, refusal=refusal, epoch=epoch).run()
-        finally:
-            record.close(trio.current_time())
-            with trio.move_on_after(CLOSE_SECONDS, shield=True):
-                await channel.abort()
+        async with self._keep(record, channel), self._casting() as cast:
+            epoch = datetime.now(UTC).timestamp() - now
+            refusal = self._refusal(record, beta=self.dialect == "beta" if beta is None else beta)
+            await ServedSession(channel, record, cast, refusal=refusal, epoch=epoch).run()
 
     def _refusal(self, record: RealtimeSession, *, beta: bool) -> Refusal | None:
         """Why somebody is not let in. The upgrade has succeeded by then: it is the first event that says so."""
@@ -143,20 +114,13 @@ async def open_realtime(
     )
 
     async def serve(socket: SandboxSocket, request: trio_websocket.WebSocketRequest) -> None:
-        headers = {name.lower(): value.decode("latin-1") for name, value in request.headers}
-        address = urlsplit(request.path)
-        if address.path == PATH:
-            await server.serve_session(
-                socket,
-                authorization=headers.get(b"authorization", ""),
-                model=parse_qs(address.query).get("model", [""])[0],
-                beta=b"openai-beta" in headers,
-            )
-        else:
-            await socket.aclose(1008, f"the realtime server is at {PATH}")
+        headers = headers_of(request)
+        await server.serve_session(
+            socket,
+            authorization=headers.get("authorization", ""),
+            model=parse_qs(urlsplit(request.path).query).get("model", [""])[0],
+            beta="openai-beta" in headers,
+        )
 
-    async with trio.open_nursery() as nursery:
-        port = await nursery.start(partial(serve_sockets, serve, port=port))
-        server.url = f"ws://127.0.0.1:{port}{PATH}"
+    async with listening(serve, PATH, port, "the realtime server") as server.url:
         yield server
-        nursery.cancel_scope.cancel()

@@ -1,26 +1,25 @@
 """The sandbox's voice agent as a server: over channels in memory, or over WebSockets on loopback."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from functools import partial
 from typing import Final
 
 import trio
 import trio_websocket
 
 from trio_voice.legs.channel import Channel
-from trio_voice.sandbox.sockets import SandboxSocket, serve_sockets
+from trio_voice.sandbox.serving import SocketServer, headers_of, listening
+from trio_voice.sandbox.sockets import SandboxSocket
 from trio_voice.sandbox.voice_agent.cast import Casting
 from trio_voice.sandbox.voice_agent.faults import NO_FAULTS, USUAL, Faults, Manner
 from trio_voice.sandbox.voice_agent.record import AgentSession
 from trio_voice.sandbox.voice_agent.session import ServedSession
-from trio_voice.sandbox.wire import CLOSE_SECONDS
 
 PATH: Final = "/v1/ws"
 
 
-class VoiceAgentServer:
+class VoiceAgentServer(SocketServer[AgentSession]):
     """A voice agent that anybody may call, and what it knows of every session it has had.
 
     Args:
@@ -39,32 +38,12 @@ class VoiceAgentServer:
         faults: Faults = NO_FAULTS,
         keeps_audio: bool = True,
     ) -> None:
+        super().__init__()
         self.manner = manner
         self.faults = faults
-        self.url = ""
-        """Where it listens, if it does."""
-        self.sessions: list[AgentSession] = []
-        """All sessions, in the order in which their sockets were opened."""
         self._casting = casting
         self._api_key = api_key
         self._keeps_audio = keeps_audio
-        self._opened = trio.Event()
-
-    @property
-    def urls(self) -> Mapping[str, str]:
-        """The same, by the path of the key in a table of ``[models]``."""
-        return {"url": self.url}
-
-    @property
-    def open_sessions(self) -> list[AgentSession]:
-        """Those whose socket is not known to be gone."""
-        return [session for session in self.sessions if session.is_open]
-
-    async def wait_session(self, number: int = 1) -> AgentSession:
-        """The session that is the ``number``-th to be opened, once it is. Cancelling is safe."""
-        while len(self.sessions) < number:
-            await self._opened.wait()
-        return self.sessions[number - 1]
 
     async def serve_session(
         self,
@@ -87,19 +66,10 @@ class VoiceAgentServer:
             faults=faults or self.faults,
             keeps_audio=self._keeps_audio,
         )
-        self.sessions.append(record)
-        self._opened.set()
-        self._opened = trio.Event()
-        try:
-            async with self._casting() as cast:
-                refusal = None if self._lets_in(authorization) else "Invalid or missing API key"
-                epoch = datetime.now(UTC).timestamp() - now
-                session = ServedSession(channel, record, cast, refusal=refusal, epoch=epoch, find=self._find)
-                await session.run()
-        finally:
-            record.close(trio.current_time())
-            with trio.move_on_after(CLOSE_SECONDS, shield=True):
-                await channel.abort()
+        async with self._keep(record, channel), self._casting() as cast:
+            refusal = None if self._lets_in(authorization) else "Invalid or missing API key"
+            epoch = datetime.now(UTC).timestamp() - now
+            await ServedSession(channel, record, cast, refusal=refusal, epoch=epoch, find=self._find).run()
 
     def _lets_in(self, authorization: str) -> bool:
         # Live, ``Bearer <key>`` and the bare key both work; a resume token is said to.
@@ -130,14 +100,7 @@ async def open_voice_agent(
     agent = VoiceAgentServer(casting, api_key=api_key, manner=manner, faults=faults, keeps_audio=keeps_audio)
 
     async def serve(socket: SandboxSocket, request: trio_websocket.WebSocketRequest) -> None:
-        headers = {name.lower(): value for name, value in request.headers}
-        if request.path.partition("?")[0] == PATH:
-            await agent.serve_session(socket, authorization=headers.get(b"authorization", b"").decode("latin-1"))
-        else:
-            await socket.aclose(1008, f"the voice agent is at {PATH}")
+        await agent.serve_session(socket, authorization=headers_of(request).get("authorization", ""))
 
-    async with trio.open_nursery() as nursery:
-        port = await nursery.start(partial(serve_sockets, serve, port=port))
-        agent.url = f"ws://127.0.0.1:{port}{PATH}"
+    async with listening(serve, PATH, port, "the voice agent") as agent.url:
         yield agent
-        nursery.cancel_scope.cancel()

@@ -10,7 +10,7 @@ The rooms, from the front door inwards:
     cartesia    the voice of that name
     speaking_http   ElevenLabs' voice, asked for each text over HTTP
     http        how what is asked over HTTP is reached: in memory, or on loopback
-    wire        what the two sockets have in common
+    wire        what is known of each socket, and what its messages are called
     cast        who hears, thinks and speaks: the real thing, or a script
     faults      how they vary, and how they fail
 

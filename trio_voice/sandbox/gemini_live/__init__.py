@@ -2,7 +2,7 @@
 
     server      what a test or a demo opens: sessions over channels in memory, or over WebSockets
     record      what is known of a session: what it heard and sent, how it was closed
-    session     one socket: who is let in, what may be said when, how it ends; and carrying out faults
+    session     one socket: who is let in, what may be said when, how it ends
     dialogue    turns, replies faster than they are heard, barge-in, tools
     setup       the first message, and how each mistake in it is answered
     faults      how it varies, and how it fails

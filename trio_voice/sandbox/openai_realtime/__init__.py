@@ -4,7 +4,7 @@ The rooms, from the front door inwards:
 
     server      what a test or a demo opens: sessions over channels in memory, or over WebSockets
     record      what is known of a session: what it heard and sent, how it was closed, what it complained of
-    session     one socket: who is let in, what may be said when, how it ends; and carrying out faults
+    session     one socket: who is let in, what may be said when, how it ends
     dialogue    turns, responses, barge-in, tools
     items       what a conversation is made of, as the wire has it
     config      ``session.update`` in each dialect, and how each mistake in it is answered

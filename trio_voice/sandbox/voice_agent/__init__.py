@@ -4,7 +4,7 @@ The rooms, from the front door inwards:
 
     server      what a test or a demo opens: sessions over channels in memory, or over WebSockets
     record      what is known of a session: what it heard and sent, how it was closed, what it costs
-    session     one socket: who is let in, what may be said when, how it ends; and carrying out faults
+    session     one socket: who is let in, what may be said when, how it ends
     dialogue    turns, replies, barge-in, tools
     cast        who hears, speaks and thinks: the real thing, or a script for a virtual clock
     config      ``session.update``, and how each mistake in it is answered

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from trio_voice import conversation as c
 from trio_voice.errors import LocalProtocolError
 from trio_voice.persona import Persona, ToolSchema, TurnDetection
+from trio_voice.protocols.json_messages import MAX_ID
 from trio_voice.protocols.openai_dialects import DIALECTS, OpenAIRealtimeSettings
 from trio_voice.protocols.openai_floor import REPLY_SECONDS
 from trio_voice.protocols.openai_realtime import (
@@ -18,7 +19,6 @@ from trio_voice.protocols.openai_realtime import (
     KEPT_TRANSCRIPTIONS,
     MAX_ARGUMENTS,
     MAX_CALLS,
-    MAX_ID,
     MAX_ITEMS,
     OpenAIRealtimeSession,
 )

@@ -30,6 +30,7 @@ from trio_voice import conversation as c
 from trio_voice.audio import base64_ms, is_base64
 from trio_voice.errors import LocalProtocolError
 from trio_voice.protocols import openai_usage
+from trio_voice.protocols.json_messages import MAX_ID, UNREADABLE, as_json, garbage, table_in, text_in, unknown
 from trio_voice.protocols.openai_dialects import DIALECTS, accepted, wrong_format
 from trio_voice.protocols.openai_errors import (
     CLOSED,
@@ -53,8 +54,6 @@ if TYPE_CHECKING:
 MAX_MESSAGE_BYTES: Final = 16_777_216
 """The ``openai`` package sets no bound; a piece of audio has been seen to exceed 16 kB, and the last event of a long
 response repeats all of its text."""
-MAX_ID: Final = 200
-"""Letters of an id. What has a longer one is garbage: many of them are remembered."""
 MAX_ARGUMENTS: Final = 100_000
 """Letters of a function call's arguments. Longer ones count as broken."""
 MAX_LETTERS: Final = 5_000
@@ -69,11 +68,6 @@ EXPIRING_SECONDS: Final = 60.0
 """How long before its end a session is to be succeeded: the next quiet moment may take a while."""
 LONGEST_SECONDS: Final = 86_400.0
 """What the end of a session is believed to be at the latest; a server's clock may be wrong."""
-
-_UNREADABLE: Final = (
-    *(msgspec.DecodeError, RecursionError),  # no JSON, or endlessly nested
-    *(AttributeError, LookupError, TypeError, ValueError, OverflowError),  # not of the shape that its reader expects
-)
 
 Meaning = c.ModelEvent | c.Outgoing
 
@@ -160,7 +154,7 @@ class OpenAIRealtimeSession:
         instructions = self._persona.prompt + ("" if as_items else c.retold(self._history))
         session = self._settings.update(self._persona, self._tools, instructions)
         items = [_item_of(said) for said in self._history] if as_items else []
-        return [_encode({"type": "session.update", "session": session}), *map(_encode, items)]
+        return [as_json({"type": "session.update", "session": session}), *map(as_json, items)]
 
     def encode(self, command: c.ModelCommand, now: float) -> Sequence[str]:
         """The wire form of a command; what is to be said may have to wait for its turn.
@@ -204,12 +198,12 @@ class OpenAIRealtimeSession:
             return []
         if ask.exact is None:
             response = {} if ask.instructions is None else {"response": {"instructions": ask.instructions}}
-            return [_encode({"type": "response.create", "event_id": ask.event_id, **response})]
+            return [as_json({"type": "response.create", "event_id": ask.event_id, **response})]
         if self._dialect.bills_text_items:
             self._text_items += 1
         content = [{"type": "output_text", "text": ask.exact}]
         item = {"type": "force_message", "role": "assistant", "content": content}
-        return [_encode({"type": "conversation.item.create", "event_id": ask.event_id, "item": item})]
+        return [as_json({"type": "conversation.item.create", "event_id": ask.event_id, "item": item})]
 
     def _truncate(self, reply_id: str, heard_ms: float) -> list[str]:
         """Cut what was not heard off each item, at no more than was received: beyond it is an error."""
@@ -220,7 +214,7 @@ class OpenAIRealtimeSession:
                 self._numbers += 1
                 end = {"item_id": item_id, "content_index": 0, "audio_end_ms": int(max(heard_ms, 0.0))}
                 event_id = f"truncate_{self._numbers}"  # so that a refusal is not taken for one of what we asked for
-                messages.append(_encode({"type": "conversation.item.truncate", "event_id": event_id, **end}))
+                messages.append(as_json({"type": "conversation.item.truncate", "event_id": event_id, **end}))
             heard_ms = max(0.0, heard_ms - received_ms)
         return messages
 
@@ -261,10 +255,10 @@ class OpenAIRealtimeSession:
             kind = event["type"]
             understand = self._readers.get(kind)
             if understand is None:
-                return [] if kind in _SILENT else [c.Unrecognized(f"an event of type {str(kind)[:60]!r}")]
+                return [] if kind in _SILENT else [unknown(kind)]
             events = understand(self, event, now)
-        except _UNREADABLE as wrong:
-            return [c.Unrecognized(f"{type(wrong).__name__}: {str(wrong)[:200]}", garbage=True)]
+        except UNREADABLE as wrong:
+            return [garbage(wrong)]
         return [*events, *self._due(now)]
 
     # The session
@@ -273,7 +267,7 @@ class OpenAIRealtimeSession:
         if self._created:
             return []
         self._created = True
-        session = _table(event, "session")
+        session = table_in(event, "session")
         self._session_id = _id(session, "id")
         seconds = self._dialect.session_seconds
         expires_at = session.get("expires_at")
@@ -287,7 +281,7 @@ class OpenAIRealtimeSession:
     def _on_updated(self, event: dict[str, Any], now: float) -> list[Meaning]:
         if self._ready:
             return []
-        session = _table(event, "session")
+        session = table_in(event, "session")
         wrong = wrong_format(session)
         if wrong:
             return [self._complaint.about_format(wrong)]
@@ -301,7 +295,7 @@ class OpenAIRealtimeSession:
         if self._ready and is_expired(error):  # sooner than it was told, or than we knew
             return [c.SessionExpiring(0.0)]
         fault = self._complaint.about(error, created=self._created, ready=self._ready)
-        event_id = _text(error, "event_id") if error is not event else ""
+        event_id = text_in(error, "event_id") if error is not event else ""
         if fault.fatal:
             return [fault]
         if event_id or not is_about_truncation(error):
@@ -332,10 +326,10 @@ class OpenAIRealtimeSession:
 
     def _on_caller_delta(self, event: dict[str, Any], _now: float) -> list[Meaning]:
         item_id = _id(event, "item_id")
-        return self._transcribed(item_id, self._transcriptions.get(item_id, "") + _text(event, "delta"))
+        return self._transcribed(item_id, self._transcriptions.get(item_id, "") + text_in(event, "delta"))
 
     def _on_caller_so_far(self, event: dict[str, Any], _now: float) -> list[Meaning]:
-        return self._transcribed(_id(event, "item_id"), _text(event, "transcript") or _text(event, "text"))
+        return self._transcribed(_id(event, "item_id"), text_in(event, "transcript") or text_in(event, "text"))
 
     def _transcribed(self, item_id: str, text: str) -> list[Meaning]:
         self._transcriptions[item_id] = text = text[:MAX_LETTERS]
@@ -348,11 +342,11 @@ class OpenAIRealtimeSession:
         self._transcriptions.pop(item_id, None)
         meters = openai_usage.of_transcription(event.get("usage"))
         usage = [c.Usage(meters)] if meters and self._bills_tokens else []
-        return [c.CallerTranscript(item_id, _text(event, "transcript"), final=True), *usage]
+        return [c.CallerTranscript(item_id, text_in(event, "transcript"), final=True), *usage]
 
     def _on_caller_lost(self, event: dict[str, Any], _now: float) -> list[Meaning]:
         self._transcriptions.pop(_id(event, "item_id"), None)
-        said = _text(_table(event, "error"), "message")
+        said = text_in(table_in(event, "error"), "message")
         words = f"{self._dialect.vendor} could not write down what the caller said"
         words = f"{words}: {said[:MAX_SAID]}" if said else words
         return [c.ModelFault("transcription_failed", words, fatal=False)]
@@ -360,7 +354,7 @@ class OpenAIRealtimeSession:
     # The reply
 
     def _on_response_created(self, event: dict[str, Any], now: float) -> list[Meaning]:
-        return self._open_response(_id(_table(event, "response"), "id"), now)[1]
+        return self._open_response(_id(table_in(event, "response"), "id"), now)[1]
 
     def _open_response(self, response_id: str, now: float) -> tuple[_Response, list[Meaning]]:
         """The response of that id, begun if it was not; without an id it is the one that is being made."""
@@ -388,18 +382,18 @@ class OpenAIRealtimeSession:
 
     def _on_words(self, event: dict[str, Any], now: float) -> list[Meaning]:
         response, begun = self._open_response(_id(event, "response_id"), now)
-        return [*begun, c.ReplyWords(response.response_id, _text(event, "delta"), None)]
+        return [*begun, c.ReplyWords(response.response_id, text_in(event, "delta"), None)]
 
     def _on_text(self, event: dict[str, Any], now: float) -> list[Meaning]:
         """The text of one item; a reply's is that of all its items."""
         response, begun = self._open_response(_id(event, "response_id"), now)
         if len(response.texts) < MAX_ITEMS:
-            response.texts[_id(event, "item_id")] = _text(event, "transcript")[:MAX_LETTERS]
+            response.texts[_id(event, "item_id")] = text_in(event, "transcript")[:MAX_LETTERS]
         text = " ".join(filter(None, response.texts.values()))[:MAX_LETTERS]
         return [*begun, c.ReplyTranscript(response.response_id, text, interrupted=False)]
 
     def _on_item_done(self, event: dict[str, Any], now: float) -> list[Meaning]:
-        item = _table(event, "item")
+        item = table_in(event, "item")
         if item.get("type") != "function_call":
             return []
         response, begun = self._open_response(_id(event, "response_id"), now)
@@ -407,13 +401,13 @@ class OpenAIRealtimeSession:
         return begun
 
     def _on_item_taken(self, event: dict[str, Any], _now: float) -> list[Meaning]:
-        item = _table(event, "item")
+        item = table_in(event, "item")
         if item.get("type") == "function_call_output":
             self._floor.result_echoed(_id(item, "call_id"))
         return []
 
     def _on_response_done(self, event: dict[str, Any], now: float) -> list[Meaning]:
-        told = _table(event, "response")
+        told = table_in(event, "response")
         response, events = self._open_response(_id(told, "id"), now)
         status = told.get("status")
         if response is self._response:
@@ -423,7 +417,7 @@ class OpenAIRealtimeSession:
             events += [c.Usage(meters)] if meters else []
         done = c.ReplyDone(response.response_id, interrupted=status == "cancelled")
         if status == "failed":
-            return [*events, done, *self._failed(_table(_table(told, "status_details"), "error"), now)]
+            return [*events, done, *self._failed(table_in(table_in(told, "status_details"), "error"), now)]
         if self._response is None:
             self._floor.response_over()
         if status == "cancelled":
@@ -435,7 +429,7 @@ class OpenAIRealtimeSession:
                 _keep_call(response, item)
         events += self._requested(response)
         if status == "incomplete":
-            reason = _text(_table(told, "status_details"), "reason") or "no reason given"
+            reason = text_in(table_in(told, "status_details"), "reason") or "no reason given"
             words = f"{self._dialect.vendor} broke a reply off: {reason[:60]}"
             events.append(c.ModelFault("incomplete", words, fatal=False))
         return [*events, done]
@@ -471,7 +465,7 @@ class OpenAIRealtimeSession:
                     self._numbers += 1
                     call_id = f"{wire_id} {self._numbers}"
                 self._calls[call_id] = _Call(wire_id, response.response_id)
-                events.append(c.ToolRequested(call_id, _text(item, "name"), arguments))
+                events.append(c.ToolRequested(call_id, text_in(item, "name"), arguments))
         for wire_id in refused:
             self._floor.result_sent(wire_id, last=len(refused) == len(calls))
         return events
@@ -544,14 +538,17 @@ def _keep_call(response: _Response, item: dict[str, Any]) -> None:
     if item.get("status", "completed") == "completed" and call_id and len(response.calls) < MAX_CALLS:
         arguments = item.get("arguments")
         whole = not arguments or (isinstance(arguments, str) and len(arguments) <= MAX_ARGUMENTS)
-        response.calls[call_id] = {"name": _text(item, "name")[:MAX_ID], "arguments": arguments if whole else _NO_TEXT}
+        response.calls[call_id] = {
+            "name": text_in(item, "name")[:MAX_ID],
+            "arguments": arguments if whole else _NO_TEXT,
+        }
 
 
 def _arguments(text: Any) -> dict[str, Any] | None:
     """The arguments of a call, which are JSON within JSON; ``None`` if they are no object."""
     try:
         arguments = msgspec.json.decode(text) if text else {}
-    except (*_UNREADABLE, UnicodeEncodeError):
+    except UNREADABLE:
         return None
     return arguments if isinstance(arguments, dict) else None
 
@@ -564,17 +561,7 @@ def _item_of(said: c.Said) -> dict[str, Any]:
 
 def _result(wire_id: str, result: str) -> str:
     item = {"type": "function_call_output", "call_id": wire_id, "output": result}
-    return _encode({"type": "conversation.item.create", "item": item})
-
-
-def _table(event: dict[str, Any], key: str) -> dict[str, Any]:
-    value = event.get(key)
-    return value if isinstance(value, dict) else {}
-
-
-def _text(event: dict[str, Any], key: str) -> str:
-    value = event.get(key)
-    return value if isinstance(value, str) else ""
+    return as_json({"type": "conversation.item.create", "item": item})
 
 
 def _id(event: dict[str, Any], key: str) -> str:
@@ -583,11 +570,7 @@ def _id(event: dict[str, Any], key: str) -> str:
     Raises:
         ValueError: it is too long to be remembered.
     """
-    value = _text(event, key)
+    value = text_in(event, key)
     if len(value) > MAX_ID:
         raise ValueError(f"{key} has {len(value)} letters")
     return value
-
-
-def _encode(message: dict[str, Any]) -> str:
-    return msgspec.json.encode(message).decode()

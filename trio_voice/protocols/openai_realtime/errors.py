@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from trio_voice.conversation import ModelFault
 from trio_voice.protocols.json_messages import text_in
-from trio_voice.protocols.openai_dialects import DIALECTS
+from trio_voice.protocols.openai_realtime.dialects import DIALECTS
 
 if TYPE_CHECKING:
     from trio_voice.persona import Persona
-    from trio_voice.protocols.openai_dialects import OpenAIRealtimeSettings
+    from trio_voice.protocols.openai_realtime.dialects import OpenAIRealtimeSettings
 
 MAX_SAID: Final = 300
 """Letters of a server's own message that are repeated."""

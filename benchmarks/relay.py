@@ -3,6 +3,7 @@
     make bench                                                  the whole table: about half an hour
     make bench BENCH_ARGS=--short                               a few minutes: ours and Node's, without the limit
     .venv/bin/python benchmarks/relay.py --only trio_voice,node --calls 200 --seconds 20 --rounds 5
+    .venv/bin/python benchmarks/relay.py --only "one worker,two workers" --no-talk --no-tls
 
 Each relay has one core, the load has the other. Every call sends 50 frames a second as Twilio does, and an agent that
 speaks AssemblyAI's protocol sends each back. A frame's cost is the processor time of the relay's process, in user and
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING
 
 import trustme
 from relaying.figures import figures_at, figures_of_conversations, figures_of_the_limit
-from relaying.relays import LOAD_CORE, RELAYS, Unavailable
+from relaying.relays import LOAD_CORE, RELAYS, WORKERS, Unavailable
 from relaying.report import medians, picture, table
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ SHORT = ["trio_voice", "node"]
 def arguments() -> argparse.Namespace:
     """What the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", help=f"relays, of: {','.join(RELAYS)}")
+    parser.add_argument("--only", help=f"relays, of: {','.join(RELAYS | WORKERS)}")
     parser.add_argument("--calls", type=int, default=60)
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--rounds", type=int, default=3)
@@ -89,7 +90,7 @@ def main() -> None:
     options = arguments()
     os.sched_setaffinity(0, {LOAD_CORE})
     names = options.only.split(",") if options.only else list(RELAYS)
-    relays = [RELAYS[name] for name in names]
+    relays = [(RELAYS | WORKERS)[name] for name in names]
     kept: dict[str, dict[str, list[Figures]]] = {}
     with tempfile.TemporaryDirectory() as folder:
         context, authorities = certify(folder)

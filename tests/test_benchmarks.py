@@ -2,7 +2,7 @@
 
 import pytest
 from compare import CLASSES, table
-from relaying.relays import PACING, RELAYS
+from relaying.relays import PACING, RELAYS, WORKERS
 from rig.families import KINDS
 from rig.faults import cases_for
 from rig.ours import our_daemon
@@ -23,7 +23,9 @@ KEPT = {
 }
 
 
-@pytest.mark.parametrize("relay", [RELAYS["trio_voice"], PACING], ids=["echo", "pacing"])
+@pytest.mark.parametrize(
+    "relay", [RELAYS["trio_voice"], PACING, *WORKERS.values()], ids=["echo", "pacing", "one", "two"]
+)
 def test_the_benchmark_s_configuration_is_one_that_we_take(tmp_path, relay):
     relay.command("ws://127.0.0.1:1/v1/ws", str(tmp_path))
     secrets = {"TWILIO_ACCOUNT_SID": "AC", "TWILIO_AUTH_TOKEN": "t", "ASSEMBLYAI_API_KEY": "k"}

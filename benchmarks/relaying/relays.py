@@ -29,6 +29,7 @@ CONFIG = """
 [server]
 bind = "127.0.0.1:0"
 public_url = "https://bench.example.com"
+workers = {workers}
 [twilio]
 validate_signatures = false
 [limits]
@@ -45,6 +46,7 @@ default = "bench"
 [journal]
 url = "sqlite:///{folder}/journal.db"
 """
+BOTH_CORES = frozenset({RELAY_CORE, LOAD_CORE})
 
 
 class Unavailable(Exception):
@@ -58,6 +60,8 @@ class Relay:
     name: str
     command: Callable[[str, str], list[str]]
     """From the model's URL and a folder for files."""
+    cores: frozenset[int] = frozenset({RELAY_CORE})
+    """Where it may run."""
 
 
 LONGEST_LEAD = "playback_lead_seconds = 4"
@@ -72,9 +76,13 @@ def _ours_pacing(model_url: str, folder: str) -> list[str]:
     return _daemon(model_url, folder, "")
 
 
-def _daemon(model_url: str, folder: str, lead: str) -> list[str]:
+def _two_workers(model_url: str, folder: str) -> list[str]:
+    return _daemon(model_url, folder, LONGEST_LEAD, workers=2)
+
+
+def _daemon(model_url: str, folder: str, lead: str, workers: int = 1) -> list[str]:
     config = Path(folder) / "config.toml"
-    config.write_text(CONFIG.format(url=model_url, folder=folder, lead=lead))
+    config.write_text(CONFIG.format(url=model_url, folder=folder, lead=lead, workers=workers))
     return [sys.executable, "-m", "trio_voice", "--config", str(config), "serve"]
 
 
@@ -112,6 +120,11 @@ RELAYS = {
 }
 
 
+WORKERS = {
+    relay.name: relay
+    for relay in (Relay("one worker", _ours, BOTH_CORES), Relay("two workers", _two_workers, BOTH_CORES))
+}
+"""Ours beside the load on both cores, which is no comparison with others: the slope from one to two."""
 PACING = Relay("trio_voice", _ours_pacing)
 """Ours as it comes, for a model that sends faster than it speaks."""
 
@@ -127,12 +140,17 @@ class Running:
         self._netloc = urlsplit(base_url).netloc
 
     def cpu(self) -> float:
-        """Seconds of processor that all its threads have taken, in user and kernel."""
-        return time.clock_gettime(~self.pid << 3 | 2)  # CPUCLOCK_SCHED of another process, see clock_getcpuclockid(3)
+        """Seconds of processor that all its threads, and those of its workers, have taken, in user and kernel."""
+        # CPUCLOCK_SCHED of another process, see clock_getcpuclockid(3)
+        return sum(time.clock_gettime(~pid << 3 | 2) for pid in self._pids())
+
+    def _pids(self) -> list[int]:
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return [self.pid, *map(int, children)]
 
     def resident_bytes(self) -> int:
         """Its memory."""
-        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self._pids())
         return pages * os.sysconf("SC_PAGE_SIZE")
 
     def webhook(self) -> str:
@@ -164,7 +182,7 @@ def running(relay: Relay, model_url: str, authorities: str) -> Iterator[Running]
             stdout=subprocess.PIPE,
             stderr=log,
             env=os.environ | trust | {"ASSEMBLYAI_API_KEY": "k"},
-            preexec_fn=lambda: os.sched_setaffinity(0, {RELAY_CORE}),  # noqa: PLW1509 - there are no threads here
+            preexec_fn=lambda: os.sched_setaffinity(0, relay.cores),  # noqa: PLW1509 - there are no threads here
         )
         try:
             assert process.stdout is not None

@@ -49,6 +49,12 @@ class Reply:
         """Whether it answers a turn of these words, which may still go on; case and punctuation do not matter."""
         return self.speculates_on is not None and _words(self.speculates_on) == _words(text)
 
+    def begin_again(self) -> None:
+        """Its question is asked once more: forget what came of the answer."""
+        self.attempts += 1
+        self.clauses, self.thought = Clauses(), False
+        self.pieces.clear()
+
 
 def _words(text: str) -> list[str]:
     return re.findall(r"\w+", text.casefold())

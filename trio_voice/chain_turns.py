@@ -29,7 +29,6 @@ from trio_voice.audio import base64_ms
 from trio_voice.chain_history import History
 from trio_voice.chain_reply import Reply
 from trio_voice.chain_tools import AwaitedTools
-from trio_voice.clauses import Clauses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -41,8 +40,6 @@ SOUND_SECONDS: Final = 8.0
 """How long speech may keep a text without making a sound of it."""
 SPEECH_SECONDS: Final = 5.0
 """How long a caller counts as speaking of whom no word comes: recognisers hear noise, and then say no more of it."""
-MAX_WORDS: Final = 5_000
-"""Of one reply."""
 
 Output = c.ModelEvent | s.Think | s.StopThinking | s.Speak | s.BeSilent
 
@@ -250,8 +247,7 @@ class ChainTurns:
             self._thought_over(s.ThoughtOver(fact.number), now)
         elif fact.retryable and reply.attempts == 1:
             self._out.append(c.ModelFault(fact.code, fact.message, fatal=False))
-            reply.attempts, reply.clauses, reply.thought = 2, Clauses(), False
-            reply.pieces.clear()
+            reply.begin_again()
             self._ask(reply, RETRY_SECONDS)
         elif reply.is_speculative:
             self._stop(reply)  # asked again when the turn is over
@@ -297,8 +293,8 @@ class ChainTurns:
         reply = self._spoken_in(fact.context_id)
         if reply is None:
             return
-        if reply.line is not None and len(reply.line.words) < MAX_WORDS:
-            reply.line.words.append((fact.text, fact.start_ms))
+        if reply.line is not None:
+            reply.line.add_words(fact.text, fact.start_ms)
         self._out.append(c.ReplyWords(reply.reply_id, fact.text, fact.start_ms))
 
     def _speech_over(self, fact: s.SpeechOver, now: float) -> None:

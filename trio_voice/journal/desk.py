@@ -49,7 +49,9 @@ class Desk:
         return answer
 
     async def ask(self, what: str, work: Callable[[Database], T], *, writes: bool = False) -> T:
-        """Do something that is forgotten where it cannot be done now. Cancelling is safe: nobody hears then what became of it.
+        """Do something that is forgotten where it cannot be done now.
+
+        Cancelling is safe: nobody hears then what became of it.
 
         Raises:
             JournalUnavailable: it could not be done now.

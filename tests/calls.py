@@ -17,8 +17,7 @@ from trio_voice.legs.model import SocketModelLeg
 from trio_voice.legs.succession import Succession
 from trio_voice.persona import SILENT, Limits, Persona, ToolSchema
 from trio_voice.protocols.gemini_live import GeminiLiveSession, GeminiLiveSettings
-from trio_voice.protocols.openai_dialects import OpenAIRealtimeSettings
-from trio_voice.protocols.openai_realtime import OpenAIRealtimeSession
+from trio_voice.protocols.openai_realtime import OpenAIRealtimeSession, OpenAIRealtimeSettings
 from trio_voice.protocols.voice_agent import VoiceAgentSession
 from trio_voice.record import CallRecord
 from trio_voice.sandbox.gemini_live import GeminiLiveServer

@@ -10,7 +10,8 @@ from trio_voice import conversation as c
 from trio_voice import stages as s
 from trio_voice.audio import encode
 from trio_voice.chain_history import CANCELLED
-from trio_voice.chain_turns import BROKEN, SOUND_SECONDS, SPEECH_SECONDS, ChainTurns
+from trio_voice.chain_tools import BROKEN
+from trio_voice.chain_turns import SOUND_SECONDS, SPEECH_SECONDS, ChainTurns
 
 SOUND = encode(b"\x2a" * 800)
 """100 ms."""

@@ -41,8 +41,8 @@ WEBSOCKETS_SANS_IO = (
 RINGS = {
     # Ring 0: decisions and what they are about. No trio, no clock, no socket; time is an argument.
     "pure": Ring(
-        modules="audio bridge chain_history chain_turns clauses conversation cost errors facts forecast goodbye persona"
-        " playback playout prices record stages takeover tool_results transcript turns",
+        modules="audio bridge chain_history chain_reply chain_tools chain_turns clauses conversation cost errors facts"
+        " forecast goodbye persona playback playout prices record stages takeover tool_results transcript turns",
         sees="pure protocols",
         packages="attrs msgspec",
         never=NO_CLOCK_NO_IO,
@@ -87,7 +87,7 @@ RINGS = {
     ),
     # Ring 3: the only readers of files, environment, signals.
     "process": Ring(
-        modules="config credentials daemon doubts logs process supervisor unit",
+        modules="config credentials daemon doubts logs process supervisor toml_tables unit",
         sees="pure protocols trio http edges process cli",
         packages=ANYTHING,
     ),

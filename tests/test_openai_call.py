@@ -10,7 +10,7 @@ import trio
 from tests.calls import GREETING, OPENAI_REALTIME, live_call
 from tests.openai_types import mistakes
 from trio_voice.persona import Limits, Persona, TurnDetection
-from trio_voice.protocols.openai_dialects import DIALECTS as DIALECTS_KNOWN
+from trio_voice.protocols.openai_realtime.dialects import DIALECTS as DIALECTS_KNOWN
 from trio_voice.record import CallState, Closing, EndReason
 from trio_voice.sandbox.mind import ToolUse
 from trio_voice.sandbox.openai_realtime import AT_READY, IN_TOOL, MID_GREETING, MID_REPLY, Manner, RealtimeServer

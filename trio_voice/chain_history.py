@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 MAX_ENTRIES: Final = 400
 """Beyond them the oldest are forgotten, a caller's line being the first that is left."""
+MAX_WORDS: Final = 5_000
+"""Of one reply, whose times are kept."""
 CUT_MARK: Final = " —"
 """Ends what the caller has interrupted, as a writer would; words such as "[interrupted]" end up being spoken."""
 CANCELLED: Final = '{"error":"not carried out: the caller spoke before the result was there"}'
@@ -36,6 +38,11 @@ class SpokenText:
     """All the sound has come."""
     cut_at_ms: float | None = None
     calls: tuple[ToolCall, ...] = ()
+
+    def add_words(self, words: str, start_ms: float) -> None:
+        """The voice tells when it speaks these."""
+        if len(self.words) < MAX_WORDS:
+            self.words.append((words, start_ms))
 
     @property
     def heard(self) -> str:

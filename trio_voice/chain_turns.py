@@ -20,17 +20,15 @@ itself. Rules that a reader might ask about:
 from __future__ import annotations
 
 import math
-import re
 from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar, Final
-
-import attrs
 
 from trio_voice import conversation as c
 from trio_voice import stages as s
 from trio_voice.audio import base64_ms
-from trio_voice.chain_history import CANCELLED, History, SpokenText
-from trio_voice.clauses import Clauses
+from trio_voice.chain_history import History
+from trio_voice.chain_reply import Reply
+from trio_voice.chain_tools import AwaitedTools
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -42,47 +40,8 @@ SOUND_SECONDS: Final = 8.0
 """How long speech may keep a text without making a sound of it."""
 SPEECH_SECONDS: Final = 5.0
 """How long a caller counts as speaking of whom no word comes: recognisers hear noise, and then say no more of it."""
-MAX_WORDS: Final = 5_000
-"""Of one reply."""
-BROKEN: Final = '{"error":"the arguments were not a JSON object; call the tool again with correct arguments"}'
 
 Output = c.ModelEvent | s.Think | s.StopThinking | s.Speak | s.BeSilent
-
-
-@attrs.define(eq=False)
-class _Reply:
-    """A reply from the question to its last sound."""
-
-    reply_id: str
-    speculates_on: str | None = None
-    """What the caller said, if the turn may still go on; then the reply is held back."""
-    number: int | None = None
-    """The request whose answer it is, while that is open."""
-    conversation: tuple[s.Entry, ...] = ()
-    attempts: int = 1
-    clauses: Clauses = attrs.field(factory=Clauses)
-    pieces: list[str] = attrs.field(factory=list)
-    """Text that is ready to be spoken and held back."""
-    thought: bool = False
-    """Some text has come."""
-    calls: tuple[s.ToolCall, ...] = ()
-    line: SpokenText | None = None
-    """Its place in the history, once it is told; a filler has none."""
-    is_filler: bool = False
-    told: bool = False
-    spoke: bool = False
-    """Something was sent to be spoken."""
-    sound_due: float = math.inf
-
-    @property
-    def is_speculative(self) -> bool:
-        return self.speculates_on is not None
-
-
-@attrs.define(eq=False)
-class _Tool:
-    call: s.ToolCall
-    answer: s.ToolAnswer | None = None
 
 
 class ChainTurns:
@@ -114,10 +73,9 @@ class ChainTurns:
         self._filler_after_seconds = filler_after_seconds
         self._filler_due = math.inf
 
-        self._replies: list[_Reply] = []
+        self._replies: list[Reply] = []
         """The first is being spoken; at most one waits behind it."""
-        self._tools: dict[str, _Tool] = {}
-        """What the last answer asked for, until all of it is answered; by the id that the bridge knows."""
+        self._tools = AwaitedTools()
         self._wanted: deque[c.RequestReply | c.SayExactly] = deque(maxlen=MAX_WANTED)
         self._caller_waits = False
         """The caller's turn is over and was not answered yet."""
@@ -140,7 +98,7 @@ class ChainTurns:
                 reply.sound_due = math.inf
         if now >= self._filler_due:
             self._filler_due = math.inf
-            self._say(_Reply(self._next_id(), is_filler=True), self._filler, now)
+            self._say(Reply(self._next_id(), is_filler=True), self._filler, now)
         self._proceed(now)
         return self._take()
 
@@ -164,12 +122,12 @@ class ChainTurns:
 
     def _turn_may_be_over(self, fact: s.TurnMayBeOver, now: float) -> None:
         self._turn_goes_on(s.TurnGoesOn(fact.item_id, fact.text), now)
-        if any(reply.is_speculative and _same(reply.speculates_on, fact.text) for reply in self._replies):
+        if any(reply.speculates_that(fact.text) for reply in self._replies):
             return
         self._drop_speculation()
         if fact.text and not self._replies and not self._tools and not self._caller_waits:
             conversation = (*self._history.entries(), s.Entry("caller", fact.text))
-            self._ask(_Reply(self._next_id(), speculates_on=fact.text, conversation=conversation))
+            self._ask(Reply(self._next_id(), speculates_on=fact.text, conversation=conversation))
 
     def _turn_resumed(self, _fact: s.TurnResumed, now: float) -> None:
         self._speaks_until = now + SPEECH_SECONDS
@@ -185,7 +143,7 @@ class ChainTurns:
         self._out.append(c.CallerTranscript(fact.item_id, fact.text, final=True))
         self._history.caller_said(fact.text)
         for reply in self._replies:
-            if reply.is_speculative and _same(reply.speculates_on, fact.text) and not self._wanted:
+            if reply.speculates_that(fact.text) and not self._wanted:
                 reply.speculates_on = None
                 self._begin(reply, now)
                 return
@@ -211,7 +169,7 @@ class ChainTurns:
         elif self._wanted:
             wanted = self._wanted.popleft()
             if isinstance(wanted, c.SayExactly):
-                self._say(_Reply(self._next_id()), wanted.text, now)
+                self._say(Reply(self._next_id()), wanted.text, now)
                 return
             self._history.instructed(wanted.instructions)
         else:
@@ -225,18 +183,18 @@ class ChainTurns:
 
     def _answer(self, now: float) -> None:
         """Have the language model answer the conversation as it stands."""
-        reply = _Reply(self._next_id(), conversation=self._history.entries())
+        reply = Reply(self._next_id(), conversation=self._history.entries())
         self._ask(reply)
         self._begin(reply, now)
 
-    def _ask(self, reply: _Reply, after_seconds: float = 0.0) -> None:
+    def _ask(self, reply: Reply, after_seconds: float = 0.0) -> None:
         if reply not in self._replies:
             self._replies.append(reply)
         self._counted += 1
         reply.number = self._counted
         self._out.append(s.Think(reply.number, reply.conversation, after_seconds))
 
-    def _say(self, reply: _Reply, text: str, now: float) -> None:
+    def _say(self, reply: Reply, text: str, now: float) -> None:
         """A reply whose text is given."""
         self._replies.append(reply)
         reply.pieces.append(text)
@@ -244,7 +202,7 @@ class ChainTurns:
 
     # A reply
 
-    def _begin(self, reply: _Reply, now: float) -> None:
+    def _begin(self, reply: Reply, now: float) -> None:
         """Tell of a reply if it is its turn, and let out what was held back."""
         if reply.told or reply.is_speculative or self._replies[0] is not reply:
             return
@@ -289,15 +247,14 @@ class ChainTurns:
             self._thought_over(s.ThoughtOver(fact.number), now)
         elif fact.retryable and reply.attempts == 1:
             self._out.append(c.ModelFault(fact.code, fact.message, fatal=False))
-            reply.attempts, reply.clauses, reply.thought = 2, Clauses(), False
-            reply.pieces.clear()
+            reply.begin_again()
             self._ask(reply, RETRY_SECONDS)
         elif reply.is_speculative:
             self._stop(reply)  # asked again when the turn is over
         else:
             self._out.append(c.ModelFault(fact.code, fact.message, fatal=True))
 
-    def _let_out(self, reply: _Reply, now: float) -> None:
+    def _let_out(self, reply: Reply, now: float) -> None:
         """Have spoken what is ready of a reply that was told, and see whether that was all."""
         if not reply.told:
             return
@@ -314,7 +271,7 @@ class ChainTurns:
         if not reply.spoke:
             self._finish(reply, now)
 
-    def _speak(self, reply: _Reply, text: str, *, last: bool, now: float) -> None:
+    def _speak(self, reply: Reply, text: str, *, last: bool, now: float) -> None:
         reply.spoke = True
         reply.sound_due = min(reply.sound_due, now + SOUND_SECONDS)
         if reply.line is not None:
@@ -336,8 +293,8 @@ class ChainTurns:
         reply = self._spoken_in(fact.context_id)
         if reply is None:
             return
-        if reply.line is not None and len(reply.line.words) < MAX_WORDS:
-            reply.line.words.append((fact.text, fact.start_ms))
+        if reply.line is not None:
+            reply.line.add_words(fact.text, fact.start_ms)
         self._out.append(c.ReplyWords(reply.reply_id, fact.text, fact.start_ms))
 
     def _speech_over(self, fact: s.SpeechOver, now: float) -> None:
@@ -349,7 +306,7 @@ class ChainTurns:
         else:  # the provider has closed what we have not: what is still thought of it will be said in another context
             self._out.append(c.ModelFault("speech_ended_early", "the speech stage closed a reply", fatal=False))
 
-    def _finish(self, reply: _Reply, now: float) -> None:
+    def _finish(self, reply: Reply, now: float) -> None:
         """All of a reply has been made."""
         self._replies.remove(reply)
         if reply.line is not None:
@@ -369,13 +326,11 @@ class ChainTurns:
         self._filler_due = math.inf
         if not self._tools:
             return
-        self._out += [c.ToolWithdrawn(call_id) for call_id, tool in self._tools.items() if tool.answer is None]
-        self._history.answered(
-            tool.answer or s.ToolAnswer(tool.call.call_id, CANCELLED, failed=True) for tool in self._tools.values()
-        )
-        self._tools.clear()
+        withdrawn, answers = self._tools.withdraw()
+        self._out += withdrawn
+        self._history.answered(answers)
 
-    def _stop(self, reply: _Reply) -> None:
+    def _stop(self, reply: Reply) -> None:
         self._replies.remove(reply)
         if reply.number is not None:
             self._out.append(s.StopThinking(reply.number))
@@ -398,32 +353,23 @@ class ChainTurns:
 
     # Tools
 
-    def _request_tools(self, reply: _Reply, now: float) -> None:
+    def _request_tools(self, reply: Reply, now: float) -> None:
         calls, reply.calls = reply.calls, ()
         if reply.line is not None:
             reply.line.calls = calls
-        for at, call in enumerate(calls):
-            call_id = f"{reply.reply_id}.{at}"
-            tool = self._tools[call_id] = _Tool(call)
-            if call.broken:
-                tool.answer = s.ToolAnswer(call.call_id, BROKEN, failed=True)
-            else:
-                self._out.append(c.ToolRequested(call_id, call.name, call.arguments))
+        self._out += self._tools.ask(reply.reply_id, calls)
         if not reply.spoke and self._filler:
             self._filler_due = now + self._filler_after_seconds
         self._go_on_if_answered(now)
 
     def _tool_answered(self, command: c.AnswerTool, now: float) -> None:
-        tool = self._tools.get(command.call_id)
-        if tool is not None and tool.answer is None:
-            tool.answer = s.ToolAnswer(tool.call.call_id, command.result, command.failed)
+        if self._tools.answer(command.call_id, command.result, failed=command.failed):
             self._go_on_if_answered(now)
 
     def _go_on_if_answered(self, now: float) -> None:
-        answers = [tool.answer for tool in self._tools.values() if tool.answer is not None]
-        if len(answers) < len(self._tools):
+        answers = self._tools.take_answers()
+        if answers is None:
             return
-        self._tools.clear()
         self._filler_due = math.inf
         self._history.answered(answers)
         self._caller_waits = False  # whoever spoke meanwhile without interrupting is answered along with it
@@ -431,10 +377,10 @@ class ChainTurns:
 
     # Looking things up
 
-    def _reply_of(self, number: int) -> _Reply | None:
+    def _reply_of(self, number: int) -> Reply | None:
         return next((reply for reply in self._replies if reply.number == number), None)
 
-    def _spoken_in(self, context_id: str) -> _Reply | None:
+    def _spoken_in(self, context_id: str) -> Reply | None:
         return next((reply for reply in self._replies if reply.reply_id == context_id and reply.told), None)
 
     def _next_id(self) -> str:
@@ -462,8 +408,3 @@ class ChainTurns:
         c.AnswerTool: _tool_answered,
         c.TruncateReply: _truncate,
     }
-
-
-def _same(one: str | None, other: str) -> bool:
-    """Whether two texts have the same words, whatever their letters' case and their punctuation."""
-    return one is not None and re.findall(r"\w+", one.casefold()) == re.findall(r"\w+", other.casefold())

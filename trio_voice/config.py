@@ -6,17 +6,14 @@ exist, the nearest one that does. Secrets never come from the file.
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
-from datetime import date
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import attrs
-import cattrs
-from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError, IterableValidationNote
+from cattrs.errors import BaseValidationError
 
 from trio_voice.credentials import SECRETS, Secrets, read_secrets
 from trio_voice.errors import ConfigError
@@ -27,6 +24,7 @@ from trio_voice.prices import ModelPrices, PriceList, Prices, TwilioPrices, wron
 from trio_voice.protocols.chain_stages import STAGES
 from trio_voice.protocols.settings import SANDBOX, ModelSettings
 from trio_voice.reckoning import LEAST_SILENT_SECONDS, SILENT_SECONDS
+from trio_voice.toml_tables import converter_of, explained, no_such_key
 from trio_voice.tools import TRANSFER
 
 if TYPE_CHECKING:
@@ -124,18 +122,34 @@ def read_settings(path: Path, environment: Mapping[str, str] | None = None) -> S
     return settings
 
 
+_TABLES: Final = (
+    ServerSettings,
+    TwilioSettings,
+    Limits,
+    JournalSettings,
+    ModelSettings,
+    *(kind.settings for kind in KINDS.values()),
+    Persona,
+    TurnDetection,
+    PriceList,
+    TwilioPrices,
+    ModelPrices,
+)
+_KINDS: Final = {stage: {kind: row.settings for kind, row in rows.items()} for stage, rows in STAGES.items()}
+
+
 class _Reader:
     """Turns tables into frozen objects and collects what is wrong with them."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self.problems: list[str] = []
         self._document = document
-        self._converter = _converter()
+        self._converter = converter_of(_TABLES, _KINDS)
 
     def settings(self, environment: Mapping[str, str]) -> Settings:
         """What could be read; worth something only if there are no problems."""
         known = [field.name for field in attrs.fields(Settings) if field.name != "secrets"]
-        self.problems.extend(_unknown(key, key, known) for key in self._document if key not in known)
+        self.problems.extend(no_such_key(key, key, known) for key in self._document if key not in known)
         models = self._models()
         credentials = [name for model in models.values() for name in model.credentials]
         settings = Settings(
@@ -184,7 +198,7 @@ class _Reader:
         read: dict[str, ModelPrices] = {}
         for name in tables.keys() - own:
             if name not in known:
-                self.problems.append(_unknown(f"prices.{name}", name, known))
+                self.problems.append(no_such_key(f"prices.{name}", name, known))
             elif table := self._of(ModelPrices, tables[name], f"prices.{name}"):
                 read[name] = table
         listed = self._of(PriceList, {key: value for key, value in tables.items() if key in own}, "prices")
@@ -212,116 +226,10 @@ class _Reader:
         try:
             return self._converter.structure(value, kind)
         except BaseValidationError as wrong:
-            self.problems.extend(_explain(wrong, path))
+            self.problems.extend(explained(wrong, path))
         except (TypeError, ValueError) as wrong:
             self.problems.append(f"{path}: {wrong}")
         return None
-
-
-def _converter() -> cattrs.Converter:
-    """A converter that takes what TOML says and guesses nothing."""
-    converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
-
-    def strictly(kind: type, words: str) -> None:
-        def take(value: Any, _kind: Any) -> Any:
-            if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
-                return value
-            if kind is float and isinstance(value, int) and not isinstance(value, bool):
-                return float(value)
-            raise ValueError(f"must be {words}, not {value!r}")
-
-        converter.register_structure_hook(kind, take)
-
-    strictly(str, "a text")
-    strictly(bool, "true or false")
-    strictly(int, "a whole number")
-    strictly(float, "a number")
-    strictly(date, "a date like 2026-11-20, without quotes")
-
-    def take_tuple(value: Any, kind: Any) -> tuple[Any, ...]:
-        if not isinstance(value, list):
-            raise ValueError(f"must be a list, not {value!r}")  # noqa: TRY004 - wrong in the file, not in our code
-        return tuple(converter.structure(item, get_args(kind)[0]) for item in value)
-
-    converter.register_structure_hook_func(_is_tuple, take_tuple)
-
-    def take_one_or_several(value: Any, _kind: Any) -> str | tuple[str, ...]:
-        if isinstance(value, str):
-            return value
-        if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
-            return tuple(value)
-        raise ValueError(f"must be a text, or a list of texts, not {value!r}")
-
-    converter.register_structure_hook(str | tuple[str, ...], take_one_or_several)
-
-    def take_table(value: Any, kind: Any) -> Any:
-        if not isinstance(value, dict):
-            raise ValueError(f"must be a table, not {value!r}")  # noqa: TRY004 - as above
-        return structure[kind](value, kind)
-
-    def take_stage(value: Any, kind: Any) -> Any:
-        if not isinstance(value, dict):
-            raise ValueError(f"must be a table with a kind, not {value!r}")  # noqa: TRY004 - as above
-        named, known = value.get("kind"), STAGES[kind]
-        if not isinstance(named, str) or named not in known:
-            near = difflib.get_close_matches(str(named), known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"kind {named!r} is not known here{hint}; known are {', '.join(known)}")
-        return take_table(value, known[named].settings)
-
-    for stage in STAGES:
-        converter.register_structure_hook(stage, take_stage)
-    structure: dict[type, Callable[[Any, Any], Any]] = {}
-    for kind in (
-        ServerSettings,
-        TwilioSettings,
-        Limits,
-        JournalSettings,
-        ModelSettings,
-        *(stage.settings for stages in STAGES.values() for stage in stages.values()),
-        *(kind.settings for kind in KINDS.values()),
-        Persona,
-        TurnDetection,
-        PriceList,
-        TwilioPrices,
-        ModelPrices,
-    ):
-        structure[kind] = cattrs.gen.make_dict_structure_fn(
-            kind, converter, _cattrs_forbid_extra_keys=True, _cattrs_detailed_validation=True
-        )
-        converter.register_structure_hook(kind, take_table)
-    return converter
-
-
-def _is_tuple(kind: Any) -> bool:
-    return get_origin(kind) is tuple
-
-
-def _explain(wrong: BaseException, path: str) -> list[str]:
-    """One line for each thing that is wrong, with the path of its key."""
-    if isinstance(wrong, ForbiddenExtraKeysError):
-        known = [field.name for field in attrs.fields(wrong.cl)]
-        return [_unknown(f"{path}.{key}", key, known) for key in sorted(wrong.extra_fields)]
-    if isinstance(wrong, BaseValidationError):
-        lines: list[str] = []
-        for inner in wrong.exceptions:
-            notes = getattr(inner, "__notes__", [])
-            where = path
-            for note in notes:
-                if isinstance(note, cattrs.AttributeValidationNote):
-                    where = f"{path}.{note.name}"
-                elif isinstance(note, IterableValidationNote):
-                    where = f"{path}.{note.index}"
-            lines.extend(_explain(inner, where))
-        return lines
-    if isinstance(wrong, KeyError):
-        return [f"{path}: is missing"]
-    return [f"{path}: {wrong}"]
-
-
-def _unknown(path: str, key: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=1)
-    return f"{path}: no such key" + (f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}")
 
 
 def _contradictions(settings: Settings, document: Mapping[str, Any]) -> list[str]:
@@ -352,7 +260,7 @@ def _contradictions(settings: Settings, document: Mapping[str, Any]) -> list[str
     models, personas = [*document.get("models", {})], [*document.get("personas", {})]  # those that are broken, too
     for name, persona in settings.personas.items():
         problems.extend(
-            _unknown(f"personas.{name}.model = {model!r}", model, models)
+            no_such_key(f"personas.{name}.model = {model!r}", model, models)
             for model in persona.models
             if model not in models
         )
@@ -369,7 +277,7 @@ def _contradictions(settings: Settings, document: Mapping[str, Any]) -> list[str
         if turns and turns.min_silence and turns.max_silence and turns.min_silence >= turns.max_silence:
             problems.append(f"personas.{name}.turn_detection: min_silence must be less than max_silence")
     problems.extend(
-        _unknown(f"numbers.{number!r} = {name!r}", name, personas)
+        no_such_key(f"numbers.{number!r} = {name!r}", name, personas)
         for number, name in settings.numbers.items()
         if name not in personas
     )

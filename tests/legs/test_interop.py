@@ -17,7 +17,8 @@ import trio
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
-from trio_voice.legs.poller import PolledStream, adopt, open_poller
+from trio_voice.legs.polled_stream import PolledStream
+from trio_voice.legs.poller import adopt, open_poller
 from trio_voice.legs.websocket import WebSocketChannel, quiet_logger
 from trio_voice.protocols.websocket import WebSocket
 

@@ -10,18 +10,14 @@ from hypothesis import strategies as st
 from trio_voice import conversation as c
 from trio_voice.errors import LocalProtocolError
 from trio_voice.persona import Persona, ToolSchema, TurnDetection
-from trio_voice.protocols.openai_dialects import DIALECTS, OpenAIRealtimeSettings
-from trio_voice.protocols.openai_floor import REPLY_SECONDS
-from trio_voice.protocols.openai_realtime import (
-    EXPIRING_SECONDS,
-    KEPT_RESPONSES,
-    KEPT_TRANSCRIPTIONS,
-    MAX_ARGUMENTS,
-    MAX_CALLS,
-    MAX_ID,
-    MAX_ITEMS,
-    OpenAIRealtimeSession,
-)
+from trio_voice.protocols.json_messages import MAX_ID
+from trio_voice.protocols.openai_realtime import OpenAIRealtimeSession
+from trio_voice.protocols.openai_realtime.dialects import DIALECTS, OpenAIRealtimeSettings
+from trio_voice.protocols.openai_realtime.expiry import EXPIRING_SECONDS
+from trio_voice.protocols.openai_realtime.floor import REPLY_SECONDS
+from trio_voice.protocols.openai_realtime.responses import KEPT_RESPONSES, MAX_ARGUMENTS, MAX_CALLS, MAX_ITEMS
+from trio_voice.protocols.openai_realtime.session import KEPT_TRANSCRIPTIONS
+from trio_voice.protocols.openai_realtime.tools import MAX_RUNNING
 
 CREATED = {"type": "session.created", "session": {"type": "realtime", "id": "sess_1", "expires_at": 1_790_003_600}}
 STARTED_AT = 1_790_000_000.0
@@ -981,8 +977,8 @@ LONG = "x" * (MAX_ID + 1)
 def test_endless_ids_are_garbage_and_not_remembered(talk, kind, fields):
     (event,) = talk.hear(kind, **fields)
     assert event.garbage
-    assert LONG not in talk.session._responses.keys() | talk.session._transcriptions.keys()
-    assert not any(response.received_ms or response.calls for response in talk.session._responses.values())
+    assert LONG not in talk.session._responses.kept.keys() | talk.session._transcriptions.keys()
+    assert not any(response.received_ms or response.calls for response in talk.session._responses.kept.values())
 
 
 def test_unknown_events_are_events(talk):
@@ -998,14 +994,14 @@ def test_floods_of_ids_are_forgotten(talk):
         talk.call(f"c{n}", response_id="r199")
         talk.do(c.RequestReply(f"{n}"))
     session = talk.session
-    assert len(session._responses) == KEPT_RESPONSES
+    assert len(session._responses.kept) == KEPT_RESPONSES
     assert len(session._transcriptions) == KEPT_TRANSCRIPTIONS
-    assert len(session._responses["r199"].received_ms) <= MAX_ITEMS
-    assert len(session._responses["r199"].calls) <= MAX_CALLS
+    assert len(session._responses.kept["r199"].received_ms) <= MAX_ITEMS
+    assert len(session._responses.kept["r199"].calls) <= MAX_CALLS
     for n in range(20):
         talk.call(f"d{n}", response_id=f"x{n}")
         talk.done(f"x{n}", output=[{"type": "function_call", "call_id": f"{n}.{m}", "name": "r"} for m in range(99)])
-    assert len(session._calls) <= 2 * MAX_CALLS
+    assert len(session._calls) <= MAX_RUNNING
     assert len(session._floor._waiting) <= 8
     assert len(session._floor._results) <= 64
 

@@ -5,7 +5,7 @@ import pytest
 from tests.test_config import ENVIRONMENT, GOOD
 from trio_voice.config import read_settings
 from trio_voice.errors import ConfigError
-from trio_voice.protocols.openai_dialects import OpenAIRealtimeSettings
+from trio_voice.protocols.openai_realtime import OpenAIRealtimeSettings
 
 AZURE = "wss://ours.openai.azure.com/openai/v1/realtime"
 VOICE_LIVE = "wss://ours.services.ai.azure.com/voice-live/realtime?api-version=2026-01-01&model=gpt-realtime"

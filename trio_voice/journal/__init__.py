@@ -1,6 +1,7 @@
 """What is written down: every call, every billed session, and whom never to call again.
 
 journal.py    what the rest of the program asks of the journal, and its lifetime
+desk.py       where work for the scribe is handed in
 scribe.py     the thread that writes: bounded backlog, group commit, trouble and recovery
 reading.py    calls, page by page; also without a daemon
 rows.py       records to rows and back

@@ -6,7 +6,7 @@ import os
 import secrets
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import attrs
 import structlog
@@ -14,7 +14,8 @@ import trio
 
 from trio_voice.journal import reading, rows, schema
 from trio_voice.journal.database import database_at
-from trio_voice.journal.scribe import Answer, Entry, JournalUnavailable, Pace, Scribe, Statistics
+from trio_voice.journal.desk import Desk, execute
+from trio_voice.journal.scribe import Pace, Scribe, Statistics
 from trio_voice.record import CallState, Closing
 
 if TYPE_CHECKING:
@@ -22,17 +23,15 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from trio_voice.journal.database import Database, Row, Value
+    from trio_voice.journal.desk import Statement
+    from trio_voice.journal.scribe import Answer
     from trio_voice.record import CallRecord, ModelSessionRecord
-
-T = TypeVar("T")
 
 log: Final = structlog.stdlib.get_logger("trio_voice.journal")
 
 OPENING_SECONDS: Final = 1.0
 """How long a session may wait for its journal before it is opened without."""
 PACE: Final = Pace()
-
-Statement = tuple[str, list[list["Value"]]]
 
 
 @asynccontextmanager
@@ -113,6 +112,7 @@ class Journal:
         keep_transcripts: bool,
     ) -> None:
         self._scribe = scribe
+        self._desk = Desk(scribe, pace.answer_seconds)
         self._node = node
         self._clock = clock
         self._process = process
@@ -188,7 +188,7 @@ class Journal:
             database.execute(schema.WRITE_RUN, [rows.row_of_run(run)])
             return _word(database.query(schema.DECLARED_DEAD_BY, [run.run_id]))
 
-        return self._do("beat", write)
+        return self._desk.do("beat", write)
 
     async def wait_declared_dead(self) -> str:
         """Wait until another run has declared this one dead, because it stood still; returns that run's id.
@@ -204,14 +204,14 @@ class Journal:
         """Write down that this daemon left in good order, and nothing after it."""
         now = self._clock()
         self._run = attrs.evolve(self._run, beat_at=now, ended_at=now)
-        self._post("run", [(schema.WRITE_RUN, [rows.row_of_run(self._run)])])
+        self._desk.post("run", [(schema.WRITE_RUN, [rows.row_of_run(self._run)])])
         self._scribe.close()
 
     # Calls
 
     def call_began(self, call: CallRecord) -> None:
         """A call is known, or something of it has changed that a successor should know: its SID, its hand-over."""
-        self._post("call_began", [self._call(call)])
+        self._desk.post("call_began", [self._call(call)])
 
     def call_ended(self, call: CallRecord) -> None:
         """A call is over: all of it is written once more, and its transcript if those are kept."""
@@ -222,7 +222,7 @@ class Journal:
         if self._keep_transcripts and call.transcript:
             lines = [rows.row_of_utterance(line, call.call_id, n) for n, line in enumerate(call.transcript, 1)]
             statements.append((schema.WRITE_UTTERANCE, lines))
-        self._post("call_ended", statements)
+        self._desk.post("call_ended", statements)
 
     async def session_opening(
         self, call: CallRecord, session: ModelSessionRecord, *, seconds: float = OPENING_SECONDS
@@ -243,7 +243,7 @@ class Journal:
         Raises:
             ValueError: the call does not hold the session.
         """
-        answer = self._post("session_opening", [self._call(call), self._session(call, session)], awaited=True)
+        answer = self._desk.post("session_opening", [self._call(call), self._session(call, session)], awaited=True)
         with trio.move_on_after(seconds if self.healthy else 0):
             await answer.wait()
         if answer.is_done:
@@ -255,11 +255,11 @@ class Journal:
 
     def phone_is_down(self, call: CallRecord) -> None:
         """The telephone of a call is known to be down, or goes on without us: nobody need hang it up any more."""
-        self._post("phone_is_down", [(schema.PHONE_DOWN, [[rows.moment(self._clock()), call.call_id]])])
+        self._desk.post("phone_is_down", [(schema.PHONE_DOWN, [[rows.moment(self._clock()), call.call_id]])])
 
     def session_closed(self, call: CallRecord, session: ModelSessionRecord) -> None:
         """A billed session is closed, and its record says how."""
-        self._post("session_closed", [self._session(call, session)])
+        self._desk.post("session_closed", [self._session(call, session)])
 
     def _call(self, call: CallRecord) -> Statement:
         return schema.WRITE_CALL, [rows.row_of_call(call, self._run.run_id, self._clock())]
@@ -284,8 +284,8 @@ class Journal:
             JournalUnavailable: it is not yet written, and will be unless the daemon dies first.
         """
         row: list[Value] = [rows.kept(number), rows.kept(reason), call_id, rows.moment(self._clock())]
-        answer = self._post("do_not_call", [(schema.MARK_DO_NOT_CALL, [row])], awaited=True)
-        await self._answered(answer)
+        answer = self._desk.post("do_not_call", [(schema.MARK_DO_NOT_CALL, [row])], awaited=True)
+        await self._desk.answered(answer)
 
     async def is_do_not_call(self, number: str) -> bool:
         """Whether a number is on the list.
@@ -293,7 +293,9 @@ class Journal:
         Raises:
             JournalUnavailable: nobody knows; then the number must not be called.
         """
-        return bool(await self._ask("is_do_not_call", lambda database: database.query(schema.IS_DO_NOT_CALL, [number])))
+        return bool(
+            await self._desk.ask("is_do_not_call", lambda database: database.query(schema.IS_DO_NOT_CALL, [number]))
+        )
 
     # What was written
 
@@ -303,7 +305,7 @@ class Journal:
         Raises:
             JournalUnavailable: the database cannot be read.
         """
-        found = await self._ask("call", partial(reading.read_calls, which=schema.OF_ONE, values=[call_id]))
+        found = await self._desk.ask("call", partial(reading.read_calls, which=schema.OF_ONE, values=[call_id]))
         return found[0] if found else None
 
     async def calls(self, since: datetime, until: datetime) -> list[rows.JournaledCall]:
@@ -323,7 +325,9 @@ class Journal:
             JournalUnavailable: the database cannot be read.
         """
         me = self._run.run_id
-        return await self._ask("runs", lambda database: list(map(rows.run_of, database.query(schema.OTHER_RUNS, [me]))))
+        return await self._desk.ask(
+            "runs", lambda database: list(map(rows.run_of, database.query(schema.OTHER_RUNS, [me])))
+        )
 
     async def declare_dead(self, run: rows.Run) -> str:
         """Say that a run is over, though it did not; returns the id of the run that has said so first.
@@ -339,7 +343,7 @@ class Journal:
             database.execute(schema.DECLARE_DEAD, [said])
             return _word(database.query(schema.DECLARED_DEAD_BY, [run.run_id]))
 
-        return await self._ask("declare_dead", declare, writes=True)
+        return await self._desk.ask("declare_dead", declare, writes=True)
 
     async def left_open(self, run: rows.Run) -> list[rows.JournaledCall]:
         """A run's calls that are not over in every respect, the earliest first.
@@ -367,7 +371,7 @@ class Journal:
             at_most = max(at_least, _seconds_between(session.opened_at, at))
             how: list[Value] = [rows.moment(at), Closing.ABORTED.value, at_most, at_least, self._run.run_id]
             closed.append([*how, call.record.call_id, number])
-        await self._ask("settle_sessions", partial(_execute, [(schema.SETTLE_SESSION, closed)]), writes=True)
+        await self._desk.ask("settle_sessions", partial(execute, [(schema.SETTLE_SESSION, closed)]), writes=True)
 
     async def settle_call(self, call: rows.JournaledCall, at: datetime, detail: str) -> None:
         """Close a call on paper whose telephone is down, or nobody's business of ours; otherwise likewise."""
@@ -378,50 +382,17 @@ class Journal:
             (schema.SETTLE_CALL, [[*ended, record.call_id]]),
             (schema.PHONE_DOWN, [[rows.moment(at), record.call_id]]),
         ]
-        await self._ask("settle_call", partial(_execute, statements), writes=True)
-
-    # The scribe
-
-    def _post(self, what: str, statements: Sequence[Statement], *, awaited: bool = False) -> Answer:
-        return self._do(what, partial(_execute, statements), awaited=awaited)
-
-    def _do(self, what: str, work: Callable[[Database], Any], *, awaited: bool = True) -> Answer:
-        answer = Answer()
-        self._scribe.post(Entry(what, work, answer=answer if awaited else None))
-        return answer
-
-    async def _ask(self, what: str, work: Callable[[Database], T], *, writes: bool = False) -> T:
-        """Do something that is forgotten where it cannot be done now; raises ``JournalUnavailable`` then."""
-        if not self.healthy:  # and so that questions do not push writes out of the backlog
-            await trio.lowlevel.checkpoint()
-            raise JournalUnavailable(self.trouble)
-        answer = Answer()
-        self._scribe.post(Entry(what, work, writes=writes, lasts=False, answer=answer))
-        found: T = await self._answered(answer)
-        return found
-
-    async def _answered(self, answer: Answer) -> Any:
-        with trio.move_on_after(self._pace.answer_seconds if self.healthy else 0):
-            await answer.wait()
-        if not answer.is_done:
-            slow = f"it did not answer within {self._pace.answer_seconds:g} s"
-            raise JournalUnavailable(answer.trouble or self.trouble or slow)
-        return answer.value
+        await self._desk.ask("settle_call", partial(execute, statements), writes=True)
 
     async def _pages(self, which: str, values: list[Value], since: str) -> list[rows.JournaledCall]:
         found: list[rows.JournaledCall] = []
         after: list[Value] | None = [since, ""]
         while after is not None:
             asked: list[Value] = [*values, *after, reading.PAGE_CALLS]
-            page = await self._ask("calls", partial(reading.read_calls, which=which, values=asked))
+            page = await self._desk.ask("calls", partial(reading.read_calls, which=which, values=asked))
             found += page
             after = reading.after(page)
         return found
-
-
-def _execute(statements: Sequence[Statement], database: Database) -> None:
-    for sql, values in statements:
-        database.execute(sql, values)
 
 
 def _word(found: Sequence[Row]) -> str:

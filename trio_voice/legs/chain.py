@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from trio_voice.chain_turns import ChainTurns
     from trio_voice.conversation import ModelCommand
     from trio_voice.legs.model import SocketModelLeg
+    from trio_voice.legs.requests import Http
     from trio_voice.legs.speaking import HttpSpeaker
-    from trio_voice.legs.thinking import Http, Thinker
+    from trio_voice.legs.thinking import Thinker
 
 log: Final = structlog.stdlib.get_logger("trio_voice.legs.chain")
 

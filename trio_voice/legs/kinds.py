@@ -17,7 +17,6 @@ from trio_voice.legs.thinking import Thinker
 from trio_voice.legs.websocket import open_websocket
 from trio_voice.protocols import gemini_live, openai_realtime, voice_agent
 from trio_voice.protocols.chain_stages import HEARING, SPEAKING, THINKING, ChainSettings
-from trio_voice.protocols.openai_dialects import OpenAIRealtimeSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -92,7 +91,7 @@ def _assemblyai_agent(order: Order) -> ModelLeg:
 
 
 def _openai_realtime(order: Order) -> ModelLeg:
-    settings: OpenAIRealtimeSettings = order.settings
+    settings: openai_realtime.OpenAIRealtimeSettings = order.settings
     started_at = order.wall_clock().timestamp()
     session = openai_realtime.OpenAIRealtimeSession(settings, order.persona, order.tools, order.history, started_at)
     headers = settings.headers(order.keys)
@@ -158,7 +157,7 @@ def _chain(order: Order) -> ModelLeg:
 
 KINDS: Final[Mapping[str, Kind]] = {
     "assemblyai-agent": Kind(voice_agent.VoiceAgentSettings, _assemblyai_agent),
-    "openai-realtime": Kind(OpenAIRealtimeSettings, _openai_realtime),
+    "openai-realtime": Kind(openai_realtime.OpenAIRealtimeSettings, _openai_realtime),
     "gemini-live": Kind(gemini_live.GeminiLiveSettings, _gemini_live),
     "chain": Kind(ChainSettings, _chain),
 }

@@ -10,8 +10,7 @@ import trio
 
 from trio_voice.conversation import ModelFault, ModelReady, Usage
 from trio_voice.errors import ModelUnavailable
-from trio_voice.legs.thinking import HTTP_OK, MAX_ANSWER_BYTES, QUIET_SECONDS, read_beginning
-from trio_voice.record import Closing, ModelSessionRecord
+from trio_voice.legs.requests import HTTP_OK, QUIET_SECONDS, RequestsRecord, read_all, read_beginning
 from trio_voice.stages import BeSilent, Sound, Speak, SpeechOver
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from trio_voice.legs.ledger import Ledger
-    from trio_voice.legs.thinking import Http
+    from trio_voice.legs.requests import Http
     from trio_voice.stages import ModelRequest
 
 MAX_TEXTS: Final = 1_000
@@ -52,8 +51,7 @@ class _Context:
 class HttpSpeaker:
     """A voice in one call. To its chain it is like a ``SocketModelLeg``.
 
-    Its record is not of a socket: it is opened before the first request can be sent, and closed when no request is open
-    any more, which is the acknowledgement.
+    It is billed by letters, so its record is that of requests.
     """
 
     def __init__(
@@ -65,10 +63,7 @@ class HttpSpeaker:
     ) -> None:
         self._voice = voice
         self._open_http = open_http
-        self._ledger = ledger
-        self._wall_clock = wall_clock
-        self._record: ModelSessionRecord | None = None
-        self._opened_at = 0.0
+        self._record = RequestsRecord(voice.provider, ledger, wall_clock)
         self._contexts: dict[str, _Context] = {}
         self._tell: Callable[[Any], None]
         self._http: Http
@@ -82,9 +77,7 @@ class HttpSpeaker:
     async def run(self, tell: Callable[[Any], None]) -> None:
         """Speak what ``obey`` is given, until cancelled. Cancelling is safe; ``close`` must follow."""
         self._tell = tell
-        self._opened_at = trio.current_time()
-        self._record = ModelSessionRecord(self._voice.provider, self._wall_clock())
-        await self._ledger.opening(self._record)
+        await self._record.open()
         async with self._open_http() as self._http, trio.open_nursery() as self._nursery:
             tell(ModelReady(""))
             await trio.sleep_forever()
@@ -127,8 +120,7 @@ class HttpSpeaker:
 
     def _count(self, text: str) -> None:
         usage = Usage({"characters": len(text)})
-        if self._record is not None:
-            self._record.add_usage(usage.meters)
+        self._record.add(usage)
         self._tell(usage)
 
     async def _say(self, context: _Context, text: str, said: str) -> bool:
@@ -151,25 +143,15 @@ class HttpSpeaker:
         async with self._http.post(request) as answer:
             if answer.status != HTTP_OK:
                 return self._voice.refusal(answer.status, await read_beginning(answer))
-            size = 0
-            while piece := await answer.receive():
-                patience.deadline = trio.current_time() + QUIET_SECONDS
-                size += len(piece)
-                if size > MAX_ANSWER_BYTES:
-                    raise ModelUnavailable(f"its answer is longer than {MAX_ANSWER_BYTES} bytes")
-                self._tell(Sound(name, binascii.b2a_base64(piece, newline=False).decode()))
+            await read_all(answer, patience, lambda piece: self._sound(name, piece))
             return None
+
+    def _sound(self, name: str, piece: bytes) -> None:
+        self._tell(Sound(name, binascii.b2a_base64(piece, newline=False).decode()))
 
     def hurry(self, _deadline: float) -> None:
         """The call is ending. Nothing is sent that could take long."""
 
     async def close(self) -> None:
         """Write down that no request is open any more. Idempotent; never waits."""
-        record = self._record
-        if record is None:
-            return
-        self._record = None
-        record.closed_at = self._wall_clock()
-        record.seconds = round(trio.current_time() - self._opened_at, 3)
-        record.closing = Closing.ACKNOWLEDGED
-        self._ledger.closed(record)
+        self._record.close()

@@ -25,7 +25,8 @@ from websockets.uri import parse_uri
 
 from trio_voice.errors import ModelUnavailable
 from trio_voice.legs.channel import Channel
-from trio_voice.legs.poller import PolledStream, adopt
+from trio_voice.legs.polled_stream import PolledStream
+from trio_voice.legs.poller import adopt
 from trio_voice.protocols.websocket import WebSocket
 
 if TYPE_CHECKING:

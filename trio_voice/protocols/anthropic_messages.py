@@ -25,10 +25,10 @@ import msgspec
 
 from trio_voice import stages as s
 from trio_voice.conversation import Unrecognized, Usage
+from trio_voice.protocols.json_messages import MAX_ID, as_json
 from trio_voice.protocols.settings import StageSettings
 from trio_voice.protocols.streamed_answers import (
     MAX_CALLS,
-    MAX_NAME,
     CallPieces,
     StreamedAnswer,
     error_in,
@@ -202,15 +202,15 @@ class MessagesReader(StreamedAnswer):
             case "ping" | "content_block_stop":
                 return []
             case unknown:
-                return [Unrecognized(str(unknown)[:MAX_NAME])]
+                return [Unrecognized(str(unknown)[:MAX_ID])]
 
     def _begin_block(self, index: Any, block: Mapping[str, Any]) -> list[Any]:
         if block["type"] == "text":
             return self._say(block.get("text"))
         if block["type"] == "tool_use" and (index in self._calls or len(self._calls) < MAX_CALLS):
-            call = self._calls[index] = CallPieces(str(block["id"])[:MAX_NAME], str(block["name"])[:MAX_NAME])
+            call = self._calls[index] = CallPieces(str(block["id"])[:MAX_ID], str(block["name"])[:MAX_ID])
             if block.get("input"):  # other servers give all of it at once
-                call.take(msgspec.json.encode(block["input"]).decode())
+                call.take(as_json(block["input"]))
         return []  # what it thinks is not said
 
     def _take_piece(self, index: Any, delta: Mapping[str, Any]) -> list[Any]:

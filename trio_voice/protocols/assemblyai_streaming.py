@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import urlencode
 
 import attrs
-import msgspec
 
 from trio_voice import conversation as c
 from trio_voice import stages as s
 from trio_voice.audio import BYTES_PER_MS
+from trio_voice.protocols.json_messages import MAX_ID, as_json, read, unknown
 from trio_voice.protocols.settings import StageSettings
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ MAX_KEYTERMS: Final = 100
 """One more is fatal, 3006."""
 MAX_KEYTERM: Final = 50
 MAX_MESSAGE_BYTES: Final = 1_048_576
-MAX_ID: Final = 200
 
 ADVICE: Final = {
     1008: "AssemblyAI refused the session: check the key {key} and the account's balance, or lower max_calls",
@@ -50,16 +49,6 @@ ADVICE: Final = {
     4003: "the AssemblyAI account behind {key} may not stream",
 }
 """What each code of an ``Error`` asks for; the socket is closed with the same code."""
-
-_UNREADABLE: Final = (
-    msgspec.DecodeError,
-    RecursionError,
-    AttributeError,
-    LookupError,
-    TypeError,
-    ValueError,
-    OverflowError,
-)
 
 
 @attrs.frozen(kw_only=True)
@@ -115,9 +104,9 @@ class AssemblyAiStreaming:
         if settings.mode is not None:
             query["mode"] = settings.mode
         if settings.language_codes:
-            query["language_codes"] = _json(settings.language_codes)
+            query["language_codes"] = as_json(settings.language_codes)
         if self._persona.keyterms:
-            query["keyterms_prompt"] = _json([term[:MAX_KEYTERM] for term in self._persona.keyterms[:MAX_KEYTERMS]])
+            query["keyterms_prompt"] = as_json([term[:MAX_KEYTERM] for term in self._persona.keyterms[:MAX_KEYTERMS]])
         if turns is not None:
             named = {
                 "vad_threshold": turns.vad_threshold,
@@ -166,17 +155,14 @@ class AssemblyAiStreaming:
 
     def receive(self, message: str | bytes, _now: float) -> Sequence[Any]:
         """What a message of the server's means."""
-        if isinstance(message, bytes):
-            return [c.Unrecognized("a binary message", garbage=True)]
-        try:
-            event = msgspec.json.decode(message)
-            kind = event.get("type", "Error" if "error" in event else None)  # an Error may come without a type
-            understand = self._readers.get(kind)
-            if understand is None:
-                return [c.Unrecognized(f"an event of type {str(kind)[:60]!r}")]
-            return understand(self, event)
-        except _UNREADABLE as wrong:
-            return [c.Unrecognized(f"{type(wrong).__name__}: {wrong}", garbage=True)]
+        return read(message, self._understand)
+
+    def _understand(self, event: dict[str, Any]) -> list[Any]:
+        kind = event.get("type", "Error" if "error" in event else None)  # an Error may come without a type
+        understand = self._readers.get(kind)
+        if understand is None:
+            return [unknown(kind)]
+        return understand(self, event)
 
     def _on_begin(self, event: dict[str, Any]) -> list[Any]:
         if self._ready:
@@ -234,7 +220,3 @@ class AssemblyAiStreaming:
         "Silence": _on_nothing,
         "SpeakerRevision": _on_nothing,
     }
-
-
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()

@@ -14,11 +14,11 @@ import math
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import attrs
-import msgspec
 
 from trio_voice import conversation as c
 from trio_voice import stages as s
 from trio_voice.audio import is_base64
+from trio_voice.protocols.json_messages import as_json, read, unknown
 from trio_voice.protocols.settings import StageSettings
 
 if TYPE_CHECKING:
@@ -41,16 +41,6 @@ ADVICE: Final = {
     429: "the limit of concurrent Cartesia contexts is reached: lower max_calls",
 }
 """What the ``status_code`` of an error asks for."""
-
-_UNREADABLE: Final = (
-    msgspec.DecodeError,
-    RecursionError,
-    AttributeError,
-    LookupError,
-    TypeError,
-    ValueError,
-    OverflowError,
-)
 
 
 @attrs.frozen(kw_only=True)
@@ -112,7 +102,7 @@ class Cartesia:
                 return (self._speak(context, text, last=last),)
             case s.BeSilent(context_id=context) if context in self._contexts:
                 del self._contexts[context]
-                return (_json({"context_id": context, "cancel": True}),)
+                return (as_json({"context_id": context, "cancel": True}),)
             case _:
                 return ()
 
@@ -135,7 +125,7 @@ class Cartesia:
             "add_timestamps": True,
             "max_buffer_delay_ms": 0,  # whole clauses are sent, so nothing need be gathered there
         }
-        return _json(message | ({"generation_config": {"speed": settings.speed}} if settings.speed else {}))
+        return as_json(message | ({"generation_config": {"speed": settings.speed}} if settings.speed else {}))
 
     def goodbye(self) -> None:
         """There is none: closing the socket ends it."""
@@ -156,19 +146,16 @@ class Cartesia:
 
     def receive(self, message: str | bytes, _now: float) -> Sequence[Any]:
         """What a message of the server's means."""
-        if isinstance(message, bytes):
-            return [c.Unrecognized("a binary message", garbage=True)]
-        try:
-            event = msgspec.json.decode(message)
-            kind = event.get("type")
-            understand = self._readers.get(kind)
-            if understand is None:
-                return [c.Unrecognized(f"an event of type {str(kind)[:60]!r}")]
-            if event.get("context_id") not in self._contexts and kind != "error":
-                return []  # what still comes of one that was cancelled
-            return understand(self, event)
-        except _UNREADABLE as wrong:
-            return [c.Unrecognized(f"{type(wrong).__name__}: {wrong}", garbage=True)]
+        return read(message, self._understand)
+
+    def _understand(self, event: dict[str, Any]) -> list[Any]:
+        kind = event.get("type")
+        understand = self._readers.get(kind)
+        if understand is None:
+            return [unknown(kind)]
+        if event.get("context_id") not in self._contexts and kind != "error":
+            return []  # what still comes of one that was cancelled
+        return understand(self, event)
 
     def _on_chunk(self, event: dict[str, Any]) -> list[Any]:
         context, payload = event["context_id"], event.get("data")
@@ -217,7 +204,3 @@ class Cartesia:
         "flush_done": _on_nothing,
         "phoneme_timestamps": _on_nothing,
     }
-
-
-def _json(message: dict[str, Any]) -> str:
-    return msgspec.json.encode(message).decode()

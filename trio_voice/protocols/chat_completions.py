@@ -19,10 +19,10 @@ import msgspec
 
 from trio_voice import stages as s
 from trio_voice.conversation import Usage
+from trio_voice.protocols.json_messages import MAX_ID, as_json
 from trio_voice.protocols.settings import StageSettings
 from trio_voice.protocols.streamed_answers import (
     MAX_CALLS,
-    MAX_NAME,
     CallPieces,
     StreamedAnswer,
     error_in,
@@ -119,7 +119,7 @@ def _messages(entry: s.Entry) -> list[dict[str, Any]]:
                         "type": "function",
                         "function": {
                             "name": call.name,
-                            "arguments": msgspec.json.encode(call.arguments).decode(),
+                            "arguments": as_json(call.arguments),
                         },
                     }
                     for call in entry.calls
@@ -160,11 +160,11 @@ class ChatReader(StreamedAnswer):
         if key not in self._calls and len(self._calls) >= MAX_CALLS:
             return
         call = self._calls.setdefault(key, CallPieces())
-        call.call_id = call.call_id or str(call_id or "")[:MAX_NAME]
-        call.name = call.name or str(function.get("name") or "")[:MAX_NAME]
+        call.call_id = call.call_id or str(call_id or "")[:MAX_ID]
+        call.name = call.name or str(function.get("name") or "")[:MAX_ID]
         arguments = function.get("arguments")
         if isinstance(arguments, dict):  # Ollama of old
-            arguments = msgspec.json.encode(arguments).decode()
+            arguments = as_json(arguments)
         call.take(arguments)
 
     def _calls_made(self) -> Iterable[CallPieces]:

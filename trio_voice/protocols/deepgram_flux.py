@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import urlencode
 
 import attrs
-import msgspec
 
 from trio_voice import conversation as c
 from trio_voice import stages as s
 from trio_voice.audio import BYTES_PER_MS
+from trio_voice.protocols.json_messages import MAX_ID, read, unknown
 from trio_voice.protocols.settings import StageSettings
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ FRAME_BYTES: Final = 80 * BYTES_PER_MS
 MAX_KEYTERMS: Final = 100
 MAX_KEYTERM: Final = 50
 MAX_MESSAGE_BYTES: Final = 1_048_576
-MAX_ID: Final = 200
 SHORTEST_TIMEOUT_MS: Final = 500
 
 ADVICE: Final = {
@@ -44,16 +43,6 @@ ADVICE: Final = {
     "UNPARSABLE_CLIENT_MESSAGE": "{vendor} does not understand what we send: report this",
 }
 """What the code of an ``Error`` asks for."""
-
-_UNREADABLE: Final = (
-    msgspec.DecodeError,
-    RecursionError,
-    AttributeError,
-    LookupError,
-    TypeError,
-    ValueError,
-    OverflowError,
-)
 
 
 @attrs.frozen(kw_only=True)
@@ -154,17 +143,14 @@ class DeepgramFlux:
 
     def receive(self, message: str | bytes, _now: float) -> Sequence[Any]:
         """What a message of the server's means."""
-        if isinstance(message, bytes):
-            return [c.Unrecognized("a binary message", garbage=True)]
-        try:
-            event = msgspec.json.decode(message)
-            kind = event.get("type")
-            understand = self._readers.get(kind)
-            if understand is None:
-                return [c.Unrecognized(f"an event of type {str(kind)[:60]!r}")]
-            return understand(self, event)
-        except _UNREADABLE as wrong:
-            return [c.Unrecognized(f"{type(wrong).__name__}: {wrong}", garbage=True)]
+        return read(message, self._understand)
+
+    def _understand(self, event: dict[str, Any]) -> list[Any]:
+        kind = event.get("type")
+        understand = self._readers.get(kind)
+        if understand is None:
+            return [unknown(kind)]
+        return understand(self, event)
 
     def _on_connected(self, event: dict[str, Any]) -> list[Any]:
         if self._ready:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import quote, urlencode
 
 import attrs
-import msgspec
 
 from trio_voice import conversation as c
 from trio_voice import stages as s
 from trio_voice.audio import base64_ms, is_base64
+from trio_voice.protocols.json_messages import as_json, read
 from trio_voice.protocols.settings import StageSettings
 
 if TYPE_CHECKING:
@@ -31,16 +31,6 @@ INACTIVITY_SECONDS: Final = 180
 KEEP_ALIVE_SECONDS: Final = 60.0
 MAX_MESSAGE_BYTES: Final = 4_194_304
 """A piece of audio with the times of its letters can be long."""
-
-_UNREADABLE: Final = (
-    msgspec.DecodeError,
-    RecursionError,
-    AttributeError,
-    LookupError,
-    TypeError,
-    ValueError,
-    OverflowError,
-)
 
 
 @attrs.frozen(kw_only=True)
@@ -130,7 +120,7 @@ class ElevenLabs:
         }
         asked = {name: value for name, value in voice.items() if value is not None}
         message: dict[str, Any] = {"text": " ", "context_id": self._spare}
-        return _json(message | ({"voice_settings": asked} if asked else {}))
+        return as_json(message | ({"voice_settings": asked} if asked else {}))
 
     def encode(self, command: object, _now: float) -> Sequence[str]:
         """The wire form of ``Speak`` and ``BeSilent``."""
@@ -142,7 +132,7 @@ class ElevenLabs:
                 if wire is None:
                     return ()
                 del self._contexts[wire]
-                return (_json({"context_id": wire, "close_context": True}),)
+                return (as_json({"context_id": wire, "close_context": True}),)
             case _:
                 return ()
 
@@ -156,9 +146,9 @@ class ElevenLabs:
         if text:
             self._counted.append(c.Usage({"characters": len(text)}))
             self.wake_at = -math.inf
-            messages.append(_json({"text": text.rstrip() + " ", "context_id": wire, "flush": True}))
+            messages.append(as_json({"text": text.rstrip() + " ", "context_id": wire, "flush": True}))
         if last:
-            messages.append(_json({"context_id": wire, "close_context": True}))
+            messages.append(as_json({"context_id": wire, "close_context": True}))
         return messages
 
     def _wire_id(self, ours: str) -> str | None:
@@ -179,18 +169,13 @@ class ElevenLabs:
             self._ready = True
             events.insert(0, c.ModelReady(""))
         elif not events:
-            events.append(c.Outgoing(_json({"text": "", "context_id": self._spare})))
+            events.append(c.Outgoing(as_json({"text": "", "context_id": self._spare})))
         self.wake_at = now + KEEP_ALIVE_SECONDS
         return events
 
     def receive(self, message: str | bytes, _now: float) -> Sequence[Any]:
         """What a message of the server's means."""
-        if isinstance(message, bytes):
-            return [c.Unrecognized("a binary message", garbage=True)]
-        try:
-            return self._understand(msgspec.json.decode(message))
-        except _UNREADABLE as wrong:
-            return [c.Unrecognized(f"{type(wrong).__name__}: {wrong}", garbage=True)]
+        return read(message, self._understand)
 
     def _understand(self, event: dict[str, Any]) -> list[Any]:
         if event.get("error"):
@@ -261,7 +246,3 @@ def _words(alignment: Any) -> list[tuple[str, float]]:
             words[-1] = (words[-1][0] + letter, words[-1][1])
         begins = letter.isspace()
     return words
-
-
-def _json(message: dict[str, Any]) -> str:
-    return msgspec.json.encode(message).decode()

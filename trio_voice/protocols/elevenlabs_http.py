@@ -15,6 +15,7 @@ import msgspec
 
 from trio_voice.conversation import ModelFault
 from trio_voice.protocols.elevenlabs import ADVICE, ElevenLabsSettings
+from trio_voice.protocols.json_messages import UNREADABLE
 from trio_voice.stages import ModelRequest
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 MAX_BEFORE: Final = 500
 """Letters that a request repeats of what was said before, so that the voice goes on as it was."""
-
-_UNREADABLE: Final = (msgspec.DecodeError, RecursionError, LookupError, TypeError, AttributeError)
 
 
 @attrs.frozen(kw_only=True)
@@ -66,7 +65,7 @@ class ElevenLabsHttp:
         try:
             detail = msgspec.json.decode(body)["detail"]
             code, said = str(detail.get("status") or code)[:60], str(detail.get("message") or "")
-        except _UNREADABLE:
+        except UNREADABLE:
             pass
         words = ADVICE.get(code, "{vendor} said {code}").format(
             vendor="ElevenLabs",

@@ -19,6 +19,7 @@ import msgspec
 from trio_voice.audio import is_base64
 from trio_voice.conversation import Unrecognized
 from trio_voice.errors import LocalProtocolError
+from trio_voice.protocols.json_messages import NO_JSON, as_json
 
 MAX_MESSAGE_BYTES: Final = 65_536
 """Twilio's media messages are near 400 bytes. A longer message than this closes the socket with code 1009."""
@@ -115,7 +116,7 @@ class _AnyEvent(msgspec.Struct):
 
 
 _KNOWN_EVENTS: Final = frozenset({"connected", "start", "media", "mark", "dtmf", "stop"})
-_UNREADABLE: Final = (msgspec.DecodeError, RecursionError, ValueError)
+_UNREADABLE: Final = (*NO_JSON, ValueError)
 """What a message can make the decoder raise: what is deeply nested, and a text that is no text, are not its words."""
 _decode = msgspec.json.Decoder(_Connected | _Start | _Media | _Mark | _Digit | _Stop).decode
 
@@ -172,7 +173,7 @@ class MediaStream:
         if (body.mediaFormat.encoding, body.mediaFormat.sampleRate) != ("audio/x-mulaw", 8000):
             return _ignored(f"a stream of {body.mediaFormat.encoding[:60]!r}")
         self.stream_sid = body.streamSid
-        sid = msgspec.json.encode(body.streamSid).decode()
+        sid = as_json(body.streamSid)
         self._media_prefix = '{"event":"media","streamSid":' + sid + ',"media":{"payload":"'
         parameters = {name: str(value) for name, value in body.customParameters.items()}
         return CallerStarted(body.streamSid, body.callSid, parameters)
@@ -185,12 +186,12 @@ class MediaStream:
     def mark(self, name: str) -> str:
         """The message that asks for an echo once all audio before it has been played."""
         self._check_running()
-        return _encode({"event": "mark", "streamSid": self.stream_sid, "mark": {"name": name}})
+        return as_json({"event": "mark", "streamSid": self.stream_sid, "mark": {"name": name}})
 
     def clear(self) -> str:
         """The message that throws away what waits to be played; all pending marks are echoed."""
         self._check_running()
-        return _encode({"event": "clear", "streamSid": self.stream_sid})
+        return as_json({"event": "clear", "streamSid": self.stream_sid})
 
     def _check_running(self) -> None:
         if self.stream_sid is None:
@@ -210,7 +211,3 @@ def _misfit(message: str, wrong: Exception) -> Unrecognized:
 
 def _ignored(what: str) -> Unrecognized:
     return Unrecognized(what, garbage=True, leg="caller")
-
-
-def _encode(message: dict[str, Any]) -> str:
-    return msgspec.json.encode(message).decode()

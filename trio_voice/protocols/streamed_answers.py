@@ -15,8 +15,8 @@ import attrs
 import msgspec
 
 from trio_voice import stages as s
-from trio_voice.conversation import Unrecognized
 from trio_voice.errors import RemoteProtocolError
+from trio_voice.protocols.json_messages import NO_JSON, UNREADABLE, garbage
 from trio_voice.protocols.server_sent_events import EventStreamReader
 
 if TYPE_CHECKING:
@@ -30,20 +30,8 @@ MAX_ARGUMENTS: Final = 32_768
 """Letters of one call's arguments."""
 MAX_LETTERS: Final = 20_000
 """Of one answer: a quarter of an hour of speech. Then it is cut short."""
-MAX_NAME: Final = 200
 
 RETRYABLE: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
-
-UNREADABLE: Final = (
-    msgspec.DecodeError,
-    RecursionError,
-    AttributeError,
-    LookupError,
-    TypeError,
-    ValueError,
-    OverflowError,
-)
-"""What comes of reading JSON that is not as it was described."""
 
 
 @attrs.define
@@ -65,7 +53,7 @@ class CallPieces:
         taken.add(call_id)
         try:
             arguments = msgspec.json.decode(self.arguments or "{}")
-        except (msgspec.DecodeError, RecursionError):
+        except NO_JSON:
             arguments = None
         if isinstance(arguments, dict) and len(self.arguments) <= MAX_ARGUMENTS:
             return s.ToolCall(call_id, self.name, arguments)
@@ -107,7 +95,7 @@ class StreamedAnswer:
             try:
                 events += self._complete() if message == "[DONE]" else self._understand(msgspec.json.decode(message))
             except UNREADABLE as wrong:
-                events.append(Unrecognized(f"{type(wrong).__name__}: {wrong}", garbage=True))
+                events.append(garbage(wrong))
         return events
 
     def _understand(self, message: Any) -> list[Any]:

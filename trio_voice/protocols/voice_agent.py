@@ -17,6 +17,7 @@ import msgspec
 from trio_voice import conversation as c
 from trio_voice.audio import is_base64
 from trio_voice.errors import LocalProtocolError
+from trio_voice.protocols.json_messages import MAX_ID, NO_JSON, as_json, read, text_in, unknown
 from trio_voice.protocols.settings import ModelSettings
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 URL: Final = "wss://agents.assemblyai.com/v1/ws"
 CREDENTIAL: Final = "ASSEMBLYAI_API_KEY"
 MAX_MESSAGE_BYTES: Final = 1_048_576
-MAX_ID: Final = 200
-"""Letters of a session's id, which is kept after the call; live ones have 37."""
 ENCODING: Final = "audio/pcmu"
 
 CAPABILITIES: Final = c.Capabilities(speaks_first=True, truncates=False)
@@ -51,11 +50,6 @@ ADVICE: Final = {
 
 _FATAL_BEFORE_READY: Final = frozenset({"invalid_value", "invalid_config", "invalid_format", "invalid_webhook"})
 """A first update that fails: some of these close the socket and some leave it open without ever becoming ready."""
-
-_UNREADABLE: Final = (
-    *(msgspec.DecodeError, RecursionError),  # no JSON, or endlessly nested
-    *(AttributeError, LookupError, TypeError, ValueError, OverflowError),  # not of the shape that its reader expects
-)
 
 
 @attrs.frozen(kw_only=True)
@@ -122,7 +116,7 @@ class VoiceAgentSession:
             persona.greeting is not None and not self._history
         ):  # a null greeting is refused and leaves the session without ready
             session["greeting"] = persona.greeting
-        return [_encode({"type": "session.update", "session": session})]
+        return [as_json({"type": "session.update", "session": session})]
 
     def encode(self, command: c.ModelCommand, _now: float) -> Sequence[str]:
         """The wire form of a command; nothing where the API has no such thing.
@@ -137,9 +131,9 @@ class VoiceAgentSession:
                 return (self.caller_audio[0] + payload + self.caller_audio[1],)
             case c.AnswerTool(call_id=call_id, result=result, failed=failed):
                 answer = {"type": "tool.result", "call_id": call_id, "result": result}
-                return (_encode(answer | ({"is_error": True} if failed else {})),)
+                return (as_json(answer | ({"is_error": True} if failed else {})),)
             case c.RequestReply(instructions=instructions):
-                return (_encode({"type": "reply.create", "instructions": instructions}),)
+                return (as_json({"type": "reply.create", "instructions": instructions}),)
             case _:
                 return ()  # the server cuts its memory by its own clock
 
@@ -155,17 +149,14 @@ class VoiceAgentSession:
 
     def receive(self, message: str | bytes, _now: float) -> Sequence[c.ModelEvent | c.Outgoing]:
         """What a message of the server's means."""
-        if isinstance(message, bytes):
-            return [c.Unrecognized("a binary message", garbage=True)]
-        try:
-            event = msgspec.json.decode(message)
-            kind = event["type"]
-            understand = self._readers.get(kind)
-            if understand is None:
-                return [c.Unrecognized(f"an event of type {str(kind)[:60]!r}")]
-            return understand(self, event)
-        except _UNREADABLE as wrong:
-            return [c.Unrecognized(f"{type(wrong).__name__}: {wrong}", garbage=True)]
+        return read(message, self._understand)
+
+    def _understand(self, event: dict[str, Any]) -> list[c.ModelEvent]:
+        kind = event["type"]
+        understand = self._readers.get(kind)
+        if understand is None:
+            return [unknown(kind)]
+        return understand(self, event)
 
     def _on_ready(self, event: dict[str, Any]) -> list[c.ModelEvent]:
         if self._ready:
@@ -174,7 +165,7 @@ class VoiceAgentSession:
         if mismatch:
             return [c.ModelFault("config_mismatch", mismatch, fatal=True)]
         self._ready = True
-        return [c.ModelReady(_text(event, "session_id")[:MAX_ID], _echoed(event.get("config")))]
+        return [c.ModelReady(text_in(event, "session_id")[:MAX_ID], _echoed(event.get("config")))]
 
     def _differences(self, config: dict[str, Any] | None) -> str:
         """What the server made of our settings, where a caller would hear the difference; empty if all is well."""
@@ -206,39 +197,39 @@ class VoiceAgentSession:
 
     def _on_caller_delta(self, event: dict[str, Any]) -> list[c.ModelEvent]:
         # One page of the documentation calls it ``delta``; schema and live traces say ``text``, cumulative.
-        return [c.CallerTranscript(_text(event, "item_id"), _text(event, "text"), final=False)]
+        return [c.CallerTranscript(text_in(event, "item_id"), text_in(event, "text"), final=False)]
 
     def _on_caller_text(self, event: dict[str, Any]) -> list[c.ModelEvent]:
-        return [c.CallerTranscript(_text(event, "item_id"), _text(event, "text"), final=True)]
+        return [c.CallerTranscript(text_in(event, "item_id"), text_in(event, "text"), final=True)]
 
     def _on_reply_started(self, event: dict[str, Any]) -> list[c.ModelEvent]:
-        self._reply_id = _text(event, "reply_id")
+        self._reply_id = text_in(event, "reply_id")
         return [c.ReplyStarted(self._reply_id)]
 
     def _on_reply_audio(self, event: dict[str, Any]) -> list[c.ModelEvent]:
         payload = event["data"]
         if not is_base64(payload):
             return [c.Unrecognized("reply.audio that is no base64", garbage=True)]
-        return [c.ReplyAudio(_text(event, "reply_id") or self._reply_id, payload)]
+        return [c.ReplyAudio(text_in(event, "reply_id") or self._reply_id, payload)]
 
     def _on_words(self, event: dict[str, Any]) -> list[c.ModelEvent]:
         start = event.get("start_ms")
         return [
             c.ReplyWords(
-                _text(event, "reply_id") or self._reply_id,
-                _text(event, "delta"),
+                text_in(event, "reply_id") or self._reply_id,
+                text_in(event, "delta"),
                 float(start) if isinstance(start, int | float) else None,
             )
         ]
 
     def _on_agent_text(self, event: dict[str, Any]) -> list[c.ModelEvent]:
         interrupted = bool(event.get("interrupted"))
-        return [c.ReplyTranscript(_text(event, "reply_id") or self._reply_id, _text(event, "text"), interrupted)]
+        return [c.ReplyTranscript(text_in(event, "reply_id") or self._reply_id, text_in(event, "text"), interrupted)]
 
     def _on_reply_done(self, event: dict[str, Any]) -> list[c.ModelEvent]:
         # An open set: completed and interrupted are in the schema, others in older texts, absent means completed.
         interrupted = str(event.get("status") or "completed").lower() == "interrupted"
-        return [c.ReplyDone(_text(event, "reply_id") or self._reply_id, interrupted)]
+        return [c.ReplyDone(text_in(event, "reply_id") or self._reply_id, interrupted)]
 
     def _on_reply_error(self, event: dict[str, Any]) -> list[c.ModelEvent]:
         words = f"AssemblyAI could not answer the caller: {event.get('message') or event.get('code')}"
@@ -247,7 +238,7 @@ class VoiceAgentSession:
     def _on_tool_call(self, event: dict[str, Any]) -> list[c.ModelEvent]:
         arguments = event.get("arguments", event.get("args"))  # ``args`` until the spring of 2026
         if isinstance(arguments, str):
-            with suppress(msgspec.DecodeError, RecursionError):  # broken ones are answered, by whoever runs the tool
+            with suppress(*NO_JSON):  # broken ones are answered, by whoever runs the tool
                 arguments = msgspec.json.decode(arguments)
         if arguments is None:
             arguments = {}
@@ -295,12 +286,3 @@ def _echoed(config: Any) -> dict[str, str]:
 
 def _is_set(_attribute: attrs.Attribute[Any], value: object) -> bool:
     return value is not None
-
-
-def _text(event: dict[str, Any], key: str) -> str:
-    value = event.get(key)
-    return value if isinstance(value, str) else ""
-
-
-def _encode(message: dict[str, Any]) -> str:
-    return msgspec.json.encode(message).decode()

@@ -34,6 +34,7 @@ from trio_voice.protocols.gemini_live.frames import Frames
 from trio_voice.protocols.gemini_live.setup import GeminiLiveSettings, setup_message
 from trio_voice.protocols.gemini_live.tools import ToolCalls
 from trio_voice.protocols.gemini_live.watchdog import Step, Watchdog
+from trio_voice.protocols.json_messages import MAX_ID, UNREADABLE, as_json, garbage, text_in
 from trio_voice.transcode import MODEL_RATES, FromTelephone
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE_BYTES: Final = 1_048_576
 """16 s of speech; Gemini's own messages hold a fraction of a second."""
-MAX_ID: Final = 200
 MAX_HANDLE: Final = 10_000
 MAX_ASKS: Final = 8
 """Replies asked for before the session is ready; beyond that the oldest is dropped."""
@@ -71,11 +71,6 @@ CAPABILITIES: Final = c.Capabilities(
 
 NUDGE: Final = (
     "The caller has said something and is waiting. Answer now; if you did not understand, ask them to say it again."
-)
-
-_UNREADABLE: Final = (
-    *(msgspec.DecodeError, RecursionError),  # no JSON, or endlessly nested
-    *(AttributeError, LookupError, TypeError, ValueError, OverflowError),  # not of the shape that its reader expects
 )
 
 Event = c.ModelEvent | c.Outgoing
@@ -137,7 +132,7 @@ class GeminiLiveSession:
 
     def opening(self) -> list[str]:
         """The first message on a new socket. The server is silent until it comes."""
-        return [_encode(self._opening)]
+        return [as_json(self._opening)]
 
     def encode(self, command: c.ModelCommand, now: float) -> Sequence[str]:
         """The wire form of a command; nothing where Gemini has no such thing, or where it has to wait.
@@ -153,7 +148,7 @@ class GeminiLiveSession:
                 if message is None:
                     return ()
                 self._watchdog.expect_answer(now)
-                return (_encode(message),)
+                return (as_json(message),)
             case c.RequestReply(instructions=instructions):
                 if not self._ready:
                     self._asks.append(instructions)
@@ -179,9 +174,9 @@ class GeminiLiveSession:
     def _asked(self, text: str) -> str:
         """Text that is to be answered now."""
         if self._settings.features.hears_text_live:
-            return _encode({"realtimeInput": {"text": text}})
+            return as_json({"realtimeInput": {"text": text}})
         turn = {"role": "user", "parts": [{"text": text}]}
-        return _encode({"clientContent": {"turns": [turn], "turnComplete": True}})
+        return as_json({"clientContent": {"turns": [turn], "turnComplete": True}})
 
     def goodbye(self) -> None:
         """Nothing: closing the socket ends the session, and its tokens are all that is billed."""
@@ -228,8 +223,8 @@ class GeminiLiveSession:
             if not known:
                 names = ", ".join(sorted(fields))[:60]
                 events.append(c.Unrecognized(f"a message with {names or 'nothing in it'}"))
-        except _UNREADABLE as wrong:
-            events.append(c.Unrecognized(f"{type(wrong).__name__}: {wrong}"[:200], garbage=True))
+        except UNREADABLE as wrong:
+            events.append(garbage(wrong))
         return events
 
     def explain_close(self, code: int | None, reason: str, now: float) -> Sequence[Event]:
@@ -254,11 +249,11 @@ class GeminiLiveSession:
     def _on_setup(self, complete: dict[str, Any], now: float) -> Iterator[Event]:
         if self._ready:
             return
-        session_id = complete.get("sessionId")
+        session_id = text_in(complete, "sessionId")[:MAX_ID]
         self._ready, self._ready_at = True, now
         self._ends_at = now + CONNECTION_SECONDS
         self._expires_at = self._ends_at - NOTICE_SECONDS
-        yield c.ModelReady(session_id[:MAX_ID] if isinstance(session_id, str) else "", self._accepted)
+        yield c.ModelReady(session_id, self._accepted)
         while self._asks:
             self._watchdog.expect_answer(now)
             yield c.Outgoing(self._asked(self._asks.popleft()))
@@ -292,13 +287,13 @@ class GeminiLiveSession:
     def _on_content(self, content: dict[str, Any], now: float) -> Iterator[Event]:
         heard = content.get("inputTranscription")
         if heard:
-            yield from self._caller_said(_text(heard), now, over=bool(heard.get("finished")))
+            yield from self._caller_said(text_in(heard, "text"), now, over=bool(heard.get("finished")))
         parts = (content.get("modelTurn") or {}).get("parts") or ()
         for part in parts:
             yield from self._on_part(part, now)
         words = content.get("outputTranscription")
-        if words and _text(words):
-            yield from self._agent_said(_text(words), now)
+        if words and text_in(words, "text"):
+            yield from self._agent_said(text_in(words, "text"), now)
         if content.get("interrupted"):
             yield from self._interrupted(now)
         if content.get("generationComplete"):
@@ -387,7 +382,7 @@ class GeminiLiveSession:
 
     def _on_cancellation(self, cancelled: dict[str, Any], _now: float) -> Iterator[Event]:
         for event in self._calls.withdraw(list(cancelled["ids"])):
-            yield c.Outgoing(_encode(event)) if isinstance(event, dict) else event
+            yield c.Outgoing(as_json(event)) if isinstance(event, dict) else event
 
     def _on_nothing(self, _field: Any, _now: float) -> Iterator[Event]:
         yield from ()
@@ -404,12 +399,3 @@ class GeminiLiveSession:
         "voiceActivity": _on_nothing,  # of Vertex, and only where it was asked for
         "voiceActivityDetectionSignal": _on_nothing,
     }
-
-
-def _text(transcription: dict[str, Any]) -> str:
-    text = transcription.get("text")
-    return text if isinstance(text, str) else ""
-
-
-def _encode(message: dict[str, Any]) -> str:
-    return msgspec.json.encode(message).decode()

@@ -13,14 +13,13 @@ import attrs
 import msgspec
 
 from trio_voice import conversation as c
+from trio_voice.protocols.json_messages import MAX_ID, NO_JSON
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_CALLS: Final = 50
 """Calls that may wait for an answer. A model that asks for more is not listened to."""
-MAX_NAME: Final = 200
-"""Letters of a call's id and of a tool's name. What is longer is no call."""
 
 
 @attrs.define(eq=False)
@@ -51,8 +50,8 @@ class ToolCalls:
                 yield c.Unrecognized(f"over {MAX_CALLS} tools at a time", garbage=True)
                 break
             arguments, theirs, name = wanted.get("args"), wanted.get("id"), str(wanted["name"])
-            if len(name) > MAX_NAME or (isinstance(theirs, str) and len(theirs) > MAX_NAME):
-                yield c.Unrecognized(f"a tool call whose name or id has over {MAX_NAME} letters", garbage=True)
+            if len(name) > MAX_ID or (isinstance(theirs, str) and len(theirs) > MAX_ID):
+                yield c.Unrecognized(f"a tool call whose name or id has over {MAX_ID} letters", garbage=True)
                 continue
             call = _Call(theirs if isinstance(theirs, str) else None, name, batch)
             batch.append(call)
@@ -97,5 +96,5 @@ class ToolCalls:
 def _value(result: str) -> Any:
     try:
         return msgspec.json.decode(result)
-    except (msgspec.DecodeError, RecursionError):
+    except NO_JSON:
         return result

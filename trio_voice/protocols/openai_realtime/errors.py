@@ -10,11 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from trio_voice.conversation import ModelFault
-from trio_voice.protocols.openai_dialects import DIALECTS
+from trio_voice.protocols.json_messages import text_in
+from trio_voice.protocols.openai_realtime.dialects import DIALECTS
 
 if TYPE_CHECKING:
     from trio_voice.persona import Persona
-    from trio_voice.protocols.openai_dialects import OpenAIRealtimeSettings
+    from trio_voice.protocols.openai_realtime.dialects import OpenAIRealtimeSettings
 
 MAX_SAID: Final = 300
 """Letters of a server's own message that are repeated."""
@@ -115,13 +116,13 @@ class Complaint:
         """An ``error`` event. Before the session is ready every error but a benign one is the end of it."""
         codes = sorted(_codes(error))
         known = next((code for code in codes if code in ADVICE), None)
-        code = known or _text(error, "code") or _text(error, "type") or "unknown"
+        code = known or text_in(error, "code") or text_in(error, "type") or "unknown"
         if known is not None:
             words = ADVICE[known]
         elif not created:  # a bad key or model is told here, after a handshake that succeeded
             words = "{vendor} did not make a session: check {credential} and models.{name}.model"
         else:
-            key = self._key_behind(_text(error, "param") or _said(error)) if not ready else ""
+            key = self._key_behind(text_in(error, "param") or _said(error)) if not ready else ""
             words = f"{{vendor}} refused {key}" if key else "{vendor} complained"
         fatal = known is not None or not created or (not ready and not is_benign(error))
         return ModelFault(code[:60], self._in_words(words, error), fatal)
@@ -129,7 +130,7 @@ class Complaint:
     def about_response(self, error: dict[str, Any], *, fatal: bool) -> ModelFault:
         """A response that failed."""
         known = next((code for code in sorted(_codes(error)) if code in ADVICE), None)
-        code = known or _text(error, "code") or _text(error, "type") or "response_failed"
+        code = known or text_in(error, "code") or text_in(error, "type") or "response_failed"
         words = ADVICE[known] if known else "{vendor} could not answer the caller"
         return ModelFault(code[:60], self._in_words(words, error), fatal)
 
@@ -147,13 +148,8 @@ class Complaint:
 
 
 def _codes(error: dict[str, Any]) -> set[str]:
-    return {_text(error, "code"), _text(error, "type")}
+    return {text_in(error, "code"), text_in(error, "type")}
 
 
 def _said(error: dict[str, Any]) -> str:
-    return _text(error, "message")
-
-
-def _text(error: dict[str, Any], key: str) -> str:
-    value = error.get(key)
-    return value if isinstance(value, str) else ""
+    return text_in(error, "message")

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final
 
+from trio_voice.protocols.json_messages import table_in
+
 if TYPE_CHECKING:
     from trio_voice.conversation import Meter
 
@@ -20,12 +22,12 @@ def of_response(usage: Any) -> dict[Meter, float]:
     """The tokens of one response; empty if it does not say, as a cancelled one may not."""
     if not isinstance(usage, dict):
         return {}
-    told_in, told_out = _table(usage, "input_token_details"), _table(usage, "output_token_details")
+    told_in, told_out = table_in(usage, "input_token_details"), table_in(usage, "output_token_details")
     audio_in, audio_out = _amount(told_in, "audio_tokens"), _amount(told_out, "audio_tokens")
     # Whatever is not sound is told, and billed, as text; a server that gives only totals has text alone.
     text_in = _amount(told_in, "text_tokens") if told_in else _amount(usage, "input_tokens")
     text_out = _amount(told_out, "text_tokens") if told_out else _amount(usage, "output_tokens")
-    cached = _table(told_in, "cached_tokens_details")
+    cached = table_in(told_in, "cached_tokens_details")
     if cached:
         cached_text, cached_audio = _amount(cached, "text_tokens"), _amount(cached, "audio_tokens")
     else:  # what is cached is the beginning, and that is the prompt
@@ -50,13 +52,8 @@ def of_transcription(usage: Any) -> dict[Meter, float]:
         return {}
     seconds = _amount(usage, "seconds")
     if usage.get("type") == "tokens":
-        seconds = _amount(_table(usage, "input_token_details"), "audio_tokens") / AUDIO_TOKENS_PER_SECOND
+        seconds = _amount(table_in(usage, "input_token_details"), "audio_tokens") / AUDIO_TOKENS_PER_SECOND
     return {"audio_seconds": seconds} if seconds else {}
-
-
-def _table(told: dict[str, Any], key: str) -> dict[str, Any]:
-    value = told.get(key)
-    return value if isinstance(value, dict) else {}
 
 
 def _amount(told: dict[str, Any], key: str) -> float:

@@ -1,0 +1,69 @@
+"""JSON messages, as the providers' protocols read and write them.
+
+Reading never raises: a message that is no JSON, or not of the shape that was described, is ``Unrecognized``, and the
+session goes on. What is remembered of a message is bounded.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import msgspec
+
+from trio_voice.conversation import Unrecognized
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+T = TypeVar("T")
+
+MAX_ID: Final = 200
+"""Letters of an id, or of a tool's name, that is remembered."""
+
+NO_JSON: Final = (msgspec.DecodeError, RecursionError)
+"""What comes of decoding what is no JSON, or endlessly nested."""
+
+UNREADABLE: Final = (*NO_JSON, AttributeError, LookupError, TypeError, ValueError, OverflowError)
+"""What comes of reading a message that is not of the shape that its reader expects."""
+
+
+def read(message: str | bytes, understand: Callable[[Any], Sequence[T]]) -> Sequence[T | Unrecognized]:
+    """What a message means, of a server that sends JSON text.
+
+    Args:
+        message: what came.
+        understand: what the decoded message means; may raise any of ``UNREADABLE``.
+    """
+    if isinstance(message, bytes):
+        return [Unrecognized("a binary message", garbage=True)]
+    try:
+        return understand(msgspec.json.decode(message))
+    except UNREADABLE as wrong:
+        return [garbage(wrong)]
+
+
+def unknown(kind: object) -> Unrecognized:
+    """An event of a type that nobody told us of."""
+    return Unrecognized(f"an event of type {str(kind)[:60]!r}")
+
+
+def garbage(wrong: Exception) -> Unrecognized:
+    """A message that could not be read, one of ``UNREADABLE`` says why."""
+    return Unrecognized(f"{type(wrong).__name__}: {wrong}"[:200], garbage=True)
+
+
+def text_in(event: dict[str, Any], key: str) -> str:
+    """The text under a key; empty if there is none."""
+    value = event.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def table_in(event: dict[str, Any], key: str) -> dict[str, Any]:
+    """The object under a key; empty if there is none."""
+    value = event.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def as_json(value: object) -> str:
+    """A message, or what is to stand in one, as JSON text."""
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,20 @@
+"""OpenAI's Realtime API, and what others have made of it: one WebSocket that hears, thinks and speaks.
+
+    session     what is said and heard on the socket
+    dialects    where servers differ, and the table of config.toml
+    messages    what we send, and what they send that needs nothing done about it
+    responses   what has come of each response
+    tools       which function calls are run, and what the others are answered
+    floor       when a response may be asked for
+    errors      what a server complains of, in words that say what to do
+    expiry      when a session is to be succeeded
+    accounts    tokens into meters
+
+Sources: the types of the ``openai`` package 3.54, OpenAI's realtime reference and its guide to costs, and what was seen
+live by people who published it (2026-11).
+"""
+
+from trio_voice.protocols.openai_realtime.dialects import OpenAIRealtimeSettings
+from trio_voice.protocols.openai_realtime.session import MAX_MESSAGE_BYTES, OpenAIRealtimeSession
+
+__all__ = ["MAX_MESSAGE_BYTES", "OpenAIRealtimeSession", "OpenAIRealtimeSettings"]

@@ -1,0 +1,87 @@
+"""What we send, message by message, and what they send that needs nothing done about it.
+
+Every frame is JSON text; audio is base64 inside it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from trio_voice.protocols.json_messages import as_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from trio_voice.conversation import Said
+    from trio_voice.protocols.openai_realtime.floor import Ask
+
+SILENT: Final = frozenset(
+    {
+        "conversation.item.done",
+        "conversation.item.truncated",
+        "conversation.item.deleted",
+        "conversation.item.input_audio_transcription.segment",
+        "input_audio_buffer.committed",
+        "input_audio_buffer.cleared",
+        "input_audio_buffer.timeout_triggered",
+        "rate_limits.updated",
+        "response.output_item.added",
+        "response.content_part.added",
+        "response.content_part.done",
+        "response.output_audio.done",
+        "response.audio.done",
+        "response.output_text.delta",
+        "response.output_text.done",
+        "response.text.delta",
+        "response.text.done",
+        "response.function_call_arguments.delta",
+        "response.function_call_arguments.done",
+        "ping",
+    }
+)
+"""Events that are known, and that nothing needs to be done about. The text of a message without sound is nobody's."""
+
+
+def update(session: Mapping[str, Any]) -> str:
+    """The session's settings."""
+    return as_json({"type": "session.update", "session": session})
+
+
+def line(said: Said) -> str:
+    """A line of a conversation that was had before."""
+    role, content = ("user", "input_text") if said.role == "caller" else ("assistant", "output_text")
+    item = {"type": "message", "role": role, "content": [{"type": content, "text": said.text}]}
+    return as_json({"type": "conversation.item.create", "item": item})
+
+
+def audio(payload: str) -> str:
+    """The caller's sound, of base64."""
+    return '{"type":"input_audio_buffer.append","audio":"' + payload + '"}'
+
+
+def asking(ask: Ask) -> str:
+    """Have a response made."""
+    if ask.exact is None:
+        response = {} if ask.instructions is None else {"response": {"instructions": ask.instructions}}
+        return as_json({"type": "response.create", "event_id": ask.event_id, **response})
+    content = [{"type": "output_text", "text": ask.exact}]
+    item = {"type": "force_message", "role": "assistant", "content": content}
+    return as_json({"type": "conversation.item.create", "event_id": ask.event_id, "item": item})
+
+
+def truncation(event_id: str, item_id: str, end_ms: int) -> str:
+    """Have the model forget what was not heard of an item.
+
+    Args:
+        event_id: so that a refusal is not taken for one of what we asked for.
+        item_id: the server's.
+        end_ms: how much was heard, which must not be more than was received.
+    """
+    end = {"item_id": item_id, "content_index": 0, "audio_end_ms": end_ms}
+    return as_json({"type": "conversation.item.truncate", "event_id": event_id, **end})
+
+
+def result(wire_id: str, output: str) -> str:
+    """The result of a function call."""
+    item = {"type": "function_call_output", "call_id": wire_id, "output": output}
+    return as_json({"type": "conversation.item.create", "item": item})

@@ -1,0 +1,111 @@
+"""What has come of each response: the sound of its items, which are truncated one by one, their text, its calls.
+
+Of responses, items, calls and texts only so many are remembered as the constants say; what has an id or arguments of
+endless length is not.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from trio_voice.audio import base64_ms
+from trio_voice.protocols.json_messages import MAX_ID, text_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KEPT_RESPONSES: Final = 8
+MAX_ITEMS: Final = 32
+"""Of one response; sound of further ones is passed on, and cannot be truncated."""
+MAX_CALLS: Final = 32
+"""Function calls of one response; further ones are not run."""
+MAX_ARGUMENTS: Final = 100_000
+"""Letters of a function call's arguments. Longer ones count as broken."""
+MAX_LETTERS: Final = 5_000
+"""Of the text of one item that is put together here."""
+
+_NO_TEXT: Final = "too long, or no text"
+
+
+@attrs.define(eq=False)
+class Response:
+    """What has come of one response."""
+
+    response_id: str
+    received_ms: dict[str, float] = attrs.field(factory=dict)
+    """The sound of each item, in the order in which the caller hears them."""
+    texts: dict[str, str] = attrs.field(factory=dict)
+    calls: dict[str, dict[str, Any]] = attrs.field(factory=dict)
+    """The function call items that are whole, by the server's call id."""
+
+    @property
+    def text(self) -> str:
+        """The text of all its items."""
+        return " ".join(filter(None, self.texts.values()))[:MAX_LETTERS]
+
+    def add_sound(self, item_id: str, payload: str) -> None:
+        """Sound of an item, as base64."""
+        if item_id in self.received_ms or len(self.received_ms) < MAX_ITEMS:
+            self.received_ms[item_id] = self.received_ms.get(item_id, 0.0) + base64_ms(payload)
+
+    def add_text(self, event: dict[str, Any]) -> None:
+        """The whole text of an item."""
+        if len(self.texts) < MAX_ITEMS:
+            self.texts[id_in(event, "item_id")] = text_in(event, "transcript")[:MAX_LETTERS]
+
+    def add_call(self, item: dict[str, Any]) -> None:
+        """Remember a function call, unless it was cut off: then its arguments are, too."""
+        call_id = id_in(item, "call_id") or id_in(item, "id")
+        if item.get("status", "completed") == "completed" and call_id and len(self.calls) < MAX_CALLS:
+            name, arguments = text_in(item, "name")[:MAX_ID], item.get("arguments")
+            whole = not arguments or (isinstance(arguments, str) and len(arguments) <= MAX_ARGUMENTS)
+            self.calls[call_id] = {"name": name, "arguments": arguments if whole else _NO_TEXT}
+
+    def unheard(self, heard_ms: float) -> Iterator[tuple[str, int]]:
+        """Which items were not heard to their end, and how many ms of each were; never more than were received."""
+        for item_id, received_ms in self.received_ms.items():
+            if heard_ms < received_ms:
+                yield item_id, int(max(heard_ms, 0.0))
+            heard_ms = max(0.0, heard_ms - received_ms)
+
+
+class Responses:
+    """Those of one session."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Response] = {}
+        """The last few, by their ids."""
+        self._in_the_making: Response | None = None
+        self._numbers = count(1)
+
+    def open(self, response_id: str) -> tuple[Response, bool]:
+        """The response of that id, and whether it was begun by this; without an id it is the one that is being made."""
+        known = self.kept.get(response_id) if response_id else self._in_the_making
+        if known is not None:
+            return known, False
+        response_id = response_id or f"response {next(self._numbers)}"
+        response = self._in_the_making = self.kept[response_id] = Response(response_id)
+        if len(self.kept) > KEPT_RESPONSES:
+            self.kept.pop(next(iter(self.kept)))
+        return response, True
+
+    def close(self, response: Response) -> bool:
+        """A response is done; returns whether now none is being made."""
+        if response is self._in_the_making:
+            self._in_the_making = None
+        return self._in_the_making is None
+
+
+def id_in(event: dict[str, Any], key: str) -> str:
+    """An id of the server's.
+
+    Raises:
+        ValueError: it is too long to be remembered.
+    """
+    value = text_in(event, key)
+    if len(value) > MAX_ID:
+        raise ValueError(f"{key} has {len(value)} letters")
+    return value

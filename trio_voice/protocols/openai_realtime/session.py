@@ -1,0 +1,388 @@
+"""One session's protocol state, from the first ``session.update`` to the closing of the socket. Without I/O.
+
+A reply here is a *response* there, which is made of *items*: messages, of which each is truncated by itself, and
+function calls. The server makes a response faster than it is heard, so that most interruptions come after its end.
+
+Written rules for what a server should not do:
+
+- A function call of a response that was cut off is not run. If it is whole, the server is told so.
+- A function call whose arguments are no JSON object is not run, and answered with that.
+- Sound in any format but mu-law, announced by ``session.updated``, ends the session: nobody would understand it.
+- A response that fails is asked for once more; when that one fails too the session is given up.
+- A session that expires sooner than it was told goes on in another, as one that expires in time.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import msgspec
+
+from trio_voice import conversation as c
+from trio_voice.audio import is_base64
+from trio_voice.errors import LocalProtocolError
+from trio_voice.protocols.json_messages import UNREADABLE, garbage, table_in, text_in, unknown
+from trio_voice.protocols.openai_realtime import accounts, messages
+from trio_voice.protocols.openai_realtime.dialects import DIALECTS, accepted, wrong_format
+from trio_voice.protocols.openai_realtime.errors import (
+    CLOSED,
+    GOING_AWAY,
+    MAX_SAID,
+    Complaint,
+    is_about_truncation,
+    is_benign,
+    is_busy,
+    is_expired,
+    is_fatal,
+)
+from trio_voice.protocols.openai_realtime.expiry import Expiry
+from trio_voice.protocols.openai_realtime.floor import Ask, Floor
+from trio_voice.protocols.openai_realtime.responses import MAX_LETTERS, Responses, id_in
+from trio_voice.protocols.openai_realtime.tools import ToolCalls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from trio_voice.persona import Persona, ToolSchema
+    from trio_voice.protocols.openai_realtime.dialects import OpenAIRealtimeSettings
+    from trio_voice.protocols.openai_realtime.responses import Response
+
+MAX_MESSAGE_BYTES: Final = 16_777_216
+"""The ``openai`` package sets no bound; a piece of audio has been seen to exceed 16 kB, and the last event of a long
+response repeats all of its text."""
+KEPT_TRANSCRIPTIONS: Final = 8
+
+Meaning = c.ModelEvent | c.Outgoing
+
+
+class OpenAIRealtimeSession:
+    """One session's protocol state.
+
+    Args:
+        settings: which server, and how it is spoken to.
+        persona: whose prompt, voice and turn detection the session gets. Its greeting is not this protocol's affair:
+            the bridge asks for it.
+        tools: what the model may call.
+        history: the conversation so far, if this session takes over.
+        started_at: the time of day, in seconds since 1970; the server tells the session's end by that clock.
+    """
+
+    provider = "openai-realtime"
+
+    def __init__(
+        self,
+        settings: OpenAIRealtimeSettings,
+        persona: Persona,
+        tools: tuple[ToolSchema, ...] = (),
+        history: tuple[c.Said, ...] = (),
+        started_at: float | None = None,
+    ) -> None:
+        self._settings = settings
+        self._dialect = DIALECTS[settings.dialect]
+        self._persona = persona
+        self._tools = tools
+        self._history = history
+        self._complaint = Complaint(settings, persona)
+        self._bills_tokens = self._dialect.billed_by == "tokens"
+        """Others may count tokens, too; told as usage, they would be missed in the prices."""
+        self._floor = Floor()
+        self._created = self._ready = False
+        self._session_id = ""
+        self._expiry = Expiry(self._dialect.session_seconds, started_at)
+        self._responses = Responses()
+        self._failures = 0
+        self._calls = ToolCalls(self._floor)
+        self._transcriptions: dict[str, str] = {}
+        self._text_items = 0
+        """Sent, and not yet told as usage."""
+        self._truncations = count(1)
+        self.capabilities = c.Capabilities(
+            speaks_first=False,
+            truncates=True,
+            exact_speech=self._dialect.exact_speech,
+            session_seconds=self._dialect.session_seconds,
+            billed_by=self._dialect.billed_by,
+        )
+
+    # What we say
+
+    def opening(self) -> list[str]:
+        """The session's settings, and the conversation so far. The server takes them once it has made the session."""
+        as_items = self._dialect.history_as_items
+        instructions = self._persona.prompt + ("" if as_items else c.retold(self._history))
+        session = self._settings.update(self._persona, self._tools, instructions)
+        return [messages.update(session), *map(messages.line, self._history if as_items else ())]
+
+    def encode(self, command: c.ModelCommand, now: float) -> Sequence[str]:
+        """The wire form of a command; what is to be said may have to wait for its turn.
+
+        Raises:
+            LocalProtocolError: audio before ready: some servers throw it away, others take it for 24 kHz.
+        """
+        match command:
+            case c.HearCaller(payload=payload):
+                if not self._ready:
+                    raise LocalProtocolError("no audio may be sent before session.updated")
+                return (messages.audio(payload),)
+            case c.AnswerTool(call_id=call_id, result=result):
+                return [*self._calls.answer(call_id, result), *self._say(now)]
+            case c.RequestReply(instructions=instructions):
+                # A response's own instructions stand in place of the session's, and the voice would lose its manner.
+                prompt = self._persona.prompt
+                self._floor.ask(Ask(instructions=f"{prompt}\n\n{instructions}" if prompt else instructions))
+                return self._say(now)
+            case c.SayExactly(text=text):
+                self._floor.ask(Ask(exact=text))
+                return self._say(now)
+            case c.TruncateReply(reply_id=reply_id, heard_ms=heard_ms):
+                return self._truncate(reply_id, heard_ms)
+
+    def goodbye(self) -> None:
+        """Nothing: the protocol has no such word. Closing the socket ends the session, and no meter runs by time."""
+
+    def _say(self, now: float) -> list[str]:
+        """What may be asked for now."""
+        ask = self._floor.next(now)
+        if ask is None:
+            return []
+        if ask.exact is not None and self._dialect.bills_text_items:
+            self._text_items += 1
+        return [messages.asking(ask)]
+
+    def _truncate(self, reply_id: str, heard_ms: float) -> list[str]:
+        """Cut what was not heard off each item, at no more than was received: beyond it is an error."""
+        response = self._responses.kept.get(reply_id)
+        unheard = response.unheard(heard_ms) if response else ()
+        return [messages.truncation(f"truncate_{next(self._truncations)}", *end) for end in unheard]
+
+    # Time
+
+    @property
+    def wake_at(self) -> float:
+        """When ``tick`` is next needed."""
+        return min(self._expiry.wake_at, self._floor.wake_at)
+
+    def tick(self, now: float) -> Sequence[Meaning]:
+        """What is to be said by now, and whether the session is about to expire."""
+        left = self._expiry.pop(now)
+        events: list[Meaning] = [] if left is None else [c.SessionExpiring(left)]
+        if self._floor.give_up(now):
+            words = f"{self._dialect.vendor} did not begin the reply that it was asked for"
+            events.append(c.ModelFault("no_response", words, fatal=False))
+        return events + self._due(now)
+
+    def _due(self, now: float) -> list[Meaning]:
+        """What may be said now, and what has not been told of its cost."""
+        due: list[Meaning] = [c.Outgoing(message) for message in self._say(now)]
+        if self._text_items:
+            due.append(c.Usage({"text_items": self._text_items}))
+            self._text_items = 0
+        return due
+
+    # What we hear
+
+    def receive(self, message: str | bytes, now: float) -> Sequence[Meaning]:
+        """What a message of the server's means, and what is to be sent because of it."""
+        if isinstance(message, bytes):
+            return [c.Unrecognized("a binary message", garbage=True)]
+        try:
+            event = msgspec.json.decode(message)
+            kind = event["type"]
+            understand = self._readers.get(kind)
+            if understand is None:
+                return [] if kind in messages.SILENT else [unknown(kind)]
+            events = understand(self, event, now)
+        except UNREADABLE as wrong:
+            return [garbage(wrong)]
+        return [*events, *self._due(now)]
+
+    # The session
+
+    def _on_created(self, event: dict[str, Any], now: float) -> list[Meaning]:
+        if self._created:
+            return []
+        self._created = True
+        session = table_in(event, "session")
+        self._session_id = id_in(session, "id")
+        self._expiry.begin(session.get("expires_at"), now)
+        return []
+
+    def _on_updated(self, event: dict[str, Any], now: float) -> list[Meaning]:
+        if self._ready:
+            return []
+        session = table_in(event, "session")
+        wrong = wrong_format(session)
+        if wrong:
+            return [self._complaint.about_format(wrong)]
+        created = self._on_created(event, now)  # some servers begin with this
+        self._ready = True
+        self._floor.open()
+        return [*created, c.ModelReady(self._session_id or id_in(session, "id"), accepted(session))]
+
+    def _on_error(self, event: dict[str, Any], now: float) -> list[Meaning]:
+        error = event["error"] if isinstance(event.get("error"), dict) else event
+        if self._ready and is_expired(error):  # sooner than it was told, or than we knew
+            return [c.SessionExpiring(0.0)]
+        fault = self._complaint.about(error, created=self._created, ready=self._ready)
+        event_id = text_in(error, "event_id") if error is not event else ""
+        if fault.fatal:
+            return [fault]
+        if event_id or not is_about_truncation(error):
+            self._floor.refused(event_id, now, busy=is_busy(error))
+        return [] if is_benign(error) else [fault]
+
+    def explain_close(self, code: int | None, _reason: str, _now: float) -> Sequence[Meaning]:
+        """What it means that the server has closed the socket.
+
+        Before the session is ready its code may be all that is said of a wrong key; afterwards going away is what
+        servers do at the longest session's end, and another session goes on from there.
+        """
+        if self._ready:
+            return [c.SessionExpiring(0.0)] if code == GOING_AWAY else []
+        if code not in CLOSED:
+            return []
+        return [self._complaint.about({"code": CLOSED[code]}, created=self._created, ready=False)]
+
+    # The caller
+
+    def _on_speech_started(self, _event: dict[str, Any], now: float) -> list[Meaning]:
+        self._floor.caller_began(now)
+        return [c.CallerSpeechStarted()]
+
+    def _on_speech_stopped(self, _event: dict[str, Any], now: float) -> list[Meaning]:
+        self._floor.caller_finished(now)
+        return [c.CallerSpeechStopped()]
+
+    def _on_caller_delta(self, event: dict[str, Any], _now: float) -> list[Meaning]:
+        item_id = id_in(event, "item_id")
+        return self._transcribed(item_id, self._transcriptions.get(item_id, "") + text_in(event, "delta"))
+
+    def _on_caller_so_far(self, event: dict[str, Any], _now: float) -> list[Meaning]:
+        return self._transcribed(id_in(event, "item_id"), text_in(event, "transcript") or text_in(event, "text"))
+
+    def _transcribed(self, item_id: str, text: str) -> list[Meaning]:
+        self._transcriptions[item_id] = text = text[:MAX_LETTERS]
+        if len(self._transcriptions) > KEPT_TRANSCRIPTIONS:
+            self._transcriptions.pop(next(iter(self._transcriptions)))
+        return [c.CallerTranscript(item_id, text, final=False)]
+
+    def _on_caller_text(self, event: dict[str, Any], _now: float) -> list[Meaning]:
+        item_id = id_in(event, "item_id")
+        self._transcriptions.pop(item_id, None)
+        meters = accounts.of_transcription(event.get("usage"))
+        usage = [c.Usage(meters)] if meters and self._bills_tokens else []
+        return [c.CallerTranscript(item_id, text_in(event, "transcript"), final=True), *usage]
+
+    def _on_caller_lost(self, event: dict[str, Any], _now: float) -> list[Meaning]:
+        self._transcriptions.pop(id_in(event, "item_id"), None)
+        said = text_in(table_in(event, "error"), "message")
+        words = f"{self._dialect.vendor} could not write down what the caller said"
+        words = f"{words}: {said[:MAX_SAID]}" if said else words
+        return [c.ModelFault("transcription_failed", words, fatal=False)]
+
+    # The reply
+
+    def _on_response_created(self, event: dict[str, Any], now: float) -> list[Meaning]:
+        return self._open_response(id_in(table_in(event, "response"), "id"), now)[1]
+
+    def _open_response(self, response_id: str, now: float) -> tuple[Response, list[Meaning]]:
+        """The response of that id, begun if it was not; without an id it is the one that is being made."""
+        response, is_new = self._responses.open(response_id)
+        if not is_new:
+            return response, []
+        self._floor.response_began(now)
+        return response, [c.ReplyStarted(response.response_id)]
+
+    def _on_audio(self, event: dict[str, Any], now: float) -> list[Meaning]:
+        payload = event["delta"]
+        if not is_base64(payload):
+            return [c.Unrecognized("audio that is no base64", garbage=True)]
+        response, begun = self._open_response(id_in(event, "response_id"), now)
+        response.add_sound(id_in(event, "item_id"), payload)
+        return [*begun, c.ReplyAudio(response.response_id, payload)]
+
+    def _on_words(self, event: dict[str, Any], now: float) -> list[Meaning]:
+        response, begun = self._open_response(id_in(event, "response_id"), now)
+        return [*begun, c.ReplyWords(response.response_id, text_in(event, "delta"), None)]
+
+    def _on_text(self, event: dict[str, Any], now: float) -> list[Meaning]:
+        """The text of one item; a reply's is that of all its items."""
+        response, begun = self._open_response(id_in(event, "response_id"), now)
+        response.add_text(event)
+        return [*begun, c.ReplyTranscript(response.response_id, response.text, interrupted=False)]
+
+    def _on_item_done(self, event: dict[str, Any], now: float) -> list[Meaning]:
+        item = table_in(event, "item")
+        if item.get("type") != "function_call":
+            return []
+        response, begun = self._open_response(id_in(event, "response_id"), now)
+        response.add_call(item)
+        return begun
+
+    def _on_item_taken(self, event: dict[str, Any], _now: float) -> list[Meaning]:
+        item = table_in(event, "item")
+        if item.get("type") == "function_call_output":
+            self._floor.result_echoed(id_in(item, "call_id"))
+        return []
+
+    def _on_response_done(self, event: dict[str, Any], now: float) -> list[Meaning]:
+        told = table_in(event, "response")
+        response, events = self._open_response(id_in(told, "id"), now)
+        status = told.get("status")
+        silent = self._responses.close(response)
+        if self._bills_tokens:
+            meters = accounts.of_response(told.get("usage") or event.get("usage"))  # some have it at the top
+            events += [c.Usage(meters)] if meters else []
+        done = c.ReplyDone(response.response_id, interrupted=status == "cancelled")
+        if status == "failed":
+            return [*events, done, *self._failed(table_in(table_in(told, "status_details"), "error"), now)]
+        if silent:
+            self._floor.response_over()
+        if status == "cancelled":
+            return [*events, *self._calls.withhold(response), done]
+        self._failures = 0
+        output = told.get("output")
+        for item in output if isinstance(output, list) else ():  # not every server has an event for each item
+            if isinstance(item, dict) and item.get("type") == "function_call":
+                response.add_call(item)
+        events += self._calls.request(response)
+        if status == "incomplete":
+            reason = text_in(table_in(told, "status_details"), "reason") or "no reason given"
+            words = f"{self._dialect.vendor} broke a reply off: {reason[:60]}"
+            events.append(c.ModelFault("incomplete", words, fatal=False))
+        return [*events, done]
+
+    def _failed(self, error: dict[str, Any], now: float) -> list[Meaning]:
+        """Ask once more; a caller who is not answered twice is better off with somebody else."""
+        self._failures += 1
+        fatal = self._failures > 1 or is_fatal(error)
+        if fatal:
+            self._floor.response_over()
+        else:
+            self._floor.response_failed(now)
+        return [self._complaint.about_response(error, fatal=fatal)]
+
+    _readers: ClassVar[dict[str, Callable[[OpenAIRealtimeSession, dict[str, Any], float], list[Meaning]]]] = {
+        "session.created": _on_created,
+        "conversation.created": _on_created,  # how older servers of xAI begin
+        "session.updated": _on_updated,
+        "error": _on_error,
+        "input_audio_buffer.speech_started": _on_speech_started,
+        "input_audio_buffer.speech_stopped": _on_speech_stopped,
+        "conversation.item.input_audio_transcription.delta": _on_caller_delta,
+        "conversation.item.input_audio_transcription.updated": _on_caller_so_far,  # xAI
+        "conversation.item.input_audio_transcription.completed": _on_caller_text,
+        "conversation.item.input_audio_transcription.failed": _on_caller_lost,
+        "response.created": _on_response_created,
+        "response.output_audio.delta": _on_audio,
+        "response.audio.delta": _on_audio,  # beta, as the other two of this name
+        "response.output_audio_transcript.delta": _on_words,
+        "response.audio_transcript.delta": _on_words,
+        "response.output_audio_transcript.done": _on_text,
+        "response.audio_transcript.done": _on_text,
+        "response.output_item.done": _on_item_done,
+        "conversation.item.added": _on_item_taken,
+        "conversation.item.created": _on_item_taken,  # beta
+        "response.done": _on_response_done,
+    }

@@ -145,8 +145,8 @@ class Running:
         return sum(time.clock_gettime(~pid << 3 | 2) for pid in self._pids())
 
     def _pids(self) -> list[int]:
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        return [self.pid, *map(int, children)]
+        tasks = Path(f"/proc/{self.pid}/task").iterdir()
+        return [self.pid, *(int(pid) for task in tasks for pid in (task / "children").read_text().split())]
 
     def resident_bytes(self) -> int:
         """Its memory."""

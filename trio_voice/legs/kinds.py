@@ -35,14 +35,14 @@ STALL_SECONDS: Final = 5.0
 that pauses costs the caller only its answer, and the end of the call shortens it anyway."""
 
 HANDSHAKE_ADVICE: Final[Mapping[int | None, str]] = {
-    400: "check the keys of the stage {kind}",
-    401: "check {key}",
-    402: "the account behind {key} has no funds",
-    403: "check {key}",
-    404: "check url, model and voice of the stage {kind}",
-    429: "the limit of concurrent {kind} sessions is reached: lower max_calls",
+    400: "check the keys of {table}",
+    401: "check {secret}",
+    402: "the account behind {secret} has no funds",
+    403: "check {secret}, and what its account may use",
+    404: "check url, model and voice of {table}",
+    429: "the account behind {secret} has as many sessions as it may: lower max_calls",
 }
-"""What the HTTP status of a stage's handshake asks for."""
+"""What the HTTP status of a refused handshake asks for."""
 
 
 @attrs.frozen(kw_only=True)
@@ -64,12 +64,27 @@ class Order:
     """The handle of the session to take up, if its provider gave one (``SessionExpiring``)."""
 
     def over_socket(
-        self, session: ModelSession, url: str, headers: Mapping[str, str], max_message_bytes: int
-    ) -> ModelLeg:
-        """The leg of a model that is one WebSocket."""
+        self,
+        session: ModelSession,
+        url: str,
+        headers: Mapping[str, str],
+        max_message_bytes: int,
+        stage: StageSettings | None = None,
+    ) -> SocketModelLeg:
+        """The leg of a model that is one WebSocket, or of one stage of a chain. A refusal says what to check."""
+        table = f"[models.{self.settings.name}]" if stage is None else f"the stage {stage.kind}"
+        names = self.settings.credentials if stage is None else (stage.key_name,)
+        secret = " and ".join(filter(None, names)) or f"the credential of {table}"
 
         async def connect() -> Channel:
-            return await open_websocket(url, dict(headers), max_message_bytes=max_message_bytes)
+            try:
+                return await open_websocket(url, dict(headers), max_message_bytes=max_message_bytes)
+            except ModelUnavailable as refused:
+                advice = HANDSHAKE_ADVICE.get(refused.status)
+                if advice is None:
+                    raise
+                words = f"{refused}: {advice.format(table=table, secret=secret)}"
+                raise ModelUnavailable(words, status=refused.status) from refused
 
         return SocketModelLeg(session, connect, STALL_SECONDS, self.ledger, self.wall_clock, self.on_delay)
 
@@ -113,21 +128,8 @@ def _chain(order: Order) -> ModelLeg:
 
     def over_socket(settings: StageSettings, stage: Stage) -> SocketModelLeg:
         session = stage.protocol(settings, persona)
-        key = order.keys.get(settings.key_name, "")
-
-        async def connect() -> Channel:
-            try:
-                return await open_websocket(
-                    session.url, session.headers(key), max_message_bytes=stage.max_message_bytes
-                )
-            except ModelUnavailable as refused:
-                if refused.status not in HANDSHAKE_ADVICE:
-                    raise
-                key_name = settings.key_name or f"the credential of the stage {settings.kind}"
-                advice = HANDSHAKE_ADVICE[refused.status].format(key=key_name, kind=settings.kind)
-                raise ModelUnavailable(f"{refused}: {advice}", status=refused.status) from refused
-
-        return SocketModelLeg(session, connect, STALL_SECONDS, order.ledger, order.wall_clock, order.on_delay)
+        headers = session.headers(order.keys.get(settings.key_name, ""))
+        return order.over_socket(session, session.url, headers, stage.max_message_bytes, settings)
 
     def voice(settings: StageSettings, stage: Stage) -> SocketModelLeg | HttpSpeaker:
         if not stage.over_http:

@@ -238,7 +238,7 @@ def measure(
         for call in load.calls.values():
             call.stopped_at = time.perf_counter()  # speaks no more
         go_on(LATE_SECONDS)
-        if lost := missing() - early:
+        if (lost := missing() - early) > 0:  # fewer than at first: some of those were only late
             failures.append(f"{lost} frames did not arrive")
     load.close()
     return findings, failures

@@ -275,9 +275,10 @@ class Stage:
 
 
 def _was_heard(record: dict[str, Any]) -> bool:
-    said = " ".join(line["text"].lower() for line in record["transcript"] if line["role"] == "caller")
-    answered = [line for line in record["transcript"] if line["role"] == "agent"]
-    return "hours" in said and len(answered) > 2
+    """The question after the opening hours was understood to the letter, or was at least answered."""
+    asked = " ".join(line["text"].lower() for line in record["transcript"] if line["role"] == "caller")
+    answers = [line["text"].lower() for line in record["transcript"] if line["role"] == "agent"]
+    return len(answers) > 2 and ("hours" in asked or "tuesday to sunday" in " ".join(answers))
 
 
 def _has_interruption(record: dict[str, Any]) -> bool:

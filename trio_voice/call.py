@@ -202,7 +202,7 @@ class Call:
             if self._bridge.pass_caller_on(payload, self._now()):
                 self._model.hear_caller(payload)
         except Exception:
-            self._scope.cancel(reason="a bug")
+            self._scope.cancel(reason="a bug")  # at once, as in _tell
             raise
 
     def _tell(self, fact: Fact) -> None:

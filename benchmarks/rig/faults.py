@@ -20,6 +20,15 @@ CONNECTING: Final = (Phase.HANDSHAKE, *OPENED)
 ALL: Final = (Phase.START, *CONNECTING)
 CLOSING: Final = (Phase.CLOSING,)
 
+GOODBYES: Final = {
+    "goodbye is ignored": Manner(goodbye=Goodbye.IGNORED),
+    "goodbye and close are ignored": Manner(goodbye=Goodbye.IGNORED, answers_close=False),
+    "goodbye answered, close ignored": Manner(answers_close=False),
+    "goodbye answered by a reset": Manner(goodbye=Goodbye.RESET),
+    "goodbye drowned in audio": Manner(goodbye=Goodbye.DROWNED),
+    "goodbye answered by garbage": Manner(goodbye=Goodbye.GARBAGE),
+}
+"""What a provider may make of a goodbye, when the caller has just hung up."""
 FAULTS: Final = (
     # The caller's side
     Fault(words="caller hangs up", phases=ALL, acts=(act.hang_up,)),
@@ -95,47 +104,9 @@ FAULTS: Final = (
     ),
     Fault(words="session expires as soon as it began", phases=IN_CALL, acts=(act.send_away,), kinds=("gemini-live",)),
     # While closing
-    Fault(
-        words="goodbye is ignored",
-        phases=CLOSING,
-        acts=(act.hang_up,),
-        manner=Manner(goodbye=Goodbye.IGNORED),
-        at_model=True,
-    ),
-    Fault(
-        words="goodbye and close are ignored",
-        phases=CLOSING,
-        acts=(act.hang_up,),
-        manner=Manner(goodbye=Goodbye.IGNORED, answers_close=False),
-        at_model=True,
-    ),
-    Fault(
-        words="goodbye answered, close ignored",
-        phases=CLOSING,
-        acts=(act.hang_up,),
-        manner=Manner(answers_close=False),
-        at_model=True,
-    ),
-    Fault(
-        words="goodbye answered by a reset",
-        phases=CLOSING,
-        acts=(act.hang_up,),
-        manner=Manner(goodbye=Goodbye.RESET),
-        at_model=True,
-    ),
-    Fault(
-        words="goodbye drowned in audio",
-        phases=CLOSING,
-        acts=(act.hang_up,),
-        manner=Manner(goodbye=Goodbye.DROWNED),
-        at_model=True,
-    ),
-    Fault(
-        words="goodbye answered by garbage",
-        phases=CLOSING,
-        acts=(act.hang_up,),
-        manner=Manner(goodbye=Goodbye.GARBAGE),
-        at_model=True,
+    *(
+        Fault(words=words, phases=CLOSING, acts=(act.hang_up,), manner=manner, at_model=True)
+        for words, manner in GOODBYES.items()
     ),
     Fault(
         words="both ignore every close",

@@ -64,6 +64,8 @@ async def open_journal(
     """
     scribe = Scribe(database_at(url, pace.lock_seconds), pace, trio.lowlevel.current_trio_token())
     journal = Journal(scribe, node, clock, process, pace, keep_transcripts=keep_transcripts)
+    # Without a deadline of its own: what is still to be written outlives a cancellation, for flush_seconds and
+    # interrupt_seconds after the block is left, and then it is cancelled below.
     hold, ended = trio.CancelScope(shield=True), trio.Event()
 
     async def write() -> None:

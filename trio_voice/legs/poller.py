@@ -94,6 +94,7 @@ class Poller:
         self._unfinished: list[PolledStream] = []
         """Streams whose last read may have left something."""
         self._scope = trio.CancelScope(shield=True)
+        """Without a deadline: sockets say goodbye while all else is cancelled. Leaving ``open_poller`` stops it."""
 
     async def run(self) -> None:
         """Serve until stopped, whatever is cancelled around it: see ``open_poller``."""

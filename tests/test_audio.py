@@ -1,6 +1,8 @@
 """Telephone audio as text."""
 
 import base64
+import binascii
+import re
 
 import pytest
 from hypothesis import given
@@ -31,6 +33,20 @@ def test_what_is_short_is_not_cut():
 @given(st.binary(max_size=400))
 def test_what_encode_makes_is_base64(mulaw):
     assert audio.is_base64(audio.encode(mulaw))
+
+
+RFC_4648 = re.compile("([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+
+
+@given(
+    st.text(st.sampled_from('Az09+/=-_"\\\n ä'), max_size=12)
+    | st.text()
+    | st.from_regex("[A/]{0,8}={0,3}", fullmatch=True)
+)
+def test_base64_is_whole_groups_padded_at_the_end(text):
+    assert audio.is_base64(text) == bool(RFC_4648.fullmatch(text))
+    if audio.is_base64(text):
+        binascii.a2b_base64(text, strict_mode=True)
 
 
 @pytest.mark.parametrize("payload", ['AA"A', "AA\\A", "AAA", "AA\nAA", "äAAA", 7, None, b"\xff"])

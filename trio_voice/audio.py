@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import string
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ PIECE_CHARS = PIECE_MS * BYTES_PER_MS * 4 // 3  # 960 bytes: whole groups of bas
 # the codes just under them are the quietest steps. Line noise and encoded silence stay within the first sixteen
 # (magnitude at most 120 of 32,124, about -49 dBFS).
 _QUIET = bytes(sorted([*range(0x70, 0x80), *range(0xF0, 0x100)]))
+
+_BASE64 = string.ascii_letters.encode() + string.digits.encode() + b"+/"
+_PADDING = (b"=", b"==")
 
 
 def base64_ms(payload: str) -> float:
@@ -47,12 +51,14 @@ def is_audible(payload: str) -> bool:
 
 
 def is_base64(payload: object) -> bool:
-    """Whether this is base64 text, which alone may be put between the quotes of a JSON message as it is."""
-    try:
-        binascii.a2b_base64(payload, strict_mode=True)  # type: ignore[arg-type]  # a wrong type is what we ask for
-    except (TypeError, ValueError):
+    """Whether this is base64 text, which alone may be put between the quotes of a JSON message as it is.
+
+    Whole groups, padded at the end (RFC 4648, 4). ``binascii`` takes three times as long, because it decodes.
+    """
+    if not isinstance(payload, str) or len(payload) % 4:
         return False
-    return isinstance(payload, str)
+    padding = payload.encode("ascii", "replace").translate(None, _BASE64)
+    return not padding or (padding in _PADDING and payload.endswith(padding.decode()))
 
 
 def joined(payloads: Iterable[str]) -> str:

@@ -109,9 +109,9 @@ class Poller:
                         stream.wake(flags)
                 for stream in again:
                     stream.go_on()
-                if self._unfinished or len(events) == ROUND_EVENTS:
+                if self._unfinished or len(events) >= MANY_EVENTS:
                     await trio.lowlevel.checkpoint()
-                elif FEW_EVENTS <= len(events) < MANY_EVENTS:
+                elif len(events) >= FEW_EVENTS:
                     await trio.sleep(PAUSE_SECONDS)
                 else:
                     await trio.lowlevel.wait_readable(descriptor_of_all)

@@ -710,3 +710,76 @@ def test_any_facts_in_any_order_give_legal_commands(steps):
             if isinstance(command, c.HearCaller):
                 assert ready
         assert book.bridge._playout._waiting_ms >= 0
+
+
+FRAME = encode(b"\x00\x80" * 80)
+
+
+def test_a_frame_in_the_middle_of_a_reply_passes(book):
+    book.live().speak("r1", SPEECH)
+    assert book.bridge.pass_reply_on("r1", FRAME, book.now)
+    assert book.bridge.pass_caller_on(FRAME, book.now)
+
+
+@pytest.mark.parametrize(
+    ("before", "payload"),
+    [
+        ([c.ReplyStarted("r1")], FRAME),
+        ([], SPEECH),
+        ([c.CallerSpeechStarted()], FRAME),
+        ([c.CallerSpeechStopped()], FRAME),
+        ([LegClosed("caller", politely=True, detail="")], FRAME),
+    ],
+    ids=["first of a reply", "before a mark", "interrupted", "first of an answer", "after the end"],
+)
+def test_a_frame_that_asks_for_more_does_not_pass(book, before, payload):
+    book.live().speak("r1", SPEECH)
+    for fact in before:
+        book.on(fact)
+    assert not book.bridge.pass_reply_on("r1", payload, book.now)
+
+
+def test_nothing_passes_beyond_the_lead_or_when_a_mark_is_long_overdue():
+    book = Playbook(limits=Limits(playback_lead_seconds=0.25, media_gap_seconds=15)).live()
+    book.speak("r1", SPEECH, SPEECH, SPEECH)
+    assert not book.bridge.pass_reply_on("r1", FRAME, book.now)
+    assert book.bridge.pass_reply_on("r1", FRAME, book.after(0.1).now)
+    assert not book.bridge.pass_reply_on("r1", FRAME, book.after(7.7).now)
+
+
+def test_what_has_passed_counts_for_how_much_of_a_reply_was_heard(book):
+    book.live().speak("r1", SPEECH)
+    assert all(book.bridge.pass_reply_on("r1", FRAME, book.now) for _ in range(4))
+    book.on(c.ReplyTranscript("r1", "one two three four five six seven eight nine", interrupted=False))
+    book.after(0.09).on(c.CallerSpeechStarted())
+    assert book.lines() == [("agent", "one two three four", True)]
+
+
+FRAMES = st.sampled_from(
+    [
+        ms.CallerAudio(FRAME),
+        c.ReplyAudio("r1", FRAME),
+        c.ReplyAudio("r2", FRAME),
+        c.ReplyAudio("r1", encode(silence(20))),
+    ]
+)
+
+
+@given(st.lists(st.tuples(FRAMES | FRAMES | FACTS, st.sampled_from([0, 0.02, 0.3]) | st.floats(0, 8)), max_size=60))
+def test_what_passes_is_what_would_have_been_decided(steps):
+    """The short way of a frame, either way, leaves everything as the long one does."""
+    told, passing = (Playbook(limits=Limits(playback_lead_seconds=0.3, media_gap_seconds=15)) for _ in range(2))
+    for book in told, passing:
+        book.live().speak("r1", FRAME)
+    for fact, pause in steps:
+        assert passing.after(pause).tick() == told.after(pause).tick()
+        expected = told.on(fact)
+        if isinstance(fact, ms.CallerAudio):
+            done = [c.HearCaller(fact.payload)] if passing.bridge.pass_caller_on(fact.payload, passing.now) else []
+        elif isinstance(fact, c.ReplyAudio) and passing.bridge.pass_reply_on(fact.reply_id, fact.payload, passing.now):
+            done = [PlayAudio(fact.payload)]
+        else:
+            done = passing.on(fact)
+        assert done == expected
+        assert passing.bridge.wake_at == told.bridge.wake_at
+    assert passing.record == told.record

@@ -172,6 +172,15 @@ async def test_when_the_peers_answer_the_end_takes_no_time(autojump_clock, drive
         assert rig.session.told_goodbye
 
 
+async def test_a_bug_on_the_short_way_of_a_reply_ends_the_call_too(autojump_clock):
+    async with live_call(limits=LONG) as rig:
+        await trio.sleep(2.5)
+        rig.call._bridge.pass_reply_on = None
+        rig.speak(0.2)
+    assert rig.record.end_reason is EndReason.BUG
+    assert rig.record.model_sessions[0].closing is Closing.ACKNOWLEDGED
+
+
 def never_answers(rig):
     rig.session.faults = f.Faults(never_acknowledges_end=True, ignores_close=True)
     rig.model_wire[1].mute_close()

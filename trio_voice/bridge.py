@@ -131,10 +131,6 @@ class Bridge:
         self._goodbye: Goodbye | None = None
         self._transferring = False
         self._waits_for_ready: MachineAnswered | None = None
-        self._resumes_talk = False
-        """Whether the session that is being opened was told of a conversation."""
-        self._answer_owed = False
-        """Whether it is to speak by itself, because the one before it was cut short."""
         self._caller_speaks = False
         self._commands: list[Command] = []
         self.wake_at = min(deadline for deadline, *_ in self._deadlines())
@@ -257,7 +253,7 @@ class Bridge:
         if self._waits_for_ready is not None:
             self._machine_answered(self._waits_for_ready, now)
             return
-        if self._resumes_talk:
+        if self._takeover.resumes_talk:
             self._take_up_talk()
             return
         self._takeover.finish()  # of before a word was said: not replayed
@@ -267,8 +263,8 @@ class Bridge:
 
     def _take_up_talk(self) -> None:
         """A session that took over is ready: it hears what it has missed, and speaks if an answer is owed."""
-        self._resumes_talk = False
-        if self._answer_owed:
+        self._takeover.resumes_talk = False
+        if self._takeover.owes_answer:
             self._commands.append(c.RequestReply(TAKE_UP))
         self._commands.extend(c.HearCaller(payload) for payload in self._takeover.finish())
 
@@ -322,6 +318,21 @@ class Bridge:
                 self._goodbye.spoken = True
         self._transcript.reply_sent(fact.reply_id, length)
         self._feed_playback(now)
+
+    def pass_reply_on(self, reply_id: str, payload: str, now: float) -> bool:
+        """Do what ``handle`` does for ``ReplyAudio`` where Twilio is to play it and nothing else follows.
+
+        Returns:
+            Whether that is so. If not, nothing was done, and ``handle`` is to be told of it.
+        """
+        if not self._started or self._ended or not self._reply_audible:
+            return False
+        length = self._playout.pass_on(reply_id, payload, now)
+        if not length:
+            return False
+        self._transcript.reply_sent(reply_id, length)
+        self._last_voice = max(self._last_voice, self._playback.ends_at)
+        return True
 
     def _reply_words(self, fact: c.ReplyWords, now: float) -> None:
         self._transcript.reply_words(fact.reply_id, fact.text, fact.start_ms, now - self._began)
@@ -436,13 +447,13 @@ class Bridge:
         self._say_goodbye(Then.TRANSFER if transfer else Then.END_CALL, now, spoken=True)
 
     def _replace_model(self, why: str, now: float, *, renews: bool) -> None:
-        owed_already = self._takeover.under_way and self._answer_owed
+        owed_already = self._takeover.under_way and self._takeover.owes_answer
         speaks, lost = self._caller_speaks, self._caller_speaks and not self._takeover.has_kept
         handle = self._takeover.begin(now, renews=renews, mid_speech=speaks)
         history = history_of(self._record.transcript)
         self._record.count("model_renewals" if renews else "model_takeovers")
-        self._resumes_talk = bool(history) or handle is not None
-        self._answer_owed = owed_already or not renews or self._reply_open or lost or self._turns.awaits_answer
+        self._takeover.resumes_talk = bool(history) or handle is not None
+        self._takeover.owes_answer = owed_already or not renews or self._reply_open or lost or self._turns.awaits_answer
         self._ready = self._reply_open = self._caller_speaks = False
         self._tools.clear()  # whoever asked for them is gone
         self._ready_by = now + self._limits.model_ready_seconds

@@ -9,8 +9,8 @@ The story, in one nursery:
       → the record is closed
 
 The bound counts from the first sign, wherever it came from. A cancellation from outside (the daemon goes down hard, or
-an old Quart cancels its handler when the peer disconnects) is noticed by a task that does nothing else, and the
-goodbyes are said all the same, under a shield that has the same deadline.
+an old Quart cancels its handler when the peer disconnects) is noticed by the timer's task, which waits for nobody, and
+the goodbyes are said all the same, under a shield that has the same deadline.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import structlog
 import trio
 
 from trio_voice.bridge import Bridge
+from trio_voice.conversation import ReplyAudio
 from trio_voice.errors import RestError
 from trio_voice.facts import (
     CancelTool,
@@ -159,13 +160,11 @@ class Call:
         try:
             with self._scope:
                 async with trio.open_nursery() as self._nursery:
-                    nursery = self._nursery
-                    nursery.start_soon(self._notice_cancellation)
-                    nursery.start_soon(self._live_leg, self._caller)
-                    nursery.start_soon(self._live_leg, self._model)
-                    nursery.start_soon(self._keep_time)
+                    self._nursery.start_soon(self._live_leg, self._model)
+                    self._nursery.start_soon(self._keep_time)
                     if record.answered_by_machine:  # it was quicker than the stream
                         self.machine_answered()
+                    await self._live_leg(self._caller)
         except* Exception:  # one call's failure stays one call's failure, and beside a cancellation it is one too
             log.exception("call_bug")
             if record.end_reason is None:
@@ -184,7 +183,7 @@ class Call:
             if leg is self._caller:
                 await self._caller.run(self._tell, self._pass_on)
             else:
-                await leg.run(self._tell)
+                await self._model.run(self._tell, self._play)
         finally:
             self._scope.cancel(reason="neither leg outlives the other")
             self._begin_to_close()
@@ -204,6 +203,20 @@ class Call:
         except Exception:
             self._scope.cancel(reason="a bug")  # at once, as in _tell
             raise
+
+    def _play(self, reply_id: str, payload: str) -> None:
+        """The same for ``ReplyAudio``."""
+        if self._closing_at < math.inf:
+            return
+        try:
+            passes = self._bridge.pass_reply_on(reply_id, payload, self._now())
+            if passes:
+                self._caller.play(payload)
+        except Exception:
+            self._scope.cancel(reason="a bug")
+            raise
+        if not passes:
+            self._tell(ReplyAudio(reply_id, payload))
 
     def _tell(self, fact: Fact) -> None:
         """Tell the bridge and do what it says. Called between checkpoints, so nothing interleaves."""
@@ -301,15 +314,15 @@ class Call:
             self._ledger.changed()
 
     async def _keep_time(self) -> None:
-        while True:
-            with trio.CancelScope(deadline=self._bridge.wake_at) as self._timer_scope:
-                await trio.sleep_forever()
-            self._obey(self._bridge.tick(trio.current_time()))
+        """Wake the bridge when it has asked for it, and start the clock of the end the moment the call is cancelled.
 
-    async def _notice_cancellation(self) -> None:
-        """Start the clock of the end the moment the call is cancelled, be it from inside or outside."""
+        Be it from inside or outside: this task has nothing to say goodbye to, and so is cancelled at once.
+        """
         try:
-            await trio.sleep_forever()
+            while True:
+                with trio.CancelScope(deadline=self._bridge.wake_at) as self._timer_scope:
+                    await trio.sleep_forever()
+                self._obey(self._bridge.tick(trio.current_time()))
         finally:
             self._begin_to_close()
 

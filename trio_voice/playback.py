@@ -11,7 +11,6 @@ Positions are milliseconds of audio handed over since the last clear. Pure: time
 from __future__ import annotations
 
 import math
-from collections import deque
 from typing import Final
 
 import attrs
@@ -33,13 +32,13 @@ class Playback:
     def __init__(self) -> None:
         self._generation = 0
         self._marks = 0
-        self._pending: deque[tuple[str, float, float]] = deque()
+        self._pending: list[tuple[str, float, float]] = []
         """Name and position of each mark that has not come back, and when it should, by the clock."""
         self._sent_ms = 0.0
         self._marked_ms = 0.0
         self._heard_ms = 0.0
         self._ends_at = 0.0
-        self._spans: deque[_Span] = deque()
+        self._spans: list[_Span] = []
 
     def send(self, reply_id: str, ms: float, now: float) -> None:
         """Audio of a reply has been handed to Twilio."""
@@ -58,7 +57,12 @@ class Playback:
     @property
     def mark_is_due(self) -> bool:
         """Whether enough audio has gone out since the last mark."""
-        return self._sent_ms - self._marked_ms >= MARK_EVERY_MS
+        return self.room_before_mark_ms <= 0
+
+    @property
+    def room_before_mark_ms(self) -> float:
+        """How much audio may still go out without one."""
+        return MARK_EVERY_MS - (self._sent_ms - self._marked_ms)
 
     @property
     def is_marked(self) -> bool:
@@ -81,7 +85,7 @@ class Playback:
         if not any(name == pending for pending, _, _ in self._pending):
             return False
         while self._pending:
-            passed, position, _ = self._pending.popleft()
+            passed, position, _ = self._pending.pop(0)
             self._heard_ms = position
             if passed == name:
                 break
@@ -135,7 +139,7 @@ class Playback:
         """Drop what lies behind the caller's ear, so that a long call stays small."""
         heard = self.heard_ms(now)
         while self._spans and self._spans[0].end_ms <= heard:
-            self._spans.popleft()
+            self._spans.pop(0)
 
     def clear(self, now: float) -> None:
         """A ``clear`` is sent: what was not heard never will be, and the echoes to come mean nothing."""

@@ -12,10 +12,9 @@ Pure: time is an argument, in seconds; what is to be done is returned.
 from __future__ import annotations
 
 import math
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from trio_voice.audio import base64_ms, is_audible, pieces
+from trio_voice.audio import PIECE_CHARS, base64_ms, is_audible, pieces
 from trio_voice.facts import Command, PlaceMark, PlayAudio
 from trio_voice.playback import Playback
 
@@ -53,10 +52,10 @@ class Playout:
         self._ask_after_seconds = limits.media_gap_seconds / 2
         self._record = record
         self._turns = turns
-        self._waiting: deque[tuple[str, str, float]] = deque()
+        self._waiting: list[tuple[str, str, float]] = []
         """Reply id, payload and length of audio that is not yet with Twilio; an empty payload asks for a mark."""
         self._waiting_ms = 0.0
-        self._muted: deque[str] = deque(maxlen=MUTED_REPLIES)
+        self._muted: list[str] = []
         """Replies that were interrupted; their late audio is dropped."""
         self._asked_about = -math.inf
         """When the mark was due of which Twilio was asked, by another, whether it has forgotten it."""
@@ -84,6 +83,7 @@ class Playout:
         """Drop what may still come of a reply."""
         if reply_id not in self._muted:
             self._muted.append(reply_id)
+            del self._muted[:-MUTED_REPLIES]
 
     def add(self, reply_id: str, payload: str) -> float:
         """Take speech in, base64 of mu-law of any length. Returns how many milliseconds: all, or 0 if it is dropped.
@@ -101,6 +101,24 @@ class Playout:
         self._waiting_ms += length
         return length
 
+    def pass_on(self, reply_id: str, payload: str, now: float) -> float:
+        """``add`` and ``feed`` in one, for speech that goes straight to Twilio and asks for nothing else.
+
+        Returns:
+            Its milliseconds; 0 if it is not so simple, and nothing was done.
+        """
+        if self._waiting or self._turns.awaits_answer or len(payload) > PIECE_CHARS or reply_id in self._muted:
+            return 0.0
+        length, playback = base64_ms(payload), self.playback
+        if (
+            playback.room_before_mark_ms <= length
+            or playback.ahead_ms(now) > self._lead_ms
+            or playback.echo_due + self._ask_after_seconds <= now
+        ):
+            return 0.0
+        playback.send(reply_id, length, now)
+        return length
+
     def add_mark(self, reply_id: str) -> None:
         """Mark the place behind all that waits: a reply is at its end."""
         self._waiting.append((reply_id, "", 0.0))
@@ -114,7 +132,7 @@ class Playout:
             if too_far_ahead > 0:
                 self.wake_at = now + max(too_far_ahead / 1000, FEED_EVERY_SECONDS)
                 break
-            reply_id, payload, length = self._waiting.popleft()
+            reply_id, payload, length = self._waiting.pop(0)
             if payload:
                 self._waiting_ms -= length
                 if self._turns.awaits_answer and not reply_id.startswith(LINE) and is_audible(payload):

@@ -12,7 +12,6 @@ Pure: time is an argument, in seconds.
 from __future__ import annotations
 
 import math
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from trio_voice.audio import joined
@@ -51,7 +50,11 @@ class Takeover:
         self._expires_at = math.inf
         self._by_handle = False
         """Whether the session takes up the one before it at the provider's."""
-        self._caller: deque[str] = deque(maxlen=KEPT_FRAMES)
+        self._caller: list[str] = []
+        self.resumes_talk = False
+        """Whether the session that is being opened was told of a conversation."""
+        self.owes_answer = False
+        """Whether it is to speak by itself, because the one before it was cut short."""
 
     def expire(self, fact: SessionExpiring, now: float) -> None:
         """The provider is about to end the session."""
@@ -101,15 +104,16 @@ class Takeover:
 
         Also while the old one still listens but is about to end: it may have to be replaced in mid-sentence.
         """
-        drops = len(self._caller) == KEPT_FRAMES
         self._caller.append(payload)
+        drops = len(self._caller) > KEPT_FRAMES
+        if drops:
+            del self._caller[0]
         return drops
 
     def finish(self) -> list[str]:
         """The new session is ready; returns what the caller has said meanwhile."""
         self.under_way = False
-        kept = list(self._caller)
-        self._caller.clear()
+        kept, self._caller = self._caller, []
         return [joined(kept[at : at + PIECE_FRAMES]) for at in range(0, len(kept), PIECE_FRAMES)]
 
 

@@ -307,7 +307,31 @@ def test_any_fields_of_any_type_in_any_order_are_events(events):
 
 @given(st.one_of(st.text(), st.binary()))
 def test_anything_at_all_is_events(message):
-    VoiceAgentSession(persona()).receive(message, 0.0)
+    session = VoiceAgentSession(persona())
+    session.receive(message, 0.0)
+    assert session.reply_audio(message) is None
+
+
+AUDIO = {
+    "type": st.just("reply.audio") | st.sampled_from(KINDS) | JSON,
+    "data": st.sampled_from(["", "////", "///=", "//", "a\nb="]) | JSON,
+    "reply_id": st.sampled_from(["", "r2"]) | JSON,
+    "x": JSON,
+}
+
+
+@given(st.fixed_dictionaries({}, optional=AUDIO), st.booleans())
+def test_the_audio_of_a_reply_is_told_apart_as_it_would_be_received(event, began):
+    session = VoiceAgentSession(persona())
+    if began:
+        session.receive('{"type":"reply.started","reply_id":"r1"}', 0.0)
+    message = json.dumps(event)
+    found = session.reply_audio(message)
+    meant = session.receive(message, 0.0)
+    if found is not None:
+        assert meant == [c.ReplyAudio(*found)]
+    elif meant and isinstance(meant[0], c.ReplyAudio):  # what is not told apart is received: where an id is no text
+        assert not isinstance(event.get("reply_id", ""), str)
 
 
 @pytest.mark.parametrize("broken", ["{", "[" * 100_000])

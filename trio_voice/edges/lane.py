@@ -97,6 +97,28 @@ async def serve_media_stream(stream: trio.SocketStream, data: bytes, admission: 
         data: that request's head and whatever came behind it.
         admission: the door.
     """
+    expected, answered, behind = await _answer_handshake(stream, data, admission)
+    if expected is None:
+        return
+    channel = WebSocketChannel(adopt(stream), WebSocket(client=False, max_message_bytes=MAX_MESSAGE_BYTES))
+    if answered:
+        channel.feed(behind)
+    else:
+        channel.break_off("the handshake's answer was not taken")
+    try:
+        await admission.reception.answer(expected, channel)
+    finally:
+        await channel.abort()  # noqa: ASYNC102 - never waits
+
+
+async def _answer_handshake(
+    stream: trio.SocketStream, data: bytes, admission: Admission
+) -> tuple[ExpectedCall | None, bool, bytes]:
+    """Decide, and say so. By itself, because what is read here would otherwise be kept for as long as the call lasts.
+
+    Returns:
+        The call, if the stream was admitted; whether the answer was taken; and what came behind the request.
+    """
     head, blank, behind = data.partition(b"\r\n\r\n")
     protocol = ServerProtocol(logger=quiet_logger())
     protocol.receive_data(head + blank)
@@ -120,17 +142,7 @@ async def serve_media_stream(stream: trio.SocketStream, data: bytes, admission: 
     with suppress(trio.BrokenResourceError), trio.move_on_after(HANDSHAKE_SECONDS, shield=True):
         await stream.send_all(b"".join(protocol.data_to_send()))
         answered = True
-    if expected is None:
-        return
-    channel = WebSocketChannel(adopt(stream), WebSocket(client=False, max_message_bytes=MAX_MESSAGE_BYTES))
-    if answered:
-        channel.feed(behind)
-    else:
-        channel.break_off("the handshake's answer was not taken")
-    try:
-        await admission.reception.answer(expected, channel)
-    finally:
-        await channel.abort()  # noqa: ASYNC102 - never waits
+    return expected, answered, behind
 
 
 def _header(request: Request, name: str) -> str | None:

@@ -158,11 +158,14 @@ class Server:
 
     async def _serve_connection(self, stream: trio.SocketStream, data: bytes = b"") -> None:
         """One connection; nothing it raises leaves it."""
+        upgrade = b""
         try:
             if self._has_room():
                 self._connections.add(stream)
                 with trio.CancelScope() as self._arriving[stream]:
-                    await self._serve_request(stream, data)
+                    upgrade = await self._serve_request(stream, data)
+            if upgrade:
+                await lane.serve_media_stream(stream, upgrade, self._admission)
         except Exception as error:  # noqa: BLE001 - a stranger's bytes end their own connection and nothing else
             log.info("connection_aborted", error=repr(first_cause(error)))
         finally:
@@ -195,23 +198,23 @@ class Server:
             log.warning("too_many_connections", max_connections=self._max_connections, **self._turned_away)
             self._turned_away.clear()
 
-    async def _serve_request(self, stream: trio.SocketStream, head: bytes) -> None:
+    async def _serve_request(self, stream: trio.SocketStream, head: bytes) -> bytes:
+        """Answer one request, unless it is for the lane: then it is returned, with what came behind it."""
         handed = bool(head)
         if not handed:
             with trio.move_on_after(HEAD_SECONDS):
                 head = await _read_head(stream)
         if not head:
-            return
+            return b""
         scope = self._arriving.pop(stream, None)
         if scope is None:
-            return  # displaced while it was being read
+            return b""  # displaced while it was being read
         if self._colleagues is not None and not handed:  # handed on once only, whatever anybody believes
             owner = self._colleagues.owner_of(head)
             if owner != self._colleagues.index and await self._colleagues.hand_over(stream, head, owner):
-                return
+                return b""
         if lane.wants_media_stream(head):
-            await lane.serve_media_stream(stream, head, self._admission)
-            return
+            return head
         self._arriving[stream] = scope  # for its body, behind all who have said nothing yet
         http = _HttpStream(stream, head)
         connection = TCPServer(
@@ -223,6 +226,7 @@ class Server:
         )
         with trio.move_on_after(EXCHANGE_SECONDS):
             await connection.run()
+        return b""
 
 
 async def _read_head(stream: trio.SocketStream) -> bytes:

@@ -57,11 +57,15 @@ class CallerLeg:
         """Put a command of the bridge on its way. Never waits."""
         match command:
             case PlayAudio(payload=payload):
-                self._writer.post(self._stream.media(payload))
+                self.play(payload)
             case PlaceMark(name=name):
                 self._writer.post(self._stream.mark(name))
             case ClearPlayback():
                 self._writer.post(self._stream.clear())
+
+    def play(self, payload: str) -> None:
+        """``obey`` for ``PlayAudio``, by its payload."""
+        self._writer.post(self._stream.media(payload))
 
     def hurry(self, deadline: float) -> None:
         """The call is ending: whatever is being sent must be finished by then."""

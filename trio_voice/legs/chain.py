@@ -82,7 +82,7 @@ class ChainLeg:
         self._http: Http
         self._nursery: trio.Nursery
 
-    async def run(self, tell: Callable[[Fact], None]) -> None:
+    async def run(self, tell: Callable[[Fact], None], _play: object = None) -> None:
         """Open the stages and join them until cancelled; every event and the end of either socket are told.
 
         Cancelling is safe; ``close`` must follow.

@@ -35,10 +35,15 @@ class ModelSession(Protocol):
     """A vendor's protocol, without I/O. ``now`` is in seconds of one clock.
 
     Its events are ``ModelEvent`` and ``Outgoing``, its commands ``ModelCommand``; a stage of a chain has those of
-    ``stages.py`` besides. A session whose ``encode`` puts the payload of ``HearCaller`` between two constant texts,
-    once the model is ready, may have them as ``caller_audio``: the caller's frames then pass through without a command
-    made of each. One whose provider says what is wrong by how it closes the socket has an ``explain_close(code, reason,
-    now)``, which returns the events that a close means; ``code`` is ``None`` where the socket is just gone.
+    ``stages.py`` besides. What a session may have besides:
+
+    - ``caller_audio``: two constant texts, if ``encode`` puts the payload of ``HearCaller`` between them once the model
+      is ready. The caller's frames then pass through without a command made of each.
+    - ``reply_audio(message)``: reply id and payload, where ``receive`` would make ``ReplyAudio`` of the message and do
+      nothing else; ``None`` for any other. The agent's frames then pass through likewise.
+    - ``Timers``, if something of it depends on the time.
+    - ``explain_close(code, reason, now)``, if the provider says what is wrong by how it closes the socket: the events
+      that this means. ``code`` is ``None`` where the socket is just gone.
     """
 
     @property
@@ -58,15 +63,19 @@ class ModelSession(Protocol):
     def encode(self, command: Any, now: float, /) -> Sequence[str | bytes]:
         """The wire form of a command; nothing if the vendor has none for it, or if it has to wait."""
 
+    def goodbye(self) -> str | None:
+        """What ends the session, and its bill, in the vendor's words; ``None`` if closing the socket does."""
+
+
+class Timers(Protocol):
+    """What a session has besides if something of it depends on the time."""
+
     @property
     def wake_at(self) -> float:
-        """When ``tick`` is next needed; infinite for a protocol without timers."""
+        """When ``tick`` is next needed; infinite if it is not."""
 
     def tick(self, now: float, /) -> Sequence[Any]:
         """What comes of time having passed. Harmless to call too early."""
-
-    def goodbye(self) -> str | None:
-        """What ends the session, and its bill, in the vendor's words; ``None`` if closing the socket does."""
 
 
 class ModelLeg(Protocol):
@@ -76,8 +85,8 @@ class ModelLeg(Protocol):
     def capabilities(self) -> Capabilities:
         """What this kind of model can do."""
 
-    async def run(self, tell: Callable[[Fact], None]) -> None:
-        """Open, then read and write until cancelled."""
+    async def run(self, tell: Callable[[Fact], None], play: Callable[[str, str], None] | None = None) -> None:
+        """Open, then read and write until cancelled. ``play`` may be told of ``ReplyAudio``, by its id and payload."""
 
     def obey(self, command: ModelCommand) -> None:
         """Put a command on its way. Never waits."""
@@ -120,9 +129,13 @@ class SocketModelLeg:
         self._record: ModelSessionRecord | None = None
         self._opened_at = 0.0
         self._channel: Channel | None = None
+        self._timers: Timers | None = session if hasattr(session, "tick") else None  # type: ignore[assignment]  # it says so
         self._timer_scope = trio.CancelScope()
         self._writer = Writer(OUTBOX_MESSAGES, stall_seconds, on_delay)
         self._caller_audio: tuple[str, str] | None = getattr(session, "caller_audio", None)
+        self._reply_audio: Callable[[str | bytes], tuple[str, str] | None] | None = getattr(
+            session, "reply_audio", None
+        )
         self._explain_close: Callable[[int | None, str, float], Sequence[Any]] | None = getattr(
             session, "explain_close", None
         )
@@ -140,10 +153,14 @@ class SocketModelLeg:
         """The kind's name, for the record."""
         return self._session.provider
 
-    async def run(self, tell: Callable[[Any], None]) -> None:
+    async def run(self, tell: Callable[[Any], None], play: Callable[[str, str], None] | None = None) -> None:
         """Open the session, then read and write until cancelled; every event and the end are told.
 
         Cancelling is safe; ``close`` must follow.
+
+        Args:
+            tell: told every event.
+            play: given reply id and payload of ``ReplyAudio`` in its stead, where the session can tell it apart.
         """
         self._opened_at = trio.current_time()
         self._record = ModelSessionRecord(self._session.provider, self._wall_clock())
@@ -157,18 +174,26 @@ class SocketModelLeg:
             self._writer.post(message)
 
         def hear(message: str | bytes) -> None:
+            if read_audio is not None and play is not None:
+                audio = read_audio(message)
+                if audio is not None:
+                    play(*audio)
+                    return
             self._pass_on(self._session.receive(message, trio.current_time()), tell)
             self._keep_timer()
 
-        channel, explain = self._channel, self._explain_close
+        channel, explain, read_audio = self._channel, self._explain_close, self._reply_audio
 
         def tell_and_explain(fact: Fact) -> None:
             if explain is not None and isinstance(fact, LegClosed):
                 self._pass_on(explain(channel.close_code, channel.close_reason, trio.current_time()), tell)
             tell(fact)
 
+        if self._timers is None:
+            await run_pair(MODEL, channel, self._writer, hear, tell_and_explain)
+            return
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._keep_time, tell)
+            nursery.start_soon(self._keep_time, self._timers, tell)
             await run_pair(MODEL, channel, self._writer, hear, tell_and_explain)
             nursery.cancel_scope.cancel(reason="the socket has ended")
 
@@ -180,16 +205,17 @@ class SocketModelLeg:
                 self._note(event)
                 tell(event)
 
-    async def _keep_time(self, tell: Callable[[Any], None]) -> None:
+    async def _keep_time(self, timers: Timers, tell: Callable[[Any], None]) -> None:
         """Wake the protocol when it has asked for it."""
         while True:
-            with trio.CancelScope(deadline=self._session.wake_at) as self._timer_scope:
+            with trio.CancelScope(deadline=timers.wake_at) as self._timer_scope:
                 await trio.sleep_forever()
-            self._pass_on(self._session.tick(trio.current_time()), tell)
+            self._pass_on(timers.tick(trio.current_time()), tell)
 
     def _keep_timer(self) -> None:
-        if self._session.wake_at != self._timer_scope.deadline:  # setting a deadline has its price
-            self._timer_scope.deadline = self._session.wake_at
+        timers = self._timers
+        if timers is not None and timers.wake_at != self._timer_scope.deadline:  # setting a deadline has its price
+            self._timer_scope.deadline = timers.wake_at
 
     def _note(self, event: object) -> None:
         if self._record is None:

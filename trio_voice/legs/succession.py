@@ -6,7 +6,6 @@ told goodbye at once, within ``close_seconds``, and nothing that it still says i
 
 from __future__ import annotations
 
-from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -37,7 +36,7 @@ class Succession:
     """
 
     def __init__(self, makers: Iterable[Maker], close_seconds: float) -> None:
-        self._makers = deque(makers)
+        self._makers = list(makers)
         self._close_seconds = close_seconds
         self._leg = self._makers[0]((), None)
         self._order: ModelOrder | None = None
@@ -53,17 +52,21 @@ class Succession:
         """How many models may still take over."""
         return len(self._makers) - 1
 
-    async def run(self, tell: Callable[[Fact], None]) -> None:
+    async def run(self, tell: Callable[[Fact], None], play: Callable[[str, str], None]) -> None:
         """Live one session after the other, until cancelled.
 
         Cancelling is safe; ``close`` must follow. It does not return by itself: a session's end is told, and whoever is
         told ends the call or orders another session.
+
+        Args:
+            tell: told every fact of the session that is speaking.
+            play: given what it says; see ``ModelLeg.run``.
         """
         async with trio.open_nursery() as goodbyes:
             while True:
                 leg = self._leg
                 with self._living:
-                    await leg.run(partial(self._tell_of, leg, tell))
+                    await leg.run(partial(self._tell_of, leg, tell), partial(self._play_of, leg, play))
                     await trio.sleep_forever()
                 order = self._order
                 assert order is not None  # noqa: S101 - nothing else cancels the scope
@@ -77,7 +80,7 @@ class Succession:
                 else:  # providers refuse to resume what is still open
                     await self._part_with(leg)
                 if not order.renews:
-                    self._makers.popleft()
+                    del self._makers[0]
                 self._leg = self._makers[0](order.history, order.resume_with)
                 self._living, self._order = trio.CancelScope(), None
                 tell(ModelReplaced(self._leg.capabilities))
@@ -86,6 +89,10 @@ class Succession:
     def _tell_of(self, leg: ModelLeg, tell: Callable[[Fact], None], fact: Fact) -> None:
         if leg is self._leg and self._order is None:
             tell(fact)
+
+    def _play_of(self, leg: ModelLeg, play: Callable[[str, str], None], reply_id: str, payload: str) -> None:
+        if leg is self._leg and self._order is None:
+            play(reply_id, payload)
 
     async def _part_with(self, leg: ModelLeg) -> None:
         """Say goodbye to a session that was replaced."""

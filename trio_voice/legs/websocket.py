@@ -13,7 +13,6 @@ import logging
 import socket
 import ssl
 import struct
-from collections import deque
 from functools import cache
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -32,8 +31,8 @@ from trio_voice.protocols.websocket import WebSocket
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-RECEIVE_BYTES: Final = 65_536
-"""What one read takes at the most, where the stream lets us say."""
+RECEIVE_BYTES: Final = 4_096
+"""What one read takes at the most, where the stream lets us say: no more messages than can wait in a list."""
 MAX_PENDING_CONTROL: Final = 64
 """Pongs that may wait for the writer. A peer that pings faster than it reads is cut off."""
 HEAD_END: Final = b"\r\n\r\n"
@@ -55,7 +54,7 @@ class WebSocketChannel(Channel):
         self._stream = stream
         self._polled = stream if isinstance(stream, PolledStream) else None
         self._protocol = protocol
-        self._messages: deque[str | bytes] = deque()
+        self._messages: list[str | bytes] = []
         self._hear: Callable[[str | bytes], None] | None = None
         self._closed = False
         self._given_up = False
@@ -68,13 +67,13 @@ class WebSocketChannel(Channel):
         while not self._messages:
             self._check_readable()
             await self._read_more()
-        return self._messages.popleft()
+        return self._messages.pop(0)
 
     async def listen(self, hear: Callable[[str | bytes], None]) -> NoReturn:
         if self._polled is None:
             await super().listen(hear)
         while self._messages:
-            hear(self._messages.popleft())
+            hear(self._messages.pop(0))
         self._hear = hear
         try:
             while True:

@@ -11,7 +11,6 @@ for three hours. ``inactivity_timeout`` is the fence behind our own: the provide
 from __future__ import annotations
 
 import binascii
-import math
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import urlencode
 
@@ -77,7 +76,6 @@ class AssemblyAiStreaming:
 
     capabilities = s.CHAIN
     provider = "assemblyai-streaming"
-    wake_at = math.inf
 
     def __init__(self, settings: AssemblyAiStreamingSettings, persona: Persona) -> None:
         self._settings = settings
@@ -148,10 +146,6 @@ class AssemblyAiStreaming:
         return '{"type":"Terminate"}'
 
     # What we hear
-
-    def tick(self, _now: float) -> Sequence[Any]:
-        """Nothing here depends on the time."""
-        return ()
 
     def receive(self, message: str | bytes, _now: float) -> Sequence[Any]:
         """What a message of the server's means."""

@@ -13,7 +13,6 @@ close.
 from __future__ import annotations
 
 import binascii
-import math
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import urlencode
 
@@ -78,7 +77,6 @@ class DeepgramFlux:
     capabilities = s.CHAIN
     provider = "deepgram-flux"
     vendor = "Deepgram"
-    wake_at = math.inf
 
     def __init__(self, settings: DeepgramFluxSettings, persona: Persona) -> None:
         self._settings = settings
@@ -136,10 +134,6 @@ class DeepgramFlux:
         return '{"type":"CloseStream"}'
 
     # What we hear
-
-    def tick(self, _now: float) -> Sequence[Any]:
-        """Nothing here depends on the time."""
-        return ()
 
     def receive(self, message: str | bytes, _now: float) -> Sequence[Any]:
         """What a message of the server's means."""

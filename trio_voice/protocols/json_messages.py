@@ -23,6 +23,9 @@ MAX_ID: Final = 200
 NO_JSON: Final = (msgspec.DecodeError, RecursionError)
 """What comes of decoding what is no JSON, or endlessly nested."""
 
+UNDECODABLE: Final = (*NO_JSON, ValueError)
+"""The same where the message may even be a text that is no text (half a character)."""
+
 UNREADABLE: Final = (*NO_JSON, AttributeError, LookupError, TypeError, ValueError, OverflowError)
 """What comes of reading a message that is not of the shape that its reader expects."""
 

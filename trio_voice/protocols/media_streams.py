@@ -19,7 +19,7 @@ import msgspec
 from trio_voice.audio import is_base64
 from trio_voice.conversation import Unrecognized
 from trio_voice.errors import LocalProtocolError
-from trio_voice.protocols.json_messages import NO_JSON, as_json
+from trio_voice.protocols.json_messages import UNDECODABLE, as_json
 
 MAX_MESSAGE_BYTES: Final = 65_536
 """Twilio's media messages are near 400 bytes. A longer message than this closes the socket with code 1009."""
@@ -116,8 +116,6 @@ class _AnyEvent(msgspec.Struct):
 
 
 _KNOWN_EVENTS: Final = frozenset({"connected", "start", "media", "mark", "dtmf", "stop"})
-_UNREADABLE: Final = (*NO_JSON, ValueError)
-"""What a message can make the decoder raise: what is deeply nested, and a text that is no text, are not its words."""
 _decode = msgspec.json.Decoder(_Connected | _Start | _Media | _Mark | _Digit | _Stop).decode
 
 
@@ -135,7 +133,7 @@ class MediaStream:
             return _ignored("a binary message")
         try:
             parsed = _decode(message)
-        except _UNREADABLE as wrong:  # no JSON, no known event, or one without its fields
+        except UNDECODABLE as wrong:  # no JSON, no known event, or one without its fields
             return _misfit(message, wrong)
         match parsed:
             case _Media(media=body):
@@ -161,7 +159,7 @@ class MediaStream:
         if type(message) is str and not self._over and self.stream_sid is not None:
             try:
                 parsed = _decode(message)
-            except _UNREADABLE:
+            except UNDECODABLE:
                 return None
             if type(parsed) is _Media and is_base64(parsed.media.payload):
                 return parsed.media.payload
@@ -180,7 +178,8 @@ class MediaStream:
 
     def media(self, payload: str) -> str:
         """The message that plays base64 mu-law audio; the text goes through untouched."""
-        self._check_running()
+        if self.stream_sid is None:
+            self._check_running()
         return self._media_prefix + payload + '"}}'
 
     def mark(self, name: str) -> str:
@@ -202,7 +201,7 @@ def _misfit(message: str, wrong: Exception) -> Unrecognized:
     """Tell an event that Twilio has added since from one that it would never send."""
     try:
         event = msgspec.json.decode(message, type=_AnyEvent).event
-    except _UNREADABLE:
+    except UNDECODABLE:
         return _ignored(str(wrong))
     if event in _KNOWN_EVENTS:
         return _ignored(f"{event}: {wrong}")

@@ -7,9 +7,8 @@ Every frame is JSON text in both directions; audio is base64 inside it, named ``
 
 from __future__ import annotations
 
-import math
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 import attrs
 import msgspec
@@ -17,7 +16,7 @@ import msgspec
 from trio_voice import conversation as c
 from trio_voice.audio import is_base64
 from trio_voice.errors import LocalProtocolError
-from trio_voice.protocols.json_messages import MAX_ID, NO_JSON, as_json, read, text_in, unknown
+from trio_voice.protocols.json_messages import MAX_ID, NO_JSON, UNDECODABLE, as_json, read, text_in, unknown
 from trio_voice.protocols.settings import ModelSettings
 
 if TYPE_CHECKING:
@@ -62,6 +61,17 @@ class VoiceAgentSettings(ModelSettings):
         return (CREDENTIAL,)
 
 
+class _ReplyAudio(msgspec.Struct):
+    """What is sent fifty times a second, read without what is not asked of it."""
+
+    type: Literal["reply.audio"]  # no tag of the structure's, which may be missing
+    data: str
+    reply_id: str = ""
+
+
+_decode_audio: Final = msgspec.json.Decoder(_ReplyAudio).decode
+
+
 class VoiceAgentSession:
     """One session's protocol state, from the first ``session.update`` to ``session.ended``.
 
@@ -74,7 +84,6 @@ class VoiceAgentSession:
     capabilities = CAPABILITIES
     caller_audio = ('{"type":"input.audio","audio":"', '"}')
     provider = "assemblyai-agent"
-    wake_at = math.inf
 
     def __init__(self, persona: Persona, tools: tuple[ToolSchema, ...] = (), history: tuple[c.Said, ...] = ()) -> None:
         self._persona = persona
@@ -143,13 +152,20 @@ class VoiceAgentSession:
 
     # What we hear
 
-    def tick(self, _now: float) -> Sequence[c.ModelEvent | c.Outgoing]:
-        """Nothing here depends on the time."""
-        return ()
-
     def receive(self, message: str | bytes, _now: float) -> Sequence[c.ModelEvent | c.Outgoing]:
         """What a message of the server's means."""
         return read(message, self._understand)
+
+    def reply_audio(self, message: str | bytes) -> tuple[str, str] | None:
+        """Reply id and payload, if ``receive`` would make ``ReplyAudio`` of this message; if not, receive it."""
+        if type(message) is str:
+            try:
+                event = _decode_audio(message)
+            except UNDECODABLE:
+                return None
+            if is_base64(event.data):
+                return event.reply_id or self._reply_id, event.data
+        return None
 
     def _understand(self, event: dict[str, Any]) -> list[c.ModelEvent]:
         kind = event["type"]

@@ -38,8 +38,8 @@ _CONTROL_BYTES: Final = 125
 """The longest control frame's payload (RFC 6455, 5.5)."""
 _CODES: Final = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
 """What may stand in a close frame besides 3000 to 4999: section 7.4, and IANA's registry since."""
-_KEY_POOL_BYTES: Final = 4_096
-"""Masking keys are drawn from the kernel by the thousand: one draw each would be a system call each frame."""
+_KEY_POOL_BYTES: Final = 512
+"""Masking keys are drawn from the kernel by the hundred: one draw each would be a system call each frame."""
 
 _medium_head: Final = struct.Struct("!BBH").pack
 _long_head: Final = struct.Struct("!BBQ").pack

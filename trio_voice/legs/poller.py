@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from trio_voice.legs.pause import Pause
 from trio_voice.legs.polled_stream import INTEREST, PolledStream
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class Poller:
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._streams: dict[int, PolledStream] = {}
+        self._pause = Pause(PAUSE_SECONDS)
         self._unfinished: list[PolledStream] = []
         """Streams whose last read may have left something."""
         self._scope = trio.CancelScope(shield=True)
@@ -112,7 +114,7 @@ class Poller:
                 if self._unfinished or len(events) >= MANY_EVENTS:
                     await trio.lowlevel.checkpoint()
                 elif len(events) >= FEW_EVENTS:
-                    await trio.sleep(PAUSE_SECONDS)
+                    await self._pause.wait()
                 else:
                     await trio.lowlevel.wait_readable(descriptor_of_all)
 
@@ -121,7 +123,8 @@ class Poller:
         self._scope.cancel(reason="no socket is left")
 
     def close(self) -> None:
-        """Free the descriptor."""
+        """Free the descriptors."""
+        self._pause.close()
         self._epoll.close()
 
     def add(self, stream: PolledStream) -> None:

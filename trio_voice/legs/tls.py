@@ -58,7 +58,7 @@ class ClientTls:
                     self.over = True
                     return plain
                 plain = plain + some if plain else some
-                if not waiting.pending and not self._tls.pending():
+                if len(some) < size and not waiting.pending:  # a read gives no more than one record
                     return plain
         except ssl.SSLWantReadError:
             return plain

@@ -25,6 +25,8 @@ TOO_LATE_SECONDS = 0.020
 FINE_STEP_CALLS, STEP_CALLS, STEP_SECONDS, MOST_CALLS = 5, 20, 2.5, 600
 FEW_CALLS = 40
 """The search goes in fine steps up to here."""
+USUAL_SECONDS = 10.0
+"""Long enough that a few calls' bursts, one a second, have met every moment of a resampler's block."""
 BUSY_LOAD = 0.85
 """Share of its core at which the load itself may be what is slow."""
 
@@ -123,7 +125,7 @@ def figures_of_the_limit(relay: Relay, tls: ssl.SSLContext | None, authorities: 
             cpu = process.cpu() - cpu
             slope[f"cpu_us_at_{calls}"] = cpu / max(1, window.frames) * 1e6
             if relay.speaking.transcoded and not held:
-                usual = percentile(window.upward, 0.99)
+                usual = percentile(load.run(USUAL_SECONDS).upward, 0.99)
             failed = is_late(window, usual)
             if failed and percentile(window.lateness, 0.99) > TOO_LATE_SECONDS / 2:
                 window = load.run(STEP_SECONDS)  # it was the load that was late: somebody else used its core

@@ -132,7 +132,7 @@ PIPECAT = Relay(
     _pipecat,
     speaking=OpenAIRealtime(transcoded=True),
     environment=PIPECAT_WANTS,
-    most_calls=20,
+    most_calls=30,
 )
 RELAYS = _named(
     Relay("trio_voice", _ours),

@@ -15,7 +15,8 @@ the ratio of the two. What differs: Pipecat's service for it (1.14) takes and gi
 so Pipecat decodes, resamples and encodes where the others pass mu-law through. Its resamplers let audio out some 140 ms
 at a time and its transport paces what it plays: that is most of the delay that it is shown with, and by design. What it
 sends is so in fewer messages than there are frames, and so is the echo, both in its favour. It runs no voice activity
-detection (the model does), logs warnings only, and is given no more calls than it holds (the row "calls at a time").
+detection (the model does), logs warnings only, and is given half of the calls that it holds (the row "calls at a
+time"). Nearer to full it takes less for a frame: what --json keeps of the search for its limit says how much.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ class Relay:
     """What its model speaks."""
     environment: Mapping[str, str] = field(default_factory=dict)
     most_calls: int = sys.maxsize
-    """How many calls it is asked to hold where the others hold a fixed number: what it can without falling behind."""
+    """How many calls it is given where the others are given a fixed number: about half of what a core holds of it."""
 
 
 LONGEST_LEAD = "playback_lead_seconds = 4"
@@ -132,7 +132,7 @@ PIPECAT = Relay(
     _pipecat,
     speaking=OpenAIRealtime(transcoded=True),
     environment=PIPECAT_WANTS,
-    most_calls=30,
+    most_calls=20,
 )
 RELAYS = _named(
     Relay("trio_voice", _ours),

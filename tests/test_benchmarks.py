@@ -1,13 +1,34 @@
 """What the benchmarks say about our daemon is still so."""
 
+import base64
+import json
+import re
+import socket
+from array import array
+from urllib.parse import urlsplit
+
+import numpy as np
 import pytest
 from compare import CLASSES, table
-from relaying.relays import PACING, RELAYS, WORKERS
+from relaying.audio import MULAW_FRAME_BYTES, PCM_FRAME_BYTES, Bursts, Numbered, call_number
+from relaying.figures import is_late
+from relaying.load import Load, Window
+from relaying.models import AssemblyAI, OpenAIRealtime
+from relaying.relays import KEYS, OURS_WITH_OPENAI, PACING, RELAYS, WORKERS
+from relaying.report import picture
+from relaying.report import table as benchmark_table
+from relaying.wire import CLOSE, Wire
 from rig.families import KINDS
 from rig.faults import cases_for
 from rig.ours import our_daemon
 
+from tests.openai_types import mistakes
+from tests.protocols.test_openai_realtime import make as make_openai
+from tests.protocols.test_openai_realtime import persona
+from trio_voice import conversation as c
 from trio_voice.config import read_settings
+from trio_voice.protocols.voice_agent import VoiceAgentSession
+from trio_voice.sandbox.speech.telephone import decode, encode
 
 KEPT = {
     "fault": "caller hangs up",
@@ -24,11 +45,13 @@ KEPT = {
 
 
 @pytest.mark.parametrize(
-    "relay", [RELAYS["trio_voice"], PACING, *WORKERS.values()], ids=["echo", "pacing", "one", "two"]
+    "relay",
+    [RELAYS["trio_voice"], OURS_WITH_OPENAI, *PACING.values(), *WORKERS.values()],
+    ids=["echo", "openai", "pacing", "openai pacing", "one", "two"],
 )
 def test_the_benchmark_s_configuration_is_one_that_we_take(tmp_path, relay):
     relay.command("ws://127.0.0.1:1/v1/ws", str(tmp_path))
-    secrets = {"TWILIO_ACCOUNT_SID": "AC", "TWILIO_AUTH_TOKEN": "t", "ASSEMBLYAI_API_KEY": "k"}
+    secrets = {"TWILIO_ACCOUNT_SID": "AC", "TWILIO_AUTH_TOKEN": "t"} | KEYS
     assert read_settings(tmp_path / "config.toml", secrets).limits.max_calls == 5_000
 
 
@@ -64,3 +87,189 @@ def test_a_fault_that_the_table_names_is_one_of_the_rig_s_and_in_one_class_only(
     named = [fault for faults in CLASSES.values() for fault in faults]
     assert set(named) <= {case.fault.words for case in cases_for(list(KINDS), [])}
     assert len(named) == len(set(named))
+
+
+# The load
+
+OPENAI = {pcm: OpenAIRealtime(transcoded=pcm) for pcm in (False, True)}
+TURN = c.ModelReady | c.ReplyStarted | c.ReplyAudio | c.ReplyDone
+ASKED_FOR_MULAW = {
+    "type": "session.update",
+    "session": {"type": "realtime", "audio": {"output": {"format": {"type": "audio/pcmu"}}}},
+}
+ASKED = {"type": "session.update", "session": {"type": "realtime", "audio": {"output": {"voice": "marin"}}}}
+
+
+@pytest.mark.parametrize("pcm", [False, True])
+def test_what_the_load_s_model_says_is_what_openai_s_says(pcm):
+    model = OPENAI[pcm]
+    said = [
+        *model.welcome(),
+        *model.answers(json.dumps(ASKED if pcm else ASKED_FOR_MULAW).encode()),
+        *model.caller_speaks(),
+        *model.caller_spoke(1),
+        *model.reply_begins("r"),
+        model.audio("r", model.speech(40)),
+        *model.reply_ends("r", interrupted=False),
+        *model.reply_ends("r", interrupted=True),
+    ]
+    assert [mistakes(json.loads(message), "Server") for message in said] == [[]] * len(said)
+    assert len(base64.b64decode(model.speech(40))) == 2 * (PCM_FRAME_BYTES if pcm else MULAW_FRAME_BYTES)
+
+
+def test_a_relay_that_asks_for_another_format_than_its_row_says_is_an_error_of_ours():
+    with pytest.raises(RuntimeError, match="asked for another format"):
+        OPENAI[False].answers(json.dumps(ASKED).encode())
+
+
+@pytest.mark.parametrize("model", [AssemblyAI(), OPENAI[False]], ids=["assemblyai", "openai"])
+def test_our_side_understands_a_turn_of_the_load_s_model(model):
+    session = make_openai() if isinstance(model, OpenAIRealtime) else VoiceAgentSession(persona())
+    opening = session.opening()
+    said = [*model.welcome(), *(answer for asked in opening for answer in model.answers(asked.encode()))]
+    said += [*model.reply_begins("r"), model.audio("r", model.speech(20)), *model.reply_ends("r", interrupted=False)]
+    events = [event for message in said for event in session.receive(message.decode(), 0.0)]
+    told = [type(event) for event in events if isinstance(event, TURN)]
+    assert told == [c.ModelReady, c.ReplyStarted, c.ReplyAudio, c.ReplyDone]
+    assert not [event for event in events if isinstance(event, c.Unrecognized | c.ModelFault | c.ModelEnded)]
+
+
+def test_a_numbered_frame_is_timed_on_its_way_there_and_back():
+    audio = Numbered(7)
+    first, second = audio.frame(1, 10.0), audio.frame(2, 10.02)
+    assert call_number(first) == 7
+    assert audio.at_model(second, 10.03) == (1, pytest.approx(0.01))
+    assert audio.at_model(first, 10.05) == (1, pytest.approx(0.05))
+    assert audio.at_caller(second, 10.04) == (1, pytest.approx(0.01))
+
+
+def test_a_burst_is_known_again_by_its_sound_and_frames_by_their_length():
+    audio, held, frames, timed = Bursts(), b"", 0.0, []
+    for sequence in range(1, 161):
+        now = sequence * 0.02
+        pcm = decode(base64.b64decode(audio.frame(sequence, now)))
+        held += np.repeat(pcm, 3).tobytes()
+        if len(held) >= 7 * PCM_FRAME_BYTES:  # as a resampler that works in blocks
+            heard, delay = audio.at_model(base64.b64encode(held), now)
+            frames, held, timed = frames + heard, b"", timed + ([delay] if delay is not None else [])
+    assert frames == 160 // 7 * 7
+    assert timed == [pytest.approx(late * 0.02) for late in (6, 5, 4)]  # of frames 50, 100 and 150
+
+
+def test_a_burst_is_timed_on_its_way_back():
+    audio = Bursts()
+    quiet, loud = b"\x00" * PCM_FRAME_BYTES, np.repeat(np.int16([8_200, -8_200]), 240).tobytes()
+    assert audio.at_model(base64.b64encode(quiet), 1.0) == (1, None)
+    audio.frame(50, 2.0)
+    assert audio.at_model(base64.b64encode(loud), 2.1) == (1, pytest.approx(0.1))
+    assert audio.at_model(base64.b64encode(loud[:480]), 2.2) == (0.5, None)
+    assert audio.at_caller(base64.b64encode(b"\xff" * 320), 2.25) == (2, None)
+    assert audio.at_caller(base64.b64encode(b"\xff" * 150 + b"\x10" * 10), 2.3) == (1, pytest.approx(0.2))
+
+
+class PassingRelay:
+    """A relay between a load's two sides that runs a step at a time in the test's own thread."""
+
+    def __init__(self, accepted, model_url, model):
+        self.pcm = model.transcoded
+        self.caller = Wire(accepted, client=False)
+        where = urlsplit(model_url)
+        self.model = Wire(socket.create_connection((where.hostname, where.port)), client=True)
+        self.model.ask(where.netloc, "/?model=m")
+        self.ready = False
+
+    def step(self):
+        for message in map(json.loads, self.caller.receive()):
+            if message["event"] == "media" and self.ready:
+                audio = message["media"]["payload"]
+                if self.pcm:
+                    audio = np.repeat(decode(base64.b64decode(audio)), 3).tobytes()
+                    audio = base64.b64encode(audio).decode()
+                self.model.send(json.dumps({"type": "input_audio_buffer.append", "audio": audio}).encode())
+            elif message["event"] == "stop":
+                self.model.send(b"\x03\xe8", CLOSE)
+        for message in map(json.loads, self.model.receive()):
+            if message["type"] == "session.created":
+                self.model.send(json.dumps(ASKED if self.pcm else ASKED_FOR_MULAW).encode())
+            elif message["type"] == "response.created":
+                self.ready = True
+            elif message["type"] == "response.output_audio.delta":
+                audio = message["delta"]
+                if self.pcm:
+                    audio = base64.b64encode(encode(np.frombuffer(base64.b64decode(audio), np.int16)[::3])).decode()
+                self.caller.send(json.dumps({"event": "media", "media": {"payload": audio}}).encode())
+
+    def close(self):
+        self.caller.socket.close()
+        self.model.socket.close()
+
+
+@pytest.mark.parametrize("pcm", [False, True])
+def test_the_load_times_an_openai_relay_there_and_back_and_its_end(pcm):
+    load, relays = Load(OPENAI[pcm]), []
+
+    def stepping(until):
+        def stepped():
+            for relay in relays:
+                relay.step()
+            return until()
+
+        return stepped
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = "ws://{}:{}/".format(*listener.getsockname())
+        for _ in range(2):
+            call = load.add(url)
+            relays.append(PassingRelay(listener.accept()[0], load.model_url, OPENAI[pcm]))
+            load.run(9, until=stepping(lambda call=call: call.model is not None))
+        window = load.run(9, until=stepping(lambda: len(load.window.upward) >= 2 and len(load.window.delays) >= 4))
+        assert len(window.upward) >= 2
+        assert all(0 < delay < 1 for delay in window.delays)
+        assert window.frames >= 4
+        load.stop(load.calls[1])
+        load.run(9, until=stepping(lambda: load.calls[1].closed_after is not None))
+        assert load.calls[1].closed_after > 0
+        assert load.calls[0].closed_after is None
+    load.close()
+    for relay in relays:
+        relay.close()
+
+
+# The report
+
+
+def test_the_table_has_the_ratios_of_what_was_measured_and_says_less_than_the_fewest():
+    measured = {
+        "trio_voice": {"calls": 60, "cpu_us": 60.0, "calls_held": 100.0},
+        "node": {"calls": 60, "cpu_us": 50.0, "calls_held": 120.0},
+        "trio_voice (openai)": {"calls": 60, "cpu_us": 80.0, "calls_held": 90.0},
+        "pipecat (openai)": {"calls": 20, "cpu_us": 400.0, "calls_held": 0.0},
+    }
+    heads, *rows = benchmark_table("title", measured).splitlines()[1:]
+    assert heads.split() == [
+        *("trio_voice", "node", "trio_voice", "(openai)", "pipecat", "(openai)"),
+        *("ours/node", "pipecat/ours"),
+    ]
+    assert [row.split() for row in rows] == [
+        ["calls", "at", "a", "time", "60", "60", "60", "20"],
+        ["CPU", "a", "relayed", "frame", "(us)", "60", "50", "80", "400", "1.20", "5.00"],
+        ["calls", "a", "core", "holds", "100", "120", "90", "<5", "0.83"],
+    ]
+    assert len({len(row) for row in (heads, rows[1])}) == 1
+    del measured["pipecat (openai)"]
+    assert "pipecat" not in benchmark_table("title", measured)
+
+
+def test_the_picture_has_a_bar_for_everything_that_was_measured():
+    bars = picture({"node": {"cpu_us": 50.0}, "pipecat (openai)": {"cpu_us": 400.0}}, {}, "today")
+    assert bars.index("node") < bars.index("pipecat (openai)")
+    widths = [int(found) for found in re.findall(r'width="(\d+)" height="15"', bars)]
+    assert widths[1] == pytest.approx(8 * widths[0], rel=0.01)
+
+
+def test_a_relay_that_holds_audio_back_is_late_when_it_does_so_for_a_frame_longer():
+    usual = Window(delays=array("d", [0.15, 0.3]), upward=array("d", [0.15]))
+    assert not is_late(usual, 0.14)
+    assert is_late(usual, 0.12)
+    assert is_late(usual, 0)
+    assert not is_late(Window(delays=array("d", [0.019])), 0)

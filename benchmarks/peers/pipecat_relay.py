@@ -5,16 +5,19 @@ that the client has disconnected, and the worker is cancelled. Beyond the exampl
 its model has become useless (``ProcessorUnusablePolicy.CANCEL``), which is the documented way not to go on without it.
 
     uvicorn pipecat_relay:app --port $PORT
+    python pipecat_relay.py     the same on a free port, which it prints: for the benchmark
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import socket
 
-from fastapi import FastAPI, Response, WebSocket
-from pipecat.adapters.schemas.function_schema import FunctionSchema
-from pipecat.adapters.schemas.tools_schema import ToolsSchema
+import uvicorn
+from fastapi import FastAPI, Request, Response, WebSocket
+from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
+from pipecat.adapters.llm.schemas.tools_schema import ToolsSchema
 from pipecat.frames.frames import EndWorkerFrame, LLMRunFrame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker, ProcessorUnusablePolicy
@@ -47,8 +50,9 @@ TOOLS = [
 
 
 @app.post("/twiml")
-async def twiml() -> Response:
-    stream = os.environ["PUBLIC_URL"].replace("http", "ws", 1) + "/ws"
+async def twiml(request: Request) -> Response:
+    base = os.environ.get("PUBLIC_URL", f"https://{request.headers['host']}").replace("http", "ws", 1)
+    stream = f"{base}/ws"
     document = f'<Response><Connect><Stream url="{stream}" /></Connect></Response>'
     return Response(document, media_type="application/xml")
 
@@ -99,3 +103,19 @@ async def media_stream(websocket: WebSocket) -> None:
     runner = WorkerRunner(handle_sigint=False)
     await runner.add_workers(worker)
     await runner.run()
+
+
+async def serve() -> None:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=1_024)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False))
+    serving = asyncio.create_task(server.serve([listener]))
+    while not server.started:
+        await asyncio.sleep(0.01)
+    print(f"listening on http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
+    await serving
+
+
+if __name__ == "__main__":
+    import uvloop
+
+    uvloop.run(serve())

@@ -6,21 +6,27 @@ import statistics
 import time
 from typing import TYPE_CHECKING
 
-from relaying.load import FRAME_SECONDS, Load
+from relaying.audio import FRAME_SECONDS
+from relaying.load import Load
 from relaying.relays import PACING, running
 
 if TYPE_CHECKING:
     import ssl
     from array import array
 
-    from relaying.load import Window
+    from relaying.load import Call, Window
     from relaying.relays import Relay, Running
 
 WEBHOOKS = 100
 SETTLE_SECONDS = 1.5
+OPENING_SECONDS = 5.0
 TOO_LATE_SECONDS = 0.020
 """The added delay beyond which a relay holds no more calls: one frame."""
-STEP_CALLS, STEP_SECONDS, MOST_CALLS = 20, 2.5, 600
+FINE_STEP_CALLS, STEP_CALLS, STEP_SECONDS, MOST_CALLS = 5, 20, 2.5, 600
+FEW_CALLS = 40
+"""The search goes in fine steps up to here."""
+USUAL_SECONDS = 10.0
+"""Long enough that a few calls' bursts, one a second, have met every moment of a resampler's block."""
 BUSY_LOAD = 0.85
 """Share of its core at which the load itself may be what is slow."""
 
@@ -34,13 +40,15 @@ def percentile(values: array[float], share: float) -> float:
 
 def figures_at(relay: Relay, calls: int, seconds: float, tls: ssl.SSLContext | None, authorities: str) -> Figures:
     """Everything that can be told from a fixed number of echoing calls."""
-    load = Load(tls=tls)
+    load = Load(relay.speaking, tls=tls)
+    calls = min(calls, relay.most_calls)
+    few = min(10, calls // 2)
     with running(relay, load.model_url, authorities) as process:
-        figures = {"start_up_ms": process.started_in * 1000} | _webhooks(process)
-        _add(load, process, 10)
+        figures = {"calls": float(calls), "start_up_ms": process.started_in * 1000} | _webhooks(process)
+        _add(load, process, few)
         load.run(SETTLE_SECONDS)
         before = process.resident_bytes()
-        _add(load, process, calls - 10)
+        _add(load, process, calls - few)
         load.run(SETTLE_SECONDS)
         cpu = process.cpu()
         window = load.run(seconds)
@@ -48,7 +56,7 @@ def figures_at(relay: Relay, calls: int, seconds: float, tls: ssl.SSLContext | N
         figures |= {
             "cpu_us": cpu / max(1, window.frames) * 1e6,
             "frames_lost": 1 - window.frames / (2 * calls * window.seconds / FRAME_SECONDS),
-            "memory_kb": (process.resident_bytes() - before) / max(1, calls - 10) / 1000,
+            "memory_kb": (process.resident_bytes() - before) / (calls - few) / 1000,
         }
         figures |= _delays(window)
         figures |= _stops(load)
@@ -58,8 +66,13 @@ def figures_at(relay: Relay, calls: int, seconds: float, tls: ssl.SSLContext | N
 
 def _add(load: Load, process: Running, calls: int) -> None:
     for _ in range(calls):
-        load.add(process.webhook())
-        load.run(0.005)
+        _open(load, load.add(process.webhook()))
+
+
+def _open(load: Load, call: Call) -> None:
+    load.run(0.005)
+    if load.one_at_a_time:
+        load.run(OPENING_SECONDS, until=lambda: call.model is not None)
 
 
 def _webhooks(process: Running) -> Figures:
@@ -93,29 +106,36 @@ def _stops(load: Load) -> Figures:
 
 
 def figures_of_the_limit(relay: Relay, tls: ssl.SSLContext | None, authorities: str) -> Figures:
-    """How many calls a core holds, and the delay at half of that; CPU a frame at each number of calls on the way."""
-    load = Load(tls=tls)
+    """How many calls a core holds, and the delay at half of that; CPU a frame at each number of calls on the way.
+
+    A relay that transcodes holds audio back, by design and longer than a frame. What is looked for there is the number
+    at which it does so a frame longer than with the fewest calls, on the way to the model: towards the caller it paces.
+    """
+    load = Load(relay.speaking, tls=tls)
     slope: Figures = {}
     with running(relay, load.model_url, authorities) as process:
-        held, failed = 0, False
+        held, failed, usual = 0, False, 0.0
         while not failed and len(load.calls) < MOST_CALLS:
-            calls = len(load.calls) + STEP_CALLS
-            _add(load, process, STEP_CALLS)
+            step = FINE_STEP_CALLS if len(load.calls) < FEW_CALLS else STEP_CALLS
+            calls = len(load.calls) + step
+            _add(load, process, step)
             load.run(0.5)
             cpu = process.cpu()
             window = load.run(STEP_SECONDS)
             cpu = process.cpu() - cpu
             slope[f"cpu_us_at_{calls}"] = cpu / max(1, window.frames) * 1e6
-            failed = percentile(window.delays, 0.99) > TOO_LATE_SECONDS
+            if relay.speaking.transcoded and not held:
+                usual = percentile(load.run(USUAL_SECONDS).upward, 0.99)
+            failed = is_late(window, usual)
             if failed and percentile(window.lateness, 0.99) > TOO_LATE_SECONDS / 2:
                 window = load.run(STEP_SECONDS)  # it was the load that was late: somebody else used its core
-                failed = percentile(window.delays, 0.99) > TOO_LATE_SECONDS
+                failed = is_late(window, usual)
             if not failed:
                 held = calls
             bound = window.load_cpu / window.seconds > BUSY_LOAD
     load.close()
     figures = {"calls_held": float(held), "load_was_the_limit": float(bound)} | slope
-    load = Load(tls=tls)
+    load = Load(relay.speaking, tls=tls)
     with running(relay, load.model_url, authorities) as process:
         _add(load, process, max(1, held // 2))
         load.run(SETTLE_SECONDS)
@@ -124,12 +144,19 @@ def figures_of_the_limit(relay: Relay, tls: ssl.SSLContext | None, authorities: 
     return figures | {f"half_{name}": value for name, value in half.items()}
 
 
+def is_late(window: Window, usual: float) -> bool:
+    """Whether that was too much for a relay that holds audio back for the ``usual`` seconds, if any, in any case."""
+    delays = window.upward if usual else window.delays
+    return percentile(delays, 0.99) > usual + TOO_LATE_SECONDS
+
+
 def figures_of_conversations(
     relay: Relay, calls: int, seconds: float, tls: ssl.SSLContext | None, authorities: str
 ) -> Figures:
     """The realistic mix: turns, bursts faster than speech, silence, barge-in."""
-    load = Load(conversing=True, tls=tls)
-    with running(PACING if relay.name == PACING.name else relay, load.model_url, authorities) as process:
+    load = Load(relay.speaking, conversing=True, tls=tls)
+    calls = min(calls, relay.most_calls)
+    with running(PACING.get(relay.name, relay), load.model_url, authorities) as process:
         _add(load, process, calls)
         load.run(9)
         cpu = process.cpu()

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import base64
 import heapq
 import json
 import random
 import select
 import socket
 import ssl
-import struct
 import time
 from array import array
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from relaying.audio import FRAME_SECONDS, Bursts, Numbered, call_number
 from relaying.wire import CLOSE, Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-FRAME_SECONDS = 0.02
-REMEMBERED = 4_096
-"""Frames of a call whose moment of sending is remembered; more than may be on their way in the worst overload."""
-AUDIBLE = bytes(random.Random(6).choice((0x20, 0x33, 0x9A, 0xB1, 0xC4)) for _ in range(4_000))
-CHUNK_BYTES, DELTA_BYTES = 300, 4_000
+    from relaying.audio import Audio
+    from relaying.models import Model
+
+NORMAL_CLOSURE = b"\x03\xe8"
+CHUNK_MS, DELTA_MS = 40, 500
 """How models send speech: in small pieces, or in half seconds, and either way faster than it is spoken."""
 
 
@@ -33,10 +32,10 @@ CHUNK_BYTES, DELTA_BYTES = 300, 4_000
 class Window:
     """What happened while it was open."""
 
-    frames: int = 0
+    frames: float = 0
     """Frames that went through the relay, either way."""
     delays: array[float] = field(default_factory=lambda: array("d"))
-    """Seconds from a frame's sending to its arrival, either way."""
+    """Seconds from the sending of a frame, or of a burst, to its arrival, either way."""
     upward: array[float] = field(default_factory=lambda: array("d"))
     """The same, from caller to model only."""
     clears: array[float] = field(default_factory=lambda: array("d"))
@@ -51,14 +50,13 @@ class Window:
 class Call:
     """One call: Twilio's socket, and the model's once the relay has opened it."""
 
-    def __init__(self, number: int, wire: Wire) -> None:
+    def __init__(self, number: int, wire: Wire, audio: Audio) -> None:
         self.number = number
+        self.audio = audio
         self.caller = wire
         self.model: Wire | None = None
         self.due = 0.0
         self.sequence = 0
-        self.sent_at = array("d", bytes(8 * REMEMBERED))
-        self.echoed_at = array("d", bytes(8 * REMEMBERED))
         self.sid = f"MZ{number:032x}".encode()
         self.plays_until = 0.0
         self.marks: list[bytes] = []
@@ -72,11 +70,15 @@ class Load:
     """Callers and models of one relay.
 
     Args:
+        speaking: what the model speaks.
         conversing: the model speaks in turns and bursts and is interrupted, instead of echoing every frame.
         tls: what the model serves with.
     """
 
-    def __init__(self, *, conversing: bool = False, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, speaking: Model, *, conversing: bool = False, tls: ssl.SSLContext | None = None) -> None:
+        self._model = speaking
+        self.one_at_a_time = speaking.transcoded
+        """Whether the next call may be added only once the model has heard the last: its frames tell nothing."""
         self._conversing = conversing
         self._tls = tls
         self._epoll = select.epoll()
@@ -144,7 +146,9 @@ class Load:
         """One more call."""
         parts = urlsplit(url)
         wire = Wire(socket.create_connection((parts.hostname, parts.port)), client=True)
-        call = self.calls[len(self.calls)] = Call(len(self.calls), wire)
+        number = len(self.calls)
+        audio = Bursts() if self._model.transcoded else Numbered(number)
+        call = self.calls[number] = Call(number, wire, audio)
         self._watch(wire, lambda: self._hear_relay(call))
         wire.ask(parts.netloc, parts.path)
         self._at(time.perf_counter() + self._random.random() * FRAME_SECONDS, lambda when: self._begin(call, when))
@@ -174,9 +178,8 @@ class Load:
             return
         sequence = call.sequence = call.sequence + 1
         self._at(when + FRAME_SECONDS, lambda later: self._speak(call, later))
-        payload = base64.b64encode(struct.pack(">HI", call.number, sequence) + AUDIBLE[:154])
         now = time.perf_counter()
-        call.sent_at[sequence % REMEMBERED] = now
+        payload = call.audio.frame(sequence, now)
         self.window.lateness.append(now - when)
         call.caller.send(
             b'{"event":"media","sequenceNumber":"%d","media":{"track":"inbound","chunk":"%d","timestamp":"%d","payload":"%b"}'
@@ -190,13 +193,14 @@ class Load:
             if at > 10:
                 now = time.perf_counter()
                 at = message.index(b'"', at - 1) + 1  # some write a space before it
+                end = message.index(b'"', at)
                 if self._conversing:
-                    end = message.index(b'"', at)
                     call.plays_until = max(call.plays_until, now) + (end - at) * 3 // 4 / 8_000
                 else:
-                    _, sequence = struct.unpack(">HI", base64.b64decode(message[at : at + 8]))
-                    window.delays.append(now - call.echoed_at[sequence % REMEMBERED])
-                window.frames += 1
+                    frames, delay = call.audio.at_caller(message[at:end], now)
+                    window.frames += frames
+                    if delay is not None:
+                        window.delays.append(delay)
             elif b'"mark"' in message:
                 call.marks.append(message)
                 played = max(call.plays_until, time.perf_counter())
@@ -213,14 +217,15 @@ class Load:
             self._drop(call.caller)
 
     def _echo_mark(self, call: Call, mark: bytes) -> None:
-        if mark in call.marks and not call.over:
+        if mark in call.marks and not call.over and not call.stopped_at:
             call.marks.remove(mark)
             call.caller.send(mark)
 
     def stop(self, call: Call) -> None:
-        """The caller hangs up."""
+        """The caller hangs up: Twilio says so, and closes."""
         call.stopped_at = time.perf_counter()
         call.caller.send(b'{"event":"stop","sequenceNumber":"9","streamSid":"%b","stop":{}}' % call.sid)
+        call.caller.send(NORMAL_CLOSURE, CLOSE)
 
     # The model
 
@@ -231,71 +236,78 @@ class Load:
         self._watch(wire, lambda: self._hear_session(wire, wire_call))
 
     def _hear_session(self, wire: Wire, wire_call: list[Call]) -> None:
-        window = self.window
-        for message in wire.receive():
+        window, model, was_open = self.window, self._model, wire.open
+        messages = wire.receive()
+        if wire.open and not was_open:
+            _send(wire, model.welcome())
+        for message in messages:
             at = message.find(b'"audio":') + 9
             if at > 8 and b"session.update" not in message:
                 now = time.perf_counter()
                 at = message.index(b'"', at - 1) + 1
                 payload = message[at : message.index(b'"', at)]
-                number, sequence = struct.unpack(">HI", base64.b64decode(payload[:8]))
-                call = self.calls[number]
                 if not wire_call:
-                    wire_call.append(call)
-                    call.model = wire
-                    if self._conversing:
-                        self._turn(call, now + self._random.random() * 8, 0)
-                delay = now - call.sent_at[sequence % REMEMBERED]
-                window.delays.append(delay)
-                window.upward.append(delay)
-                window.frames += 1
+                    self._joined(wire, wire_call, payload, now)
+                call = wire_call[0]
+                frames, delay = call.audio.at_model(payload, now)
+                window.frames += frames
+                if delay is not None:
+                    window.delays.append(delay)
+                    window.upward.append(delay)
                 if not self._conversing:
-                    call.echoed_at[sequence % REMEMBERED] = now
-                    wire.send(b'{"type":"reply.audio","reply_id":"r","data":"%b"}' % payload)
-            elif b"session.update" in message:
-                wire.send(b'{"type":"session.ready","session_id":"s","config":{}}')
-                if not self._conversing:
-                    wire.send(b'{"type":"reply.started","reply_id":"r"}')
-            elif b"session.end" in message:
-                wire.send(b'{"type":"session.ended","session_duration_seconds":1}')
-                wire.send(b"\x03\xe8", CLOSE)
+                    wire.send(model.audio("r", payload))
+            else:
+                _send(wire, model.answers(message))
+                if b"session.update" in message and not self._conversing:
+                    _send(wire, model.reply_begins("r"))
+                elif b'"response.create"' in message and self._conversing:  # to greet, which it does in silence
+                    _send(wire, model.reply_begins("greeting") + model.reply_ends("greeting", interrupted=False))
+                elif model.is_goodbye(message):
+                    wire.send(NORMAL_CLOSURE, CLOSE)
         if wire.closed:
             if wire_call and wire_call[0].stopped_at and wire_call[0].closed_after is None:
                 wire_call[0].closed_after = time.perf_counter() - wire_call[0].stopped_at
             self._drop(wire)
 
+    def _joined(self, wire: Wire, wire_call: list[Call], payload: bytes, now: float) -> None:
+        """A model's socket turns out to be of this call."""
+        call = self.calls[len(self.calls) - 1 if self._model.transcoded else call_number(payload)]
+        wire_call.append(call)
+        call.model = wire
+        if self._conversing:
+            self._turn(call, now + self._random.random() * 8, 0)
+
     def _turn(self, call: Call, begins: float, turn: int) -> None:
         """One turn of eight seconds: the caller speaks for two, the agent for four, interrupted every third time."""
-        reply = b"r%d" % turn
-        style = DELTA_BYTES if (turn + call.number) % 2 else CHUNK_BYTES
+        model, reply = self._model, f"r{turn}"
+        style = DELTA_MS if (turn + call.number) % 2 else CHUNK_MS
         interrupted = turn % 3 == 1
 
-        def say(message: bytes) -> Callable[[float], None]:
+        def say(messages: Iterable[bytes]) -> Callable[[float], None]:
             def at(_: float) -> None:
                 if call.model is not None and not call.model.closed and not call.over:
-                    call.model.send(message)
+                    _send(call.model, messages)
 
             return at
 
         def barge_in(when: float) -> None:
             call.spoke_at = time.perf_counter()
-            say(b'{"type":"input.speech.started"}')(when)
-            say(b'{"type":"reply.done","reply_id":"%b","status":"interrupted"}' % reply)(when)
+            say(model.caller_speaks() + model.reply_ends(reply, interrupted=True))(when)
 
-        self._at(begins, say(b'{"type":"input.speech.started"}'))
-        self._at(begins + 2, say(b'{"type":"input.speech.stopped"}'))
-        self._at(begins + 2.01, say(b'{"type":"transcript.user","item_id":"i%d","text":"What is it?"}' % turn))
-        self._at(begins + 2.3, say(b'{"type":"reply.started","reply_id":"%b"}' % reply))
-        pieces = 32_000 // style
+        self._at(begins, say(model.caller_speaks()))
+        self._at(begins + 2, say(model.caller_spoke(turn)))
+        self._at(begins + 2.3, say(model.reply_begins(reply)))
+        pieces, piece_said = 4_000 // style, [model.audio(reply, model.speech(style))]
         for piece in range(pieces):  # four times as fast as it is spoken
-            audio = base64.b64encode(AUDIBLE[:style])
-            message = b'{"type":"reply.audio","reply_id":"%b","data":"%b"}' % (reply, audio)
             if not interrupted or piece < pieces * 3 // 4:
-                self._at(begins + 2.3 + piece / pieces, say(message))
+                self._at(begins + 2.3 + piece / pieces, say(piece_said))
         if interrupted:
             self._at(begins + 3.1, barge_in)
         else:
-            self._at(begins + 3.4, say(b'{"type":"reply.done","reply_id":"%b","status":"completed"}' % reply))
-            said = b'{"type":"transcript.agent","reply_id":"%b","text":"It is what it is."}' % reply
-            self._at(begins + 3.4, say(said))
+            self._at(begins + 3.4, say(model.reply_ends(reply, interrupted=False)))
         self._at(begins + 8, lambda when: None if call.over else self._turn(call, when, turn + 1))
+
+
+def _send(wire: Wire, messages: Iterable[bytes]) -> None:
+    for message in messages:
+        wire.send(message)

@@ -10,14 +10,19 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 from xml.etree import ElementTree as ET
 
+from relaying.models import AssemblyAI, OpenAIRealtime
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+
+    from relaying.models import Model
 
 HERE = Path(__file__).parent.parent
 PEERS = HERE / "peers"
@@ -37,7 +42,7 @@ max_calls = 5000
 idle_seconds = 1000
 {lead}
 [models.bench]
-kind = "assemblyai-agent"
+kind = "{kind}"
 url = "{url}"
 [personas.bench]
 model = "bench"
@@ -46,6 +51,14 @@ default = "bench"
 [journal]
 url = "sqlite:///{folder}/journal.db"
 """
+KEYS = {"ASSEMBLYAI_API_KEY": "k", "OPENAI_API_KEY": "k"}
+PIPECAT_WANTS = {
+    "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
+    "TWILIO_AUTH_TOKEN": "t",
+    "TWILIO_API_URL": "http://127.0.0.1:1",
+    "LOGURU_LEVEL": "WARNING",
+}
+"""It hangs up by REST, but no call whose caller has gone; what it logs by default is not measured."""
 BOTH_CORES = frozenset({RELAY_CORE, LOAD_CORE})
 
 
@@ -62,27 +75,22 @@ class Relay:
     """From the model's URL and a folder for files."""
     cores: frozenset[int] = frozenset({RELAY_CORE})
     """Where it may run."""
+    speaking: Model = field(default_factory=AssemblyAI)
+    """What its model speaks."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    most_calls: int = sys.maxsize
+    """How many calls it is given where the others are given a fixed number: about half of what a core holds of it."""
 
 
 LONGEST_LEAD = "playback_lead_seconds = 4"
 """An echo that stutters puts Twilio further ahead each time, and then our pacing would be measured as delay."""
 
 
-def _ours(model_url: str, folder: str) -> list[str]:
-    return _daemon(model_url, folder, LONGEST_LEAD)
-
-
-def _ours_pacing(model_url: str, folder: str) -> list[str]:
-    return _daemon(model_url, folder, "")
-
-
-def _two_workers(model_url: str, folder: str) -> list[str]:
-    return _daemon(model_url, folder, LONGEST_LEAD, workers=2)
-
-
-def _daemon(model_url: str, folder: str, lead: str, workers: int = 1) -> list[str]:
+def _ours(
+    model_url: str, folder: str, *, kind: str = "assemblyai-agent", lead: str = LONGEST_LEAD, workers: int = 1
+) -> list[str]:
     config = Path(folder) / "config.toml"
-    config.write_text(CONFIG.format(url=model_url, folder=folder, lead=lead, workers=workers))
+    config.write_text(CONFIG.format(kind=kind, url=model_url, folder=folder, lead=lead, workers=workers))
     return [sys.executable, "-m", "trio_voice", "--config", str(config), "serve"]
 
 
@@ -103,29 +111,43 @@ def _asyncio(model_url: str, _folder: str) -> list[str]:
     return [_peer_python(), str(PEERS / "asyncio_relay.py"), model_url]
 
 
+def _pipecat(_model_url: str, _folder: str) -> list[str]:
+    return [_peer_python(), str(PEERS / "pipecat_relay.py")]
+
+
 def _peer_python() -> str:
     if not PEER_PYTHON.exists():
         raise Unavailable("its packages are not installed: make bench does, into .venv-peers")
     return str(PEER_PYTHON)
 
 
-RELAYS = {
-    relay.name: relay
-    for relay in (
-        Relay("trio_voice", _ours),
-        Relay("node", _node),
-        Relay("asyncio", _asyncio),
-        Relay("plain trio", _plain),
-    )
-}
+def _named(*relays: Relay) -> dict[str, Relay]:
+    return {relay.name: relay for relay in relays}
 
 
-WORKERS = {
-    relay.name: relay
-    for relay in (Relay("one worker", _ours, BOTH_CORES), Relay("two workers", _two_workers, BOTH_CORES))
-}
+_OPENAI = OpenAIRealtime(transcoded=False)
+OURS_WITH_OPENAI = Relay("trio_voice (openai)", partial(_ours, kind="openai-realtime"), speaking=_OPENAI)
+PIPECAT = Relay(
+    "pipecat (openai)",
+    _pipecat,
+    speaking=OpenAIRealtime(transcoded=True),
+    environment=PIPECAT_WANTS,
+    most_calls=20,
+)
+RELAYS = _named(
+    Relay("trio_voice", _ours),
+    Relay("node", _node),
+    Relay("asyncio", _asyncio),
+    Relay("plain trio", _plain),
+    OURS_WITH_OPENAI,
+    PIPECAT,
+)
+WORKERS = _named(Relay("one worker", _ours, BOTH_CORES), Relay("two workers", partial(_ours, workers=2), BOTH_CORES))
 """Ours beside the load on both cores, which is no comparison with others: the slope from one to two."""
-PACING = Relay("trio_voice", _ours_pacing)
+PACING = _named(
+    Relay("trio_voice", partial(_ours, lead="")),
+    Relay(OURS_WITH_OPENAI.name, partial(_ours, kind="openai-realtime", lead=""), speaking=_OPENAI),
+)
 """Ours as it comes, for a model that sends faster than it speaks."""
 
 
@@ -181,7 +203,7 @@ def running(relay: Relay, model_url: str, authorities: str) -> Iterator[Running]
             command,
             stdout=subprocess.PIPE,
             stderr=log,
-            env=os.environ | trust | {"ASSEMBLYAI_API_KEY": "k"},
+            env=os.environ | trust | KEYS | {"MODEL_URL": model_url} | relay.environment,
             preexec_fn=lambda: os.sched_setaffinity(0, relay.cores),  # noqa: PLW1509 - there are no threads here
         )
         try:

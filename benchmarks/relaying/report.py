@@ -6,12 +6,16 @@ import math
 import statistics
 from typing import TYPE_CHECKING
 
+from relaying.figures import FINE_STEP_CALLS
+from relaying.relays import OURS_WITH_OPENAI, PIPECAT
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from relaying.figures import Figures
 
 ROWS = {
+    "calls": ("calls at a time", ""),
     "cpu_us": ("CPU a relayed frame", "us"),
     "delay_p50_ms": ("added delay, median", "ms"),
     "delay_p99_ms": ("added delay, 99th percentile", "ms"),
@@ -31,10 +35,12 @@ ROWS = {
     "load_busy": ("the load's own share of its core", ""),
     "load_late_p99_ms": ("the load's own lateness, 99th", "ms"),
 }
-NO_RATIO = {"frames_lost", "load_busy", "load_late_p99_ms"}
-FIRST, RIVAL = "trio_voice", "node"
+NO_RATIO = {"calls", "frames_lost", "load_busy", "load_late_p99_ms"}
+FIRST = "trio_voice"
+RATIOS = {"ours/node": (FIRST, "node"), "pipecat/ours": (PIPECAT.name, OURS_WITH_OPENAI.name)}
+"""The relays of each ratio: both of the same protocol to the model."""
 _WIDTH, _BAR, _LEFT, _GAP = 720, 15, 150, 26
-_COLOURS = {FIRST: "#1f6feb"}
+_COLOURS = {FIRST: "#1f6feb", OURS_WITH_OPENAI.name: "#1f6feb"}
 
 
 def medians(runs: Mapping[str, list[Figures]]) -> dict[str, Figures]:
@@ -51,18 +57,32 @@ def _names(figures: list[Figures]) -> list[str]:
 
 
 def table(title: str, relays: Mapping[str, Figures]) -> str:
-    """Every figure of every relay, and ours as a ratio to Node's."""
-    wide = max([len(relay) for relay in relays] + [10])
-    lines = [title, f"{'':<40}" + "".join(f"{relay:>{wide + 2}}" for relay in relays) + "   ours/node"]
+    """Every figure of every relay, and the ratios of those that are there."""
+    wide = {relay: max(len(relay), 10) + 2 for relay in relays}
+    ratios = {words: pair for words, pair in RATIOS.items() if all(relay in relays for relay in pair)}
+    lines = [title, _line("", [*relays], [*ratios], wide)]
     for name, (words, unit) in ROWS.items():
         cells = [relays[relay].get(name) for relay in relays]
         if all(cell is None for cell in cells):
             continue
         label = f"{words}{f' ({unit})' if unit else ''}"
-        line = f"{label:<40}" + "".join(f"{_number(cell):>{wide + 2}}" for cell in cells)
-        ours, rival = relays.get(FIRST, {}).get(name), relays.get(RIVAL, {}).get(name)
-        lines.append(line + (f"{ours / rival:>12.2f}" if ours and rival and name not in NO_RATIO else ""))
+        said = [_few(cell) if name == "calls_held" else _number(cell) for cell in cells]
+        quotients = [_ratio(*(relays[relay].get(name) for relay in pair)) for pair in ratios.values()]
+        lines.append(_line(label, said, [] if name in NO_RATIO else quotients, wide))
     return "\n".join(lines)
+
+
+def _line(label: str, cells: list[str], ratios: list[str], wide: Mapping[str, int]) -> str:
+    columns = "".join(f"{cell:>{width}}" for cell, width in zip(cells, wide.values(), strict=True))
+    return f"{label:<40}{columns}" + "".join(f"{ratio:>14}" for ratio in ratios)
+
+
+def _ratio(one: float | None, other: float | None) -> str:
+    return f"{one / other:.2f}" if one and other else ""
+
+
+def _few(calls: float | None) -> str:
+    return f"<{FINE_STEP_CALLS}" if calls == 0 else _number(calls)
 
 
 def _number(value: float | None) -> str:

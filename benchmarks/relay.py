@@ -33,9 +33,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trustme
-from relaying.figures import figures_at, figures_of_conversations, figures_of_the_limit
+from relaying.figures import figures_at, figures_of_conversations, figures_of_many, figures_of_the_limit
 from relaying.relays import LOAD_CORE, RELAYS, WORKERS, Unavailable
-from relaying.report import medians, picture, table
+from relaying.report import medians, picture, slope, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,12 +56,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--no-tls", action="store_true", help="only plain sockets to the model")
     parser.add_argument("--no-limit", action="store_true", help="do not look for the number of calls a core holds")
     parser.add_argument("--no-talk", action="store_true", help="leave the conversations out")
-    parser.add_argument("--short", action="store_true", help="ours and Node's, two rounds, no limit")
+    parser.add_argument("--no-many", action="store_true", help="leave out the slope from ten live calls to a thousand")
+    parser.add_argument("--short", action="store_true", help="ours and Node's, two rounds, no limit and no slope")
     parser.add_argument("--json", type=Path, help="keep every figure there")
     parser.add_argument("--svg", type=Path, help="draw the CPU a frame there")
     options = parser.parse_args()
     if options.short:
-        options.rounds, options.seconds, options.no_limit = 2, 5, True
+        options.rounds, options.seconds, options.no_limit, options.no_many = 2, 5, True, True
         options.only = options.only or ",".join(SHORT)
     return options
 
@@ -114,17 +115,26 @@ def main() -> None:
             def talk(relay: Relay, tls: ssl.SSLContext | None = tls) -> Figures:
                 return figures_of_conversations(relay, options.calls, options.seconds, tls, authorities)
 
+            def many(relay: Relay, tls: ssl.SSLContext | None = tls) -> Figures:
+                return figures_of_many(relay, tls, authorities)
+
             in_turn(relays, options.rounds, at, runs)
             if not options.no_limit:
                 in_turn(relays, 1, limit, runs)
             if not options.no_talk:
                 in_turn(relays, 1, talk, runs)
+            if not options.no_many:
+                in_turn([relay for relay in relays if relay.name in SHORT], 1, many, runs)
     now = datetime.now(UTC)
     fewer = "".join(f" ({relay.most_calls} with {relay.name})" for relay in relays if relay.most_calls < options.calls)
     machine = f"{platform.machine()}, {os.cpu_count()} cores, one for the relay"
     where = f"{now:%Y-%m-%d}, {options.calls} calls{fewer}, {machine}"
     for title, runs in kept.items():
-        print(table(f"\n{title}: {where}", medians(runs)))
+        figures = medians(runs)
+        print(table(f"\n{title}: {where}", figures))
+        for name in figures:
+            if "many_stop_p99_ms" in figures[name]:
+                print(slope(f"\n{title}, {name}: many calls", figures[name]))
     if options.json is not None:
         versions = {"python": platform.python_version(), "kernel": platform.release()}
         options.json.write_text(json.dumps({"at": now.isoformat(), "what": where, **versions, "runs": kept}, indent=1))

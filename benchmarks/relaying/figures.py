@@ -27,6 +27,8 @@ FEW_CALLS = 40
 """The search goes in fine steps up to here."""
 USUAL_SECONDS = 10.0
 """Long enough that a few calls' bursts, one a second, have met every moment of a resampler's block."""
+MANY_CALLS, MANY_SECONDS = (10, 30, 100, 300, 1_000), 4.0
+REAL_TIME_CALLS = 100
 BUSY_LOAD = 0.85
 """Share of its core at which the load itself may be what is slow."""
 
@@ -148,6 +150,36 @@ def is_late(window: Window, usual: float) -> bool:
     """Whether that was too much for a relay that holds audio back for the ``usual`` seconds, if any, in any case."""
     delays = window.upward if usual else window.delays
     return percentile(delays, 0.99) > usual + TOO_LATE_SECONDS
+
+
+def figures_of_many(relay: Relay, tls: ssl.SSLContext | None, authorities: str) -> Figures:
+    """What live calls cost, from ten to a thousand in one process.
+
+    Beyond ``REAL_TIME_CALLS`` a call sends fewer frames, so that all of them together send as many: a thousand calls in
+    real time are more than the load has a core for, and what is looked for is what the number of calls itself costs.
+    """
+    load = Load(relay.speaking, tls=tls)
+    figures: Figures = {}
+    with running(relay, load.model_url, authorities) as process:
+        bytes_before, calls_before = process.resident_bytes(), 0
+        for calls in MANY_CALLS:
+            _add(load, process, calls - calls_before)
+            load.pace(FRAME_SECONDS * max(1, calls / REAL_TIME_CALLS))
+            load.run(SETTLE_SECONDS)
+            cpu = process.cpu()
+            window = load.run(MANY_SECONDS)
+            cpu = process.cpu() - cpu
+            resident = process.resident_bytes()
+            figures |= {
+                f"many_frames_at_{calls}": window.frames / window.seconds,
+                f"many_cpu_us_at_{calls}": cpu / max(1, window.frames) * 1e6,
+                f"many_delay_p99_ms_at_{calls}": percentile(window.delays, 0.99) * 1000,
+                f"many_memory_kb_at_{calls}": (resident - bytes_before) / (calls - calls_before) / 1000,
+            }
+            bytes_before, calls_before = resident, calls
+        figures |= {f"many_{name}": value for name, value in _stops(load).items()}
+    load.close()
+    return figures
 
 
 def figures_of_conversations(

@@ -35,6 +35,7 @@ ROWS = {
     "load_busy": ("the load's own share of its core", ""),
     "load_late_p99_ms": ("the load's own lateness, 99th", "ms"),
 }
+STOP_OF_ALL = "stop to model's socket closed, 99th (ms)"
 NO_RATIO = {"calls", "frames_lost", "load_busy", "load_late_p99_ms"}
 FIRST = "trio_voice"
 RATIOS = {"ours/node": (FIRST, "node"), "pipecat/ours": (PIPECAT.name, OURS_WITH_OPENAI.name)}
@@ -83,6 +84,21 @@ def _ratio(one: float | None, other: float | None) -> str:
 
 def _few(calls: float | None) -> str:
     return f"<{FINE_STEP_CALLS}" if calls == 0 else _number(calls)
+
+
+def slope(title: str, figures: Figures) -> str:
+    """What live calls cost, by their number."""
+    calls = [name.removeprefix("many_cpu_us_at_") for name in figures if name.startswith("many_cpu_us_at_")]
+    rows = {
+        "frames_at": "frames a second, all calls",
+        "cpu_us_at": "CPU a relayed frame (us)",
+        "delay_p99_ms_at": "added delay, 99th percentile (ms)",
+        "memory_kb_at": "memory for each more call (kB)",
+    }
+    lines = [title, f"{'live calls':<40}" + "".join(f"{number:>9}" for number in calls)]
+    for row, words in rows.items():
+        lines.append(f"{words:<40}" + "".join(f"{_number(figures[f'many_{row}_{number}']):>9}" for number in calls))
+    return "\n".join([*lines, f"{STOP_OF_ALL:<40}{_number(figures['many_stop_p99_ms']):>9}"])
 
 
 def _number(value: float | None) -> str:

@@ -14,7 +14,7 @@ import struct
 
 from websockets.frames import apply_mask
 
-RECEIVE_BYTES = 262_144
+RECEIVE_BYTES = 16_384  # more would be given back to the system and asked of it anew, each time
 TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 

@@ -1,10 +1,18 @@
-"""A real PostgreSQL for whoever needs one; where there is none, tests that need it are skipped and say so."""
+"""A real PostgreSQL for whoever needs one; where there is none, tests that need it are skipped and say so.
+
+And how Hypothesis judges a test.
+"""
 
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.journal.stands import PostgresServer, PostgresStand, find_postgres, throw_away_server
+
+# How long an example takes says how busy the machine is, and nothing about what it tests.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

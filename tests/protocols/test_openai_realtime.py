@@ -1045,3 +1045,40 @@ def test_any_fields_of_any_type_in_any_order_are_events(dialect, steps):
 @given(st.one_of(st.text(), st.binary()))
 def test_anything_at_all_is_events(message):
     make().receive(message, 0.0)
+
+
+SOUND = {
+    "type": st.sampled_from(["response.output_audio.delta", "response.audio.delta", "response.done"]) | JSON,
+    "response_id": st.sampled_from(["r1", "r2", ""]) | JSON,
+    "item_id": st.sampled_from(["i1", "i2", "i" * MAX_ID, "i" * (MAX_ID + 1)]) | JSON,
+    "delta": st.sampled_from(["", "////", "///=", "//", "a\nb="]) | JSON,
+}
+
+
+@given(st.lists(st.fixed_dictionaries({}, optional=SOUND), max_size=4))
+def test_sound_that_is_told_apart_is_what_would_have_been_received(events):
+    told, telling = Talk(make()), Talk(make())
+    for each in told, telling:
+        each.hear(**CREATED_FIELDS)
+        each.hear(**UPDATED_FIELDS)
+        each.begin("r1")
+    for event in events:
+        message = json.dumps(event)
+        meant = told.session.receive(message, 0.0)
+        found = telling.session.reply_audio(message)
+        if found is None:
+            assert telling.session.receive(message, 0.0) == meant
+        else:
+            assert meant == [c.ReplyAudio(*found)]
+    heard = [
+        {name: each.received_ms for name, each in talk.session._responses.kept.items()} for talk in (told, telling)
+    ]
+    assert heard[0] == heard[1]
+
+
+def test_sound_of_a_known_response_is_told_apart(talk):
+    talk.begin()
+    message = {"type": "response.output_audio.delta", "response_id": "r1", "item_id": "i1", "delta": "////"}
+    assert talk.session.reply_audio(json.dumps(message)) == ("r1", "////")
+    assert talk.session.reply_audio(json.dumps(message | {"response_id": "r2"})) is None
+    assert talk.session.reply_audio(json.dumps(message).encode()) is None

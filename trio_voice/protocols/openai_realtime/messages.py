@@ -5,7 +5,9 @@ Every frame is JSON text; audio is base64 inside it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
 
 from trio_voice.protocols.json_messages import as_json
 
@@ -54,9 +56,8 @@ def line(said: Said) -> str:
     return as_json({"type": "conversation.item.create", "item": item})
 
 
-def audio(payload: str) -> str:
-    """The caller's sound, of base64."""
-    return '{"type":"input_audio_buffer.append","audio":"' + payload + '"}'
+AUDIO: Final = ('{"type":"input_audio_buffer.append","audio":"', '"}')
+"""What stands before and behind the caller's sound, which is base64."""
 
 
 def asking(ask: Ask) -> str:
@@ -85,3 +86,16 @@ def result(wire_id: str, output: str) -> str:
     """The result of a function call."""
     item = {"type": "function_call_output", "call_id": wire_id, "output": output}
     return as_json({"type": "conversation.item.create", "item": item})
+
+
+class _Sound(msgspec.Struct):
+    """A piece of a response's sound: sent fifty times a second, and read without what is not asked of it."""
+
+    type: Literal["response.output_audio.delta", "response.audio.delta"]
+    response_id: str
+    delta: str
+    item_id: str = ""
+
+
+decode_sound: Final = msgspec.json.Decoder(_Sound).decode
+"""Read such a message; raises ``UNDECODABLE`` for any other."""

@@ -22,7 +22,7 @@ import msgspec
 from trio_voice import conversation as c
 from trio_voice.audio import is_base64
 from trio_voice.errors import LocalProtocolError
-from trio_voice.protocols.json_messages import UNREADABLE, garbage, table_in, text_in, unknown
+from trio_voice.protocols.json_messages import MAX_ID, UNDECODABLE, UNREADABLE, garbage, table_in, text_in, unknown
 from trio_voice.protocols.openai_realtime import accounts, messages
 from trio_voice.protocols.openai_realtime.dialects import DIALECTS, accepted, wrong_format
 from trio_voice.protocols.openai_realtime.errors import (
@@ -69,6 +69,7 @@ class OpenAIRealtimeSession:
     """
 
     provider = "openai-realtime"
+    caller_audio = messages.AUDIO
 
     def __init__(
         self,
@@ -124,7 +125,7 @@ class OpenAIRealtimeSession:
             case c.HearCaller(payload=payload):
                 if not self._ready:
                     raise LocalProtocolError("no audio may be sent before session.updated")
-                return (messages.audio(payload),)
+                return (messages.AUDIO[0] + payload + messages.AUDIO[1],)
             case c.AnswerTool(call_id=call_id, result=result):
                 return [*self._calls.answer(call_id, result), *self._say(now)]
             case c.RequestReply(instructions=instructions):
@@ -301,6 +302,19 @@ class OpenAIRealtimeSession:
         response, begun = self._open_response(id_in(event, "response_id"), now)
         response.add_sound(id_in(event, "item_id"), payload)
         return [*begun, c.ReplyAudio(response.response_id, payload)]
+
+    def reply_audio(self, message: str | bytes) -> tuple[str, str] | None:
+        """``receive`` for more sound of a response that is known: its id and payload; ``None`` for anything else."""
+        if type(message) is str:
+            try:
+                event = messages.decode_sound(message)
+            except UNDECODABLE:
+                return None
+            response = self._responses.kept.get(event.response_id)
+            if response is not None and len(event.item_id) <= MAX_ID and is_base64(event.delta):
+                response.add_sound(event.item_id, event.delta)
+                return response.response_id, event.delta
+        return None
 
     def _on_words(self, event: dict[str, Any], now: float) -> list[Meaning]:
         response, begun = self._open_response(id_in(event, "response_id"), now)

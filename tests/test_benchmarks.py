@@ -15,7 +15,7 @@ from relaying.figures import is_late
 from relaying.load import Load, Window
 from relaying.models import AssemblyAI, OpenAIRealtime
 from relaying.relays import KEYS, OURS_WITH_OPENAI, PACING, RELAYS, WORKERS
-from relaying.report import picture
+from relaying.report import picture, slope
 from relaying.report import table as benchmark_table
 from relaying.wire import CLOSE, Wire
 from rig.families import KINDS
@@ -258,6 +258,21 @@ def test_the_table_has_the_ratios_of_what_was_measured_and_says_less_than_the_fe
     assert len({len(row) for row in (heads, rows[1])}) == 1
     del measured["pipecat (openai)"]
     assert "pipecat" not in benchmark_table("title", measured)
+
+
+def test_the_slope_has_a_column_for_each_number_of_live_calls():
+    figures = {"cpu_us": 1.0, "many_stop_p99_ms": 5.5}
+    for calls, cpu in ((10, 93.0), (1_000, 33.4)):
+        rest = {"frames_at": calls * 10.0, "delay_p99_ms_at": 1.5, "memory_kb_at": 41.25}
+        figures |= {f"many_{name}_{calls}": value for name, value in (rest | {"cpu_us_at": cpu}).items()}
+    assert [row.split()[-2:] for row in slope("title", figures).splitlines()[1:6]] == [
+        ["10", "1000"],
+        ["100", "10000"],
+        ["93", "33.4"],
+        ["1.5", "1.5"],
+        ["41.2", "41.2"],
+    ]
+    assert slope("title", figures).endswith(" 5.5")
 
 
 def test_the_picture_has_a_bar_for_everything_that_was_measured():

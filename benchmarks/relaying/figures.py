@@ -163,8 +163,8 @@ def figures_of_many(relay: Relay, tls: ssl.SSLContext | None, authorities: str) 
     with running(relay, load.model_url, authorities) as process:
         bytes_before, calls_before = process.resident_bytes(), 0
         for calls in MANY_CALLS:
+            load.pace(FRAME_SECONDS * max(1, calls / REAL_TIME_CALLS))  # before: the new ones are not to be too much
             _add(load, process, calls - calls_before)
-            load.pace(FRAME_SECONDS * max(1, calls / REAL_TIME_CALLS))
             load.run(SETTLE_SECONDS)
             cpu = process.cpu()
             window = load.run(MANY_SECONDS)

@@ -157,7 +157,7 @@ class Load:
         call = self.calls[number] = Call(number, wire, audio)
         self._watch(wire, lambda: self._hear_relay(call))
         wire.ask(parts.netloc, parts.path)
-        self._at(time.perf_counter() + self._random.random() * FRAME_SECONDS, lambda when: self._begin(call, when))
+        self._at(time.perf_counter() + self._random.random() * self._frame_every, lambda when: self._begin(call, when))
         return call
 
     def pace(self, frame_every: float) -> None:

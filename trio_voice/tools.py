@@ -179,31 +179,34 @@ def too_many_tools() -> ToolResult:
     return _failure("too many things are being looked up at once; say that it takes a moment")
 
 
-# Built in
+# Built in: none computes or waits, so none needs a thread
 
 
-def generate_random_number(minimum: int = 1, maximum: int = 100) -> dict[str, int]:
+async def generate_random_number(minimum: int = 1, maximum: int = 100) -> dict[str, int]:
     """Draw a random whole number.
 
     Args:
         minimum: The smallest number that may come.
         maximum: The largest number that may come.
     """
+    await trio.lowlevel.checkpoint()
     low, high = sorted((minimum, maximum))
     return {"number": random.randint(low, high)}  # noqa: S311 - a number to say, not a secret
 
 
-def end_call() -> _Afterwards:
+async def end_call() -> _Afterwards:
     """End the telephone call. Say goodbye first; the call ends once the caller has heard it."""
+    await trio.lowlevel.checkpoint()
     return _Afterwards({"status": "the call ends as soon as the caller has heard your goodbye"}, Then.END_CALL)
 
 
-def transfer_to_human(reason: str = "") -> _Afterwards:
+async def transfer_to_human(reason: str = "") -> _Afterwards:
     """Put the caller through to a human. Tell the caller first; the transfer happens once they have heard it.
 
     Args:
         reason: Why the caller needs a human.
     """
+    await trio.lowlevel.checkpoint()
     del reason  # in the arguments, which are logged, for whoever picks up
     status = "the caller is put through as soon as they have heard you say so"
     return _Afterwards({"status": status}, Then.TRANSFER)

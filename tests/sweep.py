@@ -18,6 +18,7 @@ import trio.testing
 from tests import calls
 from tests.calls import Rig, live_call
 from tests.chains import live_chain
+from tests.overriding import override
 from trio_voice.legs.websocket import WebSocketChannel
 from trio_voice.persona import Limits
 from trio_voice.protocols.websocket import WebSocket
@@ -246,7 +247,7 @@ class Steps(trio.abc.Instrument):
                 trio.lowlevel.remove_instrument(self)
                 self.left = self._tasks - {root}
 
-        rig.call.run = watched  # type: ignore[method-assign, assignment]
+        override(rig.call, run=watched)
 
     def task_spawned(self, task: trio.lowlevel.Task) -> None:
         if task.parent_nursery is not None and task.parent_nursery.parent_task in self._tasks:

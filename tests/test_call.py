@@ -5,6 +5,7 @@ import pytest
 import trio
 
 from tests.calls import GREETING, SPEECH, live_call
+from tests.overriding import override
 from trio_voice.errors import ModelUnavailable
 from trio_voice.persona import Limits, Persona
 from trio_voice.record import CallState, Closing, EndReason
@@ -140,11 +141,12 @@ async def drive_cancel(rig):
     rig.scope.cancel()
 
 
-async def drive_bug(rig):
-    def broken(*_):
-        raise ZeroDivisionError
+def broken(*_):
+    raise ZeroDivisionError
 
-    rig.call._bridge.handle = rig.call._bridge.pass_caller_on = broken
+
+async def drive_bug(rig):
+    override(rig.call._bridge, handle=broken, pass_caller_on=broken)
 
 
 ENDS = [
@@ -175,7 +177,7 @@ async def test_when_the_peers_answer_the_end_takes_no_time(autojump_clock, drive
 async def test_a_bug_on_the_short_way_of_a_reply_ends_the_call_too(autojump_clock):
     async with live_call(limits=LONG) as rig:
         await trio.sleep(2.5)
-        rig.call._bridge.pass_reply_on = None
+        override(rig.call._bridge, pass_reply_on=broken)
         rig.speak(0.2)
     assert rig.record.end_reason is EndReason.BUG
     assert rig.record.model_sessions[0].closing is Closing.ACKNOWLEDGED

@@ -16,6 +16,7 @@ import trio.lowlevel
 
 from tests.calls import live_call
 from tests.daemons import THEIR_NUMBER, eventually, open_world
+from tests.overriding import override
 from trio_voice.legs.poller import adopt, open_poller
 from trio_voice.persona import Limits
 from trio_voice.record import EndReason
@@ -95,11 +96,11 @@ def break_caller_writer(rig):
 
 
 def break_bridge(rig):
-    rig.call._bridge.handle = raise_now
+    override(rig.call._bridge, handle=raise_now)
 
 
 def break_timer(rig):
-    rig.call._bridge.tick = raise_now
+    override(rig.call._bridge, tick=raise_now)
     rig.call._timer_scope.deadline = trio.current_time()
 
 

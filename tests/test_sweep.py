@@ -12,6 +12,7 @@ import trio
 from structlog.testing import capture_logs
 
 from tests.calls import live_call
+from tests.overriding import override
 from tests.sweep import CHAIN, KINDS, LIMITS, Steps, case, framed_channels, play, raise_in, strike_before
 from trio_voice.bridge import MAX_GARBAGE
 from trio_voice.record import Closing, EndReason
@@ -178,7 +179,7 @@ async def test_a_bug_ends_both_legs_at_once_though_the_peer_that_brought_it_has_
             raise ZeroDivisionError
 
         place, _, name = where.rpartition(".")
-        setattr(attrgetter(place)(rig.call), name, broken)
+        override(attrgetter(place)(rig.call), **{name: broken})
         began = trio.current_time()
         await MemoryChannel.send(rig.model_wire[1], "#")
         await rig.twilio.ended.wait()
@@ -196,7 +197,7 @@ async def test_a_bug_beside_a_cancellation_stays_in_the_call(autojump_clock, log
             finally:
                 raise ZeroDivisionError
 
-        rig.call._caller.run = broken
+        override(rig.call._caller, run=broken)
         await trio.sleep(1)
         rig.scope.cancel()
     assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["call_bug"]

@@ -89,6 +89,38 @@ class Bridge:
         lines: what is said on this machine when no model speaks.
     """
 
+    __slots__ = (
+        "_began",
+        "_caller_speaks",
+        "_capabilities",
+        "_commands",
+        "_ended",
+        "_expected_call_sid",
+        "_failed",
+        "_goodbye",
+        "_last_media",
+        "_last_voice",
+        "_limits",
+        "_lines",
+        "_persona",
+        "_playback",
+        "_playout",
+        "_ready",
+        "_ready_by",
+        "_record",
+        "_reply_audible",
+        "_reply_id",
+        "_reply_open",
+        "_started",
+        "_takeover",
+        "_tools",
+        "_transcript",
+        "_transferring",
+        "_turns",
+        "_waits_for_ready",
+        "wake_at",
+    )
+
     def __init__(
         self,
         persona: Persona,

@@ -88,6 +88,27 @@ class Call:
         lines: what the persona says when no model speaks.
     """
 
+    __slots__ = (
+        "_began",
+        "_bridge",
+        "_caller",
+        "_closing_at",
+        "_ended_at",
+        "_ledger",
+        "_limits",
+        "_model",
+        "_now",
+        "_nursery",
+        "_persona",
+        "_phone",
+        "_put_through",
+        "_running_tools",
+        "_scope",
+        "_timer_scope",
+        "_tools",
+        "record",
+    )
+
     def __init__(
         self,
         record: CallRecord,

@@ -29,15 +29,19 @@ class _Span:
 class Playback:
     """Twilio's queue, as far as it can be known from here."""
 
+    __slots__ = ("_generation", "_heard_ms", "_marked_ms", "_marks", "_pending", "_spans", "ends_at", "sent_ms")
+
     def __init__(self) -> None:
         self._generation = 0
         self._marks = 0
         self._pending: list[tuple[str, float, float]] = []
         """Name and position of each mark that has not come back, and when it should, by the clock."""
-        self._sent_ms = 0.0
+        self.sent_ms = 0.0
+        """The position of the end of all that was handed over."""
         self._marked_ms = 0.0
         self._heard_ms = 0.0
-        self._ends_at = 0.0
+        self.ends_at = 0.0
+        """When all that was sent will have been played, by the clock."""
         self._spans: list[_Span] = []
 
     def send(self, reply_id: str, ms: float, now: float) -> None:
@@ -45,36 +49,42 @@ class Playback:
         if self._spans and self._spans[-1].reply_id == reply_id:
             self._spans[-1].end_ms += ms
         else:
-            self._spans.append(_Span(reply_id, self._sent_ms, self._sent_ms + ms))
-        self._sent_ms += ms
-        self._ends_at = max(self._ends_at, now) + ms / 1000
+            self._spans.append(_Span(reply_id, self.sent_ms, self.sent_ms + ms))
+        self.sent_ms += ms
+        self.ends_at = max(self.ends_at, now) + ms / 1000
 
-    @property
-    def sent_ms(self) -> float:
-        """The position of the end of all that was handed over."""
-        return self._sent_ms
+    def send_simply(self, reply_id: str, ms: float, now: float, *, lead_ms: float, overdue_seconds: float) -> bool:
+        """``send``, if that is all: no mark is due behind it, Twilio is no further ahead, no echo is so long overdue.
+
+        Returns:
+            Whether that is so. If not, nothing was done.
+        """
+        pending = self._pending
+        if (
+            self.sent_ms + ms - self._marked_ms >= MARK_EVERY_MS
+            or (self.ends_at - now) * 1000 > lead_ms
+            or (pending and pending[0][2] + overdue_seconds <= now)
+        ):
+            return False
+        self.send(reply_id, ms, now)
+        return True
 
     @property
     def mark_is_due(self) -> bool:
         """Whether enough audio has gone out since the last mark."""
-        return self.room_before_mark_ms <= 0
-
-    @property
-    def room_before_mark_ms(self) -> float:
-        """How much audio may still go out without one."""
-        return MARK_EVERY_MS - (self._sent_ms - self._marked_ms)
+        return self.sent_ms - self._marked_ms >= MARK_EVERY_MS
 
     @property
     def is_marked(self) -> bool:
         """Whether a mark stands at the end of all that was sent."""
-        return self._sent_ms == self._marked_ms
+        return self.sent_ms == self._marked_ms
 
     def place_mark(self) -> str:
         """Name a mark for here; the caller sends it to Twilio."""
         self._marks += 1
         name = f"{self._generation}.{self._marks}"
-        self._pending.append((name, self._sent_ms, self._ends_at))
-        self._marked_ms = self._sent_ms
+        self._pending.append((name, self.sent_ms, self.ends_at))
+        self._marked_ms = self.sent_ms
         return name
 
     def echo(self, name: str, now: float) -> bool:
@@ -89,22 +99,22 @@ class Playback:
             self._heard_ms = position
             if passed == name:
                 break
-        self._ends_at = now + (self._sent_ms - self._heard_ms) / 1000
+        self.ends_at = now + (self.sent_ms - self._heard_ms) / 1000
         return True
 
     def heard_ms(self, now: float) -> float:
         """The position that the caller has heard by ``now``."""
-        by_the_clock = self._sent_ms - self.ahead_ms(now)
-        not_beyond = self._pending[0][1] if self._pending else self._sent_ms
+        by_the_clock = self.sent_ms - self.ahead_ms(now)
+        not_beyond = self._pending[0][1] if self._pending else self.sent_ms
         return min(max(by_the_clock, self._heard_ms), not_beyond)
 
     def ahead_ms(self, now: float) -> float:
         """How much Twilio still has to play, by the clock."""
-        return max(0.0, self._ends_at - now) * 1000
+        return max(0.0, self.ends_at - now) * 1000
 
     def is_playing(self, now: float) -> bool:
         """Whether the caller has not yet heard all that was sent."""
-        return self.heard_ms(now) < self._sent_ms
+        return self.heard_ms(now) < self.sent_ms
 
     def heard_of(self, reply_id: str, now: float) -> float:
         """How much of one reply the caller has heard."""
@@ -130,11 +140,6 @@ class Playback:
         """When the oldest mark that has not come back should have, by the clock; infinite if none is out."""
         return self._pending[0][2] if self._pending else math.inf
 
-    @property
-    def ends_at(self) -> float:
-        """When all that was sent will have been played, by the clock."""
-        return self._ends_at
-
     def forget_heard(self, now: float) -> None:
         """Drop what lies behind the caller's ear, so that a long call stays small."""
         heard = self.heard_ms(now)
@@ -146,5 +151,5 @@ class Playback:
         self._generation += 1
         self._pending.clear()
         self._spans.clear()
-        self._sent_ms = self._marked_ms = self._heard_ms = 0.0
-        self._ends_at = now
+        self.sent_ms = self._marked_ms = self._heard_ms = 0.0
+        self.ends_at = now

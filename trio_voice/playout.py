@@ -43,6 +43,19 @@ class Playout:
         turns: told when the first sound of an answer goes to Twilio.
     """
 
+    __slots__ = (
+        "_ask_after_seconds",
+        "_asked_about",
+        "_lead_ms",
+        "_muted",
+        "_record",
+        "_turns",
+        "_waiting",
+        "_waiting_ms",
+        "playback",
+        "wake_at",
+    )
+
     def __init__(self, limits: Limits, record: CallRecord, turns: Turns) -> None:
         self.playback = Playback()
         """What Twilio has."""
@@ -107,17 +120,13 @@ class Playout:
         Returns:
             Its milliseconds; 0 if it is not so simple, and nothing was done.
         """
-        if self._waiting or self._turns.awaits_answer or len(payload) > PIECE_CHARS or reply_id in self._muted:
+        if self._waiting or self._turns.ended_at is not None or len(payload) > PIECE_CHARS or reply_id in self._muted:
             return 0.0
-        length, playback = base64_ms(payload), self.playback
-        if (
-            playback.room_before_mark_ms <= length
-            or playback.ahead_ms(now) > self._lead_ms
-            or playback.echo_due + self._ask_after_seconds <= now
-        ):
-            return 0.0
-        playback.send(reply_id, length, now)
-        return length
+        length = base64_ms(payload)
+        simply = self.playback.send_simply(
+            reply_id, length, now, lead_ms=self._lead_ms, overdue_seconds=self._ask_after_seconds
+        )
+        return length if simply else 0.0
 
     def add_mark(self, reply_id: str) -> None:
         """Mark the place behind all that waits: a reply is at its end."""

@@ -41,6 +41,18 @@ class Takeover:
         now: when the first session was begun.
     """
 
+    __slots__ = (
+        "_by_handle",
+        "_caller",
+        "_expires_at",
+        "_expiring",
+        "_session_began",
+        "owes_answer",
+        "resumes_talk",
+        "successors",
+        "under_way",
+    )
+
     def __init__(self, successors: int, now: float) -> None:
         self.successors = successors
         self.under_way = False

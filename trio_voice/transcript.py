@@ -35,6 +35,8 @@ class _Reply:
 class Transcript:
     """Writes the lines of a call's record."""
 
+    __slots__ = ("_callers", "_record", "_replies")
+
     def __init__(self, record: CallRecord) -> None:
         self._record = record
         self._callers: dict[str, Utterance] = {}
@@ -60,7 +62,8 @@ class Transcript:
 
     def reply_sent(self, reply_id: str, ms: float) -> None:
         """More of a reply's sound has come from the model."""
-        self._reply(reply_id).sent_ms += ms
+        reply = self._replies.get(reply_id) or self._reply(reply_id)
+        reply.sent_ms += ms
 
     def reply_words(self, reply_id: str, text: str, start_ms: float | None, at: float) -> None:
         """Some words of a reply."""

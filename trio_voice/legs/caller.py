@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from trio_voice.facts import CALLER, ClearPlayback, Fact, PlaceMark, PlayAudio
-from trio_voice.legs.pair import run_pair
+from trio_voice.legs.pair import FLOOD_MESSAGE_BYTES, Bucket, run_pair
 from trio_voice.legs.writer import Writer
 from trio_voice.protocols.media_streams import MediaStream
 
@@ -28,28 +28,31 @@ class CallerLeg:
         on_delay: see ``Writer``.
     """
 
+    __slots__ = ("_channel", "_stream", "_writer")
+
     def __init__(self, channel: Channel, stall_seconds: float, on_delay: Callable[[float], None] | None = None) -> None:
         self._channel = channel
         self._stream = MediaStream()
         self._writer = Writer(OUTBOX_MESSAGES, stall_seconds, on_delay)
 
-    async def run(self, tell: Callable[[Fact], None], pass_on: Callable[[str], None] | None = None) -> None:
+    async def run(self, tell: Callable[[Fact], None], pass_on: Callable[[str], None]) -> None:
         """Read and write until cancelled; every message and the end of the socket are told. Cancelling is safe.
 
         Args:
             tell: told every fact.
             pass_on: given the payload of ``CallerAudio`` in its stead.
         """
+        bucket, receive = Bucket(), self._stream.receive_payload
 
         def hear(message: str | bytes) -> None:
-            if pass_on is not None:
-                payload = self._stream.payload_of(message)
-                if payload is not None:
-                    pass_on(payload)
-                    return
-            fact = self._stream.receive(message)
-            if fact is not None:
-                tell(fact)
+            bucket.in_hand -= 1 + len(message) // FLOOD_MESSAGE_BYTES
+            if bucket.in_hand < 0:
+                bucket.draw()
+            meaning = receive(message)
+            if isinstance(meaning, str):
+                pass_on(meaning)
+            elif meaning is not None:
+                tell(meaning)
 
         await run_pair(CALLER, self._channel, self._writer, hear, tell)
 

@@ -13,7 +13,7 @@ import trio
 from trio_voice.conversation import HearCaller, ModelEnded, ModelReady, Outgoing, Usage
 from trio_voice.errors import ModelUnavailable
 from trio_voice.facts import MODEL, Fact, LegClosed
-from trio_voice.legs.pair import run_pair
+from trio_voice.legs.pair import FLOOD_MESSAGE_BYTES, Bucket, run_pair
 from trio_voice.legs.writer import Writer
 from trio_voice.record import Closing, ModelSessionRecord
 
@@ -113,6 +113,25 @@ class SocketModelLeg:
         on_delay: see ``Writer``.
     """
 
+    __slots__ = (
+        "_acknowledged",
+        "_caller_audio",
+        "_channel",
+        "_closed",
+        "_connect",
+        "_explain_close",
+        "_ledger",
+        "_opened_at",
+        "_record",
+        "_reply_audio",
+        "_session",
+        "_timer_scope",
+        "_timers",
+        "_told",
+        "_wall_clock",
+        "_writer",
+    )
+
     def __init__(
         self,
         session: ModelSession,
@@ -173,7 +192,12 @@ class SocketModelLeg:
         for message in self._session.opening():
             self._writer.post(message)
 
+        bucket = Bucket()
+
         def hear(message: str | bytes) -> None:
+            bucket.in_hand -= 1 + len(message) // FLOOD_MESSAGE_BYTES
+            if bucket.in_hand < 0:
+                bucket.draw()
             if read_audio is not None and play is not None:
                 audio = read_audio(message)
                 if audio is not None:

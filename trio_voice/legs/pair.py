@@ -32,26 +32,39 @@ class Flooded(Exception):
     """The peer sends more messages than any call could need."""
 
 
-class _Bucket:
+class Bucket:
     """A token bucket: one message, one token, and one more for each further 4 KiB of it.
 
-    Tokens are drawn from it by the handful, so that the clock need not be read for each message.
+    Tokens are drawn from it by the handful, so that the clock need not be read for each message. Whoever hears a
+    message does, with no call in between because it is done for every frame:
+
+        bucket.in_hand -= 1 + len(message) // FLOOD_MESSAGE_BYTES
+        if bucket.in_hand < 0:
+            bucket.draw()
     """
 
+    __slots__ = ("_at", "_tokens", "in_hand")
+
     def __init__(self) -> None:
+        self.in_hand = 0
+        """Tokens that were drawn and not spent; below 0 what is owed."""
         self._tokens = float(FLOOD_BURST)
         self._at = trio.current_time()
 
-    def draw(self, least: int) -> int:
-        """A handful, and at least so many."""
+    def draw(self) -> None:
+        """Draw a handful, and at least what is owed.
+
+        Raises:
+            Flooded: there are none left.
+        """
         now = trio.current_time()
         earned = (now - self._at) * FLOOD_PER_SECOND
-        handful = max(FLOOD_HANDFUL, least)
+        handful = max(FLOOD_HANDFUL, -self.in_hand)
         self._tokens = min(FLOOD_BURST, self._tokens + earned) - handful
         self._at = now
         if self._tokens < 0:
             raise Flooded
-        return handful
+        self.in_hand += handful
 
 
 async def run_pair(
@@ -63,9 +76,9 @@ async def run_pair(
 ) -> None:
     """Read and write a channel until cancelled or until it ends, and tell how it ended.
 
-    ``hear`` is called with each message and must not wait. Cancelling is safe; the channel is left open, so that its
-    owner can say goodbye. How reading ended is told at once, though the writer may still wait for a peer that does not
-    take what is being sent: it is hurried by whoever is told.
+    ``hear`` is called with each message, must not wait, and counts it with a ``Bucket``. Cancelling is safe; the
+    channel is left open, so that its owner can say goodbye. How reading ended is told at once, though the writer may
+    still wait for a peer that does not take what is being sent: it is hurried by whoever is told.
     """
     try:
         async with trio.open_nursery() as nursery:
@@ -85,17 +98,8 @@ async def run_pair(
 
 async def _read(leg: str, channel: Channel, hear: Callable[[str | bytes], None]) -> LegClosed:
     """Read until the socket ends, and say how it did."""
-    bucket, in_hand = _Bucket(), 0
-
-    def take(message: str | bytes) -> None:
-        nonlocal in_hand
-        in_hand -= 1 + len(message) // FLOOD_MESSAGE_BYTES
-        if in_hand < 0:
-            in_hand += bucket.draw(-in_hand)
-        hear(message)
-
     try:
-        await channel.listen(take)
+        await channel.listen(hear)
     except Flooded:
         flood = f"the {leg}'s peer floods us: over {FLOOD_PER_SECOND} messages a second, or very long ones"
         return LegClosed(leg, politely=False, detail=flood)

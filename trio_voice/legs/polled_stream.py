@@ -41,6 +41,22 @@ class PolledStream(trio.abc.AsyncResource):
     ``send_all`` is sent once and whole: a cancelled ``send_all`` leaves its rest to the next one.
     """
 
+    __slots__ = (
+        "_closed",
+        "_ended",
+        "_ending",
+        "_error",
+        "_listener",
+        "_may_have_more",
+        "_poller",
+        "_reading",
+        "_run",
+        "_tls",
+        "_writing",
+        "socket",
+        "unsent",
+    )
+
     def __init__(self, sock: socket.socket, poller: Poller) -> None:
         sock.setblocking(False)  # noqa: FBT003 - the standard library's signature
         self.socket = sock
@@ -87,36 +103,32 @@ class PolledStream(trio.abc.AsyncResource):
             self._may_have_more = True
             if flags & _ENDING:
                 self._ending = True
-            listener = self._listener
-            if listener is None:
+            if self._listener is None:
                 self._wake_reader()
-            elif self._hand_over(listener, self._run):
-                self._poller.remember(self)
+            else:
+                self.go_on()
         if self._writing is not None and flags & _WRITABLE:
             self._wake_writer()
 
     def go_on(self) -> None:
-        """Hand over what has come, in one read. Never raises."""
-        listener = self._listener
-        if listener is not None and self._may_have_more and self._hand_over(listener, self._run):
-            self._poller.remember(self)
+        """Give the listener, in its own context, what one read finds; what it raises is kept for its own task.
 
-    def _hand_over(self, listener: Listener, run: Callable[[Listener, bytes], None]) -> bool:
-        """Give the listener what has come, in its own context, and keep what it raises for its own task.
-
-        Returns:
-            Whether another read may find more for it.
+        Never raises. Where another read may find more, the poller is told.
         """
+        listener = self._listener
+        if listener is None:
+            return
         try:
             data = self._read_now()
             if data:
-                run(listener, data)
+                self._run(listener, data)
             elif data is not None:
                 self.stop_listening()
         except Exception as error:  # noqa: BLE001 - raised again by listen, in the task that it concerns
             self._error = error
             self.stop_listening()
-        return self._may_have_more and self._listener is not None
+        if self._may_have_more and self._listener is not None:
+            self._poller.remember(self)
 
     def _wake_reader(self) -> None:
         if self._reading is not None:
@@ -143,10 +155,15 @@ class PolledStream(trio.abc.AsyncResource):
         await trio.lowlevel.checkpoint_if_cancelled()
         self._check_free(self._reading)
         task = trio.lowlevel.current_task()
-        self._listener, self._run = listener, task.context.run
+        self._listener = listener
         try:
-            while not self._ended and self._may_have_more and self._hand_over(listener, _call):
+            # Of what has come before, the kernel does not tell again.
+            while self._is_heard and self._may_have_more and not self._ended:
+                self._run = _call
+                self.go_on()
+                self._run = task.context.run
                 await trio.lowlevel.checkpoint()
+            self._run = task.context.run
             if not self._ended and self._is_heard:
                 self._reading = task
                 await trio.lowlevel.wait_task_rescheduled(self._forget_reader)

@@ -6,7 +6,6 @@ told goodbye at once, within ``close_seconds``, and nothing that it still says i
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -35,10 +34,14 @@ class Succession:
         close_seconds: how long a session that is replaced has for its goodbye.
     """
 
+    __slots__ = ("_close_seconds", "_leg", "_living", "_makers", "_order", "hear_caller")
+
     def __init__(self, makers: Iterable[Maker], close_seconds: float) -> None:
         self._makers = list(makers)
         self._close_seconds = close_seconds
         self._leg = self._makers[0]((), None)
+        self.hear_caller: Callable[[str], None] = self._leg.hear_caller
+        """``obey`` for ``HearCaller``, by its payload: the method itself of the session that listens, if one does."""
         self._order: ModelOrder | None = None
         self._living = trio.CancelScope()
 
@@ -66,7 +69,7 @@ class Succession:
             while True:
                 leg = self._leg
                 with self._living:
-                    await leg.run(partial(self._tell_of, leg, tell), partial(self._play_of, leg, play))
+                    await leg.run(*self._heard_of(leg, tell, play))
                     await trio.sleep_forever()
                 order = self._order
                 assert order is not None  # noqa: S101 - nothing else cancels the scope
@@ -82,17 +85,25 @@ class Succession:
                 if not order.renews:
                     del self._makers[0]
                 self._leg = self._makers[0](order.history, order.resume_with)
+                self.hear_caller = self._leg.hear_caller
                 self._living, self._order = trio.CancelScope(), None
                 tell(ModelReplaced(self._leg.capabilities))
             await trio.sleep_forever()
 
-    def _tell_of(self, leg: ModelLeg, tell: Callable[[Fact], None], fact: Fact) -> None:
-        if leg is self._leg and self._order is None:
-            tell(fact)
+    def _heard_of(
+        self, leg: ModelLeg, tell: Callable[[Fact], None], play: Callable[[str, str], None]
+    ) -> tuple[Callable[[Fact], None], Callable[[str, str], None]]:
+        """Both, as long as the leg is the one that speaks."""
 
-    def _play_of(self, leg: ModelLeg, play: Callable[[str, str], None], reply_id: str, payload: str) -> None:
-        if leg is self._leg and self._order is None:
-            play(reply_id, payload)
+        def tell_of_it(fact: Fact) -> None:
+            if self._leg is leg and self._order is None:
+                tell(fact)
+
+        def play_of_it(reply_id: str, payload: str) -> None:
+            if self._leg is leg and self._order is None:
+                play(reply_id, payload)
+
+        return tell_of_it, play_of_it
 
     async def _part_with(self, leg: ModelLeg) -> None:
         """Say goodbye to a session that was replaced."""
@@ -106,14 +117,10 @@ class Succession:
         """Put a command on its way. Never waits."""
         if isinstance(command, ReplaceModel | DismissModel):
             self._order = command
+            self.hear_caller = _nobody_hears
             self._living.cancel(reason="replaced")
         elif self._order is None:
             self._leg.obey(command)
-
-    def hear_caller(self, payload: str) -> None:
-        """``obey`` for ``HearCaller``, by its payload."""
-        if self._order is None:
-            self._leg.hear_caller(payload)
 
     def hurry(self, deadline: float) -> None:
         """The call is ending: whatever is being sent must be finished by then."""
@@ -122,3 +129,7 @@ class Succession:
     async def close(self) -> None:
         """End the session that is open; those before it have ended when ``run`` has. Idempotent."""
         await self._leg.close()
+
+
+def _nobody_hears(_payload: str) -> None:
+    """Between two sessions."""

@@ -50,7 +50,23 @@ class WebSocketChannel(Channel):
         protocol: fresh.
     """
 
+    __slots__ = (
+        "_closed",
+        "_given_up",
+        "_hear",
+        "_messages",
+        "_polled",
+        "_protocol",
+        "_stream",
+        "_torn",
+        "_writing",
+        "close_code",
+        "close_reason",
+        "wake_writer",
+    )
+
     def __init__(self, stream: trio.abc.Stream | PolledStream, protocol: WebSocket) -> None:
+        self.close_code, self.close_reason, self.wake_writer = None, "", None
         self._stream = stream
         self._polled = stream if isinstance(stream, PolledStream) else None
         self._protocol = protocol
@@ -114,7 +130,11 @@ class WebSocketChannel(Channel):
 
     def _take(self, data: bytes) -> None:
         """The same for a listener."""
-        protocol = self._protocol
+        protocol, hear = self._protocol, self._hear
+        text = protocol.whole_text(data)
+        if text is not None and hear is not None:
+            hear(text)
+            return
         for message in protocol.receive(data):
             if self._hear is not None:
                 self._hear(message)

@@ -36,6 +36,21 @@ class Writer:
     ``on_delay`` is told, for one message in fifty, how long it took from being posted to being handed to the kernel.
     """
 
+    __slots__ = (
+        "_bound",
+        "_flush_wanted",
+        "_idle",
+        "_latest",
+        "_on_delay",
+        "_outbox",
+        "_overflowed",
+        "_sending",
+        "_stall_seconds",
+        "_until_sample",
+        "_wake",
+        "dropped",
+    )
+
     def __init__(self, bound: int, stall_seconds: float, on_delay: Callable[[float], None] | None = None) -> None:
         self.dropped = 0
         self._on_delay = on_delay

@@ -122,6 +122,8 @@ _decode = msgspec.json.Decoder(_Connected | _Start | _Media | _Mark | _Digit | _
 class MediaStream:
     """One stream's protocol state: before ``start``, running, or over."""
 
+    __slots__ = ("_media_prefix", "_over", "stream_sid")
+
     def __init__(self) -> None:
         self.stream_sid: str | None = None
         self._media_prefix = ""
@@ -129,19 +131,23 @@ class MediaStream:
 
     def receive(self, message: str | bytes) -> CallerEvent | None:
         """What a message of Twilio's means; ``None`` for one that means nothing to a call."""
+        meaning = self.receive_payload(message)
+        return CallerAudio(meaning) if isinstance(meaning, str) else meaning
+
+    def receive_payload(self, message: str | bytes) -> str | CallerEvent | None:
+        """``receive``, but of ``CallerAudio`` only the payload: of every frame no more is asked."""
         if isinstance(message, bytes):
             return _ignored("a binary message")
         try:
             parsed = _decode(message)
         except UNDECODABLE as wrong:  # no JSON, no known event, or one without its fields
             return _misfit(message, wrong)
+        if type(parsed) is _Media:
+            payload = parsed.media.payload
+            if self.stream_sid is None or self._over:
+                return _ignored("media outside start and stop")
+            return payload if is_base64(payload) else _ignored("media that is no base64")
         match parsed:
-            case _Media(media=body):
-                if self.stream_sid is None or self._over:
-                    return _ignored("media outside start and stop")
-                if not is_base64(body.payload):
-                    return _ignored("media that is no base64")
-                return CallerAudio(body.payload)
             case _Mark(mark=mark):
                 return MarkEchoed(mark.name)
             case _Digit(dtmf=pressed):
@@ -153,17 +159,6 @@ class MediaStream:
                 return CallerStopped()
             case _:
                 return None
-
-    def payload_of(self, message: str | bytes) -> str | None:
-        """The payload, if ``receive`` would make ``CallerAudio`` of this message; if not, it is to be received."""
-        if type(message) is str and not self._over and self.stream_sid is not None:
-            try:
-                parsed = _decode(message)
-            except UNDECODABLE:
-                return None
-            if type(parsed) is _Media and is_base64(parsed.media.payload):
-                return parsed.media.payload
-        return None
 
     def _started(self, body: _StartBody) -> CallerEvent:
         if self.stream_sid is not None:

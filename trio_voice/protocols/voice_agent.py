@@ -85,6 +85,8 @@ class VoiceAgentSession:
     caller_audio = ('{"type":"input.audio","audio":"', '"}')
     provider = "assemblyai-agent"
 
+    __slots__ = ("_history", "_over", "_persona", "_ready", "_reply_id", "_tools")
+
     def __init__(self, persona: Persona, tools: tuple[ToolSchema, ...] = (), history: tuple[c.Said, ...] = ()) -> None:
         self._persona = persona
         self._tools = tools

@@ -67,8 +67,6 @@ class WebSocket:
         "_fragments",
         "_fragments_are_text",
         "_in_fragments",
-        "_keys",
-        "_keys_at",
         "_mask_bit",
         "_max_bytes",
         "_need",
@@ -94,8 +92,6 @@ class WebSocket:
         self._in_fragments = False
         self._fragments = bytearray()
         self._fragments_are_text = True
-        self._keys = b""
-        self._keys_at = 0
         self.close_code: int | None = None
         """The code of the peer's close frame, once there was one."""
         self.close_reason = ""
@@ -109,30 +105,37 @@ class WebSocket:
 
     # What we hear
 
-    def receive(self, data: bytes) -> list[str | bytes]:
-        """The messages that these bytes complete, in order. Never raises: see ``failure`` and ``close_code``."""
-        messages: list[str | bytes] = []
-        if self.failure is not None or self.close_code is not None:
-            return messages
-        # What nearly always comes: one text of the usual length, whole, in one frame, and nothing else. What is found
-        # here must be what _parse finds, and the tests compare them.
+    def whole_text(self, data: bytes) -> str | None:
+        """What nearly always comes: one text of the usual length, whole, in one frame, and nothing else.
+
+        ``None`` for any other bytes, and nothing is done about them: they are for ``receive``, which finds the same in
+        these. The tests compare the two.
+        """
         begin = self._usual_begin
         if (
-            len(data) > begin
+            len(data) >= begin + 126
             and data[0] == _WHOLE_TEXT
             and data[1] == self._usual_second
             and len(data) - begin == (data[2] << 8 | data[3]) <= self._max_bytes
-            and len(data) >= begin + 126
             and not self._buffer
             and not self._in_fragments
+            and self.failure is None
+            and self.close_code is None
         ):
-            payload = data[begin:]
             try:
-                messages.append((apply_mask(payload, data[4:8]) if begin == 8 else payload).decode())
+                return (apply_mask(data[8:], data[4:8]) if begin == 8 else data[4:]).decode()
             except UnicodeDecodeError:
-                pass  # _parse says so
-            else:
-                return messages
+                pass
+        return None
+
+    def receive(self, data: bytes) -> list[str | bytes]:
+        """The messages that these bytes complete, in order. Never raises: see ``failure`` and ``close_code``."""
+        text = self.whole_text(data)
+        if text is not None:
+            return [text]
+        messages: list[str | bytes] = []
+        if self.failure is not None or self.close_code is not None:
+            return messages
         rest: bytes | bytearray = data
         if self._buffer:
             self._buffer += data
@@ -253,7 +256,7 @@ class WebSocket:
             return self._frame(_WHOLE_TEXT, payload)
         if not self._client:
             return _medium_head(_WHOLE_TEXT, 126, size) + payload
-        key = self._draw_key()
+        key = _draw_key()
         return _medium_head(_WHOLE_TEXT, _MASKED | 126, size) + key + apply_mask(payload, key)
 
     def binary(self, message: bytes) -> bytes:
@@ -283,15 +286,21 @@ class WebSocket:
             head = _long_head(first, self._mask_bit | 127, size)
         if not self._client:
             return head + payload
-        key = self._draw_key()
+        key = _draw_key()
         return head + key + apply_mask(payload, key)
 
-    def _draw_key(self) -> bytes:
-        at = self._keys_at
-        if at >= len(self._keys):
-            self._keys, at = os.urandom(_KEY_POOL_BYTES), 0
-        self._keys_at = at + 4
-        return self._keys[at : at + 4]
+
+_keys: Final[list[bytes]] = []
+"""Masking keys that were drawn and not used."""
+
+
+def _draw_key() -> bytes:
+    try:
+        return _keys.pop()
+    except IndexError:
+        drawn = os.urandom(_KEY_POOL_BYTES)
+        _keys.extend(drawn[at : at + 4] for at in range(4, _KEY_POOL_BYTES, 4))
+        return drawn[:4]
 
 
 def _text(payload: bytes) -> str:

@@ -33,11 +33,12 @@ ROUND_EVENTS: Final = 64
 """Streams that are served before every other task of the process has its turn: some 2 ms."""
 
 FEW_EVENTS: Final = 2
-MANY_EVENTS: Final = 12
-PAUSE_SECONDS: Final = 0.001
-"""When streams come to be served a few at a time, they are let gather for so long: a turn of trio's loop costs as much
-processor time as a frame, and so several share one. It adds a millisecond or two to the delay of a frame, which lasts
-20. Where there are many already, and where there is but one, it would win nothing."""
+MANY_EVENTS: Final = 40
+PAUSE_SECONDS: Final = 0.002
+"""When streams come to be served a few at a time, they are let gather for so long. A turn of trio's loop that begins
+with the processor idle costs as much of its time as two or three frames (most of it is waiting for memory), and so
+several share one. It adds two or three milliseconds to the delay of a frame, which lasts 20. Where there are many
+already, and where there is but one, it would win nothing."""
 
 _poller: Final = trio.lowlevel.RunVar["Poller | None"]("trio_voice.poller", None)
 

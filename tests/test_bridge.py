@@ -717,39 +717,47 @@ FRAME = encode(b"\x00\x80" * 80)
 
 def test_a_frame_in_the_middle_of_a_reply_passes(book):
     book.live().speak("r1", SPEECH)
-    assert book.bridge.pass_reply_on("r1", FRAME, book.now)
+    assert book.bridge.pass_reply_on("r1", FRAME, book.now) == ""
     assert book.bridge.pass_caller_on(FRAME, book.now)
+
+
+def test_a_mark_that_is_due_behind_a_frame_is_named(book):
+    book.live().speak("r1", FRAME)
+    names = [book.bridge.pass_reply_on("r1", FRAME, book.now) for _ in range(10)]
+    assert [bool(name) for name in names] == [False] * 8 + [True, False]
+    book.after(0.2).on(ms.MarkEchoed(names[8]))
+    assert book.bridge._playback.heard_ms(book.now) == pytest.approx(200)
 
 
 @pytest.mark.parametrize(
     ("before", "payload"),
     [
         ([c.ReplyStarted("r1")], FRAME),
-        ([], SPEECH),
+        ([], encode(b"\x00\x80" * 500)),
         ([c.CallerSpeechStarted()], FRAME),
         ([c.CallerSpeechStopped()], FRAME),
         ([LegClosed("caller", politely=True, detail="")], FRAME),
     ],
-    ids=["first of a reply", "before a mark", "interrupted", "first of an answer", "after the end"],
+    ids=["first of a reply", "in pieces", "interrupted", "first of an answer", "after the end"],
 )
 def test_a_frame_that_asks_for_more_does_not_pass(book, before, payload):
     book.live().speak("r1", SPEECH)
     for fact in before:
         book.on(fact)
-    assert not book.bridge.pass_reply_on("r1", payload, book.now)
+    assert book.bridge.pass_reply_on("r1", payload, book.now) is None
 
 
 def test_nothing_passes_beyond_the_lead_or_when_a_mark_is_long_overdue():
     book = Playbook(limits=Limits(playback_lead_seconds=0.25, media_gap_seconds=15)).live()
     book.speak("r1", SPEECH, SPEECH, SPEECH)
-    assert not book.bridge.pass_reply_on("r1", FRAME, book.now)
-    assert book.bridge.pass_reply_on("r1", FRAME, book.after(0.1).now)
-    assert not book.bridge.pass_reply_on("r1", FRAME, book.after(7.7).now)
+    assert book.bridge.pass_reply_on("r1", FRAME, book.now) is None
+    assert book.bridge.pass_reply_on("r1", FRAME, book.after(0.1).now) is not None
+    assert book.bridge.pass_reply_on("r1", FRAME, book.after(7.7).now) is None
 
 
 def test_what_has_passed_counts_for_how_much_of_a_reply_was_heard(book):
     book.live().speak("r1", SPEECH)
-    assert all(book.bridge.pass_reply_on("r1", FRAME, book.now) for _ in range(4))
+    assert all(book.bridge.pass_reply_on("r1", FRAME, book.now) is not None for _ in range(4))
     book.on(c.ReplyTranscript("r1", "one two three four five six seven eight nine", interrupted=False))
     book.after(0.09).on(c.CallerSpeechStarted())
     assert book.lines() == [("agent", "one two three four", True)]
@@ -776,10 +784,11 @@ def test_what_passes_is_what_would_have_been_decided(steps):
         expected = told.on(fact)
         if isinstance(fact, ms.CallerAudio):
             done = [c.HearCaller(fact.payload)] if passing.bridge.pass_caller_on(fact.payload, passing.now) else []
-        elif isinstance(fact, c.ReplyAudio) and passing.bridge.pass_reply_on(fact.reply_id, fact.payload, passing.now):
-            done = [PlayAudio(fact.payload)]
         else:
-            done = passing.on(fact)
+            mark = None
+            if isinstance(fact, c.ReplyAudio):
+                mark = passing.bridge.pass_reply_on(fact.reply_id, fact.payload, passing.now)
+            done = passing.on(fact) if mark is None else [PlayAudio(fact.payload), *([PlaceMark(mark)] if mark else [])]
         assert done == expected
         assert passing.bridge.wake_at == told.bridge.wake_at
     assert passing.record == told.record

@@ -27,7 +27,7 @@ import math
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from trio_voice import conversation as c
-from trio_voice.audio import is_audible
+from trio_voice.audio import base64_ms, is_audible
 from trio_voice.facts import (
     CALLER,
     CancelTool,
@@ -351,20 +351,24 @@ class Bridge:
         self._transcript.reply_sent(fact.reply_id, length)
         self._feed_playback(now)
 
-    def pass_reply_on(self, reply_id: str, payload: str, now: float) -> bool:
-        """Do what ``handle`` does for ``ReplyAudio`` where Twilio is to play it and nothing else follows.
+    def pass_reply_on(self, reply_id: str, payload: str, now: float) -> str | None:
+        """Do what ``handle`` does for ``ReplyAudio`` where Twilio is to play it and nothing else follows but a mark.
 
         Returns:
-            Whether that is so. If not, nothing was done, and ``handle`` is to be told of it.
+            The name of that mark, empty for none. ``None`` if it is not so simple: nothing was done, and ``handle`` is
+            to be told of it.
         """
         if not self._started or self._ended or not self._reply_audible:
-            return False
-        length = self._playout.pass_on(reply_id, payload, now)
-        if not length:
-            return False
+            return None
+        length = base64_ms(payload)
+        mark = self._playout.pass_on(reply_id, payload, length, now)
+        if mark is None:
+            return None
         self._transcript.reply_sent(reply_id, length)
         self._last_voice = max(self._last_voice, self._playback.ends_at)
-        return True
+        if mark:
+            self._wake_by(self._playout.wake_at)
+        return mark
 
     def _reply_words(self, fact: c.ReplyWords, now: float) -> None:
         self._transcript.reply_words(fact.reply_id, fact.text, fact.start_ms, now - self._began)

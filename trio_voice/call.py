@@ -230,14 +230,16 @@ class Call:
         if self._closing_at < math.inf:
             return
         try:
-            passes = self._bridge.pass_reply_on(reply_id, payload, self._now())
-            if passes:
-                self._caller.play(payload)
+            mark = self._bridge.pass_reply_on(reply_id, payload, self._now())
+            if mark is not None:
+                self._caller.play(payload, mark)
         except Exception:
             self._scope.cancel(reason="a bug")
             raise
-        if not passes:
+        if mark is None:
             self._tell(ReplyAudio(reply_id, payload))
+        elif mark:
+            self._set_timer()
 
     def _tell(self, fact: Fact) -> None:
         """Tell the bridge and do what it says. Called between checkpoints, so nothing interleaves."""
@@ -250,6 +252,9 @@ class Call:
         except Exception:
             self._scope.cancel(reason="a bug")  # at once: whoever told may have to wait for a stalled writer
             raise
+        self._set_timer()
+
+    def _set_timer(self) -> None:
         if self._bridge.wake_at < self._timer_scope.deadline:  # noqa: PLR1730 - setting a deadline has its price
             self._timer_scope.deadline = self._bridge.wake_at
 

@@ -53,21 +53,19 @@ class Playback:
         self.sent_ms += ms
         self.ends_at = max(self.ends_at, now) + ms / 1000
 
-    def send_simply(self, reply_id: str, ms: float, now: float, *, lead_ms: float, overdue_seconds: float) -> bool:
-        """``send``, if that is all: no mark is due behind it, Twilio is no further ahead, no echo is so long overdue.
+    def send_simply(
+        self, reply_id: str, ms: float, now: float, *, lead_ms: float, overdue_seconds: float
+    ) -> str | None:
+        """``send``, and ``place_mark`` where one is due, if Twilio is no further ahead and no echo so long overdue.
 
         Returns:
-            Whether that is so. If not, nothing was done.
+            The mark that is to be sent behind it, empty for none; ``None`` if it is not so simple: nothing was done.
         """
         pending = self._pending
-        if (
-            self.sent_ms + ms - self._marked_ms >= MARK_EVERY_MS
-            or (self.ends_at - now) * 1000 > lead_ms
-            or (pending and pending[0][2] + overdue_seconds <= now)
-        ):
-            return False
+        if (self.ends_at - now) * 1000 > lead_ms or (pending and pending[0][2] + overdue_seconds <= now):
+            return None
         self.send(reply_id, ms, now)
-        return True
+        return self.place_mark() if self.sent_ms - self._marked_ms >= MARK_EVERY_MS else ""
 
     @property
     def mark_is_due(self) -> bool:

@@ -114,19 +114,20 @@ class Playout:
         self._waiting_ms += length
         return length
 
-    def pass_on(self, reply_id: str, payload: str, now: float) -> float:
+    def pass_on(self, reply_id: str, payload: str, ms: float, now: float) -> str | None:
         """``add`` and ``feed`` in one, for speech that goes straight to Twilio and asks for nothing else.
 
         Returns:
-            Its milliseconds; 0 if it is not so simple, and nothing was done.
+            The mark that is to be sent behind it, empty for none; ``None`` if it is not so simple: nothing was done.
         """
         if self._waiting or self._turns.ended_at is not None or len(payload) > PIECE_CHARS or reply_id in self._muted:
-            return 0.0
-        length = base64_ms(payload)
-        simply = self.playback.send_simply(
-            reply_id, length, now, lead_ms=self._lead_ms, overdue_seconds=self._ask_after_seconds
+            return None
+        mark = self.playback.send_simply(
+            reply_id, ms, now, lead_ms=self._lead_ms, overdue_seconds=self._ask_after_seconds
         )
-        return length if simply else 0.0
+        if mark:
+            self.wake_at = min(self.wake_at, self.playback.echo_due + self._ask_after_seconds)
+        return mark
 
     def add_mark(self, reply_id: str) -> None:
         """Mark the place behind all that waits: a reply is at its end."""

@@ -315,8 +315,8 @@ async def test_what_is_sent_at_once_comes_in_order_with_what_waits(wire):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(writer.run, ours)
             await trio.testing.wait_all_tasks_blocked(0.01)
-            for number in range(400):
-                writer.post(f"{number} " + "x" * 20_000)
+            for number in range(0, 400, 2):
+                writer.post(f"{number} " + "x" * 20_000, f"{number + 1} and what goes with it")
                 if number % 50 == 0:
                     await trio.lowlevel.checkpoint()
             with trio.fail_after(20):

@@ -16,6 +16,17 @@ async def test_messages_go_out_in_order(nursery):
     assert [await peer.receive() for _ in range(3)] == ["0", "1", "2"]
 
 
+def test_what_is_posted_with_a_message_waits_behind_it_and_takes_a_place_of_its_own():
+    writer = Writer(3, stall_seconds=1)
+    writer.post("1", "2")
+    writer.post("3")
+    assert writer.take_unsent() == ["1", "2", "3"]
+    writer.post("a1", "a2", droppable=True)
+    writer.post("a3", "a4", droppable=True)
+    assert writer.dropped == 1
+    assert writer.take_unsent() == ["a2", "a3", "a4"]
+
+
 def test_a_full_outbox_drops_the_oldest_audio_and_counts_it():
     writer = Writer(3, stall_seconds=1)
     for message in ("a1", "a2"):

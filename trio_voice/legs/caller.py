@@ -66,9 +66,9 @@ class CallerLeg:
             case ClearPlayback():
                 self._writer.post(self._stream.clear())
 
-    def play(self, payload: str) -> None:
-        """``obey`` for ``PlayAudio``, by its payload."""
-        self._writer.post(self._stream.media(payload))
+    def play(self, payload: str, mark: str = "") -> None:
+        """``obey`` for ``PlayAudio``, by its payload, and for a ``PlaceMark`` behind it, if it is named."""
+        self._writer.post(self._stream.media(payload), self._stream.mark(mark) if mark else None)
 
     def hurry(self, deadline: float) -> None:
         """The call is ending: whatever is being sent must be finished by then."""

@@ -40,8 +40,8 @@ class Channel(ABC):
         while True:
             hear(await self.receive())
 
-    def send_now(self, message: str | bytes) -> bool:  # noqa: ARG002 - most channels cannot
-        """Send one message, as text or as binary, without waiting, if nothing stands in its way; otherwise do nothing.
+    def send_now(self, message: str | bytes, behind: str | bytes | None = None) -> bool:  # noqa: ARG002 - most channels cannot
+        """Send a message, or two, without waiting, if nothing stands in their way; otherwise do nothing.
 
         What the kernel does not take at once counts as sent: ``wake_writer`` is called, and ``flush`` waits for it.
         """

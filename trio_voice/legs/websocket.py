@@ -165,12 +165,14 @@ class WebSocketChannel(Channel):
         self._give_up(reason)
         self._torn = True
 
-    def send_now(self, message: str | bytes) -> bool:
-        polled = self._polled
-        if polled is None or self._protocol.close_sent or self._torn or self._closed:
+    def send_now(self, message: str | bytes, behind: str | bytes | None = None) -> bool:
+        polled, protocol = self._polled, self._protocol
+        if polled is None or protocol.close_sent or self._torn or self._closed:
             return False
-        protocol = self._protocol
-        taken = polled.send_now(protocol.text(message) if isinstance(message, str) else protocol.binary(message))
+        frames = protocol.text(message) if isinstance(message, str) else protocol.binary(message)
+        if behind is not None:
+            frames += protocol.text(behind) if isinstance(behind, str) else protocol.binary(behind)
+        taken = polled.send_now(frames)
         if polled.unsent and self.wake_writer is not None:
             self.wake_writer()
         return taken

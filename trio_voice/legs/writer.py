@@ -68,21 +68,26 @@ class Writer:
         self._sending = trio.CancelScope()
         self._latest = math.inf
 
-    def post(self, message: str | bytes, *, droppable: bool = False) -> None:
-        """Have a message sent. Never waits."""
+    def post(self, message: str | bytes, behind: str | bytes | None = None, *, droppable: bool = False) -> None:
+        """Have a message sent, and another behind it, in the same packet if it can be. Never waits."""
         posted_at = 0.0
         if self._on_delay is not None:
             self._until_sample -= 1
             if self._until_sample < 0:
                 posted_at, self._until_sample = trio.current_time(), SAMPLE_EVERY
-        if self._idle is not None and self._idle.send_now(message):
+        if self._idle is not None and self._idle.send_now(message, behind):
             if posted_at:
                 self._tell_delay(posted_at)
             return
+        self._keep(message, posted_at, droppable=droppable)
+        if behind is not None:
+            self._keep(behind, 0.0, droppable=droppable)
+        self._rouse()
+
+    def _keep(self, message: str | bytes, posted_at: float, *, droppable: bool) -> None:
         if len(self._outbox) >= self._bound:
             self._make_room()
         self._outbox.append((message, droppable, posted_at))
-        self._rouse()
 
     def _rouse(self) -> None:
         self._idle = None

@@ -87,7 +87,7 @@ RINGS = {
     ),
     # Ring 3: the only readers of files, environment, signals.
     "process": Ring(
-        modules="config credentials daemon doubts logs process supervisor toml_tables unit",
+        modules="config credentials daemon doubts interpreter logs process supervisor toml_tables unit",
         sees="pure protocols trio http edges process cli",
         packages=ANYTHING,
     ),

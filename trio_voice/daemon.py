@@ -12,12 +12,10 @@ From the outside in, each using what is around it and outliving what is within:
 
 from __future__ import annotations
 
-import gc
 import os
 import resource
 import signal
 import socket
-import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -41,6 +39,7 @@ from trio_voice.edges.systemd import Notifier
 from trio_voice.edges.twilio_rest import TwilioRest
 from trio_voice.edges.twilio_webhooks import PublicUrl
 from trio_voice.errors import ConfigError
+from trio_voice.interpreter import leave_calls_alone
 from trio_voice.journal import Pace, open_journal
 from trio_voice.legs.kinds import KINDS, Order
 from trio_voice.legs.poller import open_poller
@@ -74,9 +73,6 @@ AFTER_WORK_SECONDS: Final = 10.0
 """For the last phones to be hung up once everything else has stopped."""
 AFTER_DRAIN_SECONDS: Final = AFTER_WORK_SECONDS + Pace().flush_seconds + Pace().interrupt_seconds + 10
 """What systemd is asked to wait beyond the drain, with some to spare."""
-SWITCH_SECONDS: Final = 0.000_1
-"""For which a thread may keep the interpreter from all calls. Python's own 5 ms come after every system call while a
-tool computes in a thread of its own, and there are a hundred of those a second in each call."""
 DESCRIPTORS_A_CALL: Final = 5
 """At the most: the caller's socket, three of a chain, a request to Twilio."""
 OTHER_DESCRIPTORS: Final = 100
@@ -168,9 +164,7 @@ async def run_daemon(
                 bound_host, bound_port, *_ = listeners[0].socket.getsockname()
                 announce(f"http://{f'[{bound_host}]' if ':' in bound_host else bound_host}:{bound_port}")
                 await systemd.notify("READY=1")
-                gc.collect()
-                sys.setswitchinterval(SWITCH_SECONDS)
-                gc.freeze()  # what is here now stays: the collector need not look at it whenever calls make garbage
+                leave_calls_alone()
                 async for received in signals:
                     if received != signal.SIGHUP:
                         break

@@ -138,7 +138,7 @@ class Writer:
                 self._idle = channel
                 await self._wake.wait()
         finally:
-            self._idle = None
+            self._idle = channel.wake_writer = None
 
     async def _send_one(self, channel: Channel) -> None:
         self._flush_wanted = False  # a send flushes too

@@ -33,6 +33,7 @@ from neighbouring import bad_tools, misbehaviour
 from neighbouring.misbehaviour import MISBEHAVIOURS
 from relaying.figures import percentile
 from relaying.load import Load
+from relaying.models import AssemblyAI
 from relaying.relays import LOAD_CORE, Relay, running
 
 if TYPE_CHECKING:
@@ -203,8 +204,8 @@ def measure(
     calls: int, seconds: float, rounds: int, names: list[str], tell: Callable[[Finding], None]
 ) -> tuple[list[Finding], list[str]]:
     """Everything that there is to find, and what should not have happened."""
-    findings, failures, arrived = [], [], 0
-    load = Load()
+    findings, failures, arrived = [], [], 0.0
+    load = Load(AssemblyAI())
 
     def go_on(seconds: float) -> Window:
         nonlocal arrived
@@ -212,7 +213,7 @@ def measure(
         arrived += window.frames
         return window
 
-    def missing() -> int:
+    def missing() -> float:
         return 2 * sum(call.sequence for call in load.calls.values()) - arrived
 
     with rogue() as bad, running(daemon(bad.port), load.model_url, AUTHORITIES) as ours:
@@ -239,7 +240,7 @@ def measure(
             call.stopped_at = time.perf_counter()  # speaks no more
         go_on(LATE_SECONDS)
         if (lost := missing() - early) > 0:  # fewer than at first: some of those were only late
-            failures.append(f"{lost} frames did not arrive")
+            failures.append(f"{lost:.0f} frames did not arrive")
     load.close()
     return findings, failures
 

@@ -4,7 +4,10 @@ import base64
 import json
 import re
 import socket
+import subprocess
+import sys
 from array import array
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -288,3 +291,12 @@ def test_a_relay_that_holds_audio_back_is_late_when_it_does_so_for_a_frame_longe
     assert is_late(usual, 0.12)
     assert is_late(usual, 0)
     assert not is_late(Window(delays=array("d", [0.019])), 0)
+
+
+@pytest.mark.slow
+def test_the_neighbours_are_measured():
+    script = Path(__file__).parent.parent / "benchmarks" / "neighbours.py"
+    few = ["--calls", "4", "--seconds", "0.3", "--rounds", "1", "--only", "its model floods"]
+    ran = subprocess.run([sys.executable, script, *few], capture_output=True, text=True, timeout=60, check=False)
+    assert ran.stdout.endswith("passed\n"), ran.stdout + ran.stderr
+    assert re.search(r"its model floods( +[0-9.+-]+){6}", ran.stdout)

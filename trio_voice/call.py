@@ -11,6 +11,8 @@ The story, in one nursery:
 The bound counts from the first sign, wherever it came from. A cancellation from outside (the daemon goes down hard, or
 an old Quart cancels its handler when the peer disconnects) is noticed by the timer's task, which waits for nobody, and
 the goodbyes are said all the same, under a shield that has the same deadline.
+
+A frame passes through a dozen of a call's parts, and what that costs is mostly waiting for memory; so they have slots.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import trio
 import trio_websocket
 import trustme
 
+from tests.legs.test_quart_channel import route
 from tests.wires import served_channel
 from trio_voice.legs.poller import open_poller
 from trio_voice.legs.websocket import open_websocket
@@ -113,7 +114,27 @@ EVERY_WIRE = [
 WIRES = pytest.mark.parametrize("wire", EVERY_WIRE, ids=lambda wire: wire.__name__)
 
 
-@WIRES
+@asynccontextmanager
+async def quart_route():
+    """While both stay, it is a channel as the others are; of how it ends only its handler hears: test_quart_channel."""
+    channels, over = [], trio.Event()
+    arrived = trio.Event()
+
+    async def handle(channel):
+        channels.append(channel)
+        arrived.set()
+        await over.wait()
+
+    async with route(handle) as peer:
+        await arrived.wait()
+        yield channels[0], peer
+        over.set()
+
+
+WIRES_AND_ROUTE = pytest.mark.parametrize("wire", [*EVERY_WIRE, quart_route], ids=lambda wire: wire.__name__)
+
+
+@WIRES_AND_ROUTE
 async def test_messages_arrive_whole_and_in_order(wire):
     async with wire() as (ours, peer):
         for number in range(50):
@@ -123,7 +144,7 @@ async def test_messages_arrive_whole_and_in_order(wire):
         assert await ours.receive() == "back"
 
 
-@WIRES
+@WIRES_AND_ROUTE
 async def test_binary_messages_are_told_from_text(wire):
     async with wire() as (ours, peer):
         await peer.send(b"\x00\xff")
@@ -181,7 +202,7 @@ async def test_after_an_abort_nothing_can_be_done_and_it_may_be_repeated(wire):
             await peer.receive()
 
 
-@WIRES
+@WIRES_AND_ROUTE
 async def test_cancelling_a_receive_loses_no_message(wire):
     async with wire() as (ours, peer):
         with trio.move_on_after(0.01):
@@ -190,7 +211,7 @@ async def test_cancelling_a_receive_loses_no_message(wire):
         assert await ours.receive() == "kept"
 
 
-@WIRES
+@WIRES_AND_ROUTE
 async def test_a_close_that_is_cancelled_has_closed(wire):
     async with wire() as (ours, _peer):
         with trio.CancelScope() as scope:
@@ -200,7 +221,7 @@ async def test_a_close_that_is_cancelled_has_closed(wire):
             await ours.receive()
 
 
-@WIRES
+@WIRES_AND_ROUTE
 async def test_binary_messages_are_binary_at_the_other_end(wire):
     async with wire() as (ours, peer):
         await ours.send(b"\x00\xff")
@@ -245,7 +266,7 @@ async def test_a_listener_hears_of_a_cut(wire):
         await peer.abort()
 
 
-@WIRES
+@WIRES_AND_ROUTE
 async def test_what_a_listener_raises_is_raised_where_it_listens_and_nothing_is_heard_after_it(wire):
     async with wire() as (ours, peer):
         heard = []
@@ -266,7 +287,7 @@ async def test_what_a_listener_raises_is_raised_where_it_listens_and_nothing_is_
         assert heard == ["1"]
 
 
-@WIRES
+@WIRES_AND_ROUTE
 async def test_what_a_cancelled_listener_has_not_heard_can_be_received(wire):
     async with wire() as (ours, peer):
         heard = []
@@ -286,7 +307,7 @@ async def test_what_a_cancelled_listener_has_not_heard_can_be_received(wire):
         assert heard == ["0", "1", "2"]
 
 
-@WIRES
+@WIRES_AND_ROUTE
 async def test_a_listener_is_called_in_the_context_of_its_task(wire):
     variable = ContextVar("variable", default="nobody's")
     async with wire() as (ours, peer), trio.open_nursery() as nursery:
@@ -306,7 +327,7 @@ async def test_a_listener_is_called_in_the_context_of_its_task(wire):
         nursery.cancel_scope.cancel()
 
 
-@WIRES
+@WIRES_AND_ROUTE
 async def test_what_is_sent_at_once_comes_in_order_with_what_waits(wire):
     """A peer that reads late: some of it the socket takes, the rest waits, and nothing overtakes anything."""
     async with wire() as (ours, peer):

@@ -65,7 +65,7 @@ class Playback:
         if (self.ends_at - now) * 1000 > lead_ms or (pending and pending[0][2] + overdue_seconds <= now):
             return None
         self.send(reply_id, ms, now)
-        return self.place_mark() if self.sent_ms - self._marked_ms >= MARK_EVERY_MS else ""
+        return self.place_mark() if self.mark_is_due else ""
 
     @property
     def mark_is_due(self) -> bool:

@@ -120,7 +120,7 @@ class Playout:
         Returns:
             The mark that is to be sent behind it, empty for none; ``None`` if it is not so simple: nothing was done.
         """
-        if self._waiting or self._turns.ended_at is not None or len(payload) > PIECE_CHARS or reply_id in self._muted:
+        if self._waiting or self._turns.awaits_answer or len(payload) > PIECE_CHARS or reply_id in self._muted:
             return None
         mark = self.playback.send_simply(
             reply_id, ms, now, lead_ms=self._lead_ms, overdue_seconds=self._ask_after_seconds

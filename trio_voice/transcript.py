@@ -62,8 +62,7 @@ class Transcript:
 
     def reply_sent(self, reply_id: str, ms: float) -> None:
         """More of a reply's sound has come from the model."""
-        reply = self._replies.get(reply_id) or self._reply(reply_id)
-        reply.sent_ms += ms
+        self._reply(reply_id).sent_ms += ms
 
     def reply_words(self, reply_id: str, text: str, start_ms: float | None, at: float) -> None:
         """Some words of a reply."""

@@ -37,12 +37,12 @@ class Turns:
         began: when the call began.
     """
 
-    __slots__ = ("_began", "_record", "_said_at", "_stages", "_unheard", "ended_at")
+    __slots__ = ("_began", "_ended_at", "_record", "_said_at", "_stages", "_unheard")
 
     def __init__(self, record: CallRecord, began: float) -> None:
         self._record = record
         self._began = began
-        self.ended_at: float | None = None
+        self._ended_at: float | None = None
         """When the caller stopped speaking, while there is no answer."""
         self._said_at: float | None = None
         """When the transcript of what they are saying became final, which may be before they have stopped."""
@@ -52,11 +52,11 @@ class Turns:
 
     def caller_began(self) -> None:
         """They go on: what was to be answered is not over."""
-        self.ended_at = self._said_at = None
+        self._ended_at = self._said_at = None
 
     def caller_finished(self, now: float) -> None:
         """The model has decided so."""
-        self.ended_at = now
+        self._ended_at = now
         if self._said_at is not None and now - self._said_at > STALE_SECONDS:
             self._said_at = None
         self._stages = {} if self._said_at is None else {"final_transcript": (self._said_at - now) * 1000}
@@ -68,28 +68,28 @@ class Turns:
 
     def reached(self, stage: str, now: float) -> None:
         """A part of the answer is there; only the first of its name counts."""
-        if self.ended_at is not None:
-            self._stages.setdefault(stage[:40], (now - self.ended_at) * 1000)
+        if self._ended_at is not None:
+            self._stages.setdefault(stage[:40], (now - self._ended_at) * 1000)
 
     @property
     def awaits_answer(self) -> bool:
         """Whether the caller has finished and has been sent nothing yet."""
-        return self.ended_at is not None
+        return self._ended_at is not None
 
     def answer_is_near(self, now: float) -> bool:
         """Whether the caller has finished so short a time ago that they are about to be answered."""
-        return self.ended_at is not None and now - self.ended_at < ANSWER_SECONDS
+        return self._ended_at is not None and now - self._ended_at < ANSWER_SECONDS
 
     def frame_sent(self, now: float, position_ms: float) -> None:
         """Something that can be heard has been handed to Twilio, at so much of all that was sent since a clear."""
-        if self.ended_at is None:
+        if self._ended_at is None:
             return
         self.reached("first_frame", now)
-        latency = (now - self.ended_at) * 1000
-        turn = Turn(self.ended_at - self._began, latency, self._stages)
+        latency = (now - self._ended_at) * 1000
+        turn = Turn(self._ended_at - self._began, latency, self._stages)
         self._record.turns.append(turn)
-        self._unheard = (turn, self.ended_at, position_ms)
-        self.ended_at = self._said_at = None
+        self._unheard = (turn, self._ended_at, position_ms)
+        self._ended_at = self._said_at = None
 
     def mark_heard(self, now: float, heard_ms: float) -> None:
         """Twilio has played so much."""

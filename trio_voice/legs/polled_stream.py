@@ -105,19 +105,20 @@ class PolledStream(trio.abc.AsyncResource):
                 self._ending = True
             if self._listener is None:
                 self._wake_reader()
-            else:
-                self.go_on()
+            elif self.go_on():
+                self._poller.remember(self)
         if self._writing is not None and flags & _WRITABLE:
             self._wake_writer()
 
-    def go_on(self) -> None:
+    def go_on(self) -> bool:
         """Give the listener, in its own context, what one read finds; what it raises is kept for its own task.
 
-        Never raises. Where another read may find more, the poller is told.
+        Returns:
+            Whether another read may find more for it. Never raises.
         """
         listener = self._listener
         if listener is None:
-            return
+            return False
         try:
             data = self._read_now()
             if data:
@@ -127,8 +128,7 @@ class PolledStream(trio.abc.AsyncResource):
         except Exception as error:  # noqa: BLE001 - raised again by listen, in the task that it concerns
             self._error = error
             self.stop_listening()
-        if self._may_have_more and self._listener is not None:
-            self._poller.remember(self)
+        return self._may_have_more and self._is_heard
 
     def _wake_reader(self) -> None:
         if self._reading is not None:

@@ -111,7 +111,8 @@ class Poller:
                     if stream is not None:
                         stream.wake(flags)
                 for stream in again:
-                    stream.go_on()
+                    if stream.go_on():
+                        self.remember(stream)
                 if self._unfinished or len(events) >= MANY_EVENTS:
                     await trio.lowlevel.checkpoint()
                 elif len(events) >= FEW_EVENTS:

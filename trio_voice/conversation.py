@@ -39,6 +39,8 @@ class Capabilities:
     resumes: bool = False
     """A session that ends too early can be taken up where it stopped, by a handle."""
     billed_by: BilledBy = "seconds"
+    yields_on_request: bool = False
+    """It speaks on until ``TruncateReply`` says that the caller has the floor; others fall silent by themselves."""
 
 
 @attrs.frozen
@@ -84,6 +86,11 @@ class CallerTranscript:
     item_id: str
     text: str
     final: bool
+
+
+@attrs.frozen
+class AnswerOwed:
+    """The caller's turn is over and its answer is being made: from here on silence is ours, not the caller's."""
 
 
 @attrs.frozen
@@ -227,6 +234,7 @@ ModelEvent = (
     | CallerSpeechStarted
     | CallerSpeechStopped
     | CallerTranscript
+    | AnswerOwed
     | ReplyStarted
     | ReplyAudio
     | ReplyWords
@@ -276,6 +284,16 @@ class SayExactly:
 
 
 @attrs.frozen
+class IgnoreTurn:
+    """Leave this turn of the caller's unanswered: it was noise, or a word that only agrees ("uh-huh").
+
+    Comes, if at all, right behind the ``CallerTranscript`` of the turn. A model that has answered already carries on.
+    """
+
+    item_id: str
+
+
+@attrs.frozen
 class TruncateReply:
     """The caller has interrupted a reply: have the model forget what it said after the first ``heard_ms`` of it.
 
@@ -286,7 +304,7 @@ class TruncateReply:
     heard_ms: float
 
 
-ModelCommand = HearCaller | AnswerTool | RequestReply | SayExactly | TruncateReply
+ModelCommand = HearCaller | AnswerTool | RequestReply | SayExactly | IgnoreTurn | TruncateReply
 
 
 def retold(history: Sequence[Said]) -> str:

@@ -138,6 +138,8 @@ class OpenAIRealtimeSession:
                 return self._say(now)
             case c.TruncateReply(reply_id=reply_id, heard_ms=heard_ms):
                 return self._truncate(reply_id, heard_ms)
+            case c.IgnoreTurn():
+                return ()  # the server answers by itself, and has begun to
 
     def goodbye(self) -> None:
         """Nothing: the protocol has no such word. Closing the socket ends the session, and no meter runs by time."""

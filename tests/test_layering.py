@@ -54,6 +54,13 @@ RINGS = {
         packages="numpy",
         never=NO_CLOCK_NO_IO,
     ),
+    # Ring 0: alone in knowing how countries number their telephones.
+    "numbers": Ring(
+        modules="phone_numbers",
+        sees="",
+        packages="phonenumbers",
+        never=NO_CLOCK_NO_IO,
+    ),
     # Ring 0: one file per wire protocol, sans-I/O.
     "protocols": Ring(
         modules="protocols",
@@ -76,25 +83,25 @@ RINGS = {
     # Ring 1: nurseries and deadlines. No web framework, no SDK.
     "trio": Ring(
         modules="audit auditor call journal legs reception reckoning registry rehearsal tools",
-        sees="pure protocols trio postgres http",
+        sees="pure numbers protocols trio postgres http",
         packages="attrs msgspec structlog trio" + WEBSOCKETS_SANS_IO,
     ),
     # Ring 2: one foreign library or interface each.
     "edges": Ring(
         modules="edges",
-        sees="pure protocols trio http edges",
+        sees="pure numbers protocols trio http edges",
         packages=ANYTHING,
     ),
     # Ring 3: the only readers of files, environment, signals.
     "process": Ring(
         modules="config credentials daemon doubts interpreter logs process supervisor toml_tables unit",
-        sees="pure protocols trio http edges process cli",
+        sees="pure numbers protocols trio http edges process cli",
         packages=ANYTHING,
     ),
     # Ring 3, its top floor: alone in knowing the sandbox.
     "cli": Ring(
         modules="__main__ cli",
-        sees="pure protocols trio http edges process cli sandbox",
+        sees="pure numbers protocols trio http edges process cli sandbox",
         packages=ANYTHING,
     ),
     # Beside the rings: a Twilio and a voice agent on this machine. Not part of what serves a call.

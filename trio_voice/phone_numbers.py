@@ -1,0 +1,44 @@
+"""Telephone numbers: the one place that says which spellings are the same number.
+
+Twilio writes E.164, ``+15551234567``; people write ``+1 (555) 123-4567``, and SIP carriers ``sip:+15551234567@host``.
+Whoever compares two numbers compares what ``e164`` makes of them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import phonenumbers
+
+LEAST_DIGITS_WITHOUT_PLUS: Final = 11
+"""Fewer may be a number without its country; of so many, the first are taken for the country."""
+_WRITTEN: Final = re.compile(r"(\+?)([0-9][0-9 ()./-]{0,38})")
+"""Digits, and the punctuation that people put between them."""
+_ADDRESS: Final = re.compile(r"(?:sips?:([^@;:?]+)(?:[@;:?].*)?|tel:([^;]+)(?:;.*)?)", re.IGNORECASE | re.DOTALL)
+"""RFC 3261, 19.1.1, and RFC 3966: the user part, and the number."""
+
+
+def e164(written: str) -> str | None:
+    """The number in E.164, however it was written; ``None`` if this is no number that can be dialed.
+
+    Without a plus sign the country's code must be there all the same: ``15551234567`` is a number, ``(555) 123-4567``
+    may be anybody's. ``sip:`` and ``tel:`` addresses are the number inside, if there is one. Linear in its length.
+    """
+    address = _ADDRESS.fullmatch(written.strip()[:200])
+    spelt = ((address[1] or address[2]) if address else written).strip()
+    if spelt.startswith("(+"):
+        spelt = spelt[1:]
+    found = _WRITTEN.fullmatch(spelt.replace("(0)", "", 1))  # "+44 (0)20": the zero is dialed at home only
+    if found is None:
+        return None
+    digits = re.sub(r"\D", "", found[2])
+    if not found[1] and len(digits) < LEAST_DIGITS_WITHOUT_PLUS:
+        return None
+    try:
+        parsed = phonenumbers.parse(f"+{digits}", None)
+    except phonenumbers.NumberParseException:
+        return None
+    number = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    # The library drops what it takes for a prefix of the country: what it would dial is not what was written.
+    return number if number == f"+{digits}" and phonenumbers.is_possible_number(parsed) else None

@@ -132,6 +132,37 @@ def test_a_bound_that_sets_off_the_alarm_by_itself_is_a_warning(read):
     assert "limits.close_seconds" in "".join(warnings_about(slow, date(2026, 11, 20)))
 
 
+def test_a_persona_has_its_language_and_its_phrases(read):
+    plain = read(GOOD).personas["receptionist"]
+    assert (plain.language, plain.backchannels, plain.fillers) == ("en-US", (), None)
+    assert (plain.still_there, plain.idle_goodbye, plain.greeting_interruptible) == (None, None, True)
+    assert (plain.min_interruption_ms, plain.min_interruption_words) == (None, None)
+    text = GOOD.replace(
+        "tools = []",
+        """language = "de-AT"
+backchannels = ["passt schon"]
+fillers = []
+still_there = "Hallo?"
+idle_goodbye = "Servus."
+greeting_interruptible = false""",
+    ).replace("vad_threshold = 0.5", "min_interruption_ms = 200, min_interruption_words = 2")
+    persona = read(text).personas["receptionist"]
+    assert (persona.language, persona.backchannels, persona.fillers) == ("de-AT", ("passt schon",), ())
+    assert (persona.still_there, persona.idle_goodbye, persona.greeting_interruptible) == ("Hallo?", "Servus.", False)
+    assert (persona.min_interruption_ms, persona.min_interruption_words) == (200, 2)
+    assert read(GOOD).limits.dead_air_seconds == 2.5
+
+
+def test_a_language_without_phrases_of_its_own_is_a_warning(read):
+    def doubts(keys):
+        return "\n".join(warnings_about(read(GOOD.replace("tools = []", keys)), date(2026, 11, 20)))
+
+    assert ".language" not in doubts('language = "nl"')
+    assert "personas.receptionist.language: ja-JP has no phrases here" in doubts('language = "ja-JP"')
+    own = 'language = "ja"\nfillers = []\nstill_there = "もしもし"\nidle_goodbye = "失礼します"'
+    assert ".language" not in doubts(own)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line"),
     [
@@ -162,6 +193,26 @@ def test_a_bound_that_sets_off_the_alarm_by_itself_is_a_warning(read):
         ("https://voice", "voice", "server.public_url: must be like https://voice.example.com"),
         ("{ vad_threshold = 0.5 }", "{ min_silence = 900, max_silence = 900 }", "min_silence must be less than"),
         ("{ vad_threshold = 0.5 }", "7", "personas.receptionist.turn_detection: must be a table, not 7"),
+        ("tools = []", 'language = "english"', "personas.receptionist.language: must be a language tag like en-US"),
+        ("tools = []", 'fillers = "One moment."', "personas.receptionist.fillers: must be a list, not 'One moment.'"),
+        (
+            "tools = []",
+            'fillers = ["Hm.", "..."]',
+            "personas.receptionist.fillers.1: must have a word in it, not",
+        ),
+        ("tools = []", 'backchannels = [""]', "personas.receptionist.backchannels.0: must have a word in it, not ''"),
+        ("tools = []", 'still_there = ""', "personas.receptionist.still_there: must have a word in it, not ''"),
+        ("tools = []", 'idle_goodbye = "."', "personas.receptionist.idle_goodbye: must have a word in it, not '.'"),
+        ("tools = []", "greeting_interruptible = 1", "personas.receptionist.greeting_interruptible: must be true or"),
+        (
+            "vad_threshold = 0.5",
+            "min_interruption_ms = -1",
+            "turn_detection.min_interruption_ms: must be from 0 to",
+        ),
+        ("vad_threshold = 0.5", "min_interruption_ms = nan", "min_interruption_ms: must be from 0 to 5000, not nan"),
+        ("vad_threshold = 0.5", "min_interruption_words = 21", "min_interruption_words: must be from 0 to 20, not 21"),
+        ("vad_threshold = 0.5", "min_interruption_words = 1.5", "min_interruption_words: must be a whole number, not"),
+        ("= 60", "= 60\ndead_air_seconds = 0", "limits.dead_air_seconds: must be more than 0"),
         ("[personas.receptionist]", "[personas]\nx = 1\n[personas.receptionist]", "personas.x: must be a table"),
         ("as_of = 2026-11-20", "", "prices.as_of: is missing"),
         ("= 2026-11-20", '= "2026-11-20"', "prices.as_of: must be a date like 2026-11-20, without quotes, not '2026"),

@@ -24,6 +24,7 @@ from trio_voice.prices import ModelPrices, PriceList, Prices, TwilioPrices, wron
 from trio_voice.protocols.chain_stages import STAGES
 from trio_voice.protocols.settings import SANDBOX, ModelSettings
 from trio_voice.reckoning import LEAST_SILENT_SECONDS, SILENT_SECONDS
+from trio_voice.speech_text.languages import LANGUAGE_TAG
 from trio_voice.toml_tables import converter_of, explained, no_such_key
 from trio_voice.tools import TRANSFER
 
@@ -36,6 +37,8 @@ T = TypeVar("T")
 MAX_WORKERS: Final = 64
 MOST_LEAD_SECONDS: Final = 4.0
 """Some 220 messages of 20 ms and their marks at once, where 256 may wait for Twilio's socket (``legs/caller.py``)."""
+MOST_INTERRUPTION_MS: Final = 5_000.0
+MOST_INTERRUPTION_WORDS: Final = 20
 UNREADABLE: Final = "https://unreadable.invalid"
 """Stands for a public_url that could not be read, so that the rest is checked all the same."""
 
@@ -276,6 +279,7 @@ def _contradictions(settings: Settings, document: Mapping[str, Any]) -> list[str
         turns = persona.turn_detection
         if turns and turns.min_silence and turns.max_silence and turns.min_silence >= turns.max_silence:
             problems.append(f"personas.{name}.turn_detection: min_silence must be less than max_silence")
+        problems.extend(f"personas.{name}.{wrong}" for wrong in _wrong_phrases(persona))
     problems.extend(
         no_such_key(f"numbers.{number!r} = {name!r}", name, personas)
         for number, name in settings.numbers.items()
@@ -287,6 +291,29 @@ def _contradictions(settings: Settings, document: Mapping[str, Any]) -> list[str
         problems.extend(wrong.problems)
     problems.extend(wrong_prices(settings.prices) if settings.prices else ())
     problems.extend(_missing_credentials(settings))
+    return problems
+
+
+def _wrong_phrases(persona: Persona) -> list[str]:
+    """What is wrong with a persona's language, its phrases and what it takes to interrupt it."""
+    problems: list[str] = []
+    if not LANGUAGE_TAG.fullmatch(persona.language):
+        problems.append(f"language: must be a language tag like en-US or de, not {persona.language!r}")
+    for key in ("backchannels", "fillers"):
+        problems.extend(
+            f"{key}.{at}: must have a word in it, not {phrase!r}"
+            for at, phrase in enumerate(getattr(persona, key) or ())
+            if not any(letter.isalnum() for letter in phrase)
+        )
+    for key in ("still_there", "idle_goodbye"):
+        line = getattr(persona, key)
+        if line is not None and not any(letter.isalnum() for letter in line):
+            problems.append(f"{key}: must have a word in it, not {line!r}; without the key it is the language's own")
+    bounds = {"min_interruption_ms": MOST_INTERRUPTION_MS, "min_interruption_words": MOST_INTERRUPTION_WORDS}
+    for key, most in bounds.items():
+        least = getattr(persona, key)
+        if least is not None and not 0 <= least <= most:
+            problems.append(f"turn_detection.{key}: must be from 0 to {most:g}, not {least:g}")
     return problems
 
 

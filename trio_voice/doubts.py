@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from trio_voice.cost import OUTLIVED_SECONDS
 from trio_voice.prices import doubtful_prices
 from trio_voice.protocols.settings import SANDBOX
+from trio_voice.speech_text.languages import has_phrases
 
 if TYPE_CHECKING:
     from datetime import date
@@ -26,6 +27,13 @@ def warnings_about(settings: Settings, today: date) -> list[str]:
         if (name not in answering or persona.record or persona.detect_machine or persona.voicemail)
         and not _discloses(persona.greeting or "")
     ]
+    warnings.extend(
+        f"personas.{name}.language: {persona.language} has no phrases here, so English ones are used: set fillers, "
+        "still_there, idle_goodbye and backchannels"
+        for name, persona in settings.personas.items()
+        if not has_phrases(persona.language)
+        and (persona.fillers is None or persona.still_there is None or persona.idle_goodbye is None)
+    )
     if settings.account_sid is None:
         warnings.append("twilio.account_sid: not set, so no call can be placed, transferred or hung up by REST")
     if "default" not in settings.numbers:

@@ -33,6 +33,8 @@ class Limits:
     playback_lead_seconds: float = 1
     """How far ahead of the caller's ear audio is handed to Twilio; the rest waits where a barge-in discards it. 4 at
     the most (``config.py``)."""
+    dead_air_seconds: float = 2.5
+    """An answer is owed and the caller hears nothing: a filler is said."""
 
 
 @attrs.frozen(kw_only=True)
@@ -53,6 +55,16 @@ class TurnDetection:
     """False switches barge-in off."""
     interruption_delay: int | None = None
     """Milliseconds, 0 to 1000."""
+    min_interruption_ms: float | None = None
+    """How long the caller must speak to take the floor, 0 to 5000. Decided by the bridge: no provider is told."""
+    min_interruption_words: int | None = None
+    """How many words it takes, 0 to 20; likewise."""
+
+    @property
+    def for_provider(self) -> dict[str, float | bool]:
+        """The settings that a provider knows, as far as they are set."""
+        ours = ("min_interruption_ms", "min_interruption_words")
+        return attrs.asdict(self, filter=lambda field, value: value is not None and field.name not in ours)
 
 
 @attrs.frozen(kw_only=True)
@@ -88,6 +100,18 @@ class Persona:
     """Said on this machine when no model is left, before the call ends or is transferred."""
     voicemail: str | None = None
     """Said to a machine after its beep; without it the call is ended when a machine answers."""
+    language: str = "en-US"
+    """A BCP 47 tag: of the words that take no floor, of spoken forms and of the lines below (``speech_text``)."""
+    backchannels: tuple[str, ...] = ()
+    """Words that take no floor, besides the language's own."""
+    greeting_interruptible: bool = True
+    """Whether the caller may talk over the greeting."""
+    fillers: tuple[str, ...] | None = None
+    """Said while an answer is owed and does not come; the language's own by default, none if empty."""
+    still_there: str | None = None
+    """Said at two thirds of ``idle_seconds``; the language's own by default."""
+    idle_goodbye: str | None = None
+    """Said at ``idle_seconds``, before the call ends; the language's own by default."""
 
     def within(self, limits: Limits) -> Limits:
         """The limits of this persona's calls: those of ``[limits]``, but for its own."""
@@ -111,6 +135,16 @@ class Persona:
     def interruptible(self) -> bool:
         """Whether the caller may talk over this persona."""
         return self.turn_detection is None or self.turn_detection.interrupt_response is not False
+
+    @property
+    def min_interruption_ms(self) -> float | None:
+        """How long the caller must speak to take the floor; None for the default."""
+        return None if self.turn_detection is None else self.turn_detection.min_interruption_ms
+
+    @property
+    def min_interruption_words(self) -> int | None:
+        """How many words it takes to take the floor; None for any."""
+        return None if self.turn_detection is None else self.turn_detection.min_interruption_words
 
 
 @attrs.frozen

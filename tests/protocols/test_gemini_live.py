@@ -170,6 +170,10 @@ def test_a_model_by_its_path_in_a_project_is_left_as_it_is():
     assert settings(model=path).features == settings().features
 
 
+def test_what_the_bridge_decides_about_turns_is_not_sent():
+    assert "realtimeInputConfig" not in opening(turn_detection=TurnDetection(min_interruption_words=2))
+
+
 def test_turn_detection_as_far_as_gemini_has_it():
     wanted = TurnDetection(
         vad_threshold=0.7, min_silence=300, max_silence=900, interruption_delay=40, interrupt_response=False

@@ -65,6 +65,11 @@ def test_what_a_persona_leaves_out_is_left_to_the_provider():
     assert "turn_detection" not in session["input"]
 
 
+def test_what_the_bridge_decides_about_turns_is_not_sent():
+    turns = TurnDetection(min_interruption_ms=200, min_interruption_words=2)
+    assert "turn_detection" not in first_update(turn_detection=turns)["input"]
+
+
 def test_only_the_turn_detection_that_was_set_is_sent():
     turns = TurnDetection(vad_threshold=0.4, interrupt_response=False)
     assert first_update(turn_detection=turns)["input"]["turn_detection"] == {

@@ -104,9 +104,9 @@ class VoiceAgentSession:
         audio_out: dict[str, Any] = {"type": "audio", "format": {"encoding": ENCODING}}
         if persona.keyterms:
             audio_in["keyterms"] = list(persona.keyterms)
-        if persona.turn_detection is not None:
+        if persona.turn_detection is not None and (turns := persona.turn_detection.for_provider):
             # Only what the persona sets: naming a silence switches adaptive pacing off for the whole session.
-            audio_in["turn_detection"] = attrs.asdict(persona.turn_detection, filter=_is_set)
+            audio_in["turn_detection"] = turns
         if persona.voice is not None:
             audio_out["voice"] = persona.voice
         session: dict[str, Any] = {
@@ -300,7 +300,3 @@ def _echoed(config: Any) -> dict[str, str]:
         if found is not None:
             echoed[path] = str(found)[:60]
     return echoed
-
-
-def _is_set(_attribute: attrs.Attribute[Any], value: object) -> bool:
-    return value is not None

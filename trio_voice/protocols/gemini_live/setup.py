@@ -117,7 +117,7 @@ def setup_message(
         setup["inputAudioTranscription"] = {}
     if features.compresses:
         setup["contextWindowCompression"] = {"slidingWindow": {}}
-    if persona.turn_detection is not None:
+    if persona.turn_detection is not None and persona.turn_detection.for_provider:
         setup["realtimeInputConfig"] = _turns(persona.turn_detection)
     return {"setup": setup}
 

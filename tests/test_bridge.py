@@ -20,8 +20,10 @@ from trio_voice.facts import (
     LegClosed,
     LegStalled,
     MachineAnswered,
+    ModelReplaced,
     PlaceMark,
     PlayAudio,
+    ReplaceModel,
     RunTool,
     ToolFinished,
     TransferCall,
@@ -43,12 +45,12 @@ TALKS_FIRST = c.Capabilities(speaks_first=True, truncates=False)
 class Playbook:
     """Drives a bridge and states what it must answer."""
 
-    def __init__(self, *, persona=None, limits=None, capabilities=TALKS_FIRST, call_sid=None):
+    def __init__(self, *, persona=None, limits=None, capabilities=TALKS_FIRST, call_sid=None, successors=0):
         self.record = CallRecord(call_id="c1", direction="inbound", persona="p", from_number="", to_number="")
         self.now = 100.0
         self.limits = limits or Limits(playback_lead_seconds=10)
         persona = persona or Persona(name="p", model="m", greeting="Hello")
-        self.bridge = Bridge(persona, self.limits, capabilities, self.record, self.now, call_sid)
+        self.bridge = Bridge(persona, self.limits, capabilities, self.record, self.now, call_sid, successors=successors)
 
     def after(self, seconds):
         self.now += seconds
@@ -216,6 +218,15 @@ def test_the_reply_after_an_interrupted_one_is_heard(book):
     book.live().speak("r1", SPEECH)
     book.on(c.CallerSpeechStarted())
     assert book.speak("r2", MORE) == [PlayAudio(MORE)]
+
+
+def test_a_reply_that_was_begun_and_silent_when_the_caller_took_the_floor_is_not_spoken_after_it(book):
+    book.live().speak("r1", *[SPEECH] * 4)
+    book.on(c.ReplyDone("r1", interrupted=False))
+    book.on(c.ReplyStarted("r2"))
+    assert ClearPlayback() in book.after(0.1).on(c.CallerSpeechStarted())
+    book.on(c.CallerTranscript("i1", "No, wait, I meant Monday.", final=True))
+    assert not any(isinstance(command, PlayAudio) for command in book.on(c.ReplyAudio("r2", MORE)))
 
 
 def test_a_model_that_does_not_number_its_replies_is_heard_again_after_a_barge_in(book):
@@ -459,6 +470,23 @@ def test_one_mark_that_was_lost_ends_no_call():
     assert [command for _, command in live_on(book, 20, echo={"0.4"}.__contains__)] == [PlaceMark("0.4")]
 
 
+def test_a_stream_that_starts_late_has_the_whole_gap_for_its_first_media():
+    book = Playbook(limits=Limits(start_seconds=5, media_gap_seconds=1))
+    book.on(c.ModelReady("s"))
+    assert book.after(3).on(START) == []
+    assert book.tick() == []
+    assert book.after(0.9).tick() == []
+    book.on(ms.CallerAudio(HUSH))
+    assert book.after(0.9).tick() == []
+
+
+def test_a_caller_who_waits_for_a_slow_model_is_not_idle():
+    book = Playbook(limits=Limits(model_ready_seconds=60, idle_seconds=50, media_gap_seconds=1_000))
+    book.on(START)
+    book.after(40).on(c.ModelReady("s"))
+    assert not any(isinstance(command, EndCall) for command in book.after(20).tick())
+
+
 def test_an_agent_that_is_heard_speaking_is_not_idle():
     book = Playbook(limits=Limits(idle_seconds=1, media_gap_seconds=100, playback_lead_seconds=10)).live()
     book.speak("r1", *[SPEECH] * 30)
@@ -489,6 +517,17 @@ def test_garbage_is_ignored_until_there_is_too_much_of_it(book, leg, reason):
     for _ in range(MAX_GARBAGE):
         assert book.on(c.Unrecognized("#", garbage=True, leg=leg)) == []
     assert end_of(book.on(c.Unrecognized("#", garbage=True, leg=leg))) is reason
+
+
+def test_the_garbage_of_one_model_is_not_held_against_the_next():
+    book = Playbook(successors=1).live()
+    for _ in range(MAX_GARBAGE + 1):
+        commands = book.on(c.Unrecognized("#", garbage=True))
+    assert isinstance(commands[0], ReplaceModel)
+    book.on(ModelReplaced(TALKS_FIRST))
+    book.on(c.ModelReady("t"))
+    assert all(book.on(c.Unrecognized("#", garbage=True)) == [] for _ in range(MAX_GARBAGE))
+    assert end_of(book.on(c.Unrecognized("#", garbage=True))) is EndReason.MODEL_FAILED
 
 
 # Tools
@@ -605,6 +644,18 @@ def test_a_caller_who_speaks_into_the_goodbye_is_answered_once_more(book):
     book.on(c.ReplyDone("r2", interrupted=False))
     book.after(0.1).on(ms.MarkEchoed("1.3"))
     assert end_of(run_until_end(book, 3)) is EndReason.AGENT
+
+
+def test_a_caller_who_speaks_into_the_goodbye_is_not_cut_off_before_the_answer_begins(book):
+    book.live().speak("r1", *[SPEECH] * 10)
+    asked_to_end(book)
+    book.after(0.2).on(c.CallerSpeechStarted())
+    book.on(c.ReplyDone("r1", interrupted=True))
+    book.on(c.CallerTranscript("i1", "Oh, one more thing.", final=True))
+    book.after(1).on(c.CallerSpeechStopped())
+    for _ in range(20):  # two seconds until the model has its answer
+        assert not any(isinstance(command, EndCall) for command in book.after(0.1).tick())
+    assert PlayAudio(SPEECH) in book.speak("r2", SPEECH)
 
 
 def test_no_goodbye_lasts_for_ever():

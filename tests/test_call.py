@@ -183,6 +183,26 @@ async def test_a_bug_on_the_short_way_of_a_reply_ends_the_call_too(autojump_cloc
     assert rig.record.model_sessions[0].closing is Closing.ACKNOWLEDGED
 
 
+async def test_a_bug_ends_the_call_at_once_though_something_is_being_sent_that_nobody_takes(autojump_clock):
+    async with live_call(limits=LONG) as rig:
+        await trio.sleep(0.9)  # the end of the greeting is on its way
+        caller_does_not_read(rig)
+        await trio.sleep(0.6)
+        override(rig.call._bridge, handle=broken)
+        rig.twilio.send_raw('{"event":"dtmf","streamSid":"MZ1","sequenceNumber":"9","dtmf":{"digit":"1"}}')
+        broke_at = trio.current_time()
+    assert rig.record.end_reason is EndReason.BUG
+    assert rig.ended_at == pytest.approx(broke_at + 2, abs=0.03)
+    assert rig.session.told_goodbye
+
+
+async def test_a_machine_that_twilio_told_of_before_the_stream_began_ends_the_call_as_well(autojump_clock):
+    async with live_call(limits=LONG) as rig:
+        rig.record.answered_by = "machine_start"
+    assert rig.record.end_reason is EndReason.TWILIO_ENDED
+    assert rig.ended_at == pytest.approx(0, abs=0.02)
+
+
 def never_answers(rig):
     rig.session.faults = f.Faults(never_acknowledges_end=True, ignores_close=True)
     rig.model_wire[1].mute_close()

@@ -7,6 +7,7 @@ import pytest
 import trio
 
 from tests.calls import GREETING, live_call
+from trio_voice.call import MAX_TOOLS
 from trio_voice.conversation import ToolWithdrawn
 from trio_voice.errors import RestError
 from trio_voice.persona import Limits, Persona
@@ -77,6 +78,18 @@ async def test_a_tool_that_cannot_answer_is_answered_for(autojump_clock, wanted,
     ((answer, failed),) = results(rig)
     assert failed
     assert words in answer["error"]
+    assert rig.record.end_reason is EndReason.HANGUP
+
+
+async def test_as_many_tools_run_at_once_as_may_and_one_more_is_refused(autojump_clock):
+    turn = Turn(reply="", tool=ToolUse("look_up"), also=(ToolUse("look_up"),) * MAX_TOOLS)
+    greedy = Script(greeting_ms=500, turns=(turn,))
+    async with live_call(script=greedy, tools=[look_up]) as rig:
+        await ask(rig)
+        await trio.sleep(8)
+        rig.twilio.hang_up()
+    assert sorted(failed for _, failed in results(rig)) == [False] * MAX_TOOLS + [True]
+    assert any("too many things" in str(answer) for answer, failed in results(rig) if failed)
     assert rig.record.end_reason is EndReason.HANGUP
 
 
@@ -151,6 +164,21 @@ async def test_a_transfer_that_fails_leaves_the_caller_with_the_agent(autojump_c
     assert rig.record.end_reason is EndReason.HANGUP
     assert not rig.record.handed_over
     assert any("reply.create" in str(message) for message in rig.session.messages)
+
+
+async def test_a_caller_whose_stream_stops_before_twilio_has_answered_the_request_was_put_through(autojump_clock):
+    """Twilio acts, and only then answers; the phone of whoever is talking to somebody else is not hung up."""
+
+    class PromptPhone:
+        async def transfer(self, call_sid, number):
+            rig.twilio.hang_up()
+            await trio.sleep(5)
+
+    announced = script("transfer_to_human", reply="One moment please.", after="")
+    async with live_call(script=announced, tools=[transfer_to_human], phone=PromptPhone(), persona=PERSONA) as rig:
+        await ask(rig)
+    assert rig.record.end_reason is EndReason.AGENT
+    assert rig.record.handed_over
 
 
 async def test_a_call_that_ends_during_its_transfer_is_not_taken_for_handed_over(autojump_clock):

@@ -286,6 +286,16 @@ def test_whoever_may_not_interrupt_is_answered_with_the_tool():
     assert [entry.role for entry in stage.question.conversation] == ["caller", "agent", "results", "caller"]
 
 
+def test_whoever_was_answered_with_the_tool_is_not_answered_once_more():
+    stage = Stage(interruptible=False)
+    with_tools(stage, A)
+    stage.do(s.SpeechBegan(), s.TurnOver("c2", "Hello?"), c.AnswerTool("1.0", "1"))
+    stage.do(s.Thought(stage.question.number, "Here you are."), s.ThoughtOver(stage.question.number))
+    stage.spoken()
+    assert stage.of(s.Think) == []
+    assert [output for output in stage.wait(SPEECH_SECONDS) if isinstance(output, s.Think)] == []
+
+
 def test_whoever_may_not_interrupt_is_answered_afterwards():
     stage = Stage(interruptible=False)
     number = stage.asked().number
@@ -320,6 +330,19 @@ def test_an_instruction_waits_for_a_caller_who_speaks_but_not_for_noise():
 def test_an_instruction_and_the_caller_are_answered_together():
     stage = Stage()
     stage.do(s.SpeechBegan(), c.RequestReply("Apologise."), s.TurnOver("c1", "Hello?"))
+    assert lines(stage.question) == [("caller", "Hello?"), ("instruction", "Apologise.")]
+    number = stage.question.number
+    stage.do(s.Thought(number, "I am sorry."), s.ThoughtOver(number))
+    stage.spoken()
+    assert stage.of(s.Think) == []  # and not once more
+
+
+def test_an_early_answer_that_knows_nothing_of_an_instruction_is_not_given():
+    stage = Stage()
+    stage.do(s.SpeechBegan(), s.TurnMayBeOver("c1", "hello"))
+    early = stage.question.number
+    stage.do(c.RequestReply("Apologise."), s.TurnOver("c1", "Hello?"))
+    assert stage.of(s.StopThinking) == [s.StopThinking(early)]
     assert lines(stage.question) == [("caller", "Hello?"), ("instruction", "Apologise.")]
 
 

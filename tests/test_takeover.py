@@ -242,6 +242,18 @@ def test_a_session_that_ends_before_it_was_renewed_is_renewed_then(politely):
     assert (renewal.renews, renewal.resume_with) == (True, "handle")
 
 
+def test_a_caller_who_was_answered_without_a_word_that_they_had_stopped_is_not_waited_for():
+    book = Book().live()
+    book.on(c.CallerSpeechStarted(interrupts=False))
+    assert book.on(c.SessionExpiring(60)) == []
+    book.on(c.ReplyStarted("r2"))
+    book.on(c.ReplyAudio("r2", SPEECH))
+    book.on(c.ReplyDone("r2", interrupted=False))
+    book.on(ms.MarkEchoed("0.2"))  # and they have heard it
+    assert kinds(book.after(1)) == [ReplaceModel]
+    assert book.record.counters["model_renewals"] == 1
+
+
 def test_a_session_is_not_renewed_before_the_caller_is_answered():
     book = Book().live()
     book.on(c.CallerSpeechStarted(interrupts=False))

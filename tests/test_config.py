@@ -1,5 +1,7 @@
 """config.toml: all mistakes at once, each with its place and what to do."""
 
+import json
+import os
 import re
 from datetime import date
 from pathlib import Path
@@ -223,9 +225,39 @@ def test_a_language_without_phrases_of_its_own_is_a_warning(read):
         ("minute = 0.075", "minutes = 0.075", "prices.aai.minutes: no such key; did you mean 'minute'?"),
         ("minute = 0.075", 'minute = "0.075"', "prices.aai.minute: must be a number, not '0.075'"),
         ("minute = 0.075", "minute = -0.075", "prices.aai.minute: must be 0 or more, not -0.075"),
-        ("minute = 0.075", "minute = nan", "prices.aai.minute: must be 0 or more, not nan"),
+        ("minute = 0.075", "minute = nan", "prices.aai.minute: must be a number of at most 1000000000, not nan"),
+        ("= 60", "= nan", "limits.time_limit_seconds: must be a number of at most 1000000000, not nan"),
+        ("= 60", "= inf", "limits.time_limit_seconds: must be a number of at most 1000000000, not inf"),
+        ("= 60", "= 1e10", "limits.time_limit_seconds: must be a number of at most 1000000000, not 10000000000.0"),
+        ("= 60", "= 60\nmax_calls = 9999999999", "limits.max_calls: must be a whole number of at most 1000000000"),
+        ("tools = []", "idle_seconds = nan", "personas.receptionist.idle_seconds: must be a number of at most"),
+        ("vad_threshold = 0.5", "vad_threshold = nan", "turn_detection.vad_threshold: must be a number of at most"),
+        ("vad_threshold = 0.5", "vad_threshold = 7.0", "turn_detection.vad_threshold: must be from 0 to 1, not 7.0"),
+        ("vad_threshold = 0.5", "min_silence = -5", "turn_detection.min_silence: must be from 50 to 10000, not -5"),
+        ("vad_threshold = 0.5", "interruption_delay = 1001", "interruption_delay: must be from 0 to 1000, not 1001"),
+        ('"AC1"', '"nonsense"', "twilio.account_sid: must be like AC and 32 digits, not 'nonsense'"),
+        ('"AC1"', '"AC1"\nfrom_number = "555-1234"', "twilio.from_number: must be a number with its country, like +1"),
+        ('"AC1"', '"AC1"\nallowed_prefixes = ["1"]', "twilio.allowed_prefixes: must be like +1 or +4930, not '1'"),
+        ('"AC1"', '"AC1"\napi_url = "https://[::bad"', "twilio.api_url: must be like https://api.twilio.com"),
+        ('"AC1"', '"AC1"\napi_url = "api.twilio.com"', "twilio.api_url: must be like https://api.twilio.com"),
+        ("tools = []", 'transfer_to = "555 123"', "personas.receptionist.transfer_to: must be a number with"),
+        ("tools = []", 'name = "x"', "personas.receptionist.name: no such key"),
+        ('"+15551234567"', '"(555) 123-0002"', "numbers.'(555) 123-0002': must be a number with its country"),
+        ('"+15551234567"', '"defualt"', "numbers.'defualt': must be a number with its country"),
+        ('"+1555', '"1 555 1234567" = "receptionist"\n"+1555', "numbers.'+15551234567': is +15551234567, which is"),
+        ("https://voice.example.com", "https://[::bad", "server.public_url: must be like https://voice.example.com"),
+        ("https://voice.example.com", "https://v.example.com:99999", "server.public_url: must be like https://voice"),
+        ("https://voice.example.com", "https://", "server.public_url: must be like https://voice.example.com"),
+        ("https://voice.example.com", "https://v.example.com\\u0000", "server.public_url: must be like https://voice"),
+        ("https://voice.example.com", "https://v.example.com/?x", "server.public_url: must be like https://voice"),
+        ('kind = "assemblyai-agent"', 'kind = "assemblyai-agent"\nurl = "ws://[::bad"', "models.aai.url: must begin"),
+        ('kind = "assemblyai-agent"', 'kind = "assemblyai-agent"\nurl = "wss://"', "models.aai.url: must begin"),
+        ('kind = "assemblyai-agent"', 'kind = "assemblyai-agent"\nurl = "wss://a:0"', "models.aai.url: must begin"),
+        ('kind = "assemblyai-agent"', "kind = []", "models.aai.kind"),
+        ("[personas.receptionist]", "[[personas]]", "personas: must be tables, [personas.NAME]"),
+        ("[models.aai]", "[[models]]", "models: must be tables, [models.NAME]"),
         ("inbound_minute", "inbound_minutes", "prices.twilio.inbound_minutes: no such key; did you mean 'inbound"),
-        ("inbound_minute = 0.0085", "inbound_minute = inf", "prices.twilio.inbound_minute: must be 0 or more, not inf"),
+        ("inbound_minute = 0.0085", "inbound_minute = inf", "prices.twilio.inbound_minute: must be a number of"),
         ("[prices.aai]\nminute = 0.075", "[prices.aai.minute]\nx = 1", "prices.aai.minute: must be a number, not {'x'"),
     ],
 )
@@ -241,6 +273,83 @@ def test_all_mistakes_are_told_at_once(problems):
     for place in ("limits.time_limit_seconds", "personas.receptionist.voise", "server.bind", "numbers.'default'"):
         assert sum(place in line for line in found) == 1
     assert sum("credential TWILIO_AUTH_TOKEN is missing" in line for line in found) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a = " + "[" * 5_000 + "]" * 5_000, "line 3: is nested too deeply"),
+        ("a = " + "{a=" * 5_000 + "1" + "}" * 5_000, "line 3: is nested too deeply"),
+        ("a = " + "1" * 5_000, "line 3: cannot be read: Exceeds the limit"),
+        ("a = " + "[" * 150 + "]" * 150, "a: no such key"),
+        (".".join(["a"] * 20_000) + " = 1", "line 3: a key has more than 32 parts"),
+        ("[" + " . ".join(["'a'"] * 20_000) + "]", "line 3: a key has more than 32 parts"),
+        ("x = { " + ".".join(['"a.b"'] * 20_000) + " = 1 }", "line 3: a key has more than 32 parts"),
+        ("limits = " + "[" * 300 + "]" * 300, "limits: must be a table, not [[["),
+        ("a\0b = 1", "no valid TOML"),
+        ('"a\\n\\u001b[31m" = 1', r"a\n\x1b[31m: no such key"),
+        ('x = "' + "y" * 100_000, "no valid TOML"),
+    ],
+    ids=lambda text: text[:12],
+)
+def test_whatever_is_in_the_file_is_one_line_and_soon(tmp_path, text, words):
+    file = tmp_path / "config.toml"
+    file.write_text(f"\n\n{text}\n")
+    with pytest.raises(ConfigError) as wrong:
+        read_settings(file, ENVIRONMENT)
+    lines = wrong.value.problems
+    assert any(words in line for line in lines)
+    assert all(line.isprintable() and len(line) <= 601 and line.startswith(str(file)[:600]) for line in lines)
+
+
+def test_prose_with_many_dots_is_no_key(read):
+    read(GOOD.replace('voice = "alba"', f'prompt = """\n{"No. " * 500}\n{"a." * 500}= ]\n"""'))
+
+
+@pytest.mark.parametrize("kind", ["pipe", "directory", "no utf-8", "device", "too long"])
+def test_what_is_no_file_of_text_is_not_waited_for(tmp_path, kind):
+    file = tmp_path / "config.toml"
+    match kind:
+        case "pipe":
+            os.mkfifo(file)
+        case "directory":
+            file.mkdir()
+        case "no utf-8":
+            file.write_bytes(b"a = '\xff\xfe'")
+        case "device":
+            file = Path("/dev/zero")
+        case "too long":
+            file.write_text("#" * 5_000_000)
+    with pytest.raises(ConfigError) as wrong:
+        read_settings(file, ENVIRONMENT)
+    (line,) = wrong.value.problems
+    assert line.startswith(f"{file}: cannot be read: ")
+
+
+def test_numbers_may_be_written_as_people_write_them(read):
+    settings = read(
+        GOOD.replace('"AC1"', '"AC1"\nfrom_number = "+1 555-000-1111"\nallowed_prefixes = ["+1 (555)", "+49"]')
+        .replace("tools = []", 'transfer_to = "+49 (0)30 901820"')
+        .replace('"+15551234567"', '"sip:desk@example.com" = "receptionist"\n"+1 (555) 123-4567"')
+    )
+    assert settings.twilio.from_number == "+15550001111"
+    assert settings.twilio.allowed_prefixes == ("+1555", "+49")
+    assert settings.personas["receptionist"].transfer_to == "+4930901820"
+    assert settings.numbers.keys() == {"default", "sip:desk@example.com", "+15551234567"}
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "A\0", " "])
+def test_a_credential_is_named_like_a_variable(problems, name):
+    chain = 'kind = "chain"\nstt = { kind = "local" }\ntts = { kind = "local" }\n'
+    llm = f'llm = {{ kind = "openai-chat", model = "m", url = "http://x", credential = {json.dumps(name)} }}'
+    found = problems(GOOD.replace('kind = "assemblyai-agent"', chain + llm).partition("[prices.")[0])
+    assert any("must be the name of a variable" in line for line in found)
+
+
+def test_a_credential_that_cannot_be_read_is_a_line(tmp_path, problems):
+    (tmp_path / "twilio_auth_token").write_bytes(b"\xff")
+    found = problems(GOOD, {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert any("credential TWILIO_AUTH_TOKEN: " in line and "cannot be read: it is no UTF-8" in line for line in found)
 
 
 def test_broken_toml_says_where(problems):

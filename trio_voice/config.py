@@ -7,7 +7,7 @@ exist, the nearest one that does. Secrets never come from the file.
 from __future__ import annotations
 
 import os
-import tomllib
+import re
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -20,12 +20,13 @@ from trio_voice.errors import ConfigError
 from trio_voice.journal import Pace, database_at
 from trio_voice.legs.kinds import KINDS
 from trio_voice.persona import Limits, Persona, TurnDetection
+from trio_voice.phone_numbers import e164
 from trio_voice.prices import ModelPrices, PriceList, Prices, TwilioPrices, wrong_prices
 from trio_voice.protocols.chain_stages import STAGES
 from trio_voice.protocols.settings import SANDBOX, ModelSettings
 from trio_voice.reckoning import LEAST_SILENT_SECONDS, SILENT_SECONDS
 from trio_voice.speech_text.languages import LANGUAGE_TAG
-from trio_voice.toml_tables import converter_of, explained, no_such_key
+from trio_voice.toml_tables import converter_of, explained, no_such_key, read_toml, shown
 from trio_voice.tools import TRANSFER
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ MOST_LEAD_SECONDS: Final = 4.0
 """Some 220 messages of 20 ms and their marks at once, where 256 may wait for Twilio's socket (``legs/caller.py``)."""
 MOST_INTERRUPTION_MS: Final = 5_000.0
 MOST_INTERRUPTION_WORDS: Final = 20
+DEFAULT_NUMBER: Final = "default"
+NO_NUMBER: Final = "must be a number with its country, like +15551234567"
 UNREADABLE: Final = "https://unreadable.invalid"
 """Stands for a public_url that could not be read, so that the rest is checked all the same."""
 
@@ -107,21 +110,17 @@ def read_settings(path: Path, environment: Mapping[str, str] | None = None) -> S
     """Read and check everything.
 
     Raises:
-        ConfigError: with one line for each mistake.
+        ConfigError: with one line for each mistake, whatever is in the file.
     """
-    name = str(path)
+    reader = _Reader(read_toml(path))
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as unreadable:
-        raise ConfigError([f"{name}: cannot be read: {unreadable}"]) from unreadable
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as broken:
-        raise ConfigError([f"{name}: no valid TOML: {broken}"]) from broken
-    reader = _Reader(document)
-    settings = reader.settings(os.environ if environment is None else environment)
+        settings = reader.settings(os.environ if environment is None else environment)
+    except ConfigError as wrong:
+        reader.problems.extend(wrong.problems)
+    except Exception as odd:  # noqa: BLE001 - what nobody foresaw must neither end a daemon nor be a traceback
+        reader.problems.append(f"cannot be used: {type(odd).__name__}: {odd}")
     if reader.problems:
-        raise ConfigError([f"{name}: {problem}" for problem in reader.problems])
+        raise ConfigError([f"{path}: {problem}" for problem in reader.problems])
     return settings
 
 
@@ -155,19 +154,66 @@ class _Reader:
         self.problems.extend(no_such_key(key, key, known) for key in self._document if key not in known)
         models = self._models()
         credentials = [name for model in models.values() for name in model.credentials]
+        for name in credentials:
+            if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
+                self.problems.append(f"credential {shown(name)}: must be the name of a variable, like OPENAI_API_KEY")
+        credentials = [name for name in credentials if name.isidentifier()]
         settings = Settings(
             server=self._table("server", ServerSettings, ServerSettings(public_url=UNREADABLE)),
-            twilio=self._table("twilio", TwilioSettings, TwilioSettings()),
+            twilio=self._twilio(),
             limits=self._table("limits", Limits, Limits()),
             journal=self._table("journal", JournalSettings, JournalSettings()),
             models=models,
-            personas=self._tables("personas", lambda _name, _table: Persona),
-            numbers=self._of(dict[str, str], self._document.get("numbers", {}), "numbers") or {},
+            personas=self._personas(),
+            numbers=self._numbers(),
             prices=self._prices(models),
             secrets=read_secrets(environment, [*SECRETS, *credentials]),
         )
         self.problems.extend(_contradictions(settings, self._document))
         return settings
+
+    def _numbers(self) -> dict[str, str]:
+        """``[numbers]`` by E.164, however they are written; ``default``, and what is no telephone, as they are."""
+        read: dict[str, str] = {}
+        for written, persona in (self._of(dict[str, str], self._document.get("numbers", {}), "numbers") or {}).items():
+            is_address = written.lower().startswith(("sip:", "client:"))
+            number = e164(written) or (written if written == DEFAULT_NUMBER or is_address else None)
+            if number is None:
+                self.problems.append(f"numbers.{written!r}: {NO_NUMBER}")
+            elif number in read:
+                self.problems.append(f"numbers.{written!r}: is {number}, which is there already")
+            else:
+                read[number] = persona
+        return read
+
+    def _number(self, written: str | None, path: str) -> str | None:
+        """One number in E.164, if it is set."""
+        number = e164(written) if written is not None else None
+        if written is not None and number is None:
+            self.problems.append(f"{path}: {NO_NUMBER}, not {shown(written)}")
+        return number
+
+    def _twilio(self) -> TwilioSettings:
+        read = self._table("twilio", TwilioSettings, TwilioSettings())
+        if read.account_sid is not None and not re.fullmatch("AC[0-9A-Za-z]+", read.account_sid):
+            self.problems.append(f"twilio.account_sid: must be like AC and 32 digits, not {shown(read.account_sid)}")
+        if not _is_url(read.api_url, ("https", "http")):
+            self.problems.append(f"twilio.api_url: must be like https://api.twilio.com, not {shown(read.api_url)}")
+        prefixes = []
+        for written in read.allowed_prefixes:
+            prefix = re.sub("[ ()./-]", "", written)
+            if not re.fullmatch(r"\+[1-9][0-9]{0,14}", prefix):
+                self.problems.append(f"twilio.allowed_prefixes: must be like +1 or +4930, not {shown(written)}")
+            prefixes.append(prefix)
+        from_number = self._number(read.from_number, "twilio.from_number")
+        return attrs.evolve(read, from_number=from_number, allowed_prefixes=tuple(prefixes))
+
+    def _personas(self) -> dict[str, Persona]:
+        read = self._tables("personas", lambda _name, _table: Persona)
+        return {
+            name: attrs.evolve(persona, transfer_to=self._number(persona.transfer_to, f"personas.{name}.transfer_to"))
+            for name, persona in read.items()
+        }
 
     def _table(self, path: str, kind: type[T], unreadable: T) -> T:
         return self._of(kind, self._document.get(path, {}), path) or unreadable
@@ -181,10 +227,23 @@ class _Reader:
                 return ModelSettings  # says what is wrong
             if named in KINDS:
                 return KINDS[named].settings
-            self.problems.append(f"models.{name}.kind: {named!r} is not known here; known are {', '.join(KINDS)}")
+            self.problems.append(f"models.{name}.kind: {shown(named)} is not known here; known are {', '.join(KINDS)}")
             return None
 
-        return self._tables("models", settings_of)
+        read = self._tables("models", settings_of)
+        wrong = {
+            f"models.{name}.{path}": (scheme, url)
+            for name, model in read.items()
+            for path, (url, scheme) in model.urls.items()
+            if url != SANDBOX and not _is_url(url, (scheme, scheme.removesuffix("s")))
+        }
+        self.problems.extend(
+            f"{path}: must begin with {scheme}:// and name a host (or be {SANDBOX!r}), not {shown(url)}"
+            for path, (scheme, url) in wrong.items()
+        )
+        return {
+            name: model for name, model in read.items() if not any(path.startswith(f"models.{name}.") for path in wrong)
+        }
 
     def _prices(self, models: Mapping[str, ModelSettings]) -> Prices | None:
         """``[prices]``, whose other keys than its own are tables of models and of kinds."""
@@ -193,7 +252,7 @@ class _Reader:
             return None
         own = [field.name for field in attrs.fields(PriceList)]
         if not isinstance(tables, dict):
-            self.problems.append(f"prices: must be a table, not {tables!r}")
+            self.problems.append(f"prices: must be a table, not {shown(tables)}")
             return None
         stages = (kind for kinds in STAGES.values() for kind in kinds)
         priced = {*models, *KINDS, *stages, *(provider for model in models.values() for provider in model.providers)}
@@ -219,7 +278,9 @@ class _Reader:
             kind = kind_of(name, table)
             if kind is None:
                 continue
-            named = {"name": name} | table if isinstance(table, dict) else table
+            if isinstance(table, dict) and "name" in table:
+                self.problems.append(f"{path}.{name}.name: no such key; its name is in the table's")
+            named = table | {"name": name} if isinstance(table, dict) else table
             value = self._of(kind, named, f"{path}.{name}")
             if value is not None:
                 read[name] = value
@@ -254,22 +315,17 @@ def _contradictions(settings: Settings, document: Mapping[str, Any]) -> list[str
             f"limits.playback_lead_seconds: must be at most {MOST_LEAD_SECONDS:g}: more than that at once fills what "
             "may wait for Twilio, and its calls would be ended as caller_stalled"
         )
-    problems.extend(
-        f"models.{name}.{path}: must begin with {scheme}:// (or be {SANDBOX!r}), not {url!r}"
-        for name, model in settings.models.items()
-        for path, (url, scheme) in model.urls.items()
-        if url != SANDBOX and urlsplit(url).scheme not in (scheme, scheme.removesuffix("s"))
-    )
-    models, personas = [*document.get("models", {})], [*document.get("personas", {})]  # those that are broken, too
+    models, personas = _names(document, "models"), _names(document, "personas")  # those that are broken, too
     for name, persona in settings.personas.items():
         problems.extend(
             no_such_key(f"personas.{name}.model = {model!r}", model, models)
             for model in persona.models
             if model not in models
         )
-        if persona.on_failure == "transfer" and persona.transfer_to is None:
+        transfer_to = document["personas"][name].get("transfer_to")
+        if persona.on_failure == "transfer" and transfer_to is None:
             problems.append(f"personas.{name}.transfer_to: is missing: on_failure needs a number, like +15551234567")
-        if TRANSFER in persona.tools and persona.transfer_to is None:
+        if TRANSFER in persona.tools and transfer_to is None:
             problems.append(f"personas.{name}.transfer_to: is missing: {TRANSFER} needs a number, like +15551234567")
         problems.extend(
             f"personas.{name}.{limit}: must be more than 0"
@@ -321,12 +377,10 @@ def _check_server(settings: Settings, problems: list[str]) -> None:
     if not 1 <= settings.server.workers <= MAX_WORKERS:
         problems.append(f"server.workers: must be from 1 to {MAX_WORKERS}, not {settings.server.workers}")
     if not _is_address(settings.server):
-        problems.append(f"server.bind: must be HOST:PORT with an IP address, not {settings.server.bind!r}")
-    public = urlsplit(settings.server.public_url)
-    if public.scheme not in ("http", "https") or not public.hostname or public.query or public.fragment:
-        problems.append(
-            f"server.public_url: must be like https://voice.example.com, not {settings.server.public_url!r}"
-        )
+        problems.append(f"server.bind: must be HOST:PORT with an IP address, not {shown(settings.server.bind)}")
+    public = settings.server.public_url
+    if not _is_url(public, ("https", "http")) or "?" in public or "#" in public:
+        problems.append(f"server.public_url: must be like https://voice.example.com, not {shown(public)}")
 
 
 def _is_address(server: ServerSettings) -> bool:
@@ -336,6 +390,22 @@ def _is_address(server: ServerSettings) -> bool:
     except ValueError:
         return False
     return 0 <= port < 65_536
+
+
+def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
+    """Whether this is an absolute URL of one of these schemes, and can be asked for."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port  # raises if it is none
+    except ValueError:
+        return False
+    return text.isprintable() and " " not in text and parts.scheme in schemes and bool(parts.hostname) and port != 0
+
+
+def _names(document: Mapping[str, Any], path: str) -> list[str]:
+    """The names of the tables below a key, whatever else is wrong with them."""
+    tables = document.get(path, {})
+    return [*tables] if isinstance(tables, dict) else []
 
 
 def _missing_credentials(settings: Settings) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from trio_voice.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -39,14 +41,26 @@ class Secrets:
 
 
 def read_secrets(environment: Mapping[str, str], names: Iterable[str] = SECRETS) -> Secrets:
-    """Credentials from systemd's directory of them, else from the environment."""
+    """Credentials from systemd's directory of them, else from the environment.
+
+    Raises:
+        ConfigError: one is there and cannot be read; a line for each.
+    """
     found: dict[str, str] = {}
+    problems: list[str] = []
     directory = environment.get("CREDENTIALS_DIRECTORY")
     for name in names:
         file = Path(directory) / name.lower() if directory else None
         # An empty credential is none: systemd's unit makes one of each whose file is not there.
-        given = file.read_text(encoding="utf-8").strip() if file is not None and file.is_file() else ""
+        try:
+            given = file.read_text(encoding="utf-8").strip() if file is not None and file.is_file() else ""
+        except (OSError, UnicodeDecodeError) as unreadable:
+            why = "it is no UTF-8" if isinstance(unreadable, UnicodeDecodeError) else unreadable.strerror
+            problems.append(f"credential {name}: {file} cannot be read: {why}")
+            continue
         value = given or environment.get(name, "").strip()
         if value:
             found[name] = value
+    if problems:
+        raise ConfigError(problems)
     return Secrets(found)

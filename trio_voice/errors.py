@@ -16,17 +16,22 @@ Sockets keep trio's own types: ``EndOfChannel`` (the peer closed politely), ``Br
 
 from __future__ import annotations
 
+from typing import Final
+
+MOST_LETTERS: Final = 600
+"""Of one line about what somebody else has written."""
+
 
 class TrioVoiceError(Exception):
     """The root of the tree."""
 
 
 class ConfigError(TrioVoiceError):
-    """The configuration cannot be used; ``problems`` has one line for each thing to mend."""
+    """The configuration cannot be used; ``problems`` has one line for each thing to mend, whatever was in the file."""
 
     def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
+        self.problems = [one_line(problem) for problem in problems]
+        super().__init__("\n".join(self.problems))
 
 
 class ModelUnavailable(TrioVoiceError):
@@ -88,3 +93,11 @@ def first_cause(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = next((each for each in error.exceptions if isinstance(each, Exception)), error.exceptions[0])
     return error
+
+
+def one_line(text: str) -> str:
+    """The text without line breaks and control characters, and not for ever: fit for a log and a terminal."""
+    text = text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]}…"
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

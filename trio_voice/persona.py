@@ -6,6 +6,14 @@ from typing import Any, Final, Literal
 
 import attrs
 
+RANGE: Final = "range"
+"""In a field's metadata: the least and the most that it may be."""
+
+
+def bounded(low: float, high: float, default: Any = None) -> Any:
+    """A number of a table of config.toml, which must lie between these, ends included."""
+    return attrs.field(default=default, metadata={RANGE: (low, high)})
+
 
 @attrs.frozen(kw_only=True)
 class Limits:
@@ -45,15 +53,15 @@ class TurnDetection:
     (``protocols/assemblyai.md`` A5), so none has a default of ours.
     """
 
-    vad_threshold: float | None = None
+    vad_threshold: float | None = bounded(0, 1)
     """0 to 1; higher for noisy lines."""
-    min_silence: int | None = None
+    min_silence: int | None = bounded(50, 10_000)
     """Milliseconds, 50 to 10000, below ``max_silence``."""
-    max_silence: int | None = None
+    max_silence: int | None = bounded(50, 10_000)
     """Milliseconds, 50 to 10000."""
     interrupt_response: bool | None = None
     """False switches barge-in off."""
-    interruption_delay: int | None = None
+    interruption_delay: int | None = bounded(0, 1_000)
     """Milliseconds, 0 to 1000."""
     min_interruption_ms: float | None = None
     """How long the caller must speak to take the floor, 0 to 5000. Decided by the bridge: no provider is told."""

@@ -25,6 +25,7 @@ import msgspec
 
 from trio_voice import stages as s
 from trio_voice.conversation import Unrecognized, Usage
+from trio_voice.persona import bounded
 from trio_voice.protocols.json_messages import MAX_ID, as_json
 from trio_voice.protocols.settings import StageSettings
 from trio_voice.protocols.streamed_answers import (
@@ -70,7 +71,7 @@ class MessagesSettings(StageSettings):
     own_credential: ClassVar[str] = "ANTHROPIC_API_KEY"
 
     model: str
-    max_tokens: int = MAX_TOKENS
+    max_tokens: int = bounded(1, 1_000_000, MAX_TOKENS)
     """What is thought counts, too."""
     thinking: Literal["adaptive", "between_tools", "disabled"] | None = None
     """The model's own by default, which is thinking in the newer ones; each model takes some of these only."""

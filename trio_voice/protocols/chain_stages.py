@@ -7,6 +7,7 @@ from typing import Any, Final, Self
 
 import attrs
 
+from trio_voice.persona import bounded
 from trio_voice.protocols import (
     anthropic_messages,
     assemblyai_streaming,
@@ -88,7 +89,7 @@ class ChainSettings(ModelSettings):
     tts: SpeakingSettings
     filler: str = "One moment, please."
     """Said while a tool takes its time; empty for nothing."""
-    filler_after_seconds: float = 1.0
+    filler_after_seconds: float = bounded(0, 60, 1.0)
 
     def __attrs_post_init__(self) -> None:
         if self.url not in (None, SANDBOX):

@@ -19,6 +19,7 @@ import msgspec
 
 from trio_voice import stages as s
 from trio_voice.conversation import Usage
+from trio_voice.persona import bounded
 from trio_voice.protocols.json_messages import MAX_ID, as_json
 from trio_voice.protocols.settings import StageSettings
 from trio_voice.protocols.streamed_answers import (
@@ -45,8 +46,8 @@ class ChatSettings(StageSettings):
     own_credential: ClassVar[str] = "OPENAI_API_KEY"
 
     model: str
-    temperature: float | None = None
-    max_tokens: int | None = None
+    temperature: float | None = bounded(0, 2)
+    max_tokens: int | None = bounded(1, 1_000_000)
     reasoning_effort: str | None = None
     ask_usage: bool = True
     """Off for old servers that refuse ``stream_options``; then nothing is known of the tokens."""

@@ -18,6 +18,7 @@ import attrs
 from trio_voice import conversation as c
 from trio_voice import stages as s
 from trio_voice.audio import base64_ms, is_base64
+from trio_voice.persona import bounded
 from trio_voice.protocols.json_messages import as_json, read
 from trio_voice.protocols.settings import StageSettings
 
@@ -45,10 +46,10 @@ class ElevenLabsSettings(StageSettings):
     model: str = "eleven_flash_v2_5"
     """Of the v2 line: the v3 and v4 voices are spoken to at other addresses."""
     language: str | None = None
-    speed: float | None = None
+    speed: float | None = bounded(0.7, 1.2)
     """0.7 to 1.2."""
-    stability: float | None = None
-    similarity_boost: float | None = None
+    stability: float | None = bounded(0, 1)
+    similarity_boost: float | None = bounded(0, 1)
 
     def __attrs_post_init__(self) -> None:
         if self.model.startswith(("eleven_v3", "eleven_v4")):

@@ -211,7 +211,7 @@ def test_a_language_without_phrases_of_its_own_is_a_warning(read):
             "min_interruption_ms = -1",
             "turn_detection.min_interruption_ms: must be from 0 to",
         ),
-        ("vad_threshold = 0.5", "min_interruption_ms = nan", "min_interruption_ms: must be from 0 to 5000, not nan"),
+        ("vad_threshold = 0.5", "min_interruption_ms = nan", "min_interruption_ms: must be a number of at most"),
         ("vad_threshold = 0.5", "min_interruption_words = 21", "min_interruption_words: must be from 0 to 20, not 21"),
         ("vad_threshold = 0.5", "min_interruption_words = 1.5", "min_interruption_words: must be a whole number, not"),
         ("= 60", "= 60\ndead_air_seconds = 0", "limits.dead_air_seconds: must be more than 0"),

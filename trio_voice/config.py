@@ -38,8 +38,6 @@ T = TypeVar("T")
 MAX_WORKERS: Final = 64
 MOST_LEAD_SECONDS: Final = 4.0
 """Some 220 messages of 20 ms and their marks at once, where 256 may wait for Twilio's socket (``legs/caller.py``)."""
-MOST_INTERRUPTION_MS: Final = 5_000.0
-MOST_INTERRUPTION_WORDS: Final = 20
 DEFAULT_NUMBER: Final = "default"
 NO_NUMBER: Final = "must be a number with its country, like +15551234567"
 UNREADABLE: Final = "https://unreadable.invalid"
@@ -365,11 +363,6 @@ def _wrong_phrases(persona: Persona) -> list[str]:
         line = getattr(persona, key)
         if line is not None and not any(letter.isalnum() for letter in line):
             problems.append(f"{key}: must have a word in it, not {line!r}; without the key it is the language's own")
-    bounds = {"min_interruption_ms": MOST_INTERRUPTION_MS, "min_interruption_words": MOST_INTERRUPTION_WORDS}
-    for key, most in bounds.items():
-        least = getattr(persona, key)
-        if least is not None and not 0 <= least <= most:
-            problems.append(f"turn_detection.{key}: must be from 0 to {most:g}, not {least:g}")
     return problems
 
 

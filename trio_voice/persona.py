@@ -63,9 +63,9 @@ class TurnDetection:
     """False switches barge-in off."""
     interruption_delay: int | None = bounded(0, 1_000)
     """Milliseconds, 0 to 1000."""
-    min_interruption_ms: float | None = None
+    min_interruption_ms: float | None = bounded(0, 5_000)
     """How long the caller must speak to take the floor, 0 to 5000. Decided by the bridge: no provider is told."""
-    min_interruption_words: int | None = None
+    min_interruption_words: int | None = bounded(0, 20)
     """How many words it takes, 0 to 20; likewise."""
 
     @property

@@ -12,6 +12,7 @@ from trio_voice import conversation as c
 from trio_voice.audio import PIECE_MS, encode, silence
 from trio_voice.bridge import MAX_GARBAGE, Bridge
 from trio_voice.config import MOST_LEAD_SECONDS
+from trio_voice.digits import LONGEST_ENTRY
 from trio_voice.facts import (
     CancelTool,
     ClearPlayback,
@@ -30,6 +31,7 @@ from trio_voice.facts import (
     TransferFailed,
 )
 from trio_voice.legs.caller import OUTBOX_MESSAGES
+from trio_voice.media_gap import MediaGap
 from trio_voice.persona import Limits, Persona, TurnDetection
 from trio_voice.protocols import media_streams as ms
 from trio_voice.record import CallRecord, EndReason
@@ -404,7 +406,6 @@ def test_each_sign_of_the_end_has_its_reason_and_the_first_one_wins(book, fact, 
     [
         ("start_seconds", [c.ModelReady("s")], EndReason.START_TIMEOUT),
         ("model_ready_seconds", [START], EndReason.MODEL_FAILED),
-        ("media_gap_seconds", [START, c.ModelReady("s")], EndReason.CALLER_STALLED),
         ("idle_seconds", [START, c.ModelReady("s")], EndReason.IDLE),
         ("time_limit_seconds", [START, c.ModelReady("s")], EndReason.TIME_LIMIT),
     ],
@@ -424,14 +425,114 @@ def test_each_limit_ends_the_call_exactly_when_it_is_reached(limit, facts, reaso
 
 
 def test_media_and_voices_put_their_limits_off():
-    book = Playbook(limits=Limits(media_gap_seconds=3, idle_seconds=5)).live()
+    book = Playbook(limits=Limits(media_gap_seconds=3, idle_seconds=6)).live()
     for _ in range(10):
         book.after(2).on(ms.CallerAudio(HUSH))
         book.on(c.CallerTranscript("i", "still here", final=False))
         assert book.tick() == []
     book.after(2.9)
     assert book.tick() == []
-    assert end_of(book.after(0.2).tick()) is EndReason.CALLER_STALLED
+    (asked,) = book.after(0.2).tick()
+    assert isinstance(asked, PlaceMark)
+    assert end_of(book.after(2).tick()) is EndReason.CALLER_STALLED
+
+
+def test_a_caller_whose_line_sends_nothing_stays_as_long_as_twilio_answers_for_them():
+    book = Playbook(limits=Limits(media_gap_seconds=3, idle_seconds=100)).live()
+    book.on(ms.CallerAudio(HUSH))
+    for _ in range(5):
+        (asked,) = book.after(3).tick()
+        assert book.after(1.9).tick() == []
+        assert book.on(ms.MarkEchoed(asked.name)) == []
+    (asked,) = book.after(3).tick()
+    assert book.after(1.9).tick() == []
+    ended = book.after(0.2).tick()[-1]
+    assert ended.reason is EndReason.CALLER_STALLED
+    assert ended.deaf
+    assert "media_gap_seconds = 3" in ended.detail
+
+
+def test_media_that_comes_back_is_as_good_as_an_answer():
+    book = Playbook(limits=Limits(media_gap_seconds=3, idle_seconds=100)).live()
+    book.after(3).tick()
+    book.after(1).on(ms.CallerAudio(HUSH))
+    assert book.after(2.9).tick() == []
+    (asked_again,) = book.after(0.2).tick()
+    assert isinstance(asked_again, PlaceMark)
+
+
+def test_what_twilio_still_has_to_play_is_played_before_its_answer_is_missed():
+    gap = MediaGap(3, 100)
+    assert gap.ask(102.9, 107) is None
+    assert gap.ask(103, 107) == "trio-voice-there-1"
+    assert gap.dead_at == 109
+
+
+def silent_frames(commands):
+    return sum(isinstance(command, c.HearCaller) for command in commands)
+
+
+def test_a_turn_whose_media_stops_is_filled_up_with_silence_until_it_is_over():
+    book = Playbook(limits=Limits(media_gap_seconds=100, idle_seconds=100)).live()
+    book.after(1).on(ms.CallerAudio(SPEECH))
+    book.on(c.CallerSpeechStarted())
+    frames = 0
+    while book.now < 103.75:
+        book.now = book.bridge.wake_at
+        frames += silent_frames(book.tick())
+    assert frames == pytest.approx(100, abs=2)  # two seconds of them, after 0.75
+    book.on(c.CallerSpeechStopped())
+    assert book.after(1).tick() == []
+
+
+def test_silence_makes_room_for_media_and_is_given_to_nobody_outside_of_a_turn():
+    book = Playbook(limits=Limits(media_gap_seconds=100, idle_seconds=100)).live()
+    book.after(1).on(ms.CallerAudio(SPEECH))
+    assert book.after(2).tick() == []
+    book.on(c.CallerSpeechStarted())
+    assert silent_frames(book.tick()) == 5  # and no burst for what was missed
+    book.after(0.1).on(ms.CallerAudio(SPEECH))
+    assert book.after(0.7).tick() == []
+    assert silent_frames(book.after(0.1).tick()) == 2
+
+
+# Keys
+
+
+def test_keys_are_told_as_one_entry_once_it_is_over(book):
+    book.live()
+    for key in "4711":
+        assert book.after(0.5).on(ms.DigitPressed(key)) == []
+    assert book.after(1.7).tick() == []
+    (told,) = book.after(0.2).tick()
+    assert told.kept
+    assert told.instructions.endswith(" 4711")
+    assert book.lines() == [("caller", "[pressed 4711]", False)]
+    assert book.after(5).tick() == []
+
+
+def test_a_hash_ends_an_entry_and_so_does_its_length(book):
+    book.live()
+    book.on(ms.DigitPressed("4"))
+    (told,) = book.on(ms.DigitPressed("#"))
+    assert told.instructions.endswith(" 4#")
+    told = [book.on(ms.DigitPressed("1")) for _ in range(LONGEST_ENTRY)]
+    assert [len(commands) for commands in told] == [0] * (LONGEST_ENTRY - 1) + [1]
+
+
+def test_what_is_on_no_telephone_is_no_key(book):
+    book.live()
+    book.on(ms.DigitPressed("\x1b]0;"))
+    book.on(ms.DigitPressed(""))
+    assert book.after(5).tick() == []
+
+
+def test_keys_wait_for_a_model_that_is_not_ready(book):
+    book.on(START)
+    book.on(ms.DigitPressed("7"))
+    assert book.after(5).tick() == []
+    book.on(c.ModelReady("s"))
+    assert any("keys" in told.instructions for told in book.tick())
 
 
 def live_on(book, seconds, echo=lambda name: False):
@@ -697,6 +798,52 @@ def test_a_machine_ends_a_call_that_has_no_message_for_it(book):
     assert end_of(book.on(MachineAnswered())) is EndReason.TWILIO_ENDED
 
 
+def test_a_fax_ends_the_call_whatever_message_a_machine_would_be_left():
+    book = Playbook(persona=Persona(name="p", model="m", voicemail="Please call us back.")).live()
+    ended = book.on(MachineAnswered(is_fax=True))[-1]
+    assert (ended.reason, ended.detail) == (EndReason.TWILIO_ENDED, "Twilio says that a fax answered")
+
+
+@pytest.mark.parametrize("voicemail", [None, "Please call us back."])
+@pytest.mark.parametrize("is_fax", [False, True])
+def test_who_has_been_talked_with_is_no_machine_whatever_twilio_says(voicemail, is_fax):
+    book = Playbook(persona=Persona(name="p", model="m", voicemail=voicemail)).live()
+    for reply in ("r1", "r2"):
+        book.after(1).on(c.CallerSpeechStarted())
+        book.after(1).on(c.CallerSpeechStopped())
+        book.speak(reply, SPEECH)
+        book.on(c.ReplyDone(reply, interrupted=False))
+    assert len(book.record.turns) == 2
+    assert book.on(MachineAnswered(is_fax)) == []
+    assert book.record.counters["machine_verdicts_too_late"] == 1
+
+
+def test_a_message_of_which_nothing_is_heard_is_asked_for_again_and_not_recorded_as_left():
+    book = Playbook(persona=Persona(name="p", model="m", voicemail="Please call us back.")).live()
+    book.on(MachineAnswered())
+    commands = []
+    while not (commands and isinstance(commands[-1], EndCall)):
+        commands += book.after(0.1).on(ms.CallerAudio(HUSH)) + book.tick()
+    (again,) = [command for command in commands if isinstance(command, c.RequestReply)]
+    assert "Please call us back." in again.instructions
+    assert (commands[-1].reason, commands[-1].detail) == (
+        EndReason.AGENT,
+        "a machine answered, and no message was left",
+    )
+
+
+def test_a_machine_that_makes_noises_does_not_interrupt_the_message_that_it_is_left():
+    book = Playbook(persona=Persona(name="p", model="m", voicemail="Please call us back.")).live()
+    book.on(MachineAnswered())
+    book.speak("r2", *[SPEECH] * 10)
+    assert book.after(0.1).on(c.CallerSpeechStarted()) == []
+    book.on(c.ReplyDone("r2", interrupted=False))
+    book.after(1).on(ms.MarkEchoed("0.5"))
+    ended = run_until_end(book, 10)[-1]
+    assert ended.detail == "a machine answered, and the message was left"
+    assert "barge_ins" not in book.record.counters
+
+
 def test_a_machine_is_left_the_message_and_then_the_call_ends():
     book = Playbook(persona=Persona(name="p", model="m", voicemail="Please call us back.")).live()
     book.speak("r1", *[SPEECH] * 10)
@@ -716,6 +863,8 @@ FACTS = st.sampled_from(
         ms.MarkEchoed("0.1"),
         ms.MarkEchoed("1.2"),
         ms.DigitPressed("1"),
+        ms.DigitPressed("#"),
+        ms.MarkEchoed("trio-voice-there-1"),
         c.ModelReady("s"),
         c.CallerSpeechStarted(),
         c.CallerSpeechStopped(),

@@ -223,11 +223,11 @@ async def test_a_stream_that_dies_in_silence_ends_by_twilios_callback_or_else_by
         assert told_session.closed_at < silent_session.closed_at
         assert silent_record["end_reason"] == "caller_stalled"
         assert "media_gap_seconds = 2" in silent_record["end_detail"]
-        assert 1.9 < silent_session.closed_at - lost_at < 5
+        assert 1.9 < silent_session.closed_at - lost_at < 7
         for session in (told_session, silent_session):
             assert session.told_goodbye
-        for record in (told_record, silent_record):
-            assert 0.4 < record["closing_seconds"] < 2  # nobody answers the close, so it takes close_seconds
+        assert 0.4 < told_record["closing_seconds"] < 2  # nobody answers the close, so it takes close_seconds
+        assert silent_record["closing_seconds"] < 0.4  # nobody has answered a mark, and so nobody is asked for a close
 
 
 async def test_a_twilio_that_stops_reading_is_cut_off_in_its_time(tmp_path):

@@ -41,9 +41,9 @@ WEBSOCKETS_SANS_IO = (
 RINGS = {
     # Ring 0: decisions and what they are about. No trio, no clock, no socket; time is an argument.
     "pure": Ring(
-        modules="audio bridge chain_history chain_reply chain_tools chain_turns clauses conversation cost errors facts"
-        " forecast goodbye persona playback playout prices record speech_text stages takeover tool_results"
-        " transcript turns",
+        modules="audio bridge chain_history chain_reply chain_tools chain_turns clauses conversation cost digits errors"
+        " facts forecast goodbye media_gap persona playback playout prices record speech_text stages takeover"
+        " tool_results transcript turns",
         sees="pure protocols",
         packages="attrs msgspec",
         never=NO_CLOCK_NO_IO,

@@ -263,7 +263,7 @@ MISDEEDS = [
     ("caller", babbles, {EndReason.CALLER_LOST}, 0, 0),
     ("caller", stops_reading, {EndReason.CALLER_STALLED, EndReason.HANGUP}, 3.3, 2),
     ("caller", leaves_deaf, {EndReason.CALLER_LOST}, 0, 2),
-    ("caller", falls_silent, {EndReason.CALLER_STALLED, EndReason.START_TIMEOUT}, 3, 2),
+    ("caller", falls_silent, {EndReason.CALLER_STALLED, EndReason.START_TIMEOUT}, 5, 2),
     ("model", closes, ENDED, 0, 0),
     ("model", crashes, {EndReason.MODEL_FAILED}, 0, 0),
     ("model", is_cut, {EndReason.MODEL_FAILED}, 0, 0),
@@ -330,7 +330,9 @@ async def test_a_peer_may_fail_at_any_message(autojump_clock, kind, row, every, 
                     continue  # nothing more was to be sent: that nobody reads was not to be noticed
                 assert rig.record.end_reason in reasons
                 assert noticed_after <= noticed + AT_ONCE
-                assert rig.record.closing_seconds == pytest.approx(closing, abs=AT_ONCE)
+                unanswered = misdeed is falls_silent and rig.record.closing_seconds < AT_ONCE
+                # A Twilio that has not answered a mark is not asked for a close either.
+                assert unanswered or rig.record.closing_seconds == pytest.approx(closing, abs=AT_ONCE)
                 if misdeed is stops_reading and ours:  # it is this message that is not taken
                     assert noticed_after == pytest.approx(STALL_SECONDS[leg], abs=AT_ONCE)
                 if leg == "caller":

@@ -17,6 +17,9 @@ Rules that a reader might ask about:
 - **A model that fails** is replaced by the persona's next (``takeover.py``), which is told the conversation so far; the
   caller hears a line made on this machine meanwhile. When there is no next one, the call ends, after a last line, or is
   transferred, as the persona says. A session that its provider is about to end is replaced in a quiet moment.
+- **Keys** that the caller presses are told to the model as one entry (``digits.py``).
+- **No media** is a muted caller until Twilio fails to answer a mark (``media_gap.py``).
+- **A machine's verdict** after a conversation is only noted: whoever has been talked with is no machine.
 - **The first end wins.** After ``EndCall`` nothing more is decided.
 - **Garbage** is ignored until there is too much of it (``MAX_GARBAGE``). Floods are for the legs (``legs/pair.py``).
 """
@@ -27,7 +30,8 @@ import math
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from trio_voice import conversation as c
-from trio_voice.audio import base64_ms, is_audible
+from trio_voice.audio import FRAME_MS, base64_ms, encode, is_audible, silence
+from trio_voice.digits import DigitEntry
 from trio_voice.facts import (
     CALLER,
     CancelTool,
@@ -41,6 +45,7 @@ from trio_voice.facts import (
     LegStalled,
     MachineAnswered,
     ModelReplaced,
+    PlaceMark,
     ReplaceModel,
     RunTool,
     ToolFinished,
@@ -48,6 +53,7 @@ from trio_voice.facts import (
     TransferFailed,
 )
 from trio_voice.goodbye import Goodbye
+from trio_voice.media_gap import MediaGap
 from trio_voice.persona import SILENT
 from trio_voice.playout import LINE, Playout
 from trio_voice.protocols import media_streams as ms
@@ -67,6 +73,9 @@ MAX_GARBAGE: Final = 100
 """Messages of one peer that mean nothing, before its leg is given up."""
 MAX_DETAIL: Final = 500
 """Letters of an end's detail, which may quote a peer: it is logged and kept."""
+SILENT_FRAME: Final = encode(silence(FRAME_MS))
+TURNS_WITH_A_HUMAN: Final = 2
+"""Answered turns after which a verdict that a machine answered comes too late to be believed."""
 QUIET_EVERY_SECONDS: Final = 0.5
 """How often it is looked for a quiet moment in which a session that is about to end may be replaced."""
 TAKE_UP: Final = (
@@ -94,14 +103,17 @@ class Bridge:
         "_caller_speaks",
         "_capabilities",
         "_commands",
+        "_digits",
         "_ended",
         "_expected_call_sid",
         "_failed",
+        "_gap",
         "_goodbye",
-        "_last_media",
         "_last_voice",
+        "_leaves_message",
         "_limits",
         "_lines",
+        "_messages_owed",
         "_persona",
         "_playback",
         "_playout",
@@ -152,8 +164,9 @@ class Bridge:
         self._failed: tuple[EndReason, str] | None = None
         """Why there is no model any more, while the last line is said."""
         self._ended = False
-        self._last_media = now
+        self._gap = MediaGap(limits.media_gap_seconds, now)
         self._last_voice = now
+        self._digits = DigitEntry()
 
         self._reply_id = ""
         self._reply_open = False
@@ -163,6 +176,9 @@ class Bridge:
         self._goodbye: Goodbye | None = None
         self._transferring = False
         self._waits_for_ready: MachineAnswered | None = None
+        self._messages_owed = 0
+        """How often a machine's message may be asked for again, if nothing of it is heard; 0 if none is to be left."""
+        self._leaves_message = False
         self._caller_speaks = False
         self._commands: list[Command] = []
         self.wake_at = min(deadline for deadline, *_ in self._deadlines())
@@ -182,7 +198,7 @@ class Bridge:
         """Do what ``handle`` does for ``CallerAudio``; whether the model is to hear it, which is all that follows."""
         if self._ended:
             return False
-        self._last_media = now
+        self._gap.last_media = now
         takeover = self._takeover
         if self._ready:
             if takeover.is_expiring:
@@ -207,6 +223,8 @@ class Bridge:
                 self._end(reason, detail)
                 break
         self._renew_model(now)
+        self._pass_digits_on(now)
+        self._bear_media_gap(now)
         self._feed_playback(now)
         self._see_goodbye_through(now)
         return self._take()
@@ -225,7 +243,7 @@ class Bridge:
             gap, stalled = limits.media_gap_seconds, EndReason.CALLER_STALLED
             unheard = "Twilio does not say that it has played what it was sent"
             deadlines += [
-                (self._last_media + gap, stalled, "media_gap_seconds", "no media came from Twilio"),
+                (self._gap.dead_at, stalled, "media_gap_seconds", "no media came from Twilio, nor an answer to a mark"),
                 (self._playback.echo_due + gap, stalled, "media_gap_seconds", unheard),
             ]
         else:
@@ -247,8 +265,8 @@ class Bridge:
             self._end(EndReason.CALLER_LOST, "the stream belongs to another call than its path was made for")
             return
         self._started = True
-        self._last_media = now
-        self._wake_by(now + self._limits.media_gap_seconds)
+        self._gap.begin(now)
+        self._wake_by(self._gap.wake_at(in_turn=False))
         self._record.call_sid, self._record.stream_sid = fact.call_sid, fact.stream_sid
         self._feed_playback(now)
 
@@ -267,13 +285,39 @@ class Bridge:
             self._end(EndReason.HANGUP, "Twilio sent stop")
 
     def _mark_echoed(self, fact: ms.MarkEchoed, now: float) -> None:
+        self._gap.echo(fact.name, now)
         if self._playback.echo(fact.name, now):
             self._turns.mark_heard(now, self._playback.heard_ms(now))
         self._feed_playback(now)
         self._see_goodbye_through(now)
 
-    def _digit(self, _fact: ms.DigitPressed, now: float) -> None:
+    def _digit(self, fact: ms.DigitPressed, now: float) -> None:
         self._last_voice = now
+        self._digits.press(fact.digit, now)
+        self._pass_digits_on(now)
+
+    def _pass_digits_on(self, now: float) -> None:
+        """Tell the model of the keys that were pressed, once it is ready and the entry is over."""
+        if now < self._digits.due_at or not self._ready or self._ended:
+            self._wake_by(self._digits.due_at if self._ready else math.inf)
+            return
+        keys = self._digits.take()
+        self._transcript.caller_said(f"keys-{now}", f"[pressed {keys}]", now - self._began, final=True)
+        if self._goodbye is not None:
+            self._goodbye.begin_again()
+        self._commands.append(c.RequestReply(f"The caller pressed these keys of the telephone: {keys}", kept=True))
+
+    def _bear_media_gap(self, now: float) -> None:
+        """Ask Twilio whether the caller is there, and let a model that hears their turn hear silence."""
+        if not self._started or self._ended:
+            return
+        mark = self._gap.ask(now, self._playback.ends_at)
+        if mark is not None:
+            self._commands.append(PlaceMark(mark))
+        in_turn = self._ready and self._caller_speaks
+        if in_turn:
+            self._commands += [c.HearCaller(SILENT_FRAME)] * self._gap.silent_frames(now)
+        self._wake_by(self._gap.wake_at(in_turn=in_turn))
 
     # The model
 
@@ -282,6 +326,7 @@ class Bridge:
         self._last_voice = max(self._last_voice, now)
         if self._record.setup_seconds is None:
             self._record.setup_seconds = round(now - self._began, 3)
+        self._wake_by(self._digits.due_at)
         if self._waits_for_ready is not None:
             self._machine_answered(self._waits_for_ready, now)
             return
@@ -310,8 +355,9 @@ class Bridge:
     def _speech_started(self, fact: c.CallerSpeechStarted, now: float) -> None:
         self._last_voice = now
         self._caller_speaks = True
+        self._wake_by(self._gap.wake_at(in_turn=True))
         self._turns.caller_began()
-        if not fact.interrupts:
+        if not fact.interrupts or self._leaves_message:  # a machine takes no floor, whatever its noises
             return
         if self._goodbye is not None:
             self._goodbye.begin_again()  # they want one more answer
@@ -406,15 +452,22 @@ class Bridge:
             self._commands.append(CancelTool(fact.call_id))
 
     def _machine_answered(self, fact: MachineAnswered, now: float) -> None:
-        message = self._persona.voicemail
+        if len(self._record.turns) >= TURNS_WITH_A_HUMAN:
+            self._record.count("machine_verdicts_too_late")
+            return
+        message = None if fact.is_fax else self._persona.voicemail
         if message is not None and not self._ready:
             self._waits_for_ready = fact
             return
         if message is None:
-            self._end(EndReason.TWILIO_ENDED, "Twilio says that a machine answered")
+            self._end(EndReason.TWILIO_ENDED, f"Twilio says that a {'fax' if fact.is_fax else 'machine'} answered")
             return
         if self._playout.is_busy(now):
             self._interrupt(now)
+        self._leaves_message, self._messages_owed = True, 1
+        self._leave_message(message, now)
+
+    def _leave_message(self, message: str, now: float) -> None:
         self._say(message, because="A machine has answered. ")
         self._say_goodbye(Then.END_CALL, now, spoken=False)
 
@@ -542,7 +595,8 @@ class Bridge:
     def _end(self, reason: EndReason, detail: str, *, transferred: bool = False) -> None:
         self._ended = True
         self._playout.drop_waiting()
-        self._commands.append(EndCall(reason, detail[:MAX_DETAIL], transferred))
+        deaf = reason is EndReason.CALLER_STALLED and self._gap.is_asked
+        self._commands.append(EndCall(reason, detail[:MAX_DETAIL], transferred, deaf))
 
     # The goodbye
 
@@ -561,13 +615,24 @@ class Bridge:
             self._wake_by(due)
             return
         self._goodbye = None
-        if goodbye.then is Then.TRANSFER:
+        message = self._persona.voicemail or ""
+        if self._leaves_message and not goodbye.spoken and self._messages_owed > 0:
+            self._messages_owed -= 1
+            self._leave_message(message, now)
+        elif goodbye.then is Then.TRANSFER:
             self._transferring = True
             self._commands.append(TransferCall())
         elif self._failed is not None:
             self._end(*self._failed)
         else:
-            self._end(EndReason.AGENT, "the agent ended the call, and its goodbye was heard")
+            self._end(EndReason.AGENT, self._last_words(goodbye))
+
+    def _last_words(self, goodbye: Goodbye) -> str:
+        """What has become of them."""
+        if self._leaves_message:
+            return f"a machine answered, and {'the message was left' if goodbye.spoken else 'no message was left'}"
+        heard = "its goodbye was heard" if goodbye.spoken else "no goodbye of its own was heard"
+        return f"the agent ended the call, and {heard}"
 
     # Playback
 

@@ -162,7 +162,7 @@ class Call:
 
     def machine_answered(self) -> None:
         """Twilio has found that a machine answered the call and has finished its greeting. Does not wait."""
-        self._tell(MachineAnswered())
+        self._tell(MachineAnswered(is_fax=self.record.answered_by == "fax"))
 
     def end(self, reason: EndReason, detail: str) -> None:
         """End the call from outside. Does not wait; only the first reason counts."""
@@ -265,7 +265,9 @@ class Call:
             match command:
                 case PlayAudio() | PlaceMark() | ClearPlayback():
                     self._caller.obey(command)
-                case EndCall(reason=reason, detail=detail, transferred=transferred):
+                case EndCall(reason=reason, detail=detail, transferred=transferred, deaf=deaf):
+                    if deaf:
+                        self._caller.give_up()
                     self.record.end_reason, self.record.end_detail = reason, detail
                     self._put_through = transferred
                     self._scope.cancel(reason=f"{reason}: {detail}")

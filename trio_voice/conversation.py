@@ -274,6 +274,8 @@ class RequestReply:
     """Have the model speak now, following ``instructions`` for this reply only."""
 
     instructions: str
+    kept: bool = False
+    """They tell of something that the caller did, such as pressing keys, which is to be known later, too."""
 
 
 @attrs.frozen

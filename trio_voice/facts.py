@@ -50,6 +50,8 @@ class ToolFinished:
 class MachineAnswered:
     """Twilio has found that a machine, and no human, answered the call; it has finished its own greeting."""
 
+    is_fax: bool = False
+
 
 @attrs.frozen
 class TransferFailed:
@@ -152,6 +154,8 @@ class EndCall:
     detail: str
     transferred: bool = False
     """Twilio has put the caller through: the telephone call goes on without us."""
+    deaf: bool = False
+    """Twilio answers nothing on this stream any more, and would not answer a close."""
 
 
 ModelOrder = ReplaceModel | DismissModel

@@ -39,8 +39,8 @@ FAULTS: Final = (
     Fault(words="nonsense from Twilio, hang-up", phases=IN_CALL, acts=(act.confuse_caller, act.wait, act.hang_up)),
     Fault(words="caller stops reading, hangs up", phases=IN_CALL, acts=(act.stall_caller, act.wait_long, act.say_stop)),
     Fault(words="Twilio never starts", phases=(Phase.START,), acts=(act.nothing,), limit="start_seconds"),
-    Fault(words="caller falls silent", phases=OPENED, acts=(act.silence_caller,), limit="media_gap_seconds"),
-    Fault(words="caller vanishes", phases=IN_CALL, acts=(act.lose_caller,), limit="media_gap_seconds"),
+    Fault(words="caller falls silent", phases=OPENED, acts=(act.silence_caller,), limit="unanswered mark"),
+    Fault(words="caller vanishes", phases=IN_CALL, acts=(act.lose_caller,), limit="unanswered mark"),
     Fault(words="caller vanishes, Twilio reports it", phases=IN_CALL, acts=(act.report_stream_error,)),
     Fault(words="caller stops reading", phases=(Phase.REPLY,), acts=(act.stall_caller,), limit="time_limit_seconds"),
     # The model's side

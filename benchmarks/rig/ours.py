@@ -22,6 +22,8 @@ LIMITS: Final = {
 """``close_seconds`` stays what it is by default, because that is what is promised."""
 GOODBYE_SECONDS: Final = 1.5
 """A goodbye of 0.4 s is heard out, with half a second of quiet behind it."""
+UNANSWERED_SECONDS: Final = LIMITS["media_gap_seconds"] + 2.0
+"""When no media comes, Twilio is asked by a mark, and has 2 s to echo it."""
 SILENT_VOICE_SECONDS: Final = 9.0
 """A chain's voice has 8 s to make a sound of what it is given, and in a tool it is given the filler after a second."""
 CONFIG: Final = """\
@@ -92,6 +94,11 @@ def our_daemon(python: str = sys.executable) -> Target:
             "rig_tools.py": TOOLS,
         },
         tasks_metric=TASKS_METRIC,
-        limits=LIMITS | {"goodbye": GOODBYE_SECONDS, "silent voice": SILENT_VOICE_SECONDS},
+        limits=LIMITS
+        | {
+            "goodbye": GOODBYE_SECONDS,
+            "silent voice": SILENT_VOICE_SECONDS,
+            "unanswered mark": UNANSWERED_SECONDS,
+        },
         own_folder=True,
     )

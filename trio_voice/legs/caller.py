@@ -28,10 +28,11 @@ class CallerLeg:
         on_delay: see ``Writer``.
     """
 
-    __slots__ = ("_channel", "_stream", "_writer")
+    __slots__ = ("_channel", "_given_up", "_stream", "_writer")
 
     def __init__(self, channel: Channel, stall_seconds: float, on_delay: Callable[[float], None] | None = None) -> None:
         self._channel = channel
+        self._given_up = False
         self._stream = MediaStream()
         self._writer = Writer(OUTBOX_MESSAGES, stall_seconds, on_delay)
 
@@ -74,6 +75,13 @@ class CallerLeg:
         """The call is ending: whatever is being sent must be finished by then."""
         self._writer.hurry(deadline)
 
+    def give_up(self) -> None:
+        """Twilio answers nothing any more: ``close`` is to wait for nothing."""
+        self._given_up = True
+
     async def close(self) -> None:
         """Close the socket politely if the peer lets us; the caller's cancel scope says how long. Idempotent."""
-        await self._channel.aclose(1000, "the call has ended")
+        if self._given_up:
+            await self._channel.abort()
+        else:
+            await self._channel.aclose(1000, "the call has ended")

@@ -128,11 +128,13 @@ class OpenAIRealtimeSession:
                 return (messages.AUDIO[0] + payload + messages.AUDIO[1],)
             case c.AnswerTool(call_id=call_id, result=result):
                 return [*self._calls.answer(call_id, result), *self._say(now)]
-            case c.RequestReply(instructions=instructions):
+            case c.RequestReply(instructions=instructions, kept=kept):
                 # A response's own instructions stand in place of the session's, and the voice would lose its manner.
                 prompt = self._persona.prompt
                 self._floor.ask(Ask(instructions=f"{prompt}\n\n{instructions}" if prompt else instructions))
-                return self._say(now)
+                if kept and self._dialect.bills_text_items:
+                    self._text_items += 1
+                return [*([messages.line(c.Said("caller", instructions))] if kept else ()), *self._say(now)]
             case c.SayExactly(text=text):
                 self._floor.ask(Ask(exact=text))
                 return self._say(now)

@@ -1,0 +1,109 @@
+"""What it means that no media comes from Twilio: a caller who is muted, or a stream that is dead.
+
+Twilio sends a frame every 20 ms, even in silence; but it has nothing to send where the caller's own line sends nothing
+while it is muted (clients and SIP telephones that suppress silence). So when ``media_gap_seconds`` have passed, Twilio
+is asked by a mark, which it echoes at once where nothing is being played. An echo within ``ANSWER_SECONDS`` means that
+the caller is there; it is asked again every so often. Without one the stream is dead.
+
+A model's own ears need silence to hear that the caller has finished. If media stops in the middle of a turn, silence is
+given to them from here, at the rate of a telephone, until media comes or the turn is over.
+
+Pure: time is an argument, in seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+ANSWER_SECONDS: Final = 2.0
+"""How long the echo may take, from the moment that all before it has been played."""
+SILENCE_AFTER_SECONDS: Final = 0.75
+"""How long a turn of the caller's may be without media before silence stands in for it."""
+FRAME_SECONDS: Final = 0.02
+FRAMES_AT_ONCE: Final = 5
+"""At the most: a model is not sent a burst because this process was late."""
+MARK: Final = "trio-voice-there-"
+"""What the names of these marks begin with."""
+
+
+class MediaGap:
+    """One stream's media, as far as it fails to come.
+
+    Args:
+        gap_seconds: ``media_gap_seconds``.
+        now: when the stream was accepted.
+    """
+
+    __slots__ = (
+        "_answer_due",
+        "_answered_at",
+        "_asked",
+        "_asked_at",
+        "_began_at",
+        "_filled_until",
+        "_gap_seconds",
+        "last_media",
+    )
+
+    def __init__(self, gap_seconds: float, now: float) -> None:
+        self._gap_seconds = gap_seconds
+        self._began_at = now
+        self.last_media = now
+        """Written with every frame, by whoever hears of it first."""
+        self._asked = 0
+        self._asked_at = -math.inf
+        self._answer_due = math.inf
+        self._answered_at = -math.inf
+        self._filled_until = -math.inf
+
+    def begin(self, now: float) -> None:
+        """Twilio has started the stream: from here on media may be missed."""
+        self._began_at = self.last_media = now
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether Twilio owes an answer: neither it nor media has come since."""
+        return self._answer_due < math.inf and self.last_media <= self._asked_at
+
+    @property
+    def dead_at(self) -> float:
+        """When the stream counts as dead, if nothing comes."""
+        return self._answer_due if self.is_asked else math.inf
+
+    def ask(self, now: float, played_at: float) -> str | None:
+        """The name of the mark by which Twilio is to be asked now; ``None`` if it is not.
+
+        Args:
+            now: the time.
+            played_at: when Twilio will have played what it has.
+        """
+        if self.is_asked or now < max(self.last_media, self._answered_at) + self._gap_seconds:
+            return None
+        self._asked += 1
+        self._asked_at = now
+        self._answer_due = max(now, played_at) + ANSWER_SECONDS
+        return f"{MARK}{self._asked}"
+
+    def echo(self, name: str, now: float) -> None:
+        """A mark has come back, perhaps one of these."""
+        if name.startswith(MARK):
+            self._answered_at, self._answer_due = now, math.inf
+
+    def silent_frames(self, now: float) -> int:
+        """How many frames of silence are due to a model that hears the caller's turn."""
+        begins_at = self.last_media + SILENCE_AFTER_SECONDS
+        if now < begins_at or self.last_media == self._began_at:
+            return 0
+        filled = max(self._filled_until, begins_at, now - FRAMES_AT_ONCE * FRAME_SECONDS)
+        frames = int((now - filled) / FRAME_SECONDS + 1e-6)  # 0.06 / 0.02 is a little less than 3
+        self._filled_until = filled + frames * FRAME_SECONDS
+        return frames
+
+    def wake_at(self, *, in_turn: bool) -> float:
+        """When something will be due, if nothing comes; with silence if it is the caller's turn."""
+        asks_at = max(self.last_media, self._answered_at) + self._gap_seconds
+        due = self.dead_at if self.is_asked else asks_at
+        if not in_turn or self.last_media == self._began_at:
+            return due
+        return min(due, max(self.last_media + SILENCE_AFTER_SECONDS, self._filled_until) + FRAME_SECONDS)

@@ -12,6 +12,7 @@ From the outside in, each using what is around it and outliving what is within:
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import resource
 import signal
@@ -44,6 +45,7 @@ from trio_voice.journal import Pace, open_journal
 from trio_voice.legs.kinds import KINDS, Order
 from trio_voice.legs.poller import open_poller
 from trio_voice.legs.succession import Succession
+from trio_voice.legs.tcp import PrivateSockets
 from trio_voice.persona import SILENT
 from trio_voice.process import has_ended, this_process
 from trio_voice.reception import Reception
@@ -94,6 +96,17 @@ def allow_descriptors(max_calls: int) -> None:
         log.warning("too_few_descriptors", max_fds=allowed, wanted=wanted, max_calls=max_calls, advice=advice)
 
 
+def keep_to_ourselves() -> None:
+    """Have a tool's child processes begin without our sockets, or close those that they are given by being forked.
+
+    ``multiprocessing`` starts its children from a server of its own that has none. Whoever has chosen another way keeps
+    it.
+    """
+    trio.socket.set_custom_socket_factory(PrivateSockets())
+    if multiprocessing.get_start_method(allow_none=True) is None:
+        multiprocessing.set_start_method("forkserver")
+
+
 async def run_daemon(
     settings: Settings,
     announce: Callable[[str], None],
@@ -115,6 +128,7 @@ async def run_daemon(
         ConfigError: a tool cannot be loaded.
     """
     allow_descriptors(settings.limits.max_calls)
+    keep_to_ourselves()
     systemd = Notifier(os.environ)
     colleagues, seats = (None, None) if place is None else _colleagues_at(place)
     async with (

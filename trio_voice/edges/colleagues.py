@@ -17,6 +17,8 @@ import httpx2
 import structlog
 import trio
 
+from trio_voice.legs.tcp import keep_from_children
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
@@ -134,6 +136,7 @@ class Colleagues:
         path = self._directory / f"hand-{self.index}"
         await trio.Path(path).unlink(missing_ok=True)  # of the one before us, who died
         with trio.socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
+            keep_from_children(listening)
             await listening.bind(str(path))
             listening.listen(1024)
             async with trio.open_nursery() as nursery:

@@ -38,6 +38,7 @@ from hypercorn.typing import ConnectionState
 
 from trio_voice.edges import lane
 from trio_voice.errors import first_cause
+from trio_voice.legs.tcp import finish, keep_from_children
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,6 +107,7 @@ class _HttpStream(trio.abc.HalfCloseableStream):
         await self._stream.send_eof()
 
     async def aclose(self) -> None:
+        finish(self.socket)
         await self._stream.aclose()
 
 
@@ -154,7 +156,9 @@ class Server:
         the calls as fast as ``close_seconds`` allows; drain the registry first to end them well. The app's lifespan
         is not run: it has nothing to start.
         """
-        for listener in listeners:  # their connections inherit it
+        for listener in listeners:
+            keep_from_children(listener.socket)
+            # Their connections inherit it.
             listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         await trio.serve_listeners(self._serve_connection, listeners)
 
@@ -164,6 +168,7 @@ class Server:
 
     async def _serve_connection(self, stream: trio.SocketStream, data: bytes = b"") -> None:
         """One connection; nothing it raises leaves it."""
+        keep_from_children(stream.socket)
         upgrade = b""
         try:
             if self._has_room():

@@ -6,16 +6,16 @@ See ``poller.py`` for why.
 from __future__ import annotations
 
 import select
-import socket
-import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import trio
 
+from trio_voice.legs.tcp import finish, keep_from_children, reset
 from trio_voice.legs.tls import ClientTls
 
 if TYPE_CHECKING:
+    import socket
     import ssl
     from collections.abc import Callable
 
@@ -76,6 +76,7 @@ class PolledStream(trio.abc.AsyncResource):
         """Calls the listener in its own task's context."""
         self._reading: trio.lowlevel.Task | None = None
         self._writing: trio.lowlevel.Task | None = None
+        keep_from_children(sock)
         poller.add(self)
 
     async def start_tls(self, context: ssl.SSLContext, host: str) -> None:
@@ -246,16 +247,20 @@ class PolledStream(trio.abc.AsyncResource):
     # Writing
 
     def send_now(self, data: bytes) -> bool:
-        """Send without waiting: nothing, or all of it; ``unsent`` is what the kernel did not take."""
+        """Send without waiting: nothing, or all of it; ``unsent`` is what the kernel did not take.
+
+        Never raises, for it is called by whoever hears another socket: what is wrong here is told to those who read,
+        or wait to write, this one.
+        """
         if self.unsent or self._closed:
             return False
-        if self._tls is not None:
-            data = self._tls.encrypt(data)
         try:
+            if self._tls is not None:
+                data = self._tls.encrypt(data)
             sent = self.socket.send(data)
         except BlockingIOError:
             sent = 0
-        except OSError:
+        except OSError:  # which TLS's errors are, too
             return False  # it is gone: whoever waits for it will be told
         if sent < len(data):
             self.unsent = data[sent:]
@@ -270,7 +275,10 @@ class PolledStream(trio.abc.AsyncResource):
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         self._check_open()
-        self.unsent += self._tls.encrypt(data) if self._tls is not None and data else data
+        try:
+            self.unsent += self._tls.encrypt(data) if self._tls is not None and data else data
+        except OSError as cut:
+            raise trio.BrokenResourceError(str(cut)) from cut
         await self._send(b"")
 
     async def _send(self, data: bytes) -> None:
@@ -308,20 +316,18 @@ class PolledStream(trio.abc.AsyncResource):
             with suppress(OSError):
                 self.unsent += self._tls.say_goodbye()
                 self._send_some()
-        self._close()
+        self._close(finish)
         await trio.lowlevel.checkpoint()
 
     def abort(self) -> None:
         """Close with a reset: what a stalled peer has not read would keep the connection alive in the kernel."""
-        if not self._closed:
-            with suppress(OSError):
-                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self._close()
+        self._close(reset)
 
-    def _close(self) -> None:
+    def _close(self, end: Callable[[socket.socket], None]) -> None:
         if not self._closed:
             self._closed = self._ended = True
             self._poller.remove(self)
+            end(self.socket)
             self.socket.close()
             self.stop_listening()
             self._wake_reader()

@@ -135,8 +135,9 @@ class Poller:
         self._streams[stream.socket.fileno()] = stream
 
     def remove(self, stream: PolledStream) -> None:
-        """Before its socket is closed, which takes it out of the epoll."""
-        self._streams.pop(stream.socket.fileno(), None)
+        """Stop watching. Before its socket is closed, and not by that: a forked child may have a copy of it."""
+        if self._streams.pop(stream.socket.fileno(), None) is not None and not self._epoll.closed:
+            self._epoll.unregister(stream.socket)
 
     def remember(self, stream: PolledStream) -> None:
         """It may have more to read, of which the kernel will not speak again."""

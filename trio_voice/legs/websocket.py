@@ -10,9 +10,7 @@ stream, such as one in memory, the same is done by waiting. The upgrade is done 
 from __future__ import annotations
 
 import logging
-import socket
 import ssl
-import struct
 from functools import cache
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -26,6 +24,7 @@ from trio_voice.errors import ModelUnavailable
 from trio_voice.legs.channel import Channel
 from trio_voice.legs.polled_stream import PolledStream
 from trio_voice.legs.poller import adopt
+from trio_voice.legs.tcp import finish, reset
 from trio_voice.protocols.websocket import WebSocket
 
 if TYPE_CHECKING:
@@ -214,6 +213,8 @@ class WebSocketChannel(Channel):
                     await self._read_more()
                     self._messages.clear()
                 self._closed = True
+                if isinstance(self._stream, trio.SocketStream):
+                    finish(self._stream.socket)
                 await self._stream.aclose()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # it is gone, which is what we wanted
@@ -232,7 +233,7 @@ class WebSocketChannel(Channel):
         if isinstance(transport, trio.SocketStream) and transport.socket.fileno() >= 0:
             # Reset instead of an orderly end: what a stalled peer has not read would keep the connection, and the
             # provider's idea of a session, alive in the kernel.
-            transport.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            reset(transport.socket)
         await trio.aclose_forcefully(self._stream)
 
 

@@ -150,6 +150,28 @@ async def test_a_persona_that_may_not_be_interrupted_speaks_on(autojump_clock):
     assert_nobody_made_a_mistake(rig)
 
 
+@DIALECTS
+async def test_a_question_that_is_written_down_after_its_answer_stands_before_it(autojump_clock, dialect):
+    """In the record, and in what the session that takes over is told."""
+    manner = Manner(transcribes_after_seconds=1, longest_seconds=20, tells_expiry=False)
+    async with of_dialect(dialect)(manner=manner, limits=LONG) as rig:
+        await trio.sleep(3)
+        rig.speak(1)
+        await trio.sleep(15)
+        rig.agent.manner = Manner()
+        await trio.sleep(4)
+        rig.twilio.hang_up()
+    question, answer = "Are you open?", "Yes, until six in the evening."
+    assert [line.text for line in rig.record.transcript] == [GREETING, question, answer]
+    assert rig.record.transcript[1].at == pytest.approx(3.1, abs=0.1)  # when they began, not when it was written down
+    _, second = rig.agent.sessions
+    if dialect == "ga":
+        assert [line.text for line in second.history] == [GREETING, question, answer]
+    else:
+        assert second.config.instructions.endswith(f"You: {GREETING}\nCaller: {question}\nYou: {answer}")
+    assert "model_garbage" not in rig.record.counters
+
+
 # Tools
 
 

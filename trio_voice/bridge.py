@@ -356,6 +356,7 @@ class Bridge:
         self._last_voice = now
         self._caller_speaks = True
         self._wake_by(self._gap.wake_at(in_turn=True))
+        self._transcript.caller_began(fact.item_id, now - self._began)
         self._turns.caller_began()
         if not fact.interrupts or self._leaves_message:  # a machine takes no floor, whatever its noises
             return
@@ -424,6 +425,8 @@ class Bridge:
 
     def _reply_done(self, fact: c.ReplyDone, now: float) -> None:
         self._reply_open = False
+        if fact.reply_id == self._reply_id:
+            self._transcript.reply_done(fact.reply_id, audible=self._reply_audible)
         if not fact.interrupted:
             self._playout.add_mark(fact.reply_id)
             self._feed_playback(now)
@@ -539,7 +542,7 @@ class Bridge:
         owed_already = self._takeover.under_way and self._takeover.owes_answer
         speaks, lost = self._caller_speaks, self._caller_speaks and not self._takeover.has_kept
         handle = self._takeover.begin(now, renews=renews, mid_speech=speaks)
-        history = history_of(self._record.transcript)
+        history = history_of(self._transcript.latest)
         self._record.count("model_renewals" if renews else "model_takeovers")
         self._takeover.resumes_talk = bool(history) or handle is not None
         self._takeover.owes_answer = owed_already or not renews or self._reply_open or lost or self._turns.awaits_answer

@@ -41,6 +41,8 @@ class Capabilities:
     billed_by: BilledBy = "seconds"
     yields_on_request: bool = False
     """It speaks on until ``TruncateReply`` says that the caller has the floor; others fall silent by themselves."""
+    protects_replies: bool = False
+    """It can be kept from falling silent for the caller (``ProtectReply``). One that yields on request need not be."""
 
 
 @attrs.frozen
@@ -49,6 +51,8 @@ class Said:
 
     role: Literal["caller", "agent"]
     text: str
+    interrupted: bool = False
+    """An agent's line that the caller did not hear to its end; ``text`` is what they heard."""
 
 
 # Events: model to bridge
@@ -72,6 +76,8 @@ class CallerSpeechStarted:
     """
 
     interrupts: bool = True
+    item_id: str = ""
+    """The turn's, which its ``CallerTranscript`` will have, too; empty where the model does not name it yet."""
 
 
 @attrs.frozen
@@ -179,11 +185,17 @@ class Outgoing:
 
 @attrs.frozen
 class ModelFault:
-    """The model complained; ``message`` says what to do. A fatal fault ends the session."""
+    """The model complained; ``message`` says what to do. A fatal fault ends the session.
+
+    One for a ``passing`` reason may be gone if the session is opened again; ``retry_after`` is the wait in seconds
+    that the provider asks for, if it does.
+    """
 
     code: str
     message: str
     fatal: bool
+    passing: bool = False
+    retry_after: float | None = None
 
 
 @attrs.frozen
@@ -296,6 +308,16 @@ class IgnoreTurn:
 
 
 @attrs.frozen
+class ProtectReply:
+    """From here on the caller may, or again may not, have the model fall silent by speaking.
+
+    Only for one with ``protects_replies``.
+    """
+
+    on: bool
+
+
+@attrs.frozen
 class TruncateReply:
     """The caller has interrupted a reply: have the model forget what it said after the first ``heard_ms`` of it.
 
@@ -306,7 +328,7 @@ class TruncateReply:
     heard_ms: float
 
 
-ModelCommand = HearCaller | AnswerTool | RequestReply | SayExactly | IgnoreTurn | TruncateReply
+ModelCommand = HearCaller | AnswerTool | RequestReply | SayExactly | IgnoreTurn | ProtectReply | TruncateReply
 
 
 def retold(history: Sequence[Said]) -> str:
@@ -314,5 +336,7 @@ def retold(history: Sequence[Said]) -> str:
     if not history:
         return ""
     names = {"caller": "Caller", "agent": "You"}
-    lines = "\n".join(f"{names[said.role]}: {said.text}" for said in history)
+    lines = "\n".join(
+        f"{names[said.role]}: {said.text}{' (interrupted)' if said.interrupted else ''}" for said in history
+    )
     return f"\n\nThis call is going on already; you have greeted the caller. What has been said so far:\n{lines}"

@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING, Final
 
 from trio_voice.audio import joined
 from trio_voice.conversation import Said
+from trio_voice.transcript import LATEST_LINES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from trio_voice.conversation import SessionExpiring
     from trio_voice.record import Utterance
 
@@ -25,8 +28,9 @@ KEPT_FRAMES: Final = 150
 """Three seconds of the caller. Beyond it the oldest are dropped: they are what the new session could least answer."""
 PIECE_FRAMES: Final = 10
 """How many of them go in one message. One for each would be more than a leg's outbox holds, which drops the oldest."""
-HISTORY_LINES: Final = 100
-"""The newest lines of the conversation that a new session is told."""
+HISTORY_LINES: Final = LATEST_LINES
+HISTORY_LETTERS: Final = 20_000
+"""The newest of the conversation is what a new session is told, no more than either."""
 MARGIN_SECONDS: Final = 2.0
 """How long before its provider would end it a session is left, for the new one to open."""
 SHORTEST_SESSION_SECONDS: Final = 10.0
@@ -129,7 +133,14 @@ class Takeover:
         return [joined(kept[at : at + PIECE_FRAMES]) for at in range(0, len(kept), PIECE_FRAMES)]
 
 
-def history_of(transcript: list[Utterance]) -> tuple[Said, ...]:
-    """The conversation so far, as it was heard, for a session that takes over."""
-    lines = [line for line in transcript if line.text][-HISTORY_LINES:]
-    return tuple(Said("caller" if line.role == "caller" else "agent", line.text) for line in lines)
+def history_of(latest: Iterable[Utterance]) -> tuple[Said, ...]:
+    """The newest of the conversation in order, as it was heard, for a session that takes over."""
+    history: list[Said] = []
+    letters = 0
+    for line in reversed([line for line in latest if line.text and line.heard_ms != 0]):
+        letters += len(line.text)
+        if len(history) >= HISTORY_LINES or letters > HISTORY_LETTERS:
+            break
+        caller = line.role == "caller"
+        history.append(Said("caller" if caller else "agent", line.text, interrupted=line.interrupted and not caller))
+    return tuple(reversed(history))

@@ -3,22 +3,34 @@
 A model's own text of a reply may hold more than was heard: it is written when the audio has been made, not when it has
 been played. So the bridge says how much was heard, and the text is cut there: by the words' own times where the model
 gives them, else by proportion, always between words.
+
+A caller's text may come long after they have spoken, behind the answer to it. Their line stands where they began, and
+``at`` is then: lines are in the order in which they began, whenever their text came.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections import deque
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import attrs
 
 from trio_voice.record import Utterance
 
 if TYPE_CHECKING:
+    from collections.abc import MutableSequence
+
     from trio_voice.record import CallRecord
+
+T = TypeVar("T")
 
 MAX_LINES: Final = 2_000
 MAX_LETTERS: Final = 5_000
 """Of one line. A record is kept after its call, so a model that never stops must not fill it."""
+LATEST_LINES: Final = 100
+"""The newest lines, which a session that takes over is told; a record that is full does not take any of its own."""
+KEPT_TURNS: Final = 8
+"""Turns of the caller's whose text may still come or change."""
 KEPT_REPLIES: Final = 4
 """Replies whose text may still change. One is open, and one may just have been cut."""
 
@@ -35,20 +47,33 @@ class _Reply:
 class Transcript:
     """Writes the lines of a call's record."""
 
-    __slots__ = ("_callers", "_record", "_replies")
+    __slots__ = ("_began", "_callers", "_record", "_replies", "latest")
 
     def __init__(self, record: CallRecord) -> None:
         self._record = record
+        self._began: dict[str, float] = {}
+        """When the turns began whose text has not come, by their items; one that is not named yet has an empty id."""
         self._callers: dict[str, Utterance] = {}
         self._replies: dict[str, _Reply] = {}
+        self.latest: deque[Utterance] = deque(maxlen=LATEST_LINES)
+        """The newest lines, in order."""
+
+    def caller_began(self, item_id: str, at: float) -> None:
+        """The caller begins a turn, or goes on with it; ``item_id`` is empty if the model has not named it."""
+        if item_id not in self._callers:
+            _forget_oldest(self._began, KEPT_TURNS)
+            self._began[item_id] = at
 
     def caller_said(self, item_id: str, text: str, at: float, *, final: bool) -> None:
         """The caller's words so far; a later text of the same item replaces it."""
         line = self._callers.get(item_id)
+        if line is None and (text or final):
+            began = self._began.pop(item_id if item_id in self._began else "", at)
+            line = self._new_line("caller", text, began)
         if line is None:
-            line = self._new_line("caller", text, at)
-            if line is None:
-                return
+            return
+        if item_id not in self._callers:
+            _forget_oldest(self._callers, KEPT_TURNS)
             self._callers[item_id] = line
         line.text, line.final = text[:MAX_LETTERS] or line.text, final
         if final:
@@ -89,22 +114,31 @@ class Transcript:
         if reply.line is not None:
             self._cut(reply, heard_ms)
 
+    def reply_done(self, reply_id: str, *, audible: bool) -> None:
+        """No more comes of a reply; one without a sound was not heard, whatever its text says."""
+        reply = self._replies.get(reply_id)
+        if reply is not None and reply.line is not None and not audible:
+            reply.line.interrupted, reply.line.heard_ms = True, 0.0
+
     def _reply(self, reply_id: str) -> _Reply:
         reply = self._replies.get(reply_id)
         if reply is None:
-            while len(self._replies) >= KEPT_REPLIES:
-                self._replies.pop(next(iter(self._replies)))
+            _forget_oldest(self._replies, KEPT_REPLIES)
             reply = self._replies[reply_id] = _Reply()
         return reply
 
     def _new_line(self, role: str, text: str, at: float) -> Utterance | None:
+        """A line in its place; a record that is full has none, and counts it."""
         if not text:
             return None
-        if len(self._record.transcript) >= MAX_LINES:
-            self._record.count("transcript_lines_over_the_bound")
-            return None
         line = Utterance(role, text[:MAX_LETTERS], at)
-        self._record.transcript.append(line)
+        if len(self.latest) == LATEST_LINES:
+            self.latest.popleft()
+        _place(self.latest, line)
+        if len(self._record.transcript) < MAX_LINES:
+            _place(self._record.transcript, line)
+        else:
+            self._record.count("transcript_lines_over_the_bound")
         return line
 
     def _write(self, reply: _Reply, text: str, at: float) -> None:
@@ -125,3 +159,17 @@ class Transcript:
         letters = round(len(line.text) * share)
         if letters < len(line.text):
             line.text = line.text[:letters].rpartition(" ")[0]
+
+
+def _place(lines: MutableSequence[Utterance], line: Utterance) -> None:
+    """Put a line where it began."""
+    place = len(lines)
+    while place and lines[place - 1].at > line.at:
+        place -= 1
+    lines.insert(place, line)
+
+
+def _forget_oldest(kept: dict[str, T], most: int) -> None:
+    """Make room for one more."""
+    while len(kept) >= most:
+        kept.pop(next(iter(kept)))

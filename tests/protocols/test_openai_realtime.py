@@ -341,7 +341,7 @@ def test_what_the_server_says_that_it_has_set_is_for_people(fresh):
 
 def test_a_whole_turn(talk):
     turn = [
-        ({"kind": "input_audio_buffer.speech_started", "item_id": "u"}, [c.CallerSpeechStarted()]),
+        ({"kind": "input_audio_buffer.speech_started", "item_id": "u"}, [c.CallerSpeechStarted(item_id="u")]),
         ({"kind": "input_audio_buffer.speech_stopped", "item_id": "u"}, [c.CallerSpeechStopped()]),
         ({"kind": "response.created", "response": {"id": "r"}}, [c.ReplyStarted("r")]),
         (

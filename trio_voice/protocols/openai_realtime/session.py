@@ -140,7 +140,7 @@ class OpenAIRealtimeSession:
                 return self._say(now)
             case c.TruncateReply(reply_id=reply_id, heard_ms=heard_ms):
                 return self._truncate(reply_id, heard_ms)
-            case c.IgnoreTurn():
+            case c.IgnoreTurn() | c.ProtectReply():
                 return ()  # the server answers by itself, and has begun to
 
     def goodbye(self) -> None:
@@ -251,9 +251,9 @@ class OpenAIRealtimeSession:
 
     # The caller
 
-    def _on_speech_started(self, _event: dict[str, Any], now: float) -> list[Meaning]:
+    def _on_speech_started(self, event: dict[str, Any], now: float) -> list[Meaning]:
         self._floor.caller_began(now)
-        return [c.CallerSpeechStarted()]
+        return [c.CallerSpeechStarted(item_id=id_in(event, "item_id"))]
 
     def _on_speech_stopped(self, _event: dict[str, Any], now: float) -> list[Meaning]:
         self._floor.caller_finished(now)

@@ -73,7 +73,10 @@ def test_a_turn():
         c.ReplyStarted("1"),
     ]
     assert stage.do(s.Thought(2, "Yes. Un")) == [c.StageReached("first_token"), s.Speak("1", "Yes. ")]
-    assert stage.do(s.Thought(2, "til six."), s.ThoughtOver(2)) == [s.Speak("1", "Until six.", last=True)]
+    assert stage.do(s.Thought(2, "til six."), s.ThoughtOver(2)) == [
+        s.Speak("1", "Until six."),
+        s.Speak("1", "", last=True),
+    ]
     assert stage.do(s.SpokenWords("1", "Yes. ", 0.0), s.Sound("1", SOUND), s.SpeechOver("1")) == [
         c.ReplyWords("1", "Yes. ", 0.0),
         c.ReplyAudio("1", SOUND),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from trio_voice.clauses import Clauses
+from trio_voice.clauses import Sentences
 
 if TYPE_CHECKING:
     from trio_voice.chain_history import SpokenText
@@ -26,7 +26,7 @@ class Reply:
     """The request whose answer it is, while that is open."""
     conversation: tuple[Entry, ...] = ()
     attempts: int = 1
-    clauses: Clauses = attrs.field(factory=Clauses)
+    clauses: Sentences = attrs.field(factory=Sentences)
     pieces: list[str] = attrs.field(factory=list)
     """Text that is ready to be spoken and held back."""
     thought: bool = False
@@ -52,7 +52,7 @@ class Reply:
     def begin_again(self) -> None:
         """Its question is asked once more: forget what came of the answer."""
         self.attempts += 1
-        self.clauses, self.thought = Clauses(), False
+        self.clauses, self.thought = Sentences(), False
         self.pieces.clear()
 
 

@@ -1,0 +1,207 @@
+"""Text made fit to be spoken: what a writer writes for the eye is left out, or said as people say it.
+
+Language models write Markdown, HTML, links, emoji and stage directions, though they are asked not to; voices read them
+aloud, sign by sign. ``speakable`` is the one place through which all text goes on its way to a voice, whoever wrote it.
+Linear in the text, however it is made: every repetition is bounded, or of characters that nothing else matches.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import attrs
+
+from trio_voice.speech_text.languages import primary
+from trio_voice.speech_text.stage_directions import is_stage_direction
+
+
+@attrs.frozen(kw_only=True)
+class _Signs:
+    """The names of signs that are said, in one language."""
+
+    dot: str
+    at: str
+    slash: str
+    dash: str
+    underscore: str
+    number: str
+    conjunction: str
+    less: str
+    greater: str
+    about: str
+
+
+_EN: Final = _Signs(
+    dot="dot",
+    at="at",
+    slash="slash",
+    dash="dash",
+    underscore="underscore",
+    number="number",
+    conjunction="and",
+    less="less than",
+    greater="greater than",
+    about="about",
+)
+_SIGNS: Final[Mapping[str, _Signs]] = {
+    "en": _EN,
+    "de": _Signs(
+        dot="Punkt", at="ät", slash="Schrägstrich", dash="Bindestrich", underscore="Unterstrich", number="Nummer",
+        conjunction="und", less="kleiner als", greater="größer als", about="etwa",
+    ),
+    "fr": _Signs(
+        dot="point", at="arobase", slash="barre oblique", dash="tiret", underscore="tiret bas", number="numéro",
+        conjunction="et", less="inférieur à", greater="supérieur à", about="environ",
+    ),
+    "es": _Signs(
+        dot="punto", at="arroba", slash="barra", dash="guion", underscore="guion bajo", number="número",
+        conjunction="y", less="menor que", greater="mayor que", about="unos",
+    ),
+    "it": _Signs(
+        dot="punto", at="chiocciola", slash="barra", dash="trattino", underscore="trattino basso", number="numero",
+        conjunction="e", less="minore di", greater="maggiore di", about="circa",
+    ),
+    "pt": _Signs(
+        dot="ponto", at="arroba", slash="barra", dash="hífen", underscore="sublinhado", number="número",
+        conjunction="e", less="menor que", greater="maior que", about="cerca de",
+    ),
+    "nl": _Signs(
+        dot="punt", at="apenstaartje", slash="schuine streep", dash="streepje", underscore="liggend streepje",
+        number="nummer", conjunction="en", less="kleiner dan", greater="groter dan", about="ongeveer",
+    ),
+}  # fmt: skip
+
+LONGEST_PATH: Final = 40
+"""Of a web address: a longer one is left out, nobody can follow it by ear."""
+
+# Nothing in such a text needs a second look: letters, digits, spaces and the signs of plain sentences.
+_PLAIN: Final = re.compile(r"(?!\d{1,3}\. )(?:[^\W_]|[ ,?!'’;]|\.(?=[ \n]|\Z)|(?<=[^\W_])-(?=[^\W_]))*")
+
+_FENCE: Final = re.compile(r"^[ \t]*(?:`{3,}|~{3,})[^\n`]*$", re.MULTILINE)
+_RULE: Final = re.compile(r"^[ \t|:*_=-]*[-*_=|]{2}[ \t|:*_=-]*$", re.MULTILINE)
+_MARKER: Final = re.compile(
+    r"[ \t]*(?:>[ \t]?){0,5}(?:(?P<heading>#{1,6}[ \t]+)|(?P<item>[-*+•·▪◦‣–—][ \t]+(?:\[[ xX]\][ \t]+)?)"
+    r"|(?P<number>\d{1,3})[.)][ \t]+(?=\S))?"
+)
+_TABLE_ROW: Final = re.compile(r"[ \t]*\|(?P<cells>.*?)\|?[ \t]*")
+_ENDED: Final = re.compile("[.!?…:;,\u3002\uff01\uff1f\u0964\u061f\u06d4][\"'”’»)\\]*_]*$")
+
+_COMMENT: Final = re.compile(r"<!--[^<>]{0,2000}-->")
+_AUTOLINK: Final = re.compile(r"<((?:https?:|mailto:|tel:)[^<>\s]{1,500}|[^<>\s@]{1,64}@[^<>\s@]{1,200})>")
+_TAG: Final = re.compile(r"</?[A-Za-z][^<>]{0,500}>")
+_IMAGE_OR_LINK: Final = re.compile(
+    r"!?\[(?P<words>[^\[\]]{0,500})\](?:\([^()\s]{0,2000}(?:\([^()\s]{0,200}\)[^()\s]{0,500})?(?:\s{1,5}[^()]{0,200})?\)|\[[^\[\]]{0,100}\])"
+)
+_LINK_TARGET: Final = re.compile(r"\]\((?:https?:|mailto:|tel:|/|#|www\.)[^()\s]{0,2000}\)")
+_CITATION: Final = re.compile(r"\[\^?\d{1,3}\]|\[\^[\w-]{1,40}\]|【[^【】]{0,100}】")
+_ASIDE: Final = re.compile(
+    r"(?<![*\w])\*(?P<star>[^*\n]{1,100})\*(?![*\w])|(?<![_\w])_(?P<bar>[^_\n]{1,100})_(?![_\w])|\((?P<round>[^()\n]{1,100})\)|\[(?P<square>[^\[\]\n]{1,100})\]"
+)
+_EMOTICON: Final = re.compile(
+    r"(?<!\S)(?:[:;=][-'^o]?[)(\]\[DPp/\\|*3oO]+|<3+|\^_*\^|[xX]D+|¯\\?_\(ツ\)_/¯)(?=[\s.,!?]|$)"
+)
+_ADDRESS: Final = re.compile(
+    r"(?P<mail>(?:mailto:)?[\w.+%-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,6})"
+    r"|(?P<url>(?:https?://|www\.)[^\s<>\"“”«»]{1,2000})"
+    r"|(?<![\w@.-])(?P<domain>(?:[A-Za-z0-9-]{1,63}\.){1,5}(?:com|org|net|edu|gov|info|biz|io|ai|app|dev|shop|store|online|tech|cloud|me|tv|eu|uk|us|ca|au|nz|ie|in|de|at|ch|fr|be|nl|es|pt|it|br|mx|ar|se|no|dk|fi|pl|cz|jp|cn)(?:/[^\s<>\"“”«»]{0,500})?)(?![\w@-])"
+)  # fmt: skip
+_TIMES: Final = re.compile(r"(?<=\d)[ \t]?\*[ \t]?(?=\d)")
+_EMOJI: Final = re.compile(
+    "[\u2190-\u21ff\u2300-\u23ff\u2460-\u27bf\u2900-\u297f\u2b00-\u2bff\u3030\u303d\u3297\u3299\ufe0f\u20e3"
+    "\U0001f000-\U0001faff\U000e0020-\U000e007f©®™]+(?:\u200d[\u2600-\u27bf\U0001f000-\U0001faff\ufe0f]+)*"
+)
+_UNSEEN: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]+"
+)
+_SPACE: Final = re.compile(r"[^\S\n]+")
+_PLACED: Final = re.compile(r" +(?=[,.;:!?…](?!\d))")
+_CROWDED: Final = re.compile(r"[,;:]+(?=[,;:.!?])|(?<=[.!?…])[,;:]+")
+_REPEATED: Final = re.compile(r"([!?,;])(?:\s?\1)+|\.{4,}")
+_EMPTY: Final = re.compile(r"\(\s*\)|\[\s*\]|\"\s*\"|“\s*”|'\s+'")
+_LEADING: Final = re.compile(r"^[\s,.;:!?…)\]}•·*_|/\\–—-]+(?=[^\s\d])|^[\s,.;:!?…)\]}•·*_|]+")
+_LETTER: Final = re.compile(r"[^\W_]")
+
+
+def speakable(text: str, language: str = "en-US") -> str:
+    """The text as a voice should be given it: one line without markup; empty if there is no word in it.
+
+    Args:
+        text: what a model, an operator or the configuration wrote; any piece of it, cut by ``Sentences`` or whole.
+        language: a BCP 47 tag, of the signs that are said: "example dot com".
+    """
+    if not _PLAIN.fullmatch(text):
+        text = _without_markup(text, _SIGNS.get(primary(language), _EN))
+    text = " ".join(text.split())
+    return text if _LETTER.search(text) else ""
+
+
+def _without_markup(text: str, signs: _Signs) -> str:
+    text = _UNSEEN.sub("", text.replace("\r\n", "\n"))
+    if "&" in text:
+        text = html.unescape(text).replace("\0", "")
+    text = _AUTOLINK.sub(r"\1", _COMMENT.sub(" ", _FENCE.sub("", text)))
+    text = "\n".join(_lines(text))
+    text = _IMAGE_OR_LINK.sub(lambda link: link["words"], text)
+    text = _CITATION.sub("", _LINK_TARGET.sub("", text))
+    text = _ASIDE.sub(_without_stage_direction, text)
+    text = _ADDRESS.sub(lambda found: _address(found, signs), text)
+    text = _EMOTICON.sub("", _TAG.sub(" ", text))
+    text = _EMOJI.sub(" ", text)
+    return _tidy(_without_signs(text, signs))
+
+
+def _lines(text: str) -> list[str]:
+    """The lines without what marks headings, quotations, lists and tables; each of those ends like a sentence."""
+    lines = []
+    for line in _RULE.sub("", text).split("\n"):
+        marker = _MARKER.match(line)
+        rest = line[marker.end() :] if marker else line
+        row = _TABLE_ROW.fullmatch(line)
+        if row and "|" in row["cells"] + ("|" if line.rstrip().endswith("|") else ""):
+            rest = ", ".join(filter(None, (cell.strip() for cell in row["cells"].split("|"))))
+        elif marker and marker["number"]:
+            rest = f"{marker['number']}, {rest}"
+        rest = rest.strip()
+        lines.append(rest)
+    *before, last = lines
+    return [line if not line or _ENDED.search(line[-12:]) else f"{line}." for line in before] + [last]
+
+
+def _without_stage_direction(aside: re.Match[str]) -> str:
+    return " " if is_stage_direction(aside[aside.lastgroup or 0]) else aside[0]
+
+
+def _address(found: re.Match[str], signs: _Signs) -> str:
+    address = found[0]
+    end = len(address.rstrip(".,;:!?'’)]}*_"))
+    address, behind = address[:end], address[end:]
+    address = re.sub(r"^(?:https?://|mailto:)?(?:www\.)?", "", address)
+    if not found["mail"]:
+        address = re.split(r"[?#]", address)[0].rstrip("/")
+        if len(address.partition("/")[2]) > LONGEST_PATH:
+            address = address.partition("/")[0]
+    names = {".": signs.dot, "@": signs.at, "/": signs.slash, "-": signs.dash, "_": signs.underscore}
+    return re.sub(r"[.@/_-]", lambda sign: f" {names[sign[0]]} ", address).strip() + behind
+
+
+def _without_signs(text: str, signs: _Signs) -> str:
+    """What is left of markup, and signs that have a name."""
+    text = _TIMES.sub(" × ", text)
+    text = re.sub(r"#[ \t]?(?=\d)", f"{signs.number} ", text)
+    text = re.sub(r"~(?=\d)", f"{signs.about} ", text)
+    text = re.sub(r"(?<=\s)<(?=\s)", signs.less, re.sub(r"(?<=\s)>(?=\s)", signs.greater, text))
+    text = re.sub(r"\s?&\s?", f" {signs.conjunction} ", text)
+    text = re.sub(r"\s\|+\s", ", ", text)
+    text = re.sub(r"(?<=\w)_+(?=\w)", " ", text)
+    return re.sub(r"[*_`#~|<>\\^{}\[\]=]+", lambda run: " " if run[0] in "<>=|" else "", text)
+
+
+def _tidy(text: str) -> str:
+    """Spaces and punctuation as they stood before something between them was left out."""
+    text = _SPACE.sub(" ", _EMPTY.sub(" ", text))
+    text = _PLACED.sub("", text)
+    text = _REPEATED.sub(lambda run: "..." if run[0][0] == "." else run[1], text)
+    return _LEADING.sub("", _CROWDED.sub("", text))

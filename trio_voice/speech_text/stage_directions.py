@@ -1,0 +1,44 @@
+"""Stage directions: what a model writes that it does, such as ``*smiles*``, ``(laughs)`` or ``[pause]``."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+MAX_WORDS: Final = 6
+"""A longer aside is something that is meant to be said."""
+
+_WORD: Final = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_ACTIONS: Final = _set("""
+    smiles smiling laughs laughing laughter chuckle chuckles chuckling giggles giggling grins grinning sigh
+    sighs sighing nods nodding pause pauses pausing beat silence winks winking shrugs shrugging gasps gasping
+    coughs coughing sniff sniffs sniffles sobs crying cries whispers whispering mumbles mutters yawns breathes
+    inhales exhales exhaling hums humming types clicks rustling cheerfully warmly softly gently excitedly
+    enthusiastically sarcastically thoughtfully sympathetically quietly happily applause music inaudible blushes
+    gestures tilts thinks listens checks ahem snickers snorts groans gulps hesitates hesitantly playfully
+    nervously empathetically lächelt lächelnd lacht lachend lachen seufzt seufzend nickt nickend kichert grinst
+    räuspert stille flüstert zwinkert überlegt hustet atmet freundlich sourit souriant rit riant rire rires
+    soupire soupirant hoche glousse tousse chuchote réfléchit sonríe sonriendo ríe riendo risas risa suspira
+    suspirando asiente tose susurra piensa pausa silencio sorride sorridendo ride ridendo risata risate sospira
+    annuisce tossisce sussurra pensa silenzio sorri sorrindo ri rindo risos acena tosse silêncio glimlacht
+    glimlachend zucht knikt kucht fluistert denkt pauze stilte clears leans waves beep
+""")
+_BEFORE_ACTIONS: Final = _set("""
+    a an the with long short brief slight small soft softly warm warmly gentle gently he she they slightly lightly
+""")
+
+
+def is_stage_direction(aside: str) -> bool:
+    """True if what stands between asterisks or brackets is an action, a sound or a manner, and not to be said."""
+    words = _WORD.findall(aside.lower()[:200])
+    if not words or len(words) > MAX_WORDS or any(letter.isdigit() for letter in aside):
+        return False
+    while len(words) > 1 and words[0] in _BEFORE_ACTIONS:
+        words = words[1:]
+    return words[0] in _ACTIONS

@@ -171,13 +171,13 @@ async def test_each_piece_is_a_request_that_knows_what_was_said_before(autojump_
     assert [(body["text"], body.get("previous_text")) for body in bodies[1:]] == [
         ("Yes, until six in the evening, ", None),
         ("and on Saturdays until four. ", "Yes, until six in the evening, "),
-        ("What else?", "Yes, until six in the evening, and on Saturdays until four. "),
+        ("What else? ", "Yes, until six in the evening, and on Saturdays until four. "),
     ]
     assert lines(rig)[-1] == ("agent", LONG, False)
     heard = rig.twilio.line.heard(trio.current_time()).count(b"\x2a") / 8
     assert heard == pytest.approx(500 + 4_000 * (len(LONG) - 2) / len(LONG), abs=21)  # a script says no spaces
     (billed,) = [session for session in rig.record.model_sessions if session.provider == "elevenlabs"]
-    assert billed.meters["characters"] == len(GREETING + LONG)
+    assert billed.meters["characters"] == len(GREETING + LONG) + 1  # the last space is sent
     assert_all_well(rig)
 
 

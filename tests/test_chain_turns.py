@@ -74,7 +74,7 @@ def test_a_turn():
     ]
     assert stage.do(s.Thought(2, "Yes. Un")) == [c.StageReached("first_token"), s.Speak("1", "Yes. ")]
     assert stage.do(s.Thought(2, "til six."), s.ThoughtOver(2)) == [
-        s.Speak("1", "Until six."),
+        s.Speak("1", "Until six. "),
         s.Speak("1", "", last=True),
     ]
     assert stage.do(s.SpokenWords("1", "Yes. ", 0.0), s.Sound("1", SOUND), s.SpeechOver("1")) == [
@@ -167,7 +167,7 @@ def test_an_early_answer_is_held_back_until_the_turn_is_over():
         c.ReplyStarted("1"),
         c.StageReached("first_token"),
         s.Speak("1", "Yes. "),
-        s.Speak("1", "Until six.", last=True),
+        s.Speak("1", "Until six. ", last=True),
     ]
     stage.spoken()
     assert lines(stage.asked("Good."))[:2] == [("caller", "Are you open?"), ("agent", "Yes. Until six.")]

@@ -119,7 +119,7 @@ def test_pieces_in_other_languages(language, text, pieces):
 )
 def test_a_piece_goes_out_with_its_last_token(tokens, piece):
     sentences = Sentences()
-    assert [out for token in tokens for out in sentences.add(token)] == [piece]
+    assert [out for token in tokens for out in sentences.add(token)] == [piece + " "]
 
 
 @pytest.mark.parametrize(

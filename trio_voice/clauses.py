@@ -2,7 +2,7 @@
 
 The first piece ends with the first clause, or before a word that joins another, so that the caller hears something
 soon; those after it are sentences, because a voice speaks a sentence better in one breath. All the text comes out
-again, in order and unchanged, but for what has no letter or digit in it and what is beyond ``MAX_LETTERS``.
+again in order, but for white space, what has no letter or digit in it and what is beyond ``MAX_LETTERS``.
 
 A piece goes out without waiting for what follows its end where that could hardly change it. Dots need the most care:
 abbreviations, numbers, initials, addresses and whatever a small letter follows do not end a sentence, and nothing is
@@ -42,6 +42,8 @@ _WIDE: Final = "\u3002\uff01\uff1f\uff61\u0964\u0965\u061f\u06d4\u0589\u1362\u17
 _MARK: Final = re.compile(rf"[.!?…]+|[{_WIDE}]+|\n|[\[\]()<>*]|[,;:—–]|\s(?=[^\W\d_]+\s)")
 _CLOSING: Final = re.compile("[\"'”’»)\\]*_」』\uff09]*")
 _SPACES: Final = re.compile(r"\s*")
+_SPACE_DUE: Final = re.compile(rf"[^\w\s{_WIDE}」』\uff09]\Z")
+"""The space behind a piece that went out without waiting for it."""
 _NEXT_WORD: Final = re.compile(r"[\"'“\u2018«(\[*_]*([^\W_][\w'’]*)?")
 _LETTER: Final = re.compile(r"[^\W_]")
 _LETTERS: Final = re.compile(r"[^\W\d_]{2,}(?:['’-][^\W\d_]+)*")
@@ -79,13 +81,13 @@ class Sentences:
         self._longest_delta = max(self._longest_delta, len(text))
         text = text[: self._room]
         self._room -= len(text)
-        self._text += text
+        self._text += text if self._text or self._first else text.lstrip()
         pieces: list[str] = []
         while (end := self._next_end()) is not None:
             piece = self._text[self._start : end]
             self._seen, self._span = end, None
             if _has_word(piece):
-                pieces.append(piece)
+                pieces.append(piece + " " if _SPACE_DUE.search(piece) else piece)
                 self._first = False
             elif len(piece) < LONGEST_LETTERS:
                 continue  # goes along with what follows

@@ -181,6 +181,38 @@ async def test_a_caller_whose_stream_stops_before_twilio_has_answered_the_reques
     assert rig.record.handed_over
 
 
+@pytest.mark.parametrize("answers", [True, False], ids=["the request was answered", "not yet"])
+async def test_a_transfer_is_the_agents_end_though_the_callback_of_a_caller_who_hung_up_then_comes_first(
+    autojump_clock, answers
+):
+    class PromptPhone:
+        async def transfer(self, call_sid, number):
+            rig.twilio.vanish()  # its stop is on its way, and long in coming
+            rig.call.phone_over("Twilio says that the call is completed")
+            await trio.sleep(0.1 if answers else 5)
+
+    announced = script("transfer_to_human", reply="One moment please.", after="")
+    async with live_call(script=announced, tools=[transfer_to_human], phone=PromptPhone(), persona=PERSONA) as rig:
+        await ask(rig)
+    assert rig.record.end_reason is EndReason.AGENT
+    assert rig.record.handed_over
+
+
+async def test_a_caller_who_hangs_up_before_they_can_be_put_through_was_not(autojump_clock):
+    class LatePhone:
+        async def transfer(self, call_sid, number):
+            rig.twilio.vanish()
+            rig.call.phone_over("Twilio says that the call is completed")
+            await trio.sleep(0.1)
+            raise RestError("the call is not in progress")
+
+    announced = script("transfer_to_human", reply="One moment please.", after="")
+    async with live_call(script=announced, tools=[transfer_to_human], phone=LatePhone(), persona=PERSONA) as rig:
+        await ask(rig)
+    assert rig.record.end_reason is EndReason.TWILIO_ENDED
+    assert not rig.record.handed_over
+
+
 async def test_a_call_that_ends_during_its_transfer_is_not_taken_for_handed_over(autojump_clock):
     """The time limit strikes while Twilio has not answered: the phone must be hung up after all."""
 

@@ -28,6 +28,9 @@ class StubCall:
     def machine_answered(self):
         self.machines += 1
 
+    def phone_over(self, detail):
+        self.end(EndReason.TWILIO_ENDED, detail)
+
     def end(self, reason, detail):
         self.ended_for.append((reason, detail))
         self.over.set()

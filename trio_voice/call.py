@@ -8,6 +8,13 @@ The story, in one nursery:
       → each leg says goodbye as soon as it has stopped, for at most ``close_seconds`` from that sign
       → the record is closed
 
+**Which sign says why.** The first one that says why a call ends gives it its reason, and what comes after it changes
+nothing. Twilio's callback that the telephone call is over does not say why: it comes on a way of its own, and may
+overtake the stream's ``stop`` or close, or our own end that it is the echo of. So it starts the clock of the end, and
+the stream has a moment (``STREAM_TELLS_SECONDS``) to say what happened: ``hangup``, ``caller_lost``, or the ``agent``
+who put the caller through. If it says nothing (it is half-open), the callback is the reason: ``twilio_ended``. What
+the model says meanwhile is no reason any more. A ``stream-error`` says why, and waits for nothing.
+
 The bound counts from the first sign, wherever it came from. A cancellation from outside (the daemon goes down hard, or
 an old Quart cancels its handler when the peer disconnects) is noticed by the timer's task, which waits for nobody, and
 the goodbyes are said all the same, under a shield that has the same deadline.
@@ -28,11 +35,13 @@ from trio_voice.bridge import Bridge
 from trio_voice.conversation import ReplyAudio
 from trio_voice.errors import RestError
 from trio_voice.facts import (
+    CALLER,
     CancelTool,
     ClearPlayback,
     EndCall,
     EndRequested,
     Fact,
+    LegClosed,
     MachineAnswered,
     PlaceMark,
     PlayAudio,
@@ -44,6 +53,7 @@ from trio_voice.facts import (
 from trio_voice.legs.ledger import Ledger
 from trio_voice.legs.pair import BUG_DETAIL
 from trio_voice.persona import SILENT
+from trio_voice.protocols.media_streams import CallerStopped
 from trio_voice.record import CallRecord, CallState, EndReason, ToolUse
 from trio_voice.tools import CallFacts, too_many_tools, unknown_tool
 
@@ -60,6 +70,11 @@ log: Final = structlog.stdlib.get_logger("trio_voice.call")
 
 MAX_TOOLS: Final = 10
 """Tools that one call may have running; a request beyond that is answered with an error."""
+
+
+STREAM_TELLS_SECONDS: Final = 0.5
+"""How long a stream may take to say why a call is over of which a callback has said that it is; at most half of
+``close_seconds``, in which all of the end must be done."""
 
 
 class Phone(Protocol):
@@ -103,6 +118,7 @@ class Call:
         "_nursery",
         "_persona",
         "_phone",
+        "_phone_is_over",
         "_put_through",
         "_running_tools",
         "_scope",
@@ -130,6 +146,7 @@ class Call:
         self._tools = tools or {}
         self._running_tools: dict[trio.CancelScope, str] = {}
         self._phone = phone
+        self._phone_is_over = False
         self._put_through = False
         self._ledger = ledger or Ledger(record)
         self._limits = limits
@@ -163,6 +180,21 @@ class Call:
     def machine_answered(self) -> None:
         """Twilio has found that a machine answered the call and has finished its greeting. Does not wait."""
         self._tell(MachineAnswered(is_fax=self.record.answered_by == "fax"))
+
+    def phone_over(self, detail: str) -> None:
+        """Twilio says by callback that the telephone call is over: see the module for what comes of it. Does not wait."""
+        if self._closing_at == math.inf and not self._phone_is_over:
+            self._phone_is_over = True
+            self._ended_at = trio.current_time()
+            self._start(self._let_stream_tell, detail)
+
+    async def _let_stream_tell(self, detail: str) -> None:
+        """End the call unless its stream says why it is over. Cancelling is safe: then it has."""
+        await trio.sleep(min(STREAM_TELLS_SECONDS, self._limits.close_seconds / 2))
+        if self.record.handed_over:
+            self._tell(CallerStopped())
+        else:
+            self._tell(EndRequested(EndReason.TWILIO_ENDED, detail))
 
     def end(self, reason: EndReason, detail: str) -> None:
         """End the call from outside. Does not wait; only the first reason counts."""
@@ -247,6 +279,8 @@ class Call:
         """Tell the bridge and do what it says. Called between checkpoints, so nothing interleaves."""
         if self._closing_at < math.inf:
             return  # the first sign has won: what comes of hurrying the legs is no other
+        if self._phone_is_over and not _says_why(fact):
+            return
         try:
             commands = self._bridge.handle(fact, self._now())
             if commands:
@@ -359,7 +393,7 @@ class Call:
     def _begin_to_close(self) -> None:
         if self._closing_at == math.inf:
             self.record.state = CallState.ENDING
-            self._ended_at = trio.current_time()
+            self._ended_at = min(self._ended_at, trio.current_time())
             self._closing_at = self._ended_at + self._limits.close_seconds
             self._caller.hurry(self._closing_at)
             self._model.hurry(self._closing_at)
@@ -378,3 +412,10 @@ class Call:
             model_closing=[session.closing for session in record.model_sessions],
             **record.counters,
         )
+
+
+def _says_why(fact: Fact) -> bool:
+    """Whether a fact tells why a telephone call is over, or what becomes of its transfer."""
+    if isinstance(fact, LegClosed):
+        return fact.leg == CALLER
+    return isinstance(fact, CallerStopped | EndRequested | TransferFailed)

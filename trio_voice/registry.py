@@ -254,7 +254,7 @@ class Registry:
         Args:
             call_id: ours, where the callback's path has it.
             call_sid: Twilio's, which a number's own callback has.
-            status: a terminal one ends the call though its socket may look alive.
+            status: a terminal one ends the call though its socket may look alive; see ``call.py`` for the reason.
         """
         if call_id is None:
             call_id = next((record.call_id for record in self.records() if record.call_sid == call_sid), "")
@@ -265,7 +265,11 @@ class Registry:
         if call_id in self._expected and status in _STATES:
             record.state = _STATES[status]
         if status in TERMINAL_STATUSES:
-            self.end(call_id, EndReason.TWILIO_ENDED, f"Twilio says that the call is {status}")
+            detail = f"Twilio says that the call is {status}"
+            if call_id in self._live:
+                self._live[call_id].phone_over(detail)
+            else:
+                self.end(call_id, EndReason.TWILIO_ENDED, detail)
 
     def note_machine(self, call_id: str, answered_by: str) -> None:
         """Twilio has found out who answered a call that we placed. Acts once, and only on a machine."""

@@ -20,8 +20,6 @@ Played = Counter[str]
 
 TEARDOWN_BUCKET: Final = "2.0"
 """Seconds in which every call must be closed: ``close_seconds`` is 1 here, the rest is what a busy machine adds."""
-TOLD_AS: Final = {"twilio_ended": "hangup"}
-"""A hang-up is told twice, by the stream's ``stop`` and by a callback, and either may come first."""
 MUST_BE_ZERO: Final = ("calls", "model_sessions_open", "journal_waiting_entries", "journal_lost_entries_total")
 
 
@@ -111,7 +109,7 @@ def check_journal(played: Played, path: Path) -> list[str]:
 
 
 def _differences(what: str, found: Mapping[Any, int], wanted: Mapping[Any, int]) -> list[str]:
-    found, wanted = _as_one(found), _as_one(wanted)
+    found, wanted = _by_words(found), _by_words(wanted)
     return [
         f"{what} {key}: {found[key]:g} instead of {wanted[key]}"
         for key in sorted({*found, *wanted})
@@ -119,10 +117,6 @@ def _differences(what: str, found: Mapping[Any, int], wanted: Mapping[Any, int])
     ]
 
 
-def _as_one(counts: Mapping[Any, int]) -> Counter[str]:
-    """The same by words, with both ways to hear of a hang-up counted as one."""
-    merged = Counter[str]()
-    for key, times in counts.items():
-        words = key if isinstance(key, tuple) else (key,)
-        merged[" ".join(TOLD_AS.get(str(word), str(word)) for word in words)] += times
-    return merged
+def _by_words(counts: Mapping[Any, int]) -> Counter[str]:
+    words = ((key if isinstance(key, tuple) else (key,), times) for key, times in counts.items())
+    return Counter({" ".join(map(str, key)): times for key, times in words})

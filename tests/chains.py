@@ -87,7 +87,7 @@ class Chain:
                 filler=self.filler,
             ),
             over("hearing", hearing, wanted.server.serve_hearing),
-            Thinker(thinking, wanted.tools, ledger, wall_clock),
+            Thinker([thinking], wanted.tools, ledger, wall_clock),
             voice(),
             lambda: _given(http),
             "" if wanted.history else wanted.persona.greeting or "",

@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 
     from trio_voice.persona import ToolSchema
 
-CHAIN: Final = Capabilities(speaks_first=True, truncates=True, exact_speech=True, billed_by="parts")
+CHAIN: Final = Capabilities(
+    speaks_first=True,
+    truncates=True,
+    withdraws_tools=True,
+    exact_speech=True,
+    yields_on_request=True,
+    billed_by="parts",
+)
 """What every chain can do: the decisions are ours, so it does not depend on who its stages are."""
 
 # Facts of the stage that hears. ``item_id`` numbers the caller's turns.
@@ -73,6 +80,8 @@ class ToolCall:
     arguments: dict[str, Any]
     broken: str = ""
     """The start of arguments that are no JSON object: such a call is answered with an error, not run."""
+    extra: Mapping[str, Any] | None = None
+    """What else the provider wants to see again beside the call, such as Gemini's signature of a thought."""
 
 
 @attrs.frozen
@@ -81,6 +90,13 @@ class Thought:
 
     number: int
     text: str
+
+
+@attrs.frozen
+class Unthought:
+    """The text so far was no part of the answer: what of it has not been spoken yet is to be forgotten."""
+
+    number: int
 
 
 @attrs.frozen
@@ -101,6 +117,12 @@ class ThoughtFailed:
     code: str
     message: str
     retryable: bool
+    """The same question may be answered the next time."""
+    wait_seconds: float | None = None
+    """The pause that the provider asks for before it is asked again, where it says."""
+    remedy: Literal["", "shorten", "rephrase", "adapted"] = ""
+    """Another question that may be answered: one with less of the conversation; one without the caller's last words;
+    the same one, as the protocol has learned to put it to this server."""
 
 
 # Facts of the stage that speaks. ``context_id`` is that of ``Speak``.
@@ -130,9 +152,18 @@ class SpeechOver:
     context_id: str
 
 
+@attrs.frozen
+class SpeechFailed:
+    """This context's text was refused; others are not concerned. ``message`` says what to do."""
+
+    context_id: str
+    code: str
+    message: str
+
+
 HearingFact = SpeechBegan | TurnGoesOn | TurnMayBeOver | TurnResumed | TurnOver
-ThinkingFact = Thought | ThoughtOver | ThoughtFailed
-SpeakingFact = Sound | SpokenWords | SpeechOver
+ThinkingFact = Thought | Unthought | ThoughtOver | ThoughtFailed
+SpeakingFact = Sound | SpokenWords | SpeechOver | SpeechFailed
 
 # Commands
 
@@ -145,6 +176,10 @@ class Think:
     conversation: tuple[Entry, ...]
     after_seconds: float = 0.0
     """How long to wait first: it is asked again after a failure."""
+    member: int = 0
+    """Which of the chain's language models is asked."""
+    with_tools: bool = True
+    """Off for the last question of a turn in which many tools have been run."""
 
 
 @attrs.frozen
@@ -161,6 +196,18 @@ class Speak:
     context_id: str
     text: str
     last: bool = False
+
+
+@attrs.frozen
+class EndTurn:
+    """Have the stage that hears end the caller's turn now: no further word comes, and no end of it either."""
+
+
+@attrs.frozen
+class Count:
+    """Something has happened that the record counts."""
+
+    name: str
 
 
 @attrs.frozen
@@ -201,14 +248,23 @@ class LanguageModel(Protocol):
     def provider(self) -> str:
         """The kind's name, for the record."""
 
-    def request(self, conversation: Sequence[Entry], tools: Sequence[ToolSchema]) -> ModelRequest:
-        """What to send for an answer to this conversation."""
+    @property
+    def first_byte_seconds(self) -> float:
+        """How long the server may take for the first piece of an answer."""
 
-    def reader(self, number: int) -> AnswerReader:
-        """Understands the answer to one request."""
+    def request(
+        self, conversation: Sequence[Entry], tools: Sequence[ToolSchema], *, with_tools: bool = True
+    ) -> ModelRequest:
+        """What to send for an answer to this conversation; without ``with_tools`` it may ask for none of the tools."""
 
-    def refusal(self, number: int, status: int, body: bytes) -> ThoughtFailed:
-        """What an answer of another status than 200 means."""
+    def reader(self, number: int, tools: Sequence[ToolSchema] = ()) -> AnswerReader:
+        """Understands the answer to one request in which these tools were offered."""
+
+    def refusal(self, number: int, status: int, body: bytes, headers: Mapping[str, str] = ...) -> ThoughtFailed:
+        """What an answer of another status than 200 means; the names of the headers are in lower case."""
+
+    def loading(self) -> ModelRequest | None:
+        """What has a server load the model before it is asked anything; ``None`` where it is loaded always."""
 
 
 class AnswerReader(Protocol):

@@ -12,7 +12,7 @@ from tests.protocols.test_chat_completions import TOOL
 from trio_voice import conversation as c
 from trio_voice import stages as s
 from trio_voice.persona import Persona
-from trio_voice.protocols.anthropic_messages import AnthropicMessages, MessagesReader, MessagesSettings
+from trio_voice.protocols.anthropic_messages import AnthropicMessages, MessagesSettings
 from trio_voice.protocols.streamed_answers import MAX_ARGUMENTS, MAX_CALLS, MAX_LETTERS
 from trio_voice.sandbox.chain import ChainManner, messages
 from trio_voice.sandbox.mind import Reply, ToolUse
@@ -69,7 +69,7 @@ STOP = event("message_stop")
 
 
 def read(*pieces, end=True):
-    reader = MessagesReader(3, model()._advice)
+    reader = model().reader(3, [TOOL])
     return [event for piece in pieces for event in reader.receive(piece)] + (list(reader.end()) if end else [])
 
 
@@ -139,7 +139,7 @@ def test_a_round_of_tools_in_the_history():
 
 def test_what_says_nothing_is_not_told():
     assert turns_of(s.Entry("caller", " "), s.Entry("agent", "\n"), s.Entry("caller", "Hi.")) == [
-        ("user", "(The telephone call begins.)", "Hi."),
+        ("user", "Hi."),
     ]
 
 
@@ -204,13 +204,40 @@ def test_an_input_may_come_whole():
     assert calls(begins(0, type="tool_use", id="toolu_1", name="look_up", input={"day": "Monday"})) == (MONDAY,)
 
 
+def test_an_answer_may_come_whole_though_a_stream_was_asked_for():
+    block = {"type": "tool_use", "id": "toolu_1", "name": "look_up", "input": {"day": "Monday"}}
+    whole = {
+        "type": "message",
+        "role": "assistant",
+        "content": [{"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": "Let me see."}, block],
+        "stop_reason": "tool_use",
+        "usage": {"input_tokens": 30, "output_tokens": 7},
+    }
+    assert read(json.dumps(whole, indent=1).encode()) == [
+        c.Usage({"text_in_tokens": 30, "text_out_tokens": 7}),
+        s.Thought(3, "Let me see."),
+        s.ThoughtOver(3, (MONDAY,)),
+    ]
+
+
+def test_the_last_question_of_a_turn_may_not_be_answered_by_a_tool():
+    body = json.loads(model().request([s.Entry("caller", "Hi.")], [TOOL], with_tools=False).body)
+    assert body["tool_choice"] == {"type": "none"}
+    assert body["tools"]
+
+
+def test_a_question_that_is_too_long_is_to_be_shortened():
+    body = b'{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 9 tokens > 8"}}'
+    assert model().refusal(3, 400, body).remedy == "shorten"
+
+
 def test_what_is_said_before_a_tool_is_spoken_at_once():
     said, over = read(text("Let me see."), *tool(1, "toolu_1", '{"day":"Monday"}'), stops("tool_use"), STOP)
     assert said == s.Thought(3, "Let me see.")
     assert over == s.ThoughtOver(3, (MONDAY,))
 
 
-@pytest.mark.parametrize("written", ['{"day":', "[]", "7", '{"day":"' + "x" * MAX_ARGUMENTS + '"}'])
+@pytest.mark.parametrize("written", ['{"day":', '["day"]', "7", '{"day":"' + "x" * MAX_ARGUMENTS + '"}'])
 def test_an_input_that_is_no_object_makes_a_broken_call(written):
     (call,) = calls(*tool(0, "toolu_1", written), reason="max_tokens")
     assert call.arguments == {}
@@ -234,7 +261,8 @@ def test_why_it_stopped_is_told(reason):
 
 def test_without_its_last_event_the_end_of_the_body_is_the_end():
     assert read(text("Yes."), stops("end_turn"))[-1] == s.ThoughtOver(3)
-    (_, failed) = read(text("Yes"))
+    assert read(text("Yes.")) == [s.Thought(3, "Yes."), s.ThoughtOver(3)]
+    (failed,) = read(event("ping"))
     assert isinstance(failed, s.ThoughtFailed)
     assert failed.retryable
 

@@ -49,7 +49,7 @@ DONE = b"data: [DONE]\n\n"
 
 
 def read(*pieces, end=True):
-    reader = ChatReader(3)
+    reader = ChatReader(3, {"look_up"})
     return [event for piece in pieces for event in reader.receive(piece)] + (list(reader.end()) if end else [])
 
 
@@ -101,8 +101,121 @@ def test_a_round_of_tools_in_the_history():
             ],
         },
         {"role": "tool", "tool_call_id": "call_1", "content": '"open"'},
-        {"role": "system", "content": "Apologise."},
+        {"role": "assistant", "content": "…"},
+        {"role": "user", "content": "(Apologise.)"},
     ]
+
+
+STRICT = [
+    s.Entry("agent", "Hello."),
+    s.Entry("caller", "And Monday?"),
+    s.Entry("caller", "I mean Tuesday."),
+    s.Entry("agent", "", (s.ToolCall("call_1", "look_up", {}),)),
+    s.Entry("results", results=(s.ToolAnswer("call_1", '"open"'),)),
+    s.Entry("caller", "Okay."),
+    s.Entry("instruction", "The transfer failed. Apologise."),
+    s.Entry("agent", "Sorry."),
+    s.Entry("agent", "We are open."),
+]
+
+
+def _roles(body):
+    return [message["role"] for message in body["messages"]]
+
+
+def test_no_template_has_a_reason_to_refuse_the_conversation():
+    """The user first and last, turns by turns, one system line, nothing empty, an assistant between tool and user."""
+    body = body_of(STRICT)
+    told = "system user assistant user assistant tool assistant user assistant user"
+    assert _roles(body) == told.split()
+    messages = body["messages"]
+    assert messages[3]["content"] == "And Monday?\nI mean Tuesday."
+    assert "content" not in messages[4]
+    assert messages[7]["content"] == "Okay.\n(The transfer failed. Apologise.)"
+    assert messages[-1]["content"] == "(Go on.)"
+
+
+@given(
+    st.lists(
+        st.builds(s.Entry, st.sampled_from(["caller", "agent", "instruction"]), st.sampled_from(["", " ", "Hi."]))
+        | st.just(None),
+        max_size=8,
+    )
+)
+def test_no_conversation_is_refused_by_the_strictest_template(entries):
+    conversation = []
+    for number, entry in enumerate(entries):
+        call = s.ToolCall(f"call_{number}", "look_up", {})
+        calls = (s.Entry("agent", "", (call,)), s.Entry("results", results=(s.ToolAnswer(call.call_id, "1"),)))
+        conversation += calls if entry is None else (entry,)
+    messages = body_of(conversation)["messages"][1:]
+    roles = [each["role"] for each in messages if each["role"] != "tool" and "tool_calls" not in each]
+    assert roles == ["user", "assistant"] * (len(roles) // 2) + ["user"] * (len(roles) % 2)
+    for before, after in itertools.pairwise(_roles(body_of(conversation))):
+        assert (before, after) != ("tool", "user")
+
+
+def learned(server, status, body):
+    """What the next question looks like after a refusal."""
+    refused = server.refusal(3, status, json.dumps(body).encode())
+    assert (refused.remedy, refused.retryable) == ("adapted", True)
+    return json.loads(server.request(STRICT, [TOOL]).body)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "check"),
+    [
+        (400, {"object": "error", "message": "System role not supported"}, lambda body: _roles(body)[0] == "user"),
+        (
+            500,
+            {"error": {"code": 500, "message": "Conversation roles must alternate user/assistant/..."}},
+            lambda body: body["messages"][0]["content"].startswith("Be brief."),
+        ),
+        (400, {"error": {"message": "registry/gemma does not support tools"}}, lambda body: "tools" not in body),
+        (
+            400,
+            {"detail": [{"type": "extra_forbidden", "msg": "Extra inputs are not permitted: stream_options"}]},
+            lambda body: "stream_options" not in body,
+        ),
+        (
+            400,
+            {"error": {"message": "Unsupported value: 'temperature' does not support 0.5 with this model."}},
+            lambda body: "temperature" not in body,
+        ),
+        (
+            400,
+            {"error": {"message": "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."}},
+            lambda body: body["max_completion_tokens"] == 200 and "max_tokens" not in body,
+        ),
+        (
+            500,
+            {"error": {"message": "Tool call IDs should be alphanumeric strings with length 9!"}},
+            lambda body: len(body["messages"][5]["tool_call_id"]) == 9,
+        ),
+    ],
+)
+def test_what_a_server_does_not_take_is_left_out_of_the_next_question_and_of_the_next_calls(status, body, check):
+    server = model(url="http://10.0.0.7:8000/v1", temperature=0.5, max_tokens=200)
+    assert check(learned(server, status, body))
+    assert server.refusal(3, status, json.dumps(body).encode()).remedy == ""  # once is enough
+    another_call = ChatCompletions(server._settings, Persona(name="p", model="m", prompt="Be brief."))
+    assert check(json.loads(another_call.request(STRICT, [TOOL]).body))
+
+
+def test_a_server_in_ones_own_network_may_take_its_time_and_ollama_is_asked_to_load():
+    ollama = model(url="http://127.0.0.1:11434/v1")
+    assert ollama.first_byte_seconds > model().first_byte_seconds
+    assert ollama.loading().url == "http://127.0.0.1:11434/api/generate"
+    assert json.loads(ollama.loading().body) == {"model": "gpt-4o", "stream": False}
+    assert model().loading() is None
+    assert model(url="http://127.0.0.1:8080/v1").loading() is None
+    assert model(url="http://127.0.0.1:8080/v1", preload=True).loading().url.endswith("/chat/completions")
+    assert model(url="http://ollama:11434/v1", preload=False).loading() is None
+    assert model(first_byte_seconds=3.0).first_byte_seconds == 3
+
+
+def test_the_last_question_of_a_turn_offers_no_tools():
+    assert "tools" not in json.loads(model().request([], [TOOL], with_tools=False).body)
 
 
 def test_an_answer():
@@ -149,11 +262,132 @@ def test_tool_calls_without_an_index_go_by_their_id_or_go_on():
     ) == (s.ToolCall("a", "look_up", {"day": "Monday"}), s.ToolCall("b", "look_up", {}))
 
 
+def test_a_new_id_at_a_used_index_begins_a_call():
+    assert calls(piece(0, "a", "look_up", '{"n":3}'), piece(0, "b", "look_up", '{"n":4}')) == (
+        s.ToolCall("a", "look_up", {"n": 3}),
+        s.ToolCall("b", "look_up", {"n": 4}),
+    )
+    assert calls(piece(0, "a", "x", '{"n":'), piece(0, "a", None, "3}"), piece(0, "b", "y", "{}"), piece(0, "b")) == (
+        s.ToolCall("a", "x", {"n": 3}),
+        s.ToolCall("b", "y", {}),
+    )
+    assert len(calls(piece(0, None, "x", '{"n":3}'), piece(0, None, "x", '{"n":4}'))) == 2  # nor any ids
+
+
+@pytest.mark.parametrize("call_id", ["a", None, "another each time"])
+def test_whatever_is_repeated_in_each_piece_of_a_call_it_is_one(call_id):
+    ids = ["a", "b", "c"] if call_id == "another each time" else [call_id] * 3
+    names = [None] * 3 if call_id == "another each time" else ["look_up"] * 3
+    pieces = [piece(0, i, n, text) for i, n, text in zip(ids, names, ['{"day"', ':"Mon', 'day"}'], strict=True)]
+    (call,) = calls(piece(0, "a", "look_up", ""), *pieces)
+    assert call.arguments == {"day": "Monday"}
+
+
+def test_what_a_provider_wants_to_see_again_of_a_call_is_sent_again():
+    extra = {"google": {"thought_signature": "x"}}
+    delta = {"tool_calls": [{"index": 0, "id": "a", "extra_content": extra, "function": {"name": "look_up"}}]}
+    (call,) = calls(chunk(delta))
+    assert body_of([s.Entry("agent", "", (call,))])["messages"][2]["tool_calls"][0]["extra_content"] == extra
+
+
+@pytest.mark.parametrize("written", ["null", "", "[]", '"null"', '"{}"', "None", " {} ", '""', "undefined"])
+def test_arguments_that_mean_nothing_are_none(written):
+    assert calls(piece(0, "a", "look_up", written)) == (s.ToolCall("a", "look_up", {}),)
+
+
+def test_arguments_may_be_json_in_json():
+    (call,) = calls(piece(0, "a", "look_up", json.dumps('{"day":"Monday"}')))
+    assert call.arguments == {"day": "Monday"}
+
+
+WHOLE = {
+    "choices": [
+        {"index": 0, "message": {"role": "assistant", "content": "We close at five."}, "finish_reason": "stop"}
+    ],
+    "usage": {"prompt_tokens": 4, "completion_tokens": 5},
+}
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_an_answer_may_come_whole_though_a_stream_was_asked_for(indent, size):
+    body = b"\n" + json.dumps(WHOLE, indent=indent).encode()
+    assert read(*(body[at : at + size] for at in range(0, len(body), size))) == [
+        c.Usage({"text_in_tokens": 4, "text_out_tokens": 5}),
+        s.Thought(3, "We close at five."),
+        s.ThoughtOver(3),
+    ]
+
+
+def test_a_call_may_come_whole_too():
+    call = {"id": "a", "type": "function", "function": {"name": "look_up", "arguments": '{"day":"Monday"}'}}
+    whole = {"choices": [{"message": {"content": None, "tool_calls": [call]}, "finish_reason": "tool_calls"}]}
+    assert read(json.dumps(whole).encode()) == [s.ThoughtOver(3, (s.ToolCall("a", "look_up", {"day": "Monday"}),))]
+
+
+def test_a_message_at_the_end_of_a_stream_is_not_said_again():
+    last = {"index": 0, "message": {"content": "Yes."}, "finish_reason": "stop"}
+    assert read(chunk({"content": "Yes."}), b"data: " + json.dumps({"choices": [last]}).encode() + b"\n\n", DONE) == [
+        s.Thought(3, "Yes."),
+        s.ThoughtOver(3),
+    ]
+
+
+def test_the_content_may_come_in_parts_and_thoughts_are_not_said():
+    parts = [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}, {"type": "text", "text": "Yes."}]
+    assert read(chunk({"content": parts}), chunk({"reasoning_content": "Hm.", "reasoning": "Hm."}), DONE) == [
+        s.Thought(3, "Yes."),
+        s.ThoughtOver(3),
+    ]
+
+
+def test_thoughts_in_tags_are_not_said_wherever_the_pieces_end():
+    text = "<think>They ask when we close.</think>\n\nWe close at five."
+    for size in (1, 2, 3, 8, 100):
+        events = read(*(chunk({"content": text[at : at + size]}) for at in range(0, len(text), size)), DONE)
+        assert "".join(event.text for event in events if isinstance(event, s.Thought)).strip() == "We close at five."
+
+
+def test_thoughts_without_an_opening_tag_are_taken_back_once_and_known_the_next_time():
+    server = model(url="http://127.0.0.1:8080/v1")
+
+    def answered(*texts):
+        reader = server.reader(3)
+        return [event for text in texts for event in reader.receive(chunk({"content": text}))] + [*reader.end()]
+
+    assert answered("Hm. They ask.", "</think>We close.") == [
+        s.Thought(3, "Hm. They ask."),
+        s.Unthought(3),
+        s.Thought(3, "We close."),
+        s.ThoughtOver(3),
+    ]
+    assert answered("Hm. They ask.", "</think>We close.") == [s.Thought(3, "We close."), s.ThoughtOver(3)]
+    assert answered("We close.") == [s.Thought(3, "We close."), s.ThoughtOver(3)]  # it has stopped thinking aloud
+
+
+def test_a_call_that_is_written_as_text_is_run():
+    events = read(chunk({"content": '<tool_call>{"name": "look_up", "argu'}), chunk({"content": 'ments": {}}'}), DONE)
+    assert events == [s.ThoughtOver(3, (s.ToolCall("call00300", "look_up", {}),))]
+
+
+def test_half_a_call_is_not_run_where_nothing_says_that_it_is_all():
+    (over,) = read(piece(0, "a", "look_up", '{"day":"Monday"}'), piece(1, "b", "look_up", ""))
+    assert [bool(call.broken) for call in over.calls] == [False, True]
+    (failed,) = read(piece(0, "a", "look_up", '{"day"'))
+    assert failed.retryable
+
+
+def test_an_event_of_half_a_megabyte_costs_no_more_than_what_is_said_of_it():
+    events = read(chunk({"content": "." * 500_000}), end=False)
+    assert sum(len(event.text) for event in events if isinstance(event, s.Thought)) <= MAX_LETTERS + 1
+    assert events[-1] == s.ThoughtOver(3, (), "too_long")
+
+
 def test_ids_are_made_where_there_are_none_or_the_same():
     assert [call.call_id for call in calls(piece(0, "", "x"), piece(1, "a", "y"), piece(2, "a", "z"))] == [
-        "call_3_0",
+        "call00300",
         "a",
-        "call_3_2",
+        "call00302",
     ]
 
 
@@ -162,7 +396,7 @@ def test_calls_count_whatever_the_finish_reason_says():
     assert (len(over.calls), over.cut_short) == (1, "")
 
 
-@pytest.mark.parametrize("arguments", ['{"day":', "[]", "7", '{"day":"' + "x" * 40_000 + '"}'])
+@pytest.mark.parametrize("arguments", ['{"day":', '["day"]', "7", '{"day":"' + "x" * 40_000 + '"}'])
 def test_arguments_that_are_no_object_make_a_broken_call(arguments):
     (call,) = calls(piece(0, "a", "look_up", arguments))
     assert call.arguments == {}
@@ -187,7 +421,8 @@ def test_an_endless_answer_is_cut_short():
 
 def test_without_done_the_end_of_the_body_is_the_end():
     assert read(chunk({"content": "Yes."}), chunk({}, finish="stop"))[-1] == s.ThoughtOver(3)
-    (_, failed) = read(chunk({"content": "Yes"}))
+    assert read(chunk({"content": "Yes."})) == [s.Thought(3, "Yes."), s.ThoughtOver(3)]
+    (failed,) = read(chunk({"role": "assistant"}))
     assert isinstance(failed, s.ThoughtFailed)
     assert failed.retryable
 
@@ -217,6 +452,62 @@ def test_refusals_say_what_to_do(status, body, words, retryable):
     refused = model().refusal(3, status, body)
     assert words in refused.message
     assert refused.retryable is retryable
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "remedy"),
+    [
+        (400, {"error": {"code": 400, "type": "exceed_context_size_error", "message": "n_ctx"}}, "shorten"),
+        (400, {"error": {"code": "context_length_exceeded", "message": "This model's maximum ..."}}, "shorten"),
+        (400, {"message": "This model's maximum context length is 4096 tokens."}, "shorten"),
+        (413, {"error": {"message": "Request too large for model on tokens per minute", "code": "x"}}, "shorten"),
+        (400, {"error": {"code": "content_filter", "message": "The response was filtered"}}, "rephrase"),
+        (
+            400,
+            {"error": {"code": None, "innererror": {"code": "ResponsibleAIPolicyViolation"}, "message": "?"}},
+            "rephrase",
+        ),
+        (400, {"error": {"message": "Provider returned error", "metadata": {"raw": "prompt is too long"}}}, "shorten"),
+        (400, [{"error": {"code": 400, "message": "Bad", "status": "INVALID_ARGUMENT"}}], ""),
+    ],
+)
+def test_what_another_question_may_mend_is_told_apart(status, body, remedy):
+    refused = model().refusal(3, status, json.dumps(body).encode())
+    assert (refused.remedy, refused.retryable) == (remedy, False)
+    if remedy:
+        (failed,) = read(b"data: " + json.dumps({"error": body["error"]} if "error" in body else body).encode()) or [
+            refused
+        ]
+        assert "error" not in body or failed.remedy == remedy
+
+
+def test_a_tool_call_that_groq_could_not_read_is_asked_for_once_more():
+    body = b'{"error":{"message":"Failed to call a function.","code":"tool_use_failed","failed_generation":"<f"}}'
+    assert model().refusal(3, 400, body).retryable
+
+
+@pytest.mark.parametrize(
+    ("headers", "said", "seconds"),
+    [
+        ({"retry-after": "1"}, "", 1),
+        ({"retry-after": "0.5"}, "", 0.5),
+        ({"retry-after-ms": "250", "retry-after": "1"}, "", 0.25),
+        ({"retry-after": "Sun, 29 Nov 2026 10:00:03 GMT", "date": "Sun, 29 Nov 2026 10:00:00 GMT"}, "", 3),
+        ({"retry-after": "soon"}, "", None),
+        ({"retry-after": "nan"}, "", None),
+        ({}, "Rate limit reached. Please try again in 2.4s. Visit", 2.4),
+        ({}, "Please try again in 120ms.", 0.12),
+        ({}, "Please retry in 1m3.5s", 63.5),
+        ({}, "Try again in 2 minutes", 120),
+        ({}, "retry after 7 seconds", 7),
+        ({}, "slow down", None),
+    ],
+)
+def test_the_pause_that_a_server_asks_for_is_told(headers, said, seconds):
+    body = json.dumps({"error": {"message": said, "code": "rate_limit_exceeded"}}).encode()
+    refused = model().refusal(3, 429, body, headers)
+    assert refused.wait_seconds == (None if seconds is None else pytest.approx(seconds))
+    assert refused.retryable
 
 
 def test_the_sdk_agrees_with_what_we_ask():

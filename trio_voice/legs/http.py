@@ -31,6 +31,7 @@ class HttpAnswer:
         self._response = response
         self._pieces = response.aiter_bytes()
         self.status = response.status_code
+        self.headers = {name.lower(): value for name, value in response.headers.items()}
 
     async def receive(self) -> bytes:
         """The next piece of the body; empty at its end. Cancelling is safe.

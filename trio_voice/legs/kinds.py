@@ -150,7 +150,7 @@ def _chain(order: Order) -> ModelLeg:
     return ChainLeg(
         turns,
         over_socket(settings.stt, HEARING[settings.stt.kind]),
-        Thinker(llm, order.tools, order.ledger, order.wall_clock),
+        Thinker([llm], order.tools, order.ledger, order.wall_clock),
         voice(settings.tts, tts),
         open_http,
         "" if order.history else persona.greeting or "",

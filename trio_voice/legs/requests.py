@@ -10,7 +10,7 @@ from trio_voice.errors import ModelUnavailable
 from trio_voice.record import Closing, ModelSessionRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from trio_voice.stages import ModelRequest
 
 QUIET_SECONDS: Final = 10.0
-"""How long a provider may take for the first piece of an answer, and for the next ones."""
+"""How long a provider may take for the next piece of an answer."""
+PIECES_AT_ONCE: Final = 16
+"""Pieces of an answer that are read before other calls have their turn."""
 MAX_ANSWER_BYTES: Final = 8_388_608
 MAX_REFUSAL_BYTES: Final = 16_384
 HTTP_OK: Final = 200
@@ -31,6 +33,10 @@ class Answer(Protocol):
     @property
     def status(self) -> int:
         """The HTTP status."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers, their names in lower case."""
 
     async def receive(self) -> bytes:
         """The next piece of the body; empty at its end. Raises ``ModelUnavailable`` if it breaks off."""
@@ -56,8 +62,11 @@ async def read_all(answer: Answer, patience: trio.CancelScope, take: Callable[[b
     Raises:
         ModelUnavailable: it broke off, or is too long.
     """
-    size = 0
+    size = count = 0
     while piece := await answer.receive():
+        count += 1
+        if count % PIECES_AT_ONCE == 0:  # all that has come may stand in a buffer, where waiting for it is no pause
+            await trio.lowlevel.checkpoint()
         patience.deadline = trio.current_time() + QUIET_SECONDS
         size += len(piece)
         if size > MAX_ANSWER_BYTES:
@@ -85,10 +94,13 @@ class RequestsRecord:
         self._ledger = ledger
         self._wall_clock = wall_clock
         self._record: ModelSessionRecord | None = None
+        self._closed = False
         self._opened_at = 0.0
 
     async def open(self) -> None:
-        """Write down that the provider will be asked. ``close`` must follow, even if this was cancelled."""
+        """Write down that the provider will be asked, once. ``close`` must follow, even if this was cancelled."""
+        if self._record is not None or self._closed:
+            return
         self._opened_at = trio.current_time()
         self._record = ModelSessionRecord(self._provider, self._wall_clock())
         await self._ledger.opening(self._record)
@@ -101,6 +113,7 @@ class RequestsRecord:
     def close(self) -> None:
         """Write down that no request is open any more. Idempotent; never waits."""
         record, self._record = self._record, None
+        self._closed = True
         if record is None:
             return
         record.closed_at = self._wall_clock()

@@ -3,8 +3,7 @@
 Sources: the ``anthropic`` SDK's types (2.12) and platform.claude.com of October 2026 (errors, streaming, thinking, tool
 use, the migration guides of the 5.5 models). What follows from them:
 
-- a conversation begins and ends with the user's turn, and no text in it is empty. What stands in for a missing turn,
-  and an instruction to the agent, are told as the user's in parentheses: only the newest models take a system's turn;
+- the conversation has the shape of ``chat/turns.py``: only the newest models take a system's turn in it;
 - all results of an answer's tools stand in one user turn, right after it and before any text;
 - models of 2026 think unless they are told not to, refuse ``temperature``, and differ in which ``thinking`` they take:
   nothing is sent of it but what config.toml says. What was thought is not sent back, as the provider permits;
@@ -18,6 +17,7 @@ What holds for every language model is in ``streamed_answers.py``.
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 import attrs
@@ -26,20 +26,24 @@ import msgspec
 from trio_voice import stages as s
 from trio_voice.conversation import Unrecognized, Usage
 from trio_voice.persona import bounded
+from trio_voice.protocols.chat.refusals import complaint_in, complaint_of
+from trio_voice.protocols.chat.turns import turns_of
 from trio_voice.protocols.json_messages import MAX_ID, as_json
 from trio_voice.protocols.settings import StageSettings
 from trio_voice.protocols.streamed_answers import (
     MAX_CALLS,
     CallPieces,
     StreamedAnswer,
-    error_in,
+    failure_of,
     refusal_of,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from trio_voice.persona import Persona, ToolSchema
+    from trio_voice.protocols.chat.refusals import Complaint
+    from trio_voice.protocols.chat.turns import Turn
 
 VERSION: Final = "2023-06-01"
 """Of the protocol; the only one there has been."""
@@ -47,8 +51,8 @@ VERSION: Final = "2023-06-01"
 MAX_TOKENS: Final = 4_096
 """The protocol wants a number: some hundred for what is said, the rest for what is thought before it."""
 
-_CALL_BEGINS: Final = "(The telephone call begins.)"
-_GO_ON: Final = "(Go on.)"
+FIRST_BYTE_SECONDS: Final = 10.0
+"""How long a server may take for the first piece of an answer."""
 
 _BROKE: Final = {
     "authentication_error": "the language model's server refused the key: check {key}",
@@ -96,13 +100,20 @@ class AnthropicMessages:
         if key:
             self._headers["x-api-key"] = key
 
-    def request(self, conversation: Sequence[s.Entry], tools: Sequence[ToolSchema]) -> s.ModelRequest:
+    @property
+    def first_byte_seconds(self) -> float:
+        """How long the server may take for the first piece of an answer."""
+        return self._settings.first_byte_seconds or FIRST_BYTE_SECONDS
+
+    def request(
+        self, conversation: Sequence[s.Entry], tools: Sequence[ToolSchema], *, with_tools: bool = True
+    ) -> s.ModelRequest:
         """A request for the answer to this conversation."""
         settings = self._settings
         body: dict[str, Any] = {
             "model": settings.model,
             "max_tokens": settings.max_tokens,
-            "messages": _messages(conversation),
+            "messages": _messages(turns_of(conversation)),
             "stream": True,
         }
         if self._prompt.strip():
@@ -111,6 +122,8 @@ class AnthropicMessages:
             body["tools"] = [
                 {"name": tool.name, "description": tool.description, "input_schema": tool.parameters} for tool in tools
             ]
+            if not with_tools:  # left out, they would be missed beside the calls of the conversation
+                body["tool_choice"] = {"type": "none"}
         if settings.cache:
             body["cache_control"] = {"type": "ephemeral"}
         if settings.thinking is not None:
@@ -119,13 +132,26 @@ class AnthropicMessages:
             body["output_config"] = {"effort": settings.effort}
         return s.ModelRequest(f"{settings.address}/v1/messages", self._headers, msgspec.json.encode(body))
 
-    def reader(self, number: int) -> s.AnswerReader:
-        """Understands the answer to one request."""
-        return MessagesReader(number, self._advice)
+    def loading(self) -> None:
+        """Nothing: the models are loaded always."""
 
-    def refusal(self, number: int, status: int, body: bytes) -> s.ThoughtFailed:
+    def reader(self, number: int, tools: Sequence[ToolSchema] = ()) -> s.AnswerReader:
+        """Understands the answer to one request in which these tools were offered."""
+        known = {tool.name for tool in tools}
+        return MessagesReader(number, known, lambda complaint: self._failed(number, complaint))
+
+    def refusal(
+        self, number: int, status: int, body: bytes, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> s.ThoughtFailed:
         """What an answer of another status than 200 means."""
-        return refusal_of(self._settings, self._settings.model, number, status, body, broke=self._advice)
+        complaint = complaint_in(status, body)
+        return refusal_of(self._settings, self._settings.model, number, complaint, headers, broke=self._advice)
+
+    def _failed(self, number: int, complaint: Complaint) -> s.ThoughtFailed:
+        """What an error inside an answer means."""
+        advice = next((words for kind, words in self._advice.items() if kind in complaint.kinds), None)
+        passing = bool(complaint.kinds & _PASSING)
+        return failure_of(number, complaint, advice=advice or "the language model's server failed", retryable=passing)
 
     @property
     def _advice(self) -> dict[str, str]:
@@ -133,27 +159,17 @@ class AnthropicMessages:
         return {kind: words.format(key=key) for kind, words in _BROKE.items()}
 
 
-def _messages(conversation: Sequence[s.Entry]) -> list[dict[str, Any]]:
-    """A conversation in Anthropic's words: the user's turns and the assistant's, in turn."""
-    turns: list[dict[str, Any]] = []
-
-    def add(role: str, blocks: Sequence[dict[str, Any]]) -> None:
-        if turns and turns[-1]["role"] == role:
-            turns[-1]["content"] += blocks
-        elif blocks:
-            turns.append({"role": role, "content": [*blocks]})
-
-    for entry in conversation:
-        said = [_text(f"({entry.text})" if entry.role == "instruction" else entry.text)] if entry.text.strip() else []
-        if entry.role != "agent":
-            add("user", [*map(_tool_result, entry.results), *said])
-            continue
-        if not turns:
-            add("user", [_text(_CALL_BEGINS)])
-        add("assistant", [*said, *map(_tool_use, entry.calls)])
-    if not turns or turns[-1]["role"] != "user":
-        add("user", [_text(_GO_ON if turns else _CALL_BEGINS)])
-    return turns
+def _messages(turns: Iterable[Turn]) -> list[dict[str, Any]]:
+    """A conversation in Anthropic's words: results are the user's, before what the user says besides."""
+    messages: list[dict[str, Any]] = []
+    for turn in turns:
+        blocks = [*map(_tool_result, turn.results), *map(_text, turn.texts), *map(_tool_use, turn.calls)]
+        role = "user" if turn.role == "results" else turn.role
+        if messages and messages[-1]["role"] == role:
+            messages[-1]["content"] += blocks
+        else:
+            messages.append({"role": role, "content": blocks})
+    return messages
 
 
 def _text(text: str) -> dict[str, Any]:
@@ -170,16 +186,15 @@ def _tool_result(answer: s.ToolAnswer) -> dict[str, Any]:
 
 
 class MessagesReader(StreamedAnswer):
-    """Understands one answer.
+    """Understands one answer. Its arguments are those of ``StreamedAnswer``."""
 
-    Args:
-        number: the request's.
-        advice: what to do about errors that no waiting mends, by their type.
-    """
-
-    def __init__(self, number: int, advice: Mapping[str, str] | None = None) -> None:
-        super().__init__(number)
-        self._advice = advice or {}
+    def __init__(
+        self,
+        number: int,
+        known: Collection[str] = (),
+        fail: Callable[[Complaint], s.ThoughtFailed] | None = None,
+    ) -> None:
+        super().__init__(number, known, fail=fail)
         self._calls: dict[Any, CallPieces] = {}
         """By the index of their block, in the order in which they began."""
         self._told = {"input": 0, "cached": 0, "output": 0}
@@ -187,6 +202,8 @@ class MessagesReader(StreamedAnswer):
 
     def _understand(self, message: Any) -> list[Any]:
         match message["type"]:
+            case "message":
+                return self._take_whole(message)
             case "content_block_delta":
                 return self._take_piece(message["index"], message["delta"])
             case "content_block_start":
@@ -199,7 +216,7 @@ class MessagesReader(StreamedAnswer):
             case "message_stop":
                 return self._complete()
             case "error":
-                return self._broken_off(message)
+                return self._complain(complaint_of(0, message))
             case "ping" | "content_block_stop":
                 return []
             case unknown:
@@ -221,10 +238,13 @@ class MessagesReader(StreamedAnswer):
             self._calls[index].take(delta["partial_json"])
         return []
 
-    def _broken_off(self, message: Mapping[str, Any]) -> list[Any]:
-        said, kind = error_in(msgspec.json.encode(message))
-        advice = self._advice.get(kind, "the language model's server failed")
-        return self._fail(kind or "error", f"{advice}: {said}"[:500], retryable=kind in _PASSING)
+    def _take_whole(self, message: Mapping[str, Any]) -> list[Any]:
+        """An answer that was not streamed though that was asked for."""
+        events = self._count(message.get("usage") or {})
+        for index, block in enumerate(message["content"]):
+            events += self._begin_block(index, block)
+        self._finish = str(message.get("stop_reason") or "")
+        return [*events, *self._complete()]
 
     def _count(self, usage: Mapping[str, Any]) -> list[Any]:
         """The tokens that this says more of than what was said before."""

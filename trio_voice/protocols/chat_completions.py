@@ -1,18 +1,26 @@
 """OpenAI's chat completions, streamed: what OpenAI, Groq, vLLM, llama.cpp, Ollama and many others speak.
 
-Sources: the ``openai`` SDK's types (3.52) and pages, and what other servers were seen to do differently. Written so as
-to be understood by all of them:
+Sources: the ``openai`` SDK's types (3.52) and pages, and what other servers were seen to do differently in their issue
+trackers. Written so as to be understood by all of them:
 
-- pieces of a tool call are joined by ``index``; where it is missing, by ``id``, else they go on with the last one;
+- the conversation has the shape of ``chat/turns.py``. ``content`` is left out where there is no text (some refuse null
+  there, some take an empty text for a reason to write calls as text), and between results and the caller's next words
+  stands an assistant's turn, which Mistral wants;
+- pieces of a tool call are joined by ``index``, but a new id there begins another call; where the index is missing they
+  are joined by ``id``, else they go on with the last one;
 - whatever ``finish_reason`` says, calls that came are calls;
-- ``usage`` may be missing, and ``[DONE]`` too: the end of the body ends the answer, if it had a ``finish_reason``.
+- ``usage`` may be missing, and so may ``finish_reason`` and ``[DONE]``;
+- the content may be a list of parts, and the answer may come whole, as ``message``;
+- what a server refuses of a question is left out of the next one (``chat/quirks.py``).
 
 What holds for every language model is in ``streamed_answers.py``.
 """
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final
+from urllib.parse import urlsplit
 
 import attrs
 import msgspec
@@ -20,21 +28,34 @@ import msgspec
 from trio_voice import stages as s
 from trio_voice.conversation import Usage
 from trio_voice.persona import bounded
+from trio_voice.protocols.chat.quirks import Quirks
+from trio_voice.protocols.chat.refusals import complaint_in, complaint_of
+from trio_voice.protocols.chat.turns import turns_of
 from trio_voice.protocols.json_messages import MAX_ID, as_json
 from trio_voice.protocols.settings import StageSettings
 from trio_voice.protocols.streamed_answers import (
     MAX_CALLS,
     CallPieces,
     StreamedAnswer,
-    error_in,
+    failure_of,
     refusal_of,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from trio_voice.persona import Persona, ToolSchema
+    from trio_voice.protocols.chat.refusals import Complaint
 
+FIRST_BYTE_SECONDS: Final = 10.0
+"""How long a provider may take for the first piece of an answer."""
+LOADING_SECONDS: Final = 30.0
+"""The same in one's own network, where the model may have to be loaded first."""
+OLLAMA_PORT: Final = 11_434
+"""Ollama's, which loads a model when it is first asked, and forgets it after five idle minutes."""
+
+_BRIDGE: Final = "…"
+"""The assistant's turn between results and the caller's words, where it has said nothing."""
 _BROKE: Final = {"insufficient_quota": "the language model's account has no funds: see its provider's billing page"}
 
 
@@ -51,6 +72,17 @@ class ChatSettings(StageSettings):
     reasoning_effort: str | None = None
     ask_usage: bool = True
     """Off for old servers that refuse ``stream_options``; then nothing is known of the tokens."""
+    preload: bool | None = None
+    """Have the server load the model when a call begins; by default where it is an Ollama in one's own network."""
+    quirks: Quirks = attrs.field(factory=Quirks, init=False, eq=False, repr=False)
+    """What was learned of the server by all calls."""
+
+    @property
+    def loads(self) -> bool:
+        """Whether the server is asked to load the model when a call begins."""
+        if self.preload is not None:
+            return self.preload
+        return self.is_in_house and urlsplit(self.address).port == OLLAMA_PORT
 
 
 class ChatCompletions:
@@ -65,114 +97,206 @@ class ChatCompletions:
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
 
-    def request(self, conversation: Sequence[s.Entry], tools: Sequence[ToolSchema]) -> s.ModelRequest:
+    @property
+    def first_byte_seconds(self) -> float:
+        """How long the server may take for the first piece of an answer."""
+        usual = LOADING_SECONDS if self._settings.is_in_house else FIRST_BYTE_SECONDS
+        return self._settings.first_byte_seconds or usual
+
+    def request(
+        self, conversation: Sequence[s.Entry], tools: Sequence[ToolSchema], *, with_tools: bool = True
+    ) -> s.ModelRequest:
         """A request for the answer to this conversation."""
+        quirks = self._settings.quirks
+        messages = _messages(conversation, self._prompt, quirks)
+        body: dict[str, Any] = {"model": self._settings.model, "messages": messages, "stream": True}
+        offered = tools if with_tools and not quirks.no_tools else ()
+        body |= {name: value for name, value in self._optional(offered).items() if name not in quirks.left_out}
+        return s.ModelRequest(f"{self._settings.address}/chat/completions", self._headers, msgspec.json.encode(body))
+
+    def _optional(self, tools: Sequence[ToolSchema]) -> dict[str, Any]:
+        """The parameters that a server may refuse."""
         settings = self._settings
-        messages: list[dict[str, Any]] = [{"role": "system", "content": self._prompt}] if self._prompt else []
-        for entry in conversation:
-            messages += _messages(entry)
-        body: dict[str, Any] = {"model": settings.model, "messages": messages, "stream": True}
-        if settings.ask_usage:
-            body["stream_options"] = {"include_usage": True}
-        if tools:
-            body["tools"] = [
+        # OpenAI has renamed it and refuses the old name for new models; the others mostly know the old one.
+        names = (
+            ["max_completion_tokens", "max_tokens"] if settings.is_at_home else ["max_tokens", "max_completion_tokens"]
+        )
+        max_tokens = next((name for name in names if name not in settings.quirks.left_out), names[0])
+        named = {
+            "stream_options": {"include_usage": True} if settings.ask_usage else None,
+            "tools": [
                 {
                     "type": "function",
                     "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters},
                 }
                 for tool in tools
             ]
-        named = {
+            or None,
             "temperature": settings.temperature,
-            # OpenAI has renamed it and refuses the old name for new models; the others mostly know the old one.
-            "max_completion_tokens" if settings.is_at_home else "max_tokens": settings.max_tokens,
+            max_tokens: settings.max_tokens,
             "reasoning_effort": settings.reasoning_effort,
         }
-        body |= {name: value for name, value in named.items() if value is not None}
+        return {name: value for name, value in named.items() if value is not None}
+
+    def loading(self) -> s.ModelRequest | None:
+        """What has a server load the model before it is asked anything; ``None`` where it is loaded always."""
+        settings = self._settings
+        if not settings.loads:
+            return None
+        if urlsplit(settings.address).port == OLLAMA_PORT:
+            url = f"{settings.address.removesuffix('/v1')}/api/generate"  # without a prompt it only loads
+            return s.ModelRequest(url, self._headers, msgspec.json.encode({"model": settings.model, "stream": False}))
+        hello = {"role": "user", "content": "Hello."}
+        body = {"model": settings.model, "messages": [hello], "stream": True, "max_tokens": 1}
         return s.ModelRequest(f"{settings.address}/chat/completions", self._headers, msgspec.json.encode(body))
 
-    def reader(self, number: int) -> s.AnswerReader:
-        """Understands the answer to one request."""
-        return ChatReader(number)
+    def reader(self, number: int, tools: Sequence[ToolSchema] = ()) -> s.AnswerReader:
+        """Understands the answer to one request in which these tools were offered."""
+        known = {tool.name for tool in tools}
+        return ChatReader(number, known, self._settings.quirks, lambda complaint: self._failed(number, complaint))
 
-    def refusal(self, number: int, status: int, body: bytes) -> s.ThoughtFailed:
+    def refusal(
+        self, number: int, status: int, body: bytes, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> s.ThoughtFailed:
         """What an answer of another status than 200 means."""
-        return refusal_of(self._settings, self._settings.model, number, status, body, broke=_BROKE)
+        complaint = complaint_in(status, body)
+        refused = refusal_of(self._settings, self._settings.model, number, complaint, headers, broke=_BROKE)
+        return self._adapted(refused, complaint)
+
+    def _failed(self, number: int, complaint: Complaint) -> s.ThoughtFailed:
+        """What an error inside an answer means."""
+        broken = next((words for kind, words in _BROKE.items() if kind in complaint.kinds), None)
+        if broken is not None:
+            return failure_of(number, complaint, advice=broken, retryable=False)
+        return self._adapted(failure_of(number, complaint), complaint)
+
+    def _adapted(self, failed: s.ThoughtFailed, complaint: Complaint) -> s.ThoughtFailed:
+        """The failure, of which something may have been learned."""
+        quirks = self._settings.quirks
+        sent = {*self._optional(()), *(() if quirks.no_tools else ("tools",))} - quirks.left_out
+        if failed.remedy or not quirks.learn(complaint, sent):
+            return failed
+        return attrs.evolve(failed, retryable=True, remedy="adapted")
 
 
-def _messages(entry: s.Entry) -> list[dict[str, Any]]:
-    """An entry in OpenAI's words."""
-    match entry.role:
-        case "caller":
-            return [{"role": "user", "content": entry.text}]
-        case "instruction":
-            return [{"role": "system", "content": entry.text}]
-        case "results":
-            return [
-                {"role": "tool", "tool_call_id": answer.call_id, "content": answer.text} for answer in entry.results
+def _messages(conversation: Sequence[s.Entry], prompt: str, quirks: Quirks) -> list[dict[str, Any]]:
+    """A conversation in OpenAI's words."""
+    turns = turns_of(conversation)
+    messages: list[dict[str, Any]] = []
+    if prompt and quirks.no_system:
+        turns[0].texts.insert(0, prompt)  # a user's
+    elif prompt:
+        messages.append({"role": "system", "content": prompt})
+    ids: dict[str, str] = {}
+
+    def id_of(call_id: str) -> str:
+        return ids.setdefault(call_id, f"call{len(ids):05}") if quirks.short_ids else call_id
+
+    for turn in turns:
+        if turn.role == "results":
+            messages += [
+                {"role": "tool", "tool_call_id": id_of(answer.call_id), "content": answer.text}
+                for answer in turn.results
             ]
-        case _:
-            message: dict[str, Any] = {"role": "assistant", "content": entry.text or None}
-            if entry.calls:
-                message["tool_calls"] = [
-                    {
-                        "id": call.call_id,
-                        "type": "function",
-                        "function": {
-                            "name": call.name,
-                            "arguments": as_json(call.arguments),
-                        },
-                    }
-                    for call in entry.calls
-                ]
-            return [message]
+            continue
+        if turn.role == "user" and messages and messages[-1]["role"] == "tool":
+            messages.append({"role": "assistant", "content": _BRIDGE})
+        message: dict[str, Any] = {"role": turn.role}
+        if turn.texts:
+            message["content"] = "\n".join(turn.texts)
+        if turn.calls:
+            message["tool_calls"] = [_tool_call(call, id_of(call.call_id)) for call in turn.calls]
+        messages.append(message)
+    return messages
+
+
+def _tool_call(call: s.ToolCall, call_id: str) -> dict[str, Any]:
+    function = {"name": call.name, "arguments": as_json(call.arguments)}
+    extra = {"extra_content": call.extra} if call.extra else {}
+    return {"id": call_id, "type": "function", "function": function, **extra}
 
 
 class ChatReader(StreamedAnswer):
-    """Understands one answer."""
+    """Understands one answer. Its arguments are those of ``StreamedAnswer``."""
 
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self._calls: dict[Any, CallPieces] = {}
+    def __init__(
+        self,
+        number: int,
+        known: Collection[str] = (),
+        quirks: Quirks | None = None,
+        fail: Callable[[Complaint], s.ThoughtFailed] | None = None,
+    ) -> None:
+        super().__init__(number, known, quirks, fail)
+        self._calls: list[CallPieces] = []
+        self._open: dict[Any, CallPieces] = {}
+        """The call to which further pieces of an index belong."""
 
     def _understand(self, message: Any) -> list[Any]:
-        if message.get("error"):
-            said, kind = error_in(msgspec.json.encode(message))
-            return self._fail(kind or "error", f"the language model's server failed: {said}"[:500], retryable=True)
+        if isinstance(message, list):  # Gemini's errors
+            message = message[0]
+        if message.get("error") or (not message.get("choices") and message.get("object") == "error"):
+            return self._complain(complaint_of(0, message))
         events: list[Any] = []
         if isinstance(message.get("usage"), dict):
             events += _usage(message["usage"])
         for choice in (message.get("choices") or ())[:1]:
-            delta = choice.get("delta") or {}
+            if isinstance(choice.get("error"), dict):
+                return [*events, *self._complain(complaint_of(0, choice))]
+            whole = choice.get("message") if not (self._letters or self._calls) else None
+            delta = choice.get("delta") or whole or {}
             for piece in delta.get("tool_calls") or ():
                 self._take_piece(piece)
+            if isinstance(delta.get("function_call"), dict):  # the name that this had before 2024
+                self._take_piece({"index": 0, "function": delta["function_call"]})
             self._finish = str(choice.get("finish_reason") or self._finish)
-            events += self._say(delta.get("content") or delta.get("refusal"))
+            events += self._say(delta.get("content") or delta.get("refusal") or choice.get("text"))
         return events
 
     def _take_piece(self, piece: Mapping[str, Any]) -> None:
-        function, call_id = piece.get("function") or {}, piece.get("id")
-        key = piece.get("index")
-        if key is None:
-            # Without an index a new id begins a call, and so does a name: it comes once, with the first piece.
-            known = next((key for key, call in self._calls.items() if call_id and call.call_id == call_id), None)
-            begins = not self._calls or call_id or function.get("name")
-            key = known if known is not None else (len(self._calls) if begins else next(reversed(self._calls)))
-        if key not in self._calls and len(self._calls) >= MAX_CALLS:
-            return
-        call = self._calls.setdefault(key, CallPieces())
-        call.call_id = call.call_id or str(call_id or "")[:MAX_ID]
-        call.name = call.name or str(function.get("name") or "")[:MAX_ID]
-        arguments = function.get("arguments")
+        function, call_id = piece.get("function") or {}, str(piece.get("id") or "")[:MAX_ID]
+        name, arguments = str(function.get("name") or "")[:MAX_ID], function.get("arguments")
         if isinstance(arguments, dict):  # Ollama of old
             arguments = as_json(arguments)
-        call.take(arguments)
+        call = self._call_of(piece.get("index"), call_id, name, begins_anew=bool(arguments))
+        if call is not None:
+            call.call_id = call.call_id or call_id
+            call.name = call.name or name
+            call.extra = call.extra or _table(piece.get("extra_content"))
+            call.take(arguments)
+
+    def _call_of(self, index: Any, call_id: str, name: str, *, begins_anew: bool) -> CallPieces | None:
+        """The call to which a piece belongs, which may begin with it; ``None`` if there are too many."""
+        call = next((call for call in self._calls if call_id and call.call_id == call_id), None)
+        if index is None:
+            # Without an index a new id begins a call, and so does a name: it comes once, with the first piece.
+            if call is None and self._calls and not (call_id or name):
+                return self._calls[-1]
+        elif index in self._open:
+            known = self._open[index]
+            is_another = call_id not in {"", known.call_id} and known.call_id != "" and (name != "" or known.is_whole)
+            if not is_another and not (not call_id and name and begins_anew and known.is_whole):
+                return known
+            call = call if call is not known else None
+        else:
+            call = None
+        if call is None:
+            if len(self._calls) >= MAX_CALLS:
+                return None
+            call = CallPieces()
+            self._calls.append(call)
+        if index is not None:
+            self._open[index] = call
+        return call
 
     def _calls_made(self) -> Iterable[CallPieces]:
-        return self._calls.values()
+        return self._calls
 
     def _ended_well(self) -> bool:
         return self._finish in {"", "stop", "tool_calls", "function_call"}
+
+
+def _table(value: Any) -> Mapping[str, Any] | None:
+    return value if isinstance(value, dict) and value else None
 
 
 def _usage(usage: Mapping[str, Any]) -> list[Usage]:

@@ -24,14 +24,16 @@ class ServerSentEvent:
 
 
 class EventStreamReader:
-    """Cuts one body into events. Lines end in LF, CRLF or CR."""
+    """Cuts one body into events. Lines end in LF, CRLF or CR. Each byte is looked at once, however the pieces end."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._line: list[bytes] = []
+        """The pieces of a line whose end has not come."""
         self._after_cr = False
         self._event = ""
         self._data: list[str] = []
         self._size = 0
+        """Bytes of the event so far."""
 
     def receive(self, data: bytes) -> list[ServerSentEvent]:
         """The events that a further piece completes. Bytes that are no UTF-8 become U+FFFD, as the standard says.
@@ -44,24 +46,38 @@ class EventStreamReader:
         if self._after_cr:
             data = data.removeprefix(b"\n")
         self._after_cr = data.endswith(b"\r")
-        *lines, self._rest = (self._rest + data).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-        events = [event for line in lines if (event := self._take(line)) is not None]
-        if len(self._rest) + self._size > MAX_EVENT_BYTES:
-            raise RemoteProtocolError(f"an event of more than {MAX_EVENT_BYTES} bytes")
+        if b"\n" not in data and not self._after_cr and b"\r" not in data:
+            self._keep(data)
+            return []
+        *ends, rest = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        events: list[ServerSentEvent] = []
+        for end in ends:
+            self._keep(end)
+            event = self._end_line()
+            if event is not None:
+                events.append(event)
+        self._keep(rest)
         return events
 
     def end(self) -> list[ServerSentEvent]:
         """The body has ended: an event whose blank line some servers leave out is taken all the same."""
-        events = [self._take(line) for line in (self._rest, b"")]
-        self._rest = b""
+        events = [self._end_line(), self._end_line()]
         return [event for event in events if event is not None]
 
-    def _take(self, line: bytes) -> ServerSentEvent | None:
-        if not line:
+    def _keep(self, piece: bytes) -> None:
+        if piece:
+            self._line.append(piece)
+            self._size += len(piece)
+            if self._size > MAX_EVENT_BYTES:
+                raise RemoteProtocolError(f"an event of more than {MAX_EVENT_BYTES} bytes")
+
+    def _end_line(self) -> ServerSentEvent | None:
+        if not self._line:
             event = ServerSentEvent(self._event, "\n".join(self._data)) if self._data else None
             self._event, self._data, self._size = "", [], 0
             return event
-        self._size += len(line)
+        line = b"".join(self._line)
+        self._line.clear()
         name, _, value = line.decode(errors="replace").partition(":")
         value = value.removeprefix(" ")
         if name == "data":

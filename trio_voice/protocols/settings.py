@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 from urllib.parse import urlsplit
 
@@ -57,6 +58,9 @@ class StageSettings:
     """The provider's own by default."""
     credential: str | None = None
     """The name of another secret than the kind's own; empty for a server that wants none."""
+    first_byte_seconds: float | None = None
+    """How long it may take for the first piece of an answer or of a sound; by default as long as its kind usually
+    needs, and for a language model in one's own network as long as it takes to load."""
 
     default_url: ClassVar[str]
     own_credential: ClassVar[str]
@@ -72,6 +76,15 @@ class StageSettings:
         host, home = urlsplit(url), urlsplit(self.default_url)
         scheme = self.scheme if host.scheme in {"https", "wss"} else self.scheme.removesuffix("s")
         return attrs.evolve(self, url=host._replace(scheme=scheme, path=home.path).geturl())
+
+    @property
+    def is_in_house(self) -> bool:
+        """Whether the address is this machine, or in a private network."""
+        host = urlsplit(self.address).hostname or ""
+        try:
+            return ip_address(host).is_private
+        except ValueError:
+            return "." not in host or host.endswith((".local", ".internal", ".lan", ".localhost"))
 
     @property
     def key_name(self) -> str:

@@ -1,10 +1,13 @@
 """What the streamed answers of language models have in common, whoever the vendor is: bounds, tool calls, the end.
 
-An answer is a body of server-sent events, each with a JSON object. Rules for all of them:
+An answer is a body of server-sent events, each with a JSON object, or one JSON object where a server does not stream.
+Rules for all of them:
 
-- arguments of a tool that are no JSON object make a ``broken`` call, and an answer that is too long is cut short;
+- arguments of a tool that mean nothing are none, others that are no JSON object make a ``broken`` call;
+- an answer that is too long is cut short;
+- thoughts are no text, and neither are calls written as text: those are run (``chat/answer_text.py``);
 - an event that is no JSON object, or not as it was described, is ``Unrecognized``, and the answer goes on;
-- the end of the body without the end of the answer means that it was cut off.
+- a clean end of the body is the end of the answer if any of it has come; without any, it was cut off.
 """
 
 from __future__ import annotations
@@ -16,12 +19,17 @@ import msgspec
 
 from trio_voice import stages as s
 from trio_voice.errors import RemoteProtocolError
+from trio_voice.protocols.chat.answer_text import AnswerText
+from trio_voice.protocols.chat.quirks import Quirks
+from trio_voice.protocols.chat.refusals import wait_seconds
 from trio_voice.protocols.json_messages import NO_JSON, UNREADABLE, garbage
-from trio_voice.protocols.server_sent_events import EventStreamReader
+from trio_voice.protocols.server_sent_events import MAX_EVENT_BYTES, EventStreamReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
+    from trio_voice.protocols.chat.answer_text import Heard
+    from trio_voice.protocols.chat.refusals import Complaint
     from trio_voice.protocols.settings import StageSettings
 
 MAX_CALLS: Final = 16
@@ -30,8 +38,13 @@ MAX_ARGUMENTS: Final = 32_768
 """Letters of one call's arguments."""
 MAX_LETTERS: Final = 20_000
 """Of one answer: a quarter of an hour of speech. Then it is cut short."""
+SLICE_LETTERS: Final = 2_000
+"""Letters that are looked at in one go."""
 
 RETRYABLE: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+
+_NOTHING: Final = frozenset({"", "null", "none", "undefined", "[]", '""', "''", "{}"})
+"""Arguments that mean none, in small letters."""
 
 
 @attrs.define
@@ -40,32 +53,72 @@ class CallPieces:
 
     call_id: str = ""
     name: str = ""
-    arguments: str = ""
+    extra: Mapping[str, Any] | None = None
+    _pieces: list[str] = attrs.field(factory=list)
+    _letters: int = 0
 
     def take(self, arguments: object) -> None:
         """A further piece of the arguments' JSON. What is no text is not one."""
-        if isinstance(arguments, str) and len(self.arguments) <= MAX_ARGUMENTS:
-            self.arguments += arguments
+        if isinstance(arguments, str) and self._letters <= MAX_ARGUMENTS:
+            self._pieces.append(arguments)
+            self._letters += len(arguments)
 
-    def finish(self, otherwise: str, taken: set[str]) -> s.ToolCall:
-        """The whole call, under an id that no other has."""
+    @property
+    def is_whole(self) -> bool:
+        """Whether arguments have come that are a whole JSON object."""
+        return self._letters > 0 and isinstance(self._read(), dict)
+
+    def _read(self) -> Any:
+        """The arguments, as far as they can be read; ``None`` if they cannot."""
+        if self._letters > MAX_ARGUMENTS:
+            return None
+        written = "".join(self._pieces).strip()
+        try:
+            arguments = msgspec.json.decode(written or "{}")
+            if isinstance(arguments, str):  # JSON in JSON
+                written = arguments.strip()
+                arguments = {} if written.lower() in _NOTHING else msgspec.json.decode(written)
+        except NO_JSON:
+            return {} if written.lower() in _NOTHING else None
+        return {} if arguments is None or arguments == [] else arguments
+
+    def finish(self, otherwise: str, taken: set[str], *, is_sure: bool) -> s.ToolCall:
+        """The whole call, under an id that no other has; unless it ``is_sure`` that all of it came, a broken one."""
         call_id = self.call_id if self.call_id and self.call_id not in taken else otherwise
         taken.add(call_id)
-        try:
-            arguments = msgspec.json.decode(self.arguments or "{}")
-        except NO_JSON:
-            arguments = None
-        if isinstance(arguments, dict) and len(self.arguments) <= MAX_ARGUMENTS:
-            return s.ToolCall(call_id, self.name, arguments)
-        return s.ToolCall(call_id, self.name, {}, broken=self.arguments[:100])
+        arguments = self._read()
+        if isinstance(arguments, dict) and is_sure:
+            return s.ToolCall(call_id, self.name, arguments, extra=self.extra)
+        broken = "".join(self._pieces)[:100] or "nothing"
+        return s.ToolCall(call_id, self.name, {}, broken=broken, extra=self.extra)
 
 
 class StreamedAnswer:
-    """Understands one answer; what its events mean is the vendor's subclass's to say."""
+    """Understands one answer; what its events mean is the vendor's subclass's to say.
 
-    def __init__(self, number: int) -> None:
+    Args:
+        number: the request's.
+        known: the names of the tools that were offered: a call written as text is one of these, or nothing.
+        quirks: what is known of the server.
+        fail: makes a failure of a complaint that comes after the answer has begun.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        known: Collection[str] = (),
+        quirks: Quirks | None = None,
+        fail: Callable[[Complaint], s.ThoughtFailed] | None = None,
+    ) -> None:
         self._number = number
+        self._quirks = quirks or Quirks()
+        self._failure_of = fail or (lambda complaint: failure_of(number, complaint))
         self._stream = EventStreamReader()
+        self._text = AnswerText(known, thinks_first=self._quirks.thinks_first)
+        self._whole: list[bytes] | None = None
+        """The body, if it is no stream of events: JSON all at once, though a stream was asked for."""
+        self._begun = False
+        self._size = 0
         self._letters = 0
         self._finish = ""
         """Why the answer ended, in the vendor's words, once that is known."""
@@ -73,21 +126,41 @@ class StreamedAnswer:
 
     def receive(self, data: bytes) -> Sequence[Any]:
         """What a further piece of the body means. Never raises."""
+        if not self._begun:
+            begins = data.lstrip()
+            if not begins:
+                return []
+            self._begun = True
+            if begins.startswith((b"{", b"[")):
+                self._whole = []
+        if self._whole is not None:
+            self._size += len(data)
+            if self._size > MAX_EVENT_BYTES:
+                return self._fail(garbage_of(self._number, f"more than {MAX_EVENT_BYTES} bytes of JSON"))
+            self._whole.append(data)
+            return []
         try:
             return self._understand_all([event.data for event in self._stream.receive(data)])
         except RemoteProtocolError as wrong:
-            return self._fail("garbage", f"the language model's server sent {wrong}", retryable=True)
+            return self._fail(garbage_of(self._number, str(wrong)))
 
     def end(self) -> Sequence[Any]:
         """The body has ended. Never raises."""
-        events = self._understand_all([event.data for event in self._stream.end()])
+        if self._whole is not None:
+            events = self._understand_all(_documents(b"".join(self._whole)))
+        else:
+            events = self._understand_all([event.data for event in self._stream.end()])
         if self._over:
             return events
+        events += self._heard(self._text.end())
         if self._finish:
             return [*events, *self._complete()]
-        return [*events, *self._fail("cut", "the language model's answer was cut off", retryable=True)]
+        if self._letters or self._text.calls or any(call.is_whole for call in self._calls_made()):
+            return [*events, *self._complete(is_sure=False)]  # servers that leave out how it ended
+        cut = s.ThoughtFailed(self._number, "cut", "the language model's answer was cut off", retryable=True)
+        return [*events, *self._fail(cut)]
 
-    def _understand_all(self, messages: Sequence[str]) -> list[Any]:
+    def _understand_all(self, messages: Iterable[str | bytes]) -> list[Any]:
         events: list[Any] = []
         for message in messages:
             if self._over:
@@ -99,7 +172,7 @@ class StreamedAnswer:
         return events
 
     def _understand(self, message: Any) -> list[Any]:
-        """What one event means. May raise any of ``UNREADABLE``."""
+        """What one event, or the whole answer, means. May raise any of ``UNREADABLE``."""
         raise NotImplementedError
 
     def _calls_made(self) -> Iterable[CallPieces]:
@@ -110,44 +183,131 @@ class StreamedAnswer:
         """Whether the answer ended because all was said."""
         raise NotImplementedError
 
-    def _say(self, text: object) -> list[Any]:
-        """The next piece of the text; what is no text is not one."""
-        if not (isinstance(text, str) and text):
-            return []
-        self._letters += len(text)
-        said: list[Any] = [s.Thought(self._number, text)]
-        if self._letters > MAX_LETTERS:
+    def _say(self, content: object) -> list[Any]:
+        """The next piece of the text, or of its parts; what is no text is not one."""
+        events: list[Any] = []
+        for text in texts_in(content):
+            for at in range(0, len(text), SLICE_LETTERS):
+                if self._over:
+                    return events
+                events += self._heard(self._text.add(text[at : at + SLICE_LETTERS]))
+        return events
+
+    def _heard(self, heard: Heard) -> list[Any]:
+        """What an answer's text comes to."""
+        events: list[Any] = []
+        if heard.unsaid:
+            self._quirks.thinks_first = True
+            events.append(s.Unthought(self._number))
+            self._letters = 0
+        said = heard.said[: MAX_LETTERS - self._letters + 1]
+        self._letters += len(said)
+        if said:
+            events.append(s.Thought(self._number, said))
+        if self._letters > MAX_LETTERS and not self._over:
             self._finish = "too_long"
-            said += self._complete()
-        return said
+            events += self._complete()
+        return events
 
-    def _complete(self) -> list[Any]:
+    def _complete(self, *, is_sure: bool = True) -> list[Any]:
+        """The answer is over; unless that ``is_sure``, a call without arguments may have been cut off before them."""
         self._over = True
+        events = self._heard(self._text.end())
         taken: set[str] = set()
-        named = [call for call in self._calls_made() if call.name]
-        calls = tuple(call.finish(f"call_{self._number}_{at}", taken) for at, call in enumerate(named))
-        return [s.ThoughtOver(self._number, calls, "" if self._ended_well() else self._finish)]
+        made = [call for call in self._calls_made() if call.name]
+        calls = [
+            call.finish(_call_id(self._number, at), taken, is_sure=is_sure or call.is_whole)
+            for at, call in enumerate(made)
+        ]
+        if not calls:
+            calls = [
+                s.ToolCall(_call_id(self._number, at), name, arguments)
+                for at, (name, arguments) in enumerate(self._text.calls)
+            ]
+        return [*events, s.ThoughtOver(self._number, tuple(calls), "" if self._ended_well() else self._finish)]
 
-    def _fail(self, code: str, message: str, *, retryable: bool) -> list[Any]:
+    def _complain(self, complaint: Complaint) -> list[Any]:
+        """The server has said an error, though it began with 200."""
+        return self._fail(self._failure_of(complaint))
+
+    def _fail(self, failed: s.ThoughtFailed) -> list[Any]:
         if self._over:
             return []
         self._over = True
-        return [s.ThoughtFailed(self._number, code, message, retryable)]
+        return [failed]
 
 
-def error_in(body: bytes) -> tuple[str, str]:
-    """What a JSON error says, and its code or type."""
+def texts_in(content: object) -> Iterator[str]:
+    """The texts of a content: itself, or those of its parts that are to be said."""
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, dict):
+        if content.get("type", "text") in _SAID_PARTS:
+            yield from texts_in(content.get("text") or content.get("refusal"))
+    elif isinstance(content, list):
+        for part in content:
+            if isinstance(part, str | dict):
+                yield from texts_in(part)
+
+
+_SAID_PARTS: Final = frozenset({"text", "output_text", "refusal"})
+"""Types of parts that are the answer; others are thoughts, references, pictures."""
+
+
+def _documents(body: bytes) -> list[bytes]:
+    """The JSON documents of a body: one, or one a line."""
     try:
-        error = msgspec.json.decode(body)["error"]
-        if isinstance(error, dict):
-            return str(error.get("message") or ""), str(error.get("code") or error.get("type") or "")
-        return str(error), ""
-    except UNREADABLE:
-        return body[:200].decode(errors="replace").strip(), ""
+        msgspec.json.decode(body)
+    except NO_JSON:
+        return [line for line in body.splitlines() if line.strip()]
+    return [body]
+
+
+def _call_id(number: int, at: int) -> str:
+    """The id of a call to which the server gave none: nine letters and digits, as the strictest want it."""
+    return f"call{number % 1_000:03}{at:02}"
+
+
+def garbage_of(number: int, what: str) -> s.ThoughtFailed:
+    """An answer that cannot be read."""
+    return s.ThoughtFailed(number, "garbage", f"the language model's server sent {what}", retryable=True)
+
+
+def failure_of(
+    number: int,
+    complaint: Complaint,
+    *,
+    advice: str = "the language model's server failed",
+    retryable: bool = True,
+    headers: Mapping[str, str] | None = None,
+) -> s.ThoughtFailed:
+    """What a complaint means for its question.
+
+    Args:
+        number: the request's.
+        complaint: what the server said.
+        advice: what to do about it.
+        retryable: whether the same question may be answered the next time.
+        headers: the answer's.
+    """
+    code = f"http_{complaint.status}" if complaint.status else next(iter(sorted(complaint.kinds)), "error")
+    words = f"{advice}: {complaint.said}"[:500] if complaint.said else advice
+    if complaint.is_too_long:
+        return s.ThoughtFailed(number, code, words, retryable=False, remedy="shorten")
+    if complaint.is_filtered:
+        return s.ThoughtFailed(number, code, words, retryable=False, remedy="rephrase")
+    wait = wait_seconds(headers or {}, complaint.said)
+    return s.ThoughtFailed(number, code, words, retryable or complaint.may_pass, wait)
 
 
 def refusal_of(
-    settings: StageSettings, model: str, number: int, status: int, body: bytes, *, broke: Mapping[str, str]
+    settings: StageSettings,
+    model: str,
+    number: int,
+    complaint: Complaint,
+    headers: Mapping[str, str],
+    *,
+    broke: Mapping[str, str],
 ) -> s.ThoughtFailed:
     """What a language model's server means by a status, and what to do about it.
 
@@ -155,18 +315,18 @@ def refusal_of(
         settings: the stage's.
         model: the one that was asked.
         number: the request's.
-        status: the HTTP status.
-        body: the beginning of what came with it.
+        complaint: the HTTP status, and what came with it.
+        headers: the answer's.
         broke: what to do about the vendor's errors, by their code, that no waiting mends.
     """
-    said, kind = error_in(body)
-    key = settings.key_name
-    advice = broke.get(kind) or {
+    key, status = settings.key_name, complaint.status
+    broken = next((words for kind, words in broke.items() if kind in complaint.kinds), None)
+    advice = broken or {
         401: f"the language model's server refused the key: check {key or 'credential of the stage'}",
         403: f"the language model's server does not let us in: check the account behind {key or 'the stage'}",
         404: f"there is no model {model!r} at {settings.address}: check model and url of the stage",
         429: "the language model's server is asked too often, or its account has no funds",
         529: "the language model's server is overloaded",
     }.get(status, f"the language model's server answered with HTTP {status}")
-    retryable = status in RETRYABLE and kind not in broke
-    return s.ThoughtFailed(number, f"http_{status}", f"{advice}: {said}"[:500] if said else advice, retryable)
+    retryable = status in RETRYABLE and broken is None
+    return failure_of(number, complaint, advice=advice, retryable=retryable, headers=headers)

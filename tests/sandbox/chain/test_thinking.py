@@ -13,7 +13,7 @@ from trio_voice.sandbox.voice_agent import Script, Turn
 TOOL = {"type": "function", "function": {"name": "look_up", "description": "", "parameters": {"type": "object"}}}
 USER = {"role": "user", "content": "Are you open?"}
 CALL = {"id": "c1", "type": "function", "function": {"name": "look_up", "arguments": "{}"}}
-ASKED = {"role": "assistant", "content": None, "tool_calls": [CALL]}
+ASKED = {"role": "assistant", "tool_calls": [CALL]}
 RESULT = {"role": "tool", "tool_call_id": "c1", "content": "open"}
 
 
@@ -62,6 +62,11 @@ async def test_parallel_calls_come_in_turns_where_they_are_numbered(autojump_clo
         ([USER, ASKED, RESULT, RESULT], "must answer"),
         ([{"role": "dog", "content": "wuff"}], "dog"),
         ([{"role": "user"}], "content"),
+        ([USER, {**ASKED, "content": None}, RESULT], "content"),
+        ([USER, USER], "must alternate"),
+        ([{"role": "assistant", "content": "Hello."}, USER], "must alternate"),
+        ([USER, {"role": "system", "content": "Be brief."}], "at the beginning"),
+        ([USER, ASKED, RESULT, USER], "after role 'tool'"),
         ([7], "TypeError"),
     ],
 )

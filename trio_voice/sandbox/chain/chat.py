@@ -1,21 +1,20 @@
 """OpenAI's chat completions, from the server's side.
 
-After ``protocols/realtime-models.md``, M1. A conversation in which a tool call has no answer is refused, as it is live.
+After ``protocols/realtime-models.md``, M1. A conversation in which a tool call has no answer is refused, as it is live,
+and so is all that one server or template or another refuses: empty content, a late system line, roles out of turn.
 """
 
 import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import zip_longest
-from typing import Any, Final
+from itertools import pairwise, zip_longest
+from typing import Any
 
 from trio_voice.sandbox.chain.faults import ChainManner
 from trio_voice.sandbox.mind import Line, Reply, Tool, ToolUse
 
 PATH = "/chat/completions"
 OVERLOADED = 503
-
-_ROLES: Final = {"user": "caller", "assistant": "agent", "system": "instruction"}
 
 
 def key_of(headers: Mapping[str, str]) -> str:
@@ -39,9 +38,23 @@ def problem_of(asked: Mapping[str, Any]) -> str:
         elif unanswered:
             return "an assistant message with tool_calls must be followed by tool messages for each tool_call_id"
         unanswered += [call["id"] for call in message.get("tool_calls") or ()]
-        if not isinstance(message.get("content"), str) and not message.get("tool_calls"):
-            return "content must be a string"
-    return "there are tool calls without an answer" if unanswered else ""
+        if not ("tool_calls" in message and "content" not in message) and not message.get("content"):
+            return f"invalid message content: {message.get('content')!r}"
+    return "there are tool calls without an answer" if unanswered else _disorder(asked["messages"])
+
+
+def _disorder(messages: Sequence[Mapping[str, Any]]) -> str:
+    """What the strictest of templates would say to the order of the roles; empty for nothing."""
+    roles = [message["role"] for message in messages]
+    talk = roles[1:] if roles[:1] == ["system"] else roles
+    if "system" in talk:
+        return "System message must be at the beginning"
+    if ("tool", "user") in pairwise(talk):
+        return "Unexpected role 'user' after role 'tool'"
+    talk = [each["role"] for each in messages if each["role"] in {"user", "assistant"} and "tool_calls" not in each]
+    if talk != ["user", "assistant"] * (len(talk) // 2) + ["user"] * (len(talk) % 2):
+        return "Conversation roles must alternate user/assistant/user/assistant/..."
+    return "Expected last role User or Tool" if roles[-1] == "assistant" else ""
 
 
 def read(asked: Mapping[str, Any]) -> tuple[list[Line], str, list[Tool]]:
@@ -62,8 +75,13 @@ def _lines_of(messages: Sequence[dict[str, Any]]) -> tuple[list[Line], str]:
             function = calls[message["tool_call_id"]]
             tool = ToolUse(function["name"], json.loads(function["arguments"] or "{}"))
             lines.append(Line("tool", content, tool, failed='"error"' in content))
-        elif content:
-            lines.append(Line(_ROLES[role], content))
+        elif role == "assistant":
+            lines += [Line("agent", content)] if content.strip("…") else []
+        else:  # a text in parentheses is the stage direction that stands in for a system message
+            lines += [
+                Line("instruction", text[1:-1]) if text.startswith("(") and text.endswith(")") else Line("caller", text)
+                for text in content.splitlines()
+            ]
     return lines, prompt
 
 

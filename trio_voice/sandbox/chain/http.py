@@ -29,6 +29,7 @@ class MemoryAnswer:
     def __init__(self, channel: MemoryChannel, status: int) -> None:
         self._channel = channel
         self.status = status
+        self.headers: Mapping[str, str] = {}
 
     async def receive(self) -> bytes:
         """The next piece of the body; empty at its end."""

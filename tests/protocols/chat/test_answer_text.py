@@ -1,0 +1,137 @@
+"""What stands in the text of an answer: words, thoughts, and calls written as text."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trio_voice.protocols.chat.answer_text import AnswerText
+from trio_voice.protocols.chat.written_calls import MAX_WRITTEN
+
+TOOLS = {"look_up", "end_call"}
+MONDAY = [("look_up", {"day": "Monday"})]
+
+
+def read(*pieces, **more):
+    """What is said of an answer that comes in pieces, and the calls in it."""
+    text, said = AnswerText(TOOLS, **more), ""
+    for heard in [*map(text.add, pieces), text.end()]:
+        said = heard.said if heard.unsaid else said + heard.said
+    return said.strip(), text.calls
+
+
+CASES = [
+    ("<think>They ask.</think>\n\nWe close at five.", "We close at five.", []),
+    ("<THINKING>They <b>ask</b>.</THINKING>Yes.", "Yes.", []),
+    ("[THINK]They ask.[/THINK]Yes.", "Yes.", []),
+    ("◁think▷They ask.◁/think▷Yes.", "Yes.", []),
+    ("<think></think>Yes.", "Yes.", []),
+    ("Yes. <think>Was that right?</think> We close.", "Yes.  We close.", []),
+    ("<think>never ends", "", []),
+    ("They ask.</think>We close.", "We close.", []),
+    (
+        "<|channel|>analysis<|message|>They ask.<|end|><|start|>assistant<|channel|>final<|message|>Yes.<|return|>",
+        "Yes.",
+        [],
+    ),
+    ('<|channel|>commentary to=functions.look_up <|constrain|>json<|message|>{"day":"Monday"}<|call|>', "", MONDAY),
+    ('<tool_call>{"name": "look_up", "arguments": {"day": "Monday"}}</tool_call>', "", MONDAY),
+    ('<tool_call>{"name": "look_up", "arguments": {"day": "Monday"}}', "", MONDAY),
+    ('Let me see.\n<tool_call>\n{"name": "look_up", "arguments": "{\\"day\\": \\"Monday\\"}"}', "Let me see.", MONDAY),
+    (
+        '<tool_call>\n{"name":"look_up"}\n{"name":"end_call","arguments":null}\n</tool_call>',
+        "",
+        ["look_up", "end_call"],
+    ),
+    (
+        "<tool_call>\n<function=look_up>\n<parameter=day>\nMonday\n</parameter>\n</function>\n</tool_call>",
+        "",
+        MONDAY,
+    ),
+    ("<tool_call>look_up\n<arg_key>day</arg_key>\n<arg_value>Monday</arg_value>\n</tool_call>", "", MONDAY),
+    ('<function=look_up>{"day": "Monday"}</function>', "", MONDAY),
+    ('<function_calls><invoke name="look_up"><parameter name="day">Monday</parameter></invoke>', "", MONDAY),
+    ('{"name": "look_up", "parameters": {"day": "Monday"}}', "", MONDAY),
+    ('{"type":"function","function":{"name":"look_up","arguments":{"day":"Monday"}}}', "", MONDAY),
+    ('{"tool_calls":[{"function":{"name":"look_up","arguments":{"day":"Monday"}}}]}', "", MONDAY),
+    ('{"tool": "look_up", "tool_input": {"day": "Monday"}}', "", MONDAY),
+    ('{"look_up": {"day": "Monday"}}', "", MONDAY),
+    ('[{"name": "look_up", "arguments": {"day": "Monday"}}]', "", MONDAY),
+    ('One moment.\n{"name": "look_up", "arguments": {"day": "Monday"}}', "One moment.", MONDAY),
+    ('```json\n{"name": "look_up", "arguments": {"day": "Monday"}}\n```', "", MONDAY),
+    ('Sure:\n```\n{"name": "look_up", "arguments": {"day": "Monday"}}\n```', "Sure:", MONDAY),
+    ('```tool_code\nlook_up(day="Monday")\n```', "", MONDAY),
+    ('[TOOL_CALLS] [{"name": "look_up", "arguments": {"day": "Monday"}}]', "", MONDAY),
+    ('[TOOL_CALLS]look_up[ARGS]{"day": "Monday"}', "", MONDAY),
+    ('<|python_tag|>{"name": "look_up", "parameters": {"day": "Monday"}}<|eom_id|>', "", MONDAY),
+    ('<|python_tag|>look_up.call(day="Monday")', "", MONDAY),
+    ('[look_up(day="Monday")]', "", MONDAY),
+    ("look_up(day='Monday')", "", MONDAY),
+    (
+        '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>look_up\n```json\n{"day":"Monday"}\n```<｜tool▁call▁end｜>',
+        "",
+        MONDAY,
+    ),
+    ('<tool_call>{"name": "launch", "arguments": {}}</tool_call>', "", []),
+    ('{"name": "launch", "arguments": {}}', "", []),
+    ('{"name": "look_up", "argu', "", []),
+    ("<function=launch>{}</function>", "", []),
+    ('{"response": "We close at five."}', "We close at five.", []),
+    ("We close at five.<|im_end|></s>", "We close at five.", []),
+    # words
+    ("1 < 2, [laughs] and {so} on: `x`.", "1 < 2, [laughs] and {so} on: `x`.", []),
+    ("[laughs] Yes (we do).", "[laughs] Yes (we do).", []),
+    ("Call look_up(day) yourself.", "Call look_up(day) yourself.", []),
+    ("look up the day (Monday)", "look up the day (Monday)", []),
+    ("```\nWe close at five.\n```", "We close at five.", []),
+    ("We are <b>open</b>", "We are <b>open</b>", []),
+]
+
+
+@pytest.mark.parametrize(("text", "said", "calls"), CASES, ids=range(len(CASES)))
+def test_an_answer_wherever_its_pieces_end(text, said, calls):
+    for size in (len(text), 1, 2, 3, 5, 8, 13):
+        heard, made = read(*(text[at : at + size] for at in range(0, len(text), size)))
+        assert heard == said
+        assert (made if not calls or isinstance(calls[0], tuple) else [name for name, _ in made]) == calls
+
+
+def test_words_do_not_wait():
+    text = AnswerText(TOOLS)
+    assert text.add("We close").said == "We close"
+    assert text.add(" at five. And").said == " at five. And"
+    assert text.add(" <").said == " "
+    assert text.add("5 more").said == "<5 more"
+
+
+def test_thoughts_that_a_server_is_known_to_begin_with_wait_for_their_end():
+    assert read("They ask.", "</think>We close.", thinks_first=True) == ("We close.", [])
+    assert read("We close.", thinks_first=True) == ("We close.", [])
+
+
+def test_a_block_that_never_ends_is_neither_said_nor_run():
+    assert read('{"name": "look_up", "x": "' + "y" * 3 * MAX_WRITTEN + '"}') == ("", [])
+    assert read("<tool_call>" + "y" * 3 * MAX_WRITTEN + "</tool_call>") == ("", [])
+
+
+@given(st.lists(st.text(alphabet='<>[]{}()`|/"\\ \nthinktool_callook_up="', max_size=12), max_size=12))
+def test_nothing_that_comes_raises(pieces):
+    read(*pieces)
+
+
+@pytest.mark.parametrize(
+    "piece", ["<", "[", "`", "{", "a(", "<|", "<think>", "<tool_call>", "\n{", "</think>", "```\n"]
+)
+def test_the_work_grows_with_the_text_and_no_faster(piece):
+    """Four times as much text may take some six times as long; a square would be sixteen."""
+
+    def seconds(letters):
+        text, times = piece * (letters // len(piece)), []
+        for _ in range(3):
+            began = time.process_time()
+            read(*(text[at : at + 10] for at in range(0, len(text), 10)))
+            times.append(time.process_time() - began)
+        return min(times)
+
+    assert seconds(16_000) < 6.5 * seconds(4_000) + 0.02

@@ -1,0 +1,294 @@
+"""Tells apart what stands in the text of an answer: what is to be said, thoughts, and tool calls written as text.
+
+Text in, in pieces that may end anywhere; what is to be said out, as soon as it is sure. Each letter is looked at a
+bounded number of times. What is held back is bounded, too: what goes beyond it is neither said nor run.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from trio_voice.protocols.chat.written_calls import MAX_WRITTEN, Call, answer_in, calls_in
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+MAX_CALLS: Final = 16
+
+_TAGS: Final = "think|thinking|thought|thoughts|reasoning|reflection|analysis|scratchpad|seed:think"
+_THOUGHT_ENDS: Final = re.compile(
+    rf"</(?:{_TAGS})>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>|<\|END_THINKING\|>"
+    r"|<\|end\|>|<\|channel\|>\s{0,3}final[^<]{0,40}(?:<\|constrain\|>[^<]{0,40})?<\|message\|>",
+    re.IGNORECASE,
+)
+_THOUGHT_BEGINS: Final = re.compile(
+    rf"<(?:{_TAGS})>|\[THINK\]|◁think▷|<\|begin_of_thought\|>|<\|START_THINKING\|>|<\|channel\|>\s{{0,3}}analysis",
+    re.IGNORECASE,
+)
+_SILENT: Final = re.compile(
+    r"<\|(?:start|start_header_id)\|>\s{0,3}\w{0,20}(?:<\|end_header_id\|>)?"
+    r"|<\|channel\|>\s{0,3}final[^<]{0,40}(?:<\|constrain\|>[^<]{0,40})?<\|message\|>"
+    r"|<\|[^|<>\s]{1,40}\|>|</?s>|<(?:end|start)_of_turn>(?:model)?",
+    re.IGNORECASE,
+)
+"""Tokens of a template that a server has left in."""
+
+_BLOCKS: Final = (
+    (re.compile(r"<(tool_calls?|function_calls?|function_call|tool_code|tools?)>", re.IGNORECASE), "</{}>"),
+    (re.compile(r"<(function)=", re.IGNORECASE), "</{}>"),
+    (re.compile(r"<(invoke) ", re.IGNORECASE), "</{}>"),
+    (re.compile(r"<start_(function_call)>", re.IGNORECASE), "<end_{}>"),
+    (re.compile(r"<\|(tool_call)\|?>", re.IGNORECASE), "<|/{}|>"),
+    (re.compile(r"<\|(tool_call)_start\|>", re.IGNORECASE), "<|{}_end|>"),
+    (re.compile(r"<\|(tool_calls)_section_begin\|>", re.IGNORECASE), "<|{}_section_end|>"),
+    (re.compile(r"<｜(tool▁calls?)▁begin｜>"), "<｜{}▁end｜>"),
+    (re.compile(r"<\|channel\|>\s{0,3}(commentary)", re.IGNORECASE), "<|call|>"),
+    (re.compile(r"<\|python_(tag)\|>", re.IGNORECASE), "<|eom_id|>"),
+    (re.compile(r"\[TOOL_(CALLS)\]"), "</s>"),
+    (re.compile(r"\[TOOL_(REQUEST)\]"), "[END_TOOL_{}]"),
+    (re.compile(r"``(`)"), "```"),
+)
+"""How a block of calls begins, and the words that end it (the end of the answer does, too)."""
+
+_LANDMARK: Final = re.compile(r"<(?=[|｜/A-Za-z]|\Z)|\[(?=[\w/{\s]|\Z)|`(?=`|\Z)|[◁{]|(?<!\w)[A-Za-z_]\w{0,199}\(")
+"""Where something else than what is said may begin."""
+_NAME: Final = re.compile(r"(?<!\w)[A-Za-z_]\w{0,199}\Z")
+_LONGEST_NAME: Final = 200
+_LONGEST_OPENING: Final = 64
+_WINDOW: Final = 256
+_ORPHAN: Final = -1
+_ORPHANS: Final = re.compile(rf"</(?:{_TAGS})>|\[/THINK\]|◁/think▷", re.IGNORECASE)
+_BRACKET: Final = re.compile(r"\[\s{0,9}(?:\{|[A-Za-z_][\w.]{0,60}\()")
+"""A list of calls in JSON, or in Python."""
+_BRACKET_SO_FAR: Final = re.compile(r"\[\s{0,9}(?:[A-Za-z_][\w.]{0,60})?")
+_LINE_BEGINS: Final = re.compile(r"(?:^|\n)[ \t>*-]{0,9}\Z")
+_PROSE: Final = frozenset({"", "text", "plaintext", "markdown", "md"})
+"""Languages of a fence whose inside is an answer."""
+_UNDECIDED: Final = re.compile(r"<\|(?:channel|start|start_header_id)\|>[^<]{0,100}(?:<[^>]{0,30})?", re.IGNORECASE)
+"""Tokens whose meaning the next ones tell."""
+_PARTIAL: Final = re.compile(
+    r"<[|｜/]?[\w:▁]{0,30}[|｜]?(?:\s{0,3}\w{0,40}(?:<\|\w{0,30}\|?)?)?|\[/?[A-Z_]{0,14}|◁/?[a-z]{0,5}|`{1,2}",
+)
+
+
+@attrs.frozen
+class Heard:
+    """What a further piece of an answer's text comes to."""
+
+    said: str
+    """To be spoken."""
+    unsaid: bool = False
+    """What came before was thought and not said: its opening tag was missing."""
+
+
+@attrs.define
+class _Block:
+    """A part of the text that is held back until it ends."""
+
+    closing: str
+    """The words that end it; empty for brackets, which end where they are closed."""
+    text: list[str] = attrs.field(factory=list)
+    letters: int = 0
+    depth: int = 0
+    quoted: bool = False
+    escaped: bool = False
+    tail: str = ""
+
+
+class AnswerText:
+    """The text of one answer.
+
+    Args:
+        known: the tools that may be called.
+        thinks_first: the answer begins with thoughts whose opening tag is missing.
+    """
+
+    def __init__(self, known: Collection[str] = (), *, thinks_first: bool = False) -> None:
+        self._known = frozenset(known)
+        self._rest = ""
+        """What may become the beginning of something else than what is said."""
+        self._line = ""
+        """The end of the line so far, as far as it tells whether it has begun."""
+        self._thinking = thinks_first
+        self._guessed = thinks_first
+        self._kept: list[str] = []
+        """Thoughts of which it is only guessed that they are some."""
+        self._block: _Block | None = None
+        self.calls: list[Call] = []
+        """Those that were written into the text so far, at most ``MAX_CALLS``."""
+
+    def add(self, text: str) -> Heard:
+        """The next piece of the text. The work is linear in its letters."""
+        return self._read(text, last=False)
+
+    def end(self) -> Heard:
+        """The text is over: what had to wait for that."""
+        heard = self._read("", last=True)
+        said = [heard.said]
+        if self._block is not None:
+            said.append(self._end_block(self._block))
+        elif self._thinking and self._guessed:  # nothing has ended the thoughts: they were the answer
+            said += [*self._kept, self._rest]
+        self._rest, self._kept, self._block = "", [], None
+        return Heard("".join(said), unsaid=heard.unsaid)
+
+    def _read(self, text: str, *, last: bool) -> Heard:
+        buffer, self._rest = self._rest + text, ""
+        said: list[str] = []
+        unsaid, at = False, 0
+        while at < len(buffer):
+            if self._block is not None:
+                at, more = self._in_block(self._block, buffer, at)
+                said += self._noted(more)
+            elif self._thinking:
+                at = self._in_thought(buffer, at, last=last)
+                if self._thinking:
+                    break
+            else:
+                start, at, unsaid_now = self._in_speech(buffer, at, last=last)
+                if unsaid_now:
+                    said, unsaid = [], True
+                else:
+                    said += self._noted(start)
+                if self._rest:
+                    break
+        return Heard("".join(said), unsaid=unsaid)
+
+    def _noted(self, text: str) -> list[str]:
+        """A text that is said, of which it is remembered how its line stands."""
+        self._line = (self._line + text)[-_LONGEST_OPENING:]
+        return [text]
+
+    def _in_speech(self, buffer: str, at: int, *, last: bool) -> tuple[str, int, bool]:
+        """Read on until something else begins: what is said until then, where to go on, whether it was a thought."""
+        found = _LANDMARK.search(buffer, at)
+        if found is None:
+            name = _NAME.search(buffer, max(at, len(buffer) - _LONGEST_NAME))
+            if (
+                last
+                or name is None
+                or not self._may_name_a_tool(name[0])
+                or not self._begins_line(buffer, at, name.start())
+            ):
+                return buffer[at:], len(buffer), False
+            self._rest = name[0]
+            return buffer[at : name.start()], len(buffer), False
+        start = found.start()
+        before, window = buffer[at:start], buffer[start : start + _WINDOW]
+        is_all = start + len(window) == len(buffer) and not last
+        length = self._opened_by(window, is_all=is_all, begins_line=self._begins_line(buffer, at, start))
+        if length is None:
+            self._rest = window
+            return before, len(buffer), False
+        if length == _ORPHAN:
+            end = _THOUGHT_ENDS.match(window)
+            return "", start + (end.end() if end else 1), True
+        if length or self._block is not None:
+            return before, start + length, False
+        return before + found[0], found.end(), False
+
+    def _opened_by(self, window: str, *, is_all: bool, begins_line: bool) -> int | None:
+        """Letters of the tag at the beginning of a window that are over with.
+
+        0 if it is no tag, or stands in the block that it opens; ``_ORPHAN`` for the end of thoughts that had no
+        beginning; ``None`` if more must come to tell.
+        """
+        if window[0] in "<[◁`":
+            if is_all and _UNDECIDED.fullmatch(window):
+                return None
+            if (thought := _THOUGHT_BEGINS.match(window)) is not None:
+                self._thinking = True
+                return thought.end()
+            if _ORPHANS.match(window):
+                return _ORPHAN
+            for opening, closing in _BLOCKS:
+                if (block := opening.match(window)) is not None:
+                    self._block = _Block(closing.format(block[1]))
+                    return len(block[0]) if block[0].startswith("``") else 0  # other tags tell what is in them
+            if (token := _SILENT.match(window)) is not None:
+                return token.end()
+        if begins_line:
+            name = window.partition("(")[0]
+            if window[0] == "{" or _BRACKET.match(window) or name in self._known:
+                self._block = _Block("")
+                return 0
+            if is_all and _BRACKET_SO_FAR.fullmatch(window):
+                return None
+        return None if is_all and _PARTIAL.fullmatch(window) else 0
+
+    def _may_name_a_tool(self, text: str) -> bool:
+        return any(name.startswith(text) for name in self._known)
+
+    def _begins_line(self, buffer: str, at: int, start: int) -> bool:
+        """Whether only blanks stand between the beginning of a line, or of the text, and a place in the buffer."""
+        before = buffer[max(at, start - _LONGEST_OPENING) : start]
+        return _LINE_BEGINS.search((self._line + before)[-_LONGEST_OPENING:]) is not None
+
+    def _in_thought(self, buffer: str, at: int, *, last: bool) -> int:
+        end = _THOUGHT_ENDS.search(buffer, at)
+        if end is not None:
+            self._thinking = self._guessed = False
+            self._kept.clear()
+            return end.end()
+        keep = len(buffer) if last else max(at, len(buffer) - 2 * _LONGEST_OPENING)
+        if self._guessed:
+            self._kept.append(buffer[at:keep])
+        self._rest = buffer[keep:]
+        return len(buffer)
+
+    def _in_block(self, block: _Block, buffer: str, at: int) -> tuple[int, str]:
+        """Read on to the end of the block: where that is, and what of it is said after all."""
+        end = self._find_end(block, buffer, at)
+        piece = buffer[at : len(buffer) if end is None else end]
+        if block.letters < MAX_WRITTEN:
+            block.text.append(piece)
+        block.letters += len(piece)
+        if end is None:
+            return len(buffer), ""
+        self._block = None
+        return end, self._end_block(block)
+
+    @staticmethod
+    def _find_end(block: _Block, buffer: str, at: int) -> int | None:
+        if block.letters > MAX_WRITTEN:
+            return None  # whatever it is, it is neither said nor run
+        if block.closing:
+            tail, length = block.tail, len(block.closing)
+            found = (tail + buffer[at:]).find(block.closing)
+            if found >= 0:
+                return at + found - len(tail) + length
+            block.tail = (tail + buffer[at:])[-(length - 1) :]
+            return None
+        for place in range(at, len(buffer)):
+            letter = buffer[place]
+            if block.escaped:
+                block.escaped = False
+            elif block.quoted:
+                block.escaped = letter == "\\"
+                block.quoted = letter != '"'
+            elif letter == '"':
+                block.quoted = True
+            elif letter in "{[(":
+                block.depth += 1
+            elif letter in "}])":
+                block.depth -= 1
+                if block.depth <= 0:
+                    return place + 1
+        return None
+
+    def _end_block(self, block: _Block) -> str:
+        """Find the calls in a block; returns what of it is said: nothing, unless it holds words of an answer."""
+        text = "".join(block.text) if block.letters < 2 * MAX_WRITTEN else ""
+        self._block = None
+        calls = calls_in(text, self._known)
+        self.calls += calls[: MAX_CALLS - len(self.calls)]
+        if calls:
+            return ""
+        if block.closing == "```":
+            language, _, inside = text.removesuffix("```").partition("\n")
+            is_prose = language.strip().lower() in _PROSE and not inside.lstrip().startswith(("{", "["))
+            return inside if is_prose else answer_in(text)
+        return "" if block.closing else answer_in(text)

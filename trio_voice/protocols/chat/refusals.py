@@ -1,0 +1,149 @@
+"""Errors of chat servers: what each means for the call, whoever words it.
+
+The same fact is worded differently by each server, and comes as a status, as a field of a JSON body or inside a stream
+that began with 200. Sources: error bodies in the issue trackers of OpenAI's, Azure's, Groq's, OpenRouter's, vLLM's,
+llama.cpp's, Ollama's, Mistral's, Gemini's and Anthropic's clients (2023 to 2026).
+"""
+
+from __future__ import annotations
+
+import re
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+import msgspec
+
+from trio_voice.protocols.json_messages import NO_JSON
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_SAID: Final = 2_000
+"""Letters of an error that are looked at."""
+
+_TOO_LONG_KINDS: Final = frozenset(
+    {
+        "context_length_exceeded",
+        "exceed_context_size_error",
+        "model_context_window_exceeded",
+        "request_too_large",
+        "string_above_max_length",
+    }
+)
+_TOO_LONG_WORDS: Final = re.compile(
+    r"request too large|context[_ ](?:length|window|size|limit|overflow)|prompt (?:is )?too long|input (?:is )?too long"
+    r"|too many (?:input |prompt )?tokens|reduce (?:the length|your (?:prompt|message))|longer than the model"
+    r"|maximum (?:number of|allowed) (?:input )?tokens|exceeds? (?:the )?(?:token limit|max(?:imum)? (?:prompt|input))",
+    re.IGNORECASE,
+)
+_FILTERED_KINDS: Final = frozenset(
+    {"content_filter", "content_policy_violation", "responsibleaipolicyviolation", "data_inspection_failed", "refusal"}
+)
+_FILTERED_WORDS: Final = re.compile(
+    r"content management policy|content[_ ]filter|flagged by|moderation|safety system|inappropriate content",
+    re.IGNORECASE,
+)
+_AGAIN: Final = frozenset({"tool_use_failed"})
+"""What a server says of its own model's answer (Groq): the next one is another."""
+
+_WAIT: Final = re.compile(
+    r"(?:try again|retry|retry after|retrydelay\W{1,4}|wait|available) ?(?:in|after|for)?:? ?\"?"
+    r"(?:(?P<minutes>\d{1,4}) ?m(?:in(?:utes?)?)? ?)?"
+    r"(?P<number>\d{1,6}(?:\.\d{1,9})?) ?(?P<unit>ms|milliseconds?|seconds?|secs?|s|minutes?|m)\b",
+    re.IGNORECASE,
+)
+_SECONDS: Final = {"ms": 0.001, "mil": 0.001, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0}
+"""By the beginning of the unit's name."""
+
+
+@attrs.frozen
+class Complaint:
+    """What a server has said instead of an answer."""
+
+    status: int
+    """The HTTP status, or what stands for it in the error; 0 for an error without one."""
+    said: str
+    """Its words; empty if it had none."""
+    kinds: frozenset[str]
+    """Its codes and types, in lower case."""
+
+    @property
+    def is_too_long(self) -> bool:
+        """True if the question does not fit into the model's context."""
+        if self.status == 429:
+            return False
+        return self.status == 413 or bool(self.kinds & _TOO_LONG_KINDS or _TOO_LONG_WORDS.search(self.said))
+
+    @property
+    def is_filtered(self) -> bool:
+        """True if a filter takes offence at the conversation: asking the same again would bring the same."""
+        if self.status not in {0, 400, 403, 422, 451}:
+            return False
+        return bool(self.kinds & _FILTERED_KINDS or _FILTERED_WORDS.search(self.said))
+
+    @property
+    def may_pass(self) -> bool:
+        """True if the very same question may be answered the next time."""
+        return bool(self.kinds & _AGAIN)
+
+
+def complaint_in(status: int, body: bytes) -> Complaint:
+    """What the body of a refusal says. Never raises."""
+    try:
+        found = msgspec.json.decode(body)
+    except NO_JSON:
+        return Complaint(status, body[:200].decode(errors="replace").strip(), frozenset())
+    return complaint_of(status, found)
+
+
+def complaint_of(status: int, message: Any) -> Complaint:
+    """What a JSON error says, in whichever of the known places."""
+    if isinstance(message, list) and message:  # Gemini's
+        message = message[0]
+    if not isinstance(message, dict):
+        return Complaint(status, str(message)[:MAX_SAID] if message else "", frozenset())
+    error = message.get("error") or message.get("detail") or message
+    if isinstance(error, list) and error:  # FastAPI's list of what is wrong
+        error = error[0]
+    if not isinstance(error, dict):
+        return Complaint(status, str(error)[:MAX_SAID], _kinds(message))
+    inner = error.get("innererror") or error.get("inner_error")
+    metadata = error.get("metadata")
+    said = [error.get("message") or error.get("msg") or ""]
+    if isinstance(metadata, dict) and metadata.get("raw"):  # OpenRouter's: the words of the provider behind it
+        said.append(metadata["raw"])
+    if error.get("param"):
+        said.append(f"(param: {error['param']})")
+    kinds = _kinds(error) | (_kinds(inner) if isinstance(inner, dict) else frozenset())
+    code = error.get("code")
+    if not status and isinstance(code, int) and not isinstance(code, bool):
+        status = code
+    return Complaint(status, " ".join(str(part) for part in said if part)[:MAX_SAID], kinds)
+
+
+def _kinds(error: Mapping[str, Any]) -> frozenset[str]:
+    told = (error.get(key) for key in ("code", "type", "status", "error_type"))
+    return frozenset(kind.lower() for kind in told if isinstance(kind, str))
+
+
+def wait_seconds(headers: Mapping[str, str], said: str) -> float | None:
+    """The pause that a server asks for before the next question; ``None`` if it says nothing of it.
+
+    Args:
+        headers: the answer's, their names in lower case.
+        said: the error's words, such as "Please try again in 2.4s".
+    """
+    for name, unit in (("retry-after-ms", 1_000.0), ("retry-after", 1.0)):
+        told = headers.get(name, "").strip()
+        if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", told):
+            return float(told) / unit
+    try:  # a date; what the server calls now stands beside it
+        until, now = (parsedate_to_datetime(headers[name]) for name in ("retry-after", "date"))
+        return max((until - now).total_seconds(), 0.0)
+    except (KeyError, ValueError, TypeError):
+        pass
+    found = _WAIT.search(said[:MAX_SAID])
+    if found is None:
+        return None
+    return 60 * float(found["minutes"] or 0) + float(found["number"]) * _SECONDS[found["unit"].lower()[:3]]

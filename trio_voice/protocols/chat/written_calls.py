@@ -1,0 +1,216 @@
+"""Tool calls that a model has written into its text, in the notations of the models that do so.
+
+A server that does not understand its own model's notation passes it on as text (small models on Ollama, llama.cpp and
+vLLM without a parser; seen in issue trackers, 2024 to 2026). What is a call of a known tool is run; nothing of it is
+ever spoken. Notations: JSON objects with a name and arguments (Hermes, Llama, Mistral, Cohere), ``<function=NAME>``
+with JSON or ``<parameter=KEY>`` (Llama, Qwen-Coder), ``<invoke name="NAME">`` (Anthropic), ``<arg_key>`` (GLM), a name
+before JSON (Mistral, DeepSeek, Kimi, gpt-oss), and Python's ``NAME(key=value)`` (Llama, Gemma).
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from trio_voice.protocols.json_messages import NO_JSON
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+MAX_WRITTEN: Final = 32_768
+"""Letters of one block that are looked at."""
+MAX_VALUES: Final = 16
+"""JSON values of one block that are looked at."""
+
+_NAME_KEYS: Final = ("name", "tool", "tool_name", "function", "function_name", "action", "recipient_name")
+_ARGUMENT_KEYS: Final = (
+    *("arguments", "parameters", "args", "input", "params", "kwargs", "tool_input", "action_input", "tool_parameters"),
+)
+_LIST_KEYS: Final = ("tool_calls", "function_calls", "calls", "tool_uses")
+_ANSWER_KEYS: Final = ("response", "answer", "content", "text", "message", "reply", "speech", "say")
+_FUNCTION: Final = re.compile(r"<function=\"?([\w.\-]{1,200})\"?>", re.IGNORECASE)
+_PARAMETER: Final = re.compile(r"<parameter=\"?([\w.\-]{1,200})\"?>(.*?)</parameter>", re.IGNORECASE | re.DOTALL)
+_INVOKE: Final = re.compile(r"<invoke name=\"([\w.\-]{1,200})\">", re.IGNORECASE)
+_INVOKED: Final = re.compile(r"<parameter name=\"([\w.\-]{1,200})\"[^>]{0,100}>(.*?)</parameter>", re.DOTALL)
+_ARGUMENT: Final = re.compile(r"<arg_key>([^<]{1,200})</arg_key>\s{0,9}<arg_value>(.*?)</arg_value>", re.DOTALL)
+_JSON_BEGINS: Final = re.compile(r"[{\[]")
+_NEAR: Final = 120
+"""Letters that may stand between a tool's name and its arguments."""
+
+Call = tuple[str, dict[str, Any]]
+
+
+def calls_in(block: str, known: Collection[str]) -> list[Call]:
+    """The calls of known tools in a block of text; empty if it is none of the notations. Never raises."""
+    block = block[:MAX_WRITTEN]
+    calls = [call for value in values_in(block) for call in _calls_of(value, known)]
+    if calls or block.lstrip().startswith("{"):
+        return calls
+    return (
+        [*_tagged(block, known, _FUNCTION, _PARAMETER)]
+        or [*_tagged(block, known, _INVOKE, _INVOKED)]
+        or [*_named(block, known)]
+    )
+
+
+def answer_in(block: str) -> str:
+    """The text of an answer that a model has wrapped in a JSON object of its own; empty if it is no such object."""
+    for value in values_in(block[:MAX_WRITTEN]):
+        if isinstance(value, dict):
+            texts = [value[key] for key in _ANSWER_KEYS if isinstance(value.get(key), str)]
+            if len(texts) == 1:
+                return str(texts[0])
+        return ""
+    return ""
+
+
+def values_in(text: str) -> Iterator[Any]:
+    """The JSON objects and lists in a text, one after the other."""
+    decoder, at = json.JSONDecoder(), 0
+    for _ in range(MAX_VALUES):
+        begins = _JSON_BEGINS.search(text, at)
+        if begins is None:
+            return
+        try:
+            value, at = decoder.raw_decode(text, begins.start())
+        except (ValueError, RecursionError):
+            at = begins.end()
+        else:
+            yield value
+
+
+def _calls_of(value: Any, known: Collection[str]) -> Iterator[Call]:
+    if isinstance(value, list):
+        for each in value[:MAX_VALUES]:
+            if isinstance(each, dict):
+                yield from _calls_of(each, known)
+        return
+    if not isinstance(value, dict):
+        return
+    for key in _LIST_KEYS:
+        if isinstance(value.get(key), list):
+            yield from _calls_of(value[key], known)
+            return
+    if isinstance(value.get("function"), dict):
+        yield from _calls_of(value["function"], known)
+        return
+    name = next((found for key in _NAME_KEYS if (found := known_name(value.get(key), known))), "")
+    if name:
+        given: Any = next((value[key] for key in _ARGUMENT_KEYS if key in value), {})
+        arguments = _object(given)
+        if arguments is not None:
+            yield name, arguments
+    elif len(value) == 1:
+        ((key, given),) = value.items()
+        if (name := known_name(key, known)) and isinstance(given, dict):
+            yield name, given
+
+
+def known_name(name: Any, known: Collection[str]) -> str:
+    """The tool of this name; empty if there is none."""
+    if not isinstance(name, str):
+        return ""
+    bare = name.strip().removeprefix("functions.").removeprefix("tools.").partition(":")[0].removesuffix(".call")
+    return bare if bare in known else ""
+
+
+def _to_last(text: str, closing: str) -> str:
+    """A text up to the last closing tag, behind which a search for one would be in vain, once for each opening tag."""
+    return text[: text.rfind(closing) + len(closing)] if closing in text else ""
+
+
+def _object(given: Any) -> dict[str, Any] | None:
+    """Arguments, which may be JSON text once more."""
+    if isinstance(given, str):
+        try:
+            given = msgspec.json.decode(given or "{}")
+        except NO_JSON:
+            return None
+    return given if isinstance(given, dict) else {} if given in (None, []) else None
+
+
+def _tagged(block: str, known: Collection[str], opening: re.Pattern[str], parameter: re.Pattern[str]) -> Iterator[Call]:
+    """Calls between tags that name the tool."""
+    found = [*opening.finditer(block)][:MAX_VALUES]
+    for at, tag in enumerate(found):
+        name = known_name(tag[1], known)
+        body = block[tag.end() : found[at + 1].start() if at + 1 < len(found) else None]
+        if not name:
+            continue
+        parameters = {key: _value(text) for key, text in parameter.findall(_to_last(body, "</parameter>"))}
+        whole = next(values_in(body), None) if not parameters else None
+        yield name, whole if isinstance(whole, dict) else parameters
+
+
+def _named(block: str, known: Collection[str]) -> Iterator[Call]:
+    """Calls that are a tool's name, and then its arguments in one notation or another."""
+    if not known:
+        return
+    names = "|".join(re.escape(name) for name in sorted(known, key=len, reverse=True))
+    name_of_a_tool, at = re.compile(rf"(?<!\w)(?:{names})(?!\w)"), 0
+    for _ in range(MAX_VALUES):
+        found = name_of_a_tool.search(block, at)
+        if found is None:
+            return
+        name, at = found[0], found.end()
+        rest = block[at:]
+        pairs = {key.strip(): _value(text) for key, text in _ARGUMENT.findall(_to_last(rest, "</arg_value>"))}
+        begins = _JSON_BEGINS.search(rest[:_NEAR])
+        if rest.removeprefix(".call").startswith("("):
+            arguments = _of_python(rest.removeprefix(".call"))
+            if arguments is not None:
+                yield name, arguments
+        elif pairs:
+            yield name, pairs
+        elif begins is not None:
+            try:
+                value, length = json.JSONDecoder().raw_decode(rest, rest.index("{", 0, _NEAR))
+            except (ValueError, RecursionError):
+                continue
+            at += length
+            if isinstance(value, dict):
+                yield name, value
+        elif not rest.strip(" \n\r\t>"):
+            yield name, {}
+
+
+def _of_python(rest: str) -> dict[str, Any] | None:
+    """The keyword arguments of ``(key=value, ...)`` at the beginning of a text; ``None`` if it is no such call."""
+    depth, quote, skip = 0, "", False
+    for at, letter in enumerate(rest):
+        if skip:
+            skip = False
+        elif quote:
+            skip = letter == "\\"
+            quote = "" if letter == quote else quote
+        elif letter in "\"'":
+            quote = letter
+        elif letter in "([{":
+            depth += 1
+        elif letter in ")]}":
+            depth -= 1
+            if depth == 0:
+                return _literals(rest[: at + 1])
+    return None
+
+
+def _literals(parenthesis: str) -> dict[str, Any] | None:
+    try:
+        call = ast.parse(f"f{parenthesis}", mode="eval").body
+        if not isinstance(call, ast.Call) or call.args or not all(keyword.arg for keyword in call.keywords):
+            return None
+        return {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
+    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
+        return None
+
+
+def _value(text: str) -> Any:
+    """A value between tags: JSON if it is some, else the text."""
+    try:
+        return msgspec.json.decode(text.strip())
+    except NO_JSON:
+        return text.strip()

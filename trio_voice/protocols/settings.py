@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from trio_voice.persona import bounded
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -58,7 +60,7 @@ class StageSettings:
     """The provider's own by default."""
     credential: str | None = None
     """The name of another secret than the kind's own; empty for a server that wants none."""
-    first_byte_seconds: float | None = None
+    first_byte_seconds: float | None = bounded(0.1, 300)
     """How long it may take for the first piece of an answer or of a sound; by default as long as its kind usually
     needs, and for a language model in one's own network as long as it takes to load."""
 

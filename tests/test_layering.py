@@ -83,7 +83,7 @@ RINGS = {
     ),
     # Ring 1: nurseries and deadlines. No web framework, no SDK.
     "trio": Ring(
-        modules="audit auditor call journal legs reception reckoning registry rehearsal tools",
+        modules="audit auditor call isolation journal legs reception reckoning registry rehearsal tools",
         sees="pure numbers protocols trio postgres http",
         packages="attrs msgspec structlog trio" + WEBSOCKETS_SANS_IO,
     ),
@@ -95,7 +95,7 @@ RINGS = {
     ),
     # Ring 3: the only readers of files, environment, signals.
     "process": Ring(
-        modules="config credentials daemon doubts interpreter logs process supervisor toml_tables unit",
+        modules="config credentials daemon doubts interpreter loading logs process signals supervisor toml_tables unit",
         sees="pure numbers protocols trio http edges process cli",
         packages=ANYTHING,
     ),

@@ -1,5 +1,19 @@
-"""``python -m trio_voice``."""
+"""``trio-voice``, and ``python -m trio_voice``: as little as possible before a daemon bears SIGHUP."""
 
-from trio_voice.cli import main
+import signal
+import sys
 
-main()
+
+def main() -> None:
+    """Run the command."""
+    if "serve" in sys.argv:
+        # It takes a second to import the rest, and SIGHUP ends a process that has not said what it is to do. A handler,
+        # and not SIG_IGN, which processes that are started would inherit.
+        signal.signal(signal.SIGHUP, lambda _number, _frame: None)
+    from trio_voice.cli import main as command  # noqa: PLC0415 - see above
+
+    command()
+
+
+if __name__ == "__main__":
+    main()

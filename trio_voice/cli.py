@@ -20,23 +20,26 @@ from trio_voice.audit import lines_of, sum_up
 from trio_voice.call import wall_clock
 from trio_voice.config import Settings, read_settings
 from trio_voice.cost import price_call
-from trio_voice.daemon import AFTER_DRAIN_SECONDS, load_toolboxes, make_leg, run_daemon
+from trio_voice.daemon import AFTER_DRAIN_SECONDS, make_leg, run_daemon
 from trio_voice.doubts import warnings_about
-from trio_voice.errors import ConfigError, first_cause
+from trio_voice.errors import CannotListen, ConfigError, first_cause
 from trio_voice.journal import JournalUnavailable, read_journal
 from trio_voice.legs.ledger import Ledger
+from trio_voice.loading import load_at_start
 from trio_voice.logs import set_up_logging
 from trio_voice.protocols.settings import SANDBOX
 from trio_voice.record import CallRecord
 from trio_voice.rehearsal import describe, rehearse
 from trio_voice.sandbox.lines import make_lines
 from trio_voice.sandbox.speech import SpeechUnavailable
+from trio_voice.signals import ignore_all
 from trio_voice.supervisor import Place, supervise
 from trio_voice.unit import PACKAGED_CONFIG, doubts_about, render_unit, this_executable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from trio_voice.loading import Loaded
     from trio_voice.persona import Persona, ToolSchema
 
 EXIT_FAILED: Final = 1
@@ -70,9 +73,23 @@ def main() -> None:
 
 
 def _read(path: Path) -> Settings:
-    sys.path.insert(0, str(path.parent.resolve()))  # where the user's own tools are looked for first
     try:
         return read_settings(path)
+    except ConfigError as wrong:
+        _stop(EXIT_CONFIG, *wrong.problems)
+
+
+def _load(path: Path) -> Loaded:
+    """The configuration with its tools, which are looked for beside it, too: behind all that is installed."""
+    sys.path.append(str(path.parent.resolve()))
+
+    def refuse(problem: str) -> None:
+        """Called in another thread, while the module does not come to its end: there is no other way out."""
+        os.write(sys.stderr.fileno(), f"{problem}\n".encode())
+        os._exit(EXIT_CONFIG)
+
+    try:
+        return load_at_start(path, refuse)
     except ConfigError as wrong:
         _stop(EXIT_CONFIG, *wrong.problems)
 
@@ -89,8 +106,12 @@ def _stop(code: int, *lines: str) -> NoReturn:
 @click.pass_obj
 def serve(path: Path, place_text: str | None) -> None:
     """Run the daemon until SIGTERM or SIGINT, then drain. SIGHUP re-reads personas, numbers and prices."""
-    settings = _read(path)
     place = Place.from_text(place_text) if place_text is not None else None
+    settings = _read(path)
+    if settings.server.workers == 1 or place is not None:  # the others' supervisor has them tried by a process
+        settings = _load(path).settings
+    else:
+        sys.path.append(str(path.parent.resolve()))
     set_up_logging(worker=None if place is None else place.index)
 
     def announce(url: str) -> None:
@@ -103,16 +124,18 @@ def serve(path: Path, place_text: str | None) -> None:
             await supervise(settings, path, announce, patience)
             return
         async with _on_this_machine(settings) as placed:
-            await run_daemon(placed, announce, lambda: read_settings(path), make_lines, place)
+            await run_daemon(placed, announce, path, make_lines, place)
 
     try:
         trio.run(run)
     except* ConfigError as wrong:
-        _stop(EXIT_CONFIG, *(f"{path}: {problem}" for problem in _problems_in(wrong)))
-    except* OSError as busy:
-        _stop(EXIT_UNAVAILABLE, f"cannot listen on {settings.server.bind}: {first_cause(busy)}")
+        _stop(EXIT_CONFIG, *_problems_in(wrong))
+    except* CannotListen as busy:
+        _stop(EXIT_UNAVAILABLE, str(first_cause(busy)))
     except* SpeechUnavailable as missing:
         _stop(EXIT_UNAVAILABLE, str(first_cause(missing)))
+    finally:
+        ignore_all()
 
 
 def _problems_in(error: BaseException) -> list[str]:
@@ -142,11 +165,8 @@ async def _on_this_machine(settings: Settings) -> AsyncIterator[Settings]:
 @click.pass_obj
 def check(path: Path, live: str | None) -> None:
     """Read the configuration and the credentials, and print what would run. Opens no connection, unless --live."""
-    settings = _read(path)
-    try:
-        toolboxes = load_toolboxes(settings, _NoList())
-    except ConfigError as wrong:
-        _stop(EXIT_CONFIG, *(f"{path}: {problem}" for problem in wrong.problems))
+    loaded = _load(path)
+    settings, toolboxes = loaded.settings, loaded.toolboxes
     click.echo(f"{path}: in order")
     click.echo(f"listens on   {settings.server.bind}, known to Twilio as {settings.server.public_url}")
     click.echo(f"Twilio       account {settings.account_sid or 'not set'}, calls from {settings.twilio.from_number}")
@@ -181,14 +201,6 @@ async def _check_live(settings: Settings, persona: Persona, tools: tuple[ToolSch
             for line in describe(heard, record, settings.prices):
                 click.echo(f"  {line}")
     return works
-
-
-class _NoList:
-    """Stands for the do-not-call list where no tool is run."""
-
-    async def mark_do_not_call(self, number: str, reason: str, call_id: str) -> None:
-        """Never called."""
-        raise NotImplementedError
 
 
 @main.command()

@@ -2,12 +2,15 @@
 
 From the outside in, each using what is around it and outliving what is within:
 
+    signals          SIGTERM and SIGINT drain, SIGHUP re-reads personas, numbers and prices
     journal          what was opened and closed, and whom never to call
     HTTP client      of Twilio's REST API
     after-work       phones that are still to be hung up when their calls are over
     poller           the calls' sockets, of both legs
     server           connections, and on them the calls
-    signals          SIGTERM and SIGINT drain, SIGHUP re-reads personas, numbers and prices
+
+What is done in after-work and beside the server for one call or for the process as a whole stands in ``contained`` or
+``keep_running`` (``isolation.py``): its failure ends nobody's call.
 """
 
 from __future__ import annotations
@@ -39,23 +42,25 @@ from trio_voice.edges.server import Server
 from trio_voice.edges.systemd import Notifier
 from trio_voice.edges.twilio_rest import TwilioRest
 from trio_voice.edges.twilio_webhooks import PublicUrl
-from trio_voice.errors import ConfigError
+from trio_voice.errors import CannotListen, ConfigError
 from trio_voice.interpreter import leave_calls_alone
+from trio_voice.isolation import contained, keep_running
 from trio_voice.journal import Pace, open_journal
 from trio_voice.legs.kinds import KINDS, Order
 from trio_voice.legs.poller import open_poller
 from trio_voice.legs.succession import Succession
-from trio_voice.legs.tcp import PrivateSockets
+from trio_voice.legs.tcp import PrivateSockets, keep_from_children
+from trio_voice.loading import LOADING_SECONDS, load_again, toolboxes_of
 from trio_voice.persona import SILENT
 from trio_voice.process import has_ended, this_process
 from trio_voice.reception import Reception
 from trio_voice.reckoning import Reckoning, heed_own_death
 from trio_voice.record import TERMINAL_STATUSES
 from trio_voice.registry import Registry
-from trio_voice.tools import load_tools
+from trio_voice.signals import STOP, hold_signals, until_told_to_stop
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 
     from trio_voice.config import Settings
     from trio_voice.conversation import Said
@@ -65,7 +70,7 @@ if TYPE_CHECKING:
     from trio_voice.persona import Lines, Persona, ToolSchema
     from trio_voice.record import CallRecord
     from trio_voice.supervisor import Place
-    from trio_voice.tools import DoNotCall, Tool
+    from trio_voice.tools import Tool
 
     LineMaker = Callable[[Iterable[Persona]], Awaitable[Mapping[Persona, Lines]]]
 
@@ -110,7 +115,7 @@ def keep_to_ourselves() -> None:
 async def run_daemon(
     settings: Settings,
     announce: Callable[[str], None],
-    reread: Callable[[], Settings],
+    config: Path,
     make_lines: LineMaker,
     place: Place | None = None,
 ) -> None:
@@ -119,52 +124,51 @@ async def run_daemon(
     Args:
         settings: checked.
         announce: called with the base URL once calls are accepted.
-        reread: reads the configuration again on SIGHUP; raises ``ConfigError`` if it cannot be used.
+        config: where the settings are read from, once more on each SIGHUP.
         make_lines: makes what personas say when no model speaks.
         place: among the processes that share the port, where there are several.
 
     Raises:
-        OSError: the address cannot be listened on.
+        CannotListen: the address cannot be listened on.
         ConfigError: a tool cannot be loaded.
     """
     allow_descriptors(settings.limits.max_calls)
     keep_to_ourselves()
     systemd = Notifier(os.environ)
     colleagues, seats = (None, None) if place is None else _colleagues_at(place)
-    async with (
-        open_journal(
-            settings.journal.url,
-            node=socket.gethostname(),
-            clock=wall_clock,
-            process=this_process(),
-            keep_transcripts=settings.journal.keep_transcripts,
-        ) as journal,
-        trio.open_nursery() as after_work,
-        open_poller(),
-    ):
-        lines = await make_lines(settings.personas.values())
-        house = _House(settings, journal, after_work, lines, colleagues, seats)
-        listeners = await _open_listeners(settings, place)
-        connections = settings.limits.max_calls + HALF_OPEN_CONNECTIONS
-        server = Server(
-            create_app(house.door),
-            house.door.admission,
-            max_connections=connections,
-            colleagues=colleagues,
-            on_refusal=partial(house.metrics.count_refusal, "connection"),
-        )
-        async with trio.open_nursery() as serving:
-            with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-                serving.start_soon(server.serve, listeners)
+    with hold_signals() as signals:
+        async with (
+            open_journal(
+                settings.journal.url,
+                node=socket.gethostname(),
+                clock=wall_clock,
+                process=this_process(),
+                keep_transcripts=settings.journal.keep_transcripts,
+            ) as journal,
+            trio.open_nursery() as after_work,
+            open_poller(),
+        ):
+            lines = await make_lines(settings.personas.values())
+            house = _House(settings, journal, after_work, lines, colleagues, seats)
+            listeners = await _open_listeners(settings, place)
+            connections = settings.limits.max_calls + HALF_OPEN_CONNECTIONS
+            server = Server(
+                create_app(house.door),
+                house.door.admission,
+                max_connections=connections,
+                colleagues=colleagues,
+                on_refusal=partial(house.metrics.count_refusal, "connection"),
+            )
+            async with trio.open_nursery() as serving:
+                serving.start_soon(keep_running, "server", partial(_serve, server, listeners))
                 if colleagues is not None:
-                    serving.start_soon(server.serve, [colleagues.open_http()])
-                    serving.start_soon(
-                        colleagues.listen, server.serve_handed, partial(house.registry.note_status, None)
-                    )
-                    serving.start_soon(_stop_with_supervisor)
-                serving.start_soon(systemd.feed_watchdog)
-                serving.start_soon(house.metrics.watch_loop)
-                serving.start_soon(house.auditor.watch, house.registry.live)
+                    serving.start_soon(keep_running, "colleagues_http", partial(_serve_colleagues, server, colleagues))
+                    listen = partial(colleagues.listen, server.serve_handed, partial(house.registry.note_status, None))
+                    serving.start_soon(keep_running, "colleagues", listen)
+                    serving.start_soon(keep_running, "supervisor", _stop_with_supervisor)
+                serving.start_soon(keep_running, "watchdog", systemd.feed_watchdog)
+                serving.start_soon(keep_running, "loop_watch", house.metrics.watch_loop)
+                serving.start_soon(keep_running, "auditor", partial(house.auditor.watch, house.registry.live))
                 reckoning = Reckoning(
                     journal,
                     house.rest,
@@ -173,27 +177,40 @@ async def run_daemon(
                     house.auditor.settled,
                     settings.journal.dead_after_seconds,
                 )
-                serving.start_soon(reckoning.run)
-                serving.start_soon(heed_own_death, journal, house.registry)
+                serving.start_soon(keep_running, "reckoning", reckoning.run)
+                serving.start_soon(keep_running, "own_death", partial(heed_own_death, journal, house.registry))
                 bound_host, bound_port, *_ = listeners[0].socket.getsockname()
                 announce(f"http://{f'[{bound_host}]' if ':' in bound_host else bound_host}:{bound_port}")
                 await systemd.notify("READY=1")
                 leave_calls_alone()
-                async for received in signals:
-                    if received != signal.SIGHUP:
-                        break
-                    # Not trio's clock, which begins at a number of its own.
-                    await systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1_000}")
-                    refused = await house.reload(reread, make_lines)
-                    # `systemctl reload` has long said yes; `systemctl status` shows this.
-                    await systemd.notify("READY=1", f"STATUS=reload refused: {refused[0]!r}" if refused else "STATUS=")
+                await until_told_to_stop(signals, partial(_reload, house, config, make_lines, systemd))
                 # systemd's patience is the unit's, and ours the configuration's.
                 patience = settings.limits.drain_seconds + settings.limits.close_seconds + AFTER_DRAIN_SECONDS
                 await systemd.notify("STOPPING=1", "STATUS=draining", f"EXTEND_TIMEOUT_USEC={patience * 1e6:.0f}")
                 await _drain(house.registry, settings.limits.drain_seconds, signals)
-            serving.cancel_scope.cancel(reason="drained")
-        after_work.cancel_scope.deadline = trio.current_time() + AFTER_WORK_SECONDS
+                serving.cancel_scope.cancel(reason="drained")
+            after_work.cancel_scope.deadline = trio.current_time() + AFTER_WORK_SECONDS
     log.info("stopped")
+
+
+async def _serve(server: Server, listeners: list[trio.SocketListener]) -> None:
+    """Serve the port until cancelled, on copies: trio closes what it has served, and it may have to begin again."""
+    copies = [trio.SocketListener(listener.socket.dup()) for listener in listeners]
+    for copy in copies:
+        keep_from_children(copy.socket)
+    await server.serve(copies)
+
+
+async def _serve_colleagues(server: Server, colleagues: Colleagues) -> None:
+    await server.serve([colleagues.open_http()])
+
+
+async def _reload(house: _House, config: Path, make_lines: LineMaker, systemd: Notifier) -> None:
+    """Reload once, and tell systemd: not in trio's clock, which begins at a number of its own."""
+    await systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1_000}")
+    refused = await house.reload(config, make_lines)
+    # `systemctl reload` has long said yes; `systemctl status` shows this.
+    await systemd.notify("READY=1", f"STATUS=reload refused: {refused[0]!r}" if refused else "STATUS=")
 
 
 class _House:
@@ -212,7 +229,7 @@ class _House:
         self._lines = dict(lines)
         self._journal = journal
         self._after_work = after_work
-        self._toolboxes = load_toolboxes(settings, journal)
+        self._toolboxes = toolboxes_of(settings, journal)
         prefix = "" if colleagues is None else colleagues.prefix
         self.registry = Registry(settings.limits, self._ended, seats=seats, prefix=prefix)
         self.metrics = Metrics(self.registry, wall_clock(), journal)
@@ -259,37 +276,54 @@ class _House:
         return self._lines.get(persona, SILENT)
 
     def _ended(self, record: CallRecord) -> None:
-        """Reckon up and write down a call that is over, whether or not it was ever answered; see its phone down."""
-        self.auditor.audit(record)
-        self._journal.call_ended(record)
-        self.metrics.observe_call(record)
-        if record.twilio_status in TERMINAL_STATUSES or record.handed_over or record.call_sid is None:
-            self._journal.phone_is_down(record)
-        elif self.rest is not None:
-            self._after_work.start_soon(self._hang_up, self.rest, record, record.call_sid)
+        """Reckon up and write down a call that is over, whether or not it was ever answered; see its phone down.
+
+        Each for itself: whatever fails, the phone is hung up.
+        """
+        call_id = record.call_id
+        with contained("audit", call_id=call_id):
+            self.auditor.audit(record)
+        with contained("journal", call_id=call_id):
+            self._journal.call_ended(record)
+        with contained("metrics", call_id=call_id):
+            self.metrics.observe_call(record)
+        with contained("hang_up", call_id=call_id):
+            if record.twilio_status in TERMINAL_STATUSES or record.handed_over or record.call_sid is None:
+                self._journal.phone_is_down(record)
+            elif self.rest is not None:
+                self._after_work.start_soon(self._hang_up, self.rest, record, record.call_sid)
 
     async def _hang_up(self, rest: TwilioRest, record: CallRecord, call_sid: str) -> None:
         """Hang up the phone of a call that is over. Where that fails, the journal keeps it for the next daemon."""
-        if await rest.hang_up(call_sid):
-            self._journal.phone_is_down(record)
+        with contained("hang_up", call_id=record.call_id, call_sid=call_sid):
+            if await rest.hang_up(call_sid):
+                self._journal.phone_is_down(record)
 
-    async def reload(self, reread: Callable[[], Settings], make_lines: LineMaker) -> list[str]:
+    async def reload(self, config: Path, make_lines: LineMaker) -> list[str]:
         """Take over personas, numbers and prices, all or nothing; live calls keep what they began with.
+
+        Whatever is in the file and in the modules it names, and however long they take, the calls go on. Cancelling is
+        safe: nothing is taken over then.
 
         Returns:
             Why nothing was taken over; empty if it was.
         """
         try:
-            settings = reread()
-            toolboxes = load_toolboxes(settings, self._journal)
+            loaded = await load_again(config, self._journal)
+            settings = loaded.settings
             missing = sorted(
                 {model for persona in settings.personas.values() for model in persona.models}
                 - self._settings.models.keys()
             )
             if missing:
                 raise ConfigError([f"models.{name} is new: restart to use it" for name in missing])  # noqa: TRY301
+            lines: Mapping[Persona, Lines] | None = None
+            with contained("lines"), trio.move_on_after(LOADING_SECONDS):
+                lines = await make_lines(settings.personas.values())
+            if lines is None:
+                raise ConfigError(["what personas say when no model speaks could not be made"])  # noqa: TRY301
         except ConfigError as wrong:
-            log.error("reload_refused", problems=wrong.problems)  # noqa: TRY400 - the problems say it all
+            log.error("reload_refused", problems=wrong.problems, effect="the old one is kept")  # noqa: TRY400
             return wrong.problems
         old, new = self.door.directory, Directory(settings.personas, settings.numbers)
         changes = {
@@ -301,8 +335,8 @@ class _House:
             "numbers_changed": new.numbers != old.numbers,
             "prices_changed": settings.prices != self.auditor.prices,
         }
-        self._lines.update(await make_lines(settings.personas.values()))
-        self._toolboxes |= toolboxes  # calls that are expected still have their old persona
+        self._lines.update(lines)
+        self._toolboxes |= loaded.toolboxes  # calls that are expected still have their old persona
         self.door.directory = new
         self.auditor.prices = settings.prices
         log.info("reloaded", **changes)
@@ -317,10 +351,22 @@ def _colleagues_at(place: Place) -> tuple[Colleagues, Seats]:
 async def _open_listeners(settings: Settings, place: Place | None) -> list[trio.SocketListener]:
     """The port: our own, or the one that all processes of the house share."""
     if place is None:
-        host, port = settings.server.address
-        return await trio.open_tcp_listeners(port, host=host)
+        return await open_port(settings)
     shared = (socket.socket(fileno=descriptor) for descriptor in place.listeners)
     return [trio.SocketListener(trio.socket.from_stdlib_socket(listening)) for listening in shared]
+
+
+async def open_port(settings: Settings) -> list[trio.SocketListener]:
+    """Listen on ``server.bind``.
+
+    Raises:
+        CannotListen: somebody else does, or it is no address of this machine.
+    """
+    host, port = settings.server.address
+    try:
+        return await trio.open_tcp_listeners(port, host=host)
+    except OSError as busy:
+        raise CannotListen(f"cannot listen on {settings.server.bind}: {busy}") from busy
 
 
 async def _stop_with_supervisor() -> None:
@@ -358,24 +404,6 @@ def make_leg(
     return KINDS[model.kind].make(order)
 
 
-def load_toolboxes(settings: Settings, numbers: DoNotCall) -> dict[Persona, Mapping[str, Tool]]:
-    """The tools of every persona.
-
-    Raises:
-        ConfigError: with a line for each that cannot be loaded.
-    """
-    toolboxes: dict[Persona, Mapping[str, Tool]] = {}
-    problems: list[str] = []
-    for name, persona in settings.personas.items():
-        try:
-            toolboxes[persona] = load_tools(persona.tools, numbers)
-        except (ValueError, TypeError) as wrong:
-            problems.append(f"personas.{name}.tools: {wrong}")
-    if problems:
-        raise ConfigError(problems)
-    return toolboxes
-
-
 def _open_rest(settings: Settings, metrics: Metrics) -> TwilioRest | None:
     account, token = settings.account_sid, settings.secrets.get("TWILIO_AUTH_TOKEN")
     if account is None or token is None:
@@ -385,15 +413,15 @@ def _open_rest(settings: Settings, metrics: Metrics) -> TwilioRest | None:
     return TwilioRest(account, token, settings.twilio.api_url, open_http, metrics.count_rest_failure)
 
 
-async def _drain(registry: Registry, seconds: float, signals: object) -> None:
+async def _drain(registry: Registry, seconds: float, signals: AsyncIterator[int]) -> None:
     """Let live calls end, and end those that do not. A second SIGTERM or SIGINT ends them at once."""
     counts = registry.statistics()
     log.info("draining", live_calls=counts.live_calls, expected_calls=counts.expected_calls, drain_seconds=seconds)
     async with trio.open_nursery() as nursery:
 
         async def hurry() -> None:
-            async for received in signals:  # type: ignore[attr-defined]  # trio gives the iterator no name
-                if received != signal.SIGHUP:
+            async for received in signals:
+                if received in STOP:
                     nursery.start_soon(registry.drain, 0)
 
         nursery.start_soon(hurry)

@@ -2,6 +2,7 @@
 
     TrioVoiceError
     ├── ConfigError            config.toml or a credential is wrong: exit code 78
+    ├── CannotListen           somebody else listens on the address, or it is not this machine's: exit code 69
     ├── ModelUnavailable       the model's socket could not be opened, or it refused us
     ├── CallRefused            no call may begin: full, draining, or an unknown path
     ├── RestError              Twilio's REST API refused, failed or did not answer
@@ -32,6 +33,10 @@ class ConfigError(TrioVoiceError):
     def __init__(self, problems: list[str]) -> None:
         self.problems = [one_line(problem) for problem in problems]
         super().__init__("\n".join(self.problems))
+
+
+class CannotListen(TrioVoiceError):
+    """The address that Twilio is to be served at cannot be listened on; the message names it and says why."""
 
 
 class ModelUnavailable(TrioVoiceError):

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
@@ -26,10 +27,12 @@ import trio
 
 from trio_voice.edges.seats import Seats, make_seats
 from trio_voice.edges.systemd import Notifier
-from trio_voice.errors import ConfigError
+from trio_voice.errors import CannotListen, ConfigError
+from trio_voice.loading import try_in_child
+from trio_voice.signals import STOP, hold_signals, until_told_to_stop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from trio_voice.config import Settings
 
@@ -85,7 +88,8 @@ class _Worker:
     def tell(self, number: signal.Signals) -> None:
         """Send it a signal, if it lives."""
         if self.process is not None and self.process.returncode is None:
-            self.process.send_signal(number)
+            with suppress(ProcessLookupError):
+                self.process.send_signal(number)
 
     async def run(self) -> int:
         """Run one process to its end; its exit status. Cancelling kills it."""
@@ -152,44 +156,54 @@ async def supervise(settings: Settings, config: Path, announce: Callable[[str], 
         patience: how long a drain may take, at the longest.
 
     Raises:
-        OSError: the address cannot be listened on.
+        CannotListen: the address cannot be listened on.
         ConfigError: a process found something that only it could find.
     """
+    with hold_signals() as signals:
+        problems = await try_in_child(config)
+        if problems:
+            raise ConfigError(problems)
+        await _supervise(settings, config, announce, patience, signals)
+
+
+async def _supervise(
+    settings: Settings, config: Path, announce: Callable[[str], None], patience: float, signals: AsyncIterator[int]
+) -> None:
     count = settings.server.workers
     host, port = settings.server.address
     systemd = Notifier(os.environ)
     watchdog = float(os.environ.get("WATCHDOG_USEC") or 0) / 1_000_000
-    listeners = await trio.open_tcp_listeners(port, host=host)
+    try:
+        listeners = await trio.open_tcp_listeners(port, host=host)
+    except OSError as busy:
+        raise CannotListen(f"cannot listen on {settings.server.bind}: {busy}") from busy
     descriptors = tuple(listener.socket.fileno() for listener in listeners)
     seats_descriptor = make_seats(count)
     seats = Seats(seats_descriptor, count, count)  # none of ours: we have no calls
-    command = [sys.executable, "-m", "trio_voice", "--config", str(config.absolute()), "serve", "--worker"]  # noqa: ASYNC240
+    # -P: without it the working directory, which the service may write to, would be looked in before the library.
+    python = [sys.executable, "-P", "-m", "trio_voice"]
+    command = [*python, "--config", str(config.absolute()), "serve", "--worker"]  # noqa: ASYNC240
     stopping = trio.Event()
     with TemporaryDirectory(prefix="trio-voice-") as directory:
         places = [Place(index, count, descriptors, seats_descriptor, directory) for index in range(count)]
         workers = [_Worker(place, command, os.environ, watchdog) for place in places]
         async with trio.open_nursery() as nursery:
-            with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-                for worker in workers:
-                    nursery.start_soon(_keep_alive, worker, seats, stopping)
-                nursery.start_soon(systemd.feed_watchdog)
-                nursery.start_soon(_announce, workers, systemd, lambda: announce(_address(listeners[0])))
-                async for received in signals:
-                    if received == signal.SIGHUP:
-                        await _reload(workers, systemd)
-                        continue
-                    stopping.set()
-                    await systemd.notify("STOPPING=1", "STATUS=draining", f"EXTEND_TIMEOUT_USEC={patience * 1e6:.0f}")
-                    break
-                for worker in workers:
-                    worker.tell(signal.SIGTERM)
-                with trio.move_on_after(patience + STUBBORN_SECONDS):  # noqa: ASYNC912 - leaving a nursery is one
-                    async with trio.open_nursery() as drain:
-                        drain.start_soon(_hurry, signals, workers)
-                        for worker in workers:
-                            if worker.process is not None:
-                                await worker.process.wait()
-                        drain.cancel_scope.cancel(reason="all have stopped")
+            for worker in workers:
+                nursery.start_soon(_keep_alive, worker, seats, stopping)
+            nursery.start_soon(systemd.feed_watchdog)
+            nursery.start_soon(_announce, workers, systemd, lambda: announce(_address(listeners[0])))
+            await until_told_to_stop(signals, partial(_reload, workers, systemd))
+            stopping.set()
+            await systemd.notify("STOPPING=1", "STATUS=draining", f"EXTEND_TIMEOUT_USEC={patience * 1e6:.0f}")
+            for worker in workers:
+                worker.tell(signal.SIGTERM)
+            with trio.move_on_after(patience + STUBBORN_SECONDS):  # noqa: ASYNC912 - leaving a nursery is one
+                async with trio.open_nursery() as drain:
+                    drain.start_soon(_hurry, signals, workers)
+                    for worker in workers:
+                        if worker.process is not None:
+                            await worker.process.wait()
+                    drain.cancel_scope.cancel(reason="all have stopped")
             nursery.cancel_scope.cancel(reason="stopped")
     log.info("all_stopped")
 
@@ -236,9 +250,9 @@ async def _reload(workers: list[_Worker], systemd: Notifier) -> None:
     await systemd.notify("READY=1")
 
 
-async def _hurry(signals: object, workers: list[_Worker]) -> None:
+async def _hurry(signals: AsyncIterator[int], workers: list[_Worker]) -> None:
     """A second SIGTERM is said to all, too."""
-    async for received in signals:  # type: ignore[attr-defined]  # trio gives the iterator no name
-        with suppress(ProcessLookupError):
+    async for received in signals:
+        if received in STOP:
             for worker in workers:
-                worker.tell(received)
+                worker.tell(signal.Signals(received))

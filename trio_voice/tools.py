@@ -13,7 +13,10 @@ from __future__ import annotations
 import inspect
 import random
 import re
+import sysconfig
+import traceback
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, get_type_hints
 
 import attrs
@@ -26,6 +29,7 @@ from trio_voice.tool_results import Then, ToolResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from types import FrameType
 
 log: Final = structlog.stdlib.get_logger("trio_voice.tools")
 
@@ -87,6 +91,8 @@ class Tool:
         self._wants_call = "call" in inspect.signature(function).parameters
         fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
         for parameter in parameters:
+            if parameter.name.startswith("__"):
+                raise TypeError(f"parameter {parameter.name!r} of tool {function.__name__} begins with two underscores")
             if parameter.name not in hints or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
                 raise TypeError(f"parameter {parameter.name!r} of tool {function.__name__} needs a type")
             fields.append(
@@ -122,8 +128,14 @@ class Tool:
         with trio.move_on_after(seconds) as deadline:  # noqa: ASYNC912 - calling the tool is a checkpoint
             try:
                 returned = await self._call(given)
-            except Exception:  # a tool's failure is an answer, and its traceback the operator's
-                log.exception("tool_failed", tool=name)
+            # A tool's failure is an answer, and its traceback the operator's. `sys.exit` is no exception to that: the
+            # call ends by end_call, and the daemon by a signal, which reaches no tool.
+            except BaseException as failed:
+                cancelled, own = _parted(failed)
+                if own is not None:
+                    log.error("tool_failed", tool=name, exc_info=own)  # noqa: TRY400 - not all of it may be
+                if cancelled is not None:
+                    raise cancelled from None
                 return _failure("the tool failed; say that it did not work and offer something else")
         if deadline.cancelled_caught:
             log.warning("tool_too_slow", tool=name, seconds=seconds)
@@ -139,6 +151,13 @@ class Tool:
         return await trio.to_thread.run_sync(
             lambda: self._function(**given), abandon_on_cancel=True, limiter=_threads()
         )
+
+
+def _parted(raised: BaseException) -> tuple[BaseException | None, BaseException | None]:
+    """What came of a cancellation, and what is the tool's own: a nursery of its own may raise both at once."""
+    if isinstance(raised, BaseExceptionGroup):
+        return raised.split(trio.Cancelled)
+    return (raised, None) if isinstance(raised, trio.Cancelled) else (None, raised)
 
 
 _limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("tool_threads")
@@ -231,13 +250,17 @@ class DoNotCallTool:
 END_CALL: Final = "end_call"
 TRANSFER: Final = "transfer_to_human"
 BUILT_IN: Final = frozenset({"generate_random_number", END_CALL, TRANSFER, "mark_do_not_call"})
+TOOL_NAME: Final = re.compile("[a-zA-Z0-9_-]{1,64}")
+"""What all models take for the name of a function."""
 
 
 def load_tools(names: Iterable[str], numbers: DoNotCall) -> dict[str, Tool]:
     """Tools by the names that a persona lists: built-in ones, and the user's as ``package.module:function``.
 
+    Blocks for as long as the modules take to be imported.
+
     Raises:
-        ValueError: one cannot be loaded; the message says which and why.
+        ValueError: one cannot be loaded, whatever its module raised; the message says which, why, and where.
     """
     built_in: dict[str, Callable[..., Any]] = {
         "generate_random_number": generate_random_number,
@@ -245,8 +268,28 @@ def load_tools(names: Iterable[str], numbers: DoNotCall) -> dict[str, Tool]:
         TRANSFER: transfer_to_human,
         "mark_do_not_call": DoNotCallTool(numbers).mark_do_not_call,
     }
-    tools = [Tool(built_in[name] if name in built_in else _import(name)) for name in names]
-    return {tool.schema.name: tool for tool in tools}
+    tools: dict[str, Tool] = {}
+    for name in names:
+        tool = Tool(built_in[name]) if name in built_in else _users_tool(name, [*built_in.values()])
+        if tool.schema.name in tools:
+            raise ValueError(f"{name!r} is the second tool that is called {tool.schema.name!r}: rename one")
+        tools[tool.schema.name] = tool
+    return tools
+
+
+def _users_tool(name: str, built_in: list[Callable[..., Any]]) -> Tool:
+    function = _import(name)
+    try:
+        tool = Tool(function)
+    except BaseException as wrong:
+        code = getattr(function, "__code__", None)
+        where = f"{Path(code.co_filename).name} line {code.co_firstlineno}: " if code is not None else ""
+        raise ValueError(f"{name!r} cannot be used: {where}{_words(wrong)}") from wrong
+    if not TOOL_NAME.fullmatch(tool.schema.name):
+        raise ValueError(f"{name!r}: models take no name but of up to 64 letters a to z, digits, _ and -")
+    if tool.schema.name in BUILT_IN and function not in built_in:
+        raise ValueError(f"{name!r} has the name of a built-in tool, and would take its place: rename it")
+    return tool
 
 
 def _import(name: str) -> Callable[..., Any]:
@@ -257,11 +300,46 @@ def _import(name: str) -> Callable[..., Any]:
         )
     try:
         found = getattr(import_module(module), function)
-    except (ImportError, AttributeError) as missing:
-        raise ValueError(f"{name!r} cannot be imported: {missing}") from missing
+    # What a module does while it is imported is anything at all, `sys.exit` and KeyboardInterrupt included.
+    except BaseException as wrong:
+        raise ValueError(f"{name!r} cannot be imported: {_words(wrong, place_in(wrong))}") from wrong
     if not callable(found):
         raise ValueError(f"{name!r} is no function")  # noqa: TRY004 - a wrong name in the configuration
     return found  # type: ignore[no-any-return]  # whatever the user wrote
+
+
+def _words(wrong: BaseException, place: str = "") -> str:
+    """What was raised, and where, in one line."""
+    try:
+        said = wrong.msg if isinstance(wrong, SyntaxError) else str(wrong)
+    except Exception:  # noqa: BLE001 - a user's class, whose words are its own
+        said = ""
+    if not place and isinstance(wrong, (ImportError, AttributeError)):
+        return said  # there is no such module or function, which needs no more words
+    kind = type(wrong).__name__
+    return ": ".join(each for each in (place, kind, said) if each)
+
+
+_NOT_THE_USERS: Final = (
+    *("<frozen", str(Path(__file__).parent)),
+    *(sysconfig.get_path(each) for each in ("stdlib", "platstdlib", "scripts")),
+)
+
+
+def place_in(of: BaseException | FrameType | None) -> str:
+    """File and line where the user's code raised this or is now, as far in as it is theirs; empty if it is not."""
+    if isinstance(of, SyntaxError) and of.filename:
+        return f"{Path(of.filename).name} line {of.lineno}"
+    stack = traceback.extract_tb(of.__traceback__) if isinstance(of, BaseException) else traceback.extract_stack(of)
+    installed = sysconfig.get_path("purelib")
+    theirs = [each for each in stack if each.filename.startswith(installed) or not _is_not_theirs(each.filename)]
+    own = [each for each in theirs if not each.filename.startswith(installed)]
+    last = (own or theirs)[-1:]
+    return "".join(f"{Path(each.filename).name} line {each.lineno}" for each in last)
+
+
+def _is_not_theirs(filename: str) -> bool:
+    return filename.startswith(_NOT_THE_USERS)
 
 
 def _read_docstring(text: str) -> tuple[str, dict[str, str]]:

@@ -39,12 +39,19 @@ WEBSOCKETS_SANS_IO = (
 )
 
 RINGS = {
+    # Ring 0, where figures become words: alone in knowing num2words.
+    "figures": Ring(
+        modules="speech_text.spoken_forms",
+        sees="pure",
+        packages="num2words",
+        never=NO_CLOCK_NO_IO,
+    ),
     # Ring 0: decisions and what they are about. No trio, no clock, no socket; time is an argument.
     "pure": Ring(
         modules="audio bridge chain_history chain_reply chain_tools chain_turns clauses conversation cost digits errors"
         " facts forecast goodbye media_gap persona playback playout prices record speech_text stages takeover"
         " tool_results transcript turns",
-        sees="pure protocols",
+        sees="pure protocols figures",
         packages="attrs msgspec",
         never=NO_CLOCK_NO_IO,
     ),

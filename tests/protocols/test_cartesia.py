@@ -184,3 +184,11 @@ def test_nothing_that_comes_raises(messages):
         else:
             made = message if isinstance(message, str | bytes) else json.dumps(message)
         stage.receive(made, 0.0)
+
+
+def test_the_language_is_the_personas_unless_the_stage_has_its_own():
+    german = Persona(name="p", model="m", voice="v", language="de-AT")
+    (said,) = Cartesia(settings(), german).encode(s.Speak("1", "Ja."), 0.0)
+    assert json.loads(said)["language"] == "de"
+    (said,) = Cartesia(settings(language="fr"), german).encode(s.Speak("1", "Oui."), 0.0)
+    assert json.loads(said)["language"] == "fr"

@@ -12,6 +12,7 @@ from trio_voice import stages as s
 from trio_voice.audio import encode
 from trio_voice.persona import Persona
 from trio_voice.protocols.elevenlabs import ElevenLabs, ElevenLabsSettings
+from trio_voice.protocols.elevenlabs_http import ElevenLabsHttpSettings
 
 SOUND = encode(b"\x2a" * 800)
 
@@ -166,3 +167,12 @@ def test_nothing_that_comes_raises(messages):
     say(stage, "r1", "a")
     for message in messages:
         stage.receive(message if isinstance(message, str | bytes) else json.dumps(message), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("model", "reads"),
+    [("eleven_flash_v2_5", False), ("eleven_turbo_v2_5", False), ("eleven_multilingual_v2", True)],
+)
+def test_which_voices_read_figures_by_themselves(model, reads):
+    assert ElevenLabsSettings(kind="elevenlabs", model=model).reads_figures is reads
+    assert ElevenLabsHttpSettings(kind="elevenlabs-http", model=model).reads_figures is reads

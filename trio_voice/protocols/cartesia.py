@@ -20,6 +20,7 @@ from trio_voice import stages as s
 from trio_voice.audio import is_base64
 from trio_voice.protocols.json_messages import as_json, read, unknown
 from trio_voice.protocols.settings import StageSettings
+from trio_voice.speech_text.languages import primary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,7 +55,8 @@ class CartesiaSettings(StageSettings):
     voice: str | None = None
     """A voice's id; a persona's own ``voice`` goes before it."""
     model: str = "sonic-3.5"
-    language: str = "en"
+    language: str | None = None
+    """Two letters; the persona's by default."""
     speed: float | None = None
     """0.6 to 1.5. Not all models obey."""
 
@@ -72,6 +74,7 @@ class Cartesia:
     def __init__(self, settings: CartesiaSettings, persona: Persona) -> None:
         self._settings = settings
         self._voice = persona.voice or settings.voice or ""
+        self._language = settings.language or primary(persona.language)
         self._contexts: dict[str, None] = {}
         """Those of which more is to come."""
         self._counted: list[Any] = []
@@ -120,7 +123,7 @@ class Cartesia:
             "transcript": text,
             "continue": not last,
             "voice": {"mode": "id", "id": self._voice},
-            "language": settings.language,
+            "language": self._language,
             "output_format": {"container": "raw", "encoding": "pcm_mulaw", "sample_rate": 8000},
             "add_timestamps": True,
             "max_buffer_delay_ms": 0,  # whole clauses are sent, so nothing need be gathered there

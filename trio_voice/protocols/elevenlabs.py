@@ -55,6 +55,11 @@ class ElevenLabsSettings(StageSettings):
         if self.model.startswith(("eleven_v3", "eleven_v4")):
             raise ValueError(f"model {self.model!r} is not spoken on this socket; take eleven_flash_v2_5 or its like")
 
+    @property
+    def reads_figures(self) -> bool:
+        """Flash and Turbo do not: ElevenLabs normalises text for them on its Enterprise plans alone (its API, 2026)."""
+        return not {"flash", "turbo"} & {*self.model.split("_")}
+
 
 @attrs.define
 class _Context:

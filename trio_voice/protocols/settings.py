@@ -99,6 +99,11 @@ class StageSettings:
         return self.own_credential if self.is_at_home else ""
 
     @property
+    def reads_figures(self) -> bool:
+        """Of a stage that speaks: true if it says times, prices and numbers as people do, without being told how."""
+        return True
+
+    @property
     def is_at_home(self) -> bool:
         """Whether the address is one of the provider's."""
         host, home = (urlsplit(url).hostname or "" for url in (self.address, self.default_url))

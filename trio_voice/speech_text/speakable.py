@@ -15,6 +15,7 @@ from typing import Final
 import attrs
 
 from trio_voice.speech_text.languages import primary
+from trio_voice.speech_text.spoken_forms import spelled
 from trio_voice.speech_text.stage_directions import is_stage_direction
 
 
@@ -118,22 +119,25 @@ _UNSEEN: Final = re.compile(
 )
 _SPACE: Final = re.compile(r"[^\S\n]+")
 _PLACED: Final = re.compile(r" +(?=[,.;:!?…](?!\d))")
-_CROWDED: Final = re.compile(r"[,;:]+(?=[,;:.!?])|(?<=[.!?…])[,;:]+")
+_CROWDED: Final = re.compile(r"[,;:]+(?=[,;:.!?])|(?<=[!?…])[,;:]+")
 _REPEATED: Final = re.compile(r"([!?,;])(?:\s?\1)+|\.{4,}")
 _EMPTY: Final = re.compile(r"\(\s*\)|\[\s*\]|\"\s*\"|“\s*”|'\s+'")
 _LEADING: Final = re.compile(r"^[\s,.;:!?…)\]}•·*_|/\\–—-]+(?=[^\s\d])|^[\s,.;:!?…)\]}•·*_|]+")
 _LETTER: Final = re.compile(r"[^\W_]")
 
 
-def speakable(text: str, language: str = "en-US") -> str:
+def speakable(text: str, language: str = "en-US", *, spelled_out: bool = False) -> str:
     """The text as a voice should be given it: one line without markup; empty if there is no word in it.
 
     Args:
         text: what a model, an operator or the configuration wrote; any piece of it, cut by ``Sentences`` or whole.
         language: a BCP 47 tag, of the signs that are said: "example dot com".
+        spelled_out: figures and abbreviations in words, for a voice that does not read them by itself.
     """
     if not _PLAIN.fullmatch(text):
         text = _without_markup(text, _SIGNS.get(primary(language), _EN))
+    if spelled_out:
+        text = spelled(text, language)
     text = " ".join(text.split())
     return text if _LETTER.search(text) else ""
 

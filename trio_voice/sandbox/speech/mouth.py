@@ -9,6 +9,7 @@ import numpy as np
 
 from trio_voice.sandbox.speech import telephone
 from trio_voice.sandbox.speech.voices import Voice, split_sentences
+from trio_voice.speech_text.speakable import speakable
 
 _VOLUME: Final = 0.7
 """Of nanotts' own, at which one sample in a hundred is clipped."""
@@ -24,10 +25,6 @@ _EDGE: Final = 0.02
 _MARGIN: Final = telephone.RATE * 40 // 1000
 _PAUSE: Final = b"\xff" * (telephone.RATE * 160 // 1000)
 """Between breaths, besides two margins. Together shorter than the silence that ends an utterance."""
-
-# Nanotts takes what stands between angle brackets for markup and stops at a NUL. It reads Markdown's signs aloud, of
-# which language models are fond.
-_UNSPEAKABLE: Final = str.maketrans(dict.fromkeys("<>\0*_`#~|", " "))
 
 
 class Synthesiser(Protocol):
@@ -50,7 +47,8 @@ class Mouth:
         speech. ``between_breaths`` is called before each, and may raise to stop it there.
         """
         breaths = []
-        for breath in split_sentences(text.translate(_UNSPEAKABLE).encode("utf-8", "ignore").decode()):
+        # Nanotts stops at a NUL, takes what stands between angle brackets for markup, and reads figures badly.
+        for breath in split_sentences(speakable(text, voice.language, spelled_out=True)):
             between_breaths()
             breaths.append(self._breath(breath, voice))
         return _PAUSE.join(filter(None, breaths))

@@ -1,0 +1,104 @@
+"""Figures as people say them, for voices that do not read them by themselves."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.speech_text.torture import ratio_of_twice
+from trio_voice.speech_text.speakable import speakable
+from trio_voice.speech_text.spoken_words import WORDS
+
+
+def said(text, language="en-US"):
+    return speakable(text, language, spelled_out=True)
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        # Times
+        ("At 9:30 a.m. or 5 pm", "At nine thirty a.m. or five p.m."),
+        ("9:05, 9:00, 14:30 and 14:00.", "nine oh five, nine o'clock, two thirty p.m. and two p.m."),
+        ("We open 9-5, or 9:00–17:00.", "We open nine to five, or nine o'clock–five p.m."),
+        # Prices
+        (
+            "It costs $3.50, or $1,000 for 20.",
+            "It costs three dollars and fifty cents, or one thousand dollars for twenty.",
+        ),
+        ("$0.99, $1, £2.01, 5 €", "ninety-nine cents, one dollar, two pounds and one penny, five euros"),
+        ("$1.5 million", "one point five million dollars"),
+        # Dates
+        ("Born Jan 1, 1980.", "Born January first, nineteen eighty."),
+        ("On March 3rd and 2026-11-29", "On March third and November twenty-ninth, twenty twenty-six"),
+        ("On 4/5/2026", "On April fifth, twenty twenty-six"),
+        # Telephone numbers
+        ("Call (555) 123-4567.", "Call five five five, one two three, four five six seven."),
+        ("+1 555-123-4567", "plus one, five five five, one two three, four five six seven"),
+        ("555-0100", "five five five, zero one zero zero"),
+        # Numbers
+        ("The 3rd and the 21st", "The third and the twenty-first"),
+        (
+            "3.14 and 1,234.8",
+            "three point one four and one thousand two hundred thirty-four point eight",
+        ),
+        ("It is -5 here, 1999-2000", "It is minus five here, nineteen ninety-nine to two thousand"),
+        ("1/2 a loaf, ¾ of it, 24/7", "one half a loaf, three quarters of it, twenty-four seven"),
+        ("Order number 4711, zip 90210", "Order number four seven one one, zip nine zero two one zero"),
+        ("Order #47112 in room B12", "Order number four seven one one two in room B twelve"),
+        (
+            "20°C, 5% off, 12 km/h, 1 lb, 3 × 4",
+            "twenty degrees Celsius, five percent off, twelve kilometers per hour, one pound, three times four",
+        ),
+        ("007", "zero zero seven"),
+        # Abbreviations
+        (
+            "Dr. Lee, 5 Elm Ave., approx. No. 5, etc.",
+            "Doctor Lee, five Elm Avenue, approximately number five, et cetera.",
+        ),
+        ("No. Really.", "No. Really."),
+        # Along with markup
+        ("**1.** Bread: `$2`\n", "one. Bread: two dollars."),
+    ],
+)
+def test_english(written, spoken):
+    assert said(written) == spoken
+
+
+@pytest.mark.parametrize(
+    ("language", "written", "spoken"),
+    [
+        ("en-GB", "On 4/5/2026", "On May fourth, twenty twenty-six"),
+        ("de-DE", "Am 3. Mai um 9:30 Uhr, z.B. für 3,50 €.", "Am dritten Mai um neun Uhr dreißig, zum Beispiel für drei Euro fünfzig."),  # noqa: E501
+        ("de-DE", "Der 29.11.2026, 5 % und 1.000,5", "Der neunundzwanzigste November zweitausendsechsundzwanzig, fünf Prozent und eintausend Komma fünf"),  # noqa: E501
+        ("de", "1 € und 1 kg um 13.00 Uhr im 3. Stock", "ein Euro und ein Kilogramm um dreizehn Uhr im dritten Stock"),
+        ("de-CH", "1'000.50", "eintausend Komma fünfzig"),
+        ("fr", "À 9h30 ou 21:00, le 1er mai.", "À neuf heures trente ou vingt et une heures, le premier mai."),
+        ("fr", "M. Dupont, 01 23 45 67 89, 3,50 €", "Monsieur Dupont, zéro un, vingt-trois, quarante-cinq, soixante-sept, quatre-vingt-neuf, trois euros cinquante"),  # noqa: E501
+        ("es", "El 3 de mayo a las 9:30, 21 €", "El tres de mayo a las nueve y treinta, veintiún euros"),
+        ("es-MX", "El Sr. Ruiz paga $1,000.50", "El señor Ruiz paga mil dólares con cincuenta"),
+        ("it", "Il 1 maggio alle 9:30 costa 3,50 €", "Il primo maggio alle nove e trenta costa tre euro e cinquanta"),
+        ("pt-BR", "Dia 3 de maio às 9:30, R$ 5,50", "Dia três de maio às nove e trinta, cinco reais e cinquenta"),
+        ("nl", "Op 3 mei om 9:30 uur, bijv. € 3,50", "Op drie mei om negen uur dertig, bijvoorbeeld drie euro vijftig"),
+        ("ja", "5時に", "5時に"),
+    ],
+)  # fmt: skip
+def test_other_languages(language, written, spoken):
+    assert said(written, language) == spoken
+
+
+def test_a_voice_that_reads_figures_is_given_them():
+    assert speakable("At 9:30 a.m. for $5, Dr. Lee.") == "At 9:30 a.m. for $5, Dr. Lee."
+
+
+@given(st.text("0123456789 .,:/-$%()+'hmkgap°€", max_size=40), st.sampled_from(sorted(WORDS)))
+def test_no_figure_is_left_and_nothing_fails(text, language):
+    assert not any(letter.isdigit() for letter in said(text, language))
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["1", "1 ", "1,", "1.", "1:", "12:30 ", "1/2", "1-", "$1", "1,000,", "(555) ", "Dr. ", "Jan 1, ", "A1", "½", "1°"],
+)
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_the_time_is_linear_in_the_text(piece, language):
+    assert ratio_of_twice(lambda times: said(piece * times, language), 2_000) < 3

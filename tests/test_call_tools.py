@@ -134,11 +134,11 @@ class StubPhone:
     rig: object = None
     transferred: list[tuple[str, str]] = attrs.field(factory=list)
 
-    async def transfer(self, call_sid, number):
+    async def transfer(self, call, number):
         await trio.sleep(0.2)
         if self.fails:
             raise RestError("Twilio says no")
-        self.transferred.append((call_sid, number))
+        self.transferred.append((call.call_sid, number))
         self.rig.twilio.hang_up()
 
 
@@ -170,7 +170,7 @@ async def test_a_caller_whose_stream_stops_before_twilio_has_answered_the_reques
     """Twilio acts, and only then answers; the phone of whoever is talking to somebody else is not hung up."""
 
     class PromptPhone:
-        async def transfer(self, call_sid, number):
+        async def transfer(self, call, number):
             rig.twilio.hang_up()
             await trio.sleep(5)
 
@@ -217,7 +217,7 @@ async def test_a_call_that_ends_during_its_transfer_is_not_taken_for_handed_over
     """The time limit strikes while Twilio has not answered: the phone must be hung up after all."""
 
     class SlowPhone:
-        async def transfer(self, call_sid, number):
+        async def transfer(self, call, number):
             await trio.sleep_forever()
 
     announced = script("transfer_to_human", reply="One moment please.", after="")

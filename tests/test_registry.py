@@ -8,7 +8,7 @@ import trio
 from trio_voice.errors import CallRefused
 from trio_voice.persona import Limits, Persona
 from trio_voice.record import CallRecord, CallState, EndReason
-from trio_voice.registry import ARRIVAL_SECONDS, EXPECTED_SECONDS, REMEMBERED_CALLS, Registry
+from trio_voice.registry import ARRIVAL_SECONDS, EXPECTED_SECONDS, QUEUED_SECONDS, REMEMBERED_CALLS, Registry
 
 PERSONA = Persona(name="p", model="m")
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -65,7 +65,81 @@ async def test_a_promise_expires(autojump_clock):
     await trio.sleep(EXPECTED_SECONDS)
     assert refusal(registry.take, call_id) == "unknown_call"
     assert registry.record(call_id).end_reason is EndReason.START_TIMEOUT
-    expect(registry)  # and its place is free again
+    expect(registry, "CA2")  # and its place is free again
+
+
+async def test_a_call_that_we_place_may_wait_in_twilios_queue_and_then_ring(autojump_clock):
+    registry = Registry(Limits())
+    expected = registry.expect(
+        PERSONA,
+        direction="outbound",
+        from_number="+1",
+        to_number="+2",
+        call_sid=None,
+        seconds=QUEUED_SECONDS,
+        seconds_from_dialing=90,
+    )
+    call_id = expected.record.call_id
+    await trio.sleep(QUEUED_SECONDS - 1)
+    for status in ("initiated", "ringing"):
+        registry.note_status(call_id, "CA1", status)
+        await trio.sleep(89)
+        registry.note_status(call_id, "CA1", status)  # repeated, it gives nobody more time
+        registry.note_status(call_id, "CA1", "initiated")
+        assert registry.answered(call_id, "CA1") is expected.record
+    await trio.sleep(2)
+    assert registry.answered(call_id, "CA1") is None
+    assert registry.record(call_id).end_reason is EndReason.START_TIMEOUT
+
+
+async def test_a_call_that_never_leaves_twilios_queue_is_given_up(autojump_clock):
+    registry = Registry(Limits())
+    order = {"direction": "outbound", "from_number": "+1", "to_number": "+2", "call_sid": None}
+    call_id = registry.expect(PERSONA, **order, seconds=QUEUED_SECONDS, seconds_from_dialing=90).record.call_id
+    await trio.sleep(QUEUED_SECONDS + 1)
+    assert registry.record(call_id).end_reason is EndReason.START_TIMEOUT
+
+
+async def test_a_call_has_one_record_from_its_promise_to_its_end(autojump_clock, nursery):
+    registry = Registry(Limits())
+    expected = expect(registry)
+    registry.take(expected.record.call_id)
+    assert expect(registry) is expected  # it is arriving
+    call = StubCall(expected.record.call_id)
+    call.record.end_reason = EndReason.HANGUP
+    nursery.start_soon(call.live, registry)
+    await trio.testing.wait_all_tasks_blocked()
+    assert expect(registry) is expected  # it lives
+    assert registry.holds("CA1")
+    await trio.sleep(2 * EXPECTED_SECONDS)
+    assert registry.statistics().expected_calls == 0
+    assert not call.ended_for
+    call.over.set()
+    await trio.testing.wait_all_tasks_blocked()
+    assert not registry.holds("CA1")
+    assert expect(registry) is not expected  # whoever redirected it has sent it back
+
+
+@pytest.mark.parametrize("status", ["completed", None])
+async def test_a_call_that_is_over_is_not_promised_anything(status, nursery):
+    registry = Registry(Limits())
+    call = StubCall(expect(registry).record.call_id)
+    registry.take(call.record.call_id)
+    call.record.end_reason = EndReason.OPERATOR if status is None else EndReason.HANGUP
+    call.record.twilio_status = status
+    nursery.start_soon(call.live, registry)
+    await trio.testing.wait_all_tasks_blocked()
+    call.over.set()
+    await trio.testing.wait_all_tasks_blocked()
+    assert refusal(expect, registry) == "over"
+
+
+async def test_a_stream_that_was_admitted_and_came_to_nothing_leaves_its_call_sid_free(autojump_clock):
+    registry = Registry(Limits())
+    expected = expect(registry)
+    registry.take(expected.record.call_id)
+    await trio.sleep(ARRIVAL_SECONDS)
+    assert expect(registry) is not expected
 
 
 async def test_a_promise_that_has_expired_is_not_shown_as_a_call_though_nobody_has_called_since(autojump_clock):

@@ -413,7 +413,7 @@ class Desk:
     refuses = False
     number = None
 
-    async def transfer(self, _call_sid, number):
+    async def transfer(self, _call, number):
         self.number = number
         if self.refuses:
             raise RestError("no")

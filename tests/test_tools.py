@@ -4,6 +4,7 @@ import json
 import threading
 from typing import Literal
 
+import attrs
 import pytest
 import trio
 
@@ -75,10 +76,50 @@ async def test_a_plain_function_and_an_async_one():
 
 async def test_arguments_are_held_against_the_schema():
     assert not (await run(order_status, order_id="7")).failed  # models write numbers as text
-    for wrong in ({}, {"order_id": "seven"}, {"order_id": 7, "detail": "none"}, {"order_id": 7, "more": 1}):
+    for wrong in ({}, {"order_id": "seven"}, {"order_id": 7, "detail": "none"}):
         answer = await run(order_status, **wrong)
         assert answer.failed
         assert "the arguments do not fit" in json.loads(answer.text)["error"]
+
+
+async def test_arguments_that_a_tool_has_no_name_for_are_left_out_and_counted():
+    answer = await run(order_status, order_id=7, more=1, self={})
+    assert not answer.failed
+    assert answer.unknown_arguments == 2
+    answer = await run(order_status, more=1)
+    assert answer.failed  # what it needs is still missing
+
+
+@pytest.mark.parametrize(
+    "nothing", [None, {}, [], "", " ", "null", "{}", "[]", False, {"": None}, {"reason": "", "x": 1}]
+)
+@pytest.mark.parametrize("name", ["end_call", "transfer_to_human", "generate_random_number", "mark_do_not_call"])
+async def test_what_is_as_good_as_no_arguments_is_none(name, nothing):
+    tool = load_tools([name], List())[name]
+    if isinstance(nothing, dict) and name == "generate_random_number":
+        nothing = {key: value for key, value in nothing.items() if key != "reason"}
+    assert not (await tool.run(nothing, CALL, 1)).failed
+
+
+@pytest.mark.parametrize("something", ["all of it", ["all"], 7, "[7]"])
+async def test_arguments_that_are_no_table_are_none_that_fit(something):
+    assert (await load_tools(["end_call"], List())["end_call"].run(something, CALL, 1)).failed
+
+
+async def test_a_number_that_is_withheld_is_asked_for_and_not_put_on_the_list():
+    numbers = List()
+    tool = load_tools(["mark_do_not_call"], numbers)["mark_do_not_call"]
+    for shown in ("anonymous", "Restricted", "", "+266696687", "client:alice", "sip:6001@example.com"):
+        withheld = attrs.evolve(CALL, from_number=shown)
+        answer = json.loads((await tool.run({"reason": "asked"}, withheld, 1)).text)
+        assert "ask for it" in answer["error"]
+        answer = json.loads((await tool.run({"number": "no idea"}, withheld, 1)).text)
+        assert "ask for it" in answer["error"]
+    assert numbers.marked == []
+    told = {"reason": "asked", "number": "+1 (555) 765-4321"}
+    assert "status" in json.loads((await tool.run(told, attrs.evolve(CALL, from_number="anonymous"), 1)).text)
+    await tool.run(told, attrs.evolve(CALL, from_number="sip:+15550002222@example.com"), 1)
+    assert [number for number, *_ in numbers.marked] == ["+15557654321", "+15550002222"]
 
 
 async def test_a_tool_may_know_its_call():

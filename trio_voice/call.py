@@ -80,7 +80,7 @@ STREAM_TELLS_SECONDS: Final = 0.5
 class Phone(Protocol):
     """What can be done to a telephone call besides ending it."""
 
-    async def transfer(self, call_sid: str, number: str) -> None:
+    async def transfer(self, call: CallRecord, number: str) -> None:
         """Connect the caller to somebody else. Raises ``RestError``."""
 
 
@@ -351,6 +351,8 @@ class Call:
         self.record.tools.append(
             ToolUse(wanted.name[:60], failed=result.failed, milliseconds=milliseconds, known=tool is not None)
         )
+        if result.unknown_arguments:
+            self.record.count("unknown_tool_arguments", result.unknown_arguments)
         log.info("tool", tool=wanted.name[:60], failed=result.failed, milliseconds=milliseconds)
         self._tell(ToolFinished(wanted.call_id, result))
 
@@ -366,7 +368,7 @@ class Call:
         done = False
         try:
             with trio.fail_after(self._limits.tool_seconds):
-                await self._phone.transfer(record.call_sid, number)
+                await self._phone.transfer(record, number)
             done = True
             log.info("transferred")
         except (RestError, trio.TooSlowError) as failed:

@@ -40,6 +40,7 @@ from trio_voice.edges.metrics import Metrics
 from trio_voice.edges.seats import Seats
 from trio_voice.edges.server import Server
 from trio_voice.edges.systemd import Notifier
+from trio_voice.edges.transfer import Transfers
 from trio_voice.edges.twilio_rest import TwilioRest
 from trio_voice.edges.twilio_webhooks import PublicUrl
 from trio_voice.errors import CannotListen, ConfigError
@@ -55,7 +56,7 @@ from trio_voice.persona import SILENT
 from trio_voice.process import has_ended, this_process
 from trio_voice.reception import Reception
 from trio_voice.reckoning import Reckoning, heed_own_death
-from trio_voice.record import TERMINAL_STATUSES
+from trio_voice.record import TERMINAL_STATUSES, EndReason
 from trio_voice.registry import Registry
 from trio_voice.signals import STOP, hold_signals, until_told_to_stop
 
@@ -235,16 +236,16 @@ class _House:
         self.metrics = Metrics(self.registry, wall_clock(), journal)
         self.auditor = Auditor(settings.prices, self.metrics.count_outlived)
         self.rest = _open_rest(settings, self.metrics)
+        public_url = PublicUrl(settings.server.public_url)
         reception = Reception(
             self.registry,
             journal,
             self._open_model,
             self._tools_of,
             self._lines_of,
-            self.rest,
+            None if self.rest is None else Transfers(self.rest, public_url, settings.twilio.from_number),
             partial(self.metrics.observe_relay_delay, "to_caller"),
         )
-        public_url = PublicUrl(settings.server.public_url)
         token = settings.secrets.get("TWILIO_AUTH_TOKEN") if settings.twilio.validate_signatures else None
         if token is None:
             log.warning("signatures_unchecked", advice="anybody may open a model session: validate_signatures = true")
@@ -288,9 +289,12 @@ class _House:
         with contained("metrics", call_id=call_id):
             self.metrics.observe_call(record)
         with contained("hang_up", call_id=call_id):
-            if record.twilio_status in TERMINAL_STATUSES or record.handed_over or record.call_sid is None:
+            # After a stop of Twilio's own the call is over, or somebody else's who has redirected it: not ours to hang
+            # up. Where it is neither, the TwiML goes on, and its next verb is a <Hangup/>.
+            not_ours = record.twilio_status in TERMINAL_STATUSES or record.handed_over
+            if not_ours or record.end_reason is EndReason.HANGUP or record.call_sid is None:
                 self._journal.phone_is_down(record)
-            elif self.rest is not None:
+            elif self.rest is not None and not self.registry.holds(record.call_sid):
                 self._after_work.start_soon(self._hang_up, self.rest, record, record.call_sid)
 
     async def _hang_up(self, rest: TwilioRest, record: CallRecord, call_sid: str) -> None:

@@ -13,6 +13,9 @@ import phonenumbers
 
 LEAST_DIGITS_WITHOUT_PLUS: Final = 11
 """Fewer may be a number without its country; of so many, the first are taken for the country."""
+WITHHELD: Final = frozenset({"+464", "+2562533", "+8656696", "+7378742833", "+266696687", "+86282452253"})
+"""What Twilio writes for callers who withhold their number: NO, BLOCKED, UNKNOWN, RESTRICTED, ANONYMOUS and UNAVAILABLE
+on a keypad (Twilio, "How can I see withheld numbers")."""
 _WRITTEN: Final = re.compile(r"(\+?)([0-9][0-9 ()./-]{0,38})")
 """Digits, and the punctuation that people put between them."""
 _ADDRESS: Final = re.compile(r"(?:sips?:([^@;:?]+)(?:[@;:?].*)?|tel:([^;]+)(?:;.*)?)", re.IGNORECASE | re.DOTALL)
@@ -42,3 +45,9 @@ def e164(written: str) -> str | None:
     number = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
     # The library drops what it takes for a prefix of the country: what it would dial is not what was written.
     return number if number == f"+{digits}" and phonenumbers.is_possible_number(parsed) else None
+
+
+def of_telephone(written: str) -> str | None:
+    """The number in E.164 of a caller who can be called back; ``None`` of a client, and of one who withholds it."""
+    number = None if written.strip().lower().startswith("client:") else e164(written)
+    return None if number in WITHHELD or written.strip() in WITHHELD else number

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 EXPECTED_SECONDS: Final = 30.0
 """How long a promised path is good for. Twilio opens the stream within a second of reading the TwiML."""
+QUEUED_SECONDS: Final = 1_800.0
+"""How long a call that we place may wait at Twilio before it is dialed: one second for each call before it, unless the
+account has been given more (Twilio, "Call resource", CPS). Then it is given up, and taken out of the queue."""
 ARRIVAL_SECONDS: Final = 2.0
 """From a stream that was admitted to a live call: one answer to a handshake lies between them. One that never becomes a
 call is forgotten then."""
@@ -38,11 +41,21 @@ _STATES: Final = {
     "ringing": CallState.RINGING,
 }
 """What Twilio's word for a call that has not been answered is in ours."""
+_PROGRESS: Final = ("queued", "initiated", "ringing", "in-progress")
+"""Twilio's words for a call that is not over, in their order; callbacks are not delivered in any."""
+_DIALED: Final = frozenset({"initiated", "ringing"})
 REMEMBERED_CALLS: Final = 1_000
 """Ended calls whose record can still be asked for."""
 
 
-@attrs.frozen
+def _rank(status: str | None) -> int:
+    """How far along a call is of which this is said; what is not known is further than nothing."""
+    if status in TERMINAL_STATUSES:
+        return len(_PROGRESS)
+    return _PROGRESS.index(status) if status in _PROGRESS else -1
+
+
+@attrs.define
 class ExpectedCall:
     """A call whose stream has been promised a path."""
 
@@ -50,6 +63,8 @@ class ExpectedCall:
     persona: Persona
     limits: Limits
     expires_at: float
+    seconds_from_dialing: float = 0.0
+    """For how long the promise is good once it is being dialed, or rings; until then it waits in Twilio's queue."""
 
 
 @attrs.frozen
@@ -115,6 +130,8 @@ class Registry:
         self._prefix = prefix
         self._expected: dict[str, ExpectedCall] = {}
         self._by_sid: dict[str, ExpectedCall] = {}
+        """The promises of all calls that are not over, kept or not: a call has one record, however often it is asked
+        for."""
         self._arriving: dict[str, float] = {}
         """When each is given up."""
         self._live: dict[str, Call] = {}
@@ -134,17 +151,21 @@ class Registry:
         to_number: str,
         call_sid: str | None,
         seconds: float = EXPECTED_SECONDS,
+        seconds_from_dialing: float = 0.0,
     ) -> ExpectedCall:
         """Promise a path to a call that is coming. Asked again for the same call SID, it repeats its promise.
 
-        The promise is good for ``seconds``: a call that we place has to ring first.
+        So it does while that call lives, and promises nothing new. The promise is good for ``seconds``, and for a call
+        that we place for ``seconds_from_dialing`` once it is dialed, and once it rings.
 
         Raises:
-            CallRefused: ``draining`` or ``full``.
+            CallRefused: ``draining``, ``full``, or ``over`` for a call that has ended.
         """
         self._forget_expired()
         if call_sid is not None and call_sid in self._by_sid:
             return self._by_sid[call_sid]  # Twilio repeats a webhook whose answer it did not get
+        if call_sid is not None and any(_is_over(record, call_sid) for record in self._ended.values()):
+            raise CallRefused("over", "this call has ended")  # the webhook was delivered late
         if self._draining:
             raise CallRefused("draining", "this server is going down and takes no new calls")
         with self._seats.locked():
@@ -160,16 +181,27 @@ class Registry:
             from_number=from_number,
             to_number=to_number,
         )
-        expected = ExpectedCall(record, persona, persona.within(self.limits), trio.current_time() + seconds)
+        limits = persona.within(self.limits)
+        expected = ExpectedCall(record, persona, limits, trio.current_time() + seconds, seconds_from_dialing)
         self._expected[record.call_id] = expected
         if call_sid is not None:
             self._by_sid[call_sid] = expected
         return expected
 
-    def expected(self, call_id: str) -> ExpectedCall | None:
-        """The promise of this id, if it was made and is still good; it is not used up."""
+    def answered(self, call_id: str, call_sid: str | None) -> CallRecord | None:
+        """A call that we have placed was answered, and Twilio asks what to do: its record, if it is expected, or lives.
+
+        Twilio may be quicker with this than with its answer to the create, and may ask more than once.
+        """
         self._forget_expired()
-        return self._expected.get(call_id)
+        expected = self._expected.get(call_id)
+        if expected is not None and expected.record.call_sid in (None, call_sid):
+            expected.record.call_sid = call_sid
+            if call_sid is not None:
+                self._by_sid[call_sid] = expected
+            return expected.record
+        known = self._by_sid.get(call_sid or "")
+        return known.record if known is not None and known.record.call_id == call_id else None
 
     def take(self, call_id: str) -> ExpectedCall:
         """Keep a promise: the stream has come. Works once for each call.
@@ -181,7 +213,8 @@ class Registry:
         expected = self._expected.pop(call_id, None)
         if expected is None:
             raise CallRefused("unknown_call", "no call is expected on this path: it is unknown, used or expired")
-        self._by_sid.pop(expected.record.call_sid or "", None)
+        if expected.record.call_sid is not None:
+            self._by_sid[expected.record.call_sid] = expected
         self._arriving[call_id] = trio.current_time() + ARRIVAL_SECONDS
         return expected
 
@@ -192,7 +225,10 @@ class Registry:
 
     def _forget_expired(self) -> None:
         now = trio.current_time()
-        self._arriving = {call_id: until for call_id, until in self._arriving.items() if until > now}
+        for call_id, until in list(self._arriving.items()):
+            if until <= now:
+                del self._arriving[call_id]
+                self._by_sid = {sid: each for sid, each in self._by_sid.items() if each.record.call_id != call_id}
         self._seats.occupy(self._held)
         for call_id, expected in list(self._expected.items()):
             if expected.expires_at <= now:
@@ -217,9 +253,12 @@ class Registry:
         """Keep an ended call's record for a while, and tell of its end."""
         if record.ended_at is None:  # its stream never came, or could not be answered
             record.ended_at = self._clock()
+        self._arriving.pop(record.call_id, None)
+        held = self._by_sid.get(record.call_sid or "")
+        if held is not None and held.record.call_id == record.call_id:
+            del self._by_sid[record.call_sid or ""]
         if self._on_ended is not None:
             self._on_ended(record)
-        self._arriving.pop(record.call_id, None)
         self._seats.occupy(self._held)
         self._departure.set()
         self._departure = trio.Event()
@@ -235,7 +274,6 @@ class Registry:
         expected = self._expected.pop(call_id, None)
         if expected is None:
             return False
-        self._by_sid.pop(expected.record.call_sid or "", None)
         expected.record.state, expected.record.end_reason = CallState.ENDED, reason
         expected.record.end_detail = detail
         self.remember(expected.record)
@@ -259,17 +297,24 @@ class Registry:
         if call_id is None:
             call_id = next((record.call_id for record in self.records() if record.call_sid == call_sid), "")
         record = self.record(call_id)
-        if record is None or record.twilio_status in TERMINAL_STATUSES:
-            return
+        if record is None or _rank(status) <= _rank(record.twilio_status):
+            return  # said already, or overtaken by what came after it
         record.twilio_status = status
-        if call_id in self._expected and status in _STATES:
+        expected = self._expected.get(call_id)
+        if expected is not None and status in _STATES:
             record.state = _STATES[status]
+        if expected is not None and status in _DIALED and expected.seconds_from_dialing:
+            expected.expires_at = trio.current_time() + expected.seconds_from_dialing
         if status in TERMINAL_STATUSES:
             detail = f"Twilio says that the call is {status}"
             if call_id in self._live:
                 self._live[call_id].phone_over(detail)
             else:
                 self.end(call_id, EndReason.TWILIO_ENDED, detail)
+
+    def holds(self, call_sid: str) -> bool:
+        """Whether a call that is not over has this call SID."""
+        return any(record.call_sid == call_sid for record in self._open_records())
 
     def note_machine(self, call_id: str, answered_by: str) -> None:
         """Twilio has found out who answered a call that we placed. Acts once, and only on a machine."""
@@ -328,3 +373,9 @@ class Registry:
             promises = (expected.expires_at for expected in self._expected.values())
             with trio.move_on_at(min([*promises, *self._arriving.values()], default=math.inf)):
                 await self._departure.wait()
+
+
+def _is_over(record: CallRecord, call_sid: str) -> bool:
+    """Whether this is the record of that call, which is over at Twilio or was ended by us."""
+    ended_by_us = record.end_reason is not EndReason.HANGUP and not record.handed_over
+    return record.call_sid == call_sid and (record.twilio_status in TERMINAL_STATUSES or ended_by_us)

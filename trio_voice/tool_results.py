@@ -22,3 +22,5 @@ class ToolResult:
     text: str
     failed: bool = False
     then: Then = Then.GO_ON
+    unknown_arguments: int = 0
+    """Those that the model has given and the tool has no name for; it ran without them."""

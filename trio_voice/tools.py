@@ -15,6 +15,7 @@ import random
 import re
 import sysconfig
 import traceback
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, get_type_hints
@@ -25,6 +26,7 @@ import structlog
 import trio
 
 from trio_voice.persona import ToolSchema
+from trio_voice.phone_numbers import of_telephone
 from trio_voice.tool_results import Then, ToolResult
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ class CallFacts:
 
     @property
     def other_number(self) -> str:
-        """The number of the person at the other end."""
+        """The number of the person at the other end, as Twilio tells it: perhaps withheld, or that of no telephone."""
         return self.from_number if self.direction == "inbound" else self.to_number
 
 
@@ -114,13 +116,17 @@ class Tool:
         self.schema = ToolSchema(name=name or function.__name__, description=description, parameters=schema)
 
     async def run(self, arguments: Any, call: CallFacts, seconds: float) -> ToolResult:
-        """Run it under a deadline. Never raises but ``Cancelled``. Arguments that are no mapping fit no tool.
+        """Run it under a deadline. Never raises but ``Cancelled``.
+
+        What is as good as no arguments (null, an empty text or list) is none, and what the tool has no name for is left
+        out: models add both. Any other arguments that are no mapping fit no tool.
 
         Cancelling is safe; a plain function goes on in its thread, where nothing can stop it, and is forgotten.
         """
         name = self.schema.name
+        wanted, unknown = self._without_unknown(arguments)
         try:
-            given = msgspec.structs.asdict(msgspec.convert(arguments, self._arguments, strict=False))
+            given = msgspec.structs.asdict(msgspec.convert(wanted, self._arguments, strict=False))
         except msgspec.ValidationError as wrong:
             return _failure(f"the arguments do not fit: {wrong}")
         if self._wants_call:
@@ -143,7 +149,16 @@ class Tool:
         then = Then.GO_ON
         if isinstance(returned, _Afterwards):
             returned, then = returned.result, returned.then
-        return _as_json(name, returned, then)
+        return attrs.evolve(_as_json(name, returned, then), unknown_arguments=unknown)
+
+    def _without_unknown(self, arguments: Any) -> tuple[Any, int]:
+        """The arguments that it has a name for, and how many others there were."""
+        if not arguments or (isinstance(arguments, str) and arguments.strip() in ("", "null", "{}", "[]")):
+            return {}, 0
+        if not isinstance(arguments, Mapping):
+            return arguments, 0
+        known = {name: value for name, value in arguments.items() if name in self._arguments.__struct_fields__}
+        return known, len(arguments) - len(known)
 
     async def _call(self, given: dict[str, Any]) -> Any:
         if inspect.iscoroutinefunction(self._function):
@@ -237,13 +252,17 @@ class DoNotCallTool:
     def __init__(self, numbers: DoNotCall) -> None:
         self._numbers = numbers
 
-    async def mark_do_not_call(self, call: CallFacts, reason: str = "") -> dict[str, str]:
+    async def mark_do_not_call(self, call: CallFacts, reason: str = "", number: str = "") -> dict[str, str]:
         """Take this person off the list, so that they are never called again.
 
         Args:
             reason: Why they do not want to be called.
+            number: Their number with its country code, as they say it; only where this call does not show it.
         """
-        await self._numbers.mark_do_not_call(call.other_number, reason, call.call_id)
+        kept = of_telephone(call.other_number) or of_telephone(number)
+        if kept is None:
+            return {"error": "this call shows no number that could be kept: ask for it, and call this again with it"}
+        await self._numbers.mark_do_not_call(kept, reason, call.call_id)
         return {"status": "this number will not be called again"}
 
 

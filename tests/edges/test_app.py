@@ -124,15 +124,47 @@ async def test_the_number_called_chooses_the_persona(client, registry):
     assert registry.take(call_id).persona.name == "shop"
 
 
+@pytest.mark.parametrize("to", ["+15559999999", "15559999999", "+1 555 999 9999", "sip:+15559999999@example.com"])
+async def test_a_number_is_the_same_however_it_is_spelt(client, registry, to):
+    answer = await post(client, "/twiml", To=to)
+    call_id = stream_url(await answer.get_data(as_text=True)).rpartition("/")[2]
+    assert registry.take(call_id).persona.name == "shop"
+
+
 async def test_a_number_that_nobody_answers_is_declined(client, door):
     door.directory = Directory(PERSONAS, {"+15559999999": "shop"})
     answer = await post(client, "/twiml")
     assert "<Reject />" in await answer.get_data(as_text=True)
+    assert b'{code="no_persona",what="call"} 1.0' in await (await client.get("/metrics")).get_data()
 
 
 async def test_a_repeated_webhook_gets_the_same_answer(client):
     first = await (await post(client, "/twiml")).get_data()
     assert await (await post(client, "/twiml")).get_data() == first
+
+
+async def test_a_webhook_that_is_repeated_while_its_call_arrives_and_lives_promises_nothing(client, registry, nursery):
+    first = await (await post(client, "/twiml")).get_data(as_text=True)
+    call_id = stream_url(first).rpartition("/")[2]
+    registry.take(call_id)
+    assert await (await post(client, "/twiml")).get_data(as_text=True) == first
+    call = StubCall(call_id)
+    nursery.start_soon(call.live, registry)
+    await trio.testing.wait_all_tasks_blocked()
+    for _ in range(2):
+        assert await (await post(client, "/twiml")).get_data(as_text=True) == first
+    assert registry.statistics().expected_calls == 0
+    assert [record.call_id for record in registry.records()] == [call_id]
+    call.over.set()
+    await trio.testing.wait_all_tasks_blocked()
+
+
+async def test_a_webhook_that_comes_after_its_call_is_over_promises_nothing(client, registry):
+    call_id = stream_url(await (await post(client, "/twiml")).get_data(as_text=True)).rpartition("/")[2]
+    await post(client, f"/call-status/{call_id}", CallStatus="completed")
+    verbs = [verb.tag for verb in ET.fromstring(await (await post(client, "/twiml")).get_data(as_text=True))]
+    assert verbs == ["Hangup"]
+    assert registry.statistics().expected_calls == 0
 
 
 @pytest.mark.parametrize("why", ["full", "draining"])
@@ -143,7 +175,7 @@ async def test_when_no_call_can_be_taken_the_caller_is_told(client, registry, wh
     else:
         await registry.drain(0)
     answer = await post(client, "/twiml")
-    assert answer.status_code == 503
+    assert answer.status_code == 200  # of any other Twilio plays nothing
     verbs = [verb.tag for verb in ET.fromstring(await answer.get_data(as_text=True))]
     assert verbs == ["Say", "Hangup"]
 
@@ -308,6 +340,40 @@ async def test_each_reason_not_to_call_has_its_status(client, door, code, status
     answer = await place(client, {"to": "+15557654321"})
     assert answer.status_code == status
     assert await answer.get_json() == {"error": {"code": code, "message": "words that say what to do"}}
+
+
+@pytest.mark.parametrize("path", ["", "live"])
+async def test_twiml_that_is_asked_for_twice_by_a_call_that_we_placed_is_the_same(client, registry, nursery, path):
+    placed = await (await place(client, {"to": "+15557654321"})).get_json()
+    call_id = placed["call_id"]
+    first = await (await post(client, f"/twiml/{call_id}", CallSid="CA7")).get_data(as_text=True)
+    if path:
+        registry.take(call_id)
+        call = StubCall(call_id, "CA7")
+        nursery.start_soon(call.live, registry)
+        await trio.testing.wait_all_tasks_blocked()
+    assert await (await post(client, f"/twiml/{call_id}", CallSid="CA7")).get_data(as_text=True) == first
+    other = await (await post(client, f"/twiml/{call_id}", CallSid="CA8")).get_data(as_text=True)
+    assert [verb.tag for verb in ET.fromstring(other)] == ["Hangup"]
+    nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("field", ["variables", "prompt", "From", ""])
+async def test_a_field_that_nobody_knows_is_refused_by_its_name(client, registry, field):
+    answer = await place(client, {"to": "+15557654321", "persona": "desk", field: 1})
+    assert answer.status_code == 400
+    error = (await answer.get_json())["error"]
+    assert error["code"] == "unknown_field"
+    assert field in error["message"]
+    assert registry.records() == []
+
+
+async def test_callbacks_out_of_order_take_nothing_back(client, registry):
+    placed = await (await place(client, {"to": "+15557654321"})).get_json()
+    for status in ("ringing", "initiated", "queued", "nonsense", "ringing"):
+        await post(client, f"/call-status/{placed['call_id']}", CallStatus=status)
+    assert registry.record(placed["call_id"]).state == "ringing"
+    assert registry.record(placed["call_id"]).twilio_status == "ringing"
 
 
 async def test_a_call_rings_and_its_state_says_so(client, registry):

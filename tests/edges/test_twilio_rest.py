@@ -51,6 +51,17 @@ async def test_a_live_call_is_completed(autojump_clock):
     assert requests == [("POST", f"{API}/2010-04-01/Accounts/AC1/Calls/CA1.json", "Status=completed")]
 
 
+@pytest.mark.parametrize("api_url", [API, f"{API}/proxy/", "http://127.0.0.1:8081"])
+async def test_the_address_that_is_configured_goes_before_edge_and_region_of_the_environment(monkeypatch, api_url):
+    monkeypatch.setenv("TWILIO_EDGE", "sydney")
+    monkeypatch.setenv("TWILIO_REGION", "au1")
+    account = Account(call("completed"))
+    open_http = partial(httpx2.AsyncClient, transport=httpx2.MockTransport(account))
+    assert await TwilioRest("AC1", "token", api_url, open_http).hang_up("CA1")
+    ((_, url, _),) = account.requests
+    assert url == f"{api_url.rstrip('/')}/2010-04-01/Accounts/AC1/Calls/CA1.json"
+
+
 async def test_a_call_whose_resource_lags_is_looked_at_again(autojump_clock):
     done, requests = await hang_up(call("in-progress"), call("in-progress"), call("in-progress"), call("completed"))
     assert done
@@ -141,7 +152,7 @@ async def test_a_request_that_is_cancelled_as_its_connection_is_made_leaves_none
         rest = TwilioRest("AC1", "token", url, httpx2.AsyncClient)
         monkeypatch.setattr(trio, "open_tcp_stream", connect_and_be_cancelled)
         with scope:
-            await rest.transfer("CA1", "+15550000001")
+            await rest.redirect("CA1", "<Response/>")
         assert scope.cancelled_caught
         with trio.fail_after(2):
             await left.wait()

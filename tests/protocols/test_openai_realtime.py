@@ -765,7 +765,7 @@ def test_broken_arguments_are_answered_and_not_run(talk, arguments):
     talk.begin()
     talk.call(arguments=arguments)
     events = talk.done()
-    if arguments is None:  # as good as none
+    if arguments in (None, "[]", "null"):  # as good as none
         assert events[0] == c.ToolRequested("c1", "roll", {})
     else:
         assert events == [c.ReplyDone("r1", interrupted=False)]

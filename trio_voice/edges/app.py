@@ -26,6 +26,7 @@ from trio_voice.edges.twilio_webhooks import (
     sorry_twiml,
 )
 from trio_voice.errors import CallRefused
+from trio_voice.phone_numbers import e164
 from trio_voice.record import EndReason
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ log: Final = structlog.stdlib.get_logger("trio_voice.app")
 
 MAX_BODY_BYTES: Final = 65_536
 BODY_SECONDS: Final = 10
+SORRY: Final = "We cannot take your call right now. Please try again later."
+_CALL_FIELDS: Final = ("to", "persona")
 _REFUSALS: Final = {
     "bad_number": 400,
     "not_allowed": 403,
@@ -70,8 +73,8 @@ class Directory:
     """Persona names by number; ``default`` answers the rest."""
 
     def persona_for(self, number: str) -> Persona | None:
-        """Who answers a number, if anybody does."""
-        name = self.numbers.get(number, self.numbers.get("default"))
+        """Who answers a number, however it is written, if anybody does."""
+        name = self.numbers.get(number) or self.numbers.get(e164(number) or "", self.numbers.get("default"))
         return None if name is None else self.personas[name]
 
 
@@ -163,8 +166,9 @@ def _failure(status: int, code: str, message: str) -> Response:
     return answer
 
 
-def _twiml(text: str, status: int = 200) -> Response:
-    return Response(text, status, content_type="text/xml; charset=utf-8")
+def _twiml(text: str) -> Response:
+    # Always a 200: Twilio plays nothing of any other, and tells the caller of an application error instead.
+    return Response(text, content_type="text/xml; charset=utf-8")
 
 
 def _add_errors(app: QuartTrio) -> None:
@@ -213,6 +217,7 @@ def _add_webhooks(app: QuartTrio, door: Door) -> None:
         number = form.get("To", "")
         persona = door.directory.persona_for(number)
         if persona is None:
+            door.metrics.count_refusal("call", "no_persona")
             log.warning("no_persona", to=_last_digits(number))
             return _twiml(reject_twiml())
         try:
@@ -226,7 +231,7 @@ def _add_webhooks(app: QuartTrio, door: Door) -> None:
         except CallRefused as refused:
             door.metrics.count_refusal("call", refused.code)
             log.warning("call_refused", code=refused.code, reason=str(refused))
-            return _twiml(sorry_twiml("We cannot take your call right now. Please try again later."), 503)
+            return _twiml(hangup_twiml() if refused.code == "over" else sorry_twiml(SORRY))
         door.journal.call_began(expected.record)
         call_id = expected.record.call_id
         log.info("call_expected", call_id=call_id, call_sid=expected.record.call_sid, persona=persona.name)
@@ -237,12 +242,12 @@ def _add_webhooks(app: QuartTrio, door: Door) -> None:
     @from_twilio
     async def outbound_twiml(call_id: str) -> Response:
         form = await request.form
-        expected = door.registry.expected(call_id)
-        if expected is None or expected.record.call_sid not in (None, form.get("CallSid")):
+        record = door.registry.answered(call_id, form.get("CallSid"))
+        if record is None:
+            door.metrics.count_refusal("call", "unknown_call")
             log.warning("unknown_call_answered", call_id=call_id)
             return _twiml(hangup_twiml())
-        expected.record.call_sid = form.get("CallSid")  # the answer can be quicker than that of the create
-        door.journal.call_began(expected.record)
+        door.journal.call_began(record)
         stream_status = door.public_url.of(f"/stream-status/{call_id}")
         return _twiml(connect_twiml(door.public_url.stream(call_id), stream_status))
 
@@ -319,6 +324,10 @@ def _add_operator(app: QuartTrio, door: Door) -> None:
         wanted = await request.get_json(force=True, silent=True)
         if not isinstance(wanted, dict) or not isinstance(wanted.get("to"), str):
             return _failure(400, "bad_request", 'send JSON like {"to": "+15551234567", "persona": "reminder"}')
+        unknown = sorted(str(field)[:60] for field in wanted.keys() - set(_CALL_FIELDS))
+        if unknown:
+            known = ", ".join(_CALL_FIELDS)
+            return _failure(400, "unknown_field", f"there is no field {', '.join(unknown[:8])}; there are {known}")
         name = wanted.get("persona", door.directory.numbers.get("default"))
         persona = door.directory.personas.get(name) if isinstance(name, str) else None
         if persona is None:

@@ -18,6 +18,7 @@ from trio_voice.edges.twilio_rest import CallOrder, TwilioRest
 from trio_voice.errors import CallRefused, RestError
 from trio_voice.journal import JournalUnavailable
 from trio_voice.record import TERMINAL_STATUSES, EndReason
+from trio_voice.registry import QUEUED_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -96,7 +97,8 @@ class Dialer:
             from_number=from_number,
             to_number=to_number,
             call_sid=None,
-            seconds=limits.ring_seconds + ANSWER_SECONDS,
+            seconds=QUEUED_SECONDS,
+            seconds_from_dialing=limits.ring_seconds + ANSWER_SECONDS,
         )
         record = expected.record
         call_id = record.call_id

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit, urlunsplit
 
 import attrs
 import httpx2
@@ -21,7 +22,6 @@ from twilio.http.response import Response
 from twilio.rest import Client
 
 from trio_voice.edges.twilio_advice import advice_for
-from trio_voice.edges.twilio_webhooks import dial_twiml
 from trio_voice.errors import RestError
 from trio_voice.record import TERMINAL_STATUSES
 
@@ -80,7 +80,9 @@ class _TrioHttp(AsyncHttpClient):  # type: ignore[misc]  # the SDK has no types
         timeout: float | None = None,  # noqa: ASYNC109 - the SDK's signature
         allow_redirects: bool = False,  # noqa: FBT001, FBT002 - the SDK's signature
     ) -> Response:
-        uri = uri.replace("https://api.twilio.com", self._api_url, 1)
+        # The SDK puts TWILIO_EDGE and TWILIO_REGION of the environment into the host; api_url goes before them.
+        parts = urlsplit(uri)
+        uri = self._api_url + urlunsplit(parts._replace(scheme="", netloc=""))
         if data is not None:
             data = {name: str(value).lower() if isinstance(value, bool) else value for name, value in data.items()}
         if params is not None:
@@ -139,13 +141,13 @@ class TwilioRest:
         log.warning("hang_up_timed_out", call_sid=call_sid, seconds=HANG_UP_SECONDS)
         return False
 
-    async def transfer(self, call_sid: str, number: str) -> None:
-        """Replace what a call is doing by a call to somebody else; its stream is stopped.
+    async def redirect(self, call_sid: str, twiml: str) -> None:
+        """Replace what a call is doing by something else; its stream is stopped.
 
         Raises:
             RestError: Twilio refused, or cannot be reached.
         """
-        await self._ask("transfer", self._calls(call_sid).update_async(twiml=dial_twiml(number)))
+        await self._ask("transfer", self._calls(call_sid).update_async(twiml=twiml))
 
     async def create(self, order: CallOrder) -> tuple[str, str]:
         """Place a call; returns its SID and its status. Never repeated: a call that is placed twice rings twice.

@@ -10,13 +10,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from twilio.twiml.voice_response import Connect, Dial, VoiceResponse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+
+DIAL_SECONDS: Final = 20
+"""How long it rings where a caller is put through to. Four rings: they have nothing but the ringing to listen to."""
 
 
 def sign(url: str, form: Mapping[str, Iterable[str]], auth_token: str) -> str:
@@ -92,11 +96,19 @@ def connect_twiml(stream_url: str, status_url: str) -> str:
     return str(response)
 
 
-def dial_twiml(number: str) -> str:
-    """Connect the caller to somebody else."""
-    response, dial = VoiceResponse(), Dial()
+def dial_twiml(number: str, *, caller_id: str | None = None, action: str | None = None) -> str:
+    """Connect the caller to somebody else, and hang up when that is over.
+
+    Args:
+        number: in E.164.
+        caller_id: what the other one sees, where that is not the caller's own number.
+        action: where Twilio asks what to do with the caller then, answered or not, instead of going on behind.
+    """
+    response = VoiceResponse()
+    dial = Dial(action=action, method=None if action is None else "POST", caller_id=caller_id, timeout=DIAL_SECONDS)
     dial.number(number)
     response.append(dial)
+    response.hangup()
     return str(response)
 
 

@@ -94,9 +94,9 @@ class ToolCalls:
 
 
 def _arguments(text: Any) -> dict[str, Any] | None:
-    """The arguments of a call, which are JSON within JSON; ``None`` if they are no object."""
+    """The arguments of a call, which are JSON within JSON; ``None`` if they are no object, nor as good as none."""
     try:
-        arguments = msgspec.json.decode(text) if text else {}
-    except UNREADABLE:
+        arguments = (msgspec.json.decode(text) if text and text.strip() else None) or {}
+    except (*UNREADABLE, AttributeError):
         return None
     return arguments if isinstance(arguments, dict) else None

@@ -353,13 +353,13 @@ async def test_a_drain_refuses_new_calls_and_ends_the_live_one_when_its_time_is_
         await eventually(lambda: world.logged("draining"))
         health = await world.daemon.ask("/healthz")
         refused = await world.ring()
-        await refused.settled.wait()
+        await eventually(lambda: refused.said)
         assert session.is_open
         status = await world.exit_status()
         took = trio.current_time() - asked_at
 
         assert (health["status"], health["live_calls"]) == ("draining", 1)
-        assert [request.status for request in refused.requests] == [503, 204]
+        assert refused.requests[0].status == 200  # of any other Twilio plays nothing
         answer = refused.requests[0]
         assert answer.content_type.startswith("text/xml")
         assert b"<Say>We cannot take your call right now. Please try again later.</Say><Hangup" in answer.body

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import os
 import signal
 import socket
@@ -26,6 +27,7 @@ from tests.daemons import (
     UNDERSTUDIED_NUMBER,
     Talker,
     eventually,
+    keep_up,
     noise,
     noisy,
     open_world,
@@ -319,18 +321,20 @@ PARKED = Instructions(twiml='<Response><Pause length="600"/></Response>')
 async def test_calls_live_on_without_the_rest_api_and_phones_are_hung_up_once_it_is_back(tmp_path):
     async with open_world(tmp_path) as world:
         async with world.twilio.rest.server.unreachable():
-            parked, session = await world.talk()
-            parked.redirect(PARKED)
-            record = await world.ended(parked, settled=False)
+            up, session = await world.talk()
+            keep_up(up)
+            await world.hang_up(up, await world.record(up))
+            record = await world.ended(up, settled=False)
             await eventually(lambda: world.logged("twilio_rest_retry"))
-            assert not parked.over
-        await parked.settled.wait()
-        assert (record["end_reason"], parked.ended_by) == ("hangup", "rest")
+            assert not up.over
+        await up.settled.wait()
+        assert (record["end_reason"], up.ended_by) == ("operator", "rest")
         assert session.told_goodbye
 
         world.twilio.rest.fail_next(503, method="POST")
         failed_once, _ = await world.talk(status_callback="")
-        failed_once.redirect(PARKED)
+        keep_up(failed_once)
+        await world.hang_up(failed_once, await world.record(failed_once))
         await failed_once.settled.wait()
         assert world.rest_updates(failed_once) == [503, 200]
 
@@ -338,22 +342,51 @@ async def test_calls_live_on_without_the_rest_api_and_phones_are_hung_up_once_it
         gone, _ = await world.talk(status_callback="")
         over, _ = await world.talk(status_callback="")
         for call in (gone, over):
-            call.hang_up()
-            await world.ended(call)
+            call.streams[0].vanish()
+            call.end("completed", "network")  # and nobody tells
+            await world.hang_up(call, await world.record(call))
             await eventually(lambda call=call: world.rest_updates(call))
         assert (world.rest_updates(gone), world.rest_updates(over)) == ([404], [400])
         assert [line for line in world.logged("hang_up_failed") if line["call_sid"]] == []
 
 
+async def test_a_call_that_somebody_else_redirects_is_theirs(tmp_path):
+    async with open_world(tmp_path) as world:
+        call, session = await world.talk()
+        call.redirect(PARKED)
+        record = await world.ended(call, settled=False)
+        assert (record["end_reason"], record["end_detail"]) == ("hangup", "Twilio sent stop")
+        assert session.told_goodbye
+        await trio.sleep(1)
+        assert not call.over
+        assert world.rest_updates(call) == []
+        call.hang_up()
+
+
+async def test_twiml_that_is_asked_for_again_leaves_the_live_call_alone(tmp_path):
+    async with open_world(tmp_path) as world:
+        call, session = await world.talk()
+        first = call.requests[0]
+        again = [await call._reports.ask("twiml", first.url, "in-progress", (), "POST") for _ in range(2)]
+        assert [answer.body for answer in again] == [first.body] * 2
+        assert (await world.daemon.ask("/healthz"))["live_calls"] == 1
+        assert len((await world.daemon.ask("/calls"))["calls"]) == 1
+        assert session.is_open
+        call.hang_up()
+        await world.ended(call)
+        assert world.rest_updates(call) == []
+
+
 async def test_a_drain_refuses_new_calls_and_ends_the_live_one_when_its_time_is_up(tmp_path):
     async with open_world(tmp_path, drain_seconds=2) as world:
+        world.twilio.account.say_characters_per_second = math.inf
         call, session = await world.talk()
         asked_at = trio.current_time()
         world.tell(signal.SIGTERM)
         await eventually(lambda: world.logged("draining"))
         health = await world.daemon.ask("/healthz")
         refused = await world.ring()
-        await eventually(lambda: refused.said)
+        await refused.settled.wait()
         assert session.is_open
         status = await world.exit_status()
         took = trio.current_time() - asked_at

@@ -182,7 +182,7 @@ class Call:
         self._tell(MachineAnswered(is_fax=self.record.answered_by == "fax"))
 
     def phone_over(self, detail: str) -> None:
-        """Twilio says by callback that the telephone call is over: see the module for what comes of it. Does not wait."""
+        """Twilio says by callback that the telephone call is over; the module says what comes of it. Does not wait."""
         if self._closing_at == math.inf and not self._phone_is_over:
             self._phone_is_over = True
             self._ended_at = trio.current_time()

@@ -5,7 +5,7 @@ import trio.testing
 
 from trio_voice.facts import LegClosed
 from trio_voice.legs.caller import CallerLeg
-from trio_voice.legs.pair import FLOOD_BURST, FLOOD_PER_SECOND
+from trio_voice.legs.flood import FLOOD_BURST, FLOOD_PER_SECOND
 from trio_voice.sandbox.memory import memory_channels
 
 MARK = '{"event":"mark","streamSid":"MZ1","sequenceNumber":"2","mark":{"name":"x"}}'

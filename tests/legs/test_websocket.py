@@ -1,6 +1,7 @@
 """Our WebSocket against peers that break the rules, stall, flood or vanish."""
 
 import ssl
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 import trio
@@ -10,7 +11,12 @@ from websockets.utils import accept_key
 
 from tests.wires import frame, raw_pair, reset, served_channel
 from trio_voice.errors import ModelUnavailable
-from trio_voice.legs.websocket import MAX_PENDING_CONTROL, open_websocket
+from trio_voice.legs.flood import FLOOD_BURST, FLOOD_PER_SECOND
+from trio_voice.legs.pair import run_pair
+from trio_voice.legs.poller import adopt, open_poller
+from trio_voice.legs.websocket import MAX_PENDING_CONTROL, WebSocketChannel, open_websocket
+from trio_voice.legs.writer import Writer
+from trio_voice.protocols.websocket import WebSocket
 
 TEXT, BINARY, CONT, CLOSE, PING, PONG = 0x1, 0x2, 0x0, 0x8, 0x9, 0xA
 
@@ -81,6 +87,98 @@ async def test_fragments_without_end_and_without_content_take_no_room():
         await peer.send_all(frame(TEXT, b"x", fin=False) + frame(CONT, b"", fin=False) * 10_000)
         await ours._read_more()
         assert len(ours._protocol._fragments) == 1
+
+
+@asynccontextmanager
+async def polled_pair():
+    """A channel of ours on a polled socket, a writer and a listener that echo, and the peer's bare socket."""
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with open_poller(), trio.open_nursery() as nursery:
+        stream = await trio.open_tcp_stream(*listener.socket.getsockname())
+        peer = await listener.accept()
+        ours = WebSocketChannel(adopt(stream), WebSocket(client=False, max_message_bytes=65_536))
+        writer, told = Writer(100, 1.0), []
+
+        @nursery.start_soon
+        async def live():
+            try:
+                await run_pair("caller", ours, writer, writer.post, told.append)
+            finally:
+                await ours.abort()  # noqa: ASYNC102 - never waits
+
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        async with peer, listener:
+            yield peer, told
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["in one packet", "in two"])
+@pytest.mark.parametrize("pings", [1, 5])
+async def test_a_pong_stands_before_what_is_said_to_a_message_behind_its_ping(together, pings):
+    """Autobahn's cases 5.6, 5.7, 5.19 and 5.20."""
+    async with polled_pair() as (peer, _):
+        before, after = frame(TEXT, b"fragment", fin=False), frame(PING, b"?") * pings + frame(CONT, b"ed")
+        for packet in [before + after] if together else [before, after]:
+            await peer.send_all(packet)
+            await trio.sleep(0.01)
+        wanted = frame(PONG, b"?", mask=False) * pings + frame(TEXT, b"fragmented", mask=False)
+        heard = b""
+        with trio.fail_after(5):
+            while len(heard) < len(wanted):
+                heard += await peer.receive_some()
+        assert heard == wanted
+
+
+NO_MESSAGES = {
+    "pongs": frame(PONG, b""),
+    "long pongs": frame(PONG, b"x" * 125),
+    "empty pieces": frame(CONT, b"", fin=False),
+    "pings": frame(PING, b""),
+}
+
+
+@pytest.mark.parametrize("flood", NO_MESSAGES.values(), ids=NO_MESSAGES)
+async def test_frames_without_a_message_are_counted_as_messages_are(flood):
+    async with polled_pair() as (peer, told):
+        if flood[0] & 0x0F == CONT:
+            await peer.send_all(frame(TEXT, b"", fin=False))
+        reading = trio.CancelScope()
+        async with trio.open_nursery() as nursery:
+
+            @nursery.start_soon
+            async def read():
+                with reading, suppress(trio.BrokenResourceError):
+                    async for _ in peer:
+                        pass
+
+            await peer.send_all(flood * 40)
+            await trio.sleep(0.05)
+            assert not told
+            with trio.fail_after(10), suppress(trio.BrokenResourceError):
+                while not told:
+                    await peer.send_all(flood * 50)
+                    await trio.sleep(0.001)
+            reading.cancel()
+        assert "floods" in told[0].detail
+        assert not told[0].politely
+
+
+async def test_frames_without_a_message_may_come_as_often_as_messages_may(autojump_clock):
+    async with raw_pair() as (ours, peer):
+        for _ in range(20):
+            await peer.send_all(frame(PONG) * FLOOD_PER_SECOND + frame(TEXT, b"still here"))
+            assert await ours.receive() == "still here"
+            await trio.sleep(1)
+
+
+async def test_a_burst_of_frames_without_a_message_is_one_burst(autojump_clock):
+    async with raw_pair() as (ours, peer):
+        await peer.send_all(frame(PONG) * FLOOD_BURST + frame(TEXT, b"still here"))
+        assert await ours.receive() == "still here"
+        await peer.send_all(frame(PONG) * 100 + frame(TEXT, b"too much"))
+        with pytest.raises(trio.BrokenResourceError, match="floods"):
+            while True:
+                await ours.receive()
 
 
 async def test_pongs_are_left_to_the_writer():

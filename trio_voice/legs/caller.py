@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from trio_voice.facts import CALLER, ClearPlayback, Fact, PlaceMark, PlayAudio
-from trio_voice.legs.pair import FLOOD_MESSAGE_BYTES, Bucket, run_pair
+from trio_voice.legs.flood import FLOOD_MESSAGE_BYTES, Bucket
+from trio_voice.legs.pair import run_pair
 from trio_voice.legs.writer import Writer
 from trio_voice.protocols.media_streams import MediaStream
 

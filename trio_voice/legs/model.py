@@ -13,7 +13,8 @@ import trio
 from trio_voice.conversation import HearCaller, ModelEnded, ModelReady, Outgoing, Usage
 from trio_voice.errors import ModelUnavailable
 from trio_voice.facts import MODEL, Fact, LegClosed
-from trio_voice.legs.pair import FLOOD_MESSAGE_BYTES, Bucket, run_pair
+from trio_voice.legs.flood import FLOOD_MESSAGE_BYTES, Bucket
+from trio_voice.legs.pair import run_pair
 from trio_voice.legs.writer import Writer
 from trio_voice.record import Closing, ModelSessionRecord
 

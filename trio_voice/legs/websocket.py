@@ -22,6 +22,7 @@ from websockets.uri import parse_uri
 
 from trio_voice.errors import ModelUnavailable
 from trio_voice.legs.channel import Channel
+from trio_voice.legs.flood import FLOOD_PER_SECOND, Bucket, Flooded
 from trio_voice.legs.polled_stream import PolledStream
 from trio_voice.legs.poller import adopt
 from trio_voice.legs.tcp import finish, reset
@@ -50,6 +51,7 @@ class WebSocketChannel(Channel):
     """
 
     __slots__ = (
+        "_bare_frames",
         "_closed",
         "_given_up",
         "_hear",
@@ -71,6 +73,8 @@ class WebSocketChannel(Channel):
         self._protocol = protocol
         self._messages: list[str | bytes] = []
         self._hear: Callable[[str | bytes], None] | None = None
+        self._bare_frames: Bucket | None = None
+        """Once there was one. Messages are counted by whoever hears them."""
         self._closed = False
         self._given_up = False
         """The peer cannot be read any more, though its connection may be there; ``close_reason`` says why."""
@@ -139,7 +143,7 @@ class WebSocketChannel(Channel):
                 self._hear(message)
             else:  # it was cancelled by what it heard
                 self._messages.append(message)
-        if protocol.replies or protocol.failure is not None or protocol.close_code is not None:
+        if protocol.bare_frames or protocol.failure is not None or protocol.close_code is not None:
             self._look_after()
             if self._given_up or protocol.failure is not None or protocol.close_code is not None:
                 self._polled.stop_listening()  # type: ignore[union-attr]  # who else would call this
@@ -151,10 +155,22 @@ class WebSocketChannel(Channel):
             self.close_code, self.close_reason = protocol.close_code, protocol.close_reason
         if protocol.failure is not None and not self.close_reason:
             self.close_reason = protocol.failure
+        if protocol.bare_frames:
+            self._count_bare_frames()
         if len(protocol.replies) > MAX_PENDING_CONTROL:
             self._give_up("the peer pings without reading the answers")
         if protocol.replies and self.wake_writer is not None:
             self.wake_writer()
+
+    def _count_bare_frames(self) -> None:
+        bucket = self._bare_frames = self._bare_frames or Bucket()
+        bucket.in_hand -= self._protocol.bare_frames
+        self._protocol.bare_frames = 0
+        if bucket.in_hand < 0:
+            try:
+                bucket.draw()
+            except Flooded:
+                self._give_up(f"the peer floods us: over {FLOOD_PER_SECOND} frames a second that bring no message")
 
     def _give_up(self, reason: str) -> None:
         self._given_up, self.close_reason = True, reason
@@ -171,7 +187,11 @@ class WebSocketChannel(Channel):
         frames = protocol.text(message) if isinstance(message, str) else protocol.binary(message)
         if behind is not None:
             frames += protocol.text(behind) if isinstance(behind, str) else protocol.binary(behind)
+        if protocol.replies:  # a pong stands before whatever is said to what came behind its ping
+            frames = b"".join(protocol.replies) + frames
         taken = polled.send_now(frames)
+        if taken:
+            protocol.replies.clear()
         if polled.unsent and self.wake_writer is not None:
             self.wake_writer()
         return taken

@@ -72,6 +72,7 @@ class WebSocket:
         "_need",
         "_usual_begin",
         "_usual_second",
+        "bare_frames",
         "close_code",
         "close_reason",
         "close_sent",
@@ -99,6 +100,9 @@ class WebSocket:
         """A close frame of ours has been made: nothing more may be said."""
         self.failure: str | None = None
         """How the peer broke the protocol, if it has. Nothing is read after that."""
+        self.bare_frames = 0
+        """Frames that have completed no message: pieces, pings, pongs. Whoever reads counts them, and takes them
+        off: a peer can send them without end and without a message."""
         self.replies: list[bytes] = []
         """Frames that must be written because of what was read: pongs, and our half of a close. Whoever writes them
         takes them out; how many may wait is for whoever reads to decide."""
@@ -235,8 +239,11 @@ class WebSocket:
             self._in_fragments = False
             self._fragments.clear()
             messages.append(_text(whole) if self._fragments_are_text else whole)
+        else:
+            self.bare_frames += 1
 
     def _take_control(self, opcode: int, payload: bytes) -> None:
+        self.bare_frames += 1
         if opcode == PING:
             if not self.close_sent:
                 self.replies.append(self._frame(_FIN | PONG, payload))

@@ -41,9 +41,9 @@ from benchmarks.soaking.endings import ENDINGS, NOBODY, Ending, model_table, num
 from benchmarks.soaking.plays import HOST, OUR_NUMBER, Stage
 from benchmarks.soaking.report import ENDS_AS_IT_BEGAN, Plan, Report
 from benchmarks.soaking.steadiness import look_at, read_metrics
-from trio_voice.sandbox.demo import AGENT_KEY, open_daemon
-from trio_voice.sandbox.twilio import open_sandbox_twilio
-from trio_voice.sandbox.voice_agent import Manner, VoiceAgentServer, open_voice_agent
+from trio_voice.sandbox.demo.demo import AGENT_KEY, open_daemon
+from trio_voice.sandbox.providers.assemblyai_agent import Manner, VoiceAgentServer, open_voice_agent
+from trio_voice.sandbox.twilio.server import open_sandbox_twilio
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence

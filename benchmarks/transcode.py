@@ -20,8 +20,8 @@ import numpy as np
 import soxr
 import trio
 
-from trio_voice.sandbox.speech import SpeechUnavailable, load_speech
-from trio_voice.transcode import FromTelephone, ToTelephone
+from trio_voice.audio.resampler import FromTelephone, ToTelephone
+from trio_voice.speech import SpeechUnavailable, load_speech
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,25 +8,25 @@ from typing import Any
 import attrs
 import trio
 
-from trio_voice.call import Call, wall_clock
-from trio_voice.conversation import Said
+from trio_voice.call.call import Call, wall_clock
+from trio_voice.call.tools import Tool
+from trio_voice.events.model import Said
 from trio_voice.legs.caller import CallerLeg
-from trio_voice.legs.channel import Channel
-from trio_voice.legs.ledger import Ledger
 from trio_voice.legs.model import SocketModelLeg
-from trio_voice.legs.succession import Succession
+from trio_voice.legs.model_sessions import Succession
+from trio_voice.legs.session_ledger import Ledger
+from trio_voice.net.channel import Channel
 from trio_voice.persona import SILENT, Limits, Persona, ToolSchema
 from trio_voice.protocols.gemini_live import GeminiLiveSession, GeminiLiveSettings
 from trio_voice.protocols.openai_realtime import OpenAIRealtimeSession, OpenAIRealtimeSettings
 from trio_voice.protocols.voice_agent import VoiceAgentSession
 from trio_voice.record import CallRecord
-from trio_voice.sandbox.gemini_live import GeminiLiveServer
-from trio_voice.sandbox.media_stream import MediaStreamPeer
-from trio_voice.sandbox.memory import MemoryChannel, memory_channels
-from trio_voice.sandbox.openai_realtime import RealtimeServer
-from trio_voice.sandbox.twilio_callers import Voice
-from trio_voice.sandbox.voice_agent import Script, Turn, VoiceAgentServer
-from trio_voice.tools import Tool
+from trio_voice.sandbox.providers.assemblyai_agent import Script, Turn, VoiceAgentServer
+from trio_voice.sandbox.providers.gemini_live import GeminiLiveServer
+from trio_voice.sandbox.providers.openai_realtime import RealtimeServer
+from trio_voice.sandbox.transport.memory import MemoryChannel, memory_channels
+from trio_voice.sandbox.twilio.callers import Voice
+from trio_voice.sandbox.twilio.media_stream import MediaStreamPeer
 
 GREETING = "Hello, this is the bakery."
 SPEECH = b"\x2a" * 160

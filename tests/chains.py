@@ -7,16 +7,16 @@ from typing import Any
 import attrs
 
 from tests import calls
-from trio_voice.call import wall_clock
-from trio_voice.chain_turns import ChainTurns
-from trio_voice.legs.chain import ChainLeg
-from trio_voice.legs.ledger import Ledger
+from trio_voice.call.call import wall_clock
+from trio_voice.chain.turns import ChainTurns
+from trio_voice.legs.chain.http_voice import HttpSpeaker
+from trio_voice.legs.chain.language_model import Thinker
+from trio_voice.legs.chain.leg import ChainLeg
 from trio_voice.legs.model import SocketModelLeg
-from trio_voice.legs.speaking import HttpSpeaker
-from trio_voice.legs.thinking import Thinker
+from trio_voice.legs.session_ledger import Ledger
 from trio_voice.protocols.chain_stages import HEARING, SPEAKING, THINKING
-from trio_voice.sandbox.chain import ChainServer, MemoryHttp, scripted
-from trio_voice.sandbox.memory import MemoryChannel
+from trio_voice.sandbox.providers.chain import ChainServer, MemoryHttp, scripted
+from trio_voice.sandbox.transport.memory import MemoryChannel
 
 KEY = "a-key"
 STALL_SECONDS = 5.0

@@ -15,15 +15,15 @@ import attrs
 import httpx2
 import trio
 
-from trio_voice.sandbox.demo import AGENT_KEY, open_daemon
-from trio_voice.sandbox.demo_stage import OPERATOR_TOKEN, Daemon
-from trio_voice.sandbox.twilio import SandboxTwilio, open_sandbox_twilio
-from trio_voice.sandbox.voice_agent import AgentSession, Script, Turn, VoiceAgentServer, open_voice_agent
+from trio_voice.sandbox.demo.demo import AGENT_KEY, open_daemon
+from trio_voice.sandbox.demo.scenes import OPERATOR_TOKEN, Daemon
+from trio_voice.sandbox.providers.assemblyai_agent import AgentSession, Script, Turn, VoiceAgentServer, open_voice_agent
+from trio_voice.sandbox.twilio.server import SandboxTwilio, open_sandbox_twilio
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from trio_voice.sandbox.twilio_call import SandboxCall
+    from trio_voice.sandbox.twilio.call import SandboxCall
 
 HOST = "voice.example.com"
 OUR_NUMBER, THEIR_NUMBER = "+15551234567", "+15557654321"

@@ -19,16 +19,16 @@ from tests import calls
 from tests.calls import Rig, live_call
 from tests.chains import live_chain
 from tests.overriding import override
-from trio_voice.legs.websocket import WebSocketChannel
+from trio_voice.net.websocket import WebSocketChannel
 from trio_voice.persona import Limits
 from trio_voice.protocols.websocket import WebSocket
 from trio_voice.record import CallState, EndReason
-from trio_voice.sandbox import openai_realtime
-from trio_voice.sandbox.chain import ChainManner
-from trio_voice.sandbox.gemini_live import GeminiManner
-from trio_voice.sandbox.memory import MemoryChannel
-from trio_voice.sandbox.mind import ToolUse
-from trio_voice.sandbox.voice_agent import Manner, Script, Turn
+from trio_voice.sandbox.agent.replies import ToolUse
+from trio_voice.sandbox.providers import openai_realtime
+from trio_voice.sandbox.providers.assemblyai_agent import Manner, Script, Turn
+from trio_voice.sandbox.providers.chain import ChainManner
+from trio_voice.sandbox.providers.gemini_live import GeminiManner
+from trio_voice.sandbox.transport.memory import MemoryChannel
 
 LIMITS = Limits(playback_lead_seconds=0.1, media_gap_seconds=3, start_seconds=3, model_ready_seconds=9)
 

@@ -28,10 +28,10 @@ from rig.ours import our_daemon
 from tests.openai_types import mistakes
 from tests.protocols.test_openai_realtime import make as make_openai
 from tests.protocols.test_openai_realtime import persona
-from trio_voice import conversation as c
-from trio_voice.config import read_settings
+from trio_voice.config.settings import read_settings
+from trio_voice.events import model as c
 from trio_voice.protocols.voice_agent import VoiceAgentSession
-from trio_voice.sandbox.speech.telephone import decode, encode
+from trio_voice.speech.telephone import decode, encode
 
 KEPT = {
     "fault": "caller hangs up",

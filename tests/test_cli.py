@@ -18,9 +18,9 @@ from trio_voice import cli
 from trio_voice.cli import main
 from trio_voice.journal import open_journal
 from trio_voice.record import CallRecord, Closing, ModelSessionRecord
-from trio_voice.sandbox.demo import AGENT_KEY
-from trio_voice.sandbox.demo_stage import OPERATOR_TOKEN
-from trio_voice.sandbox.twilio_account import Callee
+from trio_voice.sandbox.demo.demo import AGENT_KEY
+from trio_voice.sandbox.demo.scenes import OPERATOR_TOKEN
+from trio_voice.sandbox.twilio.account import Callee
 
 CONFIG = """\
 [server]

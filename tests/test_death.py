@@ -13,12 +13,12 @@ import structlog
 import trio
 
 from tests.daemons import eventually, keep_up, open_town, open_world
-from trio_voice.call import wall_clock
+from trio_voice.call.call import wall_clock
+from trio_voice.call.recovery import LEAST_SILENT_SECONDS, LOOKS
+from trio_voice.daemon.process_identity import BOOT_VARIABLE
 from trio_voice.journal import Pace, open_journal
-from trio_voice.process import BOOT_VARIABLE
-from trio_voice.reckoning import LEAST_SILENT_SECONDS, LOOKS
 from trio_voice.record import Closing
-from trio_voice.sandbox.voice_agent import Script
+from trio_voice.sandbox.providers.assemblyai_agent import Script
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 

@@ -6,17 +6,17 @@ import pytest
 import trio
 
 from tests.calls import GEMINI_LIVE, GREETING, OPENAI_REALTIME, SCRIPT, SPEECH, VOICE_AGENT, ModelOrder
-from trio_voice.bridge import Bridge
-from trio_voice.call import Call
+from trio_voice.bridge.bridge import Bridge
+from trio_voice.call.call import Call
 from trio_voice.legs.caller import CallerLeg
 from trio_voice.legs.model import SocketModelLeg
-from trio_voice.legs.succession import Succession
+from trio_voice.legs.model_sessions import Succession
 from trio_voice.legs.writer import Writer
 from trio_voice.persona import Limits, Persona
 from trio_voice.record import CallRecord, EndReason
-from trio_voice.sandbox.media_stream import MediaStreamPeer
-from trio_voice.sandbox.memory import memory_channels
-from trio_voice.sandbox.twilio_callers import Voice
+from trio_voice.sandbox.transport.memory import memory_channels
+from trio_voice.sandbox.twilio.callers import Voice
+from trio_voice.sandbox.twilio.media_stream import MediaStreamPeer
 
 PARTS = (Call, Bridge, CallerLeg, SocketModelLeg, Succession, Writer)
 

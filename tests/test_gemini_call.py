@@ -10,13 +10,13 @@ import pytest
 import trio
 
 from tests.calls import GEMINI_LIVE, GREETING, live_call
+from trio_voice.call.tools import end_call
 from trio_voice.persona import Limits, Persona, TurnDetection
 from trio_voice.protocols.gemini_live.watchdog import PATIENCE_SECONDS
 from trio_voice.record import EndReason
-from trio_voice.sandbox.gemini_live import IN_TOOL, MID_REPLY, GeminiFaults, GeminiLiveServer, GeminiManner
-from trio_voice.sandbox.mind import ToolUse
-from trio_voice.sandbox.voice_agent import Close, Script, Strike, Turn
-from trio_voice.tools import end_call
+from trio_voice.sandbox.agent.replies import ToolUse
+from trio_voice.sandbox.providers.assemblyai_agent import Close, Script, Strike, Turn
+from trio_voice.sandbox.providers.gemini_live import IN_TOOL, MID_REPLY, GeminiFaults, GeminiLiveServer, GeminiManner
 
 gemini_call = partial(live_call, model=GEMINI_LIVE)
 

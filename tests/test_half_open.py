@@ -8,9 +8,9 @@ import trio
 
 from tests.daemons import eventually, open_world
 from tests.wires import go_dark
-from trio_voice.legs import poller
-from trio_voice.legs.poller import PEER_SECONDS, adopt, open_poller
-from trio_voice.sandbox.voice_agent import Script
+from trio_voice.net import poller
+from trio_voice.net.poller import PEER_SECONDS, adopt, open_poller
+from trio_voice.sandbox.providers.assemblyai_agent import Script
 
 SECONDS = 2
 NEVER = 4 * SECONDS

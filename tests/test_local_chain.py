@@ -7,13 +7,13 @@ import pytest
 import trio
 
 from tests.daemons import HOST, OUR_NUMBER, THEIR_NUMBER, eventually
-from trio_voice.sandbox.chain import open_chain
-from trio_voice.sandbox.demo import open_daemon
-from trio_voice.sandbox.mind import IntentMind
-from trio_voice.sandbox.speech import load_speech
-from trio_voice.sandbox.twilio import open_sandbox_twilio
-from trio_voice.sandbox.twilio_callers import Voice
-from trio_voice.sandbox.voice_agent import speaking
+from trio_voice.sandbox.agent.replies import IntentMind
+from trio_voice.sandbox.demo.demo import open_daemon
+from trio_voice.sandbox.providers.assemblyai_agent import speaking
+from trio_voice.sandbox.providers.chain import open_chain
+from trio_voice.sandbox.twilio.callers import Voice
+from trio_voice.sandbox.twilio.server import open_sandbox_twilio
+from trio_voice.speech import load_speech
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 

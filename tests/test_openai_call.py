@@ -9,14 +9,21 @@ import trio
 
 from tests.calls import GREETING, OPENAI_REALTIME, live_call
 from tests.openai_types import mistakes
+from trio_voice.call.tools import end_call
 from trio_voice.persona import Limits, Persona, TurnDetection
 from trio_voice.protocols.openai_realtime.dialects import DIALECTS as DIALECTS_KNOWN
 from trio_voice.record import CallState, Closing, EndReason
-from trio_voice.sandbox.mind import ToolUse
-from trio_voice.sandbox.openai_realtime import AT_READY, IN_TOOL, MID_GREETING, MID_REPLY, Manner, RealtimeServer
-from trio_voice.sandbox.voice_agent import Script, Turn
-from trio_voice.sandbox.voice_agent import faults as f
-from trio_voice.tools import end_call
+from trio_voice.sandbox.agent.replies import ToolUse
+from trio_voice.sandbox.providers.assemblyai_agent import Script, Turn
+from trio_voice.sandbox.providers.assemblyai_agent import faults as f
+from trio_voice.sandbox.providers.openai_realtime import (
+    AT_READY,
+    IN_TOOL,
+    MID_GREETING,
+    MID_REPLY,
+    Manner,
+    RealtimeServer,
+)
 
 LONG = Limits(idle_seconds=10_000, time_limit_seconds=10_000)
 openai_call = partial(live_call, model=OPENAI_REALTIME)

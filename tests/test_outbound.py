@@ -5,10 +5,10 @@ import pytest
 import trio
 
 from tests.daemons import eventually, open_world
-from trio_voice.sandbox.mind import ToolUse
-from trio_voice.sandbox.twilio_account import Callee
-from trio_voice.sandbox.twilio_callers import Voice
-from trio_voice.sandbox.voice_agent import Script, Turn
+from trio_voice.sandbox.agent.replies import ToolUse
+from trio_voice.sandbox.providers.assemblyai_agent import Script, Turn
+from trio_voice.sandbox.twilio.account import Callee
+from trio_voice.sandbox.twilio.callers import Voice
 
 HUMAN, MACHINE, DESK = (f"+1555765430{digit}" for digit in range(3))
 SPEECH = b"\x2a" * 160 * 30  # 600 ms that the scripted ears take for speech

@@ -12,11 +12,11 @@ import trio
 
 from tests.daemons import HOST, OUR_NUMBER, THEIR_NUMBER, eventually, open_world
 from tests.wires import frame
-from trio_voice.daemon import allow_descriptors
-from trio_voice.sandbox.twilio_account import CallOrder, Instructions, new_sid, voice_form
-from trio_voice.sandbox.twilio_socket import StreamRefused, open_stream_socket
-from trio_voice.sandbox.twilio_twiml import Connect, parse_twiml
-from trio_voice.sandbox.twilio_webhooks import Webhooks, sign
+from trio_voice.daemon.daemon import allow_descriptors
+from trio_voice.sandbox.twilio.account import CallOrder, Instructions, new_sid, voice_form
+from trio_voice.sandbox.twilio.socket import StreamRefused, open_stream_socket
+from trio_voice.sandbox.twilio.twiml import Connect, parse_twiml
+from trio_voice.sandbox.twilio.webhooks import Webhooks, sign
 
 FIFTY = 50
 MORE_KB = 40_000

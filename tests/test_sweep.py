@@ -14,9 +14,9 @@ from structlog.testing import capture_logs
 from tests.calls import live_call
 from tests.overriding import override
 from tests.sweep import CHAIN, KINDS, LIMITS, Steps, case, framed_channels, play, raise_in, strike_before
-from trio_voice.bridge import MAX_GARBAGE
+from trio_voice.bridge.bridge import MAX_GARBAGE
 from trio_voice.record import Closing, EndReason
-from trio_voice.sandbox.memory import MemoryChannel
+from trio_voice.sandbox.transport.memory import MemoryChannel
 
 EACH_KIND = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.daemons import eventually, keep_up, open_world, operator
-from trio_voice.config import read_settings
-from trio_voice.edges.seats import Seats, make_seats
-from trio_voice.edges.whole_house import metrics
+from trio_voice.call.recovery import LOOKS, SILENT_SECONDS
+from trio_voice.config.settings import read_settings
+from trio_voice.edges.workers.aggregate import metrics
+from trio_voice.edges.workers.call_counts import Seats, make_seats
 from trio_voice.errors import ConfigError
-from trio_voice.reckoning import LOOKS, SILENT_SECONDS
 
 
 def workers_of(world):

@@ -10,10 +10,10 @@ import trio_websocket
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
-from trio_voice.legs.poller import adopt
-from trio_voice.legs.websocket import WebSocketChannel, quiet_logger
+from trio_voice.net.poller import adopt
+from trio_voice.net.websocket import WebSocketChannel, quiet_logger
 from trio_voice.protocols.websocket import WebSocket
-from trio_voice.sandbox.sockets import SandboxSocket
+from trio_voice.sandbox.transport.sockets import SandboxSocket
 
 
 @asynccontextmanager

@@ -16,30 +16,30 @@ import click
 import httpx2
 import trio
 
-from trio_voice.audit import lines_of, sum_up
-from trio_voice.call import wall_clock
-from trio_voice.config import Settings, read_settings
-from trio_voice.cost import price_call
-from trio_voice.daemon import AFTER_DRAIN_SECONDS, make_leg, run_daemon
-from trio_voice.doubts import warnings_about
+from trio_voice.billing.cost import price_call
+from trio_voice.call.call import wall_clock
+from trio_voice.call.probe import describe, rehearse
+from trio_voice.config.settings import Settings, read_settings
+from trio_voice.config.warnings import warnings_about
+from trio_voice.daemon.daemon import AFTER_DRAIN_SECONDS, make_leg, run_daemon
+from trio_voice.daemon.loading import load_at_start
+from trio_voice.daemon.logs import set_up_logging
+from trio_voice.daemon.signals import ignore_all
+from trio_voice.daemon.supervisor import Place, supervise
+from trio_voice.daemon.systemd_unit import PACKAGED_CONFIG, doubts_about, render_unit, this_executable
 from trio_voice.errors import CannotListen, ConfigError, first_cause
 from trio_voice.journal import JournalUnavailable, read_journal
-from trio_voice.legs.ledger import Ledger
-from trio_voice.loading import load_at_start
-from trio_voice.logs import set_up_logging
+from trio_voice.journal.daily_report import lines_of, sum_up
+from trio_voice.legs.session_ledger import Ledger
 from trio_voice.protocols.settings import SANDBOX
 from trio_voice.record import CallRecord
-from trio_voice.rehearsal import describe, rehearse
-from trio_voice.sandbox.lines import make_lines
-from trio_voice.sandbox.speech import SpeechUnavailable
-from trio_voice.signals import ignore_all
-from trio_voice.supervisor import Place, supervise
-from trio_voice.unit import PACKAGED_CONFIG, doubts_about, render_unit, this_executable
+from trio_voice.speech import SpeechUnavailable
+from trio_voice.speech.lines import make_lines
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from trio_voice.loading import Loaded
+    from trio_voice.daemon.loading import Loaded
     from trio_voice.persona import Persona, ToolSchema
 
 EXIT_FAILED: Final = 1
@@ -316,7 +316,7 @@ def unit(path: Path) -> None:
 @click.option("--ring", type=float, metavar="SECONDS", help="Call the daemon after so many seconds.")
 def sandbox(ring: float | None) -> None:
     """Run a Twilio and an agent on this machine, to try a daemon against by hand. Writes sandbox.toml."""
-    from trio_voice.sandbox.playground import run_playground  # noqa: PLC0415 - only this needs the speech extra
+    from trio_voice.sandbox.demo.try_it import run_playground  # noqa: PLC0415 - only this needs the speech extra
 
     try:
         trio.run(partial(run_playground, Path(), ring_in=ring))
@@ -341,7 +341,7 @@ def sandbox(ring: float | None) -> None:
 @click.option("--chat-model", default="default", help="The model's name there.  [default: default]")
 def demo(out: Path, kind: str, *, outbound: bool, quiet: bool, chat_url: str | None, chat_model: str) -> None:
     """Live a whole call on this machine: no account, key, number or network."""
-    from trio_voice.sandbox.demo import run_demo  # noqa: PLC0415 - only this needs the speech extra
+    from trio_voice.sandbox.demo.demo import run_demo  # noqa: PLC0415 - only this needs the speech extra
     from trio_voice.sandbox.peers import PEERS, Chat  # noqa: PLC0415
 
     if kind not in PEERS:

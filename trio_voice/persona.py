@@ -40,7 +40,7 @@ class Limits:
     """How long a call that we place may ring."""
     playback_lead_seconds: float = 1
     """How far ahead of the caller's ear audio is handed to Twilio; the rest waits where a barge-in discards it. 4 at
-    the most (``config.py``)."""
+    the most (``config/settings.py``)."""
     dead_air_seconds: float = 2.5
     """An answer is owed and the caller hears nothing: a filler is said."""
 

@@ -88,7 +88,7 @@ class Turn:
     """Seconds since the call began, at the end of the caller's speech."""
     latency_ms: float
     stages: dict[str, float] = attrs.field(factory=dict)
-    """Where the time went, in ms from the end of the caller's speech; see ``turns.py``."""
+    """Where the time went, in ms from the end of the caller's speech; see ``bridge/latency.py``."""
 
 
 @attrs.define
@@ -123,7 +123,7 @@ class ModelSessionRecord:
     meters: dict[str, float] = attrs.field(factory=dict)
     """What else the provider said that it will bill, by the name of the meter (``conversation.Meter``)."""
     overrun_seconds: float | None = None
-    """How long after its call it was closed, less than 0 if it was before; known when both are over (``cost.py``)."""
+    """How long after its call it was closed, less than 0 if it was before; both over (``billing/cost.py``)."""
     cost: float | None = None
     """What it is estimated to cost, in the call's currency; unknown while it is open, and if nobody has set a price."""
     settled: bool = False
@@ -185,7 +185,7 @@ class CallRecord:
     """Twilio's verdict on who answered a call that we placed, where it was asked for one."""
     recording_url: str | None = None
     telephone_cost: float | None = None
-    """What Twilio is estimated to bill for it, known once it is over and if there are prices (``cost.py``)."""
+    """What Twilio is estimated to bill for it, known once it is over and if there are prices (``billing/cost.py``)."""
     currency: str | None = None
     """Of its costs."""
     handed_over: bool = False

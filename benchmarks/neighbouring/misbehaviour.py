@@ -19,16 +19,16 @@ import trio
 from neighbouring import bad_tools
 
 from trio_voice.errors import ModelUnavailable
-from trio_voice.legs.websocket import open_websocket
-from trio_voice.sandbox.sockets import SandboxSocket, serve_sockets
-from trio_voice.sandbox.twilio_twiml import Connect, parse_twiml
+from trio_voice.net.websocket import open_websocket
+from trio_voice.sandbox.transport.sockets import SandboxSocket, serve_sockets
+from trio_voice.sandbox.twilio.twiml import Connect, parse_twiml
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     import trio_websocket
 
-    from trio_voice.legs.channel import Channel
+    from trio_voice.net.channel import Channel
 
 SHORT: Final = '{"event":"dtmf","dtmf":{"digit":"1"},"streamSid":"MZ1"}'
 MEDIA: Final = '{"event":"media","media":{"track":"inbound","payload":"' + "/" * 212 + "fg==" + '"},"streamSid":"MZ1"}'
@@ -40,7 +40,7 @@ SPEECH: Final = '{"type":"reply.audio","reply_id":"r","data":"' + "/" * 400 + '"
 PADDED: Final = '{"type":"future.event","padding":"' + "x" * 1_000_000 + '"}'
 FRAME_SECONDS: Final = 0.02
 CALM_PER_SECOND: Final = 350
-"""Messages a second that are just no flood (``legs/pair.py``)."""
+"""Messages a second that are just no flood (``legs/pumps.py``)."""
 
 
 # The model's side. Each is handed a socket on which the session is ready and a reply has begun.

@@ -15,9 +15,8 @@ import attrs
 from benchmarks.soaking import plays
 from benchmarks.soaking.plays import GARBAGE_MESSAGES, Stage, persona_of
 from trio_voice.record import EndReason
-from trio_voice.sandbox.mind import ToolUse
-from trio_voice.sandbox.strikes import Act
-from trio_voice.sandbox.voice_agent import (
+from trio_voice.sandbox.agent.replies import ToolUse
+from trio_voice.sandbox.providers.assemblyai_agent import (
     BINARY,
     SPOKEN,
     Close,
@@ -32,7 +31,8 @@ from trio_voice.sandbox.voice_agent import (
     Strike,
     Turn,
 )
-from trio_voice.sandbox.voice_agent.faults import NO_FAULTS
+from trio_voice.sandbox.providers.assemblyai_agent.faults import NO_FAULTS
+from trio_voice.sandbox.transport.faults import Act
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import trio
 
-from trio_voice.sandbox.twilio_account import Callee, CallOrder, Instructions, new_sid, voice_form
-from trio_voice.sandbox.twilio_callers import Voice
-from trio_voice.sandbox.twilio_socket import StreamRefused, open_stream_socket
-from trio_voice.sandbox.twilio_twiml import Connect, parse_twiml
-from trio_voice.sandbox.twilio_webhooks import WebhookRequest, Webhooks
+from trio_voice.sandbox.twilio.account import Callee, CallOrder, Instructions, new_sid, voice_form
+from trio_voice.sandbox.twilio.callers import Voice
+from trio_voice.sandbox.twilio.socket import StreamRefused, open_stream_socket
+from trio_voice.sandbox.twilio.twiml import Connect, parse_twiml
+from trio_voice.sandbox.twilio.webhooks import WebhookRequest, Webhooks
 
 if TYPE_CHECKING:
     import httpx2
 
-    from trio_voice.sandbox.demo_stage import Daemon
-    from trio_voice.sandbox.media_stream import MediaStreamPeer
-    from trio_voice.sandbox.twilio import SandboxTwilio
-    from trio_voice.sandbox.twilio_call import SandboxCall
+    from trio_voice.sandbox.demo.scenes import Daemon
+    from trio_voice.sandbox.twilio.call import SandboxCall
+    from trio_voice.sandbox.twilio.media_stream import MediaStreamPeer
+    from trio_voice.sandbox.twilio.server import SandboxTwilio
 
 HOST: Final = "soak.trio-voice.example"
 OUR_NUMBER: Final = "+15551234567"

@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from trio_voice.edges.transfer import Transfers
-from trio_voice.edges.twilio_webhooks import PublicUrl
+from trio_voice.edges.twilio.webhooks import PublicUrl
 from trio_voice.record import CallRecord
 
 DESK, OURS, CALLED = "+15550001111", "+15551234567", "+15559999999"

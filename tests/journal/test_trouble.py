@@ -12,7 +12,7 @@ import trio
 from tests.journal.calls import end_call, live_call, open_session, until
 from tests.journal.conftest import PACE
 from tests.journal.stands import BIG
-from trio_voice.journal import JournalUnavailable, database_at, open_journal, scribe
+from trio_voice.journal import JournalUnavailable, database_at, open_journal, writer
 from trio_voice.journal import journal as journal_module
 
 
@@ -114,7 +114,7 @@ async def test_trouble_that_ends_just_before_the_end_costs_nothing(opened, stand
 
 
 async def test_the_oldest_make_room_for_the_newest(opened, stand, monkeypatch):
-    monkeypatch.setattr(scribe, "BACKLOG_ENTRIES", 3)
+    monkeypatch.setattr(writer, "BACKLOG_ENTRIES", 3)
     records = [live_call() for _ in range(5)]
     async with opened() as journal:
         with stand.locked():

@@ -4,7 +4,7 @@ import pytest
 import trio
 
 from trio_voice.legs.writer import Stalled, Writer
-from trio_voice.sandbox.memory import memory_channels
+from trio_voice.sandbox.transport.memory import memory_channels
 
 
 async def test_messages_go_out_in_order(nursery):

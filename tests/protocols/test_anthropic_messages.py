@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.protocols.test_chat_completions import TOOL
-from trio_voice import conversation as c
-from trio_voice import stages as s
+from trio_voice.events import model as c
+from trio_voice.events import stage as s
 from trio_voice.persona import Persona
 from trio_voice.protocols.anthropic_messages import AnthropicMessages, MessagesSettings
 from trio_voice.protocols.streamed_answers import MAX_ARGUMENTS, MAX_CALLS, MAX_LETTERS
-from trio_voice.sandbox.chain import ChainManner, messages
-from trio_voice.sandbox.mind import Reply, ToolUse
+from trio_voice.sandbox.agent.replies import Reply, ToolUse
+from trio_voice.sandbox.providers.chain import ChainManner, messages
 
 MONDAY = s.ToolCall("toolu_1", "look_up", {"day": "Monday"})
 TUESDAY = s.ToolCall("toolu_2", "look_up", {"day": "Tuesday"})

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_voice import conversation as c
-from trio_voice import stages as s
-from trio_voice.audio import encode
+from trio_voice.audio.mulaw import encode
+from trio_voice.events import model as c
+from trio_voice.events import stage as s
 from trio_voice.persona import Persona, TurnDetection
 from trio_voice.protocols.assemblyai_streaming import AssemblyAiStreaming, AssemblyAiStreamingSettings
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_voice import conversation as c
-from trio_voice.audio import base64_ms
+from trio_voice.audio.mulaw import base64_ms
 from trio_voice.errors import LocalProtocolError
+from trio_voice.events import model as c
 from trio_voice.persona import Persona, ToolSchema, TurnDetection
 from trio_voice.protocols.gemini_live import GeminiLiveSession, GeminiLiveSettings
 from trio_voice.protocols.gemini_live.session import MAX_LETTERS

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trio_voice.conversation import Unrecognized
+from trio_voice.events.model import Unrecognized
 from trio_voice.protocols.json_messages import read, table_in, text_in, unknown
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from trio_voice import stages as s
+from trio_voice.events import stage as s
 from trio_voice.persona import Persona
 from trio_voice.protocols.local import LocalHearing, LocalHearingSettings, LocalSpeaking, LocalSpeakingSettings
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_voice.conversation import Unrecognized
 from trio_voice.errors import LocalProtocolError
+from trio_voice.events.model import Unrecognized
 from trio_voice.protocols.media_streams import (
     CallerAudio,
     CallerStarted,
@@ -16,7 +16,7 @@ from trio_voice.protocols.media_streams import (
     MarkEchoed,
     MediaStream,
 )
-from trio_voice.sandbox.captured import captured_stream
+from trio_voice.sandbox.twilio.captured import captured_stream
 
 CAPTURE = captured_stream()
 START = CAPTURE[1]

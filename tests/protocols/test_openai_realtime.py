@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_voice import conversation as c
 from trio_voice.errors import LocalProtocolError
+from trio_voice.events import model as c
 from trio_voice.persona import Persona, ToolSchema, TurnDetection
 from trio_voice.protocols.json_messages import MAX_ID
 from trio_voice.protocols.openai_realtime import OpenAIRealtimeSession

@@ -6,7 +6,7 @@ import pytest
 
 from tests.openai_types import mistakes
 from tests.protocols.test_openai_realtime import ROLL, Talk, make, persona, settings
-from trio_voice import conversation as c
+from trio_voice.events import model as c
 from trio_voice.persona import TurnDetection
 from trio_voice.protocols.openai_realtime import OpenAIRealtimeSession
 

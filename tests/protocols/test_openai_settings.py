@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.test_config import ENVIRONMENT, GOOD
-from trio_voice.config import read_settings
+from tests.config.test_settings import ENVIRONMENT, GOOD
+from trio_voice.config.settings import read_settings
 from trio_voice.errors import ConfigError
 from trio_voice.protocols.openai_realtime import OpenAIRealtimeSettings
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_voice import conversation as c
 from trio_voice.errors import LocalProtocolError
+from trio_voice.events import model as c
 from trio_voice.persona import Persona, ToolSchema, TurnDetection
 from trio_voice.protocols.voice_agent import VoiceAgentSession
 

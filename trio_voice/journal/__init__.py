@@ -1,8 +1,8 @@
 """What is written down: every call, every billed session, and whom never to call again.
 
 journal.py    what the rest of the program asks of the journal, and its lifetime
-desk.py       where work for the scribe is handed in
-scribe.py     the thread that writes: bounded backlog, group commit, trouble and recovery
+requests.py   where work for the writer is handed in
+writer.py     the thread that writes: bounded backlog, group commit, trouble and recovery
 reading.py    calls, page by page; also without a daemon
 rows.py       records to rows and back
 schema.py     the tables, as numbered migrations, and every statement
@@ -13,7 +13,7 @@ from trio_voice.journal.database import database_at
 from trio_voice.journal.journal import Journal, open_journal
 from trio_voice.journal.reading import read_journal
 from trio_voice.journal.rows import JournaledCall, Run
-from trio_voice.journal.scribe import JournalUnavailable, Pace, Statistics
+from trio_voice.journal.writer import JournalUnavailable, Pace, Statistics
 
 __all__ = [
     "Journal",

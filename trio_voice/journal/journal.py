@@ -14,8 +14,8 @@ import trio
 
 from trio_voice.journal import reading, rows, schema
 from trio_voice.journal.database import database_at
-from trio_voice.journal.desk import Desk, execute
-from trio_voice.journal.scribe import Pace, Scribe, Statistics
+from trio_voice.journal.requests import Desk, execute
+from trio_voice.journal.writer import Pace, Scribe, Statistics
 from trio_voice.record import CallState, Closing
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from trio_voice.journal.database import Database, Row, Value
-    from trio_voice.journal.desk import Statement
-    from trio_voice.journal.scribe import Answer
+    from trio_voice.journal.requests import Statement
+    from trio_voice.journal.writer import Answer
     from trio_voice.record import CallRecord, ModelSessionRecord
 
 log: Final = structlog.stdlib.get_logger("trio_voice.journal")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from trio_voice.journal import rows, schema
 from trio_voice.journal.database import database_at
-from trio_voice.journal.scribe import JournalUnavailable
+from trio_voice.journal.writer import JournalUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

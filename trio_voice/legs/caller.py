@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from trio_voice.facts import CALLER, ClearPlayback, Fact, PlaceMark, PlayAudio
-from trio_voice.legs.flood import FLOOD_MESSAGE_BYTES, Bucket
-from trio_voice.legs.pair import run_pair
+from trio_voice.events.call import CALLER, ClearPlayback, Fact, PlaceMark, PlayAudio
+from trio_voice.legs.pumps import run_pair
 from trio_voice.legs.writer import Writer
+from trio_voice.net.flood import FLOOD_MESSAGE_BYTES, Bucket
 from trio_voice.protocols.media_streams import MediaStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from trio_voice.legs.channel import Channel
+    from trio_voice.net.channel import Channel
 
 OUTBOX_MESSAGES: Final = 256
 """Bound of what waits for Twilio's socket. The bridge's lead of a second is some 35 messages, so this many mean that

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import trio
 
-from trio_voice.conversation import HearCaller, ModelEnded, ModelReady, Outgoing, Usage
 from trio_voice.errors import ModelUnavailable
-from trio_voice.facts import MODEL, Fact, LegClosed
-from trio_voice.legs.flood import FLOOD_MESSAGE_BYTES, Bucket
-from trio_voice.legs.pair import run_pair
+from trio_voice.events.call import MODEL, Fact, LegClosed
+from trio_voice.events.model import HearCaller, ModelEnded, ModelReady, Outgoing, Usage
+from trio_voice.legs.pumps import run_pair
 from trio_voice.legs.writer import Writer
+from trio_voice.net.flood import FLOOD_MESSAGE_BYTES, Bucket
 from trio_voice.record import Closing, ModelSessionRecord
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
     from datetime import datetime
 
-    from trio_voice.conversation import Capabilities, ModelCommand
-    from trio_voice.legs.channel import Channel
-    from trio_voice.legs.ledger import Ledger
+    from trio_voice.events.model import Capabilities, ModelCommand
+    from trio_voice.legs.session_ledger import Ledger
+    from trio_voice.net.channel import Channel
 
 OUTBOX_MESSAGES: Final = 50
 """Bound of what waits for the model's socket: a second of the caller. Beyond it the oldest audio is dropped."""
@@ -36,7 +36,7 @@ class ModelSession(Protocol):
     """A vendor's protocol, without I/O. ``now`` is in seconds of one clock.
 
     Its events are ``ModelEvent`` and ``Outgoing``, its commands ``ModelCommand``; a stage of a chain has those of
-    ``stages.py`` besides. What a session may have besides:
+    ``events/stage.py`` besides. What a session may have besides:
 
     - ``caller_audio``: two constant texts, if ``encode`` puts the payload of ``HearCaller`` between them once the model
       is ready. The caller's frames then pass through without a command made of each.

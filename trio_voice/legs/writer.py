@@ -10,7 +10,7 @@ import trio
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from trio_voice.legs.channel import Channel
+    from trio_voice.net.channel import Channel
 
 
 SAMPLE_EVERY: Final = 50

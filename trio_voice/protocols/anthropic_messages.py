@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 import attrs
 import msgspec
 
-from trio_voice import stages as s
-from trio_voice.conversation import Unrecognized, Usage
+from trio_voice.events import stage as s
+from trio_voice.events.model import Unrecognized, Usage
 from trio_voice.persona import bounded
 from trio_voice.protocols.chat.refusals import complaint_in, complaint_of
 from trio_voice.protocols.chat.turns import turns_of

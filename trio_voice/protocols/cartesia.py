@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import attrs
 
-from trio_voice import conversation as c
-from trio_voice import stages as s
-from trio_voice.audio import is_base64
+from trio_voice.audio.mulaw import is_base64
+from trio_voice.events import model as c
+from trio_voice.events import stage as s
 from trio_voice.protocols.json_messages import as_json, read, unknown
 from trio_voice.protocols.settings import StageSettings
 from trio_voice.speech_text.languages import primary

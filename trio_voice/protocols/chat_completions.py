@@ -25,8 +25,8 @@ from urllib.parse import urlsplit
 import attrs
 import msgspec
 
-from trio_voice import stages as s
-from trio_voice.conversation import Usage
+from trio_voice.events import stage as s
+from trio_voice.events.model import Usage
 from trio_voice.persona import bounded
 from trio_voice.protocols.chat.quirks import Quirks
 from trio_voice.protocols.chat.refusals import complaint_in, complaint_of

@@ -18,9 +18,9 @@ from urllib.parse import urlencode
 
 import attrs
 
-from trio_voice import conversation as c
-from trio_voice import stages as s
-from trio_voice.audio import BYTES_PER_MS
+from trio_voice.audio.mulaw import BYTES_PER_MS
+from trio_voice.events import model as c
+from trio_voice.events import stage as s
 from trio_voice.protocols.json_messages import MAX_ID, read, unknown
 from trio_voice.protocols.settings import StageSettings
 

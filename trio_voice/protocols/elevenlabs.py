@@ -15,9 +15,9 @@ from urllib.parse import quote, urlencode
 
 import attrs
 
-from trio_voice import conversation as c
-from trio_voice import stages as s
-from trio_voice.audio import base64_ms, is_base64
+from trio_voice.audio.mulaw import base64_ms, is_base64
+from trio_voice.events import model as c
+from trio_voice.events import stage as s
 from trio_voice.persona import bounded
 from trio_voice.protocols.json_messages import as_json, read
 from trio_voice.protocols.settings import StageSettings

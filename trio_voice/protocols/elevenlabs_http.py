@@ -13,10 +13,10 @@ from urllib.parse import quote
 import attrs
 import msgspec
 
-from trio_voice.conversation import ModelFault
+from trio_voice.events.model import ModelFault
+from trio_voice.events.stage import ModelRequest
 from trio_voice.protocols.elevenlabs import ADVICE, ElevenLabsSettings
 from trio_voice.protocols.json_messages import UNREADABLE
-from trio_voice.stages import ModelRequest
 
 if TYPE_CHECKING:
     from trio_voice.persona import Persona

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
-from trio_voice.conversation import Unrecognized
+from trio_voice.events.model import Unrecognized
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

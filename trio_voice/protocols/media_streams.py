@@ -16,9 +16,9 @@ from typing import Any, Final
 import attrs
 import msgspec
 
-from trio_voice.audio import is_base64
-from trio_voice.conversation import Unrecognized
+from trio_voice.audio.mulaw import is_base64
 from trio_voice.errors import LocalProtocolError
+from trio_voice.events.model import Unrecognized
 from trio_voice.protocols.json_messages import UNDECODABLE, as_json
 
 MAX_MESSAGE_BYTES: Final = 65_536

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 import msgspec
 
-from trio_voice import stages as s
 from trio_voice.errors import RemoteProtocolError
+from trio_voice.events import stage as s
 from trio_voice.protocols.chat.answer_text import AnswerText
 from trio_voice.protocols.chat.quirks import Quirks
 from trio_voice.protocols.chat.refusals import wait_seconds

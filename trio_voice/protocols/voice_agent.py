@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 import attrs
 import msgspec
 
-from trio_voice import conversation as c
-from trio_voice.audio import is_base64
+from trio_voice.audio.mulaw import is_base64
 from trio_voice.errors import LocalProtocolError
+from trio_voice.events import model as c
 from trio_voice.protocols.json_messages import MAX_ID, NO_JSON, UNDECODABLE, as_json, read, text_in, unknown
 from trio_voice.protocols.settings import ModelSettings
 

@@ -3,10 +3,10 @@
 They speak their protocols faithfully, each in its order, at its pace and with its ways to fail, and share no wire code
 with the daemon: their WebSocket is trio-websocket's, ours is ``websockets``', so that each checks the other.
 
-Each family of models has its rooms in a package of its own, and shares with the others:
-
-    serving     a server that keeps its sessions, and listens on loopback
-    wire        one socket: reading, sending in order, carrying out what strikes it, closing
-    record      what is known of one socket
-    strikes     what may strike it, and when
+    twilio/     Twilio: webhooks, REST API, media streams, callers
+    providers/  the models' servers, a package a family
+    agent/      who hears, speaks and thinks for them
+    transport/  what they share: sockets, a server's sessions, records, faults
+    demo/       a call to be heard and seen
+    peers       which server plays which kind of model
 """

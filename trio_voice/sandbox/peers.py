@@ -13,19 +13,19 @@ import attrs
 import httpx2
 import trio
 
-from trio_voice.sandbox.chain import EARLY_MS, ChainManner, chain_speaking, open_chain
-from trio_voice.sandbox.gemini_live import open_gemini_live
-from trio_voice.sandbox.mind import ChatMind, IntentMind, Mind
-from trio_voice.sandbox.openai_realtime import open_realtime
-from trio_voice.sandbox.speech import SILENCE_MS, load_speech
-from trio_voice.sandbox.voice_agent import Manner, open_voice_agent, speaking
+from trio_voice.sandbox.agent.replies import ChatMind, IntentMind, Mind
+from trio_voice.sandbox.providers.assemblyai_agent import Manner, open_voice_agent, speaking
+from trio_voice.sandbox.providers.chain import EARLY_MS, ChainManner, chain_speaking, open_chain
+from trio_voice.sandbox.providers.gemini_live import open_gemini_live
+from trio_voice.sandbox.providers.openai_realtime import open_realtime
+from trio_voice.speech import SILENCE_MS, load_speech
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from trio_voice.sandbox.speech import Speech
-    from trio_voice.sandbox.voice_agent import Casting
+    from trio_voice.sandbox.providers.assemblyai_agent import Casting
+    from trio_voice.speech import Speech
 
 
 class PeerSession(Protocol):

@@ -7,9 +7,9 @@ import pytest
 import trio
 
 from tests.sandbox.twilio.world import MEDIA, SPEECH, STREAM, TOKEN, call_in, codes, eventually, mark, media, response
-from trio_voice.sandbox.twilio_callers import Voice
-from trio_voice.sandbox.twilio_http import HttpAnswer
-from trio_voice.sandbox.twilio_webhooks import sign
+from trio_voice.sandbox.twilio.callers import Voice
+from trio_voice.sandbox.twilio.http import HttpAnswer
+from trio_voice.sandbox.twilio.webhooks import sign
 
 
 async def test_a_call_from_the_first_ring_to_the_last_callback(sandbox, site, streams):

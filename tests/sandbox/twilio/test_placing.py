@@ -3,7 +3,7 @@
 import pytest
 
 from tests.sandbox.twilio.world import SITE, STREAM, call_in, eventually, response
-from trio_voice.sandbox.twilio_account import Callee
+from trio_voice.sandbox.twilio.account import Callee
 
 
 async def place(rest, sandbox, to="+15550009999", **form):

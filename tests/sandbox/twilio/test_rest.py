@@ -7,7 +7,7 @@ import twilio.rest
 from twilio.base.exceptions import TwilioRestException
 
 from tests.sandbox.twilio.world import SITE, TOKEN, call_in, codes, response
-from trio_voice.sandbox.twilio_account import Callee
+from trio_voice.sandbox.twilio.account import Callee
 
 
 async def test_completed_ends_the_call_and_its_stream_once(sandbox, streams, rest):

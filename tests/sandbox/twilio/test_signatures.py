@@ -3,7 +3,7 @@
 import httpx2
 import pytest
 
-from trio_voice.sandbox.twilio_webhooks import Loopback, Unreachable, sign, signed_url
+from trio_voice.sandbox.twilio.webhooks import Loopback, Unreachable, sign, signed_url
 
 VECTORS = {
     "wss": ("wss://example.com/media", {}, "7PR3qMkpDyEJtMrVOY/LDyNq8J8="),

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.sandbox.twilio.world import response
-from trio_voice.sandbox.twilio_twiml import Connect, Hangup, Pause, Redirect, Say, TwimlError, parse_twiml
+from trio_voice.sandbox.twilio.twiml import Connect, Hangup, Pause, Redirect, Say, TwimlError, parse_twiml
 
 
 def test_twiml_is_read_with_relative_urls_resolved():

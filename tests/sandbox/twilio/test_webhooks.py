@@ -6,10 +6,10 @@ import pytest
 import trio
 
 from tests.sandbox.twilio.world import SITE, call_in, codes, response
-from trio_voice.sandbox import twilio_webhooks
-from trio_voice.sandbox.twilio_account import Callee, Delivery
-from trio_voice.sandbox.twilio_callers import Capture
-from trio_voice.sandbox.twilio_http import HttpAnswer
+from trio_voice.sandbox.twilio import webhooks
+from trio_voice.sandbox.twilio.account import Callee, Delivery
+from trio_voice.sandbox.twilio.callers import Capture
+from trio_voice.sandbox.twilio.http import HttpAnswer
 
 FAILURES = {
     "an error": (HttpAnswer(503, b"", (("Content-Type", "text/xml"),)), 11200),
@@ -29,7 +29,7 @@ async def test_a_webhook_that_fails_ends_the_call(sandbox, site, failure):
 
 
 async def test_a_webhook_that_does_not_answer_in_time(sandbox, site, monkeypatch):
-    monkeypatch.setattr(twilio_webhooks, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(webhooks, "ANSWER_SECONDS", 0.1)
     site.answers["/twiml"] = "hang"
     call = await sandbox.call_in(f"https://{SITE}/twiml")
     await call.settled.wait()

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 import trio
 from twilio.request_validator import RequestValidator
 
-from trio_voice.sandbox.sockets import serve_sockets
-from trio_voice.sandbox.twilio import open_sandbox_twilio
-from trio_voice.sandbox.twilio_http import HttpAnswer, LoopbackServer
+from trio_voice.sandbox.transport.sockets import serve_sockets
+from trio_voice.sandbox.twilio.http import HttpAnswer, LoopbackServer
+from trio_voice.sandbox.twilio.server import open_sandbox_twilio
 
 SITE, MEDIA = "voice.example.com", "media.example.com"
 TOKEN = "0123456789abcdef0123456789abcdef"

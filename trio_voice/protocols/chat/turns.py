@@ -15,7 +15,7 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from trio_voice.stages import Entry, ToolAnswer, ToolCall
+    from trio_voice.events.stage import Entry, ToolAnswer, ToolCall
 
 CALL_BEGINS: Final = "(The telephone call begins.)"
 """The user's turn before an agent that speaks first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from trio_voice import conversation as c
+from trio_voice.events import model as c
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from trio_voice.audio import FRAME_BYTES, FRAME_MS, silence
-from trio_voice.transcode import ToTelephone
+from trio_voice.audio.mulaw import FRAME_BYTES, FRAME_MS, silence
+from trio_voice.audio.resampler import ToTelephone
 
 
 class Frames:

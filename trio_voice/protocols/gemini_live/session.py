@@ -26,16 +26,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 
-from trio_voice import audio
-from trio_voice import conversation as c
+from trio_voice.audio import mulaw as audio
+from trio_voice.audio.resampler import MODEL_RATES, FromTelephone
 from trio_voice.errors import LocalProtocolError
+from trio_voice.events import model as c
 from trio_voice.protocols.gemini_live.accounts import explained, is_explained, meters
 from trio_voice.protocols.gemini_live.frames import Frames
 from trio_voice.protocols.gemini_live.setup import GeminiLiveSettings, setup_message
 from trio_voice.protocols.gemini_live.tools import ToolCalls
 from trio_voice.protocols.gemini_live.watchdog import Step, Watchdog
 from trio_voice.protocols.json_messages import MAX_ID, UNREADABLE, as_json, garbage, text_in
-from trio_voice.transcode import MODEL_RATES, FromTelephone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from trio_voice import conversation as c
+from trio_voice.events import model as c
 from trio_voice.protocols.settings import ModelSettings
 
 if TYPE_CHECKING:

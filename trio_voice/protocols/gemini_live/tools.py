@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 import msgspec
 
-from trio_voice import conversation as c
+from trio_voice.events import model as c
 from trio_voice.protocols.json_messages import MAX_ID, NO_JSON
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from trio_voice.protocols.json_messages import table_in
 
 if TYPE_CHECKING:
-    from trio_voice.conversation import Meter
+    from trio_voice.events.model import Meter
 
 AUDIO_TOKENS_PER_SECOND: Final = 10
 """Of the caller's sound: one token is 100 ms."""

@@ -20,7 +20,7 @@ from trio_voice.protocols.settings import ModelSettings
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from trio_voice.conversation import BilledBy
+    from trio_voice.events.model import BilledBy
     from trio_voice.persona import Persona, ToolSchema
 
 EAGERNESS: Final = ("auto", "low", "medium", "high")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from trio_voice.conversation import ModelFault
+from trio_voice.events.model import ModelFault
 from trio_voice.protocols.json_messages import text_in
 from trio_voice.protocols.openai_realtime.dialects import DIALECTS
 

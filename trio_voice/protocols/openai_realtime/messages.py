@@ -14,7 +14,7 @@ from trio_voice.protocols.json_messages import as_json
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from trio_voice.conversation import Said
+    from trio_voice.events.model import Said
     from trio_voice.protocols.openai_realtime.floor import Ask
 
 SILENT: Final = frozenset(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from trio_voice.audio import base64_ms
+from trio_voice.audio.mulaw import base64_ms
 from trio_voice.protocols.json_messages import MAX_ID, text_in
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 
-from trio_voice import conversation as c
-from trio_voice.audio import is_base64
+from trio_voice.audio.mulaw import is_base64
 from trio_voice.errors import LocalProtocolError
+from trio_voice.events import model as c
 from trio_voice.protocols.json_messages import MAX_ID, UNDECODABLE, UNREADABLE, garbage, table_in, text_in, unknown
 from trio_voice.protocols.openai_realtime import accounts, messages
 from trio_voice.protocols.openai_realtime.dialects import DIALECTS, accepted, wrong_format

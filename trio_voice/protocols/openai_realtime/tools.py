@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 import msgspec
 
-from trio_voice import conversation as c
+from trio_voice.events import model as c
 from trio_voice.protocols.json_messages import UNREADABLE, text_in
 from trio_voice.protocols.openai_realtime import messages
 from trio_voice.protocols.openai_realtime.responses import MAX_CALLS

@@ -1,0 +1,114 @@
+"""What the caller has heard, by marks and by the clock between them."""
+
+import math
+
+import pytest
+
+from trio_voice.bridge.playback import Playback
+
+
+@pytest.fixture
+def playback():
+    return Playback()
+
+
+def test_nothing_sent_is_nothing_heard(playback):
+    assert playback.heard_ms(5.0) == 0
+    assert not playback.is_playing(5.0)
+
+
+def test_the_clock_fills_in_between_marks(playback):
+    playback.send("r", 1_000, now=10.0)
+    assert playback.heard_ms(10.25) == pytest.approx(250)
+    assert playback.ahead_ms(10.25) == pytest.approx(750)
+
+
+def test_the_clock_does_not_pass_a_mark_that_has_not_come_back(playback):
+    playback.send("r", 200, now=0.0)
+    name = playback.place_mark()
+    playback.send("r", 800, now=0.0)
+    assert playback.heard_ms(0.9) == 200  # Twilio is late: by the clock it would be 900
+
+    assert playback.echo(name, now=0.9)
+    assert playback.heard_ms(1.0) == pytest.approx(300)
+    assert playback.ahead_ms(0.9) == pytest.approx(800)
+
+
+def test_a_mark_that_comes_early_moves_the_ear_forward(playback):
+    playback.send("r", 400, now=0.0)
+    name = playback.place_mark()
+    playback.echo(name, now=0.3)
+    assert playback.heard_ms(0.3) == 400
+    assert not playback.is_playing(0.3)
+
+
+def test_an_echo_passes_every_mark_before_it(playback):
+    playback.send("r", 200, now=0.0)
+    playback.place_mark()
+    playback.send("r", 200, now=0.0)
+    second = playback.place_mark()
+    assert playback.echo(second, now=0.4)
+    assert playback.heard_ms(0.4) == 400
+
+
+def test_echoes_after_a_clear_mean_that_audio_was_thrown_away(playback):
+    playback.send("r", 1_000, now=0.0)
+    old = playback.place_mark()
+    playback.clear(now=0.1)
+    assert not playback.echo(old, now=0.11)
+    assert playback.heard_ms(0.2) == 0
+    assert not playback.is_playing(0.2)
+
+
+def test_names_of_two_generations_differ(playback):
+    playback.send("r", 200, now=0.0)
+    old = playback.place_mark()
+    playback.clear(now=0.1)
+    playback.send("s", 200, now=0.1)
+    assert playback.place_mark() != old
+
+
+def test_a_name_that_we_never_placed_means_nothing(playback):
+    playback.send("r", 1_000, now=0.0)
+    assert not playback.echo("9.99", now=0.1)
+
+
+def test_replies_are_told_apart(playback):
+    playback.send("a", 300, now=0.0)
+    playback.send("b", 300, now=0.0)
+    assert playback.heard_of("a", 0.4) == pytest.approx(300)
+    assert playback.heard_of("b", 0.4) == pytest.approx(100)
+    assert playback.unheard_replies(0.4) == ["b"]
+    playback.forget_heard(0.4)
+    assert playback.heard_of("a", 0.4) == 0
+    assert playback.heard_of("b", 0.4) == pytest.approx(100)
+
+
+def test_a_mark_is_due_every_200_ms(playback):
+    playback.send("r", 150, now=0.0)
+    assert not playback.mark_is_due
+    playback.send("r", 50, now=0.0)
+    assert playback.mark_is_due
+    playback.place_mark()
+    assert not playback.mark_is_due
+    assert playback.is_marked
+
+
+def test_a_mark_is_due_when_its_audio_has_been_played_by_the_clock(playback):
+    assert playback.echo_due == math.inf
+    playback.send("r", 200, now=10.0)
+    first = playback.place_mark()
+    playback.send("r", 800, now=10.0)
+    second = playback.place_mark()
+    assert playback.echo_due == pytest.approx(10.2)
+    playback.echo(first, now=10.4)
+    assert playback.echo_due == pytest.approx(11.0)
+    playback.echo(second, now=11.2)
+    assert playback.echo_due == math.inf
+
+
+def test_a_clear_leaves_no_mark_due(playback):
+    playback.send("r", 200, now=10.0)
+    playback.place_mark()
+    playback.clear(10.1)
+    assert playback.echo_due == math.inf

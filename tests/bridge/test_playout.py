@@ -1,0 +1,129 @@
+"""What waits to be played, over a long call: the bridge is told, and asked what Twilio gets of it."""
+
+import pytest
+
+from trio_voice.audio.mulaw import base64_ms, encode, silence
+from trio_voice.bridge.bridge import Bridge
+from trio_voice.bridge.playout import MAX_QUEUED_MS
+from trio_voice.events import model as c
+from trio_voice.events.call import ClearPlayback, EndCall, LegClosed, ModelReplaced, PlaceMark, PlayAudio
+from trio_voice.persona import Limits, Line, Lines, Persona
+from trio_voice.protocols import media_streams as ms
+from trio_voice.record import CallRecord
+
+SPEECH = encode(b"\x00\x80" * 400)  # 100 ms that can be heard
+WAIT = Line("One moment, please.", encode(b"\x01\x81" * 800))
+TALKS = c.Capabilities(speaks_first=True, truncates=False)
+LONG = {"idle_seconds": 10_000, "time_limit_seconds": 100_000}
+
+
+class PlayingLine:
+    """A call whose Twilio plays in real time and, while ``echoes``, says what it has played."""
+
+    def __init__(self, *, successors=0, lines=None, **limits):
+        self.record = CallRecord(call_id="c1", direction="inbound", persona="p", from_number="", to_number="")
+        self.now, self.echoes = 100.0, True
+        self.played_ms, self.marks, self.ended = 0.0, 0, False
+        self._plays_until = self.now
+        self._pending = []
+        persona = Persona(name="p", model=("a", "b"))
+        more = {} if lines is None else {"lines": lines}
+        limits = Limits(**{"playback_lead_seconds": 1.0} | LONG | limits)
+        self.bridge = Bridge(persona, limits, TALKS, self.record, self.now, successors=successors, **more)
+        self.on(ms.CallerStarted("MZ1", "CA1", {}))
+        self.on(c.ModelReady("s"))
+
+    def on(self, fact):
+        commands = self.bridge.handle(fact, self.now)
+        self._obey(commands)
+        return commands
+
+    def speak(self, reply, *payloads):
+        """The model says all of it at once."""
+        facts = [c.ReplyStarted(reply), *(c.ReplyAudio(reply, payload) for payload in payloads)]
+        return [command for fact in [*facts, c.ReplyDone(reply, interrupted=False)] for command in self.on(fact)]
+
+    def live_on(self, seconds):
+        """Time passes; the caller's silence comes all the while."""
+        until = self.now + seconds
+        while self.now < until:
+            self.now += 0.02
+            self.on(ms.CallerAudio(encode(silence(20))))
+            while self.echoes and self._pending and self._pending[0][0] <= self.now:
+                self.on(ms.MarkEchoed(self._pending.pop(0)[1]))
+            if self.bridge.wake_at <= self.now:
+                self._obey(self.bridge.tick(self.now))
+
+    def _obey(self, commands):
+        for command in commands:
+            match command:
+                case PlayAudio(payload=payload):
+                    self.played_ms += base64_ms(payload)
+                    self._plays_until = max(self._plays_until, self.now) + base64_ms(payload) / 1000
+                case PlaceMark(name=name):
+                    self.marks += 1
+                    self._pending.append((self._plays_until, name))
+                case ClearPlayback():  # and every mark comes back at once
+                    self._plays_until = self.now
+                    self._pending = [(self.now, name) for _, name in self._pending]
+                case EndCall():
+                    self.ended = True
+
+
+def test_an_agent_that_has_spoken_for_longer_than_may_wait_is_still_heard():
+    line = PlayingLine()
+    for number in range(12):
+        line.speak(f"r{number}", *[SPEECH] * 300)
+        line.live_on(31)
+    assert line.played_ms == pytest.approx(12 * 30_000)
+    assert line.played_ms > MAX_QUEUED_MS
+    assert "reply_frames_over_the_bound" not in line.record.counters
+
+
+def test_an_agent_that_was_often_interrupted_is_still_heard():
+    line = PlayingLine()
+    for number in range(40):
+        line.speak(f"r{number}", *[SPEECH] * 300)
+        line.live_on(1)
+        line.on(c.CallerSpeechStarted())
+        line.on(c.CallerTranscript(f"i{number}", "No, wait a moment.", final=True))
+        line.on(c.CallerSpeechStopped())
+    played_ms = line.played_ms
+    line.speak("last", *[SPEECH] * 300)
+    line.live_on(31)
+    assert line.played_ms == pytest.approx(played_ms + 30_000)
+
+
+def test_speech_beyond_what_may_wait_is_dropped_and_counted():
+    line = PlayingLine()
+    line.speak("r1", *[SPEECH] * 4_000)
+    line.live_on(420)
+    assert line.played_ms == pytest.approx(MAX_QUEUED_MS, abs=2_000)
+    assert line.record.counters["reply_frames_over_the_bound"] == pytest.approx(1_000, abs=20)
+
+
+def test_a_twilio_that_is_late_with_a_mark_is_asked_once_and_no_more():
+    line = PlayingLine(media_gap_seconds=10)
+    line.echoes = False
+    line.on(c.ReplyStarted("r1"))
+    for _ in range(80):
+        line.on(c.ReplyAudio("r1", SPEECH))
+        line.live_on(0.1)
+    assert line.marks == 80 / 2 + 1
+    assert not line.ended
+
+
+def test_a_line_of_our_own_is_not_taken_for_the_answer():
+    line = PlayingLine(successors=1, lines=Lines(WAIT, None))
+    line.on(c.CallerSpeechStarted())
+    line.on(c.CallerSpeechStopped())
+    line.on(LegClosed("model", politely=False, detail="cut"))
+    line.live_on(0.5)
+    assert line.played_ms > 0
+    assert line.record.turns == []
+    line.on(ModelReplaced(TALKS))
+    line.on(c.ModelReady("t"))
+    line.live_on(0.5)
+    line.speak("r1", SPEECH)
+    (turn,) = line.record.turns
+    assert turn.latency_ms == pytest.approx(1_000, abs=50)

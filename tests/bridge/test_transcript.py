@@ -1,0 +1,130 @@
+"""What a record keeps of a call is bounded, whatever the model says."""
+
+from trio_voice.bridge.failover import HISTORY_LETTERS, history_of
+from trio_voice.bridge.transcript import KEPT_REPLIES, KEPT_TURNS, LATEST_LINES, MAX_LETTERS, MAX_LINES, Transcript
+from trio_voice.events.model import retold
+from trio_voice.record import CallRecord
+
+
+def written(write):
+    record = CallRecord(call_id="c", direction="inbound", persona="p", from_number="", to_number="")
+    transcript = Transcript(record)
+    write(transcript)
+    return record, transcript
+
+
+def test_no_line_grows_without_end():
+    def write(transcript):
+        transcript.caller_said("i", "x" * 100_000, 0, final=True)
+        transcript.reply_said("r1", "x" * 100_000, 0, interrupted=False)
+        for _ in range(10_000):
+            transcript.reply_words("r2", "word ", None, 0)
+            transcript.reply_words("r2", "", None, 0)
+
+    record, transcript = written(write)
+    assert max(len(line.text) for line in record.transcript) <= MAX_LETTERS
+    assert len(transcript._reply("r2").words) <= MAX_LETTERS
+
+
+def test_there_are_not_more_lines_than_a_call_can_have():
+    def write(transcript):
+        for number in range(MAX_LINES):
+            transcript.caller_said(f"i{number}", "x", 0, final=False)
+            transcript.reply_said(f"r{number}", "x", 0, interrupted=False)
+
+    record, transcript = written(write)
+    assert len(record.transcript) == MAX_LINES
+    assert record.counters == {"transcript_lines_over_the_bound": MAX_LINES}
+    assert len(transcript._replies) == KEPT_REPLIES
+
+
+def test_a_line_over_the_bound_is_counted_once_and_told_to_a_successor():
+    def write(transcript):
+        for number in range(MAX_LINES + 5):
+            transcript.caller_said(f"i{number}", "x", number, final=False)
+            transcript.caller_said(f"i{number}", f"line {number}", number, final=True)
+
+    record, transcript = written(write)
+    assert record.counters == {"transcript_lines_over_the_bound": 5}
+    assert len(transcript.latest) == LATEST_LINES
+    assert transcript.latest[-1].text == f"line {MAX_LINES + 4}"
+
+
+def test_turns_without_a_text_are_forgotten():
+    def write(transcript):
+        for number in range(100):
+            transcript.caller_began(f"i{number}", number)
+            transcript.caller_said(f"j{number}", "x", number, final=False)
+
+    _, transcript = written(write)
+    assert len(transcript._began) == len(transcript._callers) == KEPT_TURNS
+
+
+def lines(record):
+    return [(line.at, line.role, line.text) for line in record.transcript]
+
+
+def test_the_callers_line_stands_where_they_began_though_its_text_comes_behind_the_answer():
+    def write(transcript):
+        transcript.reply_said("r1", "Hello.", 1, interrupted=False)
+        transcript.caller_began("i1", 3)
+        transcript.reply_words("r2", "At nine.", None, 5)
+        transcript.caller_began("i2", 7)
+        transcript.reply_words("r3", "Yes.", None, 8)
+        transcript.caller_said("i2", "On Sunday?", 9, final=True)
+        transcript.caller_said("i1", "When do you", 10, final=False)
+        transcript.caller_said("i1", "When do you open?", 11, final=True)
+
+    record, transcript = written(write)
+    in_order = [
+        (1, "agent", "Hello."),
+        (3, "caller", "When do you open?"),
+        (5, "agent", "At nine."),
+        (7, "caller", "On Sunday?"),
+        (8, "agent", "Yes."),
+    ]
+    assert lines(record) == in_order
+    assert [line.text for line in transcript.latest] == [text for _, _, text in in_order]
+
+
+def test_a_turn_that_the_model_names_only_with_its_text_stands_where_it_began_too():
+    def write(transcript):
+        transcript.caller_began("", 2)
+        transcript.caller_said("noise", "", 3, final=True)
+        transcript.caller_began("", 4)
+        transcript.reply_words("r1", "Pardon?", None, 5)
+        transcript.caller_said("i1", "Hello?", 6, final=True)
+        transcript.caller_said("i2", "Are you there?", 7, final=True)  # nobody said that it began
+
+    record, _ = written(write)
+    assert lines(record) == [(4, "caller", "Hello?"), (5, "agent", "Pardon?"), (7, "caller", "Are you there?")]
+
+
+def test_words_that_were_never_sound_are_kept_and_marked_as_unheard():
+    def write(transcript):
+        transcript.reply_began("r1")
+        transcript.reply_said("r1", "At nine.", 1, interrupted=False)
+        transcript.reply_done("r1", audible=False)
+        transcript.reply_began("r2")
+        transcript.reply_said("r2", "At ten.", 2, interrupted=False)
+        transcript.reply_done("r2", audible=True)
+
+    record, transcript = written(write)
+    assert [(line.text, line.interrupted, line.heard_ms) for line in record.transcript] == [
+        ("At nine.", True, 0.0),
+        ("At ten.", False, None),
+    ]
+    assert [said.text for said in history_of(transcript.latest)] == ["At ten."]
+
+
+def test_a_successor_is_told_no_more_letters_than_it_can_take_and_what_was_broken_off():
+    def write(transcript):
+        for number in range(20):
+            transcript.caller_said(f"i{number}", f"{number:02}" + "x" * 1_998, number, final=True)
+        transcript.reply_said("r1", "One moment", 20, interrupted=True)
+
+    _, transcript = written(write)
+    history = history_of(transcript.latest)
+    assert sum(len(said.text) for said in history) <= HISTORY_LETTERS
+    assert [said.text[:2] for said in history] == [f"{number:02}" for number in range(11, 20)] + ["On"]
+    assert retold(history).endswith("\nYou: One moment (interrupted)")

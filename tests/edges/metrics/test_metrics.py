@@ -1,0 +1,384 @@
+"""What a scraper reads, parsed as a scraper would."""
+
+import math
+import socket
+from datetime import UTC, datetime
+
+import attrs
+import pytest
+import trio
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.call.test_registry import StubCall
+from trio_voice.billing.cost import is_late
+from trio_voice.call.registry import Registry
+from trio_voice.edges.metrics.labels import MAX_WORDS
+from trio_voice.edges.metrics.metrics import CONTENT_TYPE, Metrics
+from trio_voice.persona import Limits, Persona
+from trio_voice.record import CallRecord, CallState, Closing, EndReason, ModelSessionRecord, ToolUse, Turn
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+PERSONA = Persona(name="desk", model="m")
+SECRETS = ("+15550001111", "+15551234567", "CA1", "c1", "sess-1", "I would like bread")
+
+
+@attrs.define
+class StubJournal:
+    """A journal in trouble: its own statistics, too."""
+
+    healthy: bool = True
+    waiting: int = 0
+    dropped: int = 0
+    refused: int = 0
+    unwritten_openings: int = 0
+
+    def statistics(self):
+        return self
+
+
+@pytest.fixture
+def calls():
+    return Registry(Limits(max_calls=7))
+
+
+@pytest.fixture
+def metrics(calls):
+    return Metrics(calls, NOON)
+
+
+def read(metrics):
+    """Every sample: its name with its labels' values, in the order of the labels' names, and its value."""
+    return {
+        " ".join([sample.name, *(sample.labels[label] for label in sorted(sample.labels))]): sample.value
+        for family in text_string_to_metric_families(metrics.render().decode())
+        for sample in family.samples
+    }
+
+
+def changed(metrics, before):
+    """What is not as it was, and not of the process."""
+    return {
+        name: value
+        for name, value in read(metrics).items()
+        if value != before.get(name, 0) and not name.startswith("process_")
+    }
+
+
+def a_record(**fields):
+    known = {"call_id": "c1", "call_sid": "CA1", "direction": "inbound", "persona": "desk"}
+    return CallRecord(**known, from_number="+15550001111", to_number="+15551234567", **fields)
+
+
+def a_session(**fields):
+    return ModelSessionRecord("assemblyai-agent", NOON, session_id="sess-1", **fields)
+
+
+def a_whole_call():
+    return a_record(
+        end_reason=EndReason.HANGUP,
+        seconds=90.0,
+        closing_seconds=0.25,
+        setup_seconds=0.4,
+        currency="USD",
+        telephone_cost=0.025,
+        model_sessions=[
+            a_session(
+                closed_at=NOON,
+                closing=Closing.ACKNOWLEDGED,
+                seconds=90.25,
+                billed_seconds=89.0,
+                overrun_seconds=0.25,
+                cost=0.125,
+                model="aai",
+            ),
+            a_session(closed_at=NOON, closing=Closing.TIMED_OUT, seconds=92.0, overrun_seconds=2.0, model="aai"),
+        ],
+        turns=[Turn(at=5, latency_ms=500), Turn(at=9, latency_ms=1_250)],
+        tools=[
+            ToolUse("shop", failed=False, milliseconds=3),
+            ToolUse("shop", failed=True, milliseconds=3),
+            ToolUse("I would like bread", failed=True, milliseconds=0, known=False),
+        ],
+        counters={"caller_frames_before_ready": 20, "late_reply_frames": 3, "barge_ins": 2, "model_faults": 1},
+    )
+
+
+# The text
+
+
+async def test_a_scraper_can_read_it(metrics):
+    metrics.observe_call(a_whole_call())
+    families = list(text_string_to_metric_families(metrics.render().decode()))
+    assert len(families) > 20
+    assert all(family.documentation.endswith(".") for family in families if not family.name.startswith("process_"))
+    assert CONTENT_TYPE == "text/plain; version=0.0.4; charset=utf-8"
+
+
+async def test_names_follow_prometheus_conventions(calls):
+    metrics = Metrics(calls, NOON, StubJournal())
+    metrics.observe_call(a_whole_call())
+    families = list(text_string_to_metric_families(metrics.render().decode()))
+    assert all(family.name.startswith(("trio_voice_", "process_")) for family in families)
+    counters = {sample.name for family in families if family.type == "counter" for sample in family.samples}
+    assert all(name.endswith("_total") for name in counters)
+    assert all(family.name.endswith("_seconds") for family in families if family.type == "histogram")
+    assert not [family.name for family in families if family.name.endswith(("_created", "_ms", "_milliseconds"))]
+
+
+async def test_nobody_can_be_recognised_in_it(metrics, calls):
+    calls.expect(PERSONA, direction="inbound", from_number="+15550001111", to_number="+15551234567", call_sid="CA1")
+    metrics.observe_call(a_whole_call())
+    text = metrics.render().decode()
+    assert not [secret for secret in SECRETS if secret in text.replace("acknowledged", "")]
+
+
+async def test_asking_changes_nothing(metrics):
+    metrics.observe_call(a_whole_call())
+    assert changed(metrics, read(metrics)) == {}
+
+
+# Now
+
+
+async def test_open_calls_are_told_by_state(metrics, calls):
+    calls.expect(PERSONA, direction="inbound", from_number="", to_number="", call_sid="CA1")
+    calls.expect(PERSONA, direction="outbound", from_number="", to_number="", call_sid="CA2")
+    calls.expect(PERSONA, direction="outbound", from_number="", to_number="", call_sid="CA3")
+    ended = StubCall("c8")
+    with calls.living(ended):
+        ended.record.state = CallState.ENDED
+    live = StubCall("c9")
+    live.record.state = CallState.LIVE
+    with calls.living(live):
+        now = read(metrics)
+        assert {name: value for name, value in now.items() if name.startswith("trio_voice_calls ")} == {
+            "trio_voice_calls dialing": 2,
+            "trio_voice_calls ringing": 1,
+            "trio_voice_calls live": 1,
+            "trio_voice_calls ending": 0,
+        }
+        assert now["trio_voice_max_calls"] == 7
+        live.record.state = CallState.ENDED
+    assert read(metrics)["trio_voice_calls live"] == 0
+
+
+async def test_a_meter_that_runs_is_seen_even_if_its_call_has_ended(metrics, calls):
+    open_session = "trio_voice_model_sessions_open assemblyai-agent"
+    assert read(metrics)[open_session] == 0
+    call = StubCall()
+    with calls.living(call):
+        call.record.model_sessions.append(a_session())
+        call.record.model_sessions.append(a_session(closed_at=NOON))
+        assert read(metrics)[open_session] == 1
+    assert read(metrics)[open_session] == 1
+    call.record.model_sessions[0].closed_at = NOON
+    assert read(metrics)[open_session] == 0
+
+
+async def test_a_provider_that_was_seen_once_does_not_vanish(metrics, calls):
+    call = StubCall()
+    with calls.living(call):
+        call.record.model_sessions.append(ModelSessionRecord("new-provider", NOON))
+        assert read(metrics)["trio_voice_model_sessions_open new-provider"] == 1
+    call.record.model_sessions.clear()
+    assert read(metrics)["trio_voice_model_sessions_open new-provider"] == 0
+
+
+async def test_a_drain_is_seen(metrics, calls):
+    assert read(metrics)["trio_voice_draining"] == 0
+    await calls.drain(0)
+    assert read(metrics)["trio_voice_draining"] == 1
+
+
+async def test_a_task_that_is_left_behind_is_seen(metrics, nursery):
+    before = read(metrics)["trio_voice_tasks"]
+    nursery.start_soon(trio.sleep_forever)
+    assert read(metrics)["trio_voice_tasks"] == before + 1
+    nursery.cancel_scope.cancel()
+    await trio.testing.wait_all_tasks_blocked()
+    assert read(metrics)["trio_voice_tasks"] == before
+
+
+async def test_the_journal_says_how_it_does(calls):
+    metrics = Metrics(calls, NOON, StubJournal(False, 12, 3, 2, 1))
+    journal = {name: value for name, value in read(metrics).items() if name.startswith("trio_voice_journal")}
+    assert journal == {
+        "trio_voice_journal_healthy": 0,
+        "trio_voice_journal_waiting_entries": 12,
+        "trio_voice_journal_lost_entries_total too_many_waited": 3,
+        "trio_voice_journal_lost_entries_total refused_by_the_database": 2,
+        "trio_voice_journal_unwritten_openings_total": 1,
+    }
+
+
+async def test_of_a_journal_that_is_not_there_nothing_is_said(metrics):
+    assert not [name for name in read(metrics) if "journal" in name]
+
+
+async def test_the_process_is_told_under_the_usual_names(metrics):
+    before = read(metrics)
+    with socket.socket():
+        assert read(metrics)["process_open_fds"] == before["process_open_fds"] + 1
+    assert before["process_start_time_seconds"] == NOON.timestamp()
+    assert before["process_resident_memory_bytes"] < before["process_virtual_memory_bytes"]
+    assert read(metrics)["process_cpu_seconds_total"] > before["process_cpu_seconds_total"] > 0
+    assert before["process_max_fds"] > before["process_open_fds"]
+
+
+# Ended calls
+
+
+async def test_an_ended_call_is_counted_and_measured(metrics):
+    before = read(metrics)
+    metrics.observe_call(a_whole_call())
+    after = {name: value for name, value in changed(metrics, before).items() if "_bucket" not in name}
+    assert after == {
+        "trio_voice_calls_ended_total inbound hangup": 1,
+        "trio_voice_call_seconds_count": 1,
+        "trio_voice_call_seconds_sum": 90,
+        "trio_voice_call_setup_seconds_count desk": 1,
+        "trio_voice_call_setup_seconds_sum desk": 0.4,
+        "trio_voice_call_teardown_seconds_count": 1,
+        "trio_voice_call_teardown_seconds_sum": 0.25,
+        "trio_voice_turn_latency_seconds_count desk": 2,
+        "trio_voice_turn_latency_seconds_sum desk": 1.75,
+        "trio_voice_model_sessions_total acknowledged assemblyai-agent": 1,
+        "trio_voice_model_sessions_total timed_out assemblyai-agent": 1,
+        "trio_voice_model_session_seconds_total assemblyai-agent": 182.25,
+        "trio_voice_model_billed_seconds_total assemblyai-agent": 89,
+        "trio_voice_model_overrun_seconds_count": 2,
+        "trio_voice_model_overrun_seconds_sum": 2.25,
+        "trio_voice_model_cost_total USD aai desk": 0.125,
+        "trio_voice_sessions_of_unknown_cost_total aai": 1,
+        "trio_voice_telephone_cost_total USD inbound desk": 0.025,
+        "trio_voice_barge_ins_total": 2,
+        "trio_voice_model_faults_total": 1,
+        "trio_voice_dropped_messages_total caller_frames_before_ready": 20,
+        "trio_voice_dropped_messages_total late_reply_frames": 3,
+        "trio_voice_tool_calls_total answered shop": 1,
+        "trio_voice_tool_calls_total failed shop": 1,
+        "trio_voice_tool_calls_total unknown unknown": 1,
+    }
+
+
+@pytest.mark.parametrize(("seconds", "kept"), [(2.0, True), (2.1, True), (2.11, False)])
+async def test_a_broken_promise_lies_beyond_a_bucket_of_its_own(metrics, seconds, kept):
+    metrics.observe_call(a_record(end_reason=EndReason.DRAIN, seconds=1.0, closing_seconds=seconds))
+    assert read(metrics)["trio_voice_call_teardown_seconds_bucket 2.1"] == kept
+
+
+async def test_a_call_that_was_never_answered_is_counted_and_nothing_is_measured(metrics):
+    before = read(metrics)
+    metrics.observe_call(attrs.evolve(a_record(end_reason=EndReason.TWILIO_ENDED), direction="outbound"))
+    assert changed(metrics, before) == {"trio_voice_calls_ended_total outbound twilio_ended": 1}
+
+
+async def test_every_end_and_every_closing_is_there_before_its_first_time(metrics):
+    now = read(metrics)
+    for reason in EndReason:
+        assert now[f"trio_voice_calls_ended_total inbound {reason}"] == 0
+        assert now[f"trio_voice_calls_ended_total outbound {reason}"] == 0
+    for closing in Closing:
+        assert now[f"trio_voice_model_sessions_total {closing} assemblyai-agent"] == 0
+    assert now["trio_voice_refusals_total bad_signature webhook"] == 0
+
+
+async def test_a_session_that_ended_before_its_call_takes_nothing_away(metrics):
+    sessions = [a_session(closing=Closing.ABORTED, seconds=10.0, overrun_seconds=-20.0)]
+    metrics.observe_call(a_record(end_reason=EndReason.MODEL_FAILED, seconds=30.0, model_sessions=sessions))
+    now = read(metrics)
+    assert now["trio_voice_model_overrun_seconds_count"] == 1
+    assert now["trio_voice_model_overrun_seconds_sum"] == 0
+
+
+@pytest.mark.parametrize(("seconds", "kept"), [(2.0, True), (2.1, True), (2.101, False)])
+async def test_what_sets_off_the_alarm_lies_beyond_a_bucket_of_its_own(metrics, seconds, kept):
+    assert is_late(seconds) is not kept
+    sessions = [a_session(closing=Closing.ABORTED, seconds=30.0 + seconds, overrun_seconds=seconds)]
+    metrics.observe_call(a_record(end_reason=EndReason.DRAIN, seconds=30.0, model_sessions=sessions))
+    assert read(metrics)["trio_voice_model_overrun_seconds_bucket 2.1"] == kept
+
+
+async def test_an_alarm_is_counted_and_the_count_is_there_before_the_first(metrics):
+    assert read(metrics)["trio_voice_sessions_outlived_total assemblyai-agent"] == 0
+    metrics.count_outlived(a_session())
+    assert read(metrics)["trio_voice_sessions_outlived_total assemblyai-agent"] == 1
+
+
+@pytest.mark.parametrize("billed", [-1.0, math.nan, math.inf, 1e300])
+async def test_a_bill_that_is_none_is_left_out(metrics, billed):
+    sessions = [a_session(closing=Closing.ACKNOWLEDGED, seconds=1.0, billed_seconds=billed)]
+    metrics.observe_call(a_record(end_reason=EndReason.HANGUP, seconds=1.0, model_sessions=sessions))
+    assert read(metrics)["trio_voice_model_billed_seconds_total assemblyai-agent"] == 0
+
+
+async def test_a_session_that_its_call_left_open_is_counted_as_that(metrics):
+    metrics.observe_call(a_record(end_reason=EndReason.BUG, model_sessions=[a_session()]))
+    assert read(metrics)["trio_voice_model_sessions_total not_closed assemblyai-agent"] == 1
+
+
+async def test_a_label_takes_only_so_many_values(metrics):
+    for number in range(MAX_WORDS + 5):
+        tools = [ToolUse(f"tool{number}", failed=False, milliseconds=0)]
+        counters = {f"kind{number}": 1}
+        sessions = [a_session(model=f"model{number}", cost=1.0)]
+        fields = {"tools": tools, "counters": counters, "model_sessions": sessions, "currency": "USD"}
+        metrics.observe_call(a_record(end_reason=EndReason.HANGUP, **fields))
+        metrics.count_refusal("call", f"code{number}")
+        metrics.count_rest_failure(f"request{number}")
+    now = read(metrics)
+    assert now["trio_voice_tool_calls_total answered other"] == 5
+    assert now["trio_voice_dropped_messages_total other"] == 5
+    assert now["trio_voice_model_cost_total USD other desk"] == 5
+    assert now["trio_voice_refusals_total other call"] == 6  # bad_signature has the first place
+    assert now["trio_voice_rest_failures_total other"] == 5
+    assert len([name for name in now if name.startswith("trio_voice_tool_calls_total")]) == MAX_WORDS + 1
+
+
+async def test_a_direction_or_an_end_that_is_none_is_other(metrics):
+    metrics.observe_call(attrs.evolve(a_record(), direction="sideways"))
+    assert read(metrics)["trio_voice_calls_ended_total other other"] == 1
+
+
+# Meanwhile
+
+
+async def test_what_is_turned_away_is_counted(metrics):
+    before = read(metrics)
+    metrics.count_refusal("webhook", "bad_signature")
+    metrics.count_refusal("stream", "unknown_call")
+    metrics.count_refusal("call", "full", by=2)
+    metrics.count_refusal("connection", "displaced")
+    metrics.count_rest_failure("complete")
+    assert changed(metrics, before) == {
+        "trio_voice_refusals_total bad_signature webhook": 1,
+        "trio_voice_refusals_total unknown_call stream": 1,
+        "trio_voice_refusals_total full call": 2,
+        "trio_voice_refusals_total displaced connection": 1,
+        "trio_voice_rest_failures_total complete": 1,
+    }
+
+
+async def test_the_delay_that_we_add_is_told_for_each_way(metrics):
+    before = read(metrics)
+    metrics.observe_relay_delay("to_caller", 1 / 128)
+    metrics.observe_relay_delay("to_caller", 1 / 32)
+    metrics.observe_relay_delay("to_model", 1 / 1024)
+    after = changed(metrics, before)
+    assert after["trio_voice_relay_delay_seconds_count to_caller"] == 2
+    assert after["trio_voice_relay_delay_seconds_sum to_caller"] == 5 / 128
+    assert after["trio_voice_relay_delay_seconds_bucket 0.02 to_caller"] == 1
+    assert after["trio_voice_relay_delay_seconds_bucket 0.05 to_caller"] == 2
+    assert after["trio_voice_relay_delay_seconds_count to_model"] == 1
+
+
+async def test_a_loop_that_is_held_up_is_told(metrics, mock_clock, nursery):
+    nursery.start_soon(metrics.watch_loop)
+    await trio.testing.wait_all_tasks_blocked()
+    mock_clock.jump(1.0)
+    await trio.testing.wait_all_tasks_blocked()
+    mock_clock.jump(1.25)
+    await trio.testing.wait_all_tasks_blocked()
+    now = read(metrics)
+    assert now["trio_voice_loop_delay_seconds_count"] == 2
+    assert now["trio_voice_loop_delay_seconds_sum"] == 0.25

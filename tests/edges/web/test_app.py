@@ -1,0 +1,467 @@
+"""The routes: who may ask, what is answered, and what it does."""
+
+import json
+from datetime import UTC, datetime
+from xml.etree import ElementTree as ET
+
+import pytest
+import trio
+
+from tests.call.test_registry import StubCall
+from trio_voice.call.registry import Registry
+from trio_voice.edges.metrics.metrics import Metrics
+from trio_voice.edges.twilio.webhooks import PublicUrl, sign
+from trio_voice.edges.web.app import Directory, Door, create_app
+from trio_voice.edges.web.media_stream import Admission
+from trio_voice.errors import CallRefused
+from trio_voice.persona import Limits, Persona
+from trio_voice.record import EndReason
+
+TOKEN = "12345"
+BASE = "https://voice.example.com"
+PERSONAS = {name: Persona(name=name, model="m") for name in ("desk", "shop")}
+FORM = {"CallSid": "CA1", "From": "+15550001111", "To": "+15551234567", "FromCity": "", "CallStatus": "ringing"}
+OPERATOR = {"Authorization": "Bearer op"}
+
+
+class EchoReception:
+    def __init__(self, registry):
+        self.registry = registry
+
+    async def answer(self, _expected, channel, *, cancelled_because):
+        assert cancelled_because is EndReason.CALLER_LOST
+        try:
+            while True:
+                await channel.send(await channel.receive())
+        except trio.BrokenResourceError:
+            await channel.aclose()
+
+
+class StubDialer:
+    """Places calls in the registry only."""
+
+    def __init__(self, registry):
+        self.registry = registry
+        self.refuses = None
+
+    async def place(self, to_number, persona):
+        if self.refuses:
+            raise self.refuses
+        expected = self.registry.expect(
+            persona, direction="outbound", from_number="+1", to_number=to_number, call_sid=None
+        )
+        expected.record.call_sid, expected.record.twilio_status = "CA7", "queued"
+        return expected.record
+
+
+class StubJournal:
+    def __init__(self):
+        self.trouble = ""
+        self.began = []
+
+    def call_began(self, record):
+        self.began.append((record.call_id, record.call_sid))
+
+
+@pytest.fixture
+def registry():
+    return Registry(Limits(max_calls=2))
+
+
+@pytest.fixture
+def door(registry):
+    public_url = PublicUrl(BASE)
+    return Door(
+        admission=Admission(EchoReception(registry), public_url, TOKEN),
+        public_url=public_url,
+        directory=Directory(PERSONAS, {"default": "desk", "+15559999999": "shop"}),
+        dialer=StubDialer(registry),
+        journal=StubJournal(),
+        metrics=Metrics(registry, datetime.now(UTC)),
+        auth_token=TOKEN,
+        api_token="op",
+    )
+
+
+@pytest.fixture
+def client(door):
+    return create_app(door).test_client()
+
+
+def signed(path, form, base=BASE):
+    return {"X-Twilio-Signature": sign(base + path, {name: [value] for name, value in form.items()}, TOKEN)}
+
+
+async def post(client, path, **fields):
+    form = FORM | fields
+    return await client.post(path, form=form, headers=signed(path, form))
+
+
+def stream_url(xml):
+    return ET.fromstring(xml).find("Connect/Stream").attrib["url"]
+
+
+async def test_an_inbound_call_gets_a_path_of_its_own(client, registry):
+    answer = await post(client, "/twiml")
+    assert answer.status_code == 200
+    assert answer.content_type.startswith("text/xml")
+    url = stream_url(await answer.get_data(as_text=True))
+    call_id = url.rpartition("/")[2]
+    assert url == f"wss://voice.example.com/media-stream/{call_id}"
+    record = registry.take(call_id).record
+    assert (record.call_sid, record.from_number, record.to_number) == ("CA1", "+15550001111", "+15551234567")
+    assert record.persona == "desk"
+
+
+async def test_a_call_that_was_promised_a_path_is_written_down_as_ours_before_its_stream_comes(client, door):
+    url = stream_url(await (await post(client, "/twiml")).get_data(as_text=True))
+    assert door.journal.began == [(url.rpartition("/")[2], "CA1")]
+
+
+async def test_the_number_called_chooses_the_persona(client, registry):
+    answer = await post(client, "/twiml", To="+15559999999")
+    call_id = stream_url(await answer.get_data(as_text=True)).rpartition("/")[2]
+    assert registry.take(call_id).persona.name == "shop"
+
+
+@pytest.mark.parametrize("to", ["+15559999999", "15559999999", "+1 555 999 9999", "sip:+15559999999@example.com"])
+async def test_a_number_is_the_same_however_it_is_spelt(client, registry, to):
+    answer = await post(client, "/twiml", To=to)
+    call_id = stream_url(await answer.get_data(as_text=True)).rpartition("/")[2]
+    assert registry.take(call_id).persona.name == "shop"
+
+
+async def test_a_number_that_nobody_answers_is_declined(client, door):
+    door.directory = Directory(PERSONAS, {"+15559999999": "shop"})
+    answer = await post(client, "/twiml")
+    assert "<Reject />" in await answer.get_data(as_text=True)
+    assert b'{code="no_persona",what="call"} 1.0' in await (await client.get("/metrics")).get_data()
+
+
+async def test_a_repeated_webhook_gets_the_same_answer(client):
+    first = await (await post(client, "/twiml")).get_data()
+    assert await (await post(client, "/twiml")).get_data() == first
+
+
+async def test_a_webhook_that_is_repeated_while_its_call_arrives_and_lives_promises_nothing(client, registry, nursery):
+    first = await (await post(client, "/twiml")).get_data(as_text=True)
+    call_id = stream_url(first).rpartition("/")[2]
+    registry.take(call_id)
+    assert await (await post(client, "/twiml")).get_data(as_text=True) == first
+    call = StubCall(call_id)
+    nursery.start_soon(call.live, registry)
+    await trio.testing.wait_all_tasks_blocked()
+    for _ in range(2):
+        assert await (await post(client, "/twiml")).get_data(as_text=True) == first
+    assert registry.statistics().expected_calls == 0
+    assert [record.call_id for record in registry.records()] == [call_id]
+    call.over.set()
+    await trio.testing.wait_all_tasks_blocked()
+
+
+async def test_a_webhook_that_comes_after_its_call_is_over_promises_nothing(client, registry):
+    call_id = stream_url(await (await post(client, "/twiml")).get_data(as_text=True)).rpartition("/")[2]
+    await post(client, f"/call-status/{call_id}", CallStatus="completed")
+    verbs = [verb.tag for verb in ET.fromstring(await (await post(client, "/twiml")).get_data(as_text=True))]
+    assert verbs == ["Hangup"]
+    assert registry.statistics().expected_calls == 0
+
+
+@pytest.mark.parametrize("why", ["full", "draining"])
+async def test_when_no_call_can_be_taken_the_caller_is_told(client, registry, why):
+    if why == "full":
+        await post(client, "/twiml", CallSid="CA8")
+        await post(client, "/twiml", CallSid="CA9")
+    else:
+        await registry.drain(0)
+    answer = await post(client, "/twiml")
+    assert answer.status_code == 200  # of any other Twilio plays nothing
+    verbs = [verb.tag for verb in ET.fromstring(await answer.get_data(as_text=True))]
+    assert verbs == ["Say", "Hangup"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"X-Twilio-Signature": "nonsense"},
+        signed("/twiml", FORM, "http://voice.example.com"),
+        signed("/twiml", FORM | {"From": "+1"}),
+        signed("/twiml", {name: value for name, value in FORM.items() if value}),
+    ],
+    ids=["none", "nonsense", "another scheme", "another caller", "without blank fields"],
+)
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/twiml",
+        "/twiml/c1",
+        "/call-status",
+        "/call-status/c1",
+        "/stream-status/c1",
+        "/amd-status/c1",
+        "/recording-status/c1",
+    ],
+)
+async def test_a_forged_webhook_is_refused_and_does_nothing(client, registry, headers, path):
+    answer = await client.post(path, form=FORM, headers=headers)
+    assert answer.status_code == 403
+    error = (await answer.get_json())["error"]
+    assert error["code"] == "bad_signature"
+    assert "public_url" in error["message"]
+    assert registry.statistics().expected_calls == 0
+
+
+async def test_a_query_is_part_of_what_is_signed(client):
+    form = dict(FORM)
+    answer = await client.post("/twiml?a=b%20c", form=form, headers=signed("/twiml?a=b%20c", form))
+    assert answer.status_code == 200
+
+
+async def test_without_validation_anybody_is_twilio(client, door):
+    door.auth_token = None
+    assert (await client.post("/twiml", form=FORM)).status_code == 200
+
+
+@pytest.mark.parametrize("status", ["completed", "busy", "failed", "no-answer", "canceled"])
+@pytest.mark.parametrize("path", ["/call-status", "/call-status/c1"])
+async def test_a_terminal_call_status_ends_the_call(client, registry, nursery, status, path):
+    call = StubCall()
+    nursery.start_soon(call.live, registry)
+    await trio.testing.wait_all_tasks_blocked()
+    for _ in range(2):  # callbacks come twice
+        assert (await post(client, path, CallStatus=status)).status_code == 204
+    assert call.ended_for[0][0] is EndReason.TWILIO_ENDED
+    assert call.record.twilio_status == status
+
+
+@pytest.mark.parametrize("status", ["queued", "initiated", "ringing", "in-progress", "", "new"])
+async def test_other_call_statuses_end_nothing(client, registry, nursery, status):
+    call = StubCall()
+    nursery.start_soon(call.live, registry)
+    await trio.testing.wait_all_tasks_blocked()
+    assert (await post(client, "/call-status/c1", CallStatus=status)).status_code == 204
+    assert call.ended_for == []
+    call.over.set()
+
+
+async def test_a_status_that_comes_late_does_not_take_back_the_end(client, registry, nursery):
+    call = StubCall()
+    nursery.start_soon(call.live, registry)
+    await trio.testing.wait_all_tasks_blocked()
+    await post(client, "/call-status/c1", CallStatus="completed")
+    await post(client, "/call-status/c1", CallStatus="in-progress")
+    assert call.record.twilio_status == "completed"
+
+
+async def test_callbacks_for_a_call_that_nobody_knows(client):
+    assert (await post(client, "/call-status/other", CallStatus="completed")).status_code == 204
+    assert (await post(client, "/stream-status/other", StreamEvent="stream-error")).status_code == 204
+
+
+@pytest.mark.parametrize(("event", "ends"), [("stream-started", 0), ("stream-stopped", 0), ("stream-error", 1)])
+async def test_only_a_stream_error_ends_the_call(client, registry, nursery, event, ends):
+    call = StubCall()
+    nursery.start_soon(call.live, registry)
+    await trio.testing.wait_all_tasks_blocked()
+    answer = await post(client, "/stream-status/c1", StreamEvent=event, StreamError="31924")
+    assert answer.status_code == 204
+    assert len(call.ended_for) == ends
+    call.over.set()
+
+
+async def test_metrics_are_prometheus_text(client):
+    await client.post("/twiml", form=FORM)
+    answer = await client.get("/metrics")
+    assert answer.content_type.startswith("text/plain")
+    text = await answer.get_data(as_text=True)
+    assert 'trio_voice_refusals_total{code="bad_signature",what="webhook"} 1.0' in text
+
+
+async def test_health_says_that_nothing_can_be_written_down(client, door):
+    door.journal.trouble = "the disk is full"
+    assert (await (await client.get("/healthz")).get_json())["journal"] == "failing"
+
+
+async def test_health_needs_no_key(client, registry):
+    assert await (await client.get("/healthz")).get_json() == {"status": "ok", "live_calls": 0, "journal": "ok"}
+    await registry.drain(0)
+    assert (await (await client.get("/healthz")).get_json())["status"] == "draining"
+
+
+async def place(client, body):
+    return await client.post("/call", json=body, headers=OPERATOR)
+
+
+async def test_a_call_is_placed_and_answered_with_its_own_twiml(client, registry):
+    answer = await place(client, {"to": "+15557654321", "persona": "shop"})
+    assert answer.status_code == 201
+    placed = await answer.get_json()
+    assert placed == {"call_id": placed["call_id"], "call_sid": "CA7", "status": "queued"}
+    twiml = await post(client, f"/twiml/{placed['call_id']}", CallSid="CA7", CallStatus="in-progress")
+    assert stream_url(await twiml.get_data(as_text=True)).endswith(f"/media-stream/{placed['call_id']}")
+    assert registry.take(placed["call_id"]).persona.name == "shop"
+
+
+@pytest.mark.parametrize(("call_id", "sid"), [("unknown", "CA7"), (None, "CA8")])
+async def test_a_call_that_we_did_not_place_gets_no_stream(client, call_id, sid):
+    placed = await (await place(client, {"to": "+15557654321"})).get_json()
+    twiml = await post(client, f"/twiml/{call_id or placed['call_id']}", CallSid=sid)
+    assert [verb.tag for verb in ET.fromstring(await twiml.get_data(as_text=True))] == ["Hangup"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({}, 400, "bad_request"),
+        ([], 400, "bad_request"),
+        ({"to": 5}, 400, "bad_request"),
+        ({"to": "+15557654321", "persona": "nobody"}, 404, "unknown_persona"),
+        ({"to": "+15557654321", "persona": ["desk"]}, 404, "unknown_persona"),
+    ],
+)
+async def test_a_request_for_a_call_that_makes_no_sense(client, body, status, code):
+    answer = await place(client, body)
+    assert answer.status_code == status
+    assert (await answer.get_json())["error"]["code"] == code
+
+
+async def test_a_body_that_is_no_json(client):
+    answer = await client.post("/call", data="to=+15557654321", headers=OPERATOR)
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [("bad_number", 400), ("do_not_call", 403), ("full", 503), ("twilio_refused", 502), ("unknown_outcome", 504)],
+)
+async def test_each_reason_not_to_call_has_its_status(client, door, code, status):
+    door.dialer.refuses = CallRefused(code, "words that say what to do")
+    answer = await place(client, {"to": "+15557654321"})
+    assert answer.status_code == status
+    assert await answer.get_json() == {"error": {"code": code, "message": "words that say what to do"}}
+
+
+@pytest.mark.parametrize("path", ["", "live"])
+async def test_twiml_that_is_asked_for_twice_by_a_call_that_we_placed_is_the_same(client, registry, nursery, path):
+    placed = await (await place(client, {"to": "+15557654321"})).get_json()
+    call_id = placed["call_id"]
+    first = await (await post(client, f"/twiml/{call_id}", CallSid="CA7")).get_data(as_text=True)
+    if path:
+        registry.take(call_id)
+        call = StubCall(call_id, "CA7")
+        nursery.start_soon(call.live, registry)
+        await trio.testing.wait_all_tasks_blocked()
+    assert await (await post(client, f"/twiml/{call_id}", CallSid="CA7")).get_data(as_text=True) == first
+    other = await (await post(client, f"/twiml/{call_id}", CallSid="CA8")).get_data(as_text=True)
+    assert [verb.tag for verb in ET.fromstring(other)] == ["Hangup"]
+    nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("field", ["variables", "prompt", "From", ""])
+async def test_a_field_that_nobody_knows_is_refused_by_its_name(client, registry, field):
+    answer = await place(client, {"to": "+15557654321", "persona": "desk", field: 1})
+    assert answer.status_code == 400
+    error = (await answer.get_json())["error"]
+    assert error["code"] == "unknown_field"
+    assert field in error["message"]
+    assert registry.records() == []
+
+
+async def test_callbacks_out_of_order_take_nothing_back(client, registry):
+    placed = await (await place(client, {"to": "+15557654321"})).get_json()
+    for status in ("ringing", "initiated", "queued", "nonsense", "ringing"):
+        await post(client, f"/call-status/{placed['call_id']}", CallStatus=status)
+    assert registry.record(placed["call_id"]).state == "ringing"
+    assert registry.record(placed["call_id"]).twilio_status == "ringing"
+
+
+async def test_a_call_rings_and_its_state_says_so(client, registry):
+    placed = await (await place(client, {"to": "+15557654321"})).get_json()
+    assert registry.record(placed["call_id"]).state == "dialing"
+    await post(client, f"/call-status/{placed['call_id']}", CallStatus="ringing")
+    assert registry.record(placed["call_id"]).state == "ringing"
+    await post(client, f"/call-status/{placed['call_id']}", CallStatus="no-answer")
+    record = registry.record(placed["call_id"])
+    assert (record.state, record.end_reason) == ("ended", EndReason.TWILIO_ENDED)
+    assert "no-answer" in record.end_detail
+
+
+@pytest.mark.parametrize(
+    ("answered_by", "told"),
+    [("human", 0), ("unknown", 0), ("machine_start", 1), ("machine_end_beep", 1), ("fax", 1)],
+)
+async def test_only_a_machine_is_acted_on_and_once(client, registry, nursery, answered_by, told):
+    call = StubCall()
+    nursery.start_soon(call.live, registry)
+    await trio.testing.wait_all_tasks_blocked()
+    for _ in range(2):
+        assert (await post(client, "/amd-status/c1", AnsweredBy=answered_by)).status_code == 204
+    assert call.machines == told
+    assert call.record.answered_by == answered_by
+    call.over.set()
+
+
+async def test_a_recording_is_remembered(client, registry, nursery):
+    call = StubCall()
+    nursery.start_soon(call.live, registry)
+    await trio.testing.wait_all_tasks_blocked()
+    url = "https://api.twilio.com/recordings/RE1"
+    await post(client, "/recording-status/c1", RecordingStatus="completed", RecordingUrl=url)
+    await post(client, "/recording-status/other", RecordingStatus="completed", RecordingUrl=url)
+    assert call.record.as_json()["recording_url"] == url
+    call.over.set()
+
+
+OPERATORS = [("POST", "/call"), ("GET", "/calls"), ("GET", "/calls/c1"), ("DELETE", "/calls/c1")]
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATORS)
+async def test_the_operators_routes_need_the_token(client, door, method, path):
+    for headers in ({}, {"Authorization": "Bearer nope"}, {"Authorization": "op "}):
+        answer = await client.open(path, method=method, headers=headers)
+        assert answer.status_code == 401
+        assert (await answer.get_json())["error"]["code"] == "unauthorized"
+    door.api_token = None
+    answer = await client.open(path, method=method, headers=OPERATOR)
+    assert answer.status_code == 403
+    assert "TRIO_VOICE_API_TOKEN" in (await answer.get_json())["error"]["message"]
+
+
+async def test_the_operator_lists_looks_and_hangs_up(client, registry, nursery):
+    call = StubCall()
+    nursery.start_soon(call.live, registry)
+    await trio.testing.wait_all_tasks_blocked()
+    (listed,) = (await (await client.get("/calls", headers=OPERATOR)).get_json())["calls"]
+    assert listed["call_id"] == "c1"
+    looked = await (await client.get("/calls/c1", headers=OPERATOR)).get_json()
+    assert {"model_sessions", "transcript", "turns", "end_reason", "state"} <= looked.keys()
+    assert (await client.delete("/calls/c1", headers=OPERATOR)).status_code == 200
+    assert call.ended_for[0][0] is EndReason.OPERATOR
+    assert (await client.get("/calls/c2", headers=OPERATOR)).status_code == 404
+    assert (await client.delete("/calls/c2", headers=OPERATOR)).status_code == 404
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere", 404), ("GET", "/twiml", 405)])
+async def test_errors_are_json(client, method, path, status):
+    answer = await client.open(path, method=method)
+    assert answer.status_code == status
+    assert (await answer.get_json())["error"]["code"]
+
+
+async def test_a_body_that_is_too_large_is_refused(client):
+    answer = await client.post("/twiml", form={"x": "y" * 100_000})
+    assert answer.status_code == 413
+
+
+async def test_the_stream_route_for_other_servers(client, registry):
+    call_id = registry.expect(
+        PERSONAS["desk"], direction="inbound", from_number="", to_number="", call_sid=None
+    ).record.call_id
+    path = f"/media-stream/{call_id}"
+    headers = {"X-Twilio-Signature": sign(f"wss://voice.example.com{path}", {}, TOKEN)}
+    async with client.websocket(path, headers=headers) as stream:
+        await stream.send("one")
+        assert await stream.receive() == "one"
+        await stream.send(json.dumps({"event": "x"}))
+        assert await stream.receive() == '{"event": "x"}'

@@ -1,0 +1,51 @@
+"""How much a peer may send: the reader of either leg, fed by a peer in memory."""
+
+import trio
+import trio.testing
+
+from trio_voice.events.call import LegClosed
+from trio_voice.legs.caller import CallerLeg
+from trio_voice.net.flood import FLOOD_BURST, FLOOD_PER_SECOND
+from trio_voice.sandbox.transport.memory import memory_channels
+
+MARK = '{"event":"mark","streamSid":"MZ1","sequenceNumber":"2","mark":{"name":"x"}}'
+
+
+def peer_of_a_leg(nursery):
+    """The far end of a caller's leg, and what the leg tells."""
+    ours, theirs = memory_channels()
+    told = []
+    nursery.start_soon(CallerLeg(ours, 2).run, told.append, told.append)
+    return theirs, told
+
+
+async def send(peer, count):
+    """Send ``count`` messages, or as many as the leg takes; returns how it ended, if it has."""
+    channel, told = peer
+    for _ in range(count):
+        if told and isinstance(told[-1], LegClosed):
+            break
+        await channel.send(MARK)
+    await trio.testing.wait_all_tasks_blocked()
+    return [fact for fact in told if isinstance(fact, LegClosed)]
+
+
+async def test_a_peer_may_send_a_burst_and_no_more(nursery, autojump_clock):
+    peer = peer_of_a_leg(nursery)
+    assert await send(peer, FLOOD_BURST) == []
+    (end,) = await send(peer, 100)
+    assert "floods" in end.detail
+
+
+async def test_a_peer_that_was_quiet_for_long_has_saved_up_nothing(nursery, autojump_clock):
+    peer = peer_of_a_leg(nursery)
+    await trio.sleep(3_600)
+    (end,) = await send(peer, FLOOD_BURST + 100)
+    assert not end.politely
+
+
+async def test_a_peer_that_sends_a_lot_all_the_while_but_not_too_much_goes_on(nursery, autojump_clock):
+    peer = peer_of_a_leg(nursery)
+    for _ in range(20):
+        assert await send(peer, FLOOD_PER_SECOND) == []
+        await trio.sleep(1)

@@ -1,0 +1,1 @@
+"""Telephone audio, computed with: no clock, no socket."""

@@ -1,0 +1,1 @@
+"""Prices, and what a session, a call and a minute cost."""

@@ -1,0 +1,147 @@
+"""What things cost, as config.toml says it: a dated table, a price for each thing that is billed.
+
+A session is priced by the table of its model (``[prices.aai]`` for ``[models.aai]``) and, for what that does not say,
+by the table of its kind (``[prices.assemblyai-agent]``). Every key names its unit; every price is in the one currency.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trio_voice.events.model import Meter
+
+OLD_DAYS: Final = 180
+"""Prices that were looked up longer ago than this are not to be relied on."""
+
+
+@attrs.frozen(kw_only=True)
+class TwilioPrices:
+    """``[prices.twilio]``. Twilio counts started minutes."""
+
+    inbound_minute: float | None = None
+    outbound_minute: float | None = None
+    media_stream_minute: float | None = None
+    machine_detection: float | None = None
+    """For one call."""
+
+
+@attrs.frozen(kw_only=True)
+class ModelPrices:
+    """``[prices.NAME]``, of a model or a kind; each vendor bills by some of these."""
+
+    minute: float | None = None
+    """For a session that is open so long, to the second."""
+    unacknowledged_seconds: float | None = None
+    """No price: how much longer a session is billed whose end the provider has not acknowledged."""
+    audio_minute: float | None = None
+    """For so much sound."""
+    million_text_in_tokens: float | None = None
+    million_cached_text_in_tokens: float | None = None
+    million_text_out_tokens: float | None = None
+    million_audio_in_tokens: float | None = None
+    million_cached_audio_in_tokens: float | None = None
+    million_audio_out_tokens: float | None = None
+    thousand_characters: float | None = None
+    text_item: float | None = None
+
+    def over(self, others: ModelPrices) -> ModelPrices:
+        """These prices, and the others' for what these do not say."""
+        return attrs.evolve(others, **attrs.asdict(self, filter=lambda _field, price: price is not None))
+
+
+UNITS: Final[Mapping[Meter, tuple[str, float]]] = {
+    "seconds": ("minute", 60),
+    "audio_seconds": ("audio_minute", 60),
+    "text_in_tokens": ("million_text_in_tokens", 1_000_000),
+    "cached_text_in_tokens": ("million_cached_text_in_tokens", 1_000_000),
+    "text_out_tokens": ("million_text_out_tokens", 1_000_000),
+    "audio_in_tokens": ("million_audio_in_tokens", 1_000_000),
+    "cached_audio_in_tokens": ("million_cached_audio_in_tokens", 1_000_000),
+    "audio_out_tokens": ("million_audio_out_tokens", 1_000_000),
+    "characters": ("thousand_characters", 1_000),
+    "text_items": ("text_item", 1),
+}
+"""Of each meter: the key of its price, and how much of it that price is for."""
+
+
+def _day(when: date) -> date:
+    """TOML may say the time, too."""
+    return when.date() if isinstance(when, datetime) else when
+
+
+@attrs.frozen(kw_only=True)
+class PriceList:
+    """What ``[prices]`` says itself; the models' tables in it are ``Prices.models``."""
+
+    as_of: date = attrs.field(converter=_day)
+    """When the prices were looked up."""
+    currency: str = "USD"
+    """Three letters, ISO 4217."""
+    twilio: TwilioPrices = TwilioPrices()
+
+
+@attrs.frozen(kw_only=True)
+class Prices(PriceList):
+    """``[prices]``, whole."""
+
+    models: Mapping[str, ModelPrices]
+    """By the name of a model or of a kind."""
+
+    def of(self, model: str | None, provider: str) -> ModelPrices | None:
+        """What a session of this model and kind is priced by; ``None`` if nobody has said."""
+        own, usual = self.models.get(model or ""), self.models.get(provider, FREE.get(provider))
+        if own is None or usual is None:
+            return own or usual
+        return own.over(usual)
+
+
+FREE: Final[Mapping[str, ModelPrices]] = {"local": ModelPrices(minute=0.0, thousand_characters=0.0)}
+"""What is on this machine, unless its owner has a price for it."""
+
+
+def wrong_prices(prices: Prices) -> Iterator[str]:
+    """What cannot be a price, a line each."""
+    if not (len(prices.currency) == 3 and prices.currency.isascii() and prices.currency.isupper()):
+        yield f"prices.currency: must be three capital letters, like USD, not {prices.currency!r}"
+    tables: dict[str, TwilioPrices | ModelPrices] = {"twilio": prices.twilio, **prices.models}
+    for name, table in tables.items():
+        for key, price in attrs.asdict(table).items():
+            if price is not None and not (math.isfinite(price) and price >= 0):
+                yield f"prices.{name}.{key}: must be 0 or more, not {price}"
+
+
+def doubtful_prices(prices: Prices | None, models: Mapping[str, tuple[str, ...]], today: date) -> Iterator[str]:
+    """What makes the cost of calls unknown or not to be relied on, a line each.
+
+    Args:
+        prices: where there are any.
+        models: of each model that bills, what its sessions are of.
+        today: the date.
+    """
+    if prices is None:
+        yield "prices: not set, so what calls cost is unknown; copy [prices] from the config.toml that is shipped"
+        return
+    age = (today - prices.as_of).days
+    if age > OLD_DAYS:
+        yield f"prices.as_of: these prices were looked up {age} days ago; look them up again"
+    elif age < 0:
+        yield f"prices.as_of: {prices.as_of} has not come yet"
+    yield from (
+        f"prices.twilio.{key}: not set, so what the telephone costs is unknown"
+        for key, price in attrs.asdict(prices.twilio).items()
+        if price is None and key != "machine_detection"
+    )
+    yield from (
+        f"models.{name}: has no price, so what its sessions cost is unknown; set [prices.{name}] or [prices.{provider}]"
+        for name, providers in models.items()
+        for provider in providers
+        if prices.of(name, provider) in (None, ModelPrices())
+    )

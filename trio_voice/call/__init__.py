@@ -1,0 +1,1 @@
+"""One call from its ring to its record. Start at ``call.py``."""

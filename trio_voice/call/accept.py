@@ -1,0 +1,109 @@
+"""Where a stream becomes a call: the path is checked, the legs are made, the call is lived.
+
+The one way in, whatever carried the stream here: our own server's lane or the Quart route.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import structlog
+import trio
+
+from trio_voice.call.call import Call
+from trio_voice.legs.caller import CallerLeg
+from trio_voice.legs.pumps import BUG_DETAIL
+from trio_voice.legs.session_ledger import Ledger
+from trio_voice.record import CallState, EndReason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from trio_voice.call.call import Phone
+    from trio_voice.call.registry import ExpectedCall, Registry
+    from trio_voice.call.tools import Tool
+    from trio_voice.journal import Journal
+    from trio_voice.legs.model_sessions import Succession
+    from trio_voice.net.channel import Channel
+    from trio_voice.persona import Lines, Persona, ToolSchema
+
+log: Final = structlog.stdlib.get_logger("trio_voice.reception")
+
+
+class Reception:
+    """Answers streams.
+
+    Args:
+        registry: who is expected.
+        journal: where the call is written down.
+        open_model: makes a persona's models, none yet connected.
+        tools_of: the tools of a persona, loaded.
+        lines_of: what a persona says when no model speaks.
+        phone: what can be done to telephone calls; ``None`` without Twilio's REST API.
+        on_delay: told how long messages to the caller were held here; see ``Writer``.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        journal: Journal,
+        open_model: Callable[[Persona, Ledger, tuple[ToolSchema, ...]], Succession],
+        tools_of: Callable[[Persona], Mapping[str, Tool]],
+        lines_of: Callable[[Persona], Lines],
+        phone: Phone | None,
+        on_delay: Callable[[float], None] | None = None,
+    ) -> None:
+        self.registry = registry
+        self._journal = journal
+        self._open_model = open_model
+        self._tools_of = tools_of
+        self._lines_of = lines_of
+        self._phone = phone
+        self._on_delay = on_delay
+
+    async def answer(
+        self, expected: ExpectedCall, channel: Channel, *, cancelled_because: EndReason = EndReason.DRAIN
+    ) -> None:
+        """Live a call on an accepted stream until nothing of it is left.
+
+        Raises nothing but ``Cancelled``, and that only after both sockets are closed.
+
+        Args:
+            expected: what ``registry.take`` gave for the stream's path.
+            channel: the stream; closed when this returns.
+            cancelled_because: the end reason if this task is cancelled.
+        """
+        record, limits = expected.record, expected.limits
+        structlog.contextvars.bind_contextvars(call_id=record.call_id, call_sid=record.call_sid)
+        try:
+            try:
+                caller = CallerLeg(channel, limits.close_seconds, self._on_delay)
+                persona = expected.persona
+                tools = self._tools_of(persona)
+                ledger = Ledger(record, self._journal)
+                model = self._open_model(persona, ledger, tuple(tool.schema for tool in tools.values()))
+                call = Call(
+                    record,
+                    persona,
+                    limits,
+                    caller,
+                    model,
+                    tools=tools,
+                    phone=self._phone,
+                    ledger=ledger,
+                    expected_call_sid=record.call_sid,
+                    lines=self._lines_of(persona),
+                )
+            except Exception:  # this call cannot begin; the others go on
+                log.exception("call_bug")
+                record.state, record.end_reason = CallState.ENDED, EndReason.BUG
+                record.end_detail = BUG_DETAIL
+                self.registry.remember(record)
+                with trio.move_on_after(limits.close_seconds, shield=True):
+                    await channel.aclose(1011, "an error in the server")
+                return
+            self._journal.call_began(record)
+            with self.registry.living(call):
+                await call.run(cancelled_because)
+        finally:
+            structlog.contextvars.unbind_contextvars("call_id", "call_sid")

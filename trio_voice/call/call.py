@@ -1,0 +1,423 @@
+"""One call, from an accepted stream to nothing left.
+
+The story, in one nursery:
+
+    the caller's leg reads and writes, the model's leg connects, reads and writes, a timer wakes the bridge
+      → each message is told to the bridge, which answers with commands, obeyed at once and without waiting
+      → the first sign of the end cancels the nursery
+      → each leg says goodbye as soon as it has stopped, for at most ``close_seconds`` from that sign
+      → the record is closed
+
+**Which sign says why.** The first one that says why a call ends gives it its reason, and what comes after it changes
+nothing. Twilio's callback that the telephone call is over does not say why: it comes on a way of its own, and may
+overtake the stream's ``stop`` or close, or our own end that it is the echo of. So it starts the clock of the end, and
+the stream has a moment (``STREAM_TELLS_SECONDS``) to say what happened: ``hangup``, ``caller_lost``, or the ``agent``
+who put the caller through. If it says nothing (it is half-open), the callback is the reason: ``twilio_ended``. What
+the model says meanwhile is no reason any more. A ``stream-error`` says why, and waits for nothing.
+
+The bound counts from the first sign, wherever it came from. A cancellation from outside (the daemon goes down hard, or
+an old Quart cancels its handler when the peer disconnects) is noticed by the timer's task, which waits for nobody, and
+the goodbyes are said all the same, under a shield that has the same deadline.
+
+A frame passes through a dozen of a call's parts, and what that costs is mostly waiting for memory; so they have slots.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Protocol
+
+import structlog
+import trio
+
+from trio_voice.bridge.bridge import Bridge
+from trio_voice.call.tools import CallFacts, too_many_tools, unknown_tool
+from trio_voice.errors import RestError
+from trio_voice.events.call import (
+    CALLER,
+    CancelTool,
+    ClearPlayback,
+    EndCall,
+    EndRequested,
+    Fact,
+    LegClosed,
+    MachineAnswered,
+    PlaceMark,
+    PlayAudio,
+    RunTool,
+    ToolFinished,
+    TransferCall,
+    TransferFailed,
+)
+from trio_voice.events.model import ReplyAudio
+from trio_voice.legs.pumps import BUG_DETAIL
+from trio_voice.legs.session_ledger import Ledger
+from trio_voice.persona import SILENT
+from trio_voice.protocols.media_streams import CallerStopped
+from trio_voice.record import CallRecord, CallState, EndReason, ToolUse
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+    from trio_voice.call.tools import Tool
+    from trio_voice.events.call import Command
+    from trio_voice.legs.caller import CallerLeg
+    from trio_voice.legs.model_sessions import Succession
+    from trio_voice.persona import Limits, Lines, Persona
+
+log: Final = structlog.stdlib.get_logger("trio_voice.call")
+
+MAX_TOOLS: Final = 10
+"""Tools that one call may have running; a request beyond that is answered with an error."""
+
+
+STREAM_TELLS_SECONDS: Final = 0.5
+"""How long a stream may take to say why a call is over of which a callback has said that it is; at most half of
+``close_seconds``, in which all of the end must be done."""
+
+
+class Phone(Protocol):
+    """What can be done to a telephone call besides ending it."""
+
+    async def transfer(self, call: CallRecord, number: str) -> None:
+        """Connect the caller to somebody else. Raises ``RestError``."""
+
+
+def wall_clock() -> datetime:
+    """The time of day, in UTC, for what people read. Nothing is measured with it."""
+    return datetime.now(UTC)
+
+
+class Call:
+    """A live call: what the registry holds, and what anybody outside may ask of it.
+
+    Args:
+        record: filled in as the call goes.
+        persona: who answers; kept for the whole call, whatever is reloaded meanwhile.
+        limits: likewise.
+        caller: the accepted stream.
+        model: the models, none yet opened.
+        tools: what the model may call, by name.
+        phone: what can be done to the telephone call besides ending it; ``None`` without Twilio's REST API.
+        ledger: where a hand-over is written down.
+        expected_call_sid: the call that the stream was promised to, where it is known.
+        lines: what the persona says when no model speaks.
+    """
+
+    __slots__ = (
+        "_began",
+        "_bridge",
+        "_caller",
+        "_closing_at",
+        "_ended_at",
+        "_ledger",
+        "_limits",
+        "_model",
+        "_now",
+        "_nursery",
+        "_persona",
+        "_phone",
+        "_phone_is_over",
+        "_put_through",
+        "_running_tools",
+        "_scope",
+        "_timer_scope",
+        "_tools",
+        "record",
+    )
+
+    def __init__(
+        self,
+        record: CallRecord,
+        persona: Persona,
+        limits: Limits,
+        caller: CallerLeg,
+        model: Succession,
+        *,
+        tools: Mapping[str, Tool] | None = None,
+        phone: Phone | None = None,
+        ledger: Ledger | None = None,
+        expected_call_sid: str | None = None,
+        lines: Lines = SILENT,
+    ) -> None:
+        self.record = record
+        self._persona = persona
+        self._tools = tools or {}
+        self._running_tools: dict[trio.CancelScope, str] = {}
+        self._phone = phone
+        self._phone_is_over = False
+        self._put_through = False
+        self._ledger = ledger or Ledger(record)
+        self._limits = limits
+        self._caller = caller
+        self._model = model
+        self._now = trio.lowlevel.current_clock().current_time
+        """As ``trio.current_time``, which looks for this clock anew each time."""
+        self._began = self._now()
+        self._bridge = Bridge(
+            persona,
+            limits,
+            model.capabilities,
+            record,
+            self._began,
+            expected_call_sid,
+            successors=model.successors,
+            lines=lines,
+        )
+        self._scope = trio.CancelScope()
+        self._nursery: trio.Nursery | None = None
+        self._timer_scope = trio.CancelScope()
+        self._ended_at = math.inf
+        self._closing_at = math.inf
+        """When both sockets must be closed; known from the first sign of the end."""
+
+    @property
+    def ending_seconds(self) -> float:
+        """How long ago the first sign of its end was; 0 while there is none."""
+        return max(0.0, trio.current_time() - self._ended_at)
+
+    def machine_answered(self) -> None:
+        """Twilio has found that a machine answered the call and has finished its greeting. Does not wait."""
+        self._tell(MachineAnswered(is_fax=self.record.answered_by == "fax"))
+
+    def phone_over(self, detail: str) -> None:
+        """Twilio says by callback that the telephone call is over; the module says what comes of it. Does not wait."""
+        if self._closing_at == math.inf and not self._phone_is_over:
+            self._phone_is_over = True
+            self._ended_at = trio.current_time()
+            self._start(self._let_stream_tell, detail)
+
+    async def _let_stream_tell(self, detail: str) -> None:
+        """End the call unless its stream says why it is over. Cancelling is safe: then it has."""
+        await trio.sleep(min(STREAM_TELLS_SECONDS, self._limits.close_seconds / 2))
+        if self.record.handed_over:
+            self._tell(CallerStopped())
+        else:
+            self._tell(EndRequested(EndReason.TWILIO_ENDED, detail))
+
+    def end(self, reason: EndReason, detail: str) -> None:
+        """End the call from outside. Does not wait; only the first reason counts."""
+        self._tell(EndRequested(reason, detail))
+
+    async def run(self, cancelled_because: EndReason = EndReason.DRAIN) -> None:
+        """Live the call to its end.
+
+        Raises nothing but ``Cancelled``: an exception in here ends this call as a bug. Cancelling is safe: both legs
+        are closed, within ``close_seconds``, before it returns.
+
+        Args:
+            cancelled_because: the end reason if the call is cancelled from outside.
+        """
+        record = self.record
+        record.state, record.started_at = CallState.LIVE, wall_clock()
+        log.info("call_started", persona=record.persona, direction=record.direction)
+        try:
+            with self._scope:
+                async with trio.open_nursery() as self._nursery:
+                    self._nursery.start_soon(self._live_leg, self._model)
+                    self._nursery.start_soon(self._keep_time)
+                    if record.answered_by_machine:  # it was quicker than the stream
+                        self.machine_answered()
+                    await self._live_leg(self._caller)
+        except* Exception:  # one call's failure stays one call's failure, and beside a cancellation it is one too
+            log.exception("call_bug")
+            if record.end_reason is None:
+                record.end_reason, record.end_detail = EndReason.BUG, BUG_DETAIL
+        finally:
+            if record.end_reason is None:
+                record.end_reason, record.end_detail = cancelled_because, "cancelled from outside the call"
+            self._write_down()
+
+    async def _live_leg(self, leg: CallerLeg | Succession) -> None:
+        """One leg from its first word to its goodbye, which does not wait for the other leg: its peer may be stalled.
+
+        Cancelling is safe: the leg is closed, by the deadline that the first sign of the end has set.
+        """
+        try:
+            if leg is self._caller:
+                await self._caller.run(self._tell, self._pass_on)
+            else:
+                await self._model.run(self._tell, self._play)
+        finally:
+            self._scope.cancel(reason="neither leg outlives the other")
+            self._begin_to_close()
+            try:
+                with trio.CancelScope(deadline=self._closing_at, shield=True):
+                    await leg.close()
+            except Exception:  # logged, and the other leg still says goodbye
+                log.exception("close_bug")
+
+    def _pass_on(self, payload: str) -> None:
+        """Tell the bridge of ``CallerAudio`` and obey, in one step: nearly all that ever happens."""
+        if self._closing_at < math.inf:
+            return
+        try:
+            if self._bridge.pass_caller_on(payload, self._now()):
+                self._model.hear_caller(payload)
+        except Exception:
+            self._scope.cancel(reason="a bug")  # at once, as in _tell
+            raise
+
+    def _play(self, reply_id: str, payload: str) -> None:
+        """The same for ``ReplyAudio``."""
+        if self._closing_at < math.inf:
+            return
+        try:
+            mark = self._bridge.pass_reply_on(reply_id, payload, self._now())
+            if mark is not None:
+                self._caller.play(payload, mark)
+        except Exception:
+            self._scope.cancel(reason="a bug")
+            raise
+        if mark is None:
+            self._tell(ReplyAudio(reply_id, payload))
+        elif mark:
+            self._set_timer()
+
+    def _tell(self, fact: Fact) -> None:
+        """Tell the bridge and do what it says. Called between checkpoints, so nothing interleaves."""
+        if self._closing_at < math.inf:
+            return  # the first sign has won: what comes of hurrying the legs is no other
+        if self._phone_is_over and not _says_why(fact):
+            return
+        try:
+            commands = self._bridge.handle(fact, self._now())
+            if commands:
+                self._obey(commands)
+        except Exception:
+            self._scope.cancel(reason="a bug")  # at once: whoever told may have to wait for a stalled writer
+            raise
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        if self._bridge.wake_at < self._timer_scope.deadline:  # noqa: PLR1730 - setting a deadline has its price
+            self._timer_scope.deadline = self._bridge.wake_at
+
+    def _obey(self, commands: Iterable[Command]) -> None:
+        for command in commands:
+            match command:
+                case PlayAudio() | PlaceMark() | ClearPlayback():
+                    self._caller.obey(command)
+                case EndCall(reason=reason, detail=detail, transferred=transferred, deaf=deaf):
+                    if deaf:
+                        self._caller.give_up()
+                    self.record.end_reason, self.record.end_detail = reason, detail
+                    self._put_through = transferred
+                    self._scope.cancel(reason=f"{reason}: {detail}")
+                case RunTool():
+                    self._start(self._run_tool, command)
+                case CancelTool(call_id=call_id):
+                    for scope, running in self._running_tools.items():
+                        if running == call_id:
+                            scope.cancel(reason="the model withdrew its request")
+                case TransferCall():
+                    self._start(self._transfer)
+                case _:
+                    self._model.obey(command)
+
+    def _start(self, function: Callable[..., Awaitable[None]], *args: object) -> None:
+        """Begin something in the call's nursery. A call that has not begun, or has ended, begins nothing."""
+        if self._nursery is not None:
+            self._nursery.start_soon(function, *args)
+
+    async def _run_tool(self, wanted: RunTool) -> None:
+        """Run one tool; whatever becomes of it, the model is answered."""
+        tool = self._tools.get(wanted.name)
+        facts = CallFacts(
+            self.record.call_id,
+            self.record.call_sid,
+            self.record.direction,
+            self.record.from_number,
+            self.record.to_number,
+            self.record.persona,
+        )
+        began = trio.current_time()
+        if tool is None:
+            result = unknown_tool(wanted.name)
+        elif len(self._running_tools) >= MAX_TOOLS:
+            result = too_many_tools()
+        else:
+            with trio.CancelScope() as scope:
+                self._running_tools[scope] = wanted.call_id
+                try:
+                    result = await tool.run(wanted.arguments, facts, self._limits.tool_seconds)
+                finally:
+                    del self._running_tools[scope]
+            if scope.cancelled_caught:
+                log.info("tool_withdrawn", tool=wanted.name[:60])
+                return
+        milliseconds = round((trio.current_time() - began) * 1000)
+        self.record.tools.append(
+            ToolUse(wanted.name[:60], failed=result.failed, milliseconds=milliseconds, known=tool is not None)
+        )
+        if result.unknown_arguments:
+            self.record.count("unknown_tool_arguments", result.unknown_arguments)
+        log.info("tool", tool=wanted.name[:60], failed=result.failed, milliseconds=milliseconds)
+        self._tell(ToolFinished(wanted.call_id, result))
+
+    async def _transfer(self) -> None:
+        """Put the caller through. Twilio answers by stopping the stream."""
+        record, number = self.record, self._persona.transfer_to
+        if self._phone is None or record.call_sid is None or number is None:
+            log.warning("transfer_failed", error="it needs account_sid, TWILIO_AUTH_TOKEN and transfer_to")
+            self._tell(TransferFailed())
+            return
+        record.handed_over = True  # before the request: Twilio may stop the stream before it answers us
+        self._ledger.changed()
+        done = False
+        try:
+            with trio.fail_after(self._limits.tool_seconds):
+                await self._phone.transfer(record, number)
+            done = True
+            log.info("transferred")
+        except (RestError, trio.TooSlowError) as failed:
+            log.warning("transfer_failed", error=str(failed) or "Twilio did not answer in time")
+            self._tell(TransferFailed())
+        finally:
+            # Cut short by the end of the call: handed over only if that end is Twilio's stop, which says so.
+            record.handed_over = done or self._put_through
+            self._ledger.changed()
+
+    async def _keep_time(self) -> None:
+        """Wake the bridge when it has asked for it, and start the clock of the end the moment the call is cancelled.
+
+        Be it from inside or outside: this task has nothing to say goodbye to, and so is cancelled at once.
+        """
+        try:
+            while True:
+                with trio.CancelScope(deadline=self._bridge.wake_at) as self._timer_scope:
+                    await trio.sleep_forever()
+                self._obey(self._bridge.tick(trio.current_time()))
+        finally:
+            self._begin_to_close()
+
+    def _begin_to_close(self) -> None:
+        if self._closing_at == math.inf:
+            self.record.state = CallState.ENDING
+            self._ended_at = min(self._ended_at, trio.current_time())
+            self._closing_at = self._ended_at + self._limits.close_seconds
+            self._caller.hurry(self._closing_at)
+            self._model.hurry(self._closing_at)
+
+    def _write_down(self) -> None:
+        record = self.record
+        record.state, record.ended_at = CallState.ENDED, wall_clock()
+        record.seconds = round(self._ended_at - self._began, 3)
+        record.closing_seconds = round(trio.current_time() - self._ended_at, 3)
+        log.info(
+            "call_ended",
+            end_reason=record.end_reason,
+            detail=record.end_detail,
+            seconds=record.seconds,
+            closing_seconds=record.closing_seconds,
+            model_closing=[session.closing for session in record.model_sessions],
+            **record.counters,
+        )
+
+
+def _says_why(fact: Fact) -> bool:
+    """Whether a fact tells why a telephone call is over, or what becomes of its transfer."""
+    if isinstance(fact, LegClosed):
+        return fact.leg == CALLER
+    return isinstance(fact, CallerStopped | EndRequested | TransferFailed)

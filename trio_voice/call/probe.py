@@ -1,0 +1,123 @@
+"""A model session without a telephone: opened, listened to for some seconds, closed. ``trio-voice check --live``.
+
+The leg is the very one that a call would have, so what it says about credentials, voices and formats is what a call
+would meet; the caller is silence.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import attrs
+import trio
+
+from trio_voice.audio.mulaw import FRAME_MS, base64_ms, encode, silence
+from trio_voice.billing.estimate import minute_of
+from trio_voice.events import model as c
+from trio_voice.events.call import Fact, LegClosed, LegStalled
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from trio_voice.billing.prices import Prices
+    from trio_voice.legs.model import ModelLeg
+    from trio_voice.persona import Limits, Persona
+    from trio_voice.record import CallRecord
+
+FRAME: Final = encode(silence(FRAME_MS))
+
+
+@attrs.define
+class Rehearsal:
+    """What came of it."""
+
+    ready_seconds: float | None = None
+    """From before the socket was opened until the model was ready to talk."""
+    accepted: Mapping[str, str] = attrs.field(factory=dict)
+    """What the provider said that it made of our settings, where it says."""
+    first_sound_seconds: float | None = None
+    """From being ready to the first sound of the greeting."""
+    heard_ms: float = 0.0
+    said: str = ""
+    problem: str | None = None
+    """Why it did not work, in words that say what to do."""
+
+
+async def rehearse(leg: ModelLeg, persona: Persona, limits: Limits, seconds: float) -> Rehearsal:
+    """Open the session, let it greet, give it silence to hear, close it; bounded by the limits.
+
+    Cancelling is safe: the session is closed, within ``close_seconds``, before it returns.
+    """
+    rehearsal = Rehearsal()
+    began = trio.current_time()
+    with trio.CancelScope(deadline=began + limits.model_ready_seconds) as scope:
+
+        def tell(fact: Fact) -> None:
+            now = trio.current_time()
+            match fact:
+                case c.ModelReady(accepted=accepted):
+                    rehearsal.ready_seconds, rehearsal.accepted = now - began, accepted
+                    scope.deadline = now + seconds
+                    if persona.greeting and not leg.capabilities.speaks_first:
+                        exact = leg.capabilities.exact_speech
+                        leg.obey(
+                            c.SayExactly(persona.greeting) if exact else c.RequestReply(f"Say: {persona.greeting}")
+                        )
+                case c.ReplyAudio(payload=payload):
+                    if rehearsal.first_sound_seconds is None and rehearsal.ready_seconds is not None:
+                        rehearsal.first_sound_seconds = now - began - rehearsal.ready_seconds
+                    rehearsal.heard_ms += base64_ms(payload)
+                case c.ReplyWords(text=text):
+                    rehearsal.said = (rehearsal.said + text)[:500]
+                case c.ReplyTranscript(text=text):
+                    rehearsal.said = text[:500]
+                case c.ModelFault(message=message, fatal=True) | LegClosed(detail=message):
+                    rehearsal.problem = rehearsal.problem or message
+                    scope.cancel(reason="it has failed")
+                case c.ModelEnded() | LegStalled():
+                    rehearsal.problem = rehearsal.problem or "the model ended the session by itself, or stopped reading"
+                    scope.cancel(reason="it has ended")
+
+        async def be_silent() -> None:
+            """Give the model silence, as a telephone would, once it listens."""
+            while True:
+                await trio.sleep(FRAME_MS / 1000)
+                if rehearsal.ready_seconds is not None:
+                    leg.obey(c.HearCaller(FRAME))
+
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(be_silent)
+                await leg.run(tell)
+                nursery.cancel_scope.cancel(reason="the session has ended")
+        finally:
+            leg.hurry(trio.current_time() + limits.close_seconds)
+            with trio.CancelScope(deadline=trio.current_time() + limits.close_seconds, shield=True):
+                await leg.close()
+    if rehearsal.ready_seconds is None and rehearsal.problem is None:
+        rehearsal.problem = f"the model was not ready in time: model_ready_seconds = {limits.model_ready_seconds:g}"
+    return rehearsal
+
+
+def describe(rehearsal: Rehearsal, record: CallRecord, prices: Prices | None = None) -> list[str]:
+    """What came of it, in lines for people; of what it costs as much as the prices say."""
+    lines: list[str] = []
+    if rehearsal.ready_seconds is not None:
+        lines.append(f"ready after {rehearsal.ready_seconds:.2f} s")
+    lines.extend(f"accepted {key} = {value}" for key, value in rehearsal.accepted.items())
+    if rehearsal.first_sound_seconds is not None:
+        lines.append(
+            f"spoke after another {rehearsal.first_sound_seconds:.2f} s, {rehearsal.heard_ms / 1000:.1f} s long"
+        )
+    if rehearsal.said:
+        lines.append(f"said {rehearsal.said!r}")
+    for session in record.model_sessions:
+        billed = "" if session.billed_seconds is None else f"; the provider bills {session.billed_seconds:g} s"
+        whose = f" ({session.provider})" if len(record.model_sessions) > 1 else ""
+        lines.append(f"closed{whose}: {session.closing}, after {session.seconds:g} s{billed}")
+        if prices is not None:
+            this = "unknown" if session.cost is None else f"about {session.cost:.4f} {prices.currency}"
+            lines.append(f"cost{whose}: {this}; a minute: {minute_of(session, prices)}")
+    if rehearsal.problem is not None:
+        lines.append(f"it does not work: {rehearsal.problem}")
+    return lines

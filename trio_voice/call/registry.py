@@ -1,0 +1,381 @@
+"""Which calls there are: expected, live and ended; who may come in; and how the house empties.
+
+A call is *expected* from the TwiML that promised it a path until its stream comes (once, and in time), *arriving* while
+that is being answered, *live* until its sockets are closed, and then *remembered* for a while. All but the last count
+against ``max_calls``, and a drain waits for them: a promise made is a promise that can be kept.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections import OrderedDict
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Final, Protocol
+
+import attrs
+import trio
+
+from trio_voice.call.call import wall_clock
+from trio_voice.errors import CallRefused
+from trio_voice.record import TERMINAL_STATUSES, CallRecord, CallState, EndReason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from trio_voice.call.call import Call
+    from trio_voice.persona import Limits, Persona
+
+EXPECTED_SECONDS: Final = 30.0
+"""How long a promised path is good for. Twilio opens the stream within a second of reading the TwiML."""
+QUEUED_SECONDS: Final = 1_800.0
+"""How long a call that we place may wait at Twilio before it is dialed: one second for each call before it, unless the
+account has been given more (Twilio, "Call resource", CPS). Then it is given up, and taken out of the queue."""
+ARRIVAL_SECONDS: Final = 2.0
+"""From a stream that was admitted to a live call: one answer to a handshake lies between them. One that never becomes a
+call is forgotten then."""
+_STATES: Final = {
+    "queued": CallState.DIALING,
+    "initiated": CallState.DIALING,
+    "ringing": CallState.RINGING,
+}
+"""What Twilio's word for a call that has not been answered is in ours."""
+_PROGRESS: Final = ("queued", "initiated", "ringing", "in-progress")
+"""Twilio's words for a call that is not over, in their order; callbacks are not delivered in any."""
+_DIALED: Final = frozenset({"initiated", "ringing"})
+REMEMBERED_CALLS: Final = 1_000
+"""Ended calls whose record can still be asked for."""
+
+
+def _rank(status: str | None) -> int:
+    """How far along a call is of which this is said; what is not known is further than nothing."""
+    if status in TERMINAL_STATUSES:
+        return len(_PROGRESS)
+    return _PROGRESS.index(status) if status in _PROGRESS else -1
+
+
+@attrs.define
+class ExpectedCall:
+    """A call whose stream has been promised a path."""
+
+    record: CallRecord
+    persona: Persona
+    limits: Limits
+    expires_at: float
+    seconds_from_dialing: float = 0.0
+    """For how long the promise is good once it is being dialed, or rings; until then it waits in Twilio's queue."""
+
+
+@attrs.frozen
+class Statistics:
+    """What the registry counts, at one moment."""
+
+    live_calls: int
+    expected_calls: int
+    draining: bool
+
+
+class Seats(Protocol):
+    """How many calls the processes have that share ``max_calls``; see ``edges/workers/call_counts.py``."""
+
+    @property
+    def occupied_by_others(self) -> int:
+        """How many calls all other processes have."""
+
+    def occupy(self, calls: int, /) -> None:
+        """Say how many calls this process has, promised ones included."""
+
+    def locked(self) -> AbstractContextManager[None]:
+        """While this is decided, nobody else decides."""
+
+
+class NoOthers:
+    """A process that has ``max_calls`` to itself."""
+
+    occupied_by_others = 0
+
+    def occupy(self, calls: int, /) -> None:
+        """Nobody wants to know."""
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Nobody else decides."""
+        return nullcontext()
+
+
+class Registry:
+    """All calls of this process.
+
+    Args:
+        limits: what new calls are given.
+        on_ended: told of every call once it is over, whether or not it was ever answered; must not wait.
+        clock: the time of day, for the record.
+        seats: the calls of other processes, which ``max_calls`` counts too.
+        prefix: what the ids of our calls begin with.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        on_ended: Callable[[CallRecord], None] | None = None,
+        clock: Callable[[], datetime] = wall_clock,
+        *,
+        seats: Seats | None = None,
+        prefix: str = "",
+    ) -> None:
+        self.limits = limits
+        self._on_ended = on_ended
+        self._clock = clock
+        self._seats = NoOthers() if seats is None else seats
+        self._prefix = prefix
+        self._expected: dict[str, ExpectedCall] = {}
+        self._by_sid: dict[str, ExpectedCall] = {}
+        """The promises of all calls that are not over, kept or not: a call has one record, however often it is asked
+        for."""
+        self._arriving: dict[str, float] = {}
+        """When each is given up."""
+        self._live: dict[str, Call] = {}
+        self._ended: OrderedDict[str, CallRecord] = OrderedDict()
+        self._draining = False
+        self._drained_because = ""
+        """Why a promised stream that comes now is ended at once; empty before the end of a drain."""
+        self._departure = trio.Event()
+        """Set, and replaced, whenever a call is over."""
+
+    def expect(
+        self,
+        persona: Persona,
+        *,
+        direction: str,
+        from_number: str,
+        to_number: str,
+        call_sid: str | None,
+        seconds: float = EXPECTED_SECONDS,
+        seconds_from_dialing: float = 0.0,
+    ) -> ExpectedCall:
+        """Promise a path to a call that is coming. Asked again for the same call SID, it repeats its promise.
+
+        So it does while that call lives, and promises nothing new. The promise is good for ``seconds``, and for a call
+        that we place for ``seconds_from_dialing`` once it is dialed, and once it rings.
+
+        Raises:
+            CallRefused: ``draining``, ``full``, or ``over`` for a call that has ended.
+        """
+        self._forget_expired()
+        if call_sid is not None and call_sid in self._by_sid:
+            return self._by_sid[call_sid]  # Twilio repeats a webhook whose answer it did not get
+        if call_sid is not None and any(_is_over(record, call_sid) for record in self._ended.values()):
+            raise CallRefused("over", "this call has ended")  # the webhook was delivered late
+        if self._draining:
+            raise CallRefused("draining", "this server is going down and takes no new calls")
+        with self._seats.locked():
+            if self._held + self._seats.occupied_by_others >= self.limits.max_calls:
+                raise CallRefused("full", f"all lines are busy: max_calls = {self.limits.max_calls}")
+            self._seats.occupy(self._held + 1)
+        record = CallRecord(
+            call_id=self._prefix + secrets.token_hex(16)[len(self._prefix) :],
+            call_sid=call_sid,
+            direction=direction,
+            state=CallState.RINGING if direction == "inbound" else CallState.DIALING,
+            persona=persona.name,
+            from_number=from_number,
+            to_number=to_number,
+        )
+        limits = persona.within(self.limits)
+        expected = ExpectedCall(record, persona, limits, trio.current_time() + seconds, seconds_from_dialing)
+        self._expected[record.call_id] = expected
+        if call_sid is not None:
+            self._by_sid[call_sid] = expected
+        return expected
+
+    def answered(self, call_id: str, call_sid: str | None) -> CallRecord | None:
+        """A call that we have placed was answered, and Twilio asks what to do: its record, if it is expected, or lives.
+
+        Twilio may be quicker with this than with its answer to the create, and may ask more than once.
+        """
+        self._forget_expired()
+        expected = self._expected.get(call_id)
+        if expected is not None and expected.record.call_sid in (None, call_sid):
+            expected.record.call_sid = call_sid
+            if call_sid is not None:
+                self._by_sid[call_sid] = expected
+            return expected.record
+        known = self._by_sid.get(call_sid or "")
+        return known.record if known is not None and known.record.call_id == call_id else None
+
+    def take(self, call_id: str) -> ExpectedCall:
+        """Keep a promise: the stream has come. Works once for each call.
+
+        Raises:
+            CallRefused: ``unknown_call``: never promised, already used, or expired.
+        """
+        self._forget_expired()
+        expected = self._expected.pop(call_id, None)
+        if expected is None:
+            raise CallRefused("unknown_call", "no call is expected on this path: it is unknown, used or expired")
+        if expected.record.call_sid is not None:
+            self._by_sid[expected.record.call_sid] = expected
+        self._arriving[call_id] = trio.current_time() + ARRIVAL_SECONDS
+        return expected
+
+    @property
+    def _held(self) -> int:
+        """How many of ``max_calls`` are ours."""
+        return len(self._live) + len(self._arriving) + len(self._expected)
+
+    def _forget_expired(self) -> None:
+        now = trio.current_time()
+        for call_id, until in list(self._arriving.items()):
+            if until <= now:
+                del self._arriving[call_id]
+                self._by_sid = {sid: each for sid, each in self._by_sid.items() if each.record.call_id != call_id}
+        self._seats.occupy(self._held)
+        for call_id, expected in list(self._expected.items()):
+            if expected.expires_at <= now:
+                self.end(call_id, EndReason.START_TIMEOUT, "no stream came while its path was good")
+
+    @contextmanager
+    def living(self, call: Call) -> Iterator[None]:
+        """While a call is live. Afterwards its record is remembered."""
+        call_id = call.record.call_id
+        self._arriving.pop(call_id, None)
+        self._live[call_id] = call
+        self._seats.occupy(self._held)
+        if self._drained_because:
+            call.end(EndReason.DRAIN, self._drained_because)
+        try:
+            yield
+        finally:
+            del self._live[call_id]
+            self.remember(call.record)
+
+    def remember(self, record: CallRecord) -> None:
+        """Keep an ended call's record for a while, and tell of its end."""
+        if record.ended_at is None:  # its stream never came, or could not be answered
+            record.ended_at = self._clock()
+        self._arriving.pop(record.call_id, None)
+        held = self._by_sid.get(record.call_sid or "")
+        if held is not None and held.record.call_id == record.call_id:
+            del self._by_sid[record.call_sid or ""]
+        if self._on_ended is not None:
+            self._on_ended(record)
+        self._seats.occupy(self._held)
+        self._departure.set()
+        self._departure = trio.Event()
+        self._ended[record.call_id] = record
+        while len(self._ended) > REMEMBERED_CALLS:
+            self._ended.popitem(last=False)
+
+    def end(self, call_id: str, reason: EndReason, detail: str) -> bool:
+        """End a live or expected call; returns whether there was one."""
+        if call_id in self._live:
+            self._live[call_id].end(reason, detail)
+            return True
+        expected = self._expected.pop(call_id, None)
+        if expected is None:
+            return False
+        expected.record.state, expected.record.end_reason = CallState.ENDED, reason
+        expected.record.end_detail = detail
+        self.remember(expected.record)
+        return True
+
+    def end_all(self, reason: EndReason, detail: str) -> int:
+        """End every live and expected call; returns how many there were."""
+        calls = [*self._live, *self._expected]
+        for call_id in calls:
+            self.end(call_id, reason, detail)
+        return len(calls)
+
+    def note_status(self, call_id: str | None, call_sid: str, status: str) -> None:
+        """Twilio has said what a call is doing. Callbacks come twice, late and out of order, and for unknown calls.
+
+        Args:
+            call_id: ours, where the callback's path has it.
+            call_sid: Twilio's, which a number's own callback has.
+            status: a terminal one ends the call though its socket may look alive; see ``call.py`` for the reason.
+        """
+        if call_id is None:
+            call_id = next((record.call_id for record in self.records() if record.call_sid == call_sid), "")
+        record = self.record(call_id)
+        if record is None or _rank(status) <= _rank(record.twilio_status):
+            return  # said already, or overtaken by what came after it
+        record.twilio_status = status
+        expected = self._expected.get(call_id)
+        if expected is not None and status in _STATES:
+            record.state = _STATES[status]
+        if expected is not None and status in _DIALED and expected.seconds_from_dialing:
+            expected.expires_at = trio.current_time() + expected.seconds_from_dialing
+        if status in TERMINAL_STATUSES:
+            detail = f"Twilio says that the call is {status}"
+            if call_id in self._live:
+                self._live[call_id].phone_over(detail)
+            else:
+                self.end(call_id, EndReason.TWILIO_ENDED, detail)
+
+    def holds(self, call_sid: str) -> bool:
+        """Whether a call that is not over has this call SID."""
+        return any(record.call_sid == call_sid for record in self._open_records())
+
+    def note_machine(self, call_id: str, answered_by: str) -> None:
+        """Twilio has found out who answered a call that we placed. Acts once, and only on a machine."""
+        record = self.record(call_id)
+        if record is None or record.answered_by is not None:
+            return
+        record.answered_by = answered_by
+        if record.answered_by_machine and call_id in self._live:
+            self._live[call_id].machine_answered()
+
+    def live(self) -> list[Call]:
+        """The calls whose sockets are not yet closed."""
+        return list(self._live.values())
+
+    def record(self, call_id: str) -> CallRecord | None:
+        """A call's record, whatever state it is in."""
+        self._forget_expired()
+        if call_id in self._live:
+            return self._live[call_id].record
+        if call_id in self._expected:
+            return self._expected[call_id].record
+        return self._ended.get(call_id)
+
+    def records(self) -> list[CallRecord]:
+        """Every record that there is: open calls first, then ended ones, the latest first."""
+        self._forget_expired()
+        return [*self._open_records(), *reversed(self._ended.values())]
+
+    def _open_records(self) -> list[CallRecord]:
+        return [call.record for call in self._live.values()] + [expected.record for expected in self._expected.values()]
+
+    def statistics(self) -> Statistics:
+        """The counts of this moment."""
+        self._forget_expired()
+        return Statistics(len(self._live), len(self._expected), self._draining)
+
+    async def drain(self, seconds: float) -> None:
+        """Promise nothing more, give what was promised and what is live so long to end by itself, then end it all.
+
+        A call that has its TwiML and not yet its stream is waited for while its path is good, and answered: its caller
+        hears us already. Returns when no call is live. Cancelling is safe; the house stays closed.
+        """
+        self._draining = True
+        with trio.move_on_after(seconds):
+            await self._wait_until_empty()
+        self._drained_because = f"the server went down and drain_seconds = {seconds:g} had passed"
+        self.end_all(EndReason.DRAIN, self._drained_because)
+        await self._wait_until_empty()
+
+    async def _wait_until_empty(self) -> None:
+        while True:
+            self._forget_expired()
+            if not (self._live or self._arriving or self._expected):
+                await trio.lowlevel.checkpoint()
+                return
+            promises = (expected.expires_at for expected in self._expected.values())
+            with trio.move_on_at(min([*promises, *self._arriving.values()], default=math.inf)):
+                await self._departure.wait()
+
+
+def _is_over(record: CallRecord, call_sid: str) -> bool:
+    """Whether this is the record of that call, which is over at Twilio or was ended by us."""
+    ended_by_us = record.end_reason is not EndReason.HANGUP and not record.handed_over
+    return record.call_sid == call_sid and (record.twilio_status in TERMINAL_STATUSES or ended_by_us)

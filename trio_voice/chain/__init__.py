@@ -1,0 +1,1 @@
+"""The decisions of a chain of three stages: recogniser, language model, voice. Start at ``turns.py``."""

@@ -1,0 +1,71 @@
+"""The tools that a language model in a chain waits for: every call gets its answer, if only that it was not run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from trio_voice.chain.history import CANCELLED
+from trio_voice.events import model as c
+from trio_voice.events.stage import ToolAnswer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from trio_voice.events.stage import ToolCall
+
+BROKEN: Final = '{"error":"the arguments were not a JSON object; call the tool again with correct arguments"}'
+
+
+@attrs.define(eq=False)
+class _Tool:
+    call: ToolCall
+    answer: ToolAnswer | None = None
+
+
+class AwaitedTools:
+    """What the last answer asked for, until all of it is answered; by the ids that the bridge knows."""
+
+    def __init__(self) -> None:
+        self._tools: dict[str, _Tool] = {}
+
+    def __bool__(self) -> bool:
+        """Whether anything is waited for."""
+        return bool(self._tools)
+
+    def ask(self, reply_id: str, calls: Iterable[ToolCall]) -> list[c.ToolRequested]:
+        """A reply asks for these; returns those that are to be run. A broken one is answered already."""
+        requested: list[c.ToolRequested] = []
+        for at, call in enumerate(calls):
+            call_id = f"{reply_id}.{at}"
+            tool = self._tools[call_id] = _Tool(call)
+            if call.broken:
+                tool.answer = ToolAnswer(call.call_id, BROKEN, failed=True)
+            else:
+                requested.append(c.ToolRequested(call_id, call.name, call.arguments))
+        return requested
+
+    def answer(self, call_id: str, result: str, *, failed: bool) -> bool:
+        """A tool has its result; returns whether that was waited for."""
+        tool = self._tools.get(call_id)
+        if tool is None or tool.answer is not None:
+            return False
+        tool.answer = ToolAnswer(tool.call.call_id, result, failed)
+        return True
+
+    def take_answers(self) -> list[ToolAnswer] | None:
+        """All the answers, once none is missing; then nothing is waited for any more."""
+        answers = [tool.answer for tool in self._tools.values() if tool.answer is not None]
+        if len(answers) < len(self._tools):
+            return None
+        self._tools.clear()
+        return answers
+
+    def withdraw(self) -> tuple[list[c.ToolWithdrawn], list[ToolAnswer]]:
+        """Wait for nothing any more; returns which tools need not run on, and what every call is answered."""
+        withdrawn = [c.ToolWithdrawn(call_id) for call_id, tool in self._tools.items() if tool.answer is None]
+        tools = self._tools.values()
+        answers = [tool.answer or ToolAnswer(tool.call.call_id, CANCELLED, failed=True) for tool in tools]
+        self._tools.clear()
+        return withdrawn, answers

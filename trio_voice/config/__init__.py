@@ -1,0 +1,1 @@
+"""The settings of config.toml, checked; credentials beside them."""

@@ -1,0 +1,1 @@
+"""The process: its parts put together, its workers, its logs, its unit of systemd."""

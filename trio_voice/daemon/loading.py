@@ -1,0 +1,239 @@
+"""Configuration and tools, loaded so that whatever a user's module does is one line: key, file, and line of the file.
+
+A module of tools is a stranger's code that runs while it is imported: it may raise anything, end the process, or never
+come to an end. At start there is nobody on the line yet, so it is imported where it will be used, and a timer ends the
+process if that takes too long. A daemon that reads its configuration again has calls: there it is tried first in a
+process of its own, then loaded in a thread, each with a deadline, and nothing that comes of either leaves here but a
+``ConfigError``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import attrs
+import trio
+
+from trio_voice.call.tools import load_tools, place_in
+from trio_voice.config.settings import Settings, read_settings
+from trio_voice.errors import ConfigError, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from trio_voice.call.tools import DoNotCall, Tool
+    from trio_voice.persona import Persona
+
+    Toolboxes = dict[Persona, Mapping[str, Tool]]
+
+LOADING_SECONDS: Final = 10.0
+"""For a configuration and the modules that it names."""
+BEGINNING_SECONDS: Final = 30.0
+"""For the process that tries them to begin: a second, where the processor is not full."""
+GRACE_SECONDS: Final = 2.0
+"""For it to say what did not come to its end in time."""
+_VERDICT_BYTES: Final = 1_000_000
+
+
+@attrs.frozen(kw_only=True)
+class Loaded:
+    """A configuration that can be used, and the tools of each of its personas."""
+
+    settings: Settings
+    toolboxes: Toolboxes
+
+
+class NoList:
+    """Stands for the do-not-call list where no tool is run."""
+
+    async def mark_do_not_call(self, number: str, reason: str, call_id: str) -> None:
+        """Never called."""
+        raise NotImplementedError
+
+
+def load(path: Path, numbers: DoNotCall, progress: list[str] | None = None) -> Loaded:
+    """Read the configuration and import its tools. Blocks, for as long as the modules do.
+
+    Args:
+        path: of the configuration.
+        numbers: the do-not-call list that tools write to.
+        progress: its last entry says what is being loaded, for whoever has to say what did not end.
+
+    Raises:
+        ConfigError: with one line for each mistake, whatever the modules raised.
+    """
+    settings = read_settings(path)
+    try:
+        return Loaded(settings=settings, toolboxes=toolboxes_of(settings, numbers, progress))
+    except ConfigError as wrong:
+        raise ConfigError([f"{path}: {problem}" for problem in wrong.problems]) from wrong
+
+
+def toolboxes_of(settings: Settings, numbers: DoNotCall, progress: list[str] | None = None) -> Toolboxes:
+    """The tools of every persona; otherwise as ``load``."""
+    toolboxes: Toolboxes = {}
+    problems: list[str] = []
+    for name, persona in settings.personas.items():
+        try:
+            toolboxes[persona] = load_tools(_noted(persona, [] if progress is None else progress), numbers)
+        except ValueError as wrong:
+            problems.append(f"personas.{name}.tools: {wrong}")
+    if problems:
+        raise ConfigError(problems)
+    return toolboxes
+
+
+def _noted(persona: Persona, progress: list[str]) -> Iterator[str]:
+    """The names of a persona's tools, noting each that is about to be loaded."""
+    for tool in persona.tools:
+        progress.append(f"personas.{persona.name}.tools: {tool!r}")
+        yield tool
+
+
+@contextmanager
+def _bounded(path: Path, refuse: Callable[[str], object]) -> Iterator[list[str]]:
+    """While this thread loads; if that takes too long, ``refuse`` is told in one line, and must end the process."""
+    loader, progress = threading.get_ident(), [""]
+
+    def give_up() -> None:
+        where = place_in(sys._current_frames().get(loader))  # noqa: SLF001 - documented, "for debugging"
+        what = f"{progress[-1]} cannot be imported: its module" if progress[-1] else "the file"
+        place = f", in {where}" if where else ""
+        refuse(f"{path}: {what} has not come to its end within {LOADING_SECONDS:g} s{place}")
+
+    timer = threading.Timer(LOADING_SECONDS, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield progress
+    finally:
+        timer.cancel()
+
+
+def load_at_start(path: Path, refuse: Callable[[str], object]) -> Loaded:
+    """As ``load``, in a process that has nothing else to do yet.
+
+    Args:
+        path: of the configuration.
+        refuse: told in one line if it takes too long; ends the process.
+
+    Raises:
+        ConfigError: as ``load``.
+    """
+    with _bounded(path, refuse) as progress:
+        return load(path, NoList(), progress)
+
+
+async def load_again(path: Path, numbers: DoNotCall) -> Loaded:
+    """As ``load``, beside live calls: tried in a process of its own first, then in a thread.
+
+    Cancelling is safe: the process is killed, and what a module does in the thread is nobody's business any more.
+
+    Raises:
+        ConfigError: as ``load``; also if either has taken too long.
+    """
+    problems = await try_in_child(path)
+    if problems:
+        raise ConfigError(problems)
+    progress: list[str] = [""]
+    with trio.move_on_after(LOADING_SECONDS):
+        # A limiter of its own: a module that never comes to its end keeps its thread.
+        return await trio.to_thread.run_sync(
+            load, path, numbers, progress, abandon_on_cancel=True, limiter=trio.CapacityLimiter(1)
+        )
+    raise ConfigError([f"{path}: {progress[-1] or 'it'} could be imported, and here not within {LOADING_SECONDS:g} s"])
+
+
+async def try_in_child(path: Path) -> list[str]:
+    """What is wrong with a configuration and its tools, as a process of its own finds it. Raises nothing.
+
+    Cancelling is safe: the process is killed, and whatever it has started and not let go of.
+    """
+    try:
+        return await _ask_child(path)
+    except Exception as failed:  # noqa: BLE001 - no descriptor, no memory, no thread: the calls go on without it
+        return [f"{path}: cannot be tried: {type(failed).__name__}: {failed}"]
+
+
+async def _ask_child(path: Path) -> list[str]:
+    reading, writing = os.pipe()
+    try:
+        order = json.dumps({"config": str(path), "verdict": writing, "path": sys.path})
+        process = await trio.lowlevel.open_process(
+            [sys.executable, "-P", "-m", "trio_voice.daemon.loading", order],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,  # which is the daemon's own, and a module may write anything
+            stderr=subprocess.DEVNULL,
+            pass_fds=(writing,),
+            start_new_session=True,
+        )
+    except BaseException:
+        os.close(reading)
+        raise
+    finally:
+        os.close(writing)
+    said = b""
+    try:
+        async with trio.lowlevel.FdStream(reading) as verdict:
+            with trio.move_on_after(BEGINNING_SECONDS) as patience:  # noqa: ASYNC912 - the first reading is one
+                # Not to its end: whatever the modules have started may hold it open.
+                while said.count(b"\n") < 2 and len(said) < _VERDICT_BYTES:
+                    more = await verdict.receive_some()
+                    if not more:
+                        break
+                    if not said:
+                        patience.deadline = trio.current_time() + LOADING_SECONDS + GRACE_SECONDS
+                    said += more
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + 1):
+            await process.wait()
+    if patience.cancelled_caught:
+        return [f"{path}: it was not loaded within {LOADING_SECONDS:g} s"]
+    if said.count(b"\n") != 2:
+        return [f"{path}: loading it ended the process that tried it"]
+    problems: list[str] = json.loads(said.split(b"\n")[1])
+    return problems
+
+
+def _try(order: str) -> None:
+    """The child's whole life: say that it begins, load, say in one line of JSON what is wrong, and go at once."""
+    wanted = json.loads(order)
+    verdict: int = wanted["verdict"]
+    os.set_inheritable(verdict, False)  # noqa: FBT003 - the standard library's
+    sys.path[:] = wanted["path"]
+
+    os.write(verdict, b"\n")
+
+    def say(*problems: str) -> None:
+        data = json.dumps([one_line(problem) for problem in problems]).encode() + b"\n"
+        while data:
+            data = data[os.write(verdict, data) :]
+        os._exit(0)
+
+    def run() -> None:
+        path = Path(wanted["config"])
+        try:
+            with _bounded(path, say) as progress:
+                load(path, NoList(), progress)
+        except ConfigError as wrong:
+            say(*wrong.problems)
+        except BaseException as odd:  # noqa: BLE001, ASYNC103 - no trio here; the daemon is told, whatever it is
+            say(f"{path}: cannot be used: {type(odd).__name__}: {odd}")
+        say()
+
+    # Not in the main thread, as it will be in the daemon: a module that can only be imported there is refused now.
+    threading.Thread(target=run).start()
+
+
+if __name__ == "__main__":
+    _try(sys.argv[1])

@@ -1,0 +1,258 @@
+"""``workers = N``: so many processes share the port, each a whole daemon with its own calls.
+
+This process answers nothing itself. It opens the port, starts the others and keeps them alive: one that dies takes its
+own calls with it, whose phones and sessions the others settle by the journal, and is replaced. What is said to this one
+(SIGTERM, SIGHUP) is said to all. To each of them it is what systemd is to it: it waits until it is ready, and ends one
+whose loop stands still.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final
+
+import attrs
+import structlog
+import trio
+
+from trio_voice.daemon.loading import try_in_child
+from trio_voice.daemon.signals import STOP, hold_signals, until_told_to_stop
+from trio_voice.edges.systemd import Notifier
+from trio_voice.edges.workers.call_counts import Seats, make_seats
+from trio_voice.errors import CannotListen, ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from trio_voice.config.settings import Settings
+
+log: Final = structlog.stdlib.get_logger("trio_voice.supervisor")
+
+EXIT_CONFIG: Final = 78
+START_SECONDS: Final = 30.0
+"""For a process to be ready."""
+STEADY_SECONDS: Final = 60.0
+"""A process that has lived so long has not died of its start."""
+FIRST_PAUSE_SECONDS: Final = 0.2
+LONGEST_PAUSE_SECONDS: Final = 10.0
+"""Between the death of a process and the next try, doubled each time."""
+STUBBORN_SECONDS: Final = 5.0
+"""How long after the end of all patience a process is killed that has not stopped."""
+
+
+@attrs.frozen
+class Place:
+    """What one of the processes is told of the house: JSON on its command line."""
+
+    index: int
+    count: int
+    listeners: tuple[int, ...]
+    """Descriptors of the port."""
+    seats: int
+    """Descriptor of what all of them see."""
+    directory: str
+
+    def as_text(self) -> str:
+        """For ``serve --worker``."""
+        return json.dumps(attrs.asdict(self))
+
+    @classmethod
+    def from_text(cls, text: str) -> Place:
+        """What ``as_text`` made."""
+        place = json.loads(text)
+        return cls(**place | {"listeners": tuple(place["listeners"])})
+
+
+class _Worker:
+    """One of the processes, whichever holds its place."""
+
+    def __init__(self, place: Place, command: list[str], environment: Mapping[str, str], watchdog: float) -> None:
+        self.place = place
+        self.ready = trio.Event()
+        self.process: trio.Process | None = None
+        self._command = command
+        self._environment = environment
+        self._watchdog = watchdog
+        self._heard_at = 0.0
+
+    def tell(self, number: signal.Signals) -> None:
+        """Send it a signal, if it lives."""
+        if self.process is not None and self.process.returncode is None:
+            with suppress(ProcessLookupError):
+                self.process.send_signal(number)
+
+    async def run(self) -> int:
+        """Run one process to its end; its exit status. Cancelling kills it."""
+        if self.ready.is_set():
+            self.ready = trio.Event()
+        address = Path(self.place.directory) / f"notify-{self.place.index}"
+        address.unlink(missing_ok=True)
+        environment = dict(self._environment) | {"NOTIFY_SOCKET": str(address)}
+        with trio.socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices:
+            await notices.bind(str(address))
+            # Its standard input says when we are gone: it ends then.
+            self.process = await trio.lowlevel.open_process(
+                [*self._command, self.place.as_text()],
+                stdin=subprocess.PIPE,
+                pass_fds=(*self.place.listeners, self.place.seats),
+                env=environment,
+            )
+            process = self.process
+            try:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._listen, notices)
+                    nursery.start_soon(self._watch, process)
+                    await process.wait()
+                    nursery.cancel_scope.cancel(reason="it has ended")
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                    with trio.CancelScope(shield=True, deadline=trio.current_time() + 1):
+                        await process.wait()
+                if process.stdin is not None:
+                    await trio.aclose_forcefully(process.stdin)
+        return process.returncode or 0
+
+    async def _listen(self, notices: trio.socket.SocketType) -> None:
+        while True:
+            said = (await notices.recv(4096)).decode(errors="replace").split("\n")
+            self._heard_at = trio.current_time()
+            if "READY=1" in said:
+                self.ready.set()
+
+    async def _watch(self, process: trio.Process) -> None:
+        """End it if it is never ready, or if its loop stands still."""
+        with trio.move_on_after(START_SECONDS):
+            await self.ready.wait()
+        if not self.ready.is_set():
+            log.error("worker_never_ready", worker=self.place.index, seconds=START_SECONDS)
+            process.kill()
+            return
+        while self._watchdog:
+            await trio.sleep(self._watchdog / 2)
+            if trio.current_time() - self._heard_at > self._watchdog:
+                log.error("worker_stuck", worker=self.place.index, seconds=self._watchdog)
+                process.send_signal(signal.SIGABRT)
+                return
+
+
+async def supervise(settings: Settings, config: Path, announce: Callable[[str], None], patience: float) -> None:
+    """Keep ``settings.server.workers`` processes alive until SIGTERM or SIGINT, then see them drain.
+
+    Args:
+        settings: checked.
+        config: the file they are read from, which each process reads again.
+        announce: called with the base URL once all of them accept calls.
+        patience: how long a drain may take, at the longest.
+
+    Raises:
+        CannotListen: the address cannot be listened on.
+        ConfigError: a process found something that only it could find.
+    """
+    with hold_signals() as signals:
+        problems = await try_in_child(config)
+        if problems:
+            raise ConfigError(problems)
+        await _supervise(settings, config, announce, patience, signals)
+
+
+async def _supervise(
+    settings: Settings, config: Path, announce: Callable[[str], None], patience: float, signals: AsyncIterator[int]
+) -> None:
+    count = settings.server.workers
+    host, port = settings.server.address
+    systemd = Notifier(os.environ)
+    watchdog = float(os.environ.get("WATCHDOG_USEC") or 0) / 1_000_000
+    try:
+        listeners = await trio.open_tcp_listeners(port, host=host)
+    except OSError as busy:
+        raise CannotListen(f"cannot listen on {settings.server.bind}: {busy}") from busy
+    descriptors = tuple(listener.socket.fileno() for listener in listeners)
+    seats_descriptor = make_seats(count)
+    seats = Seats(seats_descriptor, count, count)  # none of ours: we have no calls
+    # -P: without it the working directory, which the service may write to, would be looked in before the library.
+    python = [sys.executable, "-P", "-m", "trio_voice"]
+    command = [*python, "--config", str(config.absolute()), "serve", "--worker"]  # noqa: ASYNC240
+    stopping = trio.Event()
+    with TemporaryDirectory(prefix="trio-voice-") as directory:
+        places = [Place(index, count, descriptors, seats_descriptor, directory) for index in range(count)]
+        workers = [_Worker(place, command, os.environ, watchdog) for place in places]
+        async with trio.open_nursery() as nursery:
+            for worker in workers:
+                nursery.start_soon(_keep_alive, worker, seats, stopping)
+            nursery.start_soon(systemd.feed_watchdog)
+            nursery.start_soon(_announce, workers, systemd, lambda: announce(_address(listeners[0])))
+            await until_told_to_stop(signals, partial(_reload, workers, systemd))
+            stopping.set()
+            await systemd.notify("STOPPING=1", "STATUS=draining", f"EXTEND_TIMEOUT_USEC={patience * 1e6:.0f}")
+            for worker in workers:
+                worker.tell(signal.SIGTERM)
+            with trio.move_on_after(patience + STUBBORN_SECONDS):  # noqa: ASYNC912 - leaving a nursery is one
+                async with trio.open_nursery() as drain:
+                    drain.start_soon(_hurry, signals, workers)
+                    for worker in workers:
+                        if worker.process is not None:
+                            await worker.process.wait()
+                    drain.cancel_scope.cancel(reason="all have stopped")
+            nursery.cancel_scope.cancel(reason="stopped")
+    log.info("all_stopped")
+
+
+def _address(listener: trio.SocketListener) -> str:
+    host, port, *_ = listener.socket.getsockname()
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+async def _announce(workers: list[_Worker], systemd: Notifier, announce: Callable[[], None]) -> None:
+    for worker in workers:
+        await worker.ready.wait()
+    announce()
+    await systemd.notify("READY=1")
+
+
+async def _keep_alive(worker: _Worker, seats: Seats, stopping: trio.Event) -> None:
+    """Start a process, and another whenever it ends, until all are to stop."""
+    pause = FIRST_PAUSE_SECONDS
+    while not stopping.is_set():
+        began = trio.current_time()
+        status = await worker.run()
+        seats.occupy(0, worker.place.index)
+        if stopping.is_set():
+            return
+        if status == EXIT_CONFIG:
+            raise ConfigError(["a worker could not use the configuration: its lines above say why"])
+        log.error("worker_died", worker=worker.place.index, status=status, seconds=round(trio.current_time() - began))
+        pause = FIRST_PAUSE_SECONDS if trio.current_time() - began > STEADY_SECONDS else pause
+        with trio.move_on_after(pause):
+            await stopping.wait()
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
+async def _reload(workers: list[_Worker], systemd: Notifier) -> None:
+    """Have all of them read personas and numbers again; each says by itself what became of it."""
+    await systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1_000}")
+    for worker in workers:
+        worker.ready = trio.Event()
+        worker.tell(signal.SIGHUP)
+    with trio.move_on_after(START_SECONDS):  # noqa: ASYNC912 - there is at least one
+        for worker in workers:
+            await worker.ready.wait()
+    await systemd.notify("READY=1")
+
+
+async def _hurry(signals: AsyncIterator[int], workers: list[_Worker]) -> None:
+    """A second SIGTERM is said to all, too."""
+    async for received in signals:
+        if received in STOP:
+            for worker in workers:
+                worker.tell(signal.Signals(received))

@@ -1,0 +1,1 @@
+"""Prometheus: counters, histograms and gauges, with labels of bounded cardinality."""

@@ -1,0 +1,155 @@
+"""What a scraper is told of this moment, looked up when it asks: open calls, the journal, the process."""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from collections import Counter as Tally
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import trio
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+
+from trio_voice.record import CallState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from prometheus_client.metrics_core import Metric
+
+    from trio_voice.call.registry import Registry
+    from trio_voice.edges.metrics.labels import Words
+
+OUR_OWN_DESCRIPTOR: Final = 1
+"""The one that lists the others."""
+
+
+class JournalCounts(Protocol):
+    """What a journal counts, as far as it is told here."""
+
+    @property
+    def waiting(self) -> int:
+        """Entries that are still to be written."""
+
+    @property
+    def dropped(self) -> int:
+        """Entries that never will be: too many waited."""
+
+    @property
+    def refused(self) -> int:
+        """Entries that the database did not take."""
+
+    @property
+    def unwritten_openings(self) -> int:
+        """Sessions that were opened before they were written down."""
+
+
+class JournalState(Protocol):
+    """What is asked of a journal."""
+
+    @property
+    def healthy(self) -> bool:
+        """Whether what is to be written is being written."""
+
+    def statistics(self) -> JournalCounts:
+        """The counts of this moment."""
+
+
+class Now:
+    """The open calls and what runs, looked up when somebody asks."""
+
+    def __init__(self, calls: Registry, providers: Words) -> None:
+        self._calls = calls
+        self._providers = providers
+
+    def describe(self) -> list[Metric]:
+        """Nothing: asked when this is registered, it need not look anything up."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        records = self._calls.records()
+        states = Tally(record.state for record in records)
+        calls = GaugeMetricFamily("trio_voice_calls", "Calls that have not ended, by state.", labels=["state"])
+        for state in CallState:
+            if state is not CallState.ENDED:
+                calls.add_metric([state], states[state])
+        yield calls
+
+        # Those of ended calls too: one there is a meter that outlived its call, and should be seen.
+        meters = Tally(
+            self._providers.one_of(session.provider)
+            for record in records
+            for session in record.model_sessions
+            if session.closed_at is None
+        )
+        sessions = GaugeMetricFamily(
+            "trio_voice_model_sessions_open", "Model sessions whose meter is running.", labels=["provider"]
+        )
+        for provider in self._providers.seen.keys() | meters.keys():
+            sessions.add_metric([provider], meters[provider])
+        yield sessions
+
+        limit = self._calls.limits.max_calls
+        yield GaugeMetricFamily("trio_voice_max_calls", "How many calls there may be at once.", limit)
+        draining = self._calls.statistics().draining
+        yield GaugeMetricFamily("trio_voice_draining", "1 while no new call is taken.", draining)
+        tasks = trio.lowlevel.current_statistics().tasks_living
+        yield GaugeMetricFamily("trio_voice_tasks", "Tasks: those of each live call, and a few that stay.", tasks)
+
+
+class JournalNow:
+    """How the journal does."""
+
+    def __init__(self, journal: JournalState) -> None:
+        self._journal = journal
+
+    def describe(self) -> list[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        counts = self._journal.statistics()
+        yield GaugeMetricFamily(
+            "trio_voice_journal_healthy", "1 while what is to be written down is.", self._journal.healthy
+        )
+        yield GaugeMetricFamily("trio_voice_journal_waiting_entries", "Entries still to be written.", counts.waiting)
+        lost = CounterMetricFamily(
+            "trio_voice_journal_lost_entries", "Entries that never will be written.", labels=["why"]
+        )
+        lost.add_metric(["too_many_waited"], counts.dropped)
+        lost.add_metric(["refused_by_the_database"], counts.refused)
+        yield lost
+        yield CounterMetricFamily(
+            "trio_voice_journal_unwritten_openings",
+            "Model sessions that were opened before that was written down.",
+            counts.unwritten_openings,
+        )
+
+
+class Process:
+    """The process, under the names that every dashboard knows.
+
+    The library's own collector says nothing at all where /proc/stat is hidden, as our systemd unit does
+    (``ProcSubset=pid``).
+    """
+
+    def __init__(self, started_at: datetime) -> None:
+        self._started_at = started_at.timestamp()
+
+    def describe(self) -> list[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        def gauge(name: str, documentation: str, value: Any) -> GaugeMetricFamily:
+            return GaugeMetricFamily(f"process_{name}", documentation, value)
+
+        yield CounterMetricFamily("process_cpu_seconds", "Processor time, user and system.", time.process_time())
+        yield gauge("start_time_seconds", "When the process began, in seconds since 1970.", self._started_at)
+        yield gauge("max_fds", "Descriptors that it may have open.", resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        open_fds = len(os.listdir("/proc/self/fd")) - OUR_OWN_DESCRIPTOR  # noqa: PTH208 - names, not paths
+        yield gauge("open_fds", "Descriptors that it has open.", open_fds)
+        with open("/proc/self/statm", encoding="ascii") as pages:  # noqa: PTH123 - no file that anybody wrote
+            virtual, resident = (int(word) * resource.getpagesize() for word in pages.read().split()[:2])
+        yield gauge("virtual_memory_bytes", "Memory it has asked for.", virtual)
+        yield gauge("resident_memory_bytes", "Memory it has.", resident)

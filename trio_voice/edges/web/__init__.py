@@ -1,0 +1,1 @@
+"""The web server and its routes, and the media stream's way past it."""

@@ -1,0 +1,374 @@
+"""The Quart-Trio app: Twilio's webhooks, the operator's routes, health, and a stream route for any ASGI server."""
+
+from __future__ import annotations
+
+import hmac
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import attrs
+import structlog
+from quart import Response, jsonify, request, websocket
+from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException
+
+from trio_voice.edges.metrics.metrics import CONTENT_TYPE
+from trio_voice.edges.twilio.webhooks import (
+    PublicUrl,
+    connect_twiml,
+    hangup_twiml,
+    is_signed,
+    reject_twiml,
+    sorry_twiml,
+)
+from trio_voice.edges.web.media_stream import PREFIX, STATUSES
+from trio_voice.edges.web.quart_channel import QuartChannel
+from trio_voice.edges.workers import aggregate
+from trio_voice.edges.workers.handover import HERE
+from trio_voice.errors import CallRefused
+from trio_voice.phone_numbers import e164
+from trio_voice.record import EndReason
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    import httpx2
+
+    from trio_voice.call.registry import Registry
+    from trio_voice.edges.metrics.metrics import Metrics
+    from trio_voice.edges.twilio.dialer import Dialer
+    from trio_voice.edges.web.media_stream import Admission
+    from trio_voice.edges.workers.handover import Colleagues
+    from trio_voice.persona import Persona
+    from trio_voice.record import CallRecord
+
+log: Final = structlog.stdlib.get_logger("trio_voice.app")
+
+MAX_BODY_BYTES: Final = 65_536
+BODY_SECONDS: Final = 10
+SORRY: Final = "We cannot take your call right now. Please try again later."
+_CALL_FIELDS: Final = ("to", "persona")
+_REFUSALS: Final = {
+    "bad_number": 400,
+    "not_allowed": 403,
+    "do_not_call": 403,
+    "bad_public_url": 409,
+    "no_account": 409,
+    "no_from_number": 409,
+    "no_list": 503,
+    "full": 503,
+    "draining": 503,
+    "twilio_refused": 502,
+    "unknown_outcome": 504,
+}
+"""The HTTP status of each reason not to place a call."""
+
+
+@attrs.define
+class Directory:
+    """Which persona answers which of our numbers. Replaced whole on a reload."""
+
+    personas: Mapping[str, Persona]
+    numbers: Mapping[str, str]
+    """Persona names by number; ``default`` answers the rest."""
+
+    def persona_for(self, number: str) -> Persona | None:
+        """Who answers a number, however it is written, if anybody does."""
+        name = self.numbers.get(number) or self.numbers.get(e164(number) or "", self.numbers.get("default"))
+        return None if name is None else self.personas[name]
+
+
+class DoorsJournal(Protocol):
+    """Where it is written down whom we have promised to answer, if it is."""
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing is written down; empty if it is."""
+
+    def call_began(self, call: CallRecord) -> None:
+        """Write down that a call is ours, so that whoever comes after us knows. Does not wait."""
+
+
+@attrs.define(kw_only=True)
+class Door:
+    """What the app's routes need to decide who may do what.
+
+    ``auth_token`` is ``None`` only where Twilio's signatures are not to be checked; without an ``api_token`` the
+    operator's routes are closed.
+    """
+
+    admission: Admission
+    public_url: PublicUrl
+    directory: Directory
+    dialer: Dialer
+    journal: DoorsJournal
+    metrics: Metrics
+    auth_token: str | None
+    api_token: str | None
+    colleagues: Colleagues | None = None
+    """The other processes of the house, if there are any."""
+
+    @property
+    def asks_colleagues(self) -> bool:
+        """Whether the request that is being answered is to be answered for the whole house."""
+        return self.colleagues is not None and HERE not in request.headers
+
+    @property
+    def registry(self) -> Registry:
+        """The house's registry."""
+        return self.admission.reception.registry
+
+
+def create_app(door: Door) -> QuartTrio:
+    """The app, for our own server or any other that speaks ASGI under trio."""
+    app = QuartTrio("trio_voice")
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.config["BODY_TIMEOUT"] = BODY_SECONDS
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # quart's default provider has it
+    _add_errors(app)
+    _add_webhooks(app, door)
+    _add_stream(app, door)
+    _add_operator(app, door)
+
+    @app.get("/healthz")
+    async def healthz() -> dict[str, Any]:
+        counts = door.registry.statistics()
+        here = {
+            "status": "draining" if counts.draining else "ok",
+            "live_calls": counts.live_calls,
+            "journal": "failing" if door.journal.trouble else "ok",  # anybody may ask; the log says why
+        }
+        if not door.asks_colleagues:
+            return here
+        return aggregate.health([here, *(answer.json() for answer in await _ask(door))])
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        text = door.metrics.render()
+        if door.asks_colleagues:
+            text = aggregate.metrics([text.decode(), *(answer.text for answer in await _ask(door))]).encode()
+        return Response(text, content_type=CONTENT_TYPE)
+
+    return app
+
+
+async def _ask(door: Door) -> list[httpx2.Response]:
+    """What the other processes answer to this very request."""
+    if door.colleagues is None:
+        return []
+    authorization = request.headers.get("Authorization")
+    return await door.colleagues.ask(request.path, {"Authorization": authorization} if authorization else {})
+
+
+def _failure(status: int, code: str, message: str) -> Response:
+    answer = jsonify({"error": {"code": code, "message": message}})
+    answer.status_code = status
+    return answer
+
+
+def _twiml(text: str) -> Response:
+    # Always a 200: Twilio plays nothing of any other, and tells the caller of an application error instead.
+    return Response(text, content_type="text/xml; charset=utf-8")
+
+
+def _add_errors(app: QuartTrio) -> None:
+    @app.errorhandler(HTTPException)
+    async def http_error(error: HTTPException) -> Response:
+        code = (error.name or "error").lower().replace(" ", "_")
+        return _failure(error.code or 500, code, error.description or str(error))
+
+    @app.errorhandler(Exception)
+    async def bug(error: Exception) -> Response:
+        # One request's failure is answered and stays one request's failure.
+        log.error("request_bug", path=request.path, exc_info=error)
+        return _failure(500, "bug", "an error in trio_voice; its log has the traceback")
+
+
+def _add_webhooks(app: QuartTrio, door: Door) -> None:
+    def from_twilio(handler: Callable[..., Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
+        """Let a request through only if Twilio signed it."""
+
+        @wraps(handler)
+        async def checked(**path: str) -> Response:
+            form = await request.form
+            if door.auth_token is not None:
+                target = request.scope.get("raw_path", request.path.encode()).decode("latin-1").partition("?")[0]
+                if request.query_string:
+                    target += "?" + request.query_string.decode("latin-1")
+                fields = {name: form.getlist(name) for name in form} if request.method == "POST" else {}
+                spellings = door.public_url.webhook_spellings(target)
+                if not is_signed(spellings, fields, door.auth_token, request.headers.get("X-Twilio-Signature")):
+                    door.metrics.count_refusal("webhook", "bad_signature")
+                    log.warning("webhook_refused", path=request.path, checked_url=spellings[0])
+                    return _failure(
+                        403,
+                        "bad_signature",
+                        "X-Twilio-Signature does not fit: public_url must be the address that Twilio is given, "
+                        "and TWILIO_AUTH_TOKEN this account's primary token",
+                    )
+            return await handler(**path)
+
+        return checked
+
+    @app.post("/twiml")
+    @from_twilio
+    async def twiml() -> Response:
+        form = await request.form
+        number = form.get("To", "")
+        persona = door.directory.persona_for(number)
+        if persona is None:
+            door.metrics.count_refusal("call", "no_persona")
+            log.warning("no_persona", to=_last_digits(number))
+            return _twiml(reject_twiml())
+        try:
+            expected = door.registry.expect(
+                persona,
+                direction="inbound",
+                from_number=form.get("From", ""),
+                to_number=number,
+                call_sid=form.get("CallSid") or None,
+            )
+        except CallRefused as refused:
+            door.metrics.count_refusal("call", refused.code)
+            log.warning("call_refused", code=refused.code, reason=str(refused))
+            return _twiml(hangup_twiml() if refused.code == "over" else sorry_twiml(SORRY))
+        door.journal.call_began(expected.record)
+        call_id = expected.record.call_id
+        log.info("call_expected", call_id=call_id, call_sid=expected.record.call_sid, persona=persona.name)
+        stream_status = door.public_url.of(f"/stream-status/{call_id}")
+        return _twiml(connect_twiml(door.public_url.stream(call_id), stream_status))
+
+    @app.post("/twiml/<call_id>")
+    @from_twilio
+    async def outbound_twiml(call_id: str) -> Response:
+        form = await request.form
+        record = door.registry.answered(call_id, form.get("CallSid"))
+        if record is None:
+            door.metrics.count_refusal("call", "unknown_call")
+            log.warning("unknown_call_answered", call_id=call_id)
+            return _twiml(hangup_twiml())
+        door.journal.call_began(record)
+        stream_status = door.public_url.of(f"/stream-status/{call_id}")
+        return _twiml(connect_twiml(door.public_url.stream(call_id), stream_status))
+
+    @app.post("/amd-status/<call_id>")
+    @from_twilio
+    async def amd_status(call_id: str) -> Response:
+        form = await request.form
+        door.registry.note_machine(call_id, form.get("AnsweredBy", "unknown"))
+        return Response("", 204)
+
+    @app.post("/recording-status/<call_id>")
+    @from_twilio
+    async def recording_status(call_id: str) -> Response:
+        form = await request.form
+        record = door.registry.record(call_id)
+        if record is not None and form.get("RecordingStatus") == "completed":
+            record.recording_url = form.get("RecordingUrl")
+        return Response("", 204)
+
+    @app.post("/call-status")
+    @app.post("/call-status/<call_id>")
+    @from_twilio
+    async def call_status(call_id: str | None = None) -> Response:
+        form = await request.form
+        door.registry.note_status(call_id, form.get("CallSid", ""), form.get("CallStatus", ""))
+        if call_id is None and door.colleagues is not None:
+            await door.colleagues.pass_on_status(form.get("CallSid", ""), form.get("CallStatus", ""))
+        return Response("", 204)
+
+    @app.post("/stream-status/<call_id>")
+    @from_twilio
+    async def stream_status(call_id: str) -> Response:
+        form = await request.form
+        if form.get("StreamEvent") == "stream-error":
+            # In known incidents this came at once, while the socket stayed half-open for minutes.
+            detail = f"Twilio's stream failed: {form.get('StreamError', 'no reason given')}"
+            door.registry.end(call_id, EndReason.TWILIO_ENDED, detail)
+        return Response("", 204)
+
+
+def _add_stream(app: QuartTrio, door: Door) -> None:
+    @app.websocket(PREFIX + "<call_id>")
+    async def media_stream(call_id: str) -> tuple[str, int] | None:
+        socket = websocket._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - werkzeug's own name
+        try:
+            expected = door.admission.admit(PREFIX + call_id, socket.headers.get("X-Twilio-Signature"))
+        except CallRefused as refused:
+            return str(refused), STATUSES[refused.code]
+        await socket.accept()
+        # An older Quart cancels this task when the peer leaves; to the call that is its caller being lost.
+        channel = QuartChannel(socket)
+        await door.admission.reception.answer(expected, channel, cancelled_because=EndReason.CALLER_LOST)
+        return None
+
+
+def _add_operator(app: QuartTrio, door: Door) -> None:
+    def from_operator(handler: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        """Let a request through only with the operator's bearer token."""
+
+        @wraps(handler)
+        async def checked(**path: str) -> Any:
+            if door.api_token is None:
+                return _failure(403, "closed", "set TRIO_VOICE_API_TOKEN to open the operator's routes")
+            offered = request.headers.get("Authorization", "").removeprefix("Bearer ").encode()
+            if not hmac.compare_digest(offered, door.api_token.encode()):
+                return _failure(401, "unauthorized", "send Authorization: Bearer <TRIO_VOICE_API_TOKEN>")
+            return await handler(**path)
+
+        return checked
+
+    @app.post("/call")
+    @from_operator
+    async def place_call() -> Any:
+        wanted = await request.get_json(force=True, silent=True)
+        if not isinstance(wanted, dict) or not isinstance(wanted.get("to"), str):
+            return _failure(400, "bad_request", 'send JSON like {"to": "+15551234567", "persona": "reminder"}')
+        unknown = sorted(str(field)[:60] for field in wanted.keys() - set(_CALL_FIELDS))
+        if unknown:
+            known = ", ".join(_CALL_FIELDS)
+            return _failure(400, "unknown_field", f"there is no field {', '.join(unknown[:8])}; there are {known}")
+        name = wanted.get("persona", door.directory.numbers.get("default"))
+        persona = door.directory.personas.get(name) if isinstance(name, str) else None
+        if persona is None:
+            known = ", ".join(sorted(door.directory.personas))
+            return _failure(404, "unknown_persona", f"there is no persona {str(name)[:60]!r}; there are {known}")
+        try:
+            record = await door.dialer.place(wanted["to"], persona)
+        except CallRefused as refused:
+            door.metrics.count_refusal("call", refused.code)
+            return _failure(_REFUSALS.get(refused.code, 400), refused.code, str(refused))
+        answer = {"call_id": record.call_id, "call_sid": record.call_sid, "status": record.twilio_status}
+        return answer, 201
+
+    @app.get("/calls")
+    @from_operator
+    async def calls() -> dict[str, Any]:
+        here = [record.summary() for record in door.registry.records()]
+        if not door.asks_colleagues:
+            return {"calls": here}
+        return {"calls": aggregate.calls([here, *(answer.json()["calls"] for answer in await _ask(door))])}
+
+    @app.get("/calls/<call_id>")
+    @from_operator
+    async def call(call_id: str) -> Any:
+        record = door.registry.record(call_id)
+        return _no_such_call() if record is None else record.as_json()
+
+    @app.delete("/calls/<call_id>")
+    @from_operator
+    async def hang_up(call_id: str) -> Any:
+        record = door.registry.record(call_id)
+        if record is None:
+            return _no_such_call()
+        door.registry.end(call_id, EndReason.OPERATOR, "the operator hung up")
+        return record.summary()
+
+
+def _no_such_call() -> Response:
+    return _failure(404, "unknown_call", "there is no call of this id; GET /calls lists those that are known")
+
+
+def _last_digits(number: str) -> str:
+    """A number that can be told from others in a log without being one."""
+    return f"…{number[-4:]}" if len(number) > 4 else number

@@ -1,0 +1,150 @@
+"""The media stream's short way: from an upgrade request to a socket that is its call's alone.
+
+Nothing is opened, and nothing but a refusal is sent, before the request is admitted: Twilio's signature is right and a
+call is expected on this very path.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+import structlog
+import trio
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+
+from trio_voice.edges.twilio.webhooks import is_signed
+from trio_voice.errors import CallRefused
+from trio_voice.net.poller import adopt
+from trio_voice.net.websocket import WebSocketChannel, quiet_logger
+from trio_voice.protocols.media_streams import MAX_MESSAGE_BYTES
+from trio_voice.protocols.websocket import WebSocket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trio_voice.call.accept import Reception
+    from trio_voice.call.registry import ExpectedCall
+    from trio_voice.edges.twilio.webhooks import PublicUrl
+
+log: Final = structlog.stdlib.get_logger("trio_voice.lane")
+
+PREFIX: Final = "/media-stream/"
+HANDSHAKE_SECONDS: Final = 1.0
+"""To write the answer to a handshake. An empty socket takes it at once."""
+STATUSES: Final = {"bad_signature": HTTPStatus.FORBIDDEN, "unknown_call": HTTPStatus.NOT_FOUND}
+
+
+class Admission:
+    """Who may open a stream.
+
+    Args:
+        reception: answers those who may.
+        public_url: the address that Twilio signs.
+        auth_token: Twilio's; ``None`` only where signatures are not checked.
+        on_refusal: told the code of every handshake that is refused.
+    """
+
+    def __init__(
+        self,
+        reception: Reception,
+        public_url: PublicUrl,
+        auth_token: str | None,
+        on_refusal: Callable[[str], None] | None = None,
+    ) -> None:
+        self.reception = reception
+        self._on_refusal = on_refusal
+        self._public_url = public_url
+        self._auth_token = auth_token
+
+    def admit(self, path: str, signature: str | None) -> ExpectedCall:
+        """Decide about one handshake. A path that was admitted is used up.
+
+        Raises:
+            CallRefused: ``bad_signature`` or ``unknown_call``.
+        """
+        try:
+            return self._admit(path, signature)
+        except CallRefused as refused:
+            log.warning("stream_refused", code=refused.code, reason=str(refused))
+            if self._on_refusal is not None:
+                self._on_refusal(refused.code)
+            raise
+
+    def _admit(self, path: str, signature: str | None) -> ExpectedCall:
+        if self._auth_token is not None:
+            spellings = self._public_url.stream_spellings(path)
+            if not is_signed(spellings, {}, self._auth_token, signature):
+                raise CallRefused("bad_signature", "X-Twilio-Signature does not fit this URL: see public_url")
+        return self.reception.registry.take(path.removeprefix(PREFIX).rstrip("/"))
+
+
+def wants_media_stream(head: bytes) -> bool:
+    """Whether a request head is for the lane."""
+    return head.startswith(b"GET " + PREFIX.encode())
+
+
+async def serve_media_stream(stream: trio.SocketStream, data: bytes, admission: Admission) -> None:
+    """Answer the handshake, and if it is admitted live the call on this socket.
+
+    Cancelling is safe; the caller closes the stream.
+
+    Args:
+        stream: whose first request was read.
+        data: that request's head and whatever came behind it.
+        admission: the door.
+    """
+    expected, answered, behind = await _answer_handshake(stream, data, admission)
+    if expected is None:
+        return
+    channel = WebSocketChannel(adopt(stream), WebSocket(client=False, max_message_bytes=MAX_MESSAGE_BYTES))
+    if answered:
+        channel.feed(behind)
+    else:
+        channel.break_off("the handshake's answer was not taken")
+    try:
+        await admission.reception.answer(expected, channel)
+    finally:
+        await channel.abort()  # noqa: ASYNC102 - never waits
+
+
+async def _answer_handshake(
+    stream: trio.SocketStream, data: bytes, admission: Admission
+) -> tuple[ExpectedCall | None, bool, bytes]:
+    """Decide, and say so. By itself, because what is read here would otherwise be kept for as long as the call lasts.
+
+    Returns:
+        The call, if the stream was admitted; whether the answer was taken; and what came behind the request.
+    """
+    head, blank, behind = data.partition(b"\r\n\r\n")
+    protocol = ServerProtocol(logger=quiet_logger())
+    protocol.receive_data(head + blank)
+    request = next((event for event in protocol.events_received() if isinstance(event, Request)), None)
+    if request is None:
+        raise ValueError("an upgrade request that is no HTTP")
+    response = protocol.accept(request)
+    expected = None
+    if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+        try:
+            expected = admission.admit(request.path.partition("?")[0], _header(request, "X-Twilio-Signature"))
+        except CallRefused as refused:
+            body = json.dumps({"error": {"code": refused.code, "message": str(refused)}})
+            response = protocol.reject(STATUSES[refused.code], body)
+            del response.headers["Content-Type"]
+            response.headers["Content-Type"] = "application/json"
+    protocol.send_response(response)
+    answered = False
+    # The promise is used up: whatever becomes of this, the call is lived, so that its record is closed and its phone
+    # hung up.
+    with suppress(trio.BrokenResourceError), trio.move_on_after(HANDSHAKE_SECONDS, shield=True):
+        await stream.send_all(b"".join(protocol.data_to_send()))
+        answered = True
+    return expected, answered, behind
+
+
+def _header(request: Request, name: str) -> str | None:
+    values = request.headers.get_all(name)
+    return values[0] if values else None

@@ -1,0 +1,276 @@
+"""The listening socket: one port, two ways in.
+
+Every connection is read up to the end of its first request head. A WebSocket request for ``/media-stream/`` takes the
+lane (``media_stream.py``): the socket belongs to its call from then on and no server layer stands in between.
+Everything else is served by hypercorn and the Quart-Trio app.
+
+What this file adds around hypercorn 0.18, each for a fault of that version under trio that we have seen:
+
+- one stray byte after an upgrade request raises out of the whole server: here nothing a connection raises leaves it;
+- its sends are shielded without a deadline: here the stream under it gives up by itself;
+- with quart-trio it never closes ``Connection: close``, HTTP/1.0 and idle keep-alive sockets: here every connection
+  serves one request, its last body message cannot be cancelled away, and it has a deadline of its own.
+
+One request a connection also means that no upgrade can arrive behind an earlier request, where hypercorn would get it.
+
+There are only so many connections, and strangers may not keep Twilio out by opening them all. Where there are too many,
+a new one takes the place of the oldest whose request has not arrived whole: whoever has something to ask says it in
+one packet, and whoever only holds a connection has nothing to lose. A call, and a request that is being answered, keep
+theirs; a newcomer is closed at once if there is nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import socket
+from collections import Counter
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import structlog
+import trio
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ConnectionState
+
+from trio_voice.edges.web import media_stream
+from trio_voice.errors import first_cause
+from trio_voice.net.tcp import finish, keep_from_children
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hypercorn.typing import (
+        ASGIFramework,
+        ASGIReceiveCallable,
+        ASGIReceiveEvent,
+        ASGISendCallable,
+        ASGISendEvent,
+        Scope,
+    )
+
+    from trio_voice.edges.web.media_stream import Admission
+    from trio_voice.edges.workers.handover import Colleagues
+
+log: Final = structlog.stdlib.get_logger("trio_voice.server")
+
+HEAD_SECONDS: Final = 10.0
+"""To send a request head."""
+HEAD_BYTES: Final = 16_384
+"""A longer request head than this ends its connection."""
+EXCHANGE_SECONDS: Final = 30.0
+"""For one HTTP exchange, from the end of its head. Twilio itself gives up after 15."""
+SEND_SECONDS: Final = 5.0
+"""For one write to an HTTP client."""
+SEND_BUFFER_BYTES: Final = 32_768
+"""What the kernel may hold for one peer. Left alone it may take 4 MB, which is six minutes of speech that nobody hears
+before a peer that has stopped reading is noticed; this is filled within seconds."""
+COMPLAINT_SECONDS: Final = 10.0
+"""Between two lines of the log about too many connections, of which there may be thousands a second."""
+
+
+class _HttpStream(trio.abc.HalfCloseableStream):
+    """A socket as hypercorn gets it: the head that was already read comes first, and no write waits for ever.
+
+    What need not wait takes no turn of the loop: hypercorn sends nothing four times for each request.
+    """
+
+    def __init__(self, stream: trio.SocketStream, already_read: bytes) -> None:
+        self._stream = stream
+        self._already_read = already_read
+        self.socket = stream.socket  # hypercorn asks it for the addresses
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        if self._already_read:
+            await trio.lowlevel.checkpoint_if_cancelled()
+            data, self._already_read = self._already_read, b""
+            return data
+        return await self._stream.receive_some(max_bytes)
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        if not data:
+            await trio.lowlevel.checkpoint_if_cancelled()
+            return
+        with trio.move_on_after(SEND_SECONDS) as deadline:
+            await self._stream.send_all(data)
+        if deadline.cancelled_caught:
+            await trio.aclose_forcefully(self._stream)
+            raise trio.BrokenResourceError("the client does not read")
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def send_eof(self) -> None:
+        await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        finish(self.socket)
+        await self._stream.aclose()
+
+
+class Server:
+    """Serves the app and the lane on listening sockets.
+
+    Args:
+        app: an ASGI app.
+        admission: the lane's door.
+        max_connections: how many there may be at once.
+        on_refusal: told of every connection beyond that, by what became of it: ``full`` where it was closed as it came,
+            ``displaced`` where another made room for it.
+        colleagues: the processes that share the port, if there are others.
+    """
+
+    def __init__(
+        self,
+        app: ASGIFramework,
+        admission: Admission,
+        *,
+        max_connections: int,
+        on_refusal: Callable[[str], None] | None = None,
+        colleagues: Colleagues | None = None,
+    ) -> None:
+        self._app = app
+        self._colleagues = colleagues
+        self._admission = admission
+        self._max_connections = max_connections
+        self._on_refusal = on_refusal
+        self._connections: set[trio.SocketStream] = set()
+        self._arriving: dict[trio.SocketStream, trio.CancelScope] = {}
+        """Those whose request has not arrived whole, the one that waits longest first, and what ends each."""
+        self._turned_away: Counter[str] = Counter()
+        """Since it was last logged."""
+        self._next_complaint = -math.inf
+        self._config = Config()
+        self._config.errorlog = logging.getLogger("hypercorn.error")
+        self._config.keep_alive_max_requests = 0  # every answer says Connection: close
+        self._config.include_server_header = False
+        self._context = WorkerContext(None)
+
+    async def serve(self, listeners: list[trio.SocketListener]) -> None:
+        """Serve until cancelled. Every connection, and so every call on it, is a child of this task.
+
+        The listeners listen already, so a connection made before this runs waits and is not refused. Cancelling ends
+        the calls as fast as ``close_seconds`` allows; drain the registry first to end them well. The app's lifespan
+        is not run: it has nothing to start.
+        """
+        for listener in listeners:
+            keep_from_children(listener.socket)
+            # Their connections inherit it.
+            listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        await trio.serve_listeners(self._serve_connection, listeners)
+
+    async def serve_handed(self, stream: trio.SocketStream, data: bytes) -> None:
+        """Serve a connection that a colleague has accepted, and of which it has read so much."""
+        await self._serve_connection(stream, data)
+
+    async def _serve_connection(self, stream: trio.SocketStream, data: bytes = b"") -> None:
+        """One connection; nothing it raises leaves it."""
+        keep_from_children(stream.socket)
+        upgrade = b""
+        try:
+            if self._has_room():
+                self._connections.add(stream)
+                with trio.CancelScope() as self._arriving[stream]:
+                    upgrade = await self._serve_request(stream, data)
+            if upgrade:
+                await media_stream.serve_media_stream(stream, upgrade, self._admission)
+        except Exception as error:  # noqa: BLE001 - a stranger's bytes end their own connection and nothing else
+            log.info("connection_aborted", error=repr(first_cause(error)))
+        finally:
+            self._forget(stream)
+            await trio.aclose_forcefully(stream)
+
+    def _has_room(self) -> bool:
+        """Whether one more connection may be served, at another's expense if need be."""
+        if len(self._connections) < self._max_connections:
+            return True
+        longest = next(iter(self._arriving), None)
+        self._complain("full" if longest is None else "displaced")
+        if longest is None:
+            return False
+        self._arriving[longest].cancel(reason="somebody else may have more to say")
+        self._forget(longest)
+        return True
+
+    def _forget(self, stream: trio.SocketStream) -> None:
+        self._connections.discard(stream)
+        self._arriving.pop(stream, None)
+
+    def _complain(self, code: str) -> None:
+        if self._on_refusal is not None:
+            self._on_refusal(code)
+        self._turned_away[code] += 1
+        now = trio.current_time()
+        if now >= self._next_complaint:
+            self._next_complaint = now + COMPLAINT_SECONDS
+            log.warning("too_many_connections", max_connections=self._max_connections, **self._turned_away)
+            self._turned_away.clear()
+
+    async def _serve_request(self, stream: trio.SocketStream, head: bytes) -> bytes:
+        """Answer one request, unless it is for the lane: then it is returned, with what came behind it."""
+        handed = bool(head)
+        if not handed:
+            with trio.move_on_after(HEAD_SECONDS):
+                head = await _read_head(stream)
+        if not head:
+            return b""
+        scope = self._arriving.pop(stream, None)
+        if scope is None:
+            return b""  # displaced while it was being read
+        if self._colleagues is not None and not handed:  # handed on once only, whatever anybody believes
+            owner = self._colleagues.owner_of(head)
+            if owner != self._colleagues.index and await self._colleagues.hand_over(stream, head, owner):
+                return b""
+        if media_stream.wants_media_stream(head):
+            return head
+        self._arriving[stream] = scope  # for its body, behind all who have said nothing yet
+        http = _HttpStream(stream, head)
+        connection = TCPServer(
+            _one_request(self._app, partial(self._arriving.pop, stream, None)),
+            self._config,
+            self._context,
+            ConnectionState({}),
+            http,  # type: ignore[arg-type]  # it is annotated for TLS and takes any stream
+        )
+        with trio.move_on_after(EXCHANGE_SECONDS):
+            await connection.run()
+        return b""
+
+
+async def _read_head(stream: trio.SocketStream) -> bytes:
+    """All bytes up to and behind the first blank line; nothing if the peer leaves or sends too much before it."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = await stream.receive_some(HEAD_BYTES)
+        data += more
+        if not more or (len(data) > HEAD_BYTES and b"\r\n\r\n" not in data):
+            return b""
+    return data
+
+
+def _one_request(app: ASGIFramework, on_arrival: Callable[[], object]) -> ASGIWrapper:
+    """The app, told on when a request has arrived whole, and with its last body message shielded.
+
+    Without the shield quart-trio cancels that half way, and the socket stays open.
+    """
+
+    async def wrapped(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        async def receive_noting() -> ASGIReceiveEvent:
+            message = await receive()
+            if message["type"] == "http.request" and not message["more_body"]:
+                on_arrival()
+            return message
+
+        async def send_whole(message: ASGISendEvent) -> None:
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                with trio.CancelScope(deadline=trio.current_time() + SEND_SECONDS, shield=True):
+                    await send(message)
+            else:
+                await send(message)
+
+        await app(scope, receive_noting, send_whole)
+
+    return ASGIWrapper(wrapped)

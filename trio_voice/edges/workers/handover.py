@@ -1,0 +1,165 @@
+"""The processes that share our port: a connection that is another's business is handed to it, bytes and all.
+
+Any of them may accept any connection. Whose business it is stands in the path: a call id begins with the number of the
+process that made it, in two hexadecimal digits; and a new call is for whoever has the fewest. The socket itself is
+passed on (SCM_RIGHTS, unix(7)), so nothing stands between Twilio and the call afterwards.
+"""
+
+from __future__ import annotations
+
+import array
+import json
+import re
+import socket
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx2
+import structlog
+import trio
+
+from trio_voice.net.tcp import keep_from_children
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from pathlib import Path
+
+    from trio_voice.edges.workers.call_counts import Seats
+
+log: Final = structlog.stdlib.get_logger("trio_voice.colleagues")
+
+HAND_OVER_SECONDS: Final = 1.0
+"""For a colleague to take a connection. It is on this machine and has nothing else to do for it than to read."""
+HERE: Final = "X-Trio-Voice-Here"
+"""A header of requests from one process to another: answer for yourself only."""
+ASK_SECONDS: Final = 2.0
+"""For a colleague to answer what an operator or a scraper wants to know of all."""
+_MAX_BYTES: Final = 65_536
+_WITH_ID: Final = re.compile(
+    rb"[A-Z]+ /(?:media-stream|twiml|(?:call|stream|amd|recording)-status|calls)/([0-9a-f]{2})[0-9a-f]{30}[/? ]"
+)
+_NEW: Final = re.compile(rb"POST /(?:twiml|call)[/]?[? ]")
+
+
+class Colleagues:
+    """All processes of a house, as one of them sees it.
+
+    Args:
+        directory: where their sockets are; nobody else may enter it.
+        index: which of them this is.
+        count: how many there are.
+        seats: how many calls each has.
+    """
+
+    def __init__(self, directory: Path, index: int, count: int, seats: Seats) -> None:
+        self.index = index
+        self._directory = directory
+        self._count = count
+        self._seats = seats
+
+    @property
+    def prefix(self) -> str:
+        """What the ids of our calls begin with."""
+        return f"{self.index:02x}"
+
+    def http_address(self, index: int) -> Path:
+        """Where a process answers HTTP to its colleagues only."""
+        return self._directory / f"http-{index}"
+
+    @property
+    def others(self) -> list[int]:
+        """The numbers of all but this one."""
+        return [index for index in range(self._count) if index != self.index]
+
+    def owner_of(self, head: bytes) -> int:
+        """Whose business a request is, by its head."""
+        known = _WITH_ID.match(head)
+        if known is not None:
+            owner = int(known[1], 16)
+            return owner if owner < self._count else self.index
+        return self._seats.emptiest if _NEW.match(head) else self.index
+
+    async def hand_over(self, stream: trio.SocketStream, data: bytes, to: int) -> bool:
+        """Give a connection to another process, with what was read of it; whether it was taken.
+
+        The caller closes its own end of the stream. Cancelling is safe.
+        """
+        rights = array.array("i", [stream.socket.fileno()]).tobytes()
+        return await self._tell(to, b"C" + data, [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+
+    async def pass_on_status(self, call_sid: str, status: str) -> None:
+        """Tell everybody else what Twilio has said of a call whose id it did not say."""
+        for index in self.others:
+            await self._tell(index, b"S" + json.dumps([call_sid, status]).encode(), [])
+
+    async def ask(self, path: str, headers: Mapping[str, str]) -> list[httpx2.Response]:
+        """What all others answer to a GET; who does not answer well, or in time, is left out."""
+        answers: list[httpx2.Response] = []
+
+        async def ask_one(index: int) -> None:
+            transport = httpx2.AsyncHTTPTransport(uds=str(self.http_address(index)))
+            try:
+                async with httpx2.AsyncClient(transport=transport, timeout=ASK_SECONDS) as client:
+                    answer = await client.get(f"http://colleague{path}", headers={**headers, HERE: "1"})
+                if answer.is_success:
+                    answers.append(answer)
+            except httpx2.HTTPError as away:
+                log.warning("colleague_away", colleague=index, error=repr(away))
+
+        async with trio.open_nursery() as nursery:
+            for index in self.others:
+                nursery.start_soon(ask_one, index)
+        return answers
+
+    def open_http(self) -> trio.SocketListener:
+        """Listen for the questions of colleagues; the caller serves it."""
+        path = self.http_address(self.index)
+        path.unlink(missing_ok=True)  # of the one before us, who died
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listening.bind(str(path))
+        listening.listen(128)
+        return trio.SocketListener(trio.socket.from_stdlib_socket(listening))
+
+    async def _tell(self, to: int, message: bytes, rights: list[Any]) -> bool:
+        try:
+            with trio.socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as other, trio.fail_after(HAND_OVER_SECONDS):
+                await other.connect(str(self._directory / f"hand-{to}"))
+                await other.sendmsg([message], rights)
+        except (OSError, trio.TooSlowError) as away:
+            log.warning("colleague_away", colleague=to, error=repr(away))
+            return False
+        return True
+
+    async def listen(
+        self, serve: Callable[[trio.SocketStream, bytes], Awaitable[None]], note_status: Callable[[str, str], None]
+    ) -> None:
+        """Take what colleagues hand over, until cancelled; each connection is served by a child of this task."""
+        path = self._directory / f"hand-{self.index}"
+        await trio.Path(path).unlink(missing_ok=True)  # of the one before us, who died
+        with trio.socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
+            keep_from_children(listening)
+            await listening.bind(str(path))
+            listening.listen(1024)
+            async with trio.open_nursery() as nursery:
+                while True:
+                    giver, _ = await listening.accept()
+                    nursery.start_soon(self._receive, giver, serve, note_status)
+
+    async def _receive(
+        self,
+        giver: trio.socket.SocketType,
+        serve: Callable[[trio.SocketStream, bytes], Awaitable[None]],
+        note_status: Callable[[str, str], None],
+    ) -> None:
+        """One message of a colleague's."""
+        message, given = b"", []
+        with giver, trio.move_on_after(HAND_OVER_SECONDS):
+            message, ancillary, _, _ = await giver.recvmsg(_MAX_BYTES, socket.CMSG_SPACE(array.array("i").itemsize))
+            for level, kind, data in ancillary:
+                if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                    given = list(array.array("i", data[: array.array("i").itemsize]))
+        if message[:1] == b"S":
+            call_sid, status = json.loads(message[1:])
+            note_status(call_sid, status)
+        for descriptor in given:
+            connection = trio.socket.from_stdlib_socket(socket.socket(fileno=descriptor))
+            await serve(trio.SocketStream(connection), message[1:])

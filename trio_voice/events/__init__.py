@@ -1,0 +1,1 @@
+"""The vocabularies of a call: what its legs tell the bridge, and what the bridge tells them."""

@@ -1,0 +1,164 @@
+"""What the bridge is told and what it says, as far as neither leg's protocol has words for it.
+
+Facts are what has happened; commands are what is to be done, in order. The words of the two protocols are in
+``protocols/media_streams.py`` and ``model.py``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import attrs
+
+from trio_voice.events import model as c
+from trio_voice.protocols import media_streams as ms
+from trio_voice.record import EndReason
+from trio_voice.tool_results import ToolResult
+
+CALLER: Final = "caller"
+MODEL: Final = "model"
+"""The two legs, where a fact is about one of them."""
+
+# Facts that come from neither protocol but from the legs and the world around the call.
+
+
+@attrs.frozen
+class LegClosed:
+    """A leg's socket is gone; ``politely`` if the peer said a close."""
+
+    leg: str
+    politely: bool
+    detail: str
+
+
+@attrs.frozen
+class LegStalled:
+    """A leg's peer has not taken what we sent for as long as it may."""
+
+    leg: str
+
+
+@attrs.frozen
+class ToolFinished:
+    """A tool that the model asked for has its result."""
+
+    call_id: str
+    result: ToolResult
+
+
+@attrs.frozen
+class MachineAnswered:
+    """Twilio has found that a machine, and no human, answered the call; it has finished its own greeting."""
+
+    is_fax: bool = False
+
+
+@attrs.frozen
+class TransferFailed:
+    """Twilio would not put the caller through."""
+
+
+@attrs.frozen
+class ModelReplaced:
+    """Another session is being opened; the one before is not heard of any more."""
+
+    capabilities: c.Capabilities
+
+
+@attrs.frozen
+class EndRequested:
+    """Somebody outside ends the call: the operator, a drain, Twilio's callbacks."""
+
+    reason: EndReason
+    detail: str
+
+
+Fact = (
+    ms.CallerEvent
+    | c.ModelEvent
+    | LegClosed
+    | LegStalled
+    | ToolFinished
+    | MachineAnswered
+    | TransferFailed
+    | ModelReplaced
+    | EndRequested
+)
+
+# Commands to the caller's leg and to the call; those to the model are in ``conversation``.
+
+
+@attrs.frozen
+class PlayAudio:
+    """Hand a piece of base64 mu-law to Twilio."""
+
+    payload: str
+
+
+@attrs.frozen
+class PlaceMark:
+    """Ask Twilio to say when it has played everything before this."""
+
+    name: str
+
+
+@attrs.frozen
+class ClearPlayback:
+    """Have Twilio throw away what it has not played."""
+
+
+@attrs.frozen
+class RunTool:
+    """Run a tool and say when it is finished, whatever becomes of it."""
+
+    call_id: str
+    name: str
+    arguments: Any
+    """As they came, see ``conversation.ToolRequested``."""
+
+
+@attrs.frozen
+class CancelTool:
+    """Stop a tool if it still runs; nobody wants its result any more."""
+
+    call_id: str
+
+
+@attrs.frozen
+class ReplaceModel:
+    """Give the session up and open another: of the persona's next model, or of the same one if it ``renews``."""
+
+    why: str
+    history: tuple[c.Said, ...]
+    renews: bool = False
+    resume_with: str | None = None
+
+
+@attrs.frozen
+class DismissModel:
+    """Give the session up, and open no other: what is still to be said is said on this machine."""
+
+    why: str
+
+
+@attrs.frozen
+class TransferCall:
+    """Have Twilio put the caller through to the persona's human."""
+
+
+@attrs.frozen
+class EndCall:
+    """The call is over. Always the last command."""
+
+    reason: EndReason
+    detail: str
+    transferred: bool = False
+    """Twilio has put the caller through: the telephone call goes on without us."""
+    deaf: bool = False
+    """Twilio answers nothing on this stream any more, and would not answer a close."""
+
+
+ModelOrder = ReplaceModel | DismissModel
+Command = (
+    PlayAudio | PlaceMark | ClearPlayback | RunTool | CancelTool | ModelOrder | TransferCall | EndCall | c.ModelCommand
+)

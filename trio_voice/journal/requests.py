@@ -1,0 +1,84 @@
+"""Where work for the scribe is handed in, and its answer waited for."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import trio
+
+from trio_voice.journal.writer import Answer, Entry, JournalUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from trio_voice.journal.database import Database, Value
+    from trio_voice.journal.writer import Scribe
+
+T = TypeVar("T")
+
+Statement = tuple[str, list[list["Value"]]]
+
+
+class Desk:
+    """One scribe's.
+
+    Args:
+        scribe: who does the work, in its order.
+        answer_seconds: how long to wait for an answer at most. In known trouble nobody waits.
+    """
+
+    def __init__(self, scribe: Scribe, answer_seconds: float) -> None:
+        self._scribe = scribe
+        self._answer_seconds = answer_seconds
+
+    def post(self, what: str, statements: Sequence[Statement], *, awaited: bool = False) -> Answer:
+        """Have something written, whenever that can be. Never waits and never fails."""
+        return self.do(what, partial(execute, statements), awaited=awaited)
+
+    def do(self, what: str, work: Callable[[Database], Any], *, awaited: bool = True) -> Answer:
+        """Have something done, whenever that can be. Never waits and never fails.
+
+        Args:
+            what: it is, for the log.
+            work: runs in the scribe's thread.
+            awaited: whether the answer will be settled.
+        """
+        answer = Answer()
+        self._scribe.post(Entry(what, work, answer=answer if awaited else None))
+        return answer
+
+    async def ask(self, what: str, work: Callable[[Database], T], *, writes: bool = False) -> T:
+        """Do something that is forgotten where it cannot be done now.
+
+        Cancelling is safe: nobody hears then what became of it.
+
+        Raises:
+            JournalUnavailable: it could not be done now.
+        """
+        if self._scribe.trouble:  # and so that questions do not push writes out of the backlog
+            await trio.lowlevel.checkpoint()
+            raise JournalUnavailable(self._scribe.trouble)
+        answer = Answer()
+        self._scribe.post(Entry(what, work, writes=writes, lasts=False, answer=answer))
+        found: T = await self.answered(answer)
+        return found
+
+    async def answered(self, answer: Answer) -> Any:
+        """What became of something that was handed in. Cancelling is safe, and takes nothing back.
+
+        Raises:
+            JournalUnavailable: it is not done yet.
+        """
+        with trio.move_on_after(0 if self._scribe.trouble else self._answer_seconds):
+            await answer.wait()
+        if not answer.is_done:
+            slow = f"it did not answer within {self._answer_seconds:g} s"
+            raise JournalUnavailable(answer.trouble or self._scribe.trouble or slow)
+        return answer.value
+
+
+def execute(statements: Sequence[Statement], database: Database) -> None:
+    """Work of the simplest kind: one statement after the other."""
+    for sql, values in statements:
+        database.execute(sql, values)

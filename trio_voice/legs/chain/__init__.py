@@ -1,0 +1,1 @@
+"""The leg of a chain: one socket or request a stage."""

@@ -1,0 +1,165 @@
+"""The kinds of model that config.toml may name, one row each."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from trio_voice.chain.turns import ChainTurns
+from trio_voice.errors import ModelUnavailable
+from trio_voice.legs.chain.http_voice import HttpSpeaker
+from trio_voice.legs.chain.language_model import Thinker
+from trio_voice.legs.chain.leg import ChainLeg
+from trio_voice.legs.model import SocketModelLeg
+from trio_voice.net.http import open_http
+from trio_voice.net.websocket import open_websocket
+from trio_voice.protocols import gemini_live, openai_realtime, voice_agent
+from trio_voice.protocols.chain_stages import HEARING, SPEAKING, THINKING, ChainSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from trio_voice.events.model import Said
+    from trio_voice.legs.model import ModelLeg, ModelSession
+    from trio_voice.legs.session_ledger import Ledger
+    from trio_voice.net.channel import Channel
+    from trio_voice.persona import Persona, ToolSchema
+    from trio_voice.protocols.chain_stages import Stage
+    from trio_voice.protocols.settings import ModelSettings, StageSettings
+
+STALL_SECONDS: Final = 5.0
+"""How long a model may take to read one message before its leg is given up. Longer than the caller's, because a model
+that pauses costs the caller only its answer, and the end of the call shortens it anyway."""
+
+HANDSHAKE_ADVICE: Final[Mapping[int | None, str]] = {
+    400: "check the keys of {table}",
+    401: "check {secret}",
+    402: "the account behind {secret} has no funds",
+    403: "check {secret}, and what its account may use",
+    404: "check url, model and voice of {table}",
+    429: "the account behind {secret} has as many sessions as it may: lower max_calls",
+}
+"""What the HTTP status of a refused handshake asks for."""
+
+
+@attrs.frozen(kw_only=True)
+class Order:
+    """A model leg that is wanted for one call."""
+
+    settings: Any
+    """Of the class that the kind's row names."""
+    persona: Persona
+    tools: tuple[ToolSchema, ...]
+    ledger: Ledger
+    keys: Mapping[str, str]
+    """The credentials by name, as far as there are any."""
+    wall_clock: Callable[[], datetime]
+    on_delay: Callable[[float], None] | None = None
+    history: tuple[Said, ...] = ()
+    """The conversation so far, if this session takes over from another: the greeting has been said."""
+    resume_with: str | None = None
+    """The handle of the session to take up, if its provider gave one (``SessionExpiring``)."""
+
+    def over_socket(
+        self,
+        session: ModelSession,
+        url: str,
+        headers: Mapping[str, str],
+        max_message_bytes: int,
+        stage: StageSettings | None = None,
+    ) -> SocketModelLeg:
+        """The leg of a model that is one WebSocket, or of one stage of a chain. A refusal says what to check."""
+        table = f"[models.{self.settings.name}]" if stage is None else f"the stage {stage.kind}"
+        names = self.settings.credentials if stage is None else (stage.key_name,)
+        secret = " and ".join(filter(None, names)) or f"the credential of {table}"
+
+        async def connect() -> Channel:
+            try:
+                return await open_websocket(url, dict(headers), max_message_bytes=max_message_bytes)
+            except ModelUnavailable as refused:
+                advice = HANDSHAKE_ADVICE.get(refused.status)
+                if advice is None:
+                    raise
+                words = f"{refused}: {advice.format(table=table, secret=secret)}"
+                raise ModelUnavailable(words, status=refused.status) from refused
+
+        return SocketModelLeg(session, connect, STALL_SECONDS, self.ledger, self.wall_clock, self.on_delay)
+
+
+@attrs.frozen
+class Kind:
+    """What is particular to one kind of model."""
+
+    settings: type[ModelSettings]
+    """Its table in config.toml."""
+    make: Callable[[Order], ModelLeg]
+
+
+def _assemblyai_agent(order: Order) -> ModelLeg:
+    session = voice_agent.VoiceAgentSession(order.persona, order.tools, order.history)
+    headers = {"Authorization": f"Bearer {order.keys.get(voice_agent.CREDENTIAL, '')}"}
+    url = order.settings.url or voice_agent.URL
+    return order.over_socket(session, url, headers, voice_agent.MAX_MESSAGE_BYTES)
+
+
+def _openai_realtime(order: Order) -> ModelLeg:
+    settings: openai_realtime.OpenAIRealtimeSettings = order.settings
+    started_at = order.wall_clock().timestamp()
+    session = openai_realtime.OpenAIRealtimeSession(settings, order.persona, order.tools, order.history, started_at)
+    headers = settings.headers(order.keys)
+    return order.over_socket(session, settings.address, headers, openai_realtime.MAX_MESSAGE_BYTES)
+
+
+def _gemini_live(order: Order) -> ModelLeg:
+    session = gemini_live.GeminiLiveSession(
+        order.settings, order.persona, order.tools, order.history, order.resume_with
+    )
+    headers = {"x-goog-api-key": order.keys.get(gemini_live.CREDENTIAL, "")}
+    url = order.settings.url or gemini_live.URL
+    return order.over_socket(session, url, headers, gemini_live.MAX_MESSAGE_BYTES)
+
+
+def _chain(order: Order) -> ModelLeg:
+    settings: ChainSettings = order.settings
+    persona = order.persona
+
+    def over_socket(settings: StageSettings, stage: Stage) -> SocketModelLeg:
+        session = stage.protocol(settings, persona)
+        headers = session.headers(order.keys.get(settings.key_name, ""))
+        return order.over_socket(session, session.url, headers, stage.max_message_bytes, settings)
+
+    def voice(settings: StageSettings, stage: Stage) -> SocketModelLeg | HttpSpeaker:
+        if not stage.over_http:
+            return over_socket(settings, stage)
+        requests = stage.protocol(settings, persona, order.keys.get(settings.key_name, ""))
+        return HttpSpeaker(requests, open_http, order.ledger, order.wall_clock)
+
+    tts = SPEAKING[settings.tts.kind]
+    turns = ChainTurns(
+        interruptible=persona.interruptible,
+        said=order.history,
+        prefix=f"{secrets.token_hex(3)}_",
+        timed_words=not tts.over_http,
+        filler=settings.filler,
+        filler_after_seconds=settings.filler_after_seconds,
+    )
+    llm = THINKING[settings.llm.kind].protocol(settings.llm, persona, order.keys.get(settings.llm.key_name, ""))
+    return ChainLeg(
+        turns,
+        over_socket(settings.stt, HEARING[settings.stt.kind]),
+        Thinker([llm], order.tools, order.ledger, order.wall_clock),
+        voice(settings.tts, tts),
+        open_http,
+        "" if order.history else persona.greeting or "",
+    )
+
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "assemblyai-agent": Kind(voice_agent.VoiceAgentSettings, _assemblyai_agent),
+    "openai-realtime": Kind(openai_realtime.OpenAIRealtimeSettings, _openai_realtime),
+    "gemini-live": Kind(gemini_live.GeminiLiveSettings, _gemini_live),
+    "chain": Kind(ChainSettings, _chain),
+}

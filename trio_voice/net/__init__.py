@@ -1,0 +1,1 @@
+"""Sockets that know no call: channels, WebSockets, TLS, HTTP, timers."""

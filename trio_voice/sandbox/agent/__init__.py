@@ -1,0 +1,1 @@
+"""What every sandboxed agent shares: who hears, speaks and thinks for it."""

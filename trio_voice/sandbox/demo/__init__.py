@@ -1,0 +1,1 @@
+"""A call to be heard and seen on this machine."""

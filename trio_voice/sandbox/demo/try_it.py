@@ -1,0 +1,112 @@
+"""A Twilio and an agent to try a daemon of your own against, by hand: ``trio-voice sandbox``.
+
+It rings whatever number it is asked to; somebody answers, says a few sentences and hangs up. It also calls the daemon
+when it is told to. Everything that a tutorial does with an account can be done with it, step by step.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from trio_voice.sandbox.demo.demo import AGENT_KEY, KIND, configuration
+from trio_voice.sandbox.demo.scenes import OPERATOR_TOKEN, PUBLIC_HOST
+from trio_voice.sandbox.demo.view import View
+from trio_voice.sandbox.peers import open_peer
+from trio_voice.sandbox.twilio.account import Callee
+from trio_voice.sandbox.twilio.callers import Voice
+from trio_voice.sandbox.twilio.playback_queue import SILENCE
+from trio_voice.sandbox.twilio.server import open_sandbox_twilio
+from trio_voice.speech import load_speech
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from trio_voice.sandbox.twilio.call import SandboxCall
+    from trio_voice.sandbox.twilio.server import SandboxTwilio
+
+PORT: Final = 8080
+"""Where the daemon under trial listens."""
+AUTH_TOKEN: Final = "sandbox-auth-token"
+LINES: Final = ("What are your opening hours?", "Please give me a random number.", "Thank you, goodbye.")
+LISTEN_SECONDS: Final = 15.0
+"""How long the person at the telephone waits for an answer before saying the next thing."""
+PAUSE_SECONDS: Final = 0.8
+LOOK_SECONDS: Final = 0.1
+
+
+async def run_playground(out: Path, *, ring_in: float | None = None) -> None:
+    """Run until cancelled.
+
+    Args:
+        out: where the daemon's configuration is written.
+        ring_in: call the daemon after so many seconds; otherwise it is only called.
+
+    Raises:
+        SpeechUnavailable: the ``speech`` extra is not installed or does not work here.
+    """
+    view = View(quiet=True)
+    speech = await trio.to_thread.run_sync(load_speech)
+    lines = [await speech.say(line, "george") for line in LINES]
+    async with (
+        open_peer(KIND, speech, None, AGENT_KEY) as agent,
+        open_sandbox_twilio(auth_token=AUTH_TOKEN, connect_to={PUBLIC_HOST: PORT}) as twilio,
+    ):
+        config = out / "sandbox.toml"
+        config.write_text(configuration(KIND, agent, twilio).replace("127.0.0.1:0", f"127.0.0.1:{PORT}"))
+        view.say(f"a Twilio and an agent are running; in another terminal, run a daemon on {config}:")
+        view.say(f"  export TWILIO_AUTH_TOKEN={AUTH_TOKEN} ASSEMBLYAI_API_KEY={AGENT_KEY}")
+        view.say(f"  export TRIO_VOICE_API_TOKEN={OPERATOR_TOKEN}")
+        view.say(f"  trio-voice --config {config} serve")
+        view.say("and in a third, with the same variables:")
+        view.say(f"  trio-voice --config {config} call +15557654321 --persona reminder")
+        async with trio.open_nursery() as nursery:
+            twilio.account.anybody = Callee(ring_seconds=1.0)
+            if ring_in is not None:
+                nursery.start_soon(_ring, twilio, ring_in)
+            seen: set[str] = set()
+            while True:
+                for sid in twilio.calls.keys() - seen:
+                    seen.add(sid)
+                    nursery.start_soon(_talk, view, twilio.calls[sid], lines)
+                await trio.sleep(LOOK_SECONDS)
+
+
+async def _ring(twilio: SandboxTwilio, seconds: float) -> None:
+    await trio.sleep(seconds)
+    await twilio.call_in(f"https://{PUBLIC_HOST}/twiml", status_callback=f"https://{PUBLIC_HOST}/call-status")
+
+
+async def _talk(view: View, call: SandboxCall, lines: list[bytes]) -> None:
+    """Be the person at the telephone, until the call is over."""
+    view.title(f"A call, {call.direction}: {call.sid}")
+    try:
+        stream = await call.wait_for_stream()
+    except EOFError:
+        view.line("twilio", f"it is over without a stream: {call.status}, {call.ended_by}")
+        return
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_until_over, view, call, nursery.cancel_scope)
+        for words, mulaw in zip(LINES, lines, strict=True):
+            heard = len(stream.line.heard(trio.current_time()))
+            with trio.move_on_after(LISTEN_SECONDS):  # noqa: ASYNC912 - it sleeps
+                while not stream.line.heard(trio.current_time())[heard:].strip(SILENCE):  # noqa: ASYNC110
+                    await trio.sleep(LOOK_SECONDS)
+                while (quiet_at := stream.line.runs_out_at + PAUSE_SECONDS) > trio.current_time():  # noqa: ASYNC110
+                    await trio.sleep_until(quiet_at)  # not an event: audio that comes meanwhile moves it
+            view.line("caller", words)
+            if isinstance(call.caller, Voice):
+                call.caller.say(mulaw)
+                await trio.sleep(call.caller.pending_seconds)
+        await trio.sleep(LISTEN_SECONDS)
+        view.line("caller", "hangs up")
+        call.hang_up()
+
+
+async def _until_over(view: View, call: SandboxCall, talking: trio.CancelScope) -> None:
+    await call.settled.wait()
+    view.line("end", f"Twilio says {call.status}, by {call.ended_by}")
+    for notice in call.notices:
+        view.line("twilio", f"{notice.code}: {notice.text}")
+    talking.cancel(reason="the call is over")

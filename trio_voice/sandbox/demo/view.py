@@ -1,0 +1,136 @@
+"""What the demo shows on a terminal: a line for everything that happens, and two meters for who is speaking."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from trio_voice.sandbox.twilio.media_stream import MediaStreamPeer
+    from trio_voice.sandbox.twilio.playback_queue import PhoneLine
+
+LOOK_SECONDS: Final = 0.02
+"""How often the demo looks at what has happened."""
+ASK_EVERY: Final = 15
+"""Looks between two questions to the daemon about what was said."""
+_COLOURS: Final = {"caller": "cyan", "agent": "green", "barge-in": "yellow", "twilio": "magenta", "end": "bold"}
+_BARS: Final = " ▁▂▃▄▅▆▇█"
+_LOUDNESS: Final = bytes(255 - (code & 0x7F) * 2 for code in range(256))
+"""From a mu-law code to something that grows with its loudness: the code's low bits are the inverted magnitude."""
+
+
+class View:
+    """A running commentary.
+
+    Args:
+        quiet: without meters, as it is without a terminal.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._console = Console(highlight=False)
+        self._meters = self._console.is_terminal and not quiet
+        self._began = trio.current_time()
+
+    def say(self, text: str) -> None:
+        """A remark of the demo's own."""
+        self._console.print(f"[dim]{escape(text)}[/dim]", soft_wrap=True)
+
+    def title(self, text: str) -> None:
+        """A new scene; its clock starts at zero."""
+        self._began = trio.current_time()
+        self._console.print(f"\n[bold]{escape(text)}[/bold]", soft_wrap=True)
+
+    def line(self, who: str, text: str) -> None:
+        """Something that happened, and when."""
+        colour = _COLOURS.get(who, "white")
+        at = trio.current_time() - self._began
+        self._console.print(f"[dim]{at:6.2f} s[/dim]  [{colour}]{who:>8}[/{colour}]  {escape(text)}", soft_wrap=True)
+
+    def check(self, what: str, kept: bool) -> bool:  # noqa: FBT001 - reads as a sentence where it is used
+        """A promise, kept or not; returns which."""
+        mark = "[green]✓[/green]" if kept else "[bold red]✗[/bold red]"
+        self._console.print(f"  {mark} {escape(what)}", soft_wrap=True)
+        return kept
+
+    def end(self, record: dict[str, Any]) -> None:
+        """How a call ended, in the daemon's own words."""
+        self.line("end", f"{record['end_reason']}: {record['end_detail']}, after {record['seconds']:.1f} s")
+        if record["turns"]:
+            latencies = ", ".join(f"{turn['latency_ms']} ms" for turn in record["turns"])
+            self.line("end", f"answers began {latencies} after the agent knew that the caller had finished")
+
+    async def follow(self, stream: MediaStreamPeer, transcript: Callable[[], Awaitable[list[dict[str, Any]]]]) -> None:
+        """Comment on a call until cancelled: what was said, as the daemon tells it, and what Twilio was told."""
+        messages = looks = 0
+        said = _Said(self)
+        live = Live(console=self._console, transient=True, auto_refresh=False) if self._meters else None
+        if live is not None:
+            live.start()
+        try:
+            while True:
+                for message in stream.received[messages:]:
+                    if message.event == "clear":
+                        self.line("barge-in", "Twilio is told to throw away what it has not played")
+                messages = len(stream.received)
+                looks += 1
+                if looks % ASK_EVERY == 0:
+                    said.show(await transcript())
+                if live is not None and looks % 4 == 0:
+                    live.update(_meters(stream), refresh=True)
+                await trio.sleep(LOOK_SECONDS)
+        finally:
+            if live is not None:
+                live.stop()
+
+
+class _Said:
+    """Shows each line of a transcript once, when it has stopped changing."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._shown = 0
+        self._last: dict[str, Any] | None = None
+
+    def show(self, lines: list[dict[str, Any]]) -> None:
+        """The transcript as it is now."""
+        while self._shown < len(lines) and self._is_settled(lines):
+            line = lines[self._shown]
+            cut = ", when it was interrupted" if line["interrupted"] else ""
+            said = "is understood" if line["role"] == "caller" else "said"
+            words = f"{said}: “{line['text']}”{cut}" if line["text"] else "was interrupted before a word was heard"
+            self._view.line(line["role"], words)
+            self._shown += 1
+        self._last = lines[-1] if lines else None
+
+    def _is_settled(self, lines: list[dict[str, Any]]) -> bool:
+        at = self._shown
+        return at + 1 < len(lines) or lines[at] == self._last
+
+
+def _meters(stream: MediaStreamPeer) -> Text:
+    now = trio.current_time()
+    return Text.assemble(
+        "          ",
+        ("caller ", "cyan"),
+        (_meter(stream.spoken, now), "cyan"),
+        "   ",
+        ("agent ", "green"),
+        (_meter(stream.line, now), "green"),
+    )
+
+
+def _meter(line: PhoneLine, now: float) -> str:
+    """The last 800 ms of a line, 40 ms a bar."""
+    recent = line.heard(now)[-6_400:]
+    bars = []
+    for start in range(0, len(recent), 320):
+        loudest = max(recent[start : start + 320].translate(_LOUDNESS))
+        bars.append(_BARS[min(8, max(0, (loudest - 32) // 26))])
+    return "".join(bars).rjust(20)

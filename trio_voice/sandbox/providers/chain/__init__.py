@@ -1,0 +1,40 @@
+"""Three servers that are a chain: a recogniser, a language model and a voice, each well and badly, as it is told.
+
+The rooms, from the front door inwards:
+
+    server      what a test or a demo opens, and what is known of the sessions
+    hearing     AssemblyAI's streaming speech-to-text
+    flux        Deepgram's
+    thinking    chat completions
+    speaking    ElevenLabs' multi-context socket
+    cartesia    the voice of that name
+    speaking_http   ElevenLabs' voice, asked for each text over HTTP
+    http        how what is asked over HTTP is reached: in memory, or on loopback
+    wire        what is known of each socket, and what its messages are called
+    cast        who hears, thinks and speaks: the real thing, or a script
+    faults      how they vary, and how they fail
+
+They share nothing with ``trio_voice.protocols``, so that each of the two finds the other's misreadings.
+"""
+
+from trio_voice.sandbox.providers.chain.cast import EARLY_MS, ChainCast, cast_of, chain_speaking, scripted
+from trio_voice.sandbox.providers.chain.faults import ChainFaults, ChainManner, StageFaults
+from trio_voice.sandbox.providers.chain.http import MemoryHttp
+from trio_voice.sandbox.providers.chain.server import ChainServer, ChainSession, open_chain
+from trio_voice.sandbox.providers.chain.wire import StageSession
+
+__all__ = [
+    "EARLY_MS",
+    "ChainCast",
+    "ChainFaults",
+    "ChainManner",
+    "ChainServer",
+    "ChainSession",
+    "MemoryHttp",
+    "StageFaults",
+    "StageSession",
+    "cast_of",
+    "chain_speaking",
+    "open_chain",
+    "scripted",
+]

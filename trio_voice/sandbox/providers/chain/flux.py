@@ -1,0 +1,201 @@
+"""Deepgram's Flux, from the server's side: ``/v2/listen``.
+
+After ``protocols/realtime-models.md``, H3, and the SDK's types; where they are silent it is strict. When the ears
+report silence the turn may be over, and it is when so much more of the sound was silent as the manner says
+(``settle_ms``); whoever goes on before has resumed it. Other than the real one it knows no words while they are being
+said, so that a turn starts with none, and noise may start one, which then ends with none.
+"""
+
+import secrets
+from collections.abc import Mapping
+from typing import Any, Final
+
+import trio
+
+from trio_voice.net.channel import Channel
+from trio_voice.sandbox.providers.assemblyai_agent import Cast
+from trio_voice.sandbox.providers.chain.faults import ChainManner
+from trio_voice.sandbox.providers.chain.wire import StageSession, StageWire
+from trio_voice.sandbox.transport.wire import parse
+from trio_voice.speech import SpeechStarted
+
+PROVIDER: Final = "deepgram-flux"
+MODELS: Final = ("flux-general-en", "flux-general-multi")
+WAITING_UTTERANCES: Final = 10
+UNDERSTAND_SECONDS: Final = 15.0
+IDLE_SECONDS: Final = 10.0
+"""Without any sound."""
+BYTES_PER_MS: Final = 8
+TAKEN: Final = {"eager_eot_threshold": (0.3, 0.9), "eot_threshold": (0.5, 1.0), "eot_timeout_ms": (500, 60_000)}
+
+
+class FluxHearing:
+    """Serves one socket."""
+
+    def __init__(self, channel: Channel, session: StageSession, cast: Cast, manner: ChainManner) -> None:
+        self._session = session
+        self._cast = cast
+        self._manner = manner
+        self._wire = StageWire(channel, session, self._hear)
+        self._utterances_in, self._utterances = trio.open_memory_channel[bytes](WAITING_UTTERANCES)
+        self._request_id = secrets.token_hex(16)
+        self._sequence = 0
+        self._index = 0
+        self._heard_bytes = 0
+        self._settled_at = 0
+        """In bytes heard: then a turn whose words are known is over."""
+        self._fed_at = trio.current_time()
+        self._parts: list[str] = []
+        self._in_turn = False
+        self._speaking = False
+        self._understanding = 0
+        """Utterances whose words are not known yet."""
+        self._told_early = False
+
+    async def run(self) -> None:
+        """Serve until either side ends it."""
+        await self._wire.run(self._begin)
+
+    def _begin(self) -> None:
+        if not self._session.faults.never_ready:
+            for task in (self._become_ready, self._listen, self._expire):
+                self._wire.nursery.start_soon(task)
+
+    async def _become_ready(self) -> None:
+        await trio.sleep(self._session.faults.ready_delay_seconds)
+        self._session.ready_at = trio.current_time()
+        self._post("Connected")
+
+    def _post(self, kind: str, **more: Any) -> None:
+        self._wire.post({"type": kind, "request_id": self._request_id, "sequence_id": self._sequence, **more})
+        self._sequence += 1
+
+    async def _expire(self) -> None:
+        while trio.current_time() < self._fed_at + IDLE_SECONDS:  # noqa: ASYNC110 - sound that comes meanwhile moves it
+            await trio.sleep_until(self._fed_at + IDLE_SECONDS)
+        self._fail("NET-0001", "no sound was sent in time", is_mistake=False)
+
+    def _fail(self, code: str, description: str, *, is_mistake: bool = True) -> None:
+        if is_mistake:
+            self._session.complain(code, description)
+        self._post("Error", code=code, description=description)
+        self._wire.end(1011, code)
+
+    # From the client
+
+    def _hear(self, message: str | bytes) -> None:
+        if isinstance(message, bytes):
+            self._fed_at = trio.current_time()
+            self._hear_sound(message)
+            return
+        match (parse(message) or {}).get("type"):
+            case "CloseStream":
+                self._session.told_goodbye = True
+                self._session.ended_at = trio.current_time()
+                if not self._session.faults.never_acknowledges_end:
+                    self._utterances_in.close()  # what was heard is told first
+            case "Configure" | "ForceEndTurn":
+                pass
+            case unknown:
+                self._fail("UNPARSABLE_CLIENT_MESSAGE", f"unknown message type {unknown!r}")
+
+    def _hear_sound(self, sound: bytes) -> None:
+        if self._session.ready_at is None:
+            self._session.complain("", "sound before Connected")
+            return
+        self._heard_bytes += len(sound)
+        if self._session.keeps_audio:
+            self._session.audio += sound
+        for report in self._cast.ears.hear(sound):
+            if isinstance(report, SpeechStarted):
+                self._start()
+            else:
+                self._stop(report.utterance)
+        self._settle()
+
+    def _start(self) -> None:
+        self._speaking = True
+        if not self._in_turn:
+            self._in_turn = True
+            self._tell("StartOfTurn")
+        elif self._told_early:
+            self._tell("TurnResumed")
+        self._told_early = False
+
+    def _stop(self, utterance: bytes) -> None:
+        self._speaking = False
+        self._settled_at = self._heard_bytes + self._manner.settle_ms * BYTES_PER_MS
+        try:
+            self._utterances_in.send_nowait(utterance)
+            self._understanding += 1
+        except trio.WouldBlock:
+            self._session.complain("", "speaks faster than it can be understood")
+        except trio.ClosedResourceError:
+            pass  # after CloseStream
+
+    async def _listen(self) -> None:
+        async for utterance in self._utterances:
+            with trio.move_on_after(UNDERSTAND_SECONDS):
+                self._parts += filter(None, [await self._cast.transcribe(utterance)])
+            self._understanding -= 1
+            if not (self._speaking or self._understanding):
+                self._understood()
+        if self._in_turn:
+            self._finish_turn()
+        self._wire.end(1000)
+
+    def _understood(self) -> None:
+        """All that was said of the turn so far is known."""
+        if self._parts:
+            self._tell("Update")
+            if "eager_eot_threshold" in self._session.query and self._manner.settle_ms:
+                self._told_early = True
+                self._tell("EagerEndOfTurn")
+        self._settle()
+
+    def _settle(self) -> None:
+        known = self._in_turn and not (self._speaking or self._understanding)
+        if known and self._heard_bytes >= self._settled_at:
+            self._finish_turn()
+
+    def _finish_turn(self) -> None:
+        self._tell("EndOfTurn", trigger="model")
+        self._index += 1
+        self._parts.clear()
+        self._in_turn = self._told_early = False
+
+    def _tell(self, event: str, **more: Any) -> None:
+        words = " ".join(self._parts).split()
+        sure = {"EndOfTurn": 0.9, "EagerEndOfTurn": 0.6}
+        self._post(
+            "TurnInfo",
+            event=event,
+            turn_index=self._index,
+            audio_window_start=0.0,
+            audio_window_end=self._heard_bytes / BYTES_PER_MS / 1_000,
+            transcript=" ".join(words),
+            words=[{"word": word, "confidence": 0.9} for word in words],
+            end_of_turn_confidence=sure.get(event, 0.1),
+            **more,
+        )
+
+
+def refusal_of(session: StageSession, api_key: str | None) -> tuple[int, str] | None:
+    """The HTTP status of a handshake that is not accepted, and why."""
+    scheme, _, key = session.credential.partition(" ")
+    if scheme not in {"Token", ""} or api_key not in {None, key}:
+        return 401, "Invalid credentials."
+    query = session.query
+    if query.get("model") not in MODELS:
+        return 400, f"model must be one of {', '.join(MODELS)}"
+    if query.get("encoding") != "mulaw" or query.get("sample_rate") != "8000":
+        return 400, "the sandbox hears mu-law at 8 kHz only"
+    for name, (least, most) in TAKEN.items():
+        if name in query and not least <= float(query[name]) <= most:
+            return 400, f"{name} must be from {least} to {most}"
+    return None
+
+
+def credential_of(headers: Mapping[str, str]) -> str:
+    """What counts of a request's headers, their names in lower case."""
+    return headers.get("authorization", "")

@@ -1,0 +1,262 @@
+"""The sandbox's chain: three servers that a test or a demo opens together."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Final
+from urllib.parse import parse_qsl, urlsplit
+
+import attrs
+import trio
+import trio_websocket
+
+from trio_voice.net.channel import Channel
+from trio_voice.sandbox.providers.assemblyai_agent import Casting, ClientError
+from trio_voice.sandbox.providers.chain import cartesia, flux, hearing, speaking, speaking_http
+from trio_voice.sandbox.providers.chain.cast import ChainCast, cast_of
+from trio_voice.sandbox.providers.chain.faults import NO_FAULTS, USUAL, ChainFaults, ChainManner, StageFaults
+from trio_voice.sandbox.providers.chain.http import serve_http
+from trio_voice.sandbox.providers.chain.speaking_http import ElevenLabsHttpSpeaking
+from trio_voice.sandbox.providers.chain.thinking import Sink, Thinking
+from trio_voice.sandbox.providers.chain.wire import StageSession
+from trio_voice.sandbox.transport.serving import headers_of
+from trio_voice.sandbox.transport.sockets import SandboxSocket, serve_sockets
+from trio_voice.sandbox.transport.wire import CLOSE_SECONDS
+
+
+@attrs.frozen
+class Room:
+    """One of the providers' sockets."""
+
+    part: str
+    """``hearing`` or ``speaking``."""
+    path: str
+    """How its address ends."""
+    credential_of: Callable[[Mapping[str, str]], str]
+    """What counts of a handshake's headers."""
+    refusal_of: Callable[[StageSession, str | None], tuple[int, str] | None] = lambda _session, _key: None
+    """The HTTP status of a handshake that is not accepted, and why; most accept, and say it afterwards."""
+
+
+ROOMS: Final[Mapping[str, Room]] = {
+    "assemblyai-streaming": Room("hearing", "/v3/ws", hearing.credential_of),
+    flux.PROVIDER: Room("hearing", "/v2/listen", flux.credential_of, flux.refusal_of),
+    cartesia.PROVIDER: Room("speaking", "/tts/websocket", cartesia.credential_of, cartesia.refusal_of),
+    "elevenlabs": Room("speaking", "/multi-stream-input", speaking.credential_of),
+}
+
+
+def provider_at(path: str) -> str | None:
+    """Whose socket is at a path."""
+    return next((provider for provider, room in ROOMS.items() if path.endswith(room.path)), None)
+
+
+@attrs.frozen(eq=False)
+class ChainSession:
+    """What is known of one call's chain: the socket that hears, with whatever of the other stages is the call's."""
+
+    hearing: StageSession
+    _server: "ChainServer"
+
+    @property
+    def _sockets(self) -> list[StageSession]:
+        """Both sockets of this call, as far as they can be told apart: by the order in which they were opened."""
+        number = self._server.hearing_sessions.index(self.hearing)
+        return [self.hearing, *self._server.speaking_sessions[number : number + 1]]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether any of its sockets is not known to be gone."""
+        return any(session.is_open for session in self._sockets)
+
+    @property
+    def told_goodbye(self) -> bool:
+        """Whether each of its sockets was told before it was closed."""
+        return all(session.told_goodbye for session in self._sockets)
+
+    @property
+    def audio(self) -> bytearray:
+        """What it heard of the caller."""
+        return self.hearing.audio
+
+    @property
+    def audio_bytes_per_second(self) -> int:
+        """How much of ``audio`` is a second."""
+        return 8_000
+
+    @property
+    def client_errors(self) -> Sequence[ClientError]:
+        """What the client did wrong at any of the three."""
+        mistakes = [mistake for session in self._sockets for mistake in session.client_errors]
+        return mistakes + [mistake for each in self._server.thinking.exchanges for mistake in each.client_errors]
+
+    async def wait_closed(self) -> None:
+        """Return once both sockets are gone. Cancelling is safe."""
+        for session in self._sockets:
+            await session.wait_closed()
+
+
+class ChainServer:
+    """A recogniser, a language model and a voice, and what they know of every session they have had.
+
+    Args:
+        cast: who plays them: ``scripted(Script(...))``, or what plays a voice agent.
+        api_key: the one that is let in at each; ``None`` lets anybody in, and who has none, too.
+        manner: how they vary.
+        faults: how they fail; may be exchanged between sessions.
+        keeps_audio: see ``StageSession``; false for a benchmark.
+        remembers: sessions and exchanges that are over; false for a server that is there for longer than a test.
+    """
+
+    def __init__(
+        self,
+        cast: ChainCast | Casting,
+        *,
+        api_key: str | None = None,
+        manner: ChainManner = USUAL,
+        faults: ChainFaults = NO_FAULTS,
+        keeps_audio: bool = True,
+        remembers: bool = True,
+    ) -> None:
+        self.faults = faults
+        self.hearing_sessions: list[StageSession] = []
+        self.speaking_sessions: list[StageSession] = []
+        self.turned_away: list[ClientError] = []
+        """Whose handshake was refused."""
+        self.urls: Mapping[str, str] = {}
+        """Where they listen, if they do, by the path of the key in config.toml."""
+        self._cast = cast if isinstance(cast, ChainCast) else cast_of(cast)
+        self._api_key = api_key
+        self._manner = manner
+        self._keeps_audio = keeps_audio
+        self._remembers = remembers
+        self.thinking = Thinking(self._cast.think, manner, faults.thinking, api_key, remembers=remembers)
+        self.speaking_http = ElevenLabsHttpSpeaking(
+            self._cast.say, manner, faults.speaking_http, api_key, remembers=remembers
+        )
+        self._opened = trio.Event()
+
+    async def answer(self, target: str, headers: Mapping[str, str], body: bytes, sink: Sink) -> None:
+        """Answer a request that comes over HTTP. Cancelling is safe."""
+        answerer = self.speaking_http if target.startswith(speaking_http.PATH) else self.thinking
+        await answerer.answer(target, headers, body, sink)
+
+    @property
+    def sessions(self) -> list[StageSession]:
+        """All sockets, both kinds."""
+        return [*self.hearing_sessions, *self.speaking_sessions]
+
+    @property
+    def open_sessions(self) -> list[ChainSession]:
+        """The chains any of whose sockets is not known to be gone."""
+        chains = (ChainSession(session, self) for session in self.hearing_sessions)
+        return [chain for chain in chains if chain.is_open]
+
+    async def wait_session(self, number: int = 1) -> ChainSession:
+        """The ``number``-th chain, once its recogniser's socket is opened. Cancelling is safe."""
+        while len(self.hearing_sessions) < number:
+            await self._opened.wait()
+        return ChainSession(self.hearing_sessions[number - 1], self)
+
+    async def serve_hearing(self, channel: Channel, *, url: str, headers: Mapping[str, str]) -> None:
+        """Serve the other end of a channel as a recogniser, until either side ends it, and close it."""
+        session = self._session(url, headers, self.faults.hearing)
+        self.hearing_sessions.append(session)
+        self._opened.set()
+        self._opened = trio.Event()
+        try:
+            twice = session.provider == flux.PROVIDER
+            listen = (self._cast.listen_early if twice else None) or self._cast.listen
+            async with listen() as cast:
+                if twice:
+                    await flux.FluxHearing(channel, session, cast, self._manner).run()
+                else:
+                    await hearing.AssemblyAiHearing(channel, session, cast, api_key=self._api_key).run()
+        finally:
+            await self._leave(channel, session, self.hearing_sessions)  # noqa: ASYNC102 - shielded inside
+
+    async def serve_speaking(self, channel: Channel, *, url: str, headers: Mapping[str, str]) -> None:
+        """Serve the other end of a channel as a voice, until either side ends it, and close it."""
+        session = self._session(url, headers, self.faults.speaking)
+        self.speaking_sessions.append(session)
+        try:
+            if session.provider == cartesia.PROVIDER:
+                await cartesia.CartesiaSpeaking(channel, session, self._cast.say, self._manner).run()
+            else:
+                await speaking.ElevenLabsSpeaking(
+                    channel, session, self._cast.say, self._manner, api_key=self._api_key
+                ).run()
+        finally:
+            await self._leave(channel, session, self.speaking_sessions)  # noqa: ASYNC102 - shielded inside
+
+    async def _leave(self, channel: Channel, session: StageSession, sessions: list[StageSession]) -> None:
+        session.close(trio.current_time())
+        if not self._remembers:
+            sessions.remove(session)
+        with trio.move_on_after(CLOSE_SECONDS, shield=True):
+            await channel.abort()
+
+    def refusal_of(self, url: str, headers: Mapping[str, str]) -> tuple[int, str] | None:
+        """What a handshake is answered with instead of 101, and why: some providers let nobody in who is not welcome.
+
+        ``headers`` with their names in lower case.
+        """
+        session = self._session(url, headers, StageFaults())
+        refusal = ROOMS[session.provider].refusal_of(session, self._api_key)
+        if refusal is not None and self._remembers:
+            self.turned_away.append(ClientError(trio.current_time(), str(refusal[0]), refusal[1]))
+        return refusal
+
+    def _session(self, url: str, headers: Mapping[str, str], faults: StageFaults) -> StageSession:
+        parts = urlsplit(url)
+        provider = provider_at(parts.path) or ""
+        return StageSession(
+            provider=provider,
+            credential=ROOMS[provider].credential_of(headers),
+            path=parts.path,
+            query=dict(parse_qsl(parts.query)),
+            opened_at=trio.current_time(),
+            faults=faults,
+            keeps_audio=self._keeps_audio,
+        )
+
+
+@asynccontextmanager
+async def open_chain(
+    cast: ChainCast | Casting,
+    *,
+    api_key: str | None = None,
+    manner: ChainManner = USUAL,
+    faults: ChainFaults = NO_FAULTS,
+    keeps_audio: bool = True,
+    remembers: bool = True,
+) -> AsyncIterator[ChainServer]:
+    """Three servers that listen on loopback, at ``chain.urls``, until the block is left; the arguments are its own.
+
+    Sessions still open then are closed. Needs the real clock.
+    """
+    chain = ChainServer(
+        cast, api_key=api_key, manner=manner, faults=faults, keeps_audio=keeps_audio, remembers=remembers
+    )
+
+    async def serve(socket: SandboxSocket, request: trio_websocket.WebSocketRequest) -> None:
+        provider = provider_at(request.path.partition("?")[0])
+        assert provider is not None  # noqa: S101 - others are refused
+        serve = chain.serve_hearing if ROOMS[provider].part == "hearing" else chain.serve_speaking
+        await serve(socket, url=request.path, headers=headers_of(request))
+
+    def refuse(request: trio_websocket.WebSocketRequest) -> tuple[int, str] | None:
+        if provider_at(request.path.partition("?")[0]) is None:
+            return 404, "nothing of the chain is here"
+        return chain.refusal_of(request.path, headers_of(request))
+
+    async with trio.open_nursery() as nursery:
+        sockets = await nursery.start(partial(serve_sockets, serve, refuse=refuse))
+        http = await nursery.start(partial(serve_http, chain))
+        chain.urls = {
+            "stt.url": f"ws://127.0.0.1:{sockets}/v3/ws",
+            "llm.url": f"http://127.0.0.1:{http}/v1",
+            "tts.url": f"http://127.0.0.1:{sockets}",
+        }
+        yield chain
+        nursery.cancel_scope.cancel()

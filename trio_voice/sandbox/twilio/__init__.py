@@ -1,0 +1,1 @@
+"""Twilio: its webhooks, its REST API, its media streams."""

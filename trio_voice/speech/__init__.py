@@ -1,0 +1,35 @@
+"""Ears and a voice that need no account, no key and no network.
+
+The rooms, from the front door inwards:
+
+    speech       load the models once, then listen, transcribe, say; threads and limits are here
+    heard        what ears report: speech started, speech stopped
+    voices       who can speak, and how a text is cut into what is said in one breath
+    ears         mu-law in, reports out; its only clock is the audio
+    recogniser   one utterance in, its words out
+    mouth        a text in, telephone audio out
+    telephone    mu-law tables, halving and doubling of the sample rate
+
+The first three, and this package, can be imported without the libraries of the ``speech`` extra. The others need numpy
+and are entered through ``load_speech`` and ``load_mouth``, which are also alone in naming the libraries that hear and
+speak.
+"""
+
+from trio_voice.speech.heard import SILENCE_MS, Heard, SpeechStarted, SpeechStopped
+from trio_voice.speech.speech import Speech, SpeechUnavailable, load_mouth, load_speech
+from trio_voice.speech.voices import VOICES, Voice, split_sentences, voice_named
+
+__all__ = [
+    "SILENCE_MS",
+    "VOICES",
+    "Heard",
+    "Speech",
+    "SpeechStarted",
+    "SpeechStopped",
+    "SpeechUnavailable",
+    "Voice",
+    "load_mouth",
+    "load_speech",
+    "split_sentences",
+    "voice_named",
+]

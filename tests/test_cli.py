@@ -84,6 +84,11 @@ def process(*arguments):
     return subprocess.run(command, capture_output=True, text=True, timeout=40, check=False)
 
 
+def test_the_version_is_one_line():
+    shown = run("--version")
+    assert (shown.exit_code, shown.stdout) == (0, "trio-voice 0.1.0\n")
+
+
 def test_the_module_is_the_command():
     shown = process("--help")
     assert (shown.returncode, shown.stderr) == (0, "")

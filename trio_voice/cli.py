@@ -67,6 +67,7 @@ _config: Final = click.option(
 
 
 @click.group()
+@click.version_option(package_name="trio-voice", prog_name="trio-voice", message="%(prog)s %(version)s")
 @_config
 def main() -> None:
     """Answer and place phone calls with speech models."""

@@ -1,5 +1,7 @@
 """Calls that the daemon places, end to end: the real process, the sandbox's Twilio, an agent that follows a script."""
 
+import json
+
 import httpx2
 import pytest
 import trio
@@ -81,6 +83,45 @@ async def test_a_caller_is_put_through_and_the_phone_is_not_hung_up(tmp_path, vo
         assert not call.over
         assert world.agent.sessions[0].told_goodbye
         call.hang_up()
+
+
+async def test_a_caller_who_is_put_through_to_nobody_is_back_with_the_agent_in_the_same_record(tmp_path, voice):
+    turn = Turn(heard="A human!", reply="One moment.", tool=ToolUse("transfer_to_human"), after_tool="")
+    async with office(tmp_path, turn) as world:
+        world.twilio.account.callees |= {HUMAN: Callee(voice=lambda: voice), DESK: Callee(answers="busy")}
+        call = await world.place(HUMAN, "reminder")
+        await call.wait_for_stream()
+        await trio.sleep(1.2)
+        voice.say(SPEECH)
+        await eventually(lambda: len(world.agent.sessions) == 2)
+        first, second = world.agent.sessions
+        await eventually(lambda: any("reply.create" in str(message) for message in second.messages))
+        assert first.told_goodbye
+        assert not first.is_open
+        (asked,) = [json.loads(message) for message in second.messages if "reply.create" in str(message)]
+        assert "the line was busy" in asked["instructions"]
+        opening = json.loads(second.messages[0])["session"]
+        assert "A human!" in opening["system_prompt"]
+        assert "greeting" not in opening
+        (live,) = (await world.daemon.ask("/calls"))["calls"]
+        assert (live["state"], live["end_reason"], live["ended_at"]) == ("live", None, None)
+        await trio.sleep(1)
+        call.hang_up()
+        record = await world.record(call)
+        await eventually(lambda: world.logged("call_audited"))
+        record = await world.record(call)
+        assert (record["state"], record["end_reason"]) == ("ended", "hangup")
+        assert [(each["to"], each["outcome"]) for each in record["transfers"]] == [(DESK, "busy")]
+        assert [session["closing"] for session in record["model_sessions"]] == ["acknowledged"] * 2
+        assert [line["text"] for line in record["transcript"]][:2] == [
+            "This is the automated assistant of the bakery.",
+            "A human!",
+        ]
+        assert record["transcript"] == sorted(record["transcript"], key=lambda line: line["at"])
+        assert [each.url.rpartition("/")[0] for each in call.connects] == ["wss://voice.example.com/media-stream"] * 2
+        assert call.connects[0].url != call.connects[1].url
+        assert world.rest_updates(call) == [200]  # by which the caller was put through
+        assert len(world.logged("call_audited")) == 1
 
 
 async def test_a_number_that_was_taken_off_the_list_is_never_dialed_again(tmp_path, voice):

@@ -103,6 +103,18 @@ class ToolUse:
 
 
 @attrs.define
+class Transfer:
+    """One attempt to put the caller through."""
+
+    number: str
+    at: float
+    """Seconds since the call began."""
+    outcome: str | None = None
+    """What became of it: Twilio's word (``completed``, ``busy``, ``no-answer``, ``failed``, ``canceled``), ``answered``
+    while they talk, ``refused`` where Twilio did not even try; ``None`` while it rings, and if nobody has said."""
+
+
+@attrs.define
 class ModelSessionRecord:
     """One billed session."""
 
@@ -181,6 +193,7 @@ class CallRecord:
     transcript: list[Utterance] = attrs.field(factory=list)
     turns: list[Turn] = attrs.field(factory=list)
     tools: list[ToolUse] = attrs.field(factory=list)
+    transfers: list[Transfer] = attrs.field(factory=list)
     answered_by: str | None = None
     """Twilio's verdict on who answered a call that we placed, where it was asked for one."""
     recording_url: str | None = None
@@ -188,6 +201,8 @@ class CallRecord:
     """What Twilio is estimated to bill for it, known once it is over and if there are prices (``billing/cost.py``)."""
     currency: str | None = None
     """Of its costs."""
+    earlier_seconds: float = 0.0
+    """How long the call had lasted when its caller came back from a transfer: the stream's times count from there."""
     handed_over: bool = False
     """The telephone call goes on without us: it was transferred, and must not be hung up."""
     counters: dict[str, int] = attrs.field(factory=dict)
@@ -257,6 +272,9 @@ class CallRecord:
                 for turn in self.turns
             ],
             "tools": [attrs.asdict(tool) for tool in self.tools],
+            "transfers": [
+                {"to": each.number, "at": self._time_of(each.at), "outcome": each.outcome} for each in self.transfers
+            ],
             "answered_by": self.answered_by,
             "recording_url": self.recording_url,
             "counters": dict(self.counters),

@@ -4,7 +4,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from trio_voice.edges.transfer import Transfers
+from trio_voice.edges.twilio.transfer import Transfers
 from trio_voice.edges.twilio.webhooks import PublicUrl
 from trio_voice.record import CallRecord
 

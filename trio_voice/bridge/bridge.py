@@ -96,6 +96,7 @@ class Bridge:
         expected_call_sid: the call that the stream was promised to, where it is known.
         successors: how many models may take over when one fails.
         lines: what is said on this machine when no model speaks.
+        opening: what the model is asked for first, in place of the greeting, where the caller has been here before.
     """
 
     __slots__ = (
@@ -114,6 +115,7 @@ class Bridge:
         "_limits",
         "_lines",
         "_messages_owed",
+        "_opening",
         "_persona",
         "_playback",
         "_playout",
@@ -144,6 +146,7 @@ class Bridge:
         *,
         successors: int = 0,
         lines: Lines = SILENT,
+        opening: str = "",
     ) -> None:
         self._persona = persona
         self._limits = limits
@@ -157,6 +160,7 @@ class Bridge:
         self._playback = self._playout.playback
         self._takeover = Takeover(successors, now)
         self._lines = lines
+        self._opening = opening
 
         self._started = False
         self._ready = False
@@ -334,6 +338,10 @@ class Bridge:
             self._take_up_talk()
             return
         self._takeover.finish()  # of before a word was said: not replayed
+        if self._opening:
+            opening, self._opening = self._opening, ""
+            self._commands.append(c.RequestReply(opening, kept=True))
+            return
         greeting = self._persona.greeting
         if greeting and not self._capabilities.speaks_first:
             self._say(greeting)

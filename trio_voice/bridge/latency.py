@@ -41,7 +41,7 @@ class Turns:
 
     def __init__(self, record: CallRecord, began: float) -> None:
         self._record = record
-        self._began = began
+        self._began = began - record.earlier_seconds
         self._ended_at: float | None = None
         """When the caller stopped speaking, while there is no answer."""
         self._said_at: float | None = None

@@ -55,7 +55,7 @@ class Transcript:
         """When the turns began whose text has not come, by their items; one that is not named yet has an empty id."""
         self._callers: dict[str, Utterance] = {}
         self._replies: dict[str, _Reply] = {}
-        self.latest: deque[Utterance] = deque(maxlen=LATEST_LINES)
+        self.latest: deque[Utterance] = deque(record.transcript, maxlen=LATEST_LINES)
         """The newest lines, in order."""
 
     def caller_began(self, item_id: str, at: float) -> None:
@@ -131,7 +131,7 @@ class Transcript:
         """A line in its place; a record that is full has none, and counts it."""
         if not text:
             return None
-        line = Utterance(role, text[:MAX_LETTERS], at)
+        line = Utterance(role, text[:MAX_LETTERS], self._record.earlier_seconds + at)
         if len(self.latest) == LATEST_LINES:
             self.latest.popleft()
         _place(self.latest, line)

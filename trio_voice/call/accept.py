@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 import trio
 
+from trio_voice.bridge.failover import history_of
 from trio_voice.call.call import Call
 from trio_voice.legs.caller import CallerLeg
 from trio_voice.legs.pumps import BUG_DETAIL
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from trio_voice.call.call import Phone
     from trio_voice.call.registry import ExpectedCall, Registry
     from trio_voice.call.tools import Tool
+    from trio_voice.events.model import Said
     from trio_voice.journal import Journal
     from trio_voice.legs.model_sessions import Succession
     from trio_voice.net.channel import Channel
@@ -36,7 +38,7 @@ class Reception:
     Args:
         registry: who is expected.
         journal: where the call is written down.
-        open_model: makes a persona's models, none yet connected.
+        open_model: makes a persona's models, none yet connected; told the conversation so far, where there was one.
         tools_of: the tools of a persona, loaded.
         lines_of: what a persona says when no model speaks.
         phone: what can be done to telephone calls; ``None`` without Twilio's REST API.
@@ -47,7 +49,7 @@ class Reception:
         self,
         registry: Registry,
         journal: Journal,
-        open_model: Callable[[Persona, Ledger, tuple[ToolSchema, ...]], Succession],
+        open_model: Callable[[Persona, Ledger, tuple[ToolSchema, ...], tuple[Said, ...]], Succession],
         tools_of: Callable[[Persona], Mapping[str, Tool]],
         lines_of: Callable[[Persona], Lines],
         phone: Phone | None,
@@ -80,8 +82,11 @@ class Reception:
                 caller = CallerLeg(channel, limits.close_seconds, self._on_delay)
                 persona = expected.persona
                 tools = self._tools_of(persona)
-                ledger = Ledger(record, self._journal)
-                model = self._open_model(persona, ledger, tuple(tool.schema for tool in tools.values()))
+                came_back = expected.came_back
+                began = trio.current_time() if came_back is None else came_back.began
+                ledger = Ledger(record, self._journal, began=began)
+                history = () if came_back is None else history_of(record.transcript)
+                model = self._open_model(persona, ledger, tuple(tool.schema for tool in tools.values()), history)
                 call = Call(
                     record,
                     persona,
@@ -93,6 +98,7 @@ class Reception:
                     ledger=ledger,
                     expected_call_sid=record.call_sid,
                     lines=self._lines_of(persona),
+                    came_back=came_back,
                 )
             except Exception:  # this call cannot begin; the others go on
                 log.exception("call_bug")

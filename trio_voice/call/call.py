@@ -55,11 +55,12 @@ from trio_voice.legs.pumps import BUG_DETAIL
 from trio_voice.legs.session_ledger import Ledger
 from trio_voice.persona import SILENT
 from trio_voice.protocols.media_streams import CallerStopped
-from trio_voice.record import CallRecord, CallState, EndReason, ToolUse
+from trio_voice.record import CallRecord, CallState, EndReason, ToolUse, Transfer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
+    from trio_voice.call.put_through import CameBack
     from trio_voice.call.tools import Tool
     from trio_voice.events.call import Command
     from trio_voice.legs.caller import CallerLeg
@@ -103,6 +104,7 @@ class Call:
         ledger: where a hand-over is written down.
         expected_call_sid: the call that the stream was promised to, where it is known.
         lines: what the persona says when no model speaks.
+        came_back: where the caller was put through before, and nobody answered.
     """
 
     __slots__ = (
@@ -140,6 +142,7 @@ class Call:
         ledger: Ledger | None = None,
         expected_call_sid: str | None = None,
         lines: Lines = SILENT,
+        came_back: CameBack | None = None,
     ) -> None:
         self.record = record
         self._persona = persona
@@ -154,16 +157,17 @@ class Call:
         self._model = model
         self._now = trio.lowlevel.current_clock().current_time
         """As ``trio.current_time``, which looks for this clock anew each time."""
-        self._began = self._now()
+        self._began = self._now() if came_back is None else came_back.began
         self._bridge = Bridge(
             persona,
             limits,
             model.capabilities,
             record,
-            self._began,
+            self._now(),
             expected_call_sid,
             successors=model.successors,
             lines=lines,
+            opening="" if came_back is None else came_back.why,
         )
         self._scope = trio.CancelScope()
         self._nursery: trio.Nursery | None = None
@@ -210,7 +214,7 @@ class Call:
             cancelled_because: the end reason if the call is cancelled from outside.
         """
         record = self.record
-        record.state, record.started_at = CallState.LIVE, wall_clock()
+        record.state, record.started_at = CallState.LIVE, record.started_at or wall_clock()
         log.info("call_started", persona=record.persona, direction=record.direction)
         try:
             with self._scope:
@@ -363,6 +367,8 @@ class Call:
             log.warning("transfer_failed", error="it needs account_sid, TWILIO_AUTH_TOKEN and transfer_to")
             self._tell(TransferFailed())
             return
+        transfer = Transfer(number, round(trio.current_time() - self._began, 3))
+        record.transfers.append(transfer)
         record.handed_over = True  # before the request: Twilio may stop the stream before it answers us
         self._ledger.changed()
         done = False
@@ -373,6 +379,7 @@ class Call:
             log.info("transferred")
         except (RestError, trio.TooSlowError) as failed:
             log.warning("transfer_failed", error=str(failed) or "Twilio did not answer in time")
+            transfer.outcome = "refused"
             self._tell(TransferFailed())
         finally:
             # Cut short by the end of the call: handed over only if that end is Twilio's stop, which says so.

@@ -17,6 +17,7 @@ import attrs
 import trio
 
 from trio_voice.call.call import wall_clock
+from trio_voice.call.put_through import ANSWERED, OUTCOME_SECONDS, CameBack, PutThrough
 from trio_voice.errors import CallRefused
 from trio_voice.record import TERMINAL_STATUSES, CallRecord, CallState, EndReason
 
@@ -63,6 +64,10 @@ class ExpectedCall:
     persona: Persona
     limits: Limits
     expires_at: float
+    came_back: CameBack | None = None
+    """Where the caller was put through before, and nobody answered."""
+    path: str = attrs.field(default=attrs.Factory(lambda self: self.record.call_id, takes_self=True))
+    """The last part of its stream's address, which is good once."""
     seconds_from_dialing: float = 0.0
     """For how long the promise is good once it is being dialed, or rings; until then it waits in Twilio's queue."""
 
@@ -135,6 +140,9 @@ class Registry:
         self._arriving: dict[str, float] = {}
         """When each is given up."""
         self._live: dict[str, Call] = {}
+        self._put_through: dict[str, PutThrough] = {}
+        self._returning: dict[str, str] = {}
+        """The call ids of those that come back, by their paths."""
         self._ended: OrderedDict[str, CallRecord] = OrderedDict()
         self._draining = False
         self._drained_because = ""
@@ -173,7 +181,7 @@ class Registry:
                 raise CallRefused("full", f"all lines are busy: max_calls = {self.limits.max_calls}")
             self._seats.occupy(self._held + 1)
         record = CallRecord(
-            call_id=self._prefix + secrets.token_hex(16)[len(self._prefix) :],
+            call_id=self._new_id(),
             call_sid=call_sid,
             direction=direction,
             state=CallState.RINGING if direction == "inbound" else CallState.DIALING,
@@ -182,7 +190,9 @@ class Registry:
             to_number=to_number,
         )
         limits = persona.within(self.limits)
-        expected = ExpectedCall(record, persona, limits, trio.current_time() + seconds, seconds_from_dialing)
+        expected = ExpectedCall(
+            record, persona, limits, trio.current_time() + seconds, seconds_from_dialing=seconds_from_dialing
+        )
         self._expected[record.call_id] = expected
         if call_sid is not None:
             self._by_sid[call_sid] = expected
@@ -203,20 +213,27 @@ class Registry:
         known = self._by_sid.get(call_sid or "")
         return known.record if known is not None and known.record.call_id == call_id else None
 
-    def take(self, call_id: str) -> ExpectedCall:
-        """Keep a promise: the stream has come. Works once for each call.
+    def take(self, path: str) -> ExpectedCall:
+        """Keep a promise: the stream has come. Works once for each path.
 
         Raises:
             CallRefused: ``unknown_call``: never promised, already used, or expired.
         """
         self._forget_expired()
-        expected = self._expected.pop(call_id, None)
-        if expected is None:
+        call_id = self._returning.get(path, path)
+        expected = self._expected.get(call_id)
+        if expected is None or expected.path != path:
             raise CallRefused("unknown_call", "no call is expected on this path: it is unknown, used or expired")
+        del self._expected[call_id]
+        self._returning.pop(path, None)
         if expected.record.call_sid is not None:
             self._by_sid[expected.record.call_sid] = expected
         self._arriving[call_id] = trio.current_time() + ARRIVAL_SECONDS
         return expected
+
+    def _new_id(self) -> str:
+        """The id of a call, or a path: nobody guesses it, and it says whose it is."""
+        return self._prefix + secrets.token_hex(16)[len(self._prefix) :]
 
     @property
     def _held(self) -> int:
@@ -233,6 +250,9 @@ class Registry:
         for call_id, expected in list(self._expected.items()):
             if expected.expires_at <= now:
                 self.end(call_id, EndReason.START_TIMEOUT, "no stream came while its path was good")
+        for call_id, through in list(self._put_through.items()):
+            if through.until <= now:
+                self._settle(call_id)
 
     @contextmanager
     def living(self, call: Call) -> Iterator[None]:
@@ -243,11 +263,85 @@ class Registry:
         self._seats.occupy(self._held)
         if self._drained_because:
             call.end(EndReason.DRAIN, self._drained_because)
+        began = trio.current_time()
         try:
             yield
         finally:
             del self._live[call_id]
+            self._note_put_through(call.record, began)
             self.remember(call.record)
+
+    def _note_put_through(self, record: CallRecord, began: float) -> None:
+        """See whether the caller of a call that ends may come back."""
+        expected = self._by_sid.get(record.call_sid or "")
+        if record.handed_over and expected is not None and not self._drained_because:
+            began = began if expected.came_back is None else expected.came_back.began
+            until, limits = trio.current_time() + OUTCOME_SECONDS, expected.persona.within(self.limits)
+            self._put_through[record.call_id] = PutThrough(record, expected.persona, limits, began, until)
+
+    def may_come_back(self, call_id: str) -> bool:
+        """Whether a call was put through and its caller may be here again; told of as ended once more if not."""
+        return call_id in self._put_through
+
+    async def dialed(self, call_id: str, outcome: str, *, over: bool) -> ExpectedCall | None:
+        """Twilio has said how it went to put a caller through. Repeated, it says the same.
+
+        Waits until nothing of the call is open here any more, at most ``close_seconds`` and some. Cancelling is safe.
+
+        Args:
+            call_id: whose caller it is.
+            outcome: Twilio's ``DialCallStatus``.
+            over: whether the caller has left.
+
+        Returns:
+            The promise of a path by which they come back to the agent; ``None`` if they do not.
+        """
+        with trio.move_on_after(self.limits.close_seconds + 1):  # noqa: ASYNC912 - checkpoints only while it closes
+            while call_id in self._live and self._live[call_id].record.handed_over:
+                await self._departure.wait()
+        self._forget_expired()
+        record = self.record(call_id)
+        if record is None or not record.transfers:
+            return None
+        if call_id not in self._put_through:
+            known = self._by_sid.get(record.call_sid or "")
+            is_again = known is not None and known.came_back is not None and record.transfers[-1].outcome == outcome
+            if known is None:
+                record.transfers[-1].outcome = outcome
+            return known if is_again else None
+        record.transfers[-1].outcome = outcome
+        through = self._put_through[call_id]
+        if outcome in ANSWERED or over or not through.may_be_answered_again or self._drained_because:
+            self._settle(call_id)
+            return None
+        return self._bring_back(through, outcome)
+
+    def _bring_back(self, through: PutThrough, outcome: str) -> ExpectedCall:
+        """Promise a path to a caller who was put through to nobody. They had a seat, and need ask for none."""
+        record, now = through.record, trio.current_time()
+        del self._put_through[record.call_id]
+        self._ended.pop(record.call_id, None)
+        through.reopen(now)
+        record.state = CallState.LIVE
+        came_back, limits = through.back(outcome, now)
+        expected = ExpectedCall(
+            record, through.persona, limits, now + EXPECTED_SECONDS, came_back=came_back, path=self._new_id()
+        )
+        self._expected[record.call_id] = expected
+        self._returning[expected.path] = record.call_id
+        self._by_sid[record.call_sid or ""] = expected
+        self._seats.occupy(self._held)
+        return expected
+
+    def _settle(self, call_id: str) -> None:
+        """Whoever was put through does not come back."""
+        through = self._put_through.pop(call_id, None)
+        if through is None:
+            return
+        if self._on_ended is not None:
+            self._on_ended(through.record)
+        self._departure.set()
+        self._departure = trio.Event()
 
     def remember(self, record: CallRecord) -> None:
         """Keep an ended call's record for a while, and tell of its end."""
@@ -274,6 +368,7 @@ class Registry:
         expected = self._expected.pop(call_id, None)
         if expected is None:
             return False
+        self._returning.pop(expected.path, None)
         expected.record.state, expected.record.end_reason = CallState.ENDED, reason
         expected.record.end_detail = detail
         self.remember(expected.record)
@@ -284,6 +379,8 @@ class Registry:
         calls = [*self._live, *self._expected]
         for call_id in calls:
             self.end(call_id, reason, detail)
+        for call_id in list(self._put_through):
+            self._settle(call_id)
         return len(calls)
 
     def note_status(self, call_id: str | None, call_sid: str, status: str) -> None:
@@ -309,8 +406,8 @@ class Registry:
             detail = f"Twilio says that the call is {status}"
             if call_id in self._live:
                 self._live[call_id].phone_over(detail)
-            else:
-                self.end(call_id, EndReason.TWILIO_ENDED, detail)
+            elif not self.end(call_id, EndReason.TWILIO_ENDED, detail):
+                self._settle(call_id)
 
     def holds(self, call_sid: str) -> bool:
         """Whether a call that is not over has this call SID."""
@@ -367,11 +464,12 @@ class Registry:
     async def _wait_until_empty(self) -> None:
         while True:
             self._forget_expired()
-            if not (self._live or self._arriving or self._expected):
+            if not (self._live or self._arriving or self._expected or self._put_through):
                 await trio.lowlevel.checkpoint()
                 return
             promises = (expected.expires_at for expected in self._expected.values())
-            with trio.move_on_at(min([*promises, *self._arriving.values()], default=math.inf)):
+            returns = (through.until for through in self._put_through.values())
+            with trio.move_on_at(min([*promises, *returns, *self._arriving.values()], default=math.inf)):
                 await self._departure.wait()
 
 

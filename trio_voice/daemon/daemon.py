@@ -41,9 +41,9 @@ from trio_voice.daemon.process_identity import has_ended, this_process
 from trio_voice.daemon.signals import STOP, hold_signals, until_told_to_stop
 from trio_voice.edges.metrics.metrics import Metrics
 from trio_voice.edges.systemd import Notifier
-from trio_voice.edges.transfer import Transfers
 from trio_voice.edges.twilio.dialer import Dialer
 from trio_voice.edges.twilio.rest import TwilioRest
+from trio_voice.edges.twilio.transfer import Transfers
 from trio_voice.edges.twilio.webhooks import PublicUrl
 from trio_voice.edges.web.app import Directory, Door, create_app
 from trio_voice.edges.web.media_stream import Admission
@@ -262,13 +262,15 @@ class _House:
             colleagues=colleagues,
         )
 
-    def _open_model(self, persona: Persona, ledger: Ledger, tools: tuple[ToolSchema, ...]) -> Succession:
+    def _open_model(
+        self, persona: Persona, ledger: Ledger, tools: tuple[ToolSchema, ...], history: tuple[Said, ...]
+    ) -> Succession:
         on_delay = partial(self.metrics.observe_relay_delay, "to_model")
         makers = [
             partial(make_leg, self._settings, name, persona, ledger, tools, on_delay=on_delay)
             for name in persona.models
         ]
-        return Succession(makers, self._settings.limits.close_seconds)
+        return Succession(makers, self._settings.limits.close_seconds, history)
 
     def _tools_of(self, persona: Persona) -> Mapping[str, Tool]:
         return self._toolboxes[persona]
@@ -282,6 +284,10 @@ class _House:
         Each for itself: whatever fails, the phone is hung up.
         """
         call_id = record.call_id
+        if self.registry.may_come_back(call_id):  # then it is not over, and this is told once more when it is
+            with contained("journal", call_id=call_id):
+                self._journal.call_ended(record)
+            return
         with contained("audit", call_id=call_id):
             self.auditor.audit(record)
         with contained("journal", call_id=call_id):

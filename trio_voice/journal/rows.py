@@ -10,7 +10,17 @@ import attrs
 import msgspec
 
 from trio_voice.journal import schema
-from trio_voice.record import CallRecord, CallState, Closing, EndReason, ModelSessionRecord, ToolUse, Turn, Utterance
+from trio_voice.record import (
+    CallRecord,
+    CallState,
+    Closing,
+    EndReason,
+    ModelSessionRecord,
+    ToolUse,
+    Transfer,
+    Turn,
+    Utterance,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,6 +85,7 @@ _READ: Final[dict[str, Callable[[Any], Any]]] = {
     "final": bool,
     "turns": lambda turns: msgspec.convert(turns, list[Turn]),
     "tools": lambda tools: msgspec.convert(tools, list[ToolUse]),
+    "transfers": lambda transfers: msgspec.convert(transfers, list[Transfer]),
 }
 
 

@@ -32,14 +32,15 @@ class Succession:
         makers: one for each model, in the order in which they are tried; each makes a leg that is not yet connected,
             which is told the conversation so far, or resumes by a handle.
         close_seconds: how long a session that is replaced has for its goodbye.
+        history: the conversation so far, where this is not the beginning of the call.
     """
 
     __slots__ = ("_close_seconds", "_leg", "_living", "_makers", "_order", "hear_caller")
 
-    def __init__(self, makers: Iterable[Maker], close_seconds: float) -> None:
+    def __init__(self, makers: Iterable[Maker], close_seconds: float, history: tuple[Said, ...] = ()) -> None:
         self._makers = list(makers)
         self._close_seconds = close_seconds
-        self._leg = self._makers[0]((), None)
+        self._leg = self._makers[0](history, None)
         self.hear_caller: Callable[[str], None] = self._leg.hear_caller
         """``obey`` for ``HearCaller``, by its payload: the method itself of the session that listens, if one does."""
         self._order: ModelOrder | None = None

@@ -10,17 +10,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from twilio.twiml.voice_response import Connect, Dial, VoiceResponse
 
+from trio_voice.call.put_through import RINGING_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-
-DIAL_SECONDS: Final = 20
-"""How long it rings where a caller is put through to. Four rings: they have nothing but the ringing to listen to."""
 
 
 def sign(url: str, form: Mapping[str, Iterable[str]], auth_token: str) -> str:
@@ -105,8 +103,11 @@ def dial_twiml(number: str, *, caller_id: str | None = None, action: str | None 
         action: where Twilio asks what to do with the caller then, answered or not, instead of going on behind.
     """
     response = VoiceResponse()
-    dial = Dial(action=action, method=None if action is None else "POST", caller_id=caller_id, timeout=DIAL_SECONDS)
-    dial.number(number)
+    dial = Dial(action=action, method=None if action is None else "POST", caller_id=caller_id, timeout=RINGING_SECONDS)
+    if action is None:
+        dial.number(number)
+    else:  # it is also told when somebody has answered, which may be long before it is over
+        dial.number(number, status_callback=action, status_callback_event="answered", status_callback_method="POST")
     response.append(dial)
     response.hangup()
     return str(response)

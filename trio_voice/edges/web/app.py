@@ -12,6 +12,7 @@ from quart import Response, jsonify, request, websocket
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
+from trio_voice.call.put_through import ANSWERED
 from trio_voice.edges.metrics.metrics import CONTENT_TYPE
 from trio_voice.edges.twilio.webhooks import (
     PublicUrl,
@@ -27,7 +28,7 @@ from trio_voice.edges.workers import aggregate
 from trio_voice.edges.workers.handover import HERE
 from trio_voice.errors import CallRefused
 from trio_voice.phone_numbers import e164
-from trio_voice.record import EndReason
+from trio_voice.record import TERMINAL_STATUSES, EndReason
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -46,6 +47,7 @@ log: Final = structlog.stdlib.get_logger("trio_voice.app")
 
 MAX_BODY_BYTES: Final = 65_536
 BODY_SECONDS: Final = 10
+NOBODY: Final = "Nobody can take your call right now. Please try again later."
 SORRY: Final = "We cannot take your call right now. Please try again later."
 _CALL_FIELDS: Final = ("to", "persona")
 _REFUSALS: Final = {
@@ -250,6 +252,23 @@ def _add_webhooks(app: QuartTrio, door: Door) -> None:
         door.journal.call_began(record)
         stream_status = door.public_url.of(f"/stream-status/{call_id}")
         return _twiml(connect_twiml(door.public_url.stream(call_id), stream_status))
+
+    @app.post("/dial-status/<call_id>")
+    @from_twilio
+    async def dial_status(call_id: str) -> Response:
+        form = await request.form
+        outcome = form.get("DialCallStatus")
+        if outcome is None:  # of the one who was called, who has answered
+            await door.registry.dialed(call_id, "answered", over=False)
+            return Response("", 204)
+        over = form.get("CallStatus") in TERMINAL_STATUSES
+        expected = await door.registry.dialed(call_id, outcome, over=over)
+        log.info("dialed", call_id=call_id, outcome=outcome[:20], comes_back=expected is not None)
+        if expected is not None:
+            door.journal.call_began(expected.record)
+            stream_status = door.public_url.of(f"/stream-status/{call_id}")
+            return _twiml(connect_twiml(door.public_url.stream(expected.path), stream_status))
+        return _twiml(hangup_twiml() if over or outcome in ANSWERED else sorry_twiml(NOBODY))
 
     @app.post("/amd-status/<call_id>")
     @from_twilio

@@ -78,6 +78,7 @@ class SandboxCall:
         """The streams it did open."""
         self.said: list[str] = []
         self.dialed: list[str] = []
+        self.dials: list[Dial] = []
         self.ended = trio.Event()
         self.settled = trio.Event()
         self._account = account
@@ -347,19 +348,25 @@ class SandboxCall:
     async def _dial(self, verb: Dial) -> Form:
         """Bring the caller to somebody else; what ``action`` is told of it."""
         self.dialed.append(verb.to)
-        callee = self._account.callee(verb.to)
-        outcome = await callee.ring(verb.timeout)
-        began = trio.current_time()
-        if answered := outcome == "answered":
-            await trio.sleep(callee.talk_seconds)
-        fields = {
-            "DialCallStatus": "completed" if answered else outcome,
-            "DialCallSid": new_sid("CA"),
-            "DialBridged": str(answered).lower(),
-        }
-        if answered:
-            fields["DialCallDuration"] = str(math.ceil(trio.current_time() - began))
-        return tuple(fields.items())
+        self.dials.append(verb)
+        callee, sid = self._account.callee(verb.to), new_sid("CA")
+        outcome = "canceled"  # until it is known
+        began = math.nan
+        try:
+            if verb.caller_id == "" and not self.from_.startswith("+"):
+                self._reports.note(13214, f"callerId must be provided for {self.from_!r}")
+                outcome = "failed"
+            else:
+                outcome = await callee.ring(verb.timeout)
+            began = trio.current_time()
+            if outcome == "answered":
+                self._reports.child_answered(verb.answered_callback, sid, verb.to)
+                await trio.sleep(callee.talk_seconds)
+        finally:
+            if self.over and verb.action:  # whoever hangs up meanwhile is asked about all the same
+                form = _outcome(outcome, sid, began)
+                self._background.start_soon(self._reports.ask, "action", verb.action, self.status, form, verb.method)
+        return _outcome(outcome, sid, began)
 
     # Its streams
 
@@ -389,3 +396,16 @@ class SandboxCall:
         self.streams.append(peer)
         self._streaming.set()
         return peer
+
+
+def _outcome(outcome: str, sid: str, began: float) -> Form:
+    """What the ``action`` of a ``<Dial>`` is told."""
+    answered = outcome == "answered"
+    fields = {
+        "DialCallStatus": "completed" if answered else outcome,
+        "DialCallSid": sid,
+        "DialBridged": str(answered).lower(),
+    }
+    if answered:
+        fields["DialCallDuration"] = str(math.ceil(trio.current_time() - began))
+    return tuple(fields.items())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import trio
 
-from trio_voice.sandbox.twilio.account import Account, CallOrder, Notice, voice_form
+from trio_voice.sandbox.twilio.account import API_VERSION, Account, CallOrder, Notice, voice_form
 from trio_voice.sandbox.twilio.webhooks import Form, WebhookRequest, Webhooks
 
 if TYPE_CHECKING:
@@ -93,6 +93,20 @@ class Reports:
         if error:
             fields["StreamError"] = error
         self._call_back(event, verb.status_callback, verb.status_callback_method, tuple(fields.items()))
+
+    def child_answered(self, url: str, sid: str, to: str) -> None:
+        """The one whom a ``<Dial>`` has called has answered."""
+        fields = {
+            "AccountSid": self._account.sid,
+            "ApiVersion": API_VERSION,
+            "CallSid": sid,
+            "ParentCallSid": self._call_sid,
+            "CallStatus": "in-progress",
+            "Direction": "outbound-dial",
+            "To": to,
+            "CallbackSource": "call-progress-events",
+        }
+        self._call_back("answered", url, "POST", tuple(fields.items()))
 
     def machine_detection(self, answered_by: str, seconds: float) -> None:
         """Who answered, when that is not told with the request for TwiML."""

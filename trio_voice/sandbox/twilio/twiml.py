@@ -84,12 +84,14 @@ class Redirect:
 
 @attrs.frozen
 class Dial:
-    """``<Dial>`` to one number or SIP address."""
+    """``<Dial>`` to one number or SIP address; ``answered_callback`` is told when somebody has answered there."""
 
     to: str
     timeout: float
     action: str
     method: MethodName
+    caller_id: str
+    answered_callback: str
 
 
 Verb = Connect | Say | Pause | Hangup | Reject | Redirect | Dial
@@ -210,18 +212,21 @@ class _Reader:
         )
 
     def _dial(self, element: ET.Element, text: str) -> Dial | None:
-        to = text
+        to, answered_callback = text, ""
         for child in element:
             if child.tag in {"Number", "Sip"}:
                 self._check(child)
                 to = to or (child.text or "").strip()
+                if "answered" in child.get("statusCallbackEvent", "completed").split():
+                    answered_callback = self._url(child, "statusCallback")
             else:
                 self._warn(f"<{child.tag}> in <Dial> is not known to the sandbox")
         if not to:
             self._warn("<Dial> without a number")
             return None
         timeout = self._number(element, "timeout", 30)
-        return Dial(to, timeout, self._url(element, "action"), element.get("method", "POST"))
+        action, method = self._url(element, "action"), element.get("method", "POST")
+        return Dial(to, timeout, action, method, element.get("callerId", ""), answered_callback)
 
     def _url(self, element: ET.Element, name: str) -> str:
         value = element.get(name)

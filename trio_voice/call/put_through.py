@@ -1,0 +1,78 @@
+"""Callers who were put through to a human: whether they may come back, and what the agent is told when they do.
+
+From the moment that a caller is put through nothing of the call is open here: no stream, no model. Twilio dials, and
+says how that went. When nobody answered, the caller comes back to the same record by a path of its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from trio_voice.record import EndReason
+
+if TYPE_CHECKING:
+    from trio_voice.persona import Limits, Persona
+    from trio_voice.record import CallRecord
+
+RINGING_SECONDS: Final = 20
+"""How long it rings where a caller is put through to: four rings. They have nothing to listen to but these."""
+OUTCOME_SECONDS: Final = RINGING_SECONDS + 25.0
+"""When Twilio must have said that nobody answered, if nobody did; it may let ring 5 s longer. Later, somebody has."""
+MOST_RETURNS: Final = 3
+"""How often a caller may come back. An agent that puts them through each time to nobody would never end."""
+LEAST_SECONDS: Final = 60.0
+"""What a caller who comes back has of the call's time limit at the least: to leave a message."""
+ANSWERED: Final = frozenset({"answered", "completed"})
+"""Twilio's words for a dialing that somebody answered; all others bring the caller back."""
+_WHY: Final = {
+    "busy": "the line was busy",
+    "no-answer": "nobody picked up",
+    "canceled": "nobody picked up",
+    "failed": "the call could not be connected",
+}
+
+
+@attrs.frozen
+class CameBack:
+    """What is different about a call whose caller has come back from a transfer."""
+
+    began: float
+    """When the call first began, by trio's clock: its record goes on."""
+    why: str
+    """What the agent is to make of it."""
+
+
+@attrs.frozen
+class PutThrough:
+    """A call that was put through, while its caller may come back."""
+
+    record: CallRecord
+    persona: Persona
+    limits: Limits
+    """What the call had from its beginning."""
+    began: float
+    until: float
+    """When it is certain that they do not, by trio's clock."""
+
+    @property
+    def may_be_answered_again(self) -> bool:
+        """Whether the agent is to have them back: not one whose models have all failed, nor without an end."""
+        return self.record.end_reason is EndReason.AGENT and len(self.record.transfers) <= MOST_RETURNS
+
+    def back(self, outcome: str, now: float) -> tuple[CameBack, Limits]:
+        """They come back, because of this outcome; within these limits."""
+        why = (
+            f"The caller was to be put through to a human, but {_WHY.get(outcome, 'nobody could be reached')}. "
+            "They are on the line with you again. Apologise, and offer to take a message."
+        )
+        left = max(self.limits.time_limit_seconds - (now - self.began), LEAST_SECONDS)
+        return CameBack(self.began, why), attrs.evolve(self.limits, time_limit_seconds=left)
+
+    def reopen(self, now: float) -> None:
+        """The record of a call that had ended is that of one that lives."""
+        record = self.record
+        record.earlier_seconds = round(now - self.began, 3)
+        record.end_reason, record.end_detail, record.handed_over = None, "", False
+        record.ended_at = record.seconds = record.closing_seconds = None

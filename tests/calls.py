@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 import trio
 
+from trio_voice.bridge.failover import history_of
 from trio_voice.call.call import Call, wall_clock
 from trio_voice.call.tools import Tool
 from trio_voice.events.model import Said
@@ -152,6 +153,8 @@ async def live_call(
     phone=None,
     successors=(),
     lines=SILENT,
+    came_back=None,
+    said=(),
 ):
     """A call that has just been accepted. The block drives it; leaving the block waits for its end.
 
@@ -162,6 +165,7 @@ async def live_call(
     persona = persona or Persona(name="p", model="m", greeting=GREETING)
     caller_wire, model_wire = memory_channels(), memory_channels()
     record = CallRecord(call_id="c1", direction="inbound", persona="p", from_number="", to_number="")
+    record.transcript.extend(said)
     double = {"faults": faults} if faults else {}
     double |= {"manner": manner} if manner else {}
     agent = model.open(script, **double)
@@ -194,9 +198,12 @@ async def live_call(
         twilio = MediaStreamPeer(caller_wire[1], caller=voice)
         world.start_soon(twilio.run)
         box = {tool.schema.name: tool for tool in map(Tool, tools)}
-        succession = Succession([partial(make, server) for server in (agent, *successors)], limits.close_seconds)
+        makers = [partial(make, server) for server in (agent, *successors)]
+        succession = Succession(makers, limits.close_seconds, history_of(said))
         caller = CallerLeg(caller_wire[0], limits.close_seconds)
-        call = Call(record, persona, limits, caller, succession, tools=box, phone=phone, lines=lines)
+        call = Call(
+            record, persona, limits, caller, succession, tools=box, phone=phone, lines=lines, came_back=came_back
+        )
         scope = trio.CancelScope()
         rig = Rig(call, record, voice, twilio, agent, caller_wire, model_wire, scope)
         rig.wires = model.wires or {"model": model_wire}

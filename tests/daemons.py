@@ -335,6 +335,8 @@ async def open_world(folder: Path, *, casting=SCRIPT.cast, seconds=30.0, at_end=
     with trio.fail_after(seconds):
         async with open_town(folder, casting=casting) as town:
             async with town.daemon(workers=workers, personas=personas, **limits) as world:
+                await world.daemon.ask("/healthz")  # it serves, by listeners of its own
+                await trio.sleep(0.3)  # and that connection is gone
                 before = world.descriptors()
                 yield world
                 if world.daemon.process.returncode is None:

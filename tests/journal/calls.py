@@ -13,6 +13,7 @@ from trio_voice.record import (
     EndReason,
     ModelSessionRecord,
     ToolUse,
+    Transfer,
     Turn,
     Utterance,
 )
@@ -77,6 +78,7 @@ def end_call(record):
     record.transcript += [Utterance("agent", "Good day.", 0.5), fill(Utterance("caller", "Hé… 👋", 2.25))]
     record.turns.append(fill(Turn(2.5, 640.5, {"thinking": 400.5})))
     record.tools.append(fill(ToolUse("end_call", True, 12)))
+    record.transfers.append(fill(Transfer("+15550003", 20.5, "busy")))
     record.counters["barge_ins"] = 2
     return fill(record)
 

@@ -121,3 +121,29 @@ async def test_a_capture_is_replayed_with_the_sids_of_the_call(sandbox, streams)
     assert streams.messages[1]["start"]["callSid"] == call.sid
     assert streams.messages[1]["start"]["customParameters"] == {"k": "v"}
     assert streams.messages[2]["streamSid"] == call.streams[0].stream_sid
+
+
+async def test_a_dial_tells_of_an_answer_at_once_and_of_a_caller_who_hangs_up_meanwhile(sandbox, site):
+    number = f'<Number statusCallback="https://{SITE}/answered" statusCallbackEvent="answered">+15550002222</Number>'
+    site.answers["/twiml"] = response(f'<Dial action="https://{SITE}/after">{number}</Dial>')
+    sandbox.account.callees["+15550002222"] = Callee()
+    call = await call_in(sandbox)
+    while not site.forms("/answered"):
+        await trio.sleep(0.01)
+    (answered,) = site.forms("/answered")
+    assert (answered["CallStatus"], answered["ParentCallSid"]) == ("in-progress", call.sid)
+    call.hang_up()
+    await call.settled.wait()
+    (after,) = site.forms("/after")
+    assert (after["DialCallStatus"], after["CallStatus"]) == ("completed", "completed")
+
+
+async def test_a_client_cannot_be_put_through_without_a_number_to_show(sandbox, site):
+    site.answers["/twiml"] = response(f'<Dial action="https://{SITE}/after">+15550002222</Dial>')
+    site.answers["/after"] = response('<Dial callerId="+15551234567">+15550002222</Dial>')
+    sandbox.account.callees["+15550002222"] = Callee(talk_seconds=0)
+    call = await call_in(sandbox, from_="client:alice")
+    await call.settled.wait()
+    assert site.forms("/after")[0]["DialCallStatus"] == "failed"
+    assert codes(call) == [13214]
+    assert [dial.caller_id for dial in call.dials] == ["", "+15551234567"]

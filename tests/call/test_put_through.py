@@ -39,7 +39,7 @@ class House:
     nursery: trio.Nursery
     max_calls: int = 1
     told: list[tuple[str, bool]] = attrs.field(factory=list)
-    registry: Registry = None
+    registry: Registry = attrs.field(init=False)
 
     def __attrs_post_init__(self):
         self.registry = Registry(Limits(max_calls=self.max_calls, time_limit_seconds=600), self._ended)

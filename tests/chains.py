@@ -86,11 +86,12 @@ class Chain:
                 timed_words=not tts.over_http,
                 filler=self.filler,
             ),
-            over("hearing", hearing, wanted.server.serve_hearing),
+            [lambda: over("hearing", hearing, wanted.server.serve_hearing)],
             Thinker([thinking], wanted.tools, ledger, wall_clock),
-            voice(),
+            [voice],
             lambda: _given(http),
             "" if wanted.history else wanted.persona.greeting or "",
+            wanted.record.count,
         )
 
 

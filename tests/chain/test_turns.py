@@ -6,58 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trio_voice.audio.mulaw import encode
-from trio_voice.chain.history import CANCELLED
+from tests.chain.stages import SOUND, Stage, lines
+from trio_voice.chain.hearing import WORDLESS_SECONDS
+from trio_voice.chain.history import PENDING
 from trio_voice.chain.tool_calls import BROKEN
-from trio_voice.chain.turns import SOUND_SECONDS, SPEECH_SECONDS, ChainTurns
+from trio_voice.chain.turns import WISH_SECONDS
 from trio_voice.events import model as c
 from trio_voice.events import stage as s
-
-SOUND = encode(b"\x2a" * 800)
-"""100 ms."""
-
-
-class Stage:
-    """Drives one ``ChainTurns`` and keeps what it says."""
-
-    def __init__(self, **more):
-        self.turns = ChainTurns(**{"filler": "One moment."} | more)
-        self.out = []
-        self.now = 0.0
-
-    def do(self, *facts):
-        """What comes of these facts."""
-        self.out = [output for fact in facts for output in self.turns.handle(fact, self.now)]
-        return self.out
-
-    def wait(self, seconds):
-        self.now += seconds
-        self.out = self.turns.tick(self.now)
-        return self.out
-
-    def of(self, *kinds):
-        return [output for output in self.out if isinstance(output, kinds)]
-
-    @property
-    def question(self):
-        """The request that the last facts brought."""
-        (think,) = self.of(s.Think)
-        return think
-
-    def asked(self, text="Are you open?"):
-        self.do(s.SpeechBegan(), s.TurnOver("c1", text))
-        return self.question
-
-    def spoken(self, *, made_ms=100, over=True):
-        """Make the sound of what is to be spoken; returns the reply's id."""
-        context = [output.context_id for output in self.out if isinstance(output, s.Speak)][-1]
-        facts = [s.Sound(context, SOUND)] * (made_ms // 100)
-        self.do(*facts, *([s.SpeechOver(context)] if over else []))
-        return context
-
-
-def lines(think):
-    return [(entry.role, entry.text) for entry in think.conversation]
 
 
 def test_a_turn():
@@ -70,9 +25,13 @@ def test_a_turn():
         c.CallerSpeechStopped(),
         c.CallerTranscript("c1", "Are you open?", final=True),
         s.Think(2, (s.Entry("caller", "Are you open?"),)),
-        c.ReplyStarted("1"),
+        c.AnswerOwed(),
     ]
-    assert stage.do(s.Thought(2, "Yes. Un")) == [c.StageReached("first_token"), s.Speak("1", "Yes. ")]
+    assert stage.do(s.Thought(2, "Yes. Un")) == [
+        c.StageReached("first_token"),
+        c.ReplyStarted("1"),
+        s.Speak("1", "Yes. "),
+    ]
     assert stage.do(s.Thought(2, "til six."), s.ThoughtOver(2)) == [
         s.Speak("1", "Until six. "),
         s.Speak("1", "", last=True),
@@ -101,7 +60,7 @@ def test_what_was_said_before_is_told():
     assert lines(stage.asked())[:2] == [("agent", "Hello."), ("caller", "Hi.")]
 
 
-def test_a_barge_in_stops_all_three_and_what_was_not_heard_is_forgotten():
+def test_the_caller_s_voice_stops_nothing_and_the_bridge_s_word_stops_all_three():
     stage = Stage()
     number = stage.asked().number
     stage.do(s.Thought(number, "Yes. We are open until six. And"))
@@ -112,14 +71,15 @@ def test_a_barge_in_stops_all_three_and_what_was_not_heard_is_forgotten():
         s.SpokenWords(reply, "are ", 500.0),
     ]
     stage.do(*words)
-    assert stage.do(s.SpeechBegan()) == [
-        c.CallerSpeechStarted(),
+    assert stage.do(s.SpeechBegan()) == [c.CallerSpeechStarted()]
+    assert stage.do(s.Sound(reply, SOUND)) == [c.ReplyAudio(reply, SOUND)]
+    assert stage.do(c.TruncateReply(reply, 400.0)) == [
         s.StopThinking(number),
         s.BeSilent(reply),
         c.ReplyTranscript(reply, "Yes. We are", interrupted=True),
         c.ReplyDone(reply, interrupted=True),
     ]
-    assert stage.do(c.TruncateReply(reply, 400.0), s.Sound(reply, SOUND), s.Thought(number, "x")) == []
+    assert stage.do(s.Sound(reply, SOUND), s.Thought(number, "x")) == []
     stage.do(s.TurnOver("c2", "Stop."))
     assert lines(stage.question)[1:] == [("agent", "Yes. We —"), ("caller", "Stop.")]
 
@@ -164,10 +124,11 @@ def test_an_early_answer_is_held_back_until_the_turn_is_over():
     assert stage.do(s.TurnOver("c1", "Are you open?")) == [
         c.CallerSpeechStopped(),
         c.CallerTranscript("c1", "Are you open?", final=True),
-        c.ReplyStarted("1"),
         c.StageReached("first_token"),
+        c.ReplyStarted("1"),
         s.Speak("1", "Yes. "),
-        s.Speak("1", "Until six. ", last=True),
+        s.Speak("1", "Until six.", last=True),
+        c.AnswerOwed(),
     ]
     stage.spoken()
     assert lines(stage.asked("Good."))[:2] == [("caller", "Are you open?"), ("agent", "Yes. Until six.")]
@@ -187,7 +148,7 @@ def test_a_resumed_turn_drops_the_early_answer():
     stage = Stage()
     stage.do(s.SpeechBegan(), s.TurnMayBeOver("c1", "are you open"))
     number = stage.question.number
-    assert stage.do(s.TurnResumed("c1")) == [s.StopThinking(number)]
+    assert stage.do(s.TurnResumed("c1")) == [s.Count("answers_in_vain"), s.StopThinking(number)]
     assert stage.do(s.Thought(number, "Yes. ")) == []
     stage.do(s.TurnOver("c1", "Are you open tomorrow?"))
     assert lines(stage.question) == [("caller", "Are you open tomorrow?")]
@@ -244,14 +205,17 @@ def test_a_slow_tool_is_covered_by_a_filler_and_the_answer_waits_for_its_end():
     assert stage.turns.wake_at == 1.0
     stage.wait(1.0)
     assert stage.of(s.Speak) == [s.Speak("3", "One moment.", last=True)]
+    assert stage.of(c.ReplyStarted) == [c.ReplyStarted("3", is_filler=True)]
     filler = [*stage.out]
     stage.do(c.AnswerTool("1.0", "1"))
     number = stage.question.number
-    assert all(entry.text != "One moment." for entry in stage.question.conversation)
-    assert stage.do(s.Thought(number, "Yes. ")) == []
+    _, call, results = stage.question.conversation
+    assert (call.text, call.calls, results.role) == ("One moment.", (A,), "results")  # nothing between call and answer
+    assert stage.do(s.Thought(number, "Yes. ")) == [c.StageReached("first_token")]
     stage.out = filler
     stage.spoken()
-    assert [type(output) for output in stage.out[1:]] == [c.ReplyDone, c.ReplyStarted, c.StageReached, s.Speak]
+    kinds = [c.ReplyTranscript, c.ReplyDone, c.ReplyStarted, s.Speak, c.AnswerOwed]
+    assert [type(output) for output in stage.out[1:]] == kinds
 
 
 def test_a_tool_that_was_announced_in_words_needs_no_filler():
@@ -260,17 +224,63 @@ def test_a_tool_that_was_announced_in_words_needs_no_filler():
     assert [output for output in stage.wait(2.0) if isinstance(output, s.Speak)] == []
 
 
-def test_an_interruption_withdraws_what_still_runs_and_the_history_says_so():
+def test_a_tool_that_has_begun_is_let_finish_and_words_meanwhile_are_answered_with_its_result():
     stage = Stage()
     with_tools(stage, A, B)
     stage.do(c.AnswerTool("1.0", '"one"'))
-    stage.do(s.SpeechBegan())
-    assert stage.of(c.ToolWithdrawn) == [c.ToolWithdrawn("1.1")]
-    assert stage.do(c.AnswerTool("1.1", '"late"')) == []
-    stage.do(s.TurnOver("c2", "Never mind."))
-    (results,) = [entry for entry in stage.question.conversation if entry.role == "results"]
-    assert results.results == (s.ToolAnswer("a", '"one"'), s.ToolAnswer("b", CANCELLED, failed=True))
-    assert stage.turns.wake_at == math.inf
+    stage.do(s.SpeechBegan(), s.TurnOver("c2", "Okay, thanks."))
+    assert stage.of(c.ToolWithdrawn, s.Think) == []
+    stage.wait(1.0)
+    assert stage.of(s.Think) == []
+    stage.do(c.AnswerTool("1.1", '"two"'))
+    _, call, results, words = stage.question.conversation
+    assert call.calls == (A, B)
+    assert results.results == (s.ToolAnswer("a", '"one"'), s.ToolAnswer("b", '"two"'))
+    assert words.text == "Okay, thanks."
+
+
+def test_words_that_have_waited_long_for_a_tool_are_answered_and_its_result_is_told_when_it_comes():
+    stage = Stage(filler="")
+    with_tools(stage, A)
+    stage.do(s.SpeechBegan(), s.TurnOver("c2", "Never mind, when do you close?"))
+    assert stage.turns.wake_at == WISH_SECONDS
+    stage.wait(WISH_SECONDS)
+    _, _, results, words = stage.question.conversation
+    assert results.results == (s.ToolAnswer("a", PENDING, failed=True),)
+    assert words.text == "Never mind, when do you close?"
+    assert not stage.question.with_tools  # or it would be called once more
+    stage.answered("At five.")
+    stage.spoken()
+    stage.do(c.AnswerTool("1.0", '"open"'))
+    *_, results, _, _, instruction = stage.question.conversation
+    assert results.results == (s.ToolAnswer("a", '"open"'),)
+    assert "look_up has come" in instruction.text
+    assert stage.do(c.AnswerTool("1.0", '"again"')) == []
+
+
+def test_nothing_is_asked_of_a_model_whose_words_have_ended_the_call():
+    stage = Stage()
+    with_tools(stage, A, text="Goodbye!")
+    stage.spoken()
+    assert stage.do(c.AnswerTool("1.0", "1", go_on=False)) == []
+    question = stage.asked("Wait, one more thing.", "c2")
+    assert [entry.role for entry in question.conversation] == ["caller", "agent", "results", "caller"]
+
+
+def test_the_rounds_of_a_turn_are_bounded_and_the_last_offers_no_tools():
+    stage = Stage()
+    think, questions = stage.asked(), 1
+    while think.with_tools:
+        stage.answered("", s.ToolCall(f"a{questions}", "look_up", {}))
+        (requested,) = stage.of(c.ToolRequested)
+        stage.do(c.AnswerTool(requested.call_id, "1"))
+        think, questions = stage.question, questions + 1
+    assert questions == 5
+    stage.answered("It is open.", A)
+    assert stage.of(c.ToolRequested) == []
+    assert stage.of(s.Speak)
+    stage.spoken()
+    assert stage.asked("And now?", "c2").with_tools
 
 
 def test_broken_arguments_are_answered_without_running_anything():
@@ -296,7 +306,7 @@ def test_whoever_was_answered_with_the_tool_is_not_answered_once_more():
     stage.do(s.Thought(stage.question.number, "Here you are."), s.ThoughtOver(stage.question.number))
     stage.spoken()
     assert stage.of(s.Think) == []
-    assert [output for output in stage.wait(SPEECH_SECONDS) if isinstance(output, s.Think)] == []
+    assert [output for output in stage.wait(5.0) if isinstance(output, s.Think)] == []
 
 
 def test_whoever_may_not_interrupt_is_answered_afterwards():
@@ -325,8 +335,8 @@ def test_an_instruction_waits_for_a_caller_who_speaks_but_not_for_noise():
     stage = Stage()
     stage.do(s.SpeechBegan())
     assert stage.do(c.RequestReply("Apologise.")) == []
-    assert stage.turns.wake_at == SPEECH_SECONDS
-    stage.wait(SPEECH_SECONDS)
+    assert stage.turns.wake_at == WORDLESS_SECONDS
+    stage.wait(WORDLESS_SECONDS)
     assert lines(stage.question) == [("instruction", "Apologise.")]
 
 
@@ -349,49 +359,7 @@ def test_an_early_answer_that_knows_nothing_of_an_instruction_is_not_given():
     assert lines(stage.question) == [("caller", "Hello?"), ("instruction", "Apologise.")]
 
 
-# Failures
-
-
-def test_a_question_that_fails_is_asked_once_more():
-    stage = Stage()
-    first = stage.asked()
-    stage.do(s.ThoughtFailed(first.number, "http_500", "it failed", retryable=True))
-    assert [fault.fatal for fault in stage.of(c.ModelFault)] == [False]
-    assert stage.question.conversation == first.conversation
-    assert stage.question.after_seconds > 0
-    stage.do(s.ThoughtFailed(stage.question.number, "http_500", "it failed", retryable=True))
-    assert [fault.fatal for fault in stage.of(c.ModelFault)] == [True]
-
-
-def test_a_refusal_is_final():
-    stage = Stage()
-    stage.do(s.ThoughtFailed(stage.asked().number, "http_401", "check OPENAI_API_KEY", retryable=False))
-    assert stage.of(c.ModelFault) == [c.ModelFault("http_401", "check OPENAI_API_KEY", fatal=True)]
-
-
-def test_an_answer_that_breaks_off_stays_half_an_answer():
-    stage = Stage()
-    number = stage.asked().number
-    stage.do(s.Thought(number, "Yes. We are"))
-    stage.do(s.ThoughtFailed(number, "cut", "cut", retryable=True))
-    assert stage.of(s.Speak, s.Think) == [s.Speak("1", "We are", last=True)]
-    assert [fault.fatal for fault in stage.of(c.ModelFault)] == [False]
-
-
-def test_an_empty_answer_is_told():
-    stage = Stage()
-    stage.do(s.ThoughtOver(stage.asked().number, (), "content_filter"))
-    assert "content_filter" in stage.of(c.ModelFault)[0].message
-    assert stage.of(c.ReplyDone) == [c.ReplyDone("1", interrupted=False)]
-
-
-def test_a_voice_that_says_nothing_is_fatal():
-    stage = Stage()
-    number = stage.asked().number
-    stage.do(s.Thought(number, "Yes. "))
-    assert stage.turns.wake_at == SOUND_SECONDS
-    stage.wait(SOUND_SECONDS)
-    assert [fault.fatal for fault in stage.of(c.ModelFault)] == [True]
+# The voice
 
 
 def test_a_voice_that_waits_for_the_next_sentence_is_not():
@@ -408,8 +376,8 @@ def test_a_voice_without_times_is_told_of_by_the_clause():
     assert stage.of(c.ReplyWords) == [c.ReplyWords("1", "Yes. ", None)]
 
 
-NUMBERS, TEXTS = st.integers(1, 12), st.sampled_from(["", "Hi.", "Well, that would be very fine. Or"])
-CONTEXTS = NUMBERS.map(str)
+NUMBERS, TEXTS = st.integers(1, 12), st.sampled_from(["", "Hi.", "...", "Well, that would be very fine. Or"])
+CONTEXTS = NUMBERS.map(str) | st.builds("{}.2".format, NUMBERS)
 FACTS = st.one_of(
     st.just(s.SpeechBegan()),
     st.builds(s.TurnGoesOn, st.just("c"), TEXTS),
@@ -417,54 +385,65 @@ FACTS = st.one_of(
     st.just(s.TurnResumed("c")),
     st.builds(s.TurnOver, st.just("c"), TEXTS),
     st.builds(s.Thought, NUMBERS, TEXTS),
+    st.builds(s.Unthought, NUMBERS),
     st.builds(s.ThoughtOver, NUMBERS, st.lists(st.sampled_from([A, B]), max_size=2).map(tuple)),
-    st.builds(s.ThoughtFailed, NUMBERS, st.just("x"), st.just("x"), st.booleans()),
+    st.builds(
+        s.ThoughtFailed,
+        NUMBERS,
+        st.sampled_from(["x", "unavailable"]),
+        st.just("x"),
+        st.booleans(),
+        st.none() | st.floats(0, 9),
+        st.sampled_from(["", "shorten", "rephrase", "adapted"]),
+    ),
     st.builds(s.Sound, CONTEXTS, st.just(SOUND)),
     st.builds(s.SpokenWords, CONTEXTS, TEXTS, st.floats(0, 500)),
     st.builds(s.SpeechOver, CONTEXTS),
-    st.builds(c.SayExactly, TEXTS),
+    st.builds(s.SpeechFailed, CONTEXTS, st.just("x"), st.just("x")),
+    st.builds(s.VoiceChanged, timed_words=st.booleans()),
+    st.builds(c.SayExactly, TEXTS, st.booleans()),
     st.builds(c.RequestReply, TEXTS),
-    st.builds(c.AnswerTool, st.builds("{}.{}".format, NUMBERS, st.integers(0, 1)), st.just("1")),
+    st.builds(
+        c.AnswerTool, st.builds("{}.{}".format, NUMBERS, st.integers(0, 1)), st.just("1"), st.booleans(), st.booleans()
+    ),
     st.builds(c.TruncateReply, CONTEXTS, st.floats(0, 500)),
+    st.builds(c.IgnoreTurn, st.just("c")),
 )
 
 
 @pytest.mark.parametrize("interruptible", [True, False])
 @given(facts=st.lists(st.tuples(FACTS, st.floats(0, 4)), max_size=40))
 def test_whatever_comes_every_reply_and_every_tool_ends_once_and_every_call_has_its_answer(interruptible, facts):
-    stage = Stage(interruptible=interruptible)
-    open_replies, open_tools, open_requests, ever = [], set(), set(), set()
+    stage = Stage(interruptible=interruptible, members=2)
+    open_replies, open_requests, ever = [], set(), set()
     for fact, seconds in facts:
-        if isinstance(fact, c.AnswerTool):
-            open_tools.discard(fact.call_id)
-        for output in [*stage.do(fact), *stage.wait(seconds)]:
+        outputs = [*stage.do(fact), *stage.wait(seconds)]
+        assert stage.turns.wake_at > stage.now  # or it would be woken without end
+        if isinstance(fact, s.ThoughtOver | s.ThoughtFailed):
+            open_requests.discard(fact.number)
+        for output in outputs:
             match output:
                 case c.ReplyStarted(reply_id=reply_id):
                     assert open_replies == []
                     assert reply_id not in ever
                     open_replies.append(reply_id)
                     ever.add(reply_id)
-                case c.ReplyAudio(reply_id=reply_id) | s.Speak(context_id=reply_id):
+                case c.ReplyAudio(reply_id=reply_id) | c.ReplyWords(reply_id=reply_id):
                     assert open_replies == [reply_id]
+                case s.Speak(context_id=context_id, text=text, last=last):
+                    assert open_replies == [context_id.partition(".")[0]]
+                    assert last or any(letter.isalnum() for letter in text)
                 case c.ReplyDone(reply_id=reply_id):
                     open_replies.remove(reply_id)
                 case c.ToolRequested(call_id=call_id):
                     assert call_id not in ever
                     ever.add(call_id)
-                    open_tools.add(call_id)
-                case c.ToolWithdrawn(call_id=call_id):
-                    open_tools.remove(call_id)
                 case s.StopThinking(number=number):
-                    open_requests.remove(number)
+                    open_requests.discard(number)
                 case s.Think(number=number, conversation=conversation):
                     open_requests.add(number)
+                    assert open_requests == {number}
                     for entry, after in zip(conversation, (*conversation, None)[1:], strict=True):
                         if entry.calls:
                             answered = [answer.call_id for answer in after.results]
                             assert answered == list(dict.fromkeys(call.call_id for call in entry.calls))
-        if isinstance(fact, s.ThoughtOver | s.ThoughtFailed):
-            open_requests.discard(fact.number)
-        if isinstance(fact, s.SpeechBegan) and interruptible:
-            assert not open_tools
-            assert not open_requests
-            assert open_replies == []

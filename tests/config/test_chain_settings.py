@@ -55,7 +55,7 @@ def problems(read, text, environment=KEYS):
 def test_each_stage_is_of_its_own_kind(read):
     settings = read(GOOD)
     desk = settings.models["desk"]
-    assert desk.stt.eager_eot_threshold == 0.6
+    assert desk.stt[0].eager_eot_threshold == 0.6
     assert desk.credentials == ("DEEPGRAM_API_KEY", "ELEVENLABS_API_KEY")  # a server of one's own wants none
     assert desk.providers == ("deepgram-flux", "openai-chat", "elevenlabs")
     assert settings.prices.of("desk", "deepgram-flux") == ModelPrices(minute=0.0065)
@@ -96,8 +96,8 @@ def test_a_chain_in_the_sandbox_wants_none(read):
     desk = read(GOOD.replace('kind = "chain"', 'kind = "chain"\nurl = "sandbox"'), {}).models["desk"]
     urls = {"stt.url": "ws://127.0.0.1:1/v3/ws", "llm.url": "http://127.0.0.1:2/v1", "tts.url": "http://127.0.0.1:1"}
     moved = desk.at(urls)
-    assert moved.stt.url == "ws://127.0.0.1:1/v2/listen"
-    assert moved.llm.url == "http://127.0.0.1:2/v1"
+    assert moved.stt[0].url == "ws://127.0.0.1:1/v2/listen"
+    assert moved.llm[0].url == "http://127.0.0.1:2/v1"
     assert moved.credentials == ()
 
 
@@ -123,8 +123,8 @@ def test_a_chain_on_this_machine_wants_no_account(read):
     assert settings.prices.of("desk", "local") == ModelPrices(minute=0, thousand_characters=0)  # nor costs anything
     urls = {"stt.url": "ws://127.0.0.1:1/v3/ws", "llm.url": "http://127.0.0.1:2/v1", "tts.url": "http://127.0.0.1:1"}
     moved = desk.at(urls)
-    assert moved.stt.url == "ws://127.0.0.1:1/v2/listen"
-    assert moved.tts.url == "http://127.0.0.1:1"
+    assert moved.stt[0].url == "ws://127.0.0.1:1/v2/listen"
+    assert moved.tts[0].url == "http://127.0.0.1:1"
     assert moved.llm == desk.llm
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from trio_voice.events.stage import Entry, ToolAnswer
+from trio_voice.protocols.json_messages import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,11 +17,22 @@ if TYPE_CHECKING:
 
 MAX_ENTRIES: Final = 400
 """Beyond them the oldest are forgotten, a caller's line being the first that is left."""
+MAX_LETTERS: Final = 200_000
+"""Of all lines together, some 50,000 tokens; beyond them the oldest are forgotten likewise."""
+MAX_RESULTS: Final = 24_000
+"""Letters of all results of tools together. Beyond them the oldest are shortened, down to half of it."""
+SHORTENED: Final = 200
+"""Letters that are left of a result that is shortened."""
 MAX_WORDS: Final = 5_000
 """Of one reply, whose times are kept."""
 CUT_MARK: Final = " —"
 """Ends what the caller has interrupted, as a writer would; words such as "[interrupted]" end up being spoken."""
-CANCELLED: Final = '{"error":"not carried out: the caller spoke before the result was there"}'
+UNKNOWN: Final = '{"error":"outcome unknown: it may have been carried out; do not repeat it without asking the caller"}'
+"""Answers a call whose result never came."""
+PENDING: Final = '{"status":"still being carried out, outcome unknown; its result will be told: do not call it again"}'
+"""Answers a call for now whose result is still to come."""
+NOT_UNDERSTOOD: Final = "(not to be repeated)"
+"""Stands for words of the caller that a provider's filter takes offence at."""
 
 
 @attrs.define
@@ -28,6 +40,8 @@ class SpokenText:
     """What was said of one reply, and when."""
 
     reply_id: str
+    is_filler: bool = False
+    """It was said until the answer came."""
     text: str = ""
     """What was sent to be spoken."""
     words: list[tuple[str, float]] = attrs.field(factory=list)
@@ -78,33 +92,92 @@ class History:
     def _add(self, line: Entry | SpokenText) -> None:
         self._lines.append(line)
         if len(self._lines) > MAX_ENTRIES:
-            keep_from = next(
-                (
-                    at
-                    for at, old in enumerate(self._lines)
-                    if at >= MAX_ENTRIES // 4 and isinstance(old, Entry) and old.role == "caller"
-                ),
-                MAX_ENTRIES // 4,
-            )
-            del self._lines[:keep_from]
+            self._forget(MAX_ENTRIES // 4)
+        elif self._letters() > MAX_LETTERS:
+            self.forget_half()
 
-    def caller_said(self, text: str) -> None:
+    def _letters(self) -> int:
+        return sum(map(_letters_of, self._lines))
+
+    def _forget(self, count: int) -> None:
+        """Forget so many of the oldest lines, and what is no longer understood without them."""
+        begins = (isinstance(line, Entry) and line.role == "caller" for line in self._lines[count:])
+        del self._lines[: next((count + at for at, is_caller in enumerate(begins) if is_caller), count)]
+
+    def forget_half(self) -> bool:
+        """Forget the older half of the letters, but for the last exchange; returns whether there was any to forget."""
+        last = max((at for at, line in enumerate(self._lines) if _is_callers(line)), default=0)
+        half, gone, count = self._letters() / 2, 0, 0
+        for line in self._lines[:last]:
+            if gone >= half:
+                break
+            gone, count = gone + _letters_of(line), count + 1
+        if count:
+            del self._lines[:count]  # up to here; the rest begins with whatever is the next exchange
+            self._forget(0)
+            return True
+        return self._shorten_results(to=0)
+
+    def _shorten_results(self, *, to: int) -> bool:
+        """Shorten the oldest results until all have so many letters; returns whether any was shortened."""
+        total, did = sum(_letters_of(line) for line in self._lines if _is_results(line)), False
+        for at, line in enumerate(self._lines):
+            if total <= to:
+                break
+            if isinstance(line, Entry) and line.role == "results":
+                before = _letters_of(line)
+                results = tuple(
+                    attrs.evolve(result, text=_shortened(result.text)) if len(result.text) > 2 * SHORTENED else result
+                    for result in line.results
+                )
+                did = did or results != line.results
+                self._lines[at] = attrs.evolve(line, results=results)
+                total -= before - _letters_of(self._lines[at])
+        return did
+
+    def caller_said(self, text: str) -> Entry:
         """A turn of the caller's is over."""
-        self._add(Entry("caller", text))
+        line = Entry("caller", text)
+        self._add(line)
+        return line
+
+    def take_back(self, entry: Entry) -> None:
+        """A turn asked for nothing: it is not told."""
+        self._lines = [line for line in self._lines if line is not entry]
+
+    def hide_last_words(self) -> None:
+        """A filter takes offence at the conversation: what the caller said last is not told any more."""
+        for at in range(len(self._lines) - 1, -1, -1):
+            line = self._lines[at]
+            if isinstance(line, Entry) and line.role == "caller":
+                self._lines[at] = Entry("caller", NOT_UNDERSTOOD)
+                return
 
     def instructed(self, text: str) -> None:
         """The model is asked for a reply for another reason than the caller's words."""
         self._add(Entry("instruction", text))
 
-    def speaking(self, reply_id: str) -> SpokenText:
+    def speaking(self, reply_id: str, *, is_filler: bool = False) -> SpokenText:
         """The agent begins a reply; what becomes of it is written into the line that is returned."""
-        line = SpokenText(reply_id)
+        line = SpokenText(reply_id, is_filler)
         self._add(line)
         return line
 
     def answered(self, answers: Iterable[ToolAnswer]) -> None:
         """The results of the calls of the last reply with calls."""
         self._add(Entry("results", results=tuple(answers)))
+        if sum(_letters_of(line) for line in self._lines if _is_results(line)) > MAX_RESULTS:
+            newest = _letters_of(self._lines[-1])
+            self._shorten_results(to=max(MAX_RESULTS // 2, newest))
+
+    def answered_late(self, answer: ToolAnswer) -> None:
+        """The result of a call that has been answered with ``PENDING``."""
+        for at in range(len(self._lines) - 1, -1, -1):
+            line = self._lines[at]
+            if isinstance(line, Entry) and ToolAnswer(answer.call_id, PENDING, failed=True) in line.results:
+                results = tuple(answer if old.call_id == answer.call_id else old for old in line.results)
+                self._lines[at] = attrs.evolve(line, results=results)
+                return
 
     def cut(self, reply_id: str, heard_ms: float) -> None:
         """Of this reply only so much was heard."""
@@ -116,16 +189,28 @@ class History:
     def entries(self) -> tuple[Entry, ...]:
         """All of it, in the order in which it was said; but the answers to tool calls stand right after the calls.
 
-        A call without an answer gets one that says so: a request with an unanswered call would be refused.
+        What the agent says while a tool runs stands with the call, and a call without an answer gets one that says so:
+        servers refuse anything between a call and its answer, and a call without one. A filler whose answer is still to
+        come is not told: it would look like that answer.
         """
         entries: list[Entry] = []
+        waiting = -1
+        """Where the call stands whose answer is still to come."""
         for at, line in enumerate(self._lines):
             entry = line if isinstance(line, Entry) else Entry("agent", line.heard, line.calls)
-            if entry.role == "results" or not (entry.text or entry.calls):
-                continue
-            entries.append(entry)
-            if entry.calls:
-                entries.append(self._answers_after(at, entry.calls))
+            if entry.role == "results":
+                waiting = -1
+            elif entry.calls:
+                entries += [entry, self._answers_after(at, entry.calls)]
+                waiting = len(entries) - 2
+            elif entry.role == "agent" and entry.text and waiting >= 0:
+                call = entries[waiting]
+                entries[waiting] = attrs.evolve(call, text=f"{call.text} {entry.text}".strip())
+            elif entry.text:
+                entries.append(entry)
+        last = self._lines[-1] if self._lines else None
+        if isinstance(last, SpokenText) and last.is_filler and entries and entries[-1] == Entry("agent", last.heard):
+            entries.pop()
         return tuple(entries)
 
     def _answers_after(self, at: int, calls: Iterable[ToolCall]) -> Entry:
@@ -137,5 +222,23 @@ class History:
             if isinstance(line, Entry) and line.role == "results":
                 answers = {answer.call_id: answer for answer in line.results}
                 break
-        missing = {call.call_id: ToolAnswer(call.call_id, CANCELLED, failed=True) for call in calls}
+        missing = {call.call_id: ToolAnswer(call.call_id, UNKNOWN, failed=True) for call in calls}
         return Entry("results", results=tuple(answers.get(call_id, none) for call_id, none in missing.items()))
+
+
+def _is_callers(line: Entry | SpokenText) -> bool:
+    return isinstance(line, Entry) and line.role == "caller"
+
+
+def _is_results(line: Entry | SpokenText) -> bool:
+    return isinstance(line, Entry) and line.role == "results"
+
+
+def _letters_of(line: Entry | SpokenText) -> int:
+    results = line.results if isinstance(line, Entry) else ()
+    return len(line.text) + sum(len(result.text) for result in results)
+
+
+def _shortened(result: str) -> str:
+    """The beginning of a result, as JSON."""
+    return as_json({"shortened": result[:SHORTENED]})

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from trio_voice.chain.history import CANCELLED
+from trio_voice.chain.history import PENDING
 from trio_voice.events import model as c
 from trio_voice.events.stage import ToolAnswer
 
@@ -29,6 +29,7 @@ class AwaitedTools:
 
     def __init__(self) -> None:
         self._tools: dict[str, _Tool] = {}
+        self._late: dict[str, ToolCall] = {}
 
     def __bool__(self) -> bool:
         """Whether anything is waited for."""
@@ -62,10 +63,18 @@ class AwaitedTools:
         self._tools.clear()
         return answers
 
-    def withdraw(self) -> tuple[list[c.ToolWithdrawn], list[ToolAnswer]]:
-        """Wait for nothing any more; returns which tools need not run on, and what every call is answered."""
-        withdrawn = [c.ToolWithdrawn(call_id) for call_id, tool in self._tools.items() if tool.answer is None]
-        tools = self._tools.values()
-        answers = [tool.answer or ToolAnswer(tool.call.call_id, CANCELLED, failed=True) for tool in tools]
+    def give_up(self) -> list[ToolAnswer]:
+        """Wait no longer: what every call is answered for now. Results that come later are ``late``."""
+        answers = [tool.answer or ToolAnswer(tool.call.call_id, PENDING, failed=True) for tool in self._tools.values()]
+        self._late |= {call_id: tool.call for call_id, tool in self._tools.items() if tool.answer is None}
         self._tools.clear()
-        return withdrawn, answers
+        return answers
+
+    @property
+    def has_late(self) -> bool:
+        """Whether a tool still runs for whose result nobody waits."""
+        return bool(self._late)
+
+    def late(self, call_id: str) -> ToolCall | None:
+        """The call whose result comes when nobody waits for it any more; ``None`` if it is of no such call."""
+        return self._late.pop(call_id, None)

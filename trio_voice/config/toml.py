@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING, Any, Final, get_args, get_origin
 
 import attrs
 import cattrs
-from cattrs.errors import BaseValidationError, ForbiddenExtraKeysError, IterableValidationNote
+from cattrs.errors import (
+    BaseValidationError,
+    ForbiddenExtraKeysError,
+    IterableValidationError,
+    IterableValidationNote,
+)
 
 from trio_voice.errors import ConfigError
 from trio_voice.persona import RANGE
@@ -127,11 +132,31 @@ def converter_of(tables: Iterable[type], kinds: Mapping[type, Mapping[str, type]
     strictly(date, "a date like 2026-11-20, without quotes")
 
     def take_tuple(value: Any, kind: Any) -> tuple[Any, ...]:
+        if get_args(kind)[0] in kinds:
+            return take_members(value, kind)
         if not isinstance(value, list):
             raise ValueError(f"must be a list, not {shown(value)}")  # noqa: TRY004 - wrong in the file, not in our code
         return tuple(converter.structure(item, get_args(kind)[0]) for item in value)
 
     converter.register_structure_hook_func(_is_tuple, take_tuple)
+
+    def take_members(value: Any, kind: Any) -> tuple[Any, ...]:
+        """One table with a kind, or a list of some, each with its number in what is wrong with it."""
+        if isinstance(value, dict):
+            return (converter.structure(value, get_args(kind)[0]),)
+        if not isinstance(value, list) or not value:
+            raise ValueError(f"must be a table with a kind, or a list of some, not {shown(value)}")
+        members: list[Any] = []
+        wrong: list[Exception] = []
+        for number, item in enumerate(value):
+            try:
+                members.append(converter.structure(item, get_args(kind)[0]))
+            except (BaseValidationError, TypeError, ValueError) as mistake:
+                mistake.add_note(IterableValidationNote(f"number {number} of {kind}", number, kind))
+                wrong.append(mistake)
+        if wrong:
+            raise IterableValidationError(f"while reading {kind}", wrong, kind)
+        return tuple(members)
 
     def take_one_or_several(value: Any, _kind: Any) -> str | tuple[str, ...]:
         if isinstance(value, str):

@@ -43,6 +43,10 @@ class Capabilities:
     """It speaks on until ``TruncateReply`` says that the caller has the floor; others fall silent by themselves."""
     protects_replies: bool = False
     """It can be kept from falling silent for the caller (``ProtectReply``). One that yields on request need not be."""
+    words_while_speaking: bool = False
+    """It sends what the caller says while they are saying it; others when the turn is over, or not at all."""
+    speaks_meanwhile: bool = False
+    """It says a given text (``SayExactly``) even while it is making an answer."""
 
 
 @attrs.frozen
@@ -104,6 +108,8 @@ class ReplyStarted:
     """The model has begun a reply."""
 
     reply_id: str
+    is_filler: bool = False
+    """It is not the answer, only said until that comes."""
 
 
 @attrs.frozen
@@ -279,6 +285,8 @@ class AnswerTool:
     call_id: str
     result: str
     failed: bool = False
+    go_on: bool = True
+    """The model is to say something about it; otherwise its last words were the end of the call."""
 
 
 @attrs.frozen
@@ -295,6 +303,8 @@ class SayExactly:
     """Have the model say this and nothing else. Only for one with ``exact_speech``."""
 
     text: str
+    is_filler: bool = False
+    """Until the answer comes: its ``ReplyStarted`` says so, too."""
 
 
 @attrs.frozen

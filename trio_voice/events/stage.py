@@ -24,6 +24,8 @@ CHAIN: Final = Capabilities(
     withdraws_tools=True,
     exact_speech=True,
     yields_on_request=True,
+    words_while_speaking=True,
+    speaks_meanwhile=True,
     billed_by="parts",
 )
 """What every chain can do: the decisions are ours, so it does not depend on who its stages are."""
@@ -153,6 +155,14 @@ class SpeechOver:
 
 
 @attrs.frozen
+class VoiceChanged:
+    """Another voice speaks from here on: what the one before has not spoken of its contexts, it never will."""
+
+    timed_words: bool = True
+    """The voice says when each word is spoken."""
+
+
+@attrs.frozen
 class SpeechFailed:
     """This context's text was refused; others are not concerned. ``message`` says what to do."""
 
@@ -163,7 +173,7 @@ class SpeechFailed:
 
 HearingFact = SpeechBegan | TurnGoesOn | TurnMayBeOver | TurnResumed | TurnOver
 ThinkingFact = Thought | Unthought | ThoughtOver | ThoughtFailed
-SpeakingFact = Sound | SpokenWords | SpeechOver | SpeechFailed
+SpeakingFact = Sound | SpokenWords | SpeechOver | SpeechFailed | VoiceChanged
 
 # Commands
 
@@ -201,6 +211,14 @@ class Speak:
 @attrs.frozen
 class EndTurn:
     """Have the stage that hears end the caller's turn now: no further word comes, and no end of it either."""
+
+
+@attrs.frozen
+class ChangeVoice:
+    """The stage that speaks has failed as a whole: the next voice takes over, or the session is at its end."""
+
+    code: str
+    message: str
 
 
 @attrs.frozen

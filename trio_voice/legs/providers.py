@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
 STALL_SECONDS: Final = 5.0
 """How long a model may take to read one message before its leg is given up. Longer than the caller's, because a model
 that pauses costs the caller only its answer, and the end of the call shortens it anyway."""
+
+HANG_SECONDS: Final = 4.0
+"""How long after its last word a turn may stay open at a chain's recogniser, if it need not wait for more silence."""
+SOUND_SECONDS: Final = 5.0
+"""How long a chain's voice may keep a text without making a sound of it, unless its stage says otherwise."""
 
 HANDSHAKE_ADVICE: Final[Mapping[int | None, str]] = {
     400: "check the keys of {table}",
@@ -137,23 +143,31 @@ def _chain(order: Order) -> ModelLeg:
         requests = stage.protocol(settings, persona, order.keys.get(settings.key_name, ""))
         return HttpSpeaker(requests, open_http, order.ledger, order.wall_clock)
 
-    tts = SPEAKING[settings.tts.kind]
+    detection = persona.turn_detection
+    longest_silence = (detection.max_silence if detection else None) or 0
     turns = ChainTurns(
         interruptible=persona.interruptible,
         said=order.history,
         prefix=f"{secrets.token_hex(3)}_",
-        timed_words=not tts.over_http,
-        filler=settings.filler,
-        filler_after_seconds=settings.filler_after_seconds,
+        timed_words=not SPEAKING[settings.tts[0].kind].over_http,
+        language=persona.language,
+        members=len(settings.llm),
+        filler=settings.own_filler,
+        filler_after_seconds=settings.filler_after_seconds or 1.0,
+        hang_seconds=max(HANG_SECONDS, longest_silence / 1_000 + 2),
+        sound_seconds=max(stage.first_byte_seconds or SOUND_SECONDS for stage in settings.tts),
     )
-    llm = THINKING[settings.llm.kind].protocol(settings.llm, persona, order.keys.get(settings.llm.key_name, ""))
+    models = [
+        THINKING[stage.kind].protocol(stage, persona, order.keys.get(stage.key_name, "")) for stage in settings.llm
+    ]
     return ChainLeg(
         turns,
-        over_socket(settings.stt, HEARING[settings.stt.kind]),
-        Thinker([llm], order.tools, order.ledger, order.wall_clock),
-        voice(settings.tts, tts),
+        [partial(over_socket, stage, HEARING[stage.kind]) for stage in settings.stt],
+        Thinker(models, order.tools, order.ledger, order.wall_clock),
+        [partial(voice, stage, SPEAKING[stage.kind]) for stage in settings.tts],
         open_http,
         "" if order.history else persona.greeting or "",
+        order.ledger.record.count,
     )
 
 

@@ -80,25 +80,43 @@ STAGES: Final[Mapping[type[StageSettings], Mapping[str, Stage]]] = {
 """Which rows a key of ``ChainSettings`` may be of, by its annotation."""
 
 
+STAGE_KEYS: Final = ("stt", "llm", "tts")
+DEFAULT_FILLER: Final = "One moment, please."
+
+
 @attrs.frozen(kw_only=True)
 class ChainSettings(ModelSettings):
     """``kind = "chain"``."""
 
-    stt: HearingSettings
-    llm: ThinkingSettings
-    tts: SpeakingSettings
-    filler: str = "One moment, please."
-    """Said while a tool takes its time; empty for nothing."""
-    filler_after_seconds: float = bounded(0, 60, 1.0)
+    stt: tuple[HearingSettings, ...]
+    """The members of the stage, in the order in which they take over; so of ``llm`` and ``tts``."""
+    llm: tuple[ThinkingSettings, ...]
+    tts: tuple[SpeakingSettings, ...]
+    filler: str | None = None
+    """Said while an answer takes longer than ``filler_after_seconds``, beside the persona's own ``fillers``, which come
+    after ``dead_air_seconds``; empty for nothing."""
+    filler_after_seconds: float | None = bounded(0, 60)
+    """1 second by default, where ``filler`` is set."""
 
     def __attrs_post_init__(self) -> None:
         if self.url not in (None, SANDBOX):
             raise ValueError("url belongs to the stages of a chain: stt.url, llm.url, tts.url")
 
     @property
+    def own_filler(self) -> str:
+        """What the chain says by itself while an answer takes long; empty where the bridge's fillers are all."""
+        if self.filler is None:
+            return "" if self.filler_after_seconds is None else DEFAULT_FILLER
+        return self.filler
+
+    @property
     def stages(self) -> dict[str, StageSettings]:
-        """The stages by their keys."""
-        return {"stt": self.stt, "llm": self.llm, "tts": self.tts}
+        """The members of the stages by the paths of their keys: ``llm``, or ``llm.0`` and ``llm.1`` of several."""
+        named: dict[str, StageSettings] = {}
+        for key in STAGE_KEYS:
+            members: tuple[StageSettings, ...] = getattr(self, key)
+            named |= {key if len(members) == 1 else f"{key}.{at}": member for at, member in enumerate(members)}
+        return named
 
     @property
     def credentials(self) -> tuple[str, ...]:
@@ -108,8 +126,13 @@ class ChainSettings(ModelSettings):
     @property
     def providers(self) -> tuple[str, ...]:
         """Of each stage that is somebody else's: what is on this machine costs nothing."""
-        rows = zip(self.stages.values(), (HEARING, THINKING, SPEAKING), strict=True)
-        return tuple(table[stage.kind].protocol.provider for stage, table in rows if stage.url != SANDBOX)
+        tables = {"stt": HEARING, "llm": THINKING, "tts": SPEAKING}
+        named = (
+            tables[path.partition(".")[0]][stage.kind].protocol.provider
+            for path, stage in self.stages.items()
+            if stage.url != SANDBOX
+        )
+        return tuple(dict.fromkeys(named))
 
     @property
     def summary(self) -> str:
@@ -122,7 +145,7 @@ class ChainSettings(ModelSettings):
     def urls(self) -> dict[str, tuple[str, str]]:
         """The stages' addresses, and the chain's own, which can only be the sandbox."""
         nested = {
-            f"{key}.url": (stage.url, stage.scheme) for key, stage in self.stages.items() if stage.url is not None
+            f"{path}.url": (stage.url, stage.scheme) for path, stage in self.stages.items() if stage.url is not None
         }
         return {"url": (self.url, "wss")} | nested if self.url is not None else nested
 
@@ -132,9 +155,11 @@ class ChainSettings(ModelSettings):
         The sandbox has one door for sockets and one for requests, which is its language model's.
         """
         whole = self.url == SANDBOX
-        moved: dict[str, Any] = {
-            key: stage.at(urls["llm.url" if key == "tts" and SPEAKING[stage.kind].over_http else f"{key}.url"])
-            for key, stage in self.stages.items()
-            if whole or stage.url == SANDBOX
-        }
-        return attrs.evolve(self, url=None, **moved)
+
+        def moved(key: str, stage: StageSettings) -> StageSettings:
+            if not (whole or stage.url == SANDBOX):
+                return stage
+            return stage.at(urls["llm.url" if key == "tts" and SPEAKING[stage.kind].over_http else f"{key}.url"])
+
+        stages: dict[str, Any] = {key: tuple(moved(key, stage) for stage in getattr(self, key)) for key in STAGE_KEYS}
+        return attrs.evolve(self, url=None, **stages)

@@ -201,26 +201,43 @@ async def test_a_slow_tool_is_covered(autojump_clock, live_chain):
         await trio.sleep(9)
         rig.twilio.hang_up()
     assert [text for role, text, _ in lines(rig) if role == "agent"][1:] == ["One moment, please.", "Open."]
-    assert ("agent", "One moment, please.") not in told(rig, 1)
+    assert told(rig, 1)[-2:] == [("agent", "One moment, please."), ("tool", '"open on Grüner Montag"')]
     heard = rig.twilio.line.heard(trio.current_time()).replace(b"\xff", b"")
     letters = len(GREETING) + len("One moment, please. ") + len("Open. ")
     assert len(heard) == pytest.approx(letters * 50 * 8, abs=1_700)
     assert_all_well(rig)
 
 
-async def test_an_interrupted_tool_is_stopped_and_the_model_is_told(autojump_clock, live_chain):
+async def test_words_during_a_tool_are_answered_together_with_its_result(autojump_clock, live_chain):
+    script = Script(turns=(SILENTLY, Turn(heard="Okay, thanks.", after_tool="Open.")))
+    async with live_chain(script=script, tools=[slow(3)]) as rig:
+        await trio.sleep(3)
+        rig.speak(0.5)
+        await trio.sleep(2)
+        rig.speak(0.5)
+        await trio.sleep(5)
+        rig.twilio.hang_up()
+    assert [(use.name, use.failed) for use in rig.record.tools] == [("look_up", False)]  # once
+    assert told(rig, 1)[-2:] == [("tool", '"open on Grüner Montag"'), ("caller", "Okay, thanks.")]
+    assert_all_well(rig)
+
+
+async def test_a_new_wish_during_a_long_tool_is_answered_and_the_result_is_told_when_it_comes(
+    autojump_clock, live_chain
+):
     script = Script(turns=(SILENTLY, Turn(heard="Never mind.", reply="Good.")))
-    async with live_chain(script=script, tools=[slow(5)]) as rig:
+    async with live_chain(script=script, tools=[slow(7)]) as rig:
         await trio.sleep(3)
         rig.speak(0.5)
         await trio.sleep(1)
         rig.speak(0.5)
-        await trio.sleep(4)
+        await trio.sleep(9)
         rig.twilio.hang_up()
-    assert rig.record.tools == []
+    assert [(use.name, use.failed) for use in rig.record.tools] == [("look_up", False)]
     (_, result), (last, _) = told(rig, 1)[-2:]
-    assert "not carried out" in result
+    assert "outcome unknown" in result
     assert last == "caller"
+    assert ("tool", '"open on Grüner Montag"') in told(rig, 2)
     assert_all_well(rig)
 
 
@@ -466,29 +483,6 @@ async def test_an_answer_that_is_cut_inside_its_characters_is_whole(autojump_clo
         await trio.sleep(3)
         rig.twilio.hang_up()
     assert lines(rig)[-1] == ("agent", reply, False)
-    assert_all_well(rig)
-
-
-async def test_a_tools_late_answer_is_nobodys_after_an_interruption(autojump_clock):
-    """Of two tools one has answered when the caller speaks: its answer is kept, the other's is withdrawn."""
-    seconds = iter([0.2, 5])
-
-    async def look_up(day: str) -> str:
-        """Look up when we are open."""
-        await trio.sleep(next(seconds))
-        return f"open on {day}"
-
-    script = Script(turns=(SILENTLY, Turn(heard="Never mind.", reply="Good.")))
-    async with chains.live_chain(script=script, tools=[look_up], manner=ChainManner(parallel_calls=2)) as rig:
-        await trio.sleep(3)
-        rig.speak(0.5)
-        await trio.sleep(1.5)
-        rig.speak(0.5)
-        await trio.sleep(4)
-        rig.twilio.hang_up()
-    results = [message["content"] for message in asked(rig, 1) if message["role"] == "tool"]
-    assert sorted("not carried out" in result for result in results) == [False, True]
-    assert lines(rig)[-1] == ("agent", "Good.", False)
     assert_all_well(rig)
 
 

@@ -3,7 +3,10 @@
 One nursery holds the three: a socket that hears and a socket that speaks, each with its own reader, writer and entry
 in the ledger like any model's (``legs/model.py``), and a task for each request to the language model. Between them
 stands ``ChainTurns``, which decides; this file carries its words. What a turn has begun is one cancel scope for the
-request and one context at the voice: a barge-in ends both.
+request and one context at the voice: who is interrupted ends both.
+
+Each stage may have several members: when one fails, it is closed and the next takes over. The chain is ready as soon as
+it hears; the greeting waits for the voice alone.
 
 Overflow: sound towards the recogniser is bounded by its writer, the oldest is dropped; what it hears and what the
 voice says is handed on without waiting; text towards the voice is bounded by the length of an answer; the bridge bounds
@@ -15,15 +18,26 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
+import attrs
 import structlog
 import trio
 
 from trio_voice.events import model as c
 from trio_voice.events.call import MODEL, EndRequested, Fact, LegClosed, LegStalled
-from trio_voice.events.stage import CHAIN, BeSilent, Speak, StopThinking, Think
+from trio_voice.events.stage import (
+    CHAIN,
+    BeSilent,
+    ChangeVoice,
+    Count,
+    EndTurn,
+    Speak,
+    StopThinking,
+    Think,
+    VoiceChanged,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from trio_voice.chain.turns import ChainTurns
@@ -36,10 +50,44 @@ if TYPE_CHECKING:
 log: Final = structlog.stdlib.get_logger("trio_voice.legs.chain")
 
 HEARING: Final = "hearing"
-THINKING: Final = "thinking"
 SPEAKING: Final = "speaking"
-MAX_EARLY: Final = 8
-"""Commands that wait for all stages to be ready; beyond them the oldest is forgotten."""
+READY_SECONDS: Final = 10.0
+"""How long the last member of a stage may take to be ready."""
+READY_SECONDS_OF_SEVERAL: Final = 4.0
+"""The same where another could take over."""
+CLOSE_SECONDS: Final = 2.0
+"""How long a member that has failed may take to be closed."""
+MAX_UNSPOKEN: Final = 1_000
+"""Texts that wait for a voice to be ready; beyond them the oldest is forgotten."""
+
+
+@attrs.define(eq=False)
+class Stage:
+    """The members of a stage that is a socket, or like one.
+
+    Args:
+        makers: each makes one member's leg, fresh; they are tried in this order, at least one.
+    """
+
+    name: str
+    makers: deque[Callable[[], SocketModelLeg | HttpSpeaker]]
+    leg: SocketModelLeg | HttpSpeaker = attrs.field(init=False)
+    """The member that serves."""
+    living: trio.CancelScope = attrs.field(init=False, factory=trio.CancelScope)
+    ready: trio.Event = attrs.field(init=False, factory=trio.Event)
+
+    def __attrs_post_init__(self) -> None:
+        self.leg = self.makers.popleft()()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the member that serves is."""
+        return self.ready.is_set()
+
+    def replace(self) -> None:
+        """Let the next member take over."""
+        self.leg = self.makers.popleft()()
+        self.living, self.ready = trio.CancelScope(), trio.Event()
 
 
 class ChainLeg:
@@ -47,11 +95,12 @@ class ChainLeg:
 
     Args:
         turns: the decisions, fresh.
-        hearing: the recogniser's socket.
-        thinker: the language model.
-        speaking: the voice's socket, or what asks it over HTTP.
-        open_http: what the language model is asked through.
-        greeting: said when all are ready; empty for nothing.
+        hearing: makers of the recognisers' legs.
+        thinker: the language models.
+        speaking: makers of the legs of voices.
+        open_http: what the language models are asked through.
+        greeting: said when the voice is ready; empty for nothing.
+        count: told of what the record counts.
     """
 
     capabilities = CHAIN
@@ -59,23 +108,23 @@ class ChainLeg:
     def __init__(
         self,
         turns: ChainTurns,
-        hearing: SocketModelLeg,
+        hearing: Sequence[Callable[[], SocketModelLeg]],
         thinker: Thinker,
-        speaking: SocketModelLeg | HttpSpeaker,
+        speaking: Sequence[Callable[[], SocketModelLeg | HttpSpeaker]],
         open_http: Callable[[], AbstractAsyncContextManager[Http]],
         greeting: str = "",
+        count: Callable[[str], object] = lambda _name: None,
     ) -> None:
         self._turns = turns
-        self._hearing = hearing
+        self._hearing = Stage(HEARING, deque(hearing))
         self._thinker = thinker
-        self._speaking = speaking
+        self._speaking = Stage(SPEAKING, deque(speaking))
         self._open_http = open_http
         self._greeting = greeting
-        self._not_ready = {HEARING, THINKING, SPEAKING}
-        self._early: deque[ModelCommand] = deque(maxlen=MAX_EARLY)
-        """What is wanted of it before it is ready."""
-        self._session_id = ""
-        self._accepted: dict[str, str] = {}
+        self._count = count
+        self._told_ready = False
+        self._unspoken: deque[Speak | BeSilent] = deque(maxlen=MAX_UNSPOKEN)
+        """What is to be said by a voice that is not ready yet."""
         self._requests: dict[int, trio.CancelScope] = {}
         self._timer_scope = trio.CancelScope()
         self._tell: Callable[[Fact], None]
@@ -89,72 +138,122 @@ class ChainLeg:
         """
         self._tell = tell
         async with self._open_http() as self._http, trio.open_nursery() as self._nursery:
-            self._nursery.start_soon(self._run_stage, HEARING, self._hearing)
-            self._nursery.start_soon(self._run_stage, SPEAKING, self._speaking)
+            self._nursery.start_soon(self._live_stage, self._hearing)
+            self._nursery.start_soon(self._live_stage, self._speaking)
             self._nursery.start_soon(self._prepare_to_think)
             self._nursery.start_soon(self._keep_time)
 
-    async def _run_stage(self, stage: str, leg: SocketModelLeg | HttpSpeaker) -> None:
-        def hear(event: Any) -> None:
-            self._hear_stage(stage, leg.provider, event)
+    async def _live_stage(self, stage: Stage) -> None:
+        """Run one member of a stage after the other."""
+        while True:
+            leg = stage.leg
 
-        await leg.run(hear)
+            def hear(event: Any, leg: SocketModelLeg | HttpSpeaker = leg) -> None:
+                if leg is stage.leg:
+                    self._hear_stage(stage, event)
+
+            with stage.living:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._expect_ready, stage)
+                    await leg.run(hear)
+                    await trio.sleep_forever()  # whoever was told of its end decides
+            self._nursery.start_soon(_part_with, leg)
+            stage.replace()
+            if stage is self._speaking:
+                self._unspoken.clear()
+                timed = getattr(stage.leg, "times_words", True)
+                self._do(self._turns.handle(VoiceChanged(timed_words=timed), trio.current_time()))
+
+    async def _expect_ready(self, stage: Stage) -> None:
+        seconds = READY_SECONDS_OF_SEVERAL if stage.makers else READY_SECONDS
+        with trio.move_on_after(seconds):
+            await stage.ready.wait()
+        if not stage.is_ready and (stage.makers or stage is self._speaking):  # the bridge waits for who hears
+            what = f"{stage.leg.provider} ({stage.name}) was not ready within {seconds:g} s"
+            self._lose(stage, c.ModelFault("stage_not_ready", what, fatal=True))
+
+    def _lose(self, stage: Stage, fact: Fact) -> None:
+        """A member has failed: the next one takes over, or the session is at its end."""
+        if not stage.makers:
+            self._tell(fact)
+            return
+        why = getattr(fact, "message", "") or getattr(fact, "detail", "") or type(fact).__name__
+        log.warning("stage_replaced", stage=stage.name, provider=stage.leg.provider, why=why[:500])
+        self._count(f"{stage.name}_takeovers")
+        stage.living.cancel(reason="the next member takes over")
 
     async def _prepare_to_think(self) -> None:
         await self._thinker.open()
-        self._become_ready(THINKING)
+        await self._thinker.load(self._http)
 
-    def _hear_stage(self, stage: str, provider: str, event: Any) -> None:
+    def _hear_stage(self, stage: Stage, event: Any) -> None:
         """Something that a socket's reader or its end has to say."""
         match event:
             case c.ModelReady(session_id=session_id, accepted=accepted):
-                self._session_id = self._session_id or session_id
-                self._accepted |= {f"{provider}.{key}": value for key, value in accepted.items()}
-                self._become_ready(stage)
+                provider = stage.leg.provider
+                self._become_ready(stage, session_id, {f"{provider}.{key}": value for key, value in accepted.items()})
             case c.ModelEnded():
                 pass  # nobody asked for it: its socket's end follows, and is the model's
             case LegClosed(detail=detail):
-                self._tell(LegClosed(MODEL, politely=False, detail=f"{provider} ({stage}): {detail}"))
-            case LegStalled() | EndRequested() | c.ModelFault() | c.Unrecognized() | c.Usage():
+                detail = f"{stage.leg.provider} ({stage.name}): {detail}"
+                self._lose(stage, LegClosed(MODEL, politely=False, detail=detail))
+            case LegStalled() | c.ModelFault(fatal=True):
+                self._lose(stage, event)
+            case EndRequested() | c.ModelFault() | c.Unrecognized() | c.Usage():
                 self._tell(event)
             case _:
                 self._do(self._turns.handle(event, trio.current_time()))
 
-    def _become_ready(self, stage: str) -> None:
-        if stage not in self._not_ready:
+    def _become_ready(self, stage: Stage, session_id: str, accepted: dict[str, str]) -> None:
+        if stage.is_ready:
             return
-        self._not_ready.remove(stage)
-        if not self._not_ready:
-            self._tell(c.ModelReady(self._session_id, self._accepted))
-            if self._greeting:
-                self.obey(c.SayExactly(self._greeting))
-            while self._early:
-                self.obey(self._early.popleft())
+        stage.ready.set()
+        if stage is self._speaking:
+            while self._unspoken:
+                self._speaking.leg.obey(self._unspoken.popleft())
+            greeting, self._greeting = self._greeting, ""
+            if greeting:
+                self.obey(c.SayExactly(greeting))
+        elif not self._told_ready:
+            self._told_ready = True
+            self._tell(c.ModelReady(session_id, accepted))
 
     def obey(self, command: ModelCommand) -> None:
         """Put a command of the bridge on its way. Never waits."""
         if isinstance(command, c.HearCaller):
             self.hear_caller(command.payload)
-        elif self._not_ready:
-            self._early.append(command)
         else:
             self._do(self._turns.handle(command, trio.current_time()))
 
     def hear_caller(self, payload: str) -> None:
         """``obey`` for ``HearCaller``, by its payload."""
-        self._hearing.hear_caller(payload)
+        if self._hearing.is_ready:
+            self._hearing.leg.hear_caller(payload)  # type: ignore[union-attr]  # a recogniser is a socket
+        else:
+            self._count("caller_frames_between_recognisers")
 
     def _do(self, outputs: Iterable[Any]) -> None:
         for output in outputs:
             match output:
                 case Speak() | BeSilent():
-                    self._speaking.obey(output)
+                    if self._speaking.is_ready:
+                        self._speaking.leg.obey(output)
+                    else:
+                        self._unspoken.append(output)
                 case Think(number=number):
                     scope = self._requests[number] = trio.CancelScope()
                     self._nursery.start_soon(self._think, output, scope)
                 case StopThinking(number=number):
                     if number in self._requests:
                         self._requests[number].cancel(reason="its answer is not wanted any more")
+                case EndTurn():
+                    self._hearing.leg.obey(output)
+                case ChangeVoice(code=code, message=message):
+                    self._lose(
+                        self._speaking, c.ModelFault(code, f"{self._speaking.leg.provider}: {message}", fatal=True)
+                    )
+                case Count(name=name):
+                    self._count(name)
                 case _:
                     self._tell(output)
         if self._turns.wake_at != self._timer_scope.deadline:  # setting a deadline has its price
@@ -181,8 +280,8 @@ class ChainLeg:
 
     def hurry(self, deadline: float) -> None:
         """The call is ending: whatever is being sent must be finished by then."""
-        self._hearing.hurry(deadline)
-        self._speaking.hurry(deadline)
+        self._hearing.leg.hurry(deadline)
+        self._speaking.leg.hurry(deadline)
 
     async def close(self) -> None:
         """End both sessions with their providers' consent if it can be had, each without waiting for the other.
@@ -192,8 +291,14 @@ class ChainLeg:
         """
         self._thinker.close()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_close, self._hearing)
-            nursery.start_soon(_close, self._speaking)
+            nursery.start_soon(_close, self._hearing.leg)
+            nursery.start_soon(_close, self._speaking.leg)
+
+
+async def _part_with(leg: SocketModelLeg | HttpSpeaker) -> None:
+    """Close a member that has failed; cancelling is safe, it is closed all the same."""
+    with trio.move_on_after(CLOSE_SECONDS):
+        await _close(leg)
 
 
 async def _close(leg: SocketModelLeg | HttpSpeaker) -> None:

@@ -1,0 +1,254 @@
+"""Answers that do not come: what a chain asks again, of whom, and what becomes of a voice without sound."""
+
+import pytest
+
+from tests.chain.stages import SOUND, Stage, lines
+from trio_voice.chain.turns import SAY_SOMETHING
+from trio_voice.events import model as c
+from trio_voice.events import stage as s
+
+A = s.ToolCall("a", "look_up", {"day": 1})
+
+
+def refused(number, code="http_500", *, retryable=True, **more):
+    return s.ThoughtFailed(number, code, "it failed", retryable, **more)
+
+
+def faults(stage):
+    return [fault.fatal for fault in stage.of(c.ModelFault)]
+
+
+def test_a_question_that_fails_is_asked_once_more():
+    stage = Stage()
+    first = stage.asked()
+    stage.do(refused(first.number))
+    assert faults(stage) == [False]
+    assert stage.of(s.Count) == [s.Count("llm_retries_http_500")]
+    assert stage.question.conversation == first.conversation
+    assert stage.question.after_seconds > 0
+    stage.do(refused(stage.question.number))
+    assert faults(stage) == [True]
+
+
+def test_a_refusal_is_final():
+    stage = Stage()
+    stage.do(s.ThoughtFailed(stage.asked().number, "http_401", "check OPENAI_API_KEY", retryable=False))
+    assert stage.of(c.ModelFault) == [c.ModelFault("http_401", "check OPENAI_API_KEY", fatal=True)]
+
+
+def test_a_pause_that_the_provider_asks_for_is_kept_and_worth_one_more_question():
+    stage = Stage()
+    think = stage.asked()
+    for _ in range(2):
+        stage.do(refused(think.number, wait_seconds=2.4))
+        assert stage.question.after_seconds == 2.4
+        think = stage.question
+    stage.do(refused(think.number, wait_seconds=2.4))
+    assert faults(stage) == [True]
+
+
+def test_a_pause_that_is_too_long_is_not_waited_for():
+    stage = Stage(members=2)
+    stage.do(refused(stage.asked().number, wait_seconds=20.0))
+    assert (stage.question.member, stage.question.after_seconds) == (1, 0)
+    stage.do(refused(stage.question.number, wait_seconds=20.0))
+    assert faults(stage) == [True]
+
+
+@pytest.mark.parametrize("failure", [{"retryable": False}, {"code": "unavailable"}], ids=["a refusal", "a silent one"])
+def test_the_next_language_model_takes_over_within_the_turn_and_stays(failure):
+    stage = Stage(members=2)
+    first = stage.asked()
+    assert first.member == 0
+    stage.do(refused(first.number, **failure))
+    assert (stage.question.member, stage.question.conversation) == (1, first.conversation)
+    stage.answered("Yes.")
+    stage.spoken()
+    assert stage.asked("And now?", "c2").member == 1
+    stage.do(refused(stage.question.number, retryable=False))
+    assert stage.question.member == 0  # round again, each once in a turn
+    stage.do(refused(stage.question.number, retryable=False))
+    assert faults(stage) == [True]
+
+
+def test_a_question_that_is_too_long_is_asked_without_the_older_half():
+    stage = Stage(said=[c.Said("caller" if at % 2 else "agent", f"{at}" * 100) for at in range(20)])
+    first = stage.asked()
+    stage.do(refused(first.number, retryable=False, remedy="shorten"))
+    second = stage.question.conversation
+    assert 0 < len(second) <= len(first.conversation) // 2 + 1
+    assert second == first.conversation[-len(second) :]
+    for _ in range(2):
+        stage.do(refused(stage.question.number, retryable=False, remedy="shorten"))
+    assert lines(stage.question)[-1] == ("caller", "Are you open?")
+    stage.do(refused(stage.question.number, retryable=False, remedy="shorten"))
+    assert faults(stage) == [True]
+
+
+def test_a_question_that_is_too_long_by_a_result_alone_is_asked_with_its_beginning():
+    stage = Stage()
+    stage.asked()
+    stage.answered("", A)
+    stage.do(c.AnswerTool("1.0", '"' + "x" * 20_000 + '"'))
+    stage.do(refused(stage.question.number, retryable=False, remedy="shorten"))
+    assert len(str(stage.question.conversation)) < 2_000
+    assert stage.question.conversation[-1].results
+
+
+def test_words_that_a_filter_takes_offence_at_are_not_told_again():
+    stage = Stage()
+    stage.do(refused(stage.asked("Something rude").number, retryable=False, remedy="rephrase"))
+    assert "rude" not in str(stage.question)
+    assert [entry.role for entry in stage.question.conversation] == ["caller", "instruction"]
+    stage.do(refused(stage.question.number, retryable=False, remedy="rephrase"))
+    assert faults(stage) == [True]
+
+
+def test_what_a_protocol_has_learned_costs_no_try():
+    stage = Stage()
+    think = stage.asked()
+    for _ in range(4):
+        stage.do(refused(think.number, remedy="adapted"))
+        assert stage.question.after_seconds == 0
+        think = stage.question
+    stage.do(refused(think.number))
+    assert stage.of(s.Think)
+
+
+def test_an_answer_that_breaks_off_stays_half_an_answer():
+    stage = Stage()
+    number = stage.asked().number
+    stage.do(s.Thought(number, "Yes. We are"))
+    stage.do(s.ThoughtFailed(number, "cut", "cut", retryable=True))
+    assert stage.of(s.Speak, s.Think) == [s.Speak("1", "We are", last=True)]
+    assert faults(stage) == [False]
+
+
+def test_half_an_answer_that_was_cut_off_twice_is_said():
+    stage = Stage()
+    think = stage.asked()
+    stage.do(s.Thought(think.number, "We close at five"), refused(think.number, "cut"))
+    think = stage.question
+    stage.do(s.Thought(think.number, "We close at five"), refused(think.number, "cut"))
+    assert stage.of(s.Speak) == [s.Speak("1", "We close at five", last=True)]
+
+
+@pytest.mark.parametrize("text", ["", " ", "...", "…\n"])
+def test_an_empty_answer_is_asked_for_again_then_in_so_many_words_then_the_model_has_failed(text):
+    stage = Stage()
+    think = stage.asked()
+    stage.answered(text)
+    assert stage.question.conversation == think.conversation
+    stage.answered(text)
+    assert lines(stage.question)[-1] == ("instruction", SAY_SOMETHING)
+    stage.answered(text)
+    assert [(fault.code, fault.fatal) for fault in stage.of(c.ModelFault)] == [("empty_answer", True)]
+    assert stage.of(c.ReplyStarted, c.ReplyDone) == []
+
+
+def test_why_an_answer_is_empty_is_told_and_what_may_mend_it_is_done():
+    stage = Stage()
+    stage.do(s.ThoughtOver(stage.asked().number, (), "content_filter"))
+    assert "content_filter" in stage.of(c.ModelFault)[0].message
+    assert stage.question.conversation[0].text != "Are you open?"
+
+
+def test_nothing_after_a_tool_is_no_failure_where_the_words_before_it_were_all():
+    stage = Stage()
+    stage.asked()
+    stage.answered("I have noted that.", A)
+    stage.spoken()
+    stage.do(c.AnswerTool("1.0", "1"))
+    stage.answered("")
+    stage.answered("")
+    assert faults(stage) == [False]
+    assert stage.of(s.Think) == []
+
+
+def test_thoughts_that_are_taken_back_are_not_spoken():
+    stage = Stage()
+    number = stage.asked().number
+    stage.do(s.Thought(number, "They want to"), s.Unthought(number), s.Thought(number, "We close at five."))
+    assert not stage.of(s.Speak) or "They" not in stage.of(s.Speak)[0].text
+    stage.do(s.ThoughtOver(number))
+    stage.spoken()
+    assert lines(stage.asked("Good.", "c2"))[1] == ("agent", "We close at five.")
+
+
+# The voice
+
+
+def test_a_voice_that_says_nothing_has_failed():
+    stage = Stage(sound_seconds=5.0)
+    number = stage.asked().number
+    stage.do(s.Thought(number, "Yes. "))
+    assert stage.turns.wake_at == 5.0
+    stage.wait(5.0)
+    assert [change.code for change in stage.of(s.ChangeVoice)] == ["speech_timeout"]
+
+
+def test_a_voice_that_makes_no_sound_of_a_text_is_given_it_once_more_then_it_has_failed():
+    stage = Stage()
+    stage.asked()
+    stage.answered("Yes. Until six.")
+    stage.do(s.SpeechOver("1"))
+    assert stage.of(s.Speak) == [s.Speak("1.2", "Yes. "), s.Speak("1.2", "Until six. ", last=True)]
+    assert stage.of(c.ReplyDone) == []
+    stage.do(s.SpeechOver("1.2"))
+    assert [change.code for change in stage.of(s.ChangeVoice)] == ["speech_silent"]
+
+
+def test_a_text_of_which_there_was_no_sound_is_not_in_the_history():
+    stage = Stage()
+    stage.asked()
+    stage.answered("Until six.")
+    stage.do(s.SpeechOver("1"), s.SpeechOver("1.2"))
+    stage.do(c.TruncateReply("1", 0.0))
+    assert "agent" not in [role for role, _ in lines(stage.asked("Hello?", "c2"))]
+
+
+def test_what_a_voice_has_not_spoken_the_next_one_does():
+    stage = Stage()
+    number = stage.asked().number
+    stage.do(s.Thought(number, "Yes. Until six. Or"), s.SpokenWords("1", "Yes. ", 0.0), s.Sound("1", SOUND))
+    stage.do(s.VoiceChanged())
+    assert stage.of(s.Speak) == [s.Speak("1.2", "Until six. ")]
+    stage.do(s.Thought(number, " seven."), s.ThoughtOver(number))
+    assert stage.do(s.Sound("1", SOUND)) == []  # what still comes of the one before
+    stage.do(s.SpokenWords("1.2", "Until ", 50.0), s.Sound("1.2", SOUND), s.SpeechOver("1.2"))
+    assert stage.of(c.ReplyWords) == [c.ReplyWords("1", "Until ", 150.0)]
+    assert stage.of(c.ReplyDone) == [c.ReplyDone("1", interrupted=False)]
+
+
+def test_a_text_that_a_voice_refuses_is_tried_plainly_and_then_that_reply_s_loss_alone():
+    stage = Stage()
+    stage.asked()
+    stage.answered("Yes; you can.")
+    stage.do(s.SpeechFailed("1", "cartesia_400", "no"))
+    (speak,) = stage.of(s.Speak)
+    assert (speak.context_id, ";" in speak.text) == ("1.2", False)
+    stage.do(s.SpeechFailed("1.2", "cartesia_400", "no"))
+    assert faults(stage) == [False]
+    assert stage.of(c.ReplyDone)
+    assert "agent" not in [role for role, _ in lines(stage.asked("Hello?", "c2"))]
+
+
+def test_a_context_that_the_voice_closes_in_a_pause_goes_on_in_another_where_it_stopped():
+    stage = Stage()
+    number = stage.asked().number
+    stage.do(s.Thought(number, "The flute. "), s.SpokenWords("1", "The flute. ", 0.0), s.Sound("1", SOUND))
+    assert stage.do(s.SpeechOver("1")) == []
+    stage.do(s.Thought(number, "The grape."), s.ThoughtOver(number))
+    assert "".join(speak.text for speak in stage.of(s.Speak)).strip() == "The grape."
+    assert {speak.context_id for speak in stage.of(s.Speak)} == {"1.2"}
+    stage.do(s.SpokenWords("1.2", "The grape.", 0.0), s.Sound("1.2", SOUND))
+    assert stage.of(c.ReplyWords) == [c.ReplyWords("1", "The grape.", 100.0)]
+    stage.do(c.TruncateReply("1", 80.0))
+    assert lines(stage.asked("Hm?", "c2"))[1] == ("agent", "The flute. —")
+
+
+def test_nothing_without_a_letter_or_digit_is_sent_to_a_voice():
+    stage = Stage()
+    number = stage.asked().number
+    stage.do(s.Thought(number, "... "), s.Thought(number, "Yes! 🥐"), s.ThoughtOver(number))
+    assert [speak.text.strip() for speak in stage.of(s.Speak) if not speak.last] == ["Yes!"]

@@ -1,0 +1,205 @@
+"""Who has the floor in a chain: noise, words that only agree, words that interrupt, and turns that are left open."""
+
+import pytest
+
+from tests.chain.stages import Stage, lines
+from trio_voice.chain.hearing import END_SECONDS, WORDLESS_SECONDS
+from trio_voice.chain.turns import VERDICT_SECONDS
+from trio_voice.events import model as c
+from trio_voice.events import stage as s
+
+
+def speaking(stage, *, made_ms=1_000):
+    """An answer that is being spoken, and more of it thought."""
+    number = stage.asked().number
+    stage.do(s.Thought(number, "Yes. Until six. And"))
+    stage.spoken(made_ms=made_ms, over=False)
+    return number
+
+
+def test_noise_over_an_answer_changes_nothing():
+    stage = Stage()
+    number = speaking(stage)
+    assert stage.do(s.SpeechBegan(), s.TurnOver("c2", "")) == [c.CallerSpeechStarted(), c.CallerSpeechStopped()]
+    stage.do(s.Thought(number, " on Monday. "), s.ThoughtOver(number))
+    assert stage.of(s.Speak)
+
+
+@pytest.mark.parametrize("end", [s.TurnOver("c2", ""), None], ids=["an empty turn", "no further word"])
+def test_a_question_that_noise_comes_after_is_answered(end):
+    stage = Stage(filler="")
+    number = stage.asked().number
+    stage.do(s.SpeechBegan(), s.Thought(number, "Yes."), s.ThoughtOver(number))
+    assert stage.of(s.Speak, c.ReplyStarted, s.StopThinking) == []  # not into what may be words
+    if end is None:
+        stage.wait(WORDLESS_SECONDS)
+    else:
+        stage.do(end)
+    assert [speak.text.strip() for speak in stage.of(s.Speak)] == ["Yes."]
+
+
+def test_a_turn_over_the_agent_waits_for_the_bridge_s_word():
+    stage = Stage()
+    number = speaking(stage)
+    stage.do(s.SpeechBegan(), s.TurnOver("c2", "Uh-huh."))
+    assert stage.of(s.Think, s.StopThinking, c.AnswerOwed) == []
+    assert stage.do(c.IgnoreTurn("c2")) == []
+    stage.do(s.Thought(number, " on Monday."), s.ThoughtOver(number))
+    assert stage.of(s.Speak)
+    stage.spoken()
+    assert "Uh-huh." not in str(stage.asked("Good.", "c3"))
+
+
+def test_a_turn_that_takes_the_floor_is_asked_at_once_with_what_was_heard():
+    stage = Stage()
+    number = speaking(stage)
+    stage.do(s.SpeechBegan(), s.TurnOver("c2", "Stop."))
+    assert s.StopThinking(number) in stage.do(c.TruncateReply("1", 300.0))
+    stage.wait(0.01)
+    assert lines(stage.question)[-1] == ("caller", "Stop.")
+
+
+def test_words_that_take_the_floor_before_they_are_over_are_asked_without_any_wait():
+    stage = Stage()
+    speaking(stage)
+    stage.do(s.SpeechBegan(), s.TurnGoesOn("c2", "Stop"), c.TruncateReply("1", 300.0))
+    stage.do(s.TurnOver("c2", "Stop it."))
+    assert lines(stage.question)[-1] == ("caller", "Stop it.")
+
+
+def test_an_answer_behind_what_was_cut_is_not_spoken_into_the_caller_s_words():
+    stage = Stage()
+    number = stage.asked().number
+    stage.do(c.SayExactly("One moment, please.", is_filler=True))
+    filler = stage.spoken(over=False)
+    stage.do(s.SpeechBegan(), s.TurnGoesOn("c2", "No, wait"), c.TruncateReply(filler, 50.0))
+    stage.do(s.Thought(number, "Yes."), s.ThoughtOver(number))
+    assert stage.of(s.Speak) == []
+    stage.do(s.TurnOver("c2", "No, wait, tomorrow."))
+    assert [text for role, text in lines(stage.question) if role == "caller"] == [
+        "Are you open?",
+        "No, wait, tomorrow.",
+    ]
+
+
+def test_a_turn_of_which_the_bridge_says_nothing_is_answered_when_the_agent_has_finished():
+    stage = Stage()
+    number = speaking(stage)
+    stage.do(s.SpeechBegan(), s.TurnOver("c2", "And Monday?"))
+    stage.wait(VERDICT_SECONDS)
+    assert stage.of(s.Think) == []
+    stage.do(s.Thought(number, " so on."), s.ThoughtOver(number))
+    stage.spoken()
+    assert lines(stage.question)[-1] == ("caller", "And Monday?")
+
+
+def test_a_turn_in_a_quiet_moment_is_asked_at_once():
+    stage = Stage()
+    stage.asked()
+    stage.answered("Yes.")
+    stage.spoken(made_ms=1_000)
+    stage.wait(1.1)
+    stage.do(s.SpeechBegan(), s.TurnOver("c2", "And Monday?"))
+    assert stage.of(s.Think)
+
+
+def test_more_words_while_the_answer_is_thought_are_asked_together_with_the_first():
+    stage = Stage()
+    number = stage.asked().number
+    stage.do(s.SpeechBegan(), s.TurnOver("c2", "I mean tomorrow."))
+    stage.wait(VERDICT_SECONDS)
+    assert stage.of(s.StopThinking) == [s.StopThinking(number)]
+    assert lines(stage.question) == [("caller", "Are you open?"), ("caller", "I mean tomorrow.")]
+
+
+def test_a_given_text_is_said_before_an_answer_that_is_still_thought():
+    stage = Stage()
+    number = stage.asked().number
+    stage.do(c.SayExactly("One moment, please.", is_filler=True))
+    assert stage.of(c.ReplyStarted) == [c.ReplyStarted("3", is_filler=True)]
+    said = [*stage.out]
+    stage.do(s.Thought(number, "Yes. "), s.ThoughtOver(number))
+    assert stage.of(s.Speak) == []
+    stage.out = said
+    stage.spoken()
+    assert stage.of(c.ReplyDone, c.ReplyStarted) == [c.ReplyDone("3", interrupted=False), c.ReplyStarted("1")]
+    stage.spoken()
+    told = lines(stage.asked("Good.", "c2"))
+    assert [text for role, text in told if role == "agent"] == ["One moment, please.", "Yes."]
+
+
+def test_an_answer_is_owed_until_its_first_sound_and_again_after_whatever_was_said_meanwhile():
+    stage = Stage(filler="")
+    stage.do(s.TurnOver("c1", "Hi?"))
+    assert stage.of(c.AnswerOwed) == [c.AnswerOwed()]
+    stage.do(c.SayExactly("One moment.", is_filler=True))
+    filler = stage.spoken()
+    assert stage.out[-2:] == [c.ReplyDone(filler, interrupted=False), c.AnswerOwed()]
+
+
+def test_a_slow_language_model_is_covered_by_the_chain_s_own_filler_once_a_turn():
+    stage = Stage(filler_after_seconds=1.5)
+    number = stage.asked().number
+    assert stage.turns.wake_at == 1.5
+    stage.wait(1.5)
+    assert [speak.text for speak in stage.of(s.Speak)] == ["One moment."]
+    stage.spoken()
+    assert [output for _ in range(5) for output in stage.wait(3.0) if isinstance(output, s.Speak)] == []
+    stage.do(s.Thought(number, "Yes."), s.ThoughtOver(number))
+    assert stage.of(s.Speak)
+
+
+# A turn that is left open
+
+
+def test_a_turn_without_an_end_is_ended_by_the_recogniser_or_else_by_us():
+    stage = Stage(hang_seconds=4.0)
+    stage.do(s.SpeechBegan(), s.TurnGoesOn("c1", "Are you open"))
+    stage.wait(2.0)
+    stage.do(s.TurnGoesOn("c1", "Are you open tomorrow"))
+    assert stage.turns.wake_at == 6.0
+    stage.wait(4.0)
+    assert stage.of(s.EndTurn, s.Think) == [s.EndTurn()]
+    stage.wait(END_SECONDS)
+    assert lines(stage.question) == [("caller", "Are you open tomorrow")]
+    assert stage.of(c.CallerTranscript) == [c.CallerTranscript("c1", "Are you open tomorrow", final=True)]
+    assert stage.do(s.TurnGoesOn("c1", "Are you open tomorrow"), s.TurnOver("c1", "Are you open tomorrow?")) == []
+    stage.do(s.TurnOver("c1", "Are you open tomorrow? And Sunday?"))
+    assert stage.of(c.CallerTranscript) == [c.CallerTranscript("c1+", "And Sunday?", final=True)]
+
+
+def test_a_recogniser_that_obeys_has_the_last_word():
+    stage = Stage(hang_seconds=4.0, filler="")
+    stage.do(s.SpeechBegan(), s.TurnGoesOn("c1", "Are you"))
+    stage.wait(4.0)
+    stage.do(s.TurnOver("c1", "Are you open?"))
+    assert lines(stage.question) == [("caller", "Are you open?")]
+    assert [output for output in stage.wait(END_SECONDS) if isinstance(output, s.Think)] == []
+
+
+# The history
+
+
+def test_results_are_bounded_in_letters_the_oldest_first():
+    stage = Stage()
+    for turn in range(6):
+        stage.asked(item=f"c{turn}")
+        stage.answered("", s.ToolCall(f"a{turn}", "look_up", {}))
+        (requested,) = stage.of(c.ToolRequested)
+        stage.do(c.AnswerTool(requested.call_id, '"' + "x" * 10_000 + '"'))
+        results = [entry.results[0].text for entry in stage.question.conversation if entry.results]
+        assert len(results[-1]) > 10_000  # the one that is being asked about
+        assert sum(map(len, results)) < 30_000
+        stage.answered("Yes.")
+        stage.spoken()
+        stage.wait(10)
+
+
+def test_a_long_call_stays_within_bounds():
+    stage = Stage()
+    for turn in range(150):
+        stage.asked("Why? " * 400, f"c{turn}")
+        stage.answered("Because.")
+        stage.spoken()
+        stage.wait(10)
+    assert sum(len(text) for _, text in lines(stage.asked(item="last"))) < 210_000

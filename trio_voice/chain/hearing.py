@@ -1,0 +1,92 @@
+"""The caller's turn as a chain hears it: who speaks until when, and how a turn ends that its recogniser leaves open."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from trio_voice.events.stage import EndTurn, TurnOver
+
+WORDLESS_SECONDS: Final = 2.0
+"""How long a caller counts as speaking of whom no word comes: recognisers hear noise, and then say no more of it."""
+SPEECH_SECONDS: Final = 5.0
+"""How long after their last word."""
+END_SECONDS: Final = 1.0
+"""How long a recogniser may take to end a turn that it was told to end."""
+
+
+class HearingTurn:
+    """What is known of the caller's turn.
+
+    Args:
+        hang_seconds: how long after its last word a turn may stay open.
+    """
+
+    def __init__(self, hang_seconds: float) -> None:
+        self._hang_seconds = hang_seconds
+        self.speaks_until = -math.inf
+        """The caller counts as speaking until then."""
+        self._item_id = ""
+        self._text = ""
+        """The words of the open turn so far; empty if there are none."""
+        self._hangs_at = math.inf
+        self._told_to_end = False
+        self._ended: tuple[str, str] = ("", "")
+        """The turn that was ended for the recogniser, and its words."""
+
+    def began(self, now: float) -> None:
+        """The caller makes a sound."""
+        self.speaks_until = max(self.speaks_until, now + WORDLESS_SECONDS)
+
+    def resumed(self, now: float) -> None:
+        """The caller goes on after a pause that looked like the end."""
+        self.speaks_until = now + SPEECH_SECONDS
+        if self._text:
+            self._hangs_at, self._told_to_end = now + self._hang_seconds, False
+
+    def goes_on(self, item_id: str, text: str, now: float) -> tuple[str, str] | None:
+        """The turn's words so far, under its id; ``None`` if they are those of a turn that is over."""
+        new = self._new_of(item_id, text)
+        if new is None or not new[1]:
+            return None
+        if new != (self._item_id, self._text):
+            self._item_id, self._text = new
+            self.speaks_until = now + SPEECH_SECONDS
+            self._hangs_at, self._told_to_end = now + self._hang_seconds, False
+        return new
+
+    def over(self, item_id: str, text: str) -> tuple[str, str] | None:
+        """The turn that is over; ``None`` if it was ended before."""
+        new = self._new_of(item_id, text)
+        if new is None:
+            return None
+        self.speaks_until, self._hangs_at, self._text = -math.inf, math.inf, ""
+        return new
+
+    def hung(self, now: float) -> EndTurn | TurnOver | None:
+        """What is to be done about a turn that has been left open."""
+        if now < self._hangs_at:
+            return None
+        if not self._told_to_end:
+            self._told_to_end, self._hangs_at = True, now + END_SECONDS
+            return EndTurn()
+        over = TurnOver(self._item_id, self._text)
+        self._hangs_at = math.inf
+        return over
+
+    def end_for(self, over: TurnOver) -> None:
+        """A turn was ended for the recogniser, which may still speak of it."""
+        self._ended = (over.item_id, over.text)
+
+    @property
+    def wake_at(self) -> float:
+        """When ``hung`` is next needed."""
+        return self._hangs_at
+
+    def _new_of(self, item_id: str, text: str) -> tuple[str, str] | None:
+        """What is new of a turn, and its id; ``None`` if it is one that was ended, and nothing is new."""
+        ended_id, said = self._ended
+        if item_id != ended_id or not ended_id:
+            return item_id, text
+        rest = text[len(said) :].lstrip(" .,!?;") if text.startswith(said.rstrip(".!?")) else ""
+        return (f"{item_id}+", rest) if rest else None

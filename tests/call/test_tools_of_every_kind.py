@@ -21,7 +21,7 @@ KINDS = {
     "chain": live_chain,
     "chain with anthropic": partial(live_chain, llm="anthropic"),
 }
-WITHDRAWS = {"gemini-live", "chain", "chain with anthropic"}
+WITHDRAWS = {"gemini-live"}
 """An interruption takes back what they asked for."""
 
 

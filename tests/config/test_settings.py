@@ -405,7 +405,7 @@ model = "desk"
 
 def test_a_chain_that_thinks_with_anthropic_needs_its_key(read, problems):
     given = ENVIRONMENT | {"ELEVENLABS_API_KEY": "k", "ANTHROPIC_API_KEY": "k"}
-    llm = read(GOOD + CHAIN, given).models["desk"].llm
+    llm = read(GOOD + CHAIN, given).models["desk"].llm[0]
     assert (llm.model, llm.thinking, llm.effort, llm.key_name) == (
         "claude-haiku-5-5",
         "disabled",

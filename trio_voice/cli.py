@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from contextlib import asynccontextmanager
@@ -27,7 +28,7 @@ from trio_voice.daemon.logs import set_up_logging
 from trio_voice.daemon.signals import ignore_all
 from trio_voice.daemon.supervisor import Place, supervise
 from trio_voice.daemon.systemd_unit import PACKAGED_CONFIG, doubts_about, render_unit, this_executable
-from trio_voice.errors import CannotListen, ConfigError, first_cause
+from trio_voice.errors import CannotListen, ConfigError, first_cause, one_line
 from trio_voice.journal import JournalUnavailable, read_journal
 from trio_voice.journal.daily_report import lines_of, sum_up
 from trio_voice.legs.session_ledger import Ledger
@@ -113,7 +114,8 @@ def serve(path: Path, place_text: str | None) -> None:
         settings = _load(path).settings
     else:
         sys.path.append(str(path.parent.resolve()))
-    set_up_logging(worker=None if place is None else place.index)
+    level = getattr(logging, settings.log.level.upper())
+    set_up_logging(level=level, worker=None if place is None else place.index)
 
     def announce(url: str) -> None:
         if place is None:
@@ -200,7 +202,7 @@ async def _check_live(settings: Settings, persona: Persona, tools: tuple[ToolSch
             if settings.prices is not None:
                 price_call(record, settings.prices)
             for line in describe(heard, record, settings.prices):
-                click.echo(f"  {line}")
+                click.echo(f"  {one_line(line, sys.maxsize)}")
     return works
 
 
@@ -227,9 +229,9 @@ async def _follow(settings: Settings, call_id: str) -> None:
         if call["state"] != state:
             state = call["state"]
             click.echo(f"{call_id}  {state}")
-    click.echo(f"{call_id}  {call['end_reason']}: {call['end_detail']}")
+    click.echo(f"{call_id}  {call['end_reason']}: {one_line(call['end_detail'] or '')}")
     for line in call["transcript"]:
-        click.echo(f"  {line['role']:<7} {line['text']}")
+        click.echo(f"  {line['role']:<7} {one_line(line['text'], sys.maxsize)}")
     if call["started_at"] is None:
         sys.exit(EXIT_FAILED)
 

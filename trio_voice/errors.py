@@ -21,6 +21,8 @@ from typing import Final
 
 MOST_LETTERS: Final = 600
 """Of one line about what somebody else has written."""
+STRANGERS_LETTERS: Final = 200
+"""The same of what anybody at all may have written: a caller, a model, a provider, whoever knocks."""
 
 
 class TrioVoiceError(Exception):
@@ -100,9 +102,9 @@ def first_cause(error: BaseException) -> BaseException:
     return error
 
 
-def one_line(text: str) -> str:
+def one_line(text: str, letters: int = MOST_LETTERS) -> str:
     """The text without line breaks and control characters, and not for ever: fit for a log and a terminal."""
-    text = text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]}…"
+    text = text if len(text) <= letters else f"{text[:letters]}…"
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

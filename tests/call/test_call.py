@@ -2,6 +2,7 @@
 
 import attrs
 import pytest
+import structlog
 import trio
 
 from tests.calls import GREETING, SPEECH, live_call
@@ -12,6 +13,20 @@ from trio_voice.record import CallState, Closing, EndReason
 from trio_voice.sandbox.providers.assemblyai_agent import faults as f
 
 LONG = Limits(idle_seconds=1_000)
+
+
+@pytest.mark.parametrize("fails", [True, False])
+async def test_a_model_that_failed_is_a_warning_in_the_log_and_a_hang_up_is_none(autojump_clock, fails):
+    with structlog.testing.capture_logs() as lines:
+        async with live_call() as rig:
+            await trio.sleep(3)
+            if fails:
+                await rig.model_wire[1].abort()
+            else:
+                rig.twilio.hang_up()
+    (line,) = [line for line in lines if line["event"] == "call_ended"]
+    assert line["end_reason"] == (EndReason.MODEL_FAILED if fails else EndReason.HANGUP)
+    assert line["log_level"] == ("warning" if fails else "info")
 
 
 async def test_a_conversation(autojump_clock):

@@ -4,6 +4,7 @@ import json
 
 import attrs
 import pytest
+import structlog
 import trio
 
 from tests.calls import GREETING, live_call
@@ -79,6 +80,16 @@ async def test_a_tool_that_cannot_answer_is_answered_for(autojump_clock, wanted,
     assert failed
     assert words in answer["error"]
     assert rig.record.end_reason is EndReason.HANGUP
+
+
+async def test_a_name_that_the_model_invented_is_in_no_log_and_no_record(autojump_clock):
+    with structlog.testing.capture_logs() as lines:
+        async with live_call(script=script("call_ann_on_5551230042")) as rig:
+            await ask(rig)
+            await trio.sleep(8)
+            rig.twilio.hang_up()
+    assert [(use.name, use.known) for use in rig.record.tools] == [("unknown", False)]
+    assert "5551230042" not in str([line for line in lines if line["log_level"] != "debug"])
 
 
 async def test_as_many_tools_run_at_once_as_may_and_one_more_is_refused(autojump_clock):

@@ -6,6 +6,7 @@ from typing import Literal
 
 import attrs
 import pytest
+import structlog
 import trio
 
 from trio_voice.call.tools import BUILT_IN, MAX_RESULT_BYTES, CallFacts, Tool, load_tools
@@ -201,3 +202,35 @@ def test_the_users_own_tools_are_imported():
 def test_a_tool_that_cannot_be_loaded_says_why(name, words):
     with pytest.raises(ValueError, match=words):
         load_tools([name], List())
+
+
+def raising(call):
+    raise ValueError(f"no customer Ann at {call.from_number}")
+
+
+async def raising_in_a_nursery(call):
+    async with trio.open_nursery() as nursery:
+
+        async def fail():
+            try:
+                raise KeyError(call.from_number)  # noqa: TRY301 - as a tool might
+            except KeyError as missing:
+                missing.add_note(f"asked for by {call.from_number}")
+                raise RuntimeError(f"gone: {call.from_number}") from missing
+
+        nursery.start_soon(fail)
+
+
+@pytest.mark.parametrize(("function", "kind"), [(raising, "ValueError"), (raising_in_a_nursery, "RuntimeError")])
+async def test_what_a_tool_raises_reaches_the_log_as_type_and_place(function, kind):
+    """Its words are the caller's, or their number."""
+    facts = attrs.evolve(CALL, from_number="+15551230042")
+    with structlog.testing.capture_logs() as lines:
+        await Tool(function).run({}, facts, 1)
+    spoken = [line for line in lines if line["log_level"] != "debug"]
+    (line,) = [line for line in spoken if line["event"] == "tool_failed"]
+    assert line["error"] == kind
+    assert "test_tools.py:" in line["at"][0]
+    assert "5551230042" not in str(spoken)
+    assert "Ann" not in str(spoken)
+    assert any("exc_info" in line for line in lines if line["log_level"] == "debug")

@@ -1,5 +1,6 @@
 """How much a peer may send: the reader of either leg, fed by a peer in memory."""
 
+import structlog
 import trio
 import trio.testing
 
@@ -49,3 +50,15 @@ async def test_a_peer_that_sends_a_lot_all_the_while_but_not_too_much_goes_on(nu
     for _ in range(20):
         assert await send(peer, FLOOD_PER_SECOND) == []
         await trio.sleep(1)
+
+
+async def test_what_the_peer_says_as_it_closes_is_in_no_log_and_no_reason(nursery, autojump_clock):
+    """A provider may quote what was said on the telephone."""
+    with structlog.testing.capture_logs() as lines:
+        channel, told = peer_of_a_leg(nursery)
+        nursery.start_soon(channel.aclose, 1011, "Ann said 5551230042")
+        await trio.testing.wait_all_tasks_blocked()
+    (end,) = [fact for fact in told if isinstance(fact, LegClosed)]
+    assert "1011" in end.detail
+    assert "Ann" not in end.detail
+    assert "Ann" not in str([line for line in lines if line["log_level"] != "debug"])

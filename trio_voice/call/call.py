@@ -24,6 +24,7 @@ A frame passes through a dozen of a call's parts, and what that costs is mostly 
 
 from __future__ import annotations
 
+import logging
 import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
@@ -67,6 +68,10 @@ if TYPE_CHECKING:
     from trio_voice.legs.model_sessions import Succession
     from trio_voice.persona import Limits, Lines, Persona
 
+ALARMING: Final = frozenset({EndReason.MODEL_FAILED, EndReason.BUG})
+"""Ends that are no caller's wish and no limit's: warnings in the log."""
+UNKNOWN_TOOL: Final = "unknown"
+"""In the log and the record, for a name that no tool has."""
 log: Final = structlog.stdlib.get_logger("trio_voice.call")
 
 MAX_TOOLS: Final = 10
@@ -349,15 +354,16 @@ class Call:
                 finally:
                     del self._running_tools[scope]
             if scope.cancelled_caught:
-                log.info("tool_withdrawn", tool=wanted.name[:60])
+                log.info("tool_withdrawn", tool=wanted.name)
                 return
         milliseconds = round((trio.current_time() - began) * 1000)
-        self.record.tools.append(
-            ToolUse(wanted.name[:60], failed=result.failed, milliseconds=milliseconds, known=tool is not None)
-        )
+        name = UNKNOWN_TOOL if tool is None else wanted.name  # what a model invents may be what was said
+        if tool is None:
+            log.debug("tool_unknown", tool=wanted.name)
+        self.record.tools.append(ToolUse(name, failed=result.failed, milliseconds=milliseconds, known=tool is not None))
         if result.unknown_arguments:
             self.record.count("unknown_tool_arguments", result.unknown_arguments)
-        log.info("tool", tool=wanted.name[:60], failed=result.failed, milliseconds=milliseconds)
+        log.info("tool", tool=name, failed=result.failed, milliseconds=milliseconds)
         self._tell(ToolFinished(wanted.call_id, result))
 
     async def _transfer(self) -> None:
@@ -412,7 +418,8 @@ class Call:
         record.state, record.ended_at = CallState.ENDED, wall_clock()
         record.seconds = round(self._ended_at - self._began, 3)
         record.closing_seconds = round(trio.current_time() - self._ended_at, 3)
-        log.info(
+        log.log(
+            logging.WARNING if record.end_reason in ALARMING else logging.INFO,
             "call_ended",
             end_reason=record.end_reason,
             detail=record.end_detail,

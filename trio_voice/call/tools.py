@@ -25,6 +25,7 @@ import msgspec
 import structlog
 import trio
 
+from trio_voice.errors import first_cause
 from trio_voice.persona import ToolSchema
 from trio_voice.phone_numbers import of_telephone
 from trio_voice.tool_results import Then, ToolResult
@@ -37,6 +38,8 @@ log: Final = structlog.stdlib.get_logger("trio_voice.tools")
 
 MAX_RESULT_BYTES: Final = 32_768
 """A longer result than this is refused: a model would have to read it while the caller waits."""
+MOST_PLACES: Final = 8
+"""Of a tool's failure, in the log."""
 PLAIN_TOOL_THREADS: Final = 40
 """Plain functions that may run at once. One that never returns keeps its thread; when all are kept, tools wait."""
 
@@ -139,7 +142,9 @@ class Tool:
             except BaseException as failed:
                 cancelled, own = _parted(failed)
                 if own is not None:
-                    log.error("tool_failed", tool=name, exc_info=own)  # noqa: TRY400 - not all of it may be
+                    # Its words are the caller's, or quote them; so do those of what caused it.
+                    log.error("tool_failed", tool=name, error=_type_of(own), at=_places_of(own))  # noqa: TRY400
+                    log.debug("tool_failed_saying", tool=name, exc_info=own)
                 if cancelled is not None:
                     raise cancelled from None
                 return _failure("the tool failed; say that it did not work and offer something else")
@@ -173,6 +178,17 @@ def _parted(raised: BaseException) -> tuple[BaseException | None, BaseException 
     if isinstance(raised, BaseExceptionGroup):
         return raised.split(trio.Cancelled)
     return (raised, None) if isinstance(raised, trio.Cancelled) else (None, raised)
+
+
+def _type_of(raised: BaseException) -> str:
+    kind = type(first_cause(raised))
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _places_of(raised: BaseException) -> list[str]:
+    """Where it was raised, the innermost place first: file, line and function, without a word of what was in them."""
+    frames = traceback.extract_tb(first_cause(raised).__traceback__)
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames)][:MOST_PLACES]
 
 
 _limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("tool_threads")

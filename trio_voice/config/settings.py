@@ -84,6 +84,17 @@ class JournalSettings:
     """How long another daemon's heart must have stood still, as the journal has it, before its calls are ended."""
 
 
+LEVELS: Final = ("debug", "info", "warning", "error")
+
+
+@attrs.frozen(kw_only=True)
+class LogSettings:
+    """``[log]``."""
+
+    level: str = "info"
+    """The least that is shown. ``debug`` shows what tools raised and providers said, which may be what callers said."""
+
+
 @attrs.frozen(kw_only=True)
 class Settings:
     """All of config.toml, and the credentials beside it."""
@@ -97,6 +108,7 @@ class Settings:
     numbers: Mapping[str, str]
     prices: Prices | None
     secrets: Secrets
+    log: LogSettings = LogSettings()
 
     @property
     def account_sid(self) -> str | None:
@@ -127,6 +139,7 @@ _TABLES: Final = (
     TwilioSettings,
     Limits,
     JournalSettings,
+    LogSettings,
     ModelSettings,
     *(kind.settings for kind in KINDS.values()),
     Persona,
@@ -161,6 +174,7 @@ class _Reader:
             twilio=self._twilio(),
             limits=self._table("limits", Limits, Limits()),
             journal=self._table("journal", JournalSettings, JournalSettings()),
+            log=self._table("log", LogSettings, LogSettings()),
             models=models,
             personas=self._personas(),
             numbers=self._numbers(),
@@ -303,6 +317,8 @@ def _contradictions(settings: Settings, document: Mapping[str, Any]) -> list[str
         for field in attrs.fields(Limits)
         if getattr(settings.limits, field.name) <= 0
     )
+    if settings.log.level not in LEVELS:
+        problems.append(f"log.level: must be one of {', '.join(LEVELS)}, not {shown(settings.log.level)}")
     if settings.journal.dead_after_seconds < LEAST_SILENT_SECONDS:
         problems.append(
             f"journal.dead_after_seconds: must be at least {LEAST_SILENT_SECONDS:g}: a daemon that lives says so every "

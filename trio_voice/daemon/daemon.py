@@ -37,6 +37,7 @@ from trio_voice.call.recovery import Reckoning, heed_own_death
 from trio_voice.call.registry import Registry
 from trio_voice.daemon.gc_tuning import leave_calls_alone
 from trio_voice.daemon.loading import LOADING_SECONDS, load_again, toolboxes_of
+from trio_voice.daemon.logs import dropped_lines
 from trio_voice.daemon.process_identity import has_ended, this_process
 from trio_voice.daemon.signals import STOP, hold_signals, until_told_to_stop
 from trio_voice.edges.metrics.metrics import Metrics
@@ -233,7 +234,7 @@ class _House:
         self._toolboxes = toolboxes_of(settings, journal)
         prefix = "" if colleagues is None else colleagues.prefix
         self.registry = Registry(settings.limits, self._ended, seats=seats, prefix=prefix)
-        self.metrics = Metrics(self.registry, wall_clock(), journal)
+        self.metrics = Metrics(self.registry, wall_clock(), journal, dropped_lines)
         self.auditor = Auditor(settings.prices, self.metrics.count_outlived)
         self.rest = _open_rest(settings, self.metrics)
         public_url = PublicUrl(settings.server.public_url)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import structlog
 import trio
 
 from trio_voice.events.call import EndRequested, Fact, LegClosed, LegStalled
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from trio_voice.net.channel import Channel
+
+log: Final = structlog.stdlib.get_logger("trio_voice.legs")
 
 NORMAL_CLOSURE: Final = 1000
 """The WebSocket close code of a peer that is simply done (RFC 6455, 7.4.1)."""
@@ -58,8 +61,9 @@ async def _read(leg: str, channel: Channel, hear: Callable[[str | bytes], None])
         flood = f"the {leg}'s peer floods us: over {FLOOD_PER_SECOND} messages a second, or very long ones"
         return LegClosed(leg, politely=False, detail=flood)
     except trio.EndOfChannel:
-        said = f", saying {channel.close_reason!r}" if channel.close_reason else ""
-        words = f"the {leg}'s peer closed the socket with code {channel.close_code}{said}"
+        # What it says may be what somebody said on the telephone.
+        log.debug("peer_closed_saying", leg=leg, code=channel.close_code, said=channel.close_reason)
+        words = f"the {leg}'s peer closed the socket with code {channel.close_code}"
         return LegClosed(leg, politely=channel.close_code == NORMAL_CLOSURE, detail=words)
     except trio.BrokenResourceError as broken:
         return _broken(leg, channel, broken)

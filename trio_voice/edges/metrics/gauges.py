@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from trio_voice.record import CallState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from prometheus_client.metrics_core import Metric
@@ -153,3 +153,20 @@ class Process:
             virtual, resident = (int(word) * resource.getpagesize() for word in pages.read().split()[:2])
         yield gauge("virtual_memory_bytes", "Memory it has asked for.", virtual)
         yield gauge("resident_memory_bytes", "Memory it has.", resident)
+
+
+class LogNow:
+    """Log lines that nobody will ever read."""
+
+    def __init__(self, dropped: Callable[[], int]) -> None:
+        self._dropped = dropped
+
+    def describe(self) -> list[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        lines = CounterMetricFamily(
+            "trio_voice_log_lines_dropped", "Lines that were not written because the log's reader had stopped."
+        )
+        lines.add_metric([], self._dropped())
+        yield lines

@@ -25,12 +25,13 @@ from prometheus_client import (
 )
 
 from trio_voice.billing.cost import believed_seconds
-from trio_voice.edges.metrics.gauges import JournalNow, Now, Process
+from trio_voice.edges.metrics.gauges import JournalNow, LogNow, Now, Process
 from trio_voice.edges.metrics.labels import OTHER, Words
 from trio_voice.legs.providers import KINDS
 from trio_voice.record import Closing, EndReason
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from trio_voice.call.registry import Registry
@@ -70,9 +71,16 @@ class Metrics:
         calls: where the open calls are.
         started_at: when this process began.
         journal: how the journal does; nothing is said of one that is not there.
+        dropped_lines: how many lines of the log were never written, if somebody counts them.
     """
 
-    def __init__(self, calls: Registry, started_at: datetime, journal: JournalState | None = None) -> None:
+    def __init__(
+        self,
+        calls: Registry,
+        started_at: datetime,
+        journal: JournalState | None = None,
+        dropped_lines: Callable[[], int] | None = None,
+    ) -> None:
         # Without a second series beside every counter. The switch is the whole process's, which is ours.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
@@ -88,6 +96,8 @@ class Metrics:
         self._registry.register(Process(started_at))
         if journal is not None:
             self._registry.register(JournalNow(journal))
+        if dropped_lines is not None:
+            self._registry.register(LogNow(dropped_lines))
         Info("trio_voice_build", "What is running.", registry=self._registry).info({"version": version("trio-voice")})
 
         def counter(name: str, documentation: str, *labels: str) -> Counter:

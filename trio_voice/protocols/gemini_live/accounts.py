@@ -44,7 +44,7 @@ def explained(code: int | None, reason: str, names: Mapping[str, object]) -> str
     words = next((words for key, words in REFUSALS.items() if key in said), None) or CODES.get(code or 0)
     if words is None or code == 1000:
         return None
-    return words.format_map(names) + (f": {reason}" if reason else f" (close code {code})")
+    return words.format_map(names) + f" (close code {code})"
 
 
 def meters(usage: Mapping[str, Any]) -> dict[c.Meter, float]:

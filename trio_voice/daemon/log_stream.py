@@ -1,0 +1,113 @@
+"""Log lines on their way to whoever reads them, who may have stopped: nobody waits for that.
+
+A terminal that was stopped by Ctrl-S, or a full pipe, makes write(2) wait, and with it the loop and every call. So a
+thread does the writing. What waits for it is bounded; beyond that the newest lines are dropped, counted, and the log
+says how many once it can be written again.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import select
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MOST_BYTES: Final = 1_048_576
+"""What may wait: some 4,000 lines."""
+AT_ONCE_BYTES: Final = 65_536
+"""What one write takes at the most: as much as a pipe holds."""
+LAST_SECONDS: Final = 2.0
+"""For what still waits when the process ends."""
+
+
+class LogStream:
+    """A text stream, as far as ``logging.StreamHandler`` needs one, whose writing never waits and never raises.
+
+    Args:
+        descriptor: where it goes. Not closed here.
+        on_dropped: called in the writing thread, once lines are written again, with how many were dropped meanwhile.
+    """
+
+    def __init__(self, descriptor: int, on_dropped: Callable[[int], None] | None = None) -> None:
+        self.dropped = 0
+        """Lines, of all time."""
+        self.descriptor = descriptor
+        self._on_dropped = on_dropped
+        self._lines: deque[bytes] = deque()
+        self._waiting_bytes = 0
+        self._untold = 0
+        self._change = threading.Condition()
+        self._thread: threading.Thread | None = None
+        atexit.register(self.finish)
+        os.register_at_fork(after_in_child=self._begin_anew)
+
+    def write(self, text: str) -> int:
+        """Have it written."""
+        line = text.encode("utf-8", "backslashreplace")
+        with self._change:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+                self._thread.start()
+            if self._waiting_bytes + len(line) > MOST_BYTES:
+                self.dropped += 1
+                self._untold += 1
+            else:
+                self._lines.append(line)
+                self._waiting_bytes += len(line)
+                self._change.notify_all()
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing: the thread does not wait for more."""
+
+    def finish(self, seconds: float = LAST_SECONDS) -> bool:
+        """Wait until all is written, but no longer than this; whether it is."""
+        with self._change:
+            return self._change.wait_for(lambda: not self._waiting_bytes, seconds)
+
+    def _run(self) -> None:
+        while True:
+            with self._change:
+                self._change.wait_for(lambda: self._lines)
+                some = self._take()
+            written = self._write(some)
+            with self._change:
+                self._waiting_bytes -= len(some)
+                untold = 0
+                if written:
+                    untold, self._untold = self._untold, 0
+                self._change.notify_all()
+            if untold and self._on_dropped is not None:
+                self._on_dropped(untold)
+
+    def _take(self) -> bytes:
+        """The next lines. They count as waiting until they are written."""
+        some = [self._lines.popleft()]
+        size = len(some[0])
+        while self._lines and size + len(self._lines[0]) <= AT_ONCE_BYTES:
+            size += len(self._lines[0])
+            some.append(self._lines.popleft())
+        return b"".join(some)
+
+    def _write(self, data: bytes) -> bool:
+        """Write it all, however long that takes; whether it could be."""
+        while data:
+            try:
+                data = data[os.write(self.descriptor, data) :]
+            except BlockingIOError:  # somebody who has a copy of the descriptor wants it so
+                select.select([], [self.descriptor], [])
+            except (OSError, ValueError):  # nobody will ever read it
+                return False
+        return True
+
+    def _begin_anew(self) -> None:
+        """In a forked child: the thread and what waits for it are its parent's."""
+        self._lines.clear()
+        self._waiting_bytes = self._untold = 0
+        self._change = threading.Condition()
+        self._thread = None

@@ -21,7 +21,7 @@ XDIST ?= --numprocesses auto --maxprocesses 4 --dist worksteal
 # Much of what is slow only waits.
 XDIST_SLOW ?= --numprocesses 3 --dist worksteal
 
-.PHONY: setup demo test test-slow run lint bench soak neighbours listen faults faults-peers constraints clean
+.PHONY: setup demo test test-slow properties run lint bench soak neighbours listen faults faults-peers constraints clean
 
 setup: $(VENV)/.ready
 	@:
@@ -50,6 +50,11 @@ test: setup
 # What takes longer: one conversation broken at every step and message it has, and the demo.
 test-slow: setup
 	@$(BIN)/pytest -m slow $(XDIST_SLOW) $(PYTEST_ARGS)
+
+# Calls and conversations made up anew, thousands of them: minutes.
+properties: setup
+	@HYPOTHESIS_PROFILE=random $(BIN)/pytest --timeout 3600 $(XDIST) $(PYTEST_ARGS) tests/bridge tests/chain \
+	    tests/protocols
 
 run: setup
 	@$(BIN)/trio-voice --config $(CONFIG) serve

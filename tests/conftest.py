@@ -10,9 +10,13 @@ from hypothesis import HealthCheck, settings
 
 from tests.journal.stands import PostgresServer, PostgresStand, find_postgres, throw_away_server
 
-# How long an example takes says how busy the machine is, and nothing about what it tests.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("untimed")
+# How long an example takes says how busy the machine is, and nothing about what it tests. Every run of the suite makes
+# up the same examples (Hypothesis also uses constants of the modules that are loaded: a file alone may see others);
+# HYPOTHESIS_PROFILE=random makes up new ones, many more, and prints how to see one again: `make properties`.
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("same", UNTIMED, derandomize=True, database=None)
+settings.register_profile("random", UNTIMED, max_examples=2_000, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 @pytest.fixture(scope="session")

@@ -893,25 +893,6 @@ FACTS = st.sampled_from(
 )
 
 
-@given(st.lists(st.tuples(FACTS, st.floats(0, 2)), max_size=60))
-def test_any_facts_in_any_order_give_legal_commands(steps):
-    """Nothing is said to Twilio before start, nothing to the model before ready, nothing after the end."""
-    book = Playbook(limits=Limits(playback_lead_seconds=0.3))
-    started = ready = ended = False
-    for fact, pause in steps:
-        commands = book.after(pause).tick() + book.on(fact)
-        started = started or fact == START
-        ready = ready or isinstance(fact, c.ModelReady)
-        for command in commands:
-            assert not ended
-            ended = isinstance(command, EndCall)
-            if isinstance(command, PlayAudio | PlaceMark | ClearPlayback):
-                assert started
-            if isinstance(command, c.HearCaller):
-                assert ready
-        assert book.bridge._playout._waiting_ms >= 0
-
-
 FRAME = encode(b"\x00\x80" * 80)
 
 

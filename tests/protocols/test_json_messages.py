@@ -3,7 +3,7 @@
 import pytest
 
 from trio_voice.events.model import Unrecognized
-from trio_voice.protocols.json_messages import read, table_in, text_in, unknown
+from trio_voice.protocols.json_messages import arguments_in, read, table_in, text_in, unknown
 
 
 def understand(event):
@@ -57,3 +57,38 @@ def test_what_is_missing_or_of_another_kind_is_empty(event) -> None:
 def test_what_is_there_is_found() -> None:
     assert text_in({"key": "a"}, "key") == "a"
     assert table_in({"key": {"a": 1}}, "key") == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        None,
+        "",
+        " ",
+        "null",
+        " null\n",
+        '"null"',
+        "NONE",
+        "undefined",
+        '""',
+        [],
+        "[]",
+        {},
+        "{}",
+        '"{}"',
+        '"\\"{}\\""',
+        0,
+    ],
+)
+def test_arguments_that_mean_nothing_at_all_are_none(given):
+    assert arguments_in(given) == {}
+
+
+@pytest.mark.parametrize("given", [{"n": 1}, '{"n":1}', '"{\\"n\\":1}"'])
+def test_arguments_are_an_object_however_they_are_wrapped(given):
+    assert arguments_in(given) == {"n": 1}
+
+
+@pytest.mark.parametrize("given", ["{", "no", "[" * 100_000, "\ud800", 7, [1], "8", ["{}"]])
+def test_arguments_that_mean_something_else_are_no_object(given):
+    assert not isinstance(arguments_in(given), dict)

@@ -759,19 +759,28 @@ def test_a_whole_call_of_a_response_that_was_cut_off_is_not_run_and_the_model_kn
 
 
 @pytest.mark.parametrize(
-    "arguments", ["{", "7", "[]", "null", None, 5, "[" * 100_000, ["{}"], json.dumps({"x": "y" * MAX_ARGUMENTS})]
+    "arguments", ["{", "7", 5, "[" * 100_000, ["{}"], "nothing at all", json.dumps({"x": "y" * MAX_ARGUMENTS})]
 )
 def test_broken_arguments_are_answered_and_not_run(talk, arguments):
     talk.begin()
     talk.call(arguments=arguments)
-    events = talk.done()
-    if arguments in (None, "[]", "null"):  # as good as none
-        assert events[0] == c.ToolRequested("c1", "roll", {})
-    else:
-        assert events == [c.ReplyDone("r1", interrupted=False)]
-        (answer, follow_up) = talk.take()
-        assert "no JSON object" in answer["item"]["output"]
-        assert follow_up == CREATE
+    assert talk.done() == [c.ReplyDone("r1", interrupted=False)]
+    (answer, follow_up) = talk.take()
+    assert "no JSON object" in answer["item"]["output"]
+    assert follow_up == CREATE
+
+
+@pytest.mark.parametrize("arguments", ["null", "", [], {}, None])
+def test_arguments_that_mean_nothing_are_none(talk, arguments):
+    talk.begin()
+    talk.call(arguments=arguments)
+    assert talk.done()[0] == c.ToolRequested("c1", "roll", {})
+
+
+def test_arguments_that_are_an_object_and_no_text_of_one(talk):
+    talk.begin()
+    talk.call(arguments={"max": 6})
+    assert talk.done()[0] == c.ToolRequested("c1", "roll", {"max": 6})
 
 
 def test_broken_arguments_beside_good_ones(talk):

@@ -339,6 +339,11 @@ def test_the_audio_of_a_reply_is_told_apart_as_it_would_be_received(event, began
         assert not isinstance(event.get("reply_id", ""), str)
 
 
+@pytest.mark.parametrize("nothing", [{}, {"arguments": None}, {"arguments": "null"}, {"arguments": []}, {"args": ""}])
+def test_arguments_that_mean_nothing_are_none(ready, nothing):
+    assert hear(ready, type="tool.call", call_id="t1", name="roll", **nothing) == [c.ToolRequested("t1", "roll", {})]
+
+
 @pytest.mark.parametrize("broken", ["{", "[" * 100_000])
 def test_broken_arguments_are_for_the_tool_to_refuse(ready, broken):
     assert hear(ready, type="tool.call", call_id="t1", name="roll", arguments=broken) == [

@@ -20,6 +20,11 @@ T = TypeVar("T")
 MAX_ID: Final = 200
 """Letters of an id, or of a tool's name, that is remembered."""
 
+JSON_IN_JSON: Final = 3
+"""How often arguments may be wrapped up as text; models have been seen to do it twice."""
+NOTHING: Final = ("null", "none", "undefined")
+"""Words for it that models write, of which one is JSON."""
+
 NO_JSON: Final = (msgspec.DecodeError, RecursionError)
 """What comes of decoding what is no JSON, or endlessly nested."""
 
@@ -65,6 +70,23 @@ def table_in(event: dict[str, Any], key: str) -> dict[str, Any]:
     """The object under a key; empty if there is none."""
     value = event.get(key)
     return value if isinstance(value, dict) else {}
+
+
+def arguments_in(given: Any) -> Any:
+    """A tool's arguments as a model gives them, be it an object or JSON text of one, or of such a text.
+
+    Whatever means nothing at all (null, an empty text or list, nothing given) means no arguments. Anything else is
+    returned as far as it could be read, and is for whoever runs the tool to refuse.
+    """
+    for _ in range(JSON_IN_JSON):
+        if not isinstance(given, str) or not given.strip():
+            break
+        try:
+            given = msgspec.json.decode(given)
+        except UNDECODABLE:
+            given = {} if given.strip().lower() in NOTHING else given
+            break
+    return {} if not given or (isinstance(given, str) and given.strip().lower() in ("", *NOTHING)) else given
 
 
 def as_json(value: object) -> str:

@@ -7,7 +7,6 @@ Every frame is JSON text in both directions; audio is base64 inside it, named ``
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 import attrs
@@ -16,7 +15,7 @@ import msgspec
 from trio_voice.audio.mulaw import is_base64
 from trio_voice.errors import LocalProtocolError
 from trio_voice.events import model as c
-from trio_voice.protocols.json_messages import MAX_ID, NO_JSON, UNDECODABLE, as_json, read, text_in, unknown
+from trio_voice.protocols.json_messages import MAX_ID, UNDECODABLE, arguments_in, as_json, read, text_in, unknown
 from trio_voice.protocols.settings import ModelSettings
 
 if TYPE_CHECKING:
@@ -254,12 +253,8 @@ class VoiceAgentSession:
         return [c.ModelFault(str(event.get("code") or "reply_error"), words, fatal=False)]
 
     def _on_tool_call(self, event: dict[str, Any]) -> list[c.ModelEvent]:
-        arguments = event.get("arguments", event.get("args"))  # ``args`` until the spring of 2026
-        if isinstance(arguments, str):
-            with suppress(*NO_JSON):  # broken ones are answered, by whoever runs the tool
-                arguments = msgspec.json.decode(arguments)
-        if arguments is None:
-            arguments = {}
+        # ``args`` until the spring of 2026; broken ones are answered, by whoever runs the tool
+        arguments = arguments_in(event.get("arguments", event.get("args")))
         return [c.ToolRequested(str(event["call_id"]), str(event["name"]), arguments)]
 
     def _on_ended(self, event: dict[str, Any]) -> list[c.ModelEvent]:

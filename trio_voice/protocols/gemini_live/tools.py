@@ -13,7 +13,7 @@ import attrs
 import msgspec
 
 from trio_voice.events import model as c
-from trio_voice.protocols.json_messages import MAX_ID, NO_JSON
+from trio_voice.protocols.json_messages import MAX_ID, NO_JSON, arguments_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ class ToolCalls:
             if len(self._calls) >= MAX_CALLS:
                 yield c.Unrecognized(f"over {MAX_CALLS} tools at a time", garbage=True)
                 break
-            arguments, theirs, name = wanted.get("args"), wanted.get("id"), str(wanted["name"])
+            arguments, theirs, name = arguments_in(wanted.get("args")), wanted.get("id"), str(wanted["name"])
             if len(name) > MAX_ID or (isinstance(theirs, str) and len(theirs) > MAX_ID):
                 yield c.Unrecognized(f"a tool call whose name or id has over {MAX_ID} letters", garbage=True)
                 continue
@@ -57,7 +57,7 @@ class ToolCalls:
             batch.append(call)
             ours = f"call-{next(self._numbers)}"
             self._calls[ours] = call
-            asked.append(c.ToolRequested(ours, call.name, {} if arguments is None else arguments))
+            asked.append(c.ToolRequested(ours, call.name, arguments))
         yield from asked
 
     def answer(self, ours: str, result: str, *, failed: bool) -> dict[str, Any] | None:

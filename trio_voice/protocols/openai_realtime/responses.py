@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from trio_voice.audio.mulaw import base64_ms
-from trio_voice.protocols.json_messages import MAX_ID, text_in
+from trio_voice.protocols.json_messages import MAX_ID, as_json, text_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +61,8 @@ class Response:
         call_id = id_in(item, "call_id") or id_in(item, "id")
         if item.get("status", "completed") == "completed" and call_id and len(self.calls) < MAX_CALLS:
             name, arguments = text_in(item, "name")[:MAX_ID], item.get("arguments")
-            whole = not arguments or (isinstance(arguments, str) and len(arguments) <= MAX_ARGUMENTS)
+            text = arguments if isinstance(arguments, str) else as_json(arguments)
+            whole = len(text) <= MAX_ARGUMENTS
             self.calls[call_id] = {"name": name, "arguments": arguments if whole else _NO_TEXT}
 
     def unheard(self, heard_ms: float) -> Iterator[tuple[str, int]]:

@@ -7,13 +7,12 @@ those whose arguments are no JSON object, and those that are too many, here and 
 from __future__ import annotations
 
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
-import msgspec
 
 from trio_voice.events import model as c
-from trio_voice.protocols.json_messages import UNREADABLE, text_in
+from trio_voice.protocols.json_messages import arguments_in, text_in
 from trio_voice.protocols.openai_realtime import messages
 from trio_voice.protocols.openai_realtime.responses import MAX_CALLS
 
@@ -59,10 +58,11 @@ class ToolCalls:
         refused: list[str] = []
         calls, response.calls = response.calls, {}
         for wire_id, item in calls.items():
-            arguments = _arguments(item.get("arguments"))
-            if arguments is None or len(self._calls) >= MAX_RUNNING:
+            arguments = arguments_in(item.get("arguments"))
+            readable = isinstance(arguments, dict)
+            if not readable or len(self._calls) >= MAX_RUNNING:
                 refused.append(wire_id)
-                events.append(c.Outgoing(messages.result(wire_id, _NO_JSON if arguments is None else _TOO_MANY)))
+                events.append(c.Outgoing(messages.result(wire_id, _TOO_MANY if readable else _NO_JSON)))
             else:
                 call_id = self._new_id(wire_id)
                 self._calls[call_id] = _Call(wire_id, response.response_id)
@@ -91,12 +91,3 @@ class ToolCalls:
         last = all(other.response_id != call.response_id for other in self._calls.values())
         self._floor.result_sent(call.wire_id, last=last)
         return [messages.result(call.wire_id, result)]
-
-
-def _arguments(text: Any) -> dict[str, Any] | None:
-    """The arguments of a call, which are JSON within JSON; ``None`` if they are no object, nor as good as none."""
-    try:
-        arguments = (msgspec.json.decode(text) if text and text.strip() else None) or {}
-    except (*UNREADABLE, AttributeError):
-        return None
-    return arguments if isinstance(arguments, dict) else None

@@ -199,7 +199,7 @@ async def live_call(
         world.start_soon(twilio.run)
         box = {tool.schema.name: tool for tool in map(Tool, tools)}
         makers = [partial(make, server) for server in (agent, *successors)]
-        succession = Succession(makers, limits.close_seconds, history_of(said))
+        succession = Succession(makers, limits.close_seconds, limits.model_ready_seconds, history_of(said))
         caller = CallerLeg(caller_wire[0], limits.close_seconds)
         call = Call(
             record, persona, limits, caller, succession, tools=box, phone=phone, lines=lines, came_back=came_back

@@ -37,7 +37,7 @@ def open_call(caller, model_end, model, server):
     def make(history, resume_with):
         return model.make(ModelOrder(server, persona, (), history, resume_with, record, None, reach, []))
 
-    return Call(record, persona, limits, CallerLeg(caller, 2.0), Succession([make], 2.0))
+    return Call(record, persona, limits, CallerLeg(caller, 2.0), Succession([make], 2.0, 10.0))
 
 
 async def live(call, voice, twilio):

@@ -44,12 +44,17 @@ class CannotListen(TrioVoiceError):
 class ModelUnavailable(TrioVoiceError):
     """A model session could not be opened; the message says what to do about it.
 
-    ``status`` is the HTTP status where the provider answered with one.
+    ``status`` is the HTTP status where the provider answered with one; ``passing`` says that what is wrong may be gone
+    at another try, and ``retry_after`` after how many seconds, if the provider says so.
     """
 
-    def __init__(self, message: str, *, status: int | None = None) -> None:
+    def __init__(
+        self, message: str, *, status: int | None = None, passing: bool = False, retry_after: float | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
+        self.passing = passing
+        self.retry_after = retry_after
 
 
 class CallRefused(TrioVoiceError):

@@ -286,6 +286,25 @@ async def test_servers_that_are_no_model(nursery, answer, words):
         await open_websocket(f"ws://127.0.0.1:{port}/", {"Authorization": "Bearer s3cret"}, max_message_bytes=1_000)
 
 
+@pytest.mark.parametrize(
+    ("answer", "passing", "retry_after"),
+    [
+        (b"HTTP/1.1 503 Busy\r\nRetry-After: 3\r\nContent-Length: 0\r\n\r\n", True, 3.0),
+        (b"HTTP/1.1 429 Slow\r\nRetry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 0\r\n\r\n", True, None),
+        (b"HTTP/1.1 401 Who\r\nContent-Length: 0\r\n\r\n", False, None),
+        (b"HTTP/1.1 404 None\r\nContent-Length: 0\r\n\r\n", False, None),
+        (b"", True, None),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", False, None),
+    ],
+    ids=["503", "429", "401", "404", "cut", "no HTTP"],
+)
+async def test_a_refusal_says_whether_it_may_pass_and_when(nursery, answer, passing, retry_after):
+    port = await serve_bytes(nursery, answer)
+    with pytest.raises(ModelUnavailable) as refused:
+        await open_websocket(f"ws://127.0.0.1:{port}/", {}, max_message_bytes=1_000)
+    assert (refused.value.passing, refused.value.retry_after) == (passing, retry_after)
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1/", "ws://[::1/", "ws://a:99999/", "ws://a..b/", "wss://.a/"])
 async def test_an_address_that_cannot_be_one(url):
     with pytest.raises(ModelUnavailable):

@@ -271,7 +271,8 @@ class _House:
             partial(make_leg, self._settings, name, persona, ledger, tools, on_delay=on_delay)
             for name in persona.models
         ]
-        return Succession(makers, self._settings.limits.close_seconds, history)
+        limits = self._settings.limits
+        return Succession(makers, limits.close_seconds, persona.within(limits).model_ready_seconds, history)
 
     def _tools_of(self, persona: Persona) -> Mapping[str, Tool]:
         return self._toolboxes[persona]

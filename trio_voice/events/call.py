@@ -29,6 +29,10 @@ class LegClosed:
     leg: str
     politely: bool
     detail: str
+    passing: bool = False
+    """It was only being opened, and what was wrong may be gone if it is opened again."""
+    retry_after: float | None = None
+    """The wait in seconds that the peer asks for before that, if it does."""
 
 
 @attrs.frozen

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+import attrs
 import trio
 
 from trio_voice.errors import ModelUnavailable
-from trio_voice.events.call import MODEL, Fact, LegClosed
+from trio_voice.events.call import MODEL, Fact, LegClosed, LegStalled
 from trio_voice.events.model import HearCaller, ModelEnded, ModelReady, Outgoing, Usage
 from trio_voice.legs.pumps import run_pair
 from trio_voice.legs.writer import Writer
@@ -30,6 +31,9 @@ OUTBOX_MESSAGES: Final = 50
 """Bound of what waits for the model's socket: a second of the caller. Beyond it the oldest audio is dropped."""
 LAST_WORDS_SECONDS: Final = 0.5
 """How long what still waits for a slow model may keep it from hearing the goodbye, which is what stops its meter."""
+PASSING_CLOSES: Final = frozenset({None, 1001, 1006, 1011, 1012, 1013})
+"""How a socket is closed, before its session is ready, by a server that is in trouble and names no cause
+(RFC 6455, 7.4.1, and the IANA registry of close codes)."""
 
 
 class ModelSession(Protocol):
@@ -44,7 +48,7 @@ class ModelSession(Protocol):
       nothing else; ``None`` for any other. The agent's frames then pass through likewise.
     - ``Timers``, if something of it depends on the time.
     - ``explain_close(code, reason, now)``, if the provider says what is wrong by how it closes the socket: the events
-      that this means. ``code`` is ``None`` where the socket is just gone.
+      that this means. ``code`` is ``None`` where the socket is just gone, or nobody reads from it any more.
     """
 
     @property
@@ -130,6 +134,7 @@ class SocketModelLeg:
         "_timers",
         "_told",
         "_wall_clock",
+        "_was_ready",
         "_writer",
     )
 
@@ -159,6 +164,7 @@ class SocketModelLeg:
         self._explain_close: Callable[[int | None, str, float], Sequence[Any]] | None = getattr(
             session, "explain_close", None
         )
+        self._was_ready = False
         self._told = False
         self._acknowledged = False
         self._closed = False
@@ -187,8 +193,9 @@ class SocketModelLeg:
         await self._ledger.opening(self._record)
         try:
             self._channel = await self._connect()
-        except ModelUnavailable as unavailable:
-            tell(LegClosed(MODEL, politely=False, detail=str(unavailable)))
+        except ModelUnavailable as refused:
+            passing, retry_after = refused.passing, refused.retry_after
+            tell(LegClosed(MODEL, politely=False, detail=str(refused), passing=passing, retry_after=retry_after))
             return
         for message in self._session.opening():
             self._writer.post(message)
@@ -210,8 +217,12 @@ class SocketModelLeg:
         channel, explain, read_audio = self._channel, self._explain_close, self._reply_audio
 
         def tell_and_explain(fact: Fact) -> None:
-            if explain is not None and isinstance(fact, LegClosed):
-                self._pass_on(explain(channel.close_code, channel.close_reason, trio.current_time()), tell)
+            stalled = isinstance(fact, LegStalled)
+            if explain is not None and (stalled or isinstance(fact, LegClosed)):
+                code, reason = (None, "") if stalled else (channel.close_code, channel.close_reason)
+                self._pass_on(explain(code, reason, trio.current_time()), tell)
+            if isinstance(fact, LegClosed) and not self._was_ready:
+                fact = attrs.evolve(fact, passing=channel.close_code in PASSING_CLOSES)
             tell(fact)
 
         if self._timers is None:
@@ -246,6 +257,7 @@ class SocketModelLeg:
         if self._record is None:
             return
         if isinstance(event, ModelReady):
+            self._was_ready = True
             self._record.session_id = event.session_id or None
         elif isinstance(event, ModelEnded):
             self._acknowledged = True

@@ -2,6 +2,9 @@
 
 To the call it is a model leg like any other. The bridge says when the session is to be replaced; the one before is
 told goodbye at once, within ``close_seconds``, and nothing that it still says is heard.
+
+One that could not be opened for a passing reason is tried again (``attempts.py``), and the bridge is told of a fault
+that is not fatal. Each try is a leg of its own, and so written down before it is opened and after it is closed.
 """
 
 from __future__ import annotations
@@ -11,7 +14,9 @@ from typing import TYPE_CHECKING, Final
 import structlog
 import trio
 
-from trio_voice.events.call import DismissModel, Fact, ModelReplaced, ReplaceModel
+from trio_voice.events.call import DismissModel, Fact, LegClosed, ModelReplaced, ReplaceModel
+from trio_voice.events.model import ModelFault, ModelReady
+from trio_voice.legs.attempts import Attempts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -32,14 +37,36 @@ class Succession:
         makers: one for each model, in the order in which they are tried; each makes a leg that is not yet connected,
             which is told the conversation so far, or resumes by a handle.
         close_seconds: how long a session that is replaced has for its goodbye.
+        ready_seconds: how long the call waits for a session that is being opened.
         history: the conversation so far, where this is not the beginning of the call.
     """
 
-    __slots__ = ("_close_seconds", "_leg", "_living", "_makers", "_order", "hear_caller")
+    __slots__ = (
+        "_attempts",
+        "_close_seconds",
+        "_history",
+        "_leg",
+        "_living",
+        "_makers",
+        "_order",
+        "_ready_seconds",
+        "_resume_with",
+        "_retry_in",
+        "hear_caller",
+    )
 
-    def __init__(self, makers: Iterable[Maker], close_seconds: float, history: tuple[Said, ...] = ()) -> None:
+    def __init__(
+        self, makers: Iterable[Maker], close_seconds: float, ready_seconds: float, history: tuple[Said, ...] = ()
+    ) -> None:
         self._makers = list(makers)
         self._close_seconds = close_seconds
+        self._ready_seconds = ready_seconds
+        self._attempts: Attempts | None = None
+        """At the session that is being opened; ``None`` once it is ready."""
+        self._retry_in: float | None = None
+        """Seconds; the leg that was tried is dead."""
+        self._history = history
+        self._resume_with: str | None = None
         self._leg = self._makers[0](history, None)
         self.hear_caller: Callable[[str], None] = self._leg.hear_caller
         """``obey`` for ``HearCaller``, by its payload: the method itself of the session that listens, if one does."""
@@ -68,12 +95,19 @@ class Succession:
         """
         async with trio.open_nursery() as goodbyes:
             while True:
-                leg = self._leg
-                with self._living:
-                    await leg.run(*self._heard_of(leg, tell, play))
-                    await trio.sleep_forever()
+                self._attempts = Attempts(trio.current_time(), self._ready_seconds, others=self.successors > 0)
+                while self._order is None:
+                    leg = self._leg
+                    with self._living:
+                        await leg.run(*self._heard_of(leg, tell, play))
+                        await trio.sleep_forever()
+                    if self._retry_in is not None and self._order is None:
+                        goodbyes.start_soon(self._part_with, leg)
+                        await self._pause(self._retry_in)
+                        self._retry_in = None
+                        if self._order is None:
+                            self._begin()
                 order = self._order
-                assert order is not None  # noqa: S101 - nothing else cancels the scope
                 if isinstance(order, DismissModel):
                     log.warning("model_dismissed", why=order.why)
                     await self._part_with(leg)
@@ -85,11 +119,23 @@ class Succession:
                     await self._part_with(leg)
                 if not order.renews:
                     del self._makers[0]
-                self._leg = self._makers[0](order.history, order.resume_with)
-                self.hear_caller = self._leg.hear_caller
-                self._living, self._order = trio.CancelScope(), None
+                self._history, self._resume_with = order.history, order.resume_with
+                self._order = self._retry_in = None
+                self._begin()
                 tell(ModelReplaced(self._leg.capabilities))
             await trio.sleep_forever()
+
+    def _begin(self) -> None:
+        """Make the leg that is lived next."""
+        self._leg = self._makers[0](self._history, self._resume_with)
+        self.hear_caller = self._leg.hear_caller
+        self._living = trio.CancelScope()
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait before another try; an order of the bridge's cuts it short."""
+        self.hear_caller = _nobody_hears
+        with trio.CancelScope() as self._living:
+            await trio.sleep(seconds)
 
     def _heard_of(
         self, leg: ModelLeg, tell: Callable[[Fact], None], play: Callable[[str, str], None]
@@ -97,11 +143,21 @@ class Succession:
         """Both, as long as the leg is the one that speaks."""
 
         def tell_of_it(fact: Fact) -> None:
-            if self._leg is leg and self._order is None:
-                tell(fact)
+            if self._leg is not leg or self._order is not None or self._retry_in is not None:
+                return
+            if isinstance(fact, ModelReady):
+                self._attempts = None
+            elif self._attempts is not None and (pause := self._attempts.pause_after(fact, trio.current_time())):
+                why = fact.detail if isinstance(fact, LegClosed) else getattr(fact, "message", "")
+                log.warning("model_tried_again", why=why, after_seconds=pause)
+                tell(ModelFault("tried_again", why, fatal=False))
+                self._retry_in = pause
+                self._living.cancel(reason="tried again")
+                return
+            tell(fact)
 
         def play_of_it(reply_id: str, payload: str) -> None:
-            if self._leg is leg and self._order is None:
+            if self._leg is leg and self._order is None and self._retry_in is None:
                 play(reply_id, payload)
 
         return tell_of_it, play_of_it

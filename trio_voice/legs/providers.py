@@ -5,8 +5,10 @@ from __future__ import annotations
 import secrets
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import attrs
+import trio
 
 from trio_voice.chain.turns import ChainTurns
 from trio_voice.errors import ModelUnavailable
@@ -39,6 +41,8 @@ HANG_SECONDS: Final = 4.0
 """How long after its last word a turn may stay open at a chain's recogniser, if it need not wait for more silence."""
 SOUND_SECONDS: Final = 5.0
 """How long a chain's voice may keep a text without making a sound of it, unless its stage says otherwise."""
+HANDSHAKE_SECONDS: Final = 4.5
+"""For a socket to be opened, before it is tried again: half of what a model has to be ready, by default."""
 
 HANDSHAKE_ADVICE: Final[Mapping[int | None, str]] = {
     400: "check the keys of {table}",
@@ -84,13 +88,20 @@ class Order:
 
         async def connect() -> Channel:
             try:
-                return await open_websocket(url, dict(headers), max_message_bytes=max_message_bytes)
+                with trio.fail_after(HANDSHAKE_SECONDS):
+                    return await open_websocket(url, dict(headers), max_message_bytes=max_message_bytes)
+            except trio.TooSlowError as slow:
+                words = f"{urlsplit(url).hostname} did not answer the WebSocket handshake in {HANDSHAKE_SECONDS:g} s"
+                raise ModelUnavailable(words, passing=True) from slow
             except ModelUnavailable as refused:
                 advice = HANDSHAKE_ADVICE.get(refused.status)
                 if advice is None:
                     raise
                 words = f"{refused}: {advice.format(table=table, secret=secret)}"
-                raise ModelUnavailable(words, status=refused.status) from refused
+                passing, retry_after = refused.passing, refused.retry_after
+                raise ModelUnavailable(
+                    words, status=refused.status, passing=passing, retry_after=retry_after
+                ) from refused
 
         return SocketModelLeg(session, connect, STALL_SECONDS, self.ledger, self.wall_clock, self.on_delay)
 

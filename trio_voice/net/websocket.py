@@ -10,6 +10,8 @@ stream, such as one in memory, the same is done by waiting. The upgrade is done 
 from __future__ import annotations
 
 import logging
+import re
+import socket
 import ssl
 from functools import cache
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -35,6 +37,8 @@ RECEIVE_BYTES: Final = 4_096
 """What one read takes at the most, where the stream lets us say: no more messages than can wait in a list."""
 MAX_PENDING_CONTROL: Final = 64
 """Pongs that may wait for the writer. A peer that pings faster than it reads is cut off."""
+PASSING_STATUSES: Final = frozenset({408, 425, 429})
+"""Refusals of a handshake, besides the 5xx, that another try may not meet."""
 HEAD_END: Final = b"\r\n\r\n"
 
 # At DEBUG this logger writes whole frames, which are what people said.
@@ -281,7 +285,9 @@ async def open_websocket(
     try:
         tcp = await trio.open_tcp_stream(uri.host, uri.port)
     except (OSError, UnicodeError) as unreachable:  # a name that IDNA cannot encode is not asked for
-        raise ModelUnavailable(f"{uri.host}:{uri.port} cannot be reached: {unreachable}") from unreachable
+        unknown = isinstance(unreachable, UnicodeError) or _is_unknown(unreachable)
+        words = f"{uri.host}:{uri.port} cannot be reached: {unreachable}"
+        raise ModelUnavailable(words, passing=not unknown) from unreachable
     stream: trio.abc.Stream | PolledStream = adopt(tcp)
     opened = False
     try:
@@ -297,15 +303,29 @@ async def open_websocket(
     except InvalidStatus as refused:
         status = refused.response.status_code
         raise ModelUnavailable(
-            f"{uri.host} answered the WebSocket handshake with HTTP {status}", status=status
+            f"{uri.host} answered the WebSocket handshake with HTTP {status}",
+            status=status,
+            passing=status in PASSING_STATUSES or status >= 500,
+            retry_after=_seconds(refused.response.headers.get("Retry-After")),
         ) from refused
     except (InvalidHandshake, EOFError, OSError, trio.BrokenResourceError) as failed:  # ssl.SSLError is an OSError
         why = failed.__cause__ or failed  # trio wraps what TLS said
-        raise ModelUnavailable(f"{uri.host} does not speak WebSocket here: {why!r}") from failed
+        passing = isinstance(why, EOFError | OSError | trio.BrokenResourceError) and not isinstance(why, ssl.SSLError)
+        raise ModelUnavailable(f"{uri.host} does not speak WebSocket here: {why!r}", passing=passing) from failed
     finally:
         if not opened:
             await trio.aclose_forcefully(stream)
     return channel
+
+
+def _is_unknown(unreachable: OSError) -> bool:
+    """Whether the host's name is known to nobody, which trying again does not mend."""
+    return isinstance(unreachable, socket.gaierror) and unreachable.errno == socket.EAI_NONAME
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """The wait that a ``Retry-After`` asks for; one that names a date is not understood (RFC 9110, 10.2.3)."""
+    return float(retry_after) if retry_after and re.fullmatch(r"\d{1,6}(\.\d{1,6})?", retry_after) else None
 
 
 @cache

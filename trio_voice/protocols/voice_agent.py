@@ -45,6 +45,10 @@ ADVICE: Final = {
     "agent_timeout": "AssemblyAI could not start the agent in time; the next call may get through",
 }
 """Codes that end a session whenever they come, and what to do about each."""
+PASSING: Final = frozenset(
+    {"at_capacity", "concurrency_exceeded", "internal_error", "server_error", "agent_init_failed", "agent_timeout"}
+)
+"""Those of them that another session may not meet."""
 
 _FATAL_BEFORE_READY: Final = frozenset({"invalid_value", "invalid_config", "invalid_format", "invalid_webhook"})
 """A first update that fails: some of these close the socket and some leave it open without ever becoming ready."""
@@ -204,7 +208,7 @@ class VoiceAgentSession:
             words = f"AssemblyAI does not know the voice {self._persona.voice!r} of persona {self._persona.name!r}"
         elif where:
             words += f" about {where}"
-        return [c.ModelFault(code, f"{words}: {said}" if said else words, fatal)]
+        return [c.ModelFault(code, f"{words}: {said}" if said else words, fatal, passing=code in PASSING)]
 
     def _on_speech_started(self, _event: dict[str, Any]) -> list[c.ModelEvent]:
         return [c.CallerSpeechStarted()]

@@ -184,7 +184,7 @@ class OneCall:
             PERSONA,
             limits,
             CallerLeg(channel, limits.close_seconds),
-            Succession([lambda *_: model], limits.close_seconds),
+            Succession([lambda *_: model], limits.close_seconds, 10.0),
         )
         try:
             with self.registry.living(call):

@@ -6,15 +6,15 @@ import pytest
 import trio
 
 from tests.calls import GREETING, OPENAI_REALTIME, SCRIPT, live_call
-from trio_voice.conversation import ModelFault, ModelReady
 from trio_voice.errors import ModelUnavailable
-from trio_voice.facts import LegClosed
+from trio_voice.events.call import LegClosed
+from trio_voice.events.model import ModelFault, ModelReady
 from trio_voice.legs.attempts import MAX_RETRY_AFTER, Attempts
 from trio_voice.persona import Limits, Persona
 from trio_voice.record import Closing, EndReason
-from trio_voice.sandbox.strikes import Cut, Fail, Moment, Strike
-from trio_voice.sandbox.voice_agent import VoiceAgentServer
-from trio_voice.sandbox.voice_agent.faults import Faults
+from trio_voice.sandbox.providers.assemblyai_agent import VoiceAgentServer
+from trio_voice.sandbox.providers.assemblyai_agent.faults import Faults
+from trio_voice.sandbox.transport.faults import Cut, Fail, Moment, Strike
 
 GONE = LegClosed("model", politely=False, detail="HTTP 503", passing=True)
 FIRST_MESSAGE = Moment(heard=True)

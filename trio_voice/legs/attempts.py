@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from trio_voice.conversation import ModelFault
-from trio_voice.facts import LegClosed
+from trio_voice.events.call import LegClosed
+from trio_voice.events.model import ModelFault
 
 if TYPE_CHECKING:
-    from trio_voice.facts import Fact
+    from trio_voice.events.call import Fact
 
 PAUSES: Final = (0.3, 0.6, 1.2, 2.0)
 """Seconds before each further try, if the provider asks for no other wait; the last goes on."""

@@ -253,6 +253,11 @@ def gives_up(wire, row, nursery):
     row.gives_up(wire, nursery)
 
 
+def is_ready(rig):
+    """Whether the model has said so, as far as we know."""
+    return any(session.session_id is not None for session in rig.record.model_sessions)
+
+
 ENDED: set[EndReason] = set()
 """Stands for how the call ends when this socket is closed politely."""
 MISDEEDS = [
@@ -310,7 +315,7 @@ async def test_a_peer_may_fail_at_any_message(autojump_clock, kind, row, every, 
                     wire = rig.caller_wire if row is None else rig.wires[row.name]
 
                     def strike():
-                        struck.append((trio.current_time(), rig.twilio._hanging_up))
+                        struck.append((trio.current_time(), rig.twilio._hanging_up, is_ready(rig)))
                         if misdeed is falls_silent and leg == "caller":
                             rig.twilio.vanish()
                         misdeed(wire, row, nursery)
@@ -321,10 +326,14 @@ async def test_a_peer_may_fail_at_any_message(autojump_clock, kind, row, every, 
                 if not struck:
                     assert nth > (row.fewest if row is not None else 20)
                     break
-                ((struck_at, after_goodbye),) = struck
+                ((struck_at, after_goodbye, was_ready),) = struck
                 noticed_after = rig.ended_at - rig.record.closing_seconds - struck_at
                 if after_goodbye:
                     assert noticed_after <= AT_ONCE
+                    continue
+                if leg == "model" and not was_ready and rig.later_wires:  # it was tried again
+                    assert rig.record.end_reason is EndReason.HANGUP
+                    assert rig.record.model_sessions[0].seconds <= LIMITS.close_seconds + CONVERSATION_SECONDS
                     continue
                 if idles and misdeed is stops_reading and rig.record.end_reason is EndReason.HANGUP:
                     continue  # nothing more was to be sent: that nobody reads was not to be noticed

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.chain.stages import SOUND, Stage, lines
-from trio_voice.chain.turns import SAY_SOMETHING
+from trio_voice.chain.turns import OTHER_WORDS, SAY_SOMETHING
 from trio_voice.events import model as c
 from trio_voice.events import stage as s
 
@@ -230,7 +230,17 @@ def test_a_text_that_a_voice_refuses_is_tried_plainly_and_then_that_reply_s_loss
     stage.do(s.SpeechFailed("1.2", "cartesia_400", "no"))
     assert faults(stage) == [False]
     assert stage.of(c.ReplyDone)
-    assert "agent" not in [role for role, _ in lines(stage.asked("Hello?", "c2"))]
+    assert lines(stage.question) == [("caller", "Are you open?"), ("instruction", OTHER_WORDS)]
+
+
+def test_a_voice_that_refuses_one_reply_after_the_other_has_failed():
+    stage = Stage()
+    stage.asked()
+    for reply in ("1", "3"):
+        stage.answered("Yes you can.")
+        stage.do(s.SpeechFailed(reply, "cartesia_500", "no"))
+        stage.do(s.SpeechFailed(f"{reply}.2", "cartesia_500", "no"))
+    assert [change.code for change in stage.of(s.ChangeVoice)] == ["speech_refused"]
 
 
 def test_a_context_that_the_voice_closes_in_a_pause_goes_on_in_another_where_it_stopped():

@@ -191,3 +191,37 @@ def test_nothing_that_comes_raises(messages):
     for message in messages:
         made = json.dumps({"type": message[0]} | message[1]) if isinstance(message, tuple) else message
         stage.receive(made, 0.0)
+
+
+# An answer that begins early
+
+
+def partial(stage, text, confidence):
+    return hear(stage, **turn(0, text) | {"end_of_turn_confidence": confidence})[-2:]
+
+
+def test_a_confidence_that_climbs_in_a_pause_begins_an_answer_and_more_words_drop_it():
+    stage = session()
+    assert partial(stage, "are you open", 0.1) == [s.SpeechBegan(), s.TurnGoesOn("caller_0", "are you open")]
+    assert partial(stage, "are you open", 0.4) == [s.TurnGoesOn("caller_0", "are you open")]
+    assert partial(stage, "are you open", 0.6) == [s.TurnMayBeOver("caller_0", "are you open")]
+    assert partial(stage, "are you open", 0.7) == [s.TurnGoesOn("caller_0", "are you open")]
+    assert partial(stage, "are you open today", 0.2) == [
+        s.TurnResumed("caller_0"),
+        s.TurnGoesOn("caller_0", "are you open today"),
+    ]
+    assert partial(stage, "are you open today", 0.8) == [s.TurnMayBeOver("caller_0", "are you open today")]
+    assert hear(stage, **turn(0, "Are you open today?", over=True)) == [s.TurnOver("caller_0", "Are you open today?")]
+
+
+@pytest.mark.parametrize(
+    ("confidences", "more"), [((0.8, 0.8), {}), ((0.1, 0.9), {"eager_eot_threshold": 0.0}), ((None, 0.9), {})]
+)
+def test_a_confidence_that_does_not_climb_or_is_not_asked_for_begins_nothing(confidences, more):
+    stage = session(**more)
+    events = [event for confidence in confidences for event in partial(stage, "are you open", confidence)]
+    assert not any(isinstance(event, s.TurnMayBeOver) for event in events)
+
+
+def test_a_turn_that_hangs_is_ended_on_request():
+    assert session().encode(s.EndTurn(), 0.0) == ['{"type":"ForceEndpoint"}']

@@ -124,8 +124,6 @@ def test_sound_that_is_no_base64_is_garbage():
         (402, "no credits"),
         (404, "'a-voice'"),
         (429, "lower max_calls"),
-        (500, "Cartesia failed: Oh: dear"),
-        ("x", "Cartesia failed"),
     ],
 )
 def test_refusals_say_what_to_do(status, words):
@@ -134,6 +132,18 @@ def test_refusals_say_what_to_do(status, words):
     (fault,) = hear(stage, type="error", status_code=status, title="Oh", message="dear", done=True)
     assert fault.fatal
     assert words in fault.message
+
+
+@pytest.mark.parametrize(("status", "words"), [(400, "check its keys"), (500, "Cartesia failed: Oh: dear"), ("x", "")])
+def test_an_error_of_one_context_is_that_one_s_alone(status, words):
+    stage = session()
+    say(stage, "r1", "...")
+    say(stage, "r2", "Yes.")
+    (failed,) = hear(stage, type="error", context_id="r1", status_code=status, title="Oh", message="dear", done=True)
+    assert (type(failed), failed.context_id) == (s.SpeechFailed, "r1")
+    assert words in failed.message
+    assert hear(stage, type="done", context_id="r1", done=True) == []
+    assert hear(stage, type="done", context_id="r2", done=True) == [s.SpeechOver("r2")]
 
 
 def test_a_speed_that_is_not_taken_is_refused():

@@ -186,3 +186,7 @@ def test_nothing_that_comes_raises(messages):
     for message in messages:
         made = json.dumps({"type": message[0]} | message[1]) if isinstance(message, tuple) else message
         stage.receive(made, 0.0)
+
+
+def test_a_turn_that_hangs_is_ended_on_request():
+    assert session().encode(s.EndTurn(), 0.0) == ['{"type":"ForceEndTurn"}']

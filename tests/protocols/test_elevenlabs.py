@@ -30,6 +30,17 @@ def hear(stage, **event):
     return list(stage.receive(json.dumps(event), 0.0))
 
 
+def test_an_error_of_one_context_is_that_one_s_alone_but_for_what_is_everybody_s():
+    stage = session()
+    stage.opening()
+    say(stage, "r1", "...")
+    (failed,) = hear(stage, contextId="s1", error="invalid_text", message="no words")
+    assert (type(failed), failed.context_id) == (s.SpeechFailed, "r1")
+    say(stage, "r2", "Yes.")
+    (fault,) = hear(stage, contextId="s2", error="quota_exceeded", message="none left")
+    assert fault.fatal
+
+
 def test_the_address():
     assert session().url == (
         "wss://api.elevenlabs.io/v1/text-to-speech/EXAVITQu4vr4xnSDxMaL/multi-stream-input"

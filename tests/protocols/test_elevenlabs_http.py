@@ -45,7 +45,6 @@ def test_the_keys_of_its_table():
         (401, {"status": "quota_exceeded", "message": "no"}, "no characters left"),
         (404, {"status": "voice_not_found", "message": "no"}, "'a-voice'"),
         (429, {"status": "too_many_concurrent_requests", "message": ""}, "lower max_calls"),
-        (422, [{"loc": ["body"]}], "ElevenLabs said http_422"),
         (500, "oh", "ElevenLabs said http_500"),
     ],
 )
@@ -57,7 +56,14 @@ def test_refusals_say_what_to_do(status, detail, words):
 
 @given(st.integers(), st.binary() | st.text().map(str.encode))
 def test_no_refusal_raises(status, body):
-    assert voice().refusal(status, body).fatal
+    assert voice().refusal(status, body).fatal is (status not in {400, 413, 422})
+
+
+def test_a_text_that_is_refused_is_that_text_s_fault():
+    fault = voice().refusal(422, b'{"detail":[{"loc":["body"]}]}')
+    assert not fault.fatal
+    assert "ElevenLabs said http_422" in fault.message
+    assert voice().refusal(400, b'{"detail":{"status":"voice_not_found"}}').fatal
 
 
 def test_the_sdk_knows_what_we_ask():

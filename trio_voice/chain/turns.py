@@ -53,8 +53,12 @@ WISH_SECONDS: Final = 3.0
 MAX_ROUNDS: Final = 5
 """Questions to the language model in one turn of the caller's; the last offers no tools."""
 
+MAX_REFUSED: Final = 2
+"""Replies in a row that a voice may refuse before it is the voice that has failed."""
+
 SAY_SOMETHING: Final = "You have said nothing. Answer the caller in a short sentence."
 NOT_UNDERSTOOD: Final = "You cannot repeat what the caller has said. Say in a few words that you did not understand."
+OTHER_WORDS: Final = "Your last words could not be spoken. Say the same in other, plain words."
 RESULT_HAS_COME: Final = "The result of {name} has come. Tell the caller what matters of it in a short sentence."
 
 Output = c.ModelEvent | s.Think | s.StopThinking | s.Speak | s.BeSilent | s.ChangeVoice | s.EndTurn | s.Count
@@ -118,6 +122,8 @@ class ChainTurns:
         """Until then they wait for the tools."""
         self._rounds = 0
         self._spoke_in_turn = False
+        self._refused = 0
+        """Replies in a row that the voice would not speak."""
         self._owes = False
         self._now = -math.inf
         self._counted = 0
@@ -432,6 +438,7 @@ class ChainTurns:
             return
         ms = base64_ms(fact.payload)
         self._speech.sounded(reply, ms, now)
+        self._refused = 0
         if reply.line is not None:
             reply.line.made_ms += ms
         self._out.append(c.ReplyAudio(reply.reply_id, fact.payload))
@@ -464,7 +471,7 @@ class ChainTurns:
         if reply is None:
             return
         self._out.append(c.ModelFault(fact.code, fact.message, fatal=False))
-        if not reply.sounded and reply.contexts == 1 and reply.closed:
+        if not reply.sounded and reply.contexts == 1:
             self._out += self._speech.again_plainly(reply, now)
             return
         if reply.number is not None:
@@ -473,7 +480,12 @@ class ChainTurns:
         reply.pieces.clear()
         if not reply.sounded and reply.line is not None:
             reply.line.text = ""
+        self._refused += not reply.sounded
         self._finish(reply)
+        if self._refused >= MAX_REFUSED:
+            self._voice_failed("speech_refused", "the speech stage has refused one reply after the other")
+        elif not reply.sounded:
+            self._wanted.append(c.RequestReply(OTHER_WORDS))
 
     def _voice_failed(self, code: str, message: str) -> None:
         for reply in self._replies:

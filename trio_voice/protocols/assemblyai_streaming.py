@@ -19,6 +19,7 @@ import attrs
 from trio_voice.audio.mulaw import BYTES_PER_MS
 from trio_voice.events import model as c
 from trio_voice.events import stage as s
+from trio_voice.persona import bounded
 from trio_voice.protocols.json_messages import MAX_ID, as_json, read, unknown
 from trio_voice.protocols.settings import StageSettings
 
@@ -65,6 +66,10 @@ class AssemblyAiStreamingSettings(StageSettings):
     language_codes: tuple[str, ...] = ()
     inactivity_timeout_seconds: int = 30
     """5 to 3600. Twilio's frames flow even in silence, so a session that hears none for so long is a lost one."""
+    eager_eot_threshold: float = bounded(0, 1, 0.5)
+    """How sure it must be that the turn is over for the language model to begin: the confidence of a partial that is
+    more than that of the one before. Lower is earlier, and more answers are dropped and billed. 0 has nothing begin
+    early."""
 
     def __attrs_post_init__(self) -> None:
         if not 5 <= self.inactivity_timeout_seconds <= 3600:
@@ -86,6 +91,10 @@ class AssemblyAiStreaming:
         """The last turn of which it was told that the caller is speaking."""
         self._over = -1
         """The last turn that is over."""
+        self._confidence = 0.0
+        """Of the last partial that the turn is over."""
+        self._may_be_over = ""
+        """The words of the turn of which it was told that it may be over."""
 
     # What we say
 
@@ -124,8 +133,10 @@ class AssemblyAiStreaming:
         """Nothing: the server speaks first."""
         return []
 
-    def encode(self, command: object, _now: float) -> list[bytes]:
-        """The caller's sound, gathered into messages of a length that is taken."""
+    def encode(self, command: object, _now: float) -> Sequence[str | bytes]:
+        """The caller's sound, gathered into messages of a length that is taken, or the end of their turn."""
+        if isinstance(command, s.EndTurn):
+            return ['{"type":"ForceEndpoint"}']
         if not isinstance(command, c.HearCaller):
             return []
         try:
@@ -181,10 +192,23 @@ class AssemblyAiStreaming:
         # Not ``turn_is_formatted``: live, partials of 3.5 carry it too.
         if event.get("end_of_turn") is True:
             self._over = number
+            self._confidence, self._may_be_over = 0.0, ""
             events.append(s.TurnOver(item_id, text))
         elif text:
-            events.append(s.TurnGoesOn(item_id, text))
+            events += self._partial(item_id, text, event.get("end_of_turn_confidence"))
         return events
+
+    def _partial(self, item_id: str, text: str, confidence: object) -> list[Any]:
+        """What is said so far. Models from 3.5 on tell in the pause how sure they are that this is all, and more so."""
+        before, self._confidence = self._confidence, float(confidence) if isinstance(confidence, int | float) else 0.0
+        threshold = self._settings.eager_eot_threshold
+        if self._may_be_over and (text != self._may_be_over or self._confidence < threshold):
+            self._may_be_over = ""
+            return [s.TurnResumed(item_id), s.TurnGoesOn(item_id, text)]
+        if threshold and not self._may_be_over and self._confidence >= threshold and self._confidence > before > 0:
+            self._may_be_over = text
+            return [s.TurnMayBeOver(item_id, text)]
+        return [s.TurnGoesOn(item_id, text)]
 
     def _on_error(self, event: dict[str, Any]) -> list[Any]:
         code, said = event.get("error_code"), str(event.get("error") or "")

@@ -42,6 +42,8 @@ ADVICE: Final = {
     429: "the limit of concurrent Cartesia contexts is reached: lower max_calls",
 }
 """What the ``status_code`` of an error asks for."""
+_OF_ALL: Final = frozenset({401, 402, 403, 404, 429})
+"""Errors of a context that any other would have, too: the key, the account, the voice."""
 
 
 @attrs.frozen(kw_only=True)
@@ -193,8 +195,11 @@ class Cartesia:
             key=self._settings.key_name or "of this stage", voice=self._voice, model=self._settings.model
         )
         said = ": ".join(str(event[part]) for part in ("title", "message") if event.get(part))
-        code = str(event.get("error_code") or status)[:60]
-        return [c.ModelFault(f"cartesia_{code}", f"{words}: {said}"[:500], fatal=True)]
+        code, message = f"cartesia_{str(event.get('error_code') or status)[:60]}", f"{words}: {said}"[:500]
+        if context is None or status in _OF_ALL:
+            return [c.ModelFault(code, message, fatal=True)]
+        del self._contexts[context]
+        return [s.SpeechFailed(context, code, message)]
 
     def _on_nothing(self, _event: dict[str, Any]) -> list[Any]:
         return []

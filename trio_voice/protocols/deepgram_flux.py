@@ -116,8 +116,10 @@ class DeepgramFlux:
         """Nothing: the server speaks first."""
         return []
 
-    def encode(self, command: object, _now: float) -> list[bytes]:
-        """The caller's sound, gathered into messages of the length that is asked for."""
+    def encode(self, command: object, _now: float) -> Sequence[str | bytes]:
+        """The caller's sound, gathered into messages of the length that is asked for, or the end of their turn."""
+        if isinstance(command, s.EndTurn):
+            return ['{"type":"ForceEndTurn"}']
         if not isinstance(command, c.HearCaller):
             return []
         try:

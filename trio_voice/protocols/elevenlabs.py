@@ -206,7 +206,8 @@ class ElevenLabs:
             events.append(s.SpeechOver(context.ours))
         return events
 
-    def _fault(self, event: dict[str, Any]) -> c.ModelFault:
+    def _fault(self, event: dict[str, Any]) -> c.ModelFault | s.SpeechFailed:
+        """What an error means: of one context, it is that one's; the account's and the voice's are everybody's."""
         code, said = str(event["error"])[:60], str(event.get("message") or "")
         words = ADVICE.get(code, "{vendor} said {code}").format(
             vendor=self.vendor,
@@ -215,6 +216,10 @@ class ElevenLabs:
             voice=self._voice,
             model=self._settings.model,
         )
+        wire = event.get("contextId") or event.get("context_id")
+        context = self._contexts.pop(wire, None) if isinstance(wire, str) and code not in ADVICE else None
+        if context is not None:
+            return s.SpeechFailed(context.ours, f"elevenlabs_{code}", f"{words}: {said}"[:500])
         return c.ModelFault(f"elevenlabs_{code}", f"{words}: {said}"[:500], fatal=True)
 
 

@@ -21,6 +21,8 @@ from trio_voice.protocols.json_messages import UNREADABLE
 if TYPE_CHECKING:
     from trio_voice.persona import Persona
 
+TEXT_REFUSED: Final = frozenset({400, 413, 422})
+"""Statuses of an answer that may be due to the text alone."""
 MAX_BEFORE: Final = 500
 """Letters that a request repeats of what was said before, so that the voice goes on as it was."""
 
@@ -60,7 +62,7 @@ class ElevenLabsHttp:
         return ModelRequest(settings.address + path, self._headers, body)
 
     def refusal(self, status: int, body: bytes) -> ModelFault:
-        """What an answer of another status than 200 means."""
+        """What an answer of another status than 200 means; it is not fatal if it is this text's alone."""
         code, said = f"http_{status}", body[:200].decode(errors="replace")
         try:
             detail = msgspec.json.decode(body)["detail"]
@@ -74,4 +76,5 @@ class ElevenLabsHttp:
             voice=self._voice,
             model=self._settings.model,
         )
-        return ModelFault(f"elevenlabs_{code}", f"{words}: {said}"[:500], fatal=True)
+        fatal = code in ADVICE or status not in TEXT_REFUSED
+        return ModelFault(f"elevenlabs_{code}", f"{words}: {said}"[:500], fatal=fatal)

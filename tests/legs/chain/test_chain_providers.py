@@ -206,7 +206,7 @@ async def test_a_barge_in_closes_the_request(autojump_clock):
     ],
 )
 async def test_a_voice_that_fails_is_the_models_end_and_says_why(autojump_clock, whim, words):
-    faults = ChainFaults(speaking_http=(None, whim))
+    faults = ChainFaults(speaking_http=(None, whim, whim))
     async with over_http(faults=faults, limits=Limits(idle_seconds=100)) as rig:
         await trio.sleep(2)
         rig.speak(0.5)

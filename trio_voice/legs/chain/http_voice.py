@@ -10,7 +10,7 @@ import trio
 
 from trio_voice.errors import ModelUnavailable
 from trio_voice.events.model import ModelFault, ModelReady, Usage
-from trio_voice.events.stage import BeSilent, Sound, Speak, SpeechOver
+from trio_voice.events.stage import BeSilent, Sound, Speak, SpeechFailed, SpeechOver
 from trio_voice.legs.chain.http_stage import HTTP_OK, QUIET_SECONDS, RequestsRecord, read_all, read_beginning
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from trio_voice.legs.chain.http_stage import Http
     from trio_voice.legs.session_ledger import Ledger
 
+RETRY_SECONDS: Final = 0.3
+MAY_PASS: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Statuses of which the next answer may be another."""
 MAX_TEXTS: Final = 1_000
 """That wait in one context; a reply that has more ends the session."""
 
@@ -53,6 +56,8 @@ class HttpSpeaker:
 
     It is billed by letters, so its record is that of requests.
     """
+
+    times_words = False
 
     def __init__(
         self,
@@ -112,8 +117,10 @@ class HttpSpeaker:
             said = ""
             async for text in context.texts:
                 self._count(text)
-                if not await self._say(context, text, said):
-                    return  # told; the session is over
+                refusal = await self._say(context, text, said)
+                if refusal is not None:
+                    self._refused(context, refusal)
+                    return
                 said += text
             del self._contexts[context.name]
             self._tell(SpeechOver(context.name))
@@ -123,28 +130,45 @@ class HttpSpeaker:
         self._record.add(usage)
         self._tell(usage)
 
-    async def _say(self, context: _Context, text: str, said: str) -> bool:
-        """Have one text spoken; whether it was."""
-        failure = f"no sound, or no more of it, within {QUIET_SECONDS:g} s"
+    def _refused(self, context: _Context, refusal: ModelFault) -> None:
+        """A text was not spoken: the loss of its context, or of the session."""
+        self._contexts.pop(context.name, None)
+        if refusal.fatal:
+            self._tell(refusal)
+        else:
+            self._tell(SpeechFailed(context.name, refusal.code, refusal.message))
+
+    async def _say(self, context: _Context, text: str, said: str) -> ModelFault | None:
+        """Have one text spoken, asked for once more if that may help; why it was not."""
+        refusal: ModelFault | None = None
+        for pause in (0.0, RETRY_SECONDS):
+            await trio.sleep(pause)
+            refusal, may_pass = await self._try_to_say(context.name, self._voice.request(text, said))
+            if refusal is None or not may_pass:
+                break
+        return refusal
+
+    async def _try_to_say(self, name: str, request: ModelRequest) -> tuple[ModelFault | None, bool]:
+        """Ask for the sound of a text; why there is none, and whether there may be some the next time."""
+        failure, sounded = f"no sound, or no more of it, within {QUIET_SECONDS:g} s", False
+
+        def hear(piece: bytes) -> None:
+            nonlocal sounded
+            sounded = True
+            self._sound(name, piece)
+
         with trio.move_on_after(QUIET_SECONDS) as patience:  # noqa: ASYNC912 - asking is a checkpoint
             try:
-                refusal = await self._ask(context.name, self._voice.request(text, said), patience)
+                async with self._http.post(request) as answer:
+                    if answer.status != HTTP_OK:
+                        refusal = self._voice.refusal(answer.status, await read_beginning(answer))
+                        return refusal, answer.status in MAY_PASS
+                    await read_all(answer, patience, hear)
+                    return None, False
             except ModelUnavailable as failed:
                 failure = str(failed)
-            else:
-                if refusal is not None:
-                    self._tell(refusal)
-                return refusal is None
-        self._tell(ModelFault("speech_unavailable", f"{self.provider}: {failure}", fatal=True))
-        return False
-
-    async def _ask(self, name: str, request: ModelRequest, patience: trio.CancelScope) -> ModelFault | None:
-        """Tell the sound that is the answer to a request, or return why there is none."""
-        async with self._http.post(request) as answer:
-            if answer.status != HTTP_OK:
-                return self._voice.refusal(answer.status, await read_beginning(answer))
-            await read_all(answer, patience, lambda piece: self._sound(name, piece))
-            return None
+        fault = ModelFault("speech_unavailable", f"{self.provider}: {failure}", fatal=True)
+        return fault, not (sounded or patience.cancelled_caught)
 
     def _sound(self, name: str, piece: bytes) -> None:
         self._tell(Sound(name, binascii.b2a_base64(piece, newline=False).decode()))

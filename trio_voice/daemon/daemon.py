@@ -181,6 +181,7 @@ async def run_daemon(
                 )
                 serving.start_soon(keep_running, "reckoning", reckoning.run)
                 serving.start_soon(keep_running, "own_death", partial(heed_own_death, journal, house.registry))
+                await trio.lowlevel.checkpoint()  # all of them have begun before anybody is told
                 bound_host, bound_port, *_ = listeners[0].socket.getsockname()
                 announce(f"http://{f'[{bound_host}]' if ':' in bound_host else bound_host}:{bound_port}")
                 await systemd.notify("READY=1")

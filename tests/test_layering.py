@@ -101,7 +101,7 @@ RINGS = {
     # Ring 1: what is written down. No call, no leg.
     "journal": Ring(
         modules="journal",
-        sees="pure journal postgres",
+        sees="pure isolation journal postgres",
         packages="attrs msgspec structlog trio",
     ),
     # Ring 1: the two sides of a call.

@@ -22,13 +22,13 @@ from trio_voice.call.call import wall_clock
 from trio_voice.call.probe import describe, rehearse
 from trio_voice.config.settings import Settings, read_settings
 from trio_voice.config.warnings import warnings_about
-from trio_voice.daemon.daemon import AFTER_DRAIN_SECONDS, make_leg, run_daemon
+from trio_voice.daemon.daemon import AFTER_DRAIN_SECONDS, make_leg, open_rest, run_daemon
 from trio_voice.daemon.loading import load_at_start
 from trio_voice.daemon.logs import set_up_logging
 from trio_voice.daemon.signals import ignore_all
 from trio_voice.daemon.supervisor import Place, supervise
 from trio_voice.daemon.systemd_unit import PACKAGED_CONFIG, doubts_about, render_unit, this_executable
-from trio_voice.errors import CannotListen, ConfigError, first_cause, one_line
+from trio_voice.errors import CannotListen, ConfigError, RestError, first_cause, one_line
 from trio_voice.journal import JournalUnavailable, read_journal
 from trio_voice.journal.daily_report import lines_of, sum_up
 from trio_voice.legs.session_ledger import Ledger
@@ -41,12 +41,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from trio_voice.daemon.loading import Loaded
+    from trio_voice.edges.twilio.rest import TwilioRest
     from trio_voice.persona import Persona, ToolSchema
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_UNAVAILABLE: Final = 69
 EXIT_CONFIG: Final = 78
+HTTP_NOT_FOUND: Final = 404
 
 LIVE_SECONDS: Final = 4.0
 """How long a session stays open that is only tried."""
@@ -170,6 +172,10 @@ def check(path: Path, live: str | None) -> None:
     """Read the configuration and the credentials, and print what would run. Opens no connection, unless --live."""
     loaded = _load(path)
     settings, toolboxes = loaded.settings, loaded.toolboxes
+    try:
+        rest = open_rest(settings)
+    except ConfigError as wrong:
+        _stop(EXIT_CONFIG, *(f"{path}: {problem}" for problem in wrong.problems))
     click.echo(f"{path}: in order")
     click.echo(f"listens on   {settings.server.bind}, known to Twilio as {settings.server.public_url}")
     click.echo(f"Twilio       account {settings.account_sid or 'not set'}, calls from {settings.twilio.from_number}")
@@ -185,13 +191,28 @@ def check(path: Path, live: str | None) -> None:
         if live not in settings.personas:
             _stop(EXIT_USAGE, f"{path}: personas.{live}: no such persona; known are {', '.join(settings.personas)}")
         tools = tuple(tool.schema for tool in toolboxes[settings.personas[live]].values())
-        if not trio.run(_check_live, settings, settings.personas[live], tools):
+        if not trio.run(_check_live, settings, settings.personas[live], tools, rest):
             sys.exit(EXIT_FAILED)
 
 
-async def _check_live(settings: Settings, persona: Persona, tools: tuple[ToolSchema, ...]) -> bool:
-    """Try each model of a persona, say what came of it, and whether all of them work."""
-    works = True
+async def _reaches_twilio(settings: Settings, rest: TwilioRest) -> bool:
+    proxy = settings.proxies.for_url(settings.twilio.api_url)
+    by = "" if proxy is None else f" by the proxy {proxy.host}:{proxy.port}"
+    try:
+        await rest.reach()
+    except RestError as failed:
+        if failed.status != HTTP_NOT_FOUND:  # it was reached, and has no such account: see the advice
+            click.echo(f"Twilio: {failed}{by}")
+            return False
+    click.echo(f"Twilio: {settings.twilio.api_url} is reached{by}")
+    return True
+
+
+async def _check_live(
+    settings: Settings, persona: Persona, tools: tuple[ToolSchema, ...], rest: TwilioRest | None
+) -> bool:
+    """Try Twilio and each model of a persona as a call would, say what came of it, and whether all of them work."""
+    works = rest is None or await _reaches_twilio(settings, rest)
     async with _on_this_machine(settings) as placed:
         for name in persona.models:
             record = CallRecord(call_id="check", direction="none", persona=persona.name, from_number="", to_number="")

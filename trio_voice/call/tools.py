@@ -139,15 +139,15 @@ class Tool:
                 returned = await self._call(given)
             # A tool's failure is an answer, and its traceback the operator's. `sys.exit` is no exception to that: the
             # call ends by end_call, and the daemon by a signal, which reaches no tool.
-            except BaseException as failed:
+            except BaseException as failed:  # noqa: ASYNC103 - what came of a cancellation is raised below
                 cancelled, own = _parted(failed)
                 if own is not None:
                     # Its words are the caller's, or quote them; so do those of what caused it.
                     log.error("tool_failed", tool=name, error=_type_of(own), at=_places_of(own))  # noqa: TRY400
                     log.debug("tool_failed_saying", tool=name, exc_info=own)
                 if cancelled is not None:
-                    raise cancelled from None
-                return _failure("the tool failed; say that it did not work and offer something else")
+                    raise cancelled from None  # noqa: ASYNC104 - it is that, and no more
+                return _failure("the tool failed; say that it did not work and offer something else")  # noqa: ASYNC104 - as above
         if deadline.cancelled_caught:
             log.warning("tool_too_slow", tool=name, seconds=seconds)
             return _failure("the tool took too long; say that it does not answer right now")
@@ -319,7 +319,7 @@ def _users_tool(name: str, built_in: list[Callable[..., Any]]) -> Tool:
     except BaseException as wrong:
         code = getattr(function, "__code__", None)
         where = f"{Path(code.co_filename).name} line {code.co_firstlineno}: " if code is not None else ""
-        raise ValueError(f"{name!r} cannot be used: {where}{_words(wrong)}") from wrong
+        raise ValueError(f"{name!r} cannot be used: {where}{_words(wrong)}") from wrong  # noqa: ASYNC104 - blocks, no trio
     if not TOOL_NAME.fullmatch(tool.schema.name):
         raise ValueError(f"{name!r}: models take no name but of up to 64 letters a to z, digits, _ and -")
     if tool.schema.name in BUILT_IN and function not in built_in:
@@ -337,7 +337,7 @@ def _import(name: str) -> Callable[..., Any]:
         found = getattr(import_module(module), function)
     # What a module does while it is imported is anything at all, `sys.exit` and KeyboardInterrupt included.
     except BaseException as wrong:
-        raise ValueError(f"{name!r} cannot be imported: {_words(wrong, place_in(wrong))}") from wrong
+        raise ValueError(f"{name!r} cannot be imported: {_words(wrong, place_in(wrong))}") from wrong  # noqa: ASYNC104 - blocks, no trio
     if not callable(found):
         raise ValueError(f"{name!r} is no function")  # noqa: TRY004 - a wrong name in the configuration
     return found  # type: ignore[no-any-return]  # whatever the user wrote
@@ -356,7 +356,7 @@ def _words(wrong: BaseException, place: str = "") -> str:
 
 
 _NOT_THE_USERS: Final = (
-    *("<frozen", str(Path(__file__).parent)),
+    *("<frozen", str(Path(__file__).parents[1])),
     *(sysconfig.get_path(each) for each in ("stdlib", "platstdlib", "scripts")),
 )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from trio_voice.errors import ConfigError
+from trio_voice.net.proxies import Proxies
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -38,6 +39,13 @@ class Secrets:
 
     def __repr__(self) -> str:
         return f"Secrets({', '.join(sorted(self._values))})"
+
+
+def read_proxies(environment: Mapping[str, str]) -> Proxies:
+    """The proxies that the environment names, as other programs read them: the small letters go first."""
+    schemes = ("http", "https", "all", "no")
+    named = {each: environment.get(f"{each}_proxy") or environment.get(f"{each.upper()}_PROXY") for each in schemes}
+    return Proxies({each: spelt for each, spelt in named.items() if spelt})
 
 
 def read_secrets(environment: Mapping[str, str], names: Iterable[str] = SECRETS) -> Secrets:

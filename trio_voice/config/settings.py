@@ -18,11 +18,12 @@ from cattrs.errors import BaseValidationError
 from trio_voice.billing.prices import ModelPrices, PriceList, Prices, TwilioPrices, wrong_prices
 from trio_voice.call.recovery import LEAST_SILENT_SECONDS, SILENT_SECONDS
 from trio_voice.call.tools import TRANSFER
-from trio_voice.config.credentials import SECRETS, Secrets, read_secrets
+from trio_voice.config.credentials import SECRETS, Secrets, read_proxies, read_secrets
 from trio_voice.config.toml import converter_of, explained, no_such_key, read_toml, shown
 from trio_voice.errors import ConfigError
 from trio_voice.journal import Pace, database_at
 from trio_voice.legs.providers import KINDS
+from trio_voice.net.proxies import Proxies
 from trio_voice.persona import Limits, Persona, TurnDetection
 from trio_voice.phone_numbers import e164
 from trio_voice.protocols.chain_stages import STAGES
@@ -30,7 +31,7 @@ from trio_voice.protocols.settings import SANDBOX, ModelSettings
 from trio_voice.speech_text.languages import LANGUAGE_TAG
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
 T = TypeVar("T")
@@ -40,6 +41,8 @@ MOST_LEAD_SECONDS: Final = 4.0
 """Some 220 messages of 20 ms and their marks at once, where 256 may wait for Twilio's socket (``legs/caller.py``)."""
 DEFAULT_NUMBER: Final = "default"
 NO_NUMBER: Final = "must be a number with its country, like +15551234567"
+AT_A_PROVIDERS: Final = "https://a-provider.invalid"
+"""Stands for the usual address of a model that names none."""
 UNREADABLE: Final = "https://unreadable.invalid"
 """Stands for a public_url that could not be read, so that the rest is checked all the same."""
 
@@ -108,6 +111,7 @@ class Settings:
     numbers: Mapping[str, str]
     prices: Prices | None
     secrets: Secrets
+    proxies: Proxies
     log: LogSettings = LogSettings()
 
     @property
@@ -161,7 +165,7 @@ class _Reader:
 
     def settings(self, environment: Mapping[str, str]) -> Settings:
         """What could be read; worth something only if there are no problems."""
-        known = [field.name for field in attrs.fields(Settings) if field.name != "secrets"]
+        known = [field.name for field in attrs.fields(Settings) if field.name not in ("secrets", "proxies")]
         self.problems.extend(no_such_key(key, key, known) for key in self._document if key not in known)
         models = self._models()
         credentials = [name for model in models.values() for name in model.credentials]
@@ -180,6 +184,7 @@ class _Reader:
             numbers=self._numbers(),
             prices=self._prices(models),
             secrets=read_secrets(environment, [*SECRETS, *credentials]),
+            proxies=read_proxies(environment),
         )
         self.problems.extend(_contradictions(settings, self._document))
         return settings
@@ -361,7 +366,23 @@ def _contradictions(settings: Settings, document: Mapping[str, Any]) -> list[str
         problems.extend(wrong.problems)
     problems.extend(wrong_prices(settings.prices) if settings.prices else ())
     problems.extend(_missing_credentials(settings))
+    problems.extend(_wrong_proxies(settings))
     return problems
+
+
+def _wrong_proxies(settings: Settings) -> Iterable[str]:
+    """What the environment names as a proxy and cannot be used for what would be reached by it, once each."""
+    used = {model for persona in settings.personas.values() for model in persona.models}
+    models = [settings.models[name] for name in used & settings.models.keys()]
+    addresses = {url for model in models for url, _ in model.urls.values()}
+    addresses |= {AT_A_PROVIDERS for model in models if model.url is None}
+    wrong: set[str] = set()
+    for url in {settings.twilio.api_url, *addresses} - {SANDBOX}:
+        try:
+            settings.proxies.for_url(url)
+        except ValueError as problem:
+            wrong.add(f"environment: {problem}")
+    return sorted(wrong)
 
 
 def _wrong_phrases(persona: Persona) -> list[str]:

@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import attrs
-import httpx2
 import structlog
 import trio
 
@@ -43,7 +42,7 @@ from trio_voice.daemon.signals import STOP, hold_signals, until_told_to_stop
 from trio_voice.edges.metrics.metrics import Metrics
 from trio_voice.edges.systemd import Notifier
 from trio_voice.edges.twilio.dialer import Dialer
-from trio_voice.edges.twilio.rest import TwilioRest
+from trio_voice.edges.twilio.rest import TwilioRest, open_client_maker
 from trio_voice.edges.twilio.transfer import Transfers
 from trio_voice.edges.twilio.webhooks import PublicUrl
 from trio_voice.edges.web.app import Directory, Door, create_app
@@ -57,7 +56,7 @@ from trio_voice.journal import Pace, open_journal
 from trio_voice.legs.model_sessions import Succession
 from trio_voice.legs.providers import KINDS, Order
 from trio_voice.net.poller import open_poller
-from trio_voice.net.tcp import PrivateSockets, keep_from_children
+from trio_voice.net.tcp import PrivateSockets
 from trio_voice.persona import SILENT
 from trio_voice.record import TERMINAL_STATUSES, EndReason
 
@@ -162,9 +161,9 @@ async def run_daemon(
                 on_refusal=partial(house.metrics.count_refusal, "connection"),
             )
             async with trio.open_nursery() as serving:
-                serving.start_soon(keep_running, "server", partial(_serve, server, listeners))
+                serving.start_soon(server.serve, listeners)
                 if colleagues is not None:
-                    serving.start_soon(keep_running, "colleagues_http", partial(_serve_colleagues, server, colleagues))
+                    serving.start_soon(server.serve, [colleagues.open_http()])
                     listen = partial(colleagues.listen, server.serve_handed, partial(house.registry.note_status, None))
                     serving.start_soon(keep_running, "colleagues", listen)
                     serving.start_soon(keep_running, "supervisor", _stop_with_supervisor)
@@ -196,18 +195,6 @@ async def run_daemon(
     log.info("stopped")
 
 
-async def _serve(server: Server, listeners: list[trio.SocketListener]) -> None:
-    """Serve the port until cancelled, on copies: trio closes what it has served, and it may have to begin again."""
-    copies = [trio.SocketListener(listener.socket.dup()) for listener in listeners]
-    for copy in copies:
-        keep_from_children(copy.socket)
-    await server.serve(copies)
-
-
-async def _serve_colleagues(server: Server, colleagues: Colleagues) -> None:
-    await server.serve([colleagues.open_http()])
-
-
 async def _reload(house: _House, config: Path, make_lines: LineMaker, systemd: Notifier) -> None:
     """Reload once, and tell systemd: not in trio's clock, which begins at a number of its own."""
     await systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1_000}")
@@ -237,7 +224,7 @@ class _House:
         self.registry = Registry(settings.limits, self._ended, seats=seats, prefix=prefix)
         self.metrics = Metrics(self.registry, wall_clock(), journal, dropped_lines)
         self.auditor = Auditor(settings.prices, self.metrics.count_outlived)
-        self.rest = _open_rest(settings, self.metrics)
+        self.rest = open_rest(settings, self.metrics)
         public_url = PublicUrl(settings.server.public_url)
         reception = Reception(
             self.registry,
@@ -410,6 +397,7 @@ def make_leg(
         ledger=attrs.evolve(ledger, model=name),
         keys={secret: key for secret in model.credentials if (key := settings.secrets.get(secret)) is not None},
         wall_clock=wall_clock,
+        proxies=settings.proxies,
         on_delay=on_delay,
         history=history,
         resume_with=resume_with,
@@ -417,13 +405,19 @@ def make_leg(
     return KINDS[model.kind].make(order)
 
 
-def _open_rest(settings: Settings, metrics: Metrics) -> TwilioRest | None:
+def open_rest(settings: Settings, metrics: Metrics | None = None) -> TwilioRest | None:
+    """Twilio's REST API, where there is an account.
+
+    Raises:
+        ConfigError: no client for it can be made.
+    """
     account, token = settings.account_sid, settings.secrets.get("TWILIO_AUTH_TOKEN")
     if account is None or token is None:
         log.warning("no_rest", advice="set account_sid and TWILIO_AUTH_TOKEN so that phones can be hung up by REST")
         return None
-    open_http = partial(httpx2.AsyncClient, verify=httpx2.create_ssl_context())  # its authorities are read once
-    return TwilioRest(account, token, settings.twilio.api_url, open_http, metrics.count_rest_failure)
+    api_url = settings.twilio.api_url
+    make_client = open_client_maker(settings.proxies.for_url(api_url))
+    return TwilioRest(account, token, api_url, make_client, None if metrics is None else metrics.count_rest_failure)
 
 
 async def _drain(registry: Registry, seconds: float, signals: AsyncIterator[int]) -> None:

@@ -12,6 +12,7 @@ import attrs
 import structlog
 import trio
 
+from trio_voice.isolation import contained, keep_running
 from trio_voice.journal import reading, rows, schema
 from trio_voice.journal.database import database_at
 from trio_voice.journal.requests import Desk, execute
@@ -70,16 +71,20 @@ async def open_journal(
 
     async def write() -> None:
         with hold:
-            await trio.to_thread.run_sync(
-                scribe.run, thread_name="journal", abandon_on_cancel=True, limiter=trio.CapacityLimiter(1)
-            )
+            while not scribe.has_begun:  # no thread is to be had sometimes
+                with contained("journal_thread"):
+                    await trio.to_thread.run_sync(
+                        scribe.run, thread_name="journal", abandon_on_cancel=True, limiter=trio.CapacityLimiter(1)
+                    )
+                    break
+                await trio.sleep(pace.retry_seconds)
         ended.set()
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(write)
         try:
             await journal.begin()
-            nursery.start_soon(journal.keep_beating)
+            nursery.start_soon(keep_running, "heartbeat", journal.keep_beating)
             yield journal
         finally:
             journal.end()

@@ -152,6 +152,7 @@ class Scribe:
         self._found_version = 0
         """Of the tables, before they were migrated."""
         self._announced = False
+        self.has_begun = False
         self.trouble = "it is being opened"
         self.written = self.commits = self.dropped = self.refused = 0
 
@@ -196,6 +197,7 @@ class Scribe:
 
     def run(self) -> None:
         """Write until closed."""
+        self.has_begun = True
         while batch := self._take():
             self._attempt_began = time.monotonic()
             try:

@@ -17,18 +17,21 @@ from trio_voice.legs.chain.language_model import Thinker
 from trio_voice.legs.chain.leg import ChainLeg
 from trio_voice.legs.model import SocketModelLeg
 from trio_voice.net.http import open_http
+from trio_voice.net.proxies import Proxies
 from trio_voice.net.websocket import open_websocket
 from trio_voice.protocols import gemini_live, openai_realtime, voice_agent
 from trio_voice.protocols.chain_stages import HEARING, SPEAKING, THINKING, ChainSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
     from trio_voice.events.model import Said
     from trio_voice.legs.model import ModelLeg, ModelSession
     from trio_voice.legs.session_ledger import Ledger
     from trio_voice.net.channel import Channel
+    from trio_voice.net.http import HttpClient
     from trio_voice.persona import Persona, ToolSchema
     from trio_voice.protocols.chain_stages import Stage
     from trio_voice.protocols.settings import ModelSettings, StageSettings
@@ -67,6 +70,8 @@ class Order:
     keys: Mapping[str, str]
     """The credentials by name, as far as there are any."""
     wall_clock: Callable[[], datetime]
+    proxies: Proxies = attrs.field(factory=Proxies)
+    """By which the model is reached."""
     on_delay: Callable[[float], None] | None = None
     history: tuple[Said, ...] = ()
     """The conversation so far, if this session takes over from another: the greeting has been said."""
@@ -88,8 +93,9 @@ class Order:
 
         async def connect() -> Channel:
             try:
+                proxy = self.proxies.for_url(url)
                 with trio.fail_after(HANDSHAKE_SECONDS):
-                    return await open_websocket(url, dict(headers), max_message_bytes=max_message_bytes)
+                    return await open_websocket(url, dict(headers), max_message_bytes=max_message_bytes, proxy=proxy)
             except trio.TooSlowError as slow:
                 words = f"{urlsplit(url).hostname} did not answer the WebSocket handshake in {HANDSHAKE_SECONDS:g} s"
                 raise ModelUnavailable(words, passing=True) from slow
@@ -148,11 +154,15 @@ def _chain(order: Order) -> ModelLeg:
         headers = session.headers(order.keys.get(settings.key_name, ""))
         return order.over_socket(session, session.url, headers, stage.max_message_bytes, settings)
 
+    def client_of(*stages: StageSettings) -> Callable[[], AbstractAsyncContextManager[HttpClient]]:
+        by = {stage.address: proxy.url for stage in stages if (proxy := order.proxies.for_url(stage.address))}
+        return partial(open_http, by)
+
     def voice(settings: StageSettings, stage: Stage) -> SocketModelLeg | HttpSpeaker:
         if not stage.over_http:
             return over_socket(settings, stage)
         requests = stage.protocol(settings, persona, order.keys.get(settings.key_name, ""))
-        return HttpSpeaker(requests, open_http, order.ledger, order.wall_clock)
+        return HttpSpeaker(requests, client_of(settings), order.ledger, order.wall_clock)
 
     detection = persona.turn_detection
     longest_silence = (detection.max_silence if detection else None) or 0
@@ -176,7 +186,7 @@ def _chain(order: Order) -> ModelLeg:
         [partial(over_socket, stage, HEARING[stage.kind]) for stage in settings.stt],
         Thinker(models, order.tools, order.ledger, order.wall_clock),
         [partial(voice, stage, SPEAKING[stage.kind]) for stage in settings.tts],
-        open_http,
+        client_of(*settings.llm),
         "" if order.history else persona.greeting or "",
         order.ledger.record.count,
     )

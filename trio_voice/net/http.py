@@ -9,14 +9,16 @@ from __future__ import annotations
 import ssl
 from contextlib import asynccontextmanager
 from functools import cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import httpx2
 
 from trio_voice.errors import ModelUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from trio_voice.events.stage import ModelRequest
 
@@ -80,10 +82,20 @@ class HttpClient:
 
 
 @asynccontextmanager
-async def open_http() -> AsyncIterator[HttpClient]:
-    """A client for one call."""
+async def open_http(proxies: Mapping[str, str] = MappingProxyType({})) -> AsyncIterator[HttpClient]:
+    """A client for one call.
+
+    Args:
+        proxies: the proxy's URL of each address that is reached by one (``proxies.py``).
+    """
+    mounts = {
+        f"all://{urlsplit(address).netloc.rpartition('@')[2]}": httpx2.AsyncHTTPTransport(
+            verify=_tls(), limits=CONNECTIONS, trust_env=False, proxy=proxy
+        )
+        for address, proxy in proxies.items()
+    }
     async with httpx2.AsyncClient(
-        verify=_tls(), timeout=None, limits=CONNECTIONS, follow_redirects=False, trust_env=False
+        verify=_tls(), timeout=None, limits=CONNECTIONS, follow_redirects=False, trust_env=False, mounts=mounts
     ) as client:
         yield HttpClient(client)
 

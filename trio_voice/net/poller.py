@@ -17,6 +17,7 @@ import socket
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
+import structlog
 import trio
 
 from trio_voice.net.polled_stream import INTEREST, PolledStream
@@ -24,6 +25,8 @@ from trio_voice.net.timer import Pause
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+log: Final = structlog.stdlib.get_logger("trio_voice.poller")
 
 PEER_SECONDS: Final = 10
 """A peer that is gone without a word (its power, a cable, a firewall that has forgotten us) is noticed in so long, and
@@ -101,24 +104,40 @@ class Poller:
 
     async def run(self) -> None:
         """Serve until stopped, whatever is cancelled around it: see ``open_poller``."""
-        poll, descriptor_of_all, streams = self._epoll.poll, self._epoll.fileno(), self._streams
         with self._scope:
             while True:
-                events = poll(0, ROUND_EVENTS)
-                again, self._unfinished = self._unfinished, []
-                for descriptor, flags in events:
-                    stream = streams.get(descriptor)
-                    if stream is not None:
+                try:
+                    await self._serve()
+                except Exception:  # without it no call goes on
+                    log.exception("poller_bug")
+                    await trio.lowlevel.checkpoint()
+
+    async def _serve(self) -> None:
+        poll, descriptor_of_all, streams = self._epoll.poll, self._epoll.fileno(), self._streams
+        while True:
+            events = poll(0, ROUND_EVENTS)
+            again, self._unfinished = self._unfinished, []
+            for descriptor, flags in events:
+                stream = streams.get(descriptor)
+                if stream is not None:
+                    try:
                         stream.wake(flags)
-                for stream in again:
+                    except Exception:  # one call's failure, and all are served here
+                        log.exception("stream_bug")
+                        stream.abort()
+            for stream in again:
+                try:
                     if stream.go_on():
                         self.remember(stream)
-                if self._unfinished or len(events) >= MANY_EVENTS:
-                    await trio.lowlevel.checkpoint()
-                elif len(events) >= FEW_EVENTS:
-                    await self._pause.wait()
-                else:
-                    await trio.lowlevel.wait_readable(descriptor_of_all)
+                except Exception:  # likewise
+                    log.exception("stream_bug")
+                    stream.abort()
+            if self._unfinished or len(events) >= MANY_EVENTS:
+                await trio.lowlevel.checkpoint()
+            elif len(events) >= FEW_EVENTS:
+                await self._pause.wait()
+            else:
+                await trio.lowlevel.wait_readable(descriptor_of_all)
 
     def stop(self) -> None:
         """Nobody uses a stream any more."""

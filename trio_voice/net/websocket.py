@@ -33,12 +33,16 @@ from trio_voice.protocols.websocket import WebSocket
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from trio_voice.net.proxies import Proxy
+
 RECEIVE_BYTES: Final = 4_096
 """What one read takes at the most, where the stream lets us say: no more messages than can wait in a list."""
 MAX_PENDING_CONTROL: Final = 64
 """Pongs that may wait for the writer. A peer that pings faster than it reads is cut off."""
 PASSING_STATUSES: Final = frozenset({408, 425, 429})
 """Refusals of a handshake, besides the 5xx, that another try may not meet."""
+MAX_PROXY_BYTES: Final = 16_384
+"""For the head of a proxy's answer."""
 HEAD_END: Final = b"\r\n\r\n"
 
 # At DEBUG this logger writes whole frames, which are what people said.
@@ -267,7 +271,12 @@ def quiet_logger() -> logging.Logger:
 
 
 async def open_websocket(
-    url: str, headers: Mapping[str, str], *, max_message_bytes: int, tls: ssl.SSLContext | None = None
+    url: str,
+    headers: Mapping[str, str],
+    *,
+    max_message_bytes: int,
+    tls: ssl.SSLContext | None = None,
+    proxy: Proxy | None = None,
 ) -> WebSocketChannel:
     """Connect to a WebSocket server, over TLS for ``wss``.
 
@@ -282,12 +291,15 @@ async def open_websocket(
     except (InvalidURI, ValueError) as wrong:
         raise ModelUnavailable(f"{url!r} is no ws:// or wss:// address") from wrong
     protocol = ClientProtocol(uri, logger=_FRAME_LOG)
+    to, port = (uri.host, uri.port) if proxy is None else (proxy.host, proxy.port)
     try:
-        tcp = await trio.open_tcp_stream(uri.host, uri.port)
+        tcp = await trio.open_tcp_stream(to, port)
     except (OSError, UnicodeError) as unreachable:  # a name that IDNA cannot encode is not asked for
         unknown = isinstance(unreachable, UnicodeError) or _is_unknown(unreachable)
-        words = f"{uri.host}:{uri.port} cannot be reached: {unreachable}"
+        words = f"{to}:{port} cannot be reached: {unreachable}"
         raise ModelUnavailable(words, passing=not unknown) from unreachable
+    if proxy is not None:
+        await _dig_tunnel(tcp, proxy, uri.host, uri.port)
     stream: trio.abc.Stream | PolledStream = adopt(tcp)
     opened = False
     try:
@@ -326,6 +338,36 @@ def _is_unknown(unreachable: OSError) -> bool:
 def _seconds(retry_after: str | None) -> float | None:
     """The wait that a ``Retry-After`` asks for; one that names a date is not understood (RFC 9110, 10.2.3)."""
     return float(retry_after) if retry_after and re.fullmatch(r"\d{1,6}(\.\d{1,6})?", retry_after) else None
+
+
+async def _dig_tunnel(tcp: trio.SocketStream, proxy: Proxy, host: str, port: int) -> None:
+    """Have a proxy connect us to somebody (RFC 9110, 9.3.6). On failure the socket is closed.
+
+    Raises:
+        ModelUnavailable: it does not.
+    """
+    target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    asked = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"
+    if proxy.authorization is not None:
+        asked += f"Proxy-Authorization: {proxy.authorization}\r\n"
+    opened = False
+    try:
+        await tcp.send_all(f"{asked}\r\n".encode("ascii"))
+        head = b""
+        while HEAD_END not in head:
+            more = await tcp.receive_some(MAX_PROXY_BYTES - len(head))
+            if not more or len(head := head + more) >= MAX_PROXY_BYTES:
+                raise ModelUnavailable(f"the proxy {proxy.host} does not answer CONNECT as a proxy does")
+        status = re.match(rb"HTTP/1\.[01] ([0-9]{3})(?: |\r)", head)
+        if status is None or not status[1].startswith(b"2"):
+            said = f"HTTP {status[1].decode()}" if status is not None else "no HTTP"
+            raise ModelUnavailable(f"the proxy {proxy.host} answered CONNECT {target} with {said}")
+        opened = True
+    except (OSError, UnicodeError, trio.BrokenResourceError) as broken:
+        raise ModelUnavailable(f"the proxy {proxy.host} was lost: {broken}") from broken
+    finally:
+        if not opened:
+            await trio.aclose_forcefully(tcp)
 
 
 @cache

@@ -157,3 +157,35 @@ async def test_a_request_that_is_cancelled_as_its_connection_is_made_leaves_none
         with trio.fail_after(2):
             await left.wait()
         nursery.cancel_scope.cancel()
+
+
+NESTED = b"[" * 100_000 + b"]" * 100_000
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        httpx2.Response(200, content=NESTED),
+        httpx2.Response(500, content=NESTED),
+        httpx2.Response(503, json={"code": [1], "message": {"a": 1}, "status": "x"}),
+        httpx2.Response(200, content=b"{}", headers={"content-type": "application/json; charset=base64"}),
+        httpx2.Response(503, content=b"{}", headers={"content-type": "application/json; charset=base64"}),
+        RuntimeError("can't start new thread"),
+        ImportError("socksio"),
+        httpx2.InvalidURL("proxy"),
+    ],
+    ids=["nested", "nested_500", "code_list", "base64", "base64_503", "no_thread", "no_library", "bad_url"],
+)
+async def test_whatever_comes_of_a_request_it_is_repeated_and_nothing_leaves_the_hang_up(autojump_clock, odd):
+    answers = [odd, httpx2.Response(200, json={"sid": "CA1", "status": "completed"})]
+
+    async def answer(_request):
+        await trio.lowlevel.checkpoint()
+        next_one = answers.pop(0)
+        if isinstance(next_one, Exception):
+            raise next_one
+        return next_one
+
+    open_http = partial(httpx2.AsyncClient, transport=httpx2.MockTransport(answer))
+    assert await TwilioRest("AC1", "token", API, open_http).hang_up("CA1")
+    assert answers == []

@@ -7,6 +7,7 @@ its place: httpx2, a deadline on every request, and no retry that we did not dec
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -22,11 +23,13 @@ from twilio.http.response import Response
 from twilio.rest import Client
 
 from trio_voice.edges.twilio.error_codes import advice_for
-from trio_voice.errors import RestError
+from trio_voice.errors import MOST_LETTERS, ConfigError, RestError
 from trio_voice.record import TERMINAL_STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+
+    from trio_voice.net.proxies import Proxy
 
 log: Final = structlog.stdlib.get_logger("trio_voice.twilio_rest")
 
@@ -101,6 +104,28 @@ class _TrioHttp(AsyncHttpClient):  # type: ignore[misc]  # the SDK has no types
         return Response(answer.status_code, answer.text, answer.headers)
 
 
+def open_client_maker(proxy: Proxy | None = None) -> Callable[[], httpx2.AsyncClient]:
+    """What makes a client for one request; one is made at once, so that what is wrong with it shows now.
+
+    Args:
+        proxy: by which Twilio is reached; the environment is not looked at again.
+
+    Raises:
+        ConfigError: none can be made: the authorities cannot be read.
+    """
+    try:
+        make = partial(
+            httpx2.AsyncClient,
+            verify=httpx2.create_ssl_context(),  # its authorities are read once
+            proxy=None if proxy is None else proxy.url,
+            trust_env=False,
+        )
+        make()
+    except Exception as wrong:
+        raise ConfigError([f"no HTTP client for Twilio can be made: {type(wrong).__name__}: {wrong}"]) from wrong
+    return make
+
+
 class TwilioRest:
     """The account's calls.
 
@@ -121,6 +146,7 @@ class TwilioRest:
         on_failure: Callable[[str], None] | None = None,
     ) -> None:
         self._on_failure = on_failure
+        self._account_sid = account_sid
         self._client = Client(account_sid, auth_token, http_client=_TrioHttp(open_http, api_url))
         self._calls = self._client.calls  # the SDK imports lazily, 0.3 s; better at start than in the first call
 
@@ -140,6 +166,14 @@ class TwilioRest:
             return True
         log.warning("hang_up_timed_out", call_sid=call_sid, seconds=HANG_UP_SECONDS)
         return False
+
+    async def reach(self) -> None:
+        """Ask for the account, to see whether Twilio can be reached and takes the credentials.
+
+        Raises:
+            RestError: it cannot, or does not.
+        """
+        await self._ask("account", self._client.api.accounts(self._account_sid).fetch_async())
 
     async def redirect(self, call_sid: str, twiml: str) -> None:
         """Replace what a call is doing by something else; its stream is stopped.
@@ -220,10 +254,11 @@ class TwilioRest:
         try:
             return await request
         except TwilioRestException as refused:
+            code = refused.code if isinstance(refused.code, int) else 0  # whatever stood there
             raise RestError(
-                advice_for(refused.code or 0, refused.status, refused.msg),
+                advice_for(code, refused.status, str(refused.msg)[:MOST_LETTERS]),
                 status=refused.status,
-                code=refused.code or 0,
+                code=code,
                 retryable=refused.status in RETRYABLE,
                 outcome_unknown=refused.status >= 500,
             ) from refused
@@ -236,11 +271,18 @@ class TwilioRest:
                 retryable=True,
                 outcome_unknown=not unsent,
             ) from failed
-        except (ValueError, TypeError, AttributeError, LookupError) as odd:
+        except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as odd:
             # The SDK reads an answer of 200 without looking: no JSON, or JSON that is no call, raises whatever it does.
             raise RestError(
                 f"Twilio's answer is not understood: {type(odd).__name__}", retryable=True, outcome_unknown=True
             ) from odd
+        except Exception as bug:
+            # No thread for the look-up of a name, a library that is not there: a phone is up all the same, and what
+            # does not work now may work in a second.
+            log.exception("rest_bug")
+            raise RestError(
+                f"Twilio could not be asked: {type(bug).__name__}", retryable=True, outcome_unknown=True
+            ) from bug
 
 
 def _is_over(failure: RestError) -> bool:

@@ -38,6 +38,7 @@ from hypercorn.typing import ConnectionState
 
 from trio_voice.edges.web import media_stream
 from trio_voice.errors import first_cause
+from trio_voice.isolation import keep_running
 from trio_voice.net.tcp import finish, keep_from_children
 
 if TYPE_CHECKING:
@@ -154,13 +155,23 @@ class Server:
 
         The listeners listen already, so a connection made before this runs waits and is not refused. Cancelling ends
         the calls as fast as ``close_seconds`` allows; drain the registry first to end them well. The app's lifespan
-        is not run: it has nothing to start.
+        is not run: it has nothing to start. Should accepting fail, it is begun again, and no connection ends of it.
         """
-        for listener in listeners:
-            keep_from_children(listener.socket)
+        async with trio.open_nursery() as connections:
+            try:
+                await keep_running("accept", partial(self._accept, listeners, connections))
+            finally:
+                for listener in listeners:
+                    listener.socket.close()
+
+    async def _accept(self, listeners: list[trio.SocketListener], connections: trio.Nursery) -> None:
+        """Accept on copies: trio closes what it has listened on."""
+        copies = [trio.SocketListener(listener.socket.dup()) for listener in listeners]
+        for copy in copies:
+            keep_from_children(copy.socket)
             # Their connections inherit it.
-            listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        await trio.serve_listeners(self._serve_connection, listeners)
+            copy.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        await trio.serve_listeners(self._serve_connection, copies, handler_nursery=connections)
 
     async def serve_handed(self, stream: trio.SocketStream, data: bytes) -> None:
         """Serve a connection that a colleague has accepted, and of which it has read so much."""

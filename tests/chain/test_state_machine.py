@@ -1,0 +1,236 @@
+"""Talks made up by Hypothesis: whatever a chain's stages do, in whatever order, replies and tools come to their end.
+
+What is drawn fits what is open: a thought answers a question that was asked, sound is of a text that was to be spoken,
+a result is of a tool that was wanted. What comes late comes as well. ``make properties`` makes up many more.
+"""
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from trio_voice.audio.mulaw import encode
+from trio_voice.chain.turns import ChainTurns
+from trio_voice.events import model as c
+from trio_voice.events import stage as s
+
+SOUND = encode(b"\x2a" * 800)  # 100 ms
+WORDS = st.sampled_from(["Are you open?", "Yes.", "Well, that would be very fine. Or"])
+TEXTS = WORDS | st.just("")
+BOOLEANS = st.booleans()
+PAUSES = st.sampled_from([0.0, 0.1, 0.5, 1.0, 3.0, 9.0])
+FAILURES = st.sampled_from([("unavailable", True), ("http_401", False)])
+
+
+class Talk(RuleBasedStateMachine):
+    """One chain's decisions and its three stages, and a bridge that says what was heard."""
+
+    @initialize(interruptible=BOOLEANS, timed_words=BOOLEANS, filler=st.sampled_from(["", "One moment."]))
+    def begin(self, interruptible, timed_words, filler):
+        self.turns = ChainTurns(interruptible=interruptible, timed_words=timed_words, filler=filler)
+        self.now = 0.0
+        self.turn = self.calls = 0
+        self.questions, self.asked = [], set()
+        self.texts, self.silenced = [], []
+        self.open_reply, self.replies = None, []
+        self.tools, self.wanted = [], set()
+        self.failed = False
+
+    def tell(self, *facts):
+        for fact in facts:
+            for output in self.turns.handle(fact, self.now):
+                self.take(output)
+
+    def take(self, output):
+        match output:
+            case s.Think(number=number, conversation=conversation):
+                assert number not in self.asked
+                self.asked.add(number)
+                self.questions.append(number)
+                for entry, after in zip(conversation, (*conversation, None)[1:], strict=True):
+                    if entry.calls:
+                        answered = [answer.call_id for answer in after.results]
+                        assert answered == list(dict.fromkeys(call.call_id for call in entry.calls))
+            case s.StopThinking(number=number):
+                assert number in self.asked
+                self.questions = [question for question in self.questions if question != number]
+            case s.Speak(context_id=context_id):
+                assert context_id.partition(".")[0] == self.open_reply
+                if context_id not in self.texts:
+                    self.texts.append(context_id)
+            case s.BeSilent(context_id=context_id):
+                self.texts = [text for text in self.texts if text != context_id]
+                self.silenced.append(context_id)
+            case c.ReplyStarted(reply_id=reply_id):
+                assert self.open_reply is None, "one reply at a time"
+                assert reply_id not in self.replies
+                self.open_reply = reply_id
+                self.replies.append(reply_id)
+            case c.ReplyAudio(reply_id=reply_id) | c.ReplyWords(reply_id=reply_id):
+                assert reply_id == self.open_reply
+            case c.ReplyDone(reply_id=reply_id):
+                assert reply_id == self.open_reply, "each reply ends once"
+                self.open_reply = None
+            case c.ToolRequested(call_id=call_id):
+                assert call_id not in self.wanted, "each tool is asked for once"
+                self.wanted.add(call_id)
+                self.tools.append(call_id)
+            case c.ToolWithdrawn(call_id=call_id):
+                self.tools.remove(call_id)
+            case c.ModelFault(fatal=fatal):
+                self.failed = self.failed or fatal
+
+    def one_of(self, data, *happenings):
+        """Draw one of those that are possible now, and have it happen; each comes with whether it is."""
+        possible = [happening for happening, is_possible in happenings if is_possible]
+        if possible:
+            data.draw(st.sampled_from(possible))(data)
+
+    @rule(seconds=PAUSES)
+    def time_passes(self, seconds):
+        until = self.now + seconds
+        for _ in range(1_000):
+            self.now = max(self.now, min(until, self.turns.wake_at))
+            for output in self.turns.tick(self.now):
+                self.take(output)
+            assert self.turns.wake_at > self.now, "it would spin"
+            if self.turns.wake_at > until:
+                break
+        self.now = max(self.now, until)
+
+    # The recogniser
+
+    @rule(data=st.data())
+    def recogniser_hears(self, data):
+        turn = f"c{self.turn}"
+        self.one_of(
+            data,
+            (lambda _: self.tell(s.SpeechBegan()), True),
+            (lambda data: self.tell(s.TurnGoesOn(turn, data.draw(WORDS))), True),
+            (lambda data: self.tell(s.TurnMayBeOver(turn, data.draw(TEXTS))), True),
+            (lambda _: self.tell(s.TurnResumed(turn)), True),
+            (lambda data: self.end_turn(data.draw(TEXTS)), True),
+        )
+
+    @rule(text=WORDS, early=BOOLEANS)
+    def caller_asks(self, text, early):
+        """The whole of it, in the usual order."""
+        self.tell(s.SpeechBegan(), s.TurnGoesOn(f"c{self.turn}", text))
+        if early:
+            self.tell(s.TurnMayBeOver(f"c{self.turn}", text))
+        self.end_turn(text)
+
+    def end_turn(self, text):
+        self.tell(s.TurnOver(f"c{self.turn}", text))
+        self.turn += 1
+
+    # The language model
+
+    @precondition(lambda self: self.asked)
+    @rule(data=st.data())
+    def model_thinks(self, data):
+        number = data.draw(st.sampled_from(self.questions or sorted(self.asked)))
+        is_open = number in self.questions
+        self.one_of(
+            data,
+            (lambda data: self.tell(s.Thought(number, data.draw(TEXTS))), True),
+            (lambda data: self.stop(s.ThoughtOver(number, self.some_calls(data.draw(st.integers(0, 2))))), is_open),
+            (lambda data: self.fail(number, *data.draw(FAILURES)), is_open),
+            (lambda _: self.tell(s.ThoughtOver(number)), not is_open),
+        )
+
+    @precondition(lambda self: self.questions)
+    @rule(text=WORDS)
+    def model_answers(self, text):
+        """The whole of it."""
+        number = self.questions[-1]
+        self.tell(s.Thought(number, text))
+        self.stop(s.ThoughtOver(number))
+
+    @precondition(lambda self: self.questions)
+    @rule(count=st.integers(1, 2))
+    def model_wants_tools(self, count):
+        self.stop(s.ThoughtOver(self.questions[-1], self.some_calls(count)))
+
+    def stop(self, fact):
+        self.questions = [number for number in self.questions if number != fact.number]
+        self.tell(fact)
+
+    def fail(self, number, code, retryable):
+        self.stop(s.ThoughtFailed(number, code, "it says no", retryable))
+
+    def some_calls(self, count):
+        self.calls += count
+        return tuple(s.ToolCall(f"k{self.calls - at}", "look_up", {}) for at in range(count))
+
+    # The voice
+
+    @precondition(lambda self: self.texts or self.silenced)
+    @rule(data=st.data())
+    def voice_speaks(self, data):
+        context = data.draw(st.sampled_from(self.texts or self.silenced))
+        self.one_of(
+            data,
+            (lambda _: self.tell(s.Sound(context, SOUND)), True),
+            (lambda _: self.tell(s.SpokenWords(context, "Yes. ", 0.0)), True),
+            (lambda _: self.finish(context), True),
+        )
+
+    @precondition(lambda self: self.texts)
+    @rule(pieces=st.integers(1, 20))
+    def voice_says_it_all(self, pieces):
+        self.tell(*[s.Sound(self.texts[0], SOUND)] * pieces)
+        if self.texts:
+            self.finish(self.texts[0])
+
+    def finish(self, context):
+        self.texts = [text for text in self.texts if text != context]
+        self.tell(s.SpeechOver(context))
+
+    # The bridge
+
+    @rule(data=st.data())
+    def bridge_commands(self, data):
+        recent = self.replies[-3:]
+        self.one_of(
+            data,
+            (lambda data: self.tell(c.SayExactly(data.draw(WORDS))), True),
+            (lambda _: self.tell(c.RequestReply("Apologise.")), True),
+            (lambda data: self.answer(data.draw(st.sampled_from(self.tools))), self.tools),
+            (lambda data: self.answer(data.draw(st.sampled_from(sorted(self.wanted)))), self.wanted),
+            (lambda data: self.truncate(data.draw(st.sampled_from(recent)), data.draw(st.integers(0, 900))), recent),
+            (lambda _: self.tell(c.IgnoreTurn(f"c{self.turn - 1}")), self.turn > 0),
+        )
+
+    @precondition(lambda self: self.tools)
+    @rule()
+    def tools_finish(self):
+        for call_id in list(self.tools):
+            self.answer(call_id)
+
+    def answer(self, call_id):
+        self.tools = [tool for tool in self.tools if tool != call_id]
+        self.tell(c.AnswerTool(call_id, "1"))
+
+    def truncate(self, reply_id, heard_ms):
+        self.tell(c.TruncateReply(reply_id, float(heard_ms)))
+
+    def teardown(self):
+        """If the stages do their work, and the caller says no more, all that was begun comes to its end."""
+        if not hasattr(self, "turns") or self.failed:  # whoever has failed is left
+            return
+        self.end_turn("")
+        for _ in range(200):
+            if not (self.questions or self.texts or self.tools or self.open_reply):
+                break
+            if self.questions:
+                self.model_answers("Yes.")
+            if self.texts:
+                self.voice_says_it_all(3)
+            self.tools_finish()
+            self.time_passes(1.0)
+        assert self.open_reply is None
+        assert self.questions == self.texts == self.tools == []
+
+
+TestTalk = Talk.TestCase
+TestTalk.settings = settings(stateful_step_count=80)

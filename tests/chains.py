@@ -36,6 +36,8 @@ class Chain:
     """Of stages that are given another than the right one."""
     wires: dict[str, tuple[MemoryChannel, MemoryChannel]] = attrs.field(factory=dict)
     exchanges: list[tuple[MemoryChannel, MemoryChannel]] = attrs.field(factory=list)
+    http: MemoryHttp | None = None
+    """Of the last leg."""
 
     def open(self, script, **double):
         """The three servers, and the wires to two of them."""
@@ -78,7 +80,7 @@ class Chain:
             requests = tts.protocol(tts.settings(**self.tts), wanted.persona, self._key("speaking"))
             return HttpSpeaker(requests, lambda: _given(http), ledger, wall_clock)
 
-        http = MemoryHttp(wanted.server, wanted.world, note)
+        http = self.http = MemoryHttp(wanted.server, wanted.world, note)
         return ChainLeg(
             ChainTurns(
                 interruptible=wanted.persona.interruptible,

@@ -80,11 +80,11 @@ RINGS = {
         sees="pure",
         packages="structlog trio",
     ),
-    # Ring 1, where a chain asks its language model: alone in knowing an HTTP client, and no SDK.
+    # Ring 1, where a chain asks its language model: alone in knowing how HTTP is written, and no SDK.
     "http": Ring(
         modules="net.http",
-        sees="pure protocols",
-        packages="attrs httpx2 trio",
+        sees="pure protocols net",
+        packages="attrs h11 trio",
     ),
     # Ring 1: sockets that know no call.
     "net": Ring(

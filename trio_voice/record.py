@@ -82,13 +82,15 @@ class Utterance:
 
 @attrs.define
 class Turn:
-    """From the end of the caller's speech to the first sound of the answer."""
+    """From the model's decision that the caller has finished to the first sound of the answer."""
 
     at: float
-    """Seconds since the call began, at the end of the caller's speech."""
+    """Seconds since the call began, at that decision."""
     latency_ms: float
     stages: dict[str, float] = attrs.field(factory=dict)
-    """Where the time went, in ms from the end of the caller's speech; see ``bridge/latency.py``."""
+    """Where the time went, in ms from that decision; see ``bridge/latency.py``."""
+    heard_after_ms: float | None = None
+    """What the caller felt: from their last sound to the first sound that they heard. Unknown if they made none."""
 
 
 @attrs.define
@@ -267,6 +269,7 @@ class CallRecord:
                 {
                     "at": self._time_of(turn.at),
                     "latency_ms": round(turn.latency_ms),
+                    "heard_after_ms": None if turn.heard_after_ms is None else round(turn.heard_after_ms),
                     "stages": {stage: round(ms) for stage, ms in turn.stages.items()},
                 }
                 for turn in self.turns

@@ -112,7 +112,7 @@ async def test_a_proxy_that_answers_nonsense_is_a_model_that_cannot_be_reached(a
 
 async def test_a_language_model_and_twilio_go_through_the_proxy():
     async with open_proxy() as (proxy, asked):
-        async with open_http({"https://llm.example.com/v1": proxy.url}) as http:
+        async with open_http({"https://llm.example.com/v1": proxy}) as http:
             with pytest.raises(ModelUnavailable):
                 async with http.post(ModelRequest(url="https://llm.example.com/v1/chat", headers={}, body=b"")):
                     pass

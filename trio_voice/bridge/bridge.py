@@ -203,6 +203,7 @@ class Bridge:
         if self._ended:
             return False
         self._gap.last_media = now
+        self._turns.caller_audio(payload, now)
         takeover = self._takeover
         if self._ready:
             if takeover.is_expiring:

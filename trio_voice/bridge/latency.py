@@ -1,11 +1,13 @@
 """How long the caller waits for an answer, and where the time goes.
 
-A turn begins when the model decides that the caller has finished. Its stages, each measured from there in milliseconds:
+What a caller feels is ``heard_after_ms``: from the last sound that they made to the first that they hear, both measured
+from the audio. The rest tells where that time goes. A turn begins when the model decides that the caller has finished,
+which is some time after their last sound. Its stages, each measured from there in milliseconds:
 
     final_transcript   what the caller said is certain (before the turn begins, with some models: then negative)
     first_token        the language model has begun, where the model tells
     first_audio        the first sound of the answer is here
-    first_frame        it is on its way to Twilio; this is the turn's latency
+    first_frame        it is on its way to Twilio; this is the turn's ``latency_ms``: the model's share, and ours
     first_mark         Twilio says that the caller has heard the first piece of it
 
 Only sound that can be heard counts. Pure: time is an argument, in seconds.
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from trio_voice.audio.mulaw import is_speech
 from trio_voice.record import Turn
 
 if TYPE_CHECKING:
@@ -37,7 +40,17 @@ class Turns:
         began: when the call began.
     """
 
-    __slots__ = ("_began", "_ended_at", "_record", "_said_at", "_stages", "_unheard")
+    __slots__ = (
+        "_began",
+        "_ended_at",
+        "_heard_after_ms",
+        "_last_sound_at",
+        "_record",
+        "_said_at",
+        "_silent_since",
+        "_stages",
+        "_unheard",
+    )
 
     def __init__(self, record: CallRecord, began: float) -> None:
         self._record = record
@@ -46,9 +59,20 @@ class Turns:
         """When the caller stopped speaking, while there is no answer."""
         self._said_at: float | None = None
         """When the transcript of what they are saying became final, which may be before they have stopped."""
+        self._last_sound_at: float | None = None
+        """Of the caller."""
+        self._silent_since: float | None = None
+        """Their last sound before the model decided that they have finished."""
+        self._heard_after_ms: float | None = None
+        """When the caller heard something after that, if it was before the answer itself."""
         self._stages: dict[str, float] = {}
         self._unheard: tuple[Turn, float, float] | None = None
         """A turn whose answer is not yet heard, when it began, and where in what was sent its answer begins (ms)."""
+
+    def caller_audio(self, payload: str, now: float) -> None:
+        """A piece of the caller's audio has come."""
+        if is_speech(payload):
+            self._last_sound_at = now
 
     def caller_began(self) -> None:
         """They go on: what was to be answered is not over."""
@@ -57,6 +81,7 @@ class Turns:
     def caller_finished(self, now: float) -> None:
         """The model has decided so."""
         self._ended_at = now
+        self._silent_since, self._heard_after_ms = self._last_sound_at, None
         if self._said_at is not None and now - self._said_at > STALE_SECONDS:
             self._said_at = None
         self._stages = {} if self._said_at is None else {"final_transcript": (self._said_at - now) * 1000}
@@ -80,13 +105,18 @@ class Turns:
         """Whether the caller has finished so short a time ago that they are about to be answered."""
         return self._ended_at is not None and now - self._ended_at < ANSWER_SECONDS
 
+    def sound_sent(self, now: float, ahead_ms: float) -> None:
+        """Something that can be heard has been handed to Twilio, who has so much to play before it."""
+        if self._silent_since is not None and self._heard_after_ms is None:
+            self._heard_after_ms = (now - self._silent_since) * 1000 + ahead_ms
+
     def frame_sent(self, now: float, position_ms: float) -> None:
         """Something that can be heard has been handed to Twilio, at so much of all that was sent since a clear."""
         if self._ended_at is None:
             return
         self.reached("first_frame", now)
         latency = (now - self._ended_at) * 1000
-        turn = Turn(self._ended_at - self._began, latency, self._stages)
+        turn = Turn(self._ended_at - self._began, latency, self._stages, self._heard_after_ms)
         self._record.turns.append(turn)
         self._unheard = (turn, self._ended_at, position_ms)
         self._ended_at = self._said_at = None

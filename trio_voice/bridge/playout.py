@@ -145,8 +145,10 @@ class Playout:
             reply_id, payload, length = self._waiting.pop(0)
             if payload:
                 self._waiting_ms -= length
-                if self._turns.awaits_answer and not reply_id.startswith(LINE) and is_audible(payload):
-                    self._turns.frame_sent(now, playback.sent_ms)
+                if self._turns.awaits_answer and is_audible(payload):
+                    self._turns.sound_sent(now, playback.ahead_ms(now))
+                    if not reply_id.startswith(LINE):
+                        self._turns.frame_sent(now, playback.sent_ms)
                 playback.send(reply_id, length, now)
                 commands.append(PlayAudio(payload))
             if playback.mark_is_due or (not payload and not playback.is_marked):

@@ -55,6 +55,7 @@ from trio_voice.isolation import contained, keep_running
 from trio_voice.journal import Pace, open_journal
 from trio_voice.legs.model_sessions import Succession
 from trio_voice.legs.providers import KINDS, Order
+from trio_voice.net.http import open_http_pool
 from trio_voice.net.poller import open_poller
 from trio_voice.net.tcp import PrivateSockets
 from trio_voice.persona import SILENT
@@ -148,9 +149,10 @@ async def run_daemon(
             ) as journal,
             trio.open_nursery() as after_work,
             open_poller(),
+            open_http_pool() as http_pool,
         ):
             lines = await make_lines(settings.personas.values())
-            house = _House(settings, journal, after_work, lines, colleagues, seats)
+            house = _House(settings, journal, after_work, lines, colleagues, seats, http_pool.used)
             listeners = await _open_listeners(settings, place)
             connections = settings.limits.max_calls + HALF_OPEN_CONNECTIONS
             server = Server(
@@ -189,6 +191,7 @@ async def run_daemon(
                 # systemd's patience is the unit's, and ours the configuration's.
                 patience = settings.limits.drain_seconds + settings.limits.close_seconds + AFTER_DRAIN_SECONDS
                 await systemd.notify("STOPPING=1", "STATUS=draining", f"EXTEND_TIMEOUT_USEC={patience * 1e6:.0f}")
+                http_pool.close()
                 await _drain(house.registry, settings.limits.drain_seconds, signals)
                 serving.cancel_scope.cancel(reason="drained")
             after_work.cancel_scope.deadline = trio.current_time() + AFTER_WORK_SECONDS
@@ -214,6 +217,7 @@ class _House:
         lines: Mapping[Persona, Lines],
         colleagues: Colleagues | None,
         seats: Seats | None,
+        requests: Mapping[str, int],
     ) -> None:
         self._settings = settings
         self._lines = dict(lines)
@@ -222,7 +226,7 @@ class _House:
         self._toolboxes = toolboxes_of(settings, journal)
         prefix = "" if colleagues is None else colleagues.prefix
         self.registry = Registry(settings.limits, self._ended, seats=seats, prefix=prefix)
-        self.metrics = Metrics(self.registry, wall_clock(), journal, dropped_lines)
+        self.metrics = Metrics(self.registry, wall_clock(), journal, dropped_lines, requests)
         self.auditor = Auditor(settings.prices, self.metrics.count_outlived)
         self.rest = open_rest(settings, self.metrics)
         public_url = PublicUrl(settings.server.public_url)

@@ -267,6 +267,10 @@ class LanguageModel(Protocol):
         """The kind's name, for the record."""
 
     @property
+    def address(self) -> str:
+        """The base of its requests' URLs: a connection can be opened there ahead of them."""
+
+    @property
     def first_byte_seconds(self) -> float:
         """How long the server may take for the first piece of an answer."""
 

@@ -155,7 +155,7 @@ def _chain(order: Order) -> ModelLeg:
         return order.over_socket(session, session.url, headers, stage.max_message_bytes, settings)
 
     def client_of(*stages: StageSettings) -> Callable[[], AbstractAsyncContextManager[HttpClient]]:
-        by = {stage.address: proxy.url for stage in stages if (proxy := order.proxies.for_url(stage.address))}
+        by = {stage.address: proxy for stage in stages if (proxy := order.proxies.for_url(stage.address))}
         return partial(open_http, by)
 
     def voice(settings: StageSettings, stage: Stage) -> SocketModelLeg | HttpSpeaker:

@@ -216,6 +216,22 @@ class PolledStream(trio.abc.AsyncResource):
         self._check_open()
         return b""
 
+    def is_quiet(self) -> bool:
+        """Whether it is open and nothing has come that nobody asked for. Never waits, never raises.
+
+        TLS's own messages are read and do not count. To be asked where nobody listens or receives; where it says no,
+        the stream is of no use any more: what had come is gone.
+        """
+        if self._closed or self._ended:
+            return False
+        try:
+            while self._may_have_more and not self._ended:
+                if self._read_now():
+                    return False
+        except OSError:
+            return False
+        return not self._ended
+
     def _read_now(self) -> bytes | None:
         """What one read finds: ``None`` for nothing whole as yet, no bytes at the end."""
         try:
@@ -312,12 +328,16 @@ class PolledStream(trio.abc.AsyncResource):
 
     async def aclose(self) -> None:
         """Close. Waits for nobody; what the kernel has taken is still sent."""
+        self.close_now()
+        await trio.lowlevel.checkpoint()
+
+    def close_now(self) -> None:
+        """``aclose`` without its checkpoint. Idempotent."""
         if not self._closed and self._tls is not None:
             with suppress(OSError):
                 self.unsent += self._tls.say_goodbye()
                 self._send_some()
         self._close(finish)
-        await trio.lowlevel.checkpoint()
 
     def abort(self) -> None:
         """Close with a reset: what a stalled peer has not read would keep the connection alive in the kernel."""

@@ -13,7 +13,6 @@ import logging
 import re
 import socket
 import ssl
-from functools import cache
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import trio
@@ -24,6 +23,7 @@ from websockets.uri import parse_uri
 
 from trio_voice.errors import ModelUnavailable
 from trio_voice.net.channel import Channel
+from trio_voice.net.connect import HEAD_END, default_tls, dig_tunnel
 from trio_voice.net.flood import FLOOD_PER_SECOND, Bucket, Flooded
 from trio_voice.net.polled_stream import PolledStream
 from trio_voice.net.poller import adopt
@@ -41,9 +41,6 @@ MAX_PENDING_CONTROL: Final = 64
 """Pongs that may wait for the writer. A peer that pings faster than it reads is cut off."""
 PASSING_STATUSES: Final = frozenset({408, 425, 429})
 """Refusals of a handshake, besides the 5xx, that another try may not meet."""
-MAX_PROXY_BYTES: Final = 16_384
-"""For the head of a proxy's answer."""
-HEAD_END: Final = b"\r\n\r\n"
 
 # At DEBUG this logger writes whole frames, which are what people said.
 _FRAME_LOG = logging.getLogger("trio_voice.websocket")
@@ -299,12 +296,12 @@ async def open_websocket(
         words = f"{to}:{port} cannot be reached: {unreachable}"
         raise ModelUnavailable(words, passing=not unknown) from unreachable
     if proxy is not None:
-        await _dig_tunnel(tcp, proxy, uri.host, uri.port)
+        await dig_tunnel(tcp, proxy, uri.host, uri.port)
     stream: trio.abc.Stream | PolledStream = adopt(tcp)
     opened = False
     try:
         if uri.secure:
-            context = tls or _default_tls()
+            context = tls or default_tls()
             if isinstance(stream, PolledStream):
                 await stream.start_tls(context, uri.host)
             else:
@@ -338,42 +335,6 @@ def _is_unknown(unreachable: OSError) -> bool:
 def _seconds(retry_after: str | None) -> float | None:
     """The wait that a ``Retry-After`` asks for; one that names a date is not understood (RFC 9110, 10.2.3)."""
     return float(retry_after) if retry_after and re.fullmatch(r"\d{1,6}(\.\d{1,6})?", retry_after) else None
-
-
-async def _dig_tunnel(tcp: trio.SocketStream, proxy: Proxy, host: str, port: int) -> None:
-    """Have a proxy connect us to somebody (RFC 9110, 9.3.6). On failure the socket is closed.
-
-    Raises:
-        ModelUnavailable: it does not.
-    """
-    target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    asked = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"
-    if proxy.authorization is not None:
-        asked += f"Proxy-Authorization: {proxy.authorization}\r\n"
-    opened = False
-    try:
-        await tcp.send_all(f"{asked}\r\n".encode("ascii"))
-        head = b""
-        while HEAD_END not in head:
-            more = await tcp.receive_some(MAX_PROXY_BYTES - len(head))
-            if not more or len(head := head + more) >= MAX_PROXY_BYTES:
-                raise ModelUnavailable(f"the proxy {proxy.host} does not answer CONNECT as a proxy does")
-        status = re.match(rb"HTTP/1\.[01] ([0-9]{3})(?: |\r)", head)
-        if status is None or not status[1].startswith(b"2"):
-            said = f"HTTP {status[1].decode()}" if status is not None else "no HTTP"
-            raise ModelUnavailable(f"the proxy {proxy.host} answered CONNECT {target} with {said}")
-        opened = True
-    except (OSError, UnicodeError, trio.BrokenResourceError) as broken:
-        raise ModelUnavailable(f"the proxy {proxy.host} was lost: {broken}") from broken
-    finally:
-        if not opened:
-            await trio.aclose_forcefully(tcp)
-
-
-@cache
-def _default_tls() -> ssl.SSLContext:
-    """The system's authorities, read once: it takes some 17 ms, in which no call goes on, and a megabyte."""
-    return ssl.create_default_context()
 
 
 async def _shake_hands(

@@ -101,6 +101,11 @@ class AnthropicMessages:
             self._headers["x-api-key"] = key
 
     @property
+    def address(self) -> str:
+        """The base of its requests' URLs."""
+        return self._settings.address
+
+    @property
     def first_byte_seconds(self) -> float:
         """How long the server may take for the first piece of an answer."""
         return self._settings.first_byte_seconds or FIRST_BYTE_SECONDS

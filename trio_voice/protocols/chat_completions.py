@@ -98,6 +98,11 @@ class ChatCompletions:
             self._headers["Authorization"] = f"Bearer {key}"
 
     @property
+    def address(self) -> str:
+        """The base of its requests' URLs."""
+        return self._settings.address
+
+    @property
     def first_byte_seconds(self) -> float:
         """How long the server may take for the first piece of an answer."""
         usual = LOADING_SECONDS if self._settings.is_in_house else FIRST_BYTE_SECONDS

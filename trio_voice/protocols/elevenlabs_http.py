@@ -42,6 +42,11 @@ class ElevenLabsHttp:
         self._voice = persona.voice or settings.voice or ""
         self._headers = {"Content-Type": "application/json"} | ({"xi-api-key": key} if key else {})
 
+    @property
+    def address(self) -> str:
+        """The base of its requests' URLs."""
+        return self._settings.address
+
     def request(self, text: str, before: str) -> ModelRequest:
         """A request for the sound of a text that follows another."""
         settings = self._settings

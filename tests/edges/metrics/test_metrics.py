@@ -93,7 +93,7 @@ def a_whole_call():
             ),
             a_session(closed_at=NOON, closing=Closing.TIMED_OUT, seconds=92.0, overrun_seconds=2.0, model="aai"),
         ],
-        turns=[Turn(at=5, latency_ms=500), Turn(at=9, latency_ms=1_250)],
+        turns=[Turn(at=5, latency_ms=500, heard_after_ms=1_100), Turn(at=9, latency_ms=1_250)],
         tools=[
             ToolUse("shop", failed=False, milliseconds=3),
             ToolUse("shop", failed=True, milliseconds=3),
@@ -240,6 +240,8 @@ async def test_an_ended_call_is_counted_and_measured(metrics):
         "trio_voice_call_setup_seconds_sum desk": 0.4,
         "trio_voice_call_teardown_seconds_count": 1,
         "trio_voice_call_teardown_seconds_sum": 0.25,
+        "trio_voice_turn_heard_after_seconds_count desk": 1,
+        "trio_voice_turn_heard_after_seconds_sum desk": 1.1,
         "trio_voice_turn_latency_seconds_count desk": 2,
         "trio_voice_turn_latency_seconds_sum desk": 1.75,
         "trio_voice_model_sessions_total acknowledged assemblyai-agent": 1,
@@ -382,3 +384,18 @@ async def test_a_loop_that_is_held_up_is_told(metrics, mock_clock, nursery):
     now = read(metrics)
     assert now["trio_voice_loop_delay_seconds_count"] == 2
     assert now["trio_voice_loop_delay_seconds_sum"] == 0.25
+
+
+async def test_the_pause_that_a_caller_heard_is_told_where_it_is_known(metrics):
+    metrics.observe_call(a_whole_call())
+    text = metrics.render().decode()
+    assert 'trio_voice_turn_latency_seconds_count{persona="desk"} 2.0' in text
+    assert 'trio_voice_turn_heard_after_seconds_count{persona="desk"} 1.0' in text
+    assert 'trio_voice_turn_heard_after_seconds_sum{persona="desk"} 1.1' in text
+
+
+async def test_requests_are_told_by_the_connection_that_they_went_over(calls):
+    text = Metrics(calls, NOON, requests={"warm": 7, "again": 1}).render().decode()
+    assert 'trio_voice_requests_total{connection="warm"} 7.0' in text
+    assert 'trio_voice_requests_total{connection="new"} 0.0' in text
+    assert 'trio_voice_requests_total{connection="again"} 1.0' in text

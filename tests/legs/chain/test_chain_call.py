@@ -7,7 +7,7 @@ import attrs
 import pytest
 import trio
 
-from tests import chains
+from tests import calls, chains
 from tests.calls import GREETING
 from tests.chains import Chain
 from trio_voice.call.tools import end_call
@@ -383,6 +383,19 @@ async def test_the_first_clause_is_spoken_while_the_rest_is_being_written(autoju
     assert exchange.closed_at - stopped_at > measured.latency_ms / 1_000 + 0.2  # it went on writing
     assert measured.latency_ms < BUDGET_MS
     assert_all_well(rig)
+
+
+async def test_connections_for_requests_are_looked_at_before_the_first_turn_and_whenever_the_caller_speaks(
+    autojump_clock,
+):
+    chain = Chain(tts={"kind": "elevenlabs-http", "voice": "alba"})
+    async with calls.live_call(model=chain, script=Script(greeting_ms=500)) as rig:
+        await trio.sleep(2)
+        assert sorted(chain.http.warmed) == ["https://api.elevenlabs.io", "https://api.openai.com/v1"]
+        rig.speak(0.5)
+        await trio.sleep(0.4)
+        assert sorted(chain.http.warmed[2:]) == ["https://api.elevenlabs.io", "https://api.openai.com/v1"]
+        rig.twilio.hang_up()
 
 
 async def test_where_the_time_of_a_turn_goes(autojump_clock):

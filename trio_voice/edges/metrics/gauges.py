@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from trio_voice.record import CallState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
     from prometheus_client.metrics_core import Metric
@@ -55,6 +55,27 @@ class JournalState(Protocol):
 
     def statistics(self) -> JournalCounts:
         """The counts of this moment."""
+
+
+class RequestsNow:
+    """Requests of chains to their providers, by the connection that they went over."""
+
+    def __init__(self, counts: Mapping[str, int]) -> None:
+        self._counts = counts
+
+    def describe(self) -> list[Metric]:
+        """Nothing, as above."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        requests = CounterMetricFamily(
+            "trio_voice_requests",
+            "Requests of chains, by connection: one that was open (warm), new, or new because that was dead (again).",
+            labels=["connection"],
+        )
+        for connection in ("warm", "new", "again"):
+            requests.add_metric([connection], self._counts.get(connection, 0))
+        yield requests
 
 
 class Now:

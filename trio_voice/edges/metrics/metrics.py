@@ -25,13 +25,13 @@ from prometheus_client import (
 )
 
 from trio_voice.billing.cost import believed_seconds
-from trio_voice.edges.metrics.gauges import JournalNow, LogNow, Now, Process
+from trio_voice.edges.metrics.gauges import JournalNow, LogNow, Now, Process, RequestsNow
 from trio_voice.edges.metrics.labels import OTHER, Words
 from trio_voice.legs.providers import KINDS
 from trio_voice.record import Closing, EndReason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from trio_voice.call.registry import Registry
@@ -56,7 +56,9 @@ TEARDOWN_BUCKETS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 1.5, 2, 2.1, 2.5, 5, 1
 """Close around ``close_seconds``, which is 2: what lies beyond it broke the promise."""
 OVERRUN_BUCKETS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 1.5, 2, 2.1, 2.5, 5, 10, 30, 60, 600)
 """The alarm goes off beyond 2.1 (``cost.is_late``)."""
-TURN_BUCKETS: Final = (0.2, 0.3, 0.5, 0.7, 0.9, 1.2, 1.5, 2, 3, 5, 10)
+TURN_BUCKETS: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.2, 1.5, 2, 3, 5, 10)
+HEARD_BUCKETS: Final = (0.3, 0.5, 0.7, 0.9, 1.1, 1.3, 1.6, 2, 2.5, 3, 4, 6, 10)
+"""People leave a fifth of a second between turns, and take a second for long."""
 DELAY_BUCKETS: Final = (0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1)
 """A frame is 20 ms; what is held up for longer makes the next one late too."""
 
@@ -72,6 +74,7 @@ class Metrics:
         started_at: when this process began.
         journal: how the journal does; nothing is said of one that is not there.
         dropped_lines: how many lines of the log were never written, if somebody counts them.
+        requests: those of chains, counted by the connection that they went over (``net/http.py``).
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class Metrics:
         started_at: datetime,
         journal: JournalState | None = None,
         dropped_lines: Callable[[], int] | None = None,
+        requests: Mapping[str, int] | None = None,
     ) -> None:
         # Without a second series beside every counter. The switch is the whole process's, which is ours.
         disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -98,6 +102,8 @@ class Metrics:
             self._registry.register(JournalNow(journal))
         if dropped_lines is not None:
             self._registry.register(LogNow(dropped_lines))
+        if requests is not None:
+            self._registry.register(RequestsNow(requests))
         Info("trio_voice_build", "What is running.", registry=self._registry).info({"version": version("trio-voice")})
 
         def counter(name: str, documentation: str, *labels: str) -> Counter:
@@ -125,8 +131,14 @@ class Metrics:
         )
         self._turn_seconds = histogram(
             "trio_voice_turn_latency_seconds",
-            "From the end of the caller's speech to the first sound of the answer.",
+            "From the model's decision that the caller has finished until its answer's first sound was on its way.",
             TURN_BUCKETS,
+            "persona",
+        )
+        self._heard_seconds = histogram(
+            "trio_voice_turn_heard_after_seconds",
+            "The pause that a caller hears: from their last sound to the first sound that they hear, by the audio.",
+            HEARD_BUCKETS,
             "persona",
         )
         self._sessions = counter(
@@ -228,6 +240,8 @@ class Metrics:
             self._setup_seconds.labels(persona).observe(record.setup_seconds)
         for turn in record.turns:
             self._turn_seconds.labels(persona).observe(turn.latency_ms / 1000)
+            if turn.heard_after_ms is not None:
+                self._heard_seconds.labels(persona).observe(turn.heard_after_ms / 1000)
         for session in record.model_sessions:
             self._observe_session(session, record.currency, persona)
         if record.telephone_cost is not None:

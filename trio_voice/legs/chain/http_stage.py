@@ -48,6 +48,9 @@ class Http(Protocol):
     def post(self, request: ModelRequest, /) -> AbstractAsyncContextManager[Answer]:
         """Send a request; leaving the block closes the answer. Raises ``ModelUnavailable``."""
 
+    def warm(self, url: str, /) -> None:
+        """See to it that a connection is open for the next request to this address. Never waits, never raises."""
+
 
 async def read_all(answer: Answer, patience: trio.CancelScope, take: Callable[[bytes], None]) -> None:
     """Give a body to ``take``, piece by piece, to its very end: only then can the connection be used again.

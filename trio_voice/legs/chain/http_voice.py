@@ -36,6 +36,10 @@ class VoiceRequests(Protocol):
     def provider(self) -> str:
         """The kind's name, for the record."""
 
+    @property
+    def address(self) -> str:
+        """The base of its requests' URLs: a connection can be opened there ahead of them."""
+
     def request(self, text: str, before: str, /) -> ModelRequest:
         """What to send for the sound of a text; ``before`` is what the context has said until then."""
 
@@ -84,8 +88,13 @@ class HttpSpeaker:
         self._tell = tell
         await self._record.open()
         async with self._open_http() as self._http, trio.open_nursery() as self._nursery:
+            self.warm()
             tell(ModelReady(""))
             await trio.sleep_forever()
+
+    def warm(self) -> None:
+        """Have a connection open for the next text. Never waits."""
+        self._http.warm(self._voice.address)
 
     def obey(self, command: Any) -> None:
         """Put a command on its way. Never waits."""

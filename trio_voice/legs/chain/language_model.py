@@ -48,6 +48,10 @@ class Thinker:
         """Write down that the first model will be asked. ``close`` must follow, even if this was cancelled."""
         await self._records[0].open()
 
+    def warm(self, http: Http) -> None:
+        """Have a connection open for the next question. Never waits."""
+        http.warm(self._models[0].address)
+
     async def load(self, http: Http) -> None:
         """Have a server of one's own load its model, which may take long. Never raises but ``Cancelled``."""
         model = self._models[0]

@@ -31,10 +31,12 @@ from trio_voice.events.stage import (
     Count,
     EndTurn,
     Speak,
+    SpeechBegan,
     StopThinking,
     Think,
     VoiceChanged,
 )
+from trio_voice.legs.chain.http_voice import HttpSpeaker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
     from trio_voice.chain.turns import ChainTurns
     from trio_voice.events.model import ModelCommand
     from trio_voice.legs.chain.http_stage import Http
-    from trio_voice.legs.chain.http_voice import HttpSpeaker
     from trio_voice.legs.chain.language_model import Thinker
     from trio_voice.legs.model import SocketModelLeg
 
@@ -184,6 +185,7 @@ class ChainLeg:
 
     async def _prepare_to_think(self) -> None:
         await self._thinker.open()
+        self._thinker.warm(self._http)
         await self._thinker.load(self._http)
 
     def _hear_stage(self, stage: Stage, event: Any) -> None:
@@ -202,7 +204,15 @@ class ChainLeg:
             case EndRequested() | c.ModelFault() | c.Unrecognized() | c.Usage():
                 self._tell(event)
             case _:
+                if isinstance(event, SpeechBegan):
+                    self._warm()
                 self._do(self._turns.handle(event, trio.current_time()))
+
+    def _warm(self) -> None:
+        """Look after the connections of the next answer while the caller speaks: some servers close idle ones soon."""
+        self._thinker.warm(self._http)
+        if self._speaking.is_ready and isinstance(self._speaking.leg, HttpSpeaker):
+            self._speaking.leg.warm()
 
     def _become_ready(self, stage: Stage, session_id: str, accepted: dict[str, str]) -> None:
         if stage.is_ready:

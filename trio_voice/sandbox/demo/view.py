@@ -65,6 +65,9 @@ class View:
         if record["turns"]:
             latencies = ", ".join(f"{turn['latency_ms']} ms" for turn in record["turns"])
             self.line("end", f"answers began {latencies} after the agent knew that the caller had finished")
+        heard = [f"{turn['heard_after_ms']} ms" for turn in record["turns"] if turn["heard_after_ms"] is not None]
+        if heard:
+            self.line("end", f"the caller heard something {', '.join(heard)} after their own last sound")
 
     async def follow(self, stream: MediaStreamPeer, transcript: Callable[[], Awaitable[list[dict[str, Any]]]]) -> None:
         """Comment on a call until cancelled: what was said, as the daemon tells it, and what Twilio was told."""

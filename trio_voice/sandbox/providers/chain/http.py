@@ -60,6 +60,12 @@ class MemoryHttp:
         self._answerer = answerer
         self._nursery = nursery
         self._on_exchange = on_exchange
+        self.warmed: list[str] = []
+        """The addresses that a connection was wanted for ahead of a request."""
+
+    def warm(self, url: str) -> None:
+        """Memory needs no connection."""
+        self.warmed.append(url)
 
     @asynccontextmanager
     async def post(self, request: ModelRequest) -> AsyncIterator[MemoryAnswer]:

@@ -78,8 +78,8 @@ class Model:
         return SocketModelLeg(session, wanted.reach, 5.0, Ledger(wanted.record), wall_clock)
 
 
-def _voice_agent(_server, persona, tools, history, _resume_with):
-    return VoiceAgentSession(persona, tools, history)
+def _voice_agent(_server, persona, tools, history, resume_with):
+    return VoiceAgentSession(persona, tools, history, resume_with, wall_clock().timestamp())
 
 
 def _openai_realtime(server, persona, tools, history, _resume_with):

@@ -486,22 +486,51 @@ def test_a_resumed_session_that_gets_no_new_handle_still_has_its_own():
 )
 def test_a_refusal_is_a_line_that_says_what_to_do(ready, code, reason, words):
     hear(ready, sessionResumptionUpdate={"newHandle": "h1", "resumable": True})
-    (fault,) = ready.explain_close(code, reason, 300.0)
+    (fault,) = ready.explain_close(code, reason, 5.0)
     assert fault.fatal
     assert words in fault.message
     assert f"close code {code}" in fault.message
-    assert reason not in fault.message  # it may quote what was said, and this goes into log and journal
+    assert not reason or reason not in fault.message  # it may quote what was said, and this goes into log and journal
 
 
 @pytest.mark.parametrize(
     ("code", "reason"),
-    [(1011, "Deadline expired before operation could complete."), (1000, ""), (None, "cut"), (1006, "")],
+    [
+        (1007, "API key expired. Please renew the API key."),
+        (1008, "models/gemini-0 is not found for API version v1beta"),
+        (1011, "You exceeded your current quota, please check your plan"),
+        (1008, "Billing is disabled for this project"),
+    ],
+)
+def test_a_refusal_that_names_its_cause_is_one_of_a_good_session_too(ready, code, reason):
+    (fault,) = ready.explain_close(code, reason, 300.0)
+    assert fault.fatal
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (1011, "Deadline expired before operation could complete."),
+        (1000, ""),
+        (None, "cut"),
+        (1006, ""),
+        (1008, "The operation was aborted."),
+        (1008, "Operation is not implemented, or supported, or enabled."),
+        (1008, "Requested entity was not found."),
+        (1011, "Internal error encountered."),
+    ],
 )
 def test_a_connection_that_ends_for_another_reason_can_be_taken_up(ready, code, reason):
-    assert ready.explain_close(code, reason, 300.0) == []
+    assert ready.explain_close(code, reason, 300.0) == [c.SessionExpiring(0.0, None)]  # told the conversation
     hear(ready, sessionResumptionUpdate={"newHandle": "h1", "resumable": True})
     assert ready.explain_close(code, reason, 300.0) == [c.SessionExpiring(0.0, "h1")]
-    assert ready.explain_close(code, reason, 5.0) == []
+    assert of_kind(c.SessionExpiring, ready.explain_close(code, reason, 5.0)) == []
+
+
+@pytest.mark.parametrize("reason", ["The token count exceeds the maximum", "Request contains an invalid argument.", ""])
+def test_a_session_whose_memory_is_full_is_followed_by_one_that_is_told_the_newest(ready, reason):
+    hear(ready, sessionResumptionUpdate={"newHandle": "h1", "resumable": True})
+    assert ready.explain_close(1007, reason, 300.0) == [c.SessionExpiring(0.0, None)]
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from trio_voice.errors import LocalProtocolError
 from trio_voice.events import model as c
 from trio_voice.persona import Persona, ToolSchema, TurnDetection
+from trio_voice.protocols.expiry import EXPIRING_SECONDS
 from trio_voice.protocols.json_messages import MAX_ID
 from trio_voice.protocols.openai_realtime import OpenAIRealtimeSession
 from trio_voice.protocols.openai_realtime.dialects import DIALECTS, OpenAIRealtimeSettings
-from trio_voice.protocols.openai_realtime.expiry import EXPIRING_SECONDS
 from trio_voice.protocols.openai_realtime.floor import REPLY_SECONDS
 from trio_voice.protocols.openai_realtime.responses import KEPT_RESPONSES, MAX_ARGUMENTS, MAX_CALLS, MAX_ITEMS
 from trio_voice.protocols.openai_realtime.session import KEPT_TRANSCRIPTIONS
@@ -321,6 +321,12 @@ def test_other_errors_leave_the_session_open(talk):
 def test_a_socket_that_is_closed_in_place_of_a_session_says_what_to_check(fresh, code, words):
     faults = fresh.session.explain_close(code, "", 0.0)
     assert [(fault.message, fault.fatal) for fault in faults] == ([(words, True)] if words else [])
+
+
+@pytest.mark.parametrize("code", [None, 1000, 1006, 1011, 1012])
+def test_a_good_session_whose_socket_is_lost_is_followed_by_another(talk, code):
+    assert talk.session.explain_close(code, "", 9.9) == []
+    assert talk.session.explain_close(code, "", 10.0) == [c.SessionExpiring(0.0)]
 
 
 def test_what_the_server_says_that_it_has_set_is_for_people(fresh):

@@ -1,6 +1,7 @@
 """AssemblyAI's Voice Agent protocol: what we say, and what we make of what we hear."""
 
 import json
+import math
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from trio_voice.errors import LocalProtocolError
 from trio_voice.events import model as c
 from trio_voice.persona import Persona, ToolSchema, TurnDetection
+from trio_voice.protocols.unanswered import NUDGE
 from trio_voice.protocols.voice_agent import VoiceAgentSession
 
 READY = {
@@ -24,6 +26,14 @@ READY = {
 
 def persona(**more):
     return Persona(**{"name": "p", "model": "m", "voice": "alba", "prompt": "Be brief.", "greeting": "Hello"} | more)
+
+
+def at(session, now, kind, **event):
+    return list(session.receive(json.dumps({"type": kind, **event}), now))
+
+
+def sent(events):
+    return [json.loads(event.message) for event in events if isinstance(event, c.Outgoing)]
 
 
 @pytest.fixture
@@ -330,6 +340,7 @@ def test_the_audio_of_a_reply_is_told_apart_as_it_would_be_received(event, began
     session = VoiceAgentSession(persona())
     if began:
         session.receive('{"type":"reply.started","reply_id":"r1"}', 0.0)
+    session.receive('{"type":"reply.audio","data":"AAAA"}', 0.0)  # what can be heard is told apart from then on
     message = json.dumps(event)
     found = session.reply_audio(message)
     meant = session.receive(message, 0.0)
@@ -349,3 +360,167 @@ def test_broken_arguments_are_for_the_tool_to_refuse(ready, broken):
     assert hear(ready, type="tool.call", call_id="t1", name="roll", arguments=broken) == [
         c.ToolRequested("t1", "roll", broken)
     ]
+
+
+# Answers that nobody hears
+
+SILENCE = "/////w=="
+LOUD = "AAAA"
+DIGITAL_SILENCE = [("reply.started", {"reply_id": "r2"}), ("reply.audio", {"data": SILENCE}), ("reply.done", {})]
+
+
+def asked(session, now=0.0):
+    """The caller has asked something."""
+    at(session, now, "input.speech.started")
+    at(session, now, "input.speech.stopped")
+    return at(session, now, "transcript.user", item_id="i1", text="Are you open?")
+
+
+@pytest.fixture
+def listening():
+    session = VoiceAgentSession(persona(greeting=None))
+    at(session, 0, READY["type"], **{key: value for key, value in READY.items() if key != "type"})
+    return session
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [],
+        [("reply.started", {"reply_id": "r2"}), ("reply.done", {"reply_id": "r2"})],
+        [("reply.started", {"reply_id": "r2"}), ("transcript.agent", {"text": "Yes."}), ("reply.done", {})],
+        [("reply.started", {"reply_id": "r2"}), ("reply.error", {"message": "llm"}), ("reply.done", {})],
+        DIGITAL_SILENCE,
+    ],
+    ids=["none", "empty", "text", "error", "silence"],
+)
+def test_an_answer_without_a_sound_is_asked_for_once_and_then_given_up(listening, answer):
+    asked(listening)
+    for kind, fields in answer:
+        at(listening, 0.1, kind, **fields)
+    assert listening.wake_at == 2.5
+    fault, *messages = listening.tick(2.5)
+    assert (fault.code, fault.fatal) == ("silent", False)
+    assert sent(messages) == [{"type": "reply.create", "instructions": NUDGE}]
+    for kind, fields in answer:
+        at(listening, 2.6, kind, **fields)
+    (given_up,) = listening.tick(5.0)
+    assert (given_up.code, given_up.fatal, given_up.passing) == ("silent", True, True)
+
+
+def test_an_answer_that_can_be_heard_settles_it(listening):
+    asked(listening)
+    at(listening, 0.1, "reply.started", reply_id="r2")
+    assert listening.reply_audio(json.dumps({"type": "reply.audio", "data": LOUD})) is None  # it is looked at first
+    at(listening, 0.2, "reply.audio", data=LOUD)
+    assert listening.reply_audio(json.dumps({"type": "reply.audio", "data": SILENCE})) == ("r2", SILENCE)
+    at(listening, 0.3, "reply.done")
+    assert listening.wake_at == math.inf
+
+
+def test_a_reply_that_is_long_in_the_making_is_waited_for(listening):
+    asked(listening)
+    at(listening, 0.1, "reply.started", reply_id="r2")
+    assert listening.tick(8.0) == []
+    assert sent(listening.tick(8.1)) == [{"type": "reply.create", "instructions": NUDGE}]
+
+
+def test_a_noise_is_owed_no_answer_but_takes_none_away(listening):
+    at(listening, 0, "input.speech.started")
+    at(listening, 1, "input.speech.stopped")
+    assert listening.wake_at == math.inf
+    asked(listening, 2)
+    at(listening, 3, "input.speech.started")
+    assert listening.wake_at == math.inf
+    at(listening, 4, "input.speech.stopped")
+    assert sent(listening.tick(6.5)) == [{"type": "reply.create", "instructions": NUDGE}]
+
+
+def test_a_greeting_that_does_not_come_is_asked_for_to_the_letter(ready):
+    assert sent(ready.tick(2.5)) == [
+        {"type": "reply.create", "instructions": "Say exactly this and nothing else: Hello"},
+    ]
+
+
+def test_a_tool_is_an_answer_and_its_result_owes_another(listening):
+    asked(listening)
+    at(listening, 0.1, "tool.call", call_id="t1", name="roll", arguments={})
+    assert listening.wake_at == math.inf
+    listening.encode(c.AnswerTool("t1", "4"), 1.0)
+    assert listening.wake_at == 1.0 + 2.0 + 2.5
+
+
+def test_a_wait_that_is_asked_for_is_kept(listening):
+    asked(listening)
+    at(listening, 0.1, "reply.started", reply_id="r2")
+    at(listening, 0.2, "reply.error", code="llm_provider_error", message="Please try again in 4.2s")
+    at(listening, 0.2, "reply.done")
+    assert listening.wake_at == pytest.approx(4.4)
+
+
+# Sessions that are lost
+
+
+def test_a_good_session_that_is_lost_is_taken_up_and_not_told_goodbye(ready):
+    assert list(ready.explain_close(None, "", 10.0)) == [c.SessionExpiring(0.0, READY["session_id"])]
+    assert ready.goodbye() is None
+    (message,) = VoiceAgentSession(persona(), (), (c.Said("agent", "Hello"),), READY["session_id"]).opening()
+    assert json.loads(message) == {"type": "session.resume", "session_id": READY["session_id"]}
+
+
+def test_a_young_session_that_is_lost_has_failed(ready):
+    assert list(ready.explain_close(None, "", 9.9)) == []
+    assert ready.goodbye() is not None
+
+
+def test_a_session_that_was_ended_in_words_is_not_taken_up(ready):
+    at(ready, 20, "session.ended", session_duration_seconds=20.0)
+    assert list(ready.explain_close(1000, "", 20.0)) == []
+
+
+@pytest.mark.parametrize("code", ["session_not_found", "session_expired", "session_forbidden"])
+def test_a_session_that_cannot_be_taken_up_is_begun_anew(code):
+    session = VoiceAgentSession(persona(), resume_with="sess_0")
+    assert at(session, 0, "session.error", code=code) == [c.SessionExpiring(0.0)]
+    assert list(session.explain_close(1008, code, 0.1)) == [c.SessionExpiring(0.0)]
+
+
+@pytest.mark.parametrize("code", ["internal_error", "server_error", "at_capacity", "session_expired"])
+def test_trouble_of_the_servers_own_is_no_end_of_a_good_session(ready, code):
+    assert at(ready, 10.0, "session.error", code=code) == [c.SessionExpiring(0.0)]
+
+
+@pytest.mark.parametrize("code", ["unauthorized", "forbidden", "agent_not_found"])
+def test_a_refusal_that_names_its_cause_is_the_end(ready, code):
+    (fault,) = at(ready, 100.0, "session.error", code=code)
+    assert fault.fatal
+
+
+def test_the_longest_session_is_left_in_time():
+    session = VoiceAgentSession(persona(greeting=None), started_at=1_000.0)
+    at(session, 0, READY["type"], session_id="s", config=READY["config"], expires_at=4_600.0)
+    assert session.wake_at == 3_540.0
+    assert session.tick(3_540.0) == [c.SessionExpiring(60.0)]
+
+
+# Replies that may not be interrupted
+
+
+def test_a_greeting_that_may_not_be_interrupted_is_said_to_its_end():
+    session = VoiceAgentSession(persona(greeting_interruptible=False))
+    (opening,) = session.opening()
+    assert json.loads(opening)["session"]["input"]["turn_detection"] == {"interrupt_response": False}
+    at(session, 0, READY["type"], session_id="s", config=READY["config"])
+    at(session, 1, "reply.started", reply_id="r1")
+    at(session, 1, "reply.audio", data=LOUD)
+    (again,) = sent(at(session, 3, "reply.done"))
+    assert again["session"] == {"input": {"turn_detection": {"interrupt_response": True}}}
+    at(session, 4, "reply.started", reply_id="r2")
+    at(session, 4, "reply.audio", data=LOUD)
+    assert sent(at(session, 5, "reply.done")) == []
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_any_reply_may_be_protected(ready, on):
+    (message,) = ready.encode(c.ProtectReply(on), 0.0)
+    assert json.loads(message)["session"] == {"input": {"turn_detection": {"interrupt_response": not on}}}

@@ -8,12 +8,15 @@ vendor. Audio is base64 mu-law at 8 kHz on both sides (``audio/mulaw.py``).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+GOOD_SECONDS: Final = 10.0
+"""A session that was ready for so long was good: if it is lost, another one carries on."""
 
 BilledBy = Literal["seconds", "tokens", "parts"]
 """What a provider bills by: seconds of the session; tokens; or each part of a chain by its own measure."""

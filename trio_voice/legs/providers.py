@@ -122,7 +122,9 @@ class Kind:
 
 
 def _assemblyai_agent(order: Order) -> ModelLeg:
-    session = voice_agent.VoiceAgentSession(order.persona, order.tools, order.history)
+    session = voice_agent.VoiceAgentSession(
+        order.persona, order.tools, order.history, order.resume_with, order.wall_clock().timestamp()
+    )
     headers = {"Authorization": f"Bearer {order.keys.get(voice_agent.CREDENTIAL, '')}"}
     url = order.settings.url or voice_agent.URL
     return order.over_socket(session, url, headers, voice_agent.MAX_MESSAGE_BYTES)

@@ -7,16 +7,21 @@ Every frame is JSON text in both directions; audio is base64 inside it, named ``
 
 from __future__ import annotations
 
+import math
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 import attrs
 import msgspec
 
-from trio_voice.audio.mulaw import is_base64
+from trio_voice.audio.mulaw import is_audible, is_base64
 from trio_voice.errors import LocalProtocolError
 from trio_voice.events import model as c
+from trio_voice.protocols.chat.refusals import wait_seconds
+from trio_voice.protocols.expiry import Expiry
 from trio_voice.protocols.json_messages import MAX_ID, UNDECODABLE, arguments_in, as_json, read, text_in, unknown
 from trio_voice.protocols.settings import ModelSettings
+from trio_voice.protocols.unanswered import ANSWER_SECONDS, MAX_WAIT_SECONDS, NUDGE, Step, Unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +33,10 @@ CREDENTIAL: Final = "ASSEMBLYAI_API_KEY"
 MAX_MESSAGE_BYTES: Final = 1_048_576
 ENCODING: Final = "audio/pcmu"
 
-CAPABILITIES: Final = c.Capabilities(speaks_first=True, truncates=False)
+TOOL_SECONDS: Final = 2.0
+"""How long a reply that has asked for a tool is held open in silence, whatever comes of the tool (seen live)."""
+
+CAPABILITIES: Final = c.Capabilities(speaks_first=True, truncates=False, resumes=True, protects_replies=True)
 
 ADVICE: Final = {
     "unauthorized": "AssemblyAI refused the key: check ASSEMBLYAI_API_KEY (systemd credential assemblyai_api_key)",
@@ -45,6 +53,8 @@ ADVICE: Final = {
     "agent_timeout": "AssemblyAI could not start the agent in time; the next call may get through",
 }
 """Codes that end a session whenever they come, and what to do about each."""
+LOST: Final = frozenset({"session_not_found", "session_expired", "session_forbidden"})
+"""What becomes of a session that is to be taken up and is not there any more."""
 PASSING: Final = frozenset(
     {"at_capacity", "concurrency_exceeded", "internal_error", "server_error", "agent_init_failed", "agent_timeout"}
 )
@@ -74,6 +84,8 @@ class _ReplyAudio(msgspec.Struct):
 
 _decode_audio: Final = msgspec.json.Decoder(_ReplyAudio).decode
 
+Event = c.ModelEvent | c.Outgoing
+
 
 class VoiceAgentSession:
     """One session's protocol state, from the first ``session.update`` to ``session.ended``.
@@ -82,33 +94,69 @@ class VoiceAgentSession:
         persona: whose prompt, voice, greeting and turn detection the session gets.
         tools: what the model may call.
         history: the conversation so far, if this session takes over.
+        resume_with: the session to take up, within 30 s of its socket's loss. Nobody has published a live trace of one
+            that was taken up; one that is refused is begun anew, and told the conversation.
+        started_at: the time of day, in seconds since 1970; the server tells the session's end by that clock.
     """
 
     capabilities = CAPABILITIES
     caller_audio = ('{"type":"input.audio","audio":"', '"}')
     provider = "assemblyai-agent"
 
-    __slots__ = ("_history", "_over", "_persona", "_ready", "_reply_id", "_tools")
+    __slots__ = (
+        "_audible",
+        "_expiry",
+        "_greets",
+        "_history",
+        "_over",
+        "_persona",
+        "_protected",
+        "_ready",
+        "_ready_at",
+        "_reply_id",
+        "_resume_with",
+        "_session_id",
+        "_tools",
+        "_unanswered",
+    )
 
-    def __init__(self, persona: Persona, tools: tuple[ToolSchema, ...] = (), history: tuple[c.Said, ...] = ()) -> None:
+    def __init__(
+        self,
+        persona: Persona,
+        tools: tuple[ToolSchema, ...] = (),
+        history: tuple[c.Said, ...] = (),
+        resume_with: str | None = None,
+        started_at: float | None = None,
+    ) -> None:
         self._persona = persona
         self._tools = tools
         self._history = history
-        self._ready = False
+        self._resume_with = resume_with
+        self._greets = bool(persona.greeting) and not history and resume_with is None
+        self._protected = self._greets and persona.interruptible and not persona.greeting_interruptible
+        """The reply that is made may not be interrupted, and the next may."""
+        self._ready, self._ready_at = False, math.inf
         self._over = False
+        """Ended in words, or lost: there is nobody to say goodbye to."""
+        self._session_id = ""
         self._reply_id = ""
+        self._audible = False
+        """Something of the reply could be heard."""
+        self._expiry = Expiry(math.inf, started_at)
+        self._unanswered = Unanswered()
 
     # What we say
 
     def opening(self) -> list[str]:
         """The first message on a new socket. The server is silent until it comes."""
+        if self._resume_with is not None:
+            return [as_json({"type": "session.resume", "session_id": self._resume_with})]
         persona = self._persona
         audio_in: dict[str, Any] = {"type": "audio", "format": {"encoding": ENCODING}}
         audio_out: dict[str, Any] = {"type": "audio", "format": {"encoding": ENCODING}}
         if persona.keyterms:
             audio_in["keyterms"] = list(persona.keyterms)
-        if persona.turn_detection is not None and (turns := persona.turn_detection.for_provider):
-            # Only what the persona sets: naming a silence switches adaptive pacing off for the whole session.
+        if turns := self._turn_detection():
             audio_in["turn_detection"] = turns
         if persona.voice is not None:
             audio_out["voice"] = persona.voice
@@ -126,13 +174,23 @@ class VoiceAgentSession:
                 for tool in self._tools
             ],
         }
-        if (
-            persona.greeting is not None and not self._history
-        ):  # a null greeting is refused and leaves the session without ready
+        if self._greets:  # a null greeting is refused and leaves the session without ready
             session["greeting"] = persona.greeting
         return [as_json({"type": "session.update", "session": session})]
 
-    def encode(self, command: c.ModelCommand, _now: float) -> Sequence[str]:
+    def _turn_detection(self) -> dict[str, Any]:
+        """Only what the persona sets: naming a silence switches adaptive pacing off for the whole session."""
+        wanted = self._persona.turn_detection
+        turns: dict[str, Any] = {} if wanted is None else dict(wanted.for_provider)
+        return turns | ({"interrupt_response": False} if self._protected else {})
+
+    def _protect(self, *, on: bool) -> str:
+        """Whether the caller may interrupt, which may be changed at any time (seen live in mid-call)."""
+        self._protected = on
+        turns = {"interrupt_response": self._persona.interruptible} | self._turn_detection()
+        return as_json({"type": "session.update", "session": {"input": {"turn_detection": turns}}})
+
+    def encode(self, command: c.ModelCommand, now: float) -> Sequence[str]:
         """The wire form of a command; nothing where the API has no such thing.
 
         Raises:
@@ -144,22 +202,64 @@ class VoiceAgentSession:
                     raise LocalProtocolError("no audio may be sent before session.ready")
                 return (self.caller_audio[0] + payload + self.caller_audio[1],)
             case c.AnswerTool(call_id=call_id, result=result, failed=failed):
+                self._unanswered.owe(now, TOOL_SECONDS)
                 answer = {"type": "tool.result", "call_id": call_id, "result": result}
                 return (as_json(answer | ({"is_error": True} if failed else {})),)
             case c.RequestReply(instructions=instructions):
-                return (as_json({"type": "reply.create", "instructions": instructions}),)
+                self._unanswered.owe(now)
+                return (_asking(instructions),)
+            case c.ProtectReply(on=on):
+                return (self._protect(on=on),)
             case _:
                 return ()  # the server cuts its memory by its own clock
 
-    def goodbye(self) -> str:
-        """The message that ends the session and its bill at once; without it 30 s more are charged."""
-        return '{"type":"session.end"}'
+    def goodbye(self) -> str | None:
+        """The message that ends the session and its bill at once; without it 30 s more are charged.
+
+        A session that is to be taken up must not be told.
+        """
+        return None if self._over else '{"type":"session.end"}'
+
+    # Time
+
+    @property
+    def wake_at(self) -> float:
+        """When ``tick`` is next needed."""
+        return min(self._expiry.wake_at, self._unanswered.wake_at)
+
+    def tick(self, now: float) -> Sequence[Event]:
+        """Whether an answer is still owed, and whether the session is about to expire."""
+        left = self._expiry.pop(now)
+        events: list[Event] = [] if left is None else [c.SessionExpiring(left)]
+        step = self._unanswered.tick(now)
+        if step is Step.ASK:
+            words = "AssemblyAI's agent could not be heard, and was asked to answer"
+            greeting = f"Say exactly this and nothing else: {self._persona.greeting}"
+            asked = greeting if self._greets and not self._reply_id else NUDGE
+            events += [c.ModelFault("silent", words, fatal=False), c.Outgoing(_asking(asked))]
+        elif step is Step.LEAVE:
+            words = "AssemblyAI's agent does not answer the caller"
+            events.append(c.ModelFault("silent", words, fatal=True, passing=True))
+        return events
 
     # What we hear
 
-    def receive(self, message: str | bytes, _now: float) -> Sequence[c.ModelEvent | c.Outgoing]:
+    def receive(self, message: str | bytes, now: float) -> Sequence[Event]:
         """What a message of the server's means."""
-        return read(message, self._understand)
+        return read(message, partial(self._understand, now=now))
+
+    def explain_close(self, _code: int | None, _reason: str, now: float) -> Sequence[Event]:
+        """What it means that the socket is closed or lost, without ``session.ended`` before it.
+
+        The server keeps a session 30 s for whoever takes it up; one that was good is. What is refused to be taken up
+        is begun anew.
+        """
+        if not self._ready:
+            return [c.SessionExpiring(0.0)] if self._resume_with is not None else []
+        if self._over or now - self._ready_at < c.GOOD_SECONDS:
+            return []
+        self._over = True
+        return [c.SessionExpiring(0.0, self._session_id or None)]
 
     def reply_audio(self, message: str | bytes) -> tuple[str, str] | None:
         """Reply id and payload, if ``receive`` would make ``ReplyAudio`` of this message; if not, receive it."""
@@ -168,25 +268,29 @@ class VoiceAgentSession:
                 event = _decode_audio(message)
             except UNDECODABLE:
                 return None
-            if is_base64(event.data):
+            if self._audible and is_base64(event.data):
                 return event.reply_id or self._reply_id, event.data
         return None
 
-    def _understand(self, event: dict[str, Any]) -> list[c.ModelEvent]:
+    def _understand(self, event: dict[str, Any], now: float) -> list[Event]:
         kind = event["type"]
         understand = self._readers.get(kind)
         if understand is None:
             return [unknown(kind)]
-        return understand(self, event)
+        return understand(self, event, now)
 
-    def _on_ready(self, event: dict[str, Any]) -> list[c.ModelEvent]:
+    def _on_ready(self, event: dict[str, Any], now: float) -> list[Event]:
         if self._ready:
             return []
         mismatch = self._differences(event.get("config"))
         if mismatch:
             return [c.ModelFault("config_mismatch", mismatch, fatal=True)]
-        self._ready = True
-        return [c.ModelReady(text_in(event, "session_id")[:MAX_ID], _echoed(event.get("config")))]
+        self._ready, self._ready_at = True, now
+        self._session_id = text_in(event, "session_id")[:MAX_ID]
+        self._expiry.begin(event.get("expires_at"), now)
+        if self._greets:
+            self._unanswered.owe(now)
+        return [c.ModelReady(self._session_id, _echoed(event.get("config")))]
 
     def _differences(self, config: dict[str, Any] | None) -> str:
         """What the server made of our settings, where a caller would hear the difference; empty if all is well."""
@@ -198,9 +302,13 @@ class VoiceAgentSession:
                 return f"AssemblyAI set {path} to {found!r} where {wanted[path]!r} was asked for"
         return ""
 
-    def _on_error(self, event: dict[str, Any]) -> list[c.ModelEvent]:
+    def _on_error(self, event: dict[str, Any], now: float) -> list[Event]:
         code = str(event.get("code") or event.get("error_code") or "unknown").lower()
         said = str(event.get("message") or "")
+        if code in LOST and self._resume_with is not None and not self._ready:
+            return [c.SessionExpiring(0.0)]
+        if code in PASSING | LOST - {"session_forbidden"} and now - self._ready_at >= c.GOOD_SECONDS:
+            return [c.SessionExpiring(0.0)]
         fatal = code in ADVICE or (not self._ready and code in _FATAL_BEFORE_READY)
         where = event.get("param")
         words = ADVICE.get(code, f"AssemblyAI said {code}")
@@ -210,30 +318,41 @@ class VoiceAgentSession:
             words += f" about {where}"
         return [c.ModelFault(code, f"{words}: {said}" if said else words, fatal, passing=code in PASSING)]
 
-    def _on_speech_started(self, _event: dict[str, Any]) -> list[c.ModelEvent]:
+    def _on_speech_started(self, _event: dict[str, Any], _now: float) -> list[Event]:
+        self._unanswered.suspend()
         return [c.CallerSpeechStarted()]
 
-    def _on_speech_stopped(self, _event: dict[str, Any]) -> list[c.ModelEvent]:
+    def _on_speech_stopped(self, _event: dict[str, Any], now: float) -> list[Event]:
+        self._unanswered.resume(now)  # with words more is owed: their text comes next
         return [c.CallerSpeechStopped()]
 
-    def _on_caller_delta(self, event: dict[str, Any]) -> list[c.ModelEvent]:
+    def _on_caller_delta(self, event: dict[str, Any], _now: float) -> list[Event]:
         # One page of the documentation calls it ``delta``; schema and live traces say ``text``, cumulative.
         return [c.CallerTranscript(text_in(event, "item_id"), text_in(event, "text"), final=False)]
 
-    def _on_caller_text(self, event: dict[str, Any]) -> list[c.ModelEvent]:
-        return [c.CallerTranscript(text_in(event, "item_id"), text_in(event, "text"), final=True)]
+    def _on_caller_text(self, event: dict[str, Any], now: float) -> list[Event]:
+        text = text_in(event, "text")
+        if text.strip():
+            self._unanswered.owe(now)
+        return [c.CallerTranscript(text_in(event, "item_id"), text, final=True)]
 
-    def _on_reply_started(self, event: dict[str, Any]) -> list[c.ModelEvent]:
-        self._reply_id = text_in(event, "reply_id")
+    def _on_reply_started(self, event: dict[str, Any], now: float) -> list[Event]:
+        self._reply_id, self._audible = text_in(event, "reply_id"), False
+        if not self._unanswered.is_owed:
+            self._unanswered.owe(now)
+        self._unanswered.making(now)
         return [c.ReplyStarted(self._reply_id)]
 
-    def _on_reply_audio(self, event: dict[str, Any]) -> list[c.ModelEvent]:
+    def _on_reply_audio(self, event: dict[str, Any], _now: float) -> list[Event]:
         payload = event["data"]
         if not is_base64(payload):
             return [c.Unrecognized("reply.audio that is no base64", garbage=True)]
+        if not self._audible and is_audible(payload):
+            self._audible = True
+            self._unanswered.settle()
         return [c.ReplyAudio(text_in(event, "reply_id") or self._reply_id, payload)]
 
-    def _on_words(self, event: dict[str, Any]) -> list[c.ModelEvent]:
+    def _on_words(self, event: dict[str, Any], _now: float) -> list[Event]:
         start = event.get("start_ms")
         return [
             c.ReplyWords(
@@ -243,33 +362,45 @@ class VoiceAgentSession:
             )
         ]
 
-    def _on_agent_text(self, event: dict[str, Any]) -> list[c.ModelEvent]:
+    def _on_agent_text(self, event: dict[str, Any], _now: float) -> list[Event]:
         interrupted = bool(event.get("interrupted"))
         return [c.ReplyTranscript(text_in(event, "reply_id") or self._reply_id, text_in(event, "text"), interrupted)]
 
-    def _on_reply_done(self, event: dict[str, Any]) -> list[c.ModelEvent]:
+    def _on_reply_done(self, event: dict[str, Any], now: float) -> list[Event]:
         # An open set: completed and interrupted are in the schema, others in older texts, absent means completed.
         interrupted = str(event.get("status") or "completed").lower() == "interrupted"
-        return [c.ReplyDone(text_in(event, "reply_id") or self._reply_id, interrupted)]
+        done: list[Event] = [c.ReplyDone(text_in(event, "reply_id") or self._reply_id, interrupted)]
+        if interrupted:
+            self._unanswered.suspend()
+        elif not self._audible:
+            self._unanswered.silent(now)
+        elif self._protected:
+            done.append(c.Outgoing(self._protect(on=False)))
+        return done
 
-    def _on_reply_error(self, event: dict[str, Any]) -> list[c.ModelEvent]:
-        words = f"AssemblyAI could not answer the caller: {event.get('message') or event.get('code')}"
+    def _on_reply_error(self, event: dict[str, Any], now: float) -> list[Event]:
+        said = str(event.get("message") or event.get("code"))
+        wait = wait_seconds({}, said)
+        if wait is not None and wait <= MAX_WAIT_SECONDS:
+            self._unanswered.owe(now, wait - ANSWER_SECONDS)
+        words = f"AssemblyAI could not answer the caller: {said}"
         return [c.ModelFault(str(event.get("code") or "reply_error"), words, fatal=False)]
 
-    def _on_tool_call(self, event: dict[str, Any]) -> list[c.ModelEvent]:
+    def _on_tool_call(self, event: dict[str, Any], _now: float) -> list[Event]:
         # ``args`` until the spring of 2026; broken ones are answered, by whoever runs the tool
         arguments = arguments_in(event.get("arguments", event.get("args")))
+        self._unanswered.settle()
         return [c.ToolRequested(str(event["call_id"]), str(event["name"]), arguments)]
 
-    def _on_ended(self, event: dict[str, Any]) -> list[c.ModelEvent]:
+    def _on_ended(self, event: dict[str, Any], _now: float) -> list[Event]:
         self._over = True
         seconds = event.get("session_duration_seconds")
         return [c.ModelEnded(float(seconds) if isinstance(seconds, int | float) else None)]
 
-    def _on_nothing(self, _event: dict[str, Any]) -> list[c.ModelEvent]:
+    def _on_nothing(self, _event: dict[str, Any], _now: float) -> list[Event]:
         return []
 
-    _readers: ClassVar[dict[str, Callable[[VoiceAgentSession, dict[str, Any]], list[c.ModelEvent]]]] = {
+    _readers: ClassVar[dict[str, Callable[[VoiceAgentSession, dict[str, Any], float], list[Event]]]] = {
         "session.updated": _on_nothing,
         "session.ready": _on_ready,
         "session.error": _on_error,
@@ -287,6 +418,10 @@ class VoiceAgentSession:
         "reply.error": _on_reply_error,
         "tool.call": _on_tool_call,
     }
+
+
+def _asking(instructions: str) -> str:
+    return as_json({"type": "reply.create", "instructions": instructions})
 
 
 def _echoed(config: Any) -> dict[str, str]:

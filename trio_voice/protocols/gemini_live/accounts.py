@@ -25,11 +25,14 @@ REFUSALS: Final = {
     "token count": "the conversation is longer than {model} can remember; lower time_limit_seconds",
 }
 """By words of the close frame's reason, which is all that Gemini says: what to do. The first that fits."""
+MENDED_ANEW: Final = frozenset({"unknown name", "token count"})
+"""Those that a session comes to by what was said in it: after a while another one may carry on."""
 CODES: Final = {
     1007: "{model} refused a message, or its memory is full",
     1008: "{model} refused the session or what was said in it",
 }
-"""Close codes that end a session for good."""
+"""Close codes of a refusal, if they come before the session has been good for something. Later they are seen at random,
+with words such as "The operation was aborted." (googleapis/js-genai #1236), and another session carries on."""
 
 
 def is_explained(reason: str) -> bool:
@@ -38,10 +41,14 @@ def is_explained(reason: str) -> bool:
     return any(key in said for key in REFUSALS)
 
 
-def explained(code: int | None, reason: str, names: Mapping[str, object]) -> str | None:
-    """A close that comes of a refusal, as a sentence that says what to do; ``None`` for any other."""
+def explained(code: int | None, reason: str, names: Mapping[str, object], *, good: bool) -> str | None:
+    """A close that comes of a refusal, as a sentence that says what to do; ``None`` for any other.
+
+    Of a session that was ``good`` only words that name a cause are believed.
+    """
     said = reason.lower()
-    words = next((words for key, words in REFUSALS.items() if key in said), None) or CODES.get(code or 0)
+    key = next((key for key in REFUSALS if key in said and not (good and key in MENDED_ANEW)), None)
+    words = REFUSALS[key] if key is not None else None if good else CODES.get(code or 0)
     if words is None or code == 1000:
         return None
     return words.format_map(names) + f" (close code {code})"

@@ -56,7 +56,8 @@ CONNECTION_SECONDS: Final = 600.0
 """About how long Gemini keeps a connection."""
 NOTICE_SECONDS: Final = 50.0
 """How long before that another session is asked for, if no ``goAway`` has come."""
-YOUNG_SECONDS: Final = 10.0
+FULL: Final = 1007
+"""How the socket of a session is closed whose memory is full, or that has taken offence at a message."""
 LATE_SECONDS: Final = 0.5
 
 CAPABILITIES: Final = c.Capabilities(
@@ -230,21 +231,24 @@ class GeminiLiveSession:
     def explain_close(self, code: int | None, reason: str, now: float) -> Sequence[Event]:
         """What it means that Gemini has closed the socket, or that it is gone.
 
-        1007 and 1008 are refusals, and so is 1011 where it speaks of one; anything else is the end of the connection's
-        time, or a fault of Google's, and the session can be taken up if it is known by what handle. One that ends as
-        soon as it has begun is not worth it. A session that was to be taken up and is not even ready is about its
-        handle, unless the words are about something else: a fresh one takes over, which is told the conversation.
+        Words that name a cause are a refusal, and so are 1007 and 1008 of a session that has only begun; anything else
+        is the end of the connection's time, or a fault of Google's, and the session is taken up by its handle, or
+        another one is told the conversation. One that ends as soon as it has begun is not worth it. A session that was
+        to be taken up and is not even ready is about its handle, unless the words are about something else: a fresh one
+        takes over, which is told the conversation.
         """
         if self._resumes and not self._ready and not is_explained(reason):
             return [c.SessionExpiring(0.0)]
         settings, persona = self._settings, self._persona
         names = {"model": settings.model, "name": settings.name, "voice": persona.voice, "persona": persona.name}
-        words = explained(code, reason, names)
+        good = now - self._ready_at >= c.GOOD_SECONDS
+        words = explained(code, reason, names, good=good)
         if words is not None:
             return [c.ModelFault(f"closed_{code}", words, fatal=True)]
-        if self._handle is not None and now - self._ready_at >= YOUNG_SECONDS:
-            return [c.SessionExpiring(0.0, self._handle)]
-        return []
+        if not good:
+            return []
+        is_full = code == FULL  # by a handle it would be as full again
+        return [c.SessionExpiring(0.0, None if is_full else self._handle)]
 
     def _on_setup(self, complete: dict[str, Any], now: float) -> Iterator[Event]:
         if self._ready:

@@ -7,7 +7,6 @@
     tools       which function calls are run, and what the others are answered
     floor       when a response may be asked for
     errors      what a server complains of, in words that say what to do
-    expiry      when a session is to be succeeded
     accounts    tokens into meters
 
 Sources: the types of the ``openai`` package 3.54, OpenAI's realtime reference and its guide to costs, and what was seen

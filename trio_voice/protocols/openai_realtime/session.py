@@ -14,6 +14,7 @@ Written rules for what a server should not do:
 
 from __future__ import annotations
 
+import math
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -22,6 +23,7 @@ import msgspec
 from trio_voice.audio.mulaw import is_base64
 from trio_voice.errors import LocalProtocolError
 from trio_voice.events import model as c
+from trio_voice.protocols.expiry import Expiry
 from trio_voice.protocols.json_messages import MAX_ID, UNDECODABLE, UNREADABLE, garbage, table_in, text_in, unknown
 from trio_voice.protocols.openai_realtime import accounts, messages
 from trio_voice.protocols.openai_realtime.dialects import DIALECTS, accepted, wrong_format
@@ -36,7 +38,6 @@ from trio_voice.protocols.openai_realtime.errors import (
     is_expired,
     is_fatal,
 )
-from trio_voice.protocols.openai_realtime.expiry import Expiry
 from trio_voice.protocols.openai_realtime.floor import Ask, Floor
 from trio_voice.protocols.openai_realtime.responses import MAX_LETTERS, Responses, id_in
 from trio_voice.protocols.openai_realtime.tools import ToolCalls
@@ -89,6 +90,7 @@ class OpenAIRealtimeSession:
         """Others may count tokens, too; told as usage, they would be missed in the prices."""
         self._floor = Floor()
         self._created = self._ready = False
+        self._ready_at = math.inf
         self._session_id = ""
         self._expiry = Expiry(self._dialect.session_seconds, started_at)
         self._responses = Responses()
@@ -221,7 +223,7 @@ class OpenAIRealtimeSession:
         if wrong:
             return [self._complaint.about_format(wrong)]
         created = self._on_created(event, now)  # some servers begin with this
-        self._ready = True
+        self._ready, self._ready_at = True, now
         self._floor.open()
         return [*created, c.ModelReady(self._session_id or id_in(session, "id"), accepted(session))]
 
@@ -237,14 +239,16 @@ class OpenAIRealtimeSession:
             self._floor.refused(event_id, now, busy=is_busy(error))
         return [] if is_benign(error) else [fault]
 
-    def explain_close(self, code: int | None, _reason: str, _now: float) -> Sequence[Meaning]:
+    def explain_close(self, code: int | None, _reason: str, now: float) -> Sequence[Meaning]:
         """What it means that the server has closed the socket.
 
         Before the session is ready its code may be all that is said of a wrong key; afterwards going away is what
-        servers do at the longest session's end, and another session goes on from there.
+        servers do at the longest session's end, and another session goes on from there, as it does from whatever
+        happens to one that was good.
         """
         if self._ready:
-            return [c.SessionExpiring(0.0)] if code == GOING_AWAY else []
+            good = code == GOING_AWAY or now - self._ready_at >= c.GOOD_SECONDS
+            return [c.SessionExpiring(0.0)] if good else []
         if code not in CLOSED:
             return []
         return [self._complaint.about({"code": CLOSED[code]}, created=self._created, ready=False)]

@@ -1,17 +1,26 @@
 """Several processes on one port: they are one house to everybody outside, and each other's keepers."""
 
+import errno
 import json
 import os
 import signal
+import socket
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import trio
+import trio.testing
 
 from tests.daemons import eventually, keep_up, open_world, operator
 from trio_voice.call.recovery import LOOKS, SILENT_SECONDS
 from trio_voice.config.settings import read_settings
+from trio_voice.daemon import supervisor
+from trio_voice.daemon.process_identity import this_process
+from trio_voice.edges.workers import handover
 from trio_voice.edges.workers.aggregate import metrics
 from trio_voice.edges.workers.call_counts import Seats, make_seats
+from trio_voice.edges.workers.handover import Colleagues
 from trio_voice.errors import ConfigError
 
 
@@ -145,3 +154,126 @@ def test_so_many_workers_are_refused(workers, tmp_path):
     path.write_text(f'[server]\npublic_url = "https://x.example"\nworkers = {workers}\n')
     with pytest.raises(ConfigError, match=r"server\.workers: must be from 1 to 64"):
         read_settings(path, {})
+
+
+@asynccontextmanager
+async def two_processes(folder):
+    """Two processes' views of their house, the second of which takes what it is handed."""
+    descriptor = make_seats(2)
+    here, there = (Colleagues(folder, index, 2, Seats(descriptor, 2, index)) for index in range(2))
+    served = []
+
+    async def serve(stream, data):
+        served.append(data)
+        await stream.aclose()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(there.listen, serve, lambda *_: None)
+        await trio.testing.wait_all_tasks_blocked()
+        yield here, served
+        nursery.cancel_scope.cancel()
+    os.close(descriptor)
+
+
+async def a_connection(nursery):
+    """A connection that was accepted here."""
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    ours = await trio.open_tcp_stream("127.0.0.1", listener.socket.getsockname()[1])
+    accepted = await listener.accept()
+    await listener.aclose()
+    return accepted, ours
+
+
+async def test_a_connection_is_handed_over_when_the_other_has_taken_it(tmp_path, nursery):
+    async with two_processes(tmp_path) as (here, served):
+        accepted, ours = await a_connection(nursery)
+        assert await here.hand_over(accepted, b"head", 1)
+        await accepted.aclose()
+        with trio.fail_after(5):
+            assert await ours.receive_some() == b""  # the other has closed it
+        assert served == [b"head"]
+        await ours.aclose()
+
+
+async def test_one_that_stands_still_takes_nothing_and_serves_nothing_of_it_later(tmp_path, nursery, monkeypatch):
+    monkeypatch.setattr(handover, "HAND_OVER_SECONDS", 0.1)
+    descriptor = make_seats(2)
+    here = Colleagues(tmp_path, 0, 2, Seats(descriptor, 2, 0))
+    Seats(descriptor, 2, 0).occupy(3)
+    assert here.owner_of(b"POST /twiml HTTP/1.1") == 1
+    with trio.socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as stopped:
+        await stopped.bind(str(tmp_path / "hand-1"))
+        stopped.listen(10)
+        accepted, ours = await a_connection(nursery)
+        assert not await here.hand_over(accepted, b"head", 1)
+        assert here.owner_of(b"POST /twiml HTTP/1.1") == 0  # not offered the next ones for a while
+        served = []
+
+        async def serve(_stream, data):
+            served.append(data)
+
+        giver, _ = await stopped.accept()  # it wakes
+        with trio.fail_after(5):
+            await Colleagues(tmp_path, 1, 2, Seats(descriptor, 2, 1))._receive(giver, serve, lambda *_: None)
+        assert served == []
+        await accepted.aclose()
+        await ours.aclose()
+    os.close(descriptor)
+
+
+async def test_no_descriptor_for_what_is_handed_over_ends_nobody(tmp_path, nursery, monkeypatch):
+    async with two_processes(tmp_path) as (here, served):
+        accepted, ours = await a_connection(nursery)
+        accept = type(accepted.socket).accept
+        failures = [OSError(errno.EMFILE, "Too many open files")] * 2
+
+        async def failing(self):
+            taken = await accept(self)
+            if failures:
+                taken[0].close()
+                raise failures.pop()
+            return taken
+
+        monkeypatch.setattr(type(accepted.socket), "accept", failing)
+        assert not await here.hand_over(accepted, b"head", 1)
+        with trio.fail_after(5):
+            while not await here.hand_over(accepted, b"head", 1):
+                pass
+        await accepted.aclose()
+        await ours.aclose()
+        assert served == [b"head"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+async def test_a_worker_that_is_stopped_loses_no_new_call_and_is_replaced(tmp_path):
+    async with open_world(tmp_path, workers=2, seconds=100, max_calls=9) as world:
+        first = workers_of(world)
+        os.kill(first[1], signal.SIGSTOP)
+        talks = [await world.talk() for _ in range(3)]
+        assert {owner(await world.record(call)) for call, _ in talks} == {0}
+        stuck = await eventually(lambda: world.logged("worker_stuck"), seconds=25)
+        assert [line["worker"] for line in stuck] == [1]
+        await eventually(lambda: workers_of(world).get(1) not in (None, first[1]), seconds=10)
+        for call, session in talks:
+            assert session.is_open
+            call.hang_up()
+            await world.ended(call)
+
+
+def test_what_a_killed_supervisor_left_is_removed_and_nobody_elses(tmp_path, monkeypatch):
+    monkeypatch.setattr(supervisor, "gettempdir", lambda: str(tmp_path))
+    alive = this_process()
+    dead = " ".join([*alive.split()[:2], "4194305", "1"])
+    for name, owner_text in {"alive": alive, "dead": dead, "odd": "?"}.items():
+        (tmp_path / f"trio-voice-{name}").mkdir()
+        (tmp_path / f"trio-voice-{name}" / "supervisor").write_text(owner_text)
+    (tmp_path / "trio-voice-unknown").mkdir()
+    (tmp_path / "other").mkdir()
+    supervisor._remove_leftovers()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "other",
+        "trio-voice-alive",
+        "trio-voice-odd",
+        "trio-voice-unknown",
+    ]

@@ -111,11 +111,7 @@ def _stop(code: int, *lines: str) -> NoReturn:
 def serve(path: Path, place_text: str | None) -> None:
     """Run the daemon until SIGTERM or SIGINT, then drain. SIGHUP re-reads personas, numbers and prices."""
     place = Place.from_text(place_text) if place_text is not None else None
-    settings = _read(path)
-    if settings.server.workers == 1 or place is not None:  # the others' supervisor has them tried by a process
-        settings = _load(path).settings
-    else:
-        sys.path.append(str(path.parent.resolve()))
+    settings = _load(path).settings
     level = getattr(logging, settings.log.level.upper())
     set_up_logging(level=level, worker=None if place is None else place.index)
 

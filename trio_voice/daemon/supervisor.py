@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,18 +19,19 @@ import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import TYPE_CHECKING, Final
 
 import attrs
 import structlog
 import trio
 
-from trio_voice.daemon.loading import try_in_child
+from trio_voice.daemon.process_identity import has_ended, this_process
 from trio_voice.daemon.signals import STOP, hold_signals, until_told_to_stop
 from trio_voice.edges.systemd import Notifier
 from trio_voice.edges.workers.call_counts import Seats, make_seats
 from trio_voice.errors import CannotListen, ConfigError
+from trio_voice.isolation import contained
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -46,6 +48,13 @@ STEADY_SECONDS: Final = 60.0
 FIRST_PAUSE_SECONDS: Final = 0.2
 LONGEST_PAUSE_SECONDS: Final = 10.0
 """Between the death of a process and the next try, doubled each time."""
+WATCHDOG_SECONDS: Final = 10.0
+"""How long a process may say nothing, unless systemd's watchdog says otherwise."""
+ABORT_SECONDS: Final = 2.0
+"""From SIGABRT, which leaves a trace, to SIGKILL, which a process that was stopped obeys, too."""
+OWNER: Final = "supervisor"
+"""In the directory of a house: whose it is (``process_identity.py``)."""
+PREFIX: Final = "trio-voice-"
 STUBBORN_SECONDS: Final = 5.0
 """How long after the end of all patience a process is killed that has not stopped."""
 
@@ -97,7 +106,8 @@ class _Worker:
             self.ready = trio.Event()
         address = Path(self.place.directory) / f"notify-{self.place.index}"
         address.unlink(missing_ok=True)
-        environment = dict(self._environment) | {"NOTIFY_SOCKET": str(address)}
+        told = {"NOTIFY_SOCKET": str(address), "WATCHDOG_USEC": f"{self._watchdog * 1e6:.0f}"}
+        environment = dict(self._environment) | told
         with trio.socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices:
             await notices.bind(str(address))
             # Its standard input says when we are gone: it ends then.
@@ -138,12 +148,14 @@ class _Worker:
             log.error("worker_never_ready", worker=self.place.index, seconds=START_SECONDS)
             process.kill()
             return
-        while self._watchdog:
-            await trio.sleep(self._watchdog / 2)
-            if trio.current_time() - self._heard_at > self._watchdog:
-                log.error("worker_stuck", worker=self.place.index, seconds=self._watchdog)
-                process.send_signal(signal.SIGABRT)
-                return
+        silent = 0
+        while silent < 2:  # the second look is for what was said while we stood still ourselves
+            await trio.sleep(self._watchdog / 4)
+            silent = silent + 1 if trio.current_time() - self._heard_at > self._watchdog else 0
+        log.error("worker_stuck", worker=self.place.index, seconds=self._watchdog)
+        process.send_signal(signal.SIGABRT)
+        await trio.sleep(ABORT_SECONDS)
+        process.kill()
 
 
 async def supervise(settings: Settings, config: Path, announce: Callable[[str], None], patience: float) -> None:
@@ -160,9 +172,6 @@ async def supervise(settings: Settings, config: Path, announce: Callable[[str], 
         ConfigError: a process found something that only it could find.
     """
     with hold_signals() as signals:
-        problems = await try_in_child(config)
-        if problems:
-            raise ConfigError(problems)
         await _supervise(settings, config, announce, patience, signals)
 
 
@@ -172,7 +181,7 @@ async def _supervise(
     count = settings.server.workers
     host, port = settings.server.address
     systemd = Notifier(os.environ)
-    watchdog = float(os.environ.get("WATCHDOG_USEC") or 0) / 1_000_000
+    watchdog = float(os.environ.get("WATCHDOG_USEC") or 0) / 1_000_000 or WATCHDOG_SECONDS
     try:
         listeners = await trio.open_tcp_listeners(port, host=host)
     except OSError as busy:
@@ -184,7 +193,9 @@ async def _supervise(
     python = [sys.executable, "-P", "-m", "trio_voice"]
     command = [*python, "--config", str(config.absolute()), "serve", "--worker"]  # noqa: ASYNC240
     stopping = trio.Event()
-    with TemporaryDirectory(prefix="trio-voice-") as directory:
+    await trio.to_thread.run_sync(_remove_leftovers)
+    with TemporaryDirectory(prefix=PREFIX) as directory:
+        Path(directory, OWNER).write_text(this_process(), encoding="utf-8")  # noqa: ASYNC240 - a word
         places = [Place(index, count, descriptors, seats_descriptor, directory) for index in range(count)]
         workers = [_Worker(place, command, os.environ, watchdog) for place in places]
         async with trio.open_nursery() as nursery:
@@ -208,6 +219,18 @@ async def _supervise(
     log.info("all_stopped")
 
 
+def _remove_leftovers() -> None:
+    """Remove the directories of supervisors that were killed, and nobody else's."""
+    for directory in Path(gettempdir()).glob(f"{PREFIX}*"):
+        try:
+            owner = (directory / OWNER).read_text(encoding="utf-8")
+            ours = directory.stat().st_uid == os.getuid()
+        except (OSError, UnicodeDecodeError):
+            continue
+        if ours and has_ended(owner):
+            shutil.rmtree(directory, ignore_errors=True)
+
+
 def _address(listener: trio.SocketListener) -> str:
     host, port, *_ = listener.socket.getsockname()
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
@@ -225,7 +248,9 @@ async def _keep_alive(worker: _Worker, seats: Seats, stopping: trio.Event) -> No
     pause = FIRST_PAUSE_SECONDS
     while not stopping.is_set():
         began = trio.current_time()
-        status = await worker.run()
+        status: int | None = None
+        with contained("worker", worker=worker.place.index):
+            status = await worker.run()
         seats.occupy(0, worker.place.index)
         if stopping.is_set():
             return

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _NUMBER: Final = struct.Struct("=q")
 
@@ -55,7 +55,11 @@ class Seats:
     @property
     def emptiest(self) -> int:
         """The process with the fewest calls; this one, if it is among them."""
-        return min(range(self._workers), key=lambda index: (self.occupied_by(index), index != self._index))
+        return self.emptiest_of(range(self._workers))
+
+    def emptiest_of(self, processes: Iterable[int]) -> int:
+        """The one of these with the fewest calls; this one, if it is among them."""
+        return min(processes, key=lambda index: (self.occupied_by(index), index != self._index))
 
     def occupy(self, calls: int, index: int | None = None) -> None:
         """Say how many calls this process has; or another, of which somebody knows that it is dead."""

@@ -8,15 +8,18 @@ passed on (SCM_RIGHTS, unix(7)), so nothing stands between Twilio and the call a
 from __future__ import annotations
 
 import array
+import errno
 import json
 import re
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
 import structlog
 import trio
 
+from trio_voice.isolation import contained
 from trio_voice.net.tcp import keep_from_children
 
 if TYPE_CHECKING:
@@ -29,10 +32,19 @@ log: Final = structlog.stdlib.get_logger("trio_voice.colleagues")
 
 HAND_OVER_SECONDS: Final = 1.0
 """For a colleague to take a connection. It is on this machine and has nothing else to do for it than to read."""
+AWAY_SECONDS: Final = 5.0
+"""How long no new call is offered to one that has not taken what it was offered."""
+FULL_SECONDS: Final = 0.1
+"""Between two attempts to accept while there are no descriptors."""
+FULL: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
+"""Of accept(2): what passes when something else is closed."""
+_TAKEN: Final = b"taken"
+_SERVE: Final = b"serve"
 HERE: Final = "X-Trio-Voice-Here"
 """A header of requests from one process to another: answer for yourself only."""
 ASK_SECONDS: Final = 2.0
 """For a colleague to answer what an operator or a scraper wants to know of all."""
+_ONE_DESCRIPTOR: Final = socket.CMSG_SPACE(array.array("i").itemsize)
 _MAX_BYTES: Final = 65_536
 _WITH_ID: Final = re.compile(
     rb"[A-Z]+ /(?:media-stream|twiml|(?:call|stream|amd|recording)-status|calls)/([0-9a-f]{2})[0-9a-f]{30}[/? ]"
@@ -55,6 +67,8 @@ class Colleagues:
         self._directory = directory
         self._count = count
         self._seats = seats
+        self._away: dict[int, float] = {}
+        """Until when no new call is offered to whom."""
 
     @property
     def prefix(self) -> str:
@@ -76,15 +90,26 @@ class Colleagues:
         if known is not None:
             owner = int(known[1], 16)
             return owner if owner < self._count else self.index
-        return self._seats.emptiest if _NEW.match(head) else self.index
+        return self._emptiest() if _NEW.match(head) else self.index
+
+    def _emptiest(self) -> int:
+        now = trio.current_time()
+        return self._seats.emptiest_of(
+            [index for index in range(self._count) if index == self.index or self._away.get(index, 0.0) <= now]
+        )
 
     async def hand_over(self, stream: trio.SocketStream, data: bytes, to: int) -> bool:
         """Give a connection to another process, with what was read of it; whether it was taken.
 
-        The caller closes its own end of the stream. Cancelling is safe.
+        It counts when the other says that it has it: a message waits in the socket of a process that stands still, too.
+        The other serves it only when it is then told to, so that nobody serves what was given up here meanwhile. The
+        caller closes its own end of the stream. Cancelling is safe.
         """
         rights = array.array("i", [stream.socket.fileno()]).tobytes()
-        return await self._tell(to, b"C" + data, [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        taken = await self._tell(to, b"C" + data, [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        if not taken:
+            self._away[to] = trio.current_time() + AWAY_SECONDS
+        return taken
 
     async def pass_on_status(self, call_sid: str, status: str) -> None:
         """Tell everybody else what Twilio has said of a call whose id it did not say."""
@@ -124,6 +149,10 @@ class Colleagues:
             with trio.socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as other, trio.fail_after(HAND_OVER_SECONDS):
                 await other.connect(str(self._directory / f"hand-{to}"))
                 await other.sendmsg([message], rights)
+                if rights:
+                    if await other.recv(len(_TAKEN)) != _TAKEN:
+                        raise ConnectionResetError("it did not take the connection")
+                    await other.send(_SERVE)
         except (OSError, trio.TooSlowError) as away:
             log.warning("colleague_away", colleague=to, error=repr(away))
             return False
@@ -141,8 +170,14 @@ class Colleagues:
             listening.listen(1024)
             async with trio.open_nursery() as nursery:
                 while True:
-                    giver, _ = await listening.accept()
-                    nursery.start_soon(self._receive, giver, serve, note_status)
+                    try:
+                        giver, _ = await listening.accept()
+                    except OSError as full:
+                        if full.errno not in FULL:
+                            raise
+                        await trio.sleep(FULL_SECONDS)  # whoever waits serves it itself
+                    else:
+                        nursery.start_soon(self._receive, giver, serve, note_status)
 
     async def _receive(
         self,
@@ -151,15 +186,24 @@ class Colleagues:
         note_status: Callable[[str, str], None],
     ) -> None:
         """One message of a colleague's."""
-        message, given = b"", []
-        with giver, trio.move_on_after(HAND_OVER_SECONDS):
-            message, ancillary, _, _ = await giver.recvmsg(_MAX_BYTES, socket.CMSG_SPACE(array.array("i").itemsize))
-            for level, kind, data in ancillary:
-                if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-                    given = list(array.array("i", data[: array.array("i").itemsize]))
-        if message[:1] == b"S":
-            call_sid, status = json.loads(message[1:])
-            note_status(call_sid, status)
-        for descriptor in given:
-            connection = trio.socket.from_stdlib_socket(socket.socket(fileno=descriptor))
-            await serve(trio.SocketStream(connection), message[1:])
+        with contained("colleague"):
+            message, connection = b"", None
+            is_ours = False
+            try:
+                with giver, trio.move_on_after(HAND_OVER_SECONDS), suppress(OSError):
+                    message, ancillary, _, _ = await giver.recvmsg(_MAX_BYTES, _ONE_DESCRIPTOR)
+                    for level, kind, data in ancillary:
+                        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                            (descriptor,) = array.array("i", data[: array.array("i").itemsize])
+                            connection = trio.socket.from_stdlib_socket(socket.socket(fileno=descriptor))
+                    if connection is not None:
+                        await giver.send(_TAKEN)
+                        is_ours = await giver.recv(len(_SERVE)) == _SERVE
+            finally:
+                if connection is not None and not is_ours:
+                    connection.close()
+            if message[:1] == b"S":
+                call_sid, status = json.loads(message[1:])
+                note_status(call_sid, status)
+            if connection is not None and is_ours:
+                await serve(trio.SocketStream(connection), message[1:])

@@ -149,7 +149,7 @@ async def test_tools(autojump_clock, null_ids, parallel):
     assert rig.session.client_errors == []
 
 
-async def test_a_tool_that_is_not_wanted_any_more_is_stopped(autojump_clock):
+async def test_a_tool_that_is_not_wanted_any_more_is_let_finish(autojump_clock):
     async with gemini_call(script=ROLLS, tools=[tool(5)]) as rig:
         await trio.sleep(3)
         rig.speak(1)
@@ -159,7 +159,7 @@ async def test_a_tool_that_is_not_wanted_any_more_is_stopped(autojump_clock):
         await trio.sleep(5)
         rig.twilio.hang_up()
     assert "toolCallCancellation" in rig.session.types_sent
-    assert rig.record.tools == []  # it never finished
+    assert [tool.failed for tool in rig.record.tools] == [False]
     assert rig.session.late_results == 0
     assert rig.session.client_errors == []
 
@@ -379,8 +379,7 @@ async def test_a_wedged_session_is_asked_to_answer(autojump_clock):
     assert len(rig.agent.sessions) == 1
     assert len(texts_sent(rig.session)) == 2  # the greeting, and this
     spoken = [at for at, message in rig.session.sent if "modelTurn" in message.get("serverContent", {})]
-    assert spoken[-1] > since + PATIENCE_SECONDS - 1.5
-    assert rig.record.counters["model_faults"] == 1
+    assert since < spoken[-1] < since + PATIENCE_SECONDS
 
 
 async def test_one_that_stays_wedged_is_left_for_another_socket(autojump_clock):
@@ -389,7 +388,7 @@ async def test_one_that_stays_wedged_is_left_for_another_socket(autojump_clock):
         await trio.sleep(2 * PATIENCE_SECONDS + 1)
         rig.twilio.hang_up()
     first, second = rig.agent.sessions
-    assert second.opened_at == pytest.approx(since + 2 * PATIENCE_SECONDS, abs=1.5)
+    assert since + PATIENCE_SECONDS < second.opened_at < since + 2 * PATIENCE_SECONDS + 1.5
     assert second.setup.session_resumption.handle == first.handles[-1]
     assert "if the caller is waiting for an answer, give it" in texts_sent(second)[0]
 

@@ -6,6 +6,8 @@ from typing import Any, Final, Literal
 
 import attrs
 
+from trio_voice.speech_text.languages import Phrases, phrases_of
+
 RANGE: Final = "range"
 """In a field's metadata: the least and the most that it may be."""
 
@@ -105,7 +107,8 @@ class Persona:
     takeover_line: str = "One moment, please."
     """Said on this machine while the next model takes over."""
     failure_line: str | None = None
-    """Said on this machine when no model is left, before the call ends or is transferred."""
+    """Said on this machine when no model is left, before the call ends or is transferred; the language's own by
+    default, none if empty."""
     voicemail: str | None = None
     """Said to a machine after its beep; without it the call is ended when a machine answers."""
     language: str = "en-US"
@@ -140,6 +143,18 @@ class Persona:
         return len(self.models) > 1
 
     @property
+    def said_by_itself(self) -> Phrases:
+        """The lines that this persona says without a model's wish: its own words, else its language's; "" for none."""
+        own = phrases_of(self.language)
+        return attrs.evolve(
+            own,
+            fillers=own.fillers if self.fillers is None else self.fillers,
+            still_there=own.still_there if self.still_there is None else self.still_there,
+            idle_goodbye=own.idle_goodbye if self.idle_goodbye is None else self.idle_goodbye,
+            last_line=own.last_line if self.failure_line is None else self.failure_line,
+        )
+
+    @property
     def interruptible(self) -> bool:
         """Whether the caller may talk over this persona."""
         return self.turn_detection is None or self.turn_detection.interrupt_response is not False
@@ -169,6 +184,13 @@ class Lines:
 
     takeover: Line | None = None
     failure: Line | None = None
+    still_there: Line | None = None
+    idle_goodbye: Line | None = None
+    fillers: tuple[Line, ...] = ()
+
+    def filler(self, text: str) -> Line | None:
+        """The filler of these words."""
+        return next((line for line in self.fillers if line.text == text), None)
 
 
 SILENT: Final = Lines()

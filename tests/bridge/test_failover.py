@@ -9,8 +9,8 @@ import trio
 
 from tests.calls import GREETING, live_call
 from trio_voice.audio.mulaw import encode
-from trio_voice.bridge.bridge import TAKE_UP, Bridge
-from trio_voice.bridge.failover import HISTORY_LINES, KEPT_FRAMES, PIECE_FRAMES, SHORTEST_SESSION_SECONDS
+from trio_voice.bridge.bridge import Bridge
+from trio_voice.bridge.failover import HISTORY_LINES, KEPT_FRAMES, PIECE_FRAMES, SHORTEST_SESSION_SECONDS, TAKE_UP
 from trio_voice.errors import RestError
 from trio_voice.events import model as c
 from trio_voice.events.call import (
@@ -56,6 +56,10 @@ OTHER = c.Capabilities(speaks_first=False, truncates=True, exact_speech=True)
 DEAD = LegClosed("model", politely=False, detail="cut")
 
 
+YOUNG = SHORTEST_SESSION_SECONDS / 2
+"""A session of this age that fails is not opened again."""
+
+
 class Book:
     """A bridge with models to spare, half a minute into its call."""
 
@@ -74,14 +78,14 @@ class Book:
         self.now += seconds
         return self.bridge.tick(self.now)
 
-    def live(self):
+    def live(self, seconds=30):
         self.on(c.ModelReady("s"))
         self.on(c.CallerTranscript("i1", "Are you open?", final=True))
         self.on(c.ReplyStarted("r1"))
         self.on(c.ReplyAudio("r1", SPEECH))
         self.on(c.ReplyTranscript("r1", "Yes.", interrupted=False))
         self.on(c.ReplyDone("r1", interrupted=False))
-        self.after(30)
+        self.after(seconds)
         return self
 
 
@@ -102,7 +106,7 @@ def kinds(commands):
     ids=["cut", "stalled", "a fatal fault"],
 )
 def test_the_next_model_is_told_the_conversation_and_goes_on(failure):
-    book = Book(lines=LINES).live()
+    book = Book(lines=LINES).live(YOUNG)
     commands = book.on(failure)
     assert commands[0] == ReplaceModel(commands[0].why, (c.Said("caller", "Are you open?"), c.Said("agent", "Yes.")))
     assert said(commands[1:]) == WAIT.payload
@@ -145,7 +149,7 @@ def test_a_tool_of_the_model_that_died_is_nobodys():
 
 
 def test_what_the_caller_says_meanwhile_is_bounded():
-    book = Book().live()
+    book = Book().live(YOUNG)
     book.on(DEAD)
     for number in range(KEPT_FRAMES + 5):
         book.on(ms.CallerAudio(encode(bytes([number % 100]) * 160)))
@@ -170,11 +174,11 @@ def test_the_history_is_bounded():
 
 
 def test_without_a_line_to_say_the_call_ends_at_once():
-    assert Book(successors=0).live().on(DEAD) == [EndCall(EndReason.MODEL_FAILED, "cut")]
+    assert Book(successors=0).live(YOUNG).on(DEAD) == [EndCall(EndReason.MODEL_FAILED, "cut")]
 
 
 def test_the_last_line_is_heard_before_the_end_and_the_session_is_left_at_once():
-    book = Book(successors=0, lines=LINES).live()
+    book = Book(successors=0, lines=LINES).live(YOUNG)
     dismissed, *line = book.on(DEAD)
     assert (dismissed, said(line)) == (DismissModel("cut"), SORRY.payload)
     assert book.on(LegStalled("model")) == []
@@ -184,7 +188,7 @@ def test_the_last_line_is_heard_before_the_end_and_the_session_is_left_at_once()
 
 
 def test_the_caller_may_be_put_through_instead():
-    book = Book(successors=0, lines=LINES, on_failure="transfer", transfer_to="+15550001111").live()
+    book = Book(successors=0, lines=LINES, on_failure="transfer", transfer_to="+15550001111").live(YOUNG)
     book.on(DEAD)
     book.after(0.2)
     book.on(ms.MarkEchoed("0.2"))
@@ -194,7 +198,7 @@ def test_the_caller_may_be_put_through_instead():
 
 
 def test_a_transfer_that_fails_is_the_end():
-    book = Book(successors=0, on_failure="transfer", transfer_to="+15550001111").live()
+    book = Book(successors=0, on_failure="transfer", transfer_to="+15550001111").live(YOUNG)
     book.on(DEAD)
     assert book.after(0.5) == [TransferCall()]
     assert book.on(TransferFailed()) == [EndCall(EndReason.MODEL_FAILED, "cut")]

@@ -11,6 +11,7 @@ from trio_voice.errors import ModelUnavailable
 from trio_voice.persona import Limits, Persona
 from trio_voice.record import CallState, Closing, EndReason
 from trio_voice.sandbox.providers.assemblyai_agent import faults as f
+from trio_voice.speech_text.languages import phrases_of
 
 LONG = Limits(idle_seconds=1_000)
 
@@ -383,7 +384,10 @@ async def test_nobody_speaks(autojump_clock):
     async with live_call(limits=Limits(idle_seconds=20)) as rig:
         pass
     assert rig.record.end_reason is EndReason.IDLE
-    assert rig.record.seconds == pytest.approx(21.3, abs=0.3)  # the greeting is speech
+    assert rig.record.seconds == pytest.approx(22.9, abs=0.3)  # the greeting is speech; the goodbye is heard out
+    _, asked, goodbye = [line.text for line in rig.record.transcript]
+    assert phrases_of("en-US").still_there in asked
+    assert phrases_of("en-US").idle_goodbye in goodbye
 
 
 async def test_the_time_limit(autojump_clock):

@@ -15,12 +15,22 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from trio_voice.audio.mulaw import joined
+from trio_voice.bridge.context import MAX_DETAIL
+from trio_voice.bridge.states import Caller, Model, Signal
 from trio_voice.bridge.transcript import LATEST_LINES
+from trio_voice.events import model as c
+from trio_voice.events.call import ReplaceModel
 from trio_voice.events.model import Said
+from trio_voice.record import EndReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from trio_voice.bridge.context import Context
+    from trio_voice.bridge.deadlines import Deadlines
+    from trio_voice.bridge.ending import Endings
+    from trio_voice.bridge.speaking import Speaking
+    from trio_voice.bridge.tool_calls import ToolCalls
     from trio_voice.events.model import SessionExpiring
     from trio_voice.record import Utterance
 
@@ -35,6 +45,14 @@ MARGIN_SECONDS: Final = 2.0
 """How long before its provider would end it a session is left, for the new one to open."""
 SHORTEST_SESSION_SECONDS: Final = 10.0
 """A session that expires sooner has failed: else a provider could have us open one after the other."""
+
+
+QUIET_EVERY_SECONDS: Final = 0.5
+"""How often it is looked for a quiet moment in which a session that is about to end may be replaced."""
+TAKE_UP: Final = (
+    "The connection was interrupted for a moment. Apologise in a few words, and go on where the conversation stopped: "
+    "if the caller is waiting for an answer, give it."
+)
 
 
 class Takeover:
@@ -115,6 +133,10 @@ class Takeover:
             return False
         return now - self._session_began < SHORTEST_SESSION_SECONDS
 
+    def has_lasted(self, now: float) -> bool:
+        """Whether the session has been of use: one that is cut then is opened again."""
+        return now - self._session_began >= SHORTEST_SESSION_SECONDS
+
     def keep(self, payload: str) -> bool:
         """Keep a piece of the caller's sound for the new session; returns whether an older one was dropped for it.
 
@@ -144,3 +166,120 @@ def history_of(latest: Iterable[Utterance]) -> tuple[Said, ...]:
         caller = line.role == "caller"
         history.append(Said("caller" if caller else "agent", line.text, interrupted=line.interrupted and not caller))
     return tuple(reversed(history))
+
+
+class Failover:
+    """What a call does when its model's session fails or is about to end. The part of a bridge that finds the next.
+
+    Args:
+        context: of the call.
+        successors: how many models may take over when one fails.
+        now: when the first session was begun.
+        speaking: the call's voice.
+        endings: what becomes of a call without a model.
+        deadlines: told when a session begins to be opened.
+        tools: told when whoever asked for them is gone.
+    """
+
+    __slots__ = ("_context", "_deadlines", "_endings", "_look_at", "_speaking", "_tools", "takeover")
+
+    def __init__(
+        self,
+        context: Context,
+        successors: int,
+        now: float,
+        speaking: Speaking,
+        endings: Endings,
+        deadlines: Deadlines,
+        tools: ToolCalls,
+    ) -> None:
+        self._context = context
+        self.takeover = Takeover(successors, now)
+        self._speaking = speaking
+        self._endings = endings
+        self._deadlines = deadlines
+        self._tools = tools
+        self._look_at = math.inf
+
+    def lost(self, reason: EndReason, detail: str, now: float, *, passing: bool) -> None:
+        """The session will say nothing more: another one takes over, or the call comes to its end.
+
+        ``passing`` is true where what is wrong may be right with another session of the same model: such a one is
+        opened if this one has been of use.
+        """
+        context, takeover = self._context, self.takeover
+        if context.states.model is Model.LOST or context.states.ended:
+            return
+        renews = takeover.is_expiring and not takeover.was_too_short(now)  # it came earlier than it was announced
+        if not self._endings.is_leaving:
+            is_good = context.states.model is Model.READY and takeover.has_lasted(now)
+            renews = renews or (passing and is_good)
+        if renews:
+            self._replace(detail, now, renews=True)
+        elif takeover.successors > 0:
+            self._replace(detail, now, renews=False)
+            self._speaking.say_line(context.lines.takeover, now)
+        else:
+            self._endings.fail(reason, detail, now)
+
+    def expires(self, fact: SessionExpiring, now: float) -> None:
+        """The provider is about to end the session."""
+        self.takeover.expire(fact, now)
+        self.tick(now)
+
+    @property
+    def wake_at(self) -> float:
+        """When ``tick`` is next needed."""
+        if self._context.states.model is Model.LOST:
+            return math.inf
+        return min(self._look_at, self.takeover.latest_at)
+
+    def tick(self, now: float) -> None:
+        """Replace a session that is about to end, as soon as nobody would notice. Harmless to call too early."""
+        context, takeover, states = self._context, self.takeover, self._context.states
+        self._look_at = math.inf
+        if not takeover.is_expiring or states.ended or states.model is Model.LOST:
+            return
+        caller_waits = states.caller in (Caller.SPEAKING, Caller.WAITING) or context.turns.answer_is_near(now)
+        quiet = not (caller_waits or states.reply_is_open or context.playout.has_waiting or self._tools)
+        if now < takeover.latest_at and (not quiet or context.playout.playback.is_playing(now)):
+            self._look_at = now + QUIET_EVERY_SECONDS
+        elif takeover.was_too_short(now):
+            expired = "the model's session expired as soon as it had begun"
+            self.lost(EndReason.MODEL_FAILED, expired, now, passing=False)
+        else:
+            self._replace("the provider is about to end the session", now, renews=True)
+
+    def _replace(self, why: str, now: float, *, renews: bool) -> None:
+        context, takeover, states = self._context, self.takeover, self._context.states
+        owed_already = (takeover.under_way and takeover.owes_answer) or states.caller is Caller.WAITING
+        speaks = states.caller is Caller.SPEAKING
+        lost = speaks and not takeover.has_kept
+        owed = owed_already or not renews or states.reply_is_open or lost or context.turns.awaits_answer or self._tools
+        handle = takeover.begin(now, renews=renews, mid_speech=speaks)
+        history = history_of(context.transcript.latest)
+        context.record.count("model_renewals" if renews else "model_takeovers")
+        takeover.resumes_talk = bool(history) or handle is not None
+        takeover.owes_answer = bool(owed)
+        context.states.signal(Signal.MODEL_REPLACED)
+        if context.playout.is_paused:
+            self._speaking.go_on(now)  # who was to decide is gone
+        self._tools.abandon()
+        self._deadlines.model_opens(now)
+        context.commands.append(ReplaceModel(why[:MAX_DETAIL], history, renews, handle))
+
+    def ready(self) -> bool:
+        """The session that takes over is ready: it hears what it has missed, and speaks if an answer is owed.
+
+        Returns:
+            False if nobody has said a word yet, so that the talk begins with it.
+        """
+        takeover, context = self.takeover, self._context
+        if not takeover.resumes_talk:
+            takeover.finish()  # of before a word was said: not replayed
+            return False
+        takeover.resumes_talk = False
+        if takeover.owes_answer:
+            self._speaking.request(TAKE_UP)
+        context.commands.extend(c.HearCaller(payload) for payload in takeover.finish())
+        return True

@@ -1,13 +1,18 @@
-"""When a goodbye has been heard: the end of a call that the agent asked for, or its transfer, waits for this.
+"""When a goodbye has been heard: an end of the call that somebody in it wants, or its transfer, waits for this.
 
 It has been heard when the model has nothing more to say, Twilio has played all of it (the last mark is back), and it
 has been quiet for a moment. Models ask for the end before, while, or after they say goodbye, and some say none; so an
-agent that has said nothing yet is given time to begin, and no goodbye lasts for ever.
+agent that has said nothing yet is given time to begin. The caller's own words are heard out first. No goodbye lasts for
+ever, and a second one does not make the first any longer.
+
+Pure: time is an argument, in seconds.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+
+from trio_voice.record import EndReason
 
 if TYPE_CHECKING:
     from trio_voice.bridge.playback import Playback
@@ -22,6 +27,11 @@ GOODBYE_SECONDS: Final = 30.0
 MARK_PATIENCE_SECONDS: Final = 1.5
 """How long after the clock says that all was played a mark may still be on its way back."""
 
+AGENT_ENDED: Final = (
+    "the agent ended the call, and its goodbye was heard",
+    "the agent ended the call, and no goodbye of its own was heard",
+)
+
 
 class Goodbye:
     """One goodbye, from the moment that it was asked for.
@@ -30,25 +40,67 @@ class Goodbye:
         then: what happens when it has been heard.
         now: that moment.
         spoken: whether the reply that asked for it could be heard already, in which case that may have been it.
+        reason: why the call ends.
+        details: what the record says of it, if any of it was heard, and if not.
+        revocable: whether a caller who has more to say takes it back.
     """
 
-    def __init__(self, then: Then, now: float, *, spoken: bool) -> None:
+    def __init__(
+        self,
+        then: Then,
+        now: float,
+        *,
+        spoken: bool,
+        reason: EndReason = EndReason.AGENT,
+        details: tuple[str, str] = AGENT_ENDED,
+        revocable: bool = True,
+    ) -> None:
         self.then = then
-        self.spoken = spoken
+        self.reason = reason
+        self.revocable = revocable
+        self._details = details
+        self._is_heard = spoken
+        """Whether anything of it was said."""
+        self._waits_for_words = not spoken
         self._latest = now + GOODBYE_SECONDS
         self._quiet_since: float | None = None
 
-    def begin_again(self) -> None:
-        """The caller has spoken into it, and will be answered."""
-        self._quiet_since, self.spoken = None, False
+    @property
+    def detail(self) -> str:
+        """What the record says of it."""
+        return self._details[0 if self._is_heard else 1]
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether anything of it was said."""
+        return self._is_heard
+
+    def sounded(self) -> None:
+        """The agent can be heard saying it."""
+        self._is_heard, self._waits_for_words = True, False
+
+    def caller_began(self) -> None:
+        """The caller speaks into it, and may be answered."""
+        self._quiet_since, self._waits_for_words = None, True
+
+    def begin_again(self, now: float) -> None:
+        """It is asked for once more."""
+        self._quiet_since, self._waits_for_words = now, True
+
+    def returned(self) -> None:
+        """The caller has said goodbye as well: if theirs was heard, nothing more need be said."""
+        self._waits_for_words = not self._is_heard
 
     def due(self, now: float, playback: Playback, *, more_to_come: bool) -> float:
-        """When it counts as heard, if nothing changes; asked again whenever something has."""
+        """When it counts as heard, if nothing changes; asked again whenever something has.
+
+        ``more_to_come`` is true while the agent has something to say, or the caller is saying something.
+        """
         mark_due = playback.ends_at + MARK_PATIENCE_SECONDS
         if more_to_come or playback.is_playing(now) or (playback.awaits_marks and now < mark_due):
             self._quiet_since = None
             return min(self._latest, max(now, playback.ends_at) + MARK_PATIENCE_SECONDS)
         if self._quiet_since is None:
             self._quiet_since = now
-        patience = GOODBYE_OVER_SECONDS if self.spoken else GOODBYE_BEGINS_SECONDS
+        patience = GOODBYE_BEGINS_SECONDS if self._waits_for_words else GOODBYE_OVER_SECONDS
         return min(self._latest, self._quiet_since + patience)

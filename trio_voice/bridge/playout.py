@@ -3,6 +3,8 @@
 - **Pacing.** Twilio is given at most ``playback_lead_seconds`` more than it has played; the rest waits here, where a
   barge-in can discard it.
 - **Barge-in.** What waits is dropped, and so is audio of an interrupted reply that comes late.
+- **A pause** takes back what Twilio has not played, so that it can still be said, or thrown away. What is said again
+  begins a moment before the place where it was cut: a word that was torn is whole.
 - **A Twilio that takes audio and plays none** is not there: its marks do not come back. When the oldest is overdue by
   half of ``media_gap_seconds`` it is asked once more, by another mark; the bridge ends the call after all of it.
 
@@ -11,10 +13,12 @@ Pure: time is an argument, in seconds; what is to be done is returned.
 
 from __future__ import annotations
 
+import base64
 import math
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
-from trio_voice.audio.mulaw import PIECE_CHARS, base64_ms, is_audible, pieces
+from trio_voice.audio.mulaw import BYTES_PER_MS, PIECE_CHARS, base64_ms, encode, is_audible, pieces
 from trio_voice.bridge.playback import Playback
 from trio_voice.events.call import Command, PlaceMark, PlayAudio
 
@@ -32,6 +36,10 @@ FEED_EVERY_SECONDS: Final = 0.02
 """The shortest pause between two hand-overs of what waits."""
 LINE: Final = "trio-voice-line-"
 """What the reply id begins with of what is said on this machine."""
+AGAIN_MS: Final = 200.0
+"""How much of what was heard is said again after a pause."""
+MAX_SENT: Final = 2_000
+"""Pieces with Twilio that can be taken back: more than the longest lead and media gap hold. The oldest is forgotten."""
 
 
 class Playout:
@@ -46,9 +54,13 @@ class Playout:
     __slots__ = (
         "_ask_after_seconds",
         "_asked_about",
+        "_fillers",
+        "_heard_before",
         "_lead_ms",
         "_muted",
+        "_paused_at",
         "_record",
+        "_sent",
         "_turns",
         "_waiting",
         "_waiting_ms",
@@ -65,13 +77,26 @@ class Playout:
         self._ask_after_seconds = limits.media_gap_seconds / 2
         self._record = record
         self._turns = turns
-        self._waiting: list[tuple[str, str, float]] = []
+        self._waiting: deque[tuple[str, str, float]] = deque()
         """Reply id, payload and length of audio that is not yet with Twilio; an empty payload asks for a mark."""
         self._waiting_ms = 0.0
+        self._fillers: deque[str] = deque(maxlen=MUTED_REPLIES)
+        """Replies that are no answers."""
         self._muted: list[str] = []
         """Replies that were interrupted; their late audio is dropped."""
         self._asked_about = -math.inf
         """When the mark was due of which Twilio was asked, by another, whether it has forgotten it."""
+        self._sent: deque[tuple[str, str, float]] = deque(maxlen=MAX_SENT)
+        """Reply id, payload and end (ms, as ``Playback`` counts) of what Twilio has and may not have played."""
+        self._heard_before: dict[str, float] = {}
+        """How much of a reply was heard before what ``Playback`` knows of it."""
+        self._paused_at: dict[str, float] | None = None
+        """While paused: each reply that was cut, and how much of it was heard."""
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether nothing is handed over."""
+        return self._paused_at is not None
 
     @property
     def has_waiting(self) -> bool:
@@ -86,11 +111,20 @@ class Playout:
         """Replies of which the caller has not heard all that has come, in order."""
         return list(dict.fromkeys([*self.playback.unheard_replies(now), *(reply_id for reply_id, *_ in self._waiting)]))
 
-    def reply_began(self, reply_id: str, now: float) -> None:
+    def is_no_answer(self, reply_id: str) -> bool:
+        """Whether this is a filler, or a line of this machine's."""
+        return reply_id.startswith(LINE) or reply_id in self._fillers
+
+    def reply_began(self, reply_id: str, now: float, *, is_filler: bool = False) -> None:
         """A new reply: its audio is wanted, even from a model that does not number its replies."""
+        if is_filler:
+            self._fillers.append(reply_id)
         if reply_id in self._muted:
             self._muted.remove(reply_id)
         self.playback.forget_heard(now)
+        self._forget_heard(now)
+        kept = {old for old, *_ in self._waiting} | set(self.playback.unheard_replies(now))
+        self._heard_before = {old: ms for old, ms in self._heard_before.items() if old in kept}
 
     def mute(self, reply_id: str) -> None:
         """Drop what may still come of a reply."""
@@ -122,9 +156,13 @@ class Playout:
         """
         if self._waiting or self._turns.awaits_answer or len(payload) > PIECE_CHARS or reply_id in self._muted:
             return None
+        if self._paused_at is not None:
+            return None
         mark = self.playback.send_simply(
             reply_id, ms, now, lead_ms=self._lead_ms, overdue_seconds=self._ask_after_seconds
         )
+        if mark is not None:
+            self._sent.append((reply_id, payload, self.playback.sent_ms))
         if mark:
             self.wake_at = min(self.wake_at, self.playback.echo_due + self._ask_after_seconds)
         return mark
@@ -137,19 +175,21 @@ class Playout:
         """Hand over what waits, as far as the lead allows."""
         self.wake_at = math.inf
         playback, commands = self.playback, list[Command]()
-        while self._waiting:
+        self._forget_heard(now)
+        while self._waiting and self._paused_at is None:
             too_far_ahead = playback.ahead_ms(now) - self._lead_ms
             if too_far_ahead > 0:
                 self.wake_at = now + max(too_far_ahead / 1000, FEED_EVERY_SECONDS)
                 break
-            reply_id, payload, length = self._waiting.pop(0)
+            reply_id, payload, length = self._waiting.popleft()
             if payload:
                 self._waiting_ms -= length
                 if self._turns.awaits_answer and is_audible(payload):
                     self._turns.sound_sent(now, playback.ahead_ms(now))
-                    if not reply_id.startswith(LINE):
+                    if not self.is_no_answer(reply_id):
                         self._turns.frame_sent(now, playback.sent_ms)
                 playback.send(reply_id, length, now)
+                self._sent.append((reply_id, payload, playback.sent_ms))
                 commands.append(PlayAudio(payload))
             if playback.mark_is_due or (not payload and not playback.is_marked):
                 commands.append(PlaceMark(playback.place_mark()))
@@ -168,19 +208,113 @@ class Playout:
         self._asked_about = echo_due
         commands.append(PlaceMark(self.playback.place_mark()))
 
-    def interrupt(self, now: float) -> list[tuple[str, float]]:
-        """The caller has taken the floor: nothing that was not heard will be. Each reply that is cut, and its heard ms.
+    def interrupt(self, now: float, keep: str = "") -> list[tuple[str, float]]:
+        """The caller has taken the floor: nothing that was not heard will be, but for what waits of the reply ``keep``.
+
+        Returns each reply that is cut, and its heard ms.
 
         Twilio is to be sent ``ClearPlayback`` if it has begun to listen.
         """
-        cut = [(reply_id, self.playback.heard_of(reply_id, now)) for reply_id in self.unheard_replies(now)]
+        unheard = [reply_id for reply_id in self.unheard_replies(now) if not keep or reply_id != keep]
+        cut = [(reply_id, self.heard_of(reply_id, now)) for reply_id in unheard]
+        kept = [piece for piece in self._waiting if keep and piece[0] == keep]
         for reply_id, _ in cut:
             self.mute(reply_id)
         self.drop_waiting()
-        self.playback.clear(now)
+        self._clear(now)
+        self._heard_before.clear()
+        self._waiting.extend(kept)
+        self._waiting_ms = sum(ms for *_, ms in kept)
         return cut
+
+    def forget(self, reply_id: str) -> None:
+        """Nothing of a reply that waits, or is still to come, will be said."""
+        if not reply_id:
+            return
+        self.mute(reply_id)
+        self._waiting = deque(piece for piece in self._waiting if piece[0] != reply_id)
+        self._waiting_ms = sum(ms for *_, ms in self._waiting)
+
+    def heard_of(self, reply_id: str, now: float) -> float:
+        """How much of a reply the caller has heard, in ms."""
+        if self._paused_at is not None and reply_id in self._paused_at:
+            return self._paused_at[reply_id]
+        return self._heard_before.get(reply_id, 0.0) + self.playback.heard_of(reply_id, now)
+
+    def unheard_ms(self, now: float) -> float:
+        """How much of what has come the caller has not heard."""
+        return self._waiting_ms + self.playback.sent_ms - self.playback.heard_ms(now)
+
+    # A pause
+
+    def pause(self, now: float) -> None:
+        """Take back what Twilio has not played, and hand over nothing. Twilio is to be sent ``ClearPlayback``."""
+        if self._paused_at is not None:
+            return
+        heard = self.playback.heard_ms(now)
+        ids = self.playback.unheard_replies(now)
+        self._paused_at = {reply_id: self.heard_of(reply_id, now) for reply_id in ids}
+        self._forget_heard(now)
+        rest = list(self._sent)
+        if rest and ids:
+            # Said again from a moment before the cut, but of no reply that was heard to its end.
+            rest = [sent for sent in rest if sent[0] in self._paused_at]
+        elif not ids:
+            rest = []
+        back = 0.0
+        if rest:
+            reply_id, payload, end_ms = rest[0]
+            begins = end_ms - base64_ms(payload)
+            rest[0] = (reply_id, _cut(payload, heard - AGAIN_MS - begins), end_ms)
+            back = heard - (end_ms - base64_ms(rest[0][1]))
+        for reply_id in ids:
+            self._heard_before[reply_id] = self._paused_at[reply_id]
+        if ids:
+            self._heard_before[ids[0]] -= min(max(back, 0.0), self._paused_at[ids[0]])
+        taken_back = [(reply_id, payload, base64_ms(payload)) for reply_id, payload, _ in rest]
+        ends = _with_ends(taken_back, still_comes={reply_id for reply_id, *_ in self._waiting})
+        self._waiting.extendleft(reversed(ends))
+        self._waiting_ms += sum(ms for *_, ms in taken_back)
+        self._clear(now)
+
+    def go_on(self) -> None:
+        """Say what was taken back, and whatever has come since; ``feed`` begins with it."""
+        self._paused_at = None
+
+    def _clear(self, now: float) -> None:
+        self.playback.clear(now)
+        self._sent.clear()
+
+    def _forget_heard(self, now: float) -> None:
+        """Let go of what can never be said again."""
+        sent, heard = self._sent, self.playback.heard_ms(now) - AGAIN_MS
+        while sent and sent[0][2] <= heard:
+            sent.popleft()
 
     def drop_waiting(self) -> None:
         """Nothing more is to be said."""
         self._waiting.clear()
         self._waiting_ms = 0.0
+        self._paused_at = None
+
+
+def _cut(payload: str, ms: float) -> str:
+    """The payload without its first so many milliseconds; whole where it cannot be cut."""
+    at = int(ms) * BYTES_PER_MS
+    if at <= 0:
+        return payload
+    try:
+        return encode(base64.b64decode(payload)[at:])
+    except ValueError:
+        return payload
+
+
+def _with_ends(taken_back: list[tuple[str, str, float]], still_comes: set[str]) -> list[tuple[str, str, float]]:
+    """The same with a mark asked for behind each reply whose end was among it."""
+    ends: list[tuple[str, str, float]] = []
+    for at, piece in enumerate(taken_back):
+        ends.append(piece)
+        is_last = at + 1 == len(taken_back) or taken_back[at + 1][0] != piece[0]
+        if is_last and piece[0] not in still_comes:
+            ends.append((piece[0], "", 0.0))
+    return ends

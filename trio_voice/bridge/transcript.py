@@ -114,6 +114,11 @@ class Transcript:
         if reply.line is not None:
             self._cut(reply, heard_ms)
 
+    def text_of(self, reply_id: str) -> str:
+        """The text of a reply as far as it is known; empty if nothing is."""
+        reply = self._replies.get(reply_id)
+        return "" if reply is None or reply.line is None else reply.line.text
+
     def reply_done(self, reply_id: str, *, audible: bool) -> None:
         """No more comes of a reply; one without a sound was not heard, whatever its text says."""
         reply = self._replies.get(reply_id)

@@ -190,8 +190,8 @@ class History:
         """All of it, in the order in which it was said; but the answers to tool calls stand right after the calls.
 
         What the agent says while a tool runs stands with the call, and a call without an answer gets one that says so:
-        servers refuse anything between a call and its answer, and a call without one. A filler whose answer is still to
-        come is not told: it would look like that answer.
+        servers refuse anything between a call and its answer, and a call without one. Fillers whose answer is still to
+        come are not told: they would look like that answer.
         """
         entries: list[Entry] = []
         waiting = -1
@@ -208,9 +208,11 @@ class History:
                 entries[waiting] = attrs.evolve(call, text=f"{call.text} {entry.text}".strip())
             elif entry.text:
                 entries.append(entry)
-        last = self._lines[-1] if self._lines else None
-        if isinstance(last, SpokenText) and last.is_filler and entries and entries[-1] == Entry("agent", last.heard):
-            entries.pop()
+        for last in reversed(self._lines):
+            if not (isinstance(last, SpokenText) and last.is_filler):
+                break
+            if entries and entries[-1] == Entry("agent", last.heard):
+                entries.pop()
         return tuple(entries)
 
     def _answers_after(self, at: int, calls: Iterable[ToolCall]) -> Entry:

@@ -1,0 +1,105 @@
+"""The end that the agent wants: heard out, taken back, and come only once."""
+
+import pytest
+
+from tests.playbook import SPEECH, Playbook, end_of
+from trio_voice.events import model as c
+from trio_voice.events.call import EndCall, MachineAnswered, ToolFinished, TransferCall
+from trio_voice.persona import Limits, Persona
+from trio_voice.protocols import media_streams as ms
+from trio_voice.record import EndReason
+from trio_voice.tool_results import Then, ToolResult
+
+
+def saying_goodbye(then=Then.END_CALL, **rest):
+    """A live call whose agent has asked for its end, beside a goodbye that was heard."""
+    book = Playbook(limits=Limits(media_gap_seconds=1000, idle_seconds=1000, playback_lead_seconds=10), **rest).live()
+    book.speak("r1", *[SPEECH] * 2)
+    asks(book, then)
+    book.on(c.ReplyDone("r1", interrupted=False))
+    book.after(0.2).on(ms.MarkEchoed("0.1"))
+    return book
+
+
+def asks(book, then=Then.END_CALL):
+    book.on(c.ToolRequested("t1", "end_call", {}))
+    return book.on(ToolFinished("t1", ToolResult("{}", then=then)))
+
+
+def says(book, text, seconds=0.5):
+    done = book.on(c.CallerSpeechStarted())
+    done += book.after(seconds).on(c.CallerTranscript(text, text, final=False))
+    return done + book.on(c.CallerSpeechStopped()) + book.on(c.CallerTranscript(text, text, final=True))
+
+
+@pytest.mark.parametrize("then", [Then.END_CALL, Then.TRANSFER])
+def test_a_caller_who_has_more_to_say_takes_it_back(then):
+    book = saying_goodbye(then)
+    says(book, "Wait, one more thing.")
+    book.speak("r2", SPEECH)
+    book.on(c.ReplyDone("r2", interrupted=False))
+    book.after(0.1).on(ms.MarkEchoed("0.2"))
+    assert not any(isinstance(command, EndCall | TransferCall) for _, command in book.pass_time(25))
+    assert book.record.counters["goodbyes_taken_back"] == 1
+
+
+def test_an_agent_that_renews_it_ends_the_call_all_the_same():
+    book = saying_goodbye()
+    says(book, "Wait, one more thing.")
+    book.speak("r2", SPEECH)
+    asks(book)
+    book.on(c.ReplyDone("r2", interrupted=False))
+    book.after(0.1).on(ms.MarkEchoed("0.2"))
+    assert end_of([command for _, command in book.pass_time(2)]) is EndReason.AGENT
+
+
+@pytest.mark.parametrize("text", ["Bye bye.", "Thanks, goodbye!", "Okay, have a nice day.", "Uh-huh."])
+def test_a_caller_who_says_goodbye_as_well_takes_nothing_back(text):
+    book = saying_goodbye()
+    says(book, text)
+    ended = book.pass_time(2)
+    assert end_of([command for _, command in ended]) is EndReason.AGENT
+    assert ended[-1][1].detail == "the agent ended the call, and its goodbye was heard"
+
+
+def test_patience_does_not_run_while_they_speak():
+    book = saying_goodbye()
+    book.on(c.CallerSpeechStarted())
+    assert not any(isinstance(command, EndCall) for _, command in book.pass_time(20))
+
+
+def test_each_goodbye_of_many_is_the_first_one_again():
+    """A model that asks for the end with every goodbye does not keep the call alive."""
+    book = saying_goodbye()
+    began, ended = book.now, []
+    while not ended and book.now < began + 60:
+        commands = book.after(0.4).on(c.ReplyStarted("r")) + asks(book) + book.on(c.ReplyDone("r", interrupted=False))
+        ended = [command for command in commands + book.tick() if isinstance(command, EndCall)]
+    assert ended
+    assert book.now - began < 31
+
+
+@pytest.mark.parametrize("spoken", [True, False])
+def test_nothing_is_asked_of_a_model_whose_words_already_ended_the_call(spoken):
+    book = Playbook().live()
+    book.on(c.ReplyStarted("r1"))
+    if spoken:
+        book.on(c.ReplyAudio("r1", SPEECH))
+    assert asks(book)[0] == c.AnswerTool("t1", "{}", go_on=not spoken)
+
+
+def test_a_goodbye_that_nobody_heard_is_not_recorded_as_heard():
+    book = Playbook().live()
+    asks(book)
+    (_, end) = book.pass_time(5)[-1]
+    assert end.detail == "the agent ended the call, and no goodbye of its own was heard"
+
+
+def test_a_message_that_was_left_is_not_taken_back_by_a_machines_words():
+    book = Playbook(persona=Persona(name="p", model="m", voicemail="Call us.")).live()
+    book.on(MachineAnswered())
+    book.speak("r1", SPEECH)
+    book.on(c.ReplyDone("r1", interrupted=False))
+    book.on(ms.MarkEchoed("0.1"))
+    done = says(book, "To delete this message press seven.") + [command for _, command in book.pass_time(6)]
+    assert end_of(done) is EndReason.AGENT

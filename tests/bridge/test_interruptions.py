@@ -1,0 +1,271 @@
+"""Who has the floor: sounds over the agent that are interruptions, and those that are none."""
+
+import base64
+
+import attrs
+import pytest
+
+from tests.playbook import HUSH, MORE, SPEECH, TALKS_FIRST, Playbook
+from trio_voice.events import model as c
+from trio_voice.events.call import ClearPlayback, PlaceMark, PlayAudio
+from trio_voice.persona import Persona, TurnDetection
+from trio_voice.protocols import media_streams as ms
+
+YIELDS = attrs.evolve(TALKS_FIRST, truncates=True, yields_on_request=True, words_while_speaking=True)
+WRITES_LATE = attrs.evolve(YIELDS, words_while_speaking=False)
+CUTS_ITSELF = attrs.evolve(TALKS_FIRST, truncates=False)
+
+
+def speaking(capabilities=YIELDS, *, pieces=20, done=True, persona=None, **rest):
+    """A live call whose agent has said 300 ms of a reply."""
+    book = Playbook(capabilities=capabilities, persona=persona, **rest).live()
+    book.speak("r1", *[SPEECH] * pieces)
+    if done:
+        book.on(c.ReplyDone("r1", interrupted=False))
+    book.after(0.2).on(ms.MarkEchoed("0.1"))
+    return book.after(0.1)
+
+
+def sound_of(commands):
+    """All the sound that is handed to Twilio."""
+    return b"".join(base64.b64decode(command.payload) for command in commands if isinstance(command, PlayAudio))
+
+
+def kinds(commands):
+    return [type(command) for command in commands]
+
+
+def said(text, *, final=False):
+    return c.CallerTranscript("i1", text, final=final)
+
+
+# A model that waits for our word
+
+
+def test_the_agent_falls_silent_at_once_and_keeps_what_was_not_heard():
+    book = speaking()
+    assert book.on(c.CallerSpeechStarted()) == [ClearPlayback()]
+    assert "barge_ins" not in book.record.counters
+    assert book.pass_time(3) == []
+
+
+@pytest.mark.parametrize("text", ["uh-huh", "Yeah.", "mm-hmm, okay", "[cough]", ""])
+def test_a_word_that_only_agrees_takes_no_floor_and_the_rest_is_said_from_a_moment_before_the_cut(text):
+    book = speaking()
+    book.on(c.CallerSpeechStarted())
+    book.after(0.4).on(c.CallerSpeechStopped())
+    resumed = book.on(said(text, final=True))
+    heard_again = 0.2
+    assert len(sound_of(resumed)) == pytest.approx((2.0 - 0.3 + heard_again) * 8000, abs=8)
+    assert sound_of(resumed) == (base64.b64decode(SPEECH) * 20)[-len(sound_of(resumed)) :]
+    assert ([c.IgnoreTurn("i1")] if text else []) == [each for each in resumed if isinstance(each, c.IgnoreTurn)]
+    assert book.record.counters["false_interruptions_resumed"] == 1
+    assert "barge_ins" not in book.record.counters
+
+
+def test_a_noise_without_a_turn_is_over_with_the_turn_within_half_a_second():
+    book = speaking()
+    book.on(c.CallerSpeechStarted())
+    book.after(0.4).on(c.CallerSpeechStopped())
+    ((at, first), *_) = book.pass_time(2)
+    assert isinstance(first, PlayAudio)
+    assert at - book.now + 2 <= 0.5
+
+
+def test_a_noise_of_which_nothing_more_is_heard_is_given_five_seconds():
+    book = speaking()
+    began = book.now
+    book.on(c.CallerSpeechStarted())
+    ((at, first), *_) = book.pass_time(10)
+    assert isinstance(first, PlayAudio)
+    assert at - began == pytest.approx(5)
+
+
+def test_words_take_the_floor_and_the_model_is_told_what_was_heard():
+    book = speaking()
+    book.on(c.CallerSpeechStarted())
+    assert book.after(0.3).on(said("Wait, I have")) == [c.TruncateReply("r1", pytest.approx(300))]
+    assert book.record.counters["barge_ins"] == 1
+    assert not any(isinstance(each, PlayAudio) for _, each in book.pass_time(2))
+
+
+def test_what_was_heard_is_counted_over_a_resumption():
+    book = speaking()
+    book.on(c.CallerSpeechStarted())
+    resumed = book.after(0.4).on(said("uh-huh", final=True))
+    _, mark, *_ = [command.name for command in resumed if isinstance(command, PlaceMark)]
+    book.after(0.4).on(ms.MarkEchoed(mark))
+    book.after(0.1).on(c.CallerSpeechStarted())
+    (cut,) = book.on(said("No, stop.", final=True))
+    assert cut == c.TruncateReply("r1", pytest.approx(300 - 200 + 500, abs=1))
+
+
+def test_words_that_go_on_behind_an_agreement_still_take_the_floor():
+    book = speaking()
+    book.on(c.CallerSpeechStarted())
+    assert book.after(0.3).on(said("yeah")) == []
+    assert book.after(0.3).on(said("yeah but what about")) == [c.TruncateReply("r1", pytest.approx(300))]
+
+
+def test_okay_at_the_very_end_of_a_question_is_the_answer_to_it():
+    book = speaking(pieces=15)
+    book.on(c.ReplyTranscript("r1", "Shall I book it?", interrupted=False))
+    book.on(c.CallerSpeechStarted())
+    book.after(0.3).on(c.CallerSpeechStopped())
+    commands = book.on(said("Okay.", final=True))
+    assert c.IgnoreTurn("i1") not in commands
+    assert c.TruncateReply("r1", pytest.approx(300)) in commands
+
+
+def test_a_word_that_agrees_while_nobody_speaks_is_an_answer():
+    book = speaking(pieces=3)
+    book.after(2)
+    book.on(ms.MarkEchoed("0.2"))
+    book.on(c.CallerSpeechStarted())
+    book.on(c.CallerSpeechStopped())
+    assert book.on(said("Yes.", final=True)) == []
+
+
+def test_sound_that_comes_while_it_is_undecided_waits_behind_the_rest():
+    book = speaking(done=False)
+    book.on(c.CallerSpeechStarted())
+    assert book.after(0.1).on(c.ReplyAudio("r1", MORE)) == []
+    resumed = book.after(0.2).on(said("mm-hmm", final=True))
+    assert sound_of(resumed).endswith(base64.b64decode(MORE))
+
+
+def test_an_answer_that_is_being_thought_is_not_dropped_for_a_noise():
+    book = Playbook(capabilities=YIELDS).live()
+    book.on(c.ReplyStarted("r1"))
+    assert book.on(c.CallerSpeechStarted()) == []
+    assert book.on(c.ReplyAudio("r1", SPEECH)) == []  # nobody talks over a caller who may be speaking
+    book.after(0.3).on(c.CallerSpeechStopped())
+    assert next(command for _, command in book.pass_time(0.5)) == PlayAudio(SPEECH)
+
+
+def test_an_answer_that_is_being_thought_is_dropped_for_words():
+    book = Playbook(capabilities=YIELDS).live()
+    book.on(c.ReplyStarted("r1"))
+    book.on(c.CallerSpeechStarted())
+    assert book.on(said("Actually, no")) == [c.TruncateReply("r1", 0.0)]
+    assert book.on(c.ReplyAudio("r1", SPEECH)) == []
+    assert book.record.counters["late_reply_frames"] == 1
+
+
+def test_where_words_come_late_long_speech_is_an_interruption_and_short_speech_waits_for_them():
+    book = speaking(WRITES_LATE)
+    began = book.now
+    book.on(c.CallerSpeechStarted())
+    ((at, cut),) = book.pass_time(2)
+    assert cut == c.TruncateReply("r1", pytest.approx(300))
+    assert at - began == pytest.approx(1.2)
+    book = speaking(WRITES_LATE)
+    book.on(c.CallerSpeechStarted())
+    book.after(0.4).on(c.CallerSpeechStopped())
+    assert book.pass_time(0.8) == []
+    assert sound_of(book.on(said("mm-hmm", final=True)))
+
+
+def test_a_model_that_answers_a_wordless_sound_has_heard_somebody():
+    book = speaking(WRITES_LATE)
+    book.on(c.CallerSpeechStarted())
+    book.after(0.4).on(c.CallerSpeechStopped())
+    assert book.speak("r2", MORE) == []
+    done = [command for _, command in book.pass_time(1.3)]
+    assert done[0] == c.TruncateReply("r1", pytest.approx(300))
+    assert sound_of(done) == base64.b64decode(MORE)
+
+
+def test_an_answer_to_a_word_that_only_agrees_is_not_said():
+    book = speaking(WRITES_LATE)
+    book.on(c.CallerSpeechStarted())
+    book.after(0.4).on(c.CallerSpeechStopped())
+    book.speak("r2", MORE)
+    done = book.on(said("uh-huh", final=True))
+    assert c.IgnoreTurn("i1") in done
+    assert sound_of(done).endswith(base64.b64decode(SPEECH))
+
+
+# A model that falls silent by itself
+
+
+def test_a_model_that_cuts_itself_is_asked_to_go_on_after_a_noise():
+    book = speaking(CUTS_ITSELF, done=False)
+    assert book.on(c.CallerSpeechStarted()) == [ClearPlayback()]
+    book.on(c.ReplyDone("r1", interrupted=True))
+    book.after(0.4).on(c.CallerSpeechStopped())
+    ((at, asked),) = book.pass_time(2)
+    assert isinstance(asked, c.RequestReply)
+    assert at - (book.now - 2) <= 1.5
+    assert book.record.counters["false_interruptions_resumed"] == 1
+
+
+def test_it_is_not_asked_when_it_answers_or_when_there_are_words():
+    book = speaking(CUTS_ITSELF, done=False)
+    book.on(c.CallerSpeechStarted())
+    book.on(c.ReplyDone("r1", interrupted=True))
+    book.after(0.4).on(c.CallerSpeechStopped())
+    book.speak("r2", HUSH)
+    assert not any(isinstance(each, c.RequestReply) for _, each in book.pass_time(2))
+    book = speaking(CUTS_ITSELF, done=False)
+    book.on(c.CallerSpeechStarted())
+    book.on(c.ReplyDone("r1", interrupted=True))
+    book.after(0.4).on(c.CallerSpeechStopped())
+    book.on(said("Stop, please.", final=True))
+    assert not any(isinstance(each, c.RequestReply) for _, each in book.pass_time(2))
+
+
+# The persona's thresholds, for every kind of model
+
+
+@pytest.mark.parametrize("capabilities", [YIELDS, WRITES_LATE, CUTS_ITSELF])
+def test_the_agent_speaks_on_until_the_words_are_enough(capabilities):
+    persona = Persona(name="p", model="m", turn_detection=TurnDetection(min_interruption_words=3))
+    book = speaking(capabilities, persona=persona)
+    assert book.on(c.CallerSpeechStarted()) == []
+    assert book.after(0.1).on(said("could you")) == []
+    assert ClearPlayback() in book.after(0.1).on(said("could you tell me"))
+
+
+def test_words_that_always_take_the_floor_need_no_company():
+    persona = Persona(name="p", model="m", turn_detection=TurnDetection(min_interruption_words=3))
+    book = speaking(persona=persona)
+    book.on(c.CallerSpeechStarted())
+    assert ClearPlayback() in book.after(0.1).on(said("Stop"))
+
+
+def test_the_agent_speaks_on_until_the_sound_is_long_enough():
+    persona = Persona(name="p", model="m", turn_detection=TurnDetection(min_interruption_ms=500))
+    book = speaking(persona=persona)
+    book.on(c.CallerSpeechStarted())
+    assert book.after(0.2).on(said("could you tell me")) == []
+    assert ClearPlayback() in [each for _, each in book.pass_time(0.31)]
+
+
+# Greetings
+
+
+@pytest.mark.parametrize(
+    ("direction", "interruptible"), [("outbound", True), ("inbound", False)], ids=["we call", "as the persona says"]
+)
+def test_a_greeting_that_is_owed_is_said_to_its_end(direction, interruptible):
+    persona = Persona(name="p", model="m", greeting="Hello", greeting_interruptible=interruptible)
+    book = speaking(persona=persona, direction=direction)
+    assert book.on(c.CallerSpeechStarted()) == []
+    assert book.on(said("Hello?", final=True)) == []
+    book.after(2).on(ms.MarkEchoed("0.10"))
+    book.speak("r2", *[MORE] * 20)
+    assert book.after(0.1).on(c.CallerSpeechStarted()) == [ClearPlayback()]  # what comes after it may be interrupted
+
+
+def test_a_greeting_that_a_model_breaks_off_by_itself_is_begun_again():
+    book = speaking(CUTS_ITSELF, done=False, direction="outbound")
+    assert book.on(c.CallerSpeechStarted()) == []
+    assert book.on(c.ReplyDone("r1", interrupted=True)) == [ClearPlayback()]
+    book.after(0.5).on(c.CallerSpeechStopped())
+    (asked,) = [each for _, each in book.pass_time(2) if isinstance(each, c.RequestReply)]
+    assert "Hello" in asked.instructions
+
+
+def test_an_inbound_greeting_may_be_talked_over():
+    assert speaking().on(c.CallerSpeechStarted()) == [ClearPlayback()]

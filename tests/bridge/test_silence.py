@@ -1,0 +1,242 @@
+"""Silence on the line: ours is filled and bounded, the caller's is asked about."""
+
+from itertools import pairwise
+
+import attrs
+import pytest
+
+from tests.playbook import MORE, SPEECH, START, TALKS_FIRST, Playbook, end_of
+from trio_voice.events import model as c
+from trio_voice.events.call import EndCall, PlayAudio, ReplaceModel, RunTool, ToolFinished
+from trio_voice.persona import Limits, Line, Lines, Persona
+from trio_voice.protocols import media_streams as ms
+from trio_voice.record import EndReason
+from trio_voice.speech_text.languages import phrases_of
+from trio_voice.tool_results import ToolResult
+
+WORDS = phrases_of("en-US")
+LINES = Lines(
+    takeover=Line("One moment, please.", SPEECH),
+    failure=Line(WORDS.last_line, MORE),
+    still_there=Line(WORDS.still_there, SPEECH),
+    idle_goodbye=Line(WORDS.idle_goodbye, MORE),
+    fillers=tuple(Line(text, SPEECH) for text in WORDS.fillers),
+)
+CHAIN = attrs.evolve(
+    TALKS_FIRST, exact_speech=True, speaks_meanwhile=True, yields_on_request=True, words_while_speaking=True
+)
+HOSTED = TALKS_FIRST
+PATIENT = Limits(playback_lead_seconds=10, media_gap_seconds=1000, idle_seconds=1000, time_limit_seconds=1000)
+
+
+def asked(capabilities=HOSTED, *, limits=PATIENT, lines=LINES, **rest):
+    """A live call in which the caller has just asked something."""
+    book = Playbook(capabilities=capabilities, limits=limits, lines=lines, **rest).live()
+    book.on(c.CallerSpeechStarted())
+    book.after(1).on(c.CallerTranscript("i1", "Are you open?", final=False))
+    book.on(c.CallerSpeechStopped())
+    book.on(c.CallerTranscript("i1", "Are you open?", final=True))
+    return book
+
+
+def pass_time(book, seconds):
+    """Let time pass, with a Twilio that plays: the words of this machine, and all else, each with its time."""
+    began, heard, rest = book.now, [], []
+    lines = 0
+    for _ in range(round(seconds / 0.02)):
+        book.after(0.02)
+        commands = book.tick() if book.now >= book.bridge.wake_at else []
+        rest += [(round(book.now - began, 2), each) for each in commands if not isinstance(each, PlayAudio)]
+        own = [line.text for line in book.record.transcript if line.role == "agent"]
+        heard += [(round(book.now - began, 2), text) for text in own[lines:]]
+        lines = len(own)
+        for command in commands:
+            if type(command).__name__ == "PlaceMark":
+                book.on(ms.MarkEchoed(command.name))
+    return heard, rest
+
+
+# Ours
+
+
+def test_an_answer_that_does_not_come_is_covered_and_never_by_the_same_words_twice_running():
+    heard, _ = pass_time(asked(), 21)
+    times, words = zip(*heard, strict=True)
+    assert times[0] == pytest.approx(2.5, abs=0.05)
+    assert all(later - earlier <= 6 for earlier, later in pairwise(times))
+    assert words[:3] == WORDS.fillers
+
+
+def test_after_three_fillers_the_last_line_is_said():
+    book = asked()
+    heard, rest = pass_time(book, 60)
+    ended_at, end = rest[-1]
+    assert isinstance(end, EndCall)
+    assert end.reason is EndReason.MODEL_FAILED
+    assert [text for _, text in heard] == [*WORDS.fillers, WORDS.last_line]
+    assert ended_at < 30
+
+
+def test_another_session_is_tried_before_the_last_filler():
+    book = Playbook(capabilities=HOSTED, limits=PATIENT, lines=LINES).live().after(20)
+    book.tick()
+    book.on(c.CallerSpeechStarted())
+    book.on(c.CallerTranscript("i1", "Are you open?", final=False))
+    book.on(c.CallerSpeechStopped())
+    _, rest = pass_time(book, 16)
+    ((_, replaced),) = [each for each in rest if isinstance(each[1], ReplaceModel)]
+    assert replaced.renews
+    (asked_to_answer, *_) = book.on(c.ModelReady("t"))
+    assert isinstance(asked_to_answer, c.RequestReply)
+    _, rest = pass_time(book, 60)
+    assert isinstance(rest[-1][1], EndCall)
+    assert not any(isinstance(command, ReplaceModel) for _, command in rest)
+
+
+def test_a_chain_says_fillers_in_its_own_voice():
+    book = asked(CHAIN)
+    (filler,) = [command for _, command in book.pass_time(2.6)]
+    assert filler == c.SayExactly(WORDS.fillers[0], is_filler=True)
+    book.on(c.ReplyStarted("f1", is_filler=True))
+    book.on(c.ReplyAudio("f1", SPEECH))
+    book.on(c.ReplyDone("f1", interrupted=False))
+    book.after(0.1).on(ms.MarkEchoed("0.1"))
+    again = book.pass_time(6)
+    assert [command for _, command in again if isinstance(command, c.SayExactly)] == [
+        c.SayExactly(WORDS.fillers[1], is_filler=True)
+    ]
+    assert book.record.turns == []  # a filler is no answer
+    book.on(c.ReplyStarted("r1"))
+    book.on(c.ReplyAudio("r1", SPEECH))
+    assert len(book.record.turns) == 1
+
+
+def test_a_voice_that_makes_no_sound_of_a_filler_gives_way_to_the_line_of_this_machine():
+    book = asked(CHAIN)
+    book.pass_time(2.6)
+    ((at, played), *_) = [(at, each) for at, each in book.pass_time(2) if isinstance(each, PlayAudio)]
+    assert played == PlayAudio(SPEECH)
+    assert at - (book.now - 2) <= 1.5
+
+
+@pytest.mark.parametrize("capabilities", [HOSTED, CHAIN])
+def test_a_slow_tool_is_covered_and_never_given_up(capabilities):
+    book = Playbook(capabilities=capabilities, limits=PATIENT, lines=LINES).live()
+    book.speak("r1", SPEECH)
+    assert RunTool("t1", "look_up", {}) in book.on(c.ToolRequested("t1", "look_up", {}))
+    book.on(c.ReplyDone("r1", interrupted=False))
+    book.on(ms.MarkEchoed("0.1"))
+    _, rest = pass_time(book, 60)
+    assert not any(isinstance(command, EndCall | ReplaceModel) for _, command in rest)
+    assert book.record.counters["fillers"] >= 8
+    assert c.AnswerTool("t1", "{}") in book.on(ToolFinished("t1", ToolResult("{}")))
+
+
+def test_fillers_may_be_switched_off_and_the_end_is_bounded_all_the_same():
+    persona = Persona(name="p", model="m", fillers=())
+    heard, rest = pass_time(asked(persona=persona), 60)
+    assert [text for _, text in heard] == [WORDS.last_line]
+    assert isinstance(rest[-1][1], EndCall)
+
+
+def test_a_noise_is_owed_no_answer():
+    book = Playbook(limits=PATIENT, lines=LINES).live()
+    book.on(c.CallerSpeechStarted())
+    book.after(0.4).on(c.CallerSpeechStopped())
+    assert pass_time(book, 30) == ([], [])
+
+
+def test_a_question_that_a_noise_came_behind_is_still_owed_its_answer():
+    book = asked()
+    book.after(1).on(c.CallerSpeechStarted())
+    book.after(0.3).on(c.CallerSpeechStopped())
+    heard, _ = pass_time(book, 4)
+    assert [text for _, text in heard] in ([WORDS.fillers[0]], [])
+    assert book.bridge.handle(c.CallerTranscript("i2", "", final=True), book.now) == []
+    heard, _ = pass_time(book, 6)
+    assert heard
+
+
+def test_an_answer_that_is_heard_needs_no_filler():
+    book = asked()
+    book.after(1)
+    book.speak("r1", SPEECH)
+    book.on(c.ReplyDone("r1", interrupted=False))
+    book.on(ms.MarkEchoed("0.1"))
+    assert pass_time(book, 30) == ([], [])
+
+
+def test_a_model_that_opens_slowly_is_covered_by_this_machine():
+    book = Playbook(limits=attrs.evolve(PATIENT, model_ready_seconds=10), lines=LINES)
+    book.on(START)
+    heard, rest = pass_time(book, 20)
+    assert heard[0] == (pytest.approx(2.5, abs=0.05), WORDS.fillers[0])
+    assert heard[-1][1] == WORDS.last_line
+    assert end_of([command for _, command in rest]) is EndReason.MODEL_FAILED
+
+
+# The caller's
+
+
+def idle(**rest):
+    limits = Limits(idle_seconds=30, media_gap_seconds=1000, time_limit_seconds=1000, playback_lead_seconds=10)
+    return Playbook(limits=limits, **rest).live()
+
+
+def test_a_silent_caller_is_asked_and_then_told_goodbye():
+    book = idle(lines=LINES)
+    (at, asked_for), *_ = [(at, command) for at, command in pass_time(book, 21)[1]]
+    assert at == pytest.approx(20, abs=0.05)
+    assert WORDS.still_there in asked_for.instructions
+    book.speak("r1", SPEECH)
+    book.on(c.ReplyDone("r1", interrupted=False))
+    book.on(ms.MarkEchoed("0.1"))
+    _, rest = pass_time(book, 20)
+    assert rest[0][0] == pytest.approx(9, abs=0.1)  # the question has made the caller no less silent
+    assert WORDS.idle_goodbye in rest[0][1].instructions
+    assert end_of([command for _, command in rest]) is EndReason.IDLE
+
+
+def test_a_model_that_does_not_ask_is_spoken_for_by_this_machine():
+    book = idle(lines=LINES)
+    heard, rest = pass_time(book, 40)
+    assert [text for _, text in heard] == [WORDS.still_there, WORDS.idle_goodbye]
+    assert end_of([command for _, command in rest]) is EndReason.IDLE
+
+
+def test_the_persona_words_what_a_silent_caller_is_asked():
+    persona = Persona(name="p", model="m", still_there="Noch da?", idle_goodbye="Tschüss.")
+    _, rest = pass_time(idle(persona=persona), 40)
+    told = [command.instructions for _, command in rest if isinstance(command, c.RequestReply)]
+    assert ["Noch da?" in told[0], "Tschüss." in told[1]] == [True, True]
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        [c.CallerSpeechStarted()],
+        [c.ReplyStarted("r1"), c.ToolRequested("t1", "look_up", {})],
+        [c.CallerSpeechStarted(), c.CallerSpeechStopped(), c.AnswerOwed()],
+    ],
+    ids=["they think aloud", "something is looked up", "an answer is owed"],
+)
+def test_a_call_is_not_idle_while_somebody_has_the_floor(facts):
+    limits = Limits(idle_seconds=5, media_gap_seconds=1000, time_limit_seconds=1000)
+    book = Playbook(limits=limits).live()
+    for fact in facts:
+        book.on(fact)
+    _, rest = pass_time(book, 12)
+    assert not any(isinstance(command, EndCall) for _, command in rest)
+    assert not any(WORDS.still_there in str(command) for _, command in rest)
+
+
+def test_a_caller_who_answers_the_question_is_there():
+    book = idle()
+    pass_time(book, 21)
+    book.on(c.CallerSpeechStarted())
+    book.on(c.CallerTranscript("i", "Yes, I am looking for my card.", final=False))
+    book.after(2).on(c.CallerSpeechStopped())
+    book.speak("r1", SPEECH)
+    book.on(c.ReplyDone("r1", interrupted=False))
+    book.on(ms.MarkEchoed("0.1"))
+    assert pass_time(book, 19)[1] == []

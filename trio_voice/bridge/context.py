@@ -1,0 +1,71 @@
+"""What the parts of a bridge share: one call's settings, states, speech and record, and what is to be done next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from trio_voice.bridge.latency import Turns
+from trio_voice.bridge.playout import Playout
+from trio_voice.bridge.states import Signal, States
+from trio_voice.bridge.transcript import Transcript
+from trio_voice.events.call import EndCall
+
+if TYPE_CHECKING:
+    from trio_voice.events.call import Command
+    from trio_voice.events.model import Capabilities
+    from trio_voice.persona import Limits, Lines, Persona
+    from trio_voice.record import CallRecord, EndReason
+
+MAX_DETAIL: Final = 500
+"""Letters of an end's detail, which may quote a peer: it is logged and kept."""
+
+
+class Context:
+    """One call's; see ``Bridge`` for the arguments."""
+
+    __slots__ = (
+        "began",
+        "capabilities",
+        "commands",
+        "limits",
+        "lines",
+        "persona",
+        "playout",
+        "record",
+        "reply_id",
+        "states",
+        "transcript",
+        "turns",
+    )
+
+    def __init__(
+        self,
+        persona: Persona,
+        limits: Limits,
+        capabilities: Capabilities,
+        record: CallRecord,
+        now: float,
+        lines: Lines,
+    ) -> None:
+        self.persona = persona
+        self.limits = limits
+        self.capabilities = capabilities
+        """Of the model that speaks, or is about to."""
+        self.record = record
+        self.began = now
+        self.lines = lines
+        self.states = States()
+        self.commands: list[Command] = []
+        self.transcript = Transcript(record)
+        self.turns = Turns(record, now)
+        self.playout = Playout(limits, record, self.turns)
+        self.reply_id = ""
+        """The model's latest reply that is no filler."""
+
+    def end(self, reason: EndReason, detail: str, *, transferred: bool = False, deaf: bool = False) -> None:
+        """The call is over: nothing more is said, and nothing more decided. See ``EndCall``."""
+        if self.states.ended:
+            return
+        self.states.signal(Signal.ENDED)
+        self.playout.drop_waiting()
+        self.commands.append(EndCall(reason, detail[:MAX_DETAIL], transferred, deaf))

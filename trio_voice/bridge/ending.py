@@ -1,0 +1,186 @@
+"""How a call ends from inside: a goodbye, a transfer, or that no model is left. The part of a bridge that closes doors.
+
+Ends that come from outside, or because a limit is reached, need no words and are not decided here.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from trio_voice.bridge.context import MAX_DETAIL
+from trio_voice.bridge.goodbye import Goodbye
+from trio_voice.bridge.states import Caller, Ending, Model, Signal
+from trio_voice.events.call import DismissModel, TransferCall
+from trio_voice.record import EndReason
+from trio_voice.speech_text.backchannels import takes_floor
+from trio_voice.tool_results import Then
+
+if TYPE_CHECKING:
+    from trio_voice.bridge.context import Context
+    from trio_voice.bridge.speaking import Speaking
+
+
+class Endings:
+    """Those of one call.
+
+    Args:
+        context: of the call.
+        speaking: its voice.
+    """
+
+    __slots__ = ("_context", "_failed", "_goodbye", "_leaves_message", "_speaking", "_voicemail", "wake_at")
+
+    def __init__(self, context: Context, speaking: Speaking) -> None:
+        self._context = context
+        self._speaking = speaking
+        self._goodbye: Goodbye | None = None
+        self._failed: tuple[EndReason, str] | None = None
+        """Why there is no model any more, while the last line is said."""
+        self._voicemail: str | None = None
+        """A message that a machine is to be left, and that may have to be asked for once more."""
+        self._leaves_message = False
+        self.wake_at = math.inf
+        """When ``tick`` is next needed."""
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the call ends, or is transferred, as soon as something was heard or done."""
+        return self._context.states.ending in (Ending.GOODBYE, Ending.TRANSFERRING)
+
+    # A goodbye
+
+    def say_goodbye(self, then: Then, now: float, *, spoken: bool) -> None:
+        """From here on the call ends, or is transferred, as soon as the caller has heard the last words.
+
+        The first wish counts: another is the same again, and makes the goodbye no longer.
+        """
+        if self._goodbye is None:
+            self._begin(Goodbye(then, now, spoken=spoken), now)
+
+    def say_idle_goodbye(self, detail: str, now: float) -> None:
+        """Nobody speaks: say goodbye, and end the call."""
+        words = self._context.persona.said_by_itself.idle_goodbye
+        if not words or not self._context.states.started:
+            self._context.end(EndReason.IDLE, detail)
+            return
+        self._speaking.say(words, now, instead=self._context.lines.idle_goodbye)
+        self._begin(Goodbye(Then.END_CALL, now, spoken=False, reason=EndReason.IDLE, details=(detail, detail)), now)
+
+    def leave_message(self, message: str, now: float) -> None:
+        """A machine has answered: leave it the message, and end the call."""
+        if self._context.playout.is_busy(now):
+            self._speaking.interrupt(now)
+        self._speaking.say(message, now, because="A machine has answered. ")
+        self._voicemail, self._leaves_message = message, True
+        words = ("a machine answered, and the message was left", "a machine answered, and no message was left")
+        self._begin(Goodbye(Then.END_CALL, now, spoken=False, details=words, revocable=False), now)
+
+    def _begin(self, goodbye: Goodbye, now: float) -> None:
+        self._goodbye = goodbye
+        self._context.states.signal(Signal.GOODBYE)
+        self.tick(now)
+
+    def agent_sounded(self) -> None:
+        """The agent can be heard."""
+        if self._goodbye is not None:
+            self._goodbye.sounded()
+
+    def caller_began(self) -> None:
+        """The caller speaks into it."""
+        if self._goodbye is not None:
+            self._goodbye.caller_began()
+
+    def caller_said(self, text: str, *, final: bool) -> None:
+        """The caller's words: those that take the floor take the goodbye back, but not their own goodbye."""
+        goodbye, persona = self._goodbye, self._context.persona
+        if goodbye is None or not goodbye.revocable:
+            return
+        farewells = (*persona.backchannels, *persona.said_by_itself.farewells)
+        if takes_floor(text, persona.language, farewells):
+            if not final and len(text.split()) <= 2:
+                return  # "have a" may still become a nice day
+            self._goodbye = None
+            self._context.states.signal(Signal.TAKEN_BACK)
+            self._context.record.count("goodbyes_taken_back")
+        elif final:
+            goodbye.returned()
+
+    def tick(self, now: float) -> None:
+        """See whether the last words were heard. Harmless to call too early."""
+        goodbye, context = self._goodbye, self._context
+        self.wake_at = math.inf
+        if goodbye is None or context.states.ended:
+            return
+        caller_speaks = goodbye.revocable and context.states.caller is Caller.SPEAKING
+        more_to_come = caller_speaks or context.states.reply_is_open or context.playout.has_waiting
+        due = goodbye.due(now, context.playout.playback, more_to_come=more_to_come)
+        if now < due:
+            self.wake_at = due
+        elif self._voicemail is not None and not goodbye.is_heard and context.states.model is Model.READY:
+            message, self._voicemail = self._voicemail, None
+            self._speaking.say(message, now, because="You have not said it yet. ")
+            goodbye.begin_again(now)
+            self.tick(now)
+        else:
+            self._goodbye = None
+            self._go(goodbye)
+
+    def _go(self, goodbye: Goodbye) -> None:
+        context = self._context
+        if goodbye.then is Then.TRANSFER:
+            context.states.signal(Signal.TRANSFER)
+            context.commands.append(TransferCall())
+        elif self._failed is not None:
+            context.end(*self._failed)
+        else:
+            context.end(goodbye.reason, goodbye.detail)
+
+    @property
+    def leaves_message(self) -> bool:
+        """Whether it is a machine that listens."""
+        return self._leaves_message
+
+    # No model
+
+    def fail(self, reason: EndReason, detail: str, now: float) -> None:
+        """No model is left: say the last line, then end the call or put the caller through, as the persona says."""
+        context, persona = self._context, self._context.persona
+        if self._failed is not None or context.states.ended:
+            return
+        self._failed = (reason, detail[:MAX_DETAIL])
+        context.states.signal(Signal.MODEL_LOST)
+        transfer = persona.on_failure == "transfer" and persona.transfer_to is not None
+        line = context.lines.failure if context.states.started else None
+        if not self.is_leaving and not transfer and line is None:
+            context.end(reason, detail)
+            return
+        context.commands.append(DismissModel(detail[:MAX_DETAIL]))
+        if self.is_leaving:
+            return  # what was said before it failed is heard, and then the call ends as it was going to
+        if context.playout.is_paused:
+            context.playout.drop_waiting()
+        self._speaking.say_line(line, now)
+        then = Then.TRANSFER if transfer else Then.END_CALL
+        self._begin(Goodbye(then, now, spoken=True, revocable=False), now)
+
+    # A transfer
+
+    def caller_stopped(self) -> None:
+        """Twilio has ended the stream."""
+        context = self._context
+        if context.states.ending is not Ending.TRANSFERRING:
+            context.end(EndReason.HANGUP, "Twilio sent stop")
+        elif self._failed is None:
+            context.end(EndReason.AGENT, "the agent put the caller through", transferred=True)
+        else:
+            reason, detail = self._failed
+            context.end(reason, f"no model was left, and the caller was put through: {detail}", transferred=True)
+
+    def transfer_failed(self) -> None:
+        """Twilio would not put the caller through."""
+        self._context.states.signal(Signal.TRANSFER_FAILED)
+        if self._failed is not None:
+            self._context.end(*self._failed)
+        else:
+            self._speaking.request("The caller could not be put through. Apologise, and offer to take a message.")

@@ -1,0 +1,181 @@
+"""Whether a caller who makes a sound while the agent speaks wants the floor: heard at once, decided by their words.
+
+A cough, a car, an "uh-huh" are no interruption, and nobody can tell before there are words. So where the model waits
+for our word (``yields_on_request``) the agent falls silent at once and keeps what was not heard; when words take the
+floor it is thrown away, and when none do it is said. Models that fall silent by themselves have thrown it away; they
+are asked to go on.
+
+A persona's ``min_interruption_ms`` and ``min_interruption_words`` let the agent speak on until they are reached.
+
+Pure: time is an argument, in seconds.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from typing import TYPE_CHECKING, Final
+
+from trio_voice.speech_text.backchannels import takes_floor
+
+if TYPE_CHECKING:
+    from trio_voice.persona import Persona
+
+WORDS_SECONDS: Final = 0.35
+"""How long after a turn its words may still come, from a model that writes while the caller speaks."""
+LATE_WORDS_SECONDS: Final = 1.2
+"""The same for one that writes when the turn is over."""
+LONG_SPEECH_SECONDS: Final = 1.2
+"""Nobody says "uh-huh" for so long: where words come late, it is speech."""
+WORDLESS_SECONDS: Final = 5.0
+"""Sound that goes on so long without a word is none of the caller's."""
+
+
+class Verdict(enum.Enum):
+    """What is to be done about it."""
+
+    NOTHING = "wait, or there is nothing to decide"
+    HUSH = "fall silent, and wait for words"
+    TAKEN = "the caller has the floor"
+    GO_ON = "it was none: say what was not heard"
+
+
+class _State(enum.Enum):
+    FREE = "free"
+    SOUND = "the caller makes a sound, and the agent still speaks"
+    HUSHED = "the agent has fallen silent, and is waiting for words"
+
+
+class Floor:
+    """One undecided interruption at a time.
+
+    Args:
+        persona: whose words and thresholds count.
+        yields: whether the model waits for our word; otherwise it has fallen silent by itself.
+        writes_while_spoken: whether it sends words while the caller is still speaking.
+    """
+
+    __slots__ = (
+        "_answers",
+        "_began_at",
+        "_ended_at",
+        "_min_seconds",
+        "_min_words",
+        "_persona",
+        "_state",
+        "_text",
+        "_was_answered",
+        "_was_long_enough",
+        "_writes_while_spoken",
+        "_yields",
+    )
+
+    def __init__(self, persona: Persona, *, yields: bool, writes_while_spoken: bool) -> None:
+        self._persona = persona
+        self._yields = yields
+        self._writes_while_spoken = writes_while_spoken
+        self._min_words = persona.min_interruption_words or None
+        self._min_seconds = (persona.min_interruption_ms or 0.0) / 1000
+        self._state = _State.FREE
+        self._began_at = 0.0
+        self._ended_at = math.inf
+        self._text = ""
+        self._answers = False
+        self._was_answered = False
+        self._was_long_enough = True
+
+    def model_replaced(self, *, yields: bool, writes_while_spoken: bool) -> None:
+        """Another model hears the caller; who interrupted the one before has nothing to wait for."""
+        self._yields, self._writes_while_spoken = yields, writes_while_spoken
+        self.release()
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether somebody may be interrupting."""
+        return self._state is not _State.FREE
+
+    def began(self, now: float, *, answers: bool) -> Verdict:
+        """The caller makes a sound over the agent; it ``answers`` if the agent had all but finished."""
+        if self._state is not _State.FREE:
+            self._ended_at = math.inf  # they go on
+            return Verdict.NOTHING
+        self._began_at, self._ended_at, self._text = now, math.inf, ""
+        self._answers, self._was_answered = answers, False
+        self._was_long_enough = not self._min_seconds
+        if self._min_seconds or self._min_words is not None:
+            self._state = _State.SOUND
+            return Verdict.NOTHING
+        self._state = _State.HUSHED
+        return Verdict.HUSH
+
+    def said(self, text: str, now: float, *, final: bool) -> Verdict:
+        """The words of it so far."""
+        if self._state is _State.FREE:
+            return Verdict.NOTHING
+        self._text = text.strip()
+        if self._takes(now):
+            return self._decide(Verdict.TAKEN)
+        return self._decide(Verdict.GO_ON) if final and not self._is_too_soon(now) else Verdict.NOTHING
+
+    def ended(self, now: float) -> Verdict:
+        """The caller has fallen silent."""
+        if self._state is not _State.FREE:
+            self._ended_at = now
+        return self.tick(now)
+
+    def answered(self) -> None:
+        """The model has begun another reply: it has heard somebody, whatever the words are."""
+        self._was_answered = True
+        if not self._yields:
+            self.release()
+
+    def release(self) -> None:
+        """There is nothing to decide any more."""
+        self._state, self._ended_at = _State.FREE, math.inf
+
+    @property
+    def wake_at(self) -> float:
+        """When ``tick`` is next needed."""
+        if self._state is _State.FREE:
+            return math.inf
+        if self._ended_at < math.inf:
+            return self._ended_at + (WORDS_SECONDS if self._writes_while_spoken else LATE_WORDS_SECONDS)
+        if not self._was_long_enough:
+            return self._began_at + self._min_seconds
+        return self._began_at + max(LONG_SPEECH_SECONDS if self._length_tells else WORDLESS_SECONDS, self._min_seconds)
+
+    def tick(self, now: float) -> Verdict:
+        """What time decides. Harmless to call too early."""
+        if self._state is _State.FREE or now < self.wake_at:
+            return Verdict.NOTHING
+        if not self._was_long_enough and self._ended_at == math.inf:
+            self._was_long_enough = True
+            return self._decide(Verdict.TAKEN) if self._takes(now) else Verdict.NOTHING
+        if self._takes(now) or (not self._text and (self._was_answered or self._is_long(now))):
+            return self._decide(Verdict.TAKEN)
+        return self._decide(Verdict.GO_ON)
+
+    @property
+    def _length_tells(self) -> bool:
+        """Whether nothing but its length tells while it lasts: the model still speaks on, and words come late."""
+        return self._yields and not self._writes_while_spoken and self._min_words is None
+
+    def _is_long(self, now: float) -> bool:
+        return self._length_tells and min(now, self._ended_at) - self._began_at >= LONG_SPEECH_SECONDS
+
+    def _takes(self, now: float) -> bool:
+        """Whether the words so far take the floor."""
+        if self._is_too_soon(now):
+            return False
+        if self._answers and self._text.strip():
+            return True
+        persona = self._persona
+        return takes_floor(self._text, persona.language, persona.backchannels, self._min_words)
+
+    def _is_too_soon(self, now: float) -> bool:
+        """Whether the sound has not lasted, or did not last, as long as the persona asks for."""
+        return not self._was_long_enough and min(now, self._ended_at) - self._began_at < self._min_seconds
+
+    def _decide(self, verdict: Verdict) -> Verdict:
+        self.release()
+        return verdict

@@ -1,0 +1,220 @@
+"""What becomes of the agent's words when the caller makes a sound: the part of a bridge that gives the floor away.
+
+``floor.py`` decides whether it is given; here it is done. A model that waits for our word (``yields_on_request``) is
+silent meanwhile, and its words are kept. One that falls silent by itself is interrupted at once, and asked to go on if
+that was for nothing.
+
+The greeting of a call that we place is owed to the callee, who says "hello?" into it; so is any that the persona marks
+as not interruptible. A model that gives way all the same says it again.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from trio_voice.bridge.floor import Floor, Verdict
+from trio_voice.bridge.states import Caller, Ending, Model
+from trio_voice.events import model as c
+from trio_voice.speech_text.backchannels import takes_floor
+
+if TYPE_CHECKING:
+    from trio_voice.bridge.context import Context
+    from trio_voice.bridge.speaking import Speaking
+
+MAX_GREETINGS: Final = 3
+"""How often a greeting is begun before whoever talks over it is let off."""
+GREET_AGAIN_SECONDS: Final = 1.0
+"""How long after the caller's turn a greeting that was cut is said again, unless the model speaks meanwhile."""
+TAIL_MS: Final = 500.0
+QUESTION_TAIL_MS: Final = 1_500.0
+"""What is said when less than this was left unheard of a finished reply is an answer to it, be it only "okay"; people
+answer a question before it is over."""
+OWED: Final = "trio-voice-greeting-owed"
+ASKED: Final = "trio-voice-greeting-asked"
+"""In place of the id of the reply that greets: it was cut, and is to be said; it was asked for."""
+
+
+class Interruptions:
+    """One call's.
+
+    Args:
+        context: of the call.
+        speaking: its voice.
+    """
+
+    __slots__ = (
+        "_answer_id",
+        "_context",
+        "_cut_by_model",
+        "_greet_again_at",
+        "_greeting_id",
+        "_greetings",
+        "_item_id",
+        "_speaking",
+        "floor",
+        "has_words",
+    )
+
+    def __init__(self, context: Context, speaking: Speaking) -> None:
+        self._context = context
+        self._speaking = speaking
+        capabilities = context.capabilities
+        self.floor = Floor(
+            context.persona,
+            yields=capabilities.yields_on_request,
+            writes_while_spoken=capabilities.words_while_speaking,
+        )
+        self.has_words = False
+        """The caller has been heard saying something since they began to speak."""
+        self._item_id = ""
+        """Their turn, once it is over and its words are known."""
+        self._answer_id = ""
+        """A reply that was begun while it is undecided what it answers."""
+        self._cut_by_model = False
+        """The model has fallen silent by itself, and it may have been for nothing."""
+        self._greeting_id: str | None = None
+        self._greetings = 0
+        self._greet_again_at = math.inf
+
+    # The caller
+
+    def began(self, now: float) -> None:
+        """They begin to speak."""
+        self.has_words, self._item_id = False, ""
+        if self._context.persona.interruptible and not self._is_protected(now) and self._is_heard_over(now):
+            self._begin(now)
+
+    def said(self, fact: c.CallerTranscript, now: float) -> bool:
+        """Their words so far; returns whether they were none that take the floor."""
+        self.has_words = self.has_words or bool(fact.text.strip())
+        if fact.final and fact.text:
+            self._item_id = fact.item_id
+        if self.floor.is_undecided:
+            return self._do(self.floor.said(fact.text, now, final=fact.final), now)
+        if self._context.states.caller is Caller.SPEAKING and self._context.capabilities.yields_on_request:
+            self._said_on(fact.text, now)
+        return False
+
+    def _said_on(self, text: str, now: float) -> None:
+        """More words of a sound that was taken for none, or that began before the agent did."""
+        persona = self._context.persona
+        if not persona.interruptible or self._is_protected(now) or not self._is_heard_over(now):
+            return
+        if takes_floor(text, persona.language, persona.backchannels, persona.min_interruption_words or None):
+            self._speaking.interrupt(now)
+
+    def ended(self, now: float) -> bool:
+        """They have fallen silent; returns whether it is decided by that that they took no floor."""
+        if self._greeting_is_owed:
+            self._greet_again_at = now + GREET_AGAIN_SECONDS
+        return self._do(self.floor.ended(now), now)
+
+    # The model
+
+    def answered(self, reply_id: str) -> None:
+        """The model has begun a reply."""
+        if self._context.persona.greeting and (self._greetings == 0 or self._greeting_id == ASKED):
+            self._greetings += 1
+            self._greeting_id = reply_id
+        if self.floor.is_undecided:
+            self._answer_id = reply_id
+        self.floor.answered()
+        self._cut_by_model = False
+
+    def cut_by_model(self, reply_id: str, now: float) -> None:
+        """The model has broken a reply off by itself."""
+        if reply_id not in self._context.playout.unheard_replies(now):
+            return
+        if self._is_protected(now):
+            self._speaking.interrupt(now)
+            self._greeting_id = OWED
+            if self._context.states.caller is not Caller.SPEAKING:
+                self._greet_again_at = now + GREET_AGAIN_SECONDS
+        elif self.floor.is_undecided:
+            self._cut_by_model = True  # the persona lets the agent speak on: what was made of it is said
+        else:
+            self._begin(now, at_once=True)
+
+    def model_replaced(self) -> None:
+        """Another model speaks from here on."""
+        capabilities = self._context.capabilities
+        self.floor.model_replaced(
+            yields=capabilities.yields_on_request, writes_while_spoken=capabilities.words_while_speaking
+        )
+        self._answer_id, self._cut_by_model, self._greet_again_at = "", False, math.inf
+
+    # Time
+
+    @property
+    def wake_at(self) -> float:
+        """When ``tick`` is next needed."""
+        return min(self.floor.wake_at, self._greet_again_at)
+
+    def tick(self, now: float) -> bool:
+        """Decide what time decides; returns whether a sound of the caller's took no floor."""
+        if now >= self._greet_again_at:
+            self._greet_again(now)
+        return self._do(self.floor.tick(now), now)
+
+    def _greet_again(self, now: float) -> None:
+        context = self._context
+        if context.states.ending is not Ending.NONE or context.states.model is not Model.READY:
+            self._greet_again_at = math.inf
+        elif context.states.caller is Caller.SPEAKING:
+            self._greet_again_at = math.inf  # until they have finished
+        elif context.states.reply_is_open or context.playout.is_busy(now):
+            self._greet_again_at = now + GREET_AGAIN_SECONDS
+        else:
+            self._greet_again_at, self._greeting_id = math.inf, ASKED
+            self._speaking.say(context.persona.greeting or "", now)
+
+    # What is done
+
+    def _begin(self, now: float, *, at_once: bool = False) -> None:
+        context = self._context
+        asks = context.transcript.text_of(context.reply_id).rstrip().endswith("?")
+        tail_ms = QUESTION_TAIL_MS if asks else TAIL_MS
+        answers = not context.states.reply_is_open and context.playout.unheard_ms(now) <= tail_ms
+        self._answer_id = ""
+        verdict = self.floor.began(now, answers=answers)
+        if verdict is Verdict.HUSH and context.capabilities.yields_on_request:
+            self._speaking.pause(now)
+        elif verdict is Verdict.HUSH or at_once:
+            self._cut_by_model = True
+            self._speaking.interrupt(now)
+
+    def _do(self, verdict: Verdict, now: float) -> bool:
+        """Carry out what was decided; returns whether the caller took no floor."""
+        was_cut, self._cut_by_model = self._cut_by_model, self._cut_by_model and verdict is Verdict.NOTHING
+        yields = self._context.capabilities.yields_on_request
+        if verdict is Verdict.TAKEN and (yields or self._context.playout.is_busy(now)):
+            self._speaking.interrupt(now, keep=self._answer_id)
+        elif verdict is Verdict.GO_ON and yields:
+            if self._item_id:
+                self._context.commands.append(c.IgnoreTurn(self._item_id))
+                self._context.playout.forget(self._answer_id)
+            if self._context.playout.is_paused:
+                self._speaking.go_on(now)
+        elif verdict is Verdict.GO_ON and was_cut:
+            self._speaking.ask_to_go_on()
+        return verdict is Verdict.GO_ON
+
+    def _is_heard_over(self, now: float) -> bool:
+        """Whether the agent is saying something, or about to."""
+        context = self._context
+        thinks = context.capabilities.yields_on_request and context.states.reply_is_open
+        return context.playout.is_busy(now) or thinks
+
+    def _is_protected(self, now: float) -> bool:
+        """Whether what is heard is a greeting that is owed."""
+        context = self._context
+        is_owed = context.record.direction == "outbound" or not context.persona.greeting_interruptible
+        if not is_owed or self._greeting_id is None or self._greetings > MAX_GREETINGS:
+            return False
+        is_open = context.states.reply_is_open and context.reply_id == self._greeting_id
+        return is_open or self._greeting_id in context.playout.unheard_replies(now)
+
+    @property
+    def _greeting_is_owed(self) -> bool:
+        return self._greeting_id == OWED

@@ -1,0 +1,220 @@
+"""Silence on the line, and whose it is: the part of a bridge that fills ours, and asks about the caller's.
+
+Ours, while an answer is owed: nothing is heard though the caller's turn is over, a reply was begun or asked for, or a
+tool runs. The caller's, while nobody has the floor and nothing is being said, thought or looked up.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from typing import TYPE_CHECKING
+
+from trio_voice.bridge.dead_air import DeadAir
+from trio_voice.bridge.goodbye import MARK_PATIENCE_SECONDS
+from trio_voice.bridge.states import Caller, Ending, Model, Signal
+from trio_voice.events import model as c
+
+if TYPE_CHECKING:
+    from trio_voice.bridge.context import Context
+    from trio_voice.bridge.deadlines import Deadlines
+    from trio_voice.bridge.ending import Endings
+    from trio_voice.bridge.floor import Floor
+    from trio_voice.bridge.speaking import Speaking
+    from trio_voice.bridge.tool_calls import ToolCalls
+
+
+class Verdict(enum.Enum):
+    """What is to be done about an answer that is owed."""
+
+    WAIT = "wait"
+    ASK_ANOTHER = "another session of the same model may do better"
+    GIVE_UP = "it is given up"
+
+
+class Silence:
+    """One call's.
+
+    Args:
+        context: of the call.
+        speaking: its voice.
+        deadlines: where it is kept how long nobody has spoken.
+        tools: what is being looked up.
+        floor: whether somebody may be interrupting.
+        endings: what becomes of a caller who stays silent.
+    """
+
+    __slots__ = (
+        "_asked_another",
+        "_context",
+        "_dead_air",
+        "_deadlines",
+        "_endings",
+        "_floor",
+        "_owed_before",
+        "_speaking",
+        "_tools",
+    )
+
+    def __init__(
+        self,
+        context: Context,
+        speaking: Speaking,
+        deadlines: Deadlines,
+        tools: ToolCalls,
+        floor: Floor,
+        endings: Endings,
+    ) -> None:
+        self._context = context
+        self._speaking = speaking
+        self._deadlines = deadlines
+        self._tools = tools
+        self._floor = floor
+        self._endings = endings
+        self._dead_air = DeadAir(context.limits.dead_air_seconds, context.persona.said_by_itself.fillers)
+        self._owed_before = False
+        self._asked_another = False
+        """Another session was tried for the answer that is owed."""
+
+    # What is owed
+
+    @property
+    def is_owed(self) -> bool:
+        """Whether the caller waits for us."""
+        states = self._context.states
+        if not states.started or states.ending is not Ending.NONE or states.model is Model.LOST:
+            return False
+        if self._floor.is_undecided or states.caller is Caller.SPEAKING:
+            return False
+        if states.model is Model.OPENING or states.caller is Caller.WAITING or self._tools:
+            return True
+        return not self._deadlines.was_asked and (states.reply_is_open or self._speaking.is_asked)
+
+    def caller_began(self) -> None:
+        """The caller makes a sound: what was owed to them still is if it was a noise."""
+        self._owed_before = self._context.states.caller is Caller.WAITING
+
+    def was_noise(self) -> None:
+        """It was: nothing is owed for it, and what was owed before is owed again."""
+        self._context.states.signal(Signal.NOTHING_OWED)
+        if self._owed_before:
+            self._context.states.signal(Signal.ANSWER_OWED)
+        self._owed_before = False
+
+    def model_replaced(self, now: float) -> None:
+        """Another session has all the time for what is owed."""
+        if self._dead_air.is_owed:
+            self._dead_air.begin_again(now)
+        if self._context.lines.takeover is not None:
+            self._dead_air.said(self._context.lines.takeover.text)
+
+    def sounded(self, *, is_filler: bool) -> None:
+        """Something of the model's can be heard."""
+        self._dead_air.heard()
+        if not is_filler:
+            self._dead_air.settle()
+            self._asked_another = False
+
+    def filler_was(self, text: str) -> None:
+        """The model has said these words until its answer comes."""
+        self._dead_air.said(text)
+
+    # Time
+
+    @property
+    def wake_at(self) -> float:
+        """When ``tick`` is next needed."""
+        due = self._dead_air.due(self._heard_until)
+        if self._is_callers:
+            ask_at = self._deadlines.ask_at
+            due = min(due, self._deadlines.idle_at if ask_at is None else ask_at)
+        return due
+
+    def note(self, now: float) -> None:
+        """Take down whose silence it is from now on; to be called when anything has changed."""
+        if self.is_owed:
+            self._dead_air.owe(now)
+        else:
+            self._dead_air.settle()
+        states = self._context.states
+        if states.caller is Caller.SPEAKING:
+            self._deadlines.caller_heard(now)
+        elif not self._is_callers:
+            self._deadlines.agent_heard(now)
+        self._deadlines.agent_heard(self._context.playout.playback.ends_at)
+
+    def tick(self, now: float) -> Verdict:
+        """Fill our silence, ask about the caller's. Harmless to call too early."""
+        self.note(now)
+        if now >= self._dead_air.due(self._heard_until):
+            verdict = self._verdict(now)
+            if verdict is not Verdict.WAIT:
+                return verdict
+            self.fill(now)
+        if self._is_callers and not self._context.states.ended:
+            self._ask(now)
+        return Verdict.WAIT
+
+    def _ask(self, now: float) -> None:
+        """Ask a silent caller, or tell them goodbye, if it is time."""
+        ask_at = self._deadlines.ask_at
+        if now >= self._deadlines.idle_at:
+            limit = self._context.limits.idle_seconds
+            self._endings.say_idle_goodbye(f"nobody has spoken: idle_seconds = {limit:g}", now)
+        elif ask_at is not None and now >= ask_at:
+            self._deadlines.asked()
+            words = self._context.persona.said_by_itself.still_there
+            if words:
+                self._speaking.say(words, now, instead=self._context.lines.still_there)
+
+    @property
+    def _heard_until(self) -> float:
+        """Until when something is to be heard, as far as is known; infinite while something waits to be said."""
+        playback = self._context.playout.playback
+        if self._context.playout.has_waiting:
+            return math.inf
+        return playback.ends_at + (MARK_PATIENCE_SECONDS if playback.awaits_marks else 0.0)
+
+    @property
+    def _is_callers(self) -> bool:
+        """Whether it is the caller's: they have the floor and say nothing. An answer to a silent one is not owed."""
+        states = self._context.states
+        if states.ending is not Ending.NONE or states.model is not Model.READY or not states.started:
+            return False
+        if self._deadlines.was_asked:
+            return states.caller is Caller.QUIET and not self._tools
+        return not self.is_owed and states.caller is Caller.QUIET and not self._context.playout.has_waiting
+
+    def _verdict(self, now: float) -> Verdict:
+        """What is to be done about an answer that is overdue. What is opened or looked up has a bound of its own."""
+        dead_air = self._dead_air
+        is_opening = self._context.states.model is Model.OPENING
+        if self._tools or (is_opening and not self._asked_another):
+            return Verdict.WAIT
+        if dead_air.left == 0:
+            dead_air.begin_again(now)
+            return Verdict.GIVE_UP
+        knows_better = self._context.capabilities.resumes  # its protocol has a handle, and a look at such turns
+        if dead_air.left == 1 and not self._asked_another and not knows_better:
+            dead_air.begin_again(now)
+            self._asked_another = True
+            return Verdict.ASK_ANOTHER
+        return Verdict.WAIT
+
+    def fill(self, now: float) -> None:
+        """Say something in place of the answer, unless something is being said."""
+        if self._context.playout.is_busy(now):
+            return
+        context, dead_air = self._context, self._dead_air
+        was_silent = dead_air.voice_is_silent
+        text = dead_air.next(now)
+        if not text:
+            return
+        if not was_silent:
+            context.record.count("fillers")
+        if context.states.model is Model.READY and context.capabilities.speaks_meanwhile and not was_silent:
+            context.commands.append(c.SayExactly(text, is_filler=True))
+            dead_air.asked(now)
+            return
+        dead_air.gone_unsaid()
+        self._speaking.say_line(context.lines.filler(text), now)

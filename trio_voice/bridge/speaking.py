@@ -1,0 +1,135 @@
+"""Everything that is said to the caller, and what becomes of it when they speak: the part of a bridge that has a voice.
+
+A text is said by the model, to the letter if it can. Where that fails, or no model speaks, a line that was made on this
+machine is said in its stead, if there is one.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from trio_voice.bridge.playout import LINE
+from trio_voice.bridge.states import Model
+from trio_voice.events import model as c
+from trio_voice.events.call import ClearPlayback
+
+if TYPE_CHECKING:
+    from trio_voice.bridge.context import Context
+    from trio_voice.persona import Line
+
+GO_ON: Final = (
+    "You were interrupted by a sound. If the caller has said something that wants an answer, give it. Otherwise go on "
+    "exactly where you stopped, without a word about the interruption."
+)
+
+
+class Speaking:
+    """One call's voice.
+
+    Args:
+        context: of the call.
+    """
+
+    __slots__ = ("_context", "_instead", "_say_instead_at", "is_asked")
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.is_asked = False
+        """The model was asked for a reply that it has not begun."""
+        self._instead: Line | None = None
+        self._say_instead_at = math.inf
+
+    # What is said
+
+    def say(self, text: str, now: float, *, because: str = "", instead: Line | None = None) -> None:
+        """Have this said and nothing else: by the model, or if nothing of it is heard soon by the line ``instead``."""
+        context = self._context
+        if context.states.model is not Model.READY:
+            self.say_line(instead, now)
+            return
+        if context.capabilities.exact_speech:
+            context.commands.append(c.SayExactly(text))
+            self.is_asked = True
+        else:
+            self.request(f"{because}Say exactly this and nothing else: {text}")
+        if instead is not None:
+            self._instead, self._say_instead_at = instead, now + context.limits.dead_air_seconds
+
+    def request(self, instructions: str, *, kept: bool = False) -> None:
+        """Have the model say something by these instructions, which it may be told to keep in mind."""
+        self._context.commands.append(c.RequestReply(instructions, kept=kept))
+        self.is_asked = True
+
+    def say_line(self, line: Line | None, now: float) -> None:
+        """Say something that was made on this machine, after what the model had still said."""
+        if line is None:
+            return
+        context = self._context
+        line_id = f"{LINE}{context.record.count('own_lines')}"
+        context.transcript.reply_said(line_id, line.text, now - context.began, interrupted=False)
+        context.transcript.reply_sent(line_id, context.playout.add(line_id, line.payload))
+        context.playout.add_mark(line_id)
+        self.feed(now)
+
+    def sounded(self) -> None:
+        """The model can be heard: no line is said in its stead."""
+        self._instead, self._say_instead_at = None, math.inf
+
+    @property
+    def wake_at(self) -> float:
+        """When ``tick`` is next needed."""
+        return min(self._say_instead_at, self._context.playout.wake_at)
+
+    def tick(self, now: float) -> None:
+        """Say what is due. Harmless to call too early."""
+        if now >= self._say_instead_at:
+            line, self._instead, self._say_instead_at = self._instead, None, math.inf
+            self.say_line(line, now)
+        self.feed(now)
+
+    def feed(self, now: float) -> None:
+        """Hand over what waits, as far as the lead allows."""
+        if self._context.states.started and not self._context.states.ended:
+            self._context.commands += self._context.playout.feed(now)
+
+    # What becomes of it
+
+    def interrupt(self, now: float, *, keep: str = "") -> None:
+        """The caller has taken the floor: nothing that was not heard will be, but for the reply to ``keep``."""
+        context, playout = self._context, self._context.playout
+        was_paused = playout.is_paused
+        cut = dict(playout.interrupt(now, keep))
+        is_kept = bool(keep) and keep == context.reply_id
+        if context.capabilities.yields_on_request and context.states.reply_is_open and not is_kept:
+            cut.setdefault(context.reply_id, 0.0)  # it is thinking of something that nobody waits for any more
+        for reply_id, heard_ms in cut.items():
+            context.transcript.reply_cut(reply_id, heard_ms)
+            can_be_told = context.capabilities.truncates or context.capabilities.yields_on_request
+            if can_be_told and not reply_id.startswith(LINE):
+                context.commands.append(c.TruncateReply(reply_id, heard_ms))
+        if not is_kept:
+            playout.mute(context.reply_id)
+        context.turns.playback_cleared()
+        context.record.count("barge_ins")
+        if context.states.started and not was_paused:
+            context.commands.append(ClearPlayback())
+
+    def pause(self, now: float) -> None:
+        """Fall silent, and keep what was not heard."""
+        context = self._context
+        if context.playout.playback.is_playing(now) and context.states.started:
+            context.commands.append(ClearPlayback())
+            context.turns.playback_cleared()
+        context.playout.pause(now)
+
+    def go_on(self, now: float) -> None:
+        """Say what was not heard."""
+        self._context.playout.go_on()
+        self._context.record.count("false_interruptions_resumed")
+        self.feed(now)
+
+    def ask_to_go_on(self) -> None:
+        """Have a model go on that has fallen silent by itself."""
+        self._context.record.count("false_interruptions_resumed")
+        self.request(GO_ON)

@@ -1,7 +1,15 @@
 """What a record keeps of a call is bounded, whatever the model says."""
 
 from trio_voice.bridge.failover import HISTORY_LETTERS, history_of
-from trio_voice.bridge.transcript import KEPT_REPLIES, KEPT_TURNS, LATEST_LINES, MAX_LETTERS, MAX_LINES, Transcript
+from trio_voice.bridge.transcript import (
+    KEPT_REPLIES,
+    KEPT_TURNS,
+    LATEST_LINES,
+    MAX_LETTERS,
+    MAX_LETTERS_OF_A_CALL,
+    MAX_LINES,
+    Transcript,
+)
 from trio_voice.events.model import retold
 from trio_voice.record import CallRecord
 
@@ -128,3 +136,17 @@ def test_a_successor_is_told_no_more_letters_than_it_can_take_and_what_was_broke
     assert sum(len(said.text) for said in history) <= HISTORY_LETTERS
     assert [said.text[:2] for said in history] == [f"{number:02}" for number in range(11, 20)] + ["On"]
     assert retold(history).endswith("\nYou: One moment (interrupted)")
+
+
+def test_a_model_that_never_stops_does_not_fill_the_record():
+    def write(transcript):
+        for number in range(1_000):
+            transcript.caller_said(f"i{number}", "ü", float(number), final=False)
+            transcript.caller_said(f"i{number}", "ü" * 6_000, float(number), final=True)
+            transcript.reply_began(f"r{number}")
+            transcript.reply_words(f"r{number}", "x" * 6_000, None, float(number))
+
+    record, transcript = written(write)
+    assert sum(len(line.text) for line in record.transcript) < MAX_LETTERS_OF_A_CALL + 10 * MAX_LETTERS
+    assert record.counters["transcript_lines_over_the_bound"] > 1_500
+    assert transcript.latest[-1].text == "x" * MAX_LETTERS

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pytest
 import trio
 
-from trio_voice.call.registry import ARRIVAL_SECONDS, EXPECTED_SECONDS, QUEUED_SECONDS, REMEMBERED_CALLS, Registry
+from trio_voice.call.registry import ARRIVAL_SECONDS, EXPECTED_SECONDS, QUEUED_SECONDS, Registry
+from trio_voice.call.remembered import MOST_CALLS
 from trio_voice.errors import CallRefused
 from trio_voice.persona import Limits, Persona
 from trio_voice.record import CallRecord, CallState, EndReason
@@ -166,13 +167,13 @@ async def test_promises_count_as_calls():
 
 async def test_calls_are_remembered_but_not_for_ever(nursery):
     registry = Registry(Limits())
-    for number in range(REMEMBERED_CALLS + 5):
+    for number in range(MOST_CALLS + 5):
         call = StubCall(f"c{number}")
         with registry.living(call):
             assert registry.record(f"c{number}") is call.record
     assert registry.record("c4") is None
     assert registry.record("c5") is not None
-    assert registry.records()[0].call_id == f"c{REMEMBERED_CALLS + 4}"
+    assert registry.records()[0].call_id == f"c{MOST_CALLS + 4}"
     assert registry.statistics().live_calls == 0
 
 

@@ -27,6 +27,8 @@ T = TypeVar("T")
 MAX_LINES: Final = 2_000
 MAX_LETTERS: Final = 5_000
 """Of one line. A record is kept after its call, so a model that never stops must not fill it."""
+MAX_LETTERS_OF_A_CALL: Final = 500_000
+"""Of all its lines, beyond which it takes no more: ten hours of speech, and two megabytes at the most."""
 LATEST_LINES: Final = 100
 """The newest lines, which a session that takes over is told; a record that is full does not take any of its own."""
 KEPT_TURNS: Final = 8
@@ -47,7 +49,7 @@ class _Reply:
 class Transcript:
     """Writes the lines of a call's record."""
 
-    __slots__ = ("_began", "_callers", "_record", "_replies", "latest")
+    __slots__ = ("_began", "_callers", "_letters", "_record", "_replies", "latest")
 
     def __init__(self, record: CallRecord) -> None:
         self._record = record
@@ -55,6 +57,7 @@ class Transcript:
         """When the turns began whose text has not come, by their items; one that is not named yet has an empty id."""
         self._callers: dict[str, Utterance] = {}
         self._replies: dict[str, _Reply] = {}
+        self._letters = sum(len(line.text) for line in record.transcript)
         self.latest: deque[Utterance] = deque(record.transcript, maxlen=LATEST_LINES)
         """The newest lines, in order."""
 
@@ -75,6 +78,7 @@ class Transcript:
         if item_id not in self._callers:
             _forget_oldest(self._callers, KEPT_TURNS)
             self._callers[item_id] = line
+        self._letters += max(0, len(text[:MAX_LETTERS]) - len(line.text))
         line.text, line.final = text[:MAX_LETTERS] or line.text, final
         if final:
             self._callers.pop(item_id)
@@ -140,7 +144,8 @@ class Transcript:
         if len(self.latest) == LATEST_LINES:
             self.latest.popleft()
         _place(self.latest, line)
-        if len(self._record.transcript) < MAX_LINES:
+        if len(self._record.transcript) < MAX_LINES and self._letters < MAX_LETTERS_OF_A_CALL:
+            self._letters += len(line.text)
             _place(self._record.transcript, line)
         else:
             self._record.count("transcript_lines_over_the_bound")
@@ -150,6 +155,7 @@ class Transcript:
         if reply.line is None:
             reply.line = self._new_line("agent", text, at)
         elif reply.cut_at_ms is None or not reply.line.interrupted:
+            self._letters += max(0, len(text[:MAX_LETTERS]) - len(reply.line.text))
             reply.line.text = text[:MAX_LETTERS]
 
     def _cut(self, reply: _Reply, heard_ms: float) -> None:

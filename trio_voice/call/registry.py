@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections import OrderedDict
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -18,6 +17,7 @@ import trio
 
 from trio_voice.call.call import wall_clock
 from trio_voice.call.put_through import ANSWERED, OUTCOME_SECONDS, CameBack, PutThrough
+from trio_voice.call.remembered import RememberedCalls
 from trio_voice.errors import CallRefused
 from trio_voice.record import TERMINAL_STATUSES, CallRecord, CallState, EndReason
 
@@ -45,8 +45,6 @@ _STATES: Final = {
 _PROGRESS: Final = ("queued", "initiated", "ringing", "in-progress")
 """Twilio's words for a call that is not over, in their order; callbacks are not delivered in any."""
 _DIALED: Final = frozenset({"initiated", "ringing"})
-REMEMBERED_CALLS: Final = 1_000
-"""Ended calls whose record can still be asked for."""
 
 
 def _rank(status: str | None) -> int:
@@ -143,7 +141,7 @@ class Registry:
         self._put_through: dict[str, PutThrough] = {}
         self._returning: dict[str, str] = {}
         """The call ids of those that come back, by their paths."""
-        self._ended: OrderedDict[str, CallRecord] = OrderedDict()
+        self._ended = RememberedCalls()
         self._draining = False
         self._drained_because = ""
         """Why a promised stream that comes now is ended at once; empty before the end of a drain."""
@@ -172,7 +170,7 @@ class Registry:
         self._forget_expired()
         if call_sid is not None and call_sid in self._by_sid:
             return self._by_sid[call_sid]  # Twilio repeats a webhook whose answer it did not get
-        if call_sid is not None and any(_is_over(record, call_sid) for record in self._ended.values()):
+        if call_sid is not None and any(_is_over(record, call_sid) for record in self._ended):
             raise CallRefused("over", "this call has ended")  # the webhook was delivered late
         if self._draining:
             raise CallRefused("draining", "this server is going down and takes no new calls")
@@ -320,7 +318,7 @@ class Registry:
         """Promise a path to a caller who was put through to nobody. They had a seat, and need ask for none."""
         record, now = through.record, trio.current_time()
         del self._put_through[record.call_id]
-        self._ended.pop(record.call_id, None)
+        self._ended.pop(record.call_id)
         through.reopen(now)
         record.state = CallState.LIVE
         came_back, limits = through.back(outcome, now)
@@ -356,9 +354,7 @@ class Registry:
         self._seats.occupy(self._held)
         self._departure.set()
         self._departure = trio.Event()
-        self._ended[record.call_id] = record
-        while len(self._ended) > REMEMBERED_CALLS:
-            self._ended.popitem(last=False)
+        self._ended.add(record)
 
     def end(self, call_id: str, reason: EndReason, detail: str) -> bool:
         """End a live or expected call; returns whether there was one."""
@@ -438,7 +434,7 @@ class Registry:
     def records(self) -> list[CallRecord]:
         """Every record that there is: open calls first, then ended ones, the latest first."""
         self._forget_expired()
-        return [*self._open_records(), *reversed(self._ended.values())]
+        return [*self._open_records(), *self._ended.latest_first()]
 
     def _open_records(self) -> list[CallRecord]:
         return [call.record for call in self._live.values()] + [expected.record for expected in self._expected.values()]

@@ -56,6 +56,7 @@ from trio_voice.journal import Pace, open_journal
 from trio_voice.legs.model_sessions import Succession
 from trio_voice.legs.providers import KINDS, Order
 from trio_voice.net.http import open_http_pool
+from trio_voice.net.lookups import Lookups
 from trio_voice.net.poller import open_poller
 from trio_voice.net.tcp import PrivateSockets
 from trio_voice.persona import SILENT
@@ -136,6 +137,7 @@ async def run_daemon(
     """
     allow_descriptors(settings.limits.max_calls)
     keep_to_ourselves()
+    trio.socket.set_custom_hostname_resolver(Lookups())
     systemd = Notifier(os.environ)
     colleagues, seats = (None, None) if place is None else _colleagues_at(place)
     with hold_signals() as signals:
@@ -252,6 +254,7 @@ class _House:
             metrics=self.metrics,
             auth_token=token,
             api_token=settings.secrets.get("TRIO_VOICE_API_TOKEN"),
+            account_sid=settings.account_sid,
             colleagues=colleagues,
         )
 

@@ -5,12 +5,15 @@ from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 
 import pytest
+import structlog
 import trio
+import trio.testing
 
 from tests.call.test_registry import StubCall
 from trio_voice.call.registry import Registry
 from trio_voice.edges.metrics.metrics import Metrics
 from trio_voice.edges.twilio.webhooks import PublicUrl, sign
+from trio_voice.edges.web import app as app_module
 from trio_voice.edges.web.app import Directory, Door, create_app
 from trio_voice.edges.web.media_stream import Admission
 from trio_voice.errors import CallRefused
@@ -210,6 +213,102 @@ async def test_a_forged_webhook_is_refused_and_does_nothing(client, registry, he
     assert error["code"] == "bad_signature"
     assert "public_url" in error["message"]
     assert registry.statistics().expected_calls == 0
+
+
+@pytest.mark.parametrize("signature", [None, "", "x", "A" * 28, "A" * 26 + "==", "=" * 28, "A" * 27 + "=="])
+async def test_a_webhook_without_a_signatures_form_is_refused_by_its_head(client, signature, monkeypatch):
+    """What follows the head costs more: it is not even waited for."""
+    monkeypatch.setattr(app_module, "is_signed", lambda *_: pytest.fail("it was looked into"))
+    headers = {} if signature is None else {"X-Twilio-Signature": signature}
+    answer = await client.post("/twiml", form=FORM, headers=headers)
+    assert answer.status_code == 403
+    assert (await answer.get_json())["error"]["code"] == "bad_signature"
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "code"),
+    [
+        ({"AccountSid": "AC2"}, 403, "wrong_account"),
+        ({"AccountSid": "AC1", "CallSid": ""}, 400, "no_call_sid"),
+        ({"AccountSid": "AC1"}, 200, None),
+        ({}, 200, None),
+    ],
+)
+@pytest.mark.parametrize("path", ["/twiml", "/call-status"])
+async def test_what_is_signed_must_be_of_a_call_of_our_account(client, door, registry, fields, status, code, path):
+    door.account_sid = "AC1"
+    answer = await post(client, path, **fields)
+    assert answer.status_code in {status, 204 if status == 200 else status}
+    if code is not None:
+        assert (await answer.get_json())["error"]["code"] == code
+        assert registry.statistics().expected_calls == 0
+        assert f'code="{code}"' in door.metrics.render().decode()
+
+
+async def test_refusals_are_logged_once_in_ten_seconds_and_all_counted(client, door, autojump_clock):
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(4):
+            for number in range(30):
+                await client.post(f"/call-status/{number}", form=FORM)
+                await client.get("/calls")
+            await trio.sleep(6)
+    assert [line["times"] for line in lines if line["event"] == "webhook_refused"] == [1, 60]
+    assert [line["times"] for line in lines if line["event"] == "operator_refused"] == [1, 60]
+    assert 'trio_voice_refusals_total{code="bad_signature",what="webhook"} 120.0' in door.metrics.render().decode()
+    assert 'trio_voice_refusals_total{code="unauthorized",what="operator"} 120.0' in door.metrics.render().decode()
+
+
+@pytest.mark.parametrize("header", ["op", "Basic op", "Bearer", "Bearer  ", "Bearer wrong"])
+async def test_the_operators_token_comes_as_a_bearers(client, header):
+    answer = await client.get("/calls", headers={"Authorization": header})
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("header", ["bearer op", "BEARER op", "Bearer   op"])
+async def test_a_schemes_case_means_nothing(client, header):
+    assert (await client.get("/calls", headers={"Authorization": header})).status_code == 200
+
+
+async def test_many_wrong_tokens_are_not_all_judged_and_the_right_one_gets_in(client, autojump_clock):
+    statuses = []
+
+    async def guess(number):
+        answer = await client.get("/calls", headers={"Authorization": f"Bearer {number}"})
+        statuses.append(answer.status_code)
+
+    began = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        for number in range(300):
+            nursery.start_soon(guess, number)
+        await trio.testing.wait_all_tasks_blocked()
+        while (answer := await client.get("/calls", headers=OPERATOR)).status_code == 429:
+            assert answer.headers["Retry-After"] == "1"
+            await trio.sleep(1)
+    assert answer.status_code == 200
+    assert trio.current_time() - began < 15
+    assert len(statuses) == 300
+    assert statuses.count(401) < 40
+    assert set(statuses) == {401, 429}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 60_000,
+        b'{"to":' * 10_000,
+        b'{"to": "\xff\xfe"}',
+        b'"\xed\xa0\x80"',
+        b"",
+        b"\x00",
+        b'{"to": 1e999}',
+        b"NaN",
+    ],
+)
+async def test_a_body_that_cannot_be_read_is_the_askers_mistake(client, body):
+    answer = await client.post("/call", data=body, headers=OPERATOR)
+    assert answer.status_code == 400
+    assert (await answer.get_json())["error"]["code"] == "bad_request"
 
 
 async def test_a_query_is_part_of_what_is_signed(client):
@@ -525,7 +624,7 @@ async def test_errors_are_json(client, method, path, status):
 
 
 async def test_a_body_that_is_too_large_is_refused(client):
-    answer = await client.post("/twiml", form={"x": "y" * 100_000})
+    answer = await client.post("/twiml", form={"x": "y" * 100_000}, headers={"X-Twilio-Signature": "A" * 27 + "="})
     assert answer.status_code == 413
 
 

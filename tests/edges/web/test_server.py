@@ -240,6 +240,64 @@ async def test_a_promise_is_lived_to_its_end_though_the_peer_is_gone_before_the_
         await stream.aclose()
 
 
+HTTP_2 = {
+    "by prior knowledge": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", 505),
+    "behind empty lines": (b"\r\n\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+    "by an upgrade": (
+        b"GET /hello HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n",
+        400,
+    ),
+    "by an upgrade of the lane": ((HANDSHAKE % (b"x", b"")).replace(b"websocket", b"h2c"), 400),
+}
+
+
+@pytest.mark.parametrize(("request_bytes", "status"), HTTP_2.values(), ids=HTTP_2)
+async def test_http_2_is_refused_at_the_door_and_counted(request_bytes, status):
+    async with open_house() as house:
+        answer = await house.knock(request_bytes, seconds=1)
+        assert answer.startswith(b"HTTP/1.1 %d " % status)
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "http2"
+        assert house.refusals == ["http2"]
+        await house.is_well()
+
+
+async def test_a_body_whose_end_is_told_twice_is_refused():
+    async with open_house() as house:
+        head = b"POST /size HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"
+        answer = await house.knock(head + b"3\r\nabc\r\n0\r\n\r\n", seconds=1)
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert house.refusals == ["two_lengths"]
+
+
+async def test_an_answer_that_is_read_slowly_comes_whole(monkeypatch):
+    """The deadline is for each piece of it, not for all of it."""
+    monkeypatch.setattr(server_module, "SEND_SECONDS", 0.4)
+    monkeypatch.setattr(server_module, "EXCHANGE_SECONDS", 0.6)
+    async with open_house() as house:
+        stream = await trio.open_tcp_stream("127.0.0.1", house.port)
+        await stream.send_all(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        began, received = trio.current_time(), b""
+        with trio.fail_after(30):
+            while data := await stream.receive_some(100_000):
+                received += data
+                await trio.sleep(0.03)
+        assert trio.current_time() - began > 1
+        assert len(received.partition(b"\r\n\r\n")[2]) == 5_000_000
+        await stream.aclose()
+
+
+async def test_connections_that_are_broken_off_are_logged_once_in_ten_seconds(monkeypatch):
+    async def broken(*_):
+        raise ValueError("no HTTP")
+
+    monkeypatch.setattr(server_module, "_read_head", broken)
+    with structlog.testing.capture_logs() as lines:
+        async with open_house() as house:
+            for _ in range(20):
+                await house.knock(b"x")
+    assert [line["event"] for line in lines].count("connection_aborted") == 1
+
+
 async def test_a_large_body_may_come_in_the_same_packet_as_the_end_of_its_head():
     async with open_house() as house:
         rest = b"st: x\r\nContent-Length: 40000\r\n\r\n" + b"x" * 40_000

@@ -46,7 +46,7 @@ NOT_CLOSED: Final = "not_closed"
 DIRECTIONS: Final = ("inbound", "outbound")
 Way = Literal["to_caller", "to_model"]
 """Which way a message went."""
-Refusable = Literal["webhook", "stream", "call", "connection"]
+Refusable = Literal["webhook", "stream", "call", "connection", "operator"]
 """What can be turned away."""
 LOOP_SAMPLE_SECONDS: Final = 1.0
 
@@ -199,7 +199,10 @@ class Metrics:
             "trio_voice_tool_calls_total", "Tools that models asked for, and how that went.", "tool", "outcome"
         )
         self._refused = counter(
-            "trio_voice_refusals_total", "Webhooks, streams, calls and connections turned away.", "what", "code"
+            "trio_voice_refusals_total",
+            "Webhooks, streams, calls, connections, operators turned away.",
+            "what",
+            "code",
         )
         self._rest_failures = counter(
             "trio_voice_rest_failures_total", "Requests to Twilio's REST API that failed, retries too.", "request"

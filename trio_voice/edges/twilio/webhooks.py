@@ -10,7 +10,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from twilio.twiml.voice_response import Connect, Dial, VoiceResponse
@@ -19,6 +20,9 @@ from trio_voice.call.put_through import RINGING_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+
+_SIGNATURE: Final = re.compile("[A-Za-z0-9+/]{27}=")
 
 
 def sign(url: str, form: Mapping[str, Iterable[str]], auth_token: str) -> str:
@@ -32,6 +36,11 @@ def sign(url: str, form: Mapping[str, Iterable[str]], auth_token: str) -> str:
     text = url + "".join(name + value for name in sorted(form) for value in sorted(set(form[name])))
     digest = hmac.new(auth_token.encode(), text.encode(), hashlib.sha1).digest()
     return base64.b64encode(digest).decode("ascii")
+
+
+def may_be_signature(text: str) -> bool:
+    """Whether a text has the form of one: 20 bytes of SHA-1 in base64. Anything else need not be checked."""
+    return _SIGNATURE.fullmatch(text) is not None
 
 
 def is_signed(urls: Iterable[str], form: Mapping[str, Iterable[str]], auth_token: str, signature: str | None) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hmac
+import json
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -19,10 +19,13 @@ from trio_voice.edges.twilio.webhooks import (
     connect_twiml,
     hangup_twiml,
     is_signed,
+    may_be_signature,
     reject_twiml,
     sorry_twiml,
 )
+from trio_voice.edges.web.complaints import Complaints
 from trio_voice.edges.web.media_stream import PREFIX, STATUSES
+from trio_voice.edges.web.operator_tokens import WRONG_PER_SECOND, TokenJudge, Verdict, bearer_of
 from trio_voice.edges.web.quart_channel import QuartChannel
 from trio_voice.edges.workers import aggregate
 from trio_voice.edges.workers.handover import HERE
@@ -107,6 +110,8 @@ class Door:
     metrics: Metrics
     auth_token: str | None
     api_token: str | None
+    account_sid: str | None = None
+    """Whose calls Twilio tells us of; ``None`` if we have not been told."""
     colleagues: Colleagues | None = None
     """The other processes of the house, if there are any."""
 
@@ -187,11 +192,26 @@ def _add_errors(app: QuartTrio) -> None:
 
 
 def _add_webhooks(app: QuartTrio, door: Door) -> None:
+    complaints = Complaints(log)
+
     def from_twilio(handler: Callable[..., Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
         """Let a request through only if Twilio signed it."""
 
+        def refuse(status: int, code: str, message: str, **facts: object) -> Response:
+            door.metrics.count_refusal("webhook", code)
+            complaints.warn("webhook_refused", code, code=code, path=request.path, **facts)
+            return _failure(status, code, message)
+
         @wraps(handler)
         async def checked(**path: str) -> Response:
+            signature = request.headers.get("X-Twilio-Signature", "")
+            if door.auth_token is not None and not may_be_signature(signature):
+                # Nothing is read for it: what follows its head costs more than the head.
+                return refuse(
+                    403,
+                    "bad_signature",
+                    "X-Twilio-Signature is missing, or is none: this is for Twilio, at the address in public_url",
+                )
             form = await request.form
             if door.auth_token is not None:
                 target = request.scope.get("raw_path", request.path.encode()).decode("latin-1").partition("?")[0]
@@ -199,15 +219,19 @@ def _add_webhooks(app: QuartTrio, door: Door) -> None:
                     target += "?" + request.query_string.decode("latin-1")
                 fields = {name: form.getlist(name) for name in form} if request.method == "POST" else {}
                 spellings = door.public_url.webhook_spellings(target)
-                if not is_signed(spellings, fields, door.auth_token, request.headers.get("X-Twilio-Signature")):
-                    door.metrics.count_refusal("webhook", "bad_signature")
-                    log.warning("webhook_refused", path=request.path, checked_url=spellings[0])
-                    return _failure(
+                if not is_signed(spellings, fields, door.auth_token, signature):
+                    return refuse(
                         403,
                         "bad_signature",
                         "X-Twilio-Signature does not fit: public_url must be the address that Twilio is given, "
                         "and TWILIO_AUTH_TOKEN this account's primary token",
+                        checked_url=spellings[0],
                     )
+                # What is signed has no end between a field's name and its value, and may be of another account's call.
+                if door.account_sid is not None and form.get("AccountSid", door.account_sid) != door.account_sid:
+                    return refuse(403, "wrong_account", "AccountSid is not the account_sid of [twilio]")
+                if not form.get("CallSid"):
+                    return refuse(400, "no_call_sid", "CallSid is missing")
             return await handler(**path)
 
         return checked
@@ -323,6 +347,20 @@ def _add_stream(app: QuartTrio, door: Door) -> None:
 
 
 def _add_operator(app: QuartTrio, door: Door) -> None:
+    complaints = Complaints(log)
+    house = 1 if door.colleagues is None else 1 + len(door.colleagues.others)
+    judge = TokenJudge(WRONG_PER_SECOND / house)
+
+    def refuse(status: int, code: str, message: str) -> Response:
+        door.metrics.count_refusal("operator", code)
+        complaints.warn("operator_refused", code, code=code, path=request.path)
+        answer = _failure(status, code, message)
+        if status == 401:
+            answer.headers["WWW-Authenticate"] = "Bearer"
+        else:
+            answer.headers["Retry-After"] = "1"
+        return answer
+
     def from_operator(handler: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         """Let a request through only with the operator's bearer token."""
 
@@ -330,9 +368,14 @@ def _add_operator(app: QuartTrio, door: Door) -> None:
         async def checked(**path: str) -> Any:
             if door.api_token is None:
                 return _failure(403, "closed", "set TRIO_VOICE_API_TOKEN to open the operator's routes")
-            offered = request.headers.get("Authorization", "").removeprefix("Bearer ").encode()
-            if not hmac.compare_digest(offered, door.api_token.encode()):
-                return _failure(401, "unauthorized", "send Authorization: Bearer <TRIO_VOICE_API_TOKEN>")
+            offered = bearer_of(request.headers.get("Authorization", ""))
+            if offered is None:
+                return refuse(401, "unauthorized", "send Authorization: Bearer <TRIO_VOICE_API_TOKEN>")
+            match await judge.judge(offered, [door.api_token]):
+                case Verdict.WRONG:
+                    return refuse(401, "unauthorized", "this is not TRIO_VOICE_API_TOKEN")
+                case Verdict.TOO_MANY:
+                    return refuse(429, "too_many_tokens", "many wrong tokens are being tried here: again in a second")
             return await handler(**path)
 
         return checked
@@ -340,7 +383,10 @@ def _add_operator(app: QuartTrio, door: Door) -> None:
     @app.post("/call")
     @from_operator
     async def place_call() -> Any:
-        wanted = await request.get_json(force=True, silent=True)
+        try:
+            wanted = json.loads(await request.get_data())
+        except (ValueError, RecursionError):  # no JSON, no UTF-8, or nested too deeply to be any of ours
+            wanted = None
         if not isinstance(wanted, dict) or not isinstance(wanted.get("to"), str):
             return _failure(400, "bad_request", 'send JSON like {"to": "+15551234567", "persona": "reminder"}')
         unknown = sorted(str(field)[:60] for field in wanted.keys() - set(_CALL_FIELDS))

@@ -17,6 +17,7 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
 from trio_voice.edges.twilio.webhooks import is_signed
+from trio_voice.edges.web.complaints import Complaints
 from trio_voice.errors import CallRefused
 from trio_voice.net.poller import adopt
 from trio_voice.net.websocket import WebSocketChannel, quiet_logger
@@ -56,6 +57,7 @@ class Admission:
         on_refusal: Callable[[str], None] | None = None,
     ) -> None:
         self.reception = reception
+        self._complaints = Complaints(log)
         self._on_refusal = on_refusal
         self._public_url = public_url
         self._auth_token = auth_token
@@ -69,7 +71,7 @@ class Admission:
         try:
             return self._admit(path, signature)
         except CallRefused as refused:
-            log.warning("stream_refused", code=refused.code, reason=str(refused))
+            self._complaints.warn("stream_refused", refused.code, code=refused.code, reason=str(refused))
             if self._on_refusal is not None:
                 self._on_refusal(refused.code)
             raise

@@ -22,9 +22,7 @@ theirs; a newcomer is closed at once if there is nothing else.
 from __future__ import annotations
 
 import logging
-import math
 import socket
-from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -37,6 +35,8 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 
 from trio_voice.edges.web import media_stream
+from trio_voice.edges.web.complaints import Complaints
+from trio_voice.edges.web.request_head import refusal_of
 from trio_voice.errors import first_cause
 from trio_voice.isolation import keep_running
 from trio_voice.net.tcp import finish, keep_from_children
@@ -63,14 +63,14 @@ HEAD_SECONDS: Final = 10.0
 HEAD_BYTES: Final = 16_384
 """A longer request head than this ends its connection."""
 EXCHANGE_SECONDS: Final = 30.0
-"""For one HTTP exchange, from the end of its head. Twilio itself gives up after 15."""
+"""For one HTTP exchange, from the end of its head and then from each piece of the answer. Twilio itself gives up after
+15."""
 SEND_SECONDS: Final = 5.0
-"""For one write to an HTTP client."""
+"""For one write to an HTTP client, of ``SEND_BYTES`` at the most: whoever is slower than 6 kB a second is given up."""
+SEND_BYTES: Final = 32_768
 SEND_BUFFER_BYTES: Final = 32_768
 """What the kernel may hold for one peer. Left alone it may take 4 MB, which is six minutes of speech that nobody hears
 before a peer that has stopped reading is noticed; this is filled within seconds."""
-COMPLAINT_SECONDS: Final = 10.0
-"""Between two lines of the log about too many connections, of which there may be thousands a second."""
 
 
 class _HttpStream(trio.abc.HalfCloseableStream):
@@ -79,8 +79,9 @@ class _HttpStream(trio.abc.HalfCloseableStream):
     What need not wait takes no turn of the loop: hypercorn sends nothing four times for each request.
     """
 
-    def __init__(self, stream: trio.SocketStream, already_read: bytes) -> None:
+    def __init__(self, stream: trio.SocketStream, already_read: bytes, on_progress: Callable[[], None]) -> None:
         self._stream = stream
+        self._on_progress = on_progress
         self._already_read = already_read
         self.socket = stream.socket  # hypercorn asks it for the addresses
 
@@ -95,11 +96,14 @@ class _HttpStream(trio.abc.HalfCloseableStream):
         if not data:
             await trio.lowlevel.checkpoint_if_cancelled()
             return
-        with trio.move_on_after(SEND_SECONDS) as deadline:
-            await self._stream.send_all(data)
-        if deadline.cancelled_caught:
-            await trio.aclose_forcefully(self._stream)
-            raise trio.BrokenResourceError("the client does not read")
+        whole = memoryview(data)
+        for begin in range(0, len(whole), SEND_BYTES):
+            with trio.move_on_after(SEND_SECONDS) as deadline:
+                await self._stream.send_all(whole[begin : begin + SEND_BYTES])
+            if deadline.cancelled_caught:
+                await trio.aclose_forcefully(self._stream)
+                raise trio.BrokenResourceError("the client does not read")
+            self._on_progress()
 
     async def wait_send_all_might_not_block(self) -> None:
         await self._stream.wait_send_all_might_not_block()
@@ -141,9 +145,7 @@ class Server:
         self._connections: set[trio.SocketStream] = set()
         self._arriving: dict[trio.SocketStream, trio.CancelScope] = {}
         """Those whose request has not arrived whole, the one that waits longest first, and what ends each."""
-        self._turned_away: Counter[str] = Counter()
-        """Since it was last logged."""
-        self._next_complaint = -math.inf
+        self._complaints = Complaints(log)
         self._config = Config()
         self._config.errorlog = logging.getLogger("hypercorn.error")
         self._config.keep_alive_max_requests = 0  # every answer says Connection: close
@@ -189,7 +191,8 @@ class Server:
             if upgrade:
                 await media_stream.serve_media_stream(stream, upgrade, self._admission)
         except Exception as error:  # noqa: BLE001 - a stranger's bytes end their own connection and nothing else
-            log.info("connection_aborted", error=repr(first_cause(error)))
+            cause = first_cause(error)
+            self._complaints.warn("connection_aborted", type(cause).__name__, error=repr(cause))
         finally:
             self._forget(stream)
             await trio.aclose_forcefully(stream)
@@ -199,7 +202,7 @@ class Server:
         if len(self._connections) < self._max_connections:
             return True
         longest = next(iter(self._arriving), None)
-        self._complain("full" if longest is None else "displaced")
+        self._turn_away("full" if longest is None else "displaced")
         if longest is None:
             return False
         self._arriving[longest].cancel(reason="somebody else may have more to say")
@@ -210,15 +213,13 @@ class Server:
         self._connections.discard(stream)
         self._arriving.pop(stream, None)
 
-    def _complain(self, code: str) -> None:
+    def _turn_away(self, code: str) -> None:
         if self._on_refusal is not None:
             self._on_refusal(code)
-        self._turned_away[code] += 1
-        now = trio.current_time()
-        if now >= self._next_complaint:
-            self._next_complaint = now + COMPLAINT_SECONDS
-            log.warning("too_many_connections", max_connections=self._max_connections, **self._turned_away)
-            self._turned_away.clear()
+        if code in {"full", "displaced"}:
+            self._complaints.warn("too_many_connections", code, code=code, max_connections=self._max_connections)
+        else:
+            self._complaints.warn("request_refused", code, code=code)
 
     async def _serve_request(self, stream: trio.SocketStream, head: bytes) -> bytes:
         """Answer one request, unless it is for the lane: then it is returned, with what came behind it."""
@@ -231,6 +232,13 @@ class Server:
         scope = self._arriving.pop(stream, None)
         if scope is None:
             return b""  # displaced while it was being read
+        refusal = refusal_of(head)
+        if refusal is not None:
+            self._turn_away(refusal.code)
+            with trio.move_on_after(SEND_SECONDS):
+                await stream.send_all(refusal.answer())
+                await stream.send_eof()
+            return b""
         if self._colleagues is not None and not handed:  # handed on once only, whatever anybody believes
             owner = self._colleagues.owner_of(head)
             if owner != self._colleagues.index and await self._colleagues.hand_over(stream, head, owner):
@@ -238,7 +246,12 @@ class Server:
         if media_stream.wants_media_stream(head):
             return head
         self._arriving[stream] = scope  # for its body, behind all who have said nothing yet
-        http = _HttpStream(stream, head)
+        exchange = trio.CancelScope(deadline=trio.current_time() + EXCHANGE_SECONDS)
+
+        def go_on() -> None:
+            exchange.deadline = trio.current_time() + EXCHANGE_SECONDS
+
+        http = _HttpStream(stream, head, go_on)
         connection = TCPServer(
             _one_request(self._app, partial(self._arriving.pop, stream, None)),
             self._config,
@@ -246,7 +259,7 @@ class Server:
             ConnectionState({}),
             http,  # type: ignore[arg-type]  # it is annotated for TLS and takes any stream
         )
-        with trio.move_on_after(EXCHANGE_SECONDS):
+        with exchange:
             await connection.run()
         return b""
 
@@ -277,7 +290,8 @@ def _one_request(app: ASGIFramework, on_arrival: Callable[[], object]) -> ASGIWr
 
         async def send_whole(message: ASGISendEvent) -> None:
             if message["type"] == "http.response.body" and not message.get("more_body", False):
-                with trio.CancelScope(deadline=trio.current_time() + SEND_SECONDS, shield=True):
+                pieces = 1 + len(message["body"]) // SEND_BYTES
+                with trio.CancelScope(deadline=trio.current_time() + pieces * SEND_SECONDS, shield=True):
                     await send(message)
             else:
                 await send(message)

@@ -1,0 +1,61 @@
+"""Records of ended calls that can still be asked for without the journal: the latest, in bounded memory."""
+
+from __future__ import annotations
+
+import sys
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trio_voice.record import CallRecord
+
+MOST_CALLS: Final = 1_000
+MOST_BYTES: Final = 33_554_432
+"""Of all records together. An ordinary one has some ten kilobytes."""
+_RECORD_BYTES: Final = 4_000
+_LINE_BYTES: Final = 250
+_TURN_BYTES: Final = 700
+"""What each has beside its text, measured and rounded up."""
+
+
+def bytes_of(record: CallRecord) -> int:
+    """Roughly how much memory a record takes."""
+    words = sum(sys.getsizeof(line.text) + _LINE_BYTES for line in record.transcript)
+    return _RECORD_BYTES + words + _TURN_BYTES * (len(record.turns) + len(record.tools) + len(record.model_sessions))
+
+
+class RememberedCalls:
+    """The records, the one that ended last at the end. The latest is kept however large it is."""
+
+    def __init__(self) -> None:
+        self._records: OrderedDict[str, tuple[CallRecord, int]] = OrderedDict()
+        self._bytes = 0
+
+    def add(self, record: CallRecord) -> None:
+        """Keep one more, and forget the oldest to make room."""
+        self.pop(record.call_id)
+        size = bytes_of(record)
+        self._records[record.call_id] = (record, size)
+        self._bytes += size
+        while len(self._records) > 1 and (len(self._records) > MOST_CALLS or self._bytes > MOST_BYTES):
+            self.pop(next(iter(self._records)))
+
+    def pop(self, call_id: str) -> None:
+        """Forget one, if it is there."""
+        _, size = self._records.pop(call_id, (None, 0))
+        self._bytes -= size
+
+    def get(self, call_id: str) -> CallRecord | None:
+        """The record of this call, if it is still remembered."""
+        found = self._records.get(call_id)
+        return None if found is None else found[0]
+
+    def __iter__(self) -> Iterator[CallRecord]:
+        """The one that ended first, first."""
+        return (record for record, _ in self._records.values())
+
+    def latest_first(self) -> list[CallRecord]:
+        """All of them."""
+        return [record for record, _ in reversed(self._records.values())]

@@ -447,3 +447,12 @@ def test_whatever_comes_every_reply_and_every_tool_ends_once_and_every_call_has_
                         if entry.calls:
                             answered = [answer.call_id for answer in after.results]
                             assert answered == list(dict.fromkeys(call.call_id for call in entry.calls))
+
+
+def test_a_voice_that_does_not_read_figures_is_given_words_and_the_history_keeps_what_the_model_wrote():
+    stage = Stage(spelled_out=True)
+    number = stage.asked().number
+    stage.do(s.Thought(number, "It is **$5** at 9:30."), s.ThoughtOver(number))
+    assert [spoken.text for spoken in stage.of(s.Speak)][-1] == "It is five dollars at nine thirty."
+    stage.spoken()
+    assert lines(stage.asked("Thanks."))[1] == ("agent", "It is **$5** at 9:30.")

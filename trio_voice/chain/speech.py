@@ -26,12 +26,14 @@ class Speech:
         sound_seconds: how long the voice may keep a text without making a sound of it.
         language: of the agent.
         timed_words: whether the voice says when each word is spoken.
+        spelled_out: whether it has to be given figures and abbreviations in words.
     """
 
-    def __init__(self, sound_seconds: float, language: str, *, timed_words: bool) -> None:
+    def __init__(self, sound_seconds: float, language: str, *, timed_words: bool, spelled_out: bool = False) -> None:
         self._sound_seconds = sound_seconds
         self._language = language
         self.timed_words = timed_words
+        self._spelled_out = spelled_out
         self._plays_until = -math.inf
 
     def is_playing(self, now: float) -> bool:
@@ -51,7 +53,7 @@ class Speech:
     def speak(self, reply: Reply, pieces: Sequence[str], *, over: bool, now: float) -> list[s.Speak | c.ReplyWords]:
         """Have pieces of a reply spoken, which are its last if it is ``over``."""
         out: list[s.Speak | c.ReplyWords] = []
-        spoken = [(piece, speakable(piece, self._language)) for piece in pieces]
+        spoken = [(piece, speakable(piece, self._language, spelled_out=self._spelled_out)) for piece in pieces]
         last = max((at for at, (_, text) in enumerate(spoken) if has_words(text)), default=-1)
         for at, (piece, text) in enumerate(spoken):
             if reply.line is not None:

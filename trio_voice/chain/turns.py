@@ -73,6 +73,7 @@ class ChainTurns:
         prefix: begins every id, so that those of two chains in one call differ.
         timed_words: whether the speech stage says when each word is spoken.
         language: of the agent, a BCP 47 tag.
+        spelled_out: whether the voice has to be given figures and abbreviations in words.
         members: how many language models there are; the next takes over where one fails.
         filler: what is said while an answer takes longer than ``filler_after_seconds``; empty for nothing.
         hang_seconds: how long after its last word a turn may stay open.
@@ -87,6 +88,7 @@ class ChainTurns:
         prefix: str = "",
         timed_words: bool = True,
         language: str = "en-US",
+        spelled_out: bool = False,
         members: int = 1,
         filler: str = "",
         filler_after_seconds: float = 1.0,
@@ -105,7 +107,7 @@ class ChainTurns:
         self._filler_due = math.inf
 
         self._hearing = HearingTurn(hang_seconds)
-        self._speech = Speech(sound_seconds, language, timed_words=timed_words)
+        self._speech = Speech(sound_seconds, language, timed_words=timed_words, spelled_out=spelled_out)
         self._replies: list[Reply] = []
         """In the order in which they are spoken. The first may have been told; one is thought at most."""
         self._tools = AwaitedTools()

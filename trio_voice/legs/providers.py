@@ -174,6 +174,7 @@ def _chain(order: Order) -> ModelLeg:
         prefix=f"{secrets.token_hex(3)}_",
         timed_words=not SPEAKING[settings.tts[0].kind].over_http,
         language=persona.language,
+        spelled_out=not all(stage.reads_figures for stage in settings.tts),
         members=len(settings.llm),
         filler=settings.own_filler,
         filler_after_seconds=settings.filler_after_seconds or 1.0,

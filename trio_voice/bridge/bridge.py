@@ -96,6 +96,7 @@ class Bridge:
         "_states",
         "_takeover",
         "_tools",
+        "_turns",
         "_waits_for_ready",
         "_was_answered",
         "wake_at",
@@ -117,7 +118,7 @@ class Bridge:
         self._expected_call_sid = expected_call_sid
         self._opening = opening
         context = self._context = Context(persona, limits, capabilities, record, now, lines)
-        self._states, self._playout = context.states, context.playout
+        self._states, self._playout, self._turns = context.states, context.playout, context.turns
         self._playback = context.playout.playback
         self._tools = ToolCalls()
         self._speaking = Speaking(context)
@@ -142,7 +143,7 @@ class Bridge:
         """A machine has answered, and is to be left a message by a model that is not ready."""
         self.wake_at = -math.inf
         """When ``tick`` is next needed, at the latest."""
-        self._set_wake_at()
+        self._set_wake_at(now)
 
     def handle(self, fact: f.Fact, now: float) -> list[f.Command]:
         """What is to be done about a fact. Any fact may come in any state."""
@@ -218,11 +219,11 @@ class Bridge:
         self._speaking.tick(now)
         self._endings.tick(now)
         self._silence.note(now)
-        self._set_wake_at()
+        self._set_wake_at(now)
         commands, self._context.commands = self._context.commands, []
         return commands
 
-    def _set_wake_at(self) -> None:
+    def _set_wake_at(self, now: float) -> None:
         if self._states.ended:
             self.wake_at = math.inf
             return
@@ -232,7 +233,7 @@ class Bridge:
         if self._states.model is Model.READY:
             self.wake_at = min(self.wake_at, self._digits.due_at)
         if self._states.started:
-            self.wake_at = min(self.wake_at, self._gap.wake_at(in_turn=self._hears_turn))
+            self.wake_at = min(self.wake_at, self._gap.wake_at(now, hears=self._states.model is Model.READY))
 
     def _understand(self, fact: f.Fact, now: float) -> None:
         match fact:
@@ -334,19 +335,14 @@ class Bridge:
         self._speaking.request(f"The caller pressed these keys of the telephone: {keys}", kept=True)
 
     def _bear_media_gap(self, now: float) -> None:
-        """Ask Twilio whether the caller is there, and let a model that hears their turn hear silence."""
+        """Ask Twilio whether the caller is there, and let the model hear silence meanwhile."""
         if not self._states.started or self._states.ended:
             return
         mark = self._gap.ask(now, self._playback.ends_at)
         if mark is not None:
             self._context.commands.append(PlaceMark(mark))
-        if self._hears_turn:
+        if self._states.model is Model.READY:
             self._context.commands += [c.HearCaller(SILENT_FRAME)] * self._gap.silent_frames(now)
-
-    @property
-    def _hears_turn(self) -> bool:
-        """Whether a model is hearing a turn of the caller's."""
-        return self._states.model is Model.READY and self._states.caller is Caller.SPEAKING
 
     def _speech_started(self, fact: c.CallerSpeechStarted, now: float) -> None:
         self._deadlines.caller_heard(now)

@@ -5,8 +5,9 @@ while it is muted (clients and SIP telephones that suppress silence). So when ``
 is asked by a mark, which it echoes at once where nothing is being played. An echo within ``ANSWER_SECONDS`` means that
 the caller is there; it is asked again every so often. Without one the stream is dead.
 
-A model's own ears need silence to hear that the caller has finished. If media stops in the middle of a turn, silence is
-given to them from here, at the rate of a telephone, until media comes or the turn is over.
+A model's own ears need silence to hear that the caller has finished, and some recognisers give up a session in which
+they hear nothing at all. If media stops, silence is given to them from here, at the rate of a telephone, until it comes
+back.
 
 Pure: time is an argument, in seconds.
 """
@@ -19,7 +20,7 @@ from typing import Final
 ANSWER_SECONDS: Final = 2.0
 """How long the echo may take, from the moment that all before it has been played."""
 SILENCE_AFTER_SECONDS: Final = 0.75
-"""How long a turn of the caller's may be without media before silence stands in for it."""
+"""How long media may not come before silence stands in for it."""
 FRAME_SECONDS: Final = 0.02
 FRAMES_AT_ONCE: Final = 5
 """At the most: a model is not sent a burst because this process was late."""
@@ -91,7 +92,7 @@ class MediaGap:
             self._answered_at, self._answer_due = now, math.inf
 
     def silent_frames(self, now: float) -> int:
-        """How many frames of silence are due to a model that hears the caller's turn."""
+        """How many frames of silence are due to a model that listens."""
         begins_at = self.last_media + SILENCE_AFTER_SECONDS
         if now < begins_at or self.last_media == self._began_at:
             return 0
@@ -100,10 +101,12 @@ class MediaGap:
         self._filled_until = filled + frames * FRAME_SECONDS
         return frames
 
-    def wake_at(self, *, in_turn: bool) -> float:
-        """When something will be due, if nothing comes; with silence if it is the caller's turn."""
+    def wake_at(self, now: float, *, hears: bool) -> float:
+        """When to look again at what is due, silence too if a model ``hears``; media that come do not put it off."""
         asks_at = max(self.last_media, self._answered_at) + self._gap_seconds
         due = self.dead_at if self.is_asked else asks_at
-        if not in_turn or self.last_media == self._began_at:
+        if not hears:
             return due
+        if self.last_media == self._began_at:
+            return min(due, now + SILENCE_AFTER_SECONDS)
         return min(due, max(self.last_media + SILENCE_AFTER_SECONDS, self._filled_until) + FRAME_SECONDS)

@@ -47,7 +47,7 @@ ASK_SECONDS: Final = 2.0
 _ONE_DESCRIPTOR: Final = socket.CMSG_SPACE(array.array("i").itemsize)
 _MAX_BYTES: Final = 65_536
 _WITH_ID: Final = re.compile(
-    rb"[A-Z]+ /(?:media-stream|twiml|(?:call|stream|amd|recording)-status|calls)/([0-9a-f]{2})[0-9a-f]{30}[/? ]"
+    rb"[A-Z]+ /(?:media-stream|twiml|(?:call|stream|amd|recording|dial)-status|calls)/([0-9a-f]{2})[0-9a-f]{30}[/? ]"
 )
 _NEW: Final = re.compile(rb"POST /(?:twiml|call)[/]?[? ]")
 

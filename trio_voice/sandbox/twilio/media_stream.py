@@ -142,6 +142,7 @@ class MediaStreamPeer:
         self._scope = trio.CancelScope()
         self._mid_message = False
         self._hanging_up = False
+        self._muted = False
         self.vanished = False
 
     async def run(self) -> StreamEnd:
@@ -199,6 +200,17 @@ class MediaStreamPeer:
         if digit not in _DIGITS:
             raise ValueError(f"telephones have no key {digit!r}")
         self._put({"event": "dtmf", "dtmf": {"track": "inbound_track", "digit": digit}})
+
+    def mute(self) -> None:
+        """The caller's line sends nothing more, as those do that suppress silence; marks still come back."""
+        self._muted = True
+
+    def unmute(self) -> None:
+        """It sends again, from now on."""
+        self._muted = False
+        while self._frame_due() < trio.current_time():
+            self._chunk += 1
+        self._woken.set()
 
     def send_raw(self, message: str | bytes) -> None:
         """Send something that Twilio would not: garbage, an event of the future, binary. It has no sequence number.
@@ -324,6 +336,8 @@ class MediaStreamPeer:
             await self._replay_message(self._replay.popleft())
 
     def _frame_due(self) -> float:
+        if self._muted:
+            return math.inf
         if self._replay is None:
             return self._began + (FIRST_FRAME_MS / 1000 + self._chunk * FRAME_SECONDS)
         return self._began + self._replay[0].at if self._replay else math.inf

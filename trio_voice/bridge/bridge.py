@@ -120,6 +120,7 @@ class Bridge:
         context = self._context = Context(persona, limits, capabilities, record, now, lines)
         self._states, self._playout, self._turns = context.states, context.playout, context.turns
         self._playback = context.playout.playback
+        self._turns = context.turns
         self._tools = ToolCalls()
         self._speaking = Speaking(context)
         self._endings = Endings(context, self._speaking)
@@ -279,7 +280,7 @@ class Bridge:
             case f.ToolFinished(call_id=call_id, result=result):
                 self._tool_finished(call_id, result, now)
             case c.StageReached(stage=stage):
-                self._context.turns.reached(stage, now)
+                self._turns.reached(stage, now)
             case c.SessionExpiring():
                 self._failover.expires(fact, now)
             case f.ModelReplaced(capabilities=capabilities):
@@ -322,7 +323,7 @@ class Bridge:
     def _mark_echoed(self, fact: ms.MarkEchoed, now: float) -> None:
         self._gap.echo(fact.name, now)
         if self._playback.echo(fact.name, now):
-            self._context.turns.mark_heard(now, self._playback.heard_ms(now))
+            self._turns.mark_heard(now, self._playback.heard_ms(now))
 
     def _pass_digits_on(self, now: float) -> None:
         """Tell the model of the keys that were pressed, once it is ready and the entry is over."""
@@ -349,7 +350,7 @@ class Bridge:
         self._silence.caller_began()
         self._states.signal(Signal.SPEECH_BEGAN)
         self._context.transcript.caller_began(fact.item_id, now - self._context.began)
-        self._context.turns.caller_began()
+        self._turns.caller_began()
         self._was_answered = False
         if fact.interrupts and not self._endings.leaves_message:  # a machine takes no floor, whatever its noises
             self._speaking.is_asked = False
@@ -359,7 +360,7 @@ class Bridge:
     def _speech_stopped(self, now: float) -> None:
         self._deadlines.caller_heard(now)
         self._states.signal(Signal.TURN_ENDED)
-        self._context.turns.caller_finished(now)
+        self._turns.caller_finished(now)
         if self._interruptions.ended(now):
             self._silence.was_noise()
         elif not self._interruptions.has_words:
@@ -370,7 +371,7 @@ class Bridge:
     def _caller_text(self, fact: c.CallerTranscript, now: float) -> None:
         self._deadlines.caller_heard(now)
         if fact.final:
-            self._context.turns.transcript_is_final(now)
+            self._turns.transcript_is_final(now)
         self._context.transcript.caller_said(fact.item_id, fact.text, now - self._context.began, final=fact.final)
         takes_no_floor = self._interruptions.said(fact, now)
         if takes_no_floor:
@@ -417,7 +418,7 @@ class Bridge:
         if (is_filler or not self._states.reply_was_heard) and is_audible(fact.payload):
             self._silence.sounded(is_filler=is_filler)
             if not is_filler:
-                self._context.turns.reached("first_audio", now)
+                self._turns.reached("first_audio", now)
                 self._states.signal(Signal.REPLY_SOUNDED)
                 self._speaking.sounded()
                 self._endings.agent_sounded()

@@ -17,7 +17,7 @@ speak.
 
 from trio_voice.speech.heard import SILENCE_MS, Heard, SpeechStarted, SpeechStopped
 from trio_voice.speech.speech import Speech, SpeechUnavailable, load_mouth, load_speech
-from trio_voice.speech.voices import VOICES, Voice, split_sentences, voice_named
+from trio_voice.speech.voices import VOICES, Voice, split_sentences, voice_named, voice_of
 
 __all__ = [
     "SILENCE_MS",
@@ -32,4 +32,5 @@ __all__ = [
     "load_speech",
     "split_sentences",
     "voice_named",
+    "voice_of",
 ]

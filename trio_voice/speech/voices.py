@@ -51,6 +51,19 @@ def voice_named(name: str) -> Voice:
     return list(VOICES.values())[zlib.crc32(name.encode("utf-8", "replace")) % len(VOICES)]
 
 
+_SPOKEN_HERE: Final = {"de": "de-DE", "es": "es-ES", "fr": "fr-FR", "it": "it-IT"}
+"""Languages of nanotts besides English."""
+
+
+def voice_of(language: str) -> Voice:
+    """The voice that says a persona's lines in its language (a BCP 47 tag); an English one where nanotts has no other.
+
+    A line with a foreign accent is better than silence.
+    """
+    spoken = _SPOKEN_HERE.get(language.partition("-")[0].lower())
+    return VOICES["alba"] if spoken is None else Voice(spoken)
+
+
 def split_sentences(text: str) -> list[str]:
     """The pieces to say one after the other, so that the first is heard while the others are made.
 

@@ -2,10 +2,10 @@
 
 from trio_voice.audio.mulaw import encode, silence
 from trio_voice.bridge.bridge import Bridge
+from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import EndCall
 from trio_voice.persona import SILENT, Limits, Persona
-from trio_voice.protocols import media_streams as ms
 from trio_voice.record import CallRecord
 
 SPEECH = encode(b"\x00\x80" * 400)  # 100 ms that can be heard

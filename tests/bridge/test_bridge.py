@@ -14,6 +14,7 @@ from trio_voice.bridge.bridge import MAX_GARBAGE
 from trio_voice.bridge.digits import LONGEST_ENTRY
 from trio_voice.bridge.media_gap import MediaGap
 from trio_voice.config.settings import MOST_LEAD_SECONDS
+from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import (
     ClearPlayback,
@@ -33,7 +34,6 @@ from trio_voice.events.call import (
 )
 from trio_voice.legs.caller import OUTBOX_MESSAGES
 from trio_voice.persona import Limits, Persona, TurnDetection
-from trio_voice.protocols import media_streams as ms
 from trio_voice.record import EndReason
 from trio_voice.tool_results import Then, ToolResult
 

@@ -3,10 +3,10 @@
 import pytest
 
 from tests.playbook import SPEECH, Playbook, end_of
+from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import EndCall, MachineAnswered, ToolFinished, TransferCall
 from trio_voice.persona import Limits, Persona
-from trio_voice.protocols import media_streams as ms
 from trio_voice.record import EndReason
 from trio_voice.tool_results import Then, ToolResult
 

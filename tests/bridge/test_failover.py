@@ -12,6 +12,7 @@ from trio_voice.audio.mulaw import encode
 from trio_voice.bridge.bridge import Bridge
 from trio_voice.bridge.failover import HISTORY_LINES, KEPT_FRAMES, PIECE_FRAMES, SHORTEST_SESSION_SECONDS, TAKE_UP
 from trio_voice.errors import RestError
+from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import (
     DismissModel,
@@ -27,7 +28,6 @@ from trio_voice.events.call import (
 )
 from trio_voice.legs.model import OUTBOX_MESSAGES
 from trio_voice.persona import SILENT, Limits, Line, Lines, Persona
-from trio_voice.protocols import media_streams as ms
 from trio_voice.record import CallRecord, Closing, EndReason
 from trio_voice.sandbox.providers.assemblyai_agent import (
     MID_REPLY,

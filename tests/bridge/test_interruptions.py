@@ -6,10 +6,10 @@ import attrs
 import pytest
 
 from tests.playbook import HUSH, MORE, SPEECH, TALKS_FIRST, Playbook
+from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import ClearPlayback, PlaceMark, PlayAudio
 from trio_voice.persona import Persona, TurnDetection
-from trio_voice.protocols import media_streams as ms
 
 YIELDS = attrs.evolve(TALKS_FIRST, truncates=True, yields_on_request=True, words_while_speaking=True)
 WRITES_LATE = attrs.evolve(YIELDS, words_while_speaking=False)

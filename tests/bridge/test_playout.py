@@ -5,10 +5,10 @@ import pytest
 from trio_voice.audio.mulaw import base64_ms, encode, silence
 from trio_voice.bridge.bridge import Bridge
 from trio_voice.bridge.playout import MAX_QUEUED_MS
+from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import ClearPlayback, EndCall, LegClosed, ModelReplaced, PlaceMark, PlayAudio
 from trio_voice.persona import Limits, Line, Lines, Persona
-from trio_voice.protocols import media_streams as ms
 from trio_voice.record import CallRecord
 
 SPEECH = encode(b"\x00\x80" * 400)  # 100 ms that can be heard

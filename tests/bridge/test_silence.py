@@ -6,10 +6,10 @@ import attrs
 import pytest
 
 from tests.playbook import MORE, SPEECH, START, TALKS_FIRST, Playbook, end_of
+from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import EndCall, PlayAudio, ReplaceModel, RunTool, ToolFinished
 from trio_voice.persona import Limits, Line, Lines, Persona
-from trio_voice.protocols import media_streams as ms
 from trio_voice.record import EndReason
 from trio_voice.speech_text.languages import phrases_of
 from trio_voice.tool_results import ToolResult

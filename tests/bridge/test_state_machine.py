@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from trio_voice.audio.mulaw import base64_ms, encode
 from trio_voice.bridge.bridge import Bridge
+from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import (
     CancelTool,
@@ -34,7 +35,6 @@ from trio_voice.events.call import (
 )
 from trio_voice.legs import caller, model
 from trio_voice.persona import Limits, Line, Lines, Persona
-from trio_voice.protocols import media_streams as ms
 from trio_voice.record import CallRecord, EndReason
 from trio_voice.tool_results import Then, ToolResult
 

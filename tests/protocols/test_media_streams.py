@@ -7,15 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_voice.errors import LocalProtocolError
+from trio_voice.events.caller import CallerAudio, CallerStarted, CallerStopped, DigitPressed, MarkEchoed
 from trio_voice.events.model import Unrecognized
-from trio_voice.protocols.media_streams import (
-    CallerAudio,
-    CallerStarted,
-    CallerStopped,
-    DigitPressed,
-    MarkEchoed,
-    MediaStream,
-)
+from trio_voice.protocols.media_streams import MediaStream
 from trio_voice.sandbox.twilio.captured import captured_stream
 
 CAPTURE = captured_stream()

@@ -48,8 +48,8 @@ from trio_voice.bridge.tool_calls import ToolCalls
 from trio_voice.events import call as f
 from trio_voice.events import model as c
 from trio_voice.events.call import CALLER, PlaceMark, RunTool
+from trio_voice.events.caller import CallerAudio, CallerStarted, CallerStopped, DigitPressed, MarkEchoed
 from trio_voice.persona import SILENT
-from trio_voice.protocols import media_streams as ms
 from trio_voice.record import EndReason
 from trio_voice.tool_results import Then, ToolResult
 
@@ -240,16 +240,16 @@ class Bridge:
         match fact:
             case c.ReplyAudio():
                 self._reply_audio(fact, now)
-            case ms.MarkEchoed():
+            case MarkEchoed():
                 self._mark_echoed(fact, now)
-            case ms.CallerAudio(payload=payload):
+            case CallerAudio(payload=payload):
                 if self.pass_caller_on(payload, now):
                     self._context.commands.append(c.HearCaller(payload))
-            case ms.CallerStarted():
+            case CallerStarted():
                 self._caller_started(fact, now)
-            case ms.CallerStopped():
+            case CallerStopped():
                 self._endings.caller_stopped()
-            case ms.DigitPressed(digit=digit):
+            case DigitPressed(digit=digit):
                 self._deadlines.caller_heard(now)
                 self._digits.press(digit, now)
             case c.ModelReady():
@@ -309,7 +309,7 @@ class Bridge:
 
     # The caller
 
-    def _caller_started(self, fact: ms.CallerStarted, now: float) -> None:
+    def _caller_started(self, fact: CallerStarted, now: float) -> None:
         expected = self._expected_call_sid
         if expected is not None and fact.call_sid != expected:
             words = "the stream belongs to another call than its path was made for"
@@ -320,7 +320,7 @@ class Bridge:
         self._states.signal(Signal.STARTED)
         self._context.record.call_sid, self._context.record.stream_sid = fact.call_sid, fact.stream_sid
 
-    def _mark_echoed(self, fact: ms.MarkEchoed, now: float) -> None:
+    def _mark_echoed(self, fact: MarkEchoed, now: float) -> None:
         self._gap.echo(fact.name, now)
         if self._playback.echo(fact.name, now):
             self._turns.mark_heard(now, self._playback.heard_ms(now))

@@ -51,11 +51,11 @@ from trio_voice.events.call import (
     TransferCall,
     TransferFailed,
 )
+from trio_voice.events.caller import CallerStopped
 from trio_voice.events.model import ReplyAudio
 from trio_voice.legs.pumps import BUG_DETAIL
 from trio_voice.legs.session_ledger import Ledger
 from trio_voice.persona import SILENT
-from trio_voice.protocols.media_streams import CallerStopped
 from trio_voice.record import CallRecord, CallState, EndReason, ToolUse, Transfer
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
-"""What the bridge is told and what it says, as far as neither leg's protocol has words for it.
+"""Facts that the bridge is told and commands that it gives, as far as they belong to neither leg alone.
 
-Facts are what has happened; commands are what is to be done, in order. The words of the two protocols are in
-``protocols/media_streams.py`` and ``model.py``.
+Facts are what has happened; commands are what is to be done, in order. Those of the two legs are in ``caller.py`` and
+``model.py``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, Final
 import attrs
 
 from trio_voice.events import model as c
-from trio_voice.protocols import media_streams as ms
+from trio_voice.events.caller import CallerEvent
 from trio_voice.record import EndReason
 from trio_voice.tool_results import ToolResult
 
@@ -78,7 +78,7 @@ class EndRequested:
 
 
 Fact = (
-    ms.CallerEvent
+    CallerEvent
     | c.ModelEvent
     | LegClosed
     | LegStalled

@@ -13,54 +13,23 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import attrs
 import msgspec
 
 from trio_voice.audio.mulaw import is_base64
 from trio_voice.errors import LocalProtocolError
+from trio_voice.events.caller import (
+    CallerAudio,
+    CallerEvent,
+    CallerStarted,
+    CallerStopped,
+    DigitPressed,
+    MarkEchoed,
+)
 from trio_voice.events.model import Unrecognized
 from trio_voice.protocols.json_messages import UNDECODABLE, as_json
 
 MAX_MESSAGE_BYTES: Final = 65_536
 """Twilio's media messages are near 400 bytes. A longer message than this closes the socket with code 1009."""
-
-
-@attrs.frozen
-class CallerStarted:
-    """Twilio's ``start``: from now on we may speak."""
-
-    stream_sid: str
-    call_sid: str
-    parameters: dict[str, str]
-
-
-@attrs.frozen
-class CallerAudio:
-    """20 ms of the caller, as base64 mu-law."""
-
-    payload: str
-
-
-@attrs.frozen
-class DigitPressed:
-    """A key of the caller's telephone."""
-
-    digit: str
-
-
-@attrs.frozen
-class MarkEchoed:
-    """The audio before this mark was played, or was cleared: the playback knows which."""
-
-    name: str
-
-
-@attrs.frozen
-class CallerStopped:
-    """Twilio's ``stop``: the stream is over, and usually the call with it."""
-
-
-CallerEvent = CallerStarted | CallerAudio | DigitPressed | MarkEchoed | CallerStopped | Unrecognized
 
 
 class _Format(msgspec.Struct):

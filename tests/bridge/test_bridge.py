@@ -28,14 +28,15 @@ from trio_voice.events.call import (
     PlayAudio,
     ReplaceModel,
     RunTool,
+    Then,
     ToolFinished,
+    ToolResult,
     TransferCall,
     TransferFailed,
 )
 from trio_voice.legs.caller import OUTBOX_MESSAGES
 from trio_voice.persona import Limits, Persona, TurnDetection
 from trio_voice.record import EndReason
-from trio_voice.tool_results import Then, ToolResult
 
 
 @pytest.fixture

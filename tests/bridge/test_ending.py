@@ -5,10 +5,9 @@ import pytest
 from tests.playbook import SPEECH, Playbook, end_of
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
-from trio_voice.events.call import EndCall, MachineAnswered, ToolFinished, TransferCall
+from trio_voice.events.call import EndCall, MachineAnswered, Then, ToolFinished, ToolResult, TransferCall
 from trio_voice.persona import Limits, Persona
 from trio_voice.record import EndReason
-from trio_voice.tool_results import Then, ToolResult
 
 
 def saying_goodbye(then=Then.END_CALL, **rest):

@@ -23,6 +23,7 @@ from trio_voice.events.call import (
     PlaceMark,
     ReplaceModel,
     ToolFinished,
+    ToolResult,
     TransferCall,
     TransferFailed,
 )
@@ -44,7 +45,6 @@ from trio_voice.sandbox.providers.assemblyai_agent import (
     Turn,
     VoiceAgentServer,
 )
-from trio_voice.tool_results import ToolResult
 
 SPEECH = encode(b"\x00\x80" * 400)  # 100 ms that can be heard
 FRAME = encode(b"\x00\x80" * 80)

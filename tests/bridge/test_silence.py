@@ -8,11 +8,10 @@ import pytest
 from tests.playbook import MORE, SPEECH, START, TALKS_FIRST, Playbook, end_of
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
-from trio_voice.events.call import EndCall, PlayAudio, ReplaceModel, RunTool, ToolFinished
+from trio_voice.events.call import EndCall, PlayAudio, ReplaceModel, RunTool, ToolFinished, ToolResult
 from trio_voice.persona import Limits, Line, Lines, Persona
 from trio_voice.record import EndReason
 from trio_voice.speech_text.languages import phrases_of
-from trio_voice.tool_results import ToolResult
 
 WORDS = phrases_of("en-US")
 LINES = Lines(

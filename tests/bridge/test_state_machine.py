@@ -29,14 +29,15 @@ from trio_voice.events.call import (
     PlayAudio,
     ReplaceModel,
     RunTool,
+    Then,
     ToolFinished,
+    ToolResult,
     TransferCall,
     TransferFailed,
 )
 from trio_voice.legs import caller, model
 from trio_voice.persona import Limits, Line, Lines, Persona
 from trio_voice.record import CallRecord, EndReason
-from trio_voice.tool_results import Then, ToolResult
 
 FRAME = encode(b"\x00\x80" * 80)  # 20 ms
 HUSH = encode(b"\xff" * 160)

@@ -5,8 +5,7 @@ import pytest
 from tests.playbook import SPEECH, Playbook
 from trio_voice.bridge.tool_calls import KEPT_SECONDS, MAX_KEPT, ToolCalls
 from trio_voice.events import model as c
-from trio_voice.events.call import LegClosed, ModelReplaced, RunTool, ToolFinished
-from trio_voice.tool_results import ToolResult
+from trio_voice.events.call import LegClosed, ModelReplaced, RunTool, ToolFinished, ToolResult
 
 BOOKED = ToolResult('"booked"')
 

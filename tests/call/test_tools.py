@@ -10,7 +10,7 @@ import structlog
 import trio
 
 from trio_voice.call.tools import BUILT_IN, MAX_RESULT_BYTES, CallFacts, Tool, load_tools
-from trio_voice.tool_results import Then
+from trio_voice.events.call import Then
 
 CALL = CallFacts("c1", "CA1", "inbound", "+15550001111", "+15551234567", "desk")
 

@@ -47,11 +47,10 @@ from trio_voice.bridge.states import Caller, Ending, Model, Reply, Signal
 from trio_voice.bridge.tool_calls import ToolCalls
 from trio_voice.events import call as f
 from trio_voice.events import model as c
-from trio_voice.events.call import CALLER, PlaceMark, RunTool
+from trio_voice.events.call import CALLER, PlaceMark, RunTool, Then, ToolResult
 from trio_voice.events.caller import CallerAudio, CallerStarted, CallerStopped, DigitPressed, MarkEchoed
 from trio_voice.persona import SILENT
 from trio_voice.record import EndReason
-from trio_voice.tool_results import Then, ToolResult
 
 if TYPE_CHECKING:
     from trio_voice.persona import Limits, Lines, Persona

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 from trio_voice.bridge.context import MAX_DETAIL
 from trio_voice.bridge.goodbye import Goodbye
 from trio_voice.bridge.states import Caller, Ending, Model, Signal
-from trio_voice.events.call import DismissModel, TransferCall
+from trio_voice.events.call import DismissModel, Then, TransferCall
 from trio_voice.record import EndReason
 from trio_voice.speech_text.backchannels import takes_floor
-from trio_voice.tool_results import Then
 
 if TYPE_CHECKING:
     from trio_voice.bridge.context import Context

@@ -16,7 +16,7 @@ from trio_voice.record import EndReason
 
 if TYPE_CHECKING:
     from trio_voice.bridge.playback import Playback
-    from trio_voice.tool_results import Then
+    from trio_voice.events.call import Then
 
 GOODBYE_BEGINS_SECONDS: Final = 4.0
 """How long an agent that has asked for the end may take to begin its goodbye, if it has said none so far."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 if TYPE_CHECKING:
-    from trio_voice.tool_results import ToolResult
+    from trio_voice.events.call import ToolResult
 
 MAX_KEPT: Final = 16
 """Results that no model was told; beyond them the oldest is forgotten."""

@@ -26,9 +26,9 @@ import structlog
 import trio
 
 from trio_voice.errors import first_cause
+from trio_voice.events.call import Then, ToolResult
 from trio_voice.persona import ToolSchema
 from trio_voice.phone_numbers import of_telephone
-from trio_voice.tool_results import Then, ToolResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

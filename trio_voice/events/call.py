@@ -6,6 +6,7 @@ Facts are what has happened; commands are what is to be done, in order. Those of
 
 from __future__ import annotations
 
+import enum
 from typing import Any, Final
 
 import attrs
@@ -13,11 +14,32 @@ import attrs
 from trio_voice.events import model as c
 from trio_voice.events.caller import CallerEvent
 from trio_voice.record import EndReason
-from trio_voice.tool_results import ToolResult
 
 CALLER: Final = "caller"
 MODEL: Final = "model"
 """The two legs, where a fact is about one of them."""
+
+# What a tool gives back: to the model, and to the call.
+
+
+class Then(enum.Enum):
+    """What becomes of the call after a tool."""
+
+    GO_ON = "go on"
+    END_CALL = "end the call once the goodbye was heard"
+    TRANSFER = "transfer the call once the words before it were heard"
+
+
+@attrs.frozen
+class ToolResult:
+    """The answer to one request: JSON text, and what becomes of the call."""
+
+    text: str
+    failed: bool = False
+    then: Then = Then.GO_ON
+    unknown_arguments: int = 0
+    """Those that the model has given and the tool has no name for; it ran without them."""
+
 
 # Facts that come from neither protocol but from the legs and the world around the call.
 

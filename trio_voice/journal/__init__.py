@@ -6,10 +6,11 @@ writer.py     the thread that writes: bounded backlog, group commit, trouble and
 reading.py    calls, page by page; also without a daemon
 rows.py       records to rows and back
 schema.py     the tables, as numbered migrations, and every statement
-database.py   what either database must do: sqlite.py, postgres.py
+engines.py    which database a URL means: sqlite.py, postgres.py
+database.py   what either of them must do
 """
 
-from trio_voice.journal.database import database_at
+from trio_voice.journal.engines import database_at
 from trio_voice.journal.journal import Journal, open_journal
 from trio_voice.journal.reading import read_journal
 from trio_voice.journal.rows import JournaledCall, Run

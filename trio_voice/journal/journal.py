@@ -14,7 +14,7 @@ import trio
 
 from trio_voice.isolation import contained, keep_running
 from trio_voice.journal import reading, rows, schema
-from trio_voice.journal.database import database_at
+from trio_voice.journal.engines import database_at
 from trio_voice.journal.requests import Desk, execute
 from trio_voice.journal.writer import Pace, Scribe, Statistics
 from trio_voice.record import CallState, Closing

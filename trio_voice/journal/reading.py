@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from trio_voice.journal import rows, schema
-from trio_voice.journal.database import database_at
+from trio_voice.journal.engines import database_at
 from trio_voice.journal.writer import JournalUnavailable
 
 if TYPE_CHECKING:

@@ -226,6 +226,8 @@ class LiveCall(RuleBasedStateMachine):
                 self.tell(ms.MarkEchoed(self.marks.pop(0)))
             if self.bridge.wake_at <= self.now:
                 self.tick()  # harmless behind an end
+                if self.session == "replaced":
+                    self.be_replaced(PLAIN)
 
     def hear_frame(self):
         """As the call does it."""

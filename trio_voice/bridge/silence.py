@@ -203,7 +203,7 @@ class Silence:
 
     def fill(self, now: float) -> None:
         """Say something in place of the answer, unless something is being said."""
-        if self._context.playout.is_busy(now):
+        if now < self._heard_until:
             return
         context, dead_air = self._context, self._dead_air
         was_silent = dead_air.voice_is_silent

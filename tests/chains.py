@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import attrs
+import trio
 
 from tests import calls
 from trio_voice.call.call import wall_clock
@@ -34,6 +35,16 @@ class Chain:
     tts: dict[str, Any] = attrs.field(factory=lambda: {"kind": "elevenlabs", "voice": "alba"})
     keys: dict[str, str] = attrs.field(factory=dict)
     """Of stages that are given another than the right one."""
+    answerer: Any = None
+    """Answers the language models' questions in place of the sandbox's; see ``Http``'s in the sandbox."""
+    models: tuple[dict[str, Any], ...] = ({"model": "m"},)
+    """The members of the stage that thinks: what they have besides their kind."""
+    voice_opens_after: float = 0.0
+    """Seconds until the voice's socket is open."""
+    more_voices: tuple[dict[str, Any], ...] = ()
+    """Members of the stage that speaks, after ``tts``."""
+    turns: dict[str, Any] = attrs.field(factory=dict)
+    """More of ``ChainTurns``."""
     wires: dict[str, tuple[MemoryChannel, MemoryChannel]] = attrs.field(factory=dict)
     exchanges: list[tuple[MemoryChannel, MemoryChannel]] = attrs.field(factory=list)
     http: MemoryHttp | None = None
@@ -51,14 +62,19 @@ class Chain:
         """The leg, not yet connected."""
         stt, llm, tts = HEARING[self.stt["kind"]], THINKING[self.llm], SPEAKING[self.tts["kind"]]
         hearing = stt.protocol(stt.settings(**self.stt), wanted.persona)
-        thinking = llm.protocol(llm.settings(kind=self.llm, model="m"), wanted.persona, self._key("thinking"))
+        thinking = [
+            llm.protocol(llm.settings(kind=self.llm, **more), wanted.persona, self._key("thinking"))
+            for more in self.models
+        ]
         ledger = Ledger(wanted.record)
         first = not wanted.rigs
 
         async def reach(name, stage, serve):
-            wire = self.wires[name] if first else calls.memory_channels()
+            await trio.sleep(self.voice_opens_after if name == "speaking" else 0)
+            again = name in wanted.rigs[0].used
+            wire = self.wires[name] if first and not again else calls.memory_channels()
             wanted.rigs[0].used.add(name)
-            if not first:
+            if not first or again:
                 wanted.rigs[0].later_wires.append(wire)
             headers = {key.lower(): value for key, value in stage.headers(self._key(name)).items()}
             wanted.world.start_soon(partial(serve, wire[1], url=stage.url, headers=headers))
@@ -73,24 +89,25 @@ class Chain:
             if wanted.rigs[0].on_exchange is not None:
                 wanted.rigs[0].on_exchange(wire)
 
-        def voice():
+        def voice(keys):
+            tts = SPEAKING[keys["kind"]]
             if not tts.over_http:
-                speaking = tts.protocol(tts.settings(**self.tts), wanted.persona)
+                speaking = tts.protocol(tts.settings(**keys), wanted.persona)
                 return over("speaking", speaking, wanted.server.serve_speaking)
-            requests = tts.protocol(tts.settings(**self.tts), wanted.persona, self._key("speaking"))
+            requests = tts.protocol(tts.settings(**keys), wanted.persona, self._key("speaking"))
             return HttpSpeaker(requests, lambda: _given(http), ledger, wall_clock)
 
-        http = self.http = MemoryHttp(wanted.server, wanted.world, note)
+        http = self.http = MemoryHttp(self.answerer or wanted.server, wanted.world, note)
         return ChainLeg(
             ChainTurns(
                 interruptible=wanted.persona.interruptible,
                 said=wanted.history,
                 timed_words=not tts.over_http,
-                filler=self.filler,
+                **{"filler": self.filler, "has_voice": False, "members": len(thinking)} | self.turns,
             ),
             [lambda: over("hearing", hearing, wanted.server.serve_hearing)],
-            Thinker([thinking], wanted.tools, ledger, wall_clock),
-            [voice],
+            Thinker(thinking, wanted.tools, ledger, wall_clock),
+            [partial(voice, keys) for keys in (self.tts, *self.more_voices)],
             lambda: _given(http),
             "" if wanted.history else wanted.persona.greeting or "",
             wanted.record.count,

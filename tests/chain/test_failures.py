@@ -262,3 +262,16 @@ def test_nothing_without_a_letter_or_digit_is_sent_to_a_voice():
     number = stage.asked().number
     stage.do(s.Thought(number, "... "), s.Thought(number, "Yes! 🥐"), s.ThoughtOver(number))
     assert [speak.text.strip() for speak in stage.of(s.Speak) if not speak.last] == ["Yes!"]
+
+
+def test_nothing_is_told_before_there_is_a_voice_and_then_the_greeting_first():
+    stage = Stage(has_voice=False)
+    stage.do(c.SayExactly("Hello."), s.SpeechBegan(), s.TurnOver("c1", "Hi?"))
+    stage.wait(0.3)
+    number = stage.question.number
+    stage.do(s.Thought(number, "Yes."), s.ThoughtOver(number))
+    assert stage.of(c.ReplyStarted, s.Speak) == []
+    stage.do(s.VoiceChanged())
+    assert stage.of(s.Speak) == [s.Speak("1", "Hello.", last=True)]
+    stage.spoken()
+    assert [speak.text.strip() for speak in stage.of(s.Speak)] == ["Yes."]

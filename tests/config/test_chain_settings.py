@@ -154,3 +154,53 @@ def test_check_says_of_what_it_is_made(read):
     assert read(LOCAL, {}).models["desk"].summary == ("chain of local, openai-chat at http://127.0.0.1:11434/v1, local")
     whole = read(GOOD.replace('kind = "chain"', 'kind = "chain"\nurl = "sandbox"'), {}).models["desk"]
     assert whole.summary.startswith("chain in the sandbox of deepgram-flux, ")
+
+
+# Stages of several members
+
+SEVERAL = GOOD.replace(
+    'llm = { kind = "openai-chat", url = "http://127.0.0.1:11434/v1", model = "llama" }',
+    'llm = [{ kind = "openai-chat", model = "gpt" }, { kind = "anthropic", model = "claude", credential = "MINE" }]',
+)
+
+
+def test_a_stage_may_be_a_list_of_members(read):
+    desk = read(SEVERAL, KEYS | {"OPENAI_API_KEY": "o", "MINE": "m"}).models["desk"]
+    assert [member.kind for member in desk.llm] == ["openai-chat", "anthropic"]
+    assert desk.credentials == ("DEEPGRAM_API_KEY", "OPENAI_API_KEY", "MINE", "ELEVENLABS_API_KEY")
+    assert desk.providers == ("deepgram-flux", "openai-chat", "anthropic", "elevenlabs")
+    assert desk.summary == "chain of deepgram-flux, openai-chat, anthropic, elevenlabs"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ('"claude"', "7", "models.desk.llm.1.model: must be a text, not 7"),
+        (
+            '"anthropic"',
+            '"antropic"',
+            "models.desk.llm.1: kind 'antropic' is not known here; did you mean 'anthropic'?",
+        ),
+        ('model = "gpt"', 'modell = "gpt"', "models.desk.llm.0"),
+        ('model = "gpt"', 'model = "gpt", url = "ftp://x"', "models.desk.llm.0.url: must begin with https://"),
+    ],
+)
+def test_a_mistake_of_a_member_is_one_line_with_its_number(read, old, new, line):
+    assert line in problems(read, SEVERAL.replace(old, new), KEYS | {"OPENAI_API_KEY": "o", "MINE": "m"})[0]
+
+
+def test_a_stage_without_members_is_refused(read):
+    text = GOOD.replace(
+        'llm = { kind = "openai-chat", url = "http://127.0.0.1:11434/v1", model = "llama" }', "llm = []"
+    )
+    assert "models.desk.llm: must be a table with a kind, or a list of some" in problems(read, text)[0]
+
+
+def test_the_chain_s_own_filler_is_said_only_where_it_is_set(read):
+    def desk(more):
+        return read(GOOD.replace('kind = "chain"', 'kind = "chain"\n' + more)).models["desk"]
+
+    assert desk("").own_filler == ""
+    assert desk("filler_after_seconds = 2.0").own_filler == "One moment, please."
+    assert desk('filler = "Hm."').own_filler == "Hm."
+    assert desk('filler = ""\nfiller_after_seconds = 2').own_filler == ""

@@ -50,6 +50,8 @@ class Reply:
     contexts: int = 0
     texts: list[str] = attrs.field(factory=list)
     """What was sent to be spoken, as the voice was given it."""
+    repeated: bool = False
+    """The voice was given it once more."""
     is_open: bool = False
     """The voice has more to make of it."""
     closed: bool = False

@@ -78,6 +78,7 @@ class ChainTurns:
         filler: what is said while an answer takes longer than ``filler_after_seconds``; empty for nothing.
         hang_seconds: how long after its last word a turn may stay open.
         sound_seconds: how long the voice may keep a text without making a sound of it.
+        has_voice: whether the voice is ready; if not, nothing is spoken before ``VoiceChanged``.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class ChainTurns:
         filler_after_seconds: float = 1.0,
         hang_seconds: float = 4.0,
         sound_seconds: float = 5.0,
+        has_voice: bool = True,
     ) -> None:
         self._interruptible = interruptible
         self._history = History(said)
@@ -108,6 +110,7 @@ class ChainTurns:
 
         self._hearing = HearingTurn(hang_seconds)
         self._speech = Speech(sound_seconds, language, timed_words=timed_words, spelled_out=spelled_out)
+        self._has_voice = has_voice
         self._replies: list[Reply] = []
         """In the order in which they are spoken. The first may have been told; one is thought at most."""
         self._tools = AwaitedTools()
@@ -252,7 +255,7 @@ class ChainTurns:
         self._ask_next(now)
         while self._replies and not (reply := self._replies[0]).is_speculative:
             if not reply.told:
-                if not reply.is_ready or self._must_hold(now):
+                if not (reply.is_ready and self._has_voice) or self._must_hold(now):
                     return
                 self._begin(reply)
             self._let_out(reply, now)
@@ -462,7 +465,8 @@ class ChainTurns:
             self._speech.paused(reply)
         elif reply.sounded:
             self._finish(reply)
-        elif reply.contexts == 1:
+        elif not reply.repeated:
+            reply.repeated = True
             self._out.append(s.Count("speech_repeated"))
             self._out += self._speech.again(reply, reply.texts, now)
         else:
@@ -473,7 +477,8 @@ class ChainTurns:
         if reply is None:
             return
         self._out.append(c.ModelFault(fact.code, fact.message, fatal=False))
-        if not reply.sounded and reply.contexts == 1:
+        if not (reply.sounded or reply.repeated):
+            reply.repeated = True
             self._out += self._speech.again_plainly(reply, now)
             return
         if reply.number is not None:
@@ -498,9 +503,10 @@ class ChainTurns:
 
     def _voice_changed(self, fact: s.VoiceChanged, now: float) -> None:
         """What the voice before has not spoken, the new one does."""
+        self._has_voice = True
         self._speech.timed_words = fact.timed_words
         for reply in [reply for reply in self._replies if reply.is_open]:
-            texts = reply.unspoken
+            texts, reply.repeated = reply.unspoken, False
             if reply.line is not None:
                 reply.line.cut_at_ms = None
                 reply.offset_ms = reply.line.made_ms

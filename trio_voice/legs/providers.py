@@ -175,6 +175,7 @@ def _chain(order: Order) -> ModelLeg:
         timed_words=not SPEAKING[settings.tts[0].kind].over_http,
         language=persona.language,
         spelled_out=not all(stage.reads_figures for stage in settings.tts),
+        has_voice=False,
         members=len(settings.llm),
         filler=settings.own_filler,
         filler_after_seconds=settings.filler_after_seconds or 1.0,

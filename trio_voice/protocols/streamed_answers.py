@@ -22,7 +22,7 @@ from trio_voice.events import stage as s
 from trio_voice.protocols.chat.answer_text import AnswerText
 from trio_voice.protocols.chat.quirks import Quirks
 from trio_voice.protocols.chat.refusals import wait_seconds
-from trio_voice.protocols.json_messages import NO_JSON, UNREADABLE, garbage
+from trio_voice.protocols.json_messages import NO_JSON, UNREADABLE, arguments_in, garbage
 from trio_voice.protocols.server_sent_events import MAX_EVENT_BYTES, EventStreamReader
 
 if TYPE_CHECKING:
@@ -42,9 +42,6 @@ SLICE_LETTERS: Final = 2_000
 """Letters that are looked at in one go."""
 
 RETRYABLE: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
-
-_NOTHING: Final = frozenset({"", "null", "none", "undefined", "[]", '""', "''", "{}"})
-"""Arguments that mean none, in small letters."""
 
 
 @attrs.define
@@ -69,18 +66,8 @@ class CallPieces:
         return self._letters > 0 and isinstance(self._read(), dict)
 
     def _read(self) -> Any:
-        """The arguments, as far as they can be read; ``None`` if they cannot."""
-        if self._letters > MAX_ARGUMENTS:
-            return None
-        written = "".join(self._pieces).strip()
-        try:
-            arguments = msgspec.json.decode(written or "{}")
-            if isinstance(arguments, str):  # JSON in JSON
-                written = arguments.strip()
-                arguments = {} if written.lower() in _NOTHING else msgspec.json.decode(written)
-        except NO_JSON:
-            return {} if written.lower() in _NOTHING else None
-        return {} if arguments is None or arguments == [] else arguments
+        """The arguments, as far as they can be read."""
+        return None if self._letters > MAX_ARGUMENTS else arguments_in("".join(self._pieces))
 
     def finish(self, otherwise: str, taken: set[str], *, is_sure: bool) -> s.ToolCall:
         """The whole call, under an id that no other has; unless it ``is_sure`` that all of it came, a broken one."""

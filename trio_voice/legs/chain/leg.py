@@ -58,8 +58,6 @@ READY_SECONDS_OF_SEVERAL: Final = 4.0
 """The same where another could take over."""
 CLOSE_SECONDS: Final = 2.0
 """How long a member that has failed may take to be closed."""
-MAX_UNSPOKEN: Final = 1_000
-"""Texts that wait for a voice to be ready; beyond them the oldest is forgotten."""
 
 
 @attrs.define(eq=False)
@@ -124,8 +122,6 @@ class ChainLeg:
         self._greeting = greeting
         self._count = count
         self._told_ready = False
-        self._unspoken: deque[Speak | BeSilent] = deque(maxlen=MAX_UNSPOKEN)
-        """What is to be said by a voice that is not ready yet."""
         self._requests: dict[int, trio.CancelScope] = {}
         self._timer_scope = trio.CancelScope()
         self._tell: Callable[[Fact], None]
@@ -139,6 +135,8 @@ class ChainLeg:
         """
         self._tell = tell
         async with self._open_http() as self._http, trio.open_nursery() as self._nursery:
+            if self._greeting:
+                self.obey(c.SayExactly(self._greeting))
             self._nursery.start_soon(self._live_stage, self._hearing)
             self._nursery.start_soon(self._live_stage, self._speaking)
             self._nursery.start_soon(self._prepare_to_think)
@@ -160,10 +158,6 @@ class ChainLeg:
                     await trio.sleep_forever()  # whoever was told of its end decides
             self._nursery.start_soon(_part_with, leg)
             stage.replace()
-            if stage is self._speaking:
-                self._unspoken.clear()
-                timed = getattr(stage.leg, "times_words", True)
-                self._do(self._turns.handle(VoiceChanged(timed_words=timed), trio.current_time()))
 
     async def _expect_ready(self, stage: Stage) -> None:
         seconds = READY_SECONDS_OF_SEVERAL if stage.makers else READY_SECONDS
@@ -219,11 +213,8 @@ class ChainLeg:
             return
         stage.ready.set()
         if stage is self._speaking:
-            while self._unspoken:
-                self._speaking.leg.obey(self._unspoken.popleft())
-            greeting, self._greeting = self._greeting, ""
-            if greeting:
-                self.obey(c.SayExactly(greeting))
+            timed = getattr(stage.leg, "times_words", True)
+            self._do(self._turns.handle(VoiceChanged(timed_words=timed), trio.current_time()))
         elif not self._told_ready:
             self._told_ready = True
             self._tell(c.ModelReady(session_id, accepted))
@@ -246,10 +237,8 @@ class ChainLeg:
         for output in outputs:
             match output:
                 case Speak() | BeSilent():
-                    if self._speaking.is_ready:
+                    if self._speaking.is_ready:  # or it is spoken when the next voice is
                         self._speaking.leg.obey(output)
-                    else:
-                        self._unspoken.append(output)
                 case Think(number=number):
                     scope = self._requests[number] = trio.CancelScope()
                     self._nursery.start_soon(self._think, output, scope)
@@ -258,10 +247,12 @@ class ChainLeg:
                         self._requests[number].cancel(reason="its answer is not wanted any more")
                 case EndTurn():
                     self._hearing.leg.obey(output)
-                case ChangeVoice(code=code, message=message):
+                case ChangeVoice(code=code, message=message) if self._speaking.is_ready:
                     self._lose(
                         self._speaking, c.ModelFault(code, f"{self._speaking.leg.provider}: {message}", fatal=True)
                     )
+                case ChangeVoice():
+                    pass  # it is being changed
                 case Count(name=name):
                     self._count(name)
                 case _:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 import h11
@@ -13,6 +13,7 @@ from trio_voice.events.stage import ModelRequest
 from trio_voice.sandbox.providers.chain.thinking import Sink
 from trio_voice.sandbox.transport.memory import MemoryChannel, memory_channels
 
+NO_HEADERS: Final[Mapping[str, str]] = {}
 LONGEST_BODY = 4_000_000
 
 
@@ -26,10 +27,10 @@ class Answerer(Protocol):
 class MemoryAnswer:
     """An answer that comes through a channel in memory."""
 
-    def __init__(self, channel: MemoryChannel, status: int) -> None:
+    def __init__(self, channel: MemoryChannel, status: int, headers: Mapping[str, str]) -> None:
         self._channel = channel
         self.status = status
-        self.headers: Mapping[str, str] = {}
+        self.headers = headers
 
     async def receive(self) -> bytes:
         """The next piece of the body; empty at its end."""
@@ -76,10 +77,11 @@ class MemoryHttp:
         try:
             try:
                 await ours.send(request.body)
-                status = int(await ours.receive())
+                status, *headers = str(await ours.receive()).splitlines()
+                answer = MemoryAnswer(ours, int(status), dict(header.split(": ", 1) for header in headers))
             except (trio.EndOfChannel, trio.BrokenResourceError, ValueError) as broken:  # ValueError: not HTTP
                 raise ModelUnavailable(f"no answer: {broken!r}") from broken
-            yield MemoryAnswer(ours, status)
+            yield answer
         finally:
             await ours.abort()  # noqa: ASYNC102 - never waits
 
@@ -101,8 +103,9 @@ class _MemorySink:
     def __init__(self, channel: MemoryChannel) -> None:
         self._channel = channel
 
-    async def start(self, status: int) -> None:
-        await self._channel.send(str(status))
+    async def start(self, status: int, headers: Mapping[str, str] = NO_HEADERS) -> None:
+        lines = (f"{name.lower()}: {value}" for name, value in headers.items())
+        await self._channel.send("\n".join((str(status), *lines)))
 
     async def send(self, piece: bytes) -> None:
         await self._channel.send(piece)
@@ -170,10 +173,11 @@ class _HttpSink:
         self._stream = stream
         self._connection = connection
 
-    async def start(self, status: int) -> None:
-        kind = b"text/event-stream" if status == 200 else b"application/json"
-        headers = [(b"Content-Type", kind), (b"Transfer-Encoding", b"chunked")]
-        await self._stream.send_all(self._connection.send(h11.Response(status_code=status, headers=headers)) or b"")
+    async def start(self, status: int, headers: Mapping[str, str] = NO_HEADERS) -> None:
+        kind = "text/event-stream" if status == 200 else "application/json"
+        fields = {"Content-Type": kind, "Transfer-Encoding": "chunked"} | dict(headers)
+        response = h11.Response(status_code=status, headers=[*fields.items()])
+        await self._stream.send_all(self._connection.send(response) or b"")
 
     async def send(self, piece: bytes) -> None:
         await self._stream.send_all(self._connection.send(h11.Data(data=piece)) or b"")

@@ -20,8 +20,8 @@ from trio_voice.sandbox.transport.record import ClientError
 class Sink(Protocol):
     """Where an answer goes."""
 
-    async def start(self, status: int) -> None:
-        """Before the body."""
+    async def start(self, status: int, headers: Mapping[str, str] = ..., /) -> None:
+        """Before the body; ``headers`` are besides the usual ones."""
 
     async def send(self, piece: bytes) -> None:
         """The next piece of the body."""

@@ -187,11 +187,11 @@ async def test_a_barge_in_closes_the_request(autojump_clock):
         rig.speak(0.5)
         await trio.sleep(1)
         rig.speak(0.5)
-        await trio.sleep(1)  # what they say is known when they have said it
+        await trio.sleep(1.5)  # what they say is known when they have said it
         _greeting, cut, *later = rig.agent.speaking_http.exchanges
         assert not cut.complete
         assert cut.closed_at < trio.current_time()
-        assert later == []  # the other pieces were never asked for
+        assert len(later) == 1  # the next answer; the other pieces of this one were never asked for
         rig.twilio.hang_up()
     assert rig.record.transcript[2].interrupted
 

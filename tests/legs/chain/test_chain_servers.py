@@ -214,7 +214,7 @@ async def test_what_passes_is_asked_once_more(autojump_clock, answer):
 )
 async def test_the_pause_that_a_provider_asks_for_is_kept(autojump_clock, limited, seconds):
     server, rig = await a_call(limited, limited, YES)
-    assert said(rig) == [WORDS]
+    assert said(rig)[-1] == WORDS  # after what is said meanwhile
     first, second, third = server.times
     assert [second - first, third - second] == [pytest.approx(seconds, abs=0.01)] * 2
 

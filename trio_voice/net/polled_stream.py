@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import select
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 import trio
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     import socket
     import ssl
     from collections.abc import Callable
-
-    from trio_voice.net.poller import Poller
 
 Listener: TypeAlias = "Callable[[bytes], None]"
 
@@ -32,6 +30,19 @@ INTEREST: Final = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.
 _READABLE: Final = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 _WRITABLE: Final = select.EPOLLOUT | select.EPOLLHUP | select.EPOLLERR
 _ENDING: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
+
+
+class Watcher(Protocol):
+    """Whoever tells streams that the kernel has news of them: ``poller.Poller``."""
+
+    def add(self, stream: PolledStream) -> None:
+        """Begin to watch."""
+
+    def remove(self, stream: PolledStream) -> None:
+        """Stop watching, before the socket is closed. Harmless if it is not watched."""
+
+    def remember(self, stream: PolledStream) -> None:
+        """Call its ``go_on`` in the next round: it may have more to read, of which the kernel will not speak again."""
 
 
 class PolledStream(trio.abc.AsyncResource):
@@ -57,7 +68,7 @@ class PolledStream(trio.abc.AsyncResource):
         "unsent",
     )
 
-    def __init__(self, sock: socket.socket, poller: Poller) -> None:
+    def __init__(self, sock: socket.socket, poller: Watcher) -> None:
         sock.setblocking(False)  # noqa: FBT003 - the standard library's signature
         self.socket = sock
         self._poller = poller

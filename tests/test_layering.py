@@ -5,7 +5,8 @@ Every import counts, wherever it stands: in a function, under `if TYPE_CHECKING`
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -219,12 +220,65 @@ def violations(module: str, source: str) -> Iterator[str]:
             yield f"{where}: of third-party packages {row} may use {ring.packages or 'none'}"
 
 
+def import_circle(sources: Mapping[str, str]) -> list[str]:
+    """Modules of which each imports the one before it, the first being the last again; empty if there are none.
+
+    Args:
+        sources: the text of each module by its name, a package's `__init__` being named as one.
+    """
+    names = {module.removesuffix(".__init__") for module in sources}
+
+    def imported(name: str) -> str:
+        """The module that a full dotted name is of, or is."""
+        inner = name.removeprefix(f"{PACKAGE}.")
+        while inner and inner not in names:
+            inner = inner.rpartition(".")[0]
+        return inner
+
+    graph = {}
+    for module, source in sources.items():
+        here = module.removesuffix(".__init__")
+        ours = (name for _, name in imports_of(module, source) if name.startswith(f"{PACKAGE}."))
+        graph[here] = {imported(name) for name in ours} - {"", here}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        circle: list[str] = error.args[1]
+        return circle
+    return []
+
+
 MODULES = sorted((".".join(path.relative_to(SOURCE).with_suffix("").parts), path) for path in SOURCE.rglob("*.py"))
 
 
 @pytest.mark.parametrize(("module", "path"), MODULES, ids=[module for module, _ in MODULES])
 def test_imports_point_inwards(module: str, path: Path) -> None:
     assert list(violations(module, path.read_text(encoding="utf-8"))) == []
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    assert import_circle({module: path.read_text(encoding="utf-8") for module, path in MODULES}) == []
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [
+        {"a": "from trio_voice.b import f", "b": "from trio_voice import a"},
+        {
+            "a": "import trio_voice.b",
+            "b": "def f():\n    from trio_voice.c import g",
+            "c": "from trio_voice.a import h",
+        },
+        {"a.__init__": "from trio_voice.a.b import f", "a.b": "from . import g"},
+    ],
+)
+def test_a_circle_of_imports_is_found(sources: dict[str, str]) -> None:
+    assert set(import_circle(sources)) == {module.removesuffix(".__init__") for module in sources}
+
+
+def test_modules_that_share_what_they_import_are_no_circle() -> None:
+    sources = {"a": "from trio_voice import b, c", "b": "from .c import f", "c": "import trio", "__init__": ""}
+    assert import_circle(sources) == []
 
 
 def test_the_modules_were_found() -> None:

@@ -119,7 +119,8 @@ async def test_an_interrupted_reply_is_cut_at_what_was_heard(autojump_clock, tim
     remembered = [line.text for line in rig.session.history]
     assert "Yes, until six in the evening." not in remembered
     assert "Tomorrow too." in remembered
-    assert "response.cancel" not in str(rig.session.messages)
+    is_made = times_real_time < 2 and dialect != "xai"  # xAI's server breaks it off by itself
+    assert ("response.cancel" in str(rig.session.messages)) is is_made
     assert_nobody_made_a_mistake(rig)
 
 
@@ -298,16 +299,16 @@ async def test_a_model_that_is_never_ready(autojump_clock):
     assert rig.ended_at == 10
 
 
-async def test_a_response_that_fails_is_asked_for_once_more(autojump_clock):
-    async with openai_call(manner=Manner(fails_responses=(1,))) as rig:
-        await trio.sleep(4)
+async def test_a_response_that_fails_is_asked_for_again(autojump_clock):
+    async with openai_call(manner=Manner(fails_responses=(1, 2))) as rig:
+        await trio.sleep(6)
         assert heard_ms(rig) == 1_000
         rig.twilio.hang_up()
-    assert said_by_us(rig) == ["response.create"] * 2
+    assert said_by_us(rig) == ["response.create"] * 3
 
 
-async def test_a_second_failure_gives_the_session_up(autojump_clock):
-    async with openai_call(manner=Manner(fails_responses=(1, 2))) as rig:
+async def test_a_third_failure_gives_the_session_up(autojump_clock):
+    async with openai_call(manner=Manner(fails_responses=(1, 2, 3))) as rig:
         pass
     assert rig.record.end_reason is EndReason.MODEL_FAILED
     assert "could not answer the caller: made to fail" in rig.record.end_detail

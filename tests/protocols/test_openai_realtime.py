@@ -16,8 +16,10 @@ from trio_voice.protocols.openai_realtime import OpenAIRealtimeSession
 from trio_voice.protocols.openai_realtime.dialects import DIALECTS, OpenAIRealtimeSettings
 from trio_voice.protocols.openai_realtime.floor import REPLY_SECONDS
 from trio_voice.protocols.openai_realtime.responses import KEPT_RESPONSES, MAX_ARGUMENTS, MAX_CALLS, MAX_ITEMS
-from trio_voice.protocols.openai_realtime.session import KEPT_TRANSCRIPTIONS
+from trio_voice.protocols.openai_realtime.session import ALOUD, KEPT_TRANSCRIPTIONS
 from trio_voice.protocols.openai_realtime.tools import MAX_RUNNING
+from trio_voice.protocols.openai_realtime.turns import KEEP_SECONDS
+from trio_voice.protocols.unanswered import NUDGE
 
 CREATED = {"type": "session.created", "session": {"type": "realtime", "id": "sess_1", "expires_at": 1_790_003_600}}
 STARTED_AT = 1_790_000_000.0
@@ -142,7 +144,7 @@ def test_the_first_message_asks_for_mu_law_both_ways_without_a_rate():
             "audio": {
                 "input": {
                     "format": {"type": "audio/pcmu"},
-                    "turn_detection": {"type": "server_vad"},
+                    "turn_detection": {"type": "server_vad", "interrupt_response": False},
                     "transcription": {"model": "gpt-transcribe"},
                 },
                 "output": {"format": {"type": "audio/pcmu"}, "voice": "marin"},
@@ -177,7 +179,7 @@ def test_the_beta_dialect_is_flat():
         "modalities": ["text", "audio"],
         "input_audio_format": "g711_ulaw",
         "output_audio_format": "g711_ulaw",
-        "turn_detection": {"type": "server_vad"},
+        "turn_detection": {"type": "server_vad", "interrupt_response": False},
         "input_audio_transcription": {"model": "whisper-1"},
         "tools": [],
     }
@@ -435,7 +437,8 @@ def test_a_reply_is_truncated_at_what_was_heard_also_after_its_end(talk):
     talk.audio(1000)
     talk.do(c.TruncateReply("r1", 312.7))
     assert talk.take() == [
-        {"type": "conversation.item.truncate", "item_id": "i1", "content_index": 0, "audio_end_ms": 312}
+        {"type": "response.cancel", "response_id": "r1"},
+        {"type": "conversation.item.truncate", "item_id": "i1", "content_index": 0, "audio_end_ms": 312},
     ]
     talk.done()
     talk.do(c.TruncateReply("r1", 0))
@@ -460,7 +463,8 @@ def test_each_item_is_truncated_by_itself_and_never_beyond_what_was_received(tal
     assert truncations(talk) == []
 
 
-def test_nothing_is_cancelled_because_the_server_does_that_itself(talk):
+def test_nothing_is_cancelled_where_the_server_does_that_itself():
+    talk = ready("xai")
     talk.begin()
     talk.audio(1000)
     talk.hear("input_audio_buffer.speech_started")
@@ -540,9 +544,12 @@ def test_a_refusal_for_good_is_one(talk):
     talk.do(c.RequestReply("Apologise."))
     assert talk.refuse("invalid_value", event_id=talk.sent[0]["event_id"])[0].fatal is False
     talk.take()
-    talk.now = 100
+    talk.now = 2.5
     talk.tick()
-    assert talk.take() == []
+    assert talk.take() == [says(NUDGE)]  # another thing, since the caller hears nothing
+    talk.now = 100
+    (fault,) = talk.tick()
+    assert (fault.code, fault.fatal) == ("silent", True)
 
 
 @pytest.mark.parametrize("quotes", [True, False])
@@ -587,15 +594,18 @@ def test_a_server_that_always_refuses_is_asked_five_times(talk):
     assert len(talk.take()) == 5
 
 
-def test_a_reply_that_is_never_begun_is_given_up(talk):
+def test_a_reply_that_is_never_begun_is_asked_for_once_more_and_given_up(talk):
     talk.do(c.RequestReply("One."))
     talk.take()
     talk.now = talk.session.wake_at
+    assert talk.now == 2.5
+    (fault,) = talk.tick()
+    assert (fault.code, fault.fatal) == ("silent", False)
+    assert talk.take() == [says(NUDGE)]
+    talk.now = talk.session.wake_at
     assert talk.now == 5
     (fault,) = talk.tick()
-    assert (fault.code, fault.fatal) == ("no_response", False)
-    talk.do(c.RequestReply("Two."))
-    assert talk.take() == [says("Two.")]
+    assert (fault.code, fault.fatal, fault.passing) == ("silent", True, True)
 
 
 def test_xai_says_to_the_letter_and_bills_it():
@@ -620,7 +630,49 @@ def test_a_response_that_failed_is_asked_for_once_more(talk):
     assert talk.take() == [CREATE]
     talk.begin("r2")
     _, fault = talk.done("r2", "failed", status_details={"type": "failed", "error": error})
-    assert fault.fatal
+    assert not fault.fatal  # a server's error may pass
+    talk.begin("r3")
+    _, fault = talk.done("r3", "failed", status_details={"type": "failed", "error": error})
+    assert (fault.fatal, fault.passing) == (True, True)
+
+
+def test_a_response_that_failed_for_another_cause_is_asked_for_once_more_only(talk):
+    error = {"type": "invalid_request_error", "code": None, "message": "oops"}
+    for number, fatal in enumerate((False, True)):
+        talk.begin(f"r{number}")
+        _, fault = talk.done(f"r{number}", "failed", status_details={"type": "failed", "error": error})
+        assert fault.fatal is fatal
+
+
+@pytest.mark.parametrize(
+    ("message", "reset_seconds", "wait"),
+    [
+        ("Rate limit reached. Please try again in 2.4s.", None, 2.4),
+        ("Rate limit reached. Please try again in 350ms.", 4, 0.35),
+        ("Rate limit reached", 3.5, 3.5),
+        ("Rate limit reached", None, 1.0),
+    ],
+)
+def test_a_rate_limit_is_waited_for_as_the_server_tells(talk, message, reset_seconds, wait):
+    talk.begin("r1")
+    if reset_seconds is not None:
+        limits = [{"name": "requests", "limit": 9, "remaining": 3, "reset_seconds": 60}]
+        limits.append({"name": "tokens", "limit": 9, "remaining": 0, "reset_seconds": reset_seconds})
+        assert talk.hear("rate_limits.updated", rate_limits=limits) == []
+    error = {"type": "tokens", "code": "rate_limit_exceeded", "message": message}
+    _, fault = talk.done("r1", "failed", status_details={"type": "failed", "error": error})
+    assert not fault.fatal
+    assert talk.session.wake_at == pytest.approx(wait)
+    talk.now = talk.session.wake_at
+    talk.tick()
+    assert talk.take() == [CREATE]
+
+
+def test_a_rate_limit_that_lasts_too_long_is_the_end(talk):
+    talk.begin("r1")
+    error = {"code": "rate_limit_exceeded", "message": "Please try again in 20s."}
+    _, fault = talk.done("r1", "failed", status_details={"type": "failed", "error": error})
+    assert (fault.fatal, fault.passing) == (True, True)
 
 
 def test_a_greeting_that_failed_is_the_greeting_once_more(talk):
@@ -728,6 +780,7 @@ def test_a_follow_up_that_was_refused_comes_later_unless_it_is_not_needed_any_mo
     if seen:
         echo(talk, "c1")
     talk.begin("r2")
+    talk.audio(100, "r2")
     talk.refuse(event_id=event_id)
     talk.done("r2")
     talk.take()
@@ -742,6 +795,7 @@ def test_a_server_that_echoes_nothing_is_not_asked_for_ever(talk):
     talk.done("r1")
     talk.do(c.AnswerTool("c1", "1"))
     talk.begin("r2")
+    talk.audio(100, "r2")
     talk.done("r2")
     talk.now = 100
     talk.tick()
@@ -1094,6 +1148,294 @@ def test_sound_that_is_told_apart_is_what_would_have_been_received(events):
 def test_sound_of_a_known_response_is_told_apart(talk):
     talk.begin()
     message = {"type": "response.output_audio.delta", "response_id": "r1", "item_id": "i1", "delta": "////"}
+    assert talk.session.reply_audio(json.dumps(message)) is None  # until something of it can be heard
+    talk.audio(20)
     assert talk.session.reply_audio(json.dumps(message)) == ("r1", "////")
     assert talk.session.reply_audio(json.dumps(message | {"response_id": "r2"})) is None
     assert talk.session.reply_audio(json.dumps(message).encode()) is None
+
+
+# Answers that nobody hears
+
+
+def spoke(talk, item_id="u1", text="Are you open?", at=0.0):
+    """The caller has asked something."""
+    talk.now = at
+    talk.hear("input_audio_buffer.speech_started", item_id=item_id)
+    talk.hear("input_audio_buffer.speech_stopped", item_id=item_id)
+    talk.hear("input_audio_buffer.committed", item_id=item_id)
+    return written(talk, item_id, text)
+
+
+def written(talk, item_id="u1", text="Are you open?"):
+    kind = "conversation.item.input_audio_transcription.completed"
+    return talk.hear(kind, item_id=item_id, transcript=text) if text is not None else []
+
+
+def in_writing(talk, response_id):
+    fields = {"response_id": response_id, "item_id": f"i{response_id}", "text": "At nine."}
+    assert talk.hear("response.output_text.done", **fields) == []
+    told, _ = talk.done(response_id)
+    assert told == c.ReplyTranscript(response_id, "At nine.", interrupted=False)
+
+
+def digital_silence(talk, response_id):
+    delta = base64.b64encode(b"\xff" * 800).decode()
+    talk.hear("response.output_audio.delta", response_id=response_id, item_id=f"i{response_id}", delta=delta)
+    done = {"response_id": response_id, "item_id": f"i{response_id}", "transcript": "At nine."}
+    talk.hear("response.output_audio_transcript.done", **done)
+    talk.done(response_id)
+
+
+def empty(talk, response_id):
+    talk.done(response_id)
+
+
+def filtered(talk, response_id):
+    talk.done(response_id, "incomplete", status_details={"reason": "content_filter"})
+
+
+ALOUD_AT_NINE = ALOUD.format("At nine.")
+
+
+@pytest.mark.parametrize(
+    ("answer", "asked"),
+    [(None, NUDGE), (empty, NUDGE), (filtered, NUDGE), (in_writing, ALOUD_AT_NINE), (digital_silence, ALOUD_AT_NINE)],
+)
+@pytest.mark.parametrize("dialect", ["ga", "xai", "beta"])
+def test_an_answer_without_a_sound_is_asked_for_once_and_then_given_up(dialect, answer, asked):
+    talk = ready(dialect)
+    spoke(talk)
+    if answer is not None:
+        talk.now = 0.3
+        talk.begin("r1")
+        answer(talk, "r1")
+    talk.take()
+    talk.now = talk.session.wake_at
+    if talk.now < 2.5:
+        assert talk.tick() == []
+        talk.now = talk.session.wake_at
+    assert talk.now == 2.5
+    (fault,) = talk.tick()
+    assert (fault.code, fault.fatal) == ("silent", False)
+    assert talk.take() == [says(asked)]
+    if answer is not None:
+        talk.begin("r2")
+        answer(talk, "r2")
+    talk.now = 5
+    (given_up,) = [event for event in talk.tick() if isinstance(event, c.ModelFault)]
+    assert (given_up.code, given_up.fatal, given_up.passing) == ("silent", True, True)
+
+
+def test_an_answer_that_can_be_heard_is_one(talk):
+    spoke(talk)
+    talk.begin("r1")
+    talk.audio(100)
+    talk.done("r1")
+    talk.now = 100
+    assert talk.tick() == []
+
+
+def test_a_response_that_hangs_is_broken_off_and_asked_for_again(talk):
+    spoke(talk)
+    talk.begin("r1")
+    talk.take()
+    talk.now = 7.9
+    assert talk.tick() == []
+    talk.now = 8
+    talk.tick()
+    assert talk.take() == [{"type": "response.cancel", "response_id": "r1"}, says(NUDGE)]
+
+
+def test_a_greeting_in_writing_is_asked_for_aloud(talk):
+    talk.do(c.RequestReply("Greet."))
+    talk.take()
+    talk.begin("r1")
+    in_writing(talk, "r1")
+    talk.now = 2.5
+    talk.tick()
+    assert talk.take() == [says(ALOUD_AT_NINE)]
+
+
+def test_an_empty_greeting_is_asked_for_as_it_was(talk):
+    talk.do(c.RequestReply("Greet."))
+    talk.take()
+    talk.begin("r1")
+    talk.done("r1")
+    talk.now = 2.5
+    talk.tick()
+    assert talk.take() == [says("Greet.")]
+
+
+def test_a_noise_is_owed_no_answer_but_takes_none_away(talk):
+    spoke(talk, text="")
+    talk.begin("r1")
+    talk.done("r1")
+    talk.now = 9
+    assert talk.tick() == []
+    spoke(talk, "u2", at=10)
+    talk.now = 11
+    spoke(talk, "u3", "", at=11)
+    talk.take()
+    talk.now = 13.5
+    talk.tick()
+    assert talk.take() == [says(NUDGE)]
+
+
+def test_a_server_that_says_only_that_a_turn_is_committed(talk):
+    talk.hear("input_audio_buffer.speech_started", item_id="u1")
+    assert talk.hear("input_audio_buffer.committed", item_id="u1") == [c.CallerSpeechStopped()]
+    assert talk.hear("input_audio_buffer.committed", item_id="u1") == []
+
+
+# Turns over the agent's words
+
+
+@pytest.fixture
+def speaking(talk):
+    """Two seconds of a reply have come at once, and the caller makes a sound over them."""
+    talk.begin("r1")
+    talk.audio(2_000)
+    talk.done("r1")
+    talk.now = 1
+    assert talk.hear("input_audio_buffer.speech_started", item_id="u1") == [c.CallerSpeechStarted(item_id="u1")]
+    talk.now = 1.5
+    talk.hear("input_audio_buffer.speech_stopped", item_id="u1")
+    talk.now = 1.6
+    assert talk.begin("r2") == []
+    assert talk.audio(100, "r2", "i2") == []
+    return talk
+
+
+ANSWER = [c.ReplyStarted("r2"), c.ReplyAudio("r2", base64.b64encode(b"\x2a" * 800).decode())]
+
+
+def test_what_the_server_makes_of_an_agreeing_word_is_not_heard(speaking):
+    assert written(speaking, text="Uh-huh.") == [c.CallerTranscript("u1", "Uh-huh.", final=True)]
+    speaking.do(c.IgnoreTurn("u1"))
+    assert speaking.take() == [
+        {"type": "response.cancel", "response_id": "r2"},
+        {"type": "conversation.item.truncate", "item_id": "i2", "content_index": 0, "audio_end_ms": 0},
+    ]
+    assert speaking.tick() == []
+    assert speaking.audio(100, "r2", "i2") == []
+    assert speaking.done("r2", "cancelled") == []
+    speaking.now = 60
+    assert speaking.tick() == []
+    assert speaking.take() == []
+
+
+def test_it_is_heard_as_soon_as_it_is_known_that_they_said_something(speaking):
+    written(speaking, text="What about Sunday?")
+    assert speaking.session.wake_at <= speaking.now
+    assert speaking.tick() == ANSWER
+    assert speaking.audio(100, "r2", "i2") == ANSWER[1:]
+
+
+def test_it_is_heard_as_soon_as_words_have_the_floor(speaking):
+    speaking.do(c.TruncateReply("r1", 1_000))
+    assert speaking.tick() == ANSWER
+
+
+def test_it_is_not_kept_for_long(speaking):
+    speaking.now = 1.6 + KEEP_SECONDS - 0.01
+    assert speaking.tick() == []
+    speaking.now = speaking.session.wake_at
+    assert speaking.now == pytest.approx(1.6 + KEEP_SECONDS)
+    assert speaking.tick() == ANSWER
+    written(speaking, text="Uh-huh.")
+    speaking.do(c.IgnoreTurn("u1"))  # too late
+    assert speaking.take() == []
+
+
+def test_a_turn_that_is_ignored_before_its_response_begins_gets_none(talk):
+    talk.begin("r1")
+    talk.audio(2_000)
+    talk.done("r1")
+    spoke(talk, text="Uh-huh.", at=1)
+    talk.do(c.IgnoreTurn("u1"))
+    talk.take()
+    assert talk.begin("r2") == []
+    assert talk.take() == [{"type": "response.cancel", "response_id": "r2"}]
+    assert talk.done("r2", "cancelled") == []
+    spoke(talk, "u2", at=9)
+    assert talk.begin("r3") == [c.ReplyStarted("r3")]
+
+
+def test_nothing_is_kept_where_nobody_speaks_over_the_agent(talk):
+    talk.begin("r1")
+    talk.audio(500)
+    talk.done("r1")
+    talk.now = 1
+    talk.hear("input_audio_buffer.speech_started", item_id="u1")
+    talk.hear("input_audio_buffer.speech_stopped", item_id="u1")
+    assert talk.begin("r2") == [c.ReplyStarted("r2")]
+
+
+def test_nothing_is_kept_where_nobody_writes_down_what_the_caller_says():
+    talk = Talk(OpenAIRealtimeSession(settings(transcription_model=""), persona()))
+    talk.hear("session.created", session={})
+    talk.hear("session.updated", session={})
+    talk.begin("r1")
+    talk.audio(2_000)
+    talk.done("r1")
+    talk.hear("input_audio_buffer.speech_started", item_id="u1")
+    talk.hear("input_audio_buffer.speech_stopped", item_id="u1")
+    assert talk.begin("r2") == [c.ReplyStarted("r2")]
+
+
+def test_a_turn_that_is_over_while_a_response_is_made_is_answered_after_it(talk):
+    """The server begins none beside the one that it makes, if it may not break that one off."""
+    talk.begin("r1")
+    talk.audio(2_000)
+    spoke(talk, at=0.5)
+    talk.do(c.TruncateReply("r1", 500))
+    talk.take()
+    talk.now = 0.6
+    talk.done("r1", "cancelled")
+    assert talk.take() == []  # it may still do so by itself
+    talk.now = 0.9
+    talk.tick()
+    assert talk.take() == [CREATE]
+
+
+def test_the_servers_own_answer_comes_before_ours(talk):
+    talk.begin("r1")
+    talk.audio(2_000)
+    spoke(talk, at=0.5)
+    talk.do(c.TruncateReply("r1", 500))
+    talk.done("r1", "cancelled")
+    talk.begin("r2")
+    talk.audio(100, "r2", "i2")
+    talk.done("r2")
+    talk.take()
+    talk.now = 10
+    talk.tick()
+    assert talk.take() == []
+
+
+def test_an_agreeing_word_over_a_response_that_is_made_is_not_answered_after_it(talk):
+    talk.begin("r1")
+    talk.audio(2_000)
+    spoke(talk, text="Uh-huh.", at=0.5)
+    talk.do(c.IgnoreTurn("u1"))
+    talk.done("r1")
+    talk.now = 10
+    talk.tick()
+    assert talk.take() == []
+
+
+@pytest.mark.parametrize(("heard_ms", "told"), [(200, True), (900, False)])
+def test_a_greeting_that_was_cut_in_its_first_sentence_is_still_known(heard_ms, told):
+    talk = Talk(make(greeting="This call is recorded. How are you?"))
+    talk.hear("session.created", session={})
+    talk.hear("session.updated", session={})
+    talk.do(c.RequestReply("Greet."))
+    talk.begin("r1")
+    talk.audio(1_000)
+    talk.done("r1")
+    talk.take()
+    talk.do(c.TruncateReply("r1", heard_ms))
+    _, *notes = talk.take()
+    assert [note["item"]["role"] for note in notes] == ["user"] * told
+    assert all("This call is recorded. How are you?" in note["item"]["content"][0]["text"] for note in notes)

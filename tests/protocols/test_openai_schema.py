@@ -39,6 +39,7 @@ def test_everything_else_we_say_is_valid():
     talk.do(c.RequestReply("Greet."))
     talk.begin()
     talk.audio(100)
+    talk.do(c.TruncateReply("r1", 50.0))
     talk.call("c1")
     talk.call("c2", "{")
     talk.done()
@@ -49,10 +50,11 @@ def test_everything_else_we_say_is_valid():
         "conversation.item.create",
         "conversation.item.truncate",
         "input_audio_buffer.append",
+        "response.cancel",
         "response.create",
     ]
-    assert len(kinds) == 6
-    assert [mistakes(message, "Client") for message in talk.sent] == [[]] * 6
+    assert len(kinds) == 9
+    assert [mistakes(message, "Client") for message in talk.sent] == [[]] * 9
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@
     messages    what we send, and what they send that needs nothing done about it
     responses   what has come of each response
     tools       which function calls are run, and what the others are answered
+    turns       which of the caller's turns is answered at once
     floor       when a response may be asked for
     errors      what a server complains of, in words that say what to do
     accounts    tokens into meters

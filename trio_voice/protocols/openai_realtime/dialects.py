@@ -107,6 +107,12 @@ class OpenAIRealtimeSettings(ModelSettings):
         scheme = "Basic" if self._host.endswith("inworld.ai") else "Bearer"
         return headers | {"Authorization": f"{scheme} {key}"}
 
+    @property
+    def writes_down(self) -> bool:
+        """Whether what the caller says is written down."""
+        model = self.transcription_model
+        return bool(DIALECTS[self.dialect].transcription_model if model is None else model)
+
     def update(self, persona: Persona, tools: Sequence[ToolSchema], instructions: str) -> dict[str, Any]:
         """The ``session`` of the first ``session.update``."""
         return DIALECTS[self.dialect].session(self, persona, tools, instructions)
@@ -209,8 +215,8 @@ def _turn_detection(settings: OpenAIRealtimeSettings, persona: Persona) -> dict[
             detection["threshold"] = min(max(wanted.vad_threshold, lowest), highest)
         if wanted is not None and wanted.min_silence is not None:
             detection["silence_duration_ms"] = wanted.min_silence
-    if wanted is not None and wanted.interrupt_response is not None and DIALECTS[settings.dialect].may_not_interrupt:
-        detection["interrupt_response"] = wanted.interrupt_response
+    if DIALECTS[settings.dialect].may_not_interrupt:
+        detection["interrupt_response"] = False  # a cough would do it; we say so when the caller has the floor
     return detection
 
 

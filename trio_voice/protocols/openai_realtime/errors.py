@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from trio_voice.events.model import ModelFault
+from trio_voice.protocols.chat.refusals import wait_seconds
 from trio_voice.protocols.json_messages import text_in
 from trio_voice.protocols.openai_realtime.dialects import DIALECTS
 
@@ -56,6 +57,20 @@ CLOSED: Final = {3000: "invalid_api_key", 4000: "beta_api_shape_disabled"}
 GOING_AWAY: Final = 1001
 """How the socket is closed at the longest session's end."""
 
+PASSING: Final = frozenset(
+    {
+        "rate_limit_exceeded",
+        "rate_limit_error",
+        "inference_rate_limit_exceeded",
+        "server_error",
+        "internal_error",
+        "service_unavailable",
+        "overloaded_error",
+    }
+)
+"""Codes of what may be gone a moment later."""
+RATE_LIMITS: Final = frozenset({"rate_limit_exceeded", "rate_limit_error", "inference_rate_limit_exceeded"})
+
 _BUSY: Final = "conversation_already_has_active_response"
 _BENIGN: Final = frozenset(
     {
@@ -98,6 +113,16 @@ def is_fatal(error: dict[str, Any]) -> bool:
     return not ADVICE.keys().isdisjoint(_codes(error))
 
 
+def is_passing(error: dict[str, Any]) -> bool:
+    """Whether it may be gone a moment later."""
+    return not is_fatal(error) and bool(PASSING & _codes(error))
+
+
+def is_rate_limit(error: dict[str, Any]) -> bool:
+    """Whether we have asked for too much in too short a time."""
+    return bool(RATE_LIMITS & _codes(error))
+
+
 class Complaint:
     """Turns a server's errors into faults that name our own keys."""
 
@@ -125,14 +150,21 @@ class Complaint:
             key = self._key_behind(text_in(error, "param") or _said(error)) if not ready else ""
             words = f"{{vendor}} refused {key}" if key else "{vendor} complained"
         fatal = known is not None or not created or (not ready and not is_benign(error))
-        return ModelFault(code[:60], self._in_words(words, error), fatal)
+        passing = fatal and is_passing(error)
+        wait = wait_seconds({}, _said(error)) if passing else None
+        return ModelFault(code[:60], self._in_words(words, error), fatal, passing, wait)
 
     def about_response(self, error: dict[str, Any], *, fatal: bool) -> ModelFault:
         """A response that failed."""
         known = next((code for code in sorted(_codes(error)) if code in ADVICE), None)
         code = known or text_in(error, "code") or text_in(error, "type") or "response_failed"
         words = ADVICE[known] if known else "{vendor} could not answer the caller"
-        return ModelFault(code[:60], self._in_words(words, error), fatal)
+        return ModelFault(code[:60], self._in_words(words, error), fatal, passing=fatal and known is None)
+
+    def about_silence(self, *, fatal: bool) -> ModelFault:
+        """Nothing can be heard of an answer."""
+        words = "does not answer the caller" if fatal else "could not be heard, and was asked to answer"
+        return ModelFault("silent", f"{self._names['vendor']} {words}", fatal, passing=fatal)
 
     def about_format(self, wrong: str) -> ModelFault:
         """Sound that is not what was asked for."""

@@ -25,8 +25,6 @@ CALLER_SECONDS: Final = 15.0
 """How long a caller may keep us waiting: a noisy line is speech without an end to some detectors."""
 TURN_SECONDS: Final = 2.0
 """How long after the caller's turn the server's own response may take to begin."""
-ASKED_SECONDS: Final = 5.0
-"""How long a response that we ask for may take to begin."""
 REFUSED_SECONDS: Final = 1.0
 """How long to wait after a refusal, unless a response begins and ends meanwhile."""
 REPLY_SECONDS: Final = 60.0
@@ -69,7 +67,6 @@ class Floor:
         self._retry_at = math.inf
         self._asked: Ask | None = None
         """Asked for, and not begun."""
-        self._asked_until = math.inf
         self._begun: Ask | None = None
         """What the latest response was asked for by; ``None`` for one of the server's own."""
         self._number = 0
@@ -127,15 +124,36 @@ class Floor:
         """The server has finished it, one way or the other."""
         self._replying = False
 
-    def response_failed(self, now: float) -> None:
-        """The server has finished it without success: it is to be asked for once more."""
+    def response_failed(self, now: float, wait: float = RETRY_SECONDS) -> None:
+        """The server has finished it without success: after so many seconds it is to be asked for once more."""
         self._replying = False
         ask, self._begun = self._begun, None
         if ask is None or ask.follows_up:
-            self._retry_at = now + RETRY_SECONDS
+            self._retry_at = now + wait
         else:
             self._waiting.appendleft(ask)
-            self._hold_until = now + RETRY_SECONDS
+            self._hold_until = now + wait
+
+    def answer_turn(self, at: float) -> None:
+        """Ask for an answer to what the caller has said then, unless the server begins one by itself before."""
+        self._hold_until = min(self._hold_until, at)
+        self._retry_at = at
+
+    def ask_again(self, ask: Ask) -> None:
+        """What was asked for, or what the server is making, comes to nothing: have this said at once."""
+        self._replying, self._asked, self._begun = False, None, None
+        self._hold_until = -math.inf
+        self._waiting.appendleft(ask)
+
+    def forget_turn(self) -> None:
+        """The caller's turn is not to be answered."""
+        self._retry_at = math.inf
+        self._hold_until = -math.inf
+
+    @property
+    def begun(self) -> Ask | None:
+        """What the latest response was asked for by; ``None`` for one of the server's own."""
+        return self._begun
 
     def refused(self, event_id: str, now: float, *, busy: bool) -> None:
         """The server will not do what we asked; ``busy`` if only for now. Without an id it is the latest."""
@@ -177,22 +195,13 @@ class Floor:
         self._retry_at = math.inf
         self._number += 1
         ask.event_id = f"ask_{self._number}"
-        self._asked, self._asked_until = ask, now + ASKED_SECONDS
+        self._asked = ask
         return ask
-
-    def give_up(self, now: float) -> bool:
-        """Whether what was asked for has been waited for too long; it is given up."""
-        if self._asked is None or now < self._asked_until:
-            return False
-        self._asked = None
-        return True
 
     @property
     def wake_at(self) -> float:
-        """When ``give_up`` or ``next`` will have something to say, if nothing happens before."""
-        if self._asked is not None:
-            return self._asked_until
-        if not self._open:
+        """When ``next`` will have something to say, if nothing happens before."""
+        if self._asked is not None or not self._open:
             return math.inf
         earliest = max(self._hold_until, self._replying_until if self._replying else -math.inf)
         if self._waiting or self._results_complete:

@@ -23,25 +23,21 @@ SILENT: Final = frozenset(
         "conversation.item.truncated",
         "conversation.item.deleted",
         "conversation.item.input_audio_transcription.segment",
-        "input_audio_buffer.committed",
         "input_audio_buffer.cleared",
         "input_audio_buffer.timeout_triggered",
-        "rate_limits.updated",
         "response.output_item.added",
         "response.content_part.added",
         "response.content_part.done",
         "response.output_audio.done",
         "response.audio.done",
         "response.output_text.delta",
-        "response.output_text.done",
         "response.text.delta",
-        "response.text.done",
         "response.function_call_arguments.delta",
         "response.function_call_arguments.done",
         "ping",
     }
 )
-"""Events that are known, and that nothing needs to be done about. The text of a message without sound is nobody's."""
+"""Events that are known, and that nothing needs to be done about."""
 
 
 def update(session: Mapping[str, Any]) -> str:
@@ -80,6 +76,11 @@ def truncation(event_id: str, item_id: str, end_ms: int) -> str:
     """
     end = {"item_id": item_id, "content_index": 0, "audio_end_ms": end_ms}
     return as_json({"type": "conversation.item.truncate", "event_id": event_id, **end})
+
+
+def cancellation(response_id: str, event_id: str) -> str:
+    """Have a response that is being made broken off."""
+    return as_json({"type": "response.cancel", "event_id": event_id, "response_id": response_id})
 
 
 def result(wire_id: str, output: str) -> str:

@@ -6,6 +6,7 @@ endless length is not.
 
 from __future__ import annotations
 
+import math
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
@@ -38,6 +39,14 @@ class Response:
     received_ms: dict[str, float] = attrs.field(factory=dict)
     """The sound of each item, in the order in which the caller hears them."""
     texts: dict[str, str] = attrs.field(factory=dict)
+    written: dict[str, str] = attrs.field(factory=dict)
+    """The text of items that were answered in writing, which nobody hears."""
+    audible: bool = False
+    """Something of it can be heard."""
+    heard_from: float = -math.inf
+    """When the caller begins to hear it, by the clock."""
+    passes: bool = False
+    """Its further sound may be passed on without being looked at."""
     calls: dict[str, dict[str, Any]] = attrs.field(factory=dict)
     """The function call items that are whole, by the server's call id."""
 
@@ -55,6 +64,11 @@ class Response:
         """The whole text of an item."""
         if len(self.texts) < MAX_ITEMS:
             self.texts[id_in(event, "item_id")] = text_in(event, "transcript")[:MAX_LETTERS]
+
+    def add_written(self, event: dict[str, Any]) -> None:
+        """The whole text of an item without sound."""
+        if len(self.written) < MAX_ITEMS:
+            self.written[id_in(event, "item_id")] = text_in(event, "text")[:MAX_LETTERS]
 
     def add_call(self, item: dict[str, Any]) -> None:
         """Remember a function call, unless it was cut off: then its arguments are, too."""
@@ -92,6 +106,26 @@ class Responses:
         if len(self.kept) > KEPT_RESPONSES:
             self.kept.pop(next(iter(self.kept)))
         return response, True
+
+    @property
+    def in_the_making(self) -> Response | None:
+        """The one that is being made."""
+        return self._in_the_making
+
+    @property
+    def heard_until(self) -> float:
+        """When the caller has heard all that has come, by the clock."""
+        ends = (kept.heard_from + sum(kept.received_ms.values()) / 1000 for kept in self.kept.values())
+        return max(ends, default=-math.inf)
+
+    def silenced(self) -> None:
+        """The caller hears no more of what has come."""
+        for kept in self.kept.values():
+            kept.heard_from = -math.inf
+
+    def abandon(self) -> None:
+        """Nothing more is expected of the one that is being made."""
+        self._in_the_making = None
 
     def close(self, response: Response) -> bool:
         """A response is done; returns whether now none is being made."""

@@ -8,21 +8,29 @@ Written rules for what a server should not do:
 - A function call of a response that was cut off is not run. If it is whole, the server is told so.
 - A function call whose arguments are no JSON object is not run, and answered with that.
 - Sound in any format but mu-law, announced by ``session.updated``, ends the session: nobody would understand it.
-- A response that fails is asked for once more; when that one fails too the session is given up.
+- A response that fails is asked for once more, or as often as the cause of it deserves, after the wait that the server
+  asks for; then the session is given up.
+- A response that cannot be heard (text, silence, nothing at all, or none begun) is none: it is asked for once more, and
+  then the session is given up. Its text is told all the same, before its end.
+- A server that is told not to fall silent by itself begins no response to a turn that is over while it still makes one:
+  that response is asked for here.
 - A session that expires sooner than it was told goes on in another, as one that expires in time.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+import attrs
 import msgspec
 
-from trio_voice.audio.mulaw import is_base64
+from trio_voice.audio.mulaw import is_audible, is_base64
 from trio_voice.errors import LocalProtocolError
 from trio_voice.events import model as c
+from trio_voice.protocols.chat.refusals import wait_seconds
 from trio_voice.protocols.expiry import Expiry
 from trio_voice.protocols.json_messages import MAX_ID, UNDECODABLE, UNREADABLE, garbage, table_in, text_in, unknown
 from trio_voice.protocols.openai_realtime import accounts, messages
@@ -37,10 +45,14 @@ from trio_voice.protocols.openai_realtime.errors import (
     is_busy,
     is_expired,
     is_fatal,
+    is_passing,
+    is_rate_limit,
 )
-from trio_voice.protocols.openai_realtime.floor import Ask, Floor
+from trio_voice.protocols.openai_realtime.floor import RETRY_SECONDS, Ask, Floor
 from trio_voice.protocols.openai_realtime.responses import MAX_LETTERS, Responses, id_in
 from trio_voice.protocols.openai_realtime.tools import ToolCalls
+from trio_voice.protocols.openai_realtime.turns import CallerTurns
+from trio_voice.protocols.unanswered import MAX_WAIT_SECONDS, NUDGE, Step, Unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,6 +65,16 @@ MAX_MESSAGE_BYTES: Final = 16_777_216
 """The ``openai`` package sets no bound; a piece of audio has been seen to exceed 16 kB, and the last event of a long
 response repeats all of its text."""
 KEPT_TRANSCRIPTIONS: Final = 8
+MAX_FAILURES: Final = 2
+MAX_PASSING_FAILURES: Final = 3
+"""Responses that fail one after the other before the session is given up; the second where the cause may pass."""
+BY_ITSELF_SECONDS: Final = 0.3
+"""How long after a response that was in its way the server may take to answer a turn by itself."""
+FIRST_SENTENCE: Final = re.compile(r"[^.!?]*[.!?]+(?=\s|$)")
+GREETING_CUT: Final = (
+    "(The caller began to speak before they had heard your greeting. It was to be: {!r} Do not take it for said.)"
+)
+ALOUD: Final = "The caller could not hear your last answer. Say it aloud now, word for word: {}"
 
 Meaning = c.ModelEvent | c.Outgoing
 
@@ -95,6 +117,17 @@ class OpenAIRealtimeSession:
         self._expiry = Expiry(self._dialect.session_seconds, started_at)
         self._responses = Responses()
         self._failures = 0
+        self._limited_until = -math.inf
+        """When the server's rate limits allow the next response, as far as it has told."""
+        self._unanswered = Unanswered()
+        self._turns = CallerTurns(are_written=self._settings.writes_down)
+        self._caller_speaks = False
+        self._turn_waits = False
+        """A turn was over while a response was being made: the server has not begun another."""
+        self._unheard = ""
+        """The text of the last response, if nothing of it could be heard."""
+        self._first_id = ""
+        """The response that greets."""
         self._calls = ToolCalls(self._floor)
         self._transcriptions: dict[str, str] = {}
         self._text_items = 0
@@ -106,6 +139,7 @@ class OpenAIRealtimeSession:
             exact_speech=self._dialect.exact_speech,
             session_seconds=self._dialect.session_seconds,
             billed_by=self._dialect.billed_by,
+            yields_on_request=self._dialect.may_not_interrupt,
         )
 
     # What we say
@@ -128,12 +162,10 @@ class OpenAIRealtimeSession:
                 if not self._ready:
                     raise LocalProtocolError("no audio may be sent before session.updated")
                 return (messages.AUDIO[0] + payload + messages.AUDIO[1],)
-            case c.AnswerTool(call_id=call_id, result=result):
-                return [*self._calls.answer(call_id, result), *self._say(now)]
+            case c.AnswerTool(call_id=call_id, result=result, go_on=go_on):
+                return [*self._calls.answer(call_id, result, go_on=go_on), *self._say(now)]
             case c.RequestReply(instructions=instructions, kept=kept):
-                # A response's own instructions stand in place of the session's, and the voice would lose its manner.
-                prompt = self._persona.prompt
-                self._floor.ask(Ask(instructions=f"{prompt}\n\n{instructions}" if prompt else instructions))
+                self._floor.ask(Ask(instructions=self._in_character(instructions)))
                 if kept and self._dialect.bills_text_items:
                     self._text_items += 1
                 return [*([messages.line(c.Said("caller", instructions))] if kept else ()), *self._say(now)]
@@ -141,9 +173,13 @@ class OpenAIRealtimeSession:
                 self._floor.ask(Ask(exact=text))
                 return self._say(now)
             case c.TruncateReply(reply_id=reply_id, heard_ms=heard_ms):
-                return self._truncate(reply_id, heard_ms)
-            case c.IgnoreTurn() | c.ProtectReply():
-                return ()  # the server answers by itself, and has begun to
+                self._responses.silenced()
+                self._turns.decide(now)
+                return [*self._cancel(reply_id), *self._truncate(reply_id, heard_ms)]
+            case c.IgnoreTurn(item_id=item_id):
+                return self._ignore(item_id, now)
+            case c.ProtectReply():
+                return ()  # a server that falls silent by itself cannot be kept from it, any other need not be
 
     def goodbye(self) -> None:
         """Nothing: the protocol has no such word. Closing the socket ends the session, and no meter runs by time."""
@@ -155,32 +191,101 @@ class OpenAIRealtimeSession:
             return []
         if ask.exact is not None and self._dialect.bills_text_items:
             self._text_items += 1
+        self._unanswered.owe(now)
         return [messages.asking(ask)]
 
     def _truncate(self, reply_id: str, heard_ms: float) -> list[str]:
         """Cut what was not heard off each item, at no more than was received: beyond it is an error."""
         response = self._responses.kept.get(reply_id)
-        unheard = response.unheard(heard_ms) if response else ()
-        return [messages.truncation(f"truncate_{next(self._truncations)}", *end) for end in unheard]
+        if response is None:
+            return []
+        unheard = response.unheard(heard_ms)
+        cut = [messages.truncation(f"truncate_{next(self._truncations)}", *end) for end in unheard]
+        return [*cut, *self._greeting_cut(response, heard_ms)]
+
+    def _greeting_cut(self, response: Response, heard_ms: float) -> list[str]:
+        """What a greeting was to be, if less than its first sentence was heard: with the sound its text is gone."""
+        greeting, received_ms = self._persona.greeting, sum(response.received_ms.values())
+        if not greeting or self._history or response.response_id != self._first_id or not received_ms:
+            return []
+        first = FIRST_SENTENCE.match(greeting)
+        if heard_ms / received_ms >= (len(first[0]) / len(greeting) if first else 1.0):
+            return []
+        self._first_id = ""
+        if self._dialect.bills_text_items:
+            self._text_items += 1
+        return [messages.line(c.Said("caller", GREETING_CUT.format(greeting)))]
+
+    def _cancel(self, response_id: str) -> list[str]:
+        """Break a response off that is being made, where the server does not do so by itself."""
+        response = self._responses.in_the_making
+        if response is None or response.response_id != response_id or not self._dialect.may_not_interrupt:
+            return []
+        return [messages.cancellation(response_id, f"cancel_{next(self._truncations)}")]
+
+    def _ignore(self, item_id: str, now: float) -> list[str]:
+        """Leave a turn unanswered, as long as nothing of its answer was passed on."""
+        dropped = self._turns.ignore(item_id)
+        if dropped is None:
+            return []
+        self._turn_waits = False
+        self._unanswered.resume(now)
+        self._floor.forget_turn()
+        return self._drop(dropped) if dropped else []
+
+    def _drop(self, response_id: str) -> list[str]:
+        """Have the server forget a response that nobody hears."""
+        making = self._responses.in_the_making
+        is_made = making is not None and making.response_id == response_id
+        cancel = [messages.cancellation(response_id, f"cancel_{next(self._truncations)}")] if is_made else []
+        response = self._responses.kept.get(response_id)
+        unheard = response.unheard(0.0) if response else ()
+        return [*cancel, *(messages.truncation(f"truncate_{next(self._truncations)}", *end) for end in unheard)]
 
     # Time
 
     @property
     def wake_at(self) -> float:
         """When ``tick`` is next needed."""
-        return min(self._expiry.wake_at, self._floor.wake_at)
+        return min(self._expiry.wake_at, self._floor.wake_at, self._unanswered.wake_at, self._turns.wake_at)
 
     def tick(self, now: float) -> Sequence[Meaning]:
         """What is to be said by now, and whether the session is about to expire."""
         left = self._expiry.pop(now)
         events: list[Meaning] = [] if left is None else [c.SessionExpiring(left)]
-        if self._floor.give_up(now):
-            words = f"{self._dialect.vendor} did not begin the reply that it was asked for"
-            events.append(c.ModelFault("no_response", words, fatal=False))
+        events += self._turns.release(now)
+        match self._unanswered.tick(now):
+            case Step.ASK:
+                events += [self._complaint.about_silence(fatal=False), *map(c.Outgoing, self._ask_again())]
+            case Step.LEAVE:
+                events.append(self._complaint.about_silence(fatal=True))
         return events + self._due(now)
+
+    def _ask_again(self) -> list[str]:
+        """Have something said that can be heard; returns what ends the response that is still being made."""
+        making, begun = self._responses.in_the_making, self._floor.begun
+        self._responses.abandon()
+        if self._unheard:
+            ask = Ask(instructions=self._in_character(ALOUD.format(self._unheard)))
+        elif begun is not None and not begun.follows_up:
+            ask = attrs.evolve(begun, tries=0)
+        else:
+            ask = Ask(instructions=self._in_character(NUDGE))
+        self._unheard = ""
+        self._floor.ask_again(ask)
+        return [messages.cancellation(making.response_id, "cancel_hanging")] if making is not None else []
+
+    def _in_character(self, instructions: str) -> str:
+        """A response's own instructions stand in place of the session's, and the voice would lose its manner."""
+        prompt = self._persona.prompt
+        return f"{prompt}\n\n{instructions}" if prompt else instructions
 
     def _due(self, now: float) -> list[Meaning]:
         """What may be said now, and what has not been told of its cost."""
+        if self._turn_waits and self._responses.in_the_making is None and not self._turns.is_undecided(now):
+            self._turn_waits = False
+            self._floor.answer_turn(now + BY_ITSELF_SECONDS)
+            self._unanswered.owe(now)
         due: list[Meaning] = [c.Outgoing(message) for message in self._say(now)]
         if self._text_items:
             due.append(c.Usage({"text_items": self._text_items}))
@@ -202,7 +307,7 @@ class OpenAIRealtimeSession:
             events = understand(self, event, now)
         except UNREADABLE as wrong:
             return [garbage(wrong)]
-        return [*events, *self._due(now)]
+        return [*self._turns.sift(events), *self._due(now)]
 
     # The session
 
@@ -237,6 +342,8 @@ class OpenAIRealtimeSession:
             return [fault]
         if event_id or not is_about_truncation(error):
             self._floor.refused(event_id, now, busy=is_busy(error))
+            if is_busy(error):
+                self._unanswered.suspend()  # until it is asked for again, or what is in its way is heard
         return [] if is_benign(error) else [fault]
 
     def explain_close(self, code: int | None, _reason: str, now: float) -> Sequence[Meaning]:
@@ -256,12 +363,27 @@ class OpenAIRealtimeSession:
     # The caller
 
     def _on_speech_started(self, event: dict[str, Any], now: float) -> list[Meaning]:
+        item_id = id_in(event, "item_id")
+        self._caller_speaks = True
         self._floor.caller_began(now)
-        return [c.CallerSpeechStarted(item_id=id_in(event, "item_id"))]
+        self._unanswered.suspend()
+        self._turns.begin(item_id, overlaps=now < self._responses.heard_until)
+        return [c.CallerSpeechStarted(item_id=item_id)]
 
     def _on_speech_stopped(self, _event: dict[str, Any], now: float) -> list[Meaning]:
+        self._caller_speaks = False
         self._floor.caller_finished(now)
+        self._turns.end(now)
+        self._unheard = ""
+        if self._responses.in_the_making is not None:
+            self._turn_waits = True
+        else:
+            self._unanswered.owe(now)
         return [c.CallerSpeechStopped()]
+
+    def _on_committed(self, event: dict[str, Any], now: float) -> list[Meaning]:
+        """The turn is over; not every server has said so before."""
+        return self._on_speech_stopped(event, now) if self._caller_speaks else []
 
     def _on_caller_delta(self, event: dict[str, Any], _now: float) -> list[Meaning]:
         item_id = id_in(event, "item_id")
@@ -276,9 +398,13 @@ class OpenAIRealtimeSession:
             self._transcriptions.pop(next(iter(self._transcriptions)))
         return [c.CallerTranscript(item_id, text, final=False)]
 
-    def _on_caller_text(self, event: dict[str, Any], _now: float) -> list[Meaning]:
+    def _on_caller_text(self, event: dict[str, Any], now: float) -> list[Meaning]:
         item_id = id_in(event, "item_id")
         self._transcriptions.pop(item_id, None)
+        self._turns.written(item_id, now)
+        if not text_in(event, "transcript").strip() and not self._caller_speaks:
+            self._unanswered.resume(now)  # a noise, to which nothing is owed
+            self._turn_waits = False
         meters = accounts.of_transcription(event.get("usage"))
         usage = [c.Usage(meters)] if meters and self._bills_tokens else []
         return [c.CallerTranscript(item_id, text_in(event, "transcript"), final=True), *usage]
@@ -301,7 +427,16 @@ class OpenAIRealtimeSession:
         if not is_new:
             return response, []
         self._floor.response_began(now)
-        return response, [c.ReplyStarted(response.response_id)]
+        self._unanswered.making(now)
+        if len(self._responses.kept) == 1 and self._floor.begun is not None and not self._floor.begun.follows_up:
+            self._first_id = response.response_id
+        begun: list[Meaning] = [c.ReplyStarted(response.response_id)]
+        if self._floor.begun is None:
+            self._turn_waits = False
+            if self._turns.answered_by(response, now):
+                self._unanswered.settle()
+                begun += map(c.Outgoing, self._drop(response.response_id))
+        return response, begun
 
     def _on_audio(self, event: dict[str, Any], now: float) -> list[Meaning]:
         payload = event["delta"]
@@ -309,6 +444,10 @@ class OpenAIRealtimeSession:
             return [c.Unrecognized("audio that is no base64", garbage=True)]
         response, begun = self._open_response(id_in(event, "response_id"), now)
         response.add_sound(id_in(event, "item_id"), payload)
+        if not response.audible and is_audible(payload):
+            response.audible, response.heard_from = True, max(now, self._responses.heard_until)
+            self._unanswered.settle()
+        response.passes = response.audible and not self._turns.holds(response.response_id)
         return [*begun, c.ReplyAudio(response.response_id, payload)]
 
     def reply_audio(self, message: str | bytes) -> tuple[str, str] | None:
@@ -319,7 +458,8 @@ class OpenAIRealtimeSession:
             except UNDECODABLE:
                 return None
             response = self._responses.kept.get(event.response_id)
-            if response is not None and len(event.item_id) <= MAX_ID and is_base64(event.delta):
+            passes = response is not None and response.passes
+            if passes and response is not None and len(event.item_id) <= MAX_ID and is_base64(event.delta):
                 response.add_sound(event.item_id, event.delta)
                 return response.response_id, event.delta
         return None
@@ -333,6 +473,18 @@ class OpenAIRealtimeSession:
         response, begun = self._open_response(id_in(event, "response_id"), now)
         response.add_text(event)
         return [*begun, c.ReplyTranscript(response.response_id, response.text, interrupted=False)]
+
+    def _on_written(self, event: dict[str, Any], now: float) -> list[Meaning]:
+        """The text of one item that has no sound. xAI tells it of what was spoken, too."""
+        response, begun = self._open_response(id_in(event, "response_id"), now)
+        response.add_written(event)
+        return begun
+
+    def _on_rate_limits(self, event: dict[str, Any], now: float) -> list[Meaning]:
+        """How long it takes until something is left of what we may ask for."""
+        used_up = [limit for limit in event["rate_limits"] if limit.get("remaining", 1) <= 0]
+        self._limited_until = max((now + float(limit["reset_seconds"]) for limit in used_up), default=-math.inf)
+        return []
 
     def _on_item_done(self, event: dict[str, Any], now: float) -> list[Meaning]:
         item = table_in(event, "item")
@@ -352,22 +504,30 @@ class OpenAIRealtimeSession:
         told = table_in(event, "response")
         response, events = self._open_response(id_in(told, "id"), now)
         status = told.get("status")
-        silent = self._responses.close(response)
+        is_last = self._responses.close(response)
+        written = "" if response.text else " ".join(filter(None, response.written.values()))[:MAX_LETTERS]
+        if written:
+            events.append(c.ReplyTranscript(response.response_id, written, interrupted=False))
         if self._bills_tokens:
             meters = accounts.of_response(told.get("usage") or event.get("usage"))  # some have it at the top
             events += [c.Usage(meters)] if meters else []
         done = c.ReplyDone(response.response_id, interrupted=status == "cancelled")
         if status == "failed":
             return [*events, done, *self._failed(table_in(table_in(told, "status_details"), "error"), now)]
-        if silent:
+        if is_last:
             self._floor.response_over()
-        if status == "cancelled":
+        if status == "cancelled" or self._turns.is_dropped(response.response_id):
             return [*events, *self._calls.withhold(response), done]
         self._failures = 0
         output = told.get("output")
         for item in output if isinstance(output, list) else ():  # not every server has an event for each item
             if isinstance(item, dict) and item.get("type") == "function_call":
                 response.add_call(item)
+        if response.calls:
+            self._unanswered.settle()
+        elif not response.audible:
+            self._unheard = response.text or written
+            self._unanswered.silent(now)
         events += self._calls.request(response)
         if status == "incomplete":
             reason = text_in(table_in(told, "status_details"), "reason") or "no reason given"
@@ -376,13 +536,19 @@ class OpenAIRealtimeSession:
         return [*events, done]
 
     def _failed(self, error: dict[str, Any], now: float) -> list[Meaning]:
-        """Ask once more; a caller who is not answered twice is better off with somebody else."""
+        """Ask again, after the wait that is told; a caller who is not answered is better off with somebody else."""
         self._failures += 1
-        fatal = self._failures > 1 or is_fatal(error)
+        wait = wait_seconds({}, text_in(error, "message"))
+        if wait is None and is_rate_limit(error) and self._limited_until > now:
+            wait = self._limited_until - now
+        wait = RETRY_SECONDS * self._failures if wait is None else wait
+        most = MAX_PASSING_FAILURES if is_passing(error) else MAX_FAILURES
+        fatal = self._failures >= most or is_fatal(error) or wait > MAX_WAIT_SECONDS
         if fatal:
             self._floor.response_over()
         else:
-            self._floor.response_failed(now)
+            self._floor.response_failed(now, wait)
+        self._unanswered.suspend()  # until it is asked for
         return [self._complaint.about_response(error, fatal=fatal)]
 
     _readers: ClassVar[dict[str, Callable[[OpenAIRealtimeSession, dict[str, Any], float], list[Meaning]]]] = {
@@ -392,6 +558,10 @@ class OpenAIRealtimeSession:
         "error": _on_error,
         "input_audio_buffer.speech_started": _on_speech_started,
         "input_audio_buffer.speech_stopped": _on_speech_stopped,
+        "input_audio_buffer.committed": _on_committed,
+        "rate_limits.updated": _on_rate_limits,
+        "response.output_text.done": _on_written,
+        "response.text.done": _on_written,  # beta
         "conversation.item.input_audio_transcription.delta": _on_caller_delta,
         "conversation.item.input_audio_transcription.updated": _on_caller_so_far,  # xAI
         "conversation.item.input_audio_transcription.completed": _on_caller_text,

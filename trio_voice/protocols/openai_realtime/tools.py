@@ -83,11 +83,14 @@ class ToolCalls:
         calls, response.calls = response.calls, {}
         return [c.Outgoing(messages.result(wire_id, _INTERRUPTED)) for wire_id in calls]
 
-    def answer(self, call_id: str, result: str) -> list[str]:
-        """What is to be sent of a result; nothing for a call that is not waited for."""
+    def answer(self, call_id: str, result: str, *, go_on: bool) -> list[str]:
+        """What is to be sent of a result; nothing for a call that is not waited for.
+
+        Unless the model is to ``go_on``, nothing is asked of it.
+        """
         call = self._calls.pop(call_id, None)
         if call is None:
             return []
         last = all(other.response_id != call.response_id for other in self._calls.values())
-        self._floor.result_sent(call.wire_id, last=last)
+        self._floor.result_sent(call.wire_id, last=last and go_on)
         return [messages.result(call.wire_id, result)]

@@ -278,7 +278,10 @@ def _audit(settings: Settings, day: datetime | None, *, as_json: bool) -> None:
     now = wall_clock()
     since = (day or now).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=UTC)
     try:
-        calls = read_journal(settings.journal.url, since, since + timedelta(days=1))
+        calls = list(read_journal(settings.journal.url, since, since + timedelta(days=1)))
+        for call in calls:
+            if call.unread:
+                click.echo(f"warning: {call.record.call_id}: not understood: {', '.join(call.unread)}", err=True)
         found = sum_up(calls, since.date(), settings.prices, now)
     except JournalUnavailable as trouble:
         _stop(EXIT_UNAVAILABLE, f"the journal cannot be read: {trouble}")

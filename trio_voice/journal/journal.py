@@ -33,6 +33,8 @@ log: Final = structlog.stdlib.get_logger("trio_voice.journal")
 OPENING_SECONDS: Final = 1.0
 """How long a session may wait for its journal before it is opened without."""
 PACE: Final = Pace()
+MOST_UNREAD: Final = 100
+"""Calls that are remembered because not all of their rows are understood."""
 
 
 @asynccontextmanager
@@ -129,6 +131,8 @@ class Journal:
         self._run = self._new_run()
         self._declared_dead_by = ""
         self._declared_dead = trio.Event()
+        self.unread: dict[str, list[str]] = {}
+        """Calls of which not every row is understood, as far as they had to be read, and which rows."""
 
     # Health
 
@@ -323,6 +327,15 @@ class Journal:
         """
         return await self._pages(schema.OF_A_TIME, [rows.moment(until)], rows.moment(since))
 
+    def _note_unread(self, calls: Sequence[rows.JournaledCall]) -> None:
+        """Say of each call once that not all of it is understood."""
+        for call in calls:
+            call_id = call.record.call_id
+            if call.unread and call_id not in self.unread and len(self.unread) < MOST_UNREAD:
+                self.unread[call_id] = call.unread
+                advice = "a newer daemon wrote it, or it is damaged: what is sure of it is settled"
+                log.error("journal_row_not_understood", call_id=call_id, rows=call.unread, advice=advice)
+
     # What others left
 
     async def other_runs(self) -> list[rows.Run]:
@@ -397,6 +410,7 @@ class Journal:
         while after is not None:
             asked: list[Value] = [*values, *after, reading.PAGE_CALLS]
             page = await self._desk.ask("calls", partial(reading.read_calls, which=which, values=asked))
+            self._note_unread(page)
             found += page
             after = reading.after(page)
         return found

@@ -28,7 +28,8 @@ def read_calls(database: Database, which: str, values: Sequence[Value]) -> list[
     if found:
         ids = list(found)
         for row in database.query(schema.read_parts("model_sessions", schema.SESSION_COLUMNS, len(ids)), ids):
-            found[row[schema.SESSION_COLUMNS.index("call_id")]].record.model_sessions.append(rows.session_of(row))
+            call = found[row[schema.SESSION_COLUMNS.index("call_id")]]
+            call.record.model_sessions.append(rows.session_of(row, call.unread))
         for row in database.query(schema.read_parts("utterances", schema.UTTERANCE_COLUMNS, len(ids)), ids):
             found[row[schema.UTTERANCE_COLUMNS.index("call_id")]].record.transcript.append(rows.utterance_of(row))
     return list(found.values())
@@ -38,7 +39,7 @@ def after(page: Sequence[rows.JournaledCall]) -> list[Value] | None:
     """Where the next page begins; ``None`` after the last."""
     if len(page) < PAGE_CALLS:
         return None
-    return [rows.moment(page[-1].began_at), page[-1].record.call_id]
+    return [page[-1].page_key, page[-1].record.call_id]
 
 
 def read_journal(url: str, since: datetime, until: datetime) -> Iterator[rows.JournaledCall]:

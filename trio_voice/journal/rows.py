@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+import zlib
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -57,6 +58,11 @@ class JournaledCall:
     """The run that closed it on paper, where its own did not."""
     phone_down_at: datetime | None = None
     """When its telephone was known to be down, or no business of ours any more."""
+    unread: list[str] = attrs.field(factory=list)
+    """Which of its rows this version does not understand, and why: a newer daemon's, or damaged. The record has what is
+    sure all the same, which is enough to hang up its telephone and to close it in the journal."""
+    page_key: str = ""
+    """``began_at`` as it stands there, whatever it is: where the next page goes on."""
 
 
 # Fields with a column of the same name; of the others, those that are not rows of their own are details.
@@ -144,26 +150,83 @@ def row_of_run(run: Run) -> list[Value]:
 def call_of(row: Row) -> JournaledCall:
     """A call of ``READ_CALLS``, still without its sessions and its transcript."""
     of_call = dict(zip(schema.CALL_COLUMNS_READ, row, strict=False))
+    unread: list[str] = []
+    try:
+        record = CallRecord(**_fields(of_call, _CALL_FIELDS, _CALL_DETAILS))
+    except Exception as odd:  # noqa: BLE001 - whatever stands there, it is this row's failure and no other's
+        record = _sure_of_call(of_call)
+        unread.append(f"calls: {type(odd).__name__}")
     return JournaledCall(
-        record=CallRecord(**_fields(of_call, _CALL_FIELDS, _CALL_DETAILS)),
-        began_at=datetime.fromisoformat(of_call["began_at"]),
+        record=record,
+        began_at=_moment_or(of_call["began_at"], datetime.now(UTC)),  # not known: it may be up as long as any
         run=run_of(row[len(schema.CALL_COLUMNS_READ) :]),
         settled_by=of_call["settled_by"],
-        phone_down_at=_read("phone_down_at", of_call["phone_down_at"]),
+        phone_down_at=None if of_call["phone_down_at"] is None else _moment_or(of_call["phone_down_at"], _NEVER),
+        unread=unread,
+        page_key=str(of_call["began_at"]),
+    )
+
+
+_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _moment_or(text: Any, otherwise: datetime) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return otherwise
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+def _beat(text: Any) -> datetime:
+    """A time of a run, of which nobody asks but whether it changes: what is no time is some time all the same."""
+    return _moment_or(text, _NEVER + timedelta(seconds=zlib.crc32(str(text).encode())))
+
+
+def _sure_of_call(columns: dict[str, Any]) -> CallRecord:
+    """Of a row that is not understood: who it is of, and the telephone call. What is not sure is not there."""
+    return CallRecord(
+        call_id=columns["call_id"],
+        direction=str(columns["direction"]),
+        persona=str(columns["persona"]),
+        from_number=str(columns["from_number"]),
+        to_number=str(columns["to_number"]),
+        call_sid=columns["call_sid"] if isinstance(columns["call_sid"], str) else None,
+        ended_at=None if columns["ended_at"] is None else _moment_or(columns["ended_at"], _NEVER),
+        handed_over=columns["handed_over"] == 1,
     )
 
 
 def run_of(row: Row) -> Run:
-    """A row of ``runs``."""
+    """A row of ``runs``, whatever a newer daemon has written there."""
     columns = dict(zip(schema.RUN_COLUMNS, row, strict=True))
-    return Run(**{name: _read(name, value) for name, value in columns.items()})
+    return Run(
+        run_id=columns["run_id"],
+        node=str(columns["node"]),
+        pid=columns["pid"] if isinstance(columns["pid"], int) else 0,
+        started_at=_beat(columns["started_at"]),
+        beat_at=_beat(columns["beat_at"]),
+        ended_at=None if columns["ended_at"] is None else _beat(columns["ended_at"]),
+        process=str(columns["process"] or ""),
+    )
 
 
-def session_of(row: Row) -> ModelSessionRecord:
-    """A row of ``model_sessions``."""
+def session_of(row: Row, unread: list[str]) -> ModelSessionRecord:
+    """A row of ``model_sessions``; one that is not understood is noted, and is a session all the same.
+
+    Args:
+        row: as it was read.
+        unread: where it is noted, if it has to be.
+    """
     columns = dict(zip(schema.SESSION_COLUMNS, row, strict=True))
     settled = columns["settled_by"] is not None
-    return ModelSessionRecord(**_fields(columns, _SESSION_FIELDS, _SESSION_DETAILS), settled=settled)
+    try:
+        return ModelSessionRecord(**_fields(columns, _SESSION_FIELDS, _SESSION_DETAILS), settled=settled)
+    except Exception as odd:  # noqa: BLE001 - as of a call
+        unread.append(f"model_sessions {columns['number']}: {type(odd).__name__}")
+        closed_at = None if columns["closed_at"] is None else _moment_or(columns["closed_at"], _NEVER)
+        opened_at = _moment_or(columns["opened_at"], closed_at or datetime.now(UTC))
+        return ModelSessionRecord(str(columns["provider"]), opened_at, closed_at=closed_at, settled=settled)
 
 
 def utterance_of(row: Row) -> Utterance:

@@ -60,6 +60,7 @@ class StubDialer:
 class StubJournal:
     def __init__(self):
         self.trouble = ""
+        self.unread = {}
         self.began = []
 
     def call_began(self, record):
@@ -378,6 +379,9 @@ async def test_metrics_are_prometheus_text(client):
 
 
 async def test_health_says_that_nothing_can_be_written_down(client, door):
+    door.journal.unread = {"c7": ["calls: ValueError"]}
+    health = await (await client.get("/healthz")).get_json()
+    assert (health["journal"], health["unread_rows"]) == ("unread_rows", ["c7"])
     door.journal.trouble = "the disk is full"
     assert (await (await client.get("/healthz")).get_json())["journal"] == "failing"
 

@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 log: Final = structlog.stdlib.get_logger("trio_voice.app")
 
 MAX_BODY_BYTES: Final = 65_536
+MOST_NAMED: Final = 20
+"""Calls that /healthz names because the journal has rows of theirs that are not understood."""
 BODY_SECONDS: Final = 10
 NOBODY: Final = "Nobody can take your call right now. Please try again later."
 SORRY: Final = "We cannot take your call right now. Please try again later."
@@ -89,6 +91,10 @@ class DoorsJournal(Protocol):
     @property
     def trouble(self) -> str:
         """Why nothing is written down; empty if it is."""
+
+    @property
+    def unread(self) -> Mapping[str, list[str]]:
+        """Calls of which it does not understand every row, and which."""
 
     def call_began(self, call: CallRecord) -> None:
         """Write down that a call is ours, so that whoever comes after us knows. Does not wait."""
@@ -140,11 +146,14 @@ def create_app(door: Door) -> QuartTrio:
     @app.get("/healthz")
     async def healthz() -> dict[str, Any]:
         counts = door.registry.statistics()
-        here = {
-            "status": "draining" if counts.draining else "ok",
-            "live_calls": counts.live_calls,
-            "journal": "failing" if door.journal.trouble else "ok",  # anybody may ask; the log says why
-        }
+        here = (
+            {
+                "status": "draining" if counts.draining else "ok",
+                "live_calls": counts.live_calls,
+                "journal": _health_of(door.journal),  # anybody may ask; the log says why
+            }
+            | ({"unread_rows": sorted(door.journal.unread)[:MOST_NAMED]} if door.journal.unread else {})
+        )
         if not door.asks_colleagues:
             return here
         return aggregate.health([here, *(answer.json() for answer in await _ask(door))])
@@ -165,6 +174,12 @@ async def _ask(door: Door) -> list[httpx2.Response]:
         return []
     authorization = request.headers.get("Authorization")
     return await door.colleagues.ask(request.path, {"Authorization": authorization} if authorization else {})
+
+
+def _health_of(journal: DoorsJournal) -> str:
+    if journal.trouble:
+        return "failing"
+    return "unread_rows" if journal.unread else "ok"
 
 
 def _failure(status: int, code: str, message: str) -> Response:

@@ -18,12 +18,17 @@ _OF_THE_HOUSE: Final = ("trio_voice_max_calls", "trio_voice_build_info", "trio_v
 def health(answers: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """``GET /healthz`` of all."""
     every = list(answers)
+    unread = sorted({call_id for each in every for call_id in each.get("unread_rows", ())})
     return {
         "status": "draining" if any(each["status"] == "draining" for each in every) else "ok",
         "live_calls": sum(each["live_calls"] for each in every),
-        "journal": "failing" if any(each["journal"] == "failing" for each in every) else "ok",
+        "journal": next((each["journal"] for each in sorted(every, key=_worst_first) if each["journal"] != "ok"), "ok"),
         "workers": len(every),
-    }
+    } | ({"unread_rows": unread} if unread else {})
+
+
+def _worst_first(health: dict[str, Any]) -> bool:
+    return bool(health["journal"] != "failing")
 
 
 def calls(answers: Iterable[list[dict[str, Any]]]) -> list[dict[str, Any]]:

@@ -389,3 +389,25 @@ def test_serving_a_sandbox_model_without_the_speech_extra_is_69_and_says_how_to_
     assert (result.returncode, result.stdout) == (69, "")
     assert "trio-voice[speech]" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_a_journal_in_a_directory_that_is_not_there_is_78_and_one_line(config, tmp_path, command):
+    file = config(text=CONFIG.replace("{folder}/journal.db", "{folder}/missing/journal.db"))
+    ended = process("--config", file, command)
+    assert ended.returncode == 78
+    lines = [line for line in ended.stderr.splitlines() if not line.startswith("{")]
+    assert len(lines) == 1
+    assert "journal.url: " in lines[0]
+
+
+def test_the_journals_address_may_be_a_credential(config, monkeypatch, tmp_path):
+    monkeypatch.setenv("TRIO_VOICE_JOURNAL_URL", f"sqlite:///{tmp_path}/missing/secret.db")
+    checked = run("--config", config(), "check")
+    assert checked.exit_code == 78
+    assert "missing/secret.db" in checked.output
+
+
+def test_a_new_journal_is_accepted_by_a_word(config, tmp_path):
+    refused = run("--config", config(), "journal", "accept-new")
+    assert (refused.exit_code, "there is no journal" in refused.output) == (69, True)

@@ -29,8 +29,9 @@ from trio_voice.daemon.signals import ignore_all
 from trio_voice.daemon.supervisor import Place, supervise
 from trio_voice.daemon.systemd_unit import PACKAGED_CONFIG, doubts_about, render_unit, this_executable
 from trio_voice.errors import CannotListen, ConfigError, RestError, first_cause, one_line
-from trio_voice.journal import JournalUnavailable, read_journal
+from trio_voice.journal import JournalUnavailable, database_at, read_journal
 from trio_voice.journal.daily_report import lines_of, sum_up
+from trio_voice.journal.identity import accept, marker_of
 from trio_voice.legs.session_ledger import Ledger
 from trio_voice.protocols.settings import SANDBOX
 from trio_voice.record import CallRecord
@@ -172,6 +173,9 @@ def check(path: Path, live: str | None) -> None:
         rest = open_rest(settings)
     except ConfigError as wrong:
         _stop(EXIT_CONFIG, *(f"{path}: {problem}" for problem in wrong.problems))
+    trouble = database_at(settings.journal.url).look()
+    if trouble and not _depends_on_where(settings.journal.url):
+        _stop(EXIT_CONFIG, f"{path}: journal.url: {trouble}")
     click.echo(f"{path}: in order")
     click.echo(f"listens on   {settings.server.bind}, known to Twilio as {settings.server.public_url}")
     click.echo(f"Twilio       account {settings.account_sid or 'not set'}, calls from {settings.twilio.from_number}")
@@ -181,6 +185,8 @@ def check(path: Path, live: str | None) -> None:
         models = [settings.models[model] for model in persona.models]
         answers = ", then ".join(model.summary for model in models)
         click.echo(f"persona      {name}: {answers}; tools: {', '.join(toolboxes[persona]) or 'none'}")
+    if trouble:
+        click.echo(f"warning: journal.url: as seen from here, where the daemon need not run: {trouble}", err=True)
     for warning in warnings_about(settings, wall_clock().date()):
         click.echo(f"warning: {warning}", err=True)
     if live is not None:
@@ -189,6 +195,12 @@ def check(path: Path, live: str | None) -> None:
         tools = tuple(tool.schema for tool in toolboxes[settings.personas[live]].values())
         if not trio.run(_check_live, settings, settings.personas[live], tools, rest):
             sys.exit(EXIT_FAILED)
+
+
+def _depends_on_where(url: str) -> bool:
+    """Whether the journal's file is in a directory that is there, and another one elsewhere."""
+    path = Path(url.removeprefix("sqlite:///"))
+    return not path.is_absolute() and path.parent == Path()
 
 
 async def _reaches_twilio(settings: Settings, rest: TwilioRest) -> bool:
@@ -287,6 +299,29 @@ def _audit(settings: Settings, day: datetime | None, *, as_json: bool) -> None:
         _stop(EXIT_UNAVAILABLE, f"the journal cannot be read: {trouble}")
     for line in [json.dumps(found.as_json(), indent=2)] if as_json else lines_of(found):
         click.echo(line)
+
+
+@main.group()
+@_config
+def journal() -> None:
+    """Look after the journal."""
+
+
+@journal.command("accept-new")
+@_config
+@click.pass_obj
+def accept_new(path: Path) -> None:
+    """Say that the journal that is there is meant, where the one that was used before is gone: its list counts now.
+
+    To be run where the daemon runs, and with its STATE_DIRECTORY, if it has one.
+    """
+    settings = _read(path)
+    marker = marker_of(settings.journal.url, os.environ.get("STATE_DIRECTORY"))
+    try:
+        numbers = 0 if marker is None else accept(settings.journal.url, marker)
+    except (JournalUnavailable, OSError) as trouble:
+        _stop(EXIT_UNAVAILABLE, f"the journal cannot be accepted: {trouble}")
+    click.echo(f"accepted: {numbers} numbers are on its do-not-call list ({marker})")
 
 
 @main.command()

@@ -11,6 +11,8 @@ from trio_voice.net.proxies import Proxies
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+JOURNAL_URL: Final = "TRIO_VOICE_JOURNAL_URL"
+"""The journal's address, whose password has no place in config.toml: it goes before ``[journal] url``."""
 SECRETS: Final = (
     "TWILIO_AUTH_TOKEN",
     "TWILIO_ACCOUNT_SID",
@@ -22,6 +24,7 @@ SECRETS: Final = (
     "ANTHROPIC_API_KEY",
     "ELEVENLABS_API_KEY",
     "CARTESIA_API_KEY",
+    JOURNAL_URL,
     "TRIO_VOICE_API_TOKEN",
 )
 """What the systemd unit asks for. A model may name another."""

@@ -18,7 +18,7 @@ from cattrs.errors import BaseValidationError
 from trio_voice.billing.prices import ModelPrices, PriceList, Prices, TwilioPrices, wrong_prices
 from trio_voice.call.recovery import LEAST_SILENT_SECONDS, SILENT_SECONDS
 from trio_voice.call.tools import TRANSFER
-from trio_voice.config.credentials import SECRETS, Secrets, read_proxies, read_secrets
+from trio_voice.config.credentials import JOURNAL_URL, SECRETS, Secrets, read_proxies, read_secrets
 from trio_voice.config.toml import converter_of, explained, no_such_key, read_toml, shown
 from trio_voice.errors import ConfigError
 from trio_voice.journal import Pace, database_at
@@ -79,7 +79,7 @@ class TwilioSettings:
 class JournalSettings:
     """``[journal]``."""
 
-    url: str = "sqlite:///journal.db"
+    url: str = attrs.field(default="sqlite:///journal.db", repr=False)  # it may hold a password
     """``sqlite:///PATH``, relative to where the daemon runs, or ``postgresql://...``."""
     keep_transcripts: bool = False
     """Whether it is written down who said what."""
@@ -186,6 +186,9 @@ class _Reader:
             secrets=read_secrets(environment, [*SECRETS, *credentials]),
             proxies=read_proxies(environment),
         )
+        address = settings.secrets.get(JOURNAL_URL)
+        if address is not None:
+            settings = attrs.evolve(settings, journal=attrs.evolve(settings.journal, url=address))
         self.problems.extend(_contradictions(settings, self._document))
         return settings
 

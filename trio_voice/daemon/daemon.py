@@ -53,6 +53,7 @@ from trio_voice.edges.workers.handover import Colleagues
 from trio_voice.errors import CannotListen, ConfigError
 from trio_voice.isolation import contained, keep_running
 from trio_voice.journal import Pace, open_journal
+from trio_voice.journal.identity import marker_of
 from trio_voice.legs.model_sessions import Succession
 from trio_voice.legs.providers import KINDS, Order
 from trio_voice.net.http import open_http_pool
@@ -148,6 +149,8 @@ async def run_daemon(
                 clock=wall_clock,
                 process=this_process(),
                 keep_transcripts=settings.journal.keep_transcripts,
+                marker=marker_of(settings.journal.url, os.environ.get("STATE_DIRECTORY")),
+                insist=True,
             ) as journal,
             trio.open_nursery() as after_work,
             open_poller(),

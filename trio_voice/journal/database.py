@@ -57,5 +57,11 @@ class Database(Protocol):
     def blames_entry(self, error: Exception) -> bool:
         """Whether what was to be written is at fault, and not the database."""
 
+    def is_hopeless(self, error: Exception) -> bool:
+        """Whether trying again would never help: somebody has to mend the configuration or the place."""
+
+    def look(self) -> str:
+        """What is wrong with it, as far as can be seen without connecting, making or waiting; empty if nothing is."""
+
     def describe(self, error: Exception) -> str:
         """What is wrong and what to do, in a line that may be logged: no password, no phone number, no transcript."""

@@ -12,16 +12,19 @@ import attrs
 import structlog
 import trio
 
+from trio_voice.errors import ConfigError
 from trio_voice.isolation import contained, keep_running
 from trio_voice.journal import reading, rows, schema
 from trio_voice.journal.engines import database_at
+from trio_voice.journal.identity import Identity
 from trio_voice.journal.requests import Desk, execute
-from trio_voice.journal.writer import Pace, Scribe, Statistics
+from trio_voice.journal.writer import JournalUnavailable, Pace, Scribe, Statistics
 from trio_voice.record import CallState, Closing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from trio_voice.journal.database import Database, Row, Value
     from trio_voice.journal.requests import Statement
@@ -46,6 +49,8 @@ async def open_journal(
     process: str = "",
     keep_transcripts: bool = False,
     pace: Pace = PACE,
+    marker: Path | None = None,
+    insist: bool = False,
 ) -> AsyncIterator[Journal]:
     """Keep a journal while the block runs.
 
@@ -61,12 +66,15 @@ async def open_journal(
         process: see ``Run``.
         keep_transcripts: whether it is written down who said what.
         pace: how long to wait for what.
+        marker: which journal was last used here (``identity.py``).
+        insist: whether a database that no later attempt will open is an error.
 
     Raises:
-        ConfigError: the URL cannot be used.
+        ConfigError: the URL cannot be used, or, if that is insisted on, what it names.
     """
     scribe = Scribe(database_at(url, pace.lock_seconds), pace, trio.lowlevel.current_trio_token())
-    journal = Journal(scribe, node, clock, process, pace, keep_transcripts=keep_transcripts)
+    identity = Identity(marker)
+    journal = Journal(scribe, node, clock, process, pace, identity, keep_transcripts=keep_transcripts)
     # Without a deadline of its own: what is still to be written outlives a cancellation, for flush_seconds and
     # interrupt_seconds after the block is left, and then it is cancelled below.
     hold, ended = trio.CancelScope(shield=True), trio.Event()
@@ -86,6 +94,8 @@ async def open_journal(
         nursery.start_soon(write)
         try:
             await journal.begin()
+            if insist and scribe.hopeless:
+                raise ConfigError([f"journal.url: {scribe.trouble}"])
             nursery.start_soon(keep_running, "heartbeat", journal.keep_beating)
             yield journal
         finally:
@@ -117,6 +127,7 @@ class Journal:
         clock: Callable[[], datetime],
         process: str,
         pace: Pace,
+        identity: Identity,
         *,
         keep_transcripts: bool,
     ) -> None:
@@ -126,6 +137,7 @@ class Journal:
         self._clock = clock
         self._process = process
         self._pace = pace
+        self._identity = identity
         self._keep_transcripts = keep_transcripts
         self._unwritten_openings = 0
         self._run = self._new_run()
@@ -145,6 +157,11 @@ class Journal:
     def trouble(self) -> str:
         """Why it is not, in words for the operator; empty where it is."""
         return self._scribe.trouble
+
+    @property
+    def list_trouble(self) -> str:
+        """Why the do-not-call list is not known, though the journal is in order; empty where it is."""
+        return self._identity.trouble
 
     def statistics(self) -> Statistics:
         """The counts of this moment."""
@@ -197,6 +214,7 @@ class Journal:
 
         def write(database: Database) -> str:
             database.execute(schema.WRITE_RUN, [rows.row_of_run(run)])
+            self._identity.check(database)
             return _word(database.query(schema.DECLARED_DEAD_BY, [run.run_id]))
 
         return self._desk.do("beat", write)
@@ -295,7 +313,9 @@ class Journal:
             JournalUnavailable: it is not yet written, and will be unless the daemon dies first.
         """
         row: list[Value] = [rows.kept(number), rows.kept(reason), call_id, rows.moment(self._clock())]
-        answer = self._desk.post("do_not_call", [(schema.MARK_DO_NOT_CALL, [row])], awaited=True)
+        answer = self._desk.post(
+            "do_not_call", [(schema.MARK_DO_NOT_CALL, [row]), (schema.COUNT_CHANGE, [[]])], awaited=True
+        )
         await self._desk.answered(answer)
 
     async def is_do_not_call(self, number: str) -> bool:
@@ -304,9 +324,14 @@ class Journal:
         Raises:
             JournalUnavailable: nobody knows; then the number must not be called.
         """
-        return bool(
-            await self._desk.ask("is_do_not_call", lambda database: database.query(schema.IS_DO_NOT_CALL, [number]))
-        )
+
+        def look(database: Database) -> tuple[str, bool]:
+            return self._identity.check(database), bool(database.query(schema.IS_DO_NOT_CALL, [number]))
+
+        lost, listed = await self._desk.ask("is_do_not_call", look)
+        if lost:
+            raise JournalUnavailable(lost)
+        return listed
 
     # What was written
 

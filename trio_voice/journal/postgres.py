@@ -46,6 +46,10 @@ ADVICE: Final = {
 }
 
 
+HOPELESS: Final = frozenset({"28P01", "28000", "3D000", "42501", "42P07"})
+"""Of these, what somebody has to mend."""
+
+
 class PostgresDatabase:
     """A ``Database`` on a server.
 
@@ -146,6 +150,14 @@ class PostgresDatabase:
     def blames_entry(self, error: Exception) -> bool:
         """Whether the values are at fault."""
         return isinstance(error, (psycopg.DataError, psycopg.IntegrityError)) or not isinstance(error, psycopg.Error)
+
+    def is_hopeless(self, error: Exception) -> bool:
+        """Whether the server was reached, and lets nobody in by this URL."""
+        return isinstance(error, psycopg.Error) and error.sqlstate in HOPELESS
+
+    def look(self) -> str:
+        """Nobody knows without asking the server."""
+        return ""
 
     def describe(self, error: Exception) -> str:
         """What the server says, without the details, which quote rows."""

@@ -20,6 +20,7 @@ done: rows have keys of our own making, and are inserted or replaced whole.
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -131,6 +132,14 @@ VERSIONS: Final = """
 """
 
 
+IDENTITIES: Final = """
+    CREATE TABLE IF NOT EXISTS journal_identity (id TEXT NOT NULL PRIMARY KEY, changes BIGINT NOT NULL)
+"""
+IDENTITY: Final = "SELECT id, changes FROM journal_identity ORDER BY id LIMIT 1"
+COUNT_CHANGE: Final = "UPDATE journal_identity SET changes = changes + 1"
+"""With every change of the do-not-call list, in its transaction."""
+
+
 def migrate(database: Database, now: datetime) -> int:
     """Bring the tables to the newest version; returns the version that they had.
 
@@ -145,6 +154,9 @@ def migrate(database: Database, now: datetime) -> int:
                 for statement in statements:
                     database.execute(statement)
                 database.execute("INSERT INTO journal_versions VALUES (?, ?)", [(version, now.isoformat())])
+        database.execute(IDENTITIES)
+        if not database.query(IDENTITY):
+            database.execute("INSERT INTO journal_identity VALUES (?, 0)", [[secrets.token_hex(16)]])
     return int(found)
 
 

@@ -36,6 +36,14 @@ ADVICE: Final = {
 }
 
 
+HOPELESS: Final = frozenset(
+    {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOTADB}
+)
+"""What stays as it is until somebody mends the configuration or the directory."""
+MAGIC: Final = b"SQLite format 3\0"
+"""The beginning of each of its files (sqlite.org/fileformat2.html, 1.3)."""
+
+
 class SqliteDatabase:
     """A ``Database`` in a file.
 
@@ -50,6 +58,8 @@ class SqliteDatabase:
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
         """Device and inode of the file that is open."""
+        self._wal: tuple[int, int] | None = None
+        """Likewise of its write-ahead log, once there is one; it stays for as long as anybody has the file open."""
 
     @property
     def name(self) -> str:
@@ -65,16 +75,21 @@ class SqliteDatabase:
 
         Who writes to a file that was deleted or replaced notices nothing, and writes for nobody.
         """
-        if self._connection is not None and self._identity != self._find():
+        if self._connection is not None and (self._identity != self._find(self._path) or self._wal_is_gone()):
             log.error("journal_file_gone", path=self.name, advice="whoever moved it away has all that was in it")
             self.close()
         return self._connection is not None
 
-    def _find(self) -> tuple[int, int] | None:
+    def _wal_is_gone(self) -> bool:
+        found = self._find(f"{self._path}-wal")
+        before, self._wal = self._wal, None if found == (0, 0) else found
+        return before is not None and before != found
+
+    def _find(self, path: str) -> tuple[int, int] | None:
         if self._path == MEMORY:
             return None
         try:
-            found = os.stat(self._path)  # noqa: PTH116 - of every commit; Path.stat() costs twice
+            found = os.stat(path)  # noqa: PTH116 - of every commit; Path.stat() costs twice
         except OSError:
             return (0, 0)
         return found.st_dev, found.st_ino
@@ -93,7 +108,7 @@ class SqliteDatabase:
         except sqlite3.Error:
             connection.close()
             raise
-        self._connection, self._identity = connection, self._find()
+        self._connection, self._identity, self._wal = connection, self._find(self._path), None
 
     def _set_up(self, connection: sqlite3.Connection) -> None:
         """Several that make a new file at once are in each other's way, and here SQLite does not wait by itself."""
@@ -157,6 +172,28 @@ class SqliteDatabase:
         """Whether the values are at fault."""
         at_fault = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
         return isinstance(error, at_fault) or not isinstance(error, sqlite3.Error)
+
+    def is_hopeless(self, error: Exception) -> bool:
+        """Whether the path is no place for a journal."""
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in HOPELESS
+
+    def look(self) -> str:
+        """What is wrong with the path, as far as can be seen without making anything; empty if nothing is."""
+        path = Path(self._path)
+        if self._path == MEMORY:
+            return ""
+        if path.exists():
+            if not path.is_file():
+                return f"{self.name} is no file"
+            if not os.access(path, os.R_OK | os.W_OK):
+                return f"{self.name}: {ADVICE[sqlite3.SQLITE_READONLY]}"
+            with path.open("rb") as file:
+                head = file.read(len(MAGIC))
+            if head and head != MAGIC:
+                return f"{self.name}: {ADVICE[sqlite3.SQLITE_NOTADB]}"
+        if not os.access(path.absolute().parent, os.W_OK | os.X_OK):
+            return f"{self.name}: {ADVICE[sqlite3.SQLITE_CANTOPEN]}"
+        return ""
 
     def describe(self, error: Exception) -> str:
         """What is wrong with the file."""

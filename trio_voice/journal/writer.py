@@ -153,6 +153,8 @@ class Scribe:
         """Of the tables, before they were migrated."""
         self._announced = False
         self.has_begun = False
+        self.hopeless = False
+        """Whether it has never been open, and will not be until somebody mends something."""
         self.trouble = "it is being opened"
         self.written = self.commits = self.dropped = self.refused = 0
 
@@ -277,6 +279,7 @@ class Scribe:
             self._database.connect()
             self._found_version = schema.migrate(self._database, datetime.now(UTC))
         except Exception as error:  # whatever it is, the next attempt may succeed
+            self.hopeless = not self._announced and self._database.is_hopeless(error)
             raise _DatabaseFault(self._database.describe(error)) from error
 
     def _succeed(self, batch: Sequence[Entry], values: Sequence[Any]) -> None:

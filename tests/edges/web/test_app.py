@@ -61,6 +61,7 @@ class StubJournal:
     def __init__(self):
         self.trouble = ""
         self.unread = {}
+        self.list_trouble = ""
         self.began = []
 
     def call_began(self, record):

@@ -6,7 +6,6 @@ same one, and a call placed twice rings twice.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
 
@@ -155,9 +154,13 @@ class Dialer:
 
     async def _check_list(self, number: str) -> None:
         listed: bool | None = None
-        with trio.move_on_after(LIST_SECONDS), suppress(JournalUnavailable):
-            listed = await self._journal.is_do_not_call(number)
+        why = f"it did not answer within {LIST_SECONDS:g} s"
+        with trio.move_on_after(LIST_SECONDS):
+            try:
+                listed = await self._journal.is_do_not_call(number)
+            except JournalUnavailable as trouble:
+                why = str(trouble)
         if listed is None:
-            raise CallRefused("no_list", "the do-not-call list cannot be read, so nobody is called: see [journal]")
+            raise CallRefused("no_list", f"the do-not-call list cannot be read, so nobody is called: {why}")
         if listed:
             raise CallRefused("do_not_call", "this number is on the do-not-call list and is never dialed")

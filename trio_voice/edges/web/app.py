@@ -93,6 +93,10 @@ class DoorsJournal(Protocol):
         """Why nothing is written down; empty if it is."""
 
     @property
+    def list_trouble(self) -> str:
+        """Why it is not known whom never to call; empty if it is."""
+
+    @property
     def unread(self) -> Mapping[str, list[str]]:
         """Calls of which it does not understand every row, and which."""
 
@@ -177,7 +181,7 @@ async def _ask(door: Door) -> list[httpx2.Response]:
 
 
 def _health_of(journal: DoorsJournal) -> str:
-    if journal.trouble:
+    if journal.trouble or journal.list_trouble:
         return "failing"
     return "unread_rows" if journal.unread else "ok"
 

@@ -1,0 +1,157 @@
+"""A journal that was lost is not an empty one: nobody is called until somebody says that the new one is meant."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import trio
+
+from trio_voice.errors import ConfigError
+from trio_voice.journal import JournalUnavailable, open_journal
+from trio_voice.journal.identity import accept, marker_of
+
+NUMBER = "+15557654321"
+
+
+@pytest.fixture
+def marker(tmp_path):
+    return tmp_path / "state" / "journal.db.marker"
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path):
+    (tmp_path / "state").mkdir()
+
+
+async def is_listed(journal):
+    """What is known of the number: True, False, or nothing."""
+    with trio.fail_after(10):
+        while journal.trouble:
+            await trio.sleep(0.01)
+    try:
+        return await journal.is_do_not_call(NUMBER)
+    except JournalUnavailable:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("url", "state", "path"),
+    [
+        ("sqlite:///journal.db", None, "journal.db.marker"),
+        ("sqlite:////var/lib/x/journal.db", None, "/var/lib/x/journal.db.marker"),
+        ("sqlite:////var/lib/x/journal.db", "/state:/other", "/state/journal.db.marker"),
+        ("sqlite:///:memory:", "/state", None),
+    ],
+)
+def test_where_the_marker_is(url, state, path):
+    assert marker_of(url, state) == (Path(path) if path else None)
+
+
+def test_a_servers_marker_is_of_its_database_and_tells_no_password():
+    one = marker_of("postgresql://me:s3cret@db.example.com/calls", None)
+    assert one == marker_of("postgresql://me:other@db.example.com/calls", None)
+    assert one != marker_of("postgresql://me:s3cret@db.example.com/tests", None)
+    assert one.parent == Path()
+
+
+async def test_a_first_start_and_a_restart_need_no_word(opened, marker):
+    for _ in range(2):
+        async with opened(marker=marker) as journal:
+            assert await is_listed(journal) is False
+            assert journal.list_trouble == ""
+    async with opened(marker=marker) as journal:
+        await journal.mark_do_not_call(NUMBER, "asked")
+        assert await is_listed(journal) is True
+
+
+def delete(stand):
+    for file in stand.directory.iterdir():
+        file.unlink()
+
+
+def replace(stand):
+    delete(stand)
+    with suppress(Exception):
+        stand.execute("CREATE TABLE other (x)")
+
+
+def move(stand):
+    stand.directory.rename(stand.directory.with_name("elsewhere"))
+    stand.directory.mkdir()
+
+
+def empty(stand):
+    """But not the -shm file, which SQLite maps: whoever truncates that ends every process that has the journal open."""
+    for file in (stand.path, f"{stand.path}-wal"):
+        os.truncate(file, 0)
+
+
+def delete_wal(stand):
+    Path(f"{stand.path}-wal").unlink()
+
+
+def empty_wal(stand):
+    os.truncate(f"{stand.path}-wal", 0)
+
+
+@pytest.mark.parametrize("lose", [delete, replace, move, empty])
+async def test_a_journal_that_is_lost_while_it_is_used_leaves_nobody_to_be_called(
+    opened, sqlite_stand, stand, marker, logged, lose
+):
+    if stand is not sqlite_stand:
+        pytest.skip("a file's trouble")
+    async with opened(marker=marker) as journal:
+        await journal.mark_do_not_call(NUMBER, "asked")
+        lose(stand)
+        assert await is_listed(journal) is (True if lose is empty else None)  # as long as SQLite remembers it
+        assert lose is empty or "accept-new" in journal.list_trouble
+    if lose is empty:
+        delete(stand)
+    async with opened(marker=marker) as journal:  # nor after a restart
+        assert await is_listed(journal) is None
+        assert accept(stand.url, marker) == 0
+        assert await is_listed(journal) is False  # at once, without another start
+        assert journal.list_trouble == ""
+    assert [line["event"] for line in logged].count("journal_accepted") == 1
+
+
+@pytest.mark.parametrize("lose", [delete_wal, empty_wal])
+async def test_what_was_written_last_is_not_forgotten_with_its_log(opened, sqlite_stand, stand, marker, lose):
+    if stand is not sqlite_stand:
+        pytest.skip("a file's trouble")
+    async with opened(marker=marker) as journal:
+        await journal.mark_do_not_call(NUMBER, "asked")
+        assert await is_listed(journal) is True
+        lose(stand)
+        assert await is_listed(journal) in (True, None)  # it is still known, or it is known that it is not
+
+
+async def test_a_journal_that_is_put_back_needs_no_word(opened, sqlite_stand, stand, marker):
+    if stand is not sqlite_stand:
+        pytest.skip("a file's trouble")
+    async with opened(marker=marker) as journal:
+        await journal.mark_do_not_call(NUMBER, "asked")
+    kept = stand.path.read_bytes()
+    delete(stand)
+    stand.path.write_bytes(kept)
+    async with opened(marker=marker) as journal:
+        assert await is_listed(journal) is True
+
+
+async def test_a_marker_that_cannot_be_written_stops_nothing(opened, tmp_path):
+    async with opened(marker=tmp_path / "nowhere" / "journal.db.marker") as journal:
+        assert await is_listed(journal) is False
+
+
+@pytest.mark.parametrize("place", ["missing/journal.db", "directory", "text"])
+async def test_a_place_that_no_restart_mends_is_a_mistake_at_start_and_trouble_later(tmp_path, clock, place):
+    (tmp_path / "directory").mkdir()
+    (tmp_path / "text").write_text("This is no database, and never was one. " * 100)
+    url = f"sqlite:///{tmp_path / place}"
+    with pytest.raises(BaseExceptionGroup) as wrong:
+        async with open_journal(url, node="here", clock=clock, insist=True):
+            pass
+    assert wrong.group_contains(ConfigError, match="journal.url: ")
+    async with open_journal(url, node="here", clock=clock) as journal:
+        assert journal.trouble

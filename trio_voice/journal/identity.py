@@ -1,0 +1,138 @@
+"""Which journal this is, so that one that was lost is not taken for an empty one.
+
+A journal has an id, and counts the changes of its do-not-call list. A small file outside of it, the marker, names the
+id of the journal that was last used here. Where it names another than the one that is there, the list of numbers that
+are never dialed is not empty but unknown, until an operator says that the new one is meant (``trio-voice journal
+accept-new``). Where there is no marker, this is a first start. A journal that was put back has its old id and needs no
+word; while a daemon runs it must also have all that the daemon has seen of the list.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from trio_voice.journal import schema
+from trio_voice.journal.engines import database_at
+from trio_voice.journal.writer import JournalUnavailable
+
+if TYPE_CHECKING:
+    from trio_voice.journal.database import Database
+
+log: Final = structlog.stdlib.get_logger("trio_voice.journal")
+
+LOST: Final = (
+    "this is another journal than the one that was used here, so its do-not-call list is not known: put the old one "
+    "back, or say `trio-voice journal accept-new`"
+)
+NOBODYS: Final = "lost"
+"""In a marker: of no journal."""
+
+
+def marker_of(url: str, state_directory: str | None) -> Path | None:
+    """Where the marker of a journal is: in the service's directory, else beside its file, else where the daemon runs.
+
+    Args:
+        url: of the journal; one in memory has no marker.
+        state_directory: ``$STATE_DIRECTORY``, of which the first is taken.
+    """
+    scheme, _, rest = url.partition("://")
+    if rest == "/:memory:":
+        return None
+    file = Path(rest.removeprefix("/")) if scheme == "sqlite" else None
+    name = f"{file.name}.marker" if file else f"journal-{zlib.crc32(rest.rpartition('@')[2].encode()):08x}.marker"
+    first = (state_directory or "").partition(":")[0]
+    if first:
+        return Path(first, name)
+    return file.with_name(name) if file else Path(name)
+
+
+class Identity:
+    """What is known of the journal that is there. Belongs to the journal's thread, but for ``trouble``.
+
+    Args:
+        marker: its path; without one whatever is there is the right one.
+    """
+
+    def __init__(self, marker: Path | None) -> None:
+        self._marker = marker
+        self._changes = 0
+        """The most that were seen: fewer are an older journal's, or of one whose end was cut off."""
+        self.trouble = ""
+        """Why its do-not-call list is not known; empty if it is."""
+
+    def check(self, database: Database) -> str:
+        """Look, within a transaction, which journal is there; ``trouble``. Raises what the driver raises."""
+        if self._marker is None:
+            return ""
+        [(found, changes)] = database.query(schema.IDENTITY)
+        named = _read(self._marker)
+        if named == found and changes < self._changes:
+            named = NOBODYS
+            _write(self._marker, NOBODYS)
+        if named is None:
+            _write(self._marker, found)
+        lost = named is not None and named != found
+        self._changes = 0 if lost else changes
+        if lost and not self.trouble:
+            log.error("journal_lost_its_list", marker=str(self._marker), trouble=LOST, effect="nobody is called")
+        elif self.trouble and not lost:
+            log.warning("journal_accepted", marker=str(self._marker))
+        self.trouble = LOST if lost else ""
+        return self.trouble
+
+
+def accept(url: str, marker: Path) -> int:
+    """Say that the journal that is there is the one that is meant; returns how many numbers its list has. Blocks.
+
+    Raises:
+        ConfigError: the URL cannot be used.
+        JournalUnavailable: there is no journal, or it cannot be read.
+        OSError: the marker cannot be written.
+    """
+    database = database_at(url)
+    if not database.is_there():
+        raise JournalUnavailable(f"there is no journal at {database.name}: start the daemon once, and it is made")
+    with closing(database):
+        try:
+            database.connect()
+            with database.transaction(writes=False):
+                [(found, _)] = database.query(schema.IDENTITY)
+                [(numbers,)] = database.query("SELECT count(*) FROM do_not_call")
+        except Exception as error:
+            raise JournalUnavailable(f"{database.name}: {database.describe(error)}") from error
+    _replace(marker, found)
+    return int(numbers)
+
+
+def _read(marker: Path) -> str | None:
+    """What a marker names; nothing if there is none. One that cannot be read names no journal."""
+    try:
+        return marker.read_text(encoding="ascii", errors="replace").strip() or NOBODYS
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return NOBODYS
+
+
+def _write(marker: Path, name: str) -> None:
+    try:
+        _replace(marker, name)
+    except OSError as wrong:
+        log.warning("journal_marker_not_written", marker=str(marker), error=str(wrong))
+
+
+def _replace(marker: Path, name: str) -> None:
+    """Whole or not at all, whatever happens meanwhile."""
+    new = marker.with_name(f"{marker.name}.{os.getpid()}")
+    try:
+        new.write_text(f"{name}\n", encoding="ascii")
+        new.replace(marker)
+    finally:
+        with suppress(OSError):
+            new.unlink()

@@ -156,6 +156,13 @@ def test_a_question_that_a_noise_came_behind_is_still_owed_its_answer():
     assert heard
 
 
+def test_how_long_nothing_was_heard_is_counted():
+    book = asked()
+    pass_time(book, 3)  # a filler after 2.5 s, whose mark is back at once
+    book.speak("r1", SPEECH)
+    assert book.record.counters["dead_air_ms"] == pytest.approx(2500 + 500, abs=60)
+
+
 def test_an_answer_that_is_heard_needs_no_filler():
     book = asked()
     book.after(1)

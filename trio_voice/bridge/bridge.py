@@ -415,7 +415,7 @@ class Bridge:
             return
         is_filler = self._playout.is_no_answer(fact.reply_id)
         if (is_filler or not self._states.reply_was_heard) and is_audible(fact.payload):
-            self._silence.sounded(is_filler=is_filler)
+            self._silence.sounded(now, is_filler=is_filler)
             if not is_filler:
                 self._turns.reached("first_audio", now)
                 self._states.signal(Signal.REPLY_SOUNDED)

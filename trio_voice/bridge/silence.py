@@ -108,8 +108,9 @@ class Silence:
         if self._context.lines.takeover is not None:
             self._dead_air.said(self._context.lines.takeover.text)
 
-    def sounded(self, *, is_filler: bool) -> None:
+    def sounded(self, now: float, *, is_filler: bool) -> None:
         """Something of the model's can be heard."""
+        self._count_silence(now)
         self._dead_air.heard()
         if not is_filler:
             self._dead_air.settle()
@@ -167,6 +168,12 @@ class Silence:
             if words:
                 self._speaking.say(words, now, instead=self._context.lines.still_there)
 
+    def _count_silence(self, now: float) -> None:
+        """Take down how long a caller who is owed an answer has heard nothing, now that they will hear something."""
+        silent_for = now - max(self._dead_air.owed_since, self._context.playout.playback.ends_at)
+        if silent_for > 0:
+            self._context.record.count("dead_air_ms", round(silent_for * 1000))
+
     @property
     def _heard_until(self) -> float:
         """Until when something is to be heard, as far as is known; infinite while something waits to be said."""
@@ -205,6 +212,7 @@ class Silence:
         """Say something in place of the answer, unless something is being said."""
         if now < self._heard_until:
             return
+        self._count_silence(now)
         context, dead_air = self._context, self._dead_air
         was_silent = dead_air.voice_is_silent
         text = dead_air.next(now)

@@ -269,6 +269,25 @@ async def test_a_broken_promise_lies_beyond_a_bucket_of_its_own(metrics, seconds
     assert read(metrics)["trio_voice_call_teardown_seconds_bucket 2.1"] == kept
 
 
+async def test_what_a_conversation_went_through_is_counted_apart_from_what_is_dropped(metrics):
+    record = a_record(end_reason=EndReason.HANGUP)
+    record.counters = {
+        "fillers": 2,
+        "false_interruptions_resumed": 3,
+        "dead_air_ms": 4_250,
+        "llm_retries_rate_limit": 1,
+    }
+    before = read(metrics)
+    metrics.observe_call(record)
+    told = {name: by for name, by in changed(metrics, before).items() if "calls_ended" not in name}
+    assert told == {
+        "trio_voice_fillers_total": 2,
+        "trio_voice_false_interruptions_total": 3,
+        "trio_voice_dead_air_seconds_total": 4.25,
+        "trio_voice_retries_total rate_limit": 1,
+    }
+
+
 async def test_a_call_that_was_never_answered_is_counted_and_nothing_is_measured(metrics):
     before = read(metrics)
     metrics.observe_call(attrs.evolve(a_record(end_reason=EndReason.TWILIO_ENDED), direction="outbound"))

@@ -62,8 +62,23 @@ HEARD_BUCKETS: Final = (0.3, 0.5, 0.7, 0.9, 1.1, 1.3, 1.6, 2, 2.5, 3, 4, 6, 10)
 DELAY_BUCKETS: Final = (0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1)
 """A frame is 20 ms; what is held up for longer makes the next one late too."""
 
-COUNTED_APART: Final = frozenset({"barge_ins", "model_faults"})
-"""Counters of a record that say something else than that a message was dropped or ignored."""
+RETRIES: Final = "llm_retries_"
+"""What the counters of a chain's second questions begin with; the rest is the cause."""
+COUNTED: Final = {
+    "barge_ins": ("trio_voice_barge_ins_total", "Replies that callers interrupted."),
+    "model_faults": ("trio_voice_model_faults_total", "Complaints of models that ended nothing."),
+    "fillers": ("trio_voice_fillers_total", "Words said while an answer was owed and did not come."),
+    "false_interruptions_resumed": (
+        "trio_voice_false_interruptions_total",
+        "Sounds of callers that took no floor: what they had cut was said again.",
+    ),
+    "goodbyes_taken_back": ("trio_voice_goodbyes_taken_back_total", "Callers who had more to say."),
+    "model_renewals": ("trio_voice_model_renewals_total", "Sessions opened again with the same model."),
+    "model_takeovers": ("trio_voice_model_takeovers_total", "Models that took over from another."),
+    "answers_in_vain": ("trio_voice_answers_in_vain_total", "Answers that were begun and never spoken."),
+}
+"""Counters of a record that have a series of their own: they say something else than that a message was dropped."""
+DEAD_AIR: Final = "dead_air_ms"
 
 
 class Metrics:
@@ -190,8 +205,11 @@ class Metrics:
             "How much later than asked a task was woken, once a second; this is added to every message.",
             DELAY_BUCKETS,
         )
-        self._barge_ins = counter("trio_voice_barge_ins_total", "Replies that callers interrupted.")
-        self._faults = counter("trio_voice_model_faults_total", "Complaints of models that ended nothing.")
+        self._counted = {kind: counter(*of_it) for kind, of_it in COUNTED.items()}
+        self._dead_air = counter(
+            "trio_voice_dead_air_seconds_total", "Silence in which a caller waited for an answer that was owed."
+        )
+        self._retries = counter("trio_voice_retries_total", "Questions put to a language model again.", "cause")
         self._dropped = counter(
             "trio_voice_dropped_messages_total", "Messages and pieces of audio dropped or ignored.", "kind"
         )
@@ -253,10 +271,14 @@ class Metrics:
         for use in record.tools:
             self._count_tool(use)
         for kind, count in record.counters.items():
-            if kind not in COUNTED_APART:
+            if kind in self._counted:
+                self._counted[kind].inc(count)
+            elif kind == DEAD_AIR:
+                self._dead_air.inc(count / 1000)
+            elif kind.startswith(RETRIES):
+                self._retries.labels(self._kinds.one_of(kind.removeprefix(RETRIES))).inc(count)
+            else:
                 self._dropped.labels(self._kinds.one_of(kind)).inc(count)
-        self._barge_ins.inc(record.counters.get("barge_ins", 0))
-        self._faults.inc(record.counters.get("model_faults", 0))
 
     def _observe_session(self, session: ModelSessionRecord, currency: str | None, persona: str) -> None:
         provider = self._providers.one_of(session.provider)

@@ -20,12 +20,13 @@ from trio_voice.net.flood import FLOOD_MESSAGE_BYTES, Bucket
 from trio_voice.record import Closing, ModelSessionRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable
     from datetime import datetime
 
     from trio_voice.events.model import Capabilities, ModelCommand
     from trio_voice.legs.session_ledger import Ledger
     from trio_voice.net.channel import Channel
+    from trio_voice.protocols.model_session import ModelSession
 
 OUTBOX_MESSAGES: Final = 50
 """Bound of what waits for the model's socket: a second of the caller. Beyond it the oldest audio is dropped."""
@@ -34,53 +35,6 @@ LAST_WORDS_SECONDS: Final = 0.5
 PASSING_CLOSES: Final = frozenset({None, 1001, 1006, 1011, 1012, 1013})
 """How a socket is closed, before its session is ready, by a server that is in trouble and names no cause
 (RFC 6455, 7.4.1, and the IANA registry of close codes)."""
-
-
-class ModelSession(Protocol):
-    """A vendor's protocol, without I/O. ``now`` is in seconds of one clock.
-
-    Its events are ``ModelEvent`` and ``Outgoing``, its commands ``ModelCommand``; a stage of a chain has those of
-    ``events/stage.py`` besides. What a session may have besides:
-
-    - ``caller_audio``: two constant texts, if ``encode`` puts the payload of ``HearCaller`` between them once the model
-      is ready. The caller's frames then pass through without a command made of each.
-    - ``reply_audio(message)``: reply id and payload, where ``receive`` would make ``ReplyAudio`` of the message and do
-      nothing else; ``None`` for any other. The agent's frames then pass through likewise.
-    - ``Timers``, if something of it depends on the time.
-    - ``explain_close(code, reason, now)``, if the provider says what is wrong by how it closes the socket: the events
-      that this means. ``code`` is ``None`` where the socket is just gone, or nobody reads from it any more.
-    """
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What this kind of model can do."""
-
-    @property
-    def provider(self) -> str:
-        """The kind's name, for the record."""
-
-    def opening(self) -> Sequence[str | bytes]:
-        """What to say first on a new socket."""
-
-    def receive(self, message: str | bytes, now: float, /) -> Sequence[Any]:
-        """What a message means, and what is to be sent because of it, in order; never raises."""
-
-    def encode(self, command: Any, now: float, /) -> Sequence[str | bytes]:
-        """The wire form of a command; nothing if the vendor has none for it, or if it has to wait."""
-
-    def goodbye(self) -> str | None:
-        """What ends the session, and its bill, in the vendor's words; ``None`` if closing the socket does."""
-
-
-class Timers(Protocol):
-    """What a session has besides if something of it depends on the time."""
-
-    @property
-    def wake_at(self) -> float:
-        """When ``tick`` is next needed; infinite if it is not."""
-
-    def tick(self, now: float, /) -> Sequence[Any]:
-        """What comes of time having passed. Harmless to call too early."""
 
 
 class ModelLeg(Protocol):
@@ -124,14 +78,11 @@ class SocketModelLeg:
         "_channel",
         "_closed",
         "_connect",
-        "_explain_close",
         "_ledger",
         "_opened_at",
         "_record",
-        "_reply_audio",
         "_session",
         "_timer_scope",
-        "_timers",
         "_told",
         "_wall_clock",
         "_was_ready",
@@ -154,16 +105,9 @@ class SocketModelLeg:
         self._record: ModelSessionRecord | None = None
         self._opened_at = 0.0
         self._channel: Channel | None = None
-        self._timers: Timers | None = session if hasattr(session, "tick") else None  # type: ignore[assignment]  # it says so
         self._timer_scope = trio.CancelScope()
         self._writer = Writer(OUTBOX_MESSAGES, stall_seconds, on_delay)
-        self._caller_audio: tuple[str, str] | None = getattr(session, "caller_audio", None)
-        self._reply_audio: Callable[[str | bytes], tuple[str, str] | None] | None = getattr(
-            session, "reply_audio", None
-        )
-        self._explain_close: Callable[[int | None, str, float], Sequence[Any]] | None = getattr(
-            session, "explain_close", None
-        )
+        self._caller_audio = session.caller_audio
         self._was_ready = False
         self._told = False
         self._acknowledged = False
@@ -206,7 +150,7 @@ class SocketModelLeg:
             bucket.in_hand -= 1 + len(message) // FLOOD_MESSAGE_BYTES
             if bucket.in_hand < 0:
                 bucket.draw()
-            if read_audio is not None and play is not None:
+            if play is not None:
                 audio = read_audio(message)
                 if audio is not None:
                     play(*audio)
@@ -214,22 +158,19 @@ class SocketModelLeg:
             self._pass_on(self._session.receive(message, trio.current_time()), tell)
             self._keep_timer()
 
-        channel, explain, read_audio = self._channel, self._explain_close, self._reply_audio
+        channel, read_audio = self._channel, self._session.reply_audio
 
         def tell_and_explain(fact: Fact) -> None:
             stalled = isinstance(fact, LegStalled)
-            if explain is not None and (stalled or isinstance(fact, LegClosed)):
+            if stalled or isinstance(fact, LegClosed):
                 code, reason = (None, "") if stalled else (channel.close_code, channel.close_reason)
-                self._pass_on(explain(code, reason, trio.current_time()), tell)
+                self._pass_on(self._session.explain_close(code, reason, trio.current_time()), tell)
             if isinstance(fact, LegClosed) and not self._was_ready:
                 fact = attrs.evolve(fact, passing=channel.close_code in PASSING_CLOSES)
             tell(fact)
 
-        if self._timers is None:
-            await run_pair(MODEL, channel, self._writer, hear, tell_and_explain)
-            return
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._keep_time, self._timers, tell)
+            nursery.start_soon(self._keep_time, tell)
             await run_pair(MODEL, channel, self._writer, hear, tell_and_explain)
             nursery.cancel_scope.cancel(reason="the socket has ended")
 
@@ -241,17 +182,18 @@ class SocketModelLeg:
                 self._note(event)
                 tell(event)
 
-    async def _keep_time(self, timers: Timers, tell: Callable[[Any], None]) -> None:
+    async def _keep_time(self, tell: Callable[[Any], None]) -> None:
         """Wake the protocol when it has asked for it."""
+        session = self._session
         while True:
-            with trio.CancelScope(deadline=timers.wake_at) as self._timer_scope:
+            with trio.CancelScope(deadline=session.wake_at) as self._timer_scope:
                 await trio.sleep_forever()
-            self._pass_on(timers.tick(trio.current_time()), tell)
+            self._pass_on(session.tick(trio.current_time()), tell)
 
     def _keep_timer(self) -> None:
-        timers = self._timers
-        if timers is not None and timers.wake_at != self._timer_scope.deadline:  # setting a deadline has its price
-            self._timer_scope.deadline = timers.wake_at
+        wake_at = self._session.wake_at
+        if wake_at != self._timer_scope.deadline:  # setting a deadline has its price
+            self._timer_scope.deadline = wake_at
 
     def _note(self, event: object) -> None:
         if self._record is None:

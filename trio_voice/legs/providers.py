@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from trio_voice.events.model import Said
-    from trio_voice.legs.model import ModelLeg, ModelSession
+    from trio_voice.legs.model import ModelLeg
     from trio_voice.legs.session_ledger import Ledger
     from trio_voice.net.channel import Channel
     from trio_voice.net.http import HttpClient
     from trio_voice.persona import Persona, ToolSchema
     from trio_voice.protocols.chain_stages import Stage
+    from trio_voice.protocols.model_session import ModelSession
     from trio_voice.protocols.settings import ModelSettings, StageSettings
 
 STALL_SECONDS: Final = 5.0

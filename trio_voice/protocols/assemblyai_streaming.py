@@ -21,6 +21,7 @@ from trio_voice.events import model as c
 from trio_voice.events import stage as s
 from trio_voice.persona import bounded
 from trio_voice.protocols.json_messages import MAX_ID, as_json, read, unknown
+from trio_voice.protocols.model_session import ModelSession
 from trio_voice.protocols.settings import StageSettings
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class AssemblyAiStreamingSettings(StageSettings):
             raise ValueError("inactivity_timeout_seconds must be from 5 to 3600")
 
 
-class AssemblyAiStreaming:
+class AssemblyAiStreaming(ModelSession):
     """One session, from ``Begin`` to ``Termination``."""
 
     capabilities = s.CHAIN

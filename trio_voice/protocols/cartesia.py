@@ -19,6 +19,7 @@ from trio_voice.audio.mulaw import is_base64
 from trio_voice.events import model as c
 from trio_voice.events import stage as s
 from trio_voice.protocols.json_messages import as_json, read, unknown
+from trio_voice.protocols.model_session import ModelSession
 from trio_voice.protocols.settings import StageSettings
 from trio_voice.speech_text.languages import primary
 
@@ -67,11 +68,12 @@ class CartesiaSettings(StageSettings):
             raise ValueError("speed must be from 0.6 to 1.5")
 
 
-class Cartesia:
+class Cartesia(ModelSession):
     """One socket."""
 
     capabilities = s.CHAIN
     provider = "cartesia"
+    wake_at = -math.inf  # at once: the open socket is all that there is to wait for
 
     def __init__(self, settings: CartesiaSettings, persona: Persona) -> None:
         self._settings = settings
@@ -82,7 +84,6 @@ class Cartesia:
         self._counted: list[Any] = []
         """What was sent to be spoken since it was last told."""
         self._ready = False
-        self.wake_at = -math.inf  # at once: the open socket is all that there is to wait for
 
     # What we say
 

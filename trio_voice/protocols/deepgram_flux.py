@@ -22,6 +22,7 @@ from trio_voice.audio.mulaw import BYTES_PER_MS
 from trio_voice.events import model as c
 from trio_voice.events import stage as s
 from trio_voice.protocols.json_messages import MAX_ID, read, unknown
+from trio_voice.protocols.model_session import ModelSession
 from trio_voice.protocols.settings import StageSettings
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class DeepgramFluxSettings(StageSettings):
             raise ValueError("eager_eot_threshold must not be more than eot_threshold")
 
 
-class DeepgramFlux:
+class DeepgramFlux(ModelSession):
     """One session, from ``Connected`` to the server's closing of the socket."""
 
     capabilities = s.CHAIN

@@ -20,6 +20,7 @@ from trio_voice.events import model as c
 from trio_voice.events import stage as s
 from trio_voice.persona import bounded
 from trio_voice.protocols.json_messages import as_json, read
+from trio_voice.protocols.model_session import ModelSession
 from trio_voice.protocols.settings import StageSettings
 
 if TYPE_CHECKING:
@@ -69,11 +70,12 @@ class _Context:
     """Sound that has come."""
 
 
-class ElevenLabs:
+class ElevenLabs(ModelSession):
     """One multi-context socket."""
 
     capabilities = s.CHAIN
     provider = "elevenlabs"
+    wake_at = -math.inf  # at once: the open socket is all that there is to wait for
     vendor = "ElevenLabs"
 
     def __init__(self, settings: ElevenLabsSettings, persona: Persona) -> None:
@@ -87,7 +89,6 @@ class ElevenLabs:
         self._counted: list[Any] = []
         """What was sent to be spoken since it was last told."""
         self._ready = False
-        self.wake_at = -math.inf  # at once: the open socket is all that there is to wait for
 
     # What we say
 

@@ -20,6 +20,7 @@ from trio_voice.events import model as c
 from trio_voice.protocols.chat.refusals import wait_seconds
 from trio_voice.protocols.expiry import Expiry
 from trio_voice.protocols.json_messages import MAX_ID, UNDECODABLE, arguments_in, as_json, read, text_in, unknown
+from trio_voice.protocols.model_session import ModelSession
 from trio_voice.protocols.settings import ModelSettings
 from trio_voice.protocols.unanswered import ANSWER_SECONDS, MAX_WAIT_SECONDS, NUDGE, Step, Unanswered
 
@@ -87,7 +88,7 @@ _decode_audio: Final = msgspec.json.Decoder(_ReplyAudio).decode
 Event = c.ModelEvent | c.Outgoing
 
 
-class VoiceAgentSession:
+class VoiceAgentSession(ModelSession):
     """One session's protocol state, from the first ``session.update`` to ``session.ended``.
 
     Args:
@@ -100,7 +101,7 @@ class VoiceAgentSession:
     """
 
     capabilities = CAPABILITIES
-    caller_audio = ('{"type":"input.audio","audio":"', '"}')
+    caller_audio: tuple[str, str] = ('{"type":"input.audio","audio":"', '"}')
     provider = "assemblyai-agent"
 
     __slots__ = (

@@ -36,6 +36,7 @@ from trio_voice.protocols.gemini_live.setup import GeminiLiveSettings, setup_mes
 from trio_voice.protocols.gemini_live.tools import ToolCalls
 from trio_voice.protocols.gemini_live.watchdog import Step, Watchdog
 from trio_voice.protocols.json_messages import MAX_ID, UNREADABLE, as_json, garbage, text_in
+from trio_voice.protocols.model_session import ModelSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -77,7 +78,7 @@ NUDGE: Final = (
 Event = c.ModelEvent | c.Outgoing
 
 
-class GeminiLiveSession:
+class GeminiLiveSession(ModelSession):
     """One connection's session.
 
     Args:

@@ -33,6 +33,7 @@ from trio_voice.events import model as c
 from trio_voice.protocols.chat.refusals import wait_seconds
 from trio_voice.protocols.expiry import Expiry
 from trio_voice.protocols.json_messages import MAX_ID, UNDECODABLE, UNREADABLE, garbage, table_in, text_in, unknown
+from trio_voice.protocols.model_session import ModelSession
 from trio_voice.protocols.openai_realtime import accounts, messages
 from trio_voice.protocols.openai_realtime.dialects import DIALECTS, accepted, wrong_format
 from trio_voice.protocols.openai_realtime.errors import (
@@ -79,7 +80,7 @@ ALOUD: Final = "The caller could not hear your last answer. Say it aloud now, wo
 Meaning = c.ModelEvent | c.Outgoing
 
 
-class OpenAIRealtimeSession:
+class OpenAIRealtimeSession(ModelSession):
     """One session's protocol state.
 
     Args:

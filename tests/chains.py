@@ -11,6 +11,7 @@ from tests import calls
 from trio_voice.call.call import wall_clock
 from trio_voice.chain.turns import ChainTurns
 from trio_voice.legs.chain.http_voice import HttpSpeaker
+from trio_voice.legs.chain.kept_lines import KeptLines, VoiceLines
 from trio_voice.legs.chain.language_model import Thinker
 from trio_voice.legs.chain.leg import ChainLeg
 from trio_voice.legs.model import SocketModelLeg
@@ -47,6 +48,8 @@ class Chain:
     """More of ``ChainTurns``."""
     wires: dict[str, tuple[MemoryChannel, MemoryChannel]] = attrs.field(factory=dict)
     exchanges: list[tuple[MemoryChannel, MemoryChannel]] = attrs.field(factory=list)
+    kept: KeptLines | None = None
+    """What voices have said in calls before."""
     http: MemoryHttp | None = None
     """Of the last leg."""
 
@@ -111,6 +114,7 @@ class Chain:
             lambda: _given(http),
             "" if wanted.history else wanted.persona.greeting or "",
             wanted.record.count,
+            self.kept and VoiceLines(self.kept, "a voice", [wanted.persona.greeting or ""], wanted.persona.language),
         )
 
 

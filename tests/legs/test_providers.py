@@ -41,9 +41,9 @@ def settings_of(kind, url):
     settings = KINDS[kind].settings(
         name="desk",
         kind=kind,
-        stt=AssemblyAiStreamingSettings(kind="assemblyai-streaming", url=url, credential="ASSEMBLYAI_API_KEY"),
-        llm=ChatSettings(kind="openai-chat", url="http://127.0.0.1:1", model="m"),
-        tts=ElevenLabsSettings(kind="elevenlabs", url="wss://127.0.0.1:1", voice="v"),
+        stt=(AssemblyAiStreamingSettings(kind="assemblyai-streaming", url=url, credential="ASSEMBLYAI_API_KEY"),),
+        llm=(ChatSettings(kind="openai-chat", url="http://127.0.0.1:1", model="m"),),
+        tts=(ElevenLabsSettings(kind="elevenlabs", url="wss://127.0.0.1:1", voice="v"),),
     )
     return settings, "ASSEMBLYAI_API_KEY", "the stage assemblyai-streaming"
 

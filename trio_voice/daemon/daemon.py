@@ -54,6 +54,7 @@ from trio_voice.errors import CannotListen, ConfigError
 from trio_voice.isolation import contained, keep_running
 from trio_voice.journal import Pace, open_journal
 from trio_voice.journal.identity import marker_of
+from trio_voice.legs.chain.kept_lines import KeptLines
 from trio_voice.legs.model_sessions import Succession
 from trio_voice.legs.providers import KINDS, Order
 from trio_voice.net.http import open_http_pool
@@ -226,6 +227,7 @@ class _House:
     ) -> None:
         self._settings = settings
         self._lines = dict(lines)
+        self._kept_lines = KeptLines()
         self._journal = journal
         self._after_work = after_work
         self._toolboxes = toolboxes_of(settings, journal)
@@ -266,7 +268,9 @@ class _House:
     ) -> Succession:
         on_delay = partial(self.metrics.observe_relay_delay, "to_model")
         makers = [
-            partial(make_leg, self._settings, name, persona, ledger, tools, on_delay=on_delay)
+            partial(
+                make_leg, self._settings, name, persona, ledger, tools, on_delay=on_delay, kept_lines=self._kept_lines
+            )
             for name in persona.models
         ]
         limits = self._settings.limits
@@ -397,6 +401,7 @@ def make_leg(
     resume_with: str | None = None,
     *,
     on_delay: Callable[[float], None] | None = None,
+    kept_lines: KeptLines | None = None,
 ) -> ModelLeg:
     """A leg of the model with this name in ``[models]``, not yet connected."""
     model = settings.models[name]
@@ -411,6 +416,7 @@ def make_leg(
         on_delay=on_delay,
         history=history,
         resume_with=resume_with,
+        kept_lines=KeptLines() if kept_lines is None else kept_lines,
     )
     return KINDS[model.kind].make(order)
 

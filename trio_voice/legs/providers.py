@@ -13,6 +13,7 @@ import trio
 from trio_voice.chain.turns import ChainTurns
 from trio_voice.errors import ModelUnavailable
 from trio_voice.legs.chain.http_voice import HttpSpeaker
+from trio_voice.legs.chain.kept_lines import KeptLines, VoiceLines
 from trio_voice.legs.chain.language_model import Thinker
 from trio_voice.legs.chain.leg import ChainLeg
 from trio_voice.legs.model import SocketModelLeg
@@ -21,9 +22,10 @@ from trio_voice.net.proxies import Proxies
 from trio_voice.net.websocket import open_websocket
 from trio_voice.protocols import gemini_live, openai_realtime, voice_agent
 from trio_voice.protocols.chain_stages import HEARING, SPEAKING, THINKING, ChainSettings
+from trio_voice.speech_text.languages import phrases_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
@@ -76,6 +78,8 @@ class Order:
     on_delay: Callable[[float], None] | None = None
     history: tuple[Said, ...] = ()
     """The conversation so far, if this session takes over from another: the greeting has been said."""
+    kept_lines: KeptLines = attrs.field(factory=KeptLines)
+    """The sound of lines that voices have said in calls before."""
     resume_with: str | None = None
     """The handle of the session to take up, if its provider gave one (``SessionExpiring``)."""
 
@@ -167,6 +171,7 @@ def _chain(order: Order) -> ModelLeg:
         requests = stage.protocol(settings, persona, order.keys.get(settings.key_name, ""))
         return HttpSpeaker(requests, client_of(settings), order.ledger, order.wall_clock)
 
+    spelled_out = not all(stage.reads_figures for stage in settings.tts)
     detection = persona.turn_detection
     longest_silence = (detection.max_silence if detection else None) or 0
     turns = ChainTurns(
@@ -175,7 +180,7 @@ def _chain(order: Order) -> ModelLeg:
         prefix=f"{secrets.token_hex(3)}_",
         timed_words=not SPEAKING[settings.tts[0].kind].over_http,
         language=persona.language,
-        spelled_out=not all(stage.reads_figures for stage in settings.tts),
+        spelled_out=spelled_out,
         has_voice=False,
         members=len(settings.llm),
         filler=settings.own_filler,
@@ -194,7 +199,22 @@ def _chain(order: Order) -> ModelLeg:
         client_of(*settings.llm),
         "" if order.history else persona.greeting or "",
         order.ledger.record.count,
+        VoiceLines(
+            order.kept_lines,
+            f"{settings.tts[0]} {persona.voice}",
+            _lines_of(persona),
+            persona.language,
+            spelled_out=spelled_out,
+        ),
     )
+
+
+def _lines_of(persona: Persona) -> Iterator[str]:
+    """What a persona says again and again."""
+    phrases = phrases_of(persona.language)
+    yield from filter(None, (persona.greeting, persona.voicemail, persona.still_there, persona.idle_goodbye))
+    yield from phrases.fillers if persona.fillers is None else persona.fillers
+    yield from (phrases.still_there, phrases.idle_goodbye, phrases.last_line)
 
 
 KINDS: Final[Mapping[str, Kind]] = {

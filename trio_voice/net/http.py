@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 KEPT_A_HOST: Final = 4
 """Connections that are kept between calls for one host, at the most."""
-KEPT_SECONDS: Final = 5.0
-"""And for so long."""
+KEPT_SECONDS: Final = 1.5
+"""And for so long: like a call's other sockets they are closed within two seconds of its end, or another call's."""
 WARM_SECONDS: Final = 5.0
 """For opening a connection ahead of its use."""
 MAX_HEAD_BYTES: Final = 65_536

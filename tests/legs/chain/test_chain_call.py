@@ -11,6 +11,7 @@ from tests import calls, chains
 from tests.calls import GREETING
 from tests.chains import Chain
 from trio_voice.call.tools import end_call
+from trio_voice.legs.chain.kept_lines import KeptLines
 from trio_voice.persona import Limits, Persona, TurnDetection
 from trio_voice.record import Closing, EndReason
 from trio_voice.sandbox.agent.replies import Line, ToolUse
@@ -514,3 +515,35 @@ async def test_a_wrong_key_is_one_line_that_names_it(autojump_clock, stage, cred
     assert credential in rig.record.end_detail
     assert "another-key" not in str(rig.record.as_json())
     assert "\n" not in rig.record.end_detail
+
+
+# Lines that are kept
+
+
+async def greeted(kept, *, tts="elevenlabs", voice_seconds=0.5):
+    """A call of which only the greeting is heard, and its record; how long after the start its first sound came."""
+    chain = Chain(tts={"kind": tts, "voice": "alba"}, kept=kept)
+    manner = ChainManner(speed=4, voice_seconds=voice_seconds)
+    async with calls.live_call(model=chain, script=Script(greeting_ms=800), manner=manner) as rig:
+        began = trio.current_time()
+        await trio.sleep(3)
+        rig.twilio.hang_up()
+    first = next(message.at for message in rig.twilio.received if message.event == "media")
+    return rig, first - began
+
+
+@pytest.mark.parametrize("tts", ["elevenlabs", "elevenlabs-http", "cartesia"])
+async def test_a_greeting_is_heard_at_once_in_the_calls_after_the_first_and_no_voice_is_asked_for_it(
+    autojump_clock, tts
+):
+    kept = KeptLines()
+    first, waited = await greeted(kept, tts=tts)
+    again, waited_again = await greeted(kept, tts=tts)
+    assert waited > 0.4
+    assert waited_again < 0.06
+    for rig in (first, again):
+        assert lines(rig)[0] == ("agent", GREETING, False)
+        heard = rig.twilio.line.heard(trio.current_time()).replace(b"\xff", b"")
+        assert len(heard) / 8 == pytest.approx(800, abs=41)
+    spoken = [session for session in again.record.model_sessions if session.provider in ("elevenlabs", "cartesia")]
+    assert sum(session.meters.get("characters", 0) for session in spoken) == 0

@@ -32,6 +32,7 @@ from trio_voice.events.stage import (
     EndTurn,
     Speak,
     SpeechBegan,
+    SpeechOver,
     StopThinking,
     Think,
     VoiceChanged,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from trio_voice.chain.turns import ChainTurns
     from trio_voice.events.model import ModelCommand
     from trio_voice.legs.chain.http_stage import Http
+    from trio_voice.legs.chain.kept_lines import VoiceLines
     from trio_voice.legs.chain.language_model import Thinker
     from trio_voice.legs.model import SocketModelLeg
 
@@ -100,6 +102,7 @@ class ChainLeg:
         open_http: what the language models are asked through.
         greeting: said when the voice is ready; empty for nothing.
         count: told of what the record counts.
+        lines: the sound of what the first voice has said before; none by default.
     """
 
     capabilities = CHAIN
@@ -113,6 +116,7 @@ class ChainLeg:
         open_http: Callable[[], AbstractAsyncContextManager[Http]],
         greeting: str = "",
         count: Callable[[str], object] = lambda _name: None,
+        lines: VoiceLines | None = None,
     ) -> None:
         self._turns = turns
         self._hearing = Stage(HEARING, deque(hearing))
@@ -121,6 +125,9 @@ class ChainLeg:
         self._open_http = open_http
         self._greeting = greeting
         self._count = count
+        self._lines = lines
+        self._contexts: set[str] = set()
+        """Those of the voice of which more text is to come."""
         self._told_ready = False
         self._requests: dict[int, trio.CancelScope] = {}
         self._timer_scope = trio.CancelScope()
@@ -136,6 +143,8 @@ class ChainLeg:
         self._tell = tell
         async with self._open_http() as self._http, trio.open_nursery() as self._nursery:
             if self._greeting:
+                if self._lines is not None and self._lines.has(self._greeting):
+                    self._tell_of_voice()  # none need be ready for it
                 self.obey(c.SayExactly(self._greeting))
             self._nursery.start_soon(self._live_stage, self._hearing)
             self._nursery.start_soon(self._live_stage, self._speaking)
@@ -158,6 +167,8 @@ class ChainLeg:
                     await trio.sleep_forever()  # whoever was told of its end decides
             self._nursery.start_soon(_part_with, leg)
             stage.replace()
+            if stage is self._speaking and self._lines is not None:
+                self._lines.forget()
 
     async def _expect_ready(self, stage: Stage) -> None:
         seconds = READY_SECONDS_OF_SEVERAL if stage.makers else READY_SECONDS
@@ -200,6 +211,10 @@ class ChainLeg:
             case _:
                 if isinstance(event, SpeechBegan):
                     self._warm()
+                elif stage is self._speaking and self._lines is not None:
+                    self._lines.hear(event)
+                    if isinstance(event, SpeechOver):
+                        self._lines.end(event.context_id)
                 self._do(self._turns.handle(event, trio.current_time()))
 
     def _warm(self) -> None:
@@ -213,11 +228,15 @@ class ChainLeg:
             return
         stage.ready.set()
         if stage is self._speaking:
-            timed = getattr(stage.leg, "times_words", True)
-            self._do(self._turns.handle(VoiceChanged(timed_words=timed), trio.current_time()))
+            self._tell_of_voice()
         elif not self._told_ready:
             self._told_ready = True
             self._tell(c.ModelReady(session_id, accepted))
+
+    def _tell_of_voice(self) -> None:
+        """Whatever is to be spoken can be."""
+        timed = getattr(self._speaking.leg, "times_words", True)
+        self._do(self._turns.handle(VoiceChanged(timed_words=timed), trio.current_time()))
 
     def obey(self, command: ModelCommand) -> None:
         """Put a command of the bridge on its way. Never waits."""
@@ -237,8 +256,7 @@ class ChainLeg:
         for output in outputs:
             match output:
                 case Speak() | BeSilent():
-                    if self._speaking.is_ready:  # or it is spoken when the next voice is
-                        self._speaking.leg.obey(output)
+                    self._speak(output)
                 case Think(number=number):
                     scope = self._requests[number] = trio.CancelScope()
                     self._nursery.start_soon(self._think, output, scope)
@@ -259,6 +277,25 @@ class ChainLeg:
                     self._tell(output)
         if self._turns.wake_at != self._timer_scope.deadline:  # setting a deadline has its price
             self._timer_scope.deadline = self._turns.wake_at
+
+    def _speak(self, command: Speak | BeSilent) -> None:
+        """Have something spoken: by the voice, or as it was spoken in a call before."""
+        context = command.context_id
+        if self._lines is not None:
+            if isinstance(command, BeSilent):
+                self._lines.drop(context)
+            elif command.last and context not in self._contexts:
+                facts = self._lines.begin(context, command.text.strip())
+                if facts:
+                    for fact in (*facts, SpeechOver(context)):
+                        self._do(self._turns.handle(fact, trio.current_time()))
+                    return
+        if isinstance(command, Speak) and not command.last:
+            self._contexts.add(context)
+        else:
+            self._contexts.discard(context)
+        if self._speaking.is_ready:  # or it is spoken when the next voice is
+            self._speaking.leg.obey(command)
 
     async def _think(self, command: Think, scope: trio.CancelScope) -> None:
         try:

@@ -1,5 +1,7 @@
 # make demo     a whole call on this machine: no account, no key, no network
 # make test     the suite; make test-slow what takes longer than that
+# make coverage the suite, and whether each folder of the package is covered as tests/coverage.txt wants
+# make ci-full  everything, as before a release: an hour and more; .ci/run has its short forms
 # make run      the daemon, on ./config.toml
 # make faults   the promise, put to the test from outside; make faults-peers the same with others' servers
 #
@@ -15,13 +17,15 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 PEERS := benchmarks/peers
+MUTANTS := benchmarks/mutants
 FAULTS_ARGS ?=
+MUTANTS_ARGS ?=
 # A process for each core, up to four: XDIST= for one, in order.
 XDIST ?= --numprocesses auto --maxprocesses 4 --dist worksteal
 # Much of what is slow only waits.
 XDIST_SLOW ?= --numprocesses 3 --dist worksteal
 
-.PHONY: setup demo test test-slow properties run lint bench soak neighbours listen faults faults-peers constraints clean
+.PHONY: setup demo test test-slow coverage mutants properties newest ci-full run lint bench soak neighbours listen faults faults-peers constraints clean
 
 setup: $(VENV)/.ready
 	@:
@@ -50,6 +54,35 @@ test: setup
 # What takes longer: one conversation broken at every step and message it has, and the demo.
 test-slow: setup
 	@$(BIN)/pytest -m slow $(XDIST_SLOW) $(PYTEST_ARGS)
+
+# The suite once more, measured: a folder that is covered less than it was fails.
+coverage: setup
+	@$(BIN)/pytest -m "not slow" --cov --cov-report= $(XDIST) $(PYTEST_ARGS)
+	@grep -v '^#' tests/coverage.txt | while read -r folder least; do \
+	    covered=$$($(BIN)/coverage report --include="$$folder" --format=total); \
+	    echo "$$folder: $$covered %"; \
+	    [ "$${covered:-0}" -ge "$$least" ] || echo "$$folder must be covered at $$least %"; \
+	done | tee .coverage.told
+	@! grep 'must be' .coverage.told >/dev/null
+
+# The suite with the newest of everything that it depends on, and no pins.
+newest:
+	@$(PYTHON) -m venv --clear .venv-newest
+	@.venv-newest/bin/python -m pip -qq install --upgrade pip
+	@.venv-newest/bin/python -m pip -qq install --editable '.[postgres,speech]' --group dev
+	@.venv-newest/bin/pytest -m "not slow" $(XDIST) $(PYTEST_ARGS)
+
+ci-full:
+	@.ci/run full
+
+# Changes of one line, a sample of them: which does no test notice? MUTANTS_ARGS as in benchmarks/mutants/sample.py.
+mutants: .venv-mutants/.ready
+	@.venv-mutants/bin/python benchmarks/mutants/sample.py $(MUTANTS_ARGS)
+
+.venv-mutants/.ready: constraints.txt $(MUTANTS)/requirements.txt
+	@$(PYTHON) -m venv --clear .venv-mutants
+	@.venv-mutants/bin/python -m pip --disable-pip-version-check -qq install --require-hashes --no-deps \
+	    -r constraints.txt -r $(MUTANTS)/requirements.txt && touch $@
 
 # Calls and conversations made up anew, thousands of them: minutes.
 properties: setup
@@ -116,9 +149,12 @@ constraints:
 	    --generate-hashes --no-emit-index-url $(UV_ARGS) --output-file constraints.txt pyproject.toml && \
 	UV_CUSTOM_COMPILE_COMMAND='make constraints' "$$scratch/bin/uv" pip compile --quiet \
 	    --universal --python-version 3.11 \
-	    --generate-hashes --no-emit-index-url $(UV_ARGS) --output-file $(PEERS)/requirements.txt $(PEERS)/requirements.in
+	    --generate-hashes --no-emit-index-url $(UV_ARGS) --output-file $(PEERS)/requirements.txt $(PEERS)/requirements.in && \
+	UV_CUSTOM_COMPILE_COMMAND='make constraints' "$$scratch/bin/uv" pip compile --quiet \
+	    --universal --python-version 3.11 --constraints constraints.txt \
+	    --generate-hashes --no-emit-index-url $(UV_ARGS) --output-file $(MUTANTS)/requirements.txt $(MUTANTS)/requirements.in
 
 clean:
 	@rm -rf $(PEERS)/node_relay/node_modules
-	@rm -rf .venv .venv-* build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .venv-* mutants build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find trio_voice tests -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -4,6 +4,7 @@ And how Hypothesis judges a test.
 """
 
 import os
+from collections import Counter
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,7 +17,30 @@ from tests.journal.stands import PostgresServer, PostgresStand, find_postgres, t
 UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("same", UNTIMED, derandomize=True, database=None)
 settings.register_profile("random", UNTIMED, max_examples=2_000, print_blob=True)
+settings.register_profile("short", settings.get_profile("same"), max_examples=15)  # a mutant is found or is not
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--share",
+        type=int,
+        default=1,
+        help="of each slow test's parameters every so many",
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    """Keep a share of the slow ones, spread over the parameters, and the first of each test."""
+    share, seen, kept, left_out = config.getoption("share"), Counter(), [], []
+    for item in items:
+        test = item.nodeid.partition("[")[0]
+        is_kept = share == 1 or item.get_closest_marker("slow") is None or seen[test] % share == 0
+        seen[test] += 1
+        (kept if is_kept else left_out).append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = kept
 
 
 @pytest.fixture(scope="session")

@@ -425,4 +425,4 @@ class LiveCall(RuleBasedStateMachine):
 
 
 TestLiveCall = LiveCall.TestCase
-TestLiveCall.settings = settings(stateful_step_count=80)
+TestLiveCall.settings = settings(stateful_step_count=80, max_examples=settings().max_examples // 2)

@@ -233,4 +233,4 @@ class Talk(RuleBasedStateMachine):
 
 
 TestTalk = Talk.TestCase
-TestTalk.settings = settings(stateful_step_count=80)
+TestTalk.settings = settings(stateful_step_count=80, max_examples=settings().max_examples // 2)

@@ -28,11 +28,12 @@ FATES: Final = {0: "survived", 33: "no tests", 34: "skipped", None: "not reached
 MOST_SURVIVORS: Final = 0.1
 
 
-def run_mutmut(*names: str, seconds: float | None = None) -> None:
+def run_mutmut(*names: str, seconds: float | None = None, told: bool = True) -> None:
     environment = os.environ | {"HYPOTHESIS_PROFILE": "short"}
     command = [MUTMUT, "run", "--max-children", str(os.cpu_count() or 1), *names]
     try:
-        subprocess.run(command, env=environment, check=False, timeout=seconds)
+        output = None if told else subprocess.DEVNULL
+        subprocess.run(command, env=environment, check=False, timeout=seconds, stdout=output, stderr=output)
     except subprocess.TimeoutExpired:
         click.echo("\nthe time is up")
 
@@ -51,7 +52,8 @@ def fates() -> dict[str, int | None]:
 @click.option("--minutes", default=20.0, show_default=True, help="For the mutants; the tests are run once before that.")
 @click.option("--only", default="*", help="A pattern of mutants' names.")
 def main(count: int, seed: int, minutes: float, only: str) -> None:
-    run_mutmut("none of them: make all, and see which tests reach which")
+    click.echo("making the mutants, and seeing which tests reach which: some minutes")
+    run_mutmut("none of them", told=False)
     names = sorted(name for name in fates() if fnmatch.fnmatch(name, only))
     drawn = random.Random(seed).sample(names, min(count, len(names)))
     run_mutmut(*drawn, seconds=60 * minutes)

@@ -12,7 +12,7 @@ import trio
 from tests.calls import GEMINI_LIVE, GREETING, live_call
 from trio_voice.call.tools import end_call
 from trio_voice.persona import Limits, Persona, TurnDetection
-from trio_voice.protocols.gemini_live.watchdog import PATIENCE_SECONDS
+from trio_voice.protocols.gemini_live.watchdog import ANSWER_SECONDS, PATIENCE_SECONDS
 from trio_voice.record import EndReason
 from trio_voice.sandbox.agent.replies import ToolUse
 from trio_voice.sandbox.providers.assemblyai_agent import Close, Script, Strike, Turn
@@ -388,7 +388,7 @@ async def test_one_that_stays_wedged_is_left_for_another_socket(autojump_clock):
         await trio.sleep(2 * PATIENCE_SECONDS + 1)
         rig.twilio.hang_up()
     first, second = rig.agent.sessions
-    assert since + PATIENCE_SECONDS < second.opened_at < since + 2 * PATIENCE_SECONDS + 1.5
+    assert since + ANSWER_SECONDS < second.opened_at < since + PATIENCE_SECONDS + ANSWER_SECONDS + 1.5
     assert second.setup.session_resumption.handle == first.handles[-1]
     assert "if the caller is waiting for an answer, give it" in texts_sent(second)[0]
 

@@ -16,8 +16,9 @@ from trio_voice.persona import Persona, ToolSchema, TurnDetection
 from trio_voice.protocols.gemini_live import GeminiLiveSession, GeminiLiveSettings
 from trio_voice.protocols.gemini_live.session import MAX_LETTERS
 from trio_voice.protocols.gemini_live.tools import MAX_CALLS
-from trio_voice.protocols.gemini_live.watchdog import PATIENCE_SECONDS, PAUSE_SECONDS
+from trio_voice.protocols.gemini_live.watchdog import ANSWER_SECONDS, PATIENCE_SECONDS, PAUSE_SECONDS
 from trio_voice.protocols.json_messages import arguments_in
+from trio_voice.protocols.unanswered import ALOUD, NUDGE
 
 types = pytest.importorskip("google.genai.types")
 
@@ -624,7 +625,7 @@ def test_a_caller_who_is_not_answered_is_not_left_alone(ready):
     last = speak(ready, 1.0, 1.0)
     events = idle(ready, 20.0)[2:]
     steps = [event for _, event in events]
-    assert [round((at - last) / PATIENCE_SECONDS, 3) for at, _ in events] == [1, 1, 2]
+    assert [round(at - last - PATIENCE_SECONDS, 3) for at, _ in events] == [0, 0, ANSWER_SECONDS]
     assert not steps[0].fatal
     assert said(steps[1].message)["realtimeInput"]["text"].startswith("The caller has said something")
     assert steps[2] == c.SessionExpiring(0.0, "h1")
@@ -633,10 +634,8 @@ def test_a_caller_who_is_not_answered_is_not_left_alone(ready):
 @pytest.mark.parametrize(
     "answer",
     [
-        {"serverContent": {"outputTranscription": {"text": "Yes"}}},
         {"serverContent": sound()},
-        {"serverContent": {"turnComplete": True}},
-        {"serverContent": {"modelTurn": {"parts": [{"text": "Hm", "thought": True}]}}},
+        {"serverContent": {"turnComplete": True}},  # to what was only loud
         {"toolCall": {"functionCalls": [{"name": "roll", "args": {}}]}},
     ],
 )
@@ -649,7 +648,51 @@ def test_any_sign_of_an_answer_is_one(ready, answer):
 
 def test_words_that_gemini_has_heard_have_to_be_answered_however_soft_they_were(ready):
     hear(ready, 1.0, serverContent={"inputTranscription": {"text": "Hello?"}})
-    assert [at for at, _ in idle(ready, 10.0)] == [9, 9]
+    assert [at for at, _ in idle(ready, 10.0)] == [4, 4, 7]
+
+
+@pytest.mark.parametrize("part", [{"text": "Hm", "thought": True}, {"text": "At nine."}])
+def test_a_thought_and_what_is_written_are_waited_for_and_are_no_answer(ready, part):
+    hear(ready, 1.0, serverContent={"inputTranscription": {"text": "Hello?"}})
+    hear(ready, 2.0, serverContent={"modelTurn": {"parts": [part]}})
+    assert [at for at, _ in idle(ready, 20.0)] == [10, 10, 13]
+
+
+QUIET_SOUND = {"modelTurn": {"parts": [{"inlineData": {"mimeType": "audio/pcm;rate=24000", "data": "AAAA" * 640}}]}}
+SILENT_TURNS = {
+    "rejected": [{"turnComplete": True, "turnCompleteReason": "RESPONSE_REJECTED"}],
+    "empty": [{"generationComplete": True}, {"turnComplete": True}],
+    "digital silence": [QUIET_SOUND, {"generationComplete": True}, {"turnComplete": True}],
+    "in writing": [{"modelTurn": {"parts": [{"text": "At nine."}]}}, {"turnComplete": True}],
+    "words alone": [{"outputTranscription": {"text": "At nine."}}, {"turnComplete": True}],
+}
+
+
+@pytest.mark.parametrize("turn", SILENT_TURNS.values(), ids=SILENT_TURNS)
+def test_a_turn_without_a_sound_is_asked_for_once_and_then_another_session(ready, turn):
+    hear(ready, sessionResumptionUpdate={"newHandle": "h1", "resumable": True})
+    hear(ready, 1.0, serverContent={"inputTranscription": {"text": "Hello?"}})
+    told = [event for content in turn for event in hear(ready, 1.5, serverContent=content)]
+    fault, nudge = (event for _, event in idle(ready, 4.0))
+    assert (fault.code, fault.fatal) == ("silent", False)
+    written = any(isinstance(event, c.ReplyTranscript | c.ReplyWords) for event in told)
+    assert said(nudge.message)["realtimeInput"]["text"] == (ALOUD.format("At nine.") if written else NUDGE)
+    for content in turn:
+        hear(ready, 4.5, serverContent=content)
+    assert idle(ready, 20.0) == [(7.0, c.SessionExpiring(0.0, None))]  # taken up, it would be as silent
+
+
+def test_a_greeting_that_brings_no_sound_is_asked_for_as_it_was(ready):
+    ready.encode(c.RequestReply("Greet."), 1.0)
+    hear(ready, 1.5, serverContent={"turnComplete": True})
+    assert said(idle(ready, 4.0)[1][1].message)["realtimeInput"]["text"] == "Greet."
+
+
+def test_an_answer_that_can_be_heard_is_one(ready):
+    hear(ready, 1.0, serverContent={"inputTranscription": {"text": "Hello?"}})
+    hear(ready, 1.5, serverContent=sound())
+    hear(ready, 2.0, serverContent={"turnComplete": True})
+    assert idle(ready, 100.0) == []
 
 
 @pytest.mark.parametrize("command", [c.RequestReply("Greet."), c.AnswerTool("call-1", "1")])
@@ -658,7 +701,7 @@ def test_what_was_asked_for_has_to_be_answered(ready, command):
         ask(ready, {"id": "f1", "name": "roll", "args": {}})
         hear(ready, serverContent={"generationComplete": True})
     ready.encode(command, 2.0)
-    assert [at for at, _ in idle(ready, 11.0)] == [10, 10]
+    assert [at for at, _ in idle(ready, 11.0)] == [5, 5, 8]
 
 
 def test_a_click_and_a_long_story_are_not_taken_for_silence(ready):

@@ -16,10 +16,10 @@ from trio_voice.protocols.openai_realtime import OpenAIRealtimeSession
 from trio_voice.protocols.openai_realtime.dialects import DIALECTS, OpenAIRealtimeSettings
 from trio_voice.protocols.openai_realtime.floor import REPLY_SECONDS
 from trio_voice.protocols.openai_realtime.responses import KEPT_RESPONSES, MAX_ARGUMENTS, MAX_CALLS, MAX_ITEMS
-from trio_voice.protocols.openai_realtime.session import ALOUD, KEPT_TRANSCRIPTIONS
+from trio_voice.protocols.openai_realtime.session import KEPT_TRANSCRIPTIONS
 from trio_voice.protocols.openai_realtime.tools import MAX_RUNNING
 from trio_voice.protocols.openai_realtime.turns import KEEP_SECONDS
-from trio_voice.protocols.unanswered import NUDGE
+from trio_voice.protocols.unanswered import ALOUD, NUDGE
 
 CREATED = {"type": "session.created", "session": {"type": "realtime", "id": "sess_1", "expires_at": 1_790_003_600}}
 STARTED_AT = 1_790_000_000.0

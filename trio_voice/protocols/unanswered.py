@@ -14,6 +14,8 @@ from typing import Final
 NUDGE: Final = (
     "The caller has said something and is waiting. Answer now; if you did not understand, ask them to say it again."
 )
+ALOUD: Final = "The caller could not hear your last answer. Say it aloud now, word for word: {}"
+"""What a model is told of an answer that had words and no sound."""
 ANSWER_SECONDS: Final = 2.5
 """How long after the caller's turn, or a reply that was asked for, its making may take to begin; and how long after
 that a reply that was silent is asked for again, at the earliest."""

@@ -37,6 +37,7 @@ from trio_voice.protocols.gemini_live.tools import ToolCalls
 from trio_voice.protocols.gemini_live.watchdog import Step, Watchdog
 from trio_voice.protocols.json_messages import MAX_ID, UNREADABLE, as_json, garbage, text_in
 from trio_voice.protocols.model_session import ModelSession
+from trio_voice.protocols.unanswered import ALOUD, NUDGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -69,10 +70,6 @@ CAPABILITIES: Final = c.Capabilities(
     session_seconds=CONNECTION_SECONDS,
     resumes=True,
     billed_by="tokens",
-)
-
-NUDGE: Final = (
-    "The caller has said something and is waiting. Answer now; if you did not understand, ask them to say it again."
 )
 
 Event = c.ModelEvent | c.Outgoing
@@ -116,6 +113,17 @@ class GeminiLiveSession(ModelSession):
         self._reply_open = False
         self._speaks = False
         """There is sound in the reply that is open."""
+        self._audible = False
+        """And something of it can be heard."""
+        self._has_words = False
+        self._written = ""
+        """What stands in the reply in writing, and is said to nobody."""
+        self._unheard = ""
+        """The words of the last reply, if nothing of it could be heard."""
+        self._asked_last = ""
+        """What Gemini was asked to say since the caller has spoken last."""
+        self._rejects = False
+        """A turn was over without a sound: taken up where it stopped, the session would do so again."""
         self._turn_open = False
         """The model's turn: it may go on after a reply is done."""
         self._late_until = -math.inf
@@ -155,6 +163,7 @@ class GeminiLiveSession(ModelSession):
                 if not self._ready:
                     self._asks.append(instructions)
                     return ()
+                self._asked_last = instructions
                 self._watchdog.expect_answer(now)
                 return (self._asked(instructions),)
             case _:
@@ -202,9 +211,10 @@ class GeminiLiveSession(ModelSession):
                 events.append(c.CallerSpeechStopped())
             case Step.NUDGE:
                 events.append(c.ModelFault("silent", "Gemini does not answer, and was asked to", fatal=False))
-                events.append(c.Outgoing(self._asked(NUDGE)))
+                aloud = ALOUD.format(self._unheard) if self._unheard else ""
+                events.append(c.Outgoing(self._asked(aloud or self._asked_last or NUDGE)))
             case Step.LEAVE:
-                events.append(c.SessionExpiring(0.0, self._handle))
+                events.append(c.SessionExpiring(0.0, None if self._rejects else self._handle))
         return events
 
     def _expire(self, now: float) -> Event:
@@ -261,7 +271,8 @@ class GeminiLiveSession(ModelSession):
         yield c.ModelReady(session_id, self._accepted)
         while self._asks:
             self._watchdog.expect_answer(now)
-            yield c.Outgoing(self._asked(self._asks.popleft()))
+            self._asked_last = self._asks.popleft()
+            yield c.Outgoing(self._asked(self._asked_last))
 
     @property
     def _accepted(self) -> dict[str, str]:
@@ -304,15 +315,21 @@ class GeminiLiveSession(ModelSession):
         if content.get("generationComplete"):
             yield from self._reply_done()
         if content.get("turnComplete"):
-            self._watchdog.settle()
             yield from self._reply_done()
+            if not self._audible and not self._calls:
+                self._rejects = self._watchdog.silent(now)
+            self._audible = False
             yield from self._caller_said("", now, over=True)
             self._turn_open, self._late_until = False, -math.inf
 
     def _on_part(self, part: dict[str, Any], now: float) -> Iterator[Event]:
         sound = part.get("inlineData")
         if not sound:
-            self._watchdog.settle()  # a thought; text is not asked for
+            self._watchdog.making(now)
+            text = text_in(part, "text")
+            if text and not part.get("thought") and now >= self._late_until:  # it was asked to speak
+                yield from self._reply_goes_on()
+                self._written = (self._written + text)[:MAX_LETTERS]
             return
         kind = str(sound.get("mimeType"))
         rate = re.search(r"rate=(\d{1,6})", kind)
@@ -328,22 +345,29 @@ class GeminiLiveSession(ModelSession):
             self._speaks = True
             mulaw = self._to_caller.feed(pcm, int(rate[1]) if rate else SPEAKS)
             if mulaw:
-                yield c.ReplyAudio(self._reply_id, audio.encode(mulaw))
+                payload = audio.encode(mulaw)
+                if not self._audible and audio.is_audible(payload):
+                    self._audible, self._rejects = True, False
+                    self._watchdog.settle()
+                yield c.ReplyAudio(self._reply_id, payload)
 
     def _agent_said(self, text: str, now: float) -> Iterator[Event]:
         if now < self._late_until:
             return
         if not self._turn_open:
             yield from self._reply_goes_on()
-        self._watchdog.settle()
+        self._watchdog.making(now)
+        self._has_words = True
+        if not self._audible:
+            self._unheard = (self._unheard + text)[:MAX_LETTERS]
         yield c.ReplyWords(self._reply_id, text, None)
 
     def _reply_goes_on(self) -> Iterator[Event]:
         """Something of a reply has come: of the open one, else of a new one."""
-        self._watchdog.settle()
         self._turn_open = True
         if not self._reply_open:
-            self._reply_open, self._speaks = True, False
+            self._reply_open, self._speaks, self._audible = True, False, False
+            self._has_words, self._written, self._unheard = False, "", ""
             self._reply_id = f"reply-{next(self._numbers)}"
             yield c.ReplyStarted(self._reply_id)
 
@@ -353,6 +377,9 @@ class GeminiLiveSession(ModelSession):
         self._reply_open = False
         if self._speaks and (last := self._to_caller.finish()):
             yield c.ReplyAudio(self._reply_id, audio.encode(last))
+        if self._written and not self._has_words:
+            self._unheard = self._written
+            yield c.ReplyTranscript(self._reply_id, self._written, interrupted=False)
         yield c.ReplyDone(self._reply_id, interrupted=False)
 
     def _interrupted(self, now: float) -> Iterator[Event]:
@@ -373,6 +400,7 @@ class GeminiLiveSession(ModelSession):
             return
         self._caller_words = (self._caller_words + text)[:MAX_LETTERS]
         if text and not self._reply_open and not self._calls:
+            self._asked_last = self._unheard = ""
             self._watchdog.expect_answer(now)
         if text or over:
             yield c.CallerTranscript(self._caller_item, self._caller_words.strip(), final=over)
@@ -383,6 +411,7 @@ class GeminiLiveSession(ModelSession):
 
     def _on_tool_call(self, wanted: dict[str, Any], _now: float) -> Iterator[Event]:
         yield from self._reply_goes_on()
+        self._watchdog.settle()
         yield from self._calls.ask(wanted["functionCalls"])
 
     def _on_cancellation(self, cancelled: dict[str, Any], _now: float) -> Iterator[Event]:

@@ -5,6 +5,9 @@ followed (googleapis/python-genai #2333). Gemini does not say when the caller be
 by loudness, and by the words that Gemini transcribes. It never decides that the caller interrupts, which is Gemini's
 business; it only knows whether they seem to be speaking, and for how long they have been waiting.
 
+Silence is no answer, whatever fields it comes in: turns end without a sound, some with ``RESPONSE_REJECTED``, or with
+seconds of digital silence (google-gemini/gemini-live-api-examples #40). Only what can be heard, or a tool, settles it.
+
 What follows is harmless where the watchdog is wrong, because it heard a lorry and not the caller: first Gemini is asked
 to answer, which makes it ask what was said; only if even that brings nothing should another session take over.
 """
@@ -17,7 +20,10 @@ from typing import Final
 
 FRAME_MS_A_BYTE: Final = 1 / 8
 PATIENCE_SECONDS: Final = 8.0
-"""How long a caller who has spoken may wait for the first sign of an answer, and Gemini for each further step."""
+"""How long a caller who is loud may wait for the first sign of an answer: it may be a lorry. Also how long Gemini may
+think, or be silent in a reply that has begun."""
+ANSWER_SECONDS: Final = 3.0
+"""The same for one whose words Gemini has heard, and for what it was asked to say; and for each further step."""
 PAUSE_SECONDS: Final = 0.2
 """How long it must be quiet after speech to count as its end."""
 FORGET_SECONDS: Final = 1.0
@@ -50,7 +56,9 @@ class Watchdog:
         self._pause_at = math.inf
         self._speaks = False
         """The caller, as far as has been told."""
-        self._due_at = math.inf
+        self._due_at = self._owed_at = math.inf
+        self._is_asked = False
+        """Gemini knows that it owes an answer: it has heard words, or was asked."""
         self._step: Step | None = None
 
     @property
@@ -69,18 +77,32 @@ class Watchdog:
         if self._pause_at == math.inf:
             self._pause_at = now + PAUSE_SECONDS
         if self._loud_ms >= SPOKEN_MS:
-            self.expect_answer(now)
+            if self._due_at == math.inf:
+                self._due_at = now + PATIENCE_SECONDS
             if not self._speaks:
                 self._began_at = min(self._began_at, now)
 
     def expect_answer(self, now: float) -> None:
-        """The caller has spoken, or Gemini says that it has heard words."""
-        if self._due_at == math.inf:
+        """Gemini says that it has heard words, or it was asked to say something."""
+        if self._step is None:
+            self._is_asked, self._owed_at, self._due_at = True, now, now + ANSWER_SECONDS
+
+    def making(self, now: float) -> None:
+        """Something of an answer is there, and nothing of it can be heard yet."""
+        if self._due_at < math.inf:
             self._due_at = now + PATIENCE_SECONDS
+
+    def silent(self, now: float) -> bool:
+        """The model's turn is over without a sound; returns whether it should have had one, not a noise's."""
+        if self._is_asked:
+            self._due_at = max(now, self._owed_at + ANSWER_SECONDS)
+            return True
+        self.settle()
+        return False
 
     def settle(self) -> None:
         """The model is alive: it answers."""
-        self._loud_ms, self._step, self._speaks = 0.0, None, False
+        self._loud_ms, self._step, self._speaks, self._is_asked = 0.0, None, False, False
         self._began_at = self._pause_at = self._due_at = math.inf
 
     def interrupted(self, now: float) -> None:
@@ -100,11 +122,15 @@ class Watchdog:
                 self._speaks = False
                 return Step.PAUSED
         if now >= self._due_at:
-            latest = self._last_loud + PATIENCE_SECONDS  # they may be speaking still, or again
+            patience = ANSWER_SECONDS if self._is_asked else PATIENCE_SECONDS
+            latest = self._last_loud + patience  # they may be speaking still, or again
             if now < latest and self._step is None:
                 self._due_at = latest
                 return None
-            self._step = Step.NUDGE if self._step is None else Step.LEAVE
-            self._due_at = now + PATIENCE_SECONDS
+            if self._step is not None:
+                self.settle()
+                return Step.LEAVE
+            self._step = Step.NUDGE
+            self._is_asked, self._owed_at, self._due_at = True, now, now + ANSWER_SECONDS
             return self._step
         return None

@@ -53,7 +53,7 @@ from trio_voice.protocols.openai_realtime.floor import RETRY_SECONDS, Ask, Floor
 from trio_voice.protocols.openai_realtime.responses import MAX_LETTERS, Responses, id_in
 from trio_voice.protocols.openai_realtime.tools import ToolCalls
 from trio_voice.protocols.openai_realtime.turns import CallerTurns
-from trio_voice.protocols.unanswered import MAX_WAIT_SECONDS, NUDGE, Step, Unanswered
+from trio_voice.protocols.unanswered import ALOUD, MAX_WAIT_SECONDS, NUDGE, Step, Unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,7 +75,6 @@ FIRST_SENTENCE: Final = re.compile(r"[^.!?]*[.!?]+(?=\s|$)")
 GREETING_CUT: Final = (
     "(The caller began to speak before they had heard your greeting. It was to be: {!r} Do not take it for said.)"
 )
-ALOUD: Final = "The caller could not hear your last answer. Say it aloud now, word for word: {}"
 
 Meaning = c.ModelEvent | c.Outgoing
 

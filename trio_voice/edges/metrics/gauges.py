@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from trio_voice.call.registry import Registry
-    from trio_voice.edges.metrics.labels import Words
+    from trio_voice.edges.metrics.labels import BoundedLabel
 
 OUR_OWN_DESCRIPTOR: Final = 1
 """The one that lists the others."""
@@ -81,7 +81,7 @@ class RequestsNow:
 class Now:
     """The open calls and what runs, looked up when somebody asks."""
 
-    def __init__(self, calls: Registry, providers: Words) -> None:
+    def __init__(self, calls: Registry, providers: BoundedLabel) -> None:
         self._calls = calls
         self._providers = providers
 

@@ -9,7 +9,7 @@ MAX_WORDS: Final = 100
 OTHER: Final = "other"
 
 
-class Words:
+class BoundedLabel:
     """The values that a label has taken, which can only be so many.
 
     Args:

@@ -26,7 +26,7 @@ from prometheus_client import (
 
 from trio_voice.billing.cost import believed_seconds
 from trio_voice.edges.metrics.gauges import JournalNow, LogNow, Now, Process, RequestsNow
-from trio_voice.edges.metrics.labels import OTHER, Words
+from trio_voice.edges.metrics.labels import OTHER, BoundedLabel
 from trio_voice.legs.providers import KINDS
 from trio_voice.record import Closing, EndReason
 
@@ -103,14 +103,14 @@ class Metrics:
         # Without a second series beside every counter. The switch is the whole process's, which is ours.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
-        self._personas = Words()
-        self._models = Words()
-        self._currencies = Words()
-        self._providers = Words(*KINDS)
-        self._tools = Words()
-        self._kinds = Words()
-        self._refusals = Words()
-        self._requests = Words()
+        self._personas = BoundedLabel()
+        self._models = BoundedLabel()
+        self._currencies = BoundedLabel()
+        self._providers = BoundedLabel(*KINDS)
+        self._tools = BoundedLabel()
+        self._kinds = BoundedLabel()
+        self._refusals = BoundedLabel()
+        self._requests = BoundedLabel()
         self._registry.register(Now(calls, self._providers))
         self._registry.register(Process(started_at))
         if journal is not None:

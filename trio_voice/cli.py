@@ -26,7 +26,7 @@ from trio_voice.daemon.daemon import AFTER_DRAIN_SECONDS, make_leg, open_rest, r
 from trio_voice.daemon.loading import load_at_start
 from trio_voice.daemon.logs import set_up_logging
 from trio_voice.daemon.signals import ignore_all
-from trio_voice.daemon.supervisor import Place, supervise
+from trio_voice.daemon.supervisor import WorkerSlot, supervise
 from trio_voice.daemon.systemd_unit import PACKAGED_CONFIG, doubts_about, render_unit, this_executable
 from trio_voice.errors import CannotListen, ConfigError, RestError, first_cause, one_line
 from trio_voice.journal import JournalUnavailable, database_at, read_journal
@@ -107,26 +107,26 @@ def _stop(code: int, *lines: str) -> NoReturn:
 
 @main.command()
 @_config
-@click.option("--worker", "place_text", hidden=True, help="For the processes that server.workers starts.")
+@click.option("--worker", "slot_text", hidden=True, help="For the processes that server.workers starts.")
 @click.pass_obj
-def serve(path: Path, place_text: str | None) -> None:
+def serve(path: Path, slot_text: str | None) -> None:
     """Run the daemon until SIGTERM or SIGINT, then drain. SIGHUP re-reads personas, numbers and prices."""
-    place = Place.from_text(place_text) if place_text is not None else None
+    slot = WorkerSlot.from_text(slot_text) if slot_text is not None else None
     settings = _load(path).settings
     level = getattr(logging, settings.log.level.upper())
-    set_up_logging(level=level, worker=None if place is None else place.index)
+    set_up_logging(level=level, worker=None if slot is None else slot.index)
 
     def announce(url: str) -> None:
-        if place is None:
+        if slot is None:
             click.echo(f"listening on {url}")
 
     async def run() -> None:
-        if settings.server.workers > 1 and place is None:
+        if settings.server.workers > 1 and slot is None:
             patience = settings.limits.drain_seconds + settings.limits.close_seconds + AFTER_DRAIN_SECONDS
             await supervise(settings, path, announce, patience)
             return
         async with _on_this_machine(settings) as placed:
-            await run_daemon(placed, announce, path, make_lines, place)
+            await run_daemon(placed, announce, path, make_lines, slot)
 
     try:
         trio.run(run)

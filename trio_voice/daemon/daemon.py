@@ -69,7 +69,7 @@ if TYPE_CHECKING:
 
     from trio_voice.call.tools import Tool
     from trio_voice.config.settings import Settings
-    from trio_voice.daemon.supervisor import Place
+    from trio_voice.daemon.supervisor import WorkerSlot
     from trio_voice.events.model import Said
     from trio_voice.journal import Journal
     from trio_voice.legs.model import ModelLeg
@@ -122,7 +122,7 @@ async def run_daemon(
     announce: Callable[[str], None],
     config: Path,
     make_lines: LineMaker,
-    place: Place | None = None,
+    slot: WorkerSlot | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain.
 
@@ -131,7 +131,7 @@ async def run_daemon(
         announce: called with the base URL once calls are accepted.
         config: where the settings are read from, once more on each SIGHUP.
         make_lines: makes what personas say when no model speaks.
-        place: among the processes that share the port, where there are several.
+        slot: among the processes that share the port, where there are several.
 
     Raises:
         CannotListen: the address cannot be listened on.
@@ -141,7 +141,7 @@ async def run_daemon(
     keep_to_ourselves()
     trio.socket.set_custom_hostname_resolver(Lookups())
     systemd = Notifier(os.environ)
-    colleagues, seats = (None, None) if place is None else _colleagues_at(place)
+    colleagues, seats = (None, None) if slot is None else _colleagues_at(slot)
     with hold_signals() as signals:
         async with (
             open_journal(
@@ -159,7 +159,7 @@ async def run_daemon(
         ):
             lines = await make_lines(settings.personas.values())
             house = _House(settings, journal, after_work, lines, colleagues, seats, http_pool.used)
-            listeners = await _open_listeners(settings, place)
+            listeners = await _open_listeners(settings, slot)
             connections = settings.limits.max_calls + HALF_OPEN_CONNECTIONS
             server = Server(
                 create_app(house.door),
@@ -357,16 +357,16 @@ class _House:
         return []
 
 
-def _colleagues_at(place: Place) -> tuple[Colleagues, Seats]:
-    seats = Seats(place.seats, place.count, place.index)
-    return Colleagues(Path(place.directory), place.index, place.count, seats), seats
+def _colleagues_at(slot: WorkerSlot) -> tuple[Colleagues, Seats]:
+    seats = Seats(slot.seats, slot.count, slot.index)
+    return Colleagues(Path(slot.directory), slot.index, slot.count, seats), seats
 
 
-async def _open_listeners(settings: Settings, place: Place | None) -> list[trio.SocketListener]:
+async def _open_listeners(settings: Settings, slot: WorkerSlot | None) -> list[trio.SocketListener]:
     """The port: our own, or the one that all processes of the house share."""
-    if place is None:
+    if slot is None:
         return await open_port(settings)
-    shared = (socket.socket(fileno=descriptor) for descriptor in place.listeners)
+    shared = (socket.socket(fileno=descriptor) for descriptor in slot.listeners)
     return [trio.SocketListener(trio.socket.from_stdlib_socket(listening)) for listening in shared]
 
 

@@ -60,8 +60,8 @@ STUBBORN_SECONDS: Final = 5.0
 
 
 @attrs.frozen
-class Place:
-    """What one of the processes is told of the house: JSON on its command line."""
+class WorkerSlot:
+    """What one worker is told of those that share the port: JSON on its command line."""
 
     index: int
     count: int
@@ -76,17 +76,17 @@ class Place:
         return json.dumps(attrs.asdict(self))
 
     @classmethod
-    def from_text(cls, text: str) -> Place:
+    def from_text(cls, text: str) -> WorkerSlot:
         """What ``as_text`` made."""
-        place = json.loads(text)
-        return cls(**place | {"listeners": tuple(place["listeners"])})
+        slot = json.loads(text)
+        return cls(**slot | {"listeners": tuple(slot["listeners"])})
 
 
 class _Worker:
-    """One of the processes, whichever holds its place."""
+    """One of the processes, whichever holds its slot."""
 
-    def __init__(self, place: Place, command: list[str], environment: Mapping[str, str], watchdog: float) -> None:
-        self.place = place
+    def __init__(self, slot: WorkerSlot, command: list[str], environment: Mapping[str, str], watchdog: float) -> None:
+        self.slot = slot
         self.ready = trio.Event()
         self.process: trio.Process | None = None
         self._command = command
@@ -104,7 +104,7 @@ class _Worker:
         """Run one process to its end; its exit status. Cancelling kills it."""
         if self.ready.is_set():
             self.ready = trio.Event()
-        address = Path(self.place.directory) / f"notify-{self.place.index}"
+        address = Path(self.slot.directory) / f"notify-{self.slot.index}"
         address.unlink(missing_ok=True)
         told = {"NOTIFY_SOCKET": str(address), "WATCHDOG_USEC": f"{self._watchdog * 1e6:.0f}"}
         environment = dict(self._environment) | told
@@ -112,9 +112,9 @@ class _Worker:
             await notices.bind(str(address))
             # Its standard input says when we are gone: it ends then.
             self.process = await trio.lowlevel.open_process(
-                [*self._command, self.place.as_text()],
+                [*self._command, self.slot.as_text()],
                 stdin=subprocess.PIPE,
-                pass_fds=(*self.place.listeners, self.place.seats),
+                pass_fds=(*self.slot.listeners, self.slot.seats),
                 env=environment,
             )
             process = self.process
@@ -145,14 +145,14 @@ class _Worker:
         with trio.move_on_after(START_SECONDS):
             await self.ready.wait()
         if not self.ready.is_set():
-            log.error("worker_never_ready", worker=self.place.index, seconds=START_SECONDS)
+            log.error("worker_never_ready", worker=self.slot.index, seconds=START_SECONDS)
             process.kill()
             return
         silent = 0
         while silent < 2:  # the second look is for what was said while we stood still ourselves
             await trio.sleep(self._watchdog / 4)
             silent = silent + 1 if trio.current_time() - self._heard_at > self._watchdog else 0
-        log.error("worker_stuck", worker=self.place.index, seconds=self._watchdog)
+        log.error("worker_stuck", worker=self.slot.index, seconds=self._watchdog)
         process.send_signal(signal.SIGABRT)
         await trio.sleep(ABORT_SECONDS)
         process.kill()
@@ -196,8 +196,8 @@ async def _supervise(
     await trio.to_thread.run_sync(_remove_leftovers)
     with TemporaryDirectory(prefix=PREFIX) as directory:
         Path(directory, OWNER).write_text(this_process(), encoding="utf-8")  # noqa: ASYNC240 - a word
-        places = [Place(index, count, descriptors, seats_descriptor, directory) for index in range(count)]
-        workers = [_Worker(place, command, os.environ, watchdog) for place in places]
+        slots = [WorkerSlot(index, count, descriptors, seats_descriptor, directory) for index in range(count)]
+        workers = [_Worker(slot, command, os.environ, watchdog) for slot in slots]
         async with trio.open_nursery() as nursery:
             for worker in workers:
                 nursery.start_soon(_keep_alive, worker, seats, stopping)
@@ -249,14 +249,14 @@ async def _keep_alive(worker: _Worker, seats: Seats, stopping: trio.Event) -> No
     while not stopping.is_set():
         began = trio.current_time()
         status: int | None = None
-        with contained("worker", worker=worker.place.index):
+        with contained("worker", worker=worker.slot.index):
             status = await worker.run()
-        seats.occupy(0, worker.place.index)
+        seats.occupy(0, worker.slot.index)
         if stopping.is_set():
             return
         if status == EXIT_CONFIG:
             raise ConfigError(["a worker could not use the configuration: its lines above say why"])
-        log.error("worker_died", worker=worker.place.index, status=status, seconds=round(trio.current_time() - began))
+        log.error("worker_died", worker=worker.slot.index, status=status, seconds=round(trio.current_time() - began))
         pause = FIRST_PAUSE_SECONDS if trio.current_time() - began > STEADY_SECONDS else pause
         with trio.move_on_after(pause):
             await stopping.wait()

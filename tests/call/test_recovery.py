@@ -26,7 +26,7 @@ from trio_voice.call.recovery import (
     PHONES_AT_ONCE,
     SILENT_SECONDS,
     Hearts,
-    Reckoning,
+    OrphanRecovery,
     heed_own_death,
 )
 from trio_voice.call.registry import Registry
@@ -180,7 +180,7 @@ class Journal:
 
 
 def reckoner(archive, phones, name="here", *, gone=(), clock=lambda: NOON):
-    return Reckoning(Journal(archive, name), phones, clock, gone.__contains__)
+    return OrphanRecovery(Journal(archive, name), phones, clock, gone.__contains__)
 
 
 @pytest.fixture
@@ -566,7 +566,7 @@ async def test_a_next_daemon_settles_what_the_last_one_left(url, hasty, nursery,
     alarms = []
     auditor = Auditor(None, alarms.append)
     async with opened(url, "next") as journal:
-        nursery.start_soon(Reckoning(journal, phones, wall_clock, bool, auditor.settled, silent_seconds=0.5).run)
+        nursery.start_soon(OrphanRecovery(journal, phones, wall_clock, bool, auditor.settled, silent_seconds=0.5).run)
         calls = await settled(journal, "c1", "c2")
         third = await journal.call("c3")
         assert (third.record.ended_at, third.phone_down_at) == (None, None)
@@ -590,7 +590,7 @@ async def test_calls_of_the_living_are_left_alone_and_those_of_the_stopped_are_n
         await alive.session_opening(theirs, theirs.model_sessions[0])
         await journal.session_opening(mine, mine.model_sessions[0])
         run = alive.this_run
-        lives.start_soon(Reckoning(journal, phones, wall_clock, lambda process: False, silent_seconds=0.5).run)
+        lives.start_soon(OrphanRecovery(journal, phones, wall_clock, lambda process: False, silent_seconds=0.5).run)
         await trio.sleep(1)
         assert phones.asked == []
 

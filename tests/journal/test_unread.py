@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from tests.journal.calls import live_call, open_session
-from trio_voice.call.recovery import Reckoning
+from trio_voice.call.recovery import OrphanRecovery
 from trio_voice.journal import read_journal
 
 DAY = timedelta(days=1)
@@ -47,8 +47,8 @@ async def test_an_odd_row_keeps_nobodys_telephone_up_and_is_named(opened, stand,
 
     phones = Phones()
     async with opened() as journal, trio.open_nursery() as nursery:
-        reckoning = Reckoning(journal, phones, clock, lambda _process: False, silent_seconds=0.2)
-        nursery.start_soon(reckoning.run)
+        recovery = OrphanRecovery(journal, phones, clock, lambda _process: False, silent_seconds=0.2)
+        nursery.start_soon(recovery.run)
         with trio.fail_after(20):
             while len(phones.hung_up) < 2 or [*stand.query("SELECT 1 FROM calls WHERE phone_down_at IS NULL")]:
                 await trio.sleep(0.02)

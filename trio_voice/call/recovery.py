@@ -109,7 +109,7 @@ class _Attempts:
     settled_at: float = -math.inf
 
 
-class Reckoning:
+class OrphanRecovery:
     """Settles what dead runs left.
 
     Args:

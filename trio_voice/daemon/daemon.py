@@ -32,7 +32,7 @@ import trio
 from trio_voice.call.accept import Reception
 from trio_voice.call.call import wall_clock
 from trio_voice.call.overrun_alarm import Auditor
-from trio_voice.call.recovery import Reckoning, heed_own_death
+from trio_voice.call.recovery import OrphanRecovery, heed_own_death
 from trio_voice.call.registry import Registry
 from trio_voice.daemon.gc_tuning import leave_calls_alone
 from trio_voice.daemon.loading import LOADING_SECONDS, load_again, toolboxes_of
@@ -178,7 +178,7 @@ async def run_daemon(
                 serving.start_soon(keep_running, "watchdog", systemd.feed_watchdog)
                 serving.start_soon(keep_running, "loop_watch", house.metrics.watch_loop)
                 serving.start_soon(keep_running, "auditor", partial(house.auditor.watch, house.registry.live))
-                reckoning = Reckoning(
+                recovery = OrphanRecovery(
                     journal,
                     house.rest,
                     wall_clock,
@@ -186,7 +186,7 @@ async def run_daemon(
                     house.auditor.settled,
                     settings.journal.dead_after_seconds,
                 )
-                serving.start_soon(keep_running, "reckoning", reckoning.run)
+                serving.start_soon(keep_running, "reckoning", recovery.run)
                 serving.start_soon(keep_running, "own_death", partial(heed_own_death, journal, house.registry))
                 await trio.lowlevel.checkpoint()  # all of them have begun before anybody is told
                 bound_host, bound_port, *_ = listeners[0].socket.getsockname()

@@ -64,7 +64,6 @@ class Chain:
     def make(self, wanted):
         """The leg, not yet connected."""
         stt, llm, tts = HEARING[self.stt["kind"]], THINKING[self.llm], SPEAKING[self.tts["kind"]]
-        hearing = stt.protocol(stt.settings(**self.stt), wanted.persona)
         thinking = [
             llm.protocol(llm.settings(kind=self.llm, **more), wanted.persona, self._key("thinking"))
             for more in self.models
@@ -92,6 +91,9 @@ class Chain:
             if wanted.rigs[0].on_exchange is not None:
                 wanted.rigs[0].on_exchange(wire)
 
+        def ears():
+            return over("hearing", stt.protocol(stt.settings(**self.stt), wanted.persona), wanted.server.serve_hearing)
+
         def voice(keys):
             tts = SPEAKING[keys["kind"]]
             if not tts.over_http:
@@ -108,7 +110,7 @@ class Chain:
                 timed_words=not tts.over_http,
                 **{"filler": self.filler, "has_voice": False, "members": len(thinking)} | self.turns,
             ),
-            [lambda: over("hearing", hearing, wanted.server.serve_hearing)],
+            [ears],
             Thinker(thinking, wanted.tools, ledger, wall_clock),
             [partial(voice, keys) for keys in (self.tts, *self.more_voices)],
             lambda: _given(http),

@@ -312,3 +312,23 @@ async def test_a_voice_that_never_opens_is_not_waited_for(autojump_clock):
         await trio.sleep(30)
     assert rig.record.end_reason is EndReason.MODEL_FAILED
     assert "(speaking) was not ready within" in rig.record.end_detail
+
+
+async def test_a_recogniser_that_drops_after_it_was_good_is_opened_anew_and_nothing_is_said_of_it(autojump_clock):
+    server = Server(YES)
+    chain = Chain(answerer=server, filler="")
+    async with calls.live_call(model=chain, script=SCRIPT) as rig:
+        await trio.sleep(1)
+        rig.speak(0.5)
+        await trio.sleep(11)
+        chain.wires["hearing"][1].cut()
+        await trio.sleep(0.5)
+        rig.speak(0.5)
+        await trio.sleep(4)
+        rig.twilio.hang_up()
+    asked = "When do you close?"
+    assert [line.text for line in rig.record.transcript] == [GREETING, asked, WORDS, asked, WORDS]
+    assert rig.record.end_reason is EndReason.HANGUP
+    assert len(rig.agent.hearing_sessions) == 2
+    assert rig.record.counters["hearing_takeovers"] == 1
+    assert "model_takeovers" not in rig.record.counters

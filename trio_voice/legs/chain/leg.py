@@ -5,8 +5,9 @@ in the ledger like any model's (``legs/model.py``), and a task for each request 
 stands ``ChainTurns``, which decides; this file carries its words. What a turn has begun is one cancel scope for the
 request and one context at the voice: who is interrupted ends both.
 
-Each stage may have several members: when one fails, it is closed and the next takes over. The chain is ready as soon as
-it hears; the greeting waits for the voice alone.
+Each stage may have several members: when one fails, it is closed and the next takes over. One that could not be opened
+for a passing reason, or that drops after it was good, is opened anew, and the conversation goes on. The chain is ready
+as soon as it hears; the greeting waits for the voice alone.
 
 Overflow: sound towards the recogniser is bounded by its writer, the oldest is dropped; what it hears and what the
 voice says is handed on without waiting; text towards the voice is bounded by the length of an answer; the bridge bounds
@@ -15,6 +16,7 @@ what waits to be heard.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,6 +39,7 @@ from trio_voice.events.stage import (
     Think,
     VoiceChanged,
 )
+from trio_voice.legs.attempts import Attempts
 from trio_voice.legs.chain.http_voice import HttpSpeaker
 
 if TYPE_CHECKING:
@@ -54,6 +57,8 @@ log: Final = structlog.stdlib.get_logger("trio_voice.legs.chain")
 
 HEARING: Final = "hearing"
 SPEAKING: Final = "speaking"
+GOOD_SECONDS: Final = 10.0
+"""A session that has served for so long and drops is opened anew."""
 READY_SECONDS: Final = 10.0
 """How long the last member of a stage may take to be ready."""
 READY_SECONDS_OF_SEVERAL: Final = 4.0
@@ -76,9 +81,29 @@ class Stage:
     """The member that serves."""
     living: trio.CancelScope = attrs.field(init=False, factory=trio.CancelScope)
     ready: trio.Event = attrs.field(init=False, factory=trio.Event)
+    ready_at: float = attrs.field(init=False, default=math.inf)
+    replaced: int = attrs.field(init=False, default=0)
+    """How often another session has taken over."""
+    pause: float = attrs.field(init=False, default=0.0)
+    """Seconds until the next one is opened."""
+    _maker: Callable[[], SocketModelLeg | HttpSpeaker] = attrs.field(init=False)
+    _attempts: Attempts | None = attrs.field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
-        self.leg = self.makers.popleft()()
+        self._maker = self.makers.popleft()
+        self.leg = self._maker()
+
+    def goes_on_after(self, fact: Fact, now: float) -> bool:
+        """Whether the stage goes on after the end of its member: with a new session of the same, or with the next."""
+        if self._attempts is None:
+            self._attempts = Attempts(now, READY_SECONDS, others=bool(self.makers))
+        self.pause = 0.0
+        if isinstance(fact, LegClosed | LegStalled) and now - self.ready_at >= GOOD_SECONDS:
+            self.makers.appendleft(self._maker)
+        elif not self.is_ready and (pause := self._attempts.pause_after(fact, now)) is not None:
+            self.makers.appendleft(self._maker)
+            self.pause = pause
+        return bool(self.makers)
 
     @property
     def is_ready(self) -> bool:
@@ -87,8 +112,12 @@ class Stage:
 
     def replace(self) -> None:
         """Let the next member take over."""
-        self.leg = self.makers.popleft()()
-        self.living, self.ready = trio.CancelScope(), trio.Event()
+        self.replaced += 1
+        maker = self.makers.popleft()
+        if maker is not self._maker or self.is_ready:
+            self._attempts = None
+        self._maker, self.leg = maker, maker()
+        self.living, self.ready, self.ready_at = trio.CancelScope(), trio.Event(), math.inf
 
 
 class ChainLeg:
@@ -166,6 +195,7 @@ class ChainLeg:
                     await leg.run(hear)
                     await trio.sleep_forever()  # whoever was told of its end decides
             self._nursery.start_soon(_part_with, leg)
+            await trio.sleep(stage.pause)
             stage.replace()
             if stage is self._speaking and self._lines is not None:
                 self._lines.forget()
@@ -180,7 +210,9 @@ class ChainLeg:
 
     def _lose(self, stage: Stage, fact: Fact) -> None:
         """A member has failed: the next one takes over, or the session is at its end."""
-        if not stage.makers:
+        if stage.living.cancel_called:
+            return
+        if not stage.goes_on_after(fact, trio.current_time()):
             self._tell(fact)
             return
         why = getattr(fact, "message", "") or getattr(fact, "detail", "") or type(fact).__name__
@@ -203,7 +235,7 @@ class ChainLeg:
                 pass  # nobody asked for it: its socket's end follows, and is the model's
             case LegClosed(detail=detail):
                 detail = f"{stage.leg.provider} ({stage.name}): {detail}"
-                self._lose(stage, LegClosed(MODEL, politely=False, detail=detail))
+                self._lose(stage, attrs.evolve(event, leg=MODEL, politely=False, detail=detail))
             case LegStalled() | c.ModelFault(fatal=True):
                 self._lose(stage, event)
             case EndRequested() | c.ModelFault() | c.Unrecognized() | c.Usage():
@@ -215,6 +247,8 @@ class ChainLeg:
                     self._lines.hear(event)
                     if isinstance(event, SpeechOver):
                         self._lines.end(event.context_id)
+                if stage.replaced and hasattr(event, "item_id"):  # each session counts its turns from the beginning
+                    event = attrs.evolve(event, item_id=f"{event.item_id}.{stage.replaced}")
                 self._do(self._turns.handle(event, trio.current_time()))
 
     def _warm(self) -> None:
@@ -227,6 +261,7 @@ class ChainLeg:
         if stage.is_ready:
             return
         stage.ready.set()
+        stage.ready_at = trio.current_time()
         if stage is self._speaking:
             self._tell_of_voice()
         elif not self._told_ready:

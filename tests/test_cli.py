@@ -100,7 +100,7 @@ def test_the_module_is_the_command():
     "arguments",
     [
         *[("seve",), ("serve", "--port", "1"), ("hangup",), ("call",), ("check", "more")],
-        *[("calls", "--day", "2026-11-20"), ("calls", "--json"), (*AUDIT, "--day", "yesterday")],
+        *[("calls", "--day", "2026-11-20"), ("calls", "--since", "noon"), (*AUDIT, "--day", "yesterday")],
     ],
     ids=" ".join,
 )
@@ -268,20 +268,60 @@ async def test_the_operator_lists_calls_and_hangs_one_up(world, ask, monkeypatch
     assert (code, len(listed.splitlines())) == (0, 1)
     assert listed.split()[:3] == [call_id, "live", "receptionist"]
 
+    assert listed.split()[5] == THEIR_NUMBER
+
     code, said, complaint = await ask("hangup", "nonsense")
+    assert (code, said) == (1, "")
+    assert complaint.startswith("no call among the last 1,000 begins with 'nonsense'")
+    code, said, complaint = await ask("hangup", "0" * 32)
     assert (code, said) == (1, "")
     assert complaint.startswith("there is no call of this id")
     assert session.is_open
 
-    code, said, complaint = await ask("hangup", call_id)
+    code, said, complaint = await ask("hangup", call_id[:6])
     assert (code, said.split()[0], complaint) == (0, call_id, "")
     assert (await world.ended(call))["end_reason"] == "operator"
     _, listed, _ = await ask("calls")
     assert listed.split()[:3] == [call_id, "ended", "receptionist"]
-    assert listed.split()[-1] == "operator"
+    assert listed.strip().endswith("operator: the operator hung up")
+    code, shown, _ = await ask("calls", "show", call_id[:5])
+    assert code == 0
+    assert f"{call_id}  operator: the operator hung up" in shown.splitlines()
+    assert json.loads((await ask("calls", "show", call_id, "--json"))[1])["call_id"] == call_id
+    told = json.loads((await ask("calls", "--json", "--number", THEIR_NUMBER[-4:], "--end-reason", "operator"))[1])
+    assert ([each["call_id"] for each in told["calls"]], told["next"]) == ([call_id], None)
+    for others in (("--persona", "nobody"), ("--end-reason", "idle"), ("--number", "0000"), ("--since", "2099-01-01")):
+        assert await ask("calls", *others) == (0, "", "no calls\n")
 
     monkeypatch.setenv("TRIO_VOICE_API_TOKEN", "a wrong one")
-    assert await ask("calls") == (1, "", "send Authorization: Bearer <TRIO_VOICE_API_TOKEN>\n")
+    assert await ask("calls") == (1, "", "this is not TRIO_VOICE_API_TOKEN\n")
+
+
+def test_who_stops_following_a_call_is_told_that_it_goes_on_and_how_to_end_it(config, monkeypatch):
+    call_id = "0a" * 16
+
+    async def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_ask", lambda *_: {"call_id": call_id, "status": "queued"})
+    monkeypatch.setattr(cli, "_follow", interrupted)
+    result = run("--config", config(), "call", "+15557654321")
+    assert (result.exit_code, result.stdout) == (130, f"{call_id}  queued\n")
+    assert result.stderr == f"the call goes on, and its meters run; to end it: trio-voice hangup {call_id}\n"
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_demo_that_is_stopped_says_in_a_line_what_is_left_of_it(tmp_path, monkeypatch, recorded):
+    async def interrupted(out, **_):
+        if recorded:
+            (out / "call.wav").write_bytes(b"RIFF")
+        async with trio.open_nursery():
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("trio_voice.sandbox.demo.demo.run_demo", interrupted)
+    result = run("demo", "--out", str(tmp_path))
+    until_now = f"; what was recorded until now is in {tmp_path}/call.wav" if recorded else ""
+    assert (result.exit_code, result.stderr) == (130, f"stopped{until_now}\n")
 
 
 def test_an_audit_without_a_journal_is_69_and_says_where_it_was_looked_for(config, tmp_path):

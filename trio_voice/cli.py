@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
+from urllib.parse import urlencode
 
 import attrs
 import click
@@ -39,7 +40,7 @@ from trio_voice.speech import SpeechUnavailable
 from trio_voice.speech.lines import make_lines
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from trio_voice.daemon.loading import Loaded
     from trio_voice.edges.twilio.rest import TwilioRest
@@ -48,6 +49,9 @@ if TYPE_CHECKING:
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_UNAVAILABLE: Final = 69
+EXIT_INTERRUPTED: Final = 130
+"""By Ctrl-C, as shells have it."""
+CALL_ID_LETTERS: Final = 32
 EXIT_CONFIG: Final = 78
 HTTP_NOT_FOUND: Final = 404
 
@@ -245,8 +249,13 @@ def call(path: Path, to: str, persona: str | None) -> None:
     settings = _read(path)
     wanted = {"to": to} | ({"persona": persona} if persona else {})
     placed = _ask(settings, "POST", "/call", wanted)
-    click.echo(f"{placed['call_id']}  {placed['status']}")
-    trio.run(_follow, settings, placed["call_id"])
+    call_id = placed["call_id"]
+    click.echo(f"{call_id}  {placed['status']}")
+    try:
+        trio.run(_follow, settings, call_id)
+    except KeyboardInterrupt:
+        click.echo(f"the call goes on, and its meters run; to end it: trio-voice hangup {call_id}", err=True)
+        sys.exit(EXIT_INTERRUPTED)
 
 
 async def _follow(settings: Settings, call_id: str) -> None:
@@ -254,36 +263,114 @@ async def _follow(settings: Settings, call_id: str) -> None:
     state = ""
     while state != "ended":
         await trio.sleep(0.5)
-        call = await trio.to_thread.run_sync(_ask, settings, "GET", f"/calls/{call_id}")
+        call = await trio.to_thread.run_sync(_ask, settings, "GET", f"/calls/{call_id}", abandon_on_cancel=True)
         if call["state"] != state:
             state = call["state"]
             click.echo(f"{call_id}  {state}")
-    click.echo(f"{call_id}  {call['end_reason']}: {one_line(call['end_detail'] or '')}")
-    for line in call["transcript"]:
-        click.echo(f"  {line['role']:<7} {one_line(line['text'], sys.maxsize)}")
+    for line in _words_of(call):
+        click.echo(line)
     if call["started_at"] is None:
         sys.exit(EXIT_FAILED)
 
 
-@main.command()
+def _words_of(call: dict[str, Any]) -> Iterator[str]:
+    """How a call ended, and what was said in it."""
+    yield f"{call['call_id']}  {call['end_reason'] or call['state']}: {one_line(call['end_detail'] or '')}"
+    for line in call["transcript"]:
+        yield f"  {line['role']:<7} {one_line(line['text'], sys.maxsize)}"
+
+
+@main.group(invoke_without_command=True)
 @_config
 @click.option("--audit", is_flag=True, help="Sum up a day from the journal instead; needs no running daemon.")
 @click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="Which one, in UTC.  [default: today]")
-@click.option("--json", "as_json", is_flag=True, help="The sum for programs.")
-@click.pass_obj
-def calls(path: Path, *, audit: bool, day: datetime | None, as_json: bool) -> None:
-    """List the running daemon's calls, or say what a day's calls cost and which sessions outlived theirs."""
-    if audit:
-        _audit(_read(path), day, as_json=as_json)
+@click.option("--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="Those that began then, in UTC.")
+@click.option("--persona", help="Those of one persona.")
+@click.option("--number", help="Those from or to a number; its last digits are enough.")
+@click.option("--end-reason", help="Those that ended for this reason.")
+@click.option("--limit", type=click.IntRange(1, 1_000), default=100, show_default=True, help="How many that are over.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_context
+def calls(
+    context: click.Context,
+    /,
+    *,
+    audit: bool,
+    day: datetime | None,
+    since: datetime | None,
+    as_json: bool,
+    **wanted: Any,
+) -> None:
+    """List calls, live and ended, or say what a day's calls cost and which sessions outlived theirs."""
+    if context.invoked_subcommand is not None:
         return
-    if day is not None or as_json:
-        raise click.UsageError("--day and --json go with --audit")
-    listed = _ask(_read(path), "GET", "/calls")["calls"]
-    for call in listed:
-        end = call["end_reason"] or ""
-        click.echo(f"{call['call_id']}  {call['state']:<8} {call['persona']:<16} {call['started_at'] or '':<34} {end}")
-    if not listed:
+    if day is not None and not audit:
+        raise click.UsageError("--day goes with --audit")
+    settings = _read(context.obj)
+    if audit:
+        _audit(settings, day, as_json=as_json)
+        return
+    query = {name: value for name, value in wanted.items() if value is not None}
+    if since is not None:
+        query["since"] = since.replace(tzinfo=UTC).isoformat()
+    found = _ask(settings, "GET", f"/calls?{urlencode(query)}")
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    for call in found["calls"]:
+        click.echo(_row_of(call))
+    if not found["calls"]:
         click.echo("no calls", err=True)
+    if found.get("next"):
+        click.echo("there are more: --limit, --since, --persona, --number, --end-reason", err=True)
+
+
+def _row_of(call: dict[str, Any]) -> str:
+    """One line of the list."""
+    began = (call["started_at"] or "")[:19].replace("T", " ")
+    seconds = "" if call["seconds"] is None else f"{call['seconds']:.0f} s"
+    total = call["cost"]["total"]
+    cost = "" if total is None else f"{total:.4f} {call['cost']['currency']}"
+    end = one_line(f"{call['end_reason']}: {call['end_detail']}") if call["end_reason"] else ""
+    other = call["from"] if call["direction"] == "inbound" else call["to"]
+    return (
+        f"{call['call_id']}  {call['state']:<8} {call['persona']:<16} {began:<19} {one_line(other):<16} "
+        f"{seconds:>7} {cost:>12}  {end}"
+    ).rstrip()
+
+
+@calls.command()
+@_config
+@click.argument("call_id")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+def show(path: Path, call_id: str, *, as_json: bool) -> None:
+    """Show a call whole; the beginning of its id is enough."""
+    settings = _read(path)
+    call = _ask(settings, "GET", f"/calls/{_whole_id(settings, call_id)}")
+    if as_json:
+        click.echo(json.dumps(call, indent=2))
+        return
+    for name in ("call_id", "call_sid", "direction", "persona", "from", "to", "state", "started_at", "ended_at"):
+        click.echo(f"{name:<12} {one_line(str(call[name] or ''))}")
+    for session in call["model_sessions"]:
+        click.echo(f"{'session':<12} {session['provider']}, {session['seconds']} s, {session['closing']}")
+    for transfer in call.get("transfers", ()):
+        click.echo(f"{'transfer':<12} {transfer['to']}: {transfer['outcome']}")
+    for line in _words_of(call):
+        click.echo(line)
+
+
+def _whole_id(settings: Settings, beginning: str) -> str:
+    """The id of the one call that begins so."""
+    if len(beginning) == CALL_ID_LETTERS:
+        return beginning
+    listed = _ask(settings, "GET", "/calls?limit=1000")["calls"]
+    found = [call["call_id"] for call in listed if call["call_id"].startswith(beginning.lower())]
+    if len(found) != 1:
+        what = f"{len(found)} calls begin" if found else "no call among the last 1,000 begins"
+        _stop(EXIT_FAILED, f"{what} with {one_line(beginning)!r}; trio-voice calls lists them")
+    return str(found[0])
 
 
 def _audit(settings: Settings, day: datetime | None, *, as_json: bool) -> None:
@@ -329,8 +416,9 @@ def accept_new(path: Path) -> None:
 @click.argument("call_id")
 @click.pass_obj
 def hangup(path: Path, call_id: str) -> None:
-    """End a call of the running daemon."""
-    call = _ask(_read(path), "DELETE", f"/calls/{call_id}")
+    """End a call of the running daemon; the beginning of its id is enough."""
+    settings = _read(path)
+    call = _ask(settings, "DELETE", f"/calls/{_whole_id(settings, call_id)}")
     click.echo(f"{call['call_id']}  {call['state']}")
 
 
@@ -407,7 +495,19 @@ def demo(out: Path, kind: str, *, outbound: bool, quiet: bool, chat_url: str | N
     set_up_logging(json=False)
     try:
         chat = Chat(chat_url, chat_model, os.environ.get("OPENAI_API_KEY")) if chat_url else None
-        succeeded = trio.run(partial(run_demo, out, kind=kind, chat=chat, outbound=outbound, quiet=quiet))
+        succeeded = _run_demo(partial(run_demo, out, kind=kind, chat=chat, outbound=outbound, quiet=quiet), out)
     except SpeechUnavailable as missing:
         _stop(EXIT_UNAVAILABLE, str(missing))
     sys.exit(0 if succeeded else EXIT_FAILED)
+
+
+def _run_demo(run: Callable[[], Awaitable[bool]], out: Path) -> bool:
+    """Live it through, or up to Ctrl-C."""
+    succeeded = False
+    try:
+        succeeded = trio.run(run)
+    except* KeyboardInterrupt:
+        recording = out / "call.wav"
+        until_now = f"; what was recorded until now is in {recording}" if recording.exists() else ""
+        _stop(EXIT_INTERRUPTED, f"stopped{until_now}")
+    return succeeded

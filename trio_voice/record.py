@@ -248,21 +248,21 @@ class CallRecord:
             "started_at": self.started_at.isoformat() if self.started_at else None,
             "ended_at": self.ended_at.isoformat() if self.ended_at else None,
             "end_reason": self.end_reason,
-        }
-
-    def as_json(self) -> dict[str, Any]:
-        """All of it: the shape that ``GET /calls/<call id>`` answers."""
-        return self.summary() | {
-            "stream_sid": self.stream_sid,
-            "seconds": self.seconds,
             "end_detail": self.end_detail,
-            "closing_seconds": self.closing_seconds,
+            "seconds": self.seconds,
             "cost": {
                 "currency": self.currency,
                 "telephone": self.telephone_cost,
                 "model": self.model_cost,
                 "total": self.cost,
             },
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it: the shape that ``GET /calls/<call id>`` answers."""
+        return self.summary() | {
+            "stream_sid": self.stream_sid,
+            "closing_seconds": self.closing_seconds,
             "model_sessions": [session.as_json() for session in self.model_sessions],
             "transcript": [attrs.asdict(line) | {"at": self._time_of(line.at)} for line in self.transcript],
             "turns": [

@@ -13,6 +13,7 @@ import trio
 from tests.journal.calls import NOON, close_session, end_call, live_call, open_session, until
 from tests.journal.conftest import PACE, Clock
 from trio_voice.journal import JournalUnavailable, open_journal, reading, schema
+from trio_voice.journal.selection import Selection
 from trio_voice.record import CallRecord, Closing, ModelSessionRecord
 
 
@@ -26,6 +27,51 @@ async def test_a_call_comes_back_as_it_was(opened, clock):
         assert found.run == journal.this_run
         assert found.settled_by is None
         assert await journal.call("another") is None
+
+
+async def test_calls_that_are_over_are_listed_the_newest_first_a_page_at_a_time(opened, clock):
+    async with opened() as journal:
+        over = [end_call(live_call()) for _ in range(7)]
+        for record in over:
+            clock.now += timedelta(minutes=1)
+            journal.call_ended(record)
+        journal.call_began(live_call())  # it lives
+        newest_first = [record.call_id for record in reversed(over)]
+
+        async def listed(**wanted):
+            return [found.record.call_id for found in await journal.listed(Selection(**wanted))]
+
+        assert await listed() == newest_first
+        first = await listed(limit=3)
+        assert first == newest_first[:4]  # and one more, which says that there is a page behind it
+        journal.call_ended(end_call(live_call()))  # shifts nothing
+        assert await listed(limit=3, after=first[2]) == newest_first[3:7]
+        assert await listed(limit=3, after=newest_first[-1]) == []
+        assert await listed(since=clock.now - timedelta(minutes=1), until=clock.now) == [newest_first[1]]
+        assert await listed(after="0" * 32) == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ({"persona": "shop"}, 1),
+        ({"persona": "nobody"}, 0),
+        ({"end_reason": "hangup"}, 2),
+        ({"end_reason": "idle"}, 0),
+        ({"number": "+15557654321"}, 1),
+        ({"number": "4321"}, 1),
+        ({"number": "0002"}, 2),
+        ({"number": "9999"}, 0),
+    ],
+)
+async def test_calls_are_found_by_what_they_have(opened, wanted, found):
+    async with opened() as journal:
+        for fields in ({"persona": "shop", "from_number": "+15557654321"}, {}):
+            record = end_call(live_call())
+            for name, value in ({"from_number": "+15550001", "to_number": "+15550002"} | fields).items():
+                setattr(record, name, value)
+            journal.call_ended(record)
+        assert len(await journal.listed(Selection(**wanted))) == found
 
 
 async def test_transcripts_are_kept_only_where_that_was_asked_for(opened, stand):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from trio_voice.journal.database import Database, Row, Value
     from trio_voice.journal.requests import Statement
+    from trio_voice.journal.selection import Selection
     from trio_voice.journal.writer import Answer
     from trio_voice.record import CallRecord, ModelSessionRecord
 
@@ -351,6 +352,15 @@ class Journal:
             JournalUnavailable: the database cannot be read.
         """
         return await self._pages(schema.OF_A_TIME, [rows.moment(until)], rows.moment(since))
+
+    async def listed(self, wanted: Selection) -> list[rows.JournaledCall]:
+        """A page of calls that are over, the newest first, and one more if there is one.
+
+        Raises:
+            JournalUnavailable: the database cannot be read.
+        """
+        which, values = wanted.clause()
+        return await self._desk.ask("listed", partial(reading.read_calls, which=which, values=values))
 
     def _note_unread(self, calls: Sequence[rows.JournaledCall]) -> None:
         """Say of each call once that not all of it is understood."""

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -17,8 +18,9 @@ from trio_voice.edges.web import app as app_module
 from trio_voice.edges.web.app import Directory, Door, create_app
 from trio_voice.edges.web.media_stream import Admission
 from trio_voice.errors import CallRefused
+from trio_voice.journal import JournalUnavailable
 from trio_voice.persona import Limits, Persona
-from trio_voice.record import CallState, EndReason, Transfer
+from trio_voice.record import CallRecord, CallState, EndReason, Transfer
 
 TOKEN = "12345"
 BASE = "https://voice.example.com"
@@ -63,9 +65,25 @@ class StubJournal:
         self.unread = {}
         self.list_trouble = ""
         self.began = []
+        self.wanted = []
+        self.over = []
+        """Calls of before a restart, the newest first."""
 
     def call_began(self, record):
         self.began.append((record.call_id, record.call_sid))
+
+    async def call(self, call_id):
+        if self.trouble:
+            raise JournalUnavailable(self.trouble)
+        return next((each for each in self.over if each.record.call_id == call_id), None)
+
+    async def listed(self, wanted):
+        if self.trouble:
+            raise JournalUnavailable(self.trouble)
+        self.wanted.append(wanted)
+        ids = [each.record.call_id for each in self.over]
+        after = 0 if wanted.after is None else ids.index(wanted.after) + 1
+        return self.over[after : after + wanted.limit + 1]
 
 
 @pytest.fixture
@@ -593,6 +611,91 @@ async def test_a_recording_is_remembered(client, registry, nursery):
 
 
 OPERATORS = [("POST", "/call"), ("GET", "/calls"), ("GET", "/calls/c1"), ("DELETE", "/calls/c1")]
+
+
+def journaled(number):
+    record = CallRecord(call_id=f"{number:032x}", direction="inbound", persona="desk", from_number="+1", to_number="+2")
+    record.state, record.end_reason, record.end_detail = CallState.ENDED, EndReason.IDLE, "nobody has spoken"
+    return SimpleNamespace(record=record)
+
+
+async def get(client, path):
+    return await client.get(path, headers=OPERATOR)
+
+
+async def test_calls_of_before_a_restart_are_listed_behind_those_that_live(client, door, registry, nursery):
+    door.journal.over = [journaled(number) for number in range(5)]
+    call = StubCall("c1")
+    nursery.start_soon(call.live, registry)
+    await trio.testing.wait_all_tasks_blocked()
+    first = await (await get(client, "/calls?limit=2")).get_json()
+    assert [each["call_id"] for each in first["calls"]] == ["c1", f"{0:032x}", f"{1:032x}"]
+    assert first["calls"][1]["end_detail"] == "nobody has spoken"
+    seen, next_page = [], first["next"]
+    while next_page:
+        page = await (await get(client, f"/calls?limit=2&after={next_page}")).get_json()
+        seen += [each["call_id"] for each in page["calls"]]
+        next_page = page["next"]
+    assert seen == [f"{number:032x}" for number in (2, 3, 4)]  # and nobody who lives
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_call_of_before_a_restart_is_shown_whole(client, door):
+    door.journal.over = [journaled(7)]
+    shown = await (await get(client, f"/calls/{7:032x}")).get_json()
+    assert (shown["end_reason"], shown["transcript"], shown["transfers"]) == ("idle", [], [])
+    assert (await get(client, f"/calls/{8:032x}")).status_code == 404
+
+
+async def test_without_its_journal_the_daemon_tells_what_it_knows_by_heart(client, door, registry, nursery):
+    door.journal.trouble = "the disk is full"
+    call = StubCall("c1")
+    nursery.start_soon(call.live, registry)
+    await trio.testing.wait_all_tasks_blocked()
+    assert [each["call_id"] for each in (await (await get(client, "/calls")).get_json())["calls"]] == ["c1"]
+    assert (await get(client, "/calls/c1")).status_code == 200
+    answer = await get(client, f"/calls/{8:032x}")
+    assert answer.status_code == 503
+    assert (await answer.get_json())["error"]["code"] == "no_journal"
+    nursery.cancel_scope.cancel()
+
+
+async def test_what_is_asked_of_the_list_reaches_the_journal_and_the_live(client, door, registry, nursery):
+    call = StubCall("c1")
+    call.record.from_number = "+15557654321"
+    nursery.start_soon(call.live, registry)
+    await trio.testing.wait_all_tasks_blocked()
+    query = "since=2026-01-31T09:00:00Z&until=2026-02-01T00:00:00+01:00&persona=p&number=765 4321&limit=5000"
+    found = await (await get(client, f"/calls?{query}")).get_json()
+    assert [each["call_id"] for each in found["calls"]] == ["c1"]
+    (wanted,) = door.journal.wanted
+    assert (wanted.number, wanted.limit, wanted.persona) == ("7654321", 1_000, "p")
+    assert (wanted.since.isoformat(), wanted.until.isoformat()) == (
+        "2026-01-31T09:00:00+00:00",
+        "2026-02-01T00:00:00+01:00",
+    )
+    for other in ("persona=desk", "number=0000", "end_reason=idle"):
+        assert (await (await get(client, f"/calls?{other}")).get_json())["calls"] == []
+    nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "since=noon",
+        "since=2026-01-31T09:00:00",
+        "until=7",
+        "limit=0",
+        "limit=x",
+        "number=%25",
+        "end_reason=bored",
+        "after=%25",
+    ],
+)
+async def test_what_cannot_be_meant_by_a_list_is_refused_by_its_name(client, query):
+    answer = await get(client, f"/calls?{query}")
+    assert answer.status_code == 400
+    assert query.partition("=")[0] in (await answer.get_json())["error"]["message"]
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATORS)

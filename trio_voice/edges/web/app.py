@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -24,12 +25,14 @@ from trio_voice.edges.twilio.webhooks import (
     sorry_twiml,
 )
 from trio_voice.edges.web.complaints import Complaints
+from trio_voice.edges.web.listing import selection_of, together
 from trio_voice.edges.web.media_stream import PREFIX, STATUSES
 from trio_voice.edges.web.operator_tokens import WRONG_PER_SECOND, TokenJudge, Verdict, bearer_of
 from trio_voice.edges.web.quart_channel import QuartChannel
 from trio_voice.edges.workers import aggregate
 from trio_voice.edges.workers.handover import HERE
 from trio_voice.errors import CallRefused
+from trio_voice.journal import JournalUnavailable
 from trio_voice.phone_numbers import e164
 from trio_voice.record import TERMINAL_STATUSES, EndReason
 
@@ -43,6 +46,8 @@ if TYPE_CHECKING:
     from trio_voice.edges.twilio.dialer import Dialer
     from trio_voice.edges.web.media_stream import Admission
     from trio_voice.edges.workers.handover import Colleagues
+    from trio_voice.journal import JournaledCall
+    from trio_voice.journal.selection import Selection
     from trio_voice.persona import Persona
     from trio_voice.record import CallRecord
 
@@ -102,6 +107,12 @@ class DoorsJournal(Protocol):
 
     def call_began(self, call: CallRecord) -> None:
         """Write down that a call is ours, so that whoever comes after us knows. Does not wait."""
+
+    async def call(self, call_id: str) -> JournaledCall | None:
+        """One call, whole. Raises ``JournalUnavailable``."""
+
+    async def listed(self, wanted: Selection) -> list[JournaledCall]:
+        """A page of calls that are over, the newest first, and one more. Raises ``JournalUnavailable``."""
 
 
 @attrs.define(kw_only=True)
@@ -177,7 +188,8 @@ async def _ask(door: Door) -> list[httpx2.Response]:
     if door.colleagues is None:
         return []
     authorization = request.headers.get("Authorization")
-    return await door.colleagues.ask(request.path, {"Authorization": authorization} if authorization else {})
+    path = request.full_path.rstrip("?")
+    return await door.colleagues.ask(path, {"Authorization": authorization} if authorization else {})
 
 
 def _health_of(journal: DoorsJournal) -> str:
@@ -427,16 +439,31 @@ def _add_operator(app: QuartTrio, door: Door) -> None:
 
     @app.get("/calls")
     @from_operator
-    async def calls() -> dict[str, Any]:
-        here = [record.summary() for record in door.registry.records()]
-        if not door.asks_colleagues:
+    async def calls() -> Any:
+        try:
+            wanted = selection_of(request.args)
+        except ValueError as wrong:
+            return _failure(400, "bad_request", str(wrong))
+        here = [record.summary() for record in door.registry.records() if wanted.takes(record)]
+        if HERE in request.headers:
             return {"calls": here}
-        return {"calls": aggregate.calls([here, *(answer.json()["calls"] for answer in await _ask(door))])}
+        if door.asks_colleagues:
+            here = aggregate.calls([here, *(answer.json()["calls"] for answer in await _ask(door))])
+        journaled = None
+        with suppress(JournalUnavailable):
+            journaled = [found.record.summary() for found in await door.journal.listed(wanted)]
+        return together(here, journaled, wanted.limit, first_page=wanted.after is None)
 
     @app.get("/calls/<call_id>")
     @from_operator
     async def call(call_id: str) -> Any:
         record = door.registry.record(call_id)
+        if record is None:
+            try:
+                journaled = await door.journal.call(call_id)
+            except JournalUnavailable as trouble:
+                return _failure(503, "no_journal", f"nobody knows this call by heart, and the journal: {trouble}")
+            record = None if journaled is None else journaled.record
         return _no_such_call() if record is None else record.as_json()
 
     @app.delete("/calls/<call_id>")

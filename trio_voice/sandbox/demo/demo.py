@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import httpx2
 import trio
 
-from trio_voice.sandbox.demo.scenes import OPERATOR_TOKEN, PUBLIC_HOST, Daemon, Stage
+from trio_voice.sandbox.demo.scenes import OPERATOR_TOKEN, PUBLIC_HOST, RECORDING, Daemon, Stage
 from trio_voice.sandbox.demo.view import View
 from trio_voice.sandbox.peers import PEERS, open_peer
 from trio_voice.sandbox.twilio.server import open_sandbox_twilio
@@ -130,6 +130,7 @@ async def run_demo(
         SpeechUnavailable: the ``speech`` extra is not installed or does not work here.
     """
     out.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - nothing else runs yet
+    (out / RECORDING).unlink(missing_ok=True)
     view = View(quiet=quiet)
     view.say("loading ears and a voice for this machine")
     speech = await trio.to_thread.run_sync(load_speech)
@@ -140,8 +141,11 @@ async def run_demo(
             twilio.connect_to(PUBLIC_HOST, daemon.port)
             view.say(f"the daemon listens on {daemon.url}, as a process of its own")
             stage = Stage(view, speech, agent, twilio, daemon, out)
-            promises = [await stage.call_out()] if outbound else [await stage.converse(), await stage.replay()]
+            try:
+                promises = [await stage.call_out()] if outbound else [await stage.converse(), await stage.replay()]
+            finally:
+                stage.keep_recording()  # of a demo that is stopped, too
             promises.append(await stage.look_around())
         promises.append(view.check("the daemon stopped when it was told to", daemon.process.returncode == 0))
-    view.say(f"listen to {out / 'call.wav'} (left: the caller, right: what they heard); read {out / 'transcript.txt'}")
+    view.say(f"listen to {out / RECORDING} (left: the caller, right: what they heard); read {out / 'transcript.txt'}")
     return all(promises)

@@ -34,6 +34,7 @@ GATHERED_FRAMES: Final = 2
 """How many of the last frames a model may not have been given, because it is given several at a time."""
 PUBLIC_HOST: Final = "demo.trio-voice.example"
 OPERATOR_TOKEN: Final = "demo-operator-token"
+RECORDING: Final = "call.wav"
 CALLEE: Final = "+15557654321"
 CALLER_VOICE: Final = "george"
 ANSWER_SECONDS: Final = 12.0
@@ -102,7 +103,7 @@ class Stage:
                 await session.wait_closed()
             nursery.cancel_scope.cancel()
         record = await self._daemon.ask(f"/calls/{placed['call_id']}")
-        self._write(call, record)
+        self._write(record)
         view.end(record)
         used = [tool["name"] for tool in record["tools"]]
         return all(
@@ -141,7 +142,7 @@ class Stage:
                 await session.wait_closed()
             nursery.cancel_scope.cancel()
         record = await self._record_of(call)
-        self._write(call, record)
+        self._write(record)
         cleared = [message for message in stream.received if message.event == "clear"]
         view.end(record)
         return all(
@@ -264,8 +265,14 @@ class Stage:
         while (quiet_at := stream.line.runs_out_at + BREATH_SECONDS) > trio.current_time():  # noqa: ASYNC110
             await trio.sleep_until(quiet_at)  # not an event: audio that comes meanwhile moves it
 
-    def _write(self, call: SandboxCall, record: dict[str, Any]) -> None:
-        (self._out / "call.wav").write_bytes(call.recording())
+    def keep_recording(self) -> None:
+        """Write down what there is by now of the first call, if it was answered."""
+        call = next(iter(self._twilio.calls.values()), None)
+        if call is not None and call.start_time is not None:
+            (self._out / RECORDING).write_bytes(call.recording())
+
+    def _write(self, record: dict[str, Any]) -> None:
+        self.keep_recording()
         (self._out / "call.json").write_text(json.dumps(record, indent=2) + "\n")
         lines = [
             f"{line['at'][11:19]}  {line['role']:<7} {line['text']}{'  [interrupted]' if line['interrupted'] else ''}\n"

@@ -1,0 +1,79 @@
+"""``GET /calls``: what its query means, and the calls of memory and journal put together."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from trio_voice.journal.selection import LEAST_DIGITS, Selection
+from trio_voice.record import EndReason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+MOST_CALLS: Final = 1_000
+
+
+def selection_of(query: Mapping[str, str]) -> Selection:
+    """What is asked for.
+
+    Raises:
+        ValueError: a value cannot be meant; its words say which and why.
+    """
+    number = re.sub(r"[ ()./-]", "", query.get("number", ""))
+    if number and not re.fullmatch(rf"\+?[0-9]{{{LEAST_DIGITS},15}}", number):
+        raise ValueError(f"number: must be the last {LEAST_DIGITS} digits at least, or all of it")
+    end_reason = query.get("end_reason") or None
+    if end_reason is not None and end_reason not in set(EndReason):
+        raise ValueError(f"end_reason: there is none such; there are {', '.join(EndReason)}")
+    limit = query.get("limit") or "100"
+    if not re.fullmatch("[0-9]{1,6}", limit) or int(limit) < 1:
+        raise ValueError(f"limit: must be a number from 1 to {MOST_CALLS}")
+    after = query.get("after") or None
+    if after is not None and not re.fullmatch("[0-9a-f]{32}", after):
+        raise ValueError("after: must be what the page before had as next")
+    return Selection(
+        since=_time(query, "since"),
+        until=_time(query, "until"),
+        persona=query.get("persona") or None,
+        end_reason=end_reason,
+        number=number or None,
+        after=after,
+        limit=min(int(limit), MOST_CALLS),
+    )
+
+
+def _time(query: Mapping[str, str], name: str) -> datetime | None:
+    written = query.get(name)
+    if not written:
+        return None
+    try:
+        # A plus sign that nobody has encoded has become a space on its way.
+        read = datetime.fromisoformat(re.sub(r" (\d\d:?\d\d)$", r"+\1", written))
+    except ValueError:
+        read = None
+    if read is None or read.tzinfo is None:
+        raise ValueError(f"{name}: must be a time with its zone, like 2026-01-31T09:00:00Z")
+    return read
+
+
+def together(
+    here: Iterable[dict[str, Any]], journaled: list[dict[str, Any]] | None, limit: int, *, first_page: bool
+) -> dict[str, Any]:
+    """The answer: calls that are not over, and behind them those that are, the newest first.
+
+    Args:
+        here: of the registries, ended ones too.
+        journaled: a page of ended ones and one more; ``None`` if the journal cannot be read.
+        limit: of that page.
+        first_page: whether those that are not over are wanted.
+    """
+    known = list(here)
+    alive = [call for call in known if call["state"] != "ended"] if first_page else []
+    if journaled is None:
+        return {"calls": alive + [call for call in known if call["state"] == "ended"], "next": None}
+    ids = {call["call_id"] for call in alive}
+    page = [call for call in journaled[:limit] if call["call_id"] not in ids]
+    last = journaled[limit - 1]["call_id"] if len(journaled) > limit else None
+    return {"calls": alive + page, "next": last}

@@ -222,26 +222,28 @@ async def test_one_that_stands_still_takes_nothing_and_serves_nothing_of_it_late
 
 
 async def test_no_descriptor_for_what_is_handed_over_ends_nobody(tmp_path, nursery, monkeypatch):
+    accepted, ours = await a_connection(nursery)
+    accept = type(accepted.socket).accept
+    failures = [OSError(errno.EMFILE, "Too many open files")] * 2
+
+    async def failing(self):
+        taken = await accept(self)
+        if failures:
+            taken[0].close()
+            raise failures.pop()
+        return taken
+
+    monkeypatch.setattr(type(accepted.socket), "accept", failing)
     async with two_processes(tmp_path) as (here, served):
-        accepted, ours = await a_connection(nursery)
-        accept = type(accepted.socket).accept
-        failures = [OSError(errno.EMFILE, "Too many open files")] * 2
-
-        async def failing(self):
-            taken = await accept(self)
-            if failures:
-                taken[0].close()
-                raise failures.pop()
-            return taken
-
-        monkeypatch.setattr(type(accepted.socket), "accept", failing)
         assert not await here.hand_over(accepted, b"head", 1)
         with trio.fail_after(5):
             while not await here.hand_over(accepted, b"head", 1):
                 pass
         await accepted.aclose()
-        await ours.aclose()
+        with trio.fail_after(5):
+            assert await ours.receive_some() == b""
         assert served == [b"head"]
+        await ours.aclose()
 
 
 @pytest.mark.slow

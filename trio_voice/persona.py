@@ -40,6 +40,8 @@ class Limits:
     """For one tool."""
     ring_seconds: float = 30
     """How long a call that we place may ring."""
+    daily_cost: float | None = None
+    """What all calls of a day, in UTC, may cost together, in the currency of ``[prices]``; more is refused."""
     playback_lead_seconds: float = 1
     """How far ahead of the caller's ear audio is handed to Twilio; the rest waits where a barge-in discards it. 4 at
     the most (``config/settings.py``)."""

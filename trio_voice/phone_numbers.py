@@ -51,3 +51,29 @@ def of_telephone(written: str) -> str | None:
     """The number in E.164 of a caller who can be called back; ``None`` of a client, and of one who withholds it."""
     number = None if written.strip().lower().startswith("client:") else e164(written)
     return None if number in WITHHELD or written.strip() in WITHHELD else number
+
+
+def premium_numbers(prefix: str) -> list[str]:
+    """Numbers with a charge of their own that begin so, one for each country that has such: examples, not all of them.
+
+    Args:
+        prefix: in E.164, such as ``+1``; empty for any number.
+    """
+    found: dict[str, None] = {}
+    for code, regions in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.items():
+        if not (prefix.startswith(f"+{code}") or f"+{code}".startswith(prefix)):
+            continue
+        for region in regions:
+            example = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.PREMIUM_RATE)
+            if example is not None:
+                number = phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)
+                found |= dict.fromkeys([number] if number.startswith(prefix) else [])
+    return list(found)
+
+
+def countries(prefix: str) -> int:
+    """How many countries share the country's code that a prefix begins with, and all that lies below it."""
+    return max(
+        (len(regions) for code, regions in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.items() if prefix == f"+{code}"),
+        default=1,
+    )

@@ -128,6 +128,48 @@ def test_what_is_doubtful_about_prices_is_a_warning(read):
     assert "models.aai" not in "\n".join(warnings_about(local, date(2026, 11, 20)))  # it costs nothing
 
 
+SOUND = (
+    GOOD.replace("voice.example.com", "voice.bakery.org")
+    .replace('"AC1"', f'"AC{"0" * 32}"')
+    .replace("[limits]", 'allowed_prefixes = ["+1415"]\n[limits]')
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "warning"),
+    [
+        ("[limits]", "validate_signatures = false\n[limits]", "twilio.validate_signatures: is false"),
+        ("127.0.0.1:0", "0.0.0.0:8080", "server.bind: 0.0.0.0:8080 is not only this machine's"),
+        ("127.0.0.1:0", "[::]:8080", "server.bind: [::]:8080 is not only this machine's"),
+        ('"assemblyai-agent"', '"assemblyai-agent"\nurl = "ws://10.0.0.5/v1"', "models.aai.url: ws:// sends the key"),
+        (
+            '"assemblyai-agent"',
+            '"assemblyai-agent"\nurl = "wss://a.example.com"',
+            "models.aai.url: a.example.com is",
+        ),
+        ("[limits]", 'api_url = "http://10.0.0.5"\n[limits]', "twilio.api_url: http:// sends the account's token"),
+        ("bakery.org", "example.com", "server.public_url: voice.example.com is out of an example"),
+        ("0" * 32, "1", "twilio.account_sid: an account's is AC and 32"),
+        (
+            '"+1415"',
+            '"+1"',
+            "twilio.allowed_prefixes: '+1' lets numbers with a charge of their own be called",
+        ),
+        ('"+1415"', '"+44"', "twilio.allowed_prefixes: '+44' lets numbers with a charge of their own"),
+        ('"+1415"', "", "twilio.allowed_prefixes: is empty, so any number may be called"),
+    ],
+)
+def test_what_may_cost_or_tell_more_than_is_meant_is_a_warning(read, old, new, warning):
+    today = date(2026, 11, 20)
+    assert old in SOUND
+    keys = ("twilio.", "server.", "models.")
+    sound = [line for line in warnings_about(read(SOUND), today) if line.startswith(keys)]
+    assert sound == []
+    assert any(line.startswith(warning) for line in warnings_about(read(SOUND.replace(old, new, 1)), today))
+    local = SOUND.replace('"assemblyai-agent"', '"assemblyai-agent"\nurl = "ws://127.0.0.1:9/v1"', 1)
+    assert not [line for line in warnings_about(read(local), today) if line.startswith("models.aai.url")]
+
+
 def test_a_bound_that_sets_off_the_alarm_by_itself_is_a_warning(read):
     assert "limits.close_seconds" not in "".join(warnings_about(read(GOOD), date(2026, 11, 20)))
     slow = read(GOOD.replace("[limits]", "[limits]\nclose_seconds = 3"))
@@ -226,6 +268,7 @@ def test_a_language_without_phrases_of_its_own_is_a_warning(read):
         ("minute = 0.075", 'minute = "0.075"', "prices.aai.minute: must be a number, not '0.075'"),
         ("minute = 0.075", "minute = -0.075", "prices.aai.minute: must be 0 or more, not -0.075"),
         ("minute = 0.075", "minute = nan", "prices.aai.minute: must be a number of at most 1000000000, not nan"),
+        ("= 60\n", "= 60\ndaily_cost = 0\n", "limits.daily_cost: must be more than 0"),
         ("= 60", "= nan", "limits.time_limit_seconds: must be a number of at most 1000000000, not nan"),
         ("= 60", "= inf", "limits.time_limit_seconds: must be a number of at most 1000000000, not inf"),
         ("= 60", "= 1e10", "limits.time_limit_seconds: must be a number of at most 1000000000, not 10000000000.0"),

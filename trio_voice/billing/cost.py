@@ -109,6 +109,12 @@ def telephone_cost(call: CallRecord, prices: TwilioPrices) -> float | None:
     return round(max(1, math.ceil(call.seconds / 60)) * (rate + prices.media_stream_minute) + detection, 6)
 
 
+def telephone_minute(direction: str, prices: TwilioPrices) -> float:
+    """What a started minute at Twilio comes to, as far as there are prices."""
+    rate = prices.inbound_minute if direction == "inbound" else prices.outbound_minute
+    return (rate or 0.0) + (prices.media_stream_minute or 0.0)
+
+
 def price_call(call: CallRecord, prices: Prices) -> list[str]:
     """Enter in the record of a call that is over what it has cost.
 

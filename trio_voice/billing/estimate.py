@@ -27,6 +27,18 @@ SECONDS_EACH: Final = 30
 """Of a minute in which both speak half of the time."""
 
 
+def minute_cost(model: str, provider: str, prices: Prices) -> float:
+    """What a minute of a session comes to, as far as that is known beforehand; 0 of what is not."""
+    table = prices.of(model, provider)
+    if table is None:
+        return 0.0
+    if table.minute is not None:
+        return table.minute
+    heard, spoken = AUDIO_TOKENS.get(provider, (0.0, 0.0))
+    of_tokens = heard * (table.million_audio_in_tokens or 0.0) + spoken * (table.million_audio_out_tokens or 0.0)
+    return SECONDS_EACH * of_tokens / 1_000_000 + (table.audio_minute or 0.0)
+
+
 def minute_of(session: ModelSessionRecord, prices: Prices) -> str:
     """What a minute costs, in words that say how that is known."""
     table = prices.of(session.model, session.provider)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
+    from trio_voice.call.budget import Budget
     from trio_voice.call.call import Call
     from trio_voice.persona import Limits, Persona
 
@@ -115,6 +116,7 @@ class Registry:
         clock: the time of day, for the record.
         seats: the calls of other processes, which ``max_calls`` counts too.
         prefix: what the ids of our calls begin with.
+        budget: what they may cost, if there is a ceiling.
     """
 
     def __init__(
@@ -125,12 +127,14 @@ class Registry:
         *,
         seats: Seats | None = None,
         prefix: str = "",
+        budget: Budget | None = None,
     ) -> None:
         self.limits = limits
         self._on_ended = on_ended
         self._clock = clock
         self._seats = NoOthers() if seats is None else seats
         self._prefix = prefix
+        self._budget = budget
         self._expected: dict[str, ExpectedCall] = {}
         self._by_sid: dict[str, ExpectedCall] = {}
         """The promises of all calls that are not over, kept or not: a call has one record, however often it is asked
@@ -165,7 +169,7 @@ class Registry:
         that we place for ``seconds_from_dialing`` once it is dialed, and once it rings.
 
         Raises:
-            CallRefused: ``draining``, ``full``, or ``over`` for a call that has ended.
+            CallRefused: ``draining``, ``full``, ``budget``, or ``over`` for a call that has ended.
         """
         self._forget_expired()
         if call_sid is not None and call_sid in self._by_sid:
@@ -178,8 +182,16 @@ class Registry:
             if self._held + self._seats.occupied_by_others >= self.limits.max_calls:
                 raise CallRefused("full", f"all lines are busy: max_calls = {self.limits.max_calls}")
             self._seats.occupy(self._held + 1)
+        limits = persona.within(self.limits)
+        call_id = self._new_id()
+        if self._budget is not None:
+            try:
+                self._budget.reserve(call_id, persona, direction, limits.time_limit_seconds)
+            except CallRefused:
+                self._seats.occupy(self._held)
+                raise
         record = CallRecord(
-            call_id=self._new_id(),
+            call_id=call_id,
             call_sid=call_sid,
             direction=direction,
             state=CallState.RINGING if direction == "inbound" else CallState.DIALING,
@@ -187,7 +199,6 @@ class Registry:
             from_number=from_number,
             to_number=to_number,
         )
-        limits = persona.within(self.limits)
         expected = ExpectedCall(
             record, persona, limits, trio.current_time() + seconds, seconds_from_dialing=seconds_from_dialing
         )

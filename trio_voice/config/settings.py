@@ -323,10 +323,12 @@ def _contradictions(settings: Settings, document: Mapping[str, Any]) -> list[str
     problems.extend(
         f"limits.{field.name}: must be more than 0"
         for field in attrs.fields(Limits)
-        if getattr(settings.limits, field.name) <= 0
+        if (limit := getattr(settings.limits, field.name)) is not None and limit <= 0
     )
     if settings.log.level not in LEVELS:
         problems.append(f"log.level: must be one of {', '.join(LEVELS)}, not {shown(settings.log.level)}")
+    if settings.limits.daily_cost is not None and settings.prices is None:
+        problems.append("limits.daily_cost: needs [prices]: without them no call costs anything that is known")
     if settings.journal.dead_after_seconds < LEAST_SILENT_SECONDS:
         problems.append(
             f"journal.dead_after_seconds: must be at least {LEAST_SILENT_SECONDS:g}: a daemon that lives says so every "

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from trio_voice.billing.cost import OUTLIVED_SECONDS
 from trio_voice.billing.prices import doubtful_prices
+from trio_voice.phone_numbers import countries, premium_numbers
 from trio_voice.protocols.settings import SANDBOX
 from trio_voice.speech_text.languages import has_phrases
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import date
 
     from trio_voice.config.settings import Settings
@@ -47,8 +50,73 @@ def warnings_about(settings: Settings, today: date) -> list[str]:
             f"limits.close_seconds: a session of a model that does not answer is open for longer than "
             f"{OUTLIVED_SECONDS:g} s after its call, and sets off the alarm"
         )
+    warnings.extend(_open_doors(settings))
+    warnings.extend(_in_clear(settings))
+    warnings.extend(_placeholders(settings))
+    warnings.extend(_dear_numbers(settings))
     warnings.extend(doubtful_prices(settings.prices, _that_bill(settings), today))
     return warnings
+
+
+def _open_doors(settings: Settings) -> Iterator[str]:
+    if not settings.twilio.validate_signatures:
+        yield "twilio.validate_signatures: is false, so anybody who reaches the port may open a model session"
+    if not _is_here(settings.server.address[0]):
+        yield (
+            f"server.bind: {settings.server.bind} is not only this machine's: whoever reaches it speaks without TLS, "
+            "and to the operator's routes and /metrics, too; bind to 127.0.0.1 and put a TLS proxy in front"
+        )
+
+
+def _in_clear(settings: Settings) -> Iterator[str]:
+    """Keys, and what is said, that cross a network for all to read."""
+    for name, model in settings.models.items():
+        for path, (url, _) in model.urls.items():
+            parts = urlsplit(url)
+            if parts.scheme in ("ws", "http") and not _is_here(parts.hostname or "") and model.credentials:
+                yield f"models.{name}.{path}: {parts.scheme}:// sends the key and all that is said in clear: use TLS"
+    api = urlsplit(settings.twilio.api_url)
+    if api.scheme == "http" and not _is_here(api.hostname or ""):
+        yield "twilio.api_url: http:// sends the account's token in clear: use https://"
+
+
+def _placeholders(settings: Settings) -> Iterator[str]:
+    """Addresses out of an example."""
+    addresses = {"server.public_url": settings.server.public_url, "twilio.api_url": settings.twilio.api_url}
+    for name, model in settings.models.items():
+        addresses |= {f"models.{name}.{path}": url for path, (url, _) in model.urls.items()}
+    for path, url in addresses.items():
+        host = urlsplit(url).hostname or ""
+        if re.search(r"(^|\.)example(\.(com|net|org))?$|\.invalid$|\.test$", host) or host.startswith("name."):
+            yield f"{path}: {host} is out of an example: put your own in its place"
+    if settings.twilio.account_sid is not None and not re.fullmatch("AC[0-9a-f]{32}", settings.twilio.account_sid):
+        yield "twilio.account_sid: an account's is AC and 32 hexadecimal digits"
+
+
+def _dear_numbers(settings: Settings) -> Iterator[str]:
+    """Numbers that may be called and that cost far more than a call."""
+    if settings.account_sid is None:
+        return
+    for prefix in settings.twilio.allowed_prefixes or ("",):
+        dear = premium_numbers(prefix)
+        if not prefix:
+            yield (
+                "twilio.allowed_prefixes: is empty, so any number may be called, "
+                f"those with a charge of their own, too, such as {dear[0]}"
+            )
+        elif dear:
+            others = f", and of {countries(prefix) - 1} other countries" if countries(prefix) > 1 else ""
+            yield (
+                f"twilio.allowed_prefixes: {prefix!r} lets numbers with a charge of their own be called, such as "
+                f"{dear[0]}{others}: name longer prefixes, or block them at Twilio (geographic permissions)"
+            )
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _that_bill(settings: Settings) -> dict[str, tuple[str, ...]]:

@@ -29,7 +29,10 @@ import attrs
 import structlog
 import trio
 
+from trio_voice.billing.cost import telephone_minute
+from trio_voice.billing.estimate import minute_cost
 from trio_voice.call.accept import Reception
+from trio_voice.call.budget import Budget
 from trio_voice.call.call import wall_clock
 from trio_voice.call.overrun_alarm import Auditor
 from trio_voice.call.recovery import OrphanRecovery, heed_own_death
@@ -177,6 +180,8 @@ async def run_daemon(
                     serving.start_soon(keep_running, "supervisor", _stop_with_supervisor)
                 serving.start_soon(keep_running, "watchdog", systemd.feed_watchdog)
                 serving.start_soon(keep_running, "loop_watch", house.metrics.watch_loop)
+                if house.budget is not None:
+                    serving.start_soon(keep_running, "budget", partial(house.budget.watch, journal))
                 serving.start_soon(keep_running, "auditor", partial(house.auditor.watch, house.registry.live))
                 recovery = OrphanRecovery(
                     journal,
@@ -232,8 +237,10 @@ class _House:
         self._after_work = after_work
         self._toolboxes = toolboxes_of(settings, journal)
         prefix = "" if colleagues is None else colleagues.prefix
-        self.registry = Registry(settings.limits, self._ended, seats=seats, prefix=prefix)
-        self.metrics = Metrics(self.registry, wall_clock(), journal, dropped_lines, requests)
+        ceiling = settings.limits.daily_cost
+        self.budget = None if ceiling is None else Budget(ceiling, self._minute_cost, wall_clock)
+        self.registry = Registry(settings.limits, self._ended, seats=seats, prefix=prefix, budget=self.budget)
+        self.metrics = Metrics(self.registry, wall_clock(), journal, dropped_lines, requests, self.budget)
         self.auditor = Auditor(settings.prices, self.metrics.count_outlived)
         self.rest = open_rest(settings, self.metrics)
         public_url = PublicUrl(settings.server.public_url)
@@ -276,6 +283,15 @@ class _House:
         limits = self._settings.limits
         return Succession(makers, limits.close_seconds, persona.within(limits).model_ready_seconds, history)
 
+    def _minute_cost(self, persona: Persona, direction: str) -> float:
+        """What a minute of a call comes to on both meters, by today's prices, with the first of its models."""
+        prices = self.auditor.prices
+        if prices is None:
+            return 0.0
+        model = persona.models[0]
+        sessions = (minute_cost(model, provider, prices) for provider in self._settings.models[model].providers)
+        return telephone_minute(direction, prices.twilio) + sum(sessions)
+
     def _tools_of(self, persona: Persona) -> Mapping[str, Tool]:
         return self._toolboxes[persona]
 
@@ -294,6 +310,9 @@ class _House:
             return
         with contained("audit", call_id=call_id):
             self.auditor.audit(record)
+        with contained("budget", call_id=call_id):
+            if self.budget is not None:
+                self.budget.settle(record)
         with contained("journal", call_id=call_id):
             self._journal.call_ended(record)
         with contained("metrics", call_id=call_id):

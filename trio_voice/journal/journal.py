@@ -334,6 +334,23 @@ class Journal:
             raise JournalUnavailable(lost)
         return listed
 
+    # What it has cost
+
+    async def spent_elsewhere(self, since: datetime) -> tuple[float, int]:
+        """What calls of other runs that began since then have cost, and how many of them have not ended.
+
+        Raises:
+            JournalUnavailable: the database cannot be read.
+        """
+        asked: list[Value] = [rows.moment(since), self._run.run_id]
+
+        def add_up(database: Database) -> tuple[float, int]:
+            [(telephones, live)] = database.query(schema.SPENT_ON_TELEPHONES, asked)
+            [(sessions,)] = database.query(schema.SPENT_ON_SESSIONS, asked)
+            return float(telephones) + float(sessions), int(live)
+
+        return await self._desk.ask("spent_elsewhere", add_up)
+
     # What was written
 
     async def call(self, call_id: str) -> rows.JournaledCall | None:

@@ -193,6 +193,14 @@ WRITE_SESSION: Final = _upsert("model_sessions", SESSION_COLUMNS, key=["call_id"
 WRITE_UTTERANCE: Final = _upsert("utterances", UTTERANCE_COLUMNS, key=["call_id", "number"])
 WRITE_RUN: Final = _upsert("runs", RUN_COLUMNS, key=["run_id"])
 
+SPENT_ON_TELEPHONES: Final = """
+    SELECT coalesce(sum(telephone_cost), 0), count(*) - count(ended_at) FROM calls WHERE began_at >= ? AND run_id <> ?
+"""
+SPENT_ON_SESSIONS: Final = """
+    SELECT coalesce(sum(cost), 0) FROM model_sessions WHERE call_id IN
+    (SELECT call_id FROM calls WHERE began_at >= ? AND run_id <> ?)
+"""
+
 MARK_DO_NOT_CALL: Final = """
     INSERT INTO do_not_call (number, reason, call_id, marked_at) VALUES (?, ?, ?, ?) ON CONFLICT (number) DO NOTHING
 """

@@ -176,6 +176,40 @@ class Process:
         yield gauge("resident_memory_bytes", "Memory it has.", resident)
 
 
+class SpendingState(Protocol):
+    """What a budget says of itself."""
+
+    @property
+    def daily_cost(self) -> float:
+        """The ceiling."""
+
+    @property
+    def spent(self) -> float:
+        """Today, as far as it is known."""
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether calls are refused because of it."""
+
+
+class SpendingNow:
+    """What today's calls have cost, and whether that is all that they may."""
+
+    def __init__(self, budget: SpendingState) -> None:
+        self._budget = budget
+
+    def describe(self) -> list[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        budget = self._budget
+        yield GaugeMetricFamily("trio_voice_daily_cost_limit", "[limits] daily_cost.", budget.daily_cost)
+        yield GaugeMetricFamily("trio_voice_spent_today", "What the ended calls of the day (UTC) cost.", budget.spent)
+        yield GaugeMetricFamily(
+            "trio_voice_daily_cost_reached", "1 once a call was refused by it today (UTC).", float(budget.is_reached)
+        )
+
+
 class LogNow:
     """Log lines that nobody will ever read."""
 

@@ -25,7 +25,7 @@ from prometheus_client import (
 )
 
 from trio_voice.billing.cost import believed_seconds
-from trio_voice.edges.metrics.gauges import JournalNow, LogNow, Now, Process, RequestsNow
+from trio_voice.edges.metrics.gauges import JournalNow, LogNow, Now, Process, RequestsNow, SpendingNow
 from trio_voice.edges.metrics.labels import OTHER, BoundedLabel
 from trio_voice.legs.providers import KINDS
 from trio_voice.record import Closing, EndReason
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from trio_voice.call.registry import Registry
-    from trio_voice.edges.metrics.gauges import JournalState
+    from trio_voice.edges.metrics.gauges import JournalState, SpendingState
     from trio_voice.record import CallRecord, ModelSessionRecord, ToolUse
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
@@ -89,6 +89,7 @@ class Metrics:
         started_at: when this process began.
         journal: how the journal does; nothing is said of one that is not there.
         dropped_lines: how many lines of the log were never written, if somebody counts them.
+        budget: what may be spent in a day, if there is a ceiling.
         requests: those of chains, counted by the connection that they went over (``net/http.py``).
     """
 
@@ -99,6 +100,7 @@ class Metrics:
         journal: JournalState | None = None,
         dropped_lines: Callable[[], int] | None = None,
         requests: Mapping[str, int] | None = None,
+        budget: SpendingState | None = None,
     ) -> None:
         # Without a second series beside every counter. The switch is the whole process's, which is ours.
         disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -119,6 +121,8 @@ class Metrics:
             self._registry.register(LogNow(dropped_lines))
         if requests is not None:
             self._registry.register(RequestsNow(requests))
+        if budget is not None:
+            self._registry.register(SpendingNow(budget))
         Info("trio_voice_build", "What is running.", registry=self._registry).info({"version": version("trio-voice")})
 
         def counter(name: str, documentation: str, *labels: str) -> Counter:

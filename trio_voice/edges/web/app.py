@@ -64,6 +64,7 @@ _REFUSALS: Final = {
     "bad_number": 400,
     "not_allowed": 403,
     "do_not_call": 403,
+    "budget": 403,
     "bad_public_url": 409,
     "no_account": 409,
     "no_from_number": 409,

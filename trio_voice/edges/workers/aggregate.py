@@ -11,7 +11,10 @@ from prometheus_client.parser import text_string_to_metric_families
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_OF_THE_HOUSE: Final = ("trio_voice_max_calls", "trio_voice_build_info", "trio_voice_draining")
+_OF_THE_HOUSE: Final = (
+    *("trio_voice_max_calls", "trio_voice_build_info", "trio_voice_draining"),
+    *("trio_voice_daily_cost_limit", "trio_voice_spent_today", "trio_voice_daily_cost_reached"),
+)
 """Gauges that are the same for all, or mean all as soon as one has them: the highest counts, not the sum."""
 
 

@@ -1,0 +1,131 @@
+"""``[limits] daily_cost``: what all calls of a day may cost, by UTC, over all nodes of a journal, on both meters.
+
+A call is refused that could pass it. What is counted: the cost of the day's ended calls, here and (as the journal has
+it) elsewhere; for each call that is promised or lives here, the most that it may come to within its time limit; for
+each that lives elsewhere, and for the one that asks, a minute. So whoever has stolen a token and places many calls at
+once is stopped by their time limits, and the day's last call may pass the ceiling by what is left of its own. Calls
+that live go on. What has no price is not counted: it is unknown, and ``check`` says so.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final, Protocol
+
+import structlog
+import trio
+
+from trio_voice.errors import CallRefused
+from trio_voice.journal import JournalUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import date, datetime
+
+    from trio_voice.persona import Persona
+    from trio_voice.record import CallRecord
+
+log: Final = structlog.stdlib.get_logger("trio_voice.budget")
+
+LOOK_SECONDS: Final = 5.0
+"""Between two looks at what the other nodes have spent."""
+
+
+class SpendingJournal(Protocol):
+    """Where the costs of all nodes are."""
+
+    async def spent_elsewhere(self, since: datetime) -> tuple[float, int]:
+        """What calls of other runs that began since then have cost, and how many of them have not ended.
+
+        Raises:
+            JournalUnavailable: nobody knows.
+        """
+
+
+class Budget:
+    """What may still be spent today.
+
+    Args:
+        daily_cost: the ceiling.
+        minute_cost: what a minute of a call of this persona and direction comes to, as far as there are prices.
+        clock: the time of day, in UTC.
+    """
+
+    def __init__(
+        self, daily_cost: float, minute_cost: Callable[[Persona, str], float], clock: Callable[[], datetime]
+    ) -> None:
+        self.daily_cost = daily_cost
+        self._minute_cost = minute_cost
+        self._clock = clock
+        self._day = clock().date()
+        self._spent: dict[str, float] = {}
+        """By call, of those that began today and are over."""
+        self._reserved: dict[str, float] = {}
+        """By call, of those that are not."""
+        self._elsewhere = 0.0
+        self._live_elsewhere = 0
+        self._alarmed_on: date | None = None
+
+    @property
+    def spent(self) -> float:
+        """What today's ended calls have cost, as far as it is known."""
+        self._turn_the_day()
+        return sum(self._spent.values()) + self._elsewhere
+
+    def reserve(self, call_id: str, persona: Persona, direction: str, seconds: float) -> None:
+        """Promise a call what it may come to within its time limit.
+
+        Raises:
+            CallRefused: ``budget``.
+        """
+        minute = self._minute_cost(persona, direction)
+        committed = self.spent + sum(self._reserved.values()) + self._live_elsewhere * minute
+        if committed + minute > self.daily_cost:
+            self._alarm()
+            raise CallRefused("budget", f"the day's ceiling is reached: [limits] daily_cost = {self.daily_cost:g}")
+        self._reserved[call_id] = minute * max(1, math.ceil(seconds / 60))
+
+    def settle(self, call: CallRecord) -> None:
+        """A call is over: what it has cost is in its record."""
+        self._reserved.pop(call.call_id, None)
+        self._turn_the_day()
+        if call.started_at is not None and call.started_at.date() != self._day:
+            return
+        self._spent[call.call_id] = sum(
+            filter(None, [call.telephone_cost, *(each.cost for each in call.model_sessions)])
+        )
+        if self.spent >= self.daily_cost:
+            self._alarm()
+
+    async def watch(self, journal: SpendingJournal) -> None:
+        """Look until cancelled at what other nodes have spent; without the journal the last look counts."""
+        while True:
+            midnight = self._clock().replace(hour=0, minute=0, second=0, microsecond=0)
+            try:
+                self._elsewhere, self._live_elsewhere = await journal.spent_elsewhere(midnight)
+            except JournalUnavailable as trouble:
+                log.warning("budget_unknown_elsewhere", error=str(trouble))
+            await trio.sleep(LOOK_SECONDS)
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether a call was refused today, or all is spent."""
+        return self._alarmed_on == self._clock().date()
+
+    def _turn_the_day(self) -> None:
+        today = self._clock().date()
+        if today != self._day:
+            self._day, self._elsewhere, self._live_elsewhere = today, 0.0, 0
+            self._spent.clear()
+
+    def _alarm(self) -> None:
+        """Once a day."""
+        if not self.is_reached:
+            self._alarmed_on = self._clock().date()
+            log.error(
+                "daily_cost_reached",
+                daily_cost=self.daily_cost,
+                spent=round(self.spent, 4),
+                reserved=round(sum(self._reserved.values()), 4),
+                effect="new calls are refused until midnight UTC, live ones go on",
+            )

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import trio
-import trio.testing
 
 from tests.daemons import eventually, keep_up, open_world, operator
 from trio_voice.call.recovery import LOOKS, SILENT_SECONDS
@@ -169,7 +168,8 @@ async def two_processes(folder):
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(there.listen, serve, lambda *_: None)
-        await trio.testing.wait_all_tasks_blocked()
+        while not (folder / "hand-1").exists():
+            await trio.sleep(0.01)
         yield here, served
         nursery.cancel_scope.cancel()
     os.close(descriptor)

@@ -249,6 +249,7 @@ async def test_the_agent_ends_the_call_after_its_goodbye(autojump_clock, live_ch
         rig.speak(0.5)
     assert rig.record.end_reason is EndReason.AGENT
     assert lines(rig)[-1] == ("agent", "Goodbye!", False)
+    assert len(rig.agent.thinking.exchanges) == 1  # its words have ended the call
     assert_all_well(rig)
 
 

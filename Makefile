@@ -25,7 +25,7 @@ XDIST ?= --numprocesses auto --maxprocesses 4 --dist worksteal
 # Much of what is slow only waits.
 XDIST_SLOW ?= --numprocesses 3 --dist worksteal
 
-.PHONY: setup demo test test-slow coverage mutants properties newest ci-full run lint bench soak neighbours listen faults faults-peers constraints clean
+.PHONY: setup demo test test-slow coverage mutants properties newest ci-full run lint bench soak neighbours listen faults faults-peers autobahn constraints clean
 
 setup: $(VENV)/.ready
 	@:
@@ -131,6 +131,12 @@ faults-peers: setup .venv-peers/.ready $(PEERS)/node_relay/node_modules
 	-@$(FAULTS) --name "plain trio" --server '$(BIN)/python $(PEERS)/plain_relay.py {model_url} {port}'
 	-@$(FAULTS) --name "plain asyncio" --server '.venv-peers/bin/python $(PEERS)/asyncio_relay.py {model_url} {port}'
 
+# Autobahn's cases judge our WebSocket, as a server and as a client; AUTOBAHN_ARGS=--quick leaves out what takes minutes.
+# It runs on Python 2.7 only, and says so where there is none.
+AUTOBAHN_ARGS ?=
+autobahn: setup
+	@$(BIN)/python tests/autobahn/judge.py $(AUTOBAHN_ARGS)
+
 # 10,000 calls, ended in every way there is: a quarter of an hour.  make soak BENCH_ARGS="--calls 1000"
 soak: setup
 	@$(BIN)/python benchmarks/soak.py $(BENCH_ARGS)
@@ -156,5 +162,5 @@ constraints:
 
 clean:
 	@rm -rf $(PEERS)/node_relay/node_modules
-	@rm -rf .venv .venv-* mutants build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .venv-* .autobahn mutants build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find trio_voice tests -type d -name __pycache__ -prune -exec rm -rf {} +

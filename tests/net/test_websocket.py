@@ -129,10 +129,31 @@ async def test_a_pong_stands_before_what_is_said_to_a_message_behind_its_ping(to
         assert heard == wanted
 
 
+async def test_what_came_before_a_breach_is_answered_before_the_connection_is_closed():
+    """Autobahn's case 5.15, all in one packet."""
+    async with polled_pair() as (peer, told):
+        await peer.send_all(frame(TEXT, b"good") + frame(CONT, b"continues nothing") + frame(TEXT, b"too late"))
+        heard, wanted = b"", frame(TEXT, b"good", mask=False)
+        with trio.fail_after(5):
+            while not told or len(heard) < len(wanted):
+                heard += await peer.receive_some()
+        assert heard.startswith(wanted)
+        assert "continues nothing" in told[0].detail
+
+
+async def test_a_long_message_in_many_small_pieces_is_no_flood():
+    """Autobahn's case 9.3.1."""
+    async with raw_pair(max_size=2**23) as (ours, peer):
+        pieces = frame(TEXT, b"x" * 64, fin=False) + frame(CONT, b"x" * 64, fin=False) * 65_534 + frame(CONT, b"x" * 64)
+        await peer.send_all(pieces)
+        assert await ours.receive() == "x" * 4_194_304
+
+
 NO_MESSAGES = {
     "pongs": frame(PONG, b""),
     "long pongs": frame(PONG, b"x" * 125),
     "empty pieces": frame(CONT, b"", fin=False),
+    "pieces of one byte": frame(CONT, b"x", fin=False),
     "pings": frame(PING, b""),
 }
 

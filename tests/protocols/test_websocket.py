@@ -258,3 +258,40 @@ def test_every_frame_of_a_clients_has_a_key_of_its_own():
     speaker = ours(client=True)
     keys = {speaker.text("x" * 200)[4:8] for _ in range(2_500)} | {speaker.text("x")[2:6] for _ in range(500)}
     assert len(keys) > 2_990
+
+
+GREEK = "κόσμε".encode()
+NO_TEXT = {"beyond Unicode": b"\xf4\x90", "overlong": b"\xc0\xaf", "a surrogate": b"\xed\xa0", "a stray end": b"\x80"}
+
+
+@pytest.mark.parametrize("wrong", NO_TEXT.values(), ids=NO_TEXT)
+@pytest.mark.parametrize("client", [True, False])
+@pytest.mark.parametrize("lengths", [1, 2, 3, 50])
+def test_what_is_no_text_is_refused_as_soon_as_that_is_seen(wrong, client, lengths):
+    """Autobahn's cases 6.4: within a frame that has not come whole, and between the pieces of a message."""
+    text = GREEK + wrong + b"never looked at" * 20
+    for wire in (
+        frame(0x1, text, mask=not client),
+        frame(0x1, GREEK, fin=False, mask=not client) + frame(0x0, wrong + b"x" * 300, fin=False, mask=not client),
+    ):
+        protocol = WebSocket(client=client, max_message_bytes=65_536)
+        bad = wire.index(wire[-1:], len(wire) - 1) - 250  # well behind what is wrong, and well before the end
+        for at in range(0, bad, lengths):
+            assert protocol.receive(wire[at : at + lengths]) == []
+        assert protocol.failure == "a text message is not UTF-8"
+
+
+@pytest.mark.parametrize("client", [True, False])
+@pytest.mark.parametrize("lengths", [1, 2, 3, 7, 4_096])
+def test_a_text_may_be_cut_anywhere(client, lengths):
+    whole = GREEK * 30
+    pieces = [whole[:11], b"", whole[11:12], whole[12:]]
+    wire = frame(0x1, whole, mask=not client) + frame(0x1, pieces[0], fin=False, mask=not client)
+    wire += frame(0x9, b"\xff\xfe", mask=not client)
+    for number, piece in enumerate(pieces[1:], 2):
+        wire += frame(0x0, piece, fin=number == len(pieces), mask=not client)
+    wire += frame(0x2, b"\xff\xfe" * 100, mask=not client) + frame(0x1, GREEK, mask=not client)
+    protocol = WebSocket(client=client, max_message_bytes=65_536)
+    messages = [message for at in range(0, len(wire), lengths) for message in protocol.receive(wire[at : at + lengths])]
+    assert messages == [whole.decode(), whole.decode(), b"\xff\xfe" * 100, GREEK.decode()]
+    assert protocol.failure is None

@@ -39,7 +39,7 @@ async def run_pair(
     """
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(writer.run, channel)
+            await nursery.start(writer.run, channel)  # before anything is heard, so that it can be answered at once
             try:
                 end = await _read(leg, channel, hear)
             except Exception:
@@ -62,7 +62,8 @@ async def _read(leg: str, channel: Channel, hear: Callable[[str | bytes], None])
         return LegClosed(leg, politely=False, detail=flood)
     except trio.EndOfChannel:
         # What it says may be what somebody said on the telephone.
-        log.debug("peer_closed_saying", leg=leg, code=channel.close_code, said=channel.close_reason)
+        if channel.close_reason:
+            log.debug("peer_closed_saying", leg=leg, code=channel.close_code, said=channel.close_reason)
         words = f"the {leg}'s peer closed the socket with code {channel.close_code}"
         return LegClosed(leg, politely=channel.close_code == NORMAL_CLOSURE, detail=words)
     except trio.BrokenResourceError as broken:

@@ -117,8 +117,8 @@ class Writer:
         self._latest = deadline
         self._sending.deadline = min(self._sending.deadline, deadline)
 
-    async def run(self, channel: Channel) -> None:
-        """Send until cancelled.
+    async def run(self, channel: Channel, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Send until cancelled. Once it has started, what is posted may be sent by ``post`` itself.
 
         Cancelling is safe between messages; a message on its way is finished first (see the class).
 
@@ -127,6 +127,7 @@ class Writer:
             trio.BrokenResourceError: the connection is gone.
         """
         channel.wake_writer = self._want_flush
+        task_status.started()
         try:
             while True:
                 while self._outbox or self._flush_wanted:

@@ -109,6 +109,8 @@ class WebSocketChannel(Channel):
             self._hear = None
 
     def _check_readable(self) -> None:
+        if self._protocol.settle():  # all that came before it has been heard
+            self._look_after()
         if self._closed:
             raise trio.ClosedResourceError
         if self._given_up or self._protocol.failure is not None:
@@ -133,7 +135,9 @@ class WebSocketChannel(Channel):
     def feed(self, data: bytes) -> None:
         """Parse bytes that have arrived, here or with the handshake. Never raises; ``receive`` says what was wrong."""
         if not self._given_up:
-            self._messages.extend(self._protocol.receive(data))
+            self._messages.extend(self._protocol.receive(data, settled=False))
+            if not self._messages:
+                self._protocol.settle()
         self._look_after()
 
     def _take(self, data: bytes) -> None:
@@ -143,11 +147,14 @@ class WebSocketChannel(Channel):
         if text is not None and hear is not None:
             hear(text)
             return
-        for message in protocol.receive(data):
-            if self._hear is not None:
-                self._hear(message)
-            else:  # it was cancelled by what it heard
-                self._messages.append(message)
+        try:
+            for message in protocol.receive(data, settled=False):
+                if self._hear is not None:
+                    self._hear(message)
+                else:  # it was cancelled by what it heard
+                    self._messages.append(message)
+        finally:
+            protocol.settle()
         if protocol.bare_frames or protocol.failure is not None or protocol.close_code is not None:
             self._look_after()
             if self._given_up or protocol.failure is not None or protocol.close_code is not None:
@@ -231,12 +238,14 @@ class WebSocketChannel(Channel):
     async def aclose(self, code: int = 1000, reason: str = "") -> None:
         if self._closed:
             return
+        self._protocol.settle()
         try:
             if not self._torn:
                 await self._write(b"" if self._protocol.close_sent else self._protocol.close(code, reason))
                 while self._protocol.close_code is None and self._protocol.failure is None and not self._given_up:
                     await self._read_more()
                     self._messages.clear()
+                    self._protocol.settle()
                 self._closed = True
                 if isinstance(self._stream, trio.SocketStream):
                     finish(self._stream.socket)

@@ -8,6 +8,7 @@ reserved bit is a breach. Subprotocols and the upgrade itself are the business o
 
 from __future__ import annotations
 
+import codecs
 import os
 import struct
 from typing import Final
@@ -38,9 +39,12 @@ _CONTROL_BYTES: Final = 125
 """The longest control frame's payload (RFC 6455, 5.5)."""
 _CODES: Final = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
 """What may stand in a close frame besides 3000 to 4999: section 7.4, and IANA's registry since."""
+SMALL_PIECE_BYTES: Final = 32
+"""A piece of a message that is not the last and shorter than this costs more for its frame than for what is in it."""
 _KEY_POOL_BYTES: Final = 512
 """Masking keys are drawn from the kernel by the hundred: one draw each would be a system call each frame."""
 
+_utf8_decoder: Final = codecs.getincrementaldecoder("utf-8")
 _medium_head: Final = struct.Struct("!BBH").pack
 _long_head: Final = struct.Struct("!BBQ").pack
 
@@ -62,6 +66,7 @@ class WebSocket:
     """
 
     __slots__ = (
+        "_breach",
         "_buffer",
         "_client",
         "_fragments",
@@ -70,8 +75,12 @@ class WebSocket:
         "_mask_bit",
         "_max_bytes",
         "_need",
+        "_partial_begin",
+        "_partial_key",
+        "_partial_seen",
         "_usual_begin",
         "_usual_second",
+        "_utf8",
         "bare_frames",
         "close_code",
         "close_reason",
@@ -93,16 +102,25 @@ class WebSocket:
         self._in_fragments = False
         self._fragments = bytearray()
         self._fragments_are_text = True
+        self._partial_begin = 0
+        """Where the payload begins of a text frame that has not come whole, in the buffer; 0 if there is none."""
+        self._partial_key = b""
+        self._partial_seen = 0
+        """How much of it has been looked at."""
+        self._utf8: codecs.IncrementalDecoder | None = None
+        """Has read what has come of a text that is not whole: what is none is refused as soon as that is seen."""
         self.close_code: int | None = None
         """The code of the peer's close frame, once there was one."""
         self.close_reason = ""
         self.close_sent = False
         """A close frame of ours has been made: nothing more may be said."""
+        self._breach: _BreachError | None = None
+        """Found, and not yet answered."""
         self.failure: str | None = None
         """How the peer broke the protocol, if it has. Nothing is read after that."""
         self.bare_frames = 0
-        """Frames that have completed no message: pieces, pings, pongs. Whoever reads counts them, and takes them
-        off: a peer can send them without end and without a message."""
+        """Frames that have brought nothing, or next to nothing: small pieces, pings, pongs. Whoever reads counts them,
+        and takes them off: a peer can send them without end and without a message."""
         self.replies: list[bytes] = []
         """Frames that must be written because of what was read: pongs, and our half of a close. Whoever writes them
         takes them out; how many may wait is for whoever reads to decide."""
@@ -132,8 +150,14 @@ class WebSocket:
                 pass
         return None
 
-    def receive(self, data: bytes) -> list[str | bytes]:
-        """The messages that these bytes complete, in order. Never raises: see ``failure`` and ``close_code``."""
+    def receive(self, data: bytes, *, settled: bool = True) -> list[str | bytes]:
+        """The messages that these bytes complete, in order. Never raises: see ``failure`` and ``close_code``.
+
+        Args:
+            data: what has come.
+            settled: a breach is answered at once. If not, it is by ``settle``, which must follow: what comes before a
+                breach can be answered until then.
+        """
         text = self.whole_text(data)
         if text is not None:
             return [text]
@@ -141,25 +165,37 @@ class WebSocket:
         if self.failure is not None or self.close_code is not None:
             return messages
         rest: bytes | bytearray = data
-        if self._buffer:
-            self._buffer += data
-            if len(self._buffer) < self._need:
-                return messages
-            rest = self._buffer
+        used = 0
         try:
-            used = self._parse(rest, messages)
+            if self._buffer:
+                self._buffer += data
+                rest = self._buffer
+            if rest is data or len(rest) >= self._need:
+                used = self._parse(rest, messages)
+            elif self._partial_begin:
+                self._look_at_part(rest, 0)
         except _BreachError as breach:
-            self.failure = str(breach)
-            self._buffer.clear()
-            self._fragments.clear()
-            if not self.close_sent:
-                self.replies.append(self.close(breach.code, ""))
+            self._breach = breach
+            if settled:
+                self.settle()
             return messages
         if rest is self._buffer:
             del self._buffer[:used]
         elif used < len(data):
             self._buffer += data[used:]
         return messages
+
+    def settle(self) -> bool:
+        """Answer a breach that ``receive`` has found; whether it has."""
+        breach, self._breach = self._breach, None
+        if breach is None:
+            return False
+        self.failure = str(breach)
+        self._buffer.clear()
+        self._fragments.clear()
+        if not self.close_sent:
+            self.replies.append(self.close(breach.code, ""))
+        return True
 
     def _parse(self, data: bytes | bytearray, messages: list[str | bytes]) -> int:
         """Take whole frames from the beginning of ``data``; returns how many bytes those were."""
@@ -184,19 +220,30 @@ class WebSocket:
             stop = begin + size
             if stop > end:
                 self._need = stop - at
+                is_text = self._fragments_are_text if self._in_fragments else first & 0x0F == TEXT
+                if is_text and not first & 0x08:
+                    if begin > end:  # half a key
+                        self._need = begin - at
+                        return at
+                    self._partial_begin = begin - at
+                    self._partial_key = bytes(data[begin - 4 : begin]) if masked else b""
+                    self._look_at_part(data, at)
                 return at
             payload = bytes(data[begin:stop])
             if masked:
                 payload = apply_mask(payload, data[begin - 4 : begin])
             at = stop
+            seen, self._partial_seen, self._partial_begin = self._partial_seen, 0, 0
             if first == _WHOLE_TEXT:
+                if seen:
+                    self._utf8 = None
                 messages.append(_text(payload))
             elif first & 0x08:
                 self._take_control(first & 0x0F, payload)
                 if self.close_code is not None:
                     return end  # what comes behind a close frame means nothing
             else:
-                self._take_fragment(first, payload, messages)
+                self._take_fragment(first, payload, messages, seen)
         self._need = 2
         return at
 
@@ -228,18 +275,45 @@ class WebSocket:
         if len(self._fragments) + size > self._max_bytes:
             raise _BreachError(_TOO_BIG, f"a message is longer than {self._max_bytes} bytes")
 
-    def _take_fragment(self, first: int, payload: bytes, messages: list[str | bytes]) -> None:
-        """A piece of a message, or a whole binary one. Empty pieces may come without end and take no room."""
+    def _look_at_part(self, data: bytes | bytearray, at: int) -> None:
+        """Read on in the text of a frame that begins here and has not come whole."""
+        part = bytes(data[at + self._partial_begin + self._partial_seen :])
+        if self._partial_key:
+            turn = self._partial_seen % 4
+            part = apply_mask(part, self._partial_key[turn:] + self._partial_key[:turn])
+        self._partial_seen += len(part)
+        self._read_on(part)
+
+    def _read_on(self, part: bytes, *, final: bool = False) -> None:
+        if self._utf8 is None:
+            self._utf8 = _utf8_decoder()
+        try:
+            self._utf8.decode(part, final)
+        except UnicodeDecodeError:
+            raise _BreachError(_NOT_TEXT, "a text message is not UTF-8") from None
+
+    def _take_fragment(self, first: int, payload: bytes, messages: list[str | bytes], seen: int) -> None:
+        """A piece of a message, or a whole binary one. Empty pieces may come without end and take no room.
+
+        Args:
+            first: the frame's first byte.
+            payload: unmasked.
+            messages: where the message goes that this completes.
+            seen: how much of the payload has been looked at.
+        """
         if not self._in_fragments:
             self._fragments_are_text = first & 0x0F == TEXT
             self._in_fragments = True
+        if self._fragments_are_text:
+            self._read_on(payload[seen:], final=bool(first & _FIN))
         self._fragments += payload
         if first & _FIN:
             whole = bytes(self._fragments)
             self._in_fragments = False
             self._fragments.clear()
+            self._utf8 = None
             messages.append(_text(whole) if self._fragments_are_text else whole)
-        else:
+        elif len(payload) < SMALL_PIECE_BYTES:
             self.bare_frames += 1
 
     def _take_control(self, opcode: int, payload: bytes) -> None:

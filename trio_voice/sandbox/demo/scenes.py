@@ -117,6 +117,8 @@ class Stage:
     async def converse(self) -> bool:
         """The caller asks, listens, interrupts, says goodbye and hangs up."""
         view = self._view
+        await self._daemon.ask("/healthz")  # by now it has opened all that it keeps open
+        await trio.sleep(0.2)  # and has closed that connection
         self._descriptors = self._daemon.open_descriptors()
         view.title("A call comes in")
         voice = Voice()

@@ -179,7 +179,7 @@ class Registry:
         if self._draining:
             raise CallRefused("draining", "this server is going down and takes no new calls")
         with self._seats.locked():
-            if self._held + self._seats.occupied_by_others >= self.limits.max_calls:
+            if self.is_full:
                 raise CallRefused("full", f"all lines are busy: max_calls = {self.limits.max_calls}")
             self._seats.occupy(self._held + 1)
         limits = persona.within(self.limits)
@@ -243,6 +243,11 @@ class Registry:
     def _new_id(self) -> str:
         """The id of a call, or a path: nobody guesses it, and it says whose it is."""
         return self._prefix + secrets.token_hex(16)[len(self._prefix) :]
+
+    @property
+    def is_full(self) -> bool:
+        """Whether every seat is taken, or promised, here or in another process."""
+        return self._held + self._seats.occupied_by_others >= self.limits.max_calls
 
     @property
     def _held(self) -> int:

@@ -405,6 +405,30 @@ async def test_health_says_that_nothing_can_be_written_down(client, door):
     assert (await (await client.get("/healthz")).get_json())["journal"] == "failing"
 
 
+async def test_a_balancer_learns_whether_new_calls_are_taken(client, door, registry):
+    async def ready():
+        answer = await client.get("/readyz")
+        return answer.status_code, (await answer.get_json())["status"]
+
+    assert await (await client.get("/readyz")).get_json() == {
+        "status": "ready",
+        "node": None,
+        "live_calls": 0,
+        "max_calls": 2,
+    }
+    await post(client, "/twiml", CallSid="CA8")
+    assert await ready() == (200, "ready")
+    await post(client, "/twiml", CallSid="CA9")  # promised is taken
+    assert await ready() == (503, "full")
+    registry.end_all(EndReason.OPERATOR, "")
+    assert await ready() == (200, "ready")
+    door.journal.trouble = "the disk is full"
+    assert await ready() == (503, "no_journal")
+    await registry.drain(0)
+    assert await ready() == (503, "draining")
+    assert (await client.get("/healthz")).status_code == 200
+
+
 async def test_health_needs_no_key(client, registry):
     assert await (await client.get("/healthz")).get_json() == {"status": "ok", "live_calls": 0, "journal": "ok"}
     await registry.drain(0)

@@ -174,6 +174,19 @@ def create_app(door: Door) -> QuartTrio:
             return here
         return aggregate.health([here, *(answer.json() for answer in await _ask(door))])
 
+    @app.get("/readyz")
+    async def readyz() -> Any:
+        counts = door.registry.statistics()  # which forgets the promises that have expired
+        if counts.draining:
+            status = "draining"
+        elif door.journal.trouble:
+            status = "no_journal"
+        else:
+            status = "full" if door.registry.is_full else "ready"
+        live_calls, max_calls = counts.live_calls, door.registry.limits.max_calls
+        answer = {"status": status, "node": None, "live_calls": live_calls, "max_calls": max_calls}
+        return answer, 200 if status == "ready" else 503
+
     @app.get("/metrics")
     async def metrics() -> Response:
         text = door.metrics.render()

@@ -25,7 +25,7 @@ XDIST ?= --numprocesses auto --maxprocesses 4 --dist worksteal
 # Much of what is slow only waits.
 XDIST_SLOW ?= --numprocesses 3 --dist worksteal
 
-.PHONY: setup demo test test-slow coverage mutants properties newest ci-full run lint bench soak neighbours listen faults faults-peers autobahn constraints clean
+.PHONY: setup demo test test-slow coverage mutants properties newest ci-full run lint bench turns soak neighbours listen faults faults-peers autobahn constraints clean
 
 setup: $(VENV)/.ready
 	@:
@@ -140,6 +140,10 @@ autobahn: setup
 # 10,000 calls, ended in every way there is: a quarter of an hour.  make soak BENCH_ARGS="--calls 1000"
 soak: setup
 	@$(BIN)/python benchmarks/soak.py $(BENCH_ARGS)
+
+# What we add to a turn of a chain, beyond its providers and the network.  make turns BENCH_ARGS="--calls 10 --idle 20"
+turns: setup
+	@$(BIN)/python benchmarks/turns.py $(BENCH_ARGS)
 
 # What one call that misbehaves does to fifty others.
 neighbours: setup

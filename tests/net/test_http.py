@@ -312,3 +312,22 @@ async def test_connecting_to_nobody_says_why_and_leaves_nothing_open():
         async with open_poller():
             with pytest.raises(Unreachable):
                 await connect("127.0.0.1", 1, secure=False)
+
+
+async def test_a_server_that_closes_idle_connections_soon_has_a_fresh_one_opened_for_the_next_request(monkeypatch):
+    monkeypatch.setattr(under_test, "STALE_SECONDS", 0.05)
+    async with a_server() as server, open_http() as client:
+        await ask(client, server)
+        client.warm(server.url)
+        await trio.sleep(0.1)
+        assert len(server.streams) == 1  # nothing is known of it yet
+        await trio.aclose_forcefully(server.streams[0])
+        await until(lambda: not client._idle[0].is_good(trio.current_time()))
+        await ask(client, server)
+        await trio.sleep(0.1)
+        client.warm(server.url)
+        client.warm(server.url)
+        await until(lambda: len(server.streams) == 2)
+        await trio.aclose_forcefully(server.streams[0])
+        await ask(client, server)
+        assert client.used == {"new": 2, "warm": 1}

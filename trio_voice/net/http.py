@@ -40,6 +40,10 @@ KEPT_SECONDS: Final = 1.5
 """And for so long: like a call's other sockets they are closed within two seconds of its end, or another call's."""
 WARM_SECONDS: Final = 5.0
 """For opening a connection ahead of its use."""
+HASTY_SECONDS: Final = 20.0
+STALE_SECONDS: Final = 2.0
+"""A server that closes idle connections so soon has another opened for the next request, if the one that is there has
+been idle for some time: it could be closed between the caller's words and the question."""
 MAX_HEAD_BYTES: Final = 65_536
 """Of an answer, and of each chunk's length: what is longer is no HTTP."""
 READ_BYTES: Final = 16_384
@@ -88,6 +92,7 @@ class Connection:
         self._stream = stream
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
         self._good_until = math.inf
+        self.idle_since = trio.current_time()
         self._is_usable = True
 
     def is_good(self, now: float) -> bool:
@@ -140,6 +145,7 @@ class Connection:
             return False
         self._http.start_next_cycle()
         now = trio.current_time()
+        self.idle_since = now
         self._good_until = now + _seconds_kept(response) - EARLY_SECONDS
         return self.is_good(now)
 
@@ -194,6 +200,8 @@ class HttpPool:
         self._changed = trio.Event()
         self.used: Counter[str] = Counter()
         """Requests, by their connection, of all calls: see ``HttpClient``."""
+        self.hasty: set[Origin] = set()
+        """Servers that have closed a connection which was idle for less than ``HASTY_SECONDS``."""
 
     def take(self, origin: Origin) -> Connection | None:
         """One that is good, and the taker's from now on."""
@@ -280,6 +288,7 @@ class HttpClient:
         self._idle: list[Connection] = []
         self._opening: dict[Origin, trio.Event] = {}
         pool = _pool.get()
+        self._hasty: set[Origin] = set() if pool is None else pool.hasty
         self.used: Counter[str] = Counter() if pool is None else pool.used
         """Requests, by their connection: ``warm``; ``new``; or ``again``, a new one because the warm one was dead."""
 
@@ -295,7 +304,8 @@ class HttpClient:
         good = self._idle_one(origin) or (pool.take(origin) if pool is not None else None)
         if good is not None:
             self._idle.append(good)
-            return
+            if origin not in self._hasty or trio.current_time() - good.idle_since < STALE_SECONDS:
+                return  # else it may be closed before the request comes
         self._opening[origin] = trio.Event()
         self._nursery.start_soon(self._open_ahead, origin)
 
@@ -366,12 +376,19 @@ class HttpClient:
     def _idle_one(self, origin: Origin) -> Connection | None:
         """One of the call's own that is good, taken out; those that are not are closed."""
         now = trio.current_time()
-        for connection in [idle for idle in self._idle if idle.origin == origin]:
+        good = None
+        for connection in [idle for idle in reversed(self._idle) if idle.origin == origin]:
+            if not connection.is_good(now):
+                if now - connection.idle_since < HASTY_SECONDS:
+                    self._hasty.add(origin)
+            elif good is None:
+                good = connection
+            elif now - connection.idle_since < HASTY_SECONDS:
+                continue  # the next one's
             self._idle.remove(connection)
-            if connection.is_good(now):
-                return connection
-            connection.close()
-        return None
+            if connection is not good:
+                connection.close()
+        return good
 
     def close(self) -> None:
         """Give what is good to the pool, and close the rest. Never waits."""

@@ -37,6 +37,8 @@ from trio_voice.events.stage import (
     SpeechOver,
     StopThinking,
     Think,
+    TurnGoesOn,
+    TurnMayBeOver,
     VoiceChanged,
 )
 from trio_voice.legs.attempts import Attempts
@@ -241,7 +243,7 @@ class ChainLeg:
             case EndRequested() | c.ModelFault() | c.Unrecognized() | c.Usage():
                 self._tell(event)
             case _:
-                if isinstance(event, SpeechBegan):
+                if isinstance(event, SpeechBegan | TurnGoesOn | TurnMayBeOver):
                     self._warm()
                 elif stage is self._speaking and self._lines is not None:
                     self._lines.hear(event)

@@ -25,6 +25,7 @@ import h11
 import trio
 
 from trio_voice.errors import ModelUnavailable
+from trio_voice.isolation import keep_running
 from trio_voice.net.connect import Unreachable, connect
 from trio_voice.net.polled_stream import PolledStream
 
@@ -250,7 +251,7 @@ async def open_http_pool() -> AsyncIterator[HttpPool]:
     token = _pool.set(pool)
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(pool.run)
+            nursery.start_soon(keep_running, "http_pool", pool.run)
             yield pool
             nursery.cancel_scope.cancel(reason="nobody takes a connection any more")
     finally:

@@ -25,7 +25,7 @@ from trio_voice.call.recovery import (
     LOOKS,
     PHONES_AT_ONCE,
     SILENT_SECONDS,
-    Hearts,
+    FailureDetector,
     OrphanRecovery,
     heed_own_death,
 )
@@ -209,39 +209,39 @@ def beating(name, beat):
 
 
 def test_a_heart_has_stopped_when_it_stood_still_for_long_enough_while_somebody_watched():
-    hearts = Hearts()
+    detector = FailureDetector()
     for now in range(0, 30, 5):
-        assert hearts.silent([beating("still", 0), beating("alive", now)], now) == set()
-    assert hearts.silent([beating("still", 0), beating("alive", 30)], 30) == {"still"}
-    assert hearts.silent([beating("still", 1), beating("alive", 35)], 35) == set()  # it had only been slow
+        assert detector.silent([beating("still", 0), beating("alive", now)], now) == set()
+    assert detector.silent([beating("still", 0), beating("alive", 30)], 30) == {"still"}
+    assert detector.silent([beating("still", 1), beating("alive", 35)], 35) == set()  # it had only been slow
 
 
 @pytest.mark.parametrize("skew", [-86_400, 86_400])
 def test_what_its_clock_shows_and_how_it_jumps_does_not_matter(skew):
-    hearts = Hearts()
+    detector = FailureDetector()
     for now in range(0, 90, 5):
         jumping = skew if now > 40 else 0
-        assert hearts.silent([beating("r", now * 0.001 + jumping)], now) == set()
+        assert detector.silent([beating("r", now * 0.001 + jumping)], now) == set()
 
 
 def test_time_in_which_nobody_could_look_does_not_count():
     """The database that all share was away: nobody has beaten, and nobody is dead."""
-    hearts = Hearts()
+    detector = FailureDetector()
     for now in (0, 5, 10):
-        hearts.silent([beating("r", 0)], now)
+        detector.silent([beating("r", 0)], now)
     later = 10 + BLIND_SECONDS + 100
-    assert hearts.silent([beating("r", 0)], later) == set()
+    assert detector.silent([beating("r", 0)], later) == set()
     for now in range(0, int(SILENT_SECONDS), 5):
-        assert hearts.silent([beating("r", 0)], later + now) == set()
-    assert hearts.silent([beating("r", 0)], later + SILENT_SECONDS) == {"r"}
+        assert detector.silent([beating("r", 0)], later + now) == set()
+    assert detector.silent([beating("r", 0)], later + SILENT_SECONDS) == {"r"}
 
 
 def test_who_is_of_no_interest_for_a_while_is_watched_anew():
-    hearts = Hearts()
+    detector = FailureDetector()
     for now in range(0, 25, 5):
-        hearts.silent([beating("r", 0)], now)
-    hearts.silent([], 25)
-    assert hearts.silent([beating("r", 0)], 30) == set()
+        detector.silent([beating("r", 0)], now)
+    detector.silent([], 25)
+    assert detector.silent([beating("r", 0)], 30) == set()
 
 
 def test_a_daemon_has_time_to_notice_that_its_connection_is_stuck_and_to_open_another():
@@ -257,10 +257,10 @@ def test_an_outage_of_what_all_share_kills_nobody_however_long_it_is(silent_seco
     """Whoever lives has beaten within 5 s before it, and does within 2 after it; the watcher looks at once."""
     look_seconds = silent_seconds / LOOKS
     for began, lasted in itertools.product([0.1, 2.5, 4.9], [each / 4 for each in range(200)]):
-        hearts, ended = Hearts(silent_seconds), began + lasted
+        detector, ended = FailureDetector(silent_seconds), began + lasted
         looks = [each * look_seconds for each in range(LOOKS) if each * look_seconds <= began]
         for now in [*looks, ended, ended + 1.99]:
-            assert hearts.silent([beating("r", 0)], now) == set(), (began, lasted)
+            assert detector.silent([beating("r", 0)], now) == set(), (began, lasted)
 
 
 async def test_the_calls_of_a_process_that_is_no_more_are_settled_at_once(archive, phones, autojump_clock, nursery):

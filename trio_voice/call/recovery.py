@@ -69,11 +69,11 @@ class Switchboard(Protocol):
         """End a call, whatever it is doing; a call that is over is a success. Bounded; never raises."""
 
 
-class Hearts:
-    """Whose heart stands still, as seen from here.
+class FailureDetector:
+    """Runs whose heartbeat has stopped, as seen from here.
 
     Args:
-        silent_seconds: for how long it must.
+        silent_seconds: for how long it must have.
     """
 
     def __init__(self, silent_seconds: float = SILENT_SECONDS) -> None:
@@ -119,7 +119,7 @@ class OrphanRecovery:
         has_ended: whether a process (see ``Run.process``) is certainly gone.
         on_settled: told of each call that had a session open, as it was found, and when its sessions were closed on
             paper; must not wait.
-        silent_seconds: see ``Hearts``.
+        silent_seconds: see ``FailureDetector``.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class OrphanRecovery:
         self._clock = clock
         self._has_ended = has_ended
         self._on_settled = on_settled
-        self._hearts = Hearts(silent_seconds)
+        self._detector = FailureDetector(silent_seconds)
         self._look_seconds = silent_seconds / LOOKS
         self._gone_since: dict[str, float] = {}
         """Of each run that is gone, as far as we know."""
@@ -169,7 +169,7 @@ class OrphanRecovery:
         """
         runs = await self._journal.other_runs()
         now = trio.current_time()
-        silent = self._hearts.silent(runs, now)
+        silent = self._detector.silent(runs, now)
         gone = [run for run in runs if run.run_id in silent or run.ended_at is not None or self._has_ended(run.process)]
         self._gone_since = {run.run_id: self._gone_since.get(run.run_id, now) for run in gone}
         found: list[JournaledCall] = []

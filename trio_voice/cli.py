@@ -23,7 +23,8 @@ from trio_voice.call.call import wall_clock
 from trio_voice.call.probe import describe, rehearse
 from trio_voice.config.settings import Settings, read_settings
 from trio_voice.config.warnings import warnings_about
-from trio_voice.daemon.daemon import AFTER_DRAIN_SECONDS, make_leg, open_rest, run_daemon
+from trio_voice.daemon.assembly import make_leg, open_rest
+from trio_voice.daemon.daemon import AFTER_DRAIN_SECONDS, run_daemon
 from trio_voice.daemon.loading import load_at_start
 from trio_voice.daemon.logs import set_up_logging
 from trio_voice.daemon.signals import ignore_all

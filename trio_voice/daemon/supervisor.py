@@ -53,7 +53,7 @@ WATCHDOG_SECONDS: Final = 10.0
 ABORT_SECONDS: Final = 2.0
 """From SIGABRT, which leaves a trace, to SIGKILL, which a process that was stopped obeys, too."""
 OWNER: Final = "supervisor"
-"""In the directory of a house: whose it is (``process_identity.py``)."""
+"""In the directory that workers share: whose it is (``process_identity.py``)."""
 PREFIX: Final = "trio-voice-"
 STUBBORN_SECONDS: Final = 5.0
 """How long after the end of all patience a process is killed that has not stopped."""

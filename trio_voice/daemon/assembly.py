@@ -1,0 +1,257 @@
+"""Parts of the process put together from the settings: what serves calls, and what a reload replaces of it."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import attrs
+import structlog
+import trio
+
+from trio_voice.billing.cost import telephone_minute
+from trio_voice.billing.estimate import minute_cost
+from trio_voice.call.accept import Reception
+from trio_voice.call.budget import Budget
+from trio_voice.call.call import wall_clock
+from trio_voice.call.overrun_alarm import Auditor
+from trio_voice.call.registry import Registry
+from trio_voice.daemon.loading import LOADING_SECONDS, load_again, toolboxes_of
+from trio_voice.daemon.logs import dropped_lines
+from trio_voice.edges.metrics.metrics import Metrics
+from trio_voice.edges.twilio.dialer import Dialer
+from trio_voice.edges.twilio.rest import TwilioRest, open_client_maker
+from trio_voice.edges.twilio.transfer import Transfers
+from trio_voice.edges.twilio.webhooks import PublicUrl
+from trio_voice.edges.web.app import Directory, Door
+from trio_voice.edges.web.media_stream import Admission
+from trio_voice.edges.workers.call_counts import Seats
+from trio_voice.edges.workers.handover import Colleagues
+from trio_voice.errors import ConfigError
+from trio_voice.isolation import contained
+from trio_voice.legs.chain.kept_lines import KeptLines
+from trio_voice.legs.model_sessions import Succession
+from trio_voice.legs.providers import KINDS, Order
+from trio_voice.persona import SILENT
+from trio_voice.record import TERMINAL_STATUSES, EndReason
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+    from trio_voice.call.tools import Tool
+    from trio_voice.config.settings import Settings
+    from trio_voice.events.model import Said
+    from trio_voice.journal import Journal
+    from trio_voice.legs.model import ModelLeg
+    from trio_voice.legs.session_ledger import Ledger
+    from trio_voice.persona import Lines, Persona, ToolSchema
+    from trio_voice.record import CallRecord
+
+    LineMaker = Callable[[Iterable[Persona]], Awaitable[Mapping[Persona, Lines]]]
+
+log: Final = structlog.stdlib.get_logger("trio_voice.daemon")
+
+
+class Services:
+    """Parts that are made once from the settings, and those of them that a reload replaces."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        journal: Journal,
+        after_work: trio.Nursery,
+        lines: Mapping[Persona, Lines],
+        colleagues: Colleagues | None,
+        seats: Seats | None,
+        requests: Mapping[str, int],
+    ) -> None:
+        self._settings = settings
+        self._lines = dict(lines)
+        self._kept_lines = KeptLines()
+        self._journal = journal
+        self._after_work = after_work
+        self._toolboxes = toolboxes_of(settings, journal)
+        prefix = "" if colleagues is None else colleagues.prefix
+        ceiling = settings.limits.daily_cost
+        self.budget = None if ceiling is None else Budget(ceiling, self._minute_cost, wall_clock)
+        self.registry = Registry(settings.limits, self._ended, seats=seats, prefix=prefix, budget=self.budget)
+        self.metrics = Metrics(self.registry, wall_clock(), journal, dropped_lines, requests, self.budget)
+        self.auditor = Auditor(settings.prices, self.metrics.count_outlived)
+        self.rest = open_rest(settings, self.metrics)
+        public_url = PublicUrl(settings.server.public_url)
+        reception = Reception(
+            self.registry,
+            journal,
+            self._open_model,
+            self._tools_of,
+            self._lines_of,
+            None if self.rest is None else Transfers(self.rest, public_url, settings.twilio.from_number),
+            partial(self.metrics.observe_relay_delay, "to_caller"),
+        )
+        token = settings.secrets.get("TWILIO_AUTH_TOKEN") if settings.twilio.validate_signatures else None
+        if token is None:
+            log.warning("signatures_unchecked", advice="anybody may open a model session: validate_signatures = true")
+        twilio = settings.twilio
+        self.door = Door(
+            admission=Admission(reception, public_url, token, partial(self.metrics.count_refusal, "stream")),
+            public_url=public_url,
+            directory=Directory(settings.personas, settings.numbers),
+            dialer=Dialer(self.registry, self.rest, public_url, twilio.from_number, twilio.allowed_prefixes, journal),
+            journal=journal,
+            metrics=self.metrics,
+            auth_token=token,
+            api_token=settings.secrets.get("TRIO_VOICE_API_TOKEN"),
+            account_sid=settings.account_sid,
+            colleagues=colleagues,
+        )
+
+    def _open_model(
+        self, persona: Persona, ledger: Ledger, tools: tuple[ToolSchema, ...], history: tuple[Said, ...]
+    ) -> Succession:
+        on_delay = partial(self.metrics.observe_relay_delay, "to_model")
+        makers = [
+            partial(
+                make_leg, self._settings, name, persona, ledger, tools, on_delay=on_delay, kept_lines=self._kept_lines
+            )
+            for name in persona.models
+        ]
+        limits = self._settings.limits
+        return Succession(makers, limits.close_seconds, persona.within(limits).model_ready_seconds, history)
+
+    def _minute_cost(self, persona: Persona, direction: str) -> float:
+        """What a minute of a call comes to on both meters, by today's prices, with the first of its models."""
+        prices = self.auditor.prices
+        if prices is None:
+            return 0.0
+        model = persona.models[0]
+        sessions = (minute_cost(model, provider, prices) for provider in self._settings.models[model].providers)
+        return telephone_minute(direction, prices.twilio) + sum(sessions)
+
+    def _tools_of(self, persona: Persona) -> Mapping[str, Tool]:
+        return self._toolboxes[persona]
+
+    def _lines_of(self, persona: Persona) -> Lines:
+        return self._lines.get(persona, SILENT)
+
+    def _ended(self, record: CallRecord) -> None:
+        """Reckon up and write down a call that is over, whether or not it was ever answered; see its phone down.
+
+        Each for itself: whatever fails, the phone is hung up.
+        """
+        call_id = record.call_id
+        if self.registry.may_come_back(call_id):  # then it is not over, and this is told once more when it is
+            with contained("journal", call_id=call_id):
+                self._journal.call_ended(record)
+            return
+        with contained("audit", call_id=call_id):
+            self.auditor.audit(record)
+        with contained("budget", call_id=call_id):
+            if self.budget is not None:
+                self.budget.settle(record)
+        with contained("journal", call_id=call_id):
+            self._journal.call_ended(record)
+        with contained("metrics", call_id=call_id):
+            self.metrics.observe_call(record)
+        with contained("hang_up", call_id=call_id):
+            # After a stop of Twilio's own the call is over, or somebody else's who has redirected it: not ours to hang
+            # up. Where it is neither, the TwiML goes on, and its next verb is a <Hangup/>.
+            not_ours = record.twilio_status in TERMINAL_STATUSES or record.handed_over
+            if not_ours or record.end_reason is EndReason.HANGUP or record.call_sid is None:
+                self._journal.phone_is_down(record)
+            elif self.rest is not None and not self.registry.holds(record.call_sid):
+                self._after_work.start_soon(self._hang_up, self.rest, record, record.call_sid)
+
+    async def _hang_up(self, rest: TwilioRest, record: CallRecord, call_sid: str) -> None:
+        """Hang up the phone of a call that is over. Where that fails, the journal keeps it for the next daemon."""
+        with contained("hang_up", call_id=record.call_id, call_sid=call_sid):
+            if await rest.hang_up(call_sid):
+                self._journal.phone_is_down(record)
+
+    async def reload(self, config: Path, make_lines: LineMaker) -> list[str]:
+        """Take over personas, numbers and prices, all or nothing; live calls keep what they began with.
+
+        Whatever is in the file and in the modules it names, and however long they take, the calls go on. Cancelling is
+        safe: nothing is taken over then.
+
+        Returns:
+            Why nothing was taken over; empty if it was.
+        """
+        try:
+            loaded = await load_again(config, self._journal)
+            settings = loaded.settings
+            missing = sorted(
+                {model for persona in settings.personas.values() for model in persona.models}
+                - self._settings.models.keys()
+            )
+            if missing:
+                raise ConfigError([f"models.{name} is new: restart to use it" for name in missing])  # noqa: TRY301
+            lines: Mapping[Persona, Lines] | None = None
+            with contained("lines"), trio.move_on_after(LOADING_SECONDS):
+                lines = await make_lines(settings.personas.values())
+            if lines is None:
+                raise ConfigError(["what personas say when no model speaks could not be made"])  # noqa: TRY301
+        except ConfigError as wrong:
+            log.error("reload_refused", problems=wrong.problems, effect="the old one is kept")  # noqa: TRY400
+            return wrong.problems
+        old, new = self.door.directory, Directory(settings.personas, settings.numbers)
+        changes = {
+            "personas_added": sorted(new.personas.keys() - old.personas.keys()),
+            "personas_removed": sorted(old.personas.keys() - new.personas.keys()),
+            "personas_changed": sorted(
+                name for name in new.personas.keys() & old.personas.keys() if new.personas[name] != old.personas[name]
+            ),
+            "numbers_changed": new.numbers != old.numbers,
+            "prices_changed": settings.prices != self.auditor.prices,
+        }
+        self._lines.update(lines)
+        self._toolboxes |= loaded.toolboxes  # calls that are expected still have their old persona
+        self.door.directory = new
+        self.auditor.prices = settings.prices
+        log.info("reloaded", **changes)
+        return []
+
+
+def make_leg(
+    settings: Settings,
+    name: str,
+    persona: Persona,
+    ledger: Ledger,
+    tools: tuple[ToolSchema, ...],
+    history: tuple[Said, ...] = (),
+    resume_with: str | None = None,
+    *,
+    on_delay: Callable[[float], None] | None = None,
+    kept_lines: KeptLines | None = None,
+) -> ModelLeg:
+    """A leg of the model with this name in ``[models]``, not yet connected."""
+    model = settings.models[name]
+    order = Order(
+        settings=model,
+        persona=persona,
+        tools=tools,
+        ledger=attrs.evolve(ledger, model=name),
+        keys={secret: key for secret in model.credentials if (key := settings.secrets.get(secret)) is not None},
+        wall_clock=wall_clock,
+        proxies=settings.proxies,
+        on_delay=on_delay,
+        history=history,
+        resume_with=resume_with,
+        kept_lines=KeptLines() if kept_lines is None else kept_lines,
+    )
+    return KINDS[model.kind].make(order)
+
+
+def open_rest(settings: Settings, metrics: Metrics | None = None) -> TwilioRest | None:
+    """Twilio's REST API, where there is an account.
+
+    Raises:
+        ConfigError: no client for it can be made.
+    """
+    account, token = settings.account_sid, settings.secrets.get("TWILIO_AUTH_TOKEN")
+    if account is None or token is None:
+        log.warning("no_rest", advice="set account_sid and TWILIO_AUTH_TOKEN so that phones can be hung up by REST")
+        return None
+    api_url = settings.twilio.api_url
+    make_client = open_client_maker(settings.proxies.for_url(api_url))
+    return TwilioRest(account, token, api_url, make_client, None if metrics is None else metrics.count_rest_failure)

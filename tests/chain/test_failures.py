@@ -141,6 +141,7 @@ def test_an_empty_answer_is_asked_for_again_then_in_so_many_words_then_the_model
     assert stage.question.conversation == think.conversation
     stage.answered(text)
     assert lines(stage.question)[-1] == ("instruction", SAY_SOMETHING)
+    assert (think.with_tools, stage.question.with_tools) == (True, False)
     stage.answered(text)
     assert [(fault.code, fault.fatal) for fault in stage.of(c.ModelFault)] == [("empty_answer", True)]
     assert stage.of(c.ReplyStarted, c.ReplyDone) == []

@@ -406,6 +406,7 @@ class ChainTurns:
             self._history.instructed(NOT_UNDERSTOOD)
         elif tries.empty == 2:
             self._history.instructed(SAY_SOMETHING)
+            reply.with_tools = False  # some servers lose the words where tools are offered
         reply.forget_thoughts()
         reply.conversation = self._history.entries()
         self._ask(reply, wait)

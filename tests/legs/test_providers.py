@@ -7,7 +7,7 @@ import trio
 
 from trio_voice.call.call import wall_clock
 from trio_voice.events.call import LegClosed
-from trio_voice.legs.providers import KINDS, Order
+from trio_voice.legs.providers import KINDS, LegSpec
 from trio_voice.legs.session_ledger import Ledger
 from trio_voice.persona import Persona
 from trio_voice.protocols.assemblyai_streaming import AssemblyAiStreamingSettings
@@ -59,10 +59,10 @@ async def test_a_refused_handshake_names_what_to_check(kind, status):
             url = f"ws://127.0.0.1:{listener.socket.getsockname()[1]}"
             settings, secret, table = settings_of(kind, url)
             record = CallRecord(call_id="c1", direction="inbound", persona="p", from_number="", to_number="")
-            order = Order(
+            spec = LegSpec(
                 settings=settings, persona=PERSONA, tools=(), ledger=Ledger(record), keys={}, wall_clock=wall_clock
             )
-            leg = KINDS[kind].make(order)
+            leg = KINDS[kind].make(spec)
             heard = trio.Event()
 
             def tell(fact):

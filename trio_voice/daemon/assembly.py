@@ -32,7 +32,7 @@ from trio_voice.errors import ConfigError
 from trio_voice.isolation import contained
 from trio_voice.legs.chain.kept_lines import KeptLines
 from trio_voice.legs.model_sessions import Succession
-from trio_voice.legs.providers import KINDS, Order
+from trio_voice.legs.providers import KINDS, LegSpec
 from trio_voice.persona import SILENT
 from trio_voice.record import TERMINAL_STATUSES, EndReason
 
@@ -226,7 +226,7 @@ def make_leg(
 ) -> ModelLeg:
     """A leg of the model with this name in ``[models]``, not yet connected."""
     model = settings.models[name]
-    order = Order(
+    spec = LegSpec(
         settings=model,
         persona=persona,
         tools=tools,
@@ -239,7 +239,7 @@ def make_leg(
         resume_with=resume_with,
         kept_lines=KeptLines() if kept_lines is None else kept_lines,
     )
-    return KINDS[model.kind].make(order)
+    return KINDS[model.kind].make(spec)
 
 
 def open_rest(settings: Settings, metrics: Metrics | None = None) -> TwilioRest | None:

@@ -62,7 +62,7 @@ HANDSHAKE_ADVICE: Final[Mapping[int | None, str]] = {
 
 
 @attrs.frozen(kw_only=True)
-class Order:
+class LegSpec:
     """A model leg that is wanted for one call."""
 
     settings: Any
@@ -123,60 +123,58 @@ class Kind:
 
     settings: type[ModelSettings]
     """Its table in config.toml."""
-    make: Callable[[Order], ModelLeg]
+    make: Callable[[LegSpec], ModelLeg]
 
 
-def _assemblyai_agent(order: Order) -> ModelLeg:
+def _assemblyai_agent(spec: LegSpec) -> ModelLeg:
     session = voice_agent.VoiceAgentSession(
-        order.persona, order.tools, order.history, order.resume_with, order.wall_clock().timestamp()
+        spec.persona, spec.tools, spec.history, spec.resume_with, spec.wall_clock().timestamp()
     )
-    headers = {"Authorization": f"Bearer {order.keys.get(voice_agent.CREDENTIAL, '')}"}
-    url = order.settings.url or voice_agent.URL
-    return order.over_socket(session, url, headers, voice_agent.MAX_MESSAGE_BYTES)
+    headers = {"Authorization": f"Bearer {spec.keys.get(voice_agent.CREDENTIAL, '')}"}
+    url = spec.settings.url or voice_agent.URL
+    return spec.over_socket(session, url, headers, voice_agent.MAX_MESSAGE_BYTES)
 
 
-def _openai_realtime(order: Order) -> ModelLeg:
-    settings: openai_realtime.OpenAIRealtimeSettings = order.settings
-    started_at = order.wall_clock().timestamp()
-    session = openai_realtime.OpenAIRealtimeSession(settings, order.persona, order.tools, order.history, started_at)
-    headers = settings.headers(order.keys)
-    return order.over_socket(session, settings.address, headers, openai_realtime.MAX_MESSAGE_BYTES)
+def _openai_realtime(spec: LegSpec) -> ModelLeg:
+    settings: openai_realtime.OpenAIRealtimeSettings = spec.settings
+    started_at = spec.wall_clock().timestamp()
+    session = openai_realtime.OpenAIRealtimeSession(settings, spec.persona, spec.tools, spec.history, started_at)
+    headers = settings.headers(spec.keys)
+    return spec.over_socket(session, settings.address, headers, openai_realtime.MAX_MESSAGE_BYTES)
 
 
-def _gemini_live(order: Order) -> ModelLeg:
-    session = gemini_live.GeminiLiveSession(
-        order.settings, order.persona, order.tools, order.history, order.resume_with
-    )
-    headers = {"x-goog-api-key": order.keys.get(gemini_live.CREDENTIAL, "")}
-    url = order.settings.url or gemini_live.URL
-    return order.over_socket(session, url, headers, gemini_live.MAX_MESSAGE_BYTES)
+def _gemini_live(spec: LegSpec) -> ModelLeg:
+    session = gemini_live.GeminiLiveSession(spec.settings, spec.persona, spec.tools, spec.history, spec.resume_with)
+    headers = {"x-goog-api-key": spec.keys.get(gemini_live.CREDENTIAL, "")}
+    url = spec.settings.url or gemini_live.URL
+    return spec.over_socket(session, url, headers, gemini_live.MAX_MESSAGE_BYTES)
 
 
-def _chain(order: Order) -> ModelLeg:
-    settings: ChainSettings = order.settings
-    persona = order.persona
+def _chain(spec: LegSpec) -> ModelLeg:
+    settings: ChainSettings = spec.settings
+    persona = spec.persona
 
     def over_socket(settings: StageSettings, stage: Stage) -> SocketModelLeg:
         session = stage.protocol(settings, persona)
-        headers = session.headers(order.keys.get(settings.key_name, ""))
-        return order.over_socket(session, session.url, headers, stage.max_message_bytes, settings)
+        headers = session.headers(spec.keys.get(settings.key_name, ""))
+        return spec.over_socket(session, session.url, headers, stage.max_message_bytes, settings)
 
     def client_of(*stages: StageSettings) -> Callable[[], AbstractAsyncContextManager[HttpClient]]:
-        by = {stage.address: proxy for stage in stages if (proxy := order.proxies.for_url(stage.address))}
+        by = {stage.address: proxy for stage in stages if (proxy := spec.proxies.for_url(stage.address))}
         return partial(open_http, by)
 
     def voice(settings: StageSettings, stage: Stage) -> SocketModelLeg | HttpSpeaker:
         if not stage.over_http:
             return over_socket(settings, stage)
-        requests = stage.protocol(settings, persona, order.keys.get(settings.key_name, ""))
-        return HttpSpeaker(requests, client_of(settings), order.ledger, order.wall_clock)
+        requests = stage.protocol(settings, persona, spec.keys.get(settings.key_name, ""))
+        return HttpSpeaker(requests, client_of(settings), spec.ledger, spec.wall_clock)
 
     spelled_out = not all(stage.reads_figures for stage in settings.tts)
     detection = persona.turn_detection
     longest_silence = (detection.max_silence if detection else None) or 0
     turns = ChainTurns(
         interruptible=persona.interruptible,
-        said=order.history,
+        said=spec.history,
         prefix=f"{secrets.token_hex(3)}_",
         timed_words=not SPEAKING[settings.tts[0].kind].over_http,
         language=persona.language,
@@ -189,18 +187,18 @@ def _chain(order: Order) -> ModelLeg:
         sound_seconds=max(stage.first_byte_seconds or SOUND_SECONDS for stage in settings.tts),
     )
     models = [
-        THINKING[stage.kind].protocol(stage, persona, order.keys.get(stage.key_name, "")) for stage in settings.llm
+        THINKING[stage.kind].protocol(stage, persona, spec.keys.get(stage.key_name, "")) for stage in settings.llm
     ]
     return ChainLeg(
         turns,
         [partial(over_socket, stage, HEARING[stage.kind]) for stage in settings.stt],
-        Thinker(models, order.tools, order.ledger, order.wall_clock),
+        Thinker(models, spec.tools, spec.ledger, spec.wall_clock),
         [partial(voice, stage, SPEAKING[stage.kind]) for stage in settings.tts],
         client_of(*settings.llm),
-        "" if order.history else persona.greeting or "",
-        order.ledger.record.count,
+        "" if spec.history else persona.greeting or "",
+        spec.ledger.record.count,
         VoiceLines(
-            order.kept_lines,
+            spec.kept_lines,
             f"{settings.tts[0]} {persona.voice}",
             _lines_of(persona),
             persona.language,

@@ -8,7 +8,7 @@ import trio
 from tests.sandbox.providers.chain.client import KEY, SCRIPT
 from trio_voice.call.probe import rehearse
 from trio_voice.errors import ModelUnavailable
-from trio_voice.legs.providers import KINDS, Order
+from trio_voice.legs.providers import KINDS, LegSpec
 from trio_voice.legs.session_ledger import Ledger
 from trio_voice.net.websocket import open_websocket
 from trio_voice.persona import Limits, Persona
@@ -37,7 +37,7 @@ async def try_out(settings, keys):
     """Open the chain against the sandbox and close it; what came of it, what is in the record, and the server."""
     record = CallRecord(call_id="c", direction="none", persona="p", from_number="", to_number="")
     async with open_chain(scripted(SCRIPT), api_key=KEY) as server:
-        order = Order(
+        spec = LegSpec(
             settings=settings.at(server.urls),
             persona=PERSONA,
             tools=(),
@@ -45,7 +45,7 @@ async def try_out(settings, keys):
             keys=keys,
             wall_clock=lambda: datetime.now(UTC),
         )
-        heard = await rehearse(KINDS["chain"].make(order), PERSONA, Limits(), 1.0)
+        heard = await rehearse(KINDS["chain"].make(spec), PERSONA, Limits(), 1.0)
     return heard, record, server
 
 
@@ -97,7 +97,7 @@ async def test_a_server_that_is_there_for_long_remembers_no_session():
     with trio.fail_after(20):
         async with open_chain(scripted(SCRIPT), remembers=False) as server:
             settings = chain_of(stt="deepgram-flux", tts="cartesia").at(server.urls)
-            order = Order(
+            spec = LegSpec(
                 settings=settings,
                 persona=PERSONA,
                 tools=(),
@@ -105,7 +105,7 @@ async def test_a_server_that_is_there_for_long_remembers_no_session():
                 keys=dict.fromkeys(CREDENTIALS.values(), KEY),
                 wall_clock=lambda: datetime.now(UTC),
             )
-            heard = await rehearse(KINDS["chain"].make(order), PERSONA, Limits(), 0.3)
+            heard = await rehearse(KINDS["chain"].make(spec), PERSONA, Limits(), 0.3)
             while server.sessions:
                 await trio.sleep(0.01)
     assert heard.problem is None

@@ -27,7 +27,7 @@ def chain_of(*, stt="assemblyai-streaming", tts="elevenlabs"):
         kind="chain",
         url="sandbox",
         **{
-            key: table[kind].settings(kind=kind, credential=CREDENTIALS[key], **more)
+            key: (table[kind].settings(kind=kind, credential=CREDENTIALS[key], **more),)
             for key, (table, kind, more) in stages.items()
         },
     )
@@ -88,8 +88,8 @@ async def test_what_is_not_there_is_not_found():
 def test_a_stage_by_another_host_is_at_its_own_path():
     urls = {"stt.url": "ws://127.0.0.1:7/v3/ws", "llm.url": "http://127.0.0.1:8/v1", "tts.url": "http://127.0.0.1:7"}
     moved = chain_of(stt="deepgram-flux").at(urls)
-    assert moved.stt.url == "ws://127.0.0.1:7/v2/listen"
-    assert (moved.llm.url, moved.tts.url) == (urls["llm.url"], urls["tts.url"])
+    assert moved.stt[0].url == "ws://127.0.0.1:7/v2/listen"
+    assert (moved.llm[0].url, moved.tts[0].url) == (urls["llm.url"], urls["tts.url"])
 
 
 async def test_a_server_that_is_there_for_long_remembers_no_session():

@@ -38,9 +38,9 @@ async def is_listed(journal):
 @pytest.mark.parametrize(
     ("url", "state", "path"),
     [
-        ("sqlite:///journal.db", None, "journal.db.marker"),
-        ("sqlite:////var/lib/x/journal.db", None, "/var/lib/x/journal.db.marker"),
-        ("sqlite:////var/lib/x/journal.db", "/state:/other", "/state/journal.db.marker"),
+        ("sqlite:///journal.db", None, ".journal.db.marker"),
+        ("sqlite:////var/lib/x/journal.db", None, "/var/lib/x/.journal.db.marker"),
+        ("sqlite:////var/lib/x/journal.db", "/state:/other", "/state/.journal.db.marker"),
         ("sqlite:///:memory:", "/state", None),
     ],
 )
@@ -85,6 +85,19 @@ def empty(stand):
     """But not the -shm file, which SQLite maps: whoever truncates that ends every process that has the journal open."""
     for file in (stand.path, f"{stand.path}-wal"):
         os.truncate(file, 0)
+
+
+async def test_a_journal_that_is_removed_together_with_its_marker_is_lost_all_the_same(opened, stand, sqlite_stand):
+    if stand is not sqlite_stand:
+        pytest.skip("a file's trouble")
+    beside = stand.directory / ".journal.db.marker"
+    async with opened(marker=beside) as journal:
+        await journal.mark_do_not_call(NUMBER, "asked")
+        assert await is_listed(journal) is True
+        delete(stand)
+        assert await is_listed(journal) is None
+    async with opened(marker=beside) as journal:
+        assert await is_listed(journal) is None
 
 
 def delete_wal(stand):

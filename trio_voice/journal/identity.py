@@ -45,7 +45,8 @@ def marker_of(url: str, state_directory: str | None) -> Path | None:
     if rest == "/:memory:":
         return None
     file = Path(rest.removeprefix("/")) if scheme == "sqlite" else None
-    name = f"{file.name}.marker" if file else f"journal-{zlib.crc32(rest.rpartition('@')[2].encode()):08x}.marker"
+    # Hidden, so that whoever removes "journal.db*" does not remove it as well.
+    name = f".{file.name}.marker" if file else f".journal-{zlib.crc32(rest.rpartition('@')[2].encode()):08x}.marker"
     first = (state_directory or "").partition(":")[0]
     if first:
         return Path(first, name)
@@ -61,6 +62,8 @@ class Identity:
 
     def __init__(self, marker: Path | None) -> None:
         self._marker = marker
+        self._known: str | None = None
+        """The id of the last one whose list was known."""
         self._changes = 0
         """The most that were seen: fewer are an older journal's, or of one whose end was cut off."""
         self.trouble = ""
@@ -72,6 +75,9 @@ class Identity:
             return ""
         [(found, changes)] = database.query(schema.IDENTITY)
         named = _read(self._marker)
+        if named is None and self._known not in (None, found):  # it was removed together with the journal
+            named = self._known
+            _write(self._marker, named or NOBODYS)
         if named == found and changes < self._changes:
             named = NOBODYS
             _write(self._marker, NOBODYS)
@@ -79,6 +85,7 @@ class Identity:
             _write(self._marker, found)
         lost = named is not None and named != found
         self._changes = 0 if lost else changes
+        self._known = self._known if lost else found
         if lost and not self.trouble:
             log.error("journal_lost_its_list", marker=str(self._marker), trouble=LOST, effect="nobody is called")
         elif self.trouble and not lost:

@@ -25,7 +25,7 @@ GOODBYE_SECONDS: Final = 1.5
 UNANSWERED_SECONDS: Final = LIMITS["media_gap_seconds"] + 2.0
 """When no media comes, Twilio is asked by a mark, and has 2 s to echo it."""
 SILENT_VOICE_SECONDS: Final = 9.0
-"""A chain's voice has 8 s to make a sound of what it is given, and in a tool it is given the filler after a second."""
+"""A chain's voice has 5 s to make a sound of what it is given, and in a tool it is given a filler after 2.5 s."""
 CONFIG: Final = """\
 [server]
 bind = "127.0.0.1:{port}"

@@ -332,3 +332,47 @@ async def test_a_recogniser_that_drops_after_it_was_good_is_opened_anew_and_noth
     assert len(rig.agent.hearing_sessions) == 2
     assert rig.record.counters["hearing_takeovers"] == 1
     assert "model_takeovers" not in rig.record.counters
+
+
+LONG = "We close at five in the evening on weekdays, and on Saturdays we close at noon already."
+
+
+@pytest.mark.parametrize("heard", ["Uh-huh.", ""], ids=["a word that only agrees", "noise"])
+async def test_what_takes_no_floor_costs_no_word_and_no_question(autojump_clock, heard):
+    script = Script(greeting_ms=500, turns=(Turn(heard="When do you close?"), Turn(heard=heard)))
+    server = Server(Answer(body=sse({"content": LONG})))
+    chain = Chain(answerer=server, filler="")
+    async with calls.live_call(model=chain, script=script) as rig:
+        await trio.sleep(1)
+        rig.speak(0.5)
+        await trio.sleep(2.5)
+        rig.speak(0.3)
+        await trio.sleep(9)
+        rig.twilio.hang_up()
+    assert [(line.text, line.interrupted) for line in rig.record.transcript if line.role == "agent"] == [
+        (GREETING, False),
+        (LONG, False),
+    ]
+    assert len(server.asked) == 1
+    made_ms = 50 * len(LONG)
+    heard_bytes = len(rig.twilio.line.heard(trio.current_time()).replace(b"\xff", b""))
+    assert heard_bytes >= 8 * (500 + made_ms) * 0.95
+
+
+async def test_words_that_take_the_floor_are_answered_with_what_was_heard(autojump_clock):
+    script = Script(greeting_ms=500, turns=(Turn(heard="When do you close?"), Turn(heard="And on Sunday?")))
+    server = Server(Answer(body=sse({"content": LONG})), YES)
+    chain = Chain(answerer=server, filler="")
+    async with calls.live_call(model=chain, script=script) as rig:
+        await trio.sleep(1)
+        rig.speak(0.5)
+        await trio.sleep(3)
+        rig.speak(0.5)
+        await trio.sleep(4)
+        rig.twilio.hang_up()
+    assert len(server.asked) == 2
+    told = server.asked[1]["messages"]
+    assert told[-1]["content"] == "And on Sunday?"
+    cut = told[-2]["content"]
+    assert cut.endswith(" —")
+    assert LONG.startswith(cut.removesuffix(" —").strip())

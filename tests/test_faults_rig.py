@@ -63,6 +63,7 @@ def test_a_limit_that_a_case_names_is_one_that_our_daemon_is_given():
 def test_every_kind_is_broken_in_all_the_ways_that_the_others_are_and_a_chain_at_each_socket():
     names = {family: {case.name for case in every_case(family)} for family in KINDS}
     assert names["assemblyai-agent"] == names["openai-realtime"] < names["gemini-live"]
+    assert {"TLS breaks, greeting", "TLS alert, mid-reply"} < names["assemblyai-agent-tls"] - names["assemblyai-agent"]
     assert "session expires as soon as it began, greeting" in names["gemini-live"] - names["openai-realtime"]
     assert "model's socket cut, greeting" in names["gemini-live"]
     assert {f"model's socket cut ({stage}), greeting" for stage in ("hearing", "speaking")} < names["chain"]
@@ -267,6 +268,11 @@ WANTED = {
         "goodbye and close are ignored, closing",
         "agent ends the call, in a tool",
         "SIGTERM, in a tool",
+    ],
+    "assemblyai-agent-tls": [
+        "caller hangs up, before start",
+        "goodbye and close are ignored, closing",
+        "TLS breaks, caller hangs up, in a tool",
     ],
     "openai-realtime": [
         "stop, socket left open, mid-reply",

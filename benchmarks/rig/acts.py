@@ -81,6 +81,15 @@ async def confuse_model(call: Call) -> None:
     await call.struck.talk_nonsense()
 
 
+async def break_tls(call: Call) -> None:
+    await call.struck.line.send_beneath(b"this is no record of TLS")
+
+
+async def alert_tls(call: Call) -> None:
+    """A fatal alert in clear (bad_record_mac), as a broken box on the way sends it."""
+    await call.struck.line.send_beneath(b"\x15\x03\x03\x00\x02\x02\x14")
+
+
 async def silence_model(call: Call) -> None:
     call.struck.fall_silent()
 

@@ -175,11 +175,28 @@ OF_CHAINS: Final = (
 ends the call."""
 
 
+OF_TLS: Final = (
+    Fault(words="TLS breaks", phases=OPENED, acts=(act.break_tls,), told=Told.CANNOT, at_model=True),
+    Fault(words="TLS alert", phases=OPENED, acts=(act.alert_tls,), told=Told.CANNOT, at_model=True),
+    Fault(
+        words="TLS breaks, caller hangs up",
+        phases=IN_CALL,
+        acts=(act.break_tls, act.hang_up),
+        told=Told.CANNOT,
+        at_model=True,
+    ),
+)
+"""What can go wrong beneath the messages of a model that speaks TLS. The caller's frames come all the while, so both
+sockets have news at once."""
+
+
 def every_case(family: str) -> Iterator[Case]:
     """All there are for a kind of model, in the order of the table."""
     kind = KINDS[family]
-    for fault in (*FAULTS, *(OF_CHAINS if kind.thinking is not None else ())):
+    for fault in (*FAULTS, *(OF_CHAINS if kind.thinking is not None else ()), *(OF_TLS if kind.tls else ())):
         if fault.kinds and family not in fault.kinds:
+            continue
+        if kind.tls and not fault.at_model and fault is not FAULTS[0]:
             continue
         stages = [stage for stage in kind.sockets if stage not in fault.spares]
         for phase in fault.phases:

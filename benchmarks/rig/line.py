@@ -21,6 +21,7 @@ from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 from rig.wire import RECEIVE_BYTES, Wire
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Awaitable, Callable
 
     from wsproto.events import Event
@@ -36,10 +37,12 @@ class Line(Wire):
     Args:
         stream: a TCP connection, which belongs to this line from now on.
         kind: which side of the WebSocket we are.
+        tls: our side of TLS, if it is spoken on it.
     """
 
-    def __init__(self, stream: trio.SocketStream, kind: ConnectionType) -> None:
-        super().__init__(stream)
+    def __init__(self, stream: trio.SocketStream, kind: ConnectionType, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(stream, tls)
+        self._tls = tls
         self._ws = WSConnection(kind)
         self._fragments: list[str | bytes] = []
         self.answers_close = True
@@ -90,11 +93,11 @@ class Line(Wire):
 
     async def read_leftovers(self, hear: Callable[[str | bytes], Awaitable[None]]) -> None:
         """Hear what lies in the kernel's buffer, without answering anything: what a stalled end had been told."""
-        if self._resume.is_set():
-            return  # it was read as it came
+        if self._resume.is_set() or self._tls is not None:
+            return  # it was read as it came, or cannot be read beneath TLS
         self.answers_close = False
         with suppress(OSError, RemoteProtocolError, LocalProtocolError), trio.move_on_after(LEFTOVER_SECONDS):
-            while data := await self._stream.socket.recv(RECEIVE_BYTES):
+            while data := await self._tcp.socket.recv(RECEIVE_BYTES):
                 self._ws.receive_data(data)
                 for event in self._ws.events():
                     if not isinstance(event, Ping):

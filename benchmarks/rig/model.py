@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ssl
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 import trio
+import trustme
 
 from rig.exchange import Exchange, Mind
 from rig.families import HEARING, SPEAKING, THINKING
@@ -213,18 +215,35 @@ class Chain(Model):
         await self._here(HEARING).be_interrupted()
 
 
-def _socket_of(family: Callable[[], Family]) -> Callable[[Provider, trio.SocketStream], Session]:
-    return lambda at, stream: SocketSession(at.stage, stream, family(), at.manner, at.nursery)
+def _socket_of(
+    family: Callable[[], Family], tls: ssl.SSLContext | None
+) -> Callable[[Provider, trio.SocketStream], Session]:
+    return lambda at, stream: SocketSession(at.stage, stream, family(), at.manner, at.nursery, tls)
 
 
 def _exchange_of(family: Callable[[], ChatCompletions]) -> Callable[[Provider, trio.SocketStream], Session]:
     return lambda at, stream: Exchange(at.stage, stream, family(), at.manner, at.mind, at.nursery)
 
 
+_AUTHORITY: Final = trustme.CA()
+
+
+def authority() -> str:
+    """The certificate, in PEM, of whoever vouches for the models that speak TLS."""
+    return _AUTHORITY.cert_pem.bytes().decode()
+
+
+def _speak_tls() -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    _AUTHORITY.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
 @asynccontextmanager
 async def open_model(kind: Kind) -> AsyncIterator[Model]:
     """A kind of model, each stage on a port of its own."""
-    stages = {stage: (family.url, _socket_of(family)) for stage, family in kind.sockets.items()}
+    tls = _speak_tls() if kind.tls else None
+    stages = {stage: (family.url, _socket_of(family, tls)) for stage, family in kind.sockets.items()}
     if kind.thinking is not None:
         stages[THINKING] = kind.thinking.url, _exchange_of(kind.thinking)
     async with trio.open_nursery() as nursery:

@@ -82,6 +82,7 @@ def our_daemon(python: str = sys.executable) -> Target:
         environment=inherited
         | {
             "PYTHONPATH": tree,
+            "SSL_CERT_FILE": "{folder}/authority.pem",
             "TWILIO_AUTH_TOKEN": "{auth_token}",
             "TRIO_VOICE_API_TOKEN": "operator",
             "ASSEMBLYAI_API_KEY": "key",
@@ -92,6 +93,7 @@ def our_daemon(python: str = sys.executable) -> Target:
         files={
             "config.toml": CONFIG.replace("{limits}", "\n".join(f"{name} = {value}" for name, value in LIMITS.items())),
             "rig_tools.py": TOOLS,
+            "authority.pem": "{authority}",
         },
         tasks_metric=TASKS_METRIC,
         limits=LIMITS

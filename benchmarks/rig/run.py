@@ -17,7 +17,7 @@ from rig.call import Call, Phase, Unreached
 from rig.cases import Case
 from rig.families import KINDS
 from rig.faults import FAULTS
-from rig.model import Model, open_model
+from rig.model import Model, authority, open_model
 from rig.outcome import PROMISE_SECONDS, Goodbye, Outcome
 from rig.process import DidNotStart, Footprint, ServerProcess, Target, last_words, open_server
 from rig.rest import Account, open_account
@@ -76,6 +76,7 @@ class Stand:
                 "public_url": "https://rig.example.com",
                 "account_sid": self._account.account_sid,
                 "auth_token": self._account.auth_token,
+                "authority": authority(),
             }
             self._server = await self._stack.enter_async_context(open_server(self._plan.target, known, folder))
             first = await self._call(self._server, Case(FAULTS[0], Phase.REPLY, self._family))

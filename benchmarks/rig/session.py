@@ -14,6 +14,7 @@ from rig.line import Line
 from rig.manner import Goodbye, Handshake
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Sequence
 
     from rig.families.family import Family
@@ -57,14 +58,21 @@ class SocketSession(Session):
         family: made for this session.
         manner: how it shall go.
         nursery: outlives the session; what it says at length is said there.
+        tls: our side of TLS, if it is spoken.
     """
 
     line: Line
 
     def __init__(
-        self, stage: str, stream: trio.SocketStream, family: Family, manner: Manner, nursery: trio.Nursery
+        self,
+        stage: str,
+        stream: trio.SocketStream,
+        family: Family,
+        manner: Manner,
+        nursery: trio.Nursery,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        super().__init__(stage, Line(stream, ConnectionType.SERVER))
+        super().__init__(stage, Line(stream, ConnectionType.SERVER, tls))
         self.line.answers_close = manner.answers_close
         self.family = family
         self._manner = manner

@@ -7,6 +7,7 @@ stopped reading must notice it, too.
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 from contextlib import suppress
 from typing import Final
@@ -37,10 +38,14 @@ class Wire:
 
     Args:
         stream: a TCP connection, which belongs to this object from now on.
+        tls: our side of TLS, if it is spoken on it.
     """
 
-    def __init__(self, stream: trio.SocketStream) -> None:
-        self._stream = stream
+    def __init__(self, stream: trio.SocketStream, tls: ssl.SSLContext | None = None) -> None:
+        self._tcp = stream
+        self._stream: trio.abc.HalfCloseableStream | trio.SSLStream[trio.SocketStream] = (
+            stream if tls is None else trio.SSLStream(stream, tls, server_side=True, https_compatible=True)
+        )
         self._resume = trio.Event()
         self._resume.set()
         self._read_scope = trio.CancelScope()
@@ -56,10 +61,10 @@ class Wire:
     async def watch(self) -> None:
         """See the other end let go; run this once, as a task. Returns when it has, or when we have cut the line."""
         while self.released_at is None:
-            if self.left or self._stream.socket.fileno() < 0:
+            if self.left or self._tcp.socket.fileno() < 0:
                 self._release()
             else:
-                info = self._stream.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
+                info = self._tcp.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
                 if info[0] not in {ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2}:
                     self._release()
             await trio.sleep(LOOK_SECONDS)
@@ -93,25 +98,30 @@ class Wire:
             with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
                 await self._stream.send_all(data)
 
+    async def send_beneath(self, data: bytes) -> None:
+        """Send bytes beneath TLS, which are no record of it, or one in clear."""
+        with suppress(OSError):
+            await self._tcp.socket.send(data)
+
     # Ending
 
     async def finish(self) -> None:
         """Send FIN. The descriptor is kept, so that the other end's own close is seen."""
         async with self._writing:
             with suppress(trio.BrokenResourceError, trio.ClosedResourceError, OSError):
-                await self._stream.send_eof()
+                await self._tcp.send_eof()
 
     def reset(self) -> None:
         """Send RST, as a machine does that knows nothing of the connection."""
         self.left = True
-        if self._stream.socket.fileno() >= 0:
-            self._stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self._stream.socket.close()
+        if self._tcp.socket.fileno() >= 0:
+            self._tcp.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._tcp.socket.close()
         self._release()
 
     async def abandon(self) -> None:
         """The case is over: let go, whatever the other end does."""
-        if self._stream.socket.fileno() >= 0:
+        if self._tcp.socket.fileno() >= 0:
             self.left = True
-            self._stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        await trio.aclose_forcefully(self._stream)
+            self._tcp.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await trio.aclose_forcefully(self._tcp)

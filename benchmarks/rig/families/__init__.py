@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from rig.families.assemblyai_agent import AssemblyAIAgent
+from rig.families.assemblyai_agent import AssemblyAIAgent, AssemblyAIAgentOverTls
 from rig.families.assemblyai_streaming import AssemblyAIStreaming
 from rig.families.chat_completions import ChatCompletions
 from rig.families.elevenlabs import ElevenLabs
@@ -40,10 +40,15 @@ class Kind:
     """The stages that are WebSockets."""
     thinking: type[ChatCompletions] | None = None
     """Of a chain: the stage that is asked over HTTP."""
+    tls: bool = False
+    """Whether TLS is spoken on its sockets. It is broken at its model in all ways, and at the caller in few."""
 
 
 KINDS: Final[Mapping[str, Kind]] = {
     "assemblyai-agent": Kind('kind = "assemblyai-agent"\nurl = "{model_url}"', {MODEL: AssemblyAIAgent}),
+    "assemblyai-agent-tls": Kind(
+        'kind = "assemblyai-agent"\nurl = "{model_url}"', {MODEL: AssemblyAIAgentOverTls}, tls=True
+    ),
     "openai-realtime": Kind('kind = "openai-realtime"\nurl = "{model_url}"', {MODEL: OpenAIRealtime}),
     "gemini-live": Kind('kind = "gemini-live"\nurl = "{model_url}"', {MODEL: GeminiLive}),
     "chain": Kind(

@@ -100,3 +100,9 @@ class AssemblyAIAgent:
 
     def farewell(self) -> list[str]:
         return [self._say("session.ended", session_duration_seconds=1.0, audio_duration_seconds=None)]
+
+
+class AssemblyAIAgentOverTls(AssemblyAIAgent):
+    """The same as it is on the internet."""
+
+    url = "wss://{netloc}/v1/ws"

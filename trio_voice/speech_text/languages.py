@@ -25,7 +25,7 @@ class Phrases:
     idle_goodbye: str
     """Before hanging up on a caller who stayed silent."""
     last_line: str
-    """When nothing helps: the conversation cannot go on."""
+    """When nothing helps: the conversation cannot go on. Five seconds at most: the call is over after six."""
     backchannels: tuple[str, ...]
     """Words that tell only that somebody listens: they do not take the floor."""
     farewells: tuple[str, ...]
@@ -43,7 +43,7 @@ _EN: Final = Phrases(
     fillers=("One moment, please.", "I am still on it, just a moment.", "Thank you for waiting, nearly there."),
     still_there="Are you still there?",
     idle_goodbye="I cannot hear you, so I will hang up now. Goodbye.",
-    last_line="I am sorry, something has gone wrong on our side. Please call again a little later. Goodbye.",
+    last_line="Sorry, we have a problem here. Please call again later. Goodbye.",
     backchannels=_listed("""
         yeah, yes, yep, yup, ya, yea, okay, ok, okey, k, okie dokie, alright, all right, right, sure, sure
         thing, of course, certainly, definitely, absolutely, exactly, indeed, true, correct, fine, good,
@@ -72,8 +72,7 @@ _DE: Final = Phrases(
     ),
     still_there="Sind Sie noch da?",
     idle_goodbye="Ich kann Sie nicht hören und lege jetzt auf. Auf Wiederhören.",
-    last_line="Es tut mir leid, bei uns ist etwas schiefgegangen. Bitte rufen Sie etwas später noch einmal an. "
-    "Auf Wiederhören.",
+    last_line="Es tut mir leid, hier ist etwas gestört. Bitte rufen Sie später an.",
     backchannels=_listed("""
         ja, jo, jep, jawohl, genau, okay, ok, okey, alles klar, klar, gut, sehr gut, schön, prima, super,
         toll, perfekt, richtig, stimmt, das stimmt, natürlich, sicher, gerne, gern, einverstanden, in ordnung,
@@ -102,7 +101,7 @@ _FR: Final = Phrases(
     ),
     still_there="Vous êtes toujours là ?",
     idle_goodbye="Je ne vous entends pas, je vais donc raccrocher. Au revoir.",
-    last_line="Je suis désolé, un problème est survenu de notre côté. Merci de rappeler un peu plus tard. Au revoir.",
+    last_line="Désolé, nous avons un problème. Rappelez plus tard. Au revoir.",
     backchannels=_listed("""
         oui, ouais, ouai, mouais, si, d'accord, dac, ok, okay, okey, bien, très bien, bon, ah bon, parfait,
         super, génial, exactement, exact, tout à fait, c'est ça, voilà, entendu, compris, j'ai compris, je
@@ -125,7 +124,7 @@ _ES: Final = Phrases(
     fillers=("Un momento, por favor.", "Sigo en ello, un momentito.", "Gracias por esperar, ya casi lo tengo."),
     still_there="¿Sigue usted ahí?",
     idle_goodbye="No le oigo, así que voy a colgar. Adiós.",
-    last_line="Lo siento, algo ha fallado por nuestra parte. Por favor, llame un poco más tarde. Adiós.",
+    last_line="Lo siento, tenemos un problema. Llame más tarde. Adiós.",
     backchannels=_listed("""
         sí, sip, ajá, aja, ok, okay, okey, vale, bueno, bien, muy bien, claro, claro que sí, por supuesto, de
         acuerdo, perfecto, exacto, exactamente, correcto, cierto, es cierto, así es, eso es, eso, entiendo,
@@ -148,7 +147,7 @@ _IT: Final = Phrases(
     fillers=("Un momento, per favore.", "Ci sto ancora lavorando, un attimo.", "Grazie per l'attesa, ci sono quasi."),
     still_there="È ancora in linea?",
     idle_goodbye="Non la sento, quindi ora riaggancio. Arrivederci.",
-    last_line="Mi dispiace, c'è stato un problema da parte nostra. Richiami un po' più tardi, per favore. Arrivederci.",
+    last_line="Mi dispiace, c'è un problema. Richiami più tardi, per favore.",
     backchannels=_listed("""
         sì, già, ok, okay, okey, va bene, bene, molto bene, benissimo, certo, certamente, esatto, esattamente,
         giusto, perfetto, d'accord, d'accordo, capito, ho capito, capisco, vedo, lo so, chiaro, è chiaro, è
@@ -170,7 +169,7 @@ _PT: Final = Phrases(
     fillers=("Um momento, por favor.", "Ainda estou vendo isso, só um instante.", "Obrigado por esperar, está quase."),
     still_there="Ainda está aí?",
     idle_goodbye="Não consigo ouvir, por isso vou desligar. Até logo.",
-    last_line="Desculpe, houve um problema do nosso lado. Por favor, ligue novamente um pouco mais tarde. Até logo.",
+    last_line="Desculpe, temos um problema. Ligue mais tarde, por favor.",
     backchannels=_listed("""
         sim, é, tá, tá bom, tá bem, está bem, está bom, ok, okay, okey, certo, claro, com certeza, isso, isso
         mesmo, exato, exatamente, correto, perfeito, bom, bem, muito bem, ótimo, legal, beleza, entendi,
@@ -197,7 +196,7 @@ _NL: Final = Phrases(
     ),
     still_there="Bent u er nog?",
     idle_goodbye="Ik kan u niet horen en hang nu op. Tot ziens.",
-    last_line="Het spijt me, er is bij ons iets misgegaan. Belt u alstublieft iets later nog eens. Tot ziens.",
+    last_line="Sorry, er is een storing. Belt u later nog eens. Tot ziens.",
     backchannels=_listed("""
         ja, jaja, jep, oké, oke, ok, okay, goed, heel goed, prima, mooi, fijn, top, precies, juist, klopt, dat
         klopt, inderdaad, zeker, natuurlijk, tuurlijk, begrepen, ik begrijp het, begrijp ik, snap ik, ik snap

@@ -82,6 +82,8 @@ class Case:
             return "time_limit_seconds"
         if self.fault.limit == "idle_seconds" and self.stage == SPEAKING and self.phase is Phase.TOOL:
             return "silent voice"
+        if self.fault.limit == "last line" and self.phase in (Phase.HANDSHAKE, Phase.OPENING):
+            return "ready and last line"  # it is tried again meanwhile
         return self.fault.limit
 
     def can_tell(self, stage: str) -> bool:

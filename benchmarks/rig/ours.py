@@ -24,6 +24,8 @@ GOODBYE_SECONDS: Final = 1.5
 """A goodbye of 0.4 s is heard out, with half a second of quiet behind it."""
 UNANSWERED_SECONDS: Final = LIMITS["media_gap_seconds"] + 2.0
 """When no media comes, Twilio is asked by a mark, and has 2 s to echo it."""
+LAST_LINE_SECONDS: Final = 4.0
+"""A caller whose model has failed, and was not renewed, is told so: six seconds with the two that are promised."""
 SILENT_VOICE_SECONDS: Final = 9.0
 """A chain's voice has 5 s to make a sound of what it is given, and in a tool it is given a filler after 2.5 s."""
 CONFIG: Final = """\
@@ -101,6 +103,8 @@ def our_daemon(python: str = sys.executable) -> Target:
             "goodbye": GOODBYE_SECONDS,
             "silent voice": SILENT_VOICE_SECONDS,
             "unanswered mark": UNANSWERED_SECONDS,
+            "last line": LAST_LINE_SECONDS,
+            "ready and last line": LIMITS["model_ready_seconds"] + LAST_LINE_SECONDS,
         },
         own_folder=True,
     )

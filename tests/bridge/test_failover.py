@@ -15,6 +15,7 @@ from trio_voice.errors import RestError
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import (
+    ClearPlayback,
     DismissModel,
     EndCall,
     LegClosed,
@@ -185,6 +186,18 @@ def test_the_last_line_is_heard_before_the_end_and_the_session_is_left_at_once()
     assert book.after(0.2) == []
     book.on(ms.MarkEchoed("0.2"))
     assert book.after(0.5) == [EndCall(EndReason.MODEL_FAILED, "cut")]
+
+
+@pytest.mark.parametrize(("pieces", "cut"), [(3, False), (15, True)])
+def test_what_a_dead_model_still_had_to_say_keeps_nobody_waiting_for_the_last_line(pieces, cut):
+    book = Book(successors=0, lines=LINES).live(YOUNG)
+    book.on(c.ReplyStarted("r2"))
+    book.on(c.ReplyTranscript("r2", "One two three four five six.", interrupted=False))
+    for _ in range(pieces):
+        book.on(c.ReplyAudio("r2", SPEECH))
+    commands = book.on(DEAD)
+    assert (ClearPlayback() in commands) is cut
+    assert book.record.transcript[-2].interrupted is cut
 
 
 def test_the_caller_may_be_put_through_instead():

@@ -6,18 +6,21 @@ Ends that come from outside, or because a limit is reached, need no words and ar
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from trio_voice.bridge.context import MAX_DETAIL
 from trio_voice.bridge.goodbye import Goodbye
 from trio_voice.bridge.states import Caller, Ending, Model, Signal
-from trio_voice.events.call import DismissModel, Then, TransferCall
+from trio_voice.events.call import ClearPlayback, DismissModel, Then, TransferCall
 from trio_voice.record import EndReason
 from trio_voice.speech_text.backchannels import takes_floor
 
 if TYPE_CHECKING:
     from trio_voice.bridge.context import Context
     from trio_voice.bridge.speaking import Speaking
+
+MAX_UNHEARD_MS: Final = 1_000.0
+"""What of a dead model's words may still be heard before the last line; more would keep the caller for too long."""
 
 
 class Endings:
@@ -159,6 +162,10 @@ class Endings:
             return  # what was said before it failed is heard, and then the call ends as it was going to
         if context.playout.is_paused:
             context.playout.drop_waiting()
+        elif context.playout.unheard_ms(now) > MAX_UNHEARD_MS:
+            for reply_id, heard_ms in context.playout.interrupt(now):
+                context.transcript.reply_cut(reply_id, heard_ms)
+            context.commands.append(ClearPlayback())
         self._speaking.say_line(line, now)
         then = Then.TRANSFER if transfer else Then.END_CALL
         self._begin(Goodbye(then, now, spoken=True, revocable=False), now)

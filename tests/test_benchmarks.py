@@ -300,3 +300,15 @@ def test_the_neighbours_are_measured():
     ran = subprocess.run([sys.executable, script, *few], capture_output=True, text=True, timeout=60, check=False)
     assert ran.stdout.endswith("passed\n"), ran.stdout + ran.stderr
     assert re.search(r"its model floods( +[0-9.+-]+){6}", ran.stdout)
+
+
+@pytest.mark.slow
+def test_what_we_add_to_a_turn_is_measured_and_every_turn_is_answered(tmp_path):
+    out = tmp_path / "out.json"
+    command = [sys.executable, "benchmarks/turns.py", "--calls", "2", "--turns", "2", "--idle", "0", "--json", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=55, check=False)
+    assert done.returncode == 0, done.stderr[-2_000:]
+    figures = json.loads(out.read_text())
+    assert figures["first turns"]["answered"] == figures["later turns"]["answered"] == 2
+    assert 0 < figures["later turns"]["median"] < 1_000
+    assert 'trio_voice_requests_total{connection="warm"}' in done.stdout

@@ -13,6 +13,7 @@ and the voice's first sound to the caller. All four clocks are this process's; w
 three shares in a turn, without the 100 ms of network. First turns, and turns after
 ``--idle`` seconds without one, are told apart: by then the language model's server has closed its idle connection.
 
+Callers and providers are Python, too: where they are late themselves, which is told, the daemon's share is lost in it.
 Passed is the run if every turn was answered; exit status 1 if not.
 """
 
@@ -124,6 +125,15 @@ class World:
         self.calls: dict[str, Call] = {}
         self.connections = 0
         """To the language model."""
+        self.lateness: list[float] = []
+        """How late this process itself was, each 50 ms: seconds."""
+
+    async def watch(self) -> None:
+        """Measure until cancelled how late the providers and callers are: a figure below that says nothing."""
+        while True:
+            due = trio.current_time() + 0.05
+            await trio.sleep_until(due)
+            self.lateness.append(trio.current_time() - due)
 
     async def hear(self, request: trio_websocket.WebSocketRequest) -> None:
         """Be the recogniser of the call that is being opened."""
@@ -153,11 +163,15 @@ class World:
                 if said.get("close_context"):
                     over = {"isFinal": True, "contextId": context}
                     nursery.start_soon(_send_later, socket, SPEAKS_AFTER + 4 * ONE_WAY, over)
-                elif (said.get("text") or "").strip() and not call.turns[-1].text_came:
-                    call.turns[-1].text_came = trio.current_time() + ONE_WAY
-                    nursery.start_soon(self._sound, socket, call.turns[-1], context)
+                elif said.get("close_socket"):
+                    break
+                elif (said.get("text") or "").strip():
+                    turn = Turn(after_idle=False) if not call.turns or call.turns[-1].text_came else call.turns[-1]
+                    turn.text_came = trio.current_time() + ONE_WAY
+                    nursery.start_soon(self._sound, socket, turn, context)
 
-    async def _sound(self, socket: trio_websocket.WebSocketConnection, turn: Turn, context: str) -> None:
+    @staticmethod
+    async def _sound(socket: trio_websocket.WebSocketConnection, turn: Turn, context: str) -> None:
         await trio.sleep(ONE_WAY + SPEAKS_AFTER)
         turn.sound_sent = trio.current_time()
         await _send_later(socket, ONE_WAY, {"audio": LOUD, "contextId": context})
@@ -222,7 +236,7 @@ async def _serve(
             await trio.sleep(HANDSHAKES)
             await stream.do_handshake()
             await handle(stream)
-        except GONE:
+        except* GONE:
             pass
         finally:
             await trio.aclose_forcefully(stream)
@@ -248,7 +262,13 @@ class Caller:
         self._call, self._url, self._port = call, url, port
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Be on the line until cancelled."""
+        """Be on the line until it is hung up; turns that were not answered are the daemon's."""
+        try:
+            await self._be_on_the_line(task_status)
+        except* trio_websocket.ConnectionClosed as ended:
+            print(f"{self._call.name}: hung up: {ended.exceptions}", file=sys.stderr)
+
+    async def _be_on_the_line(self, task_status: trio.TaskStatus[None]) -> None:
         path = self._url.partition("turns.example.com")[2]
         async with trio_websocket.open_websocket("127.0.0.1", self._port, path, use_ssl=False) as socket:
             sid = f"MZ{self._call.name}"
@@ -341,12 +361,16 @@ async def run(arguments: argparse.Namespace) -> list[Call]:
                     for number in range(arguments.calls):
                         await open_call(world, Call(f"n{number}"), http, port, nursery)
                     began = trio.current_time()
+                    nursery.start_soon(world.watch)
                     async with trio.open_nursery() as talking:
                         for call in world.calls.values():
                             talking.start_soon(converse, call, arguments.turns, arguments.idle, began)
                     page = (await http.get(f"http://127.0.0.1:{port}/metrics")).text
                     print(*(line for line in page.splitlines() if line.startswith("trio_voice_requests_")), sep="\n")
                 nursery.cancel_scope.cancel()
+    late = sorted(world.lateness)
+    middle, worst = (round(late[int(len(late) * at)] * 1_000, 1) for at in (0.5, 0.99))
+    print(f"this process itself was late by {middle} ms (99th: {worst}), three times a turn")
     return [*world.calls.values()]
 
 

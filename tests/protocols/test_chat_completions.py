@@ -214,6 +214,16 @@ def test_a_server_in_ones_own_network_may_take_its_time_and_ollama_is_asked_to_l
     assert model(first_byte_seconds=3.0).first_byte_seconds == 3
 
 
+def test_azure_has_its_version_in_the_address_and_a_header_of_its_own():
+    url = "https://desk.openai.azure.com/openai/deployments/gpt?api-version=2024-10-21"
+    request = model(url=url, credential="AZURE_KEY").request([], ())
+    assert request.url == (
+        "https://desk.openai.azure.com/openai/deployments/gpt/chat/completions?api-version=2024-10-21"
+    )
+    assert request.headers["api-key"] == "k"
+    assert "api-key" not in model().request([], ()).headers
+
+
 def test_the_last_question_of_a_turn_offers_no_tools():
     assert "tools" not in json.loads(model().request([], [TOOL], with_tools=False).body)
 

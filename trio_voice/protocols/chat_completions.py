@@ -78,6 +78,17 @@ class ChatSettings(StageSettings):
     """What was learned of the server by all calls."""
 
     @property
+    def questions_url(self) -> str:
+        """Where questions go; a query, such as Azure's ``?api-version=``, stays at the end."""
+        address = urlsplit(self.address)
+        return address._replace(path=f"{address.path.rstrip('/')}/chat/completions").geturl()
+
+    @property
+    def is_azure(self) -> bool:
+        """Whether the server is Azure's."""
+        return (urlsplit(self.address).hostname or "").endswith(".azure.com")
+
+    @property
     def loads(self) -> bool:
         """Whether the server is asked to load the model when a call begins."""
         if self.preload is not None:
@@ -96,6 +107,8 @@ class ChatCompletions:
         self._headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
         if key:
             self._headers["Authorization"] = f"Bearer {key}"
+            if settings.is_azure:  # where a bearer's is another kind of secret
+                self._headers["api-key"] = key
 
     @property
     def address(self) -> str:
@@ -117,7 +130,7 @@ class ChatCompletions:
         body: dict[str, Any] = {"model": self._settings.model, "messages": messages, "stream": True}
         offered = tools if with_tools and not quirks.no_tools else ()
         body |= {name: value for name, value in self._optional(offered).items() if name not in quirks.left_out}
-        return s.ModelRequest(f"{self._settings.address}/chat/completions", self._headers, msgspec.json.encode(body))
+        return s.ModelRequest(self._settings.questions_url, self._headers, msgspec.json.encode(body))
 
     def _optional(self, tools: Sequence[ToolSchema]) -> dict[str, Any]:
         """The parameters that a server may refuse."""
@@ -153,7 +166,7 @@ class ChatCompletions:
             return s.ModelRequest(url, self._headers, msgspec.json.encode({"model": settings.model, "stream": False}))
         hello = {"role": "user", "content": "Hello."}
         body = {"model": settings.model, "messages": [hello], "stream": True, "max_tokens": 1}
-        return s.ModelRequest(f"{settings.address}/chat/completions", self._headers, msgspec.json.encode(body))
+        return s.ModelRequest(settings.questions_url, self._headers, msgspec.json.encode(body))
 
     def reader(self, number: int, tools: Sequence[ToolSchema] = ()) -> s.AnswerReader:
         """Understands the answer to one request in which these tools were offered."""

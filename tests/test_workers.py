@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.daemons import eventually, keep_up, open_world, operator
+from tests.daemons import PATIENCE_SECONDS, eventually, keep_up, open_world, operator
 from trio_voice.call.recovery import LOOKS, SILENT_SECONDS
 from trio_voice.config.settings import read_settings
 from trio_voice.daemon import supervisor
@@ -279,3 +279,24 @@ def test_what_a_killed_supervisor_left_is_removed_and_nobody_elses(tmp_path, mon
         "trio-voice-odd",
         "trio-voice-unknown",
     ]
+
+
+async def test_twiml_that_is_asked_for_again_at_another_process_leaves_the_live_call_alone(tmp_path):
+    async with open_world(tmp_path, workers=2, seconds=60) as world:
+        call, session = await world.talk()
+        first = call.requests[0]
+        for _ in range(4):
+            await call._reports.ask("twiml", first.url, "in-progress", (), "POST")
+
+        async def states():
+            listed = (await world.daemon.ask("/calls"))["calls"]
+            return sorted(each["state"] for each in listed if each["call_sid"] == call.sid)
+
+        with trio.fail_after(PATIENCE_SECONDS):
+            while [state for state in await states() if state != "ended"] != ["live"]:
+                await trio.sleep(0.1)  # the other's promise is dropped at once, and not when it expires
+        await trio.sleep(1)
+        assert session.is_open
+        assert world.rest_updates(call) == []
+        call.hang_up()
+        await call.settled.wait()

@@ -379,3 +379,32 @@ async def test_a_personas_own_limits_go_before_those_of_the_house():
     hasty = Persona(name="p", model="m", time_limit_seconds=120)
     expected = registry.expect(hasty, direction="inbound", from_number="", to_number="", call_sid=None)
     assert (expected.limits.time_limit_seconds, expected.limits.idle_seconds) == (120, 60)
+
+
+async def test_a_promise_to_a_call_whose_stream_comes_to_another_process_is_dropped_and_hangs_up_nobody(nursery):
+    ended = []
+    registry = Registry(Limits(), ended.append)
+    record = expect(registry).record
+    assert not registry.lives("CA1")
+    registry.lives_elsewhere("CA1")
+    assert ended == [record]
+    assert (record.end_reason, record.handed_over) == (EndReason.START_TIMEOUT, True)
+    assert registry.statistics().expected_calls == 0
+
+
+async def test_a_call_that_lives_here_stays_whatever_another_process_believes(nursery):
+    told = []
+    registry = Registry(Limits(), on_live=told.append)
+    call = StubCall(expect(registry).record.call_id)
+    registry.take(call.record.call_id)
+    assert registry.lives("CA1")  # it is arriving
+    nursery.start_soon(call.live, registry)
+    await trio.testing.wait_all_tasks_blocked()
+    assert told == [call.record]
+    registry.lives_elsewhere("CA1")
+    registry.lives_elsewhere("CA9")
+    assert registry.lives("CA1")
+    assert not call.ended_for
+    call.over.set()
+    await trio.testing.wait_all_tasks_blocked()
+    assert not registry.lives("CA1")

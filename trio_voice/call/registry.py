@@ -113,6 +113,7 @@ class Registry:
     Args:
         limits: what new calls are given.
         on_ended: told of every call once it is over, whether or not it was ever answered; must not wait.
+        on_live: told of every call once its stream has come; likewise.
         clock: the time of day, for the record.
         seats: the calls of other processes, which ``max_calls`` counts too.
         prefix: what the ids of our calls begin with.
@@ -127,9 +128,11 @@ class Registry:
         *,
         seats: Seats | None = None,
         prefix: str = "",
+        on_live: Callable[[CallRecord], None] | None = None,
         budget: Budget | None = None,
     ) -> None:
         self.limits = limits
+        self._on_live = on_live
         self._on_ended = on_ended
         self._clock = clock
         self._seats = NoOthers() if seats is None else seats
@@ -277,6 +280,8 @@ class Registry:
         self._seats.occupy(self._held)
         if self._drained_because:
             call.end(EndReason.DRAIN, self._drained_because)
+        if self._on_live is not None:
+            self._on_live(call.record)
         began = trio.current_time()
         try:
             yield
@@ -420,6 +425,18 @@ class Registry:
                 self._live[call_id].phone_over(detail)
             elif not self.end(call_id, EndReason.TWILIO_ENDED, detail):
                 self._settle(call_id)
+
+    def lives(self, call_sid: str) -> bool:
+        """Whether the stream of this call has come here, and is here still."""
+        held = self._by_sid.get(call_sid)
+        return held is not None and held.record.call_id not in self._expected
+
+    def lives_elsewhere(self, call_sid: str) -> None:
+        """The stream of this call has come to another process: what was promised to it here is no promise any more."""
+        held = self._by_sid.get(call_sid)
+        if held is not None and held.record.call_id in self._expected and held.record.direction == "inbound":
+            held.record.handed_over = True  # so that nobody hangs its phone up
+            self.end(held.record.call_id, EndReason.START_TIMEOUT, "its stream came to another process")
 
     def holds(self, call_sid: str) -> bool:
         """Whether a call that is not over has this call SID."""

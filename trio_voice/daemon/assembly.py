@@ -27,7 +27,7 @@ from trio_voice.edges.twilio.webhooks import PublicUrl
 from trio_voice.edges.web.app import Directory, Door
 from trio_voice.edges.web.media_stream import Admission
 from trio_voice.edges.workers.call_counts import Seats
-from trio_voice.edges.workers.handover import Colleagues
+from trio_voice.edges.workers.handover import LIVES, PROMISED, Colleagues
 from trio_voice.errors import ConfigError
 from trio_voice.isolation import contained
 from trio_voice.legs.chain.kept_lines import KeptLines
@@ -75,7 +75,10 @@ class Services:
         prefix = "" if colleagues is None else colleagues.prefix
         ceiling = settings.limits.daily_cost
         self.budget = None if ceiling is None else Budget(ceiling, self._minute_cost, wall_clock)
-        self.registry = Registry(settings.limits, self._ended, seats=seats, prefix=prefix, budget=self.budget)
+        self._colleagues = colleagues
+        self.registry = Registry(
+            settings.limits, self._ended, seats=seats, prefix=prefix, budget=self.budget, on_live=self._lives
+        )
         self.metrics = Metrics(self.registry, wall_clock(), journal, dropped_lines, requests, self.budget)
         self.auditor = Auditor(settings.prices, self.metrics.count_outlived)
         self.rest = open_rest(settings, self.metrics)
@@ -133,6 +136,21 @@ class Services:
 
     def _lines_of(self, persona: Persona) -> Lines:
         return self._lines.get(persona, SILENT)
+
+    def _lives(self, record: CallRecord) -> None:
+        """Tell the other processes whose stream has come here."""
+        if self._colleagues is not None and record.call_sid is not None:
+            self._after_work.start_soon(self._colleagues.pass_on_status, record.call_sid, LIVES)
+
+    def hear_of(self, call_sid: str, status: str) -> None:
+        """Another process tells what Twilio says of a call, that it has promised it a path, or that it lives there."""
+        if status == LIVES:
+            self.registry.lives_elsewhere(call_sid)
+        elif status == PROMISED:
+            if self._colleagues is not None and self.registry.lives(call_sid):
+                self._after_work.start_soon(self._colleagues.pass_on_status, call_sid, LIVES)
+        else:
+            self.registry.note_status(None, call_sid, status)
 
     def _ended(self, record: CallRecord) -> None:
         """Reckon up and write down a call that is over, whether or not it was ever answered; see its phone down.

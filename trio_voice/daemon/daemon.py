@@ -149,9 +149,7 @@ async def run_daemon(
                 serving.start_soon(server.serve, listeners)
                 if colleagues is not None:
                     serving.start_soon(server.serve, [colleagues.open_http()])
-                    listen = partial(
-                        colleagues.listen, server.serve_handed, partial(services.registry.note_status, None)
-                    )
+                    listen = partial(colleagues.listen, server.serve_handed, services.hear_of)
                     serving.start_soon(keep_running, "colleagues", listen)
                     serving.start_soon(keep_running, "supervisor", _stop_with_supervisor)
                 serving.start_soon(keep_running, "watchdog", systemd.feed_watchdog)

@@ -30,7 +30,7 @@ from trio_voice.edges.web.media_stream import PREFIX, STATUSES
 from trio_voice.edges.web.operator_tokens import WRONG_PER_SECOND, TokenJudge, Verdict, bearer_of
 from trio_voice.edges.web.quart_channel import QuartChannel
 from trio_voice.edges.workers import aggregate
-from trio_voice.edges.workers.handover import HERE
+from trio_voice.edges.workers.handover import HERE, PROMISED
 from trio_voice.errors import CallRefused
 from trio_voice.journal import JournalUnavailable
 from trio_voice.phone_numbers import e164
@@ -305,6 +305,8 @@ def _add_webhooks(app: QuartTrio, door: Door) -> None:
             return _twiml(hangup_twiml() if refused.code == "over" else sorry_twiml(SORRY))
         door.journal.call_began(expected.record)
         call_id = expected.record.call_id
+        if door.colleagues is not None and expected.record.call_sid is not None:
+            await door.colleagues.pass_on_status(expected.record.call_sid, PROMISED)
         log.info("call_expected", call_id=call_id, call_sid=expected.record.call_sid, persona=persona.name)
         stream_status = door.public_url.of(f"/stream-status/{call_id}")
         return _twiml(connect_twiml(door.public_url.stream(call_id), stream_status))

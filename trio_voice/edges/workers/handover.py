@@ -52,6 +52,12 @@ _WITH_ID: Final = re.compile(
 _NEW: Final = re.compile(rb"POST /(?:twiml|call)[/]?[? ]")
 
 
+PROMISED: Final = "promised here"
+LIVES: Final = "lives here"
+"""Said of a call SID instead of Twilio's statuses: Twilio may ask one process for TwiML and another once more, and one
+call is to have one record."""
+
+
 class Colleagues:
     """All processes of a house, as one of them sees it.
 
@@ -112,7 +118,7 @@ class Colleagues:
         return taken
 
     async def pass_on_status(self, call_sid: str, status: str) -> None:
-        """Tell everybody else what Twilio has said of a call whose id it did not say."""
+        """Tell everybody else what Twilio has said of a call whose id it did not say; or ``PROMISED`` or ``LIVES``."""
         for index in self.others:
             await self._tell(index, b"S" + json.dumps([call_sid, status]).encode(), [])
 

@@ -24,7 +24,7 @@ from trio_voice.edges.twilio.dialer import Dialer
 from trio_voice.edges.twilio.rest import TwilioRest, open_client_maker
 from trio_voice.edges.twilio.transfer import Transfers
 from trio_voice.edges.twilio.webhooks import PublicUrl
-from trio_voice.edges.web.app import Directory, Door
+from trio_voice.edges.web.app import Door, NumberRouting
 from trio_voice.edges.web.media_stream import Admission
 from trio_voice.edges.workers.call_counts import Seats
 from trio_voice.edges.workers.handover import LIVES, PROMISED, Colleagues
@@ -99,7 +99,7 @@ class Services:
         self.door = Door(
             admission=Admission(reception, public_url, token, partial(self.metrics.count_refusal, "stream")),
             public_url=public_url,
-            directory=Directory(settings.personas, settings.numbers),
+            routing=NumberRouting(settings.personas, settings.numbers),
             dialer=Dialer(self.registry, self.rest, public_url, twilio.from_number, twilio.allowed_prefixes, journal),
             journal=journal,
             metrics=self.metrics,
@@ -212,7 +212,7 @@ class Services:
         except ConfigError as wrong:
             log.error("reload_refused", problems=wrong.problems, effect="the old one is kept")  # noqa: TRY400
             return wrong.problems
-        old, new = self.door.directory, Directory(settings.personas, settings.numbers)
+        old, new = self.door.routing, NumberRouting(settings.personas, settings.numbers)
         changes = {
             "personas_added": sorted(new.personas.keys() - old.personas.keys()),
             "personas_removed": sorted(old.personas.keys() - new.personas.keys()),
@@ -224,7 +224,7 @@ class Services:
         }
         self._lines.update(lines)
         self._toolboxes |= loaded.toolboxes  # calls that are expected still have their old persona
-        self.door.directory = new
+        self.door.routing = new
         self.auditor.prices = settings.prices
         log.info("reloaded", **changes)
         return []

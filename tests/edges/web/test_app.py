@@ -15,7 +15,7 @@ from trio_voice.call.registry import Registry
 from trio_voice.edges.metrics.metrics import Metrics
 from trio_voice.edges.twilio.webhooks import PublicUrl, sign
 from trio_voice.edges.web import app as app_module
-from trio_voice.edges.web.app import Directory, Door, create_app
+from trio_voice.edges.web.app import Door, NumberRouting, create_app
 from trio_voice.edges.web.media_stream import Admission
 from trio_voice.errors import CallRefused
 from trio_voice.journal import JournalUnavailable
@@ -97,7 +97,7 @@ def door(registry):
     return Door(
         admission=Admission(EchoReception(registry), public_url, TOKEN),
         public_url=public_url,
-        directory=Directory(PERSONAS, {"default": "desk", "+15559999999": "shop"}),
+        routing=NumberRouting(PERSONAS, {"default": "desk", "+15559999999": "shop"}),
         dialer=StubDialer(registry),
         journal=StubJournal(),
         metrics=Metrics(registry, datetime.now(UTC)),
@@ -155,7 +155,7 @@ async def test_a_number_is_the_same_however_it_is_spelt(client, registry, to):
 
 
 async def test_a_number_that_nobody_answers_is_declined(client, door):
-    door.directory = Directory(PERSONAS, {"+15559999999": "shop"})
+    door.routing = NumberRouting(PERSONAS, {"+15559999999": "shop"})
     answer = await post(client, "/twiml")
     assert "<Reject />" in await answer.get_data(as_text=True)
     assert b'{code="no_persona",what="call"} 1.0' in await (await client.get("/metrics")).get_data()

@@ -78,7 +78,7 @@ _REFUSALS: Final = {
 
 
 @attrs.define
-class Directory:
+class NumberRouting:
     """Which persona answers which of our numbers. Replaced whole on a reload."""
 
     personas: Mapping[str, Persona]
@@ -126,7 +126,7 @@ class Door:
 
     admission: Admission
     public_url: PublicUrl
-    directory: Directory
+    routing: NumberRouting
     dialer: Dialer
     journal: DoorsJournal
     metrics: Metrics
@@ -286,7 +286,7 @@ def _add_webhooks(app: QuartTrio, door: Door) -> None:
     async def twiml() -> Response:
         form = await request.form
         number = form.get("To", "")
-        persona = door.directory.persona_for(number)
+        persona = door.routing.persona_for(number)
         if persona is None:
             door.metrics.count_refusal("call", "no_persona")
             log.warning("no_persona", to=_last_digits(number))
@@ -440,10 +440,10 @@ def _add_operator(app: QuartTrio, door: Door) -> None:
         if unknown:
             known = ", ".join(_CALL_FIELDS)
             return _failure(400, "unknown_field", f"there is no field {', '.join(unknown[:8])}; there are {known}")
-        name = wanted.get("persona", door.directory.numbers.get("default"))
-        persona = door.directory.personas.get(name) if isinstance(name, str) else None
+        name = wanted.get("persona", door.routing.numbers.get("default"))
+        persona = door.routing.personas.get(name) if isinstance(name, str) else None
         if persona is None:
-            known = ", ".join(sorted(door.directory.personas))
+            known = ", ".join(sorted(door.routing.personas))
             return _failure(404, "unknown_persona", f"there is no persona {str(name)[:60]!r}; there are {known}")
         try:
             record = await door.dialer.place(wanted["to"], persona)

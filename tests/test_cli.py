@@ -451,3 +451,16 @@ def test_the_journals_address_may_be_a_credential(config, monkeypatch, tmp_path)
 def test_a_new_journal_is_accepted_by_a_word(config, tmp_path):
     refused = run("--config", config(), "journal", "accept-new")
     assert (refused.exit_code, "there is no journal" in refused.output) == (69, True)
+
+
+def test_a_voice_that_this_machine_has_not_is_a_warning(config):
+    chain = """kind = "chain"
+stt = { kind = "local" }
+llm = { kind = "openai-chat", model = "m", url = "http://127.0.0.1:1/v1" }
+tts = { kind = "local", voice = "nope" }"""
+    text = CONFIG.replace('kind = "assemblyai-agent"', chain.replace("{", "{{").replace("}", "}}"))
+    checked = run("--config", config(text=text), "check")
+    assert checked.exit_code == 0
+    assert "models.aai.tts.voice: 'nope' is no voice of this machine" in checked.output
+    good = run("--config", config(text=text.replace('"nope"', '"anna"')), "check")
+    assert "voice of this machine" not in good.output

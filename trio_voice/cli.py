@@ -35,9 +35,11 @@ from trio_voice.journal import JournalUnavailable, database_at, read_journal
 from trio_voice.journal.daily_report import lines_of, sum_up
 from trio_voice.journal.identity import accept, marker_of
 from trio_voice.legs.session_ledger import Ledger
+from trio_voice.protocols.chain_stages import ChainSettings
+from trio_voice.protocols.local import LocalSpeakingSettings
 from trio_voice.protocols.settings import SANDBOX
 from trio_voice.record import CallRecord
-from trio_voice.speech import SpeechUnavailable
+from trio_voice.speech import VOICES, SpeechUnavailable
 from trio_voice.speech.lines import make_lines
 
 if TYPE_CHECKING:
@@ -192,7 +194,7 @@ def check(path: Path, live: str | None) -> None:
         click.echo(f"persona      {name}: {answers}; tools: {', '.join(toolboxes[persona]) or 'none'}")
     if trouble:
         click.echo(f"warning: journal.url: as seen from here, where the daemon need not run: {trouble}", err=True)
-    for warning in warnings_about(settings, wall_clock().date()):
+    for warning in [*warnings_about(settings, wall_clock().date()), *_unknown_voices(settings)]:
         click.echo(f"warning: {warning}", err=True)
     if live is not None:
         if live not in settings.personas:
@@ -200,6 +202,24 @@ def check(path: Path, live: str | None) -> None:
         tools = tuple(tool.schema for tool in toolboxes[settings.personas[live]].values())
         if not trio.run(_check_live, settings, settings.personas[live], tools, rest):
             sys.exit(EXIT_FAILED)
+
+
+def _unknown_voices(settings: Settings) -> Iterator[str]:
+    """Voices that this machine has not; another one is heard in their place."""
+    speaking = {
+        name: stage.voice
+        for name, model in settings.models.items()
+        if isinstance(model, ChainSettings)
+        for stage in model.tts
+        if isinstance(stage, LocalSpeakingSettings)
+    }
+    wanted = {f"models.{name}.tts.voice": voice for name, voice in speaking.items()}
+    for name, persona in settings.personas.items():
+        if persona.voice is not None and persona.models[0] in speaking:
+            wanted[f"personas.{name}.voice"] = persona.voice
+    for path, voice in wanted.items():
+        if voice not in VOICES:
+            yield f"{path}: {voice!r} is no voice of this machine, so another is heard; there are {', '.join(VOICES)}"
 
 
 def _depends_on_where(url: str) -> bool:

@@ -267,5 +267,13 @@ def test_a_greeting_that_a_model_breaks_off_by_itself_is_begun_again():
     assert "Hello" in asked.instructions
 
 
+@pytest.mark.parametrize("direction", ["outbound", "inbound"])
+def test_a_model_that_greets_by_itself_is_kept_from_breaking_off_what_is_owed(direction):
+    book = Playbook(
+        capabilities=attrs.evolve(CUTS_ITSELF, speaks_first=True, protects_replies=True), direction=direction
+    )
+    assert book.on(c.ModelReady("s")) == ([c.ProtectReply(on=True)] if direction == "outbound" else [])
+
+
 def test_an_inbound_greeting_may_be_talked_over():
     assert speaking().on(c.CallerSpeechStarted()) == [ClearPlayback()]

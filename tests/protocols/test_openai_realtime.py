@@ -1325,6 +1325,14 @@ def test_what_the_server_makes_of_an_agreeing_word_is_not_heard(speaking):
     assert speaking.take() == []
 
 
+def test_what_the_server_makes_of_a_cough_is_not_heard(speaking):
+    assert written(speaking, text="") == [c.CallerTranscript("u1", "", final=True)]
+    assert [message["type"] for message in speaking.take()] == ["response.cancel", "conversation.item.truncate"]
+    assert speaking.done("r2", "cancelled") == []
+    speaking.now = 60
+    assert speaking.tick() == []
+
+
 def test_it_is_heard_as_soon_as_it_is_known_that_they_said_something(speaking):
     written(speaking, text="What about Sunday?")
     assert speaking.session.wake_at <= speaking.now

@@ -397,6 +397,8 @@ class Bridge:
             self._speaking.request(opening, kept=True)
         elif persona.greeting and not self._context.capabilities.speaks_first:
             self._speaking.say(persona.greeting, now)
+        elif persona.greeting and record.direction == "outbound" and self._context.capabilities.protects_replies:
+            self._context.commands.append(c.ProtectReply(on=True))  # it says the greeting, which is owed, by itself
 
     def _reply_started(self, fact: c.ReplyStarted, now: float) -> None:
         self._playout.reply_began(fact.reply_id, now, is_filler=fact.is_filler)

@@ -401,13 +401,17 @@ class OpenAIRealtimeSession(ModelSession):
     def _on_caller_text(self, event: dict[str, Any], now: float) -> list[Meaning]:
         item_id = id_in(event, "item_id")
         self._transcriptions.pop(item_id, None)
-        self._turns.written(item_id, now)
-        if not text_in(event, "transcript").strip() and not self._caller_speaks:
-            self._unanswered.resume(now)  # a noise, to which nothing is owed
+        ignored: list[str] = []
+        if text_in(event, "transcript").strip():
+            self._turns.written(item_id, now)
+        elif not self._caller_speaks:  # a noise, to which nothing is owed
+            ignored = self._ignore(item_id, now) if self._turns.waits_for(item_id) else []
+            self._unanswered.resume(now)
             self._turn_waits = False
         meters = accounts.of_transcription(event.get("usage"))
         usage = [c.Usage(meters)] if meters and self._bills_tokens else []
-        return [c.CallerTranscript(item_id, text_in(event, "transcript"), final=True), *usage]
+        written = c.CallerTranscript(item_id, text_in(event, "transcript"), final=True)
+        return [written, *map(c.Outgoing, ignored), *usage]
 
     def _on_caller_lost(self, event: dict[str, Any], _now: float) -> list[Meaning]:
         self._transcriptions.pop(id_in(event, "item_id"), None)

@@ -97,6 +97,10 @@ class CallerTurns:
 
     # What is asked
 
+    def waits_for(self, item_id: str) -> bool:
+        """Whether it is this turn of which nobody knows yet what it was."""
+        return item_id == self._item_id and (self._undecided_until > -math.inf or bool(self._kept_id))
+
     def is_undecided(self, now: float) -> bool:
         """Whether it is not known yet if the turn is to be answered."""
         return now < self._undecided_until

@@ -24,7 +24,7 @@ from trio_voice.edges.twilio.dialer import Dialer
 from trio_voice.edges.twilio.rest import TwilioRest, open_client_maker
 from trio_voice.edges.twilio.transfer import Transfers
 from trio_voice.edges.twilio.webhooks import PublicUrl
-from trio_voice.edges.web.app import Door, NumberRouting
+from trio_voice.edges.web.app import AppContext, NumberRouting
 from trio_voice.edges.web.media_stream import Admission
 from trio_voice.edges.workers.call_counts import Seats
 from trio_voice.edges.workers.handover import LIVES, PROMISED, Colleagues
@@ -96,7 +96,7 @@ class Services:
         if token is None:
             log.warning("signatures_unchecked", advice="anybody may open a model session: validate_signatures = true")
         twilio = settings.twilio
-        self.door = Door(
+        self.context = AppContext(
             admission=Admission(reception, public_url, token, partial(self.metrics.count_refusal, "stream")),
             public_url=public_url,
             routing=NumberRouting(settings.personas, settings.numbers),
@@ -212,7 +212,7 @@ class Services:
         except ConfigError as wrong:
             log.error("reload_refused", problems=wrong.problems, effect="the old one is kept")  # noqa: TRY400
             return wrong.problems
-        old, new = self.door.routing, NumberRouting(settings.personas, settings.numbers)
+        old, new = self.context.routing, NumberRouting(settings.personas, settings.numbers)
         changes = {
             "personas_added": sorted(new.personas.keys() - old.personas.keys()),
             "personas_removed": sorted(old.personas.keys() - new.personas.keys()),
@@ -224,7 +224,7 @@ class Services:
         }
         self._lines.update(lines)
         self._toolboxes |= loaded.toolboxes  # calls that are expected still have their old persona
-        self.door.routing = new
+        self.context.routing = new
         self.auditor.prices = settings.prices
         log.info("reloaded", **changes)
         return []

@@ -139,8 +139,8 @@ async def run_daemon(
             listeners = await _open_listeners(settings, slot)
             connections = settings.limits.max_calls + HALF_OPEN_CONNECTIONS
             server = Server(
-                create_app(services.door),
-                services.door.admission,
+                create_app(services.context),
+                services.context.admission,
                 max_connections=connections,
                 colleagues=colleagues,
                 on_refusal=partial(services.metrics.count_refusal, "connection"),

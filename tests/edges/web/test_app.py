@@ -15,7 +15,7 @@ from trio_voice.call.registry import Registry
 from trio_voice.edges.metrics.metrics import Metrics
 from trio_voice.edges.twilio.webhooks import PublicUrl, sign
 from trio_voice.edges.web import app as app_module
-from trio_voice.edges.web.app import Door, NumberRouting, create_app
+from trio_voice.edges.web.app import AppContext, NumberRouting, create_app
 from trio_voice.edges.web.media_stream import Admission
 from trio_voice.errors import CallRefused
 from trio_voice.journal import JournalUnavailable
@@ -92,9 +92,9 @@ def registry():
 
 
 @pytest.fixture
-def door(registry):
+def context(registry):
     public_url = PublicUrl(BASE)
-    return Door(
+    return AppContext(
         admission=Admission(EchoReception(registry), public_url, TOKEN),
         public_url=public_url,
         routing=NumberRouting(PERSONAS, {"default": "desk", "+15559999999": "shop"}),
@@ -107,8 +107,8 @@ def door(registry):
 
 
 @pytest.fixture
-def client(door):
-    return create_app(door).test_client()
+def client(context):
+    return create_app(context).test_client()
 
 
 def signed(path, form, base=BASE):
@@ -136,9 +136,9 @@ async def test_an_inbound_call_gets_a_path_of_its_own(client, registry):
     assert record.persona == "desk"
 
 
-async def test_a_call_that_was_promised_a_path_is_written_down_as_ours_before_its_stream_comes(client, door):
+async def test_a_call_that_was_promised_a_path_is_written_down_as_ours_before_its_stream_comes(client, context):
     url = stream_url(await (await post(client, "/twiml")).get_data(as_text=True))
-    assert door.journal.began == [(url.rpartition("/")[2], "CA1")]
+    assert context.journal.began == [(url.rpartition("/")[2], "CA1")]
 
 
 async def test_the_number_called_chooses_the_persona(client, registry):
@@ -154,8 +154,8 @@ async def test_a_number_is_the_same_however_it_is_spelt(client, registry, to):
     assert registry.take(call_id).persona.name == "shop"
 
 
-async def test_a_number_that_nobody_answers_is_declined(client, door):
-    door.routing = NumberRouting(PERSONAS, {"+15559999999": "shop"})
+async def test_a_number_that_nobody_answers_is_declined(client, context):
+    context.routing = NumberRouting(PERSONAS, {"+15559999999": "shop"})
     answer = await post(client, "/twiml")
     assert "<Reject />" in await answer.get_data(as_text=True)
     assert b'{code="no_persona",what="call"} 1.0' in await (await client.get("/metrics")).get_data()
@@ -255,17 +255,17 @@ async def test_a_webhook_without_a_signatures_form_is_refused_by_its_head(client
     ],
 )
 @pytest.mark.parametrize("path", ["/twiml", "/call-status"])
-async def test_what_is_signed_must_be_of_a_call_of_our_account(client, door, registry, fields, status, code, path):
-    door.account_sid = "AC1"
+async def test_what_is_signed_must_be_of_a_call_of_our_account(client, context, registry, fields, status, code, path):
+    context.account_sid = "AC1"
     answer = await post(client, path, **fields)
     assert answer.status_code in {status, 204 if status == 200 else status}
     if code is not None:
         assert (await answer.get_json())["error"]["code"] == code
         assert registry.statistics().expected_calls == 0
-        assert f'code="{code}"' in door.metrics.render().decode()
+        assert f'code="{code}"' in context.metrics.render().decode()
 
 
-async def test_refusals_are_logged_once_in_ten_seconds_and_all_counted(client, door, autojump_clock):
+async def test_refusals_are_logged_once_in_ten_seconds_and_all_counted(client, context, autojump_clock):
     with structlog.testing.capture_logs() as lines:
         for _ in range(4):
             for number in range(30):
@@ -274,8 +274,8 @@ async def test_refusals_are_logged_once_in_ten_seconds_and_all_counted(client, d
             await trio.sleep(6)
     assert [line["times"] for line in lines if line["event"] == "webhook_refused"] == [1, 60]
     assert [line["times"] for line in lines if line["event"] == "operator_refused"] == [1, 60]
-    assert 'trio_voice_refusals_total{code="bad_signature",what="webhook"} 120.0' in door.metrics.render().decode()
-    assert 'trio_voice_refusals_total{code="unauthorized",what="operator"} 120.0' in door.metrics.render().decode()
+    assert 'trio_voice_refusals_total{code="bad_signature",what="webhook"} 120.0' in context.metrics.render().decode()
+    assert 'trio_voice_refusals_total{code="unauthorized",what="operator"} 120.0' in context.metrics.render().decode()
 
 
 @pytest.mark.parametrize("header", ["op", "Basic op", "Bearer", "Bearer  ", "Bearer wrong"])
@@ -337,8 +337,8 @@ async def test_a_query_is_part_of_what_is_signed(client):
     assert answer.status_code == 200
 
 
-async def test_without_validation_anybody_is_twilio(client, door):
-    door.auth_token = None
+async def test_without_validation_anybody_is_twilio(client, context):
+    context.auth_token = None
     assert (await client.post("/twiml", form=FORM)).status_code == 200
 
 
@@ -397,15 +397,15 @@ async def test_metrics_are_prometheus_text(client):
     assert 'trio_voice_refusals_total{code="bad_signature",what="webhook"} 1.0' in text
 
 
-async def test_health_says_that_nothing_can_be_written_down(client, door):
-    door.journal.unread = {"c7": ["calls: ValueError"]}
+async def test_health_says_that_nothing_can_be_written_down(client, context):
+    context.journal.unread = {"c7": ["calls: ValueError"]}
     health = await (await client.get("/healthz")).get_json()
     assert (health["journal"], health["unread_rows"]) == ("unread_rows", ["c7"])
-    door.journal.trouble = "the disk is full"
+    context.journal.trouble = "the disk is full"
     assert (await (await client.get("/healthz")).get_json())["journal"] == "failing"
 
 
-async def test_a_balancer_learns_whether_new_calls_are_taken(client, door, registry):
+async def test_a_balancer_learns_whether_new_calls_are_taken(client, context, registry):
     async def ready():
         answer = await client.get("/readyz")
         return answer.status_code, (await answer.get_json())["status"]
@@ -422,7 +422,7 @@ async def test_a_balancer_learns_whether_new_calls_are_taken(client, door, regis
     assert await ready() == (503, "full")
     registry.end_all(EndReason.OPERATOR, "")
     assert await ready() == (200, "ready")
-    door.journal.trouble = "the disk is full"
+    context.journal.trouble = "the disk is full"
     assert await ready() == (503, "no_journal")
     await registry.drain(0)
     assert await ready() == (503, "draining")
@@ -481,8 +481,8 @@ async def test_a_body_that_is_no_json(client):
     ("code", "status"),
     [("bad_number", 400), ("do_not_call", 403), ("full", 503), ("twilio_refused", 502), ("unknown_outcome", 504)],
 )
-async def test_each_reason_not_to_call_has_its_status(client, door, code, status):
-    door.dialer.refuses = CallRefused(code, "words that say what to do")
+async def test_each_reason_not_to_call_has_its_status(client, context, code, status):
+    context.dialer.refuses = CallRefused(code, "words that say what to do")
     answer = await place(client, {"to": "+15557654321"})
     assert answer.status_code == status
     assert await answer.get_json() == {"error": {"code": code, "message": "words that say what to do"}}
@@ -573,7 +573,7 @@ async def dial_status(client, call_id, **form):
     return await answer.get_data(as_text=True)
 
 
-async def test_whoever_is_put_through_to_nobody_gets_another_stream(client, registry, nursery, door):
+async def test_whoever_is_put_through_to_nobody_gets_another_stream(client, registry, nursery, context):
     record = await put_through(client, registry, nursery)
     twiml = await dial_status(client, record.call_id, DialCallStatus="no-answer")
     assert verbs(twiml) == ["Connect", "Hangup"]
@@ -581,7 +581,7 @@ async def test_whoever_is_put_through_to_nobody_gets_another_stream(client, regi
     assert path != record.call_id
     status = ET.fromstring(twiml).find("Connect/Stream").attrib["statusCallback"]
     assert status == f"{BASE}/stream-status/{record.call_id}"
-    assert door.journal.began[-1] == (record.call_id, "CA1")
+    assert context.journal.began[-1] == (record.call_id, "CA1")
     assert await dial_status(client, record.call_id, DialCallStatus="no-answer") == twiml
     assert registry.take(path).record is record
 
@@ -647,8 +647,8 @@ async def get(client, path):
     return await client.get(path, headers=OPERATOR)
 
 
-async def test_calls_of_before_a_restart_are_listed_behind_those_that_live(client, door, registry, nursery):
-    door.journal.over = [journaled(number) for number in range(5)]
+async def test_calls_of_before_a_restart_are_listed_behind_those_that_live(client, context, registry, nursery):
+    context.journal.over = [journaled(number) for number in range(5)]
     call = StubCall("c1")
     nursery.start_soon(call.live, registry)
     await trio.testing.wait_all_tasks_blocked()
@@ -664,15 +664,15 @@ async def test_calls_of_before_a_restart_are_listed_behind_those_that_live(clien
     nursery.cancel_scope.cancel()
 
 
-async def test_a_call_of_before_a_restart_is_shown_whole(client, door):
-    door.journal.over = [journaled(7)]
+async def test_a_call_of_before_a_restart_is_shown_whole(client, context):
+    context.journal.over = [journaled(7)]
     shown = await (await get(client, f"/calls/{7:032x}")).get_json()
     assert (shown["end_reason"], shown["transcript"], shown["transfers"]) == ("idle", [], [])
     assert (await get(client, f"/calls/{8:032x}")).status_code == 404
 
 
-async def test_without_its_journal_the_daemon_tells_what_it_knows_by_heart(client, door, registry, nursery):
-    door.journal.trouble = "the disk is full"
+async def test_without_its_journal_the_daemon_tells_what_it_knows_by_heart(client, context, registry, nursery):
+    context.journal.trouble = "the disk is full"
     call = StubCall("c1")
     nursery.start_soon(call.live, registry)
     await trio.testing.wait_all_tasks_blocked()
@@ -684,7 +684,7 @@ async def test_without_its_journal_the_daemon_tells_what_it_knows_by_heart(clien
     nursery.cancel_scope.cancel()
 
 
-async def test_what_is_asked_of_the_list_reaches_the_journal_and_the_live(client, door, registry, nursery):
+async def test_what_is_asked_of_the_list_reaches_the_journal_and_the_live(client, context, registry, nursery):
     call = StubCall("c1")
     call.record.from_number = "+15557654321"
     nursery.start_soon(call.live, registry)
@@ -692,7 +692,7 @@ async def test_what_is_asked_of_the_list_reaches_the_journal_and_the_live(client
     query = "since=2026-01-31T09:00:00Z&until=2026-02-01T00:00:00+01:00&persona=p&number=765 4321&limit=5000"
     found = await (await get(client, f"/calls?{query}")).get_json()
     assert [each["call_id"] for each in found["calls"]] == ["c1"]
-    (wanted,) = door.journal.wanted
+    (wanted,) = context.journal.wanted
     assert (wanted.number, wanted.limit, wanted.persona) == ("7654321", 1_000, "p")
     assert (wanted.since.isoformat(), wanted.until.isoformat()) == (
         "2026-01-31T09:00:00+00:00",
@@ -723,12 +723,12 @@ async def test_what_cannot_be_meant_by_a_list_is_refused_by_its_name(client, que
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATORS)
-async def test_the_operators_routes_need_the_token(client, door, method, path):
+async def test_the_operators_routes_need_the_token(client, context, method, path):
     for headers in ({}, {"Authorization": "Bearer nope"}, {"Authorization": "op "}):
         answer = await client.open(path, method=method, headers=headers)
         assert answer.status_code == 401
         assert (await answer.get_json())["error"]["code"] == "unauthorized"
-    door.api_token = None
+    context.api_token = None
     answer = await client.open(path, method=method, headers=OPERATOR)
     assert answer.status_code == 403
     assert "TRIO_VOICE_API_TOKEN" in (await answer.get_json())["error"]["message"]

@@ -210,8 +210,8 @@ async def answered_call():
     public_url = PublicUrl("https://voice.example.com")
     async with open_voice_agent(Script(greeting_ms=5_000).cast) as agent, trio.open_nursery() as nursery:
         reception = OneCall(agent)
-        door = Mock(admission=Admission(reception, public_url, TOKEN), colleagues=None)
-        async with served(create_app(door)) as port:
+        context = Mock(admission=Admission(reception, public_url, TOKEN), colleagues=None)
+        async with served(create_app(context)) as port:
             path = f"/media-stream/{reception.record.call_id}"
             headers = [("X-Twilio-Signature", sign(f"wss://voice.example.com{path}", {}, TOKEN))]
             socket = await connect_socket(nursery, "127.0.0.1", port, path, headers)

@@ -91,7 +91,7 @@ class NumberRouting:
         return None if name is None else self.personas[name]
 
 
-class DoorsJournal(Protocol):
+class AppJournal(Protocol):
     """Where it is written down whom we have promised to answer, if it is."""
 
     @property
@@ -117,7 +117,7 @@ class DoorsJournal(Protocol):
 
 
 @attrs.define(kw_only=True)
-class Door:
+class AppContext:
     """What the app's routes need to decide who may do what.
 
     ``auth_token`` is ``None`` only where Twilio's signatures are not to be checked; without an ``api_token`` the
@@ -128,85 +128,85 @@ class Door:
     public_url: PublicUrl
     routing: NumberRouting
     dialer: Dialer
-    journal: DoorsJournal
+    journal: AppJournal
     metrics: Metrics
     auth_token: str | None
     api_token: str | None
     account_sid: str | None = None
     """Whose calls Twilio tells us of; ``None`` if we have not been told."""
     colleagues: Colleagues | None = None
-    """The other processes of the house, if there are any."""
+    """The other processes on this port, if there are any."""
 
     @property
     def asks_colleagues(self) -> bool:
-        """Whether the request that is being answered is to be answered for the whole house."""
+        """Whether the request that is being answered is to be answered for all processes."""
         return self.colleagues is not None and HERE not in request.headers
 
     @property
     def registry(self) -> Registry:
-        """The house's registry."""
+        """The registry of this process's calls."""
         return self.admission.reception.registry
 
 
-def create_app(door: Door) -> QuartTrio:
+def create_app(context: AppContext) -> QuartTrio:
     """The app, for our own server or any other that speaks ASGI under trio."""
     app = QuartTrio("trio_voice")
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.config["BODY_TIMEOUT"] = BODY_SECONDS
     app.json.sort_keys = False  # type: ignore[attr-defined]  # quart's default provider has it
     _add_errors(app)
-    _add_webhooks(app, door)
-    _add_stream(app, door)
-    _add_operator(app, door)
+    _add_webhooks(app, context)
+    _add_stream(app, context)
+    _add_operator(app, context)
 
     @app.get("/healthz")
     async def healthz() -> dict[str, Any]:
-        counts = door.registry.statistics()
+        counts = context.registry.statistics()
         here = (
             {
                 "status": "draining" if counts.draining else "ok",
                 "live_calls": counts.live_calls,
-                "journal": _health_of(door.journal),  # anybody may ask; the log says why
+                "journal": _health_of(context.journal),  # anybody may ask; the log says why
             }
-            | ({"unread_rows": sorted(door.journal.unread)[:MOST_NAMED]} if door.journal.unread else {})
+            | ({"unread_rows": sorted(context.journal.unread)[:MOST_NAMED]} if context.journal.unread else {})
         )
-        if not door.asks_colleagues:
+        if not context.asks_colleagues:
             return here
-        return aggregate.health([here, *(answer.json() for answer in await _ask(door))])
+        return aggregate.health([here, *(answer.json() for answer in await _ask(context))])
 
     @app.get("/readyz")
     async def readyz() -> Any:
-        counts = door.registry.statistics()  # which forgets the promises that have expired
+        counts = context.registry.statistics()  # which forgets the promises that have expired
         if counts.draining:
             status = "draining"
-        elif door.journal.trouble:
+        elif context.journal.trouble:
             status = "no_journal"
         else:
-            status = "full" if door.registry.is_full else "ready"
-        live_calls, max_calls = counts.live_calls, door.registry.limits.max_calls
+            status = "full" if context.registry.is_full else "ready"
+        live_calls, max_calls = counts.live_calls, context.registry.limits.max_calls
         answer = {"status": status, "node": None, "live_calls": live_calls, "max_calls": max_calls}
         return answer, 200 if status == "ready" else 503
 
     @app.get("/metrics")
     async def metrics() -> Response:
-        text = door.metrics.render()
-        if door.asks_colleagues:
-            text = aggregate.metrics([text.decode(), *(answer.text for answer in await _ask(door))]).encode()
+        text = context.metrics.render()
+        if context.asks_colleagues:
+            text = aggregate.metrics([text.decode(), *(answer.text for answer in await _ask(context))]).encode()
         return Response(text, content_type=CONTENT_TYPE)
 
     return app
 
 
-async def _ask(door: Door) -> list[httpx2.Response]:
+async def _ask(context: AppContext) -> list[httpx2.Response]:
     """What the other processes answer to this very request."""
-    if door.colleagues is None:
+    if context.colleagues is None:
         return []
     authorization = request.headers.get("Authorization")
     path = request.full_path.rstrip("?")
-    return await door.colleagues.ask(path, {"Authorization": authorization} if authorization else {})
+    return await context.colleagues.ask(path, {"Authorization": authorization} if authorization else {})
 
 
-def _health_of(journal: DoorsJournal) -> str:
+def _health_of(journal: AppJournal) -> str:
     if journal.trouble or journal.list_trouble:
         return "failing"
     return "unread_rows" if journal.unread else "ok"
@@ -236,21 +236,21 @@ def _add_errors(app: QuartTrio) -> None:
         return _failure(500, "bug", "an error in trio_voice; its log has the traceback")
 
 
-def _add_webhooks(app: QuartTrio, door: Door) -> None:
+def _add_webhooks(app: QuartTrio, context: AppContext) -> None:
     complaints = Complaints(log)
 
     def from_twilio(handler: Callable[..., Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
         """Let a request through only if Twilio signed it."""
 
         def refuse(status: int, code: str, message: str, **facts: object) -> Response:
-            door.metrics.count_refusal("webhook", code)
+            context.metrics.count_refusal("webhook", code)
             complaints.warn("webhook_refused", code, code=code, path=request.path, **facts)
             return _failure(status, code, message)
 
         @wraps(handler)
         async def checked(**path: str) -> Response:
             signature = request.headers.get("X-Twilio-Signature", "")
-            if door.auth_token is not None and not may_be_signature(signature):
+            if context.auth_token is not None and not may_be_signature(signature):
                 # Nothing is read for it: what follows its head costs more than the head.
                 return refuse(
                     403,
@@ -258,13 +258,13 @@ def _add_webhooks(app: QuartTrio, door: Door) -> None:
                     "X-Twilio-Signature is missing, or is none: this is for Twilio, at the address in public_url",
                 )
             form = await request.form
-            if door.auth_token is not None:
+            if context.auth_token is not None:
                 target = request.scope.get("raw_path", request.path.encode()).decode("latin-1").partition("?")[0]
                 if request.query_string:
                     target += "?" + request.query_string.decode("latin-1")
                 fields = {name: form.getlist(name) for name in form} if request.method == "POST" else {}
-                spellings = door.public_url.webhook_spellings(target)
-                if not is_signed(spellings, fields, door.auth_token, signature):
+                spellings = context.public_url.webhook_spellings(target)
+                if not is_signed(spellings, fields, context.auth_token, signature):
                     return refuse(
                         403,
                         "bad_signature",
@@ -273,7 +273,10 @@ def _add_webhooks(app: QuartTrio, door: Door) -> None:
                         checked_url=spellings[0],
                     )
                 # What is signed has no end between a field's name and its value, and may be of another account's call.
-                if door.account_sid is not None and form.get("AccountSid", door.account_sid) != door.account_sid:
+                if (
+                    context.account_sid is not None
+                    and form.get("AccountSid", context.account_sid) != context.account_sid
+                ):
                     return refuse(403, "wrong_account", "AccountSid is not the account_sid of [twilio]")
                 if not form.get("CallSid"):
                     return refuse(400, "no_call_sid", "CallSid is missing")
@@ -286,13 +289,13 @@ def _add_webhooks(app: QuartTrio, door: Door) -> None:
     async def twiml() -> Response:
         form = await request.form
         number = form.get("To", "")
-        persona = door.routing.persona_for(number)
+        persona = context.routing.persona_for(number)
         if persona is None:
-            door.metrics.count_refusal("call", "no_persona")
+            context.metrics.count_refusal("call", "no_persona")
             log.warning("no_persona", to=_last_digits(number))
             return _twiml(reject_twiml())
         try:
-            expected = door.registry.expect(
+            expected = context.registry.expect(
                 persona,
                 direction="inbound",
                 from_number=form.get("From", ""),
@@ -300,29 +303,29 @@ def _add_webhooks(app: QuartTrio, door: Door) -> None:
                 call_sid=form.get("CallSid") or None,
             )
         except CallRefused as refused:
-            door.metrics.count_refusal("call", refused.code)
+            context.metrics.count_refusal("call", refused.code)
             log.warning("call_refused", code=refused.code, reason=str(refused))
             return _twiml(hangup_twiml() if refused.code == "over" else sorry_twiml(SORRY))
-        door.journal.call_began(expected.record)
+        context.journal.call_began(expected.record)
         call_id = expected.record.call_id
-        if door.colleagues is not None and expected.record.call_sid is not None:
-            await door.colleagues.pass_on_status(expected.record.call_sid, PROMISED)
+        if context.colleagues is not None and expected.record.call_sid is not None:
+            await context.colleagues.pass_on_status(expected.record.call_sid, PROMISED)
         log.info("call_expected", call_id=call_id, call_sid=expected.record.call_sid, persona=persona.name)
-        stream_status = door.public_url.of(f"/stream-status/{call_id}")
-        return _twiml(connect_twiml(door.public_url.stream(call_id), stream_status))
+        stream_status = context.public_url.of(f"/stream-status/{call_id}")
+        return _twiml(connect_twiml(context.public_url.stream(call_id), stream_status))
 
     @app.post("/twiml/<call_id>")
     @from_twilio
     async def outbound_twiml(call_id: str) -> Response:
         form = await request.form
-        record = door.registry.answered(call_id, form.get("CallSid"))
+        record = context.registry.answered(call_id, form.get("CallSid"))
         if record is None:
-            door.metrics.count_refusal("call", "unknown_call")
+            context.metrics.count_refusal("call", "unknown_call")
             log.warning("unknown_call_answered", call_id=call_id)
             return _twiml(hangup_twiml())
-        door.journal.call_began(record)
-        stream_status = door.public_url.of(f"/stream-status/{call_id}")
-        return _twiml(connect_twiml(door.public_url.stream(call_id), stream_status))
+        context.journal.call_began(record)
+        stream_status = context.public_url.of(f"/stream-status/{call_id}")
+        return _twiml(connect_twiml(context.public_url.stream(call_id), stream_status))
 
     @app.post("/dial-status/<call_id>")
     @from_twilio
@@ -330,29 +333,29 @@ def _add_webhooks(app: QuartTrio, door: Door) -> None:
         form = await request.form
         outcome = form.get("DialCallStatus")
         if outcome is None:  # of the one who was called, who has answered
-            await door.registry.dialed(call_id, "answered", over=False)
+            await context.registry.dialed(call_id, "answered", over=False)
             return Response("", 204)
         over = form.get("CallStatus") in TERMINAL_STATUSES
-        expected = await door.registry.dialed(call_id, outcome, over=over)
+        expected = await context.registry.dialed(call_id, outcome, over=over)
         log.info("dialed", call_id=call_id, outcome=outcome[:20], comes_back=expected is not None)
         if expected is not None:
-            door.journal.call_began(expected.record)
-            stream_status = door.public_url.of(f"/stream-status/{call_id}")
-            return _twiml(connect_twiml(door.public_url.stream(expected.path), stream_status))
+            context.journal.call_began(expected.record)
+            stream_status = context.public_url.of(f"/stream-status/{call_id}")
+            return _twiml(connect_twiml(context.public_url.stream(expected.path), stream_status))
         return _twiml(hangup_twiml() if over or outcome in ANSWERED else sorry_twiml(NOBODY))
 
     @app.post("/amd-status/<call_id>")
     @from_twilio
     async def amd_status(call_id: str) -> Response:
         form = await request.form
-        door.registry.note_machine(call_id, form.get("AnsweredBy", "unknown"))
+        context.registry.note_machine(call_id, form.get("AnsweredBy", "unknown"))
         return Response("", 204)
 
     @app.post("/recording-status/<call_id>")
     @from_twilio
     async def recording_status(call_id: str) -> Response:
         form = await request.form
-        record = door.registry.record(call_id)
+        record = context.registry.record(call_id)
         if record is not None and form.get("RecordingStatus") == "completed":
             record.recording_url = form.get("RecordingUrl")
         return Response("", 204)
@@ -362,9 +365,9 @@ def _add_webhooks(app: QuartTrio, door: Door) -> None:
     @from_twilio
     async def call_status(call_id: str | None = None) -> Response:
         form = await request.form
-        door.registry.note_status(call_id, form.get("CallSid", ""), form.get("CallStatus", ""))
-        if call_id is None and door.colleagues is not None:
-            await door.colleagues.pass_on_status(form.get("CallSid", ""), form.get("CallStatus", ""))
+        context.registry.note_status(call_id, form.get("CallSid", ""), form.get("CallStatus", ""))
+        if call_id is None and context.colleagues is not None:
+            await context.colleagues.pass_on_status(form.get("CallSid", ""), form.get("CallStatus", ""))
         return Response("", 204)
 
     @app.post("/stream-status/<call_id>")
@@ -374,32 +377,32 @@ def _add_webhooks(app: QuartTrio, door: Door) -> None:
         if form.get("StreamEvent") == "stream-error":
             # In known incidents this came at once, while the socket stayed half-open for minutes.
             detail = f"Twilio's stream failed: {form.get('StreamError', 'no reason given')}"
-            door.registry.end(call_id, EndReason.TWILIO_ENDED, detail)
+            context.registry.end(call_id, EndReason.TWILIO_ENDED, detail)
         return Response("", 204)
 
 
-def _add_stream(app: QuartTrio, door: Door) -> None:
+def _add_stream(app: QuartTrio, context: AppContext) -> None:
     @app.websocket(PREFIX + "<call_id>")
     async def media_stream(call_id: str) -> tuple[str, int] | None:
         socket = websocket._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - werkzeug's own name
         try:
-            expected = door.admission.admit(PREFIX + call_id, socket.headers.get("X-Twilio-Signature"))
+            expected = context.admission.admit(PREFIX + call_id, socket.headers.get("X-Twilio-Signature"))
         except CallRefused as refused:
             return str(refused), STATUSES[refused.code]
         await socket.accept()
         # An older Quart cancels this task when the peer leaves; to the call that is its caller being lost.
         channel = QuartChannel(socket)
-        await door.admission.reception.answer(expected, channel, cancelled_because=EndReason.CALLER_LOST)
+        await context.admission.reception.answer(expected, channel, cancelled_because=EndReason.CALLER_LOST)
         return None
 
 
-def _add_operator(app: QuartTrio, door: Door) -> None:
+def _add_operator(app: QuartTrio, context: AppContext) -> None:
     complaints = Complaints(log)
-    house = 1 if door.colleagues is None else 1 + len(door.colleagues.others)
+    house = 1 if context.colleagues is None else 1 + len(context.colleagues.others)
     judge = TokenJudge(WRONG_PER_SECOND / house)
 
     def refuse(status: int, code: str, message: str) -> Response:
-        door.metrics.count_refusal("operator", code)
+        context.metrics.count_refusal("operator", code)
         complaints.warn("operator_refused", code, code=code, path=request.path)
         answer = _failure(status, code, message)
         if status == 401:
@@ -413,12 +416,12 @@ def _add_operator(app: QuartTrio, door: Door) -> None:
 
         @wraps(handler)
         async def checked(**path: str) -> Any:
-            if door.api_token is None:
+            if context.api_token is None:
                 return _failure(403, "closed", "set TRIO_VOICE_API_TOKEN to open the operator's routes")
             offered = bearer_of(request.headers.get("Authorization", ""))
             if offered is None:
                 return refuse(401, "unauthorized", "send Authorization: Bearer <TRIO_VOICE_API_TOKEN>")
-            match await judge.judge(offered, [door.api_token]):
+            match await judge.judge(offered, [context.api_token]):
                 case Verdict.WRONG:
                     return refuse(401, "unauthorized", "this is not TRIO_VOICE_API_TOKEN")
                 case Verdict.TOO_MANY:
@@ -440,15 +443,15 @@ def _add_operator(app: QuartTrio, door: Door) -> None:
         if unknown:
             known = ", ".join(_CALL_FIELDS)
             return _failure(400, "unknown_field", f"there is no field {', '.join(unknown[:8])}; there are {known}")
-        name = wanted.get("persona", door.routing.numbers.get("default"))
-        persona = door.routing.personas.get(name) if isinstance(name, str) else None
+        name = wanted.get("persona", context.routing.numbers.get("default"))
+        persona = context.routing.personas.get(name) if isinstance(name, str) else None
         if persona is None:
-            known = ", ".join(sorted(door.routing.personas))
+            known = ", ".join(sorted(context.routing.personas))
             return _failure(404, "unknown_persona", f"there is no persona {str(name)[:60]!r}; there are {known}")
         try:
-            record = await door.dialer.place(wanted["to"], persona)
+            record = await context.dialer.place(wanted["to"], persona)
         except CallRefused as refused:
-            door.metrics.count_refusal("call", refused.code)
+            context.metrics.count_refusal("call", refused.code)
             return _failure(_REFUSALS.get(refused.code, 400), refused.code, str(refused))
         answer = {"call_id": record.call_id, "call_sid": record.call_sid, "status": record.twilio_status}
         return answer, 201
@@ -460,23 +463,23 @@ def _add_operator(app: QuartTrio, door: Door) -> None:
             wanted = selection_of(request.args)
         except ValueError as wrong:
             return _failure(400, "bad_request", str(wrong))
-        here = [record.summary() for record in door.registry.records() if wanted.takes(record)]
+        here = [record.summary() for record in context.registry.records() if wanted.takes(record)]
         if HERE in request.headers:
             return {"calls": here}
-        if door.asks_colleagues:
-            here = aggregate.calls([here, *(answer.json()["calls"] for answer in await _ask(door))])
+        if context.asks_colleagues:
+            here = aggregate.calls([here, *(answer.json()["calls"] for answer in await _ask(context))])
         journaled = None
         with suppress(JournalUnavailable):
-            journaled = [found.record.summary() for found in await door.journal.listed(wanted)]
+            journaled = [found.record.summary() for found in await context.journal.listed(wanted)]
         return together(here, journaled, wanted.limit, first_page=wanted.after is None)
 
     @app.get("/calls/<call_id>")
     @from_operator
     async def call(call_id: str) -> Any:
-        record = door.registry.record(call_id)
+        record = context.registry.record(call_id)
         if record is None:
             try:
-                journaled = await door.journal.call(call_id)
+                journaled = await context.journal.call(call_id)
             except JournalUnavailable as trouble:
                 return _failure(503, "no_journal", f"nobody knows this call by heart, and the journal: {trouble}")
             record = None if journaled is None else journaled.record
@@ -485,10 +488,10 @@ def _add_operator(app: QuartTrio, door: Door) -> None:
     @app.delete("/calls/<call_id>")
     @from_operator
     async def hang_up(call_id: str) -> Any:
-        record = door.registry.record(call_id)
+        record = context.registry.record(call_id)
         if record is None:
             return _no_such_call()
-        door.registry.end(call_id, EndReason.OPERATOR, "the operator hung up")
+        context.registry.end(call_id, EndReason.OPERATOR, "the operator hung up")
         return record.summary()
 
 

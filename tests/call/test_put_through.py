@@ -108,6 +108,7 @@ async def test_whoever_reaches_nobody_comes_back_to_the_same_record(autojump_clo
     assert (record.state, record.end_reason, record.ended_at, record.handed_over) == (CallState.LIVE, None, None, False)
     assert record.transfers == [Transfer("+15550001111", 30.0, outcome)]
     assert record.earlier_seconds == 50
+    assert record.counters == {"transfers_unanswered": 1}
     assert house.registry.records() == [record]
     assert expected.path != record.call_id
     for _ in range(2):  # Twilio asks again if it did not get the answer

@@ -341,6 +341,7 @@ class Registry:
         del self._put_through[record.call_id]
         self._ended.pop(record.call_id)
         through.reopen(now)
+        record.count("transfers_unanswered")
         record.state = CallState.LIVE
         came_back, limits = through.back(outcome, now)
         expected = ExpectedCall(

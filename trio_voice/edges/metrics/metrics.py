@@ -67,6 +67,10 @@ RETRIES: Final = "llm_retries_"
 COUNTED: Final = {
     "barge_ins": ("trio_voice_barge_ins_total", "Replies that callers interrupted."),
     "model_faults": ("trio_voice_model_faults_total", "Complaints of models that ended nothing."),
+    "transfers_unanswered": (
+        "trio_voice_transfers_unanswered_total",
+        "Callers who were put through to nobody, and came back to their agent.",
+    ),
     "fillers": ("trio_voice_fillers_total", "Words said while an answer was owed and did not come."),
     "false_interruptions_resumed": (
         "trio_voice_false_interruptions_total",

@@ -270,9 +270,12 @@ class LanguageModel(Protocol):
     def address(self) -> str:
         """The base of its requests' URLs: a connection can be opened there ahead of them."""
 
+    def first_byte_seconds(self, *, others: bool) -> float:
+        """How long the server may take for the first piece of an answer, if ``others`` could be asked in its place."""
+
     @property
-    def first_byte_seconds(self) -> float:
-        """How long the server may take for the first piece of an answer."""
+    def second_after_seconds(self) -> float:
+        """After how long without any piece it is asked a second time, beside the first; infinite for never."""
 
     def request(
         self, conversation: Sequence[Entry], tools: Sequence[ToolSchema], *, with_tools: bool = True

@@ -17,6 +17,7 @@ What holds for every language model is in ``streamed_answers.py``.
 
 from __future__ import annotations
 
+import math
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
@@ -53,6 +54,8 @@ MAX_TOKENS: Final = 4_096
 
 FIRST_BYTE_SECONDS: Final = 10.0
 """How long a server may take for the first piece of an answer."""
+FIRST_BYTE_SECONDS_OF_SEVERAL: Final = 5.0
+"""The same where another language model could be asked."""
 
 _BROKE: Final = {
     "authentication_error": "the language model's server refused the key: check {key}",
@@ -105,10 +108,14 @@ class AnthropicMessages:
         """The base of its requests' URLs."""
         return self._settings.address
 
+    def first_byte_seconds(self, *, others: bool) -> float:
+        """How long the server may take for the first piece of an answer, if ``others`` could be asked in its place."""
+        return self._settings.first_byte_seconds or (FIRST_BYTE_SECONDS_OF_SEVERAL if others else FIRST_BYTE_SECONDS)
+
     @property
-    def first_byte_seconds(self) -> float:
-        """How long the server may take for the first piece of an answer."""
-        return self._settings.first_byte_seconds or FIRST_BYTE_SECONDS
+    def second_after_seconds(self) -> float:
+        """After how long it is asked a second time: never."""
+        return math.inf
 
     def request(
         self, conversation: Sequence[s.Entry], tools: Sequence[ToolSchema], *, with_tools: bool = True

@@ -18,6 +18,7 @@ What holds for every language model is in ``streamed_answers.py``.
 
 from __future__ import annotations
 
+import math
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import urlsplit
@@ -49,8 +50,12 @@ if TYPE_CHECKING:
 
 FIRST_BYTE_SECONDS: Final = 10.0
 """How long a provider may take for the first piece of an answer."""
+FIRST_BYTE_SECONDS_OF_SEVERAL: Final = 5.0
+"""The same where another language model could be asked."""
 LOADING_SECONDS: Final = 30.0
 """The same in one's own network, where the model may have to be loaded first."""
+SECOND_SECONDS: Final = 8.0
+"""There, how long the first question may be without an answer before another is put beside it."""
 OLLAMA_PORT: Final = 11_434
 """Ollama's, which loads a model when it is first asked, and forgets it after five idle minutes."""
 
@@ -115,11 +120,16 @@ class ChatCompletions:
         """The base of its requests' URLs."""
         return self._settings.address
 
-    @property
-    def first_byte_seconds(self) -> float:
-        """How long the server may take for the first piece of an answer."""
+    def first_byte_seconds(self, *, others: bool) -> float:
+        """How long the server may take for the first piece of an answer, if ``others`` could be asked in its place."""
         usual = LOADING_SECONDS if self._settings.is_in_house else FIRST_BYTE_SECONDS
-        return self._settings.first_byte_seconds or usual
+        return self._settings.first_byte_seconds or (FIRST_BYTE_SECONDS_OF_SEVERAL if others else usual)
+
+    @property
+    def second_after_seconds(self) -> float:
+        """After how long it is asked a second time: who loads a model must not be hung up on, who hangs must."""
+        settings = self._settings
+        return SECOND_SECONDS if settings.is_in_house and settings.first_byte_seconds is None else math.inf
 
     def request(
         self, conversation: Sequence[s.Entry], tools: Sequence[ToolSchema], *, with_tools: bool = True

@@ -238,6 +238,48 @@ async def test_a_slow_starter_has_a_limit_of_its_own(autojump_clock):
     assert len(server.asked) == 1
 
 
+IN_HOUSE = ({"model": "m", "url": "http://127.0.0.1:8080/v1"},)
+
+
+async def test_a_server_of_ones_own_that_loads_is_not_hung_up_on(autojump_clock):
+    """It answers all that wait once it has loaded; the first of them is heard, once."""
+    loaded = trio.current_time() + 15.5
+
+    class Loading(Server):
+        async def answer(self, *request):
+            await trio.sleep_until(loaded)
+            await super().answer(*request)
+
+    server = Loading(YES)
+    async with calls.live_call(model=Chain(answerer=server, models=IN_HOUSE, filler=""), script=SCRIPT) as rig:
+        await trio.sleep(1)
+        rig.speak(0.5)
+        await trio.sleep(20)
+        rig.twilio.hang_up()
+    assert said(rig)[-1] == WORDS
+    assert said(rig).count(WORDS) == 1
+    assert rig.record.end_reason is EndReason.HANGUP
+
+
+async def test_a_server_of_ones_own_that_hangs_is_asked_a_second_time_meanwhile(autojump_clock):
+    server, rig = await a_call(attrs.evolve(YES, after=1_000.0), YES, models=IN_HOUSE, seconds=14)
+    assert said(rig)[-1] == WORDS
+    assert len(server.asked) == 2
+    assert server.times[1] - server.times[0] == pytest.approx(8.0, abs=0.01)
+
+
+async def test_a_silent_language_model_is_not_waited_for_where_there_is_another(autojump_clock):
+    models = ({"model": "a"}, {"model": "b"})
+    server, rig = await a_call(
+        YES,
+        models=models,
+        seconds=12,
+        refusal=lambda asked: attrs.evolve(YES, after=1_000.0) if asked["model"] == "a" else None,
+    )
+    assert said(rig)[-1] == WORDS
+    assert server.times[1] - server.times[0] == pytest.approx(5.0, abs=0.01)
+
+
 async def test_an_ollama_loads_its_model_during_the_greeting(autojump_clock):
     loading = Answer(body=b'{"done":true,"done_reason":"load"}', after=0.5)
     models = ({"model": "m", "url": "http://127.0.0.1:11434/v1"},)

@@ -58,7 +58,7 @@ class Thinker:
         request = model.loading()
         if request is None:
             return
-        with trio.move_on_after(model.first_byte_seconds) as patience:  # noqa: ASYNC912 - asking is a checkpoint
+        with trio.move_on_after(model.first_byte_seconds(others=False)) as patience:  # noqa: ASYNC912 - asking is a checkpoint
             try:
                 async with http.post(request) as answer:
                     await read_all(answer, patience, lambda _piece: None)
@@ -70,17 +70,60 @@ class Thinker:
         number, failure = command.number, ""
         await trio.sleep(command.after_seconds)
         await self._records[command.member].open()
-        first_byte = self._models[command.member].first_byte_seconds
+        first_byte = self._models[command.member].first_byte_seconds(others=len(self._models) > 1)
         with trio.move_on_after(ANSWER_SECONDS) as whole:  # noqa: ASYNC912 - asking is a checkpoint
             with trio.move_on_after(first_byte) as patience:  # noqa: ASYNC912 - as above
                 try:
-                    await self._ask(command, http, tell, patience)
+                    await self._ask_twice(command, http, tell, patience)
                 except ModelUnavailable as failed:
                     failure = str(failed)
         if whole.cancelled_caught or patience.cancelled_caught:
             failure = f"no answer within {first_byte:g} s, or no more of it within {QUIET_SECONDS:g} s"
         if failure:
             tell(ThoughtFailed(number, "unavailable", f"the language model: {failure}", retryable=True))
+
+    async def _ask_twice(
+        self, command: Think, http: Http, tell: Callable[[Any], None], patience: trio.CancelScope
+    ) -> None:
+        """Ask, and if nothing comes for long ask a second time; whichever begins to answer is heard.
+
+        Raises:
+            ModelUnavailable: neither could be heard out. Cancelling is safe.
+        """
+        asked: list[trio.CancelScope] = []
+        heard: list[trio.CancelScope] = []
+        failed: dict[trio.CancelScope, ModelUnavailable] = {}
+        begun = trio.Event()
+
+        async def ask() -> None:
+            with trio.CancelScope() as scope:  # noqa: ASYNC912 - asking is a checkpoint
+                asked.append(scope)
+
+                def hear(event: Any) -> None:
+                    if not heard:
+                        heard.append(scope)
+                        begun.set()
+                        for other in asked:
+                            if other is not scope:
+                                other.cancel(reason="the other question is being answered")
+                    if heard == [scope]:
+                        tell(event)
+
+                try:
+                    await self._ask(command, http, hear, patience)
+                except ModelUnavailable as unavailable:
+                    failed[scope] = unavailable
+            begun.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            with trio.move_on_after(self._models[command.member].second_after_seconds):
+                await begun.wait()
+            if not begun.is_set():
+                nursery.start_soon(ask)
+        told = [failed[scope] for scope in heard or asked if scope in failed]
+        if told:
+            raise told[0]
 
     async def _ask(self, command: Think, http: Http, tell: Callable[[Any], None], patience: trio.CancelScope) -> None:
         model, number = self._models[command.member], command.number

@@ -56,7 +56,6 @@ EXIT_INTERRUPTED: Final = 130
 """By Ctrl-C, as shells have it."""
 CALL_ID_LETTERS: Final = 32
 EXIT_CONFIG: Final = 78
-HTTP_NOT_FOUND: Final = 404
 
 LIVE_SECONDS: Final = 4.0
 """How long a session stays open that is only tried."""
@@ -229,15 +228,20 @@ def _depends_on_where(url: str) -> bool:
 
 
 async def _reaches_twilio(settings: Settings, rest: TwilioRest) -> bool:
+    """Whether Twilio's API is reached by its proxy, if it has one; whatever it answers, it was."""
     proxy = settings.proxies.for_url(settings.twilio.api_url)
-    by = "" if proxy is None else f" by the proxy {proxy.host}:{proxy.port}"
+    if proxy is None:
+        await trio.lowlevel.checkpoint()
+        return True
+    said = "is reached"
     try:
         await rest.reach()
     except RestError as failed:
-        if failed.status != HTTP_NOT_FOUND:  # it was reached, and has no such account: see the advice
-            click.echo(f"Twilio: {failed}{by}")
+        said = str(failed)
+        if not failed.status:
+            click.echo(f"Twilio: by the proxy {proxy.host}:{proxy.port}: {said}")
             return False
-    click.echo(f"Twilio: {settings.twilio.api_url} is reached{by}")
+    click.echo(f"Twilio: by the proxy {proxy.host}:{proxy.port}: {said}")
     return True
 
 

@@ -261,14 +261,14 @@ class Caller:
     def __init__(self, call: Call, url: str, port: int) -> None:
         self._call, self._url, self._port = call, url, port
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def run(self) -> None:
         """Be on the line until it is hung up; turns that were not answered are the daemon's."""
         try:
-            await self._be_on_the_line(task_status)
+            await self._be_on_the_line()
         except* trio_websocket.ConnectionClosed as ended:
             print(f"{self._call.name}: hung up: {ended.exceptions}", file=sys.stderr)
 
-    async def _be_on_the_line(self, task_status: trio.TaskStatus[None]) -> None:
+    async def _be_on_the_line(self) -> None:
         path = self._url.partition("turns.example.com")[2]
         async with trio_websocket.open_websocket("127.0.0.1", self._port, path, use_ssl=False) as socket:
             sid = f"MZ{self._call.name}"
@@ -276,7 +276,6 @@ class Caller:
             start = {"streamSid": sid, "callSid": f"CA{self._call.name}", "tracks": ["inbound"], "mediaFormat": form}
             await socket.send_message('{"event":"connected","protocol":"Call","version":"1.0.0"}')
             await socket.send_message(json.dumps({"event": "start", "streamSid": sid, "start": start}))
-            task_status.started()
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._send_silence, socket, sid)
                 while True:
@@ -380,7 +379,7 @@ async def open_call(world: World, call: Call, http: httpx2.AsyncClient, port: in
     form = {"CallSid": f"CA{call.name}", "From": "+15550001111", "To": "+15551234567", "CallStatus": "ringing"}
     twiml = (await http.post(f"http://127.0.0.1:{port}/twiml", data=form)).text
     url = twiml.partition('url="')[2].partition('"')[0]
-    await nursery.start(Caller(call, url, port).run)
+    nursery.start_soon(Caller(call, url, port).run)
     with trio.fail_after(20):
         await call.hears.wait()
         await call.speaks.wait()

@@ -72,13 +72,13 @@ async def test_webhooks_beyond_max_calls_are_told_so_in_words_and_the_next_free_
         async with unharmed(world, calls), trio.open_nursery() as nursery:
             for _ in range(FIFTY):
                 nursery.start_soon(ask)
-        assert {answer.status for answer in answers} == {503}
+        assert {answer.status for answer in answers} == {200}  # Twilio plays nothing from a 503
         assert all("cannot take your call right now" in answer.body.decode() for answer in answers)
         assert len(answers) == len(world.logged("call_refused")) == FIFTY
         assert world.logged("call_refused")[0]["reason"] == "all lines are busy: max_calls = 2"
 
         await hang_up(world, calls[:1])
-        assert (await webhook(world)).status == 200
+        assert b"<Stream" in (await webhook(world)).body
         await hang_up(world, calls[1:])
         assert (await world.daemon.ask("/healthz"))["live_calls"] == 0
 
@@ -97,14 +97,14 @@ async def test_streams_without_a_start_hold_their_lines_for_their_time_only(tmp_
                 url = stream_url(await webhook(world))
                 nursery.start_soon(say_nothing, url)
             await eventually(lambda: len(world.logged("call_started")) == 3)
-            assert (await webhook(world)).status == 503
+            assert b"<Stream" not in (await webhook(world)).body
             with pytest.raises(StreamRefused) as refused:  # a path is good for one stream
                 async with open_stream_socket(url, world.daemon.port, world.twilio.auth_token):
                     pass
             assert refused.value.http_status == 404
         await eventually(lambda: len(world.logged("call_ended")) == 2)
         assert {line["end_reason"] for line in world.logged("call_ended")} == {"start_timeout"}
-        assert (await webhook(world)).status == 200
+        assert b"<Stream" in (await webhook(world)).body
         await hang_up(world, calls)
         assert all(session.told_goodbye for session in world.agent.sessions)
 

@@ -308,7 +308,9 @@ async def test_a_second_model_takes_over_and_the_caller_hears_a_line_meanwhile(t
         call.hang_up()
         record = await world.ended(call)
         assert record["end_reason"] == "hangup"
-        assert [each["closing"] for each in record["model_sessions"]] == ["aborted", "acknowledged"]
+        *tries, taken_over = [each["closing"] for each in record["model_sessions"]]
+        assert set(tries) == {"aborted"}  # it is asked for again as long as it may get better
+        assert taken_over == "acknowledged"
         assert record["counters"]["model_takeovers"] == 1
         assert record["transcript"][0]["text"] == "A gull is in the wires."
         assert "cannot be reached" in world.logged("model_replaced")[0]["why"]

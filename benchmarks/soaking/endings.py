@@ -61,6 +61,8 @@ class Ending:
     """What is written in the log at level ``warning``, once."""
     sessions: int = 1
     """How many sessions of a model it opens, or tries to."""
+    tries: int = 0
+    """How many more it tries to, because a handshake failed for a reason that may pass (``legs/attempts.py``)."""
     turns: tuple[Turn, ...] = ()
     """What the model says to a caller who speaks."""
     faults: Faults = NO_FAULTS
@@ -76,6 +78,11 @@ class Ending:
     """It is over for the daemon only when a promise has expired, half a minute later."""
     is_the_last: bool = False
     """The daemon ends with it."""
+
+    @property
+    def loses_its_model(self) -> bool:
+        """Whether its last words are said on the daemon's machine, because no model is left."""
+        return self.reason in {EndReason.MODEL_FAILED, EndReason.MODEL_ENDED}
 
     @property
     def has_a_model(self) -> bool:
@@ -153,19 +160,17 @@ ENDINGS: Final[dict[str, Ending]] = {
         play=plays.listen, reason=EndReason.MODEL_FAILED, faults=Faults(never_ready=True)
     ),
     "the model refuses the key": Ending(play=plays.listen, reason=EndReason.MODEL_FAILED, key="another key"),
-    "the model cannot be reached": Ending(play=plays.listen, reason=EndReason.MODEL_FAILED, models=(NOBODY,)),
+    "the model cannot be reached": Ending(play=plays.listen, reason=EndReason.MODEL_FAILED, models=(NOBODY,), tries=4),
     "another model takes over": Ending(
         play=plays.outlast_a_model,
         reason=EndReason.HANGUP,
         models=(NOBODY, OWN),
         sessions=2,
+        tries=1,
         warning="model_replaced",
     ),
     "the model falls silent": Ending(
-        play=plays.listen,
-        reason=EndReason.IDLE,
-        faults=_struck(GoSilent()),
-        persona=f"idle_seconds = {SOON_SECONDS}",
+        play=plays.listen, reason=EndReason.MODEL_FAILED, faults=_struck(GoSilent()), persona="fillers = []"
     ),
     "the model stops reading": Ending(
         play=plays.hang_up, reason=EndReason.HANGUP, faults=_struck(StopReading()), leaves_model_open=True

@@ -118,7 +118,7 @@ class Soak:
                 await trio.sleep(PROMISE_SECONDS)
             await self._settle(stage, threads=True)
             after = await read_metrics(stage.http, stage.daemon.url)
-            with trio.move_on_after(JOURNAL_SECONDS):
+            with trio.move_on_after(JOURNAL_SECONDS):  # noqa: ASYNC912 - it sleeps
                 while after["trio_voice_journal_waiting_entries", ()]:  # a heartbeat may be on its way
                     await trio.sleep(0.1)
                     after = await read_metrics(stage.http, stage.daemon.url)

@@ -155,7 +155,7 @@ class Dialer:
     async def _check_list(self, number: str) -> None:
         listed: bool | None = None
         why = f"it did not answer within {LIST_SECONDS:g} s"
-        with trio.move_on_after(LIST_SECONDS):
+        with trio.move_on_after(LIST_SECONDS):  # noqa: ASYNC912 - the journal's thread is waited for
             try:
                 listed = await self._journal.is_do_not_call(number)
             except JournalUnavailable as trouble:

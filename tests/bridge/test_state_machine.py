@@ -170,7 +170,7 @@ class LiveCall(RuleBasedStateMachine):
                     assert self.started
                     self.cleared_marks += self.marks
                     self.marks, self.plays_until = [], self.now
-                    self.cut |= {number_in(sound_of(number, 1)) for number in self.replies}
+                    self.cut |= {number_in(sound_of(number, 1)) for number in self.replies[-1:]}
                 case c.HearCaller():
                     assert self.session == "ready", "a session that is not ready hears nothing"
                 case RunTool(call_id=call_id):
@@ -198,6 +198,7 @@ class LiveCall(RuleBasedStateMachine):
     def leave_session(self, state):
         self.session, self.open_reply = state, None
         self.tools.clear()
+        self.cut.clear()  # who was to decide is gone, and what was kept is said
 
     def tick(self):
         self.obey(self.bridge.tick(self.now))

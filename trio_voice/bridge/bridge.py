@@ -196,11 +196,12 @@ class Bridge:
                 continue
             detail = f"{deadline.words}: {deadline.limit} = {getattr(self._context.limits, deadline.limit):g}"
             if deadline.reason is EndReason.MODEL_FAILED:
-                self._failover.lost(deadline.reason, detail, now, passing=False)
+                self._model_lost(deadline.reason, detail, now, passing=False)
             else:
                 deaf = deadline.reason is EndReason.CALLER_STALLED and self._gap.is_asked
                 self._context.end(deadline.reason, detail, deaf=deaf)
-                break
+                self._set_wake_at(now)
+                return self._context.take()
         if self._interruptions.tick(now):
             self._silence.was_noise()
         verdict = self._silence.tick(now)
@@ -215,13 +216,14 @@ class Bridge:
 
     def _finish(self, now: float) -> list[f.Command]:
         """Say what can be said by now, see what is due next, and hand over what is to be done."""
+        if self._states.model is not Model.READY:
+            self._interruptions.release()  # whoever heard the caller is gone: there is nothing to decide
         self._pass_digits_on(now)
         self._speaking.tick(now)
         self._endings.tick(now)
         self._silence.note(now)
         self._set_wake_at(now)
-        commands, self._context.commands = self._context.commands, []
-        return commands
+        return self._context.take()
 
     def _set_wake_at(self, now: float) -> None:
         if self._states.ended:

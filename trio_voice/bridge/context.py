@@ -69,3 +69,12 @@ class Context:
         self.states.signal(Signal.ENDED)
         self.playout.drop_waiting()
         self.commands.append(EndCall(reason, detail[:MAX_DETAIL], transferred, deaf))
+
+    def take(self) -> list[Command]:
+        """What is to be done, which is nothing behind the end."""
+        commands, self.commands = self.commands, []
+        if self.states.ended:
+            for at, command in enumerate(commands):
+                if isinstance(command, EndCall):
+                    return commands[: at + 1]
+        return commands

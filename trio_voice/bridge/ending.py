@@ -165,7 +165,8 @@ class Endings:
         elif context.playout.unheard_ms(now) > MAX_UNHEARD_MS:
             for reply_id, heard_ms in context.playout.interrupt(now):
                 context.transcript.reply_cut(reply_id, heard_ms)
-            context.commands.append(ClearPlayback())
+            if context.states.started:
+                context.commands.append(ClearPlayback())
         self._speaking.say_line(line, now)
         then = Then.TRANSFER if transfer else Then.END_CALL
         self._begin(Goodbye(then, now, spoken=True, revocable=False), now)

@@ -136,6 +136,11 @@ class Interruptions:
         else:
             self._begin(now, at_once=True)
 
+    def release(self) -> None:
+        """Whoever heard the caller is gone: there is nothing to decide any more."""
+        self.floor.release()
+        self._answer_id, self._cut_by_model, self._greet_again_at = "", False, math.inf
+
     def model_replaced(self) -> None:
         """Another model speaks from here on."""
         capabilities = self._context.capabilities

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 MAX_QUEUED_MS: Final = 300_000.0
 """How much speech may wait here. Beyond it the newest is dropped and counted: nobody listens to five minutes of
 backlog, and Twilio itself refuses ten."""
-MUTED_REPLIES: Final = 8
+MUTED_REPLIES: Final = 16
 """Interrupted replies that are remembered; one is open at a time, so audio of an older one cannot still come."""
 FEED_EVERY_SECONDS: Final = 0.02
 """The shortest pause between two hand-overs of what waits."""
@@ -127,8 +127,8 @@ class Playout:
         self._heard_before = {old: ms for old, ms in self._heard_before.items() if old in kept}
 
     def mute(self, reply_id: str) -> None:
-        """Drop what may still come of a reply."""
-        if reply_id not in self._muted:
+        """Drop what may still come of a reply. Lines of this machine are whole: nothing more comes of them."""
+        if reply_id not in self._muted and not reply_id.startswith(LINE):
             self._muted.append(reply_id)
             del self._muted[:-MUTED_REPLIES]
 

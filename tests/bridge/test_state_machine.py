@@ -16,7 +16,6 @@ from trio_voice.bridge.bridge import Bridge
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import (
-    CancelTool,
     ClearPlayback,
     DismissModel,
     EndCall,
@@ -179,7 +178,7 @@ class LiveCall(RuleBasedStateMachine):
                     self.ran.add(call_id)
                 case c.AnswerTool() if self.session == "gone":
                     pass  # nobody reads it
-                case c.AnswerTool(call_id=call_id) | CancelTool(call_id=call_id):
+                case c.AnswerTool(call_id=call_id):
                     assert self.tools.pop(call_id, None) is not None, "each request is answered at most once"
                 case ReplaceModel(renews=renews):
                     assert self.session in {"opening", "ready"}

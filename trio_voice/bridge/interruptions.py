@@ -147,7 +147,7 @@ class Interruptions:
         self.floor.model_replaced(
             yields=capabilities.yields_on_request, writes_while_spoken=capabilities.words_while_speaking
         )
-        self._answer_id, self._cut_by_model, self._greet_again_at = "", False, math.inf
+        self.release()
 
     # Time
 

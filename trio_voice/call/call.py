@@ -37,7 +37,6 @@ from trio_voice.call.tools import CallFacts, too_many_tools, unknown_tool
 from trio_voice.errors import RestError
 from trio_voice.events.call import (
     CALLER,
-    CancelTool,
     ClearPlayback,
     EndCall,
     EndRequested,
@@ -152,7 +151,7 @@ class Call:
         self.record = record
         self._persona = persona
         self._tools = tools or {}
-        self._running_tools: dict[trio.CancelScope, str] = {}
+        self._running_tools = 0
         self._phone = phone
         self._phone_is_over = False
         self._put_through = False
@@ -316,10 +315,6 @@ class Call:
                     self._scope.cancel(reason=f"{reason}: {detail}")
                 case RunTool():
                     self._start(self._run_tool, command)
-                case CancelTool(call_id=call_id):
-                    for scope, running in self._running_tools.items():
-                        if running == call_id:
-                            scope.cancel(reason="the model withdrew its request")
                 case TransferCall():
                     self._start(self._transfer)
                 case _:
@@ -344,18 +339,14 @@ class Call:
         began = trio.current_time()
         if tool is None:
             result = unknown_tool(wanted.name)
-        elif len(self._running_tools) >= MAX_TOOLS:
+        elif self._running_tools >= MAX_TOOLS:
             result = too_many_tools()
         else:
-            with trio.CancelScope() as scope:
-                self._running_tools[scope] = wanted.call_id
-                try:
-                    result = await tool.run(wanted.arguments, facts, self._limits.tool_seconds)
-                finally:
-                    del self._running_tools[scope]
-            if scope.cancelled_caught:
-                log.info("tool_withdrawn", tool=wanted.name)
-                return
+            self._running_tools += 1
+            try:
+                result = await tool.run(wanted.arguments, facts, self._limits.tool_seconds)
+            finally:
+                self._running_tools -= 1
         milliseconds = round((trio.current_time() - began) * 1000)
         name = UNKNOWN_TOOL if tool is None else wanted.name  # what a model invents may be what was said
         if tool is None:

@@ -144,13 +144,6 @@ class RunTool:
 
 
 @attrs.frozen
-class CancelTool:
-    """Stop a tool if it still runs; nobody wants its result any more."""
-
-    call_id: str
-
-
-@attrs.frozen
 class ReplaceModel:
     """Give the session up and open another: of the persona's next model, or of the same one if it ``renews``."""
 
@@ -185,6 +178,4 @@ class EndCall:
 
 
 ModelOrder = ReplaceModel | DismissModel
-Command = (
-    PlayAudio | PlaceMark | ClearPlayback | RunTool | CancelTool | ModelOrder | TransferCall | EndCall | c.ModelCommand
-)
+Command = PlayAudio | PlaceMark | ClearPlayback | RunTool | ModelOrder | TransferCall | EndCall | c.ModelCommand

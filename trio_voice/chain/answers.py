@@ -1,0 +1,120 @@
+"""What the language model answers, and what is done where it does not: asked again, shortened, reworded or given up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from trio_voice.chain.reply import has_words
+from trio_voice.events import model as c
+from trio_voice.events import stage as s
+
+if TYPE_CHECKING:
+    from trio_voice.chain.history import History
+    from trio_voice.chain.replies import Replies
+    from trio_voice.chain.reply import Reply
+
+SAY_SOMETHING: Final = "You have said nothing. Answer the caller in a short sentence."
+NOT_UNDERSTOOD: Final = "You cannot repeat what the caller has said. Say in a few words that you did not understand."
+
+
+class Answers:
+    """The language model's side of the replies."""
+
+    def __init__(self, replies: Replies, history: History) -> None:
+        self._replies = replies
+        self._history = history
+
+    def thought(self, fact: s.Thought) -> None:
+        """More text of an answer has come."""
+        reply = self._replies.of(fact.number)
+        if reply is None:
+            return
+        if not reply.thought:
+            reply.thought = True
+            if not reply.is_speculative:
+                self._replies.out.append(c.StageReached("first_token"))
+        reply.pieces += reply.clauses.add(fact.text)
+
+    def unthought(self, fact: s.Unthought) -> None:
+        """What came of an answer is void: it is asked for once more."""
+        reply = self._replies.of(fact.number)
+        if reply is not None:
+            reply.forget_thoughts()
+
+    def thought_over(self, fact: s.ThoughtOver) -> None:
+        """An answer has come whole; one without a word and without a call is none."""
+        reply = self._replies.of(fact.number)
+        if reply is None:
+            return
+        rest = reply.clauses.rest()
+        reply.pieces += [rest] if rest else []
+        calls = fact.calls if reply.with_tools else ()
+        if not (reply.spoke or calls or any(map(has_words, reply.pieces))):
+            self._thought_nothing(reply, fact.cut_short)
+            return
+        reply.number, reply.calls = None, calls
+        if not any(map(has_words, reply.pieces)):
+            reply.pieces.clear()
+        self._replies.member = reply.tries.member
+
+    def _thought_nothing(self, reply: Reply, cut_short: str) -> None:
+        """An answer without a word and without a call."""
+        why = f" ({cut_short})" if cut_short else ""
+        message = f"the language model said nothing{why}"
+        number = reply.number or 0
+        if cut_short in {"model_context_window_exceeded", "length"}:
+            remedy = s.ThoughtFailed(number, "empty_answer", message, retryable=True, remedy="shorten")
+        elif cut_short in {"content_filter", "refusal"}:
+            remedy = s.ThoughtFailed(number, "empty_answer", message, retryable=True, remedy="rephrase")
+        else:
+            remedy = s.ThoughtFailed(number, "empty_answer", message, retryable=True)
+        if self._replies.spoke_in_turn and reply.tries.empty:  # its words before the tool were all that it had to say
+            self._replies.out.append(c.ModelFault("empty_answer", message, fatal=False))
+            self._replies.finish_unspoken(reply)
+            return
+        self._failed(reply, remedy, nothing=not remedy.remedy)
+
+    def thought_failed(self, fact: s.ThoughtFailed) -> None:
+        """A question was refused, or its answer broke off."""
+        reply = self._replies.of(fact.number)
+        if reply is not None:
+            self._failed(reply, fact)
+
+    def _failed(self, reply: Reply, failed: s.ThoughtFailed, *, nothing: bool = False) -> None:
+        """The question was not answered: it is put again in one way or another, or given up."""
+        if reply.spoke:  # the caller has heard half an answer: it stays at that
+            self._replies.out.append(c.ModelFault(failed.code, failed.message, fatal=False))
+            self.thought_over(s.ThoughtOver(failed.number))
+            return
+        if reply.is_speculative:
+            self._replies.stop(reply)  # asked again when the turn is over
+            return
+        can_shorten = failed.remedy == "shorten" and self._history.forget_half()
+        tries = reply.tries
+        wait = tries.after_nothing() if nothing else tries.after_failure(failed, can_shorten=can_shorten)
+        if wait is None:
+            self._give_up(reply, failed)
+            return
+        self._replies.out.append(c.ModelFault(failed.code, failed.message, fatal=False))
+        self._replies.out.append(s.Count(f"llm_retries_{failed.remedy or failed.code}"))
+        if failed.remedy == "rephrase":
+            self._history.hide_last_words()
+            self._history.instructed(NOT_UNDERSTOOD)
+        elif tries.empty == 2:
+            self._history.instructed(SAY_SOMETHING)
+            reply.with_tools = False  # some servers lose the words where tools are offered
+        reply.forget_thoughts()
+        reply.conversation = self._history.entries()
+        self._replies.ask(reply, wait)
+
+    def _give_up(self, reply: Reply, failed: s.ThoughtFailed) -> None:
+        """Nobody answers: what came of the last answer is said, or the session is at its end."""
+        rest = reply.clauses.rest()
+        reply.pieces += [rest] if rest else []
+        if any(map(has_words, reply.pieces)):
+            self._replies.out.append(c.ModelFault(failed.code, failed.message, fatal=False))
+            reply.number = None
+            return
+        reply.number = None
+        self._replies.queue.remove(reply)
+        self._replies.out.append(c.ModelFault(failed.code, failed.message, fatal=True))

@@ -1,0 +1,115 @@
+"""What the voice makes of the replies, and what is done where it makes nothing: repeated, said plainly, given up."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from trio_voice.audio.mulaw import base64_ms
+from trio_voice.events import model as c
+from trio_voice.events import stage as s
+
+if TYPE_CHECKING:
+    from trio_voice.chain.replies import Replies
+    from trio_voice.chain.speech import Speech
+
+MAX_REFUSED: Final = 2
+"""Replies in a row that a voice may refuse before it is the voice that has failed."""
+OTHER_WORDS: Final = "Your last words could not be spoken. Say the same in other, plain words."
+
+
+class Voicing:
+    """The voice's side of the replies."""
+
+    def __init__(self, replies: Replies, speech: Speech, *, has_voice: bool) -> None:
+        self._replies = replies
+        self._speech = speech
+        self.has_voice = has_voice
+        """Whether the voice is ready; if not, nothing is spoken."""
+        self._refused = 0
+        """Replies in a row that the voice would not speak."""
+
+    def sound(self, fact: s.Sound, now: float) -> None:
+        """A piece of sound has come."""
+        reply = self._replies.spoken_in(fact.context_id)
+        if reply is None:
+            return
+        ms = base64_ms(fact.payload)
+        self._speech.sounded(reply, ms, now)
+        self._refused = 0
+        if reply.line is not None:
+            reply.line.made_ms += ms
+        self._replies.out.append(c.ReplyAudio(reply.reply_id, fact.payload))
+
+    def spoken_words(self, fact: s.SpokenWords) -> None:
+        """The voice tells when it speaks these words."""
+        reply = self._replies.spoken_in(fact.context_id)
+        if reply is None:
+            return
+        start_ms = fact.start_ms + reply.offset_ms
+        if reply.line is not None:
+            reply.line.add_words(fact.text, start_ms)
+        self._replies.out.append(c.ReplyWords(reply.reply_id, fact.text, start_ms))
+
+    def speech_over(self, fact: s.SpeechOver, now: float) -> None:
+        """A context is at its end: a reply that was not heard is spoken once more."""
+        reply = self._replies.spoken_in(fact.context_id)
+        if reply is None:
+            return
+        if not reply.closed:  # in a pause of the language model: what comes of it goes on in another context
+            self._speech.paused(reply)
+        elif reply.sounded:
+            self._replies.finish(reply)
+        elif not reply.repeated:
+            reply.repeated = True
+            self._replies.out.append(s.Count("speech_repeated"))
+            self._replies.out += self._speech.again(reply, reply.texts, now)
+        else:
+            self.voice_failed("speech_silent", "the speech stage has made no sound of a text, twice")
+
+    def speech_failed(self, fact: s.SpeechFailed, now: float) -> None:
+        """The voice refuses a text: it is given it plainly, and then other words are asked for."""
+        reply = self._replies.spoken_in(fact.context_id)
+        if reply is None:
+            return
+        self._replies.out.append(c.ModelFault(fact.code, fact.message, fatal=False))
+        if not (reply.sounded or reply.repeated):
+            reply.repeated = True
+            self._replies.out += self._speech.again_plainly(reply, now)
+            return
+        if reply.number is not None:
+            self._replies.out.append(s.StopThinking(reply.number))
+            reply.number = None
+        reply.pieces.clear()
+        if not reply.sounded and reply.line is not None:
+            reply.line.text = ""
+        self._refused += not reply.sounded
+        self._replies.finish(reply)
+        if self._refused >= MAX_REFUSED:
+            self.voice_failed("speech_refused", "the speech stage has refused one reply after the other")
+        elif not reply.sounded:
+            self._replies.wanted.append(c.RequestReply(OTHER_WORDS))
+
+    def voice_failed(self, code: str, message: str) -> None:
+        """The voice has failed; another may take over."""
+        for reply in self._replies.queue:
+            reply.sound_due = math.inf
+            if not reply.sounded and reply.line is not None:
+                reply.line.cut_at_ms = 0.0  # nobody has heard it
+        self._replies.out.append(s.ChangeVoice(code, message))
+
+    def voice_changed(self, fact: s.VoiceChanged, now: float) -> None:
+        """What the voice before has not spoken, the new one does."""
+        self.has_voice = True
+        self._speech.timed_words = fact.timed_words
+        for reply in [reply for reply in self._replies.queue if reply.is_open]:
+            texts, reply.repeated = reply.unspoken, False
+            if reply.line is not None:
+                reply.line.cut_at_ms = None
+                reply.offset_ms = reply.line.made_ms
+            if texts:
+                self._replies.out += self._speech.again(reply, texts, now)
+            elif reply.closed:
+                self._replies.finish(reply)
+            else:
+                reply.is_open = False

@@ -14,7 +14,8 @@ import pytest
 import trio
 
 from tests.daemons import GREETING, THEIR_NUMBER, eventually, open_world
-from trio_voice import cli
+from trio_voice.cli import call as call_command
+from trio_voice.cli import check as check_command
 from trio_voice.cli import main
 from trio_voice.journal import open_journal
 from trio_voice.record import CallRecord, Closing, ModelSessionRecord
@@ -303,8 +304,8 @@ def test_who_stops_following_a_call_is_told_that_it_goes_on_and_how_to_end_it(co
     async def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_ask", lambda *_: {"call_id": call_id, "status": "queued"})
-    monkeypatch.setattr(cli, "_follow", interrupted)
+    monkeypatch.setattr(call_command, "ask", lambda *_: {"call_id": call_id, "status": "queued"})
+    monkeypatch.setattr(call_command, "_follow", interrupted)
     result = run("--config", config(), "call", "+15557654321")
     assert (result.exit_code, result.stdout) == (130, f"{call_id}  queued\n")
     assert result.stderr == f"the call goes on, and its meters run; to end it: trio-voice hangup {call_id}\n"
@@ -397,7 +398,7 @@ async def test_a_persona_is_tried_for_real_each_model_by_itself(world, monkeypat
         return trio.to_thread.run_sync(lambda: run("--config", str(world.config), "check", "--live", persona))
 
     monkeypatch.setenv("ASSEMBLYAI_API_KEY", AGENT_KEY)
-    monkeypatch.setattr(cli, "LIVE_SECONDS", 0.5)
+    monkeypatch.setattr(check_command, "LIVE_SECONDS", 0.5)
     tried = await check("receptionist")
     assert tried.exit_code == 0, tried.output
     assert "closed: acknowledged" in tried.stdout

@@ -1,0 +1,25 @@
+"""The command line: ``trio-voice``. One file a command, and what they share in exits, options and operator."""
+
+import click
+
+from trio_voice.cli import call, calls, check, demo, journal, serve, unit
+from trio_voice.cli.options import config_option
+
+COMMANDS = (
+    serve.serve,
+    check.check,
+    call.call,
+    calls.calls,
+    call.hangup,
+    journal.journal,
+    unit.unit,
+    demo.sandbox,
+    demo.demo,
+)
+
+
+@click.group(commands=COMMANDS)
+@click.version_option(package_name="trio-voice", prog_name="trio-voice", message="%(prog)s %(version)s")
+@config_option
+def main() -> None:
+    """Answer and place phone calls with speech models."""

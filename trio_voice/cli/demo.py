@@ -1,0 +1,74 @@
+"""``trio-voice demo`` and ``trio-voice sandbox``: a call, and its peers, on this machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import trio
+
+from trio_voice.cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_UNAVAILABLE, EXIT_USAGE, stop
+from trio_voice.daemon.logs import set_up_logging
+from trio_voice.speech import SpeechUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+
+@click.command()
+@click.option("--ring", type=float, metavar="SECONDS", help="Call the daemon after so many seconds.")
+def sandbox(ring: float | None) -> None:
+    """Run a Twilio and an agent on this machine, to try a daemon against by hand. Writes sandbox.toml."""
+    from trio_voice.sandbox.demo.try_it import run_playground  # noqa: PLC0415 - only this needs the speech extra
+
+    try:
+        trio.run(partial(run_playground, Path(), ring_in=ring))
+    except SpeechUnavailable as missing:
+        stop(EXIT_UNAVAILABLE, str(missing))
+    except KeyboardInterrupt:
+        pass
+
+
+@click.command()
+@click.option("--out", type=click.Path(path_type=Path), default=Path("demo"), help="Where the recording goes.")
+@click.option(
+    "--model",
+    "kind",
+    help="The kind of model: one of those of config.toml.",
+    default="assemblyai-agent",
+    show_default=True,
+)
+@click.option("--outbound", is_flag=True, help="The daemon calls somebody; a tool is used; the agent ends the call.")
+@click.option("--quiet", is_flag=True, help="Without meters, for a log instead of a terminal.")
+@click.option("--chat-url", help="An OpenAI-compatible server that answers, such as http://127.0.0.1:11434/v1.")
+@click.option("--chat-model", default="default", help="The model's name there.  [default: default]")
+def demo(out: Path, kind: str, *, outbound: bool, quiet: bool, chat_url: str | None, chat_model: str) -> None:
+    """Live a whole call on this machine: no account, key, number or network."""
+    from trio_voice.sandbox.demo.demo import run_demo  # noqa: PLC0415 - only this needs the speech extra
+    from trio_voice.sandbox.peers import PEERS, Chat  # noqa: PLC0415
+
+    if kind not in PEERS:
+        stop(EXIT_USAGE, f"no model of kind {kind!r} lives on this machine; known are {', '.join(PEERS)}")
+    set_up_logging(json=False)
+    try:
+        chat = Chat(chat_url, chat_model, os.environ.get("OPENAI_API_KEY")) if chat_url else None
+        succeeded = _run_demo(partial(run_demo, out, kind=kind, chat=chat, outbound=outbound, quiet=quiet), out)
+    except SpeechUnavailable as missing:
+        stop(EXIT_UNAVAILABLE, str(missing))
+    sys.exit(0 if succeeded else EXIT_FAILED)
+
+
+def _run_demo(run: Callable[[], Awaitable[bool]], out: Path) -> bool:
+    """Live it through, or up to Ctrl-C."""
+    succeeded = False
+    try:
+        succeeded = trio.run(run)
+    except* KeyboardInterrupt:
+        recording = out / "call.wav"
+        until_now = f"; what was recorded until now is in {recording}" if recording.exists() else ""
+        stop(EXIT_INTERRUPTED, f"stopped{until_now}")
+    return succeeded

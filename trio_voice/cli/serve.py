@@ -1,0 +1,58 @@
+"""``trio-voice serve``: the daemon itself."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import click
+import trio
+
+from trio_voice.cli.exits import EXIT_CONFIG, EXIT_UNAVAILABLE, problems_in, stop
+from trio_voice.cli.local_peers import on_this_machine
+from trio_voice.cli.options import config_option, load
+from trio_voice.daemon.daemon import AFTER_DRAIN_SECONDS, run_daemon
+from trio_voice.daemon.logs import set_up_logging
+from trio_voice.daemon.signals import ignore_all
+from trio_voice.daemon.supervisor import WorkerSlot, supervise
+from trio_voice.errors import CannotListen, ConfigError, first_cause
+from trio_voice.speech import SpeechUnavailable
+from trio_voice.speech.lines import make_lines
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command()
+@config_option
+@click.option("--worker", "slot_text", hidden=True, help="For the processes that server.workers starts.")
+@click.pass_obj
+def serve(path: Path, slot_text: str | None) -> None:
+    """Run the daemon until SIGTERM or SIGINT, then drain. SIGHUP re-reads personas, numbers and prices."""
+    slot = WorkerSlot.from_text(slot_text) if slot_text is not None else None
+    settings = load(path).settings
+    level = getattr(logging, settings.log.level.upper())
+    set_up_logging(level=level, worker=None if slot is None else slot.index)
+
+    def announce(url: str) -> None:
+        if slot is None:
+            click.echo(f"listening on {url}")
+
+    async def run() -> None:
+        if settings.server.workers > 1 and slot is None:
+            patience = settings.limits.drain_seconds + settings.limits.close_seconds + AFTER_DRAIN_SECONDS
+            await supervise(settings, path, announce, patience)
+            return
+        async with on_this_machine(settings) as placed:
+            await run_daemon(placed, announce, path, make_lines, slot)
+
+    try:
+        trio.run(run)
+    except* ConfigError as wrong:
+        stop(EXIT_CONFIG, *problems_in(wrong))
+    except* CannotListen as busy:
+        stop(EXIT_UNAVAILABLE, str(first_cause(busy)))
+    except* SpeechUnavailable as missing:
+        stop(EXIT_UNAVAILABLE, str(first_cause(missing)))
+    finally:
+        ignore_all()

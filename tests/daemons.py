@@ -35,7 +35,7 @@ CONFIG = """\
 bind = "127.0.0.1:0"
 public_url = "https://{host}"
 workers = {workers}
-
+{operator}
 [twilio]
 account_sid = "{account_sid}"
 from_number = "{our_number}"
@@ -195,7 +195,7 @@ class World:
     async def hang_up(self, call: SandboxCall, record: dict[str, Any]) -> None:
         """The operator hangs up."""
         async with operator() as http:
-            (await http.delete(f"{self.daemon.url}/calls/{record['call_id']}")).raise_for_status()
+            (await http.delete(f"{self.daemon.operator_url}/calls/{record['call_id']}")).raise_for_status()
 
     async def status_at_twilio(self, call: SandboxCall) -> str:
         """What the REST API says about the phone."""
@@ -280,6 +280,7 @@ class Town:
         dead_after: float = 30,
         workers: int = 1,
         personas: str = "",
+        operator: str = "",
         **limits: object,
     ) -> AsyncIterator[World]:
         """Run one until the block is left; then it is told to stop, if it still runs.
@@ -291,6 +292,7 @@ class Town:
             dead_after: how long it must not have heard of another to end that one's calls.
             workers: how many processes it is.
             personas: more tables of ``[personas]``.
+            operator: the ``bind`` of ``[operator]``, if there is one.
             limits: its ``[limits]``.
         """
         folder = self.folder / name
@@ -309,6 +311,7 @@ class Town:
                 greeting=GREETING,
                 closed_port=await closed_port(),
                 personas=personas,
+                operator=f'[operator]\nbind = "{operator}"\n' if operator else "",
                 limits="\n".join(f"{name} = {value}" for name, value in limits.items()),
             )
         )
@@ -325,7 +328,9 @@ async def open_town(folder: Path, *, casting: Any = SCRIPT.cast) -> AsyncIterato
 
 
 @asynccontextmanager
-async def open_world(folder: Path, *, casting=SCRIPT.cast, seconds=30.0, at_end=0, workers=1, personas="", **limits):
+async def open_world(
+    folder: Path, *, casting=SCRIPT.cast, seconds=30.0, at_end=0, workers=1, personas="", operator="", **limits
+):
     """A running daemon with these limits, and perhaps more personas, for at most so many seconds.
 
     When the block is left it is told to stop, if it has not been, and must have kept what it promises for all calls:
@@ -334,7 +339,7 @@ async def open_world(folder: Path, *, casting=SCRIPT.cast, seconds=30.0, at_end=
     """
     with trio.fail_after(seconds):
         async with open_town(folder, casting=casting) as town:
-            async with town.daemon(workers=workers, personas=personas, **limits) as world:
+            async with town.daemon(workers=workers, personas=personas, operator=operator, **limits) as world:
                 await world.daemon.ask("/healthz")  # it serves, by listeners of its own
                 await trio.sleep(0.3)  # and that connection is gone
                 before = world.descriptors()

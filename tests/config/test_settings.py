@@ -141,6 +141,12 @@ SOUND = (
         ("[limits]", "validate_signatures = false\n[limits]", "twilio.validate_signatures: is false"),
         ("127.0.0.1:0", "0.0.0.0:8080", "server.bind: 0.0.0.0:8080 is not only this machine's"),
         ("127.0.0.1:0", "[::]:8080", "server.bind: [::]:8080 is not only this machine's"),
+        ("[limits]", '[operator]\nbind = "0.0.0.0:8081"\n[limits]', "operator.bind: 0.0.0.0:8081 is not only this"),
+        (
+            "[limits]",
+            '[operator]\nbind = "127.0.0.1:8081"\npublic_url = "http://desk.bakery.org"\n[limits]',
+            "operator.public_url: is not https://",
+        ),
         ('"assemblyai-agent"', '"assemblyai-agent"\nurl = "ws://10.0.0.5/v1"', "models.aai.url: ws:// sends the key"),
         (
             '"assemblyai-agent"',
@@ -162,12 +168,50 @@ SOUND = (
 def test_what_may_cost_or_tell_more_than_is_meant_is_a_warning(read, old, new, warning):
     today = date(2026, 11, 20)
     assert old in SOUND
-    keys = ("twilio.", "server.", "models.")
+    keys = ("twilio.", "server.", "operator.", "models.")
     sound = [line for line in warnings_about(read(SOUND), today) if line.startswith(keys)]
     assert sound == []
     assert any(line.startswith(warning) for line in warnings_about(read(SOUND.replace(old, new, 1)), today))
     local = SOUND.replace('"assemblyai-agent"', '"assemblyai-agent"\nurl = "ws://127.0.0.1:9/v1"', 1)
     assert not [line for line in warnings_about(read(local), today) if line.startswith("models.aai.url")]
+
+
+def test_an_open_door_is_wider_where_the_operator_has_none_of_their_own(read):
+    open_door = SOUND.replace("127.0.0.1:0", "0.0.0.0:8080")
+    own = open_door.replace("[limits]", '[operator]\nbind = "127.0.0.1:8081"\n[limits]')
+    [both], [twilios] = (
+        [line for line in warnings_about(read(text), date(2026, 11, 20)) if line.startswith("server.bind")]
+        for text in (open_door, own)
+    )
+    assert "[operator] bind" in both
+    assert "operator" not in twilios
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        ('bind = "nowhere"', "operator.bind: must be HOST:PORT"),
+        ('public_url = "https://desk.example.com"', "operator.public_url: needs operator.bind"),
+        ('bind = "127.0.0.1:0"\npublic_url = "desk"', "operator.public_url: must be like"),
+        ('bind = "127.0.0.1:0"\npublic_url = "https://desk.example.com/x"', "operator.public_url: must be like"),
+        ("port = 1", "operator.port: no such key"),
+    ],
+)
+def test_what_is_wrong_with_the_operators_address_is_told(read, table, problem):
+    with pytest.raises(ConfigError) as wrong:
+        read(GOOD.replace("[limits]", f"[operator]\n{table}\n[limits]"))
+    assert any(problem in line for line in wrong.value.problems)
+
+
+def test_two_addresses_cannot_be_one(read):
+    text = GOOD.replace("127.0.0.1:0", "127.0.0.1:8080")
+    for bind in ("127.0.0.1:8080", "0.0.0.0:8080"):
+        with pytest.raises(ConfigError, match=r"is taken by server\.bind"):
+            read(text.replace("[limits]", f'[operator]\nbind = "{bind}"\n[limits]'))
+    assert (
+        read(text.replace("[limits]", '[operator]\nbind = "127.0.0.2:8080"\n[limits]')).operator_bind
+        == "127.0.0.2:8080"
+    )
 
 
 def test_a_bound_that_sets_off_the_alarm_by_itself_is_a_warning(read):

@@ -53,6 +53,9 @@ def check(path: Path, live: str | None) -> None:
         stop(EXIT_CONFIG, f"{path}: journal.url: {trouble}")
     click.echo(f"{path}: in order")
     click.echo(f"listens on   {settings.server.bind}, known to Twilio as {settings.server.public_url}")
+    if settings.operator.bind is not None:
+        known = f", known as {settings.operator.public_url}" if settings.operator.public_url else ""
+        click.echo(f"operator     {settings.operator.bind}{known}")
     click.echo(f"Twilio       account {settings.account_sid or 'not set'}, calls from {settings.twilio.from_number}")
     for number, name in settings.numbers.items():
         click.echo(f"{number:<12} is answered by {name}")

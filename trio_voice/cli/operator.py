@@ -20,7 +20,7 @@ def ask(settings: Settings, method: str, path: str, body: Any = None) -> Any:
     token = settings.secrets.get("TRIO_VOICE_API_TOKEN")
     if token is None:
         stop(EXIT_UNAVAILABLE, "set TRIO_VOICE_API_TOKEN to the token that the daemon was started with")
-    url = f"http://{settings.server.bind}{path}"
+    url = f"http://{settings.operator_bind}{path}"
     try:
         headers = {"Authorization": f"Bearer {token}"}
         # Not through a proxy of the environment: it could not reach this machine, and would be given the token.
@@ -28,9 +28,9 @@ def ask(settings: Settings, method: str, path: str, body: Any = None) -> Any:
         said = answer.json()
         failure = said["error"]["message"] if answer.is_error else None
     except httpx2.HTTPError as unreachable:
-        stop(EXIT_UNAVAILABLE, f"no daemon answers at {settings.server.bind}: {unreachable}")
+        stop(EXIT_UNAVAILABLE, f"no daemon answers at {settings.operator_bind}: {unreachable}")
     except (ValueError, KeyError, TypeError):
-        stop(EXIT_UNAVAILABLE, f"what answers at {settings.server.bind} is no trio-voice")
+        stop(EXIT_UNAVAILABLE, f"what answers at {settings.operator_bind} is no trio-voice")
     if failure is not None:
         stop(EXIT_FAILED, failure)
     return said

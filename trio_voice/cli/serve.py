@@ -34,9 +34,10 @@ def serve(path: Path, slot_text: str | None) -> None:
     level = getattr(logging, settings.log.level.upper())
     set_up_logging(level=level, worker=None if slot is None else slot.index)
 
-    def announce(url: str) -> None:
+    def announce(url: str, operator_url: str | None = None) -> None:
         if slot is None:
-            click.echo(f"listening on {url}")
+            second = "" if operator_url is None else f"\noperator on {operator_url}"
+            click.echo(f"listening on {url}{second}")  # at once: whoever starts it may read until the first line's end
 
     async def run() -> None:
         if settings.server.workers > 1 and slot is None:

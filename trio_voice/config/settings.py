@@ -59,8 +59,28 @@ class ServerSettings:
     @property
     def address(self) -> tuple[str, int]:
         """Host and port to listen on."""
-        host, _, port = self.bind.rpartition(":")
-        return host.strip("[]"), int(port)
+        return address_of(self.bind)
+
+
+@attrs.frozen(kw_only=True)
+class OperatorSettings:
+    """``[operator]``."""
+
+    bind: str | None = None
+    """The address of console, operator's routes, feed and metrics; without it they are on ``[server] bind``."""
+    public_url: str | None = None
+    """Its name behind a TLS proxy."""
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Host and port to listen on, if it has its own."""
+        return None if self.bind is None else address_of(self.bind)
+
+
+def address_of(bind: str) -> tuple[str, int]:
+    """Host and port of ``HOST:PORT``. Raises ``ValueError`` if there is no port."""
+    host, _, port = bind.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 @attrs.frozen(kw_only=True)
@@ -113,6 +133,12 @@ class Settings:
     secrets: Secrets
     proxies: Proxies
     log: LogSettings = LogSettings()
+    operator: OperatorSettings = OperatorSettings()
+
+    @property
+    def operator_bind(self) -> str:
+        """Where the operator's routes are."""
+        return self.operator.bind or self.server.bind
 
     @property
     def account_sid(self) -> str | None:
@@ -140,6 +166,7 @@ def read_settings(path: Path, environment: Mapping[str, str] | None = None) -> S
 
 _TABLES: Final = (
     ServerSettings,
+    OperatorSettings,
     TwilioSettings,
     Limits,
     JournalSettings,
@@ -175,6 +202,7 @@ class _Reader:
         credentials = [name for name in credentials if name.isidentifier()]
         settings = Settings(
             server=self._table("server", ServerSettings, ServerSettings(public_url=UNREADABLE)),
+            operator=self._table("operator", OperatorSettings, OperatorSettings()),
             twilio=self._twilio(),
             limits=self._table("limits", Limits, Limits()),
             journal=self._table("journal", JournalSettings, JournalSettings()),
@@ -411,16 +439,42 @@ def _wrong_phrases(persona: Persona) -> list[str]:
 def _check_server(settings: Settings, problems: list[str]) -> None:
     if not 1 <= settings.server.workers <= MAX_WORKERS:
         problems.append(f"server.workers: must be from 1 to {MAX_WORKERS}, not {settings.server.workers}")
-    if not _is_address(settings.server):
+    if not _is_address(settings.server.bind):
         problems.append(f"server.bind: must be HOST:PORT with an IP address, not {shown(settings.server.bind)}")
     public = settings.server.public_url
     if not _is_url(public, ("https", "http")) or "?" in public or "#" in public:
         problems.append(f"server.public_url: must be like https://voice.example.com, not {shown(public)}")
+    _check_operator(settings, problems)
 
 
-def _is_address(server: ServerSettings) -> bool:
+def _check_operator(settings: Settings, problems: list[str]) -> None:
+    bind, public = settings.operator.bind, settings.operator.public_url
+    if bind is not None and not _is_address(bind):
+        problems.append(f"operator.bind: must be HOST:PORT with an IP address, not {shown(bind)}")
+    elif bind is not None and _is_address(settings.server.bind):
+        (host, port), (other, other_port) = address_of(bind), settings.server.address
+        if port and port == other_port and (host == other or {host, other} & {"0.0.0.0", "::"}):  # noqa: S104 - compared
+            problems.append(f"operator.bind: {bind} is taken by server.bind: give it a port of its own")
+    if public is None:
+        return
+    if (
+        not _is_url(public, ("https", "http"))
+        or urlsplit(public).path not in ("", "/")
+        or "?" in public
+        or "#" in public
+    ):
+        problems.append(
+            f"operator.public_url: must be like https://desk.example.com, without a path, not {shown(public)}"
+        )
+    elif bind is None:
+        problems.append(
+            "operator.public_url: needs operator.bind: without it the operator's routes are at server.public_url"
+        )
+
+
+def _is_address(bind: str) -> bool:
     try:
-        host, port = server.address
+        host, port = address_of(bind)
         ip_address("::1" if host == "localhost" else host)
     except ValueError:
         return False

@@ -61,11 +61,23 @@ def warnings_about(settings: Settings, today: date) -> list[str]:
 def _open_doors(settings: Settings) -> Iterator[str]:
     if not settings.twilio.validate_signatures:
         yield "twilio.validate_signatures: is false, so anybody who reaches the port may open a model session"
+    operator = settings.operator.address
     if not _is_here(settings.server.address[0]):
-        yield (
-            f"server.bind: {settings.server.bind} is not only this machine's: whoever reaches it speaks without TLS, "
-            "and to the operator's routes and /metrics, too; bind to 127.0.0.1 and put a TLS proxy in front"
+        also = (
+            ", and to the operator's routes, the console and /metrics, too: give those an address of their own, "
+            '[operator] bind = "127.0.0.1:8081"'
         )
+        yield (
+            f"server.bind: {settings.server.bind} is not only this machine's: whoever reaches it speaks without TLS"
+            f"{also if operator is None else ''}; bind to 127.0.0.1 and put a TLS proxy in front"
+        )
+    if operator is not None and not _is_here(operator[0]):
+        yield (
+            f"operator.bind: {settings.operator.bind} is not only this machine's: the token, the cookies and all that "
+            "is said cross the network in clear; bind to 127.0.0.1, with a TLS proxy in front and operator.public_url"
+        )
+    if operator is not None and urlsplit(settings.operator.public_url or "").scheme == "http":
+        yield "operator.public_url: is not https://: all is sent in clear, and browsers give its pages no microphone"
 
 
 def _in_clear(settings: Settings) -> Iterator[str]:

@@ -33,14 +33,15 @@ from trio_voice.call.recovery import OrphanRecovery, heed_own_death
 from trio_voice.call.registry import Registry
 from trio_voice.daemon.assembly import Services
 from trio_voice.daemon.gc_tuning import leave_calls_alone
+from trio_voice.daemon.ports import hosts_of, open_ports, urls_of
 from trio_voice.daemon.process_identity import has_ended, this_process
 from trio_voice.daemon.signals import STOP, hold_signals, until_told_to_stop
 from trio_voice.edges.systemd import Notifier
 from trio_voice.edges.web.app import create_app
+from trio_voice.edges.web.doors import Door
 from trio_voice.edges.web.server import Server
 from trio_voice.edges.workers.call_counts import Seats
 from trio_voice.edges.workers.handover import Colleagues
-from trio_voice.errors import CannotListen
 from trio_voice.isolation import keep_running
 from trio_voice.journal import Pace, open_journal
 from trio_voice.journal.identity import marker_of
@@ -50,10 +51,11 @@ from trio_voice.net.poller import open_poller
 from trio_voice.net.tcp import PrivateSockets
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Iterable
 
     from trio_voice.config.settings import Settings
     from trio_voice.daemon.assembly import LineMaker
+    from trio_voice.daemon.ports import Announce, Ports
     from trio_voice.daemon.supervisor import WorkerSlot
 
 log: Final = structlog.stdlib.get_logger("trio_voice.daemon")
@@ -96,7 +98,7 @@ def keep_to_ourselves() -> None:
 
 async def run_daemon(
     settings: Settings,
-    announce: Callable[[str], None],
+    announce: Announce,
     config: Path,
     make_lines: LineMaker,
     slot: WorkerSlot | None = None,
@@ -105,13 +107,13 @@ async def run_daemon(
 
     Args:
         settings: checked.
-        announce: called with the base URL once calls are accepted.
+        announce: called with the base URL, and the operator's if it is another, once calls are accepted.
         config: where the settings are read from, once more on each SIGHUP.
         make_lines: makes what personas say when no model speaks.
         slot: among the processes that share the port, where there are several.
 
     Raises:
-        CannotListen: the address cannot be listened on.
+        CannotListen: an address cannot be listened on.
         ConfigError: a tool cannot be loaded.
     """
     allow_descriptors(settings.limits.max_calls)
@@ -136,7 +138,9 @@ async def run_daemon(
         ):
             lines = await make_lines(settings.personas.values())
             services = Services(settings, journal, after_work, lines, colleagues, seats, http_pool.used)
-            listeners = await _open_listeners(settings, slot)
+            listeners, operators = await _open_listeners(settings, slot)
+            hosts = hosts_of(settings, listeners, operators)
+            services.context.hosts = hosts
             connections = settings.limits.max_calls + HALF_OPEN_CONNECTIONS
             server = Server(
                 create_app(services.context),
@@ -144,11 +148,14 @@ async def run_daemon(
                 max_connections=connections,
                 colleagues=colleagues,
                 on_refusal=partial(services.metrics.count_refusal, "connection"),
+                hosts=hosts,
             )
             async with trio.open_nursery() as serving:
-                serving.start_soon(server.serve, listeners)
+                serving.start_soon(server.serve, listeners, Door.TWILIO if operators else Door.SHARED)
+                if operators:
+                    serving.start_soon(server.serve, operators, Door.OPERATOR)
                 if colleagues is not None:
-                    serving.start_soon(server.serve, [colleagues.open_http()])
+                    serving.start_soon(server.serve, [colleagues.open_http()], Door.COLLEAGUE)
                     listen = partial(colleagues.listen, server.serve_handed, services.hear_of)
                     serving.start_soon(keep_running, "colleagues", listen)
                     serving.start_soon(keep_running, "supervisor", _stop_with_supervisor)
@@ -168,8 +175,7 @@ async def run_daemon(
                 serving.start_soon(keep_running, "reckoning", recovery.run)
                 serving.start_soon(keep_running, "own_death", partial(heed_own_death, journal, services.registry))
                 await trio.lowlevel.checkpoint()  # all of them have begun before anybody is told
-                bound_host, bound_port, *_ = listeners[0].socket.getsockname()
-                announce(f"http://{f'[{bound_host}]' if ':' in bound_host else bound_host}:{bound_port}")
+                announce(*urls_of(listeners, operators))
                 await systemd.notify("READY=1")
                 leave_calls_alone()
                 await until_told_to_stop(signals, partial(_reload, services, config, make_lines, systemd))
@@ -196,25 +202,16 @@ def _colleagues_at(slot: WorkerSlot) -> tuple[Colleagues, Seats]:
     return Colleagues(Path(slot.directory), slot.index, slot.count, seats), seats
 
 
-async def _open_listeners(settings: Settings, slot: WorkerSlot | None) -> list[trio.SocketListener]:
-    """The port: our own, or the one that all processes of the services share."""
+async def _open_listeners(settings: Settings, slot: WorkerSlot | None) -> Ports:
+    """The ports: our own, or those that all processes of the services share."""
     if slot is None:
-        return await open_port(settings)
-    shared = (socket.socket(fileno=descriptor) for descriptor in slot.listeners)
+        return await open_ports(settings)
+    return _listening(slot.listeners), _listening(slot.operator_listeners)
+
+
+def _listening(descriptors: Iterable[int]) -> list[trio.SocketListener]:
+    shared = (socket.socket(fileno=descriptor) for descriptor in descriptors)
     return [trio.SocketListener(trio.socket.from_stdlib_socket(listening)) for listening in shared]
-
-
-async def open_port(settings: Settings) -> list[trio.SocketListener]:
-    """Listen on ``server.bind``.
-
-    Raises:
-        CannotListen: somebody else does, or it is no address of this machine.
-    """
-    host, port = settings.server.address
-    try:
-        return await trio.open_tcp_listeners(port, host=host)
-    except OSError as busy:
-        raise CannotListen(f"cannot listen on {settings.server.bind}: {busy}") from busy
 
 
 async def _stop_with_supervisor() -> None:

@@ -20,23 +20,25 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import structlog
 import trio
 
+from trio_voice.daemon.ports import open_ports, urls_of
 from trio_voice.daemon.process_identity import has_ended, this_process
 from trio_voice.daemon.signals import STOP, hold_signals, until_told_to_stop
 from trio_voice.edges.systemd import Notifier
 from trio_voice.edges.workers.call_counts import Seats, make_seats
-from trio_voice.errors import CannotListen, ConfigError
+from trio_voice.errors import ConfigError
 from trio_voice.isolation import contained
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from trio_voice.config.settings import Settings
+    from trio_voice.daemon.ports import Announce
 
 log: Final = structlog.stdlib.get_logger("trio_voice.supervisor")
 
@@ -67,6 +69,8 @@ class WorkerSlot:
     count: int
     listeners: tuple[int, ...]
     """Descriptors of the port."""
+    operator_listeners: tuple[int, ...]
+    """The same of the operator's own; empty if they have none."""
     seats: int
     """Descriptor of what all of them see."""
     directory: str
@@ -78,8 +82,9 @@ class WorkerSlot:
     @classmethod
     def from_text(cls, text: str) -> WorkerSlot:
         """What ``as_text`` made."""
-        slot = json.loads(text)
-        return cls(**slot | {"listeners": tuple(slot["listeners"])})
+        slot: dict[str, Any] = json.loads(text)
+        listeners = {name: tuple(slot[name]) for name in ("listeners", "operator_listeners")}
+        return cls(**slot | listeners)
 
 
 class _Worker:
@@ -114,7 +119,7 @@ class _Worker:
             self.process = await trio.lowlevel.open_process(
                 [*self._command, self.slot.as_text()],
                 stdin=subprocess.PIPE,
-                pass_fds=(*self.slot.listeners, self.slot.seats),
+                pass_fds=(*self.slot.listeners, *self.slot.operator_listeners, self.slot.seats),
                 env=environment,
             )
             process = self.process
@@ -158,17 +163,17 @@ class _Worker:
         process.kill()
 
 
-async def supervise(settings: Settings, config: Path, announce: Callable[[str], None], patience: float) -> None:
+async def supervise(settings: Settings, config: Path, announce: Announce, patience: float) -> None:
     """Keep ``settings.server.workers`` processes alive until SIGTERM or SIGINT, then see them drain.
 
     Args:
         settings: checked.
         config: the file they are read from, which each process reads again.
-        announce: called with the base URL once all of them accept calls.
+        announce: called with the base URL, and the operator's if it is another, once all of them accept calls.
         patience: how long a drain may take, at the longest.
 
     Raises:
-        CannotListen: the address cannot be listened on.
+        CannotListen: an address cannot be listened on.
         ConfigError: a process found something that only it could find.
     """
     with hold_signals() as signals:
@@ -176,17 +181,13 @@ async def supervise(settings: Settings, config: Path, announce: Callable[[str], 
 
 
 async def _supervise(
-    settings: Settings, config: Path, announce: Callable[[str], None], patience: float, signals: AsyncIterator[int]
+    settings: Settings, config: Path, announce: Announce, patience: float, signals: AsyncIterator[int]
 ) -> None:
     count = settings.server.workers
-    host, port = settings.server.address
     systemd = Notifier(os.environ)
     watchdog = float(os.environ.get("WATCHDOG_USEC") or 0) / 1_000_000 or WATCHDOG_SECONDS
-    try:
-        listeners = await trio.open_tcp_listeners(port, host=host)
-    except OSError as busy:
-        raise CannotListen(f"cannot listen on {settings.server.bind}: {busy}") from busy
-    descriptors = tuple(listener.socket.fileno() for listener in listeners)
+    listeners, operators = await open_ports(settings)
+    descriptors, operators_descriptors = _descriptors(listeners), _descriptors(operators)
     seats_descriptor = make_seats(count)
     seats = Seats(seats_descriptor, count, count)  # none of ours: we have no calls
     # -P: without it the working directory, which the service may write to, would be looked in before the library.
@@ -196,13 +197,16 @@ async def _supervise(
     await trio.to_thread.run_sync(_remove_leftovers)
     with TemporaryDirectory(prefix=PREFIX) as directory:
         Path(directory, OWNER).write_text(this_process(), encoding="utf-8")  # noqa: ASYNC240 - a word
-        slots = [WorkerSlot(index, count, descriptors, seats_descriptor, directory) for index in range(count)]
+        slots = [
+            WorkerSlot(index, count, descriptors, operators_descriptors, seats_descriptor, directory)
+            for index in range(count)
+        ]
         workers = [_Worker(slot, command, os.environ, watchdog) for slot in slots]
         async with trio.open_nursery() as nursery:
             for worker in workers:
                 nursery.start_soon(_keep_alive, worker, seats, stopping)
             nursery.start_soon(systemd.feed_watchdog)
-            nursery.start_soon(_announce, workers, systemd, lambda: announce(_address(listeners[0])))
+            nursery.start_soon(_announce, workers, systemd, lambda: announce(*urls_of(listeners, operators)))
             await until_told_to_stop(signals, partial(_reload, workers, systemd))
             stopping.set()
             await systemd.notify("STOPPING=1", "STATUS=draining", f"EXTEND_TIMEOUT_USEC={patience * 1e6:.0f}")
@@ -231,9 +235,8 @@ def _remove_leftovers() -> None:
             shutil.rmtree(directory, ignore_errors=True)
 
 
-def _address(listener: trio.SocketListener) -> str:
-    host, port, *_ = listener.socket.getsockname()
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+def _descriptors(listeners: list[trio.SocketListener]) -> tuple[int, ...]:
+    return tuple(listener.socket.fileno() for listener in listeners)
 
 
 async def _announce(workers: list[_Worker], systemd: Notifier, announce: Callable[[], None]) -> None:

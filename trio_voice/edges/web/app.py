@@ -25,6 +25,7 @@ from trio_voice.edges.twilio.webhooks import (
     sorry_twiml,
 )
 from trio_voice.edges.web.complaints import Complaints
+from trio_voice.edges.web.doors import door_of
 from trio_voice.edges.web.listing import selection_of, together
 from trio_voice.edges.web.media_stream import PREFIX, STATUSES
 from trio_voice.edges.web.operator_tokens import WRONG_PER_SECOND, TokenJudge, Verdict, bearer_of
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from trio_voice.call.registry import Registry
     from trio_voice.edges.metrics.metrics import Metrics
     from trio_voice.edges.twilio.dialer import Dialer
+    from trio_voice.edges.web.doors import Hosts
     from trio_voice.edges.web.media_stream import Admission
     from trio_voice.edges.workers.handover import Colleagues
     from trio_voice.journal import JournaledCall
@@ -136,6 +138,8 @@ class AppContext:
     """Whose calls Twilio tells us of; ``None`` if we have not been told."""
     colleagues: Colleagues | None = None
     """The other processes on this port, if there are any."""
+    hosts: Hosts | None = None
+    """The names of the operator's address, once it is known."""
 
     @property
     def asks_colleagues(self) -> bool:
@@ -155,6 +159,7 @@ def create_app(context: AppContext) -> QuartTrio:
     app.config["BODY_TIMEOUT"] = BODY_SECONDS
     app.json.sort_keys = False  # type: ignore[attr-defined]  # quart's default provider has it
     _add_errors(app)
+    _add_doors(app)
     _add_webhooks(app, context)
     _add_stream(app, context)
     _add_operator(app, context)
@@ -234,6 +239,14 @@ def _add_errors(app: QuartTrio) -> None:
         # One request's failure is answered and stays one request's failure.
         log.error("request_bug", path=request.path, exc_info=error)
         return _failure(500, "bug", "an error in trio_voice; its log has the traceback")
+
+
+def _add_doors(app: QuartTrio) -> None:
+    @app.before_request
+    async def of_this_door() -> Response | None:
+        if door_of(request.scope).serves(request.path):
+            return None
+        return _failure(404, "not_found", "nothing of this path is on this address; see [operator] bind")
 
 
 def _add_webhooks(app: QuartTrio, context: AppContext) -> None:

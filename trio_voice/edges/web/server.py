@@ -1,4 +1,4 @@
-"""The listening socket: one port, two ways in.
+"""The listening sockets, Twilio's and the operator's: one server, two ways in.
 
 Every connection is read up to the end of its first request head. A WebSocket request for ``/media-stream/`` takes the
 lane (``media_stream.py``): the socket belongs to its call from then on and no server layer stands in between.
@@ -24,7 +24,7 @@ from __future__ import annotations
 import logging
 import socket
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
 import trio
@@ -36,6 +36,7 @@ from hypercorn.typing import ConnectionState
 
 from trio_voice.edges.web import media_stream
 from trio_voice.edges.web.complaints import Complaints
+from trio_voice.edges.web.doors import DOOR, Door, host_refusal
 from trio_voice.edges.web.request_head import refusal_of
 from trio_voice.errors import first_cause
 from trio_voice.isolation import keep_running
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
         Scope,
     )
 
+    from trio_voice.edges.web.doors import Hosts
     from trio_voice.edges.web.media_stream import Admission
     from trio_voice.edges.workers.handover import Colleagues
 
@@ -126,6 +128,7 @@ class Server:
         on_refusal: told of every connection beyond that, by what became of it: ``full`` where it was closed as it came,
             ``displaced`` where another made room for it.
         colleagues: the processes that share the port, if there are others.
+        hosts: the names of the operator's address; ``None`` for any.
     """
 
     def __init__(
@@ -136,8 +139,10 @@ class Server:
         max_connections: int,
         on_refusal: Callable[[str], None] | None = None,
         colleagues: Colleagues | None = None,
+        hosts: Hosts | None = None,
     ) -> None:
         self._app = app
+        self._hosts = hosts
         self._colleagues = colleagues
         self._admission = admission
         self._max_connections = max_connections
@@ -152,7 +157,7 @@ class Server:
         self._config.include_server_header = False
         self._context = WorkerContext(None)
 
-    async def serve(self, listeners: list[trio.SocketListener]) -> None:
+    async def serve(self, listeners: list[trio.SocketListener], door: Door = Door.SHARED) -> None:
         """Serve until cancelled. Every connection, and so every call on it, is a child of this task.
 
         The listeners listen already, so a connection made before this runs waits and is not refused. Cancelling ends
@@ -161,25 +166,26 @@ class Server:
         """
         async with trio.open_nursery() as connections:
             try:
-                await keep_running("accept", partial(self._accept, listeners, connections))
+                await keep_running("accept", partial(self._accept, listeners, door, connections))
             finally:
                 for listener in listeners:
                     listener.socket.close()
 
-    async def _accept(self, listeners: list[trio.SocketListener], connections: trio.Nursery) -> None:
+    async def _accept(self, listeners: list[trio.SocketListener], door: Door, connections: trio.Nursery) -> None:
         """Accept on copies: trio closes what it has listened on."""
         copies = [trio.SocketListener(listener.socket.dup()) for listener in listeners]
         for copy in copies:
             keep_from_children(copy.socket)
             # Their connections inherit it.
             copy.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        await trio.serve_listeners(self._serve_connection, copies, handler_nursery=connections)
+        serve = partial(self._serve_connection, door)
+        await trio.serve_listeners(serve, copies, handler_nursery=connections)
 
-    async def serve_handed(self, stream: trio.SocketStream, data: bytes) -> None:
-        """Serve a connection that a colleague has accepted, and of which it has read so much."""
-        await self._serve_connection(stream, data)
+    async def serve_handed(self, door: Door, stream: trio.SocketStream, data: bytes) -> None:
+        """Serve a connection that a colleague has accepted at a door, and of which it has read so much."""
+        await self._serve_connection(door, stream, data)
 
-    async def _serve_connection(self, stream: trio.SocketStream, data: bytes = b"") -> None:
+    async def _serve_connection(self, door: Door, stream: trio.SocketStream, data: bytes = b"") -> None:
         """One connection; nothing it raises leaves it."""
         keep_from_children(stream.socket)
         upgrade = b""
@@ -187,7 +193,7 @@ class Server:
             if self._has_room():
                 self._connections.add(stream)
                 with trio.CancelScope() as self._arriving[stream]:
-                    upgrade = await self._serve_request(stream, data)
+                    upgrade = await self._serve_request(door, stream, data)
             if upgrade:
                 await media_stream.serve_media_stream(stream, upgrade, self._admission)
         except Exception as error:  # noqa: BLE001 - a stranger's bytes end their own connection and nothing else
@@ -221,7 +227,7 @@ class Server:
         else:
             self._complaints.warn("request_refused", code, code=code)
 
-    async def _serve_request(self, stream: trio.SocketStream, head: bytes) -> bytes:
+    async def _serve_request(self, door: Door, stream: trio.SocketStream, head: bytes) -> bytes:
         """Answer one request, unless it is for the lane: then it is returned, with what came behind it."""
         handed = bool(head)
         if not handed:
@@ -232,7 +238,7 @@ class Server:
         scope = self._arriving.pop(stream, None)
         if scope is None:
             return b""  # displaced while it was being read
-        refusal = refusal_of(head)
+        refusal = refusal_of(head) or host_refusal(head, door, self._hosts)
         if refusal is not None:
             self._turn_away(refusal.code)
             with trio.move_on_after(SEND_SECONDS):
@@ -241,7 +247,7 @@ class Server:
             return b""
         if self._colleagues is not None and not handed:  # handed on once only, whatever anybody believes
             owner = self._colleagues.owner_of(head)
-            if owner != self._colleagues.index and await self._colleagues.hand_over(stream, head, owner):
+            if owner != self._colleagues.index and await self._colleagues.hand_over(door, stream, head, owner):
                 return b""
         if media_stream.wants_media_stream(head):
             return head
@@ -253,7 +259,7 @@ class Server:
 
         http = _HttpStream(stream, head, go_on)
         connection = TCPServer(
-            _one_request(self._app, partial(self._arriving.pop, stream, None)),
+            _one_request(self._app, door, partial(self._arriving.pop, stream, None)),
             self._config,
             self._context,
             ConnectionState({}),
@@ -275,8 +281,8 @@ async def _read_head(stream: trio.SocketStream) -> bytes:
     return data
 
 
-def _one_request(app: ASGIFramework, on_arrival: Callable[[], object]) -> ASGIWrapper:
-    """The app, told on when a request has arrived whole, and with its last body message shielded.
+def _one_request(app: ASGIFramework, door: Door, on_arrival: Callable[[], object]) -> ASGIWrapper:
+    """The app, told the door of its request, watched until that is whole, and shielded in its last body message.
 
     Without the shield quart-trio cancels that half way, and the socket stays open.
     """
@@ -296,6 +302,7 @@ def _one_request(app: ASGIFramework, on_arrival: Callable[[], object]) -> ASGIWr
             else:
                 await send(message)
 
-        await app(scope, receive_noting, send_whole)
+        told: dict[str, Any] = {**scope, DOOR: door}
+        await app(cast("Scope", told), receive_noting, send_whole)
 
     return ASGIWrapper(wrapped)

@@ -100,7 +100,7 @@ async def open_daemon(config: Path, log: Path, auth_token: str) -> AsyncIterator
             if not said.startswith(b"listening on "):
                 raise RuntimeError(f"the daemon did not start; see {log}")
             async with httpx2.AsyncClient(trust_env=False) as http:  # a proxy has no business on loopback
-                yield Daemon(process, said.decode().split()[2], http)
+                yield Daemon(process, said.decode(), http)
         finally:
             with trio.CancelScope(deadline=trio.current_time() + 5, shield=True):
                 process.send_signal(signal.SIGTERM)

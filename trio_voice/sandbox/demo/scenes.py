@@ -46,9 +46,13 @@ BREATH_SECONDS: Final = 0.6
 class Daemon:
     """The daemon as a process, and its operator."""
 
-    def __init__(self, process: trio.Process, url: str, http: httpx2.AsyncClient) -> None:
+    def __init__(self, process: trio.Process, said: str, http: httpx2.AsyncClient) -> None:
         self.process = process
-        self.url = url
+        words = said.split()
+        self.url = words[2]
+        """Where Twilio reaches it."""
+        self.operator_url = words[5] if words[3:5] == ["operator", "on"] else self.url
+        """Where its operator does."""
         self._http = http
 
     @property
@@ -59,7 +63,7 @@ class Daemon:
     async def ask(self, path: str, *, method: str = "GET", body: Any = None) -> Any:
         """What a route answers its operator."""
         headers = {"Authorization": f"Bearer {OPERATOR_TOKEN}"}
-        answer = await self._http.request(method, self.url + path, headers=headers, json=body)
+        answer = await self._http.request(method, self.operator_url + path, headers=headers, json=body)
         return answer.raise_for_status().json()
 
     def open_descriptors(self) -> int:

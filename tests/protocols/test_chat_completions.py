@@ -294,6 +294,46 @@ def test_whatever_is_repeated_in_each_piece_of_a_call_it_is_one(call_id):
     assert call.arguments == {"day": "Monday"}
 
 
+@pytest.mark.parametrize(
+    ("pieces", "made"),
+    [
+        ([piece(0, "a", "look_"), piece(0, "a", "up"), piece(0, "a", None, '{"n":3}')], [("look_up", {"n": 3})]),
+        ([piece(0, "a", "functions.look_up", '{"n":3}')], [("look_up", {"n": 3})]),
+        ([piece(0, "a", "look_up<|channel|>json", '{"n":3}')], [("look_up", {"n": 3})]),
+        ([piece(0, "a", " look_up ", '{"n":3}')], [("look_up", {"n": 3})]),
+        ([piece(0, "a", "look_up", '{"n":3}')] * 2, [("look_up", {"n": 3})]),
+        ([piece(0, "a", "look_up", "{}"), piece(0, "a", None, '{"n":3}')], [("look_up", {"n": 3})]),
+        ([piece(0, "a", "look_up", '{"n":'), piece(0, "a", None, '{"n":3}')], [("look_up", {"n": 3})]),
+        ([piece(0, "a", "look_up", '```json\n{"n":3}\n```')], [("look_up", {"n": 3})]),
+        ([piece(0, "a", "look_up", '{"n":3}<|call|>')], [("look_up", {"n": 3})]),
+        ([piece(0, "a", "look_up", "{'n': True,}")], [("look_up", {"n": True})]),
+        ([piece(0, "a", "look_up", '{"n":3}{"n":4}')], [("look_up", {"n": 3}), ("look_up", {"n": 4})]),
+        (
+            [piece(0, "a", "look_up", '{"n":3}'), piece(0, "a", "end_call", "{}")],
+            [("look_up", {"n": 3}), ("end_call", {})],
+        ),
+    ],
+)
+def test_a_call_is_what_a_server_means_by_it(pieces, made):
+    stream = [*pieces, chunk({}, finish="tool_calls"), DONE]
+    reader = ChatReader(1, {"look_up", "end_call"})
+    (over,) = [*reader.receive(b"".join(stream)), *reader.end()]
+    assert [(call.name, call.arguments) for call in over.calls] == made
+    assert len({call.call_id for call in over.calls}) == len(made)
+    assert not any(call.broken for call in over.calls)
+
+
+def test_a_text_that_is_told_whole_at_the_end_is_said_once():
+    assert read(
+        chunk({"content": "We close "}), chunk({"content": "at five."}), chunk({"content": "We close at five."})
+    )[:2] == [s.Thought(3, "We close "), s.Thought(3, "at five.")]
+
+
+def test_of_several_answers_the_first_is_heard():
+    second = chunk(choices=[{"index": 1, "delta": {"content": "No."}}])
+    assert read(second, chunk({"content": "Yes."}))[0] == s.Thought(3, "Yes.")
+
+
 def test_what_a_provider_wants_to_see_again_of_a_call_is_sent_again():
     extra = {"google": {"thought_signature": "x"}}
     delta = {"tool_calls": [{"index": 0, "id": "a", "extra_content": extra, "function": {"name": "look_up"}}]}

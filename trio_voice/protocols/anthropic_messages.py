@@ -238,7 +238,8 @@ class MessagesReader(StreamedAnswer):
         if block["type"] == "text":
             return self._say(block.get("text"))
         if block["type"] == "tool_use" and (index in self._calls or len(self._calls) < MAX_CALLS):
-            call = self._calls[index] = CallPieces(str(block["id"])[:MAX_ID], str(block["name"])[:MAX_ID])
+            call = self._calls[index] = CallPieces(str(block["id"])[:MAX_ID])
+            call.name_again(str(block["name"])[:MAX_ID])
             if block.get("input"):  # other servers give all of it at once
                 call.take(as_json(block["input"]))
         return []  # what it thinks is not said

@@ -36,6 +36,7 @@ from trio_voice.protocols.json_messages import MAX_ID, as_json
 from trio_voice.protocols.settings import StageSettings
 from trio_voice.protocols.streamed_answers import (
     MAX_CALLS,
+    MAX_LETTERS,
     CallPieces,
     StreamedAnswer,
     failure_of,
@@ -256,6 +257,9 @@ class ChatReader(StreamedAnswer):
     ) -> None:
         super().__init__(number, known, quirks, fail)
         self._calls: list[CallPieces] = []
+        self._texts: list[str] = []
+        """The text as it came, up to ``MAX_LETTERS``, and how long that is."""
+        self._told = 0
         self._open: dict[Any, CallPieces] = {}
         """The call to which further pieces of an index belong."""
 
@@ -268,6 +272,8 @@ class ChatReader(StreamedAnswer):
         if isinstance(message.get("usage"), dict):
             events += _usage(message["usage"])
         for choice in (message.get("choices") or ())[:1]:
+            if choice.get("index"):
+                continue  # another answer to the same question
             if isinstance(choice.get("error"), dict):
                 return [*events, *self._complain(complaint_of(0, choice))]
             whole = choice.get("message") if not (self._letters or self._calls) else None
@@ -277,8 +283,20 @@ class ChatReader(StreamedAnswer):
             if isinstance(delta.get("function_call"), dict):  # the name that this had before 2024
                 self._take_piece({"index": 0, "function": delta["function_call"]})
             self._finish = str(choice.get("finish_reason") or self._finish)
-            events += self._say(delta.get("content") or delta.get("refusal") or choice.get("text"))
+            content = delta.get("content") or delta.get("refusal") or choice.get("text")
+            if isinstance(content, str) and self._is_all_again(content):
+                continue
+            events += self._say(content)
         return events
+
+    def _is_all_again(self, content: str) -> bool:
+        """Whether this is the whole text once more, with which some servers end a stream."""
+        if len(self._texts) > 1 and len(content) == self._told and content == "".join(self._texts):
+            return True
+        if self._told <= MAX_LETTERS:
+            self._texts.append(content)
+            self._told += len(content)
+        return False
 
     def _take_piece(self, piece: Mapping[str, Any]) -> None:
         function, call_id = piece.get("function") or {}, str(piece.get("id") or "")[:MAX_ID]
@@ -288,13 +306,13 @@ class ChatReader(StreamedAnswer):
         call = self._call_of(piece.get("index"), call_id, name, begins_anew=bool(arguments))
         if call is not None:
             call.call_id = call.call_id or call_id
-            call.name = call.name or name
+            call.name_again(name)
             call.extra = call.extra or _table(piece.get("extra_content"))
             call.take(arguments)
 
     def _call_of(self, index: Any, call_id: str, name: str, *, begins_anew: bool) -> CallPieces | None:
         """The call to which a piece belongs, which may begin with it; ``None`` if there are too many."""
-        call = next((call for call in self._calls if call_id and call.call_id == call_id), None)
+        call = next((call for call in reversed(self._calls) if call_id and call.call_id == call_id), None)
         if index is None:
             # Without an index a new id begins a call, and so does a name: it comes once, with the first piece.
             if call is None and self._calls and not (call_id or name):
@@ -302,6 +320,8 @@ class ChatReader(StreamedAnswer):
         elif index in self._open:
             known = self._open[index]
             is_another = call_id not in {"", known.call_id} and known.call_id != "" and (name != "" or known.is_whole)
+            if known.is_whole and name in self._known and name != known.named(self._known):
+                is_another = True
             if not is_another and not (not call_id and name and begins_anew and known.is_whole):
                 return known
             call = call if call is not known else None

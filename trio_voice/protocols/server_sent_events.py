@@ -29,6 +29,8 @@ class EventStreamReader:
     def __init__(self) -> None:
         self._line: list[bytes] = []
         """The pieces of a line whose end has not come."""
+        self._first = True
+        """No line has come yet: a byte order mark may stand before it."""
         self._after_cr = False
         self._event = ""
         self._data: list[str] = []
@@ -77,6 +79,8 @@ class EventStreamReader:
             self._event, self._data, self._size = "", [], 0
             return event
         line = b"".join(self._line)
+        if self._first:
+            self._first, line = False, line.removeprefix(b"\xef\xbb\xbf")
         self._line.clear()
         name, _, value = line.decode(errors="replace").partition(":")
         value = value.removeprefix(" ")

@@ -22,7 +22,8 @@ from trio_voice.events import stage as s
 from trio_voice.protocols.chat.answer_text import AnswerText
 from trio_voice.protocols.chat.quirks import Quirks
 from trio_voice.protocols.chat.refusals import wait_seconds
-from trio_voice.protocols.json_messages import NO_JSON, UNREADABLE, arguments_in, garbage
+from trio_voice.protocols.chat.written_calls import known_name, objects_in
+from trio_voice.protocols.json_messages import MAX_ID, NO_JSON, UNREADABLE, arguments_in, garbage
 from trio_voice.protocols.server_sent_events import MAX_EVENT_BYTES, EventStreamReader
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ MAX_CALLS: Final = 16
 """Tools asked for in one answer; further ones are not heard."""
 MAX_ARGUMENTS: Final = 32_768
 """Letters of one call's arguments."""
+MAX_NAMES: Final = 64
+"""Pieces of one tool's name."""
 MAX_LETTERS: Final = 20_000
 """Of one answer: a quarter of an hour of speech. Then it is cut short."""
 SLICE_LETTERS: Final = 2_000
@@ -49,8 +52,9 @@ class CallPieces:
     """A tool call that is being put together."""
 
     call_id: str = ""
-    name: str = ""
     extra: Mapping[str, Any] | None = None
+    _names: list[str] = attrs.field(factory=list)
+    """The pieces of the name, which most servers tell at once and some again and again."""
     _pieces: list[str] = attrs.field(factory=list)
     _letters: int = 0
 
@@ -69,15 +73,46 @@ class CallPieces:
         """The arguments, as far as they can be read."""
         return None if self._letters > MAX_ARGUMENTS else arguments_in("".join(self._pieces))
 
-    def finish(self, otherwise: str, taken: set[str], *, is_sure: bool) -> s.ToolCall:
-        """The whole call, under an id that no other has; unless it ``is_sure`` that all of it came, a broken one."""
+    def name_again(self, name: str) -> None:
+        """A further piece of the name, or the whole of it once more."""
+        if name and len(self._names) < MAX_NAMES:
+            self._names.append(name)
+
+    def named(self, known: Collection[str]) -> str:
+        """The name: of the tools that are known, if it can be made out to be one of these."""
+        joined = "".join(self._names)
+        found = (known_name(name, known) for name in (joined, self._names[-1] if self._names else ""))
+        return next(filter(None, found), self._names[0] if self._names else "")
+
+    def finish(self, otherwise: str, taken: set[str], known: Collection[str], *, is_sure: bool) -> list[s.ToolCall]:
+        """The whole call, under an id that no other has; unless it ``is_sure`` that all of it came, a broken one.
+
+        Some servers put several calls of one tool into one: objects of arguments, one behind the other.
+        """
+        name = self.named(known)
+        if not name:
+            return []
+        arguments = self._read()
+        found = [arguments] if isinstance(arguments, dict) else self._objects()
         call_id = self.call_id if self.call_id and self.call_id not in taken else otherwise
         taken.add(call_id)
-        arguments = self._read()
-        if isinstance(arguments, dict) and is_sure:
-            return s.ToolCall(call_id, self.name, arguments, extra=self.extra)
-        broken = "".join(self._pieces)[:100] or "nothing"
-        return s.ToolCall(call_id, self.name, {}, broken=broken, extra=self.extra)
+        if not (found and is_sure):
+            broken = "".join(self._pieces)[:100] or "nothing"
+            return [s.ToolCall(call_id, name, {}, broken=broken, extra=self.extra)]
+        ids = [call_id, *(f"{call_id[: MAX_ID - 3]}{at:02}" for at in range(1, len(found)))]
+        taken.update(ids)
+        return [s.ToolCall(each, name, given, extra=self.extra) for each, given in zip(ids, found, strict=True)]
+
+    def _objects(self) -> list[dict[str, Any]]:
+        """The arguments, if they were told more than once: as a whole again, or as those of several calls."""
+        if self._letters > MAX_ARGUMENTS:
+            return []
+        last = arguments_in(self._pieces[-1]) if len(self._pieces) > 1 else None
+        several = objects_in("".join(self._pieces))
+        if not several and isinstance(last, dict):
+            return [last]  # each piece was all so far
+        filled = [each for at, each in enumerate(several) if each and each not in several[:at]]
+        return (filled or several[:1])[:MAX_CALLS]
 
 
 class StreamedAnswer:
@@ -101,6 +136,7 @@ class StreamedAnswer:
         self._quirks = quirks or Quirks()
         self._failure_of = fail or (lambda complaint: failure_of(number, complaint))
         self._stream = EventStreamReader()
+        self._known = frozenset(known)
         self._text = AnswerText(known, thinks_first=self._quirks.thinks_first)
         self._whole: list[bytes] | None = None
         """The body, if it is no stream of events: JSON all at once, though a stream was asked for."""
@@ -201,11 +237,11 @@ class StreamedAnswer:
         self._over = True
         events = self._heard(self._text.end())
         taken: set[str] = set()
-        made = [call for call in self._calls_made() if call.name]
         calls = [
-            call.finish(_call_id(self._number, at), taken, is_sure=is_sure or call.is_whole)
-            for at, call in enumerate(made)
-        ]
+            each
+            for at, call in enumerate(self._calls_made())
+            for each in call.finish(_call_id(self._number, at), taken, self._known, is_sure=is_sure or call.is_whole)
+        ][:MAX_CALLS]
         if not calls:
             calls = [
                 s.ToolCall(_call_id(self._number, at), name, arguments)

@@ -21,6 +21,10 @@ def read(*pieces, **more):
     return said.strip(), text.calls
 
 
+INVOKED = (
+    '<function_calls><invoke name="look_up"><parameter name="day" x="1">Monday</parameter></invoke></function_calls>'
+)
+
 CASES = [
     ("<think>They ask.</think>\n\nWe close at five.", "We close at five.", []),
     ("<THINKING>They <b>ask</b>.</THINKING>Yes.", "Yes.", []),
@@ -79,7 +83,40 @@ CASES = [
     ("<function=launch>{}</function>", "", []),
     ('{"response": "We close at five."}', "We close at five.", []),
     ("We close at five.<|im_end|></s>", "We close at five.", []),
+    # behind other words, qualified, in brackets, as an element
+    ('Sure. {"name": "look_up", "arguments": {"day": "Monday"}}', "Sure.", MONDAY),
+    ('Let me see: look_up({"day": "Monday"})', "Let me see:", MONDAY),
+    ('print(default_api.look_up(day="Monday"))', "", MONDAY),
+    ("<look_up><day>Monday</day></look_up>", "", MONDAY),
+    ("Goodbye! end_call()", "Goodbye!", ["end_call"]),
+    ("Goodbye! [end_call]", "Goodbye!", ["end_call"]),
+    ("Goodbye! {end_call}", "Goodbye!", ["end_call"]),
+    ("Goodbye! <end_call/>", "Goodbye!", ["end_call"]),
+    ("Goodbye! <end_call></end_call>", "Goodbye!", ["end_call"]),
+    ('Goodbye! {"name": "end_call"}', "Goodbye!", ["end_call"]),
+    # what vendors put before the names of their tags
+    *(
+        (INVOKED.replace("<", f"<{prefix}").replace(f"<{prefix}/", f"</{prefix}"), "", MONDAY)
+        for prefix in ("minimax:", "｜DSML｜", "antml:")
+    ),
+    ('<TOOLCALL>[{"name": "look_up", "arguments": {"day": "Monday"}}]</TOOLCALL>', "", MONDAY),
+    # thoughts of other notations, and of gpt-oss where its tokens were taken out
+    ('<thinking type="deep">They ask.</thinking>Yes.', "Yes.", []),
+    ('<details type="reasoning"><summary>2 s</summary>They ask.</details>Yes.', "Yes.", []),
+    ("<|channel>thought\nThey ask.\n<channel|>Yes.", "Yes.", []),
+    ("analysis<|message|>They ask.<|end|><|start|>assistant<|channel|>final<|message|>Yes.", "Yes.", []),
+    ("analysisThey ask.assistantfinalYes.", "Yes.", []),
+    ('<|start|>assistant to=functions.look_up<|channel|>commentary<|message|>{"day":"Monday"}<|call|>', "", MONDAY),
+    ('commentary to=functions.look_up json{"day":"Monday"}', "", MONDAY),
+    # whoever speaks, and a talk that is made up behind the answer
+    ("Assistant: We close at five.", "We close at five.", []),
+    ("We close at five.\nUser: And on Sunday?\nAssistant: Never.", "We close at five.", []),
+    ("We close at five.<|im_end|>\n<|im_start|>user\nAnd on Sunday?", "We close at five.", []),
+    ("We close at five.<end_of_turn>\n<start_of_turn>user\nAnd on Sunday?", "We close at five.", []),
+    ("We close at five.[/INST]", "We close at five.", []),
     # words
+    ("Agents call back: users wait.\nUsers are people.", "Agents call back: users wait.\nUsers are people.", []),
+    ("Analysis is free. Ask (end_call is a tool).", "Analysis is free. Ask (end_call is a tool).", []),
     ("1 < 2, [laughs] and {so} on: `x`.", "1 < 2, [laughs] and {so} on: `x`.", []),
     ("[laughs] Yes (we do).", "[laughs] Yes (we do).", []),
     ("Call look_up(day) yourself.", "Call look_up(day) yourself.", []),

@@ -11,41 +11,63 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from trio_voice.protocols.chat.written_calls import MAX_WRITTEN, Call, answer_in, calls_in
+from trio_voice.protocols.chat.written_calls import MAX_WRITTEN, NAME_KEYS, Call, answer_in, calls_in, known_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
 MAX_CALLS: Final = 16
 
-_TAGS: Final = "think|thinking|thought|thoughts|reasoning|reflection|analysis|scratchpad|seed:think"
+_TAGS: Final = "think|thinking|thought|thoughts|reasoning|reflection|analysis|scratchpad|seed:think|antthinking"
 _THOUGHT_ENDS: Final = re.compile(
-    rf"</(?:{_TAGS})>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>|<\|END_THINKING\|>"
+    rf"</(?:{_TAGS}|details)>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>|<\|END_THINKING\|>|<channel\|>"
     r"|<\|end\|>|<\|channel\|>\s{0,3}final[^<]{0,40}(?:<\|constrain\|>[^<]{0,40})?<\|message\|>",
     re.IGNORECASE,
 )
 _THOUGHT_BEGINS: Final = re.compile(
-    rf"<(?:{_TAGS})>|\[THINK\]|◁think▷|<\|begin_of_thought\|>|<\|START_THINKING\|>|<\|channel\|>\s{{0,3}}analysis",
+    rf"<(?:{_TAGS})(?:\s[^<>]{{0,80}})?>|<details\s[^<>]{{0,80}}reasoning[^<>]{{0,80}}>|\[THINK\]|◁think▷"
+    r"|<\|begin_of_thought\|>|<\|START_THINKING\|>|<\|channel\|?>\s{0,3}(?:analysis|thought)",
     re.IGNORECASE,
 )
 _SILENT: Final = re.compile(
     r"<\|(?:start|start_header_id)\|>\s{0,3}\w{0,20}(?:<\|end_header_id\|>)?"
     r"|<\|channel\|>\s{0,3}final[^<]{0,40}(?:<\|constrain\|>[^<]{0,40})?<\|message\|>"
-    r"|<\|[^|<>\s]{1,40}\|>|</?s>|<(?:end|start)_of_turn>(?:model)?",
+    r"|<\|[^|<>\s]{1,40}\|>|</?s>|<(?:end|start)_of_turn>(?:model)?|<\|turn>(?:model)?|<turn\|>|\[/?INST\]",
     re.IGNORECASE,
 )
 """Tokens of a template that a server has left in."""
+_ANSWER_ENDS: Final = re.compile(
+    r"<\|(?:im_end|eot_id|endoftext|end_of_text|return)\|>|<end_of_turn>|<turn\|>|\n(?:user|human|caller|customer):",
+    re.IGNORECASE,
+)
+"""What stands behind them is a talk that the model has made up."""
+_ROLE: Final = re.compile(r"\s{0,9}(?:assistant|agent|ai|bot)\s?:\s?", re.IGNORECASE)
+_ROLE_SO_FAR: Final = re.compile(r"\s{0,9}[a-z]{0,9}\s?", re.IGNORECASE)
+_STRIPPED: Final = re.compile(r"\s{0,9}(?:analysis(?=<\|message\|>|[A-Z])|(commentary) to=functions)")
+"""How gpt-oss begins where a server has taken its tokens out."""
+_STRIPPED_ENDS: Final = re.compile(r"assistant\s{0,3}final")
+_FIRST_WORDS: Final = (
+    "assistant:",
+    "agent:",
+    "ai:",
+    "bot:",
+    "analysis<|message|>",
+    "analysis",
+    "commentary to=functions",
+)
 
+_PREFIX: Final = "(?:[a-z]{2,12}:|｜DSML｜)?"
 _BLOCKS: Final = (
-    (re.compile(r"<(tool_calls?|function_calls?|function_call|tool_code|tools?)>", re.IGNORECASE), "</{}>"),
+    (re.compile(rf"<({_PREFIX}(?:tool_?calls?|function_calls?|tool_code|tools?))>", re.IGNORECASE), "</{}>"),
     (re.compile(r"<(function)=", re.IGNORECASE), "</{}>"),
-    (re.compile(r"<(invoke) ", re.IGNORECASE), "</{}>"),
+    (re.compile(rf"<({_PREFIX}invoke) ", re.IGNORECASE), "</{}>"),
     (re.compile(r"<start_(function_call)>", re.IGNORECASE), "<end_{}>"),
     (re.compile(r"<\|(tool_call)\|?>", re.IGNORECASE), "<|/{}|>"),
     (re.compile(r"<\|(tool_call)_start\|>", re.IGNORECASE), "<|{}_end|>"),
     (re.compile(r"<\|(tool_calls)_section_begin\|>", re.IGNORECASE), "<|{}_section_end|>"),
     (re.compile(r"<｜(tool▁calls?)▁begin｜>"), "<｜{}▁end｜>"),
     (re.compile(r"<\|channel\|>\s{0,3}(commentary)", re.IGNORECASE), "<|call|>"),
+    (re.compile(r"<\|start\|>assistant\s{1,3}(to)=functions", re.IGNORECASE), "<|call|>"),
     (re.compile(r"<\|python_(tag)\|>", re.IGNORECASE), "<|eom_id|>"),
     (re.compile(r"\[TOOL_(CALLS)\]"), "</s>"),
     (re.compile(r"\[TOOL_(REQUEST)\]"), "[END_TOOL_{}]"),
@@ -53,9 +75,11 @@ _BLOCKS: Final = (
 )
 """How a block of calls begins, and the words that end it (the end of the answer does, too)."""
 
-_LANDMARK: Final = re.compile(r"<(?=[|｜/A-Za-z]|\Z)|\[(?=[\w/{\s]|\Z)|`(?=`|\Z)|[◁{]|(?<!\w)[A-Za-z_]\w{0,199}\(")
+_LANDMARK: Final = re.compile(
+    r"<(?=[|｜/A-Za-z]|\Z)|\[(?=[\w/{\s]|\Z)|`(?=`|\Z)|[◁{]|\n(?=[UHCuhc]|\Z)|(?<![\w.])[A-Za-z_][\w.]{0,199}\("
+)
 """Where something else than what is said may begin."""
-_NAME: Final = re.compile(r"(?<!\w)[A-Za-z_]\w{0,199}\Z")
+_NAME: Final = re.compile(r"(?<![\w.])[A-Za-z_][\w.]{0,199}\Z")
 _LONGEST_NAME: Final = 200
 _LONGEST_OPENING: Final = 64
 _WINDOW: Final = 256
@@ -64,13 +88,27 @@ _ORPHANS: Final = re.compile(rf"</(?:{_TAGS})>|\[/THINK\]|◁/think▷", re.IGNO
 _BRACKET: Final = re.compile(r"\[\s{0,9}(?:\{|[A-Za-z_][\w.]{0,60}\()")
 """A list of calls in JSON, or in Python."""
 _BRACKET_SO_FAR: Final = re.compile(r"\[\s{0,9}(?:[A-Za-z_][\w.]{0,60})?")
+_INLINE: Final = re.compile(rf'\{{\s{{0,9}}"(?:{"|".join((*NAME_KEYS, "tool_calls", "function_calls"))})"\s{{0,3}}:')
+_INLINE_SO_FAR: Final = re.compile(r'\{\s{0,9}(?:"\w{0,20}"?\s{0,3})?')
+"""A call in JSON, behind other words of the same line."""
+_BARE: Final = re.compile(
+    r"[\[{<]\s{0,3}(?:(?:tool|function|call|action)\s?:)?\s{0,3}([\w.]{1,200})\s{0,3}(?:\(\))?\s{0,3}(/?)[\]}>]"
+)
+_BARE_SO_FAR: Final = re.compile(
+    r"[\[{<]\s{0,3}(?:(?:tool|function|call|action)\s?:)?\s{0,3}([\w.]{0,200})[\s()/]{0,6}"
+)
+"""A tool's name in brackets."""
+_PRINTED: Final = re.compile(r"print\(\s{0,3}([\w.]{1,200})\(")
+_PRINTED_SO_FAR: Final = re.compile(r"print\(\s{0,3}([\w.]{0,200})")
+_SENTENCE_BEGINS: Final = re.compile(r"(?:^|[\n.!?…:)])[ \t>*\"'-]{0,9}\Z")
 _LINE_BEGINS: Final = re.compile(r"(?:^|\n)[ \t>*-]{0,9}\Z")
 _PROSE: Final = frozenset({"", "text", "plaintext", "markdown", "md"})
 """Languages of a fence whose inside is an answer."""
-_UNDECIDED: Final = re.compile(r"<\|(?:channel|start|start_header_id)\|>[^<]{0,100}(?:<[^>]{0,30})?", re.IGNORECASE)
+_UNDECIDED: Final = re.compile(r"<\|(?:channel|start|start_header_id)\|?>[^<]{0,100}(?:<[^>]{0,30})?", re.IGNORECASE)
 """Tokens whose meaning the next ones tell."""
 _PARTIAL: Final = re.compile(
-    r"<[|｜/]?[\w:▁]{0,30}[|｜]?(?:\s{0,3}\w{0,40}(?:<\|\w{0,30}\|?)?)?|\[/?[A-Z_]{0,14}|◁/?[a-z]{0,5}|`{1,2}",
+    r"<[|｜/]?[\w:▁]{0,30}[|｜]?(?:\s{0,3}\w{0,40}(?:<\|\w{0,30}\|?)?)?|\[/?[A-Z_]{0,14}|◁/?[a-z]{0,5}|`{1,2}"
+    rf"|(?i:<(?:{_TAGS}|details)\s[^<>]{{0,170}}|\n[a-z]{{0,8}})",
 )
 
 
@@ -117,16 +155,42 @@ class AnswerText:
         self._kept: list[str] = []
         """Thoughts of which it is only guessed that they are some."""
         self._block: _Block | None = None
+        self._first: list[str] | None = []
+        """The beginning, as long as it may turn out to be a role's name and not an answer's first words."""
+        self._stripped = False
+        """The thoughts have no tokens around them, and end with words."""
+        self._answered = False
+        """The answer is over, whatever comes."""
         self.calls: list[Call] = []
         """Those that were written into the text so far, at most ``MAX_CALLS``."""
 
     def add(self, text: str) -> Heard:
         """The next piece of the text. The work is linear in its letters."""
-        return self._read(text, last=False)
+        return self._read(self._begin(text, last=False), last=False)
+
+    def _begin(self, text: str, *, last: bool) -> str:
+        """What can be read of the text by now, which may begin with the name of whoever speaks."""
+        if self._first is None:
+            return text
+        self._first.append(text)
+        so_far = "".join(self._first)
+        bare = so_far.lstrip().lower()
+        if not last and len(so_far) < _LONGEST_OPENING and any(word.startswith(bare) for word in _FIRST_WORDS):
+            return ""
+        self._first = None
+        if role := _ROLE.match(so_far):
+            return so_far[role.end() :]
+        if (stripped := _STRIPPED.match(so_far)) is None or self._thinking:
+            return so_far
+        if stripped[1]:
+            self._block = _Block("<|call|>")
+            return so_far
+        self._thinking = self._stripped = True
+        return so_far[stripped.end() :]
 
     def end(self) -> Heard:
         """The text is over: what had to wait for that."""
-        heard = self._read("", last=True)
+        heard = self._read(self._begin("", last=True), last=True)
         said = [heard.said]
         if self._block is not None:
             said.append(self._end_block(self._block))
@@ -140,6 +204,8 @@ class AnswerText:
         said: list[str] = []
         unsaid, at = False, 0
         while at < len(buffer):
+            if self._answered:
+                break
             if self._block is not None:
                 at, more = self._in_block(self._block, buffer, at)
                 said += self._noted(more)
@@ -171,7 +237,7 @@ class AnswerText:
                 last
                 or name is None
                 or not self._may_name_a_tool(name[0])
-                or not self._begins_line(buffer, at, name.start())
+                or not self._begins(_SENTENCE_BEGINS, buffer, at, name.start())
             ):
                 return buffer[at:], len(buffer), False
             self._rest = name[0]
@@ -179,23 +245,28 @@ class AnswerText:
         start = found.start()
         before, window = buffer[at:start], buffer[start : start + _WINDOW]
         is_all = start + len(window) == len(buffer) and not last
-        length = self._opened_by(window, is_all=is_all, begins_line=self._begins_line(buffer, at, start))
+        begins_line = self._begins(_LINE_BEGINS, buffer, at, start)
+        begins = begins_line or self._begins(_SENTENCE_BEGINS, buffer, at, start)
+        length = self._opened_by(window, is_all=is_all, begins_line=begins_line, begins_sentence=begins)
         if length is None:
             self._rest = window
             return before, len(buffer), False
         if length == _ORPHAN:
             end = _THOUGHT_ENDS.match(window)
             return "", start + (end.end() if end else 1), True
-        if length or self._block is not None:
+        if length or self._block is not None or self._answered:
             return before, start + length, False
         return before + found[0], found.end(), False
 
-    def _opened_by(self, window: str, *, is_all: bool, begins_line: bool) -> int | None:
+    def _opened_by(self, window: str, *, is_all: bool, begins_line: bool, begins_sentence: bool) -> int | None:
         """Letters of the tag at the beginning of a window that are over with.
 
         0 if it is no tag, or stands in the block that it opens; ``_ORPHAN`` for the end of thoughts that had no
         beginning; ``None`` if more must come to tell.
         """
+        if _ANSWER_ENDS.match(window):
+            self._answered = True
+            return 0
         if window[0] in "<[◁`":
             if is_all and _UNDECIDED.fullmatch(window):
                 return None
@@ -210,25 +281,58 @@ class AnswerText:
                     return len(block[0]) if block[0].startswith("``") else 0  # other tags tell what is in them
             if (token := _SILENT.match(window)) is not None:
                 return token.end()
-        if begins_line:
-            name = window.partition("(")[0]
-            if window[0] == "{" or _BRACKET.match(window) or name in self._known:
-                self._block = _Block("")
-                return 0
-            if is_all and _BRACKET_SO_FAR.fullmatch(window):
-                return None
-        return None if is_all and _PARTIAL.fullmatch(window) else 0
+        if (bare := self._in_brackets(window, is_all=is_all)) != 0:
+            return bare
+        if begins_sentence and self._calls(window):
+            self._block = _Block("")
+            return 0
+        if begins_line and (window[0] == "{" or _BRACKET.match(window)):
+            self._block = _Block("")
+            return 0
+        if _INLINE.match(window):
+            self._block = _Block("")
+            return 0
+        if is_all and begins_line and _BRACKET_SO_FAR.fullmatch(window):
+            return None
+        if is_all and begins_sentence and (printed := _PRINTED_SO_FAR.fullmatch(window)):
+            return None if self._may_name_a_tool(printed[1]) else 0
+        return None if is_all and (_PARTIAL.fullmatch(window) or _INLINE_SO_FAR.fullmatch(window)) else 0
+
+    def _in_brackets(self, window: str, *, is_all: bool) -> int | None:
+        """Letters of a tool's name in brackets, which is a call without arguments; 0 and ``None`` as above."""
+        bare = _BARE.match(window)
+        if bare is None:
+            so_far = _BARE_SO_FAR.fullmatch(window) if is_all else None
+            return None if so_far and self._may_name_a_tool(so_far[1]) else 0
+        name = known_name(bare[1], self._known)
+        if not name:
+            return 0
+        if window[0] == "<" and not bare[2]:
+            self._block = _Block(f"</{bare[1]}>")
+            return 0
+        if len(self.calls) < MAX_CALLS:
+            self.calls.append((name, {}))
+        return bare.end()
+
+    def _calls(self, window: str) -> bool:
+        """Whether a known tool is called as in Python."""
+        printed = _PRINTED.match(window)
+        return bool(known_name(printed[1] if printed else window.partition("(")[0], self._known))
 
     def _may_name_a_tool(self, text: str) -> bool:
-        return any(name.startswith(text) for name in self._known)
+        qualified = ("default_api.", "functions.", "tools.", "print(")
+        bare = next((text[len(start) :] for start in qualified if text.startswith(start)), text)
+        return any(name.startswith(bare) for name in self._known) or any(start.startswith(text) for start in qualified)
 
-    def _begins_line(self, buffer: str, at: int, start: int) -> bool:
-        """Whether only blanks stand between the beginning of a line, or of the text, and a place in the buffer."""
+    def _begins(self, beginning: re.Pattern[str], buffer: str, at: int, start: int) -> bool:
+        """Whether only blanks stand between the beginning of a line or sentence and a place in the buffer."""
         before = buffer[max(at, start - _LONGEST_OPENING) : start]
-        return _LINE_BEGINS.search((self._line + before)[-_LONGEST_OPENING:]) is not None
+        return beginning.search((self._line + before)[-_LONGEST_OPENING:]) is not None
 
     def _in_thought(self, buffer: str, at: int, *, last: bool) -> int:
-        end = _THOUGHT_ENDS.search(buffer, at)
+        end = (_STRIPPED_ENDS if self._stripped else _THOUGHT_ENDS).search(buffer, at)
+        if end is None and self._stripped:
+            end = _THOUGHT_ENDS.search(buffer, at)
         if end is not None:
             self._thinking = self._guessed = False
             self._kept.clear()

@@ -3,8 +3,9 @@
 A server that does not understand its own model's notation passes it on as text (small models on Ollama, llama.cpp and
 vLLM without a parser; seen in issue trackers, 2024 to 2026). What is a call of a known tool is run; nothing of it is
 ever spoken. Notations: JSON objects with a name and arguments (Hermes, Llama, Mistral, Cohere), ``<function=NAME>``
-with JSON or ``<parameter=KEY>`` (Llama, Qwen-Coder), ``<invoke name="NAME">`` (Anthropic), ``<arg_key>`` (GLM), a name
-before JSON (Mistral, DeepSeek, Kimi, gpt-oss), and Python's ``NAME(key=value)`` (Llama, Gemma).
+with JSON or ``<parameter=KEY>`` (Llama, Qwen-Coder), ``<invoke name="NAME">`` (Anthropic), ``<arg_key>`` (GLM), an
+element of the tool's name, a name before JSON (Mistral, DeepSeek, Kimi, gpt-oss), and Python's ``NAME(key=value)``
+(Llama, Gemma).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ MAX_WRITTEN: Final = 32_768
 MAX_VALUES: Final = 16
 """JSON values of one block that are looked at."""
 
-_NAME_KEYS: Final = ("name", "tool", "tool_name", "function", "function_name", "action", "recipient_name")
+NAME_KEYS: Final = ("name", "tool", "tool_name", "function", "function_name", "action", "recipient_name")
 _ARGUMENT_KEYS: Final = (
     *("arguments", "parameters", "args", "input", "params", "kwargs", "tool_input", "action_input", "tool_parameters"),
 )
@@ -37,7 +38,14 @@ _PARAMETER: Final = re.compile(r"<parameter=\"?([\w.\-]{1,200})\"?>(.*?)</parame
 _INVOKE: Final = re.compile(r"<invoke name=\"([\w.\-]{1,200})\">", re.IGNORECASE)
 _INVOKED: Final = re.compile(r"<parameter name=\"([\w.\-]{1,200})\"[^>]{0,100}>(.*?)</parameter>", re.DOTALL)
 _ARGUMENT: Final = re.compile(r"<arg_key>([^<]{1,200})</arg_key>\s{0,9}<arg_value>(.*?)</arg_value>", re.DOTALL)
+_PREFIX: Final = re.compile(r"<(/?)(?:[a-z]{2,12}:|｜DSML｜)")
+"""What some models put before the names of their tags."""
+_ELEMENT: Final = re.compile(r"\s{0,9}<([\w.]{1,200})>")
+_CHILD: Final = re.compile(r"<([\w.\-]{1,200})>([^<]*)</([\w.\-]{1,200})>")
 _JSON_BEGINS: Final = re.compile(r"[{\[]")
+_MARKS: Final = re.compile(r"```(?:json)?|<\|[^|<>\s]{1,40}\|>|</?tool_call>")
+"""What models leave around a tool's arguments."""
+_NO_BLANK: Final = re.compile(r"[^\s,;]")
 _NEAR: Final = 120
 """Letters that may stand between a tool's name and its arguments."""
 
@@ -46,13 +54,14 @@ Call = tuple[str, dict[str, Any]]
 
 def calls_in(block: str, known: Collection[str]) -> list[Call]:
     """The calls of known tools in a block of text; empty if it is none of the notations. Never raises."""
-    block = block[:MAX_WRITTEN]
+    block = _PREFIX.sub(r"<\1", block[:MAX_WRITTEN])
     calls = [call for value in values_in(block) for call in _calls_of(value, known)]
     if calls or block.lstrip().startswith("{"):
         return calls
     return (
         [*_tagged(block, known, _FUNCTION, _PARAMETER)]
         or [*_tagged(block, known, _INVOKE, _INVOKED)]
+        or [*_as_elements(block, known)]
         or [*_named(block, known)]
     )
 
@@ -83,6 +92,33 @@ def values_in(text: str) -> Iterator[Any]:
             yield value
 
 
+def objects_in(text: str) -> list[dict[str, Any]]:
+    """The JSON objects, or Python's, that a text is made of, with nothing else but marks between them; else none."""
+    text = _MARKS.sub(" ", text[:MAX_WRITTEN])
+    decoder, at = json.JSONDecoder(), 0
+    found: list[dict[str, Any]] = []
+    while len(found) < MAX_VALUES:
+        begins = _NO_BLANK.search(text, at)
+        if begins is None:
+            return found
+        try:
+            value, at = decoder.raw_decode(text, begins.start())
+        except (ValueError, RecursionError):
+            return _python_object(text) if not found else []
+        if not isinstance(value, dict):
+            return []
+        found.append(value)
+    return found
+
+
+def _python_object(text: str) -> list[dict[str, Any]]:
+    try:
+        value = ast.literal_eval(text.strip())
+    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
+        return []
+    return [value] if isinstance(value, dict) and all(isinstance(key, str) for key in value) else []
+
+
 def _calls_of(value: Any, known: Collection[str]) -> Iterator[Call]:
     if isinstance(value, list):
         for each in value[:MAX_VALUES]:
@@ -98,7 +134,7 @@ def _calls_of(value: Any, known: Collection[str]) -> Iterator[Call]:
     if isinstance(value.get("function"), dict):
         yield from _calls_of(value["function"], known)
         return
-    name = next((found for key in _NAME_KEYS if (found := known_name(value.get(key), known))), "")
+    name = next((found for key in NAME_KEYS if (found := known_name(value.get(key), known))), "")
     if name:
         given: Any = next((value[key] for key in _ARGUMENT_KEYS if key in value), {})
         arguments = _object(given)
@@ -114,7 +150,10 @@ def known_name(name: Any, known: Collection[str]) -> str:
     """The tool of this name; empty if there is none."""
     if not isinstance(name, str):
         return ""
-    bare = name.strip().removeprefix("functions.").removeprefix("tools.").partition(":")[0].removesuffix(".call")
+    bare = name.partition("<|")[0].strip()
+    for qualifier in ("functions.", "tools.", "default_api."):
+        bare = bare.removeprefix(qualifier)
+    bare = bare.partition(":")[0].removesuffix(".call")
     return bare if bare in known else ""
 
 
@@ -178,8 +217,23 @@ def _named(block: str, known: Collection[str]) -> Iterator[Call]:
             yield name, {}
 
 
+def _as_elements(block: str, known: Collection[str]) -> Iterator[Call]:
+    """A call that is an element of a tool's name, with one element for each argument."""
+    element = _ELEMENT.match(block)
+    if element is not None and (name := known_name(element[1], known)):
+        children = _CHILD.findall(block[element.end() :])[:MAX_VALUES]
+        yield name, {key: _value(text) for key, text, closing in children if key == closing}
+
+
 def _of_python(rest: str) -> dict[str, Any] | None:
     """The keyword arguments of ``(key=value, ...)`` at the beginning of a text; ``None`` if it is no such call."""
+    inside = rest[1:].lstrip()
+    if inside.startswith("{"):
+        try:
+            value, length = json.JSONDecoder().raw_decode(inside)
+        except (ValueError, RecursionError):
+            return None
+        return value if isinstance(value, dict) and inside[length:].lstrip().startswith(")") else None
     depth, quote, skip = 0, "", False
     for at, letter in enumerate(rest):
         if skip:

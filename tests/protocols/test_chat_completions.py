@@ -317,7 +317,7 @@ def test_whatever_is_repeated_in_each_piece_of_a_call_it_is_one(call_id):
 def test_a_call_is_what_a_server_means_by_it(pieces, made):
     stream = [*pieces, chunk({}, finish="tool_calls"), DONE]
     reader = ChatReader(1, {"look_up", "end_call"})
-    (over,) = [*reader.receive(b"".join(stream)), *reader.end()]
+    (over,) = list(reader.receive(b"".join(stream)))
     assert [(call.name, call.arguments) for call in over.calls] == made
     assert len({call.call_id for call in over.calls}) == len(made)
     assert not any(call.broken for call in over.calls)

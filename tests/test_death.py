@@ -243,7 +243,7 @@ async def test_a_node_that_was_only_stopped_comes_back_and_bills_nothing_that_wa
 
 
 async def test_a_phone_that_the_last_daemon_could_not_hang_up_is_hung_up_by_the_next(tmp_path):
-    """It ended in good order while Twilio's API was away: the call is over on paper, and its phone is up."""
+    """It ended in good order while Twilio's API was away: the call is over in the journal, and its phone is up."""
     async with open_town(tmp_path, casting=QUIET.cast) as town:
         async with town.daemon("first", drain_seconds=1) as first:
             call, _ = await first.talk()

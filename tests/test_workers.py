@@ -18,7 +18,7 @@ from trio_voice.daemon import supervisor
 from trio_voice.daemon.process_identity import this_process
 from trio_voice.edges.workers import handover
 from trio_voice.edges.workers.aggregate import metrics
-from trio_voice.edges.workers.call_counts import Seats, make_seats
+from trio_voice.edges.workers.call_counts import CallCounts, make_call_counts
 from trio_voice.edges.workers.handover import Colleagues
 from trio_voice.errors import ConfigError
 
@@ -116,8 +116,8 @@ async def test_without_their_supervisor_they_drain_by_themselves(tmp_path):
 
 
 def test_a_seat_is_counted_once_by_everybody():
-    descriptor = make_seats(3)
-    one, two, door = (Seats(descriptor, 3, index) for index in range(3))
+    descriptor = make_call_counts(3)
+    one, two, door = (CallCounts(descriptor, 3, index) for index in range(3))
     one.occupy(4)
     two.occupy(2)
     assert (one.occupied_by_others, two.occupied_by_others, door.occupied_by_others) == (2, 4, 6)
@@ -158,8 +158,8 @@ def test_so_many_workers_are_refused(workers, tmp_path):
 @asynccontextmanager
 async def two_processes(folder):
     """Two processes' views of their house, the second of which takes what it is handed."""
-    descriptor = make_seats(2)
-    here, there = (Colleagues(folder, index, 2, Seats(descriptor, 2, index)) for index in range(2))
+    descriptor = make_call_counts(2)
+    here, there = (Colleagues(folder, index, 2, CallCounts(descriptor, 2, index)) for index in range(2))
     served = []
 
     async def serve(stream, data):
@@ -197,9 +197,9 @@ async def test_a_connection_is_handed_over_when_the_other_has_taken_it(tmp_path,
 
 async def test_one_that_stands_still_takes_nothing_and_serves_nothing_of_it_later(tmp_path, nursery, monkeypatch):
     monkeypatch.setattr(handover, "HAND_OVER_SECONDS", 0.1)
-    descriptor = make_seats(2)
-    here = Colleagues(tmp_path, 0, 2, Seats(descriptor, 2, 0))
-    Seats(descriptor, 2, 0).occupy(3)
+    descriptor = make_call_counts(2)
+    here = Colleagues(tmp_path, 0, 2, CallCounts(descriptor, 2, 0))
+    CallCounts(descriptor, 2, 0).occupy(3)
     assert here.owner_of(b"POST /twiml HTTP/1.1") == 1
     with trio.socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as stopped:
         await stopped.bind(str(tmp_path / "hand-1"))
@@ -214,7 +214,7 @@ async def test_one_that_stands_still_takes_nothing_and_serves_nothing_of_it_late
 
         giver, _ = await stopped.accept()  # it wakes
         with trio.fail_after(5):
-            await Colleagues(tmp_path, 1, 2, Seats(descriptor, 2, 1))._receive(giver, serve, lambda *_: None)
+            await Colleagues(tmp_path, 1, 2, CallCounts(descriptor, 2, 1))._receive(giver, serve, lambda *_: None)
         assert served == []
         await accepted.aclose()
         await ours.aclose()

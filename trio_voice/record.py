@@ -141,7 +141,7 @@ class ModelSessionRecord:
     cost: float | None = None
     """What it is estimated to cost, in the call's currency; unknown while it is open, and if nobody has set a price."""
     settled: bool = False
-    """Its daemon died and another closed it on paper: ``seconds`` is how long it may have lasted until then."""
+    """Its daemon died and another closed it in the journal: ``seconds`` is how long it may have lasted until then."""
     seconds_at_least: float | None = None
     """Where it was settled, how long it was certainly open: until its daemon's last heartbeat."""
 

@@ -29,8 +29,8 @@ from trio_voice.events.call import (
     ReplaceModel,
     RunTool,
     Then,
-    ToolFinished,
     ToolResult,
+    ToolReturned,
     TransferCall,
     TransferFailed,
 )
@@ -320,10 +320,10 @@ def test_what_is_cleared_is_never_heard(book):
 
 
 def test_a_tool_that_the_model_withdraws_is_let_finish_and_not_answered(book):
-    book.live().on(c.ToolRequested("t1", "look_up", {}))
+    book.live().on(c.ToolCalled("t1", "look_up", {}))
     assert book.on(c.ToolWithdrawn("t1")) == []
     assert book.on(c.ToolWithdrawn("never asked for")) == []
-    assert book.on(ToolFinished("t1", ToolResult("{}"))) == []
+    assert book.on(ToolReturned("t1", ToolResult("{}"))) == []
 
 
 # Ends
@@ -602,49 +602,49 @@ def test_the_garbage_of_one_model_is_not_held_against_the_next():
 def test_a_model_that_withdraws_requests_itself_gets_the_results_of_an_interrupted_reply():
     book = Playbook(capabilities=attrs.evolve(TALKS_FIRST, withdraws_tools=True)).live()
     book.speak("r1", SPEECH)
-    book.on(c.ToolRequested("t1", "roll", {}))
+    book.on(c.ToolCalled("t1", "roll", {}))
     book.on(c.ReplyDone("r1", interrupted=True))
-    assert book.on(ToolFinished("t1", ToolResult("4"))) == [c.AnswerTool("t1", "4")]
-    book.on(c.ToolRequested("t2", "roll", {}))
+    assert book.on(ToolReturned("t1", ToolResult("4"))) == [c.SendToolResult("t1", "4")]
+    book.on(c.ToolCalled("t2", "roll", {}))
     book.on(c.ToolWithdrawn("t2"))
-    assert book.on(ToolFinished("t2", ToolResult("4"))) == []
+    assert book.on(ToolReturned("t2", ToolResult("4"))) == []
 
 
 def test_a_tool_is_run_and_its_result_told(book):
     book.live().speak("r1", HUSH)
-    assert book.on(c.ToolRequested("t1", "roll", {"max": 6})) == [RunTool("t1", "roll", {"max": 6})]
-    assert book.on(ToolFinished("t1", ToolResult("4"))) == [c.AnswerTool("t1", "4")]
+    assert book.on(c.ToolCalled("t1", "roll", {"max": 6})) == [RunTool("t1", "roll", {"max": 6})]
+    assert book.on(ToolReturned("t1", ToolResult("4"))) == [c.SendToolResult("t1", "4")]
 
 
 @pytest.mark.parametrize("done_first", [True, False])
 def test_a_result_may_come_before_or_after_its_reply_is_done(book, done_first):
     book.live().speak("r1", HUSH)
-    book.on(c.ToolRequested("t1", "roll", {}))
+    book.on(c.ToolCalled("t1", "roll", {}))
     done = c.ReplyDone("r1", interrupted=False)
-    finished = ToolFinished("t1", ToolResult("4", failed=True))
+    finished = ToolReturned("t1", ToolResult("4", failed=True))
     commands = [command for fact in ((done, finished) if done_first else (finished, done)) for command in book.on(fact)]
-    assert c.AnswerTool("t1", "4", failed=True) in commands
+    assert c.SendToolResult("t1", "4", failed=True) in commands
 
 
 def test_nothing_is_answered_into_an_interrupted_reply(book):
     book.live().speak("r1", SPEECH)
-    book.on(c.ToolRequested("t1", "roll", {}))
+    book.on(c.ToolCalled("t1", "roll", {}))
     book.on(c.ReplyDone("r1", interrupted=True))
-    assert book.on(ToolFinished("t1", ToolResult("4"))) == []
+    assert book.on(ToolReturned("t1", ToolResult("4"))) == []
     assert book.record.counters["tool_results_not_wanted"] == 1
 
 
 def test_a_result_that_nobody_asked_for_is_not_told(book):
     book.live()
-    assert book.on(ToolFinished("t9", ToolResult("4"))) == []
+    assert book.on(ToolReturned("t9", ToolResult("4"))) == []
 
 
 # The goodbye
 
 
 def asked_to_end(book, then=Then.END_CALL):
-    book.on(c.ToolRequested("t1", "end_call", {}))
-    return book.on(ToolFinished("t1", ToolResult("{}", then=then)))
+    book.on(c.ToolCalled("t1", "end_call", {}))
+    return book.on(ToolReturned("t1", ToolResult("{}", then=then)))
 
 
 def run_until_end(book, limit=60.0):
@@ -660,7 +660,7 @@ def run_until_end(book, limit=60.0):
 
 def test_the_goodbye_is_heard_to_its_end_by_mark(book):
     book.live().speak("r1", *[SPEECH] * 4)
-    assert asked_to_end(book) == [c.AnswerTool("t1", "{}", go_on=False)]
+    assert asked_to_end(book) == [c.SendToolResult("t1", "{}", go_on=False)]
     book.on(c.ReplyDone("r1", interrupted=False))
     assert book.after(0.4).tick() == []  # by the clock it has been played; its mark is not back
     book.after(0.3).on(ms.MarkEchoed("0.2"))
@@ -843,10 +843,10 @@ FACTS = st.sampled_from(
         c.ReplyTranscript("r2", "some words", interrupted=True),
         c.ReplyDone("r1", interrupted=False),
         c.ReplyDone("r2", interrupted=True),
-        c.ToolRequested("t", "x", {}),
-        ToolFinished("t", ToolResult("{}")),
-        ToolFinished("t", ToolResult("{}", then=Then.END_CALL)),
-        ToolFinished("t", ToolResult("{}", then=Then.TRANSFER)),
+        c.ToolCalled("t", "x", {}),
+        ToolReturned("t", ToolResult("{}")),
+        ToolReturned("t", ToolResult("{}", then=Then.END_CALL)),
+        ToolReturned("t", ToolResult("{}", then=Then.TRANSFER)),
         TransferFailed(),
         c.ModelFault("x", "", fatal=False),
         c.Usage({"audio_in_tokens": 1}),
@@ -862,13 +862,13 @@ FRAME = encode(b"\x00\x80" * 80)
 
 def test_a_frame_in_the_middle_of_a_reply_passes(book):
     book.live().speak("r1", SPEECH)
-    assert book.bridge.pass_reply_on("r1", FRAME, book.now) == ""
-    assert book.bridge.pass_caller_on(FRAME, book.now)
+    assert book.bridge.forward_reply_audio("r1", FRAME, book.now) == ""
+    assert book.bridge.forward_caller_audio(FRAME, book.now)
 
 
 def test_a_mark_that_is_due_behind_a_frame_is_named(book):
     book.live().speak("r1", FRAME)
-    names = [book.bridge.pass_reply_on("r1", FRAME, book.now) for _ in range(10)]
+    names = [book.bridge.forward_reply_audio("r1", FRAME, book.now) for _ in range(10)]
     assert [bool(name) for name in names] == [False] * 8 + [True, False]
     book.after(0.2).on(ms.MarkEchoed(names[8]))
     assert book.bridge._playback.heard_ms(book.now) == pytest.approx(200)
@@ -889,20 +889,20 @@ def test_a_frame_that_asks_for_more_does_not_pass(book, before, payload):
     book.live().speak("r1", SPEECH)
     for fact in before:
         book.on(fact)
-    assert book.bridge.pass_reply_on("r1", payload, book.now) is None
+    assert book.bridge.forward_reply_audio("r1", payload, book.now) is None
 
 
 def test_nothing_passes_beyond_the_lead_or_when_a_mark_is_long_overdue():
     book = Playbook(limits=Limits(playback_lead_seconds=0.25, media_gap_seconds=15)).live()
     book.speak("r1", SPEECH, SPEECH, SPEECH)
-    assert book.bridge.pass_reply_on("r1", FRAME, book.now) is None
-    assert book.bridge.pass_reply_on("r1", FRAME, book.after(0.1).now) is not None
-    assert book.bridge.pass_reply_on("r1", FRAME, book.after(7.7).now) is None
+    assert book.bridge.forward_reply_audio("r1", FRAME, book.now) is None
+    assert book.bridge.forward_reply_audio("r1", FRAME, book.after(0.1).now) is not None
+    assert book.bridge.forward_reply_audio("r1", FRAME, book.after(7.7).now) is None
 
 
 def test_what_has_passed_counts_for_how_much_of_a_reply_was_heard(book):
     book.live().speak("r1", SPEECH)
-    assert all(book.bridge.pass_reply_on("r1", FRAME, book.now) is not None for _ in range(4))
+    assert all(book.bridge.forward_reply_audio("r1", FRAME, book.now) is not None for _ in range(4))
     book.on(c.ReplyTranscript("r1", "one two three four five six seven eight nine", interrupted=False))
     book.after(0.09).on(c.CallerSpeechStarted())
     assert book.lines() == [("agent", "one two three four", True)]
@@ -929,11 +929,13 @@ def test_what_passes_is_what_would_have_been_decided(steps):
         assert passing.after(pause).tick() == told.after(pause).tick()
         expected = told.on(fact)
         if isinstance(fact, ms.CallerAudio):
-            done = [c.HearCaller(fact.payload)] if passing.bridge.pass_caller_on(fact.payload, passing.now) else []
+            done = (
+                [c.HearCaller(fact.payload)] if passing.bridge.forward_caller_audio(fact.payload, passing.now) else []
+            )
         else:
             mark = None
             if isinstance(fact, c.ReplyAudio):
-                mark = passing.bridge.pass_reply_on(fact.reply_id, fact.payload, passing.now)
+                mark = passing.bridge.forward_reply_audio(fact.reply_id, fact.payload, passing.now)
             done = passing.on(fact) if mark is None else [PlayAudio(fact.payload), *([PlaceMark(mark)] if mark else [])]
         assert done == expected
         assert passing.bridge.wake_at <= told.bridge.wake_at + 1e-9  # woken early, it does nothing

@@ -5,7 +5,7 @@ import pytest
 from tests.playbook import SPEECH, Playbook, end_of
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
-from trio_voice.events.call import EndCall, MachineAnswered, Then, ToolFinished, ToolResult, TransferCall
+from trio_voice.events.call import EndCall, MachineAnswered, Then, ToolResult, ToolReturned, TransferCall
 from trio_voice.persona import Limits, Persona
 from trio_voice.record import EndReason
 
@@ -21,8 +21,8 @@ def saying_goodbye(then=Then.END_CALL, **rest):
 
 
 def asks(book, then=Then.END_CALL):
-    book.on(c.ToolRequested("t1", "end_call", {}))
-    return book.on(ToolFinished("t1", ToolResult("{}", then=then)))
+    book.on(c.ToolCalled("t1", "end_call", {}))
+    return book.on(ToolReturned("t1", ToolResult("{}", then=then)))
 
 
 def says(book, text, seconds=0.5):
@@ -84,7 +84,7 @@ def test_nothing_is_asked_of_a_model_whose_words_already_ended_the_call(spoken):
     book.on(c.ReplyStarted("r1"))
     if spoken:
         book.on(c.ReplyAudio("r1", SPEECH))
-    assert asks(book)[0] == c.AnswerTool("t1", "{}", go_on=not spoken)
+    assert asks(book)[0] == c.SendToolResult("t1", "{}", go_on=not spoken)
 
 
 def test_a_goodbye_that_nobody_heard_is_not_recorded_as_heard():

@@ -23,8 +23,8 @@ from trio_voice.events.call import (
     ModelReplaced,
     PlaceMark,
     ReplaceModel,
-    ToolFinished,
     ToolResult,
+    ToolReturned,
     TransferCall,
     TransferFailed,
 )
@@ -142,11 +142,11 @@ def test_each_model_has_its_own_time_to_become_ready():
 
 def test_a_tool_of_the_model_that_died_is_nobodys():
     book = Book().live()
-    book.on(c.ToolRequested("t1", "look_up", {}))
+    book.on(c.ToolCalled("t1", "look_up", {}))
     book.on(DEAD)
     book.on(ModelReplaced(PLAIN))
     book.on(c.ModelReady("t"))
-    assert book.on(ToolFinished("t1", ToolResult("{}"))) == []
+    assert book.on(ToolReturned("t1", ToolResult("{}"))) == []
 
 
 def test_what_the_caller_says_meanwhile_is_bounded():

@@ -8,7 +8,7 @@ import pytest
 from tests.playbook import MORE, SPEECH, START, TALKS_FIRST, Playbook, end_of
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
-from trio_voice.events.call import EndCall, PlayAudio, ReplaceModel, RunTool, ToolFinished, ToolResult
+from trio_voice.events.call import EndCall, PlayAudio, ReplaceModel, RunTool, ToolResult, ToolReturned
 from trio_voice.persona import Limits, Line, Lines, Persona
 from trio_voice.record import EndReason
 from trio_voice.speech_text.languages import phrases_of
@@ -122,13 +122,13 @@ def test_a_voice_that_makes_no_sound_of_a_filler_gives_way_to_the_line_of_this_m
 def test_a_slow_tool_is_covered_and_never_given_up(capabilities):
     book = Playbook(capabilities=capabilities, limits=PATIENT, lines=LINES).live()
     book.speak("r1", SPEECH)
-    assert RunTool("t1", "look_up", {}) in book.on(c.ToolRequested("t1", "look_up", {}))
+    assert RunTool("t1", "look_up", {}) in book.on(c.ToolCalled("t1", "look_up", {}))
     book.on(c.ReplyDone("r1", interrupted=False))
     book.on(ms.MarkEchoed("0.1"))
     _, rest = pass_time(book, 60)
     assert not any(isinstance(command, EndCall | ReplaceModel) for _, command in rest)
     assert book.record.counters["fillers"] >= 8
-    assert c.AnswerTool("t1", "{}") in book.on(ToolFinished("t1", ToolResult("{}")))
+    assert c.SendToolResult("t1", "{}") in book.on(ToolReturned("t1", ToolResult("{}")))
 
 
 def test_fillers_may_be_switched_off_and_the_end_is_bounded_all_the_same():
@@ -221,7 +221,7 @@ def test_the_persona_words_what_a_silent_caller_is_asked():
     "facts",
     [
         [c.CallerSpeechStarted()],
-        [c.ReplyStarted("r1"), c.ToolRequested("t1", "look_up", {})],
+        [c.ReplyStarted("r1"), c.ToolCalled("t1", "look_up", {})],
         [c.CallerSpeechStarted(), c.CallerSpeechStopped(), c.AnswerOwed()],
     ],
     ids=["they think aloud", "something is looked up", "an answer is owed"],

@@ -29,8 +29,8 @@ from trio_voice.events.call import (
     ReplaceModel,
     RunTool,
     Then,
-    ToolFinished,
     ToolResult,
+    ToolReturned,
     TransferCall,
     TransferFailed,
 )
@@ -144,9 +144,9 @@ class LiveCall(RuleBasedStateMachine):
     def tell(self, fact):
         if isinstance(fact, TransferFailed):
             self.transferring = False
-        self.obey(self.bridge.handle(fact, self.now), fact)
+        self.execute(self.bridge.handle(fact, self.now), fact)
 
-    def obey(self, commands, why=None):
+    def execute(self, commands, why=None):
         assert self.end is None or commands == [], "nothing is decided after the end"
         sent = sum(isinstance(command, PlayAudio | PlaceMark | ClearPlayback) for command in commands)
         assert sent < caller.OUTBOX_MESSAGES, "Twilio's outbox holds what is sent at once"
@@ -174,11 +174,11 @@ class LiveCall(RuleBasedStateMachine):
                     assert self.session == "ready", "a session that is not ready hears nothing"
                 case RunTool(call_id=call_id):
                     assert call_id not in self.ran, "a tool acts once"
-                    assert why == c.ToolRequested(call_id, command.name, command.arguments)
+                    assert why == c.ToolCalled(call_id, command.name, command.arguments)
                     self.ran.add(call_id)
-                case c.AnswerTool() if self.session == "gone":
+                case c.SendToolResult() if self.session == "gone":
                     pass  # nobody reads it
-                case c.AnswerTool(call_id=call_id):
+                case c.SendToolResult(call_id=call_id):
                     assert self.tools.pop(call_id, None) is not None, "each request is answered at most once"
                 case ReplaceModel(renews=renews):
                     assert self.session in {"opening", "ready"}
@@ -200,7 +200,7 @@ class LiveCall(RuleBasedStateMachine):
         self.cut.clear()  # who was to decide is gone, and what was kept is said
 
     def tick(self):
-        self.obey(self.bridge.tick(self.now))
+        self.execute(self.bridge.tick(self.now))
         assert self.end is not None or self.bridge.wake_at > self.now, "it would spin"
 
     # What happens. Hypothesis leaves rules out of an example, to see more of the others; so a rule is what a peer does.
@@ -231,7 +231,7 @@ class LiveCall(RuleBasedStateMachine):
 
     def hear_frame(self):
         """As the call does it."""
-        self.obey([c.HearCaller(FRAME)] if self.bridge.pass_caller_on(FRAME, self.now) else [])
+        self.execute([c.HearCaller(FRAME)] if self.bridge.forward_caller_audio(FRAME, self.now) else [])
 
     @rule(data=st.data())
     def twilio_tells(self, data):
@@ -313,11 +313,11 @@ class LiveCall(RuleBasedStateMachine):
 
     def speak(self, reply_id, payload):
         """As the call does it: the short way first."""
-        mark = self.bridge.pass_reply_on(reply_id, payload, self.now)
+        mark = self.bridge.forward_reply_audio(reply_id, payload, self.now)
         if mark is None:
             self.tell(c.ReplyAudio(reply_id, payload))
         else:
-            self.obey([PlayAudio(payload), *([PlaceMark(mark)] if mark else [])])
+            self.execute([PlayAudio(payload), *([PlaceMark(mark)] if mark else [])])
 
     def sound(self, number, milliseconds):
         self.speak(f"r{number}", sound_of(number, milliseconds))
@@ -352,10 +352,10 @@ class LiveCall(RuleBasedStateMachine):
         self.wanted += 1
         call_id = f"t{self.wanted:04}"
         self.tools[call_id] = True
-        self.tell(c.ToolRequested(call_id, "look_up", {"number": self.wanted}))
+        self.tell(c.ToolCalled(call_id, "look_up", {"number": self.wanted}))
 
     def finish(self, call_id, then):
-        self.tell(ToolFinished(call_id, ToolResult("{}", then=then)))
+        self.tell(ToolReturned(call_id, ToolResult("{}", then=then)))
 
     @rule(data=st.data())
     def session_changes(self, data):

@@ -162,7 +162,7 @@ def broken(*_):
 
 
 async def drive_bug(rig):
-    override(rig.call._bridge, handle=broken, pass_caller_on=broken)
+    override(rig.call._bridge, handle=broken, forward_caller_audio=broken)
 
 
 ENDS = [
@@ -193,7 +193,7 @@ async def test_when_the_peers_answer_the_end_takes_no_time(autojump_clock, drive
 async def test_a_bug_on_the_short_way_of_a_reply_ends_the_call_too(autojump_clock):
     async with live_call(limits=LONG) as rig:
         await trio.sleep(2.5)
-        override(rig.call._bridge, pass_reply_on=broken)
+        override(rig.call._bridge, forward_reply_audio=broken)
         rig.speak(0.2)
     assert rig.record.end_reason is EndReason.BUG
     assert rig.record.model_sessions[0].closing is Closing.ACKNOWLEDGED

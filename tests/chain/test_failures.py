@@ -90,7 +90,7 @@ def test_a_question_that_is_too_long_by_a_result_alone_is_asked_with_its_beginni
     stage = Stage()
     stage.asked()
     stage.answered("", A)
-    stage.do(c.AnswerTool("1.0", '"' + "x" * 20_000 + '"'))
+    stage.do(c.SendToolResult("1.0", '"' + "x" * 20_000 + '"'))
     stage.do(refused(stage.question.number, retryable=False, remedy="shorten"))
     assert len(str(stage.question.conversation)) < 2_000
     assert stage.question.conversation[-1].results
@@ -160,7 +160,7 @@ def test_nothing_after_a_tool_is_no_failure_where_the_words_before_it_were_all()
     stage.asked()
     stage.answered("I have noted that.", A)
     stage.spoken()
-    stage.do(c.AnswerTool("1.0", "1"))
+    stage.do(c.SendToolResult("1.0", "1"))
     stage.answered("")
     stage.answered("")
     assert faults(stage) == [False]

@@ -185,8 +185,8 @@ def test_results_are_bounded_in_letters_the_oldest_first():
     for turn in range(6):
         stage.asked(item=f"c{turn}")
         stage.answered("", s.ToolCall(f"a{turn}", "look_up", {}))
-        (requested,) = stage.of(c.ToolRequested)
-        stage.do(c.AnswerTool(requested.call_id, '"' + "x" * 10_000 + '"'))
+        (requested,) = stage.of(c.ToolCalled)
+        stage.do(c.SendToolResult(requested.call_id, '"' + "x" * 10_000 + '"'))
         results = [entry.results[0].text for entry in stage.question.conversation if entry.results]
         assert len(results[-1]) > 10_000  # the one that is being asked about
         assert sum(map(len, results)) < 30_000

@@ -70,7 +70,7 @@ class Talk(RuleBasedStateMachine):
             case c.ReplyDone(reply_id=reply_id):
                 assert reply_id == self.open_reply, "each reply ends once"
                 self.open_reply = None
-            case c.ToolRequested(call_id=call_id):
+            case c.ToolCalled(call_id=call_id):
                 assert call_id not in self.wanted, "each tool is asked for once"
                 self.wanted.add(call_id)
                 self.tools.append(call_id)
@@ -209,7 +209,7 @@ class Talk(RuleBasedStateMachine):
 
     def answer(self, call_id):
         self.tools = [tool for tool in self.tools if tool != call_id]
-        self.tell(c.AnswerTool(call_id, "1"))
+        self.tell(c.SendToolResult(call_id, "1"))
 
     def truncate(self, reply_id, heard_ms):
         self.tell(c.TruncateReply(reply_id, float(heard_ms)))

@@ -139,9 +139,9 @@ def test_tools_of_an_early_answer_wait_too():
     stage.do(s.SpeechBegan(), s.TurnMayBeOver("c1", "hi"))
     number = stage.question.number
     stage.do(s.ThoughtOver(number, (s.ToolCall("a", "order", {}),)))
-    assert stage.of(c.ToolRequested) == []
+    assert stage.of(c.ToolCalled) == []
     stage.do(s.TurnOver("c1", "Hi."))
-    assert stage.of(c.ToolRequested) == [c.ToolRequested("1.0", "order", {})]
+    assert stage.of(c.ToolCalled) == [c.ToolCalled("1.0", "order", {})]
 
 
 def test_a_resumed_turn_drops_the_early_answer():
@@ -186,16 +186,16 @@ A, B = s.ToolCall("a", "look_up", {"day": 1}), s.ToolCall("b", "look_up", {"day"
 def test_parallel_tools_are_all_answered_before_the_model_goes_on():
     stage = Stage()
     with_tools(stage, A, B)
-    assert stage.of(c.ToolRequested, c.ReplyDone) == [
-        c.ToolRequested("1.0", "look_up", {"day": 1}),
-        c.ToolRequested("1.1", "look_up", {"day": 2}),
+    assert stage.of(c.ToolCalled, c.ReplyDone) == [
+        c.ToolCalled("1.0", "look_up", {"day": 1}),
+        c.ToolCalled("1.1", "look_up", {"day": 2}),
         c.ReplyDone("1", interrupted=False),
     ]
-    assert stage.do(c.AnswerTool("1.1", '"two"')) == []
-    stage.do(c.AnswerTool("1.0", '"one"', failed=True))
+    assert stage.do(c.SendToolResult("1.1", '"two"')) == []
+    stage.do(c.SendToolResult("1.0", '"one"', failed=True))
     assert stage.question.conversation[1:] == (
         s.Entry("agent", "", (A, B)),
-        s.Entry("results", results=(s.ToolAnswer("a", '"one"', failed=True), s.ToolAnswer("b", '"two"'))),
+        s.Entry("results", results=(s.ToolCallResult("a", '"one"', failed=True), s.ToolCallResult("b", '"two"'))),
     )
 
 
@@ -207,7 +207,7 @@ def test_a_slow_tool_is_covered_by_a_filler_and_the_answer_waits_for_its_end():
     assert stage.of(s.Speak) == [s.Speak("3", "One moment.", last=True)]
     assert stage.of(c.ReplyStarted) == [c.ReplyStarted("3", is_filler=True)]
     filler = [*stage.out]
-    stage.do(c.AnswerTool("1.0", "1"))
+    stage.do(c.SendToolResult("1.0", "1"))
     number = stage.question.number
     _, call, results = stage.question.conversation
     assert (call.text, call.calls, results.role) == ("One moment.", (A,), "results")  # nothing between call and answer
@@ -227,15 +227,15 @@ def test_a_tool_that_was_announced_in_words_needs_no_filler():
 def test_a_tool_that_has_begun_is_let_finish_and_words_meanwhile_are_answered_with_its_result():
     stage = Stage()
     with_tools(stage, A, B)
-    stage.do(c.AnswerTool("1.0", '"one"'))
+    stage.do(c.SendToolResult("1.0", '"one"'))
     stage.do(s.SpeechBegan(), s.TurnOver("c2", "Okay, thanks."))
     assert stage.of(c.ToolWithdrawn, s.Think) == []
     stage.wait(1.0)
     assert stage.of(s.Think) == []
-    stage.do(c.AnswerTool("1.1", '"two"'))
+    stage.do(c.SendToolResult("1.1", '"two"'))
     _, call, results, words = stage.question.conversation
     assert call.calls == (A, B)
-    assert results.results == (s.ToolAnswer("a", '"one"'), s.ToolAnswer("b", '"two"'))
+    assert results.results == (s.ToolCallResult("a", '"one"'), s.ToolCallResult("b", '"two"'))
     assert words.text == "Okay, thanks."
 
 
@@ -246,23 +246,23 @@ def test_words_that_have_waited_long_for_a_tool_are_answered_and_its_result_is_t
     assert stage.turns.wake_at == WISH_SECONDS
     stage.wait(WISH_SECONDS)
     _, _, results, words = stage.question.conversation
-    assert results.results == (s.ToolAnswer("a", PENDING, failed=True),)
+    assert results.results == (s.ToolCallResult("a", PENDING, failed=True),)
     assert words.text == "Never mind, when do you close?"
     assert not stage.question.with_tools  # or it would be called once more
     stage.answered("At five.")
     stage.spoken()
-    stage.do(c.AnswerTool("1.0", '"open"'))
+    stage.do(c.SendToolResult("1.0", '"open"'))
     *_, results, _, _, instruction = stage.question.conversation
-    assert results.results == (s.ToolAnswer("a", '"open"'),)
+    assert results.results == (s.ToolCallResult("a", '"open"'),)
     assert "look_up has come" in instruction.text
-    assert stage.do(c.AnswerTool("1.0", '"again"')) == []
+    assert stage.do(c.SendToolResult("1.0", '"again"')) == []
 
 
 def test_nothing_is_asked_of_a_model_whose_words_have_ended_the_call():
     stage = Stage()
     with_tools(stage, A, text="Goodbye!")
     stage.spoken()
-    assert stage.do(c.AnswerTool("1.0", "1", go_on=False)) == []
+    assert stage.do(c.SendToolResult("1.0", "1", go_on=False)) == []
     question = stage.asked("Wait, one more thing.", "c2")
     assert [entry.role for entry in question.conversation] == ["caller", "agent", "results", "caller"]
 
@@ -272,12 +272,12 @@ def test_the_rounds_of_a_turn_are_bounded_and_the_last_offers_no_tools():
     think, questions = stage.asked(), 1
     while think.with_tools:
         stage.answered("", s.ToolCall(f"a{questions}", "look_up", {}))
-        (requested,) = stage.of(c.ToolRequested)
-        stage.do(c.AnswerTool(requested.call_id, "1"))
+        (requested,) = stage.of(c.ToolCalled)
+        stage.do(c.SendToolResult(requested.call_id, "1"))
         think, questions = stage.question, questions + 1
     assert questions == 5
     stage.answered("It is open.", A)
-    assert stage.of(c.ToolRequested) == []
+    assert stage.of(c.ToolCalled) == []
     assert stage.of(s.Speak)
     stage.spoken()
     assert stage.asked("And now?", "c2").with_tools
@@ -286,8 +286,8 @@ def test_the_rounds_of_a_turn_are_bounded_and_the_last_offers_no_tools():
 def test_broken_arguments_are_answered_without_running_anything():
     stage = Stage()
     with_tools(stage, s.ToolCall("a", "look_up", {}, broken='{"day":'))
-    assert stage.of(c.ToolRequested) == []
-    assert stage.question.conversation[-1].results == (s.ToolAnswer("a", BROKEN, failed=True),)
+    assert stage.of(c.ToolCalled) == []
+    assert stage.question.conversation[-1].results == (s.ToolCallResult("a", BROKEN, failed=True),)
 
 
 def test_whoever_may_not_interrupt_is_answered_with_the_tool():
@@ -295,14 +295,14 @@ def test_whoever_may_not_interrupt_is_answered_with_the_tool():
     with_tools(stage, A)
     stage.do(s.SpeechBegan(), s.TurnOver("c2", "Hello?"))
     assert stage.of(s.Think, c.ToolWithdrawn) == []
-    stage.do(c.AnswerTool("1.0", "1"))
+    stage.do(c.SendToolResult("1.0", "1"))
     assert [entry.role for entry in stage.question.conversation] == ["caller", "agent", "results", "caller"]
 
 
 def test_whoever_was_answered_with_the_tool_is_not_answered_once_more():
     stage = Stage(interruptible=False)
     with_tools(stage, A)
-    stage.do(s.SpeechBegan(), s.TurnOver("c2", "Hello?"), c.AnswerTool("1.0", "1"))
+    stage.do(s.SpeechBegan(), s.TurnOver("c2", "Hello?"), c.SendToolResult("1.0", "1"))
     stage.do(s.Thought(stage.question.number, "Here you are."), s.ThoughtOver(stage.question.number))
     stage.spoken()
     assert stage.of(s.Think) == []
@@ -404,7 +404,11 @@ FACTS = st.one_of(
     st.builds(c.SayExactly, TEXTS, st.booleans()),
     st.builds(c.RequestReply, TEXTS),
     st.builds(
-        c.AnswerTool, st.builds("{}.{}".format, NUMBERS, st.integers(0, 1)), st.just("1"), st.booleans(), st.booleans()
+        c.SendToolResult,
+        st.builds("{}.{}".format, NUMBERS, st.integers(0, 1)),
+        st.just("1"),
+        st.booleans(),
+        st.booleans(),
     ),
     st.builds(c.TruncateReply, CONTEXTS, st.floats(0, 500)),
     st.builds(c.IgnoreTurn, st.just("c")),
@@ -435,7 +439,7 @@ def test_whatever_comes_every_reply_and_every_tool_ends_once_and_every_call_has_
                     assert last or any(letter.isalnum() for letter in text)
                 case c.ReplyDone(reply_id=reply_id):
                     open_replies.remove(reply_id)
-                case c.ToolRequested(call_id=call_id):
+                case c.ToolCalled(call_id=call_id):
                     assert call_id not in ever
                     ever.add(call_id)
                 case s.StopThinking(number=number):

@@ -90,7 +90,7 @@ async def test_hurry_shortens_what_is_being_sent(autojump_clock):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(writer.run, ours)
             await trio.sleep(1)
-            writer.hurry(trio.current_time() + 2)
+            writer.set_close_deadline(trio.current_time() + 2)
     assert raised.group_contains(Stalled)
     assert trio.current_time() == 3
 

@@ -29,7 +29,7 @@ class Relay:
         self.to_model = Writer(50, stall_seconds=1)
         self.to_caller = Writer(50, stall_seconds=1)
 
-    def hear_caller(self, message):
+    def forward_caller_audio(self, message):
         self.heard.append(message)
         self.to_model.post(message)
 
@@ -45,7 +45,7 @@ async def test_an_error_of_the_models_tls_is_the_models_though_the_caller_speaks
     async with open_poller(), our_server() as (caller, telephone), our_tls_client() as (model, provider):
         relay = Relay()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(run_pair, "caller", caller, relay.to_caller, relay.hear_caller, relay.tell)
+            nursery.start_soon(run_pair, "caller", caller, relay.to_caller, relay.forward_caller_audio, relay.tell)
             nursery.start_soon(run_pair, "model", model, relay.to_model, relay.hear_model, relay.tell)
             await trio.testing.wait_all_tasks_blocked(0.05)
             # Both are there before the poller looks again: nothing here waits for its own task.

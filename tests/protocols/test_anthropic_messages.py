@@ -112,7 +112,7 @@ def test_a_conversation_begins_and_ends_with_the_caller():
 
 
 def test_a_round_of_tools_in_the_history():
-    results = (s.ToolAnswer("toolu_1", '"open"'), s.ToolAnswer("toolu_2", '{"error":"?"}', failed=True))
+    results = (s.ToolCallResult("toolu_1", '"open"'), s.ToolCallResult("toolu_2", '{"error":"?"}', failed=True))
     body = body_of(
         [
             s.Entry("caller", "And Monday?"),
@@ -159,7 +159,7 @@ def test_no_conversation_is_one_that_the_server_would_refuse(entries):
         made = tuple(s.ToolCall(f"{call.call_id}_{number}", call.name, call.arguments) for call in entry[1])
         conversation += [
             s.Entry("agent", "", made),
-            s.Entry("results", results=tuple(s.ToolAnswer(call.call_id, '""') for call in made)),
+            s.Entry("results", results=tuple(s.ToolCallResult(call.call_id, '""') for call in made)),
         ]
     body_of(conversation)
 
@@ -339,7 +339,7 @@ def as_the_sdk_knows_it(kind, value):
 
 def test_the_sdk_agrees_with_what_we_ask():
     types = pytest.importorskip("anthropic.types")
-    results = (s.ToolAnswer("toolu_1", '"open"'), s.ToolAnswer("toolu_2", "{}", failed=True))
+    results = (s.ToolCallResult("toolu_1", '"open"'), s.ToolCallResult("toolu_2", "{}", failed=True))
     conversation = [
         s.Entry("agent", "Hello."),
         s.Entry("caller", "Hi."),

@@ -88,7 +88,7 @@ def test_a_round_of_tools_in_the_history():
     conversation = [
         s.Entry("caller", "And Monday?"),
         s.Entry("agent", "Let me see.", (call,)),
-        s.Entry("results", results=(s.ToolAnswer("call_1", '"open"'),)),
+        s.Entry("results", results=(s.ToolCallResult("call_1", '"open"'),)),
         s.Entry("instruction", "Apologise."),
     ]
     assert body_of(conversation)["messages"][1:] == [
@@ -111,7 +111,7 @@ STRICT = [
     s.Entry("caller", "And Monday?"),
     s.Entry("caller", "I mean Tuesday."),
     s.Entry("agent", "", (s.ToolCall("call_1", "look_up", {}),)),
-    s.Entry("results", results=(s.ToolAnswer("call_1", '"open"'),)),
+    s.Entry("results", results=(s.ToolCallResult("call_1", '"open"'),)),
     s.Entry("caller", "Okay."),
     s.Entry("instruction", "The transfer failed. Apologise."),
     s.Entry("agent", "Sorry."),
@@ -146,7 +146,7 @@ def test_no_conversation_is_refused_by_the_strictest_template(entries):
     conversation = []
     for number, entry in enumerate(entries):
         call = s.ToolCall(f"call_{number}", "look_up", {})
-        calls = (s.Entry("agent", "", (call,)), s.Entry("results", results=(s.ToolAnswer(call.call_id, "1"),)))
+        calls = (s.Entry("agent", "", (call,)), s.Entry("results", results=(s.ToolCallResult(call.call_id, "1"),)))
         conversation += calls if entry is None else (entry,)
     messages = body_of(conversation)["messages"][1:]
     roles = [each["role"] for each in messages if each["role"] != "tool" and "tool_calls" not in each]
@@ -568,7 +568,7 @@ def test_the_sdk_agrees_with_what_we_ask():
         s.Entry("agent", "Hello."),
         s.Entry("caller", "And Monday?"),
         s.Entry("agent", "", (call,)),
-        s.Entry("results", results=(s.ToolAnswer("call_1", '"open"'),)),
+        s.Entry("results", results=(s.ToolCallResult("call_1", '"open"'),)),
         s.Entry("instruction", "Apologise."),
     ]
     asked = body_of(conversation, [TOOL], max_tokens=5, temperature=1.0, reasoning_effort="minimal")

@@ -360,9 +360,9 @@ def ask(session, *calls):
 def test_a_tool_is_asked_for_within_a_reply(ready):
     assert ask(ready, {"id": "f1", "name": "roll", "args": {"max": 6}}) == [
         c.ReplyStarted("reply-1"),
-        c.ToolRequested("call-1", "roll", {"max": 6}),
+        c.ToolCalled("call-1", "roll", {"max": 6}),
     ]
-    (text,) = ready.encode(c.AnswerTool("call-1", '{"value": 4}'), 0.0)
+    (text,) = ready.encode(c.SendToolResult("call-1", '{"value": 4}'), 0.0)
     response = {"id": "f1", "name": "roll", "response": {"output": {"value": 4}}}
     assert said(text) == {"toolResponse": {"functionResponses": [response]}}
 
@@ -370,10 +370,10 @@ def test_a_tool_is_asked_for_within_a_reply(ready):
 @pytest.mark.parametrize("missing", [{"id": None}, {"id": ""}, {}])
 def test_calls_without_ids_get_ours_and_give_none_back(ready, missing):
     events = ask(ready, {"name": "roll", "args": {}} | missing, {"name": "roll", "args": {}} | missing)
-    first, second = (event.call_id for event in of_kind(c.ToolRequested, events))
+    first, second = (event.call_id for event in of_kind(c.ToolCalled, events))
     assert first != second
-    assert ready.encode(c.AnswerTool(second, "2"), 0.0) == ()
-    (text,) = ready.encode(c.AnswerTool(first, "1"), 0.0)
+    assert ready.encode(c.SendToolResult(second, "2"), 0.0) == ()
+    (text,) = ready.encode(c.SendToolResult(first, "1"), 0.0)
     outputs = [response["response"]["output"] for response in said(text)["toolResponse"]["functionResponses"]]
     assert outputs == [1, 2]
     assert '"id"' not in text
@@ -382,10 +382,10 @@ def test_calls_without_ids_get_ours_and_give_none_back(ready, missing):
 def test_all_results_of_one_message_go_in_one(ready):
     ask(ready, *({"id": f"f{n}", "name": "roll", "args": {}} for n in (1, 2)))
     hear(ready, toolCall={"functionCalls": [{"id": "f3", "name": "roll", "args": {}}]})
-    assert ready.encode(c.AnswerTool("call-2", "no JSON {", failed=True), 0.0) == ()
-    (alone,) = ready.encode(c.AnswerTool("call-3", "3"), 0.0)
+    assert ready.encode(c.SendToolResult("call-2", "no JSON {", failed=True), 0.0) == ()
+    (alone,) = ready.encode(c.SendToolResult("call-3", "3"), 0.0)
     assert [response["id"] for response in said(alone)["toolResponse"]["functionResponses"]] == ["f3"]
-    (both,) = ready.encode(c.AnswerTool("call-1", "1"), 0.0)
+    (both,) = ready.encode(c.SendToolResult("call-1", "1"), 0.0)
     responses = said(both)["toolResponse"]["functionResponses"]
     assert [response["response"] for response in responses] == [{"output": 1}, {"error": "no JSON {"}]
 
@@ -393,41 +393,41 @@ def test_all_results_of_one_message_go_in_one(ready):
 def test_a_withdrawn_call_is_left_out(ready):
     ask(ready, *({"id": f"f{n}", "name": "roll", "args": {}} for n in (1, 2)))
     assert hear(ready, toolCallCancellation={"ids": ["f1"]}) == [c.ToolWithdrawn("call-1")]
-    assert ready.encode(c.AnswerTool("call-1", "1"), 0.0) == ()
-    (text,) = ready.encode(c.AnswerTool("call-2", "2"), 0.0)
+    assert ready.encode(c.SendToolResult("call-1", "1"), 0.0) == ()
+    (text,) = ready.encode(c.SendToolResult("call-2", "2"), 0.0)
     assert [response["id"] for response in said(text)["toolResponse"]["functionResponses"]] == ["f2"]
 
 
 def test_a_withdrawal_may_be_all_that_the_others_were_waiting_for(ready):
     ask(ready, *({"id": f"f{n}", "name": "roll", "args": {}} for n in (1, 2)))
-    assert ready.encode(c.AnswerTool("call-2", "2"), 0.0) == ()
+    assert ready.encode(c.SendToolResult("call-2", "2"), 0.0) == ()
     events = hear(ready, toolCallCancellation={"ids": ["f1", "f1", "f9"]})
     assert kinds(events) == ["ToolWithdrawn", "Outgoing"]
     ((message),) = sent(events)
     assert [response["id"] for response in message["toolResponse"]["functionResponses"]] == ["f2"]
-    assert ready.encode(c.AnswerTool("call-2", "again"), 0.0) == ()
+    assert ready.encode(c.SendToolResult("call-2", "again"), 0.0) == ()
 
 
 def test_when_all_are_withdrawn_nothing_is_answered(ready):
     ask(ready, *({"id": "f1", "name": "roll", "args": {}} for _ in range(2)))
-    ready.encode(c.AnswerTool("call-1", "1"), 0.0)
+    ready.encode(c.SendToolResult("call-1", "1"), 0.0)
     assert kinds(hear(ready, toolCallCancellation={"ids": ["f1"]})) == ["ToolWithdrawn", "ToolWithdrawn"]
 
 
 def test_an_answer_to_a_call_of_the_session_before_is_nobodys(ready):
-    assert ready.encode(c.AnswerTool("call-1", "1"), 0.0) == ()
+    assert ready.encode(c.SendToolResult("call-1", "1"), 0.0) == ()
 
 
 @pytest.mark.parametrize("args", [None, "text", 7, [], "", "null", '{"max":6}'])
 def test_arguments_that_are_no_object_are_for_the_tool_to_refuse(ready, args):
     fields = {"toolCall": {"functionCalls": [{"id": "f1", "name": "roll", "args": args}]}}
     events = ready.receive(json.dumps(fields), 0.0)
-    assert events[-1] == c.ToolRequested("call-1", "roll", arguments_in(args))
+    assert events[-1] == c.ToolCalled("call-1", "roll", arguments_in(args))
 
 
 def test_a_flood_of_calls_is_bounded(ready):
     events = ask(ready, *({"name": "roll", "args": {}} for _ in range(2 * MAX_CALLS)))
-    assert len(of_kind(c.ToolRequested, events)) == MAX_CALLS
+    assert len(of_kind(c.ToolCalled, events)) == MAX_CALLS
     assert of_kind(c.Unrecognized, events)[0].garbage
 
 
@@ -570,7 +570,7 @@ def test_a_setup_that_is_complete_in_another_shape_leaves_room_for_the_right_one
 @pytest.mark.parametrize("long", [{"id": "x" * 201, "name": "roll"}, {"id": "f", "name": "x" * 201}])
 def test_a_call_with_endless_names_is_none(ready, long):
     events = ask(ready, long, {"id": "f1", "name": "roll", "args": {}})
-    assert kinds(events) == ["ReplyStarted", "Unrecognized", "ToolRequested"]
+    assert kinds(events) == ["ReplyStarted", "Unrecognized", "ToolCalled"]
 
 
 def test_there_is_no_goodbye(ready):
@@ -695,9 +695,9 @@ def test_an_answer_that_can_be_heard_is_one(ready):
     assert idle(ready, 100.0) == []
 
 
-@pytest.mark.parametrize("command", [c.RequestReply("Greet."), c.AnswerTool("call-1", "1")])
+@pytest.mark.parametrize("command", [c.RequestReply("Greet."), c.SendToolResult("call-1", "1")])
 def test_what_was_asked_for_has_to_be_answered(ready, command):
-    if isinstance(command, c.AnswerTool):
+    if isinstance(command, c.SendToolResult):
         ask(ready, {"id": "f1", "name": "roll", "args": {}})
         hear(ready, serverContent={"generationComplete": True})
     ready.encode(command, 2.0)
@@ -862,7 +862,10 @@ COMMANDS = (
         [c.HearCaller(LOUD), c.HearCaller(QUIET), c.HearCaller("?"), c.RequestReply("x"), c.SayExactly("x")]
     )
     | st.builds(
-        c.AnswerTool, st.sampled_from([f"call-{n}" for n in range(1, 6)]), st.sampled_from(["1", "{"]), st.booleans()
+        c.SendToolResult,
+        st.sampled_from([f"call-{n}" for n in range(1, 6)]),
+        st.sampled_from(["1", "{"]),
+        st.booleans(),
     )
     | st.builds(c.TruncateReply, st.sampled_from(["reply-1", "?"]), st.floats(0, 100))
 )
@@ -894,7 +897,7 @@ def test_no_sequence_raises_and_what_comes_of_it_makes_sense(sequence):
                 case c.ReplyDone(reply_id=reply_id, interrupted=interrupted):
                     assert reply_id == open_reply or interrupted
                     open_reply = None
-                case c.ToolRequested(call_id=call_id):
+                case c.ToolCalled(call_id=call_id):
                     assert call_id not in asked
                     asked.add(call_id)
                 case c.ToolWithdrawn(call_id=call_id):

@@ -720,8 +720,8 @@ def test_a_reply_that_was_broken_off_is_told(talk):
 def test_a_tool_is_run_when_its_response_is_whole_and_answered_with_one_response(talk):
     talk.begin()
     assert talk.call(arguments='{"max":6}') == []
-    assert talk.done() == [c.ToolRequested("c1", "roll", {"max": 6}), c.ReplyDone("r1", interrupted=False)]
-    talk.do(c.AnswerTool("c1", '{"n":4}'))
+    assert talk.done() == [c.ToolCalled("c1", "roll", {"max": 6}), c.ReplyDone("r1", interrupted=False)]
+    talk.do(c.SendToolResult("c1", '{"n":4}'))
     assert talk.take() == [output("c1", '{"n":4}'), CREATE]
 
 
@@ -730,9 +730,9 @@ def test_all_calls_of_a_response_are_answered_before_it_is_followed_up(talk):
     talk.call("c1")
     talk.call("c2")
     assert len(talk.done()) == 3
-    talk.do(c.AnswerTool("c2", "2"))
+    talk.do(c.SendToolResult("c2", "2"))
     assert talk.take() == [output("c2", "2")]
-    talk.do(c.AnswerTool("c1", "1"))
+    talk.do(c.SendToolResult("c1", "1"))
     assert talk.take() == [output("c1", "1"), CREATE]
 
 
@@ -741,7 +741,7 @@ def test_a_result_that_comes_during_another_response_is_followed_up_after_it(tal
     talk.call()
     talk.done("r1")
     talk.begin("r2")  # the caller has gone on
-    talk.do(c.AnswerTool("c1", "1"))
+    talk.do(c.SendToolResult("c1", "1"))
     assert talk.take() == [output("c1", "1")]
     talk.done("r2")
     assert talk.take() == [CREATE]
@@ -758,7 +758,7 @@ def test_a_response_of_the_servers_own_that_has_seen_the_result_is_the_follow_up
     talk.call()
     talk.done("r1")
     talk.hear("input_audio_buffer.speech_started")
-    talk.do(c.AnswerTool("c1", "1"))
+    talk.do(c.SendToolResult("c1", "1"))
     assert talk.take() == [output("c1", "1")]  # not into the caller's words
     talk.hear("input_audio_buffer.speech_stopped")
     if seen:
@@ -775,7 +775,7 @@ def test_a_follow_up_that_was_refused_comes_later_unless_it_is_not_needed_any_mo
     talk.begin("r1")
     talk.call()
     talk.done("r1")
-    talk.do(c.AnswerTool("c1", "1"))
+    talk.do(c.SendToolResult("c1", "1"))
     event_id = talk.sent[-1]["event_id"]
     if seen:
         echo(talk, "c1")
@@ -793,7 +793,7 @@ def test_a_server_that_echoes_nothing_is_not_asked_for_ever(talk):
     talk.begin("r1")
     talk.call()
     talk.done("r1")
-    talk.do(c.AnswerTool("c1", "1"))
+    talk.do(c.SendToolResult("c1", "1"))
     talk.begin("r2")
     talk.audio(100, "r2")
     talk.done("r2")
@@ -834,42 +834,42 @@ def test_broken_arguments_are_answered_and_not_run(talk, arguments):
 def test_arguments_that_mean_nothing_are_none(talk, arguments):
     talk.begin()
     talk.call(arguments=arguments)
-    assert talk.done()[0] == c.ToolRequested("c1", "roll", {})
+    assert talk.done()[0] == c.ToolCalled("c1", "roll", {})
 
 
 def test_arguments_that_are_an_object_and_no_text_of_one(talk):
     talk.begin()
     talk.call(arguments={"max": 6})
-    assert talk.done()[0] == c.ToolRequested("c1", "roll", {"max": 6})
+    assert talk.done()[0] == c.ToolCalled("c1", "roll", {"max": 6})
 
 
 def test_broken_arguments_beside_good_ones(talk):
     talk.begin()
     talk.call("c1", arguments="{")
     talk.call("c2")
-    assert talk.done()[0] == c.ToolRequested("c2", "roll", {})
+    assert talk.done()[0] == c.ToolCalled("c2", "roll", {})
     assert [message["item"]["call_id"] for message in talk.take()] == ["c1"]
-    talk.do(c.AnswerTool("c2", "2"))
+    talk.do(c.SendToolResult("c2", "2"))
     assert talk.take() == [output("c2", "2"), CREATE]
 
 
 def test_calls_that_stand_only_in_the_responses_output(talk):
     talk.begin()
     item = {"type": "function_call", "call_id": "c1", "name": "roll", "arguments": "{}"}
-    assert talk.done(output=[item, "x", {"type": "message"}])[0] == c.ToolRequested("c1", "roll", {})
+    assert talk.done(output=[item, "x", {"type": "message"}])[0] == c.ToolCalled("c1", "roll", {})
 
 
 def test_an_id_that_comes_again_is_another_request(talk):
     for response_id, call_id in (("r1", "c1"), ("r2", "c1 1")):
         talk.begin(response_id)
         talk.call("c1", response_id=response_id)
-        assert talk.done(response_id)[0] == c.ToolRequested(call_id, "roll", {})
-    talk.do(c.AnswerTool("c1 1", "2"))
+        assert talk.done(response_id)[0] == c.ToolCalled(call_id, "roll", {})
+    talk.do(c.SendToolResult("c1 1", "2"))
     assert talk.take() == [output("c1", "2"), CREATE]
 
 
 def test_an_answer_that_nobody_asked_for_is_not_sent(talk):
-    talk.do(c.AnswerTool("c9", "1"))
+    talk.do(c.SendToolResult("c9", "1"))
     assert talk.take() == []
 
 
@@ -1089,7 +1089,7 @@ NAMES = st.sampled_from(
 IDS = st.sampled_from(["r1", "r2", "i1", "c1", "function_call", "completed", "cancelled", "failed", "ask_1", "AAAA"])
 FIELDS = st.dictionaries(NAMES, st.one_of(IDS, JSON, st.dictionaries(NAMES, IDS | JSON, max_size=3)), max_size=4)
 COMMANDS = st.sampled_from(
-    [c.RequestReply("x"), c.SayExactly("y"), c.TruncateReply("r1", 5.0), c.AnswerTool("c1", "{}")]
+    [c.RequestReply("x"), c.SayExactly("y"), c.TruncateReply("r1", 5.0), c.SendToolResult("c1", "{}")]
 )
 
 STEPS = st.tuples(st.sampled_from([*KINDS, "x"]), FIELDS) | COMMANDS

@@ -44,7 +44,7 @@ def test_everything_else_we_say_is_valid():
     talk.call("c2", "{")
     talk.done()
     talk.do(c.TruncateReply("r1", 33.3))
-    talk.do(c.AnswerTool("c1", "{}"))
+    talk.do(c.SendToolResult("c1", "{}"))
     kinds = [message["type"] for message in talk.sent]
     assert sorted(set(kinds)) == [
         "conversation.item.create",

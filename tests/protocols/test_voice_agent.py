@@ -189,18 +189,16 @@ def test_events_without_a_reply_id_belong_to_the_reply_that_was_started(ready):
 
 @pytest.mark.parametrize("field", [{"arguments": {"max": 6}}, {"args": {"max": 6}}, {"arguments": '{"max":6}'}])
 def test_a_tool_call_old_or_new(ready, field):
-    assert hear(ready, type="tool.call", call_id="t1", name="roll", **field) == [
-        c.ToolRequested("t1", "roll", {"max": 6})
-    ]
+    assert hear(ready, type="tool.call", call_id="t1", name="roll", **field) == [c.ToolCalled("t1", "roll", {"max": 6})]
 
 
 def test_a_tools_answer(ready):
-    assert json.loads(*ready.encode(c.AnswerTool("t1", '{"n":4}'), 0.0)) == {
+    assert json.loads(*ready.encode(c.SendToolResult("t1", '{"n":4}'), 0.0)) == {
         "type": "tool.result",
         "call_id": "t1",
         "result": '{"n":4}',
     }
-    assert json.loads(*ready.encode(c.AnswerTool("t1", "{}", failed=True), 0.0))["is_error"] is True
+    assert json.loads(*ready.encode(c.SendToolResult("t1", "{}", failed=True), 0.0))["is_error"] is True
 
 
 def test_the_model_can_be_asked_to_speak_and_cannot_be_told_to_forget(ready):
@@ -352,13 +350,13 @@ def test_the_audio_of_a_reply_is_told_apart_as_it_would_be_received(event, began
 
 @pytest.mark.parametrize("nothing", [{}, {"arguments": None}, {"arguments": "null"}, {"arguments": []}, {"args": ""}])
 def test_arguments_that_mean_nothing_are_none(ready, nothing):
-    assert hear(ready, type="tool.call", call_id="t1", name="roll", **nothing) == [c.ToolRequested("t1", "roll", {})]
+    assert hear(ready, type="tool.call", call_id="t1", name="roll", **nothing) == [c.ToolCalled("t1", "roll", {})]
 
 
 @pytest.mark.parametrize("broken", ["{", "[" * 100_000])
 def test_broken_arguments_are_for_the_tool_to_refuse(ready, broken):
     assert hear(ready, type="tool.call", call_id="t1", name="roll", arguments=broken) == [
-        c.ToolRequested("t1", "roll", broken)
+        c.ToolCalled("t1", "roll", broken)
     ]
 
 
@@ -446,7 +444,7 @@ def test_a_tool_is_an_answer_and_its_result_owes_another(listening):
     asked(listening)
     at(listening, 0.1, "tool.call", call_id="t1", name="roll", arguments={})
     assert listening.wake_at == math.inf
-    listening.encode(c.AnswerTool("t1", "4"), 1.0)
+    listening.encode(c.SendToolResult("t1", "4"), 1.0)
     assert listening.wake_at == 1.0 + 2.0 + 2.5
 
 

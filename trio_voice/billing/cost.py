@@ -61,7 +61,7 @@ class SessionCost:
 
 
 def session_cost(session: ModelSessionRecord, prices: Prices) -> SessionCost:
-    """What a session costs. Of one that was closed on paper it is the most that it can be."""
+    """What a session costs. Of one that a later run closed it is the most that it can be."""
     name = f"prices.{session.model or session.provider}"
     table = prices.of(session.model, session.provider)
     if table is None:

@@ -152,7 +152,7 @@ class Bridge:
         self._understand(fact, now)
         return self._finish(now)
 
-    def pass_caller_on(self, payload: str, now: float) -> bool:
+    def forward_caller_audio(self, payload: str, now: float) -> bool:
         """Do what ``handle`` does for ``CallerAudio``; whether the model is to hear it, which is all that follows."""
         states = self._states
         if states.ending is Ending.ENDED:
@@ -168,7 +168,7 @@ class Bridge:
             self._context.record.count("caller_frames_before_ready")
         return is_ready
 
-    def pass_reply_on(self, reply_id: str, payload: str, now: float) -> str | None:
+    def forward_reply_audio(self, reply_id: str, payload: str, now: float) -> str | None:
         """Do what ``handle`` does for ``ReplyAudio`` where Twilio is to play it and nothing else follows but a mark.
 
         Returns:
@@ -179,7 +179,7 @@ class Bridge:
         if states.reply is not Reply.AUDIBLE or states.caller is Caller.AWAITED or states.ending is Ending.ENDED:
             return None
         length = base64_ms(payload)
-        mark = self._playout.pass_on(reply_id, payload, length, now)
+        mark = self._playout.forward_reply_audio(reply_id, payload, length, now)
         if mark is None:
             return None
         self._context.transcript.reply_sent(reply_id, length)
@@ -244,7 +244,7 @@ class Bridge:
             case MarkEchoed():
                 self._mark_echoed(fact, now)
             case CallerAudio(payload=payload):
-                if self.pass_caller_on(payload, now):
+                if self.forward_caller_audio(payload, now):
                     self._context.commands.append(c.HearCaller(payload))
             case CallerStarted():
                 self._caller_started(fact, now)
@@ -274,11 +274,11 @@ class Bridge:
                 self._context.transcript.reply_said(reply_id, text, at, interrupted=interrupted)
             case c.ReplyDone():
                 self._reply_done(fact, now)
-            case c.ToolRequested():
+            case c.ToolCalled():
                 self._tool_requested(fact, now)
             case c.ToolWithdrawn(call_id=call_id):
                 self._tools.withdraw(call_id)
-            case f.ToolFinished(call_id=call_id, result=result):
+            case f.ToolReturned(call_id=call_id, result=result):
                 self._tool_finished(call_id, result, now)
             case c.StageReached(stage=stage):
                 self._turns.reached(stage, now)
@@ -456,7 +456,7 @@ class Bridge:
 
     # Tools
 
-    def _tool_requested(self, fact: c.ToolRequested, now: float) -> None:
+    def _tool_requested(self, fact: c.ToolCalled, now: float) -> None:
         wanted = self._tools.request(fact.call_id, fact.name, fact.arguments, self._context.reply_id, now)
         if isinstance(wanted, ToolResult):
             self._answer_tool(fact.call_id, wanted)
@@ -475,7 +475,7 @@ class Bridge:
 
     def _answer_tool(self, call_id: str, result: ToolResult) -> None:
         go_on = result.then is Then.GO_ON or not self._states.reply_was_heard
-        self._context.commands.append(c.AnswerTool(call_id, result.text, result.failed, go_on))
+        self._context.commands.append(c.SendToolResult(call_id, result.text, result.failed, go_on))
         self._speaking.is_asked = self._speaking.is_asked or go_on
 
     # What fails

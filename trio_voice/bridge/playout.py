@@ -148,7 +148,7 @@ class Playout:
         self._waiting_ms += length
         return length
 
-    def pass_on(self, reply_id: str, payload: str, ms: float, now: float) -> str | None:
+    def forward_reply_audio(self, reply_id: str, payload: str, ms: float, now: float) -> str | None:
         """``add`` and ``feed`` in one, for speech that goes straight to Twilio and asks for nothing else.
 
         Returns:

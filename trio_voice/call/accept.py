@@ -20,7 +20,7 @@ from trio_voice.record import CallState, EndReason
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from trio_voice.call.call import Phone
+    from trio_voice.call.call import CallControl
     from trio_voice.call.registry import ExpectedCall, Registry
     from trio_voice.call.tools import Tool
     from trio_voice.events.model import Said
@@ -52,7 +52,7 @@ class Reception:
         open_model: Callable[[Persona, Ledger, tuple[ToolSchema, ...], tuple[Said, ...]], Succession],
         tools_of: Callable[[Persona], Mapping[str, Tool]],
         lines_of: Callable[[Persona], Lines],
-        phone: Phone | None,
+        phone: CallControl | None,
         on_delay: Callable[[float], None] | None = None,
     ) -> None:
         self.registry = registry

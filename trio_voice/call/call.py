@@ -46,7 +46,7 @@ from trio_voice.events.call import (
     PlaceMark,
     PlayAudio,
     RunTool,
-    ToolFinished,
+    ToolReturned,
     TransferCall,
     TransferFailed,
 )
@@ -82,7 +82,7 @@ STREAM_TELLS_SECONDS: Final = 0.5
 ``close_seconds``, in which all of the end must be done."""
 
 
-class Phone(Protocol):
+class CallControl(Protocol):
     """What can be done to a telephone call besides ending it."""
 
     async def transfer(self, call: CallRecord, number: str) -> None:
@@ -142,7 +142,7 @@ class Call:
         model: Succession,
         *,
         tools: Mapping[str, Tool] | None = None,
-        phone: Phone | None = None,
+        phone: CallControl | None = None,
         ledger: Ledger | None = None,
         expected_call_sid: str | None = None,
         lines: Lines = SILENT,
@@ -261,8 +261,8 @@ class Call:
         if self._closing_at < math.inf:
             return
         try:
-            if self._bridge.pass_caller_on(payload, self._now()):
-                self._model.hear_caller(payload)
+            if self._bridge.forward_caller_audio(payload, self._now()):
+                self._model.forward_caller_audio(payload)
         except Exception:
             self._scope.cancel(reason="a bug")  # at once, as in _tell
             raise
@@ -272,7 +272,7 @@ class Call:
         if self._closing_at < math.inf:
             return
         try:
-            mark = self._bridge.pass_reply_on(reply_id, payload, self._now())
+            mark = self._bridge.forward_reply_audio(reply_id, payload, self._now())
             if mark is not None:
                 self._caller.play(payload, mark)
         except Exception:
@@ -306,7 +306,7 @@ class Call:
         for command in commands:
             match command:
                 case PlayAudio() | PlaceMark() | ClearPlayback():
-                    self._caller.obey(command)
+                    self._caller.execute(command)
                 case EndCall(reason=reason, detail=detail, transferred=transferred, deaf=deaf):
                     if deaf:
                         self._caller.give_up()
@@ -318,7 +318,7 @@ class Call:
                 case TransferCall():
                     self._start(self._transfer)
                 case _:
-                    self._model.obey(command)
+                    self._model.execute(command)
 
     def _start(self, function: Callable[..., Awaitable[None]], *args: object) -> None:
         """Begin something in the call's nursery. A call that has not begun, or has ended, begins nothing."""
@@ -355,7 +355,7 @@ class Call:
         if result.unknown_arguments:
             self.record.count("unknown_tool_arguments", result.unknown_arguments)
         log.info("tool", tool=name, failed=result.failed, milliseconds=milliseconds)
-        self._tell(ToolFinished(wanted.call_id, result))
+        self._tell(ToolReturned(wanted.call_id, result))
 
     async def _transfer(self) -> None:
         """Put the caller through. Twilio answers by stopping the stream."""
@@ -401,8 +401,8 @@ class Call:
             self.record.state = CallState.ENDING
             self._ended_at = min(self._ended_at, trio.current_time())
             self._closing_at = self._ended_at + self._limits.close_seconds
-            self._caller.hurry(self._closing_at)
-            self._model.hurry(self._closing_at)
+            self._caller.set_close_deadline(self._closing_at)
+            self._model.set_close_deadline(self._closing_at)
 
     def _write_down(self) -> None:
         record = self.record

@@ -105,7 +105,7 @@ class Auditor:
         """Sound the alarm for what a dead daemon had open: nobody saw when the provider noticed.
 
         Args:
-            call: as it was found, before it was closed on paper.
+            call: as it was found, before it was closed in the journal.
             at: when it was.
         """
         last_seen = max(call.run.beat_at, call.began_at)

@@ -60,7 +60,7 @@ async def rehearse(leg: ModelLeg, persona: Persona, limits: Limits, seconds: flo
                     scope.deadline = now + seconds
                     if persona.greeting and not leg.capabilities.speaks_first:
                         exact = leg.capabilities.exact_speech
-                        leg.obey(
+                        leg.execute(
                             c.SayExactly(persona.greeting) if exact else c.RequestReply(f"Say: {persona.greeting}")
                         )
                 case c.ReplyAudio(payload=payload):
@@ -83,7 +83,7 @@ async def rehearse(leg: ModelLeg, persona: Persona, limits: Limits, seconds: flo
             while True:
                 await trio.sleep(FRAME_MS / 1000)
                 if rehearsal.ready_seconds is not None:
-                    leg.obey(c.HearCaller(FRAME))
+                    leg.execute(c.HearCaller(FRAME))
 
         try:
             async with trio.open_nursery() as nursery:
@@ -91,7 +91,7 @@ async def rehearse(leg: ModelLeg, persona: Persona, limits: Limits, seconds: flo
                 await leg.run(tell)
                 nursery.cancel_scope.cancel(reason="the session has ended")
         finally:
-            leg.hurry(trio.current_time() + limits.close_seconds)
+            leg.set_close_deadline(trio.current_time() + limits.close_seconds)
             with trio.CancelScope(deadline=trio.current_time() + limits.close_seconds, shield=True):
                 await leg.close()
     if rehearsal.ready_seconds is None and rehearsal.problem is None:

@@ -1,4 +1,4 @@
-"""What a dead daemon left: its phones are hung up, its calls and sessions closed on paper.
+"""Orphans of a dead daemon: their phones are hung up, its calls and sessions closed in the journal.
 
 A daemon that is killed closes nothing. Its sockets are reset by the kernel, so the providers notice soon; but Twilio
 may keep a phone up, and the journal has calls that never ended. So every daemon looks, when it starts and then every
@@ -13,7 +13,7 @@ share, nobody has beaten.
 **Dead is dead.** A gone run is declared dead in the journal before anything of it is touched. A daemon that had only
 stood still (a stopped process, a cut network) learns it from its next heartbeat, ends all its calls, and goes on as a
 new run. Who has declared a run dead settles what it left; the others join in if it cannot finish (``JOIN_SECONDS``) or
-is gone itself. Doing it twice does no harm: ending a call twice, on paper or at Twilio, changes nothing.
+is gone itself. Doing it twice does no harm: ending a call twice, in the journal or at Twilio, changes nothing.
 
 Only calls that are in the journal are touched. A phone that cannot be hung up is tried again, ever more slowly, for as
 long as a phone may be up at all.
@@ -62,7 +62,7 @@ PHONE_LASTS: Final = timedelta(hours=24)
 """Twilio ends every call by then: after four hours, if nobody has asked for more."""
 
 
-class Switchboard(Protocol):
+class CallEnder(Protocol):
     """Who can end a telephone call."""
 
     async def hang_up(self, call_sid: str) -> bool:
@@ -114,7 +114,7 @@ class OrphanRecovery:
 
     Args:
         journal: where their calls are.
-        phones: Twilio's API; without it calls are settled on paper only.
+        phones: Twilio's API; without it calls are settled in the journal only.
         clock: the time of day, in UTC.
         has_ended: whether a process (see ``Run.process``) is certainly gone.
         on_settled: told of each call that had a session open, as it was found, and when its sessions were closed on
@@ -125,7 +125,7 @@ class OrphanRecovery:
     def __init__(
         self,
         journal: Journal,
-        phones: Switchboard | None,
+        phones: CallEnder | None,
         clock: Callable[[], datetime],
         has_ended: Callable[[str], bool],
         on_settled: Callable[[JournaledCall, datetime], None] | None = None,
@@ -219,7 +219,7 @@ class OrphanRecovery:
             log.warning("call_not_settled", **_names(call), attempts=attempts.failed, again_in_seconds=wait)
 
     async def _settle(self, call: JournaledCall) -> bool:
-        """Close the sessions on paper, hang up, and then close the call; returns whether all of it is done."""
+        """Close the sessions in the journal, hang up, and then close the call; returns whether all of it is done."""
         record = call.record
         sessions = sum(session.closed_at is None for session in record.model_sessions)
         if sessions:

@@ -80,7 +80,7 @@ class Statistics:
     draining: bool
 
 
-class Seats(Protocol):
+class CallCounts(Protocol):
     """How many calls the processes have that share ``max_calls``; see ``edges/workers/call_counts.py``."""
 
     @property
@@ -126,7 +126,7 @@ class Registry:
         on_ended: Callable[[CallRecord], None] | None = None,
         clock: Callable[[], datetime] = wall_clock,
         *,
-        seats: Seats | None = None,
+        seats: CallCounts | None = None,
         prefix: str = "",
         on_live: Callable[[CallRecord], None] | None = None,
         budget: Budget | None = None,

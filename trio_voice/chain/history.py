@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from trio_voice.events.stage import Entry, ToolAnswer
+from trio_voice.events.stage import Entry, ToolCallResult
 from trio_voice.protocols.json_messages import as_json
 
 if TYPE_CHECKING:
@@ -163,18 +163,18 @@ class History:
         self._add(line)
         return line
 
-    def answered(self, answers: Iterable[ToolAnswer]) -> None:
+    def answered(self, answers: Iterable[ToolCallResult]) -> None:
         """The results of the calls of the last reply with calls."""
         self._add(Entry("results", results=tuple(answers)))
         if sum(_letters_of(line) for line in self._lines if _is_results(line)) > MAX_RESULTS:
             newest = _letters_of(self._lines[-1])
             self._shorten_results(to=max(MAX_RESULTS // 2, newest))
 
-    def answered_late(self, answer: ToolAnswer) -> None:
+    def answered_late(self, answer: ToolCallResult) -> None:
         """The result of a call that has been answered with ``PENDING``."""
         for at in range(len(self._lines) - 1, -1, -1):
             line = self._lines[at]
-            if isinstance(line, Entry) and ToolAnswer(answer.call_id, PENDING, failed=True) in line.results:
+            if isinstance(line, Entry) and ToolCallResult(answer.call_id, PENDING, failed=True) in line.results:
                 results = tuple(answer if old.call_id == answer.call_id else old for old in line.results)
                 self._lines[at] = attrs.evolve(line, results=results)
                 return
@@ -217,14 +217,14 @@ class History:
 
     def _answers_after(self, at: int, calls: Iterable[ToolCall]) -> Entry:
         """The answers to the calls of a line: the next results, if they come before another line with calls."""
-        answers: dict[str, ToolAnswer] = {}
+        answers: dict[str, ToolCallResult] = {}
         for line in self._lines[at + 1 :]:
             if isinstance(line, SpokenText) and line.calls:
                 break
             if isinstance(line, Entry) and line.role == "results":
                 answers = {answer.call_id: answer for answer in line.results}
                 break
-        missing = {call.call_id: ToolAnswer(call.call_id, UNKNOWN, failed=True) for call in calls}
+        missing = {call.call_id: ToolCallResult(call.call_id, UNKNOWN, failed=True) for call in calls}
         return Entry("results", results=tuple(answers.get(call_id, none) for call_id, none in missing.items()))
 
 

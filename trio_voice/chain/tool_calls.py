@@ -8,7 +8,7 @@ import attrs
 
 from trio_voice.chain.history import PENDING
 from trio_voice.events import model as c
-from trio_voice.events.stage import ToolAnswer
+from trio_voice.events.stage import ToolCallResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,7 +21,7 @@ BROKEN: Final = '{"error":"the arguments were not a JSON object; call the tool a
 @attrs.define(eq=False)
 class _Tool:
     call: ToolCall
-    answer: ToolAnswer | None = None
+    answer: ToolCallResult | None = None
 
 
 class AwaitedTools:
@@ -35,16 +35,16 @@ class AwaitedTools:
         """Whether anything is waited for."""
         return bool(self._tools)
 
-    def ask(self, reply_id: str, calls: Iterable[ToolCall]) -> list[c.ToolRequested]:
+    def ask(self, reply_id: str, calls: Iterable[ToolCall]) -> list[c.ToolCalled]:
         """A reply asks for these; returns those that are to be run. A broken one is answered already."""
-        requested: list[c.ToolRequested] = []
+        requested: list[c.ToolCalled] = []
         for at, call in enumerate(calls):
             call_id = f"{reply_id}.{at}"
             tool = self._tools[call_id] = _Tool(call)
             if call.broken:
-                tool.answer = ToolAnswer(call.call_id, BROKEN, failed=True)
+                tool.answer = ToolCallResult(call.call_id, BROKEN, failed=True)
             else:
-                requested.append(c.ToolRequested(call_id, call.name, call.arguments))
+                requested.append(c.ToolCalled(call_id, call.name, call.arguments))
         return requested
 
     def answer(self, call_id: str, result: str, *, failed: bool) -> bool:
@@ -52,10 +52,10 @@ class AwaitedTools:
         tool = self._tools.get(call_id)
         if tool is None or tool.answer is not None:
             return False
-        tool.answer = ToolAnswer(tool.call.call_id, result, failed)
+        tool.answer = ToolCallResult(tool.call.call_id, result, failed)
         return True
 
-    def take_answers(self) -> list[ToolAnswer] | None:
+    def take_answers(self) -> list[ToolCallResult] | None:
         """All the answers, once none is missing; then nothing is waited for any more."""
         answers = [tool.answer for tool in self._tools.values() if tool.answer is not None]
         if len(answers) < len(self._tools):
@@ -63,9 +63,11 @@ class AwaitedTools:
         self._tools.clear()
         return answers
 
-    def give_up(self) -> list[ToolAnswer]:
+    def give_up(self) -> list[ToolCallResult]:
         """Wait no longer: what every call is answered for now. Results that come later are ``late``."""
-        answers = [tool.answer or ToolAnswer(tool.call.call_id, PENDING, failed=True) for tool in self._tools.values()]
+        answers = [
+            tool.answer or ToolCallResult(tool.call.call_id, PENDING, failed=True) for tool in self._tools.values()
+        ]
         self._late |= {call_id: tool.call for call_id, tool in self._tools.items() if tool.answer is None}
         self._tools.clear()
         return answers

@@ -157,7 +157,7 @@ class ChainTurns:
                 self._replies.wanted.append(fact)
             case c.SayExactly():
                 self._said_exactly(fact)
-            case c.AnswerTool():
+            case c.SendToolResult():
                 self._tool_answered(fact)
             case c.TruncateReply():
                 self._truncate(fact, now)
@@ -361,12 +361,12 @@ class ChainTurns:
         self._replies.out += self._tools.ask(reply.reply_id, calls)
         self._go_on_if_answered()
 
-    def _tool_answered(self, command: c.AnswerTool) -> None:
+    def _tool_answered(self, command: c.SendToolResult) -> None:
         if self._tools.answer(command.call_id, command.result, failed=command.failed):
             self._results_end_turn = self._results_end_turn or not command.go_on
             self._go_on_if_answered()
         elif (call := self._tools.late(command.call_id)) is not None:
-            self._history.answered_late(s.ToolAnswer(call.call_id, command.result, command.failed))
+            self._history.answered_late(s.ToolCallResult(call.call_id, command.result, command.failed))
             self._replies.wanted.append(c.RequestReply(RESULT_HAS_COME.format(name=call.name)))
 
     def _go_on_if_answered(self) -> None:

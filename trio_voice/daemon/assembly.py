@@ -25,8 +25,8 @@ from trio_voice.edges.twilio.rest import TwilioRest, open_client_maker
 from trio_voice.edges.twilio.transfer import Transfers
 from trio_voice.edges.twilio.webhooks import PublicUrl
 from trio_voice.edges.web.app import AppContext, NumberRouting
-from trio_voice.edges.web.media_stream import Admission
-from trio_voice.edges.workers.call_counts import Seats
+from trio_voice.edges.web.media_stream import StreamAuthenticator
+from trio_voice.edges.workers.call_counts import CallCounts
 from trio_voice.edges.workers.handover import LIVES, PROMISED, Colleagues
 from trio_voice.errors import ConfigError
 from trio_voice.isolation import contained
@@ -63,7 +63,7 @@ class Services:
         after_work: trio.Nursery,
         lines: Mapping[Persona, Lines],
         colleagues: Colleagues | None,
-        seats: Seats | None,
+        seats: CallCounts | None,
         requests: Mapping[str, int],
     ) -> None:
         self._settings = settings
@@ -97,7 +97,9 @@ class Services:
             log.warning("signatures_unchecked", advice="anybody may open a model session: validate_signatures = true")
         twilio = settings.twilio
         self.context = AppContext(
-            admission=Admission(reception, public_url, token, partial(self.metrics.count_refusal, "stream")),
+            authenticator=StreamAuthenticator(
+                reception, public_url, token, partial(self.metrics.count_refusal, "stream")
+            ),
             public_url=public_url,
             routing=NumberRouting(settings.personas, settings.numbers),
             dialer=Dialer(self.registry, self.rest, public_url, twilio.from_number, twilio.allowed_prefixes, journal),

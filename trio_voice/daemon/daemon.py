@@ -40,7 +40,7 @@ from trio_voice.edges.systemd import Notifier
 from trio_voice.edges.web.app import create_app
 from trio_voice.edges.web.doors import Door
 from trio_voice.edges.web.server import Server
-from trio_voice.edges.workers.call_counts import Seats
+from trio_voice.edges.workers.call_counts import CallCounts
 from trio_voice.edges.workers.handover import Colleagues
 from trio_voice.isolation import keep_running
 from trio_voice.journal import Pace, open_journal
@@ -144,7 +144,7 @@ async def run_daemon(
             connections = settings.limits.max_calls + HALF_OPEN_CONNECTIONS
             server = Server(
                 create_app(services.context),
-                services.context.admission,
+                services.context.authenticator,
                 max_connections=connections,
                 colleagues=colleagues,
                 on_refusal=partial(services.metrics.count_refusal, "connection"),
@@ -197,8 +197,8 @@ async def _reload(services: Services, config: Path, make_lines: LineMaker, syste
     await systemd.notify("READY=1", f"STATUS=reload refused: {refused[0]!r}" if refused else "STATUS=")
 
 
-def _colleagues_at(slot: WorkerSlot) -> tuple[Colleagues, Seats]:
-    seats = Seats(slot.seats, slot.count, slot.index)
+def _colleagues_at(slot: WorkerSlot) -> tuple[Colleagues, CallCounts]:
+    seats = CallCounts(slot.seats, slot.count, slot.index)
     return Colleagues(Path(slot.directory), slot.index, slot.count, seats), seats
 
 

@@ -30,7 +30,7 @@ from trio_voice.daemon.ports import open_ports, urls_of
 from trio_voice.daemon.process_identity import has_ended, this_process
 from trio_voice.daemon.signals import STOP, hold_signals, until_told_to_stop
 from trio_voice.edges.systemd import Notifier
-from trio_voice.edges.workers.call_counts import Seats, make_seats
+from trio_voice.edges.workers.call_counts import CallCounts, make_call_counts
 from trio_voice.errors import ConfigError
 from trio_voice.isolation import contained
 
@@ -188,8 +188,8 @@ async def _supervise(
     watchdog = float(os.environ.get("WATCHDOG_USEC") or 0) / 1_000_000 or WATCHDOG_SECONDS
     listeners, operators = await open_ports(settings)
     descriptors, operators_descriptors = _descriptors(listeners), _descriptors(operators)
-    seats_descriptor = make_seats(count)
-    seats = Seats(seats_descriptor, count, count)  # none of ours: we have no calls
+    seats_descriptor = make_call_counts(count)
+    seats = CallCounts(seats_descriptor, count, count)  # none of ours: we have no calls
     # -P: without it the working directory, which the service may write to, would be looked in before the library.
     python = [sys.executable, "-P", "-m", "trio_voice"]
     command = [*python, "--config", str(config.absolute()), "serve", "--worker"]  # noqa: ASYNC240
@@ -246,7 +246,7 @@ async def _announce(workers: list[_Worker], systemd: Notifier, announce: Callabl
     await systemd.notify("READY=1")
 
 
-async def _keep_alive(worker: _Worker, seats: Seats, stopping: trio.Event) -> None:
+async def _keep_alive(worker: _Worker, seats: CallCounts, stopping: trio.Event) -> None:
     """Start a process, and another whenever it ends, until all are to stop."""
     pause = FIRST_PAUSE_SECONDS
     while not stopping.is_set():

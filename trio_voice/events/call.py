@@ -65,7 +65,7 @@ class LegStalled:
 
 
 @attrs.frozen
-class ToolFinished:
+class ToolReturned:
     """A tool that the model asked for has its result."""
 
     call_id: str
@@ -104,7 +104,7 @@ Fact = (
     | c.ModelEvent
     | LegClosed
     | LegStalled
-    | ToolFinished
+    | ToolReturned
     | MachineAnswered
     | TransferFailed
     | ModelReplaced
@@ -140,7 +140,7 @@ class RunTool:
     call_id: str
     name: str
     arguments: Any
-    """As they came, see ``conversation.ToolRequested``."""
+    """As they came, see ``conversation.ToolCalled``."""
 
 
 @attrs.frozen

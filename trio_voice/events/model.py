@@ -150,8 +150,8 @@ class ReplyDone:
 
 
 @attrs.frozen
-class ToolRequested:
-    """The model wants a tool run and its result by ``AnswerTool`` with the same ``call_id``."""
+class ToolCalled:
+    """The model wants a tool run and its result by ``SendToolResult`` with the same ``call_id``."""
 
     call_id: str
     name: str
@@ -161,7 +161,7 @@ class ToolRequested:
 
 @attrs.frozen
 class ToolWithdrawn:
-    """The model no longer wants the result of a ``ToolRequested``; the tool is stopped if it still runs."""
+    """The model no longer wants the result of a ``ToolCalled``; the tool is stopped if it still runs."""
 
     call_id: str
 
@@ -261,7 +261,7 @@ ModelEvent = (
     | ReplyWords
     | ReplyTranscript
     | ReplyDone
-    | ToolRequested
+    | ToolCalled
     | ToolWithdrawn
     | StageReached
     | SessionExpiring
@@ -282,8 +282,8 @@ class HearCaller:
 
 
 @attrs.frozen
-class AnswerTool:
-    """Answer one ``ToolRequested``; ``result`` is JSON text."""
+class SendToolResult:
+    """Answer one ``ToolCalled``; ``result`` is JSON text."""
 
     call_id: str
     result: str
@@ -341,7 +341,7 @@ class TruncateReply:
     heard_ms: float
 
 
-ModelCommand = HearCaller | AnswerTool | RequestReply | SayExactly | IgnoreTurn | ProtectReply | TruncateReply
+ModelCommand = HearCaller | SendToolResult | RequestReply | SayExactly | IgnoreTurn | ProtectReply | TruncateReply
 
 
 def retold(history: Sequence[Said]) -> str:

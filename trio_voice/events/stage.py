@@ -246,12 +246,12 @@ class Entry:
     text: str = ""
     calls: tuple[ToolCall, ...] = ()
     """Of an ``agent``'s line: the tools that it asked for with it. ``results`` follow."""
-    results: tuple[ToolAnswer, ...] = ()
+    results: tuple[ToolCallResult, ...] = ()
     """One for each of the calls of the line before."""
 
 
 @attrs.frozen
-class ToolAnswer:
+class ToolCallResult:
     """What came of one ``ToolCall``; ``text`` is JSON."""
 
     call_id: str

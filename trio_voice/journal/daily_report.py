@@ -95,11 +95,11 @@ class Outlived:
     opened_at: str
     closing: str
     overrun_seconds: float | None
-    """As measured; nobody has where the session was closed on paper or never."""
+    """As measured; ``None`` where it was never closed, or by a later run."""
     seconds: float | None
-    """How long it was open, all in all; until it was closed, where that was on paper."""
+    """How long it was open, all in all; until a later run closed it, where its own did not."""
     seconds_at_least: float | None
-    """How long it was certainly open, where it was closed on paper: until its daemon's last heartbeat."""
+    """How long it was certainly open, where a later run closed it: until its daemon's last heartbeat."""
 
 
 @attrs.define(kw_only=True)

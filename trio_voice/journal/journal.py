@@ -17,8 +17,8 @@ from trio_voice.isolation import contained, keep_running
 from trio_voice.journal import reading, rows, schema
 from trio_voice.journal.engines import database_at
 from trio_voice.journal.identity import Identity
-from trio_voice.journal.requests import Desk, execute
-from trio_voice.journal.writer import JournalUnavailable, Pace, Scribe, Statistics
+from trio_voice.journal.requests import JournalRequests, execute
+from trio_voice.journal.writer import DatabaseWriter, JournalUnavailable, Pace, Statistics
 from trio_voice.record import CallState, Closing
 
 if TYPE_CHECKING:
@@ -73,19 +73,19 @@ async def open_journal(
     Raises:
         ConfigError: the URL cannot be used, or, if that is insisted on, what it names.
     """
-    scribe = Scribe(database_at(url, pace.lock_seconds), pace, trio.lowlevel.current_trio_token())
+    writer = DatabaseWriter(database_at(url, pace.lock_seconds), pace, trio.lowlevel.current_trio_token())
     identity = Identity(marker)
-    journal = Journal(scribe, node, clock, process, pace, identity, keep_transcripts=keep_transcripts)
+    journal = Journal(writer, node, clock, process, pace, identity, keep_transcripts=keep_transcripts)
     # Without a deadline of its own: what is still to be written outlives a cancellation, for flush_seconds and
     # interrupt_seconds after the block is left, and then it is cancelled below.
     hold, ended = trio.CancelScope(shield=True), trio.Event()
 
     async def write() -> None:
         with hold:
-            while not scribe.has_begun:  # no thread is to be had sometimes
+            while not writer.has_begun:  # no thread is to be had sometimes
                 with contained("journal_thread"):
                     await trio.to_thread.run_sync(
-                        scribe.run, thread_name="journal", abandon_on_cancel=True, limiter=trio.CapacityLimiter(1)
+                        writer.run, thread_name="journal", abandon_on_cancel=True, limiter=trio.CapacityLimiter(1)
                     )
                     break
                 await trio.sleep(pace.retry_seconds)
@@ -95,8 +95,8 @@ async def open_journal(
         nursery.start_soon(write)
         try:
             await journal.begin()
-            if insist and scribe.hopeless:
-                raise ConfigError([f"journal.url: {scribe.trouble}"])
+            if insist and writer.hopeless:
+                raise ConfigError([f"journal.url: {writer.trouble}"])
             nursery.start_soon(keep_running, "heartbeat", journal.keep_beating)
             yield journal
         finally:
@@ -104,11 +104,11 @@ async def open_journal(
             with trio.move_on_after(pace.flush_seconds, shield=True):
                 await ended.wait()
             if not ended.is_set():
-                scribe.give_up()
+                writer.give_up()
                 with trio.move_on_after(pace.interrupt_seconds, shield=True):
                     await ended.wait()
             if not ended.is_set():
-                log.error("journal_thread_left_behind", waiting=scribe.waiting)
+                log.error("journal_thread_left_behind", waiting=writer.waiting)
                 hold.cancel(reason="the database does not answer")
             nursery.cancel_scope.cancel(reason="the journal is closed")
 
@@ -117,13 +117,13 @@ class Journal:
     """Writes calls down, and answers about them. Made by ``open_journal``.
 
     What is not awaited is posted: it never waits and never fails, and is written in order with everything else (see
-    ``scribe.py`` for what becomes of it when the database is in trouble). Records are copied when they are posted.
+    ``writer.py`` for what becomes of it when the database is in trouble). Records are copied when they are posted.
     What is awaited may be cancelled: a question is then forgotten, a write is still done.
     """
 
     def __init__(
         self,
-        scribe: Scribe,
+        writer: DatabaseWriter,
         node: str,
         clock: Callable[[], datetime],
         process: str,
@@ -132,8 +132,8 @@ class Journal:
         *,
         keep_transcripts: bool,
     ) -> None:
-        self._scribe = scribe
-        self._desk = Desk(scribe, pace.answer_seconds)
+        self._writer = writer
+        self._requests = JournalRequests(writer, pace.answer_seconds)
         self._node = node
         self._clock = clock
         self._process = process
@@ -152,12 +152,12 @@ class Journal:
     @property
     def healthy(self) -> bool:
         """Whether what is posted is being written."""
-        return not self._scribe.trouble
+        return not self._writer.trouble
 
     @property
     def trouble(self) -> str:
         """Why it is not, in words for the operator; empty where it is."""
-        return self._scribe.trouble
+        return self._writer.trouble
 
     @property
     def list_trouble(self) -> str:
@@ -166,13 +166,13 @@ class Journal:
 
     def statistics(self) -> Statistics:
         """The counts of this moment."""
-        scribe = self._scribe
+        writer = self._writer
         return Statistics(
-            written=scribe.written,
-            commits=scribe.commits,
-            waiting=scribe.waiting,
-            dropped=scribe.dropped,
-            refused=scribe.refused,
+            written=writer.written,
+            commits=writer.commits,
+            waiting=writer.waiting,
+            dropped=writer.dropped,
+            refused=writer.refused,
             unwritten_openings=self._unwritten_openings,
         )
 
@@ -218,12 +218,12 @@ class Journal:
             self._identity.check(database)
             return _word(database.query(schema.DECLARED_DEAD_BY, [run.run_id]))
 
-        return self._desk.do("beat", write)
+        return self._requests.do("beat", write)
 
     async def wait_declared_dead(self) -> str:
         """Wait until another run has declared this one dead, because it stood still; returns that run's id.
 
-        That run ends every telephone call that was ours until then, and closes it on paper. By the time this returns
+        That run ends every telephone call that was ours until then, and closes it in the journal. When this returns,
         a new run has begun, to which whatever is written from now on belongs. Cancelling is safe.
         """
         await self._declared_dead.wait()
@@ -234,14 +234,14 @@ class Journal:
         """Write down that this daemon left in good order, and nothing after it."""
         now = self._clock()
         self._run = attrs.evolve(self._run, beat_at=now, ended_at=now)
-        self._desk.post("run", [(schema.WRITE_RUN, [rows.row_of_run(self._run)])])
-        self._scribe.close()
+        self._requests.post("run", [(schema.WRITE_RUN, [rows.row_of_run(self._run)])])
+        self._writer.close()
 
     # Calls
 
     def call_began(self, call: CallRecord) -> None:
         """A call is known, or something of it has changed that a successor should know: its SID, its hand-over."""
-        self._desk.post("call_began", [self._call(call)])
+        self._requests.post("call_began", [self._call(call)])
 
     def call_ended(self, call: CallRecord) -> None:
         """A call is over: all of it is written once more, and its transcript if those are kept."""
@@ -252,7 +252,7 @@ class Journal:
         if self._keep_transcripts and call.transcript:
             lines = [rows.row_of_utterance(line, call.call_id, n) for n, line in enumerate(call.transcript, 1)]
             statements.append((schema.WRITE_UTTERANCE, lines))
-        self._desk.post("call_ended", statements)
+        self._requests.post("call_ended", statements)
 
     async def session_opening(
         self, call: CallRecord, session: ModelSessionRecord, *, seconds: float = OPENING_SECONDS
@@ -273,7 +273,7 @@ class Journal:
         Raises:
             ValueError: the call does not hold the session.
         """
-        answer = self._desk.post("session_opening", [self._call(call), self._session(call, session)], awaited=True)
+        answer = self._requests.post("session_opening", [self._call(call), self._session(call, session)], awaited=True)
         with trio.move_on_after(seconds if self.healthy else 0):
             await answer.wait()
         if answer.is_done:
@@ -285,11 +285,11 @@ class Journal:
 
     def phone_is_down(self, call: CallRecord) -> None:
         """The telephone of a call is known to be down, or goes on without us: nobody need hang it up any more."""
-        self._desk.post("phone_is_down", [(schema.PHONE_DOWN, [[rows.moment(self._clock()), call.call_id]])])
+        self._requests.post("phone_is_down", [(schema.PHONE_DOWN, [[rows.moment(self._clock()), call.call_id]])])
 
     def session_closed(self, call: CallRecord, session: ModelSessionRecord) -> None:
         """A billed session is closed, and its record says how."""
-        self._desk.post("session_closed", [self._session(call, session)])
+        self._requests.post("session_closed", [self._session(call, session)])
 
     def _call(self, call: CallRecord) -> Statement:
         return schema.WRITE_CALL, [rows.row_of_call(call, self._run.run_id, self._clock())]
@@ -314,10 +314,10 @@ class Journal:
             JournalUnavailable: it is not yet written, and will be unless the daemon dies first.
         """
         row: list[Value] = [rows.kept(number), rows.kept(reason), call_id, rows.moment(self._clock())]
-        answer = self._desk.post(
+        answer = self._requests.post(
             "do_not_call", [(schema.MARK_DO_NOT_CALL, [row]), (schema.COUNT_CHANGE, [[]])], awaited=True
         )
-        await self._desk.answered(answer)
+        await self._requests.answered(answer)
 
     async def is_do_not_call(self, number: str) -> bool:
         """Whether a number is on the list.
@@ -329,7 +329,7 @@ class Journal:
         def look(database: Database) -> tuple[str, bool]:
             return self._identity.check(database), bool(database.query(schema.IS_DO_NOT_CALL, [number]))
 
-        lost, listed = await self._desk.ask("is_do_not_call", look)
+        lost, listed = await self._requests.ask("is_do_not_call", look)
         if lost:
             raise JournalUnavailable(lost)
         return listed
@@ -349,7 +349,7 @@ class Journal:
             [(sessions,)] = database.query(schema.SPENT_ON_SESSIONS, asked)
             return float(telephones) + float(sessions), int(live)
 
-        return await self._desk.ask("spent_elsewhere", add_up)
+        return await self._requests.ask("spent_elsewhere", add_up)
 
     # What was written
 
@@ -359,7 +359,7 @@ class Journal:
         Raises:
             JournalUnavailable: the database cannot be read.
         """
-        found = await self._desk.ask("call", partial(reading.read_calls, which=schema.OF_ONE, values=[call_id]))
+        found = await self._requests.ask("call", partial(reading.read_calls, which=schema.OF_ONE, values=[call_id]))
         return found[0] if found else None
 
     async def calls(self, since: datetime, until: datetime) -> list[rows.JournaledCall]:
@@ -377,7 +377,7 @@ class Journal:
             JournalUnavailable: the database cannot be read.
         """
         which, values = wanted.clause()
-        return await self._desk.ask("listed", partial(reading.read_calls, which=which, values=values))
+        return await self._requests.ask("listed", partial(reading.read_calls, which=which, values=values))
 
     def _note_unread(self, calls: Sequence[rows.JournaledCall]) -> None:
         """Say of each call once that not all of it is understood."""
@@ -397,7 +397,7 @@ class Journal:
             JournalUnavailable: the database cannot be read.
         """
         me = self._run.run_id
-        return await self._desk.ask(
+        return await self._requests.ask(
             "runs", lambda database: list(map(rows.run_of, database.query(schema.OTHER_RUNS, [me])))
         )
 
@@ -415,7 +415,7 @@ class Journal:
             database.execute(schema.DECLARE_DEAD, [said])
             return _word(database.query(schema.DECLARED_DEAD_BY, [run.run_id]))
 
-        return await self._desk.ask("declare_dead", declare, writes=True)
+        return await self._requests.ask("declare_dead", declare, writes=True)
 
     async def left_open(self, run: rows.Run) -> list[rows.JournaledCall]:
         """A run's calls that are not over in every respect, the earliest first.
@@ -428,7 +428,7 @@ class Journal:
         return await self._pages(schema.LEFT_OPEN, [run.run_id], "")
 
     async def settle_sessions(self, call: rows.JournaledCall, at: datetime) -> None:
-        """Close a call's open sessions on paper, as of a time. What is closed stays as it is; twice does no harm.
+        """Close a call's open sessions in the journal, as of a time. What is closed stays as it is; twice does no harm.
 
         How long each was open lies between its daemon's last heartbeat and now: both are written. If its daemon was
         alive after all, that daemon's own words replace these.
@@ -443,10 +443,10 @@ class Journal:
             at_most = max(at_least, _seconds_between(session.opened_at, at))
             how: list[Value] = [rows.moment(at), Closing.ABORTED.value, at_most, at_least, self._run.run_id]
             closed.append([*how, call.record.call_id, number])
-        await self._desk.ask("settle_sessions", partial(execute, [(schema.SETTLE_SESSION, closed)]), writes=True)
+        await self._requests.ask("settle_sessions", partial(execute, [(schema.SETTLE_SESSION, closed)]), writes=True)
 
     async def settle_call(self, call: rows.JournaledCall, at: datetime, detail: str) -> None:
-        """Close a call on paper whose telephone is down, or nobody's business of ours; otherwise likewise."""
+        """Mark an orphaned call ended, once its telephone is down or not ours to end. Idempotent."""
         record = call.record
         seconds = _seconds_between(record.started_at or call.began_at, at)
         ended: list[Value] = [rows.moment(at), CallState.ENDED.value, seconds, rows.kept(detail), self._run.run_id]
@@ -454,14 +454,14 @@ class Journal:
             (schema.SETTLE_CALL, [[*ended, record.call_id]]),
             (schema.PHONE_DOWN, [[rows.moment(at), record.call_id]]),
         ]
-        await self._desk.ask("settle_call", partial(execute, statements), writes=True)
+        await self._requests.ask("settle_call", partial(execute, statements), writes=True)
 
     async def _pages(self, which: str, values: list[Value], since: str) -> list[rows.JournaledCall]:
         found: list[rows.JournaledCall] = []
         after: list[Value] | None = [since, ""]
         while after is not None:
             asked: list[Value] = [*values, *after, reading.PAGE_CALLS]
-            page = await self._desk.ask("calls", partial(reading.read_calls, which=which, values=asked))
+            page = await self._requests.ask("calls", partial(reading.read_calls, which=which, values=asked))
             self._note_unread(page)
             found += page
             after = reading.after(page)

@@ -1,4 +1,4 @@
-"""Where work for the scribe is handed in, and its answer waited for."""
+"""Where work for the writer is handed in, and its answer waited for."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from trio_voice.journal.database import Database, Value
-    from trio_voice.journal.writer import Scribe
+    from trio_voice.journal.writer import DatabaseWriter
 
 T = TypeVar("T")
 
 Statement = tuple[str, list[list["Value"]]]
 
 
-class Desk:
-    """One scribe's.
+class JournalRequests:
+    """One writer's.
 
     Args:
-        scribe: who does the work, in its order.
+        writer: who does the work, in its order.
         answer_seconds: how long to wait for an answer at most. In known trouble nobody waits.
     """
 
-    def __init__(self, scribe: Scribe, answer_seconds: float) -> None:
-        self._scribe = scribe
+    def __init__(self, writer: DatabaseWriter, answer_seconds: float) -> None:
+        self._writer = writer
         self._answer_seconds = answer_seconds
 
     def post(self, what: str, statements: Sequence[Statement], *, awaited: bool = False) -> Answer:
@@ -41,11 +41,11 @@ class Desk:
 
         Args:
             what: it is, for the log.
-            work: runs in the scribe's thread.
+            work: runs in the writer's thread.
             awaited: whether the answer will be settled.
         """
         answer = Answer()
-        self._scribe.post(Entry(what, work, answer=answer if awaited else None))
+        self._writer.post(Entry(what, work, answer=answer if awaited else None))
         return answer
 
     async def ask(self, what: str, work: Callable[[Database], T], *, writes: bool = False) -> T:
@@ -56,11 +56,11 @@ class Desk:
         Raises:
             JournalUnavailable: it could not be done now.
         """
-        if self._scribe.trouble:  # and so that questions do not push writes out of the backlog
+        if self._writer.trouble:  # and so that questions do not push writes out of the backlog
             await trio.lowlevel.checkpoint()
-            raise JournalUnavailable(self._scribe.trouble)
+            raise JournalUnavailable(self._writer.trouble)
         answer = Answer()
-        self._scribe.post(Entry(what, work, writes=writes, lasts=False, answer=answer))
+        self._writer.post(Entry(what, work, writes=writes, lasts=False, answer=answer))
         found: T = await self.answered(answer)
         return found
 
@@ -70,11 +70,11 @@ class Desk:
         Raises:
             JournalUnavailable: it is not done yet.
         """
-        with trio.move_on_after(0 if self._scribe.trouble else self._answer_seconds):
+        with trio.move_on_after(0 if self._writer.trouble else self._answer_seconds):
             await answer.wait()
         if not answer.is_done:
             slow = f"it did not answer within {self._answer_seconds:g} s"
-            raise JournalUnavailable(answer.trouble or self._scribe.trouble or slow)
+            raise JournalUnavailable(answer.trouble or self._writer.trouble or slow)
         return answer.value
 
 

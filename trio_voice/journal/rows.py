@@ -55,7 +55,7 @@ class JournaledCall:
     run: Run
     """The daemon that held it."""
     settled_by: str | None
-    """The run that closed it on paper, where its own did not."""
+    """The run that closed it in the journal, where its own did not."""
     phone_down_at: datetime | None = None
     """When its telephone was known to be down, or no business of ours any more."""
     unread: list[str] = attrs.field(factory=list)

@@ -127,7 +127,7 @@ class _DatabaseFault(Exception):
     """The database could not do it, whatever it was; the message may be logged."""
 
 
-class Scribe:
+class DatabaseWriter:
     """The backlog, and the thread's work.
 
     Args:

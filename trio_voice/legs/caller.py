@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from trio_voice.events.call import CALLER, ClearPlayback, Fact, PlaceMark, PlayAudio
 from trio_voice.legs.pumps import run_pair
 from trio_voice.legs.writer import Writer
-from trio_voice.net.flood import FLOOD_MESSAGE_BYTES, Bucket
+from trio_voice.net.flood import FLOOD_MESSAGE_BYTES, RateLimiter
 from trio_voice.protocols.media_streams import MediaStream
 
 if TYPE_CHECKING:
@@ -37,28 +37,28 @@ class CallerLeg:
         self._stream = MediaStream()
         self._writer = Writer(OUTBOX_MESSAGES, stall_seconds, on_delay)
 
-    async def run(self, tell: Callable[[Fact], None], pass_on: Callable[[str], None]) -> None:
+    async def run(self, tell: Callable[[Fact], None], forward: Callable[[str], None]) -> None:
         """Read and write until cancelled; every message and the end of the socket are told. Cancelling is safe.
 
         Args:
             tell: told every fact.
-            pass_on: given the payload of ``CallerAudio`` in its stead.
+            forward: given the payload of ``CallerAudio`` in its stead.
         """
-        bucket, receive = Bucket(), self._stream.receive_payload
+        limiter, receive = RateLimiter(), self._stream.receive_payload
 
         def hear(message: str | bytes) -> None:
-            bucket.in_hand -= 1 + len(message) // FLOOD_MESSAGE_BYTES
-            if bucket.in_hand < 0:
-                bucket.draw()
+            limiter.in_hand -= 1 + len(message) // FLOOD_MESSAGE_BYTES
+            if limiter.in_hand < 0:
+                limiter.draw()
             meaning = receive(message)
             if isinstance(meaning, str):
-                pass_on(meaning)
+                forward(meaning)
             elif meaning is not None:
                 tell(meaning)
 
         await run_pair(CALLER, self._channel, self._writer, hear, tell)
 
-    def obey(self, command: PlayAudio | PlaceMark | ClearPlayback) -> None:
+    def execute(self, command: PlayAudio | PlaceMark | ClearPlayback) -> None:
         """Put a command of the bridge on its way. Never waits."""
         match command:
             case PlayAudio(payload=payload):
@@ -69,12 +69,12 @@ class CallerLeg:
                 self._writer.post(self._stream.clear())
 
     def play(self, payload: str, mark: str = "") -> None:
-        """``obey`` for ``PlayAudio``, by its payload, and for a ``PlaceMark`` behind it, if it is named."""
+        """``execute`` for ``PlayAudio``, by its payload, and for a ``PlaceMark`` behind it, if it is named."""
         self._writer.post(self._stream.media(payload), self._stream.mark(mark) if mark else None)
 
-    def hurry(self, deadline: float) -> None:
+    def set_close_deadline(self, deadline: float) -> None:
         """The call is ending: whatever is being sent must be finished by then."""
-        self._writer.hurry(deadline)
+        self._writer.set_close_deadline(deadline)
 
     def give_up(self) -> None:
         """Twilio answers nothing any more: ``close`` is to wait for nothing."""

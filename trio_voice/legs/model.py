@@ -16,7 +16,7 @@ from trio_voice.events.call import MODEL, Fact, LegClosed, LegStalled
 from trio_voice.events.model import HearCaller, ModelEnded, ModelReady, Outgoing, Usage
 from trio_voice.legs.pumps import run_pair
 from trio_voice.legs.writer import Writer
-from trio_voice.net.flood import FLOOD_MESSAGE_BYTES, Bucket
+from trio_voice.net.flood import FLOOD_MESSAGE_BYTES, RateLimiter
 from trio_voice.record import Closing, ModelSessionRecord
 
 if TYPE_CHECKING:
@@ -47,13 +47,13 @@ class ModelLeg(Protocol):
     async def run(self, tell: Callable[[Fact], None], play: Callable[[str, str], None] | None = None) -> None:
         """Open, then read and write until cancelled. ``play`` may be told of ``ReplyAudio``, by its id and payload."""
 
-    def obey(self, command: ModelCommand) -> None:
+    def execute(self, command: ModelCommand) -> None:
         """Put a command on its way. Never waits."""
 
-    def hear_caller(self, payload: str) -> None:
-        """``obey`` for ``HearCaller``, by its payload."""
+    def forward_caller_audio(self, payload: str) -> None:
+        """``execute`` for ``HearCaller``, by its payload."""
 
-    def hurry(self, deadline: float) -> None:
+    def set_close_deadline(self, deadline: float) -> None:
         """The call is ending."""
 
     async def close(self) -> None:
@@ -144,12 +144,12 @@ class SocketModelLeg:
         for message in self._session.opening():
             self._writer.post(message)
 
-        bucket = Bucket()
+        limiter = RateLimiter()
 
         def hear(message: str | bytes) -> None:
-            bucket.in_hand -= 1 + len(message) // FLOOD_MESSAGE_BYTES
-            if bucket.in_hand < 0:
-                bucket.draw()
+            limiter.in_hand -= 1 + len(message) // FLOOD_MESSAGE_BYTES
+            if limiter.in_hand < 0:
+                limiter.draw()
             if play is not None:
                 audio = read_audio(message)
                 if audio is not None:
@@ -207,23 +207,23 @@ class SocketModelLeg:
         elif isinstance(event, Usage):
             self._record.add_usage(event.meters)
 
-    def obey(self, command: Any) -> None:
+    def execute(self, command: Any) -> None:
         """Put a command of the bridge on its way. Never waits; audio that finds the outbox full pushes out older."""
         for message in self._session.encode(command, trio.current_time()):
             self._writer.post(message, droppable=isinstance(command, HearCaller))
         self._keep_timer()
 
-    def hear_caller(self, payload: str) -> None:
-        """``obey`` for ``HearCaller``, which is nearly all there ever is to obey."""
+    def forward_caller_audio(self, payload: str) -> None:
+        """``execute`` for ``HearCaller``, which is nearly all that ever comes."""
         if self._caller_audio is None:
-            self.obey(HearCaller(payload))
+            self.execute(HearCaller(payload))
         else:
             before, behind = self._caller_audio
             self._writer.post(before + payload + behind, droppable=True)
 
-    def hurry(self, deadline: float) -> None:
+    def set_close_deadline(self, deadline: float) -> None:
         """The call is ending: whatever is being sent must be finished by then."""
-        self._writer.hurry(deadline)
+        self._writer.set_close_deadline(deadline)
 
     async def close(self) -> None:
         """Tell the provider, wait for its word, close. Idempotent.

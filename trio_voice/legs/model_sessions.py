@@ -52,7 +52,7 @@ class Succession:
         "_ready_seconds",
         "_resume_with",
         "_retry_in",
-        "hear_caller",
+        "forward_caller_audio",
     )
 
     def __init__(
@@ -68,8 +68,8 @@ class Succession:
         self._history = history
         self._resume_with: str | None = None
         self._leg = self._makers[0](history, None)
-        self.hear_caller: Callable[[str], None] = self._leg.hear_caller
-        """``obey`` for ``HearCaller``, by its payload: the method itself of the session that listens, if one does."""
+        self.forward_caller_audio: Callable[[str], None] = self._leg.forward_caller_audio
+        """The method of the session that listens; between sessions, one that drops what it is given."""
         self._order: ModelOrder | None = None
         self._living = trio.CancelScope()
 
@@ -128,12 +128,12 @@ class Succession:
     def _begin(self) -> None:
         """Make the leg that is lived next."""
         self._leg = self._makers[0](self._history, self._resume_with)
-        self.hear_caller = self._leg.hear_caller
+        self.forward_caller_audio = self._leg.forward_caller_audio
         self._living = trio.CancelScope()
 
     async def _pause(self, seconds: float) -> None:
         """Wait before another try; an order of the bridge's cuts it short."""
-        self.hear_caller = _nobody_hears
+        self.forward_caller_audio = _discard
         with trio.CancelScope() as self._living:
             await trio.sleep(seconds)
 
@@ -170,23 +170,23 @@ class Succession:
         except Exception:  # logged, and the call goes on with the next session
             log.exception("close_bug")
 
-    def obey(self, command: ModelCommand | ModelOrder) -> None:
+    def execute(self, command: ModelCommand | ModelOrder) -> None:
         """Put a command on its way. Never waits."""
         if isinstance(command, ReplaceModel | DismissModel):
             self._order = command
-            self.hear_caller = _nobody_hears
+            self.forward_caller_audio = _discard
             self._living.cancel(reason="replaced")
         elif self._order is None:
-            self._leg.obey(command)
+            self._leg.execute(command)
 
-    def hurry(self, deadline: float) -> None:
+    def set_close_deadline(self, deadline: float) -> None:
         """The call is ending: whatever is being sent must be finished by then."""
-        self._leg.hurry(deadline)
+        self._leg.set_close_deadline(deadline)
 
     async def close(self) -> None:
         """End the session that is open; those before it have ended when ``run`` has. Idempotent."""
         await self._leg.close()
 
 
-def _nobody_hears(_payload: str) -> None:
+def _discard(_payload: str) -> None:
     """Between two sessions."""

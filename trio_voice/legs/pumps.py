@@ -33,7 +33,7 @@ async def run_pair(
 ) -> None:
     """Read and write a channel until cancelled or until it ends, and tell how it ended.
 
-    ``hear`` is called with each message, must not wait, and counts it with a ``Bucket``. Cancelling is safe; the
+    ``hear`` is called with each message, must not wait, and counts it with a ``RateLimiter``. Cancelling is safe; the
     channel is left open, so that its owner can say goodbye. How reading ended is told at once, though the writer may
     still wait for a peer that does not take what is being sent: it is hurried by whoever is told.
     """

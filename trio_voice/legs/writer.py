@@ -29,7 +29,7 @@ class Writer:
     none the peer counts as stalled.
 
     A message that has begun to be sent is sent whole even if the call is being cancelled, for at most
-    ``stall_seconds``: half a frame would make it impossible to say goodbye. ``hurry`` shortens that.
+    ``stall_seconds``: half a frame would make it impossible to say goodbye. ``set_close_deadline`` shortens that.
 
     A message that finds nothing before it, and a socket that takes it at once, is sent by ``post`` itself.
 
@@ -112,7 +112,7 @@ class Writer:
         self._outbox.clear()
         return unsent
 
-    def hurry(self, deadline: float) -> None:
+    def set_close_deadline(self, deadline: float) -> None:
         """The leg is about to be closed: finish what is being sent by then, or give it up."""
         self._latest = deadline
         self._sending.deadline = min(self._sending.deadline, deadline)

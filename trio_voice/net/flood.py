@@ -1,4 +1,4 @@
-"""How much a peer may send before it is cut off: a token bucket for each socket, filled by time."""
+"""How much a peer may send before it is cut off: a token limiter for each socket, filled by time."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class Flooded(Exception):
     """The peer sends more messages than any call could need."""
 
 
-class Bucket:
-    """A token bucket: one message, one token, and one more for each further 4 KiB of it.
+class RateLimiter:
+    """A token limiter: one message, one token, and one more for each further 4 KiB of it.
 
     Tokens are drawn from it by the handful, so that the clock need not be read for each message. Whoever hears a
     message does, with no call in between because it is done for every frame:
 
-        bucket.in_hand -= 1 + len(message) // FLOOD_MESSAGE_BYTES
-        if bucket.in_hand < 0:
-            bucket.draw()
+        limiter.in_hand -= 1 + len(message) // FLOOD_MESSAGE_BYTES
+        if limiter.in_hand < 0:
+            limiter.draw()
     """
 
     __slots__ = ("_at", "_tokens", "in_hand")

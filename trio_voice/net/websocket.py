@@ -24,7 +24,7 @@ from websockets.uri import parse_uri
 from trio_voice.errors import ModelUnavailable
 from trio_voice.net.channel import Channel
 from trio_voice.net.connect import HEAD_END, default_tls, dig_tunnel
-from trio_voice.net.flood import FLOOD_PER_SECOND, Bucket, Flooded
+from trio_voice.net.flood import FLOOD_PER_SECOND, Flooded, RateLimiter
 from trio_voice.net.polled_stream import PolledStream
 from trio_voice.net.poller import adopt
 from trio_voice.net.tcp import finish, reset
@@ -78,7 +78,7 @@ class WebSocketChannel(Channel):
         self._protocol = protocol
         self._messages: list[str | bytes] = []
         self._hear: Callable[[str | bytes], None] | None = None
-        self._bare_frames: Bucket | None = None
+        self._bare_frames: RateLimiter | None = None
         """Once there was one. Messages are counted by whoever hears them."""
         self._closed = False
         self._given_up = False
@@ -175,12 +175,12 @@ class WebSocketChannel(Channel):
             self.wake_writer()
 
     def _count_bare_frames(self) -> None:
-        bucket = self._bare_frames = self._bare_frames or Bucket()
-        bucket.in_hand -= self._protocol.bare_frames
+        limiter = self._bare_frames = self._bare_frames or RateLimiter()
+        limiter.in_hand -= self._protocol.bare_frames
         self._protocol.bare_frames = 0
-        if bucket.in_hand < 0:
+        if limiter.in_hand < 0:
             try:
-                bucket.draw()
+                limiter.draw()
             except Flooded:
                 self._give_up(f"the peer floods us: over {FLOOD_PER_SECOND} frames a second that bring no message")
 

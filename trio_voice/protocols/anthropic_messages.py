@@ -192,7 +192,7 @@ def _tool_use(call: s.ToolCall) -> dict[str, Any]:
     return {"type": "tool_use", "id": call.call_id, "name": call.name, "input": call.arguments}
 
 
-def _tool_result(answer: s.ToolAnswer) -> dict[str, Any]:
+def _tool_result(answer: s.ToolCallResult) -> dict[str, Any]:
     failed = {"is_error": True} if answer.failed else {}
     return {"type": "tool_result", "tool_use_id": answer.call_id, "content": answer.text, **failed}
 

@@ -202,7 +202,7 @@ class VoiceAgentSession(ModelSession):
                 if not self._ready:
                     raise LocalProtocolError("no audio may be sent before session.ready")
                 return (self.caller_audio[0] + payload + self.caller_audio[1],)
-            case c.AnswerTool(call_id=call_id, result=result, failed=failed):
+            case c.SendToolResult(call_id=call_id, result=result, failed=failed):
                 self._unanswered.owe(now, TOOL_SECONDS)
                 answer = {"type": "tool.result", "call_id": call_id, "result": result}
                 return (as_json(answer | ({"is_error": True} if failed else {})),)
@@ -391,7 +391,7 @@ class VoiceAgentSession(ModelSession):
         # ``args`` until the spring of 2026; broken ones are answered, by whoever runs the tool
         arguments = arguments_in(event.get("arguments", event.get("args")))
         self._unanswered.settle()
-        return [c.ToolRequested(str(event["call_id"]), str(event["name"]), arguments)]
+        return [c.ToolCalled(str(event["call_id"]), str(event["name"]), arguments)]
 
     def _on_ended(self, event: dict[str, Any], _now: float) -> list[Event]:
         self._over = True

@@ -16,7 +16,7 @@ from trio_voice.edges.metrics.metrics import Metrics
 from trio_voice.edges.twilio.webhooks import PublicUrl, sign
 from trio_voice.edges.web import app as app_module
 from trio_voice.edges.web.app import AppContext, NumberRouting, create_app
-from trio_voice.edges.web.media_stream import Admission
+from trio_voice.edges.web.media_stream import StreamAuthenticator
 from trio_voice.errors import CallRefused
 from trio_voice.journal import JournalUnavailable
 from trio_voice.persona import Limits, Persona
@@ -95,7 +95,7 @@ def registry():
 def context(registry):
     public_url = PublicUrl(BASE)
     return AppContext(
-        admission=Admission(EchoReception(registry), public_url, TOKEN),
+        authenticator=StreamAuthenticator(EchoReception(registry), public_url, TOKEN),
         public_url=public_url,
         routing=NumberRouting(PERSONAS, {"default": "desk", "+15559999999": "shop"}),
         dialer=StubDialer(registry),

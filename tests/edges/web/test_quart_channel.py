@@ -20,7 +20,7 @@ from trio_voice.call.call import Call, wall_clock
 from trio_voice.call.registry import Registry
 from trio_voice.edges.twilio.webhooks import PublicUrl, sign
 from trio_voice.edges.web.app import create_app
-from trio_voice.edges.web.media_stream import Admission
+from trio_voice.edges.web.media_stream import StreamAuthenticator
 from trio_voice.edges.web.quart_channel import QuartChannel
 from trio_voice.legs.caller import CallerLeg
 from trio_voice.legs.model import SocketModelLeg
@@ -210,7 +210,7 @@ async def answered_call():
     public_url = PublicUrl("https://voice.example.com")
     async with open_voice_agent(Script(greeting_ms=5_000).cast) as agent, trio.open_nursery() as nursery:
         reception = OneCall(agent)
-        context = Mock(admission=Admission(reception, public_url, TOKEN), colleagues=None)
+        context = Mock(authenticator=StreamAuthenticator(reception, public_url, TOKEN), colleagues=None)
         async with served(create_app(context)) as port:
             path = f"/media-stream/{reception.record.call_id}"
             headers = [("X-Twilio-Signature", sign(f"wss://voice.example.com{path}", {}, TOKEN))]

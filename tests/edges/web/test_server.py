@@ -13,7 +13,7 @@ from quart_trio import QuartTrio
 from trio_voice.call.registry import Registry
 from trio_voice.edges.twilio.webhooks import PublicUrl, sign
 from trio_voice.edges.web import server as server_module
-from trio_voice.edges.web.media_stream import Admission
+from trio_voice.edges.web.media_stream import StreamAuthenticator
 from trio_voice.edges.web.server import HEAD_BYTES, SEND_BUFFER_BYTES, Server
 from trio_voice.persona import Limits, Persona
 from trio_voice.sandbox.transport.sockets import connect_socket
@@ -118,9 +118,9 @@ async def open_house(*, max_connections=50):
             await websocket.send(await websocket.receive())
 
     reception = EchoReception()
-    admission = Admission(reception, PublicUrl("https://voice.example.com"), TOKEN)
+    authenticator = StreamAuthenticator(reception, PublicUrl("https://voice.example.com"), TOKEN)
     refusals = []
-    server = Server(app, admission, max_connections=max_connections, on_refusal=refusals.append)
+    server = Server(app, authenticator, max_connections=max_connections, on_refusal=refusals.append)
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(server.serve, listeners)

@@ -70,7 +70,7 @@ async def test_no_conversation_of_ours_is_refused_by_its_template(address):
         s.Entry("caller", "Open?"),
         s.Entry("caller", "Hm?"),
         s.Entry("agent", "", (call,)),
-        s.Entry("results", results=(s.ToolAnswer("call_1", "1"),)),
+        s.Entry("results", results=(s.ToolCallResult("call_1", "1"),)),
         s.Entry("caller", "Ok."),
         s.Entry("instruction", "Go."),
     ]

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from trio_voice.edges.metrics.metrics import Metrics
     from trio_voice.edges.twilio.dialer import Dialer
     from trio_voice.edges.web.doors import Hosts
-    from trio_voice.edges.web.media_stream import Admission
+    from trio_voice.edges.web.media_stream import StreamAuthenticator
     from trio_voice.edges.workers.handover import Colleagues
     from trio_voice.journal import JournaledCall
     from trio_voice.journal.selection import Selection
@@ -126,7 +126,7 @@ class AppContext:
     operator's routes are closed.
     """
 
-    admission: Admission
+    authenticator: StreamAuthenticator
     public_url: PublicUrl
     routing: NumberRouting
     dialer: Dialer
@@ -149,7 +149,7 @@ class AppContext:
     @property
     def registry(self) -> Registry:
         """The registry of this process's calls."""
-        return self.admission.reception.registry
+        return self.authenticator.reception.registry
 
 
 def create_app(context: AppContext) -> QuartTrio:
@@ -399,13 +399,13 @@ def _add_stream(app: QuartTrio, context: AppContext) -> None:
     async def media_stream(call_id: str) -> tuple[str, int] | None:
         socket = websocket._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - werkzeug's own name
         try:
-            expected = context.admission.admit(PREFIX + call_id, socket.headers.get("X-Twilio-Signature"))
+            expected = context.authenticator.admit(PREFIX + call_id, socket.headers.get("X-Twilio-Signature"))
         except CallRefused as refused:
             return str(refused), STATUSES[refused.code]
         await socket.accept()
         # An older Quart cancels this task when the peer leaves; to the call that is its caller being lost.
         channel = QuartChannel(socket)
-        await context.admission.reception.answer(expected, channel, cancelled_because=EndReason.CALLER_LOST)
+        await context.authenticator.reception.answer(expected, channel, cancelled_because=EndReason.CALLER_LOST)
         return None
 
 

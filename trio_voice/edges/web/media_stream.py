@@ -39,7 +39,7 @@ HANDSHAKE_SECONDS: Final = 1.0
 STATUSES: Final = {"bad_signature": HTTPStatus.FORBIDDEN, "unknown_call": HTTPStatus.NOT_FOUND}
 
 
-class Admission:
+class StreamAuthenticator:
     """Who may open a stream.
 
     Args:
@@ -89,7 +89,7 @@ def wants_media_stream(head: bytes) -> bool:
     return head.startswith(b"GET " + PREFIX.encode())
 
 
-async def serve_media_stream(stream: trio.SocketStream, data: bytes, admission: Admission) -> None:
+async def serve_media_stream(stream: trio.SocketStream, data: bytes, authenticator: StreamAuthenticator) -> None:
     """Answer the handshake, and if it is admitted live the call on this socket.
 
     Cancelling is safe; the caller closes the stream.
@@ -97,9 +97,9 @@ async def serve_media_stream(stream: trio.SocketStream, data: bytes, admission: 
     Args:
         stream: whose first request was read.
         data: that request's head and whatever came behind it.
-        admission: the door.
+        authenticator: the door.
     """
-    expected, answered, behind = await _answer_handshake(stream, data, admission)
+    expected, answered, behind = await _answer_handshake(stream, data, authenticator)
     if expected is None:
         return
     channel = WebSocketChannel(adopt(stream), WebSocket(client=False, max_message_bytes=MAX_MESSAGE_BYTES))
@@ -108,13 +108,13 @@ async def serve_media_stream(stream: trio.SocketStream, data: bytes, admission: 
     else:
         channel.break_off("the handshake's answer was not taken")
     try:
-        await admission.reception.answer(expected, channel)
+        await authenticator.reception.answer(expected, channel)
     finally:
         await channel.abort()  # noqa: ASYNC102 - never waits
 
 
 async def _answer_handshake(
-    stream: trio.SocketStream, data: bytes, admission: Admission
+    stream: trio.SocketStream, data: bytes, authenticator: StreamAuthenticator
 ) -> tuple[ExpectedCall | None, bool, bytes]:
     """Decide, and say so. By itself, because what is read here would otherwise be kept for as long as the call lasts.
 
@@ -131,7 +131,7 @@ async def _answer_handshake(
     expected = None
     if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
         try:
-            expected = admission.admit(request.path.partition("?")[0], _header(request, "X-Twilio-Signature"))
+            expected = authenticator.admit(request.path.partition("?")[0], _header(request, "X-Twilio-Signature"))
         except CallRefused as refused:
             body = json.dumps({"error": {"code": refused.code, "message": str(refused)}})
             response = protocol.reject(STATUSES[refused.code], body)

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     )
 
     from trio_voice.edges.web.doors import Hosts
-    from trio_voice.edges.web.media_stream import Admission
+    from trio_voice.edges.web.media_stream import StreamAuthenticator
     from trio_voice.edges.workers.handover import Colleagues
 
 log: Final = structlog.stdlib.get_logger("trio_voice.server")
@@ -123,7 +123,7 @@ class Server:
 
     Args:
         app: an ASGI app.
-        admission: the lane's door.
+        authenticator: the lane's door.
         max_connections: how many there may be at once.
         on_refusal: told of every connection beyond that, by what became of it: ``full`` where it was closed as it came,
             ``displaced`` where another made room for it.
@@ -134,7 +134,7 @@ class Server:
     def __init__(
         self,
         app: ASGIFramework,
-        admission: Admission,
+        authenticator: StreamAuthenticator,
         *,
         max_connections: int,
         on_refusal: Callable[[str], None] | None = None,
@@ -144,7 +144,7 @@ class Server:
         self._app = app
         self._hosts = hosts
         self._colleagues = colleagues
-        self._admission = admission
+        self._admission = authenticator
         self._max_connections = max_connections
         self._on_refusal = on_refusal
         self._connections: set[trio.SocketStream] = set()

@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 _NUMBER: Final = struct.Struct("=q")
 
 
-def make_seats(workers: int) -> int:
+def make_call_counts(workers: int) -> int:
     """A file in memory for so many processes; the descriptor is to be inherited."""
     descriptor = os.memfd_create("trio-voice-seats", 0)
     os.ftruncate(descriptor, workers * _NUMBER.size)
     return descriptor
 
 
-class Seats:
+class CallCounts:
     """One process's view of them.
 
     Args:
-        descriptor: of ``make_seats``.
+        descriptor: of ``make_call_counts``.
         workers: how many processes there are.
         index: which of them this is.
     """

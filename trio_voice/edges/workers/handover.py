@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
-    from trio_voice.edges.workers.call_counts import Seats
+    from trio_voice.edges.workers.call_counts import CallCounts
 
 log: Final = structlog.stdlib.get_logger("trio_voice.colleagues")
 
@@ -70,7 +70,7 @@ class Colleagues:
         seats: how many calls each has.
     """
 
-    def __init__(self, directory: Path, index: int, count: int, seats: Seats) -> None:
+    def __init__(self, directory: Path, index: int, count: int, seats: CallCounts) -> None:
         self.index = index
         self._directory = directory
         self._count = count

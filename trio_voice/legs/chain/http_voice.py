@@ -84,7 +84,7 @@ class HttpSpeaker:
         return self._voice.provider
 
     async def run(self, tell: Callable[[Any], None]) -> None:
-        """Speak what ``obey`` is given, until cancelled. Cancelling is safe; ``close`` must follow."""
+        """Speak what ``execute`` is given, until cancelled. Cancelling is safe; ``close`` must follow."""
         self._tell = tell
         await self._record.open()
         async with self._open_http() as self._http, trio.open_nursery() as self._nursery:
@@ -96,7 +96,7 @@ class HttpSpeaker:
         """Have a connection open for the next text. Never waits."""
         self._http.warm(self._voice.address)
 
-    def obey(self, command: Any) -> None:
+    def execute(self, command: Any) -> None:
         """Put a command on its way. Never waits."""
         match command:
             case Speak(context_id=name, text=text, last=last):
@@ -182,7 +182,7 @@ class HttpSpeaker:
     def _sound(self, name: str, piece: bytes) -> None:
         self._tell(Sound(name, binascii.b2a_base64(piece, newline=False).decode()))
 
-    def hurry(self, _deadline: float) -> None:
+    def set_close_deadline(self, _deadline: float) -> None:
         """The call is ending. Nothing is sent that could take long."""
 
     async def close(self) -> None:

@@ -176,7 +176,7 @@ class ChainLeg:
             if self._greeting:
                 if self._lines is not None and self._lines.has(self._greeting):
                     self._tell_of_voice()  # none need be ready for it
-                self.obey(c.SayExactly(self._greeting))
+                self.execute(c.SayExactly(self._greeting))
             self._nursery.start_soon(self._live_stage, self._hearing)
             self._nursery.start_soon(self._live_stage, self._speaking)
             self._nursery.start_soon(self._prepare_to_think)
@@ -275,17 +275,17 @@ class ChainLeg:
         timed = getattr(self._speaking.leg, "times_words", True)
         self._do(self._turns.handle(VoiceChanged(timed_words=timed), trio.current_time()))
 
-    def obey(self, command: ModelCommand) -> None:
+    def execute(self, command: ModelCommand) -> None:
         """Put a command of the bridge on its way. Never waits."""
         if isinstance(command, c.HearCaller):
-            self.hear_caller(command.payload)
+            self.forward_caller_audio(command.payload)
         else:
             self._do(self._turns.handle(command, trio.current_time()))
 
-    def hear_caller(self, payload: str) -> None:
-        """``obey`` for ``HearCaller``, by its payload."""
+    def forward_caller_audio(self, payload: str) -> None:
+        """``execute`` for ``HearCaller``, by its payload."""
         if self._hearing.is_ready:
-            self._hearing.leg.hear_caller(payload)  # type: ignore[union-attr]  # a recogniser is a socket
+            self._hearing.leg.forward_caller_audio(payload)  # type: ignore[union-attr]  # a recogniser is a socket
         else:
             self._count("caller_frames_between_recognisers")
 
@@ -301,7 +301,7 @@ class ChainLeg:
                     if number in self._requests:
                         self._requests[number].cancel(reason="its answer is not wanted any more")
                 case EndTurn():
-                    self._hearing.leg.obey(output)
+                    self._hearing.leg.execute(output)
                 case ChangeVoice(code=code, message=message) if self._speaking.is_ready:
                     self._lose(
                         self._speaking, c.ModelFault(code, f"{self._speaking.leg.provider}: {message}", fatal=True)
@@ -332,7 +332,7 @@ class ChainLeg:
         else:
             self._contexts.discard(context)
         if self._speaking.is_ready:  # or it is spoken when the next voice is
-            self._speaking.leg.obey(command)
+            self._speaking.leg.execute(command)
 
     async def _think(self, command: Think, scope: trio.CancelScope) -> None:
         try:
@@ -353,10 +353,10 @@ class ChainLeg:
                 await trio.sleep_forever()
             self._do(self._turns.tick(trio.current_time()))
 
-    def hurry(self, deadline: float) -> None:
+    def set_close_deadline(self, deadline: float) -> None:
         """The call is ending: whatever is being sent must be finished by then."""
-        self._hearing.leg.hurry(deadline)
-        self._speaking.leg.hurry(deadline)
+        self._hearing.leg.set_close_deadline(deadline)
+        self._speaking.leg.set_close_deadline(deadline)
 
     async def close(self) -> None:
         """End both sessions with their providers' consent if it can be had, each without waiting for the other.

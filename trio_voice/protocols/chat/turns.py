@@ -15,7 +15,7 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from trio_voice.events.stage import Entry, ToolAnswer, ToolCall
+    from trio_voice.events.stage import Entry, ToolCall, ToolCallResult
 
 CALL_BEGINS: Final = "(The telephone call begins.)"
 """The user's turn before an agent that speaks first."""
@@ -32,7 +32,7 @@ class Turn:
     """None of them is blank."""
     calls: tuple[ToolCall, ...] = ()
     """Of an ``assistant``; a turn of ``results`` follows at once."""
-    results: tuple[ToolAnswer, ...] = ()
+    results: tuple[ToolCallResult, ...] = ()
     """Of ``results``: one for each of those calls."""
 
 

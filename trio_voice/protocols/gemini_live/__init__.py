@@ -5,7 +5,7 @@
     frames      a reply as frames of Twilio's
     tools       which calls wait for which answers
     watchdog    a session that has stopped answering
-    accounts    tokens into meters; why a socket was closed
+    usage       tokens into meters; why a socket was closed
 
 Sources: ``google-genai`` 3.4.0 (its types, and its traffic as captured), Google's guides of 2026, and published reports
 of live sessions, named at the place; the reference is ``protocols/realtime-models.md``, part F.

@@ -30,10 +30,10 @@ from trio_voice.audio import mulaw as audio
 from trio_voice.audio.resampler import MODEL_RATES, FromTelephone
 from trio_voice.errors import LocalProtocolError
 from trio_voice.events import model as c
-from trio_voice.protocols.gemini_live.accounts import explained, is_explained, meters
 from trio_voice.protocols.gemini_live.frames import Frames
 from trio_voice.protocols.gemini_live.setup import GeminiLiveSettings, setup_message
 from trio_voice.protocols.gemini_live.tools import ToolCalls
+from trio_voice.protocols.gemini_live.usage import explained, is_explained, meters
 from trio_voice.protocols.gemini_live.watchdog import Step, Watchdog
 from trio_voice.protocols.json_messages import MAX_ID, UNREADABLE, as_json, garbage, text_in
 from trio_voice.protocols.model_session import ModelSession
@@ -153,7 +153,7 @@ class GeminiLiveSession(ModelSession):
         match command:
             case c.HearCaller(payload=payload):
                 return self._sound(payload, now)
-            case c.AnswerTool(call_id=call_id, result=result, failed=failed):
+            case c.SendToolResult(call_id=call_id, result=result, failed=failed):
                 message = self._calls.answer(call_id, result, failed=failed)
                 if message is None:
                     return ()

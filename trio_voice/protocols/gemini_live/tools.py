@@ -41,10 +41,10 @@ class ToolCalls:
         """Whether the model waits for an answer."""
         return bool(self._calls)
 
-    def ask(self, calls: list[dict[str, Any]]) -> Iterator[c.ToolRequested | c.Unrecognized]:
+    def ask(self, calls: list[dict[str, Any]]) -> Iterator[c.ToolCalled | c.Unrecognized]:
         """All calls of one message."""
         batch: list[_Call] = []
-        asked: list[c.ToolRequested] = []
+        asked: list[c.ToolCalled] = []
         for wanted in calls:
             if len(self._calls) >= MAX_CALLS:
                 yield c.Unrecognized(f"over {MAX_CALLS} tools at a time", garbage=True)
@@ -57,7 +57,7 @@ class ToolCalls:
             batch.append(call)
             ours = f"call-{next(self._numbers)}"
             self._calls[ours] = call
-            asked.append(c.ToolRequested(ours, call.name, arguments))
+            asked.append(c.ToolCalled(ours, call.name, arguments))
         yield from asked
 
     def answer(self, ours: str, result: str, *, failed: bool) -> dict[str, Any] | None:

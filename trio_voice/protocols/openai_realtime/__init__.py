@@ -8,7 +8,7 @@
     turns       which of the caller's turns is answered at once
     floor       when a response may be asked for
     errors      what a server complains of, in words that say what to do
-    accounts    tokens into meters
+    usage       tokens into meters
 
 Sources: the types of the ``openai`` package 3.54, OpenAI's realtime reference and its guide to costs, and what was seen
 live by people who published it (2026-11).

@@ -34,7 +34,7 @@ from trio_voice.protocols.chat.refusals import wait_seconds
 from trio_voice.protocols.expiry import Expiry
 from trio_voice.protocols.json_messages import MAX_ID, UNDECODABLE, UNREADABLE, garbage, table_in, text_in, unknown
 from trio_voice.protocols.model_session import ModelSession
-from trio_voice.protocols.openai_realtime import accounts, messages
+from trio_voice.protocols.openai_realtime import messages, usage
 from trio_voice.protocols.openai_realtime.dialects import DIALECTS, accepted, wrong_format
 from trio_voice.protocols.openai_realtime.errors import (
     CLOSED,
@@ -162,7 +162,7 @@ class OpenAIRealtimeSession(ModelSession):
                 if not self._ready:
                     raise LocalProtocolError("no audio may be sent before session.updated")
                 return (messages.AUDIO[0] + payload + messages.AUDIO[1],)
-            case c.AnswerTool(call_id=call_id, result=result, go_on=go_on):
+            case c.SendToolResult(call_id=call_id, result=result, go_on=go_on):
                 return [*self._calls.answer(call_id, result, go_on=go_on), *self._say(now)]
             case c.RequestReply(instructions=instructions, kept=kept):
                 self._floor.ask(Ask(instructions=self._in_character(instructions)))
@@ -408,10 +408,10 @@ class OpenAIRealtimeSession(ModelSession):
             ignored = self._ignore(item_id, now) if self._turns.waits_for(item_id) else []
             self._unanswered.resume(now)
             self._turn_waits = False
-        meters = accounts.of_transcription(event.get("usage"))
-        usage = [c.Usage(meters)] if meters and self._bills_tokens else []
+        meters = usage.of_transcription(event.get("usage"))
+        billed = [c.Usage(meters)] if meters and self._bills_tokens else []
         written = c.CallerTranscript(item_id, text_in(event, "transcript"), final=True)
-        return [written, *map(c.Outgoing, ignored), *usage]
+        return [written, *map(c.Outgoing, ignored), *billed]
 
     def _on_caller_lost(self, event: dict[str, Any], _now: float) -> list[Meaning]:
         self._transcriptions.pop(id_in(event, "item_id"), None)
@@ -513,7 +513,7 @@ class OpenAIRealtimeSession(ModelSession):
         if written:
             events.append(c.ReplyTranscript(response.response_id, written, interrupted=False))
         if self._bills_tokens:
-            meters = accounts.of_response(told.get("usage") or event.get("usage"))  # some have it at the top
+            meters = usage.of_response(told.get("usage") or event.get("usage"))  # some have it at the top
             events += [c.Usage(meters)] if meters else []
         done = c.ReplyDone(response.response_id, interrupted=status == "cancelled")
         if status == "failed":

@@ -66,7 +66,7 @@ class ToolCalls:
             else:
                 call_id = self._new_id(wire_id)
                 self._calls[call_id] = _Call(wire_id, response.response_id)
-                events.append(c.ToolRequested(call_id, text_in(item, "name"), arguments))
+                events.append(c.ToolCalled(call_id, text_in(item, "name"), arguments))
         for wire_id in refused:
             self._floor.result_sent(wire_id, last=len(refused) == len(calls))
         return events

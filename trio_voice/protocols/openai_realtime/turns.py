@@ -130,7 +130,7 @@ class CallerTurns:
             reply_id = event.reply_id if isinstance(event, _OF_A_REPLY) else ""
             if reply_id and reply_id in self._dropped:
                 continue
-            is_kept = bool(self._kept_id) and (reply_id == self._kept_id or isinstance(event, c.ToolRequested))
+            is_kept = bool(self._kept_id) and (reply_id == self._kept_id or isinstance(event, c.ToolCalled))
             (self._kept if is_kept else passed).append(event)
         if len(self._kept) > MAX_KEPT:
             self._release_at = -math.inf

@@ -93,7 +93,7 @@ async def test_the_name_that_arguments_had_before_is_understood_too(autojump_clo
         await client.hush(600)
         _, call = await client.wait("tool.call")
         assert "arguments" not in call
-        assert c.ToolRequested(call["call_id"], "roll", {"sides": 6}) in client.understood
+        assert c.ToolCalled(call["call_id"], "roll", {"sides": 6}) in client.understood
 
 
 async def test_what_is_said_before_a_tool_is_heard_before_it_is_called(autojump_clock):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final, Literal
 
 import attrs
@@ -9,68 +10,105 @@ import attrs
 from trio_voice.speech_text.languages import Phrases, phrases_of
 
 RANGE: Final = "range"
-"""In a field's metadata: the least and the most that it may be."""
+"""In a field's metadata: the ``Range`` of a number."""
+VALUES: Final = "values"
+"""In a field's metadata: in words, which values it may have. For the reference alone; the class checks them."""
+
+
+@attrs.frozen
+class Range:
+    """The numbers that a key of config.toml may be."""
+
+    low: float
+    high: float = math.inf
+    above: bool = False
+    """``low`` itself is too little."""
+
+    def __contains__(self, number: float) -> bool:
+        return (self.low < number if self.above else self.low <= number) and number <= self.high
+
+    def __str__(self) -> str:
+        low, high = f"{self.low:.10g}", f"{self.high:.10g}"
+        if self.high == math.inf:
+            return f"more than {low}" if self.above else f"at least {low}"
+        return f"more than {low} and at most {high}" if self.above else f"from {low} to {high}"
 
 
 def bounded(low: float, high: float, default: Any = None) -> Any:
     """A number of a table of config.toml, which must lie between these, ends included."""
-    return attrs.field(default=default, metadata={RANGE: (low, high)})
+    return attrs.field(default=default, metadata={RANGE: Range(low, high)})
+
+
+def positive(default: Any = None, *, at_most: float = math.inf) -> Any:
+    """A number of a table of config.toml, which must be more than 0."""
+    return attrs.field(default=default, metadata={RANGE: Range(0, at_most, above=True)})
+
+
+def one_of(values: str, default: Any = None) -> Any:
+    """A key of config.toml that takes these values, in words for the reference; its class refuses others."""
+    return attrs.field(default=default, metadata={VALUES: values})
+
+
+MOST_LEAD_SECONDS: Final = 4.0
+"""Some 220 messages of 20 ms and their marks at once, where 256 may wait for Twilio's socket (``legs/caller.py``)."""
 
 
 @attrs.frozen(kw_only=True)
 class Limits:
-    """What bounds a call; all in seconds unless the name says otherwise. The names are config.toml's."""
+    """``[limits]``: bounds of every call, and of all of them together. The names are config.toml's."""
 
-    max_calls: int = 100
-    time_limit_seconds: float = 600
-    """A call's length, from the moment its stream is accepted."""
-    idle_seconds: float = 60
-    """Nobody has spoken."""
-    start_seconds: float = 5
-    """The socket is open and Twilio's ``start`` has not come."""
-    media_gap_seconds: float = 10
-    """No frame from Twilio, which sends one every 20 ms even in silence."""
-    model_ready_seconds: float = 10
-    """From opening the model's socket to its being ready to talk."""
-    close_seconds: float = 2
-    """To close both sockets, whatever the peers do."""
-    drain_seconds: float = 120
-    """From SIGTERM to the last goodbye."""
-    tool_seconds: float = 10
-    """For one tool."""
-    ring_seconds: float = 30
-    """How long a call that we place may ring."""
-    daily_cost: float | None = None
-    """What all calls of a day, in UTC, may cost together, in the currency of ``[prices]``; more is refused."""
-    playback_lead_seconds: float = 1
-    """How far ahead of the caller's ear audio is handed to Twilio; the rest waits where a barge-in discards it. 4 at
-    the most (``config/settings.py``)."""
-    dead_air_seconds: float = 2.5
-    """An answer is owed and the caller hears nothing: a filler is said."""
+    max_calls: int = positive(100)
+    """Calls that may live at once, over all workers. Callers beyond it hear that no call can be taken."""
+    time_limit_seconds: float = positive(600)
+    """A call's length, from the moment its stream is accepted. A persona may have its own."""
+    idle_seconds: float = positive(60)
+    """Silence of the caller after which the call ends, while nobody else has the floor. A persona may have its own."""
+    start_seconds: float = positive(5)
+    """From the opening of the stream's socket to Twilio's ``start``."""
+    media_gap_seconds: float = positive(10)
+    """Time without a frame from Twilio, which sends one every 20 ms even in silence, until the caller is asked for."""
+    model_ready_seconds: float = positive(10)
+    """From opening the model's socket to its being ready to talk, tries included."""
+    close_seconds: float = positive(2)
+    """Both sockets are closed within this time of the first sign of the end, whatever the peers do."""
+    drain_seconds: float = positive(120)
+    """From SIGTERM to the last goodbye: live calls may go on for so long."""
+    tool_seconds: float = positive(10)
+    """Time for one tool; then the model is told that it took too long."""
+    ring_seconds: float = positive(30)
+    """Ringing of a call that is placed, until it is given up."""
+    daily_cost: float | None = positive()
+    """Ceiling on what all calls of a day (UTC) cost together, in the currency of ``[prices]``, over all nodes of a
+    journal. A call that could pass it is refused (``budget``). Without it there is none."""
+    playback_lead_seconds: float = positive(1, at_most=MOST_LEAD_SECONDS)
+    """Audio that is handed to Twilio ahead of the caller's ear; the rest waits where a barge-in discards it."""
+    dead_air_seconds: float = positive(2.5)
+    """Silence while an answer is owed, after which a filler is said."""
 
 
 @attrs.frozen(kw_only=True)
 class TurnDetection:
-    """When the model decides that the caller has begun or finished speaking. Unset means the provider's default.
+    """``turn_detection``: when the caller has begun or finished speaking. Unset means the provider's own default.
 
-    Setting either silence switches off AssemblyAI's adaptive pacing for the whole session
-    (``protocols/assemblyai.md`` A5), so none has a default of ours.
+    Setting either silence switches off AssemblyAI's adaptive pacing for the whole session, so none has a default of
+    ours. A key that the model's kind does not know is ignored by it.
     """
 
     vad_threshold: float | None = bounded(0, 1)
-    """0 to 1; higher for noisy lines."""
+    """Loudness that counts as speech; higher for noisy lines."""
     min_silence: int | None = bounded(50, 10_000)
-    """Milliseconds, 50 to 10000, below ``max_silence``."""
+    """Milliseconds of silence that may end a turn; less than ``max_silence``."""
     max_silence: int | None = bounded(50, 10_000)
-    """Milliseconds, 50 to 10000."""
+    """Milliseconds of silence that end a turn in any case."""
     interrupt_response: bool | None = None
-    """False switches barge-in off."""
+    """``false`` switches barge-in off: the agent is never interrupted."""
     interruption_delay: int | None = bounded(0, 1_000)
-    """Milliseconds, 0 to 1000."""
+    """Milliseconds of speech before the provider takes it for an interruption."""
     min_interruption_ms: float | None = bounded(0, 5_000)
-    """How long the caller must speak to take the floor, 0 to 5000. Decided by the bridge: no provider is told."""
+    """Milliseconds that the caller must speak to take the floor. Decided here, for every kind of model."""
     min_interruption_words: int | None = bounded(0, 20)
-    """How many words it takes, 0 to 20; likewise."""
+    """Words that it takes to take the floor. Decided here, for every kind of model; "no", "wait", "stop" and questions
+    always take it."""
 
     @property
     def for_provider(self) -> dict[str, float | bool]:
@@ -81,46 +119,55 @@ class TurnDetection:
 
 @attrs.frozen(kw_only=True)
 class Persona:
-    """A character that answers or places calls."""
+    """``[personas.NAME]``: a character that answers or places calls."""
 
     name: str
+    """The table's own name: ``receptionist`` of ``[personas.receptionist]``."""
     model: str | tuple[str, ...]
-    """A key of ``[models]``, or several: the next takes over when one fails."""
+    """A table of ``[models]``, or a list of some: the next takes over when one is not ready in time, or fails."""
     voice: str | None = None
+    """The provider's name or id of the voice, exact; a chain's goes before its ``tts.voice``. Without one it is the
+    provider's choice."""
     greeting: str | None = None
     """Spoken first; without one the caller speaks first."""
     prompt: str = ""
+    """Instructions for the model: who it is, what it may do, how it speaks."""
     tools: tuple[str, ...] = ()
+    """Built-in tools (``end_call``, ``transfer_to_human``, ``mark_do_not_call``, ``generate_random_number``) and your
+    own functions, as ``module:function``."""
     turn_detection: TurnDetection | None = None
+    """A table of its own, below."""
     keyterms: tuple[str, ...] = ()
-    """Words that the recogniser should expect."""
+    """Words and names that the recogniser should expect."""
     transfer_to: str | None = None
-    """Where ``transfer_to_human`` puts a caller through to, in E.164."""
+    """Number that ``transfer_to_human`` and ``on_failure = "transfer"`` put a caller through to, with its country."""
     record: bool = False
     """Have Twilio record the calls that this persona places, each side on a channel of its own."""
     detect_machine: bool = False
-    """Have Twilio find out whether a machine answers a call that this persona places."""
-    time_limit_seconds: float | None = None
-    """The longest call of this persona, where it is not that of ``[limits]``."""
-    idle_seconds: float | None = None
-    """How long nobody need speak in its calls, likewise."""
+    """Have Twilio find out whether a machine answers a call that this persona places. Twilio bills it."""
+    time_limit_seconds: float | None = positive()
+    """The longest call of this persona, instead of that of ``[limits]``."""
+    idle_seconds: float | None = positive()
+    """Silence that ends its calls, instead of that of ``[limits]``."""
     on_failure: Literal["hang_up", "transfer"] = "hang_up"
-    """What becomes of the caller when the last of its models has failed: the end, or ``transfer_to``."""
+    """Fate of the caller when the last of its models has failed: the end, or ``transfer_to``."""
     takeover_line: str = "One moment, please."
     """Said on this machine while the next model takes over."""
     failure_line: str | None = None
     """Said on this machine when no model is left, before the call ends or is transferred; the language's own by
-    default, none if empty."""
+    default, ``""`` for none."""
     voicemail: str | None = None
     """Said to a machine after its beep; without it the call is ended when a machine answers."""
     language: str = "en-US"
-    """A BCP 47 tag: of the words that take no floor, of spoken forms and of the lines below (``speech_text``)."""
+    """A language tag (BCP 47): of the words that take no floor, of times and amounts as they are spoken, of the lines
+    below and of this machine's voice. English, German, French, Spanish, Italian, Portuguese and Dutch have phrases."""
     backchannels: tuple[str, ...] = ()
-    """Words that take no floor, besides the language's own."""
+    """Words that take no floor, besides the language's own ("uh-huh", "okay", "I see" ...)."""
     greeting_interruptible: bool = True
-    """Whether the caller may talk over the greeting."""
+    """``false``: the greeting is said to its end."""
     fillers: tuple[str, ...] | None = None
-    """Said while an answer is owed and does not come; the language's own by default, none if empty."""
+    """Said in turn while an answer is owed and nothing was heard for ``dead_air_seconds``; the language's own by
+    default, ``[]`` for none."""
     still_there: str | None = None
     """Said at two thirds of ``idle_seconds``; the language's own by default."""
     idle_goodbye: str | None = None

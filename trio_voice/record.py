@@ -21,29 +21,42 @@ class EndReason(enum.StrEnum):
     CALLER_LOST = "caller_lost"
     """The caller's socket is gone, or can no longer be understood."""
     CALLER_STALLED = "caller_stalled"
-    """No media from Twilio, or Twilio stopped reading."""
+    """No sound came from Twilio and no answer to a mark, or Twilio stopped reading."""
     MODEL_ENDED = "model_ended"
+    """The model's session was over, and was not to be renewed."""
     MODEL_FAILED = "model_failed"
+    """No model could go on; ``end_detail`` says why in words."""
     TIME_LIMIT = "time_limit"
+    """``time_limit_seconds`` were over."""
     IDLE = "idle"
+    """Nobody was heard to speak for ``idle_seconds``; the caller was asked, and told goodbye."""
     AGENT = "agent"
     """The agent's own ``end_call``."""
     OPERATOR = "operator"
+    """``trio-voice hangup``, or ``DELETE /calls/<call id>``."""
     DRAIN = "drain"
+    """The daemon was stopped, and ``drain_seconds`` were over."""
     TWILIO_ENDED = "twilio_ended"
     """A callback or the REST API said so."""
     START_TIMEOUT = "start_timeout"
+    """Twilio opened the stream and sent no ``start`` within ``start_seconds``."""
     BUG = "bug"
+    """An error of trio_voice; the log has the traceback. Please report it."""
 
 
 class CallState(enum.StrEnum):
     """Where a call is in its life."""
 
     DIALING = "dialing"
+    """Twilio was asked to place it."""
     RINGING = "ringing"
+    """Its stream is expected: an inbound call has its TwiML, or a call that was placed rings."""
     LIVE = "live"
+    """The stream is open."""
     ENDING = "ending"
+    """The first sign of the end was seen; sockets are being closed."""
     ENDED = "ended"
+    """Both sockets are closed, or it never was answered."""
 
 
 TERMINAL_STATUSES: Final = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
@@ -76,7 +89,7 @@ class Utterance:
     """Seconds since the call began."""
     interrupted: bool = False
     heard_ms: float | None = None
-    """How much of an agent's line reached the caller's ear."""
+    """Milliseconds of an agent's line that reached the caller's ear."""
     final: bool = True
 
 
@@ -88,9 +101,9 @@ class Turn:
     """Seconds since the call began, at that decision."""
     latency_ms: float
     stages: dict[str, float] = attrs.field(factory=dict)
-    """Where the time went, in ms from that decision; see ``bridge/latency.py``."""
+    """Milliseconds from that decision to each stage of the answer (``bridge/latency.py``)."""
     heard_after_ms: float | None = None
-    """What the caller felt: from their last sound to the first sound that they heard. Unknown if they made none."""
+    """Pause that the caller felt: from their last sound to the first that they heard. Unknown if they made none."""
 
 
 @attrs.define
@@ -101,7 +114,7 @@ class ToolUse:
     failed: bool
     milliseconds: int
     known: bool = True
-    """Whether the persona has such a tool; otherwise the name is the model's invention."""
+    """False where the persona has no such tool: the name is the model's invention."""
 
 
 @attrs.define
@@ -112,7 +125,7 @@ class Transfer:
     at: float
     """Seconds since the call began."""
     outcome: str | None = None
-    """What became of it: Twilio's word (``completed``, ``busy``, ``no-answer``, ``failed``, ``canceled``), ``answered``
+    """Its end: Twilio's word (``completed``, ``busy``, ``no-answer``, ``failed``, ``canceled``), ``answered``
     while they talk, ``refused`` where Twilio did not even try; ``None`` while it rings, and if nobody has said."""
 
 
@@ -135,11 +148,11 @@ class ModelSessionRecord:
     billed_seconds: float | None = None
     """By the provider's clock, where it says."""
     meters: dict[str, float] = attrs.field(factory=dict)
-    """What else the provider said that it will bill, by the name of the meter (``conversation.Meter``)."""
+    """Whatever else the provider said that it will bill, by the name of the meter (``events.model.Meter``)."""
     overrun_seconds: float | None = None
-    """How long after its call it was closed, less than 0 if it was before; both over (``billing/cost.py``)."""
+    """Seconds by which it outlived its call, less than 0 if it was closed before; known once both are over."""
     cost: float | None = None
-    """What it is estimated to cost, in the call's currency; unknown while it is open, and if nobody has set a price."""
+    """Estimate, in the call's currency; unknown while it is open, and if nobody has set a price."""
     settled: bool = False
     """Its daemon died and another closed it in the journal: ``seconds`` is how long it may have lasted until then."""
     seconds_at_least: float | None = None
@@ -200,7 +213,7 @@ class CallRecord:
     """Twilio's verdict on who answered a call that we placed, where it was asked for one."""
     recording_url: str | None = None
     telephone_cost: float | None = None
-    """What Twilio is estimated to bill for it, known once it is over and if there are prices (``billing/cost.py``)."""
+    """Estimate of what Twilio bills for it, known once it is over and if there are prices (``billing/cost.py``)."""
     currency: str | None = None
     """Of its costs."""
     earlier_seconds: float = 0.0
@@ -208,7 +221,7 @@ class CallRecord:
     handed_over: bool = False
     """The telephone call goes on without us: it was transferred, and must not be hung up."""
     counters: dict[str, int] = attrs.field(factory=dict)
-    """What was dropped or ignored, by name."""
+    """Things that were dropped, ignored or of note, by name."""
 
     @property
     def answered_by_machine(self) -> bool:

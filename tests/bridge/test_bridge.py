@@ -13,7 +13,6 @@ from trio_voice.audio.mulaw import PIECE_MS, encode, silence
 from trio_voice.bridge.bridge import MAX_GARBAGE
 from trio_voice.bridge.digits import LONGEST_ENTRY
 from trio_voice.bridge.media_gap import MediaGap
-from trio_voice.config.settings import MOST_LEAD_SECONDS
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import (
@@ -35,7 +34,7 @@ from trio_voice.events.call import (
     TransferFailed,
 )
 from trio_voice.legs.caller import OUTBOX_MESSAGES
-from trio_voice.persona import Limits, Persona, TurnDetection
+from trio_voice.persona import MOST_LEAD_SECONDS, Limits, Persona, TurnDetection
 from trio_voice.record import EndReason
 
 

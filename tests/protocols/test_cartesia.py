@@ -146,11 +146,6 @@ def test_an_error_of_one_context_is_that_one_s_alone(status, words):
     assert hear(stage, type="done", context_id="r2", done=True) == [s.SpeechOver("r2")]
 
 
-def test_a_speed_that_is_not_taken_is_refused():
-    with pytest.raises(ValueError, match=r"0\.6 to 1\.5"):
-        settings(speed=2.0)
-
-
 def test_contexts_that_never_end_are_forgotten():
     stage = session()
     for number in range(100):

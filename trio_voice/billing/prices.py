@@ -6,12 +6,13 @@ by the table of its kind (``[prices.assemblyai-agent]``). Every key names its un
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
+
+from trio_voice.persona import RANGE, Range
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,35 +23,51 @@ OLD_DAYS: Final = 180
 """Prices that were looked up longer ago than this are not to be relied on."""
 
 
+def _price() -> Any:
+    """A price, or what one is multiplied by; unknown unless it is set."""
+    return attrs.field(default=None, metadata={RANGE: Range(0)})
+
+
 @attrs.frozen(kw_only=True)
 class TwilioPrices:
     """``[prices.twilio]``. Twilio counts started minutes."""
 
-    inbound_minute: float | None = None
-    outbound_minute: float | None = None
-    media_stream_minute: float | None = None
-    machine_detection: float | None = None
-    """For one call."""
+    inbound_minute: float | None = _price()
+    """A started minute of a call to one of your numbers."""
+    outbound_minute: float | None = _price()
+    """A started minute of a call that you place."""
+    media_stream_minute: float | None = _price()
+    """A started minute of the media stream, on top."""
+    machine_detection: float | None = _price()
+    """Machine detection, for one call."""
 
 
 @attrs.frozen(kw_only=True)
 class ModelPrices:
     """``[prices.NAME]``, of a model or a kind; each vendor bills by some of these."""
 
-    minute: float | None = None
-    """For a session that is open so long, to the second."""
-    unacknowledged_seconds: float | None = None
-    """No price: how much longer a session is billed whose end the provider has not acknowledged."""
-    audio_minute: float | None = None
-    """For so much sound."""
-    million_text_in_tokens: float | None = None
-    million_cached_text_in_tokens: float | None = None
-    million_text_out_tokens: float | None = None
-    million_audio_in_tokens: float | None = None
-    million_cached_audio_in_tokens: float | None = None
-    million_audio_out_tokens: float | None = None
-    thousand_characters: float | None = None
-    text_item: float | None = None
+    minute: float | None = _price()
+    """A minute of an open session, counted by the second."""
+    unacknowledged_seconds: float | None = _price()
+    """Seconds, no price: how much longer a session is billed whose end the provider has not acknowledged."""
+    audio_minute: float | None = _price()
+    """A minute of sound."""
+    million_text_in_tokens: float | None = _price()
+    """A million tokens of text that the model reads."""
+    million_cached_text_in_tokens: float | None = _price()
+    """A million tokens of text that the provider had kept from before."""
+    million_text_out_tokens: float | None = _price()
+    """A million tokens of text that the model writes."""
+    million_audio_in_tokens: float | None = _price()
+    """A million tokens of sound that the model hears."""
+    million_cached_audio_in_tokens: float | None = _price()
+    """A million tokens of sound that the provider had kept from before."""
+    million_audio_out_tokens: float | None = _price()
+    """A million tokens of sound that the model speaks."""
+    thousand_characters: float | None = _price()
+    """A thousand characters of text that a voice speaks."""
+    text_item: float | None = _price()
+    """One text that is put into a session, such as a greeting (xAI)."""
 
     def over(self, others: ModelPrices) -> ModelPrices:
         """These prices, and the others' for what these do not say."""
@@ -79,13 +96,14 @@ def _day(when: date) -> date:
 
 @attrs.frozen(kw_only=True)
 class PriceList:
-    """What ``[prices]`` says itself; the models' tables in it are ``Prices.models``."""
+    """``[prices]``: what things cost, dated; below it a table for Twilio, and one for each model or kind of model."""
 
     as_of: date = attrs.field(converter=_day)
-    """When the prices were looked up."""
+    """Day on which the prices were looked up; ``check`` warns once they are half a year old."""
     currency: str = "USD"
-    """Three letters, ISO 4217."""
+    """Three capital letters, ISO 4217: of all prices and of ``daily_cost``."""
     twilio: TwilioPrices = TwilioPrices()
+    """A table of its own, below."""
 
 
 @attrs.frozen(kw_only=True)
@@ -111,11 +129,6 @@ def wrong_prices(prices: Prices) -> Iterator[str]:
     """What cannot be a price, a line each."""
     if not (len(prices.currency) == 3 and prices.currency.isascii() and prices.currency.isupper()):
         yield f"prices.currency: must be three capital letters, like USD, not {prices.currency!r}"
-    tables: dict[str, TwilioPrices | ModelPrices] = {"twilio": prices.twilio, **prices.models}
-    for name, table in tables.items():
-        for key, price in attrs.asdict(table).items():
-            if price is not None and not (math.isfinite(price) and price >= 0):
-                yield f"prices.{name}.{key}: must be 0 or more, not {price}"
 
 
 def doubtful_prices(prices: Prices | None, models: Mapping[str, tuple[str, ...]], today: date) -> Iterator[str]:

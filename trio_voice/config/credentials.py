@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -9,25 +10,25 @@ from trio_voice.errors import ConfigError
 from trio_voice.net.proxies import Proxies
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 JOURNAL_URL: Final = "TRIO_VOICE_JOURNAL_URL"
 """The journal's address, whose password has no place in config.toml: it goes before ``[journal] url``."""
-SECRETS: Final = (
-    "TWILIO_AUTH_TOKEN",
-    "TWILIO_ACCOUNT_SID",
-    "ASSEMBLYAI_API_KEY",
-    "OPENAI_API_KEY",
-    "XAI_API_KEY",
-    "GEMINI_API_KEY",
-    "DEEPGRAM_API_KEY",
-    "ANTHROPIC_API_KEY",
-    "ELEVENLABS_API_KEY",
-    "CARTESIA_API_KEY",
-    JOURNAL_URL,
-    "TRIO_VOICE_API_TOKEN",
-)
-"""What the systemd unit asks for. A model may name another."""
+SECRETS: Final[Mapping[str, str]] = {
+    "TWILIO_AUTH_TOKEN": "The account's primary token: checks Twilio's signatures, and opens its REST API.",
+    "TWILIO_ACCOUNT_SID": "The account, where `[twilio] account_sid` is not set.",
+    "ASSEMBLYAI_API_KEY": "Key for `assemblyai-agent` and `assemblyai-streaming`.",
+    "OPENAI_API_KEY": "Key for `openai-realtime`, for `openai-chat` at OpenAI, and for `trio-voice demo --chat-url`.",
+    "XAI_API_KEY": 'Key for `openai-realtime` with `dialect = "xai"`.',
+    "GEMINI_API_KEY": "Key for `gemini-live`.",
+    "DEEPGRAM_API_KEY": "Key for `deepgram-flux`.",
+    "ANTHROPIC_API_KEY": "Key for `anthropic`.",
+    "ELEVENLABS_API_KEY": "Key for `elevenlabs` and `elevenlabs-http`.",
+    "CARTESIA_API_KEY": "Key for `cartesia`.",
+    JOURNAL_URL: "The journal's address, instead of `[journal] url`: a password has its place here.",
+    "TRIO_VOICE_API_TOKEN": "The operator's token. Without it the operator's routes and commands are closed (403).",
+}
+"""The credentials that the systemd unit asks for, each with its meaning for the reference. A model may name another."""
 
 
 class Secrets:

@@ -21,10 +21,10 @@ from trio_voice.call.tools import TRANSFER
 from trio_voice.config.credentials import JOURNAL_URL, SECRETS, Secrets, read_proxies, read_secrets
 from trio_voice.config.toml import converter_of, explained, no_such_key, read_toml, shown
 from trio_voice.errors import ConfigError
-from trio_voice.journal import Pace, database_at
+from trio_voice.journal import database_at
 from trio_voice.legs.providers import KINDS
 from trio_voice.net.proxies import Proxies
-from trio_voice.persona import Limits, Persona, TurnDetection
+from trio_voice.persona import RANGE, Limits, Persona, Range, TurnDetection, bounded, one_of
 from trio_voice.phone_numbers import e164
 from trio_voice.protocols.chain_stages import STAGES
 from trio_voice.protocols.settings import SANDBOX, ModelSettings
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_WORKERS: Final = 64
-MOST_LEAD_SECONDS: Final = 4.0
-"""Some 220 messages of 20 ms and their marks at once, where 256 may wait for Twilio's socket (``legs/caller.py``)."""
 DEFAULT_NUMBER: Final = "default"
 NO_NUMBER: Final = "must be a number with its country, like +15551234567"
 AT_A_PROVIDERS: Final = "https://a-provider.invalid"
@@ -49,12 +47,15 @@ UNREADABLE: Final = "https://unreadable.invalid"
 
 @attrs.frozen(kw_only=True)
 class ServerSettings:
-    """``[server]``."""
+    """``[server]``: where the daemon listens, and by which address it is known."""
 
     bind: str = "127.0.0.1:8080"
+    """IP address and port to listen on, ``HOST:PORT``; port 0 picks a free one."""
     public_url: str
-    workers: int = 1
-    """How many processes share the port, each with its calls: at most one for each core is of use."""
+    """Address of this daemon as Twilio sees it. The streams' ``wss://`` addresses are derived from it, and signatures
+    are checked against it. Calls are placed only with ``https://``."""
+    workers: int = bounded(1, MAX_WORKERS, 1)
+    """Processes that share the port and ``max_calls``, each with its calls; at most one for each core is of use."""
 
     @property
     def address(self) -> tuple[str, int]:
@@ -85,26 +86,33 @@ def address_of(bind: str) -> tuple[str, int]:
 
 @attrs.frozen(kw_only=True)
 class TwilioSettings:
-    """``[twilio]``."""
+    """``[twilio]``: the account, and whom it may call."""
 
     account_sid: str | None = None
+    """The account, ``AC`` and 32 digits; the credential ``TWILIO_ACCOUNT_SID`` stands in for it. Without it no call can
+    be placed, transferred or hung up by REST."""
     from_number: str | None = None
+    """One of the account's numbers, with its country: who calls when a call is placed."""
     allowed_prefixes: tuple[str, ...] = ()
-    """What a number must begin with to be called, such as ``+1``; empty for any."""
+    """Beginnings of the numbers that may be called, such as ``+1``; an empty list allows any."""
     api_url: str = "https://api.twilio.com"
+    """Base address of Twilio's REST API, for a test or a region. It goes before ``TWILIO_EDGE`` and
+    ``TWILIO_REGION``."""
     validate_signatures: bool = True
+    """Check the signature of every webhook and stream. ``false`` lets anybody who reaches the port open a session."""
 
 
 @attrs.frozen(kw_only=True)
 class JournalSettings:
-    """``[journal]``."""
+    """``[journal]``: where sessions, calls and the do-not-call list are written down."""
 
     url: str = attrs.field(default="sqlite:///journal.db", repr=False)  # it may hold a password
-    """``sqlite:///PATH``, relative to where the daemon runs, or ``postgresql://...``."""
+    """``sqlite:///PATH``, relative to where the daemon runs, or ``postgresql://USER@HOST/DATABASE`` (the ``postgres``
+    extra). The credential ``TRIO_VOICE_JOURNAL_URL`` goes before it."""
     keep_transcripts: bool = False
-    """Whether it is written down who said what."""
-    dead_after_seconds: float = SILENT_SECONDS
-    """How long another daemon's heart must have stood still, as the journal has it, before its calls are ended."""
+    """Write down who said what in each call, in the table ``utterances``. Nothing deletes it."""
+    dead_after_seconds: float = attrs.field(default=SILENT_SECONDS, metadata={RANGE: Range(LEAST_SILENT_SECONDS)})
+    """Time without another daemon's heartbeat, by the journal, after which its calls are ended here."""
 
 
 LEVELS: Final = ("debug", "info", "warning", "error")
@@ -112,10 +120,10 @@ LEVELS: Final = ("debug", "info", "warning", "error")
 
 @attrs.frozen(kw_only=True)
 class LogSettings:
-    """``[log]``."""
+    """``[log]``: the log, which goes to stderr."""
 
-    level: str = "info"
-    """The least that is shown. ``debug`` shows what tools raised and providers said, which may be what callers said."""
+    level: str = one_of("`debug`, `info`, `warning`, `error`", "info")
+    """Least level that is shown. ``debug`` shows what tools raised and providers said: it may be what callers said."""
 
 
 @attrs.frozen(kw_only=True)
@@ -348,25 +356,10 @@ def _contradictions(settings: Settings, document: Mapping[str, Any]) -> list[str
     """What is well-formed and still cannot work."""
     problems: list[str] = []
     _check_server(settings, problems)
-    problems.extend(
-        f"limits.{field.name}: must be more than 0"
-        for field in attrs.fields(Limits)
-        if (limit := getattr(settings.limits, field.name)) is not None and limit <= 0
-    )
     if settings.log.level not in LEVELS:
         problems.append(f"log.level: must be one of {', '.join(LEVELS)}, not {shown(settings.log.level)}")
     if settings.limits.daily_cost is not None and settings.prices is None:
         problems.append("limits.daily_cost: needs [prices]: without them no call costs anything that is known")
-    if settings.journal.dead_after_seconds < LEAST_SILENT_SECONDS:
-        problems.append(
-            f"journal.dead_after_seconds: must be at least {LEAST_SILENT_SECONDS:g}: a daemon that lives says so every "
-            f"{Pace().beat_seconds:g} s"
-        )
-    if settings.limits.playback_lead_seconds > MOST_LEAD_SECONDS:
-        problems.append(
-            f"limits.playback_lead_seconds: must be at most {MOST_LEAD_SECONDS:g}: more than that at once fills what "
-            "may wait for Twilio, and its calls would be ended as caller_stalled"
-        )
     models, personas = _names(document, "models"), _names(document, "personas")  # those that are broken, too
     for name, persona in settings.personas.items():
         problems.extend(
@@ -379,11 +372,6 @@ def _contradictions(settings: Settings, document: Mapping[str, Any]) -> list[str
             problems.append(f"personas.{name}.transfer_to: is missing: on_failure needs a number, like +15551234567")
         if TRANSFER in persona.tools and transfer_to is None:
             problems.append(f"personas.{name}.transfer_to: is missing: {TRANSFER} needs a number, like +15551234567")
-        problems.extend(
-            f"personas.{name}.{limit}: must be more than 0"
-            for limit in ("time_limit_seconds", "idle_seconds")
-            if getattr(persona, limit) is not None and getattr(persona, limit) <= 0
-        )
         turns = persona.turn_detection
         if turns and turns.min_silence and turns.max_silence and turns.min_silence >= turns.max_silence:
             problems.append(f"personas.{name}.turn_detection: min_silence must be less than max_silence")
@@ -437,8 +425,6 @@ def _wrong_phrases(persona: Persona) -> list[str]:
 
 
 def _check_server(settings: Settings, problems: list[str]) -> None:
-    if not 1 <= settings.server.workers <= MAX_WORKERS:
-        problems.append(f"server.workers: must be from 1 to {MAX_WORKERS}, not {settings.server.workers}")
     if not _is_address(settings.server.bind):
         problems.append(f"server.bind: must be HOST:PORT with an IP address, not {shown(settings.server.bind)}")
     public = settings.server.public_url

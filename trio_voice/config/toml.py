@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
+    from trio_voice.persona import Range
+
 MAX_BYTES: Final = 4_000_000
 """Some thousand personas with long prompts."""
 MOST_KEY_PARTS: Final = 32
@@ -189,26 +191,28 @@ def converter_of(tables: Iterable[type], kinds: Mapping[type, Mapping[str, type]
     for several in kinds:
         converter.register_structure_hook(several, take_kind)
     structure: dict[type, Callable[[Any, Any], Any]] = {}
-    for table in (*tables, *(one for several in kinds.values() for one in several.values())):
+    known_tables = (*tables, *(one for several in kinds.values() for one in several.values()))
+    for table in known_tables:  # all of them first: what reads a table looks its inner ones up as it is made
+        converter.register_structure_hook(table, take_table)
+    for table in known_tables:
         bounded: Any = {
-            field.name: cattrs.gen.override(struct_hook=_within(converter, *field.metadata[RANGE]))
+            field.name: cattrs.gen.override(struct_hook=_within(converter, field.metadata[RANGE]))
             for field in attrs.fields(table)
             if RANGE in field.metadata
         }
         structure[table] = cattrs.gen.make_dict_structure_fn(
             table, converter, _cattrs_forbid_extra_keys=True, _cattrs_detailed_validation=True, **bounded
         )
-        converter.register_structure_hook(table, take_table)
     return converter
 
 
-def _within(converter: cattrs.Converter, low: float, high: float) -> Callable[[Any, Any], Any]:
+def _within(converter: cattrs.Converter, span: Range) -> Callable[[Any, Any], Any]:
     """A hook for a number that must not be less or more."""
 
     def take(value: Any, kind: Any) -> Any:
         number = converter.structure(value, kind)
-        if not low <= number <= high:
-            raise ValueError(f"must be from {low:g} to {high:g}, not {shown(value)}")
+        if number not in span:
+            raise ValueError(f"must be {span}, not {shown(value)}")
         return number
 
     return take

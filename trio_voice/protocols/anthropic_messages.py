@@ -78,13 +78,16 @@ class MessagesSettings(StageSettings):
     own_credential: ClassVar[str] = "ANTHROPIC_API_KEY"
 
     model: str
+    """Name of the model."""
     max_tokens: int = bounded(1, 1_000_000, MAX_TOKENS)
-    """What is thought counts, too."""
+    """Most tokens of one answer, those of thinking included."""
     thinking: Literal["adaptive", "between_tools", "disabled"] | None = None
-    """The model's own by default, which is thinking in the newer ones; each model takes some of these only."""
+    """Thinking before an answer; the model's own by default, which is to think in the newer ones. Each model takes some
+    of these only."""
     effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
+    """Effort of an answer, for models that take it: the more, the later."""
     cache: bool = True
-    """Have the provider keep the conversation so far for the next question; off for servers that do not know it."""
+    """Have the provider keep the conversation for the next question; ``false`` for servers that do not know it."""
 
 
 class AnthropicMessages:

@@ -54,27 +54,24 @@ ADVICE: Final = {
 
 @attrs.frozen(kw_only=True)
 class AssemblyAiStreamingSettings(StageSettings):
-    """``stt = { kind = "assemblyai-streaming" }``."""
+    """``stt = { kind = "assemblyai-streaming" }``: AssemblyAI's streaming speech-to-text."""
 
     default_url: ClassVar[str] = "wss://streaming.assemblyai.com/v3/ws"
     own_credential: ClassVar[str] = "ASSEMBLYAI_API_KEY"
     scheme: ClassVar[str] = "wss"
 
     model: str = "universal-3-6-pro"
-    """``universal-3-5-pro`` is the older one; the tutorials' ``u3-rt-pro`` is routed to it."""
+    """Name of the model; ``universal-3-5-pro`` is the older one; the tutorials' ``u3-rt-pro`` is routed to it."""
     mode: str | None = None
-    """``min_latency``, ``balanced`` or ``max_accuracy``."""
+    """``min_latency``, ``balanced`` or ``max_accuracy``; the provider's own by default."""
     language_codes: tuple[str, ...] = ()
-    inactivity_timeout_seconds: int = 30
-    """5 to 3600. Twilio's frames flow even in silence, so a session that hears none for so long is a lost one."""
+    """Languages to expect, such as ``["en", "es"]``; any by default."""
+    inactivity_timeout_seconds: int = bounded(5, 3600, 30)
+    """Time without sound after which the provider ends the session. Twilio's frames flow even in silence, so such a
+    session is a lost one."""
     eager_eot_threshold: float = bounded(0, 1, 0.5)
-    """How sure it must be that the turn is over for the language model to begin: the confidence of a partial that is
-    more than that of the one before. Lower is earlier, and more answers are dropped and billed. 0 has nothing begin
-    early."""
-
-    def __attrs_post_init__(self) -> None:
-        if not 5 <= self.inactivity_timeout_seconds <= 3600:
-            raise ValueError("inactivity_timeout_seconds must be from 5 to 3600")
+    """Confidence that the turn is over at which the language model begins, if it is more than that of the partial
+    before. Lower is earlier, and more answers are dropped and billed. 0 has nothing begin early."""
 
 
 class AssemblyAiStreaming(ModelSession):

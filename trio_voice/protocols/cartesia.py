@@ -18,6 +18,7 @@ import attrs
 from trio_voice.audio.mulaw import is_base64
 from trio_voice.events import model as c
 from trio_voice.events import stage as s
+from trio_voice.persona import bounded
 from trio_voice.protocols.json_messages import as_json, read, unknown
 from trio_voice.protocols.model_session import ModelSession
 from trio_voice.protocols.settings import StageSettings
@@ -49,23 +50,20 @@ _OF_ALL: Final = frozenset({401, 402, 403, 404, 429})
 
 @attrs.frozen(kw_only=True)
 class CartesiaSettings(StageSettings):
-    """``tts = { kind = "cartesia" }``."""
+    """``tts = { kind = "cartesia" }``: Cartesia's voices over a WebSocket."""
 
     default_url: ClassVar[str] = "wss://api.cartesia.ai/tts/websocket"
     own_credential: ClassVar[str] = "CARTESIA_API_KEY"
     scheme: ClassVar[str] = "wss"
 
     voice: str | None = None
-    """A voice's id; a persona's own ``voice`` goes before it."""
+    """Id of the voice; a persona's own ``voice`` goes before it."""
     model: str = "sonic-3.5"
+    """Name of the model."""
     language: str | None = None
-    """Two letters; the persona's by default."""
-    speed: float | None = None
-    """0.6 to 1.5. Not all models obey."""
-
-    def __attrs_post_init__(self) -> None:
-        if self.speed is not None and not 0.6 <= self.speed <= 1.5:
-            raise ValueError("speed must be from 0.6 to 1.5")
+    """Two letters, such as ``de``; the persona's by default."""
+    speed: float | None = bounded(0.6, 1.5)
+    """Speed of speech; 1 is the voice's own. Not all models obey."""
 
 
 class Cartesia(ModelSession):

@@ -86,17 +86,19 @@ DEFAULT_FILLER: Final = "One moment, please."
 
 @attrs.frozen(kw_only=True)
 class ChainSettings(ModelSettings):
-    """``kind = "chain"``."""
+    """``kind = "chain"``: a recogniser, a language model and a voice, each of its own provider. It has no ``url``."""
 
     stt: tuple[HearingSettings, ...]
-    """The members of the stage, in the order in which they take over; so of ``llm`` and ``tts``."""
+    """The recogniser: a table with a ``kind``, or a list of some, of which the next takes over within the turn."""
     llm: tuple[ThinkingSettings, ...]
+    """The language model: a table with a ``kind``, or a list of some, of which the next takes over within the turn."""
     tts: tuple[SpeakingSettings, ...]
+    """The voice: a table with a ``kind``, or a list of some, of which the next takes over within the turn."""
     filler: str | None = None
     """Said while an answer takes longer than ``filler_after_seconds``, beside the persona's own ``fillers``, which come
-    after ``dead_air_seconds``; empty for nothing."""
+    after ``dead_air_seconds``; ``""`` for nothing. "One moment, please." where only ``filler_after_seconds`` is set."""
     filler_after_seconds: float | None = bounded(0, 60)
-    """1 second by default, where ``filler`` is set."""
+    """Time to the filler; 1 by default, where ``filler`` is set."""
 
     def __attrs_post_init__(self) -> None:
         if self.url not in (None, SANDBOX):

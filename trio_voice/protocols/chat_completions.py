@@ -73,13 +73,17 @@ class ChatSettings(StageSettings):
     own_credential: ClassVar[str] = "OPENAI_API_KEY"
 
     model: str
+    """Name of the model, as the server knows it."""
     temperature: float | None = bounded(0, 2)
+    """Randomness of the words; the server's own by default."""
     max_tokens: int | None = bounded(1, 1_000_000)
+    """Most tokens of one answer; the server's own by default."""
     reasoning_effort: str | None = None
+    """Thinking before an answer, for models that take it (``low``, ``medium``, ``high``): the more, the later."""
     ask_usage: bool = True
-    """Off for old servers that refuse ``stream_options``; then nothing is known of the tokens."""
+    """Ask for the tokens used. ``false`` for old servers that refuse ``stream_options``; the cost is unknown then."""
     preload: bool | None = None
-    """Have the server load the model when a call begins; by default where it is an Ollama in one's own network."""
+    """Have the server load the model when a call begins; by default where it is an Ollama in your own network."""
     quirks: Quirks = attrs.field(factory=Quirks, init=False, eq=False, repr=False)
     """What was learned of the server by all calls."""
 

@@ -21,6 +21,7 @@ import attrs
 from trio_voice.audio.mulaw import BYTES_PER_MS
 from trio_voice.events import model as c
 from trio_voice.events import stage as s
+from trio_voice.persona import bounded, one_of
 from trio_voice.protocols.json_messages import MAX_ID, read, unknown
 from trio_voice.protocols.model_session import ModelSession
 from trio_voice.protocols.settings import StageSettings
@@ -47,27 +48,25 @@ ADVICE: Final = {
 
 @attrs.frozen(kw_only=True)
 class DeepgramFluxSettings(StageSettings):
-    """``stt = { kind = "deepgram-flux" }``."""
+    """``stt = { kind = "deepgram-flux" }``: Deepgram's Flux, which tells early that a turn may be over."""
 
     default_url: ClassVar[str] = "wss://api.deepgram.com/v2/listen"
     own_credential: ClassVar[str] = "DEEPGRAM_API_KEY"
     scheme: ClassVar[str] = "wss"
 
     model: str = "flux-general-en"
-    """``flux-general-multi`` for other languages."""
+    """Name of the model; ``flux-general-multi`` is for other languages than English."""
     language_hints: tuple[str, ...] = ()
-    """For ``flux-general-multi``: which to expect."""
-    eager_eot_threshold: float = 0.5
-    """0.3 to 0.9: how sure it must be that the turn is over for the language model to begin. Lower is earlier, and more
-    answers are dropped and billed. 0 has nothing begin early."""
-    eot_threshold: float | None = None
-    """0.5 to 1: how sure, for the answer to be spoken; theirs is 0.7."""
+    """Languages to expect, with ``flux-general-multi``."""
+    eager_eot_threshold: float = one_of("from 0.3 to 0.9, or 0", 0.5)
+    """Confidence that the turn is over at which the language model begins; at most ``eot_threshold``. Lower is earlier,
+    and more answers are dropped and billed. 0 has nothing begin early."""
+    eot_threshold: float | None = bounded(0.5, 1)
+    """Confidence at which the answer is spoken; Deepgram's own is 0.7."""
 
     def __attrs_post_init__(self) -> None:
         if self.eager_eot_threshold != 0 and not 0.3 <= self.eager_eot_threshold <= 0.9:
             raise ValueError("eager_eot_threshold must be from 0.3 to 0.9, or 0 for none")
-        if self.eot_threshold is not None and not 0.5 <= self.eot_threshold <= 1:
-            raise ValueError("eot_threshold must be from 0.5 to 1")
         if self.eot_threshold is not None and self.eager_eot_threshold > self.eot_threshold:
             raise ValueError("eager_eot_threshold must not be more than eot_threshold")
 

@@ -37,20 +37,23 @@ MAX_MESSAGE_BYTES: Final = 4_194_304
 
 @attrs.frozen(kw_only=True)
 class ElevenLabsSettings(StageSettings):
-    """``tts = { kind = "elevenlabs" }``."""
+    """``tts = { kind = "elevenlabs" }``: ElevenLabs' voices over a WebSocket."""
 
     default_url: ClassVar[str] = "https://api.elevenlabs.io"
     own_credential: ClassVar[str] = "ELEVENLABS_API_KEY"
 
     voice: str | None = None
-    """A voice's id; a persona's own ``voice`` goes before it."""
+    """Id of the voice; a persona's own ``voice`` goes before it."""
     model: str = "eleven_flash_v2_5"
-    """Of the v2 line: the v3 and v4 voices are spoken to at other addresses."""
+    """Name of a model of the v2 line: the v3 and v4 voices are spoken to at other addresses."""
     language: str | None = None
+    """Two letters, such as ``de``; by default the model finds out from the text."""
     speed: float | None = bounded(0.7, 1.2)
-    """0.7 to 1.2."""
+    """Speed of speech; 1 is the voice's own."""
     stability: float | None = bounded(0, 1)
+    """Evenness of the voice; lower is livelier."""
     similarity_boost: float | None = bounded(0, 1)
+    """Closeness to the recorded voice."""
 
     def __attrs_post_init__(self) -> None:
         if self.model.startswith(("eleven_v3", "eleven_v4")):

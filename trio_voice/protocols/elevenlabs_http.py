@@ -29,7 +29,7 @@ MAX_BEFORE: Final = 500
 
 @attrs.frozen(kw_only=True)
 class ElevenLabsHttpSettings(ElevenLabsSettings):
-    """``tts = { kind = "elevenlabs-http" }``: the keys of ``elevenlabs``."""
+    """``tts = { kind = "elevenlabs-http" }``: the same voices, a request for each sentence. It has the same keys."""
 
 
 class ElevenLabsHttp:

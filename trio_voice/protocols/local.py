@@ -30,14 +30,14 @@ def _check_url(settings: StageSettings) -> None:
 
 @attrs.frozen(kw_only=True)
 class LocalHearingSettings(StageSettings):
-    """``stt = { kind = "local" }``: English only."""
+    """``stt = { kind = "local" }``: the recogniser of this machine (the ``speech`` extra), in English."""
 
     default_url: ClassVar[str] = "wss://localhost/v2/listen"
     own_credential: ClassVar[str] = ""
     scheme: ClassVar[str] = "wss"
 
     url: str | None = SANDBOX
-    """There is no other."""
+    """``sandbox``, which is this machine; there is no other."""
 
     def __attrs_post_init__(self) -> None:
         _check_url(self)
@@ -56,15 +56,16 @@ class LocalHearing(DeepgramFlux):
 
 @attrs.frozen(kw_only=True)
 class LocalSpeakingSettings(StageSettings):
-    """``tts = { kind = "local" }``: English only."""
+    """``tts = { kind = "local" }``: the voice of this machine (the ``speech`` extra), in English."""
 
     default_url: ClassVar[str] = "https://localhost"
     own_credential: ClassVar[str] = ""
 
     url: str | None = SANDBOX
+    """``sandbox``, which is this machine; there is no other."""
     voice: str = "alba"
-    """``alba``, ``eve``, ``george`` and ``michael`` are American; ``anna``, ``vera``, ``charles`` and ``paul`` British.
-    A persona's own ``voice`` goes before it."""
+    """Name of the voice: ``alba``, ``eve``, ``george`` and ``michael`` are American; ``anna``, ``vera``, ``charles``
+    and ``paul`` British. A persona's own ``voice`` goes before it."""
 
     def __attrs_post_init__(self) -> None:
         _check_url(self)

@@ -19,12 +19,15 @@ SANDBOX: Final = "sandbox"
 
 @attrs.frozen(kw_only=True)
 class ModelSettings:
-    """One table of ``[models]``."""
+    """``[models.NAME]``: a model that personas may name. Each kind adds its own keys."""
 
     name: str
+    """The table's own name: ``aai`` of ``[models.aai]``."""
     kind: str
+    """The kind of model, which decides what other keys the table has."""
     url: str | None = None
-    """The provider's own by default; ``sandbox`` for the peer that lives on this machine."""
+    """Address of the session, ``wss://...``; the provider's own by default, ``sandbox`` for the peer that lives on this
+    machine."""
 
     @property
     def credentials(self) -> tuple[str, ...]:
@@ -53,16 +56,18 @@ class ModelSettings:
 
 @attrs.frozen(kw_only=True)
 class StageSettings:
-    """One stage of a ``[models]`` table of kind ``chain``: what ``stt``, ``llm`` and ``tts`` have in common."""
+    """Keys that ``stt``, ``llm`` and ``tts`` of a chain have in common. Each kind adds its own."""
 
     kind: str
+    """The provider's protocol, which decides what other keys the table has."""
     url: str | None = None
-    """The provider's own by default."""
+    """Address of the server; the provider's own by default."""
     credential: str | None = None
-    """The name of another secret than the kind's own; empty for a server that wants none."""
+    """Name of another secret than the kind's own; ``""`` for a server that wants none. A server at another address than
+    the provider's is sent a key only if this names one."""
     first_byte_seconds: float | None = bounded(0.1, 300)
-    """How long it may take for the first piece of an answer or of a sound; by default as long as its kind usually
-    needs, and for a language model in one's own network as long as it takes to load."""
+    """Time for the first piece of an answer or of a sound, then the next member takes over. By default 5 for a voice,
+    10 for a language model, 30 for one in your own network, which may have to be loaded."""
 
     default_url: ClassVar[str]
     own_credential: ClassVar[str]

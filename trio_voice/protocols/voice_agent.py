@@ -67,7 +67,7 @@ _FATAL_BEFORE_READY: Final = frozenset({"invalid_value", "invalid_config", "inva
 
 @attrs.frozen(kw_only=True)
 class VoiceAgentSettings(ModelSettings):
-    """``kind = "assemblyai-agent"``."""
+    """``kind = "assemblyai-agent"``: AssemblyAI's Voice Agent API, which hears, thinks and speaks in one session."""
 
     @property
     def credentials(self) -> tuple[str, ...]:

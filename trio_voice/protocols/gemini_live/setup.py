@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from trio_voice.events import model as c
+from trio_voice.persona import one_of
 from trio_voice.protocols.settings import ModelSettings
 
 if TYPE_CHECKING:
@@ -51,13 +52,14 @@ UNKNOWN_MODEL: Final = Features(transcribes_caller=False, compresses=False, bloc
 
 @attrs.frozen(kw_only=True)
 class GeminiLiveSettings(ModelSettings):
-    """``kind = "gemini-live"``. The persona's ``voice`` is one of Gemini's, such as Kore or Puck."""
+    """``kind = "gemini-live"``: Google's Gemini Live. The persona's ``voice`` is such as Kore or Puck."""
 
     model: str = "gemini-3.8-live"
+    """Name of the model."""
     language: str | None = None
-    """What it speaks, such as ``en-US``; otherwise what it is spoken to in."""
-    thinking: str | None = None
-    """``minimal``, ``low``, ``medium`` or ``high``: the more of it, the later it answers."""
+    """Language that it speaks, such as ``en-US``; without it the one that it is spoken to in."""
+    thinking: str | None = one_of("`minimal`, `low`, `medium`, `high`")
+    """Amount of thinking before an answer: the more, the later. Older models have no levels of it."""
 
     def __attrs_post_init__(self) -> None:
         if self.thinking is not None and self.thinking not in THINKING:

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import attrs
 
+from trio_voice.persona import one_of
 from trio_voice.protocols.settings import ModelSettings
 
 if TYPE_CHECKING:
@@ -34,24 +35,31 @@ BETA_MULAW: Final = "g711_ulaw"
 
 @attrs.frozen(kw_only=True)
 class OpenAIRealtimeSettings(ModelSettings):
-    """``kind = "openai-realtime"``. What is left out is the dialect's own choice.
+    """``kind = "openai-realtime"``: OpenAI's Realtime API and its dialects. A key left out is the dialect's choice.
 
     Raises:
         ValueError: a value that the dialect does not have.
     """
 
-    dialect: str = "ga"
+    dialect: str = one_of("`ga`, `xai`, `beta`", "ga")
+    """Form of the protocol: ``ga`` is OpenAI's of today, ``xai`` Grok Voice's, ``beta`` the older one of Azure Voice
+    Live, Qwen and local servers (which needs ``url``)."""
     model: str | None = None
+    """Name of the model, or of a deployment; the dialect's own by default (``gpt-realtime-2.1`` of ``ga``)."""
     credential: str | None = None
-    """The name of the secret, where it is not the dialect's own; empty for a server that asks for none."""
+    """Name of the secret, where it is not the dialect's own; ``""`` for a server that asks for none."""
     transcription_model: str | None = None
-    """Writes down what the caller says, beside the model and billed apart; empty for none."""
-    noise_reduction: str | None = None
-    semantic_eagerness: str | None = None
-    """Set: a model decides from the words when the caller has finished, so eagerly; otherwise silence does."""
-    speed: float | None = None
-    """Of speech; 1 is the voice's own."""
+    """Model that writes down what the caller says, beside the model and billed apart; ``""`` for none, which leaves the
+    caller's lines out of the transcript."""
+    noise_reduction: str | None = one_of("`near_field`, `far_field`; `beta`: the server's own words")
+    """Filter for the caller's sound before the model hears it; none by default. ``xai`` has none."""
+    semantic_eagerness: str | None = one_of("`auto`, `low`, `medium`, `high`")
+    """Set: a model decides from the words when the caller has finished, so eagerly; otherwise silence does.
+    ``xai`` has none."""
+    speed: float | None = one_of("from 0.25 to 1.5; `xai`: from 0.7 to 1.5")
+    """Speed of speech; 1 is the voice's own."""
     reasoning_effort: str | None = None
+    """Thinking before an answer, for models that take it (``low``, ``medium``, ``high``): the more, the later."""
 
     def __attrs_post_init__(self) -> None:
         """Refuse what cannot work."""

@@ -25,7 +25,7 @@ XDIST ?= --numprocesses auto --maxprocesses 4 --dist worksteal
 # Much of what is slow only waits.
 XDIST_SLOW ?= --numprocesses 3 --dist worksteal
 
-.PHONY: setup demo test test-slow coverage mutants properties newest ci-full run lint bench turns soak neighbours listen faults faults-peers autobahn constraints clean
+.PHONY: setup demo docs reference test test-slow coverage mutants properties newest ci-full run lint bench turns soak neighbours listen faults faults-peers autobahn constraints clean
 
 setup: $(VENV)/.ready
 	@:
@@ -88,6 +88,10 @@ mutants: .venv-mutants/.ready
 properties: setup
 	@HYPOTHESIS_PROFILE=random $(BIN)/pytest --timeout 3600 $(XDIST) $(PYTEST_ARGS) tests/bridge tests/chain \
 	    tests/protocols
+
+# The pages of the reference that are made from the code; a test fails where they are out of date.
+reference: setup
+	@$(BIN)/python docs/generate.py
 
 run: setup
 	@$(BIN)/trio-voice --config $(CONFIG) serve

@@ -65,12 +65,12 @@ class ServerSettings:
 
 @attrs.frozen(kw_only=True)
 class OperatorSettings:
-    """``[operator]``."""
+    """``[operator]``: an address of their own for the operator's routes, which Twilio then does not reach."""
 
     bind: str | None = None
-    """The address of console, operator's routes, feed and metrics; without it they are on ``[server] bind``."""
+    """IP address and port of the operator's routes and metrics; without it they are on ``[server] bind``."""
     public_url: str | None = None
-    """Its name behind a TLS proxy."""
+    """Address behind a TLS proxy, ``https://desk.example.com``: the other ``Host`` that is let in."""
 
     @property
     def address(self) -> tuple[str, int] | None:

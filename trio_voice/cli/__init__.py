@@ -2,7 +2,7 @@
 
 import click
 
-from trio_voice.cli import call, calls, check, demo, journal, serve, unit
+from trio_voice.cli import call, calls, check, console, demo, journal, serve, unit
 from trio_voice.cli.options import config_option
 
 COMMANDS = (
@@ -11,6 +11,7 @@ COMMANDS = (
     call.call,
     calls.calls,
     call.hangup,
+    console.console,
     journal.journal,
     unit.unit,
     demo.sandbox,

@@ -24,7 +24,7 @@ from trio_voice.edges.twilio.dialer import Dialer
 from trio_voice.edges.twilio.rest import TwilioRest, open_client_maker
 from trio_voice.edges.twilio.transfer import Transfers
 from trio_voice.edges.twilio.webhooks import PublicUrl
-from trio_voice.edges.web.app import AppContext, NumberRouting
+from trio_voice.edges.web.context import AppContext, NumberRouting
 from trio_voice.edges.web.media_stream import StreamAuthenticator
 from trio_voice.edges.workers.call_counts import CallCounts
 from trio_voice.edges.workers.handover import LIVES, PROMISED, Colleagues

@@ -40,6 +40,7 @@ from trio_voice.edges.systemd import Notifier
 from trio_voice.edges.web.app import create_app
 from trio_voice.edges.web.doors import Door
 from trio_voice.edges.web.server import Server
+from trio_voice.edges.web.sessions import Sessions
 from trio_voice.edges.workers.call_counts import CallCounts
 from trio_voice.edges.workers.handover import Colleagues
 from trio_voice.isolation import keep_running
@@ -141,6 +142,7 @@ async def run_daemon(
             listeners, operators = await _open_listeners(settings, slot)
             hosts = hosts_of(settings, listeners, operators)
             services.context.hosts = hosts
+            services.context.sessions = Sessions(None if slot is None else slot.sessions)
             connections = settings.limits.max_calls + HALF_OPEN_CONNECTIONS
             server = Server(
                 create_app(services.context),

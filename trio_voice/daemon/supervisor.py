@@ -30,6 +30,7 @@ from trio_voice.daemon.ports import open_ports, urls_of
 from trio_voice.daemon.process_identity import has_ended, this_process
 from trio_voice.daemon.signals import STOP, hold_signals, until_told_to_stop
 from trio_voice.edges.systemd import Notifier
+from trio_voice.edges.web.sessions import make_table
 from trio_voice.edges.workers.call_counts import CallCounts, make_call_counts
 from trio_voice.errors import ConfigError
 from trio_voice.isolation import contained
@@ -73,6 +74,8 @@ class WorkerSlot:
     """The same of the operator's own; empty if they have none."""
     seats: int
     """Descriptor of what all of them see."""
+    sessions: int
+    """Descriptor of the console's sessions."""
     directory: str
 
     def as_text(self) -> str:
@@ -119,7 +122,7 @@ class _Worker:
             self.process = await trio.lowlevel.open_process(
                 [*self._command, self.slot.as_text()],
                 stdin=subprocess.PIPE,
-                pass_fds=(*self.slot.listeners, *self.slot.operator_listeners, self.slot.seats),
+                pass_fds=(*self.slot.listeners, *self.slot.operator_listeners, self.slot.seats, self.slot.sessions),
                 env=environment,
             )
             process = self.process
@@ -189,6 +192,7 @@ async def _supervise(
     listeners, operators = await open_ports(settings)
     descriptors, operators_descriptors = _descriptors(listeners), _descriptors(operators)
     seats_descriptor = make_call_counts(count)
+    sessions = make_table()
     seats = CallCounts(seats_descriptor, count, count)  # none of ours: we have no calls
     # -P: without it the working directory, which the service may write to, would be looked in before the library.
     python = [sys.executable, "-P", "-m", "trio_voice"]
@@ -198,7 +202,7 @@ async def _supervise(
     with TemporaryDirectory(prefix=PREFIX) as directory:
         Path(directory, OWNER).write_text(this_process(), encoding="utf-8")  # noqa: ASYNC240 - a word
         slots = [
-            WorkerSlot(index, count, descriptors, operators_descriptors, seats_descriptor, directory)
+            WorkerSlot(index, count, descriptors, operators_descriptors, seats_descriptor, sessions, directory)
             for index in range(count)
         ]
         workers = [_Worker(slot, command, os.environ, watchdog) for slot in slots]

@@ -15,7 +15,8 @@ from trio_voice.call.registry import Registry
 from trio_voice.edges.metrics.metrics import Metrics
 from trio_voice.edges.twilio.webhooks import PublicUrl, sign
 from trio_voice.edges.web import app as app_module
-from trio_voice.edges.web.app import AppContext, NumberRouting, create_app
+from trio_voice.edges.web.app import create_app
+from trio_voice.edges.web.context import AppContext, NumberRouting
 from trio_voice.edges.web.media_stream import StreamAuthenticator
 from trio_voice.errors import CallRefused
 from trio_voice.journal import JournalUnavailable

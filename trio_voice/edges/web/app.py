@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
-import attrs
 import structlog
-from quart import Response, jsonify, request, websocket
+from quart import Response, request, websocket
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from trio_voice.call.put_through import ANSWERED
 from trio_voice.edges.metrics.metrics import CONTENT_TYPE
 from trio_voice.edges.twilio.webhooks import (
-    PublicUrl,
     connect_twiml,
     hangup_twiml,
     is_signed,
@@ -24,34 +22,25 @@ from trio_voice.edges.twilio.webhooks import (
     reject_twiml,
     sorry_twiml,
 )
+from trio_voice.edges.web.answers import failure
 from trio_voice.edges.web.complaints import Complaints
+from trio_voice.edges.web.console.rendering import TEMPLATES
+from trio_voice.edges.web.console.routes import add_console
+from trio_voice.edges.web.context import AppContext, AppJournal
 from trio_voice.edges.web.doors import door_of
 from trio_voice.edges.web.listing import selection_of, together
 from trio_voice.edges.web.media_stream import PREFIX, STATUSES
-from trio_voice.edges.web.operator_tokens import WRONG_PER_SECOND, TokenJudge, Verdict, bearer_of
+from trio_voice.edges.web.operator_door import OperatorDoor
 from trio_voice.edges.web.quart_channel import QuartChannel
 from trio_voice.edges.workers import aggregate
 from trio_voice.edges.workers.handover import HERE, PROMISED
 from trio_voice.errors import CallRefused
 from trio_voice.journal import JournalUnavailable
-from trio_voice.phone_numbers import e164
 from trio_voice.record import TERMINAL_STATUSES, EndReason
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
 
-    import httpx2
-
-    from trio_voice.call.registry import Registry
-    from trio_voice.edges.metrics.metrics import Metrics
-    from trio_voice.edges.twilio.dialer import Dialer
-    from trio_voice.edges.web.doors import Hosts
-    from trio_voice.edges.web.media_stream import StreamAuthenticator
-    from trio_voice.edges.workers.handover import Colleagues
-    from trio_voice.journal import JournaledCall
-    from trio_voice.journal.selection import Selection
-    from trio_voice.persona import Persona
-    from trio_voice.record import CallRecord
 
 log: Final = structlog.stdlib.get_logger("trio_voice.app")
 
@@ -79,82 +68,9 @@ _REFUSALS: Final = {
 """The HTTP status of each reason not to place a call."""
 
 
-@attrs.define
-class NumberRouting:
-    """Which persona answers which of our numbers. Replaced whole on a reload."""
-
-    personas: Mapping[str, Persona]
-    numbers: Mapping[str, str]
-    """Persona names by number; ``default`` answers the rest."""
-
-    def persona_for(self, number: str) -> Persona | None:
-        """Who answers a number, however it is written, if anybody does."""
-        name = self.numbers.get(number) or self.numbers.get(e164(number) or "", self.numbers.get("default"))
-        return None if name is None else self.personas[name]
-
-
-class AppJournal(Protocol):
-    """Where it is written down whom we have promised to answer, if it is."""
-
-    @property
-    def trouble(self) -> str:
-        """Why nothing is written down; empty if it is."""
-
-    @property
-    def list_trouble(self) -> str:
-        """Why it is not known whom never to call; empty if it is."""
-
-    @property
-    def unread(self) -> Mapping[str, list[str]]:
-        """Calls of which it does not understand every row, and which."""
-
-    def call_began(self, call: CallRecord) -> None:
-        """Write down that a call is ours, so that whoever comes after us knows. Does not wait."""
-
-    async def call(self, call_id: str) -> JournaledCall | None:
-        """One call, whole. Raises ``JournalUnavailable``."""
-
-    async def listed(self, wanted: Selection) -> list[JournaledCall]:
-        """A page of calls that are over, the newest first, and one more. Raises ``JournalUnavailable``."""
-
-
-@attrs.define(kw_only=True)
-class AppContext:
-    """What the app's routes need to decide who may do what.
-
-    ``auth_token`` is ``None`` only where Twilio's signatures are not to be checked; without an ``api_token`` the
-    operator's routes are closed.
-    """
-
-    authenticator: StreamAuthenticator
-    public_url: PublicUrl
-    routing: NumberRouting
-    dialer: Dialer
-    journal: AppJournal
-    metrics: Metrics
-    auth_token: str | None
-    api_token: str | None
-    account_sid: str | None = None
-    """Whose calls Twilio tells us of; ``None`` if we have not been told."""
-    colleagues: Colleagues | None = None
-    """The other processes on this port, if there are any."""
-    hosts: Hosts | None = None
-    """The names of the operator's address, once it is known."""
-
-    @property
-    def asks_colleagues(self) -> bool:
-        """Whether the request that is being answered is to be answered for all processes."""
-        return self.colleagues is not None and HERE not in request.headers
-
-    @property
-    def registry(self) -> Registry:
-        """The registry of this process's calls."""
-        return self.authenticator.reception.registry
-
-
 def create_app(context: AppContext) -> QuartTrio:
     """The app, for our own server or any other that speaks ASGI under trio."""
-    app = QuartTrio("trio_voice")
+    app = QuartTrio("trio_voice", template_folder=TEMPLATES, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.config["BODY_TIMEOUT"] = BODY_SECONDS
     app.json.sort_keys = False  # type: ignore[attr-defined]  # quart's default provider has it
@@ -162,7 +78,9 @@ def create_app(context: AppContext) -> QuartTrio:
     _add_doors(app)
     _add_webhooks(app, context)
     _add_stream(app, context)
-    _add_operator(app, context)
+    door = OperatorDoor(context)
+    _add_operator(app, context, door)
+    add_console(app, context, door)
 
     @app.get("/healthz")
     async def healthz() -> dict[str, Any]:
@@ -177,7 +95,7 @@ def create_app(context: AppContext) -> QuartTrio:
         )
         if not context.asks_colleagues:
             return here
-        return aggregate.health([here, *(answer.json() for answer in await _ask(context))])
+        return aggregate.health([here, *(answer.json() for answer in await context.ask())])
 
     @app.get("/readyz")
     async def readyz() -> Any:
@@ -196,31 +114,16 @@ def create_app(context: AppContext) -> QuartTrio:
     async def metrics() -> Response:
         text = context.metrics.render()
         if context.asks_colleagues:
-            text = aggregate.metrics([text.decode(), *(answer.text for answer in await _ask(context))]).encode()
+            text = aggregate.metrics([text.decode(), *(answer.text for answer in await context.ask())]).encode()
         return Response(text, content_type=CONTENT_TYPE)
 
     return app
-
-
-async def _ask(context: AppContext) -> list[httpx2.Response]:
-    """What the other processes answer to this very request."""
-    if context.colleagues is None:
-        return []
-    authorization = request.headers.get("Authorization")
-    path = request.full_path.rstrip("?")
-    return await context.colleagues.ask(path, {"Authorization": authorization} if authorization else {})
 
 
 def _health_of(journal: AppJournal) -> str:
     if journal.trouble or journal.list_trouble:
         return "failing"
     return "unread_rows" if journal.unread else "ok"
-
-
-def _failure(status: int, code: str, message: str) -> Response:
-    answer = jsonify({"error": {"code": code, "message": message}})
-    answer.status_code = status
-    return answer
 
 
 def _twiml(text: str) -> Response:
@@ -232,13 +135,13 @@ def _add_errors(app: QuartTrio) -> None:
     @app.errorhandler(HTTPException)
     async def http_error(error: HTTPException) -> Response:
         code = (error.name or "error").lower().replace(" ", "_")
-        return _failure(error.code or 500, code, error.description or str(error))
+        return failure(error.code or 500, code, error.description or str(error))
 
     @app.errorhandler(Exception)
     async def bug(error: Exception) -> Response:
         # One request's failure is answered and stays one request's failure.
         log.error("request_bug", path=request.path, exc_info=error)
-        return _failure(500, "bug", "an error in trio_voice; its log has the traceback")
+        return failure(500, "bug", "an error in trio_voice; its log has the traceback")
 
 
 def _add_doors(app: QuartTrio) -> None:
@@ -246,7 +149,7 @@ def _add_doors(app: QuartTrio) -> None:
     async def of_this_door() -> Response | None:
         if door_of(request.scope).serves(request.path):
             return None
-        return _failure(404, "not_found", "nothing of this path is on this address; see [operator] bind")
+        return failure(404, "not_found", "nothing of this path is on this address; see [operator] bind")
 
 
 def _add_webhooks(app: QuartTrio, context: AppContext) -> None:
@@ -258,7 +161,7 @@ def _add_webhooks(app: QuartTrio, context: AppContext) -> None:
         def refuse(status: int, code: str, message: str, **facts: object) -> Response:
             context.metrics.count_refusal("webhook", code)
             complaints.warn("webhook_refused", code, code=code, path=request.path, **facts)
-            return _failure(status, code, message)
+            return failure(status, code, message)
 
         @wraps(handler)
         async def checked(**path: str) -> Response:
@@ -409,39 +312,8 @@ def _add_stream(app: QuartTrio, context: AppContext) -> None:
         return None
 
 
-def _add_operator(app: QuartTrio, context: AppContext) -> None:
-    complaints = Complaints(log)
-    house = 1 if context.colleagues is None else 1 + len(context.colleagues.others)
-    judge = TokenJudge(WRONG_PER_SECOND / house)
-
-    def refuse(status: int, code: str, message: str) -> Response:
-        context.metrics.count_refusal("operator", code)
-        complaints.warn("operator_refused", code, code=code, path=request.path)
-        answer = _failure(status, code, message)
-        if status == 401:
-            answer.headers["WWW-Authenticate"] = "Bearer"
-        else:
-            answer.headers["Retry-After"] = "1"
-        return answer
-
-    def from_operator(handler: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        """Let a request through only with the operator's bearer token."""
-
-        @wraps(handler)
-        async def checked(**path: str) -> Any:
-            if context.api_token is None:
-                return _failure(403, "closed", "set TRIO_VOICE_API_TOKEN to open the operator's routes")
-            offered = bearer_of(request.headers.get("Authorization", ""))
-            if offered is None:
-                return refuse(401, "unauthorized", "send Authorization: Bearer <TRIO_VOICE_API_TOKEN>")
-            match await judge.judge(offered, [context.api_token]):
-                case Verdict.WRONG:
-                    return refuse(401, "unauthorized", "this is not TRIO_VOICE_API_TOKEN")
-                case Verdict.TOO_MANY:
-                    return refuse(429, "too_many_tokens", "many wrong tokens are being tried here: again in a second")
-            return await handler(**path)
-
-        return checked
+def _add_operator(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
+    from_operator = door.lets_in
 
     @app.post("/call")
     @from_operator
@@ -451,21 +323,21 @@ def _add_operator(app: QuartTrio, context: AppContext) -> None:
         except (ValueError, RecursionError):  # no JSON, no UTF-8, or nested too deeply to be any of ours
             wanted = None
         if not isinstance(wanted, dict) or not isinstance(wanted.get("to"), str):
-            return _failure(400, "bad_request", 'send JSON like {"to": "+15551234567", "persona": "reminder"}')
+            return failure(400, "bad_request", 'send JSON like {"to": "+15551234567", "persona": "reminder"}')
         unknown = sorted(str(field)[:60] for field in wanted.keys() - set(_CALL_FIELDS))
         if unknown:
             known = ", ".join(_CALL_FIELDS)
-            return _failure(400, "unknown_field", f"there is no field {', '.join(unknown[:8])}; there are {known}")
+            return failure(400, "unknown_field", f"there is no field {', '.join(unknown[:8])}; there are {known}")
         name = wanted.get("persona", context.routing.numbers.get("default"))
         persona = context.routing.personas.get(name) if isinstance(name, str) else None
         if persona is None:
             known = ", ".join(sorted(context.routing.personas))
-            return _failure(404, "unknown_persona", f"there is no persona {str(name)[:60]!r}; there are {known}")
+            return failure(404, "unknown_persona", f"there is no persona {str(name)[:60]!r}; there are {known}")
         try:
             record = await context.dialer.place(wanted["to"], persona)
         except CallRefused as refused:
             context.metrics.count_refusal("call", refused.code)
-            return _failure(_REFUSALS.get(refused.code, 400), refused.code, str(refused))
+            return failure(_REFUSALS.get(refused.code, 400), refused.code, str(refused))
         answer = {"call_id": record.call_id, "call_sid": record.call_sid, "status": record.twilio_status}
         return answer, 201
 
@@ -475,12 +347,12 @@ def _add_operator(app: QuartTrio, context: AppContext) -> None:
         try:
             wanted = selection_of(request.args)
         except ValueError as wrong:
-            return _failure(400, "bad_request", str(wrong))
+            return failure(400, "bad_request", str(wrong))
         here = [record.summary() for record in context.registry.records() if wanted.takes(record)]
         if HERE in request.headers:
             return {"calls": here}
         if context.asks_colleagues:
-            here = aggregate.calls([here, *(answer.json()["calls"] for answer in await _ask(context))])
+            here = aggregate.calls([here, *(answer.json()["calls"] for answer in await context.ask())])
         journaled = None
         with suppress(JournalUnavailable):
             journaled = [found.record.summary() for found in await context.journal.listed(wanted)]
@@ -494,7 +366,7 @@ def _add_operator(app: QuartTrio, context: AppContext) -> None:
             try:
                 journaled = await context.journal.call(call_id)
             except JournalUnavailable as trouble:
-                return _failure(503, "no_journal", f"nobody knows this call by heart, and the journal: {trouble}")
+                return failure(503, "no_journal", f"nobody knows this call by heart, and the journal: {trouble}")
             record = None if journaled is None else journaled.record
         return _no_such_call() if record is None else record.as_json()
 
@@ -509,7 +381,7 @@ def _add_operator(app: QuartTrio, context: AppContext) -> None:
 
 
 def _no_such_call() -> Response:
-    return _failure(404, "unknown_call", "there is no call of this id; GET /calls lists those that are known")
+    return failure(404, "unknown_call", "there is no call of this id; GET /calls lists those that are known")
 
 
 def _last_digits(number: str) -> str:

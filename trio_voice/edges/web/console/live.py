@@ -1,0 +1,64 @@
+"""Live: a card for each call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from trio_voice.edges.web.console.rendering import page
+from trio_voice.edges.web.console.words import amount, clock, milliseconds
+from trio_voice.record import CallState
+
+if TYPE_CHECKING:
+    from quart import Response
+    from quart_trio import QuartTrio
+
+    from trio_voice.edges.web.context import AppContext
+    from trio_voice.edges.web.operator_door import OperatorDoor
+    from trio_voice.record import CallRecord
+
+
+def add_live(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
+    """The first page."""
+
+    def here() -> list[dict[str, Any]]:
+        records = [record for record in context.registry.records() if record.state is not CallState.ENDED]
+        return [card_of(record) for record in records]
+
+    async def everywhere() -> list[dict[str, Any]]:
+        cards = here()
+        if context.asks_colleagues:
+            cards += [card for answer in await context.ask("/console/cards") for card in answer.json()["cards"]]
+        return cards
+
+    @app.get("/console")
+    @door.lets_in
+    async def live() -> Response:
+        return await page("live", here="live", cards=await everywhere())
+
+    @app.get("/console/cards")
+    @door.lets_in
+    async def cards() -> dict[str, Any]:
+        return {"cards": here()}
+
+
+def card_of(record: CallRecord) -> dict[str, Any]:
+    """What a card shows of a call, as text."""
+    sessions, lines = record.model_sessions, record.transcript
+    last = lines[-1] if lines else None
+    turns = record.turns
+    return {
+        "call_id": record.call_id,
+        "persona": record.persona,
+        "direction": record.direction,
+        "other": record.from_number if record.direction == "inbound" else record.to_number,
+        "model": (sessions[-1].model or sessions[-1].provider) if sessions else "",
+        "state": record.state.value,
+        "seconds": record.seconds,
+        "time": clock(record.seconds),
+        "latency": milliseconds(turns[-1].latency_ms) if turns else "–",
+        "cost": amount(record.cost, record.currency),
+        "role": "" if last is None else last.role,
+        "speaker": "" if last is None else last.role,
+        "words": "" if last is None else last.text,
+        "muted": False,
+    }

@@ -1,0 +1,125 @@
+"""How a page is made: template, headers, and what all of them share."""
+
+from __future__ import annotations
+
+import gzip
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+from quart import Response, render_template, request
+
+from trio_voice.edges.web.console.static_files import address_of
+
+if TYPE_CHECKING:
+    from werkzeug.datastructures import Headers
+
+TEMPLATES: Final = str(Path(__file__).parent / "templates")
+"""Where the app looks for them."""
+_FROM_HERE: Final = ("script", "style", "img", "font", "connect", "media", "worker", "manifest")
+POLICY: Final = (
+    "default-src 'none'; "
+    + "".join(f"{kind}-src 'self'; " for kind in _FROM_HERE)
+    + "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+"""Of every page: nothing but files of this address, no script or style within a page, and no page around it."""
+LEAST_ZIPPED: Final = 3_000
+"""Bytes; a shorter answer is not worth it."""
+MOST_AT_ONCE: Final = 32_768
+"""Bytes that are zipped between two turns of the loop; more is done in a thread."""
+ZIPPED_TYPES: Final = ("text/", "application/json", "application/javascript", "image/svg+xml")
+NAVIGATION: Final = (
+    ("live", "/console", "Live"),
+    ("history", "/console/history", "History"),
+    ("personas", "/console/personas", "Personas"),
+    ("numbers", "/console/numbers", "Numbers"),
+    ("do_not_call", "/console/do-not-call", "Do not call"),
+    ("health", "/console/health", "Health"),
+)
+"""The name, address and words of each page."""
+
+
+def wants_html() -> bool:
+    """Whether a person asks, with a browser; programs take what there is."""
+    return "text/html" in request.headers.get("Accept", "")
+
+
+async def page(template: str, *, status: int = 200, here: str = "", **values: Any) -> Response:
+    """A page. What is put into it is text, and never markup: the template language escapes it.
+
+    Args:
+        template: its file, without the ending.
+        status: of HTTP.
+        here: which entry of the navigation it belongs to.
+        values: what the template shows.
+    """
+    text = await render_template(
+        f"{template}.html", here=here, navigation=NAVIGATION, static=address_of, signed_in=True, **values
+    )
+    return Response(text, status, content_type="text/html; charset=utf-8")
+
+
+async def sign_in_page(wrong: str = "", *, status: int | None = None, link: str = "") -> Response:
+    """The page that asks for the token, or, where somebody comes by a link, only whether they mean it.
+
+    Args:
+        wrong: what was wrong with the last one, in words.
+        status: of HTTP; without it 200 for whoever has only come here.
+        link: the path that they came by.
+    """
+    text = await render_template("sign_in.html", static=address_of, wrong=wrong, link=link, signed_in=False)
+    if status is None:
+        status = 200 if request.method == "GET" else 401
+    return Response(text, status, content_type="text/html; charset=utf-8")
+
+
+async def notice_page(title: str, words: str, *, status: int, signed_in: bool = False, here: str = "") -> Response:
+    """A page that says one thing."""
+    text = await render_template(
+        "notice.html",
+        static=address_of,
+        navigation=NAVIGATION,
+        here=here,
+        title=title,
+        words=words,
+        signed_in=signed_in,
+    )
+    return Response(text, status, content_type="text/html; charset=utf-8")
+
+
+async def closed_page(words: str) -> Response:
+    """The page of a console that nobody can sign in to."""
+    return await notice_page("The console is closed", f"Nobody can sign in yet: {words}, and restart.", status=403)
+
+
+async def dress(answer: Response) -> Response:
+    """The headers of every answer to an operator; and it is zipped where that helps and is understood."""
+    headers = answer.headers
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Cache-Control", "no-store")
+    headers.setdefault("Referrer-Policy", "same-origin")
+    if answer.mimetype == "text/html":
+        headers["Content-Security-Policy"] = POLICY
+        headers["X-Frame-Options"] = "DENY"
+        headers["Cross-Origin-Opener-Policy"] = "same-origin"
+        headers["Permissions-Policy"] = "microphone=(self), camera=(), geolocation=()"
+    if not _may_be_zipped(answer.mimetype, headers, answer.status_code):
+        return answer
+    data = await answer.get_data(as_text=False)
+    if len(data) >= LEAST_ZIPPED:
+        zip_it = partial(gzip.compress, data, 5, mtime=0)
+        answer.set_data(zip_it() if len(data) <= MOST_AT_ONCE else await trio.to_thread.run_sync(zip_it))
+        headers["Content-Encoding"] = "gzip"
+    headers.add("Vary", "Accept-Encoding")
+    return answer
+
+
+def _may_be_zipped(mimetype: str | None, headers: Headers, status: int) -> bool:
+    return (
+        (mimetype or "").startswith(ZIPPED_TYPES)
+        and mimetype != "text/event-stream"
+        and "Content-Encoding" not in headers
+        and status == 200
+        and "gzip" in request.headers.get("Accept-Encoding", "")
+    )

@@ -1,0 +1,35 @@
+"""All pages of the console, and what every answer to an operator has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quart import Response, request
+
+from trio_voice.edges.web.console.live import add_live
+from trio_voice.edges.web.console.rendering import dress
+from trio_voice.edges.web.console.sign_in import add_sign_in
+from trio_voice.edges.web.console.static_files import PREFIX, answer_with
+from trio_voice.edges.web.doors import ANYBODYS, TWILIOS
+
+if TYPE_CHECKING:
+    from quart_trio import QuartTrio
+
+    from trio_voice.edges.web.context import AppContext
+    from trio_voice.edges.web.operator_door import OperatorDoor
+
+
+def add_console(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
+    """All pages, and what every answer to an operator has."""
+
+    @app.after_request
+    async def dressed(answer: Response) -> Response:
+        part = request.path.lstrip("/").partition("/")[0]
+        return answer if part in TWILIOS or part in ANYBODYS else await dress(answer)
+
+    @app.get(f"{PREFIX}<name>")
+    async def static_file(name: str) -> Response:
+        return answer_with(name)
+
+    add_sign_in(app, context, door)
+    add_live(app, context, door)

@@ -1,0 +1,119 @@
+"""Everything that the app's routes need to decide who may do what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import attrs
+from quart import request
+
+from trio_voice.edges.web.sessions import Sessions
+from trio_voice.edges.workers.handover import HERE
+from trio_voice.phone_numbers import e164
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import httpx2
+
+    from trio_voice.call.registry import Registry
+    from trio_voice.edges.metrics.metrics import Metrics
+    from trio_voice.edges.twilio.dialer import Dialer
+    from trio_voice.edges.twilio.webhooks import PublicUrl
+    from trio_voice.edges.web.doors import Hosts
+    from trio_voice.edges.web.media_stream import StreamAuthenticator
+    from trio_voice.edges.workers.handover import Colleagues
+    from trio_voice.journal import JournaledCall
+    from trio_voice.journal.selection import Selection
+    from trio_voice.persona import Persona
+    from trio_voice.record import CallRecord
+
+
+@attrs.define
+class NumberRouting:
+    """Which persona answers which of our numbers. Replaced whole on a reload."""
+
+    personas: Mapping[str, Persona]
+    numbers: Mapping[str, str]
+    """Persona names by number; ``default`` answers the rest."""
+
+    def persona_for(self, number: str) -> Persona | None:
+        """Who answers a number, however it is written, if anybody does."""
+        name = self.numbers.get(number) or self.numbers.get(e164(number) or "", self.numbers.get("default"))
+        return None if name is None else self.personas[name]
+
+
+class AppJournal(Protocol):
+    """Where it is written down whom we have promised to answer, if it is."""
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing is written down; empty if it is."""
+
+    @property
+    def list_trouble(self) -> str:
+        """Why it is not known whom never to call; empty if it is."""
+
+    @property
+    def unread(self) -> Mapping[str, list[str]]:
+        """Calls of which it does not understand every row, and which."""
+
+    def call_began(self, call: CallRecord) -> None:
+        """Write down that a call is ours, so that whoever comes after us knows. Does not wait."""
+
+    async def call(self, call_id: str) -> JournaledCall | None:
+        """One call, whole. Raises ``JournalUnavailable``."""
+
+    async def listed(self, wanted: Selection) -> list[JournaledCall]:
+        """A page of calls that are over, the newest first, and one more. Raises ``JournalUnavailable``."""
+
+
+@attrs.define(kw_only=True)
+class AppContext:
+    """What the app's routes need to decide who may do what.
+
+    ``auth_token`` is ``None`` only where Twilio's signatures are not to be checked; without an ``api_token`` the
+    operator's routes are closed.
+    """
+
+    authenticator: StreamAuthenticator
+    public_url: PublicUrl
+    routing: NumberRouting
+    dialer: Dialer
+    journal: AppJournal
+    metrics: Metrics
+    auth_token: str | None
+    api_token: str | None
+    account_sid: str | None = None
+    """Whose calls Twilio tells us of; ``None`` if we have not been told."""
+    colleagues: Colleagues | None = None
+    """The other processes on this port, if there are any."""
+    hosts: Hosts | None = None
+    """The names of the operator's address, once it is known."""
+    sessions: Sessions = attrs.field(factory=Sessions)
+    """Who has signed in at the console."""
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """The operator's tokens, any of which opens their routes; none if they are closed."""
+        return () if self.api_token is None else (self.api_token,)
+
+    def as_operator(self) -> dict[str, str]:
+        """What another process of this house is asked with."""
+        return {"Authorization": f"Bearer {self.tokens[0]}"} if self.tokens else {}
+
+    @property
+    def asks_colleagues(self) -> bool:
+        """Whether the request that is being answered is to be answered for all processes."""
+        return self.colleagues is not None and HERE not in request.headers
+
+    async def ask(self, path: str | None = None) -> list[httpx2.Response]:
+        """What the other processes answer to a path; to this very request without one."""
+        if self.colleagues is None:
+            return []
+        return await self.colleagues.ask(path or request.full_path.rstrip("?"), self.as_operator())
+
+    @property
+    def registry(self) -> Registry:
+        """The registry of this process's calls."""
+        return self.authenticator.reception.registry

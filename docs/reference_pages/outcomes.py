@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from enum import StrEnum
 
-ANSWERING: Final = ("_failure", "refuse", "Refusal")
+ANSWERING: Final = ("failure", "refuse", "Refusal")
 """Functions and classes whose first two arguments are a status and a code."""
 
 
@@ -50,9 +50,9 @@ def error_codes() -> dict[str, set[int]]:
     for path in sources():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match node:
-                case ast.Call(func=ast.Name(id=name), args=[status, ast.Constant(value=str(code)), *_]) if (
-                    name in ANSWERING
-                ):
+                case ast.Call(
+                    func=ast.Name(id=name) | ast.Attribute(attr=name), args=[status, ast.Constant(value=str(code)), *_]
+                ) if name in ANSWERING:
                     found.setdefault(code, set()).update(_status_of(status))
                 case ast.Call(func=ast.Name(id="CallRefused"), args=[code, *_]):
                     for each in _constants(code):

@@ -37,6 +37,10 @@ $(VENV)/.pins: constraints.txt
 	@echo "setting up $(VENV), once; takes about half a minute"
 	@$(PYTHON) -m venv --clear $(VENV) || { \
 	    echo "'$(PYTHON) -m venv' failed. On Debian and Ubuntu: apt install python3-venv, then again" >&2; exit 1; }
+	@[ "$$(uname -sm)" = "Linux x86_64" ] || \
+	    echo "ears and voice of this machine are built for Linux on x86-64 alone, and this is $$(uname -sm): no make demo," \
+	    'no kind = "local", and their tests are skipped; stt and tts of a provider work, and so does a container of' \
+	    "linux/amd64" >&2
 	@$(PIP) install --require-hashes --no-deps -r constraints.txt
 	@touch $@
 
@@ -69,7 +73,7 @@ coverage: setup
 newest:
 	@$(PYTHON) -m venv --clear .venv-newest
 	@.venv-newest/bin/python -m pip -qq install --upgrade pip
-	@.venv-newest/bin/python -m pip -qq install --editable '.[postgres,speech]' --group dev
+	@.venv-newest/bin/python -m pip -qq install --editable '.[gemini-live,postgres,sandbox,speech]' --group dev
 	@.venv-newest/bin/pytest -m "not slow" $(XDIST) $(PYTEST_ARGS)
 
 ci-full:
@@ -161,6 +165,9 @@ constraints:
 	UV_CUSTOM_COMPILE_COMMAND='make constraints' "$$scratch/bin/uv" pip compile --quiet \
 	    --universal --python-version 3.11 --all-extras --group dev \
 	    --generate-hashes --no-emit-index-url $(UV_ARGS) --output-file constraints.txt pyproject.toml && \
+	UV_CUSTOM_COMPILE_COMMAND='make constraints' "$$scratch/bin/uv" pip compile --quiet \
+	    --universal --python-version 3.11 --group build --constraints constraints.txt \
+	    --generate-hashes --no-emit-index-url $(UV_ARGS) --output-file constraints-server.txt pyproject.toml && \
 	UV_CUSTOM_COMPILE_COMMAND='make constraints' "$$scratch/bin/uv" pip compile --quiet \
 	    --universal --python-version 3.11 \
 	    --generate-hashes --no-emit-index-url $(UV_ARGS) --output-file $(PEERS)/requirements.txt $(PEERS)/requirements.in && \

@@ -85,6 +85,18 @@ tools = [{tools}]
 """
 
 
+HEARD_HERE = """
+[models.m{place}]
+kind = "chain"
+stt = {{ kind = "local" }}
+llm = {{ kind = "openai-chat", url = "http://127.0.0.1:{llm_port}/v1", model = "m" }}
+tts = {{ kind = "local" }}
+
+[personas.p{place}]
+model = "m{place}"
+"""
+
+
 @dataclass
 class Finding:
     """One misbehaviour beside the quiet before it; a round a pair."""
@@ -143,8 +155,8 @@ class Rogue:
         assert process.stdin is not None
         assert process.stdout is not None
         self._stdin = process.stdin
-        self.port = int(process.stdout.readline())
-        """Where its models are."""
+        self.port, self.llm_port = map(int, process.stdout.readline().split())
+        """Where its models are, and its language model."""
 
     def begin(self, name: str, base_url: str) -> None:
         """Misbehave so, at the daemon of this address, instead of what it did before."""
@@ -176,17 +188,18 @@ def rogue() -> Iterator[Rogue]:
         process.wait()
 
 
-def daemon(rogue_port: int) -> Relay:
-    """Ours, with a persona for the neighbours and one for each misbehaviour."""
+def daemon(rogue: Rogue, names: list[str]) -> Relay:
+    """Ours, with a persona for the neighbours and one for each misbehaviour that is wanted."""
 
     def command(echo_url: str, folder: str) -> list[str]:
         shutil.copy(bad_tools.__file__, folder)
         tools = ", ".join(f'"bad_tools:{tool}"' for tool in bad_tools.__all__)
-        places = range(len(MISBEHAVIOURS))
-        rogues = "".join(ROGUE.format(place=place, port=rogue_port, tools=tools) for place in places)
-        numbers = "".join(
-            f'"{misbehaviour.number_of(name)}" = "p{place}"\n' for place, name in enumerate(MISBEHAVIOURS)
-        )
+        rogues = numbers = ""
+        for place, (name, each) in enumerate(MISBEHAVIOURS.items()):
+            if name in names:  # others need not be loaded
+                template = HEARD_HERE if each.local else ROGUE
+                rogues += template.format(place=place, port=rogue.port, llm_port=rogue.llm_port, tools=tools)
+                numbers += f'"{misbehaviour.number_of(name)}" = "p{place}"\n'
         config = Path(folder) / "config.toml"
         config.write_text(CONFIG.format(echo=echo_url, rogues=rogues, numbers=numbers), encoding="utf-8")
         return [sys.executable, "-m", "trio_voice", "--config", str(config), "serve"]
@@ -216,7 +229,7 @@ def measure(
     def missing() -> float:
         return 2 * sum(call.sequence for call in load.calls.values()) - arrived
 
-    with rogue() as bad, running(daemon(bad.port), load.model_url, AUTHORITIES) as ours:
+    with rogue() as bad, running(daemon(bad, names), load.model_url, AUTHORITIES) as ours:
         let_move(ours.pid)
         for _ in range(calls):
             load.add(ours.webhook())

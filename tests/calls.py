@@ -18,7 +18,8 @@ from trio_voice.legs.model_sessions import Succession
 from trio_voice.legs.session_ledger import Ledger
 from trio_voice.net.channel import Channel
 from trio_voice.persona import SILENT, Limits, Persona, ToolSchema
-from trio_voice.protocols.gemini_live import GeminiLiveSession, GeminiLiveSettings
+from trio_voice.protocols.gemini_live import GeminiLiveSettings
+from trio_voice.protocols.gemini_live.session import GeminiLiveSession
 from trio_voice.protocols.openai_realtime import OpenAIRealtimeSession, OpenAIRealtimeSettings
 from trio_voice.protocols.voice_agent import VoiceAgentSession
 from trio_voice.record import CallRecord

@@ -14,6 +14,7 @@ from trio_voice.legs.chain.http_voice import HttpSpeaker
 from trio_voice.legs.chain.kept_lines import KeptLines, VoiceLines
 from trio_voice.legs.chain.language_model import Thinker
 from trio_voice.legs.chain.leg import ChainLeg
+from trio_voice.legs.chain.local import LocalHearing, LocalSpeaking
 from trio_voice.legs.model import SocketModelLeg
 from trio_voice.legs.session_ledger import Ledger
 from trio_voice.protocols.chain_stages import HEARING, SPEAKING, THINKING
@@ -52,11 +53,15 @@ class Chain:
     """What voices have said in calls before."""
     http: MemoryHttp | None = None
     """Of the last leg."""
+    speech: Any = None
+    """Of stages of kind ``local``; the script's by default."""
+    cast: Any = None
 
     def open(self, script, **double):
         """The three servers, and the wires to two of them."""
         self.wires = {"hearing": calls.memory_channels(), "speaking": calls.memory_channels()}
-        return ChainServer(scripted(script), api_key=KEY, **double)
+        self.cast = scripted(script)
+        return ChainServer(self.cast, api_key=KEY, **double)
 
     def _key(self, stage):
         return self.keys.get(stage, KEY)
@@ -92,16 +97,21 @@ class Chain:
                 wanted.rigs[0].on_exchange(wire)
 
         def ears():
+            if stt.in_process:
+                return LocalHearing(speech, ledger, wall_clock)
             return over("hearing", stt.protocol(stt.settings(**self.stt), wanted.persona), wanted.server.serve_hearing)
 
         def voice(keys):
             tts = SPEAKING[keys["kind"]]
+            if tts.in_process:
+                return LocalSpeaking(speech, keys.get("voice", "alba"), ledger, wall_clock)
             if not tts.over_http:
                 speaking = tts.protocol(tts.settings(**keys), wanted.persona)
                 return over("speaking", speaking, wanted.server.serve_speaking)
             requests = tts.protocol(tts.settings(**keys), wanted.persona, self._key("speaking"))
             return HttpSpeaker(requests, lambda: _given(http), ledger, wall_clock)
 
+        speech = self.speech or ScriptedSpeech(self.cast)
         http = self.http = MemoryHttp(self.answerer or wanted.server, wanted.world, note)
         return ChainLeg(
             ChainTurns(
@@ -118,6 +128,24 @@ class Chain:
             wanted.record.count,
             self.kept and VoiceLines(self.kept, "a voice", [wanted.persona.greeting or ""], wanted.persona.language),
         )
+
+
+class ScriptedSpeech:
+    """Ears and voice in this process that hear and speak as a script says."""
+
+    def __init__(self, cast):
+        self._cast = cast
+        self._transcribe = None
+        self.say = cast.say
+
+    @asynccontextmanager
+    async def listen(self, *, silence_ms):
+        async with self._cast.listen() as cast:
+            self._transcribe = cast.transcribe
+            yield cast.ears
+
+    async def transcribe(self, utterance):
+        return await self._transcribe(utterance)
 
 
 @asynccontextmanager

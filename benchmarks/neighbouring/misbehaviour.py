@@ -1,14 +1,17 @@
 """Calls that behave as badly as they can, one at a time and again at once: what ``neighbours.py`` puts beside others.
 
 A process of its own, so that what a misbehaviour costs its author is not measured. It says on which port its models
-are; a line on its standard input names the next misbehaviour and the daemon's address, an empty one ends it.
+are, and on which a language model; a line on its standard input names the next misbehaviour and the daemon's address,
+an empty one ends it.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -18,17 +21,22 @@ import httpx2
 import trio
 from neighbouring import bad_tools
 
+from trio_voice.audio.mulaw import FRAME_BYTES, encode, silence
 from trio_voice.errors import ModelUnavailable
 from trio_voice.net.websocket import open_websocket
+from trio_voice.sandbox.agent.replies import Reply
+from trio_voice.sandbox.providers.chain import ChainCast, open_chain
 from trio_voice.sandbox.transport.sockets import SandboxSocket, serve_sockets
 from trio_voice.sandbox.twilio.twiml import Connect, parse_twiml
+from trio_voice.speech import VOICES, load_mouth
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     import trio_websocket
 
     from trio_voice.net.channel import Channel
+    from trio_voice.sandbox.agent.cast import Cast
 
 SHORT: Final = '{"event":"dtmf","dtmf":{"digit":"1"},"streamSid":"MZ1"}'
 MEDIA: Final = '{"event":"media","media":{"track":"inbound","payload":"' + "/" * 212 + "fg==" + '"},"streamSid":"MZ1"}'
@@ -39,6 +47,8 @@ UNMASKED: Final = b"\x81\x80\0\0\0\0"
 SPEECH: Final = '{"type":"reply.audio","reply_id":"r","data":"' + "/" * 400 + '"}'
 PADDED: Final = '{"type":"future.event","padding":"' + "x" * 1_000_000 + '"}'
 FRAME_SECONDS: Final = 0.02
+QUESTION: Final = "What are your opening hours on Saturday, and do you also have cinnamon buns today?"
+ANSWER: Final = "On Saturdays we are open from eight to two, and yes, there are cinnamon buns until they are gone."
 CALM_PER_SECOND: Final = 350
 """Messages a second that are just no flood (``legs/pumps.py``)."""
 
@@ -95,6 +105,25 @@ async def talk(stream: Channel) -> None:
             await stream.send(MEDIA)
 
 
+async def ask(stream: Channel) -> None:
+    """Ask the same again and again, in words, with time for the answer to begin: 5.4 s of speech, 1.5 s of silence."""
+    mouth = await trio.to_thread.run_sync(load_mouth)
+    said = mouth.say(QUESTION, VOICES["george"], lambda: None) + silence(1_500)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(listen, stream)
+        due = trio.current_time()
+        for at in itertools.cycle(range(0, len(said) - FRAME_BYTES, FRAME_BYTES)):
+            due += FRAME_SECONDS
+            await trio.sleep_until(due)
+            media = {"track": "inbound", "payload": encode(said[at : at + FRAME_BYTES])}
+            await stream.send(json.dumps({"event": "media", "media": media, "streamSid": "MZ1"}))
+
+
+async def answer(_lines: object, _prompt: str, _tools: object) -> Reply:
+    await trio.lowlevel.checkpoint()
+    return Reply(ANSWER)
+
+
 async def say_nothing(stream: Channel) -> None:
     await listen(stream)
 
@@ -120,6 +149,8 @@ class Misbehaviour:
     caller: Callable[[Channel], Awaitable[None]] = talk
     model: Callable[[Channel], Awaitable[None]] = listen
     model_is_ready: bool = True
+    local: bool = False
+    """In place of the model, ears and voice of the daemon's own process (``kind = "local"``)."""
     lingers_seconds: float = 0.0
     """For which it goes on when its call is over."""
 
@@ -145,6 +176,7 @@ MISBEHAVIOURS: Final = {
     "its tool computes, in a thread": Misbehaviour(
         model=partial(ask_for, "compute", 1), lingers_seconds=bad_tools.COMPUTE_SECONDS
     ),
+    "is heard and answered by the daemon itself": Misbehaviour(caller=ask, local=True),
     "its tool raises, a hundred times a second": Misbehaviour(model=partial(ask_for_calmly, "fail")),
 }
 
@@ -203,10 +235,21 @@ async def misbehave(name: str, base: str) -> None:
             await trio.sleep(0.01)
 
 
+@asynccontextmanager
+async def nobody() -> AsyncIterator[Cast]:
+    raise NotImplementedError("only the language model is spoken to")
+    yield
+
+
+async def say(_text: str, _voice: str) -> bytes:
+    raise NotImplementedError("only the language model is spoken to")
+
+
 async def main() -> None:
-    async with trio.open_nursery() as nursery:
+    thinking = ChainCast(nobody, answer, say)
+    async with open_chain(thinking, remembers=False) as chain, trio.open_nursery() as nursery:
         port = await nursery.start(lambda task_status: serve_sockets(serve_model, task_status=task_status))
-        print(port, flush=True)
+        print(port, urlsplit(chain.urls["llm.url"]).port, flush=True)
         playing, waiting = trio.CancelScope(), b""
         async for data in trio.lowlevel.FdStream(os.dup(sys.stdin.fileno())):
             *lines, waiting = (waiting + data).split(b"\n")

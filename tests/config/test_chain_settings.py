@@ -115,17 +115,11 @@ def test_a_chain_on_this_machine_wants_no_account(read):
     desk = settings.models["desk"]
     assert desk.credentials == ()
     assert desk.providers == ("openai-chat",)
-    assert {path: url for path, (url, _) in desk.urls.items()} == {
-        "stt.url": "sandbox",
-        "llm.url": "http://127.0.0.1:11434/v1",
-        "tts.url": "sandbox",
-    }
+    assert {path: url for path, (url, _) in desk.urls.items()} == {"llm.url": "http://127.0.0.1:11434/v1"}
+    assert desk.extras == ("speech",)
     assert settings.prices.of("desk", "local") == ModelPrices(minute=0, thousand_characters=0)  # nor costs anything
     urls = {"stt.url": "ws://127.0.0.1:1/v3/ws", "llm.url": "http://127.0.0.1:2/v1", "tts.url": "http://127.0.0.1:1"}
-    moved = desk.at(urls)
-    assert moved.stt[0].url == "ws://127.0.0.1:1/v2/listen"
-    assert moved.tts[0].url == "http://127.0.0.1:1"
-    assert moved.llm == desk.llm
+    assert desk.at(urls) == desk
 
 
 @pytest.mark.parametrize(

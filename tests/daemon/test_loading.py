@@ -283,6 +283,25 @@ async def test_whatever_is_reloaded_the_live_call_goes_on_and_the_old_one_is_kep
         await world.ended(call)
 
 
+LOCAL = """
+[models.here]
+kind = "chain"
+stt = { kind = "local" }
+llm = { kind = "openai-chat", url = "http://127.0.0.1:9/v1", model = "m" }
+tts = { kind = "local" }
+"""
+
+
+async def test_a_model_whose_extra_was_not_loaded_at_start_is_not_taken_over(tmp_path):
+    """Loading it beside live calls would keep them waiting, and it may not even be installed."""
+    async with open_world(tmp_path, personas=LOCAL) as world:
+        good = world.config.read_text()
+        world.config.write_text(good.replace('model = "aai"', 'model = "here"'))
+        world.tell(signal.SIGHUP)
+        (refused,) = await eventually(lambda: world.logged("reload_refused"), seconds=20)
+        assert refused["problems"] == ["models.here needs speech: restart to use it"]
+
+
 async def test_a_stop_is_heard_in_the_middle_of_a_reload_that_hangs(tmp_path):
     (tmp_path / "daemon").mkdir()
     (tmp_path / "daemon" / "hangs.py").write_text("import pathlib, time\npathlib.Path('begun').touch()\ntime.sleep(60)")

@@ -294,6 +294,20 @@ async def test_who_waits_for_the_recogniser_can_be_cancelled_at_once(model: Any)
     assert await speech.transcribe(b"third") == "third"
 
 
+async def test_a_call_does_not_wait_for_an_utterance_that_is_being_recognised_and_the_next_one_does(model: Any) -> None:
+    """The library cannot be stopped: its words are thrown away when they come, and there is no second thread."""
+    speech = Speech(model, model, ScriptedDetector)
+    with trio.move_on_after(0.01) as impatient:
+        await speech.transcribe(b"first")
+    assert impatient.cancelled_caught
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(speech.transcribe, b"second")
+        await trio.testing.wait_all_tasks_blocked()
+        assert model.asked == [b"first"]
+        model.may_answer.set()
+    assert model.asked == [b"first", b"second"]
+
+
 async def test_what_is_being_said_is_cancelled_between_two_breaths(model: Any) -> None:
     speech = Speech(model, model, ScriptedDetector)
     async with trio.open_nursery() as nursery:

@@ -12,8 +12,9 @@ import trio
 from trio_voice.billing.cost import price_call
 from trio_voice.call.call import wall_clock
 from trio_voice.call.probe import describe, rehearse
-from trio_voice.cli.exits import EXIT_CONFIG, EXIT_FAILED, EXIT_USAGE, stop
-from trio_voice.cli.local_peers import on_this_machine
+from trio_voice.cli.exits import EXIT_CONFIG, EXIT_FAILED, EXIT_UNAVAILABLE, EXIT_USAGE, stop
+from trio_voice.cli.extras import missing_for
+from trio_voice.cli.local_peers import load_speech_for, on_this_machine
 from trio_voice.cli.options import config_option, load
 from trio_voice.config.warnings import warnings_about
 from trio_voice.daemon.assembly import make_leg, open_rest
@@ -23,7 +24,7 @@ from trio_voice.legs.session_ledger import Ledger
 from trio_voice.protocols.chain_stages import ChainSettings
 from trio_voice.protocols.local import LocalSpeakingSettings
 from trio_voice.record import CallRecord
-from trio_voice.speech import VOICES
+from trio_voice.speech import VOICES, why_unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +45,9 @@ def check(path: Path, live: str | None) -> None:
     """Read the configuration and the credentials, and print what would run. Opens no connection, unless --live."""
     loaded = load(path)
     settings, toolboxes = loaded.settings, loaded.toolboxes
+    lacking = [f"{path}: {line}" for line in missing_for(settings)]
+    if lacking:
+        stop(EXIT_UNAVAILABLE, *lacking)
     try:
         rest = open_rest(settings)
     except ConfigError as wrong:
@@ -65,7 +69,11 @@ def check(path: Path, live: str | None) -> None:
         click.echo(f"persona      {name}: {answers}; tools: {', '.join(toolboxes[persona]) or 'none'}")
     if trouble:
         click.echo(f"warning: journal.url: as seen from here, where the daemon need not run: {trouble}", err=True)
-    for warning in [*warnings_about(settings, wall_clock().date()), *_unknown_voices(settings)]:
+    for warning in [
+        *warnings_about(settings, wall_clock().date()),
+        *_unknown_voices(settings),
+        *_unspoken_lines(settings),
+    ]:
         click.echo(f"warning: {warning}", err=True)
     if live is not None:
         if live not in settings.personas:
@@ -91,6 +99,13 @@ def _unknown_voices(settings: Settings) -> Iterator[str]:
     for path, voice in wanted.items():
         if voice not in VOICES:
             yield f"{path}: {voice!r} is no voice of this machine, so another is heard; there are {', '.join(VOICES)}"
+
+
+def _unspoken_lines(settings: Settings) -> Iterator[str]:
+    """What nobody says when no model speaks, on a machine without a voice."""
+    why = why_unavailable()
+    if why is not None and settings.personas:
+        yield f"personas say nothing when their model fails or is late, but those whose chain speaks: {why}"
 
 
 def _depends_on_where(url: str) -> bool:
@@ -122,10 +137,11 @@ async def _check_live(
 ) -> bool:
     """Try Twilio and each model of a persona as a call would, say what came of it, and whether all of them work."""
     works = rest is None or await _reaches_twilio(settings, rest)
+    speech = await trio.to_thread.run_sync(load_speech_for, settings)
     async with on_this_machine(settings) as placed:
         for name in persona.models:
             record = CallRecord(call_id="check", direction="none", persona=persona.name, from_number="", to_number="")
-            leg = make_leg(placed, name, persona, Ledger(record), tools)
+            leg = make_leg(placed, name, persona, Ledger(record), tools, speech=speech)
             click.echo(f"{name}: opening a session of {settings.models[name].kind} for {LIVE_SECONDS:g} s")
             heard = await rehearse(leg, persona, settings.limits, LIVE_SECONDS)
             works = works and heard.problem is None

@@ -12,6 +12,7 @@ import click
 import trio
 
 from trio_voice.cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_UNAVAILABLE, EXIT_USAGE, stop
+from trio_voice.cli.extras import why_missing
 from trio_voice.daemon.logs import set_up_logging
 from trio_voice.speech import SpeechUnavailable
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 @click.option("--ring", type=float, metavar="SECONDS", help="Call the daemon after so many seconds.")
 def sandbox(ring: float | None) -> None:
     """Run a Twilio and an agent on this machine, to try a daemon against by hand. Writes sandbox.toml."""
-    from trio_voice.sandbox.demo.try_it import run_playground  # noqa: PLC0415 - only this needs the speech extra
+    _need_sandbox()
+    from trio_voice.sandbox.demo.try_it import run_playground  # noqa: PLC0415 - only this needs the sandbox extra
 
     try:
         trio.run(partial(run_playground, Path(), ring_in=ring))
@@ -48,7 +50,8 @@ def sandbox(ring: float | None) -> None:
 @click.option("--chat-model", default="default", help="The model's name there.  [default: default]")
 def demo(out: Path, kind: str, *, outbound: bool, quiet: bool, chat_url: str | None, chat_model: str) -> None:
     """Live a whole call on this machine: no account, key, number or network."""
-    from trio_voice.sandbox.demo.demo import run_demo  # noqa: PLC0415 - only this needs the speech extra
+    _need_sandbox()
+    from trio_voice.sandbox.demo.demo import run_demo  # noqa: PLC0415 - only this needs the sandbox extra
     from trio_voice.sandbox.peers import PEERS, Chat  # noqa: PLC0415
 
     if kind not in PEERS:
@@ -60,6 +63,13 @@ def demo(out: Path, kind: str, *, outbound: bool, quiet: bool, chat_url: str | N
     except SpeechUnavailable as missing:
         stop(EXIT_UNAVAILABLE, str(missing))
     sys.exit(0 if succeeded else EXIT_FAILED)
+
+
+def _need_sandbox() -> None:
+    """End the command with a line where the sandbox's libraries are not."""
+    missing = why_missing("sandbox")
+    if missing is not None:
+        stop(EXIT_UNAVAILABLE, missing)
 
 
 def _run_demo(run: Callable[[], Awaitable[bool]], out: Path) -> bool:

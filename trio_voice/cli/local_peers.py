@@ -1,4 +1,4 @@
-"""Peers that live on this machine, for models whose ``url`` is ``"sandbox"``."""
+"""What models need of this machine: peers for those whose ``url`` is ``"sandbox"``, ears and voice for local stages."""
 
 from __future__ import annotations
 
@@ -7,12 +7,24 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from trio_voice.daemon.assembly import used_models
 from trio_voice.protocols.settings import SANDBOX
+from trio_voice.speech import load_speech
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from trio_voice.config.settings import Settings
+    from trio_voice.speech import Speech
+
+
+def load_speech_for(settings: Settings) -> Speech | None:
+    """Ears and voice, loaded if a persona's model has stages in this process. Blocks for up to a second.
+
+    Raises:
+        SpeechUnavailable: this machine has none.
+    """
+    return load_speech() if any("speech" in model.extras for model in used_models(settings)) else None
 
 
 @asynccontextmanager

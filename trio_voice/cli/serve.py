@@ -9,7 +9,8 @@ import click
 import trio
 
 from trio_voice.cli.exits import EXIT_CONFIG, EXIT_UNAVAILABLE, problems_in, stop
-from trio_voice.cli.local_peers import on_this_machine
+from trio_voice.cli.extras import missing_for
+from trio_voice.cli.local_peers import load_speech_for, on_this_machine
 from trio_voice.cli.options import config_option, load
 from trio_voice.daemon.daemon import AFTER_DRAIN_SECONDS, run_daemon
 from trio_voice.daemon.logs import set_up_logging
@@ -31,6 +32,9 @@ def serve(path: Path, slot_text: str | None) -> None:
     """Run the daemon until SIGTERM or SIGINT, then drain. SIGHUP re-reads personas, numbers and prices."""
     slot = WorkerSlot.from_text(slot_text) if slot_text is not None else None
     settings = load(path).settings
+    lacking = [f"{path}: {line}" for line in missing_for(settings)]
+    if lacking:
+        stop(EXIT_UNAVAILABLE, *lacking)
     level = getattr(logging, settings.log.level.upper())
     set_up_logging(level=level, worker=None if slot is None else slot.index)
 
@@ -44,8 +48,9 @@ def serve(path: Path, slot_text: str | None) -> None:
             patience = settings.limits.drain_seconds + settings.limits.close_seconds + AFTER_DRAIN_SECONDS
             await supervise(settings, path, announce, patience)
             return
+        speech = await trio.to_thread.run_sync(load_speech_for, settings)
         async with on_this_machine(settings) as placed:
-            await run_daemon(placed, announce, path, make_lines, slot)
+            await run_daemon(placed, announce, path, make_lines, slot, speech)
 
     try:
         trio.run(run)

@@ -43,9 +43,11 @@ if TYPE_CHECKING:
     from trio_voice.config.settings import Settings
     from trio_voice.events.model import Said
     from trio_voice.journal import Journal
+    from trio_voice.legs.chain.local import Speech
     from trio_voice.legs.model import ModelLeg
     from trio_voice.legs.session_ledger import Ledger
     from trio_voice.persona import Lines, Persona, ToolSchema
+    from trio_voice.protocols.settings import ModelSettings
     from trio_voice.record import CallRecord
 
     LineMaker = Callable[[Iterable[Persona]], Awaitable[Mapping[Persona, Lines]]]
@@ -65,8 +67,14 @@ class Services:
         colleagues: Colleagues | None,
         seats: CallCounts | None,
         requests: Mapping[str, int],
+        speech: Speech | None = None,
     ) -> None:
         self._settings = settings
+        self._speech = speech
+        self._extras = frozenset(extra for model in used_models(settings) for extra in model.extras)
+        """Of which it was seen at start that they are here."""
+        for model in used_models(settings):
+            KINDS[model.kind].load()
         self._lines = dict(lines)
         self._kept_lines = KeptLines()
         self._journal = journal
@@ -117,7 +125,15 @@ class Services:
         on_delay = partial(self.metrics.observe_relay_delay, "to_model")
         makers = [
             partial(
-                make_leg, self._settings, name, persona, ledger, tools, on_delay=on_delay, kept_lines=self._kept_lines
+                make_leg,
+                self._settings,
+                name,
+                persona,
+                ledger,
+                tools,
+                on_delay=on_delay,
+                speech=self._speech,
+                kept_lines=self._kept_lines,
             )
             for name in persona.models
         ]
@@ -206,6 +222,11 @@ class Services:
             )
             if missing:
                 raise ConfigError([f"models.{name} is new: restart to use it" for name in missing])  # noqa: TRY301
+            unseen = [model for model in used_models(settings) if not self._extras.issuperset(model.extras)]
+            if unseen:
+                raise ConfigError(  # noqa: TRY301
+                    [f"models.{model.name} needs {', '.join(model.extras)}: restart to use it" for model in unseen]
+                )
             lines: Mapping[Persona, Lines] | None = None
             with contained("lines"), trio.move_on_after(LOADING_SECONDS):
                 lines = await make_lines(settings.personas.values())
@@ -232,6 +253,12 @@ class Services:
         return []
 
 
+def used_models(settings: Settings) -> list[ModelSettings]:
+    """The models that a persona names, in their order in the configuration."""
+    used = {name for persona in settings.personas.values() for name in persona.models}
+    return [model for name, model in settings.models.items() if name in used]
+
+
 def make_leg(
     settings: Settings,
     name: str,
@@ -242,6 +269,7 @@ def make_leg(
     resume_with: str | None = None,
     *,
     on_delay: Callable[[float], None] | None = None,
+    speech: Speech | None = None,
     kept_lines: KeptLines | None = None,
 ) -> ModelLeg:
     """A leg of the model with this name in ``[models]``, not yet connected."""
@@ -255,6 +283,7 @@ def make_leg(
         wall_clock=wall_clock,
         proxies=settings.proxies,
         on_delay=on_delay,
+        speech=speech,
         history=history,
         resume_with=resume_with,
         kept_lines=KeptLines() if kept_lines is None else kept_lines,

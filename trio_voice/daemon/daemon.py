@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from trio_voice.daemon.assembly import LineMaker
     from trio_voice.daemon.ports import Announce, Ports
     from trio_voice.daemon.supervisor import WorkerSlot
+    from trio_voice.legs.chain.local import Speech
 
 log: Final = structlog.stdlib.get_logger("trio_voice.daemon")
 
@@ -103,6 +104,7 @@ async def run_daemon(
     config: Path,
     make_lines: LineMaker,
     slot: WorkerSlot | None = None,
+    speech: Speech | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain.
 
@@ -112,6 +114,7 @@ async def run_daemon(
         config: where the settings are read from, once more on each SIGHUP.
         make_lines: makes what personas say when no model speaks.
         slot: among the processes that share the port, where there are several.
+        speech: ears and voice of this process, where a model needs them.
 
     Raises:
         CannotListen: an address cannot be listened on.
@@ -138,7 +141,7 @@ async def run_daemon(
             open_http_pool() as http_pool,
         ):
             lines = await make_lines(settings.personas.values())
-            services = Services(settings, journal, after_work, lines, colleagues, seats, http_pool.used)
+            services = Services(settings, journal, after_work, lines, colleagues, seats, http_pool.used, speech)
             listeners, operators = await _open_listeners(settings, slot)
             hosts = hosts_of(settings, listeners, operators)
             services.context.hosts = hosts

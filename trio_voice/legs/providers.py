@@ -16,20 +16,25 @@ from trio_voice.legs.chain.http_voice import HttpSpeaker
 from trio_voice.legs.chain.kept_lines import KeptLines, VoiceLines
 from trio_voice.legs.chain.language_model import Thinker
 from trio_voice.legs.chain.leg import ChainLeg
+from trio_voice.legs.chain.local import LocalHearing, LocalSpeaking
 from trio_voice.legs.model import SocketModelLeg
 from trio_voice.net.http import open_http
 from trio_voice.net.proxies import Proxies
 from trio_voice.net.websocket import open_websocket
 from trio_voice.protocols import gemini_live, openai_realtime, voice_agent
 from trio_voice.protocols.chain_stages import HEARING, SPEAKING, THINKING, ChainSettings
+from trio_voice.protocols.local import LocalSpeakingSettings
 from trio_voice.speech_text.languages import phrases_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime
+    from types import ModuleType
 
     from trio_voice.events.model import Said
+    from trio_voice.legs.chain.leg import StageLeg
+    from trio_voice.legs.chain.local import Speech
     from trio_voice.legs.model import ModelLeg
     from trio_voice.legs.session_ledger import Ledger
     from trio_voice.net.channel import Channel
@@ -78,6 +83,8 @@ class LegSpec:
     on_delay: Callable[[float], None] | None = None
     history: tuple[Said, ...] = ()
     """The conversation so far, if this session takes over from another: the greeting has been said."""
+    speech: Speech | None = None
+    """Ears and voice of this process, where they are loaded."""
     kept_lines: KeptLines = attrs.field(factory=KeptLines)
     """The sound of lines that voices have said in calls before."""
     resume_with: str | None = None
@@ -124,6 +131,8 @@ class Kind:
     settings: type[ModelSettings]
     """Its table in config.toml."""
     make: Callable[[LegSpec], ModelLeg]
+    load: Callable[[], object] = lambda: None
+    """Imports what takes long, before the first call that it would keep waiting. ImportError: an extra is missing."""
 
 
 def _assemblyai_agent(spec: LegSpec) -> ModelLeg:
@@ -143,11 +152,19 @@ def _openai_realtime(spec: LegSpec) -> ModelLeg:
     return spec.over_socket(session, settings.address, headers, openai_realtime.MAX_MESSAGE_BYTES)
 
 
+def _gemini_live_session() -> ModuleType:
+    """Needs numpy, which a server without such a model may be without."""
+    from trio_voice.protocols.gemini_live import session  # noqa: PLC0415 - see above
+
+    return session
+
+
 def _gemini_live(spec: LegSpec) -> ModelLeg:
-    session = gemini_live.GeminiLiveSession(spec.settings, spec.persona, spec.tools, spec.history, spec.resume_with)
+    wire = _gemini_live_session()
+    session = wire.GeminiLiveSession(spec.settings, spec.persona, spec.tools, spec.history, spec.resume_with)
     headers = {"x-goog-api-key": spec.keys.get(gemini_live.CREDENTIAL, "")}
     url = spec.settings.url or gemini_live.URL
-    return spec.over_socket(session, url, headers, gemini_live.MAX_MESSAGE_BYTES)
+    return spec.over_socket(session, url, headers, wire.MAX_MESSAGE_BYTES)
 
 
 def _chain(spec: LegSpec) -> ModelLeg:
@@ -163,7 +180,14 @@ def _chain(spec: LegSpec) -> ModelLeg:
         by = {stage.address: proxy for stage in stages if (proxy := spec.proxies.for_url(stage.address))}
         return partial(open_http, by)
 
-    def voice(settings: StageSettings, stage: Stage) -> SocketModelLeg | HttpSpeaker:
+    def ears(settings: StageSettings, stage: Stage) -> StageLeg:
+        if stage.in_process:
+            return LocalHearing(spec.speech, spec.ledger, spec.wall_clock)
+        return over_socket(settings, stage)
+
+    def voice(settings: StageSettings, stage: Stage) -> StageLeg:
+        if isinstance(settings, LocalSpeakingSettings):
+            return LocalSpeaking(spec.speech, persona.voice or settings.voice, spec.ledger, spec.wall_clock)
         if not stage.over_http:
             return over_socket(settings, stage)
         requests = stage.protocol(settings, persona, spec.keys.get(settings.key_name, ""))
@@ -191,7 +215,7 @@ def _chain(spec: LegSpec) -> ModelLeg:
     ]
     return ChainLeg(
         turns,
-        [partial(over_socket, stage, HEARING[stage.kind]) for stage in settings.stt],
+        [partial(ears, stage, HEARING[stage.kind]) for stage in settings.stt],
         Thinker(models, spec.tools, spec.ledger, spec.wall_clock),
         [partial(voice, stage, SPEAKING[stage.kind]) for stage in settings.tts],
         client_of(*settings.llm),
@@ -218,6 +242,6 @@ def _lines_of(persona: Persona) -> Iterator[str]:
 KINDS: Final[Mapping[str, Kind]] = {
     "assemblyai-agent": Kind(voice_agent.VoiceAgentSettings, _assemblyai_agent),
     "openai-realtime": Kind(openai_realtime.OpenAIRealtimeSettings, _openai_realtime),
-    "gemini-live": Kind(gemini_live.GeminiLiveSettings, _gemini_live),
+    "gemini-live": Kind(gemini_live.GeminiLiveSettings, _gemini_live, _gemini_live_session),
     "chain": Kind(ChainSettings, _chain),
 }

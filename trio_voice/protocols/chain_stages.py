@@ -27,11 +27,13 @@ class Stage:
 
     settings: type[StageSettings]
     """Its inline table in config.toml."""
-    protocol: type[Any]
+    protocol: Any
     """A ``ModelSession`` with ``url`` and ``headers``, or a ``stages.LanguageModel``."""
     max_message_bytes: int = 0
     over_http: bool = False
     """A voice that is asked for each text by a request: a ``legs.speaking.VoiceRequests``. It times no words."""
+    in_process: bool = False
+    """On this machine, and nobody else's: there is no protocol, no address and nothing to pay."""
 
 
 HEARING: Final[Mapping[str, Stage]] = {
@@ -43,7 +45,7 @@ HEARING: Final[Mapping[str, Stage]] = {
     "deepgram-flux": Stage(
         deepgram_flux.DeepgramFluxSettings, deepgram_flux.DeepgramFlux, deepgram_flux.MAX_MESSAGE_BYTES
     ),
-    "local": Stage(local.LocalHearingSettings, local.LocalHearing, deepgram_flux.MAX_MESSAGE_BYTES),
+    "local": Stage(local.LocalHearingSettings, None, in_process=True),
 }
 THINKING: Final[Mapping[str, Stage]] = {
     "openai-chat": Stage(chat_completions.ChatSettings, chat_completions.ChatCompletions),
@@ -53,7 +55,7 @@ SPEAKING: Final[Mapping[str, Stage]] = {
     "elevenlabs": Stage(elevenlabs.ElevenLabsSettings, elevenlabs.ElevenLabs, elevenlabs.MAX_MESSAGE_BYTES),
     "elevenlabs-http": Stage(elevenlabs_http.ElevenLabsHttpSettings, elevenlabs_http.ElevenLabsHttp, over_http=True),
     "cartesia": Stage(cartesia.CartesiaSettings, cartesia.Cartesia, cartesia.MAX_MESSAGE_BYTES),
-    "local": Stage(local.LocalSpeakingSettings, local.LocalSpeaking, elevenlabs.MAX_MESSAGE_BYTES),
+    "local": Stage(local.LocalSpeakingSettings, None, in_process=True),
 }
 
 
@@ -128,26 +130,37 @@ class ChainSettings(ModelSettings):
     @property
     def providers(self) -> tuple[str, ...]:
         """Of each stage that is somebody else's: what is on this machine costs nothing."""
-        tables = {"stt": HEARING, "llm": THINKING, "tts": SPEAKING}
-        named = (
-            tables[path.partition(".")[0]][stage.kind].protocol.provider
-            for path, stage in self.stages.items()
-            if stage.url != SANDBOX
-        )
-        return tuple(dict.fromkeys(named))
+        rows = (self._row(path, stage) for path, stage in self.stages.items() if stage.url != SANDBOX)
+        return tuple(dict.fromkeys(row.protocol.provider for row in rows if not row.in_process))
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """As of ``ModelSettings``: stages in this process, or in the sandbox."""
+        in_process = any(self._row(path, stage).in_process for path, stage in self.stages.items())
+        in_sandbox = SANDBOX in {url for url, _scheme in self.urls.values()}
+        return ("speech",) * in_process + ("sandbox",) * in_sandbox
+
+    @staticmethod
+    def _row(path: str, stage: StageSettings) -> Stage:
+        return {"stt": HEARING, "llm": THINKING, "tts": SPEAKING}[path.partition(".")[0]][stage.kind]
 
     @property
     def summary(self) -> str:
         """Its stages; ``at`` whose address, where it is not the provider's."""
         whole = " in the sandbox" if self.url == SANDBOX else ""
-        stages = (f"{stage.kind} at {stage.url}" if stage.url else stage.kind for stage in self.stages.values())
-        return f"chain{whole} of {', '.join(stages)}".replace(f"local at {SANDBOX}", "local")
+        stages = (
+            stage.kind if stage.url is None or self._row(path, stage).in_process else f"{stage.kind} at {stage.url}"
+            for path, stage in self.stages.items()
+        )
+        return f"chain{whole} of {', '.join(stages)}"
 
     @property
     def urls(self) -> dict[str, tuple[str, str]]:
         """The stages' addresses, and the chain's own, which can only be the sandbox."""
         nested = {
-            f"{path}.url": (stage.url, stage.scheme) for path, stage in self.stages.items() if stage.url is not None
+            f"{path}.url": (stage.url, stage.scheme)
+            for path, stage in self.stages.items()
+            if stage.url is not None and not self._row(path, stage).in_process
         }
         return {"url": (self.url, "wss")} | nested if self.url is not None else nested
 
@@ -159,7 +172,7 @@ class ChainSettings(ModelSettings):
         whole = self.url == SANDBOX
 
         def moved(key: str, stage: StageSettings) -> StageSettings:
-            if not (whole or stage.url == SANDBOX):
+            if not (whole or stage.url == SANDBOX) or self._row(key, stage).in_process:
                 return stage
             return stage.at(urls["llm.url" if key == "tts" and SPEAKING[stage.kind].over_http else f"{key}.url"])
 

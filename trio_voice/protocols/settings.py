@@ -40,6 +40,11 @@ class ModelSettings:
         return (self.kind,)
 
     @property
+    def extras(self) -> tuple[str, ...]:
+        """The extras of this package without which it cannot be used, such as ``speech``."""
+        return ("sandbox",) if self.url == SANDBOX else ()
+
+    @property
     def summary(self) -> str:
         """What it is and where, for people to read."""
         return f"{self.kind} at {self.url or 'its usual address'}"

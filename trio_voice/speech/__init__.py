@@ -16,7 +16,7 @@ speak.
 """
 
 from trio_voice.speech.heard import SILENCE_MS, Heard, SpeechStarted, SpeechStopped
-from trio_voice.speech.speech import Speech, SpeechUnavailable, load_mouth, load_speech
+from trio_voice.speech.speech import Speech, SpeechUnavailable, load_mouth, load_speech, why_unavailable
 from trio_voice.speech.voices import VOICES, Voice, split_sentences, voice_named, voice_of
 
 __all__ = [
@@ -33,4 +33,5 @@ __all__ = [
     "split_sentences",
     "voice_named",
     "voice_of",
+    "why_unavailable",
 ]

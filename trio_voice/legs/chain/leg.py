@@ -53,7 +53,10 @@ if TYPE_CHECKING:
     from trio_voice.legs.chain.http_stage import Http
     from trio_voice.legs.chain.kept_lines import VoiceLines
     from trio_voice.legs.chain.language_model import Thinker
+    from trio_voice.legs.chain.local import LocalHearing, LocalSpeaking
     from trio_voice.legs.model import SocketModelLeg
+
+    StageLeg = SocketModelLeg | HttpSpeaker | LocalHearing | LocalSpeaking
 
 log: Final = structlog.stdlib.get_logger("trio_voice.legs.chain")
 
@@ -78,8 +81,8 @@ class Stage:
     """
 
     name: str
-    makers: deque[Callable[[], SocketModelLeg | HttpSpeaker]]
-    leg: SocketModelLeg | HttpSpeaker = attrs.field(init=False)
+    makers: deque[Callable[[], StageLeg]]
+    leg: StageLeg = attrs.field(init=False)
     """The member that serves."""
     living: trio.CancelScope = attrs.field(init=False, factory=trio.CancelScope)
     ready: trio.Event = attrs.field(init=False, factory=trio.Event)
@@ -88,7 +91,7 @@ class Stage:
     """How often another session has taken over."""
     pause: float = attrs.field(init=False, default=0.0)
     """Seconds until the next one is opened."""
-    _maker: Callable[[], SocketModelLeg | HttpSpeaker] = attrs.field(init=False)
+    _maker: Callable[[], StageLeg] = attrs.field(init=False)
     _attempts: Attempts | None = attrs.field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
@@ -141,9 +144,9 @@ class ChainLeg:
     def __init__(
         self,
         turns: ChainTurns,
-        hearing: Sequence[Callable[[], SocketModelLeg]],
+        hearing: Sequence[Callable[[], StageLeg]],
         thinker: Thinker,
-        speaking: Sequence[Callable[[], SocketModelLeg | HttpSpeaker]],
+        speaking: Sequence[Callable[[], StageLeg]],
         open_http: Callable[[], AbstractAsyncContextManager[Http]],
         greeting: str = "",
         count: Callable[[str], object] = lambda _name: None,
@@ -187,7 +190,7 @@ class ChainLeg:
         while True:
             leg = stage.leg
 
-            def hear(event: Any, leg: SocketModelLeg | HttpSpeaker = leg) -> None:
+            def hear(event: Any, leg: StageLeg = leg) -> None:
                 if leg is stage.leg:
                     self._hear_stage(stage, event)
 
@@ -370,13 +373,13 @@ class ChainLeg:
             nursery.start_soon(_close, self._speaking.leg)
 
 
-async def _part_with(leg: SocketModelLeg | HttpSpeaker) -> None:
+async def _part_with(leg: StageLeg) -> None:
     """Close a member that has failed; cancelling is safe, it is closed all the same."""
     with trio.move_on_after(CLOSE_SECONDS):
         await _close(leg)
 
 
-async def _close(leg: SocketModelLeg | HttpSpeaker) -> None:
+async def _close(leg: StageLeg) -> None:
     try:
         await leg.close()
     except Exception:  # logged, and the other stage still says goodbye

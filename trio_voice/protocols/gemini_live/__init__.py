@@ -9,9 +9,10 @@
 
 Sources: ``google-genai`` 3.4.0 (its types, and its traffic as captured), Google's guides of 2026, and published reports
 of live sessions, named at the place; the reference is ``protocols/realtime-models.md``, part F.
+
+``session`` and ``frames`` resample, for which they need numpy, the extra ``gemini-live``; what is named here does not.
 """
 
-from trio_voice.protocols.gemini_live.session import MAX_MESSAGE_BYTES, GeminiLiveSession
 from trio_voice.protocols.gemini_live.setup import CREDENTIAL, URL, GeminiLiveSettings
 
-__all__ = ["CREDENTIAL", "MAX_MESSAGE_BYTES", "URL", "GeminiLiveSession", "GeminiLiveSettings"]
+__all__ = ["CREDENTIAL", "URL", "GeminiLiveSettings"]

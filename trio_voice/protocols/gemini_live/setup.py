@@ -61,6 +61,11 @@ class GeminiLiveSettings(ModelSettings):
     thinking: str | None = one_of("`minimal`, `low`, `medium`, `high`")
     """Amount of thinking before an answer: the more, the later. Older models have no levels of it."""
 
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """As of ``ModelSettings``: what resamples its sound needs numpy."""
+        return ("gemini-live", *super().extras)
+
     def __attrs_post_init__(self) -> None:
         if self.thinking is not None and self.thinking not in THINKING:
             raise ValueError(f"thinking: must be one of {', '.join(THINKING)}, not {self.thinking!r}")

@@ -93,6 +93,14 @@ properties: setup
 	@HYPOTHESIS_PROFILE=random $(BIN)/pytest --timeout 3600 $(XDIST) $(PYTEST_ARGS) tests/bridge tests/chain \
 	    tests/protocols
 
+# The documentation, into site/: strict, links checked, nothing of other hosts in it. In a .venv of its own.
+docs: .venv-docs/.ready
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
+
+.venv-docs/.ready: docs/requirements.txt
+	@$(PYTHON) -m venv --clear .venv-docs
+	@.venv-docs/bin/python -m pip --disable-pip-version-check -qq install --require-hashes --no-deps -r $< && touch $@
+
 # The pages of the reference that are made from the code; a test fails where they are out of date.
 reference: setup
 	@$(BIN)/python docs/generate.py
@@ -174,9 +182,12 @@ constraints:
 	    --generate-hashes --no-emit-index-url $(UV_ARGS) --output-file $(PEERS)/requirements.txt $(PEERS)/requirements.in && \
 	UV_CUSTOM_COMPILE_COMMAND='make constraints' "$$scratch/bin/uv" pip compile --quiet \
 	    --universal --python-version 3.11 --constraints constraints.txt \
-	    --generate-hashes --no-emit-index-url $(UV_ARGS) --output-file $(MUTANTS)/requirements.txt $(MUTANTS)/requirements.in
+	    --generate-hashes --no-emit-index-url $(UV_ARGS) --output-file $(MUTANTS)/requirements.txt $(MUTANTS)/requirements.in && \
+	UV_CUSTOM_COMPILE_COMMAND='make constraints' "$$scratch/bin/uv" pip compile --quiet \
+	    --universal --python-version 3.11 \
+	    --generate-hashes --no-emit-index-url $(UV_ARGS) --output-file docs/requirements.txt docs/requirements.in
 
 clean:
 	@rm -rf $(PEERS)/node_relay/node_modules
-	@rm -rf .venv .venv-* .autobahn mutants build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .venv-* .autobahn site mutants build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find trio_voice tests -type d -name __pycache__ -prune -exec rm -rf {} +

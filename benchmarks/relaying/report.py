@@ -1,4 +1,4 @@
-"""The table that is printed and the picture in the README."""
+"""The table that is printed and the picture in docs/explanation/performance.md."""
 
 from __future__ import annotations
 

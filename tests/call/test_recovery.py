@@ -94,6 +94,7 @@ class Archive:
     def __init__(self):
         self.runs = {}
         self.declared = {}
+        self.settled = set()
         self.calls = {}
         self.up = True
         self.answers_after = 0.0
@@ -151,9 +152,11 @@ class Journal:
 
     async def other_runs(self):
         await self._step()
-        with_open = {self.archive.calls[call_id].run.run_id for call_id in self.archive.open_calls}
-        wanted = with_open | {self.archive.declared.get(run_id) for run_id in with_open}
-        return [run for run_id, run in self.archive.runs.items() if run_id in wanted - {self.this_run.run_id}]
+        return [
+            attrs.evolve(run, declared_dead_by=self.archive.declared.get(run_id))
+            for run_id, run in self.archive.runs.items()
+            if run_id not in self.archive.settled | {self.this_run.run_id}
+        ]
 
     async def declare_dead(self, run):
         await self._step()
@@ -165,6 +168,11 @@ class Journal:
         found = [copy.deepcopy(call) for call in calls if call.run.run_id == run.run_id]
         await trio.sleep(self.archive.answers_after)
         return found
+
+    async def settle_run(self, run):
+        await self._step()
+        assert not any(call.run.run_id == run.run_id for call in map(self.archive.calls.get, self.archive.open_calls))
+        self.archive.settled.add(run.run_id)
 
     async def settle_sessions(self, call, at):
         await self._step()

@@ -34,6 +34,25 @@ class SqliteStand:
 
     execute = query
 
+    def explain(self, sql):
+        """How it would be found, in a word."""
+        return "\n".join(step for *_, step in self.query(f"EXPLAIN QUERY PLAN {sql}"))
+
+    def rows_written(self):
+        """Inserts and updates of calls and sessions, since this was first asked."""
+        made = [] if self.query("SELECT 1 FROM sqlite_master WHERE name = 'writes'") else ["CREATE TABLE writes (n)"]
+        for table in ("calls", "model_sessions"):
+            for what in ("INSERT", "UPDATE"):
+                name = f"{what}_{table}"
+                made.append(
+                    f"CREATE TRIGGER IF NOT EXISTS {name} AFTER {what} ON {table} "
+                    "BEGIN INSERT INTO writes VALUES (1); END"
+                )
+        for sql in made:
+            self.execute(sql)
+        [(count,)] = self.query("SELECT count(*) FROM writes")
+        return count
+
     @contextmanager
     def locked(self):
         """Somebody else is writing."""
@@ -82,6 +101,26 @@ class PostgresStand:
     def execute(self, sql):
         with self._server.connect(self._name) as connection:
             connection.execute(sql)
+
+    def explain(self, sql):
+        """How it would be found, where an index would do."""
+        with self._server.connect(self._name) as connection:
+            connection.execute("SET enable_seqscan = off")
+            return "\n".join(step for (step,) in connection.execute(f"EXPLAIN {sql}").fetchall())
+
+    def rows_written(self):
+        """Inserts and updates of calls and sessions."""
+        self.execute("""
+            CREATE TABLE IF NOT EXISTS writes (n int);
+            CREATE OR REPLACE FUNCTION note_write() RETURNS trigger AS
+            $$ BEGIN INSERT INTO writes VALUES (1); RETURN NULL; END $$ LANGUAGE plpgsql;
+            CREATE OR REPLACE TRIGGER note_write AFTER INSERT OR UPDATE ON calls
+            FOR EACH ROW EXECUTE FUNCTION note_write();
+            CREATE OR REPLACE TRIGGER note_write AFTER INSERT OR UPDATE ON model_sessions
+            FOR EACH ROW EXECUTE FUNCTION note_write();
+        """)
+        [(count,)] = self.query("SELECT count(*) FROM writes")
+        return count
 
     @contextmanager
     def locked(self):

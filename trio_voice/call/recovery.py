@@ -4,11 +4,13 @@ A daemon that is killed closes nothing. Its sockets are reset by the kernel, so 
 may keep a phone up, and the journal has calls that never ended. So every daemon looks, when it starts and then every
 so often, for runs that are gone and left something open.
 
-**Who is gone.** A run that said goodbye; one whose process is certainly no more (its machine's kernel says so, which
-makes the next start after a crash quick); and one whose heart has stood still for so long, ``dead_after_seconds`` in
-``[journal]``, by the clock of whoever watches. No clock is compared with another, so it does not matter what they show
-or how they jump. Time in which the watcher itself saw nothing does not count: after an outage of the database that all
-share, nobody has beaten.
+What is read to see that is ``runs`` alone, those that are not settled: calls are read of runs that are gone.
+
+**Who is gone.** A run that said goodbye, or that somebody has declared dead; one whose process is certainly no more
+(its machine's kernel says so, which makes the next start after a crash quick); and one whose heart has stood still for
+so long, ``dead_after_seconds`` in ``[journal]``, by the clock of whoever watches. No clock is compared with another, so
+it does not matter what they show or how they jump. Time in which the watcher itself saw nothing does not count: after
+an outage of the database that all share, nobody has beaten.
 
 **Dead is dead.** A gone run is declared dead in the journal before anything of it is touched. A daemon that had only
 stood still (a stopped process, a cut network) learns it from its next heartbeat, ends all its calls, and goes on as a
@@ -34,6 +36,7 @@ from trio_voice.record import EndReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from collections.abc import Set as AbstractSet
     from datetime import datetime
 
     from trio_voice.call.registry import Registry
@@ -43,16 +46,19 @@ log: Final = structlog.stdlib.get_logger("trio_voice.reckoning")
 
 SILENT_SECONDS: Final = 30.0
 """How long a heart must have stood still, unless the configuration says otherwise. A daemon whose connection to the
-database is stuck needs up to 26 s to notice it and to beat on another (``Pace``: a beat, ``stuck_seconds``, a beat,
+database is stuck needs up to 24 s to notice it and to beat on another (``Pace``: a beat, ``stuck_seconds``, a beat,
 ``retry_seconds``, and 5 s to connect)."""
 LEAST_SILENT_SECONDS: Final = 12.0
 """Two heartbeats and some: a beat, the longest blindness, and the time in which a beat is caught up on are less."""
-LOOKS: Final = 6
+LOOKS: Final = 12
 """It is looked so often within the time of a silence."""
-BLIND_LOOKS: Final = 2
+BLIND_LOOKS: Final = 4
 """A watcher that has not looked for the time of so many looks begins to watch anew."""
 JOIN_SECONDS: Final = 60.0
 """How long a run is left to another daemon that lives and has declared it dead."""
+SETTLED_SECONDS: Final = 60.0
+"""How long a run that is gone, and of which nothing is open, is looked at all the same: who had only stood still may
+have written one thing more."""
 PHONES_AT_ONCE: Final = 10
 ATTEMPT_SECONDS: Final = 15.0
 """For hanging up one phone, before it makes room for the next: one that hangs may not hold up the others."""
@@ -120,6 +126,7 @@ class OrphanRecovery:
         on_settled: told of each call that had a session open, as it was found, and when its sessions were closed on
             paper; must not wait.
         silent_seconds: see ``FailureDetector``.
+        on_look: told at each look of all other runs, and of the ids of those that are gone; must not wait.
     """
 
     def __init__(
@@ -130,7 +137,9 @@ class OrphanRecovery:
         has_ended: Callable[[str], bool],
         on_settled: Callable[[JournaledCall, datetime], None] | None = None,
         silent_seconds: float = SILENT_SECONDS,
+        on_look: Callable[[list[Run], AbstractSet[str]], None] | None = None,
     ) -> None:
+        self._on_look = on_look
         self._journal = journal
         self._phones = phones
         self._clock = clock
@@ -170,17 +179,27 @@ class OrphanRecovery:
         runs = await self._journal.other_runs()
         now = trio.current_time()
         silent = self._detector.silent(runs, now)
-        gone = [run for run in runs if run.run_id in silent or run.ended_at is not None or self._has_ended(run.process)]
+        gone = [run for run in runs if run.run_id in silent or self._is_over(run)]
         self._gone_since = {run.run_id: self._gone_since.get(run.run_id, now) for run in gone}
+        living = {run.run_id for run in runs} - self._gone_since.keys()
+        if self._on_look is not None:
+            self._on_look(runs, self._gone_since.keys())
         found: list[JournaledCall] = []
         for run in gone:
+            gone_for = now - self._gone_since[run.run_id]
             left = await self._journal.left_open(run)
-            if left:  # otherwise it is of interest only for what it has declared dead
+            if left:
                 settler = await self._journal.declare_dead(run)
-                ours = settler == self._journal.this_run.run_id or settler in self._gone_since
-                if ours or now - self._gone_since[run.run_id] >= JOIN_SECONDS:
+                if settler not in living or gone_for >= JOIN_SECONDS:
                     found += left
+            elif run.ended_at is not None or gone_for >= SETTLED_SECONDS:
+                if run.ended_at is None:
+                    await self._journal.declare_dead(run)
+                await self._journal.settle_run(run)
         return found
+
+    def _is_over(self, run: Run) -> bool:
+        return run.ended_at is not None or run.declared_dead_by is not None or self._has_ended(run.process)
 
     def _begin_to_settle(self, found: list[JournaledCall], looked_at: float, nursery: trio.Nursery) -> None:
         """Begin an attempt at each call whose time has come, but for those that were settled since the look began."""

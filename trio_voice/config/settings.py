@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ import attrs
 from cattrs.errors import BaseValidationError
 
 from trio_voice.billing.prices import ModelPrices, PriceList, Prices, TwilioPrices, wrong_prices
+from trio_voice.call.nodes import node_digits
 from trio_voice.call.recovery import LEAST_SILENT_SECONDS, SILENT_SECONDS
 from trio_voice.call.tools import TRANSFER
 from trio_voice.config.credentials import JOURNAL_URL, SECRETS, Secrets, read_proxies, read_secrets
@@ -56,6 +58,13 @@ class ServerSettings:
     are checked against it. Calls are placed only with ``https://``."""
     workers: int = bounded(1, MAX_WORKERS, 1)
     """Processes that share the port and ``max_calls``, each with its calls; at most one for each core is of use."""
+    node: str | None = None
+    """Two hexadecimal digits, others on each machine: the first of every call id. ``ordinal``: the number at the end of
+    the host name. ``None``: there is one machine."""
+    node_url: str | None = None
+    """This node's own address as Twilio sees it, where it is not ``public_url``."""
+    peer_url: str | None = None
+    """Where other nodes reach this one."""
 
     @property
     def address(self) -> tuple[str, int]:
@@ -431,6 +440,17 @@ def _check_server(settings: Settings, problems: list[str]) -> None:
     if not _is_url(public, ("https", "http")) or "?" in public or "#" in public:
         problems.append(f"server.public_url: must be like https://voice.example.com, not {shown(public)}")
     _check_operator(settings, problems)
+    _check_node(settings.server, problems)
+
+
+def _check_node(server: ServerSettings, problems: list[str]) -> None:
+    try:
+        node_digits(server.node, socket.gethostname())
+    except ValueError as wrong:
+        problems.append(f"server.node: {wrong}")
+    for key, url in {"node_url": server.node_url, "peer_url": server.peer_url}.items():
+        if url is not None and (not _is_url(url, ("https", "http")) or "?" in url or "#" in url):
+            problems.append(f"server.{key}: must be like https://n1.voice.example.com, not {shown(url)}")
 
 
 def _check_operator(settings: Settings, problems: list[str]) -> None:

@@ -185,17 +185,18 @@ class Services:
         with contained("budget", call_id=call_id):
             if self.budget is not None:
                 self.budget.settle(record)
+        # After a stop of Twilio's own the call is over, or somebody else's who has redirected it: not ours to hang up.
+        # Where it is neither, the TwiML goes on, and its next verb is a <Hangup/>.
+        is_over = record.twilio_status in TERMINAL_STATUSES or record.end_reason is EndReason.HANGUP
+        phone_is_down = is_over or record.handed_over or record.call_sid is None
         with contained("journal", call_id=call_id):
-            self._journal.call_ended(record)
+            self._journal.call_ended(record, phone_is_down=phone_is_down)
         with contained("metrics", call_id=call_id):
             self.metrics.observe_call(record)
         with contained("hang_up", call_id=call_id):
-            # After a stop of Twilio's own the call is over, or somebody else's who has redirected it: not ours to hang
-            # up. Where it is neither, the TwiML goes on, and its next verb is a <Hangup/>.
-            not_ours = record.twilio_status in TERMINAL_STATUSES or record.handed_over
-            if not_ours or record.end_reason is EndReason.HANGUP or record.call_sid is None:
-                self._journal.phone_is_down(record)
-            elif self.rest is not None and not self.registry.holds(record.call_sid):
+            if phone_is_down or record.call_sid is None:
+                return
+            if self.rest is not None and not self.registry.holds(record.call_sid):
                 self._after_work.start_soon(self._hang_up, self.rest, record, record.call_sid)
 
     async def _hang_up(self, rest: TwilioRest, record: CallRecord, call_sid: str) -> None:

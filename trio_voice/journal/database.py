@@ -48,6 +48,21 @@ class Database(Protocol):
     def lock_schema(self) -> None:
         """In a writing transaction: wait until no other daemon migrates, and keep the others out until its end."""
 
+    def migrating(self) -> AbstractContextManager[None]:
+        """Outside of a transaction: in the block no other daemon migrates."""
+
+    def has_column(self, table: str, column: str) -> bool:
+        """Whether there is such a table with such a column."""
+
+    def build_index(self, name: str, on: str) -> None:
+        """Outside of a transaction: build an index while others write; one that is there whole stays as it is."""
+
+    def is_locked_out(self, error: Exception) -> bool:
+        """Whether somebody else had what was asked for, so that it may be had in a moment."""
+
+    def prefer_indexes(self) -> None:
+        """In a transaction: rows are found by their index, even where a table seems small enough to be read whole."""
+
     def execute(self, sql: str, rows: Sequence[Sequence[Value]] = ((),)) -> None:
         """Run a statement once for each row of values."""
 

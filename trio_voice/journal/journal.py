@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import attrs
 import structlog
@@ -17,6 +18,7 @@ from trio_voice.isolation import contained, keep_running
 from trio_voice.journal import reading, rows, schema
 from trio_voice.journal.engines import database_at
 from trio_voice.journal.identity import Identity
+from trio_voice.journal.reader import Reader
 from trio_voice.journal.requests import JournalRequests, execute
 from trio_voice.journal.writer import DatabaseWriter, JournalUnavailable, Pace, Statistics
 from trio_voice.record import CallState, Closing
@@ -33,10 +35,17 @@ if TYPE_CHECKING:
     from trio_voice.record import CallRecord, ModelSessionRecord
 
 log: Final = structlog.stdlib.get_logger("trio_voice.journal")
+T = TypeVar("T")
 
 OPENING_SECONDS: Final = 1.0
 """How long a session may wait for its journal before it is opened without."""
 PACE: Final = Pace()
+LOOK_SECONDS: Final = 1.0
+"""Between two looks at whether the heartbeat has another word to tell."""
+STOOD_STILL_SECONDS: Final = 8.0
+"""A loop that has not turned for so long was stopped: nobody is declared dead sooner than that."""
+WAKING_SECONDS: Final = 60.0
+"""How long it is remembered then that others may have ended its calls."""
 MOST_UNREAD: Final = 100
 """Calls that are remembered because not all of their rows are understood."""
 
@@ -74,8 +83,12 @@ async def open_journal(
         ConfigError: the URL cannot be used, or, if that is insisted on, what it names.
     """
     writer = DatabaseWriter(database_at(url, pace.lock_seconds), pace, trio.lowlevel.current_trio_token())
+    # One in memory is another one for each connection.
+    reader = (
+        None if url.endswith(":memory:") else Reader(partial(database_at, url, pace.lock_seconds), pace.answer_seconds)
+    )
     identity = Identity(marker)
-    journal = Journal(writer, node, clock, process, pace, identity, keep_transcripts=keep_transcripts)
+    journal = Journal(writer, reader, node, clock, process, pace, identity, keep_transcripts=keep_transcripts)
     # Without a deadline of its own: what is still to be written outlives a cancellation, for flush_seconds and
     # interrupt_seconds after the block is left, and then it is cancelled below.
     hold, ended = trio.CancelScope(shield=True), trio.Event()
@@ -111,6 +124,8 @@ async def open_journal(
                 log.error("journal_thread_left_behind", waiting=writer.waiting)
                 hold.cancel(reason="the database does not answer")
             nursery.cancel_scope.cancel(reason="the journal is closed")
+            if reader is not None:
+                await reader.aclose()
 
 
 class Journal:
@@ -124,6 +139,7 @@ class Journal:
     def __init__(
         self,
         writer: DatabaseWriter,
+        reader: Reader | None,
         node: str,
         clock: Callable[[], datetime],
         process: str,
@@ -140,6 +156,15 @@ class Journal:
         self._pace = pace
         self._identity = identity
         self._keep_transcripts = keep_transcripts
+        self._reader = reader
+        self.tell: Callable[[], tuple[str, str]] = lambda: ("", "")
+        """What the heartbeat says of this node: a word, of which a change is told at once, and all of it."""
+        self._told = ""
+        self._known: dict[str, tuple[str | None, bool]] = {}
+        """Of each call that is not over, what a successor knows of it: its SID, and whether it was handed over."""
+        self._turned_at = trio.current_time()
+        """When this daemon's loop was last seen to turn."""
+        self._slept_until = -math.inf
         self._unwritten_openings = 0
         self._run = self._new_run()
         self._declared_dead_by = ""
@@ -185,8 +210,15 @@ class Journal:
 
     def _new_run(self) -> rows.Run:
         now = self._clock()
+        self._told, node_state = self.tell()
         return rows.Run(
-            secrets.token_hex(8), self._node, os.getpid(), started_at=now, beat_at=now, process=self._process
+            secrets.token_hex(8),
+            self._node,
+            os.getpid(),
+            started_at=now,
+            beat_at=now,
+            process=self._process,
+            node_state=node_state,
         )
 
     async def begin(self) -> None:
@@ -198,8 +230,9 @@ class Journal:
     async def keep_beating(self) -> None:
         """Write down, until cancelled, that this daemon's loop still turns, and hear whether anybody missed it."""
         while True:
-            await trio.sleep(self._pace.beat_seconds)
-            self._run = attrs.evolve(self._run, beat_at=self._clock())
+            await self._until_next_beat()
+            self._told, node_state = self.tell()
+            self._run = attrs.evolve(self._run, beat_at=self._clock(), node_state=node_state)
             answer = self._beat()
             with trio.move_on_after(self._pace.beat_seconds):
                 await answer.wait()
@@ -208,6 +241,24 @@ class Journal:
                 self._beat()
                 self._declared_dead_by = answer.value
                 self._declared_dead.set()
+
+    async def _until_next_beat(self) -> None:
+        """Wait for its time, or for another word to be told."""
+        due = trio.current_time() + self._pace.beat_seconds
+        while True:
+            await trio.sleep(min(LOOK_SECONDS, self._pace.beat_seconds))
+            now = trio.current_time()
+            if now - self._turned_at > STOOD_STILL_SECONDS:
+                self._slept_until = now + WAKING_SECONDS
+            self._turned_at = now
+            if now >= due or self.tell()[0] != self._told:
+                return
+
+    @property
+    def stood_still(self) -> bool:
+        """Whether this daemon's loop stood still a moment ago for so long that others may have ended its calls."""
+        now = trio.current_time()
+        return now - self._turned_at > STOOD_STILL_SECONDS or now < self._slept_until
 
     def _beat(self) -> Answer:
         """Write this run down once more; the answer is who has declared it dead, if anybody has."""
@@ -234,25 +285,45 @@ class Journal:
         """Write down that this daemon left in good order, and nothing after it."""
         now = self._clock()
         self._run = attrs.evolve(self._run, beat_at=now, ended_at=now)
-        self._requests.post("run", [(schema.WRITE_RUN, [rows.row_of_run(self._run)])])
+        run_id = self._run.run_id
+        settled: list[Value] = [rows.moment(now), *[run_id] * 4]
+        self._requests.post(
+            "run",
+            [(schema.WRITE_RUN, [rows.row_of_run(self._run)]), (schema.SETTLE_RUN_THAT_HAS_ENDED, [settled])],
+        )
         self._writer.close()
 
     # Calls
 
     def call_began(self, call: CallRecord) -> None:
-        """A call is known, or something of it has changed that a successor should know: its SID, its hand-over."""
-        self._requests.post("call_began", [self._call(call)])
+        """A call is known, or something of it has changed that a successor should know: its SID, its hand-over.
 
-    def call_ended(self, call: CallRecord) -> None:
-        """A call is over: all of it is written once more, and its transcript if those are kept."""
-        statements = [self._call(call)]
+        Where nothing of that has changed, nothing is written.
+        """
+        known = (call.call_sid, call.handed_over)
+        if self._known.get(call.call_id) != known:
+            self._known[call.call_id] = known
+            self._requests.post("call_began", [self._call(call)])
+
+    def call_ended(self, call: CallRecord, *, phone_is_down: bool = False) -> None:
+        """A call is over: all of it is written once more, and its transcript if those are kept.
+
+        Args:
+            call: its record.
+            phone_is_down: as if ``phone_is_down()`` were said behind it.
+        """
+        self._known.pop(call.call_id, None)
+        _, [row] = self._call(call)
+        statements: list[Statement] = [(schema.WRITE_CALL, [row])]
+        if phone_is_down:
+            statements = [(schema.WRITE_CALL_THAT_IS_DOWN, [[*row, rows.moment(self._clock())]])]
         if call.model_sessions:
-            sessions = [rows.row_of_session(one, call.call_id, n) for n, one in enumerate(call.model_sessions, 1)]
+            sessions = [self._session_row(one, call, number) for number, one in enumerate(call.model_sessions, 1)]
             statements.append((schema.WRITE_SESSION, sessions))
         if self._keep_transcripts and call.transcript:
             lines = [rows.row_of_utterance(line, call.call_id, n) for n, line in enumerate(call.transcript, 1)]
             statements.append((schema.WRITE_UTTERANCE, lines))
-        self._requests.post("call_ended", statements)
+        self._requests.post("call_ended", statements, hurries=False, includes=f"session {call.call_id} ")
 
     async def session_opening(
         self, call: CallRecord, session: ModelSessionRecord, *, seconds: float = OPENING_SECONDS
@@ -273,6 +344,7 @@ class Journal:
         Raises:
             ValueError: the call does not hold the session.
         """
+        self._known[call.call_id] = (call.call_sid, call.handed_over)
         answer = self._requests.post("session_opening", [self._call(call), self._session(call, session)], awaited=True)
         with trio.move_on_after(seconds if self.healthy else 0):
             await answer.wait()
@@ -285,11 +357,13 @@ class Journal:
 
     def phone_is_down(self, call: CallRecord) -> None:
         """The telephone of a call is known to be down, or goes on without us: nobody need hang it up any more."""
-        self._requests.post("phone_is_down", [(schema.PHONE_DOWN, [[rows.moment(self._clock()), call.call_id]])])
+        down: list[Value] = [rows.moment(self._clock()), call.call_id]
+        self._requests.post("phone_is_down", [(schema.PHONE_DOWN, [down])], hurries=False)
 
     def session_closed(self, call: CallRecord, session: ModelSessionRecord) -> None:
         """A billed session is closed, and its record says how."""
-        self._requests.post("session_closed", [self._session(call, session)])
+        says = f"session {call.call_id} {session.opened_at}"
+        self._requests.post("session_closed", [self._session(call, session)], hurries=False, says=says)
 
     def _call(self, call: CallRecord) -> Statement:
         return schema.WRITE_CALL, [rows.row_of_call(call, self._run.run_id, self._clock())]
@@ -297,8 +371,11 @@ class Journal:
     def _session(self, call: CallRecord, session: ModelSessionRecord) -> Statement:
         for number, one in enumerate(call.model_sessions, 1):
             if one is session:
-                return schema.WRITE_SESSION, [rows.row_of_session(session, call.call_id, number)]
+                return schema.WRITE_SESSION, [self._session_row(session, call, number)]
         raise ValueError("a session must be entered in its call's model_sessions first")
+
+    def _session_row(self, session: ModelSessionRecord, call: CallRecord, number: int) -> list[Value]:
+        return rows.row_of_session(session, call.call_id, number, self._run.run_id)
 
     # Whom never to call
 
@@ -349,7 +426,7 @@ class Journal:
             [(sessions,)] = database.query(schema.SPENT_ON_SESSIONS, asked)
             return float(telephones) + float(sessions), int(live)
 
-        return await self._requests.ask("spent_elsewhere", add_up)
+        return await self._read(add_up)
 
     # What was written
 
@@ -359,7 +436,8 @@ class Journal:
         Raises:
             JournalUnavailable: the database cannot be read.
         """
-        found = await self._requests.ask("call", partial(reading.read_calls, which=schema.OF_ONE, values=[call_id]))
+        await self._requests.written()
+        found = await self._read(partial(reading.read_calls, which=schema.OF_ONE, values=[call_id]))
         return found[0] if found else None
 
     async def calls(self, since: datetime, until: datetime) -> list[rows.JournaledCall]:
@@ -368,6 +446,7 @@ class Journal:
         Raises:
             JournalUnavailable: the database cannot be read.
         """
+        await self._requests.written()
         return await self._pages(schema.OF_A_TIME, [rows.moment(until)], rows.moment(since))
 
     async def listed(self, wanted: Selection) -> list[rows.JournaledCall]:
@@ -377,7 +456,21 @@ class Journal:
             JournalUnavailable: the database cannot be read.
         """
         which, values = wanted.clause()
-        return await self._requests.ask("listed", partial(reading.read_calls, which=which, values=values))
+        await self._requests.written()
+        return await self._read(partial(reading.read_calls, which=which, values=values))
+
+    async def _read(self, work: Callable[[Database], T]) -> T:
+        """Ask beside the writer.
+
+        Raises:
+            JournalUnavailable: nobody knows.
+        """
+        if self._reader is None:
+            return await self._requests.ask("read", work)
+        if self._writer.trouble:
+            await trio.lowlevel.checkpoint()
+            raise JournalUnavailable(self._writer.trouble)
+        return await self._reader.ask(work)
 
     def _note_unread(self, calls: Sequence[rows.JournaledCall]) -> None:
         """Say of each call once that not all of it is understood."""
@@ -391,15 +484,27 @@ class Journal:
     # What others left
 
     async def other_runs(self) -> list[rows.Run]:
-        """Every run, other than this one, that has something left open or has declared such a run dead.
+        """Every run, other than this one, that lives or of which something may be open.
 
         Raises:
             JournalUnavailable: the database cannot be read.
         """
         me = self._run.run_id
-        return await self._requests.ask(
-            "runs", lambda database: list(map(rows.run_of, database.query(schema.OTHER_RUNS, [me])))
-        )
+
+        def look(database: Database) -> list[rows.Run]:
+            database.prefer_indexes()
+            return list(map(rows.run_of, database.query(schema.OTHER_RUNS, [me])))
+
+        return await self._read(look)
+
+    async def settle_run(self, run: rows.Run) -> None:
+        """Say that a run is over and nothing of it is open: nobody need look at it any more.
+
+        Raises:
+            JournalUnavailable: it is not written.
+        """
+        settled: list[Value] = [rows.moment(self._clock()), run.run_id]
+        await self._requests.ask("settle_run", partial(execute, [(schema.SETTLE_RUN, [settled])]), writes=True)
 
     async def declare_dead(self, run: rows.Run) -> str:
         """Say that a run is over, though it did not; returns the id of the run that has said so first.
@@ -425,7 +530,18 @@ class Journal:
         Raises:
             JournalUnavailable: the database cannot be read.
         """
-        return await self._pages(schema.LEFT_OPEN, [run.run_id], "")
+
+        def look(database: Database) -> list[str]:
+            database.prefer_indexes()
+            return [call_id for (call_id,) in database.query(schema.OPEN_OF_RUN, [run.run_id] * 3)]
+
+        ids = await self._read(look)
+        found: list[rows.JournaledCall] = []
+        for begin in range(0, len(ids), reading.PAGE_CALLS):
+            page = ids[begin : begin + reading.PAGE_CALLS]
+            found += await self._read(partial(_page, which=schema.of_these(len(page)), values=[*page]))
+        self._note_unread(found)
+        return sorted(found, key=lambda call: (call.page_key, call.record.call_id))
 
     async def settle_sessions(self, call: rows.JournaledCall, at: datetime) -> None:
         """Close a call's open sessions in the journal, as of a time. What is closed stays as it is; twice does no harm.
@@ -453,6 +569,7 @@ class Journal:
         statements: list[Statement] = [
             (schema.SETTLE_CALL, [[*ended, record.call_id]]),
             (schema.PHONE_DOWN, [[rows.moment(at), record.call_id]]),
+            (schema.SETTLE_RUN_THAT_HAS_ENDED, [[rows.moment(at), *[call.run.run_id] * 4]]),
         ]
         await self._requests.ask("settle_call", partial(execute, statements), writes=True)
 
@@ -460,12 +577,16 @@ class Journal:
         found: list[rows.JournaledCall] = []
         after: list[Value] | None = [since, ""]
         while after is not None:
-            asked: list[Value] = [*values, *after, reading.PAGE_CALLS]
-            page = await self._requests.ask("calls", partial(reading.read_calls, which=which, values=asked))
+            page = await self._read(partial(_page, which=which, values=[*values, *after, reading.PAGE_CALLS]))
             self._note_unread(page)
             found += page
             after = reading.after(page)
         return found
+
+
+def _page(database: Database, which: str, values: list[Value]) -> list[rows.JournaledCall]:
+    database.prefer_indexes()
+    return reading.read_calls(database, which, values)
 
 
 def _word(found: Sequence[Row]) -> str:

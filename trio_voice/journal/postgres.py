@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from itertools import chain
@@ -46,6 +47,9 @@ ADVICE: Final = {
 }
 
 
+LOCKED_OUT: Final = frozenset({"55P03", "40P01"})
+LOOK_AGAIN_SECONDS: Final = 0.2
+"""Between two looks at whether another daemon still migrates."""
 HOPELESS: Final = frozenset({"28P01", "28000", "3D000", "42501", "42P07"})
 """Of these, what somebody has to mend."""
 
@@ -132,11 +136,55 @@ class PostgresDatabase:
         """One transaction, in a pipeline: what does not answer is not waited for, the commit waits for all."""
         connection = self._open
         with connection.pipeline(), connection.transaction():
+            # In each: behind a pooler the session's settings may be another connection's.
+            connection.execute("SELECT set_config('lock_timeout', %s, true)", [self._settings["lock_timeout"]])
             yield
 
     def lock_schema(self) -> None:
         """Wait for the advisory lock, which ends with the transaction."""
         self.query("SELECT pg_advisory_xact_lock(?)", [MIGRATION_LOCK])
+
+    @contextmanager
+    def migrating(self) -> Iterator[None]:
+        """Hold the advisory lock in a transaction of another connection, so that this one is free."""
+        with psycopg.Connection[Any].connect(**self._asked, prepare_threshold=None) as holder:
+            while True:
+                got = holder.execute("SELECT pg_try_advisory_xact_lock(%s)", [MIGRATION_LOCK]).fetchone()
+                if got is not None and got[0]:
+                    # Another statement takes the place of that one, whose snapshot an index would wait for.
+                    holder.execute("SET LOCAL lock_timeout = 0")
+                    break
+                holder.rollback()
+                time.sleep(LOOK_AGAIN_SECONDS)  # noqa: TID251 - in a thread of the journal's
+            yield
+
+    def has_column(self, table: str, column: str) -> bool:
+        """Whether there is such a column where our tables are."""
+        found = "SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass(?) AND attname = ? AND NOT attisdropped"
+        return bool(self.query(found, [table, column]))
+
+    def build_index(self, name: str, on: str) -> None:
+        """Build it concurrently. One that somebody else was killed over is not whole, and is built anew."""
+        connection = self._open
+        # It waits for every transaction that is older than it, and keeps nobody from writing meanwhile.
+        connection.execute("SELECT set_config('lock_timeout', '0', false)")
+        try:
+            [whole] = self.query("SELECT min(indisvalid::int) FROM pg_index WHERE indexrelid = to_regclass(?)", [name])
+            if whole[0] == 0:
+                connection.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}".encode())
+            if whole[0] != 1:
+                connection.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {on}".encode())
+        finally:
+            if not connection.closed:
+                connection.execute("SELECT set_config('lock_timeout', %s, false)", [self._settings["lock_timeout"]])
+
+    def is_locked_out(self, error: Exception) -> bool:
+        """Whether a lock was not to be had in time, or two waited for each other."""
+        return isinstance(error, psycopg.Error) and error.sqlstate in LOCKED_OUT
+
+    def prefer_indexes(self) -> None:
+        """Until the transaction's end."""
+        self._open.execute("SET LOCAL enable_seqscan = off")
 
     def execute(self, sql: str, rows: Sequence[Sequence[Value]] = ((),)) -> None:
         """Run a statement once for each row of values."""

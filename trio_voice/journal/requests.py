@@ -32,21 +32,30 @@ class JournalRequests:
         self._writer = writer
         self._answer_seconds = answer_seconds
 
-    def post(self, what: str, statements: Sequence[Statement], *, awaited: bool = False) -> Answer:
-        """Have something written, whenever that can be. Never waits and never fails."""
-        return self.do(what, partial(execute, statements), awaited=awaited)
+    def post(self, what: str, statements: Sequence[Statement], *, awaited: bool = False, **how: Any) -> Answer:
+        """Have something written, whenever that can be. Never waits and never fails. Arguments as of ``do``."""
+        return self.do(what, partial(execute, statements), awaited=awaited, **how)
 
-    def do(self, what: str, work: Callable[[Database], Any], *, awaited: bool = True) -> Answer:
+    def do(self, what: str, work: Callable[[Database], Any], *, awaited: bool = True, **how: Any) -> Answer:
         """Have something done, whenever that can be. Never waits and never fails.
 
         Args:
             what: it is, for the log.
             work: runs in the writer's thread.
             awaited: whether the answer will be settled.
+            how: ``hurries``, ``says`` and ``includes`` of the entry.
         """
         answer = Answer()
-        self._writer.post(Entry(what, work, answer=answer if awaited else None))
+        self._writer.post(Entry(what, work, answer=answer if awaited else None, **how))
         return answer
+
+    async def written(self) -> None:
+        """Wait until all that was handed in before this is written. Cancelling is safe.
+
+        Raises:
+            JournalUnavailable: it is not, and may be later.
+        """
+        await self.ask("written", lambda _database: None)
 
     async def ask(self, what: str, work: Callable[[Database], T], *, writes: bool = False) -> T:
         """Do something that is forgotten where it cannot be done now.

@@ -43,6 +43,10 @@ class Run:
     ended_at: datetime | None = None
     process: str = ""
     """Which process this is, in words by which its machine can tell whether it is still there; empty where none are."""
+    node_state: str = ""
+    """What it tells other nodes of itself, as JSON."""
+    declared_dead_by: str | None = None
+    """The run that has said that this one is over."""
 
 
 @attrs.frozen
@@ -130,10 +134,10 @@ def row_of_call(record: CallRecord, run_id: str, now: datetime) -> list[Value]:
     return [columns.get(name) for name in schema.CALL_COLUMNS]
 
 
-def row_of_session(record: ModelSessionRecord, call_id: str, number: int) -> list[Value]:
+def row_of_session(record: ModelSessionRecord, call_id: str, number: int, run_id: str) -> list[Value]:
     """The columns of ``model_sessions``."""
     columns = {name: kept(getattr(record, name)) for name in _SESSION_FIELDS}
-    columns |= {"details": _details(record, _SESSION_DETAILS), "call_id": call_id, "number": number}
+    columns |= {"details": _details(record, _SESSION_DETAILS), "call_id": call_id, "number": number, "run_id": run_id}
     return [columns.get(name) for name in schema.SESSION_COLUMNS]
 
 
@@ -144,7 +148,7 @@ def row_of_utterance(line: Utterance, call_id: str, number: int) -> list[Value]:
 
 def row_of_run(run: Run) -> list[Value]:
     """The columns of ``runs``."""
-    return [kept(value) for value in attrs.astuple(run)]
+    return [kept(getattr(run, name)) for name in schema.RUN_COLUMNS]
 
 
 def call_of(row: Row) -> JournaledCall:
@@ -199,7 +203,7 @@ def _sure_of_call(columns: dict[str, Any]) -> CallRecord:
 
 def run_of(row: Row) -> Run:
     """A row of ``runs``, whatever a newer daemon has written there."""
-    columns = dict(zip(schema.RUN_COLUMNS, row, strict=True))
+    columns = dict(zip(schema.RUN_COLUMNS_READ, row, strict=True))
     return Run(
         run_id=columns["run_id"],
         node=str(columns["node"]),
@@ -208,6 +212,8 @@ def run_of(row: Row) -> Run:
         beat_at=_beat(columns["beat_at"]),
         ended_at=None if columns["ended_at"] is None else _beat(columns["ended_at"]),
         process=str(columns["process"] or ""),
+        node_state=str(columns["node_state"] or ""),
+        declared_dead_by=columns["declared_dead_by"] and str(columns["declared_dead_by"]),
     )
 
 

@@ -6,8 +6,12 @@
                       ``overrun_seconds`` and ``cost`` until its call is over
     utterances        who said what, only with transcripts kept
     do_not_call       numbers that are never dialed again
-    runs              one row a daemon's life; ``beat_at`` says until when it was certainly alive. A run that another
-                      has declared dead is over, whether or not its daemon comes back: it begins another
+    runs              one row a daemon's life; ``beat_at`` says until when it was certainly alive, ``node_state`` (JSON)
+                      what it tells the others of itself. A run that another has declared dead is over, whether or not
+                      its daemon comes back: it begins another. ``settled_at`` is empty while anybody has to look at it:
+                      it lives, or what it left may be open
+    journal_orders    ``Idempotency-Key`` of orders to place a call, and what was answered
+    journal_pace      until when the account's calls a second are promised
 
 Times are text: ISO 8601, UTC, to the microsecond (``2026-01-31T09:00:00.000000+00:00``): they sort as they are, and
 ``::timestamptz`` or ``datetime()`` read them. Truth is 0 or 1, lengths are seconds, phone numbers are as Twilio writes
@@ -23,13 +27,16 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Final
 
+from trio_voice.journal.steps import Batches, Column, Index, Statement, patiently
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from trio_voice.journal.database import Database
+    from trio_voice.journal.steps import Step
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
+MIGRATIONS: Final[tuple[tuple[str | Step, ...], ...]] = (
     (
         """
         CREATE TABLE calls (
@@ -123,13 +130,56 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "UPDATE calls SET phone_down_at = ended_at",
         "CREATE INDEX calls_with_phone_up ON calls (run_id) WHERE phone_down_at IS NULL",
     ),
+    (
+        Column("runs", "node_state", "TEXT NOT NULL DEFAULT ''"),
+        Column("runs", "settled_at", "TEXT"),
+        Column("model_sessions", "run_id", "TEXT"),
+        Statement("""
+            CREATE TABLE IF NOT EXISTS journal_orders (
+                idempotency_key TEXT NOT NULL PRIMARY KEY,
+                asked TEXT NOT NULL,
+                run_id TEXT NOT NULL,
+                made_at TEXT NOT NULL,
+                answer TEXT
+            )
+        """),
+        Statement("""
+            CREATE TABLE IF NOT EXISTS journal_pace (
+                account TEXT NOT NULL PRIMARY KEY,
+                next_at DOUBLE PRECISION NOT NULL
+            )
+        """),
+        Index("runs_to_look_at", "runs (run_id) WHERE settled_at IS NULL"),
+        Index("model_sessions_open_by_run", "model_sessions (run_id) WHERE closed_at IS NULL"),
+        Batches(
+            """
+            SELECT calls.run_id, model_sessions.call_id FROM model_sessions JOIN calls
+            ON calls.call_id = model_sessions.call_id
+            WHERE model_sessions.closed_at IS NULL AND model_sessions.run_id IS NULL LIMIT ?
+            """,
+            "UPDATE model_sessions SET run_id = ? WHERE call_id = ? AND closed_at IS NULL",
+        ),
+        Batches(
+            """
+            SELECT run_id FROM runs WHERE settled_at IS NULL AND ended_at IS NOT NULL
+            AND NOT EXISTS (SELECT 1 FROM calls WHERE calls.run_id = runs.run_id AND ended_at IS NULL)
+            AND NOT EXISTS (SELECT 1 FROM calls WHERE calls.run_id = runs.run_id AND phone_down_at IS NULL)
+            AND NOT EXISTS (SELECT 1 FROM model_sessions WHERE model_sessions.run_id = runs.run_id
+                AND closed_at IS NULL)
+            LIMIT ?
+            """,
+            "UPDATE runs SET settled_at = ended_at WHERE run_id = ?",
+        ),
+    ),
 )
 """Version 1, 2, ... Forward only; one that was released is never changed. A migration only adds, so that a daemon which
-is older than the tables goes on writing to them while the others are being replaced."""
+is older than the tables goes on writing to them while the others are being replaced. One that is SQL alone is done in a
+transaction; one of steps (``steps.py``) while others write, however many rows there are."""
 
 VERSIONS: Final = """
     CREATE TABLE IF NOT EXISTS journal_versions (version INTEGER NOT NULL PRIMARY KEY, applied_at TEXT NOT NULL)
 """
+ENTER_VERSION: Final = "INSERT INTO journal_versions VALUES (?, ?) ON CONFLICT (version) DO NOTHING"
 
 
 IDENTITIES: Final = """
@@ -140,24 +190,61 @@ COUNT_CHANGE: Final = "UPDATE journal_identity SET changes = changes + 1"
 """With every change of the do-not-call list, in its transaction."""
 
 
+def version_of(database: Database) -> int:
+    """Of the tables; 0 if there are none. Raises what the driver raises."""
+    with database.transaction(writes=False):
+        if not database.has_column("journal_versions", "version"):
+            return 0
+        return _version_in(database)
+
+
+def _version_in(database: Database) -> int:
+    [(found,)] = database.query("SELECT coalesce(max(version), 0) FROM journal_versions")
+    return int(found)
+
+
 def migrate(database: Database, now: datetime) -> int:
     """Bring the tables to the newest version; returns the version that they had.
 
-    All or nothing, and safe when several daemons do it at once. Raises what the driver raises.
+    Version by version, and safe when several daemons do it at once. Raises what the driver raises.
     """
+    found = version_of(database)
+    for version, steps in enumerate(MIGRATIONS, 1):
+        if version > found:
+            if all(isinstance(step, str) for step in steps):
+                _at_once(database, version, steps, now)
+            else:
+                with database.migrating():
+                    _step_by_step(database, version, steps, now)
+    with database.transaction(writes=False):
+        is_known = database.has_column("journal_identity", "id") and database.query(IDENTITY)
+    if not is_known:
+        with database.transaction(writes=True):
+            database.lock_schema()
+            database.execute(IDENTITIES)
+            if not database.query(IDENTITY):
+                database.execute("INSERT INTO journal_identity VALUES (?, 0)", [[secrets.token_hex(16)]])
+    return found
+
+
+def _at_once(database: Database, version: int, steps: Sequence[str | Step], now: datetime) -> None:
+    """All or nothing."""
     with database.transaction(writes=True):
         database.lock_schema()
         database.execute(VERSIONS)
-        [(found,)] = database.query("SELECT coalesce(max(version), 0) FROM journal_versions")
-        for version, statements in enumerate(MIGRATIONS, 1):
-            if version > found:
-                for statement in statements:
-                    database.execute(statement)
-                database.execute("INSERT INTO journal_versions VALUES (?, ?)", [(version, now.isoformat())])
-        database.execute(IDENTITIES)
-        if not database.query(IDENTITY):
-            database.execute("INSERT INTO journal_identity VALUES (?, 0)", [[secrets.token_hex(16)]])
-    return int(found)
+        if _version_in(database) >= version:
+            return  # another daemon was quicker
+        for step in steps:
+            database.execute(str(step))
+        database.execute(ENTER_VERSION, [(version, now.isoformat())])
+
+
+def _step_by_step(database: Database, version: int, steps: Sequence[str | Step], now: datetime) -> None:
+    if version_of(database) >= version:
+        return
+    for step in steps:
+        (Statement(step) if isinstance(step, str) else step).run(database)
+    patiently(database, lambda: database.execute(ENTER_VERSION, [(version, now.isoformat())]))
 
 
 def _upsert(table: str, columns: Sequence[str], key: Sequence[str], kept: Sequence[str] = ()) -> str:
@@ -180,15 +267,17 @@ CALL_COLUMNS: Final = (
 )
 SESSION_COLUMNS: Final = (
     *("provider", "session_id", "opened_at", "closed_at", "closing", "seconds", "billed_seconds", "details"),
-    *("call_id", "number", "settled_by", "model", "overrun_seconds", "cost", "seconds_at_least"),
+    *("call_id", "number", "settled_by", "model", "overrun_seconds", "cost", "seconds_at_least", "run_id"),
 )
 UTTERANCE_COLUMNS: Final = (
     *("role", "text", "at_seconds", "interrupted", "heard_ms", "final"),
     *("call_id", "number"),
 )
-RUN_COLUMNS: Final = ("run_id", "node", "pid", "started_at", "beat_at", "ended_at", "process")
+RUN_COLUMNS: Final = ("run_id", "node", "pid", "started_at", "beat_at", "ended_at", "process", "node_state")
+RUN_COLUMNS_READ: Final = (*RUN_COLUMNS, "declared_dead_by")
 
 WRITE_CALL: Final = _upsert("calls", CALL_COLUMNS, key=["call_id"], kept=["began_at"])
+WRITE_CALL_THAT_IS_DOWN: Final = _upsert("calls", (*CALL_COLUMNS, "phone_down_at"), key=["call_id"], kept=["began_at"])
 WRITE_SESSION: Final = _upsert("model_sessions", SESSION_COLUMNS, key=["call_id", "number"])
 WRITE_UTTERANCE: Final = _upsert("utterances", UTTERANCE_COLUMNS, key=["call_id", "number"])
 WRITE_RUN: Final = _upsert("runs", RUN_COLUMNS, key=["run_id"])
@@ -221,34 +310,38 @@ PHONE_DOWN: Final = "UPDATE calls SET phone_down_at = ? WHERE call_id = ? AND ph
 CALL_COLUMNS_READ: Final = (*CALL_COLUMNS, "phone_down_at")
 READ_CALLS: Final = (
     f"SELECT {', '.join(f'calls.{column}' for column in CALL_COLUMNS_READ)}, "  # noqa: S608 - ours
-    f"{', '.join(f'runs.{column}' for column in RUN_COLUMNS)} "
+    f"{', '.join(f'runs.{column}' for column in RUN_COLUMNS_READ)} "
     "FROM calls JOIN runs ON runs.run_id = calls.run_id "
 )
 OF_ONE: Final = "WHERE calls.call_id = ?"
 OF_A_TIME: Final = """
     WHERE began_at < ? AND (began_at, call_id) > (?, ?) ORDER BY began_at, call_id LIMIT ?
 """
-_OPEN: Final = """
-    SELECT call_id FROM calls WHERE ended_at IS NULL
-    UNION SELECT call_id FROM calls WHERE phone_down_at IS NULL
-    UNION SELECT call_id FROM model_sessions WHERE closed_at IS NULL
+OPEN_OF_RUN: Final = """
+    SELECT call_id FROM calls WHERE run_id = ? AND ended_at IS NULL
+    UNION SELECT call_id FROM calls WHERE run_id = ? AND phone_down_at IS NULL
+    UNION SELECT call_id FROM model_sessions WHERE run_id = ? AND closed_at IS NULL
 """
-"""What is not over in every respect: each part has an index that holds nothing else, however many calls there were."""
-LEFT_OPEN: Final = f"""
-    WHERE call_id IN ({_OPEN}) AND calls.run_id = ?
-    AND (began_at, call_id) > (?, ?) ORDER BY began_at, call_id LIMIT ?
-"""
-
-_OPEN_RUNS: Final = f"SELECT run_id FROM calls WHERE call_id IN ({_OPEN})"  # noqa: S608 - ours
+"""What is not over in every respect: each part has an index that holds nothing else, however many calls there were. A
+session of a daemon older than version 6 says no run; it is found by its call, which is open too."""
 OTHER_RUNS: Final = f"""
-    {_select("runs", RUN_COLUMNS)} WHERE run_id <> ? AND
-    (run_id IN ({_OPEN_RUNS}) OR run_id IN (SELECT declared_dead_by FROM runs WHERE run_id IN ({_OPEN_RUNS})))
+    {_select("runs", RUN_COLUMNS_READ)} WHERE settled_at IS NULL AND run_id <> ? ORDER BY run_id
+"""
+"""Those that live, and those of which something may be open. Nothing else is read to see who is gone."""
+SETTLE_RUN: Final = "UPDATE runs SET settled_at = ? WHERE run_id = ? AND settled_at IS NULL"
+SETTLE_RUN_THAT_HAS_ENDED: Final = f"""
+    UPDATE runs SET settled_at = ? WHERE run_id = ? AND settled_at IS NULL AND ended_at IS NOT NULL
+    AND NOT EXISTS ({OPEN_OF_RUN})
 """  # noqa: S608 - ours
-"""Those with something left open, and those that have declared such a one dead."""
 DECLARE_DEAD: Final = """
     UPDATE runs SET declared_dead_at = ?, declared_dead_by = ? WHERE run_id = ? AND declared_dead_by IS NULL
 """
 DECLARED_DEAD_BY: Final = "SELECT declared_dead_by FROM runs WHERE run_id = ?"
+
+
+def of_these(calls: int) -> str:
+    """What follows ``READ_CALLS``: so many calls, by their ids."""
+    return f"WHERE calls.call_id IN ({', '.join('?' * calls)})"
 
 
 def read_parts(table: str, columns: Sequence[str], calls: int) -> str:

@@ -157,6 +157,27 @@ class SqliteDatabase:
     def lock_schema(self) -> None:
         """A writing transaction is alone already."""
 
+    @contextmanager
+    def migrating(self) -> Iterator[None]:
+        """Nothing more is needed: each step is a writing transaction, and looks first."""
+        yield
+
+    def has_column(self, table: str, column: str) -> bool:
+        """Whether there is such a column."""
+        return bool(self.query("SELECT 1 FROM pragma_table_info(?) WHERE name = ?", [table, column]))
+
+    def build_index(self, name: str, on: str) -> None:
+        """Build it; others wait meanwhile, for as long as their ``lock_seconds`` lets them."""
+        with self.transaction(writes=True):
+            self.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {on}")
+
+    def is_locked_out(self, error: Exception) -> bool:
+        """Whether another process had the file."""
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+    def prefer_indexes(self) -> None:
+        """It always does."""
+
     def execute(self, sql: str, rows: Sequence[Sequence[Value]] = ((),)) -> None:
         """Run a statement once for each row of values."""
         if len(rows) == 1:

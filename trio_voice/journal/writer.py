@@ -1,7 +1,8 @@
 """The journal's thread: it alone touches the database, and nobody waits for it who does not want to.
 
 Entries are posted from the trio loop into one backlog, in order, and never wait. The thread takes what has come, as
-one transaction (a group commit: while one is on its way to the disk, the next gathers), and tells those who wait.
+one transaction (a group commit: while one is on its way to the disk, the next gathers), and tells those who wait. What
+is in no hurry waits ``gather_seconds`` for more, and what a later entry of the same transaction says again is left out.
 
 Trouble (a full disk, a lock, a server that is gone) keeps the backlog as it is, but for questions, which are answered
 with it; once every ``retry_seconds`` the database is opened anew and the backlog tried again. An entry that is itself
@@ -58,8 +59,10 @@ class Pace:
     """Between attempts while there is trouble."""
     beat_seconds: float = 5.0
     """Between two signs of life in ``runs``."""
-    stuck_seconds: float = 10.0
+    stuck_seconds: float = 8.0
     """For one attempt, before it counts as trouble and is interrupted."""
+    gather_seconds: float = 0.1
+    """For what is in no hurry, so that the end of a call is one transaction."""
     flush_seconds: float = 5.0
     """For what is still to be written when the journal is closed."""
     interrupt_seconds: float = 1.0
@@ -121,6 +124,12 @@ class Entry:
     lasts: bool = True
     """Whether it is kept until it is done, through any trouble. A question is not."""
     answer: Answer | None = None
+    hurries: bool = True
+    """Whether it is written at once; otherwise ``gather_seconds`` later, if nothing else comes."""
+    says: str = ""
+    """What it writes, by a name."""
+    includes: str = ""
+    """A beginning of the names of what it writes again."""
 
 
 class _DatabaseFault(Exception):
@@ -143,6 +152,9 @@ class DatabaseWriter:
         self._changed = threading.Condition()
         """Guards what both sides use: the backlog, the flags, the trouble. Held for microseconds, never for I/O."""
         self._backlog: deque[Entry] = deque()
+        self._hurries = False
+        """Whether anything in the backlog does."""
+        self._migrates = False
         self._closing = False
         self._gave_up = False
         self._failed = False
@@ -155,7 +167,7 @@ class DatabaseWriter:
         self.has_begun = False
         self.hopeless = False
         """Whether it has never been open, and will not be until somebody mends something."""
-        self.trouble = "it is being opened"
+        self._trouble = "it is being opened"
         self.written = self.commits = self.dropped = self.refused = 0
 
     # The trio loop's side. Nothing here waits.
@@ -168,16 +180,28 @@ class DatabaseWriter:
             if entry.answer is not None:
                 entry.answer.settle(None, "it is closed")
             return
-        if time.monotonic() - self._attempt_began > self._pace.stuck_seconds:
-            self._begin_trouble(f"it has not answered for {self._pace.stuck_seconds:g} s")
-            self._database.interrupt()
+        self._look_whether_stuck()
         with self._changed:
             self._backlog.append(entry)
+            self._hurries |= entry.hurries
             spilled = self._spill()
             self._changed.notify()
         for lost in spilled:
             if lost.answer is not None:
                 lost.answer.settle(None, "too much waits for it")
+
+    def _look_whether_stuck(self) -> None:
+        """A migration takes the time that it takes; anything else is given up."""
+        if time.monotonic() - self._attempt_began > self._pace.stuck_seconds and not self._migrates:
+            self._begin_trouble(f"it has not answered for {self._pace.stuck_seconds:g} s")
+            self._database.interrupt()
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing is written, in words for the operator; empty if it is."""
+        if not self._trouble:
+            self._look_whether_stuck()
+        return self._trouble
 
     @property
     def waiting(self) -> int:
@@ -216,12 +240,17 @@ class DatabaseWriter:
             if self._failed:
                 self._changed.wait_for(lambda: self._closing, self._pace.retry_seconds)
             self._changed.wait_for(lambda: self._closing or self._backlog)
+            if not self._hurries:
+                self._changed.wait_for(lambda: self._closing or self._hurries, self._pace.gather_seconds)
+            self._hurries = len(self._backlog) > BATCH_ENTRIES
             if self._gave_up:
                 self.dropped += len(self._backlog)
                 if self._backlog:
-                    log.error("journal_lost", entries=len(self._backlog), trouble=self.trouble)
+                    log.error("journal_lost", entries=len(self._backlog), trouble=self._trouble)
                 return []
-            return [self._backlog.popleft() for _ in range(min(len(self._backlog), BATCH_ENTRIES))]
+            return _without_repetitions(
+                [self._backlog.popleft() for _ in range(min(len(self._backlog), BATCH_ENTRIES))]
+            )
 
     def _attempt(self, batch: list[Entry]) -> None:
         try:
@@ -277,10 +306,13 @@ class DatabaseWriter:
     def _connect(self) -> None:
         try:
             self._database.connect()
+            self._migrates = True
             self._found_version = schema.migrate(self._database, datetime.now(UTC))
         except Exception as error:  # whatever it is, the next attempt may succeed
             self.hopeless = not self._announced and self._database.is_hopeless(error)
             raise _DatabaseFault(self._database.describe(error)) from error
+        finally:
+            self._migrates = False
 
     def _succeed(self, batch: Sequence[Entry], values: Sequence[Any]) -> None:
         self.written += sum(entry.writes for entry in batch)
@@ -322,7 +354,7 @@ class DatabaseWriter:
         """From either side."""
         with self._changed:
             begins = self._troubled_since == math.inf
-            self.trouble = trouble
+            self._trouble = trouble
             self._troubled_since = min(self._troubled_since, time.monotonic())
         if begins:
             log.error(
@@ -335,7 +367,7 @@ class DatabaseWriter:
     def _end_trouble(self) -> None:
         with self._changed:
             since, self._troubled_since = self._troubled_since, math.inf
-            self.trouble = ""
+            self._trouble = ""
         if not self._announced:
             self._announced = True
             found, known = self._found_version, len(schema.MIGRATIONS)
@@ -345,3 +377,15 @@ class DatabaseWriter:
         if since < math.inf:
             seconds = round(time.monotonic() - since, 1)
             log.warning("journal_recovered", seconds=seconds, waiting=len(self._backlog), dropped=self.dropped)
+
+
+def _without_repetitions(batch: list[Entry]) -> list[Entry]:
+    """Without those of which a later one says everything, and for which nobody waits."""
+    includes = [(place, entry.includes) for place, entry in enumerate(batch) if entry.includes]
+    return [
+        entry
+        for place, entry in enumerate(batch)
+        if entry.answer is not None
+        or not entry.says
+        or not any(later > place and entry.says.startswith(all_of) for later, all_of in includes)
+    ]

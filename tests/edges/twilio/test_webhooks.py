@@ -64,11 +64,23 @@ def test_public_urls():
     public = PublicUrl("https://voice.example.com/base/")
     assert public.of("/twiml") == "https://voice.example.com/base/twiml"
     assert public.stream("c1") == "wss://voice.example.com/base/media-stream/c1"
-    assert public.webhook_spellings("/twiml?x=1") == ["https://voice.example.com/base/twiml?x=1"]
-    assert public.stream_spellings("/media-stream/c1") == [
-        "wss://voice.example.com/base/media-stream/c1",
-        "wss://voice.example.com/base/media-stream/c1/",
+    assert public.webhook_spellings("/twiml?x=1") == [
+        "https://voice.example.com/base/twiml?x=1",
+        "https://voice.example.com:443/base/twiml?x=1",
     ]
+    assert public.stream_spellings("/media-stream/c1") == [
+        f"wss://voice.example.com{port}/base/media-stream/c1{slash}" for slash in ("", "/") for port in ("", ":443")
+    ]
+
+
+def test_a_node_is_named_by_its_own_address_and_signatures_are_right_for_both():
+    public = PublicUrl("https://voice.example.com", "https://n1.voice.example.com/")
+    assert public.of("/call-status/c1") == "https://n1.voice.example.com/call-status/c1"
+    assert public.stream("c1") == "wss://n1.voice.example.com/media-stream/c1"
+    for spellings in (public.webhook_spellings("/twiml"), public.stream_spellings("/media-stream/c1")):
+        assert {url.split("/")[2] for url in spellings} == {
+            f"{host}{port}" for host in ("n1.voice.example.com", "voice.example.com") for port in ("", ":443")
+        }
 
 
 def test_a_port_may_be_signed_or_dropped():

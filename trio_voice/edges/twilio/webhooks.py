@@ -50,43 +50,55 @@ def is_signed(urls: Iterable[str], form: Mapping[str, Iterable[str]], auth_token
 
 
 class PublicUrl:
-    """Our address as Twilio sees it, which is the only one that signatures are checked against.
+    """Our addresses as Twilio sees them, which are the only ones that signatures are checked against.
 
     What a proxy made of the host, the scheme or the port never matters.
 
     Args:
         base: ``public_url`` of the configuration, such as ``https://voice.example.com``.
+        node: ``node_url``, by which streams and callbacks come back to this very node, where it is another address.
     """
 
-    def __init__(self, base: str) -> None:
+    def __init__(self, base: str, node: str | None = None) -> None:
         self._base = base.rstrip("/")
-        parts = urlsplit(self._base)
-        self._stream_base = urlunsplit(parts._replace(scheme="ws" if parts.scheme == "http" else "wss"))
+        self._node = self._base if node is None else node.rstrip("/")
 
     def of(self, path: str) -> str:
-        """The URL of one of our paths."""
-        return self._base + path
+        """The URL of one of our paths, at this node."""
+        return self._node + path
 
     def stream(self, call_id: str) -> str:
         """The URL of a call's media stream."""
-        return f"{self._stream_base}/media-stream/{call_id}"
+        return f"{_as_websocket(self._node)}/media-stream/{call_id}"
 
     def webhook_spellings(self, path_and_query: str) -> list[str]:
         """What Twilio may have signed for a webhook: it drops an https port for voice, and keeps an http one."""
-        return _with_and_without_port(self._base + path_and_query)
+        return [spelling for base in self._bases for spelling in _with_and_without_port(base + path_and_query)]
 
     def stream_spellings(self, path: str) -> list[str]:
         """What Twilio may have signed for a handshake; its documentation says to try a trailing slash as well."""
-        bare = self._stream_base + path.rstrip("/")
-        return [spelling for url in (bare, bare + "/") for spelling in _with_and_without_port(url)]
+        bare = [_as_websocket(base) + path.rstrip("/") for base in self._bases]
+        return [spelling for url in bare for each in (url, url + "/") for spelling in _with_and_without_port(each)]
+
+    @property
+    def _bases(self) -> list[str]:
+        return [self._node] if self._node == self._base else [self._node, self._base]
+
+
+def _as_websocket(base: str) -> str:
+    parts = urlsplit(base)
+    return urlunsplit(parts._replace(scheme="ws" if parts.scheme == "http" else "wss"))
+
+
+_USUAL_PORTS: Final = {"https": 443, "wss": 443, "http": 80, "ws": 80}
 
 
 def _with_and_without_port(url: str) -> list[str]:
     parts = urlsplit(url)
-    if parts.port is None:
-        return [url]
     host = parts.hostname or ""
     bare = f"[{host}]" if ":" in host else host
+    if parts.port is None:
+        return [url, urlunsplit(parts._replace(netloc=f"{bare}:{_USUAL_PORTS[parts.scheme]}"))]
     return [url, urlunsplit(parts._replace(netloc=bare))]
 
 

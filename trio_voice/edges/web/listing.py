@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from trio_voice.journal.selection import LEAST_DIGITS, Selection
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 MOST_CALLS: Final = 1_000
+JUST_ENDED: Final = timedelta(seconds=10)
+"""Within which the journal has heard of it."""
 
 
 def selection_of(query: Mapping[str, str]) -> Selection:
@@ -76,4 +78,21 @@ def together(
     ids = {call["call_id"] for call in alive}
     page = [call for call in journaled[:limit] if call["call_id"] not in ids]
     last = journaled[limit - 1]["call_id"] if len(journaled) > limit else None
+    if first_page:
+        page = _just_ended(known, page, is_last=last is None) + page
     return {"calls": alive + page, "next": last}
+
+
+def _just_ended(known: list[dict[str, Any]], page: list[dict[str, Any]], *, is_last: bool) -> list[dict[str, Any]]:
+    """Calls that ended a moment ago, so that the journal has them as living still. They are on this page or on none."""
+    listed = {call["call_id"] for call in page}
+    earliest = "" if is_last or not page else page[-1]["started_at"] or ""
+    since = (datetime.now(UTC) - JUST_ENDED).isoformat()
+    return [
+        call
+        for call in known
+        if call["state"] == "ended"
+        and call["call_id"] not in listed
+        and (call["ended_at"] or "") > since
+        and (call["started_at"] or call["ended_at"]) > earliest
+    ]

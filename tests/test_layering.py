@@ -354,6 +354,37 @@ def test_an_inward_import_is_not(module: str, source: str) -> None:
     assert list(violations(module, source)) == []
 
 
+SEEN_BY_FAKES = "sandbox speech net.channel errors events.stage"
+"""All of trio_voice that the sandbox may import: itself, ears and voice, what a socket is to whoever uses it, and what
+whoever asks a language model in memory is given. So no audio, no protocols, no legs: a mistake of theirs would be the
+fake's, too, and nobody would see it. What puts the daemon beside the fakes (``demo``, ``peers``) is bound likewise."""
+SEEN_BY_SPEECH = "speech audio.mulaw persona speech_text"
+"""The base64 of lines, and how a text is spoken; not the resampler, which the fakes judge by a filter of speech's."""
+
+
+@pytest.mark.parametrize(
+    ("folder", "seen"), [("sandbox", SEEN_BY_FAKES), ("speech", SEEN_BY_SPEECH)], ids=["sandbox", "speech"]
+)
+def test_the_fakes_share_nothing_with_what_they_judge(folder: str, seen: str) -> None:
+    shared = [
+        f"{module}:{line} imports {name}"
+        for module, path in MODULES
+        if is_within(module, folder)
+        for line, name in imports_of(module, path.read_text(encoding="utf-8"))
+        if name.startswith(f"{PACKAGE}.") and not is_within(name.removeprefix(f"{PACKAGE}."), seen)
+    ]
+    assert shared == []
+
+
+def test_the_fakes_know_no_phrase_of_ours() -> None:
+    """Words by which we ask a model for something are ours to change: a fake understands them or does not."""
+    ours = "Say exactly this and nothing else: "
+    assert ours in (SOURCE / "bridge" / "speaking.py").read_text(encoding="utf-8")
+    fakes = [(module, path.read_text(encoding="utf-8")) for module, path in MODULES if is_within(module, "sandbox")]
+    for phrase in (ours.strip(), ours.split(" and ", maxsplit=1)[0], ours.split(" and ")[1]):
+        assert [module for module, text in fakes if phrase.lower() in text.lower()] == []
+
+
 def test_a_module_without_a_ring_is_a_failure_that_says_what_to_do() -> None:
     [sentence] = violations("utils", "")
     assert "add it to the innermost row of RINGS in test_layering.py" in sentence

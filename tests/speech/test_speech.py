@@ -88,6 +88,19 @@ def test_voice_passes_between_the_rates_unchanged(hertz: int) -> None:
     wide, narrow = tone(hertz, 16_000), tone(hertz, 8_000)
     assert decibels(telephone.halve_rate(wide) - narrow) < -70
     assert decibels(telephone.double_rate(narrow) - wide) < -70
+    assert decibels(telephone.triple_rate(narrow) - tone(hertz, 24_000)) < -70
+
+
+def test_a_stream_is_halved_as_a_whole_is_in_whatever_pieces() -> None:
+    wide = tone(700, 16_000)
+    halving, pieces, at = telephone.Halving(), [], 0
+    for size in (0, 1, 2, 7, 134, 136, 320, len(wide)):
+        pieces.append(halving.feed(wide[at : at + size]))
+        at += size
+    stream = np.concatenate(pieces)
+    assert np.array_equal(stream, telephone.Halving().feed(wide))
+    delayed = np.sin(2 * np.pi * 700 * (np.arange(len(stream)) - 67 / 2) / 8_000)
+    assert decibels((stream - delayed)[100:]) < -70
 
 
 @pytest.mark.parametrize("hertz", [4000, 4100, 4500, 6000, 7900])

@@ -24,8 +24,9 @@ FULL_SCALE: Final = np.float32(32_768)
 # Flat up to 3.4 kHz, where a telephone ends, and 80 dB down from 4 kHz, above which everything would be folded into the
 # voice (halving) or is its mirror image (doubling). Kaiser's formulas give length and beta for 80 dB within 600 Hz.
 _TAPS: Final = 135
+"""At 16 kHz."""
 _BETA: Final = 7.86
-_CUTOFF: Final = 3_700 / 16_000
+_CUTOFF: Final = 3_700
 
 
 def _decoding_table() -> Pcm:
@@ -45,10 +46,11 @@ def _encoding_table() -> npt.NDArray[np.uint8]:
     return codes
 
 
-def _low_pass() -> Levels:
-    """A windowed sinc for 16 kHz, with a gain of one at 0 Hz."""
-    position = np.arange(_TAPS) - _TAPS // 2
-    taps = np.sinc(2 * _CUTOFF * position) * np.kaiser(_TAPS, _BETA)
+def _low_pass(times: int) -> Levels:
+    """A windowed sinc for so many times 8 kHz, with a gain of one at 0 Hz."""
+    length = _TAPS * times // 4 * 2 + 1
+    position = np.arange(length) - length // 2
+    taps = np.sinc(2 * _CUTOFF / (times * RATE) * position) * np.kaiser(length, _BETA)
     low_pass: Levels = (taps / taps.sum()).astype(np.float32)
     return low_pass
 
@@ -56,7 +58,7 @@ def _low_pass() -> Levels:
 _PCM: Final = _decoding_table()
 _LEVEL: Final = _PCM.astype(np.float32) / FULL_SCALE
 _CODE: Final = _encoding_table()
-_FILTER: Final = _low_pass()
+_FILTERS: Final = {times: _low_pass(times) for times in (2, 3)}
 
 
 def decode(mulaw: bytes | bytearray) -> Pcm:
@@ -74,17 +76,45 @@ def encode(pcm: Pcm) -> bytes:
     return _CODE[pcm.view(np.uint16)].tobytes()
 
 
-def _filtered(levels: Levels) -> Levels:
-    return np.convolve(levels, _FILTER)[_TAPS // 2 : _TAPS // 2 + len(levels)]
+def _filtered(levels: Levels, times: int) -> Levels:
+    taps = _FILTERS[times]
+    return np.convolve(levels, taps)[len(taps) // 2 : len(taps) // 2 + len(levels)]
 
 
 def halve_rate(levels: Levels) -> Levels:
     """16 kHz to 8 kHz. ValueError if there are none."""
-    return _filtered(levels)[::2]
+    return _filtered(levels, 2)[::2]
 
 
 def double_rate(levels: Levels) -> Levels:
     """8 kHz to 16 kHz. ValueError if there are none."""
-    spread = np.zeros(2 * len(levels), np.float32)
-    spread[::2] = levels + levels  # every other one is zero, so these count twice
-    return _filtered(spread)
+    return _spread(levels, 2)
+
+
+def triple_rate(levels: Levels) -> Levels:
+    """8 kHz to 24 kHz. ValueError if there are none."""
+    return _spread(levels, 3)
+
+
+def _spread(levels: Levels, times: int) -> Levels:
+    spread = np.zeros(times * len(levels), np.float32)
+    spread[::times] = levels * times  # the others are zero, so these count so many times
+    return _filtered(spread, times)
+
+
+class Halving:
+    """16 kHz to 8 kHz, of a stream in whatever pieces: the same as ``halve_rate``, half the filter later."""
+
+    def __init__(self) -> None:
+        self._before: Levels = np.zeros(len(_FILTERS[2]) - 1, np.float32)
+        self._skips = 0
+
+    def feed(self, levels: Levels) -> Levels:
+        """What these further samples make certain."""
+        stream = np.concatenate((self._before, levels))
+        self._before = stream[len(levels) :]
+        if not len(levels):
+            return levels
+        filtered = np.convolve(stream, _FILTERS[2], "valid")[self._skips :: 2]
+        self._skips = (self._skips + len(levels)) % 2
+        return filtered

@@ -114,6 +114,8 @@ async def test_a_tool_of_somebody_else_s_is_used_when_its_name_is_said():
         (Line("tool", "[1]", ToolUse("get")), "[1]"),
         (Line("instruction", "Say exactly this and nothing else: Hello there."), "Hello there."),
         (Line("instruction", 'Please say "Good morning"'), "Good morning"),
+        (Line("instruction", "Read this to the caller, word for word: We open at 8:30."), "We open at 8:30."),
+        (Line("instruction", "You were cut off. Repeat “One moment, please.”"), "One moment, please."),
         (Line("instruction", "We close soon."), "We close soon."),
     ],
 )

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 import attrs
 import trio
 
-from trio_voice.sandbox.agent.replies import Line, Mind, Reply, Tool, ToolUse
+from trio_voice.sandbox.agent.replies import Line, Mind, Reply, Tool, ToolUse, words_to_say
 from trio_voice.speech import SILENCE_MS, Heard, SpeechStarted, SpeechStopped
 
 BYTES_PER_MS: Final = 8
@@ -150,7 +150,7 @@ class _Player:
 
     async def reply(self, heard: str, history: Sequence[Line], _prompt: str, _tools: Sequence[Tool], /) -> Reply:
         if not heard and history[-1].role == "instruction":
-            return Reply(history[-1].text)
+            return Reply(words_to_say(history[-1].text))
         if heard:
             self._turn = self._turn_of(heard)
         turn = self._turn or Turn()

@@ -259,11 +259,25 @@ _GUESSES: Final[Mapping[Any, Callable[[str, str], Any]]] = {
 }
 
 
+_DICTATION: Final = re.compile(
+    r"\b(?:say|repeat|read|speak|tell)\b[^:\"“]*(?::\s*[\"“]?|[\"“])\s*(.+?)[\"”]?\s*$", re.IGNORECASE | re.DOTALL
+)
+
+
+def words_to_say(instruction: str) -> str:
+    """The words that an instruction dictates, as anybody would understand it who speaks English.
+
+    Behind a verb of saying they stand after a colon or between quotation marks, whatever the rest of the sentence is.
+    One that dictates nothing is said as it stands, which is the best that somebody without a mind can do.
+    """
+    dictated = _DICTATION.search(instruction)
+    return dictated[1] if dictated else instruction
+
+
 def _react(line: Line) -> Reply:
     """To a tool's result or to an instruction."""
     if line.role == "instruction":
-        words_to_say = re.search(r"\bsay\b[^:\"]*[:\"]\s*(.+?)\"?\s*$", line.text, re.IGNORECASE | re.DOTALL)
-        return Reply(words_to_say[1] if words_to_say else line.text or "Is there anything I can help with?")
+        return Reply(words_to_say(line.text) or "Is there anything I can help with?")
     name = line.tool.name if line.tool else ""
     if line.failed:
         return Reply("I am sorry, that did not work just now. Is there anything else I can do?")

@@ -49,7 +49,12 @@ async def try_out(settings, keys):
     return heard, record, server
 
 
-KINDS_OF_STAGE = [("stt", kind) for kind in HEARING] + [("tts", kind) for kind in SPEAKING]
+KINDS_OF_STAGE = [
+    (key, kind)
+    for key, table in {"stt": HEARING, "tts": SPEAKING}.items()
+    for kind, stage in table.items()
+    if not stage.in_process
+]
 
 
 @pytest.mark.parametrize(("key", "kind"), KINDS_OF_STAGE, ids=map(" ".join, KINDS_OF_STAGE))

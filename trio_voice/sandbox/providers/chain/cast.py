@@ -8,7 +8,7 @@ import attrs
 import trio
 
 from trio_voice.sandbox.agent.cast import BYTES_PER_MS, SpeechLike
-from trio_voice.sandbox.agent.replies import Line, Mind, Reply, Tool
+from trio_voice.sandbox.agent.replies import Line, Mind, Reply, Tool, words_to_say
 from trio_voice.sandbox.providers.assemblyai_agent import SPOKEN, Cast, Casting, Script, Turn, speaking
 from trio_voice.speech import SILENCE_MS
 
@@ -73,7 +73,7 @@ def scripted(script: Script) -> ChainCast:
     async def think(lines: Sequence[Line], _prompt: str, _tools: Sequence[Tool]) -> Reply:
         last = lines[-1] if lines else Line("caller", "")
         if last.role == "instruction":
-            return Reply(last.text)
+            return Reply(words_to_say(last.text))
         heard = next((line.text for line in reversed(lines) if line.role == "caller"), "")
         turn = next((turn for turn in script.turns if heard.endswith(turn.heard)), Turn())
         await trio.sleep(turn.thinks_seconds)

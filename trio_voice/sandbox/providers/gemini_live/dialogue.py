@@ -13,14 +13,13 @@ from typing import Any, Final
 import attrs
 import trio
 
-from trio_voice.audio.resampler import FromTelephone
 from trio_voice.sandbox.agent.cast import Cast
 from trio_voice.sandbox.agent.replies import Line, Reply, Tool, ToolUse
 from trio_voice.sandbox.providers.gemini_live.record import GeminiSession
 from trio_voice.sandbox.providers.gemini_live.setup import Setup
+from trio_voice.sandbox.providers.gemini_live.sound import SPEAKS, as_pcm
 from trio_voice.speech import SpeechStarted
 
-SPEAKS: Final = 24_000
 BYTES_PER_SECOND: Final = 2 * SPEAKS
 TOKENS_PER_SECOND: Final = 25
 WAITING_PROMPTS: Final = 20
@@ -28,8 +27,6 @@ WAITING_UTTERANCES: Final = 10
 SPEECH_SECONDS: Final = 15.0
 """For a text to be spoken, an utterance to be understood, or the mind to make up its mind."""
 SILENCE: Final = b"\0"
-TO_THE_LETTER: Final = "nothing else: "
-"""What stands after it in an instruction is said as it is: so much, any model understands."""
 
 
 @attrs.define(eq=False)
@@ -105,7 +102,7 @@ class Dialogue:
         """Hear something in words, which is to be answered at once. Never waits."""
         if self._record.faults.wakes_on_text:
             self._wedged = False
-        self._ask(Line("instruction", text.rpartition(TO_THE_LETTER)[2]))
+        self._ask(Line("instruction", text))
 
     def _ask(self, line: Line) -> None:
         try:
@@ -193,7 +190,7 @@ class Dialogue:
         mulaw = b""
         with trio.move_on_after(SPEECH_SECONDS):
             mulaw = await self._cast.say(text, self._setup.voice)
-        pcm = FromTelephone(SPEAKS).feed(mulaw)
+        pcm = as_pcm(mulaw)
         began, manner = trio.current_time(), self._record.manner
         turn.began_at = turn.began_at or began
         turn.text = f"{turn.text} {text}".strip()

@@ -12,18 +12,17 @@ from typing import Any, ClassVar, Final
 
 import trio
 
-from trio_voice.audio.resampler import ToTelephone
 from trio_voice.net.channel import Channel
 from trio_voice.sandbox.agent.cast import Cast
 from trio_voice.sandbox.providers.gemini_live.dialogue import Dialogue
 from trio_voice.sandbox.providers.gemini_live.record import GeminiSession, names_of
 from trio_voice.sandbox.providers.gemini_live.setup import Refusal, read_setup
+from trio_voice.sandbox.providers.gemini_live.sound import HEARS, Hearing
 from trio_voice.sandbox.transport.faults import Close
 from trio_voice.sandbox.transport.wire import Message, Wire
 
 OUTBOX_MESSAGES: Final = 2_000
 """A minute and a half of speech. See ``Wire``."""
-HEARS: Final = 16_000
 
 
 class ServedSession:
@@ -51,7 +50,7 @@ class ServedSession:
         self._refusal = refusal
         self._find = find
         self._dialogue: Dialogue | None = None
-        self._ears = ToTelephone(HEARS)
+        self._ears = Hearing()
         self._wire = Wire(channel, record, self._hear, outbox_messages=OUTBOX_MESSAGES, in_binary=True)
         self._replying = False
         self._audio_until = 0.0

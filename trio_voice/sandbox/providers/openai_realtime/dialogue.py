@@ -31,8 +31,6 @@ SILENCE: Final = b"\xff"
 MIND_SECONDS: Final = 15.0
 SPEECH_SECONDS: Final = 15.0
 """For a text to be spoken, or an utterance to be understood."""
-EXACTLY: Final = re.compile(r"Say exactly this and nothing else: (.*)", re.DOTALL)
-"""A wish that every model understands, and that no keywords can."""
 
 
 class Post(Protocol):
@@ -322,9 +320,6 @@ class Dialogue:
         if heard:
             record.history.append(Line("caller", heard))
         if prompt is not None:
-            exact = EXACTLY.search(prompt.text)
-            if exact:
-                return Reply(exact[1])
             heard, history = "", (*history, prompt)
         elif not heard and (not history or history[-1].role != "tool"):
             return Reply()  # nothing was said that could be answered

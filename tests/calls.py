@@ -23,6 +23,7 @@ from trio_voice.protocols.gemini_live.session import GeminiLiveSession
 from trio_voice.protocols.openai_realtime import OpenAIRealtimeSession, OpenAIRealtimeSettings
 from trio_voice.protocols.voice_agent import VoiceAgentSession
 from trio_voice.record import CallRecord
+from trio_voice.recorder.call_recorder import CallRecorder
 from trio_voice.sandbox.providers.assemblyai_agent import Script, Turn, VoiceAgentServer
 from trio_voice.sandbox.providers.gemini_live import GeminiLiveServer
 from trio_voice.sandbox.providers.openai_realtime import RealtimeServer
@@ -156,11 +157,12 @@ async def live_call(
     lines=SILENT,
     came_back=None,
     said=(),
+    record_on=None,
 ):
     """A call that has just been accepted. The block drives it; leaving the block waits for its end.
 
     ``model`` is a ``Model``, or the like of ``tests.chains``; ``successors`` are its doubles that take over when the
-    first fails.
+    first fails. ``record_on`` is the file of a recording.
     """
     limits = limits or Limits()
     persona = persona or Persona(name="p", model="m", greeting=GREETING)
@@ -201,7 +203,8 @@ async def live_call(
         box = {tool.schema.name: tool for tool in map(Tool, tools)}
         makers = [partial(make, server) for server in (agent, *successors)]
         succession = Succession(makers, limits.close_seconds, limits.model_ready_seconds, history_of(said))
-        caller = CallerLeg(caller_wire[0], limits.close_seconds)
+        tap = None if record_on is None else CallRecorder(record_on, trio.current_time)
+        caller = CallerLeg(caller_wire[0], limits.close_seconds, tap=tap)
         call = Call(
             record, persona, limits, caller, succession, tools=box, phone=phone, lines=lines, came_back=came_back
         )

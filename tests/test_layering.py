@@ -111,33 +111,40 @@ RINGS = {
         sees="pure protocols isolation http net legs",
         packages="attrs msgspec structlog trio" + WEBSOCKETS_SANS_IO,
     ),
+    # Ring 1: what is recorded of a call on this machine. No leg, no socket.
+    "recorder": Ring(
+        modules="recorder",
+        sees="pure isolation recorder",
+        packages="attrs structlog trio",
+    ),
     # Ring 1: a call's nursery and deadlines. No web framework, no SDK.
     "call": Ring(
         modules="call tools",
-        sees="pure numbers protocols isolation http net journal postgres legs call",
+        sees="pure numbers protocols isolation http net journal postgres legs recorder call",
         packages="attrs msgspec structlog trio" + WEBSOCKETS_SANS_IO,
     ),
     # Ring 2: one foreign library or interface each.
     "edges": Ring(
         modules="edges",
-        sees="pure numbers protocols isolation http net journal legs call edges",
+        sees="pure numbers protocols isolation http net journal legs recorder call edges",
         packages=ANYTHING,
     ),
     # Ring 3: the only readers of files, environment, signals.
     "config": Ring(
         modules="config",
-        sees="pure numbers protocols isolation http net journal legs call config",
+        sees="pure numbers protocols isolation http net journal legs recorder call config",
         packages=ANYTHING,
     ),
     "daemon": Ring(
         modules="daemon",
-        sees="pure numbers protocols isolation http net journal legs call edges config daemon",
+        sees="pure numbers protocols isolation http net journal legs recorder call edges config daemon",
         packages=ANYTHING,
     ),
     # Ring 3, its top floor: alone in knowing the sandbox.
     "cli": Ring(
         modules="__main__ cli",
-        sees="pure numbers protocols isolation http net journal legs call edges config daemon cli speech sandbox",
+        sees="pure numbers protocols isolation http net journal legs recorder call edges config daemon cli"
+        " speech sandbox",
         packages=ANYTHING,
     ),
     # Beside the rings: ears and voices of this machine.

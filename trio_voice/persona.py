@@ -141,8 +141,11 @@ class Persona:
     """Words and names that the recogniser should expect."""
     transfer_to: str | None = None
     """Number that ``transfer_to_human`` and ``on_failure = "transfer"`` put a caller through to, with its country."""
-    record: bool = False
-    """Have Twilio record the calls that this persona places, each side on a channel of its own."""
+    record: bool | Literal["here"] = one_of('true, false or "here"', default=False)
+    """``"here"``: its calls are recorded on this machine, as they were heard. ``true``: Twilio records the calls that
+    this persona places, each side on a channel of its own."""
+    record_after_consent: bool = False
+    """Nothing is recorded here until the model calls ``consent_to_recording``, a tool that it then has."""
     detect_machine: bool = False
     """Have Twilio find out whether a machine answers a call that this persona places. Twilio bills it."""
     time_limit_seconds: float | None = positive()

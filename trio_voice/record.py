@@ -130,6 +130,27 @@ class Transfer:
 
 
 @attrs.define
+class Recording:
+    """What was recorded of a call on this machine."""
+
+    url: str | None
+    """Where operators listen to it; ``None`` once it was deleted."""
+    seconds: float
+    at: float = 0.0
+    """Seconds since the call began, at its first sample."""
+    listened: list[str] = attrs.field(factory=list)
+    """When somebody has listened, each time: ISO 8601, UTC."""
+    deleted_at: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape in a call's record."""
+        listened = [{"at": at} for at in self.listened]
+        return {"url": self.url, "seconds": self.seconds, "at": self.at, "listened": listened} | (
+            {} if self.deleted_at is None else {"deleted_at": self.deleted_at}
+        )
+
+
+@attrs.define
 class ModelSessionRecord:
     """One billed session."""
 
@@ -212,6 +233,9 @@ class CallRecord:
     answered_by: str | None = None
     """Twilio's verdict on who answered a call that we placed, where it was asked for one."""
     recording_url: str | None = None
+    """Twilio's recording of it."""
+    recording: Recording | None = None
+    """Ours."""
     telephone_cost: float | None = None
     """Estimate of what Twilio bills for it, known once it is over and if there are prices (``billing/cost.py``)."""
     currency: str | None = None
@@ -293,6 +317,7 @@ class CallRecord:
             ],
             "answered_by": self.answered_by,
             "recording_url": self.recording_url,
+            "recording": None if self.recording is None else self.recording.as_json(),
             "counters": dict(self.counters),
         }
 

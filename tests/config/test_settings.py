@@ -241,6 +241,17 @@ greeting_interruptible = false""",
     assert read(GOOD).limits.dead_air_seconds == 2.5
 
 
+@pytest.mark.parametrize(("written", "record"), [('"here"', "here"), ("true", True), ("false", False)])
+def test_who_records_is_a_word_or_twilio(read, written, record):
+    settings = read(GOOD.replace("tools = []", f"tools = []\nrecord = {written}"))
+    assert settings.personas["receptionist"].record == record
+    assert (settings.recording.directory, settings.recording.keep_days, settings.recording.keep_free_gb) == (
+        "recordings",
+        30,
+        2,
+    )
+
+
 def test_a_language_without_phrases_of_its_own_is_a_warning(read):
     def doubts(keys):
         return "\n".join(warnings_about(read(GOOD.replace("tools = []", keys)), date(2026, 11, 20)))
@@ -350,6 +361,15 @@ def test_a_language_without_phrases_of_its_own_is_a_warning(read):
         ("inbound_minute", "inbound_minutes", "prices.twilio.inbound_minutes: no such key; did you mean 'inbound"),
         ("inbound_minute = 0.0085", "inbound_minute = inf", "prices.twilio.inbound_minute: must be a number of"),
         ("[prices.aai]\nminute = 0.075", "[prices.aai.minute]\nx = 1", "prices.aai.minute: must be a number, not {'x'"),
+        ("tools = []", 'record = "there"', 'personas.receptionist.record: must be "here" (on this machine), true (at'),
+        ("tools = []", "record = 1", 'personas.receptionist.record: must be "here"'),
+        ("tools = []", "record_after_consent = true", 'receptionist.record_after_consent: needs record = "here"'),
+        ("tools = []", "record = true\nrecord_after_consent = true", 'record_after_consent: needs record = "here"'),
+        ("tools = []", 'tools = ["consent_to_recording"]', "tools: consent_to_recording needs record_after_consent"),
+        ("[limits]", '[recording]\nfolder = "x"\n[limits]', "recording.folder: no such key; known are directory"),
+        ("[limits]", "[recording]\nkeep_days = 0\n[limits]", "recording.keep_days: must be more than 0"),
+        ("[limits]", "[recording]\nkeep_free_gb = -1\n[limits]", "recording.keep_free_gb: must be 0 or more"),
+        ("[limits]", '[recording]\ndirectory = " "\n[limits]', "recording.directory: must be a folder's name"),
     ],
 )
 def test_each_mistake_has_its_line(problems, old, new, line):

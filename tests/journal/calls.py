@@ -12,6 +12,7 @@ from trio_voice.record import (
     Closing,
     EndReason,
     ModelSessionRecord,
+    Recording,
     ToolUse,
     Transfer,
     Turn,
@@ -52,6 +53,7 @@ SAMPLES = {
     **dict.fromkeys(["int", "int | None"], 7),
     **dict.fromkeys(["float", "float | None"], 1.25),
     "datetime | None": NOON,
+    "Recording | None": Recording("words", 1.25, 0.5, ["words"], "words"),
 }
 """What a field may hold, by its type."""
 

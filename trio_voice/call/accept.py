@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from trio_voice.legs.model_sessions import Succession
     from trio_voice.net.channel import Channel
     from trio_voice.persona import Lines, Persona, ToolSchema
+    from trio_voice.recorder.recordings import Recordings
 
 log: Final = structlog.stdlib.get_logger("trio_voice.reception")
 
@@ -43,6 +44,7 @@ class Reception:
         lines_of: what a persona says when no model speaks.
         phone: what can be done to telephone calls; ``None`` without Twilio's REST API.
         on_delay: told how long messages to the caller were held here; see ``Writer``.
+        recordings: what is recorded on this machine; ``None`` where nothing is.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Reception:
         lines_of: Callable[[Persona], Lines],
         phone: CallControl | None,
         on_delay: Callable[[float], None] | None = None,
+        recordings: Recordings | None = None,
     ) -> None:
         self.registry = registry
         self._journal = journal
@@ -62,6 +65,7 @@ class Reception:
         self._lines_of = lines_of
         self._phone = phone
         self._on_delay = on_delay
+        self._recordings = recordings
 
     async def answer(
         self, expected: ExpectedCall, channel: Channel, *, cancelled_because: EndReason = EndReason.DRAIN
@@ -75,15 +79,17 @@ class Reception:
             channel: the stream; closed when this returns.
             cancelled_because: the end reason if this task is cancelled.
         """
-        record, limits = expected.record, expected.limits
+        record, limits, recording = expected.record, expected.limits, None
         structlog.contextvars.bind_contextvars(call_id=record.call_id, call_sid=record.call_sid)
         try:
             try:
-                caller = CallerLeg(channel, limits.close_seconds, self._on_delay)
-                persona = expected.persona
-                tools = self._tools_of(persona)
-                came_back = expected.came_back
+                persona, came_back = expected.persona, expected.came_back
                 began = trio.current_time() if came_back is None else came_back.began
+                if self._recordings is not None:
+                    recording = self._recordings.open(record, persona, trio.current_time() - began)
+                tap = None if recording is None else recording.recorder
+                caller = CallerLeg(channel, limits.close_seconds, self._on_delay, tap)
+                tools = self._tools_of(persona)
                 ledger = Ledger(record, self._journal, began=began)
                 history = () if came_back is None else history_of(record.transcript)
                 model = self._open_model(persona, ledger, tuple(tool.schema for tool in tools.values()), history)
@@ -99,17 +105,24 @@ class Reception:
                     expected_call_sid=record.call_sid,
                     lines=self._lines_of(persona),
                     came_back=came_back,
+                    recording=recording,
                 )
             except Exception:  # this call cannot begin; the others go on
                 log.exception("call_bug")
                 record.state, record.end_reason = CallState.ENDED, EndReason.BUG
                 record.end_detail = BUG_DETAIL
+                if recording is not None:
+                    await recording.close()
                 self.registry.remember(record)
                 with trio.move_on_after(limits.close_seconds, shield=True):
                     await channel.aclose(1011, "an error in the server")
                 return
             self._journal.call_began(record)
             with self.registry.living(call):
-                await call.run(cancelled_because)
+                try:
+                    await call.run(cancelled_because)
+                finally:
+                    if recording is not None:
+                        await recording.close()  # noqa: ASYNC102 - it has a deadline of its own
         finally:
             structlog.contextvars.unbind_contextvars("call_id", "call_sid")

@@ -29,11 +29,12 @@ import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
+import attrs
 import structlog
 import trio
 
 from trio_voice.bridge.bridge import Bridge
-from trio_voice.call.tools import CallFacts, too_many_tools, unknown_tool
+from trio_voice.call.tools import CallFacts, cannot_record, too_many_tools, unknown_tool
 from trio_voice.errors import RestError
 from trio_voice.events.call import (
     CALLER,
@@ -46,6 +47,7 @@ from trio_voice.events.call import (
     PlaceMark,
     PlayAudio,
     RunTool,
+    Then,
     ToolReturned,
     TransferCall,
     TransferFailed,
@@ -82,6 +84,13 @@ STREAM_TELLS_SECONDS: Final = 0.5
 ``close_seconds``, in which all of the end must be done."""
 
 
+class Recording(Protocol):
+    """What is being recorded of a call, or will be."""
+
+    def consent(self) -> bool:
+        """Record from now on; whether that can be."""
+
+
 class CallControl(Protocol):
     """What can be done to a telephone call besides ending it."""
 
@@ -109,6 +118,7 @@ class Call:
         expected_call_sid: the call that the stream was promised to, where it is known.
         lines: what the persona says when no model speaks.
         came_back: where the caller was put through before, and nobody answered.
+        recording: what is recorded of it on this machine, if anything is.
     """
 
     __slots__ = (
@@ -126,6 +136,7 @@ class Call:
         "_phone",
         "_phone_is_over",
         "_put_through",
+        "_recording",
         "_running_tools",
         "_scope",
         "_timer_scope",
@@ -147,8 +158,10 @@ class Call:
         expected_call_sid: str | None = None,
         lines: Lines = SILENT,
         came_back: CameBack | None = None,
+        recording: Recording | None = None,
     ) -> None:
         self.record = record
+        self._recording = recording
         self._persona = persona
         self._tools = tools or {}
         self._running_tools = 0
@@ -347,6 +360,9 @@ class Call:
                 result = await tool.run(wanted.arguments, facts, self._limits.tool_seconds)
             finally:
                 self._running_tools -= 1
+        if result.then is Then.RECORD:
+            may_go_on = self._recording is not None and self._recording.consent()
+            result = attrs.evolve(result, then=Then.GO_ON) if may_go_on else cannot_record()
         milliseconds = round((trio.current_time() - began) * 1000)
         name = UNKNOWN_TOOL if tool is None else wanted.name  # what a model invents may be what was said
         if tool is None:

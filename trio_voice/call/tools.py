@@ -219,6 +219,11 @@ def _failure(words: str) -> ToolResult:
     return ToolResult(msgspec.json.encode({"error": words}).decode(), failed=True)
 
 
+def cannot_record() -> ToolResult:
+    """The answer to a consent where nothing can be recorded."""
+    return _failure("this call cannot be recorded; go on without it")
+
+
 def unknown_tool(name: str) -> ToolResult:
     """The answer to a request for a tool that this persona does not have."""
     return _failure(f"there is no tool {name[:60]!r}; go on without it")
@@ -262,6 +267,12 @@ async def transfer_to_human(reason: str = "") -> _Afterwards:
     return _Afterwards({"status": status}, Then.TRANSFER)
 
 
+async def consent_to_recording() -> _Afterwards:
+    """Begin to record this call. Call it only after you have asked, and the caller has clearly said yes."""
+    await trio.lowlevel.checkpoint()
+    return _Afterwards({"status": "the call is being recorded from now on"}, Then.RECORD)
+
+
 class DoNotCallTool:
     """``mark_do_not_call``: keeps the number of the person at the other end from ever being dialed again."""
 
@@ -284,7 +295,9 @@ class DoNotCallTool:
 
 END_CALL: Final = "end_call"
 TRANSFER: Final = "transfer_to_human"
-BUILT_IN: Final = frozenset({"generate_random_number", END_CALL, TRANSFER, "mark_do_not_call"})
+CONSENT: Final = "consent_to_recording"
+"""Offered to the model where the persona has ``record_after_consent``, listed or not, and nowhere else."""
+BUILT_IN: Final = frozenset({"generate_random_number", END_CALL, TRANSFER, CONSENT, "mark_do_not_call"})
 TOOL_NAME: Final = re.compile("[a-zA-Z0-9_-]{1,64}")
 """What all models take for the name of a function."""
 
@@ -301,6 +314,7 @@ def load_tools(names: Iterable[str], numbers: DoNotCall) -> dict[str, Tool]:
         "generate_random_number": generate_random_number,
         END_CALL: end_call,
         TRANSFER: transfer_to_human,
+        CONSENT: consent_to_recording,
         "mark_do_not_call": DoNotCallTool(numbers).mark_do_not_call,
     }
     tools: dict[str, Tool] = {}

@@ -19,7 +19,7 @@ from cattrs.errors import BaseValidationError
 from trio_voice.billing.prices import ModelPrices, PriceList, Prices, TwilioPrices, wrong_prices
 from trio_voice.call.nodes import node_digits
 from trio_voice.call.recovery import LEAST_SILENT_SECONDS, SILENT_SECONDS
-from trio_voice.call.tools import TRANSFER
+from trio_voice.call.tools import CONSENT, TRANSFER
 from trio_voice.config.credentials import JOURNAL_URL, SECRETS, Secrets, read_proxies, read_secrets
 from trio_voice.config.toml import converter_of, explained, no_such_key, read_toml, shown
 from trio_voice.errors import ConfigError
@@ -30,6 +30,7 @@ from trio_voice.persona import RANGE, Limits, Persona, Range, TurnDetection, bou
 from trio_voice.phone_numbers import e164
 from trio_voice.protocols.chain_stages import STAGES
 from trio_voice.protocols.settings import SANDBOX, ModelSettings
+from trio_voice.recorder.recordings import RecordingSettings
 from trio_voice.speech_text.languages import LANGUAGE_TAG
 
 if TYPE_CHECKING:
@@ -151,6 +152,7 @@ class Settings:
     proxies: Proxies
     log: LogSettings = LogSettings()
     operator: OperatorSettings = OperatorSettings()
+    recording: RecordingSettings = attrs.field(factory=RecordingSettings)
 
     @property
     def operator_bind(self) -> str:
@@ -184,6 +186,7 @@ def read_settings(path: Path, environment: Mapping[str, str] | None = None) -> S
 _TABLES: Final = (
     ServerSettings,
     OperatorSettings,
+    RecordingSettings,
     TwilioSettings,
     Limits,
     JournalSettings,
@@ -224,6 +227,7 @@ class _Reader:
             limits=self._table("limits", Limits, Limits()),
             journal=self._table("journal", JournalSettings, JournalSettings()),
             log=self._table("log", LogSettings, LogSettings()),
+            recording=self._table("recording", RecordingSettings, RecordingSettings()),
             models=models,
             personas=self._personas(),
             numbers=self._numbers(),
@@ -369,6 +373,8 @@ def _contradictions(settings: Settings, document: Mapping[str, Any]) -> list[str
         problems.append(f"log.level: must be one of {', '.join(LEVELS)}, not {shown(settings.log.level)}")
     if settings.limits.daily_cost is not None and settings.prices is None:
         problems.append("limits.daily_cost: needs [prices]: without them no call costs anything that is known")
+    if not settings.recording.directory.strip() or "\0" in settings.recording.directory:
+        problems.append("recording.directory: must be a folder's name, like recordings")
     models, personas = _names(document, "models"), _names(document, "personas")  # those that are broken, too
     for name, persona in settings.personas.items():
         problems.extend(
@@ -381,6 +387,10 @@ def _contradictions(settings: Settings, document: Mapping[str, Any]) -> list[str
             problems.append(f"personas.{name}.transfer_to: is missing: on_failure needs a number, like +15551234567")
         if TRANSFER in persona.tools and transfer_to is None:
             problems.append(f"personas.{name}.transfer_to: is missing: {TRANSFER} needs a number, like +15551234567")
+        if persona.record_after_consent and persona.record != "here":
+            problems.append(f'personas.{name}.record_after_consent: needs record = "here": Twilio asks nobody')
+        if CONSENT in persona.tools and not persona.record_after_consent:
+            problems.append(f"personas.{name}.tools: {CONSENT} needs record_after_consent = true")
         turns = persona.turn_detection
         if turns and turns.min_silence and turns.max_silence and turns.min_silence >= turns.max_silence:
             problems.append(f"personas.{name}.turn_detection: min_silence must be less than max_silence")

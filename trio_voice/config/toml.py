@@ -12,7 +12,7 @@ import reprlib
 import stat
 import tomllib
 from datetime import date
-from typing import TYPE_CHECKING, Any, Final, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin
 
 import attrs
 import cattrs
@@ -172,6 +172,15 @@ def converter_of(tables: Iterable[type], kinds: Mapping[type, Mapping[str, type]
         raise ValueError(f"must be a text, or a list of texts, not {shown(value)}")
 
     converter.register_structure_hook(str | tuple[str, ...], take_one_or_several)
+
+    def take_recording(value: Any, _kind: Any) -> bool | str:
+        if isinstance(value, bool):
+            return value
+        if value == "here":
+            return "here"
+        raise ValueError(f'must be "here" (on this machine), true (at Twilio) or false, not {shown(value)}')
+
+    converter.register_structure_hook(bool | Literal["here"], take_recording)
 
     def take_table(value: Any, kind: Any) -> Any:
         if not isinstance(value, dict):

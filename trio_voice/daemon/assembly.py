@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from trio_voice.persona import Lines, Persona, ToolSchema
     from trio_voice.protocols.settings import ModelSettings
     from trio_voice.record import CallRecord
+    from trio_voice.recorder.recordings import Recordings
 
     LineMaker = Callable[[Iterable[Persona]], Awaitable[Mapping[Persona, Lines]]]
 
@@ -68,8 +69,10 @@ class Services:
         seats: CallCounts | None,
         requests: Mapping[str, int],
         speech: Speech | None = None,
+        recordings: Recordings | None = None,
     ) -> None:
         self._settings = settings
+        self._recordings = recordings
         self._speech = speech
         self._extras = frozenset(extra for model in used_models(settings) for extra in model.extras)
         """Of which it was seen at start that they are here."""
@@ -99,6 +102,7 @@ class Services:
             self._lines_of,
             None if self.rest is None else Transfers(self.rest, public_url, settings.twilio.from_number),
             partial(self.metrics.observe_relay_delay, "to_caller"),
+            recordings,
         )
         token = settings.secrets.get("TWILIO_AUTH_TOKEN") if settings.twilio.validate_signatures else None
         if token is None:
@@ -117,6 +121,7 @@ class Services:
             api_token=settings.secrets.get("TRIO_VOICE_API_TOKEN"),
             account_sid=settings.account_sid,
             colleagues=colleagues,
+            recordings=recordings,
         )
 
     def _open_model(
@@ -250,6 +255,8 @@ class Services:
         self._toolboxes |= loaded.toolboxes  # calls that are expected still have their old persona
         self.context.routing = new
         self.auditor.prices = settings.prices
+        if self._recordings is not None:
+            self._recordings.settings = settings.recording
         log.info("reloaded", **changes)
         return []
 

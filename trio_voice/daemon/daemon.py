@@ -5,6 +5,7 @@ From the outside in, each using what is around it and outliving what is within:
     signals          SIGTERM and SIGINT drain, SIGHUP re-reads personas, numbers and prices
     journal          what was opened and closed, and whom never to call
     HTTP client      of Twilio's REST API
+    recordings       the thread that writes them
     after-work       phones that are still to be hung up when their calls are over
     poller           the calls' sockets, of both legs
     server           connections, and on them the calls
@@ -50,6 +51,7 @@ from trio_voice.net.http import open_http_pool
 from trio_voice.net.lookups import Lookups
 from trio_voice.net.poller import open_poller
 from trio_voice.net.tcp import PrivateSockets
+from trio_voice.recorder.recordings import open_recordings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -137,11 +139,14 @@ async def run_daemon(
                 insist=True,
             ) as journal,
             trio.open_nursery() as after_work,
+            open_recordings(settings.recording) as recordings,
             open_poller(),
             open_http_pool() as http_pool,
         ):
             lines = await make_lines(settings.personas.values())
-            services = Services(settings, journal, after_work, lines, colleagues, seats, http_pool.used, speech)
+            services = Services(
+                settings, journal, after_work, lines, colleagues, seats, http_pool.used, speech, recordings
+            )
             listeners, operators = await _open_listeners(settings, slot)
             hosts = hosts_of(settings, listeners, operators)
             services.context.hosts = hosts
@@ -166,6 +171,7 @@ async def run_daemon(
                     serving.start_soon(keep_running, "supervisor", _stop_with_supervisor)
                 serving.start_soon(keep_running, "watchdog", systemd.feed_watchdog)
                 serving.start_soon(keep_running, "loop_watch", services.metrics.watch_loop)
+                serving.start_soon(keep_running, "recordings", recordings.keep_tidy)
                 if services.budget is not None:
                     serving.start_soon(keep_running, "budget", partial(services.budget.watch, journal))
                 serving.start_soon(keep_running, "auditor", partial(services.auditor.watch, services.registry.live))

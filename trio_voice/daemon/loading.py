@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import trio
 
-from trio_voice.call.tools import load_tools, place_in
+from trio_voice.call.tools import CONSENT, load_tools, place_in
 from trio_voice.config.settings import Settings, read_settings
 from trio_voice.errors import ConfigError, one_line
 
@@ -93,7 +93,8 @@ def toolboxes_of(settings: Settings, numbers: DoNotCall, progress: list[str] | N
 
 def _noted(persona: Persona, progress: list[str]) -> Iterator[str]:
     """The names of a persona's tools, noting each that is about to be loaded."""
-    for tool in persona.tools:
+    consent = (CONSENT,) if persona.record_after_consent and CONSENT not in persona.tools else ()
+    for tool in (*persona.tools, *consent):
         progress.append(f"personas.{persona.name}.tools: {tool!r}")
         yield tool
 

@@ -27,6 +27,7 @@ class Then(enum.Enum):
 
     GO_ON = "go on"
     END_CALL = "end the call once the goodbye was heard"
+    RECORD = "keep a recording from now on"
     TRANSFER = "transfer the call once the words before it were heard"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import secrets
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from trio_voice.journal.requests import Statement
     from trio_voice.journal.selection import Selection
     from trio_voice.journal.writer import Answer
-    from trio_voice.record import CallRecord, ModelSessionRecord
+    from trio_voice.record import CallRecord, ModelSessionRecord, Recording
 
 log: Final = structlog.stdlib.get_logger("trio_voice.journal")
 T = TypeVar("T")
@@ -354,6 +355,17 @@ class Journal:
         if self.healthy:  # if not, that was logged when it began
             log.warning("session_not_journaled_yet", provider=session.provider, waited_seconds=seconds)
         return False
+
+    def recording_changed(self, call_id: str, recording: Recording) -> None:
+        """What is known of a call's recording has changed: somebody has listened, or it was deleted."""
+        kept = attrs.asdict(recording)
+
+        def change(database: Database) -> None:
+            for (details,) in database.query(schema.READ_DETAILS, [call_id]):
+                changed = json.dumps(json.loads(details) | {"recording": kept})
+                database.execute(schema.WRITE_DETAILS, [[changed, call_id]])
+
+        self._requests.do("recording", change, awaited=False)
 
     def phone_is_down(self, call: CallRecord) -> None:
         """The telephone of a call is known to be down, or goes on without us: nobody need hang it up any more."""

@@ -17,6 +17,7 @@ from trio_voice.record import (
     Closing,
     EndReason,
     ModelSessionRecord,
+    Recording,
     ToolUse,
     Transfer,
     Turn,
@@ -95,6 +96,7 @@ _READ: Final[dict[str, Callable[[Any], Any]]] = {
     "final": bool,
     "turns": lambda turns: msgspec.convert(turns, list[Turn]),
     "tools": lambda tools: msgspec.convert(tools, list[ToolUse]),
+    "recording": lambda recording: msgspec.convert(recording, Recording),
     "transfers": lambda transfers: msgspec.convert(transfers, list[Transfer]),
 }
 

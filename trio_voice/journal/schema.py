@@ -306,6 +306,9 @@ SETTLE_SESSION: Final = """
 
 PHONE_DOWN: Final = "UPDATE calls SET phone_down_at = ? WHERE call_id = ? AND phone_down_at IS NULL"
 
+READ_DETAILS: Final = "SELECT details FROM calls WHERE call_id = ?"
+WRITE_DETAILS: Final = "UPDATE calls SET details = ? WHERE call_id = ?"
+
 # A page of calls, each with its run. What follows says which.
 CALL_COLUMNS_READ: Final = (*CALL_COLUMNS, "phone_down_at")
 READ_CALLS: Final = (

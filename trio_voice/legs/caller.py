@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from trio_voice.events.call import CALLER, ClearPlayback, Fact, PlaceMark, PlayAudio
+from trio_voice.events.caller import MarkEchoed
 from trio_voice.legs.pumps import run_pair
 from trio_voice.legs.writer import Writer
 from trio_voice.net.flood import FLOOD_MESSAGE_BYTES, RateLimiter
-from trio_voice.protocols.media_streams import MediaStream
+from trio_voice.protocols.media_streams import MediaStream, timestamp_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,28 @@ OUTBOX_MESSAGES: Final = 256
 Twilio has stopped reading; nothing here is dropped, because a lost mark or clear would be believed."""
 
 
+class Tap(Protocol):
+    """Told of all that passes between Twilio and a call, as it passes: a recorder. Nothing of it may wait or raise."""
+
+    def caller_audio(self, payload: str, timestamp_ms: float | None) -> None:
+        """A frame of the caller has come, base64, and Twilio's time of it."""
+
+    def audio_sent(self, payload: str) -> None:
+        """Audio was handed over, base64."""
+
+    def mark_sent(self, name: str) -> None:
+        """A mark was handed over."""
+
+    def mark_echoed(self, name: str) -> None:
+        """A mark has come back."""
+
+    def clear_sent(self) -> None:
+        """Twilio was told to throw away what it has not played."""
+
+    def over(self) -> None:
+        """The stream is at its end."""
+
+
 class CallerLeg:
     """Owns Twilio's socket for one call.
 
@@ -27,14 +50,22 @@ class CallerLeg:
         channel: an accepted media stream.
         stall_seconds: how long Twilio may take for one message.
         on_delay: see ``Writer``.
+        tap: told of all that passes, if anybody wants to know.
     """
 
-    __slots__ = ("_channel", "_given_up", "_stream", "_writer")
+    __slots__ = ("_channel", "_given_up", "_stream", "_tap", "_writer")
 
-    def __init__(self, channel: Channel, stall_seconds: float, on_delay: Callable[[float], None] | None = None) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        stall_seconds: float,
+        on_delay: Callable[[float], None] | None = None,
+        tap: Tap | None = None,
+    ) -> None:
         self._channel = channel
         self._given_up = False
         self._stream = MediaStream()
+        self._tap = tap
         self._writer = Writer(OUTBOX_MESSAGES, stall_seconds, on_delay)
 
     async def run(self, tell: Callable[[Fact], None], forward: Callable[[str], None]) -> None:
@@ -44,7 +75,7 @@ class CallerLeg:
             tell: told every fact.
             forward: given the payload of ``CallerAudio`` in its stead.
         """
-        limiter, receive = RateLimiter(), self._stream.receive_payload
+        limiter, receive, tap = RateLimiter(), self._stream.receive_payload, self._tap
 
         def hear(message: str | bytes) -> None:
             limiter.in_hand -= 1 + len(message) // FLOOD_MESSAGE_BYTES
@@ -52,8 +83,12 @@ class CallerLeg:
                 limiter.draw()
             meaning = receive(message)
             if isinstance(meaning, str):
+                if tap is not None:
+                    tap.caller_audio(meaning, timestamp_of(message))  # type: ignore[arg-type]  # media is text
                 forward(meaning)
             elif meaning is not None:
+                if tap is not None and isinstance(meaning, MarkEchoed):
+                    tap.mark_echoed(meaning.name)
                 tell(meaning)
 
         await run_pair(CALLER, self._channel, self._writer, hear, tell)
@@ -65,12 +100,20 @@ class CallerLeg:
                 self.play(payload)
             case PlaceMark(name=name):
                 self._writer.post(self._stream.mark(name))
+                if self._tap is not None:
+                    self._tap.mark_sent(name)
             case ClearPlayback():
                 self._writer.post(self._stream.clear())
+                if self._tap is not None:
+                    self._tap.clear_sent()
 
     def play(self, payload: str, mark: str = "") -> None:
         """``execute`` for ``PlayAudio``, by its payload, and for a ``PlaceMark`` behind it, if it is named."""
         self._writer.post(self._stream.media(payload), self._stream.mark(mark) if mark else None)
+        if self._tap is not None:
+            self._tap.audio_sent(payload)
+            if mark:
+                self._tap.mark_sent(mark)
 
     def set_close_deadline(self, deadline: float) -> None:
         """The call is ending: whatever is being sent must be finished by then."""
@@ -82,6 +125,8 @@ class CallerLeg:
 
     async def close(self) -> None:
         """Close the socket politely if the peer lets us; the caller's cancel scope says how long. Idempotent."""
+        if self._tap is not None:
+            self._tap.over()
         if self._given_up:
             await self._channel.abort()
         else:

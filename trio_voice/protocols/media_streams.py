@@ -11,6 +11,7 @@ kind.
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import msgspec
@@ -84,8 +85,28 @@ class _AnyEvent(msgspec.Struct):
     event: str
 
 
+class _TimedBody(msgspec.Struct):
+    timestamp: str | float
+
+
+class _TimedMedia(msgspec.Struct):
+    media: _TimedBody
+
+
 _KNOWN_EVENTS: Final = frozenset({"connected", "start", "media", "mark", "dtmf", "stop"})
 _decode = msgspec.json.Decoder(_Connected | _Start | _Media | _Mark | _Digit | _Stop).decode
+
+
+_decode_time = msgspec.json.Decoder(_TimedMedia).decode
+
+
+def timestamp_of(message: str) -> float | None:
+    """When Twilio had the audio of a ``media`` message, in ms since its stream began; ``None`` if it does not say."""
+    try:
+        timestamp = float(_decode_time(message).media.timestamp)
+    except UNDECODABLE:
+        return None
+    return timestamp if math.isfinite(timestamp) and timestamp >= 0 else None
 
 
 class MediaStream:

@@ -110,7 +110,7 @@ class Dialer:
             status_url=url(f"/call-status/{call_id}"),
             ring_seconds=limits.ring_seconds,
             time_limit_seconds=expected.limits.time_limit_seconds,
-            recording_url=url(f"/recording-status/{call_id}") if persona.record else None,
+            recording_url=url(f"/recording-status/{call_id}") if persona.record is True else None,
             machine_url=url(f"/amd-status/{call_id}") if detect else None,
             wait_for_beep=persona.voicemail is not None,
         )

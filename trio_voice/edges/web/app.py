@@ -32,6 +32,7 @@ from trio_voice.edges.web.listing import selection_of, together
 from trio_voice.edges.web.media_stream import PREFIX, STATUSES
 from trio_voice.edges.web.operator_door import OperatorDoor
 from trio_voice.edges.web.quart_channel import QuartChannel
+from trio_voice.edges.web.recordings import add_recordings, described
 from trio_voice.edges.workers import aggregate
 from trio_voice.edges.workers.handover import HERE, PROMISED
 from trio_voice.errors import CallRefused
@@ -368,7 +369,11 @@ def _add_operator(app: QuartTrio, context: AppContext, door: OperatorDoor) -> No
             except JournalUnavailable as trouble:
                 return failure(503, "no_journal", f"nobody knows this call by heart, and the journal: {trouble}")
             record = None if journaled is None else journaled.record
-        return _no_such_call() if record is None else record.as_json()
+        if record is None:
+            return _no_such_call()
+        if context.recordings is not None:
+            await described(record, context.recordings)
+        return record.as_json()
 
     @app.delete("/calls/<call_id>")
     @from_operator
@@ -378,6 +383,9 @@ def _add_operator(app: QuartTrio, context: AppContext, door: OperatorDoor) -> No
             return _no_such_call()
         context.registry.end(call_id, EndReason.OPERATOR, "the operator hung up")
         return record.summary()
+
+    if context.recordings is not None:
+        add_recordings(app, context.registry, context.journal, context.recordings, from_operator)
 
 
 def _no_such_call() -> Response:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from trio_voice.journal import JournaledCall
     from trio_voice.journal.selection import Selection
     from trio_voice.persona import Persona
-    from trio_voice.record import CallRecord
+    from trio_voice.record import CallRecord, Recording
+    from trio_voice.recorder.recordings import Recordings
 
 
 @attrs.define
@@ -58,6 +59,9 @@ class AppJournal(Protocol):
     def unread(self) -> Mapping[str, list[str]]:
         """Calls of which it does not understand every row, and which."""
 
+    def recording_changed(self, call_id: str, recording: Recording) -> None:
+        """Write down what has become of a recording: somebody has listened, or it was deleted. Does not wait."""
+
     def call_began(self, call: CallRecord) -> None:
         """Write down that a call is ours, so that whoever comes after us knows. Does not wait."""
 
@@ -86,6 +90,8 @@ class AppContext:
     api_token: str | None
     account_sid: str | None = None
     """Whose calls Twilio tells us of; ``None`` if we have not been told."""
+    recordings: Recordings | None = None
+    """What is recorded on this machine."""
     colleagues: Colleagues | None = None
     """The other processes on this port, if there are any."""
     hosts: Hosts | None = None

@@ -1,0 +1,160 @@
+"""The operator's way to recordings: listening, in whole or in part, and deleting."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import structlog
+from quart import Response, request
+from werkzeug.http import parse_range_header
+
+from trio_voice.call.call import wall_clock
+from trio_voice.edges.web.answers import failure
+from trio_voice.journal import JournalUnavailable
+from trio_voice.record import CallState, Recording
+from trio_voice.recorder.recordings import url_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from datetime import datetime
+
+    from quart_trio import QuartTrio
+
+    from trio_voice.call.registry import Registry
+    from trio_voice.journal import JournaledCall
+    from trio_voice.record import CallRecord
+    from trio_voice.recorder.recordings import Found, Recordings
+
+log: Final = structlog.stdlib.get_logger("trio_voice.recorder")
+
+SAME_LISTENING_SECONDS: Final = 600.0
+"""A player asks for the parts of a recording one by one. A part that is not the first belongs to the listening before
+it, if that was begun no longer ago."""
+MAX_LISTENED: Final = 1_000
+"""Listenings that a record holds; the oldest are forgotten, and stand in the log."""
+
+
+class RecordingsJournal(Protocol):
+    """Where it is written down who has listened."""
+
+    async def call(self, call_id: str) -> JournaledCall | None:
+        """One call, whole. Raises ``JournalUnavailable``."""
+
+    def recording_changed(self, call_id: str, recording: Recording) -> None:
+        """Write down what has become of a recording. Does not wait."""
+
+
+def add_recordings(
+    app: QuartTrio,
+    registry: Registry,
+    journal: RecordingsJournal,
+    recordings: Recordings,
+    from_operator: Callable[[Callable[..., Awaitable[Any]]], Callable[..., Awaitable[Any]]],
+) -> None:
+    """Add the routes of recordings.
+
+    Args:
+        app: to which they are added.
+        registry: which calls live.
+        journal: where it is written down who has listened.
+        recordings: the folder.
+        from_operator: lets only operators through.
+    """
+
+    async def record_of(call_id: str) -> CallRecord | None:
+        record = registry.record(call_id)
+        if record is None:
+            journaled = await journal.call(call_id)
+            record = None if journaled is None else journaled.record
+        return record
+
+    async def found_of(call_id: str) -> tuple[CallRecord | None, Found] | Response:
+        """A call's record and its recording, or why there is none."""
+        known = registry.record(call_id)
+        if recordings.is_open(call_id) and known is not None and known.state is not CallState.ENDED:
+            return failure(409, "call_lives", "the call lives: its recording can be had when it is over")
+        found = await recordings.find(call_id)
+        if found is None:
+            words = "nothing was recorded of this call, or it was deleted, or was older than recording.keep_days"
+            return failure(404, "no_recording", words)
+        try:
+            record = await record_of(call_id)
+        except JournalUnavailable:
+            record = None  # then the log alone says that somebody has listened
+        return record, found
+
+    @app.get("/calls/<call_id>/recording")
+    @from_operator
+    async def recording(call_id: str) -> Any:
+        answer = await found_of(call_id)
+        if isinstance(answer, Response):
+            return answer
+        record, found = answer
+        asked = parse_range_header(request.headers.get("Range"))
+        # Several ranges at once are answered with the whole (RFC 9110, 14.2 allows that), and so is what is no range.
+        part = asked.range_for_length(found.file_bytes) if asked is not None and asked.units == "bytes" else None
+        if asked is not None and asked.units == "bytes" and len(asked.ranges) == 1 and part is None:
+            refusal = failure(416, "no_such_range", f"the recording has {found.file_bytes} bytes")
+            refusal.headers["Content-Range"] = f"bytes */{found.file_bytes}"
+            return refusal
+        begin, end = (0, found.file_bytes) if part is None else part
+        if request.method == "GET":
+            _note(record, found, begin)
+        body = recordings.read(found, begin, end) if request.method == "GET" else b""
+        sent = Response(body, 200 if part is None else 206, content_type="audio/wav")
+        sent.headers["Content-Length"] = str(end - begin)
+        sent.headers["Accept-Ranges"] = "bytes"
+        sent.headers["Cache-Control"] = "no-store"
+        sent.headers["X-Content-Type-Options"] = "nosniff"
+        if part is not None:
+            sent.headers["Content-Range"] = f"bytes {begin}-{end - 1}/{found.file_bytes}"
+        return sent
+
+    def _note(record: CallRecord | None, found: Found, begin: int) -> None:
+        """Write down that somebody listens."""
+        now = wall_clock()
+        call_id = found.path.stem
+        if record is None:
+            log.info("recording_listened", call_id=call_id)
+            return
+        kept = record.recording = record.recording or Recording(url_of(call_id), found.seconds)
+        if begin > 0 and kept.listened and _seconds_since(kept.listened[-1], now) < SAME_LISTENING_SECONDS:
+            return
+        log.info("recording_listened", call_id=call_id)
+        kept.listened = [*kept.listened, now.isoformat()][-MAX_LISTENED:]
+        journal.recording_changed(call_id, kept)
+
+    @app.delete("/calls/<call_id>/recording")
+    @from_operator
+    async def delete_recording(call_id: str) -> Any:
+        answer = await found_of(call_id)
+        if isinstance(answer, Response):
+            return answer
+        record, found = answer
+        try:
+            await recordings.delete(call_id)
+        except OSError as failed:
+            return failure(500, "not_deleted", f"the recording cannot be deleted: {failed}")
+        log.info("recording_deleted", call_id=call_id)
+        listened = [] if record is None or record.recording is None else record.recording.listened
+        at = 0.0 if record is None or record.recording is None else record.recording.at
+        gone = Recording(None, found.seconds, at, listened, deleted_at=wall_clock().isoformat())
+        if record is not None:
+            record.recording = gone
+            journal.recording_changed(call_id, gone)
+        return {"call_id": call_id, "recording": gone.as_json()}
+
+
+async def described(record: CallRecord, recordings: Recordings) -> None:
+    """Enter the recording of a call in its record where that does not know of it: its daemon was killed."""
+    if record.recording is None and record.state is CallState.ENDED and not recordings.is_open(record.call_id):
+        found = await recordings.find(record.call_id)
+        if found is not None:
+            record.recording = Recording(url_of(record.call_id), found.seconds)
+
+
+def _seconds_since(moment: str, now: datetime) -> float:
+    try:
+        return (now - type(now).fromisoformat(moment)).total_seconds()
+    except ValueError:
+        return SAME_LISTENING_SECONDS

@@ -53,7 +53,7 @@ MAX_TOKENS: Final = 4_096
 """The protocol wants a number: some hundred for what is said, the rest for what is thought before it."""
 
 FIRST_BYTE_SECONDS: Final = 10.0
-"""How long a server may take for the first piece of an answer."""
+"""Time that a server may take for the first piece of an answer."""
 FIRST_BYTE_SECONDS_OF_SEVERAL: Final = 5.0
 """The same where another language model could be asked."""
 
@@ -91,7 +91,7 @@ class MessagesSettings(StageSettings):
 
 
 class AnthropicMessages:
-    """What to ask, and what an answer means."""
+    """Questions as requests, and answers as events."""
 
     provider = "anthropic"
 
@@ -112,7 +112,7 @@ class AnthropicMessages:
         return self._settings.address
 
     def first_byte_seconds(self, *, others: bool) -> float:
-        """How long the server may take for the first piece of an answer, if ``others`` could be asked in its place."""
+        """Time that the server may take for the first piece of an answer, if ``others`` could be asked in its place."""
         return self._settings.first_byte_seconds or (FIRST_BYTE_SECONDS_OF_SEVERAL if others else FIRST_BYTE_SECONDS)
 
     @property
@@ -158,12 +158,12 @@ class AnthropicMessages:
     def refusal(
         self, number: int, status: int, body: bytes, headers: Mapping[str, str] = MappingProxyType({})
     ) -> s.ThoughtFailed:
-        """What an answer of another status than 200 means."""
+        """The failure that an answer of another status than 200 means."""
         complaint = complaint_in(status, body)
         return refusal_of(self._settings, self._settings.model, number, complaint, headers, broke=self._advice)
 
     def _failed(self, number: int, complaint: Complaint) -> s.ThoughtFailed:
-        """What an error inside an answer means."""
+        """The failure that an error inside an answer means."""
         advice = next((words for kind, words in self._advice.items() if kind in complaint.kinds), None)
         passing = bool(complaint.kinds & _PASSING)
         return failure_of(number, complaint, advice=advice or "the language model's server failed", retryable=passing)

@@ -49,7 +49,7 @@ ADVICE: Final = {
     4002: "the AssemblyAI account behind {key} has no funds",
     4003: "the AssemblyAI account behind {key} may not stream",
 }
-"""What each code of an ``Error`` asks for; the socket is closed with the same code."""
+"""Advice for each code of an ``Error``; the socket is closed with the same code."""
 
 
 @attrs.frozen(kw_only=True)
@@ -98,7 +98,7 @@ class AssemblyAiStreaming(ModelSession):
 
     @property
     def url(self) -> str:
-        """Where to connect, with the whole configuration. Unknown names in it would be ignored without a word."""
+        """Address to connect to, with the whole configuration. Unknown names in it would be ignored without a word."""
         settings, turns = self._settings, self._persona.turn_detection
         query: dict[str, Any] = {
             "speech_model": settings.model,
@@ -157,7 +157,7 @@ class AssemblyAiStreaming(ModelSession):
     # What we hear
 
     def receive(self, message: str | bytes, _now: float) -> Sequence[Any]:
-        """What a message of the server's means."""
+        """Events that a message of the server's means."""
         return read(message, self._understand)
 
     def _understand(self, event: dict[str, Any]) -> list[Any]:
@@ -197,7 +197,10 @@ class AssemblyAiStreaming(ModelSession):
         return events
 
     def _partial(self, item_id: str, text: str, confidence: object) -> list[Any]:
-        """What is said so far. Models from 3.5 on tell in the pause how sure they are that this is all, and more so."""
+        """Events of the words so far.
+
+        Models from 3.5 on tell in the pause how sure they are that this is all, and more so.
+        """
         before, self._confidence = self._confidence, float(confidence) if isinstance(confidence, int | float) else 0.0
         threshold = self._settings.eager_eot_threshold
         if self._may_be_over and (text != self._may_be_over or self._confidence < threshold):

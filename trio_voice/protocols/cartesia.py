@@ -43,7 +43,7 @@ ADVICE: Final = {
     404: "Cartesia does not know the voice {voice!r} or the model {model!r}: check them in the persona and the stage",
     429: "the limit of concurrent Cartesia contexts is reached: lower max_calls",
 }
-"""What the ``status_code`` of an error asks for."""
+"""Advice for each ``status_code`` of an error."""
 _OF_ALL: Final = frozenset({401, 402, 403, 404, 429})
 """Errors of a context that any other would have, too: the key, the account, the voice."""
 
@@ -80,14 +80,14 @@ class Cartesia(ModelSession):
         self._contexts: dict[str, None] = {}
         """Those of which more is to come."""
         self._counted: list[Any] = []
-        """What was sent to be spoken since it was last told."""
+        """Texts that were sent to be spoken since it was last told."""
         self._ready = False
 
     # What we say
 
     @property
     def url(self) -> str:
-        """Where to connect."""
+        """Address to connect to."""
         return self._settings.address
 
     @staticmethod
@@ -149,7 +149,7 @@ class Cartesia(ModelSession):
         return events
 
     def receive(self, message: str | bytes, _now: float) -> Sequence[Any]:
-        """What a message of the server's means."""
+        """Events that a message of the server's means."""
         return read(message, self._understand)
 
     def _understand(self, event: dict[str, Any]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Who can be a stage of a chain, one row each, and the chain's table of config.toml."""
+"""Stages of a chain, one row for each vendor's part, and the chain's table of config.toml."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ STAGES: Final[Mapping[type[StageSettings], Mapping[str, Stage]]] = {
     ThinkingSettings: THINKING,
     SpeakingSettings: SPEAKING,
 }
-"""Which rows a key of ``ChainSettings`` may be of, by its annotation."""
+"""Rows that a key of ``ChainSettings`` may be of, by its annotation."""
 
 
 STAGE_KEYS: Final = ("stt", "llm", "tts")
@@ -108,7 +108,7 @@ class ChainSettings(ModelSettings):
 
     @property
     def own_filler(self) -> str:
-        """What the chain says by itself while an answer takes long; empty where the bridge's fillers are all."""
+        """Words that the chain says by itself while an answer takes long; empty where the bridge's fillers are all."""
         if self.filler is None:
             return "" if self.filler_after_seconds is None else DEFAULT_FILLER
         return self.filler

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from trio_voice.protocols.chat.refusals import Complaint
 
 FIRST_BYTE_SECONDS: Final = 10.0
-"""How long a provider may take for the first piece of an answer."""
+"""Time that a provider may take for the first piece of an answer."""
 FIRST_BYTE_SECONDS_OF_SEVERAL: Final = 5.0
 """The same where another language model could be asked."""
 LOADING_SECONDS: Final = 30.0
@@ -85,29 +85,29 @@ class ChatSettings(StageSettings):
     preload: bool | None = None
     """Have the server load the model when a call begins; by default where it is an Ollama in your own network."""
     quirks: Quirks = attrs.field(factory=Quirks, init=False, eq=False, repr=False)
-    """What was learned of the server by all calls."""
+    """Things that all calls have learned of the server."""
 
     @property
     def questions_url(self) -> str:
-        """Where questions go; a query, such as Azure's ``?api-version=``, stays at the end."""
+        """Address of questions; a query, such as Azure's ``?api-version=``, stays at the end."""
         address = urlsplit(self.address)
         return address._replace(path=f"{address.path.rstrip('/')}/chat/completions").geturl()
 
     @property
     def is_azure(self) -> bool:
-        """Whether the server is Azure's."""
+        """True if the server is Azure's."""
         return (urlsplit(self.address).hostname or "").endswith(".azure.com")
 
     @property
     def loads(self) -> bool:
-        """Whether the server is asked to load the model when a call begins."""
+        """True if the server is asked to load the model when a call begins."""
         if self.preload is not None:
             return self.preload
         return self.is_in_house and urlsplit(self.address).port == OLLAMA_PORT
 
 
 class ChatCompletions:
-    """What to ask, and what an answer means."""
+    """Questions as requests, and answers as events."""
 
     provider = "openai-chat"
 
@@ -126,7 +126,7 @@ class ChatCompletions:
         return self._settings.address
 
     def first_byte_seconds(self, *, others: bool) -> float:
-        """How long the server may take for the first piece of an answer, if ``others`` could be asked in its place."""
+        """Time that the server may take for the first piece of an answer, if ``others`` could be asked in its place."""
         usual = LOADING_SECONDS if self._settings.is_in_house else FIRST_BYTE_SECONDS
         return self._settings.first_byte_seconds or (FIRST_BYTE_SECONDS_OF_SEVERAL if others else usual)
 
@@ -172,7 +172,7 @@ class ChatCompletions:
         return {name: value for name, value in named.items() if value is not None}
 
     def loading(self) -> s.ModelRequest | None:
-        """What has a server load the model before it is asked anything; ``None`` where it is loaded always."""
+        """The request that has a server load the model before any question; ``None`` where it is always loaded."""
         settings = self._settings
         if not settings.loads:
             return None
@@ -191,13 +191,13 @@ class ChatCompletions:
     def refusal(
         self, number: int, status: int, body: bytes, headers: Mapping[str, str] = MappingProxyType({})
     ) -> s.ThoughtFailed:
-        """What an answer of another status than 200 means."""
+        """The failure that an answer of another status than 200 means."""
         complaint = complaint_in(status, body)
         refused = refusal_of(self._settings, self._settings.model, number, complaint, headers, broke=_BROKE)
         return self._adapted(refused, complaint)
 
     def _failed(self, number: int, complaint: Complaint) -> s.ThoughtFailed:
-        """What an error inside an answer means."""
+        """The failure that an error inside an answer means."""
         broken = next((words for kind, words in _BROKE.items() if kind in complaint.kinds), None)
         if broken is not None:
             return failure_of(number, complaint, advice=broken, retryable=False)
@@ -294,7 +294,7 @@ class ChatReader(StreamedAnswer):
         return events
 
     def _is_all_again(self, content: str) -> bool:
-        """Whether this is the whole text once more, with which some servers end a stream."""
+        """True if this is the whole text once more, with which some servers end a stream."""
         if len(self._texts) > 1 and len(content) == self._told and content == "".join(self._texts):
             return True
         if self._told <= MAX_LETTERS:

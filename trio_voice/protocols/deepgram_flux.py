@@ -43,7 +43,7 @@ ADVICE: Final = {
     "NET-0001": "{vendor} was sent no sound for too long",
     "UNPARSABLE_CLIENT_MESSAGE": "{vendor} does not understand what we send: report this",
 }
-"""What the code of an ``Error`` asks for."""
+"""Advice for each code of an ``Error``."""
 
 
 @attrs.frozen(kw_only=True)
@@ -88,13 +88,13 @@ class DeepgramFlux(ModelSession):
         self._over = -1
         """The last turn that is over."""
         self._text = ""
-        """What was last told of the turn."""
+        """The transcript of the turn, as it was last told."""
 
     # What we say
 
     @property
     def url(self) -> str:
-        """Where to connect, with the whole configuration."""
+        """Address to connect to, with the whole configuration."""
         settings, turns = self._settings, self._persona.turn_detection
         query: list[tuple[str, Any]] = [("model", settings.model), ("encoding", "mulaw"), ("sample_rate", 8000)]
         if settings.eager_eot_threshold:
@@ -138,7 +138,7 @@ class DeepgramFlux(ModelSession):
     # What we hear
 
     def receive(self, message: str | bytes, _now: float) -> Sequence[Any]:
-        """What a message of the server's means."""
+        """Events that a message of the server's means."""
         return read(message, self._understand)
 
     def _understand(self, event: dict[str, Any]) -> list[Any]:

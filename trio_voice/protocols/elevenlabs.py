@@ -90,14 +90,14 @@ class ElevenLabs(ModelSession):
         self._contexts: dict[str, _Context] = {}
         """Those that are being spoken in, by the id on the wire."""
         self._counted: list[Any] = []
-        """What was sent to be spoken since it was last told."""
+        """Texts that were sent to be spoken since it was last told."""
         self._ready = False
 
     # What we say
 
     @property
     def url(self) -> str:
-        """Where to connect."""
+        """Address to connect to."""
         query: dict[str, Any] = {
             "model_id": self._settings.model,
             "output_format": "ulaw_8000",
@@ -184,7 +184,7 @@ class ElevenLabs(ModelSession):
         return events
 
     def receive(self, message: str | bytes, _now: float) -> Sequence[Any]:
-        """What a message of the server's means."""
+        """Events that a message of the server's means."""
         return read(message, self._understand)
 
     def _understand(self, event: dict[str, Any]) -> list[Any]:
@@ -211,7 +211,7 @@ class ElevenLabs(ModelSession):
         return events
 
     def _fault(self, event: dict[str, Any]) -> c.ModelFault | s.SpeechFailed:
-        """What an error means: of one context, it is that one's; the account's and the voice's are everybody's."""
+        """The failure that an error means: of one context, that one's; of the account or the voice, everybody's."""
         code, said = str(event["error"])[:60], str(event.get("message") or "")
         words = ADVICE.get(code, "{vendor} said {code}").format(
             vendor=self.vendor,

@@ -33,7 +33,7 @@ class ElevenLabsHttpSettings(ElevenLabsSettings):
 
 
 class ElevenLabsHttp:
-    """What to ask, and what a refusal means."""
+    """Texts as requests, and refusals as failures."""
 
     provider = "elevenlabs"
 
@@ -67,7 +67,7 @@ class ElevenLabsHttp:
         return ModelRequest(settings.address + path, self._headers, body)
 
     def refusal(self, status: int, body: bytes) -> ModelFault:
-        """What an answer of another status than 200 means; it is not fatal if it is this text's alone."""
+        """The failure that an answer of another status than 200 means; it is not fatal if it is this text's alone."""
         code, said = f"http_{status}", body[:200].decode(errors="replace")
         try:
             detail = msgspec.json.decode(body)["detail"]

@@ -1,4 +1,4 @@
-"""When a session is to be succeeded: some time before its longest time is over."""
+"""Time at which a session is to be succeeded: some time before its longest time is over."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import math
 from typing import Any, Final
 
 EXPIRING_SECONDS: Final = 60.0
-"""How long before its end a session is to be succeeded: the next quiet moment may take a while."""
+"""Time before its end at which a session is to be succeeded: the next quiet moment may take a while."""
 LONGEST_SECONDS: Final = 86_400.0
-"""What the end of a session is believed to be at the latest; a server's clock may be wrong."""
+"""Bound of a session's end, which a server tells: its clock may be wrong."""
 
 
 class Expiry:
@@ -24,7 +24,7 @@ class Expiry:
         self._started_at = started_at
         self._notice_seconds = EXPIRING_SECONDS
         self.wake_at = math.inf
-        """When ``pop`` has something to say."""
+        """Time at which ``pop`` has something to say."""
 
     def begin(self, expires_at: Any, now: float) -> None:
         """The server has made the session, and says when it will end, by the time of day."""
@@ -36,7 +36,7 @@ class Expiry:
         self.wake_at = now + seconds - self._notice_seconds
 
     def pop(self, now: float) -> float | None:
-        """How many seconds are left, once it is time to say so."""
+        """Seconds that are left, once it is time to say so."""
         if now < self.wake_at:
             return None
         self.wake_at = math.inf

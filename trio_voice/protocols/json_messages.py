@@ -21,22 +21,22 @@ MAX_ID: Final = 200
 """Letters of an id, or of a tool's name, that is remembered."""
 
 JSON_IN_JSON: Final = 3
-"""How often arguments may be wrapped up as text; models have been seen to do it twice."""
+"""Times that arguments may be wrapped up as text; models have been seen to do it twice."""
 NOTHING: Final = ("null", "none", "undefined")
 """Words for it that models write, of which one is JSON."""
 
 NO_JSON: Final = (msgspec.DecodeError, RecursionError)
-"""What comes of decoding what is no JSON, or endlessly nested."""
+"""Exceptions of decoding text that is no JSON, or endlessly nested."""
 
 UNDECODABLE: Final = (*NO_JSON, ValueError)
 """The same where the message may even be a text that is no text (half a character)."""
 
 UNREADABLE: Final = (*NO_JSON, AttributeError, LookupError, TypeError, ValueError, OverflowError)
-"""What comes of reading a message that is not of the shape that its reader expects."""
+"""Exceptions of reading a message that has not the shape that its reader expects."""
 
 
 def read(message: str | bytes, understand: Callable[[Any], Sequence[T]]) -> Sequence[T | Unrecognized]:
-    """What a message means, of a server that sends JSON text.
+    """The meaning of a message, of a server that sends JSON text.
 
     Args:
         message: what came.

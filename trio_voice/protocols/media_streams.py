@@ -120,7 +120,7 @@ class MediaStream:
         self._over = False
 
     def receive(self, message: str | bytes) -> CallerEvent | None:
-        """What a message of Twilio's means; ``None`` for one that means nothing to a call."""
+        """The event that a message of Twilio's means; ``None`` for one that means nothing to a call."""
         meaning = self.receive_payload(message)
         return CallerAudio(meaning) if isinstance(meaning, str) else meaning
 

@@ -22,7 +22,7 @@ class ModelSession(ABC):
     __slots__ = ()
 
     capabilities: Capabilities
-    """What this kind of model can do."""
+    """Abilities of this kind of model."""
     provider: str
     """The kind's name, for the record."""
     caller_audio: tuple[str, str] | None = None
@@ -33,11 +33,11 @@ class ModelSession(ABC):
 
     @abstractmethod
     def opening(self) -> Sequence[str | bytes]:
-        """What to say first on a new socket."""
+        """Messages to send first on a new socket."""
 
     @abstractmethod
     def receive(self, message: str | bytes, now: float, /) -> Sequence[Any]:
-        """What a message means, and what is to be sent because of it, in order; never raises."""
+        """Events that a message means, and messages to be sent because of it, in order; never raises."""
 
     @abstractmethod
     def encode(self, command: Any, now: float, /) -> Sequence[str | bytes]:
@@ -45,7 +45,7 @@ class ModelSession(ABC):
 
     @abstractmethod
     def goodbye(self) -> str | None:
-        """What ends the session, and its bill, in the vendor's words; ``None`` if closing the socket does."""
+        """The message that ends the session, and its bill; ``None`` if closing the socket does."""
 
     def reply_audio(self, _message: str | bytes, /) -> tuple[str, str] | None:
         """Reply id and payload, where ``receive`` would make ``ReplyAudio`` of the message and do nothing else.
@@ -63,9 +63,9 @@ class ModelSession(ABC):
 
     @property
     def wake_at(self) -> float:
-        """When ``tick`` is next needed; infinite if it is not."""
+        """Time at which ``tick`` is next needed; infinite if it is not."""
         return math.inf
 
     def tick(self, _now: float, /) -> Sequence[Any]:
-        """What comes of time having passed. Harmless to call too early."""
+        """Events that come of time having passed. Harmless to call too early."""
         return ()

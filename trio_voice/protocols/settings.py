@@ -1,4 +1,4 @@
-"""What every table of ``[models]`` has; each kind of model adds its own keys in the file of its protocol."""
+"""Keys that every table of ``[models]`` has; each kind of model adds its own in the file of its protocol."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ModelSettings:
 
     @property
     def providers(self) -> tuple[str, ...]:
-        """What the sessions that it opens are of (``ModelSession.provider``), which is how they may be priced."""
+        """Providers of the sessions that it opens (``ModelSession.provider``), by which they may be priced."""
         return (self.kind,)
 
     @property
@@ -46,7 +46,7 @@ class ModelSettings:
 
     @property
     def summary(self) -> str:
-        """What it is and where, for people to read."""
+        """Kind and place, for people to read."""
         return f"{self.kind} at {self.url or 'its usual address'}"
 
     @property
@@ -80,7 +80,7 @@ class StageSettings:
 
     @property
     def address(self) -> str:
-        """Where the stage's provider is, without a slash at the end."""
+        """Address of the stage's provider, without a slash at the end."""
         return (self.url or self.default_url).rstrip("/")
 
     def at(self, url: str) -> Self:
@@ -91,7 +91,7 @@ class StageSettings:
 
     @property
     def is_in_house(self) -> bool:
-        """Whether the address is this machine, or in a private network."""
+        """True if the address is this machine, or in a private network."""
         host = urlsplit(self.address).hostname or ""
         try:
             return ip_address(host).is_private
@@ -115,7 +115,7 @@ class StageSettings:
 
     @property
     def is_at_home(self) -> bool:
-        """Whether the address is one of the provider's."""
+        """True if the address is one of the provider's."""
         host, home = (urlsplit(url).hostname or "" for url in (self.address, self.default_url))
         domain = ".".join(home.split(".")[-2:])
         return host == domain or host.endswith(f".{domain}")

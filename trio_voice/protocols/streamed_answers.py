@@ -1,4 +1,4 @@
-"""What the streamed answers of language models have in common, whoever the vendor is: bounds, tool calls, the end.
+"""Common parts of language models' streamed answers, whoever the vendor is: bounds, tool calls, the end.
 
 An answer is a body of server-sent events, each with a JSON object, or one JSON object where a server does not stream.
 Rules for all of them:
@@ -66,7 +66,7 @@ class CallPieces:
 
     @property
     def is_whole(self) -> bool:
-        """Whether arguments have come that are a whole JSON object."""
+        """True if arguments have come that are a whole JSON object."""
         return self._letters > 0 and isinstance(self._read(), dict)
 
     def _read(self) -> Any:
@@ -144,11 +144,11 @@ class StreamedAnswer:
         self._size = 0
         self._letters = 0
         self._finish = ""
-        """Why the answer ended, in the vendor's words, once that is known."""
+        """Reason for which the answer ended, in the vendor's words, once that is known."""
         self._over = False
 
     def receive(self, data: bytes) -> Sequence[Any]:
-        """What a further piece of the body means. Never raises."""
+        """Events that a further piece of the body means. Never raises."""
         if not self._begun:
             begins = data.lstrip()
             if not begins:
@@ -195,7 +195,7 @@ class StreamedAnswer:
         return events
 
     def _understand(self, message: Any) -> list[Any]:
-        """What one event, or the whole answer, means. May raise any of ``UNREADABLE``."""
+        """Events that one event, or the whole answer, means. May raise any of ``UNREADABLE``."""
         raise NotImplementedError
 
     def _calls_made(self) -> Iterable[CallPieces]:
@@ -203,7 +203,7 @@ class StreamedAnswer:
         raise NotImplementedError
 
     def _ended_well(self) -> bool:
-        """Whether the answer ended because all was said."""
+        """True if the answer ended because all was said."""
         raise NotImplementedError
 
     def _say(self, content: object) -> list[Any]:
@@ -217,7 +217,7 @@ class StreamedAnswer:
         return events
 
     def _heard(self, heard: Heard) -> list[Any]:
-        """What an answer's text comes to."""
+        """Events of an answer's text."""
         events: list[Any] = []
         if heard.unsaid:
             self._quirks.thinks_first = True
@@ -304,7 +304,7 @@ def failure_of(
     retryable: bool = True,
     headers: Mapping[str, str] | None = None,
 ) -> s.ThoughtFailed:
-    """What a complaint means for its question.
+    """The failure that a complaint means for its question.
 
     Args:
         number: the request's.
@@ -332,7 +332,7 @@ def refusal_of(
     *,
     broke: Mapping[str, str],
 ) -> s.ThoughtFailed:
-    """What a language model's server means by a status, and what to do about it.
+    """The failure that a status of a language model's server means, with advice.
 
     Args:
         settings: the stage's.

@@ -15,25 +15,25 @@ NUDGE: Final = (
     "The caller has said something and is waiting. Answer now; if you did not understand, ask them to say it again."
 )
 ALOUD: Final = "The caller could not hear your last answer. Say it aloud now, word for word: {}"
-"""What a model is told of an answer that had words and no sound."""
+"""Words for a model whose answer had a text and no sound."""
 ANSWER_SECONDS: Final = 2.5
-"""How long after the caller's turn, or a reply that was asked for, its making may take to begin; and how long after
-that a reply that was silent is asked for again, at the earliest."""
+"""Time after the caller's turn, or a reply that was asked for, that its making may take to begin; and the least time
+after that before a reply that was silent is asked for again."""
 MAX_WAIT_SECONDS: Final = 5.0
 """A longer wait that a provider asks for is not kept: another session or model is used."""
 MAKING_SECONDS: Final = 8.0
-"""How long a reply may be made without a sound: some models think first."""
+"""Time that a reply may be made without a sound: some models think first."""
 
 
 class Step(enum.Enum):
-    """What has come of an answer that is owed."""
+    """Outcome of an answer that is owed."""
 
     ASK = "none comes: ask for it"
     LEAVE = "still none: another session should take over"
 
 
 class Unanswered:
-    """What one session owes the caller."""
+    """Answers that one session owes the caller."""
 
     __slots__ = ("_asked", "_due_at", "_owed_at", "_suspended")
 
@@ -43,12 +43,12 @@ class Unanswered:
 
     @property
     def wake_at(self) -> float:
-        """When ``tick`` is next needed."""
+        """Time at which ``tick`` is next needed."""
         return self._due_at
 
     @property
     def is_owed(self) -> bool:
-        """Whether an answer is waited for."""
+        """True if an answer is waited for."""
         return self._due_at < math.inf
 
     def owe(self, now: float, wait: float = 0.0) -> None:
@@ -83,7 +83,7 @@ class Unanswered:
         self._due_at, self._asked, self._suspended = math.inf, False, False
 
     def tick(self, now: float) -> Step | None:
-        """What is to be done by now. Harmless to call too early."""
+        """The step that is due by now. Harmless to call too early."""
         if now < self._due_at:
             return None
         if self._asked:

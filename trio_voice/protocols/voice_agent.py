@@ -35,7 +35,7 @@ MAX_MESSAGE_BYTES: Final = 1_048_576
 ENCODING: Final = "audio/pcmu"
 
 TOOL_SECONDS: Final = 2.0
-"""How long a reply that has asked for a tool is held open in silence, whatever comes of the tool (seen live)."""
+"""Time that a reply which has asked for a tool is held open in silence, whatever comes of the tool (seen live)."""
 
 CAPABILITIES: Final = c.Capabilities(speaks_first=True, truncates=False, resumes=True, protects_replies=True)
 
@@ -55,7 +55,7 @@ ADVICE: Final = {
 }
 """Codes that end a session whenever they come, and what to do about each."""
 LOST: Final = frozenset({"session_not_found", "session_expired", "session_forbidden"})
-"""What becomes of a session that is to be taken up and is not there any more."""
+"""Errors of a session that is to be taken up and is not there any more."""
 PASSING: Final = frozenset(
     {"at_capacity", "concurrency_exceeded", "internal_error", "server_error", "agent_init_failed", "agent_timeout"}
 )
@@ -76,7 +76,7 @@ class VoiceAgentSettings(ModelSettings):
 
 
 class _ReplyAudio(msgspec.Struct):
-    """What is sent fifty times a second, read without what is not asked of it."""
+    """The message that is sent fifty times a second, read without the rest."""
 
     type: Literal["reply.audio"]  # no tag of the structure's, which may be missing
     data: str
@@ -186,7 +186,7 @@ class VoiceAgentSession(ModelSession):
         return turns | ({"interrupt_response": False} if self._protected else {})
 
     def _protect(self, *, on: bool) -> str:
-        """Whether the caller may interrupt, which may be changed at any time (seen live in mid-call)."""
+        """The message that says if the caller may interrupt; it may be sent at any time (seen live in mid-call)."""
         self._protected = on
         turns = {"interrupt_response": self._persona.interruptible} | self._turn_detection()
         return as_json({"type": "session.update", "session": {"input": {"turn_detection": turns}}})
@@ -225,11 +225,11 @@ class VoiceAgentSession(ModelSession):
 
     @property
     def wake_at(self) -> float:
-        """When ``tick`` is next needed."""
+        """Time at which ``tick`` is next needed."""
         return min(self._expiry.wake_at, self._unanswered.wake_at)
 
     def tick(self, now: float) -> Sequence[Event]:
-        """Whether an answer is still owed, and whether the session is about to expire."""
+        """Events that are due by now: an answer that is still owed, a session that is about to expire."""
         left = self._expiry.pop(now)
         events: list[Event] = [] if left is None else [c.SessionExpiring(left)]
         step = self._unanswered.tick(now)
@@ -246,11 +246,11 @@ class VoiceAgentSession(ModelSession):
     # What we hear
 
     def receive(self, message: str | bytes, now: float) -> Sequence[Event]:
-        """What a message of the server's means."""
+        """Events that a message of the server's means."""
         return read(message, partial(self._understand, now=now))
 
     def explain_close(self, _code: int | None, _reason: str, now: float) -> Sequence[Event]:
-        """What it means that the socket is closed or lost, without ``session.ended`` before it.
+        """Events that a socket means which is closed or lost without ``session.ended`` before it.
 
         The server keeps a session 30 s for whoever takes it up; one that was good is. What is refused to be taken up
         is begun anew.
@@ -294,7 +294,7 @@ class VoiceAgentSession(ModelSession):
         return [c.ModelReady(self._session_id, _echoed(event.get("config")))]
 
     def _differences(self, config: dict[str, Any] | None) -> str:
-        """What the server made of our settings, where a caller would hear the difference; empty if all is well."""
+        """Settings of which the server has made something else, where a caller would hear it; empty if all is well."""
         wanted = {"input.format.encoding": ENCODING, "output.format.encoding": ENCODING}
         if self._persona.voice is not None:
             wanted["output.voice"] = self._persona.voice
@@ -426,7 +426,7 @@ def _asking(instructions: str) -> str:
 
 
 def _echoed(config: Any) -> dict[str, str]:
-    """What the server's echo of our settings says of sound, by path."""
+    """Settings of sound that the server echoes, by path."""
     echoed: dict[str, str] = {}
     for path in ("input.format.encoding", "output.format.encoding", "output.voice"):
         found = config

@@ -26,7 +26,7 @@ PING: Final = 0x9
 PONG: Final = 0xA
 
 NO_CODE: Final = 1005
-"""What RFC 6455, 7.1.5 calls the code of a close frame that has none."""
+"""The code of a close frame that has none (RFC 6455, 7.1.5)."""
 _NORMAL: Final = 1000
 _PROTOCOL_ERROR: Final = 1002
 _NOT_TEXT: Final = 1007
@@ -38,7 +38,7 @@ _WHOLE_TEXT: Final = _FIN | TEXT
 _CONTROL_BYTES: Final = 125
 """The longest control frame's payload (RFC 6455, 5.5)."""
 _CODES: Final = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
-"""What may stand in a close frame besides 3000 to 4999: section 7.4, and IANA's registry since."""
+"""Codes of a close frame besides 3000 to 4999: section 7.4, and IANA's registry since."""
 SMALL_PIECE_BYTES: Final = 32
 """A piece of a message that is not the last and shorter than this costs more for its frame than for what is in it."""
 _KEY_POOL_BYTES: Final = 512
@@ -94,19 +94,20 @@ class WebSocket:
         self._mask_bit = _MASKED if client else 0
         self._usual_second = 126 if client else _MASKED | 126
         self._usual_begin = 4 if client else 8
-        """What a frame of 126 to 65,535 bytes has in its second byte, and where its payload begins."""
+        """The second byte of a frame of 126 to 65,535 bytes, and the place at which its payload begins."""
         self._max_bytes = max_message_bytes
         self._buffer = bytearray()
         self._need = 0
-        """How many bytes the buffer must have before it is worth looking into it."""
+        """Bytes that the buffer must have before it is worth looking into it."""
         self._in_fragments = False
         self._fragments = bytearray()
         self._fragments_are_text = True
         self._partial_begin = 0
-        """Where the payload begins of a text frame that has not come whole, in the buffer; 0 if there is none."""
+        """Place in the buffer at which the payload begins of a text frame that has not come whole; 0 if there is
+        none."""
         self._partial_key = b""
         self._partial_seen = 0
-        """How much of it has been looked at."""
+        """Bytes of it that have been looked at."""
         self._utf8: codecs.IncrementalDecoder | None = None
         """Has read what has come of a text that is not whole: what is none is refused as soon as that is seen."""
         self.close_code: int | None = None
@@ -117,7 +118,7 @@ class WebSocket:
         self._breach: _BreachError | None = None
         """Found, and not yet answered."""
         self.failure: str | None = None
-        """How the peer broke the protocol, if it has. Nothing is read after that."""
+        """The peer's breach of the protocol, in words, if there was one. Nothing is read after that."""
         self.bare_frames = 0
         """Frames that have brought nothing, or next to nothing: small pieces, pings, pongs. Whoever reads counts them,
         and takes them off: a peer can send them without end and without a message."""
@@ -128,7 +129,7 @@ class WebSocket:
     # What we hear
 
     def whole_text(self, data: bytes) -> str | None:
-        """What nearly always comes: one text of the usual length, whole, in one frame, and nothing else.
+        """The common case: one text of the usual length, whole, in one frame, and nothing else.
 
         ``None`` for any other bytes, and nothing is done about them: they are for ``receive``, which finds the same in
         these. The tests compare the two.
@@ -254,7 +255,7 @@ class WebSocket:
         return size
 
     def _check_head(self, first: int, size: int) -> None:
-        """Whether a frame may come here, before its payload has."""
+        """Look whether a frame may come here, before its payload has."""
         opcode, fin = first & 0x0F, first & _FIN
         if first & 0x70:
             raise _BreachError(_PROTOCOL_ERROR, "a reserved bit is set")

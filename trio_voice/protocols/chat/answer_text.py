@@ -40,11 +40,11 @@ _ANSWER_ENDS: Final = re.compile(
     r"<\|(?:im_end|eot_id|endoftext|end_of_text|return)\|>|<end_of_turn>|<turn\|>|\n(?:user|human|caller|customer):",
     re.IGNORECASE,
 )
-"""What stands behind them is a talk that the model has made up."""
+"""Marks behind which a talk stands that the model has made up."""
 _ROLE: Final = re.compile(r"\s{0,9}(?:assistant|agent|ai|bot)\s?:\s?", re.IGNORECASE)
 _ROLE_SO_FAR: Final = re.compile(r"\s{0,9}[a-z]{0,9}\s?", re.IGNORECASE)
 _STRIPPED: Final = re.compile(r"\s{0,9}(?:analysis(?=<\|message\|>|[A-Z])|(commentary) to=functions)")
-"""How gpt-oss begins where a server has taken its tokens out."""
+"""Beginnings of gpt-oss's answers where a server has taken its tokens out."""
 _STRIPPED_ENDS: Final = re.compile(r"assistant\s{0,3}final")
 _FIRST_WORDS: Final = (
     "assistant:",
@@ -73,12 +73,12 @@ _BLOCKS: Final = (
     (re.compile(r"\[TOOL_(REQUEST)\]"), "[END_TOOL_{}]"),
     (re.compile(r"``(`)"), "```"),
 )
-"""How a block of calls begins, and the words that end it (the end of the answer does, too)."""
+"""Beginnings of blocks of calls, each with the words that end it (the end of the answer does, too)."""
 
 _LANDMARK: Final = re.compile(
     r"<(?=[|｜/A-Za-z]|\Z)|\[(?=[\w/{\s]|\Z)|`(?=`|\Z)|[◁{]|\n(?=[UHCuhc]|\Z)|(?<![\w.])[A-Za-z_][\w.]{0,199}\("
 )
-"""Where something else than what is said may begin."""
+"""Places where something else than speech may begin."""
 _NAME: Final = re.compile(r"(?<![\w.])[A-Za-z_][\w.]{0,199}\Z")
 _LONGEST_NAME: Final = 200
 _LONGEST_OPENING: Final = 64
@@ -114,12 +114,12 @@ _PARTIAL: Final = re.compile(
 
 @attrs.frozen
 class Heard:
-    """What a further piece of an answer's text comes to."""
+    """Outcome of a further piece of an answer's text."""
 
     said: str
     """To be spoken."""
     unsaid: bool = False
-    """What came before was thought and not said: its opening tag was missing."""
+    """The text before this was thought and not said: its opening tag was missing."""
 
 
 @attrs.define
@@ -147,7 +147,7 @@ class AnswerText:
     def __init__(self, known: Collection[str] = (), *, thinks_first: bool = False) -> None:
         self._known = frozenset(known)
         self._rest = ""
-        """What may become the beginning of something else than what is said."""
+        """Text that may become the beginning of something else than speech."""
         self._line = ""
         """The end of the line so far, as far as it tells whether it has begun."""
         self._thinking = thinks_first
@@ -169,7 +169,7 @@ class AnswerText:
         return self._read(self._begin(text, last=False), last=False)
 
     def _begin(self, text: str, *, last: bool) -> str:
-        """What can be read of the text by now, which may begin with the name of whoever speaks."""
+        """The part of the text that can be read by now; it may begin with the name of whoever speaks."""
         if self._first is None:
             return text
         self._first.append(text)
@@ -315,7 +315,7 @@ class AnswerText:
         return bare.end()
 
     def _calls(self, window: str) -> bool:
-        """Whether a known tool is called as in Python."""
+        """True if a known tool is called as in Python."""
         printed = _PRINTED.match(window)
         return bool(known_name(printed[1] if printed else window.partition("(")[0], self._known))
 
@@ -325,7 +325,7 @@ class AnswerText:
         return any(name.startswith(bare) for name in self._known) or any(start.startswith(text) for start in qualified)
 
     def _begins(self, beginning: re.Pattern[str], buffer: str, at: int, start: int) -> bool:
-        """Whether only blanks stand between the beginning of a line or sentence and a place in the buffer."""
+        """True if only blanks stand between the beginning of a line or sentence and a place in the buffer."""
         before = buffer[max(at, start - _LONGEST_OPENING) : start]
         return beginning.search((self._line + before)[-_LONGEST_OPENING:]) is not None
 

@@ -45,7 +45,7 @@ _FILTERED_WORDS: Final = re.compile(
     re.IGNORECASE,
 )
 _AGAIN: Final = frozenset({"tool_use_failed"})
-"""What a server says of its own model's answer (Groq): the next one is another."""
+"""Codes by which a server rejects its own model's answer (Groq): the next one is another."""
 
 _WAIT: Final = re.compile(
     r"(?:try again|retry|retry after|retrydelay\W{1,4}|wait|available) ?(?:in|after|for)?:? ?\"?"
@@ -59,7 +59,7 @@ _SECONDS: Final = {"ms": 0.001, "mil": 0.001, "s": 1.0, "sec": 1.0, "m": 60.0, "
 
 @attrs.frozen
 class Complaint:
-    """What a server has said instead of an answer."""
+    """A server's words instead of an answer."""
 
     status: int
     """The HTTP status, or what stands for it in the error; 0 for an error without one."""
@@ -89,7 +89,7 @@ class Complaint:
 
 
 def complaint_in(status: int, body: bytes) -> Complaint:
-    """What the body of a refusal says. Never raises."""
+    """The complaint in the body of a refusal. Never raises."""
     try:
         found = msgspec.json.decode(body)
     except NO_JSON:
@@ -98,7 +98,7 @@ def complaint_in(status: int, body: bytes) -> Complaint:
 
 
 def complaint_of(status: int, message: Any) -> Complaint:
-    """What a JSON error says, in whichever of the known places."""
+    """The complaint in a JSON error, in whichever of the known places."""
     if isinstance(message, list) and message:  # Gemini's
         message = message[0]
     if not isinstance(message, dict):

@@ -39,12 +39,12 @@ _INVOKE: Final = re.compile(r"<invoke name=\"([\w.\-]{1,200})\">", re.IGNORECASE
 _INVOKED: Final = re.compile(r"<parameter name=\"([\w.\-]{1,200})\"[^>]{0,100}>(.*?)</parameter>", re.DOTALL)
 _ARGUMENT: Final = re.compile(r"<arg_key>([^<]{1,200})</arg_key>\s{0,9}<arg_value>(.*?)</arg_value>", re.DOTALL)
 _PREFIX: Final = re.compile(r"<(/?)(?:[a-z]{2,12}:|｜DSML｜)")
-"""What some models put before the names of their tags."""
+"""Prefixes that some models put before the names of their tags."""
 _ELEMENT: Final = re.compile(r"\s{0,9}<([\w.]{1,200})>")
 _CHILD: Final = re.compile(r"<([\w.\-]{1,200})>([^<]*)</([\w.\-]{1,200})>")
 _JSON_BEGINS: Final = re.compile(r"[{\[]")
 _MARKS: Final = re.compile(r"```(?:json)?|<\|[^|<>\s]{1,40}\|>|</?tool_call>")
-"""What models leave around a tool's arguments."""
+"""Marks that models leave around a tool's arguments."""
 _NO_BLANK: Final = re.compile(r"[^\s,;]")
 _NEAR: Final = 120
 """Letters that may stand between a tool's name and its arguments."""

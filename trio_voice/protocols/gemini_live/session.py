@@ -57,9 +57,9 @@ SPEAKS: Final = 24_000
 CONNECTION_SECONDS: Final = 600.0
 """About how long Gemini keeps a connection."""
 NOTICE_SECONDS: Final = 50.0
-"""How long before that another session is asked for, if no ``goAway`` has come."""
+"""Time before that at which another session is asked for, if no ``goAway`` has come."""
 FULL: Final = 1007
-"""How the socket of a session is closed whose memory is full, or that has taken offence at a message."""
+"""Close code of a session whose memory is full, or that has taken offence at a message."""
 LATE_SECONDS: Final = 0.5
 
 CAPABILITIES: Final = c.Capabilities(
@@ -103,7 +103,7 @@ class GeminiLiveSession(ModelSession):
         self._opening = setup_message(settings, persona, tools, history, resume_with)
         self._resumes = resume_with is not None
         self._asks: deque[str] = deque(maxlen=MAX_ASKS)
-        """What is to be answered as soon as the session is ready; the first message has to be the setup."""
+        """Messages for as soon as the session is ready; the first one has to be the setup."""
         self._ready, self._ready_at = False, math.inf
         self._from_caller = FromTelephone(HEARS)
         self._to_caller = Frames(SPEAKS)
@@ -117,11 +117,11 @@ class GeminiLiveSession(ModelSession):
         """And something of it can be heard."""
         self._has_words = False
         self._written = ""
-        """What stands in the reply in writing, and is said to nobody."""
+        """Text of the reply in writing, which is said to nobody."""
         self._unheard = ""
         """The words of the last reply, if nothing of it could be heard."""
         self._asked_last = ""
-        """What Gemini was asked to say since the caller has spoken last."""
+        """Words that Gemini was asked to say since the caller has spoken last."""
         self._rejects = False
         """A turn was over without a sound: taken up where it stopped, the session would do so again."""
         self._turn_open = False
@@ -134,7 +134,7 @@ class GeminiLiveSession(ModelSession):
         self._handle = resume_with
         self._ends_at = math.inf
         self._expires_at = math.inf
-        """When another session is to be asked for."""
+        """Time at which another session is to be asked for."""
         self._expiring = False
         """It has been."""
 
@@ -196,11 +196,11 @@ class GeminiLiveSession(ModelSession):
 
     @property
     def wake_at(self) -> float:
-        """When ``tick`` is next needed."""
+        """Time at which ``tick`` is next needed."""
         return min(self._watchdog.wake_at, self._expires_at)
 
     def tick(self, now: float) -> Sequence[Event]:
-        """What comes of time having passed."""
+        """Events that come of time having passed."""
         events: list[Event] = []
         if now >= self._expires_at:
             events.append(self._expire(now))
@@ -225,7 +225,7 @@ class GeminiLiveSession(ModelSession):
     # What we hear
 
     def receive(self, message: str | bytes, now: float) -> Sequence[Event]:
-        """What a message of the server's means."""
+        """Events that a message of the server's means."""
         events: list[Event] = []
         try:
             fields = msgspec.json.decode(message, type=dict[str, Any])
@@ -240,7 +240,7 @@ class GeminiLiveSession(ModelSession):
         return events
 
     def explain_close(self, code: int | None, reason: str, now: float) -> Sequence[Event]:
-        """What it means that Gemini has closed the socket, or that it is gone.
+        """Events that a socket means which Gemini has closed, or which is gone.
 
         Words that name a cause are a refusal, and so are 1007 and 1008 of a session that has only begun; anything else
         is the end of the connection's time, or a fault of Google's, and the session is taken up by its handle, or
@@ -276,7 +276,7 @@ class GeminiLiveSession(ModelSession):
 
     @property
     def _accepted(self) -> dict[str, str]:
-        """What being ready means: Gemini repeats nothing of a setup, and closes on one that it does not take."""
+        """Settings that being ready accepts: Gemini repeats none of a setup, and closes on one that it refuses."""
         accepted = {"model": self._settings.model, "hears": f"audio/pcm;rate={HEARS}", "speaks": f"{SPEAKS} Hz"}
         more = {"voice": self._persona.voice, "language": self._settings.language}
         return accepted | {key: value for key, value in more.items() if value is not None}

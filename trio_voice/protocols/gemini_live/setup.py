@@ -1,4 +1,4 @@
-"""How a session is asked for: the table of config.toml, what each model takes, and the first message."""
+"""The setup of a session: the table of config.toml, what each model takes, and the first message."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ THINKING: Final = ("minimal", "low", "medium", "high")
 
 @attrs.frozen(kw_only=True)
 class Features:
-    """What a model may be asked for; what it does not know is refused by closing with 1007."""
+    """Abilities of a model; what it does not know it refuses by closing with 1007."""
 
     hears_text_live: bool = True
     """Takes ``realtimeInput.text``; the older ones take a turn of ``clientContent`` (which later ones take only
@@ -81,7 +81,7 @@ class GeminiLiveSettings(ModelSettings):
 
     @property
     def features(self) -> Features:
-        """What the model may be asked for."""
+        """Abilities of this model."""
         name = self.model.rpartition("/")[2]
         return next((features for known, features in FEATURES.items() if name.startswith(known)), UNKNOWN_MODEL)
 

@@ -1,4 +1,4 @@
-"""Which calls wait for which answers.
+"""Tool calls that wait for their answers.
 
 Gemini wants all results of one ``toolCall`` in one ``toolResponse``: sent one by one, the model makes the call again
 (tau2-bench). Its ids may be null, empty or repeated, so the bridge gets ids of ours, and Gemini gets its own back.
@@ -38,7 +38,7 @@ class ToolCalls:
         self._numbers = count(1)
 
     def __bool__(self) -> bool:
-        """Whether the model waits for an answer."""
+        """True while the model waits for an answer."""
         return bool(self._calls)
 
     def ask(self, calls: list[dict[str, Any]]) -> Iterator[c.ToolCalled | c.Unrecognized]:

@@ -36,7 +36,7 @@ with words such as "The operation was aborted." (googleapis/js-genai #1236), and
 
 
 def is_explained(reason: str) -> bool:
-    """Whether the words of a close frame say what was wrong."""
+    """True if the words of a close frame say what was wrong."""
     said = reason.lower()
     return any(key in said for key in REFUSALS)
 
@@ -55,7 +55,7 @@ def explained(code: int | None, reason: str, names: Mapping[str, object], *, goo
 
 
 def meters(usage: Mapping[str, Any]) -> dict[c.Meter, float]:
-    """What one ``usageMetadata`` adds.
+    """Meters that one ``usageMetadata`` adds.
 
     Each is of one turn and not of the session (pydantic-ai #7269, tried live), though a turn's prompt holds all that
     was said before it; whether that is billed again each time nobody has said, so the sum is an upper bound. What the

@@ -20,16 +20,16 @@ from typing import Final
 
 FRAME_MS_A_BYTE: Final = 1 / 8
 PATIENCE_SECONDS: Final = 8.0
-"""How long a caller who is loud may wait for the first sign of an answer: it may be a lorry. Also how long Gemini may
-think, or be silent in a reply that has begun."""
+"""Time that a caller who is loud may wait for the first sign of an answer: it may be a lorry. Also the time that Gemini
+may think, or be silent in a reply that has begun."""
 ANSWER_SECONDS: Final = 3.0
 """The same for one whose words Gemini has heard, and for what it was asked to say; and for each further step."""
 PAUSE_SECONDS: Final = 0.2
-"""How long it must be quiet after speech to count as its end."""
+"""Silence after speech that counts as its end."""
 FORGET_SECONDS: Final = 1.0
 """After so much quiet it is another utterance."""
 SPOKEN_MS: Final = 300.0
-"""How much loudness makes an utterance that has to be answered; a word takes longer, a click does not."""
+"""Length of loudness that makes an utterance which has to be answered; a word takes longer, a click does not."""
 
 # mu-law keeps the exponent in bits 4 to 6, inverted: of these the two lowest, up to 380 of 32,124 or -38.5 dB, are what
 # a line has when nobody speaks into it.
@@ -38,7 +38,7 @@ _LOUD_SHARE: Final = 1 / 8
 
 
 class Step(enum.Enum):
-    """What has come of the caller's speech."""
+    """Outcome of the caller's speech."""
 
     BEGUN = "the caller seems to be speaking"
     PAUSED = "the caller has stopped speaking"
@@ -63,7 +63,7 @@ class Watchdog:
 
     @property
     def wake_at(self) -> float:
-        """When ``tick`` is next needed. It may be early: it is not moved with every frame."""
+        """Time at which ``tick`` is next needed. It may be early: it is not moved with every frame."""
         return min(self._began_at, self._pause_at, self._due_at)
 
     def hear(self, mulaw: bytes, now: float) -> None:
@@ -111,7 +111,7 @@ class Watchdog:
         self._speaks, self._last_loud, self._pause_at = True, now, now + PAUSE_SECONDS
 
     def tick(self, now: float) -> Step | None:
-        """What has come of it by now. A noise that is too short for an utterance has neither beginning nor end."""
+        """Outcome of it by now. A noise that is too short for an utterance has neither beginning nor end."""
         if now >= self._began_at:
             self._began_at, self._speaks = math.inf, True
             return Step.BEGUN

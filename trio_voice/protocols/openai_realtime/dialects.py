@@ -1,4 +1,4 @@
-"""What differs between the servers that speak OpenAI's Realtime protocol: a table of dialects, and the settings.
+"""Differences between the servers that speak OpenAI's Realtime protocol: a table of dialects, and the settings.
 
 ``ga`` is OpenAI's own since 2025, also Azure OpenAI's v1, Inworld's and the gateways'; ``xai`` keeps voice, turn
 detection and tools at the top; ``beta`` is the flat shape of 2024, dead at OpenAI since May 2026 (an error
@@ -83,7 +83,7 @@ class OpenAIRealtimeSettings(ModelSettings):
 
     @property
     def at_azure(self) -> bool:
-        """Whether the server is Microsoft's, which wants the key in a header of its own."""
+        """True if the server is Microsoft's, which wants the key in a header of its own."""
         return self._host.endswith(".azure.com")
 
     @property
@@ -95,7 +95,7 @@ class OpenAIRealtimeSettings(ModelSettings):
 
     @property
     def address(self) -> str:
-        """Where to connect: the address with the model's name in its query, unless it names one itself."""
+        """Address to connect to, with the model's name in its query unless it names one itself."""
         dialect = DIALECTS[self.dialect]
         parts = urlsplit(self.url or dialect.url or "")
         query = parse_qsl(parts.query, keep_blank_values=True)
@@ -117,7 +117,7 @@ class OpenAIRealtimeSettings(ModelSettings):
 
     @property
     def writes_down(self) -> bool:
-        """Whether what the caller says is written down."""
+        """True if the caller's words are written down."""
         model = self.transcription_model
         return bool(DIALECTS[self.dialect].transcription_model if model is None else model)
 
@@ -318,19 +318,19 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
 
 FORMATS: Final = ("audio.input.format.type", "audio.output.format.type", "input_audio_format", "output_audio_format")
 ECHOED: Final = ("model", "audio.output.voice", "voice", *FORMATS)
-"""What a server may say that it has made of our settings, whatever its dialect."""
+"""Settings of ours that a server may echo, whatever its dialect."""
 MAX_ECHO: Final = 100
 """Letters of one of these that are shown to people."""
 
 
 def accepted(session: Mapping[str, Any]) -> dict[str, str]:
-    """What a server says that it has set, by path."""
+    """Settings that a server says it has set, by path."""
     found = {path: _at(session, path) for path in ECHOED}
     return {path: str(value)[:MAX_ECHO] for path, value in found.items() if value is not None}
 
 
 def wrong_format(session: Mapping[str, Any]) -> str:
-    """What of the formats that a server says it has set is not mu-law, by path; empty if all is well, or not said."""
+    """Formats that a server says it has set and that are not mu-law, by path; empty if all is well, or not said."""
     for path in FORMATS:
         found = _at(session, path)
         if found is not None and found not in (MULAW, BETA_MULAW):

@@ -1,4 +1,4 @@
-"""What a server of the Realtime protocol complains of, in words that say what to do.
+"""Complaints of a server of the Realtime protocol, in words that say what to do.
 
 Sources: OpenAI's realtime reference, the lists that the adapters of others keep, and issue threads in which codes were
 seen (2026-11). Most errors leave the session open; a code may stand in ``code`` or in ``type``, and some servers have
@@ -49,13 +49,13 @@ PARAMETERS: Final = {
     "model": "models.{name}.model",
     "type": "models.{name}.dialect",
 }
-"""Which of our keys is behind a parameter that is refused, by a part of the parameter's name; the first that fits."""
+"""Keys of ours behind a parameter that is refused, by a part of the parameter's name; the first that fits."""
 
 EXPIRED: Final = "session_expired"
 CLOSED: Final = {3000: "invalid_api_key", 4000: "beta_api_shape_disabled"}
 """Codes that a socket was seen closed with, and what each comes of."""
 GOING_AWAY: Final = 1001
-"""How the socket is closed at the longest session's end."""
+"""Close code of the socket at the longest session's end."""
 
 PASSING: Final = frozenset(
     {
@@ -87,39 +87,39 @@ _BENIGN_WORDS: Final = (*_OF_TRUNCATION, "no active response", "already has an a
 
 
 def is_busy(error: dict[str, Any]) -> bool:
-    """Whether a response was refused because another is being made."""
+    """True if a response was refused because another is being made."""
     return _BUSY in _codes(error) or "already has an active response" in _said(error).lower()
 
 
 def is_expired(error: dict[str, Any]) -> bool:
-    """Whether the longest session's end has come."""
+    """True if the longest session's end has come."""
     return EXPIRED in _codes(error)
 
 
 def is_about_truncation(error: dict[str, Any]) -> bool:
-    """Whether it is a truncation that was refused: nothing that was asked for."""
+    """True if it is a truncation that was refused: nothing that was asked for."""
     return "item_truncate_invalid_audio_end_ms" in _codes(error) or any(
         words in _said(error).lower() for words in _OF_TRUNCATION
     )
 
 
 def is_benign(error: dict[str, Any]) -> bool:
-    """Whether this is what happens between two who speak at once, and nobody's mistake."""
+    """True if this happens between two who speak at once, and is nobody's mistake."""
     return bool(_BENIGN & _codes(error)) or any(words in _said(error).lower() for words in _BENIGN_WORDS)
 
 
 def is_fatal(error: dict[str, Any]) -> bool:
-    """Whether no further message can make this good."""
+    """True if no further message can make this good."""
     return not ADVICE.keys().isdisjoint(_codes(error))
 
 
 def is_passing(error: dict[str, Any]) -> bool:
-    """Whether it may be gone a moment later."""
+    """True if it may be gone a moment later."""
     return not is_fatal(error) and bool(PASSING & _codes(error))
 
 
 def is_rate_limit(error: dict[str, Any]) -> bool:
-    """Whether we have asked for too much in too short a time."""
+    """True if we have asked for too much in too short a time."""
     return bool(RATE_LIMITS & _codes(error))
 
 

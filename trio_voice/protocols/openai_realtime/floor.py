@@ -1,4 +1,4 @@
-"""When a model of the Realtime protocol may be asked to speak.
+"""Times at which a model of the Realtime protocol may be asked to speak.
 
 The server makes one response at a time and refuses to begin another (``conversation_already_has_active_response``). It
 also begins one by itself whenever the caller has finished speaking. So whatever we want said waits here: for the
@@ -22,17 +22,17 @@ MAX_WAITING: Final = 8
 MAX_RESULTS: Final = 64
 """Results that no response has seen; the oldest beyond that counts as seen."""
 CALLER_SECONDS: Final = 15.0
-"""How long a caller may keep us waiting: a noisy line is speech without an end to some detectors."""
+"""Time that a caller may keep us waiting: a noisy line is speech without an end to some detectors."""
 TURN_SECONDS: Final = 2.0
-"""How long after the caller's turn the server's own response may take to begin."""
+"""Time after the caller's turn that the server's own response may take to begin."""
 REFUSED_SECONDS: Final = 1.0
-"""How long to wait after a refusal, unless a response begins and ends meanwhile."""
+"""Time to wait after a refusal, unless a response begins and ends meanwhile."""
 REPLY_SECONDS: Final = 60.0
-"""How long a response may be made before it is believed to be over though nothing has said so."""
+"""Time that a response may be made before it is believed to be over though nothing has said so."""
 MAX_TRIES: Final = 5
-"""How often one reply may be refused."""
+"""Refusals of one reply that are borne."""
 RETRY_SECONDS: Final = 1.0
-"""How long after a failed response to ask for another: rate limits name waits of this order."""
+"""Time after a failed response before another is asked for: rate limits name waits of this order."""
 
 
 @attrs.define(eq=False)
@@ -48,12 +48,12 @@ class Ask:
 
     @property
     def follows_up(self) -> bool:
-        """Whether it has nothing to say of its own."""
+        """True if it has nothing to say of its own."""
         return self.instructions is None and self.exact is None
 
 
 class Floor:
-    """Whose turn it is, and what waits for ours. Times are in seconds of one clock."""
+    """The turn at speaking, and the asks that wait for ours. Times are in seconds of one clock."""
 
     def __init__(self) -> None:
         self._open = False
@@ -68,7 +68,7 @@ class Floor:
         self._asked: Ask | None = None
         """Asked for, and not begun."""
         self._begun: Ask | None = None
-        """What the latest response was asked for by; ``None`` for one of the server's own."""
+        """The ask behind the latest response; ``None`` for one of the server's own."""
         self._number = 0
 
     def open(self) -> None:
@@ -140,7 +140,7 @@ class Floor:
         self._retry_at = at
 
     def ask_again(self, ask: Ask) -> None:
-        """What was asked for, or what the server is making, comes to nothing: have this said at once."""
+        """Have this said at once: the ask before it, or the response that is being made, comes to nothing."""
         self._replying, self._asked, self._begun = False, None, None
         self._hold_until = -math.inf
         self._waiting.appendleft(ask)
@@ -152,7 +152,7 @@ class Floor:
 
     @property
     def begun(self) -> Ask | None:
-        """What the latest response was asked for by; ``None`` for one of the server's own."""
+        """The ask behind the latest response; ``None`` for one of the server's own."""
         return self._begun
 
     def refused(self, event_id: str, now: float, *, busy: bool) -> None:
@@ -178,7 +178,7 @@ class Floor:
     # What is to be said
 
     def next(self, now: float) -> Ask | None:
-        """What to ask for now, if anything may be asked for."""
+        """The next ask, if anything may be asked for now."""
         if not self._open or self._asked is not None or now < self._hold_until:
             return None
         if self._replying and now < self._replying_until:
@@ -200,7 +200,7 @@ class Floor:
 
     @property
     def wake_at(self) -> float:
-        """When ``next`` will have something to say, if nothing happens before."""
+        """Time at which ``next`` will have something to say, if nothing happens before."""
         if self._asked is not None or not self._open:
             return math.inf
         earliest = max(self._hold_until, self._replying_until if self._replying else -math.inf)

@@ -1,4 +1,4 @@
-"""What we send, message by message, and what they send that needs nothing done about it.
+"""Messages that we send, and messages of theirs that need nothing done about them.
 
 Every frame is JSON text; audio is base64 inside it.
 """
@@ -53,7 +53,7 @@ def line(said: Said) -> str:
 
 
 AUDIO: Final = ('{"type":"input_audio_buffer.append","audio":"', '"}')
-"""What stands before and behind the caller's sound, which is base64."""
+"""Text before and behind the caller's sound, which is base64."""
 
 
 def asking(ask: Ask) -> str:

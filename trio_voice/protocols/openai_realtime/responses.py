@@ -1,4 +1,4 @@
-"""What has come of each response: the sound of its items, which are truncated one by one, their text, its calls.
+"""Responses as they come: the sound of their items, which are truncated one by one, their text, their calls.
 
 Of responses, items, calls and texts only so many are remembered as the constants say; what has an id or arguments of
 endless length is not.
@@ -33,7 +33,7 @@ _NO_TEXT: Final = "too long, or no text"
 
 @attrs.define(eq=False)
 class Response:
-    """What has come of one response."""
+    """One response, as far as it has come."""
 
     response_id: str
     received_ms: dict[str, float] = attrs.field(factory=dict)
@@ -44,7 +44,7 @@ class Response:
     audible: bool = False
     """Something of it can be heard."""
     heard_from: float = -math.inf
-    """When the caller begins to hear it, by the clock."""
+    """Time at which the caller begins to hear it, by the clock."""
     passes: bool = False
     """Its further sound may be passed on without being looked at."""
     calls: dict[str, dict[str, Any]] = attrs.field(factory=dict)
@@ -80,7 +80,7 @@ class Response:
             self.calls[call_id] = {"name": name, "arguments": arguments if whole else _NO_TEXT}
 
     def unheard(self, heard_ms: float) -> Iterator[tuple[str, int]]:
-        """Which items were not heard to their end, and how many ms of each were; never more than were received."""
+        """Items that were not heard to their end, and the ms of each that were; never more than were received."""
         for item_id, received_ms in self.received_ms.items():
             if heard_ms < received_ms:
                 yield item_id, int(max(heard_ms, 0.0))
@@ -114,7 +114,7 @@ class Responses:
 
     @property
     def heard_until(self) -> float:
-        """When the caller has heard all that has come, by the clock."""
+        """Time at which the caller has heard all that has come, by the clock."""
         ends = (kept.heard_from + sum(kept.received_ms.values()) / 1000 for kept in self.kept.values())
         return max(ends, default=-math.inf)
 

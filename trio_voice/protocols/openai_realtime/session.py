@@ -70,7 +70,7 @@ MAX_FAILURES: Final = 2
 MAX_PASSING_FAILURES: Final = 3
 """Responses that fail one after the other before the session is given up; the second where the cause may pass."""
 BY_ITSELF_SECONDS: Final = 0.3
-"""How long after a response that was in its way the server may take to answer a turn by itself."""
+"""Time after a response that was in its way that the server may take to answer a turn by itself."""
 FIRST_SENTENCE: Final = re.compile(r"[^.!?]*[.!?]+(?=\s|$)")
 GREETING_CUT: Final = (
     "(The caller began to speak before they had heard your greeting. It was to be: {!r} Do not take it for said.)"
@@ -118,7 +118,7 @@ class OpenAIRealtimeSession(ModelSession):
         self._responses = Responses()
         self._failures = 0
         self._limited_until = -math.inf
-        """When the server's rate limits allow the next response, as far as it has told."""
+        """Time at which the server's rate limits allow the next response, as far as it has told."""
         self._unanswered = Unanswered()
         self._turns = CallerTurns(are_written=self._settings.writes_down)
         self._caller_speaks = False
@@ -185,7 +185,7 @@ class OpenAIRealtimeSession(ModelSession):
         """Nothing: the protocol has no such word. Closing the socket ends the session, and no meter runs by time."""
 
     def _say(self, now: float) -> list[str]:
-        """What may be asked for now."""
+        """Messages that may be sent now to have something said."""
         ask = self._floor.next(now)
         if ask is None:
             return []
@@ -204,7 +204,7 @@ class OpenAIRealtimeSession(ModelSession):
         return [*cut, *self._greeting_cut(response, heard_ms)]
 
     def _greeting_cut(self, response: Response, heard_ms: float) -> list[str]:
-        """What a greeting was to be, if less than its first sentence was heard: with the sound its text is gone."""
+        """Messages for a greeting of which less than its first sentence was heard: with the sound its text is gone."""
         greeting, received_ms = self._persona.greeting, sum(response.received_ms.values())
         if not greeting or self._history or response.response_id != self._first_id or not received_ms:
             return []
@@ -246,11 +246,11 @@ class OpenAIRealtimeSession(ModelSession):
 
     @property
     def wake_at(self) -> float:
-        """When ``tick`` is next needed."""
+        """Time at which ``tick`` is next needed."""
         return min(self._expiry.wake_at, self._floor.wake_at, self._unanswered.wake_at, self._turns.wake_at)
 
     def tick(self, now: float) -> Sequence[Meaning]:
-        """What is to be said by now, and whether the session is about to expire."""
+        """Events that are due by now; among them that the session is about to expire."""
         left = self._expiry.pop(now)
         events: list[Meaning] = [] if left is None else [c.SessionExpiring(left)]
         events += self._turns.release(now)
@@ -281,7 +281,7 @@ class OpenAIRealtimeSession(ModelSession):
         return f"{prompt}\n\n{instructions}" if prompt else instructions
 
     def _due(self, now: float) -> list[Meaning]:
-        """What may be said now, and what has not been told of its cost."""
+        """Events and messages that are due now, with costs that were not told yet."""
         if self._turn_waits and self._responses.in_the_making is None and not self._turns.is_undecided(now):
             self._turn_waits = False
             self._floor.answer_turn(now + BY_ITSELF_SECONDS)
@@ -295,7 +295,7 @@ class OpenAIRealtimeSession(ModelSession):
     # What we hear
 
     def receive(self, message: str | bytes, now: float) -> Sequence[Meaning]:
-        """What a message of the server's means, and what is to be sent because of it."""
+        """Events that a message of the server's means, and messages to be sent because of it."""
         if isinstance(message, bytes):
             return [c.Unrecognized("a binary message", garbage=True)]
         try:
@@ -347,7 +347,7 @@ class OpenAIRealtimeSession(ModelSession):
         return [] if is_benign(error) else [fault]
 
     def explain_close(self, code: int | None, _reason: str, now: float) -> Sequence[Meaning]:
-        """What it means that the server has closed the socket.
+        """Events that a socket means which the server has closed.
 
         Before the session is ready its code may be all that is said of a wrong key; afterwards going away is what
         servers do at the longest session's end, and another session goes on from there, as it does from whatever
@@ -485,7 +485,7 @@ class OpenAIRealtimeSession(ModelSession):
         return begun
 
     def _on_rate_limits(self, event: dict[str, Any], now: float) -> list[Meaning]:
-        """How long it takes until something is left of what we may ask for."""
+        """Note the time until something is left of what we may ask for."""
         used_up = [limit for limit in event["rate_limits"] if limit.get("remaining", 1) <= 0]
         self._limited_until = max((now + float(limit["reset_seconds"]) for limit in used_up), default=-math.inf)
         return []

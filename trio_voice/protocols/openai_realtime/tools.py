@@ -1,4 +1,4 @@
-"""Which function calls are run, and what the others are answered.
+"""Function calls that are run, and answers for the others.
 
 The model believes every call made that it has finished, so each is answered: those of a response that was cut off,
 those whose arguments are no JSON object, and those that are too many, here and at once.
@@ -84,7 +84,7 @@ class ToolCalls:
         return [c.Outgoing(messages.result(wire_id, _INTERRUPTED)) for wire_id in calls]
 
     def answer(self, call_id: str, result: str, *, go_on: bool) -> list[str]:
-        """What is to be sent of a result; nothing for a call that is not waited for.
+        """Messages for a result; none for a call that is not waited for.
 
         Unless the model is to ``go_on``, nothing is asked of it.
         """

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     Meaning = c.ModelEvent | c.Outgoing
 
 KEEP_SECONDS: Final = 0.8
-"""How long a response is kept for words that do not come. Whoever waits for them (the bridge) waits longer, and sees by
-the response that the server has heard somebody."""
+"""Time that a response is kept for words that do not come. Whoever waits for them (the bridge) waits longer, and sees
+by the response that the server has heard somebody."""
 MAX_KEPT: Final = 500
 """Events of a response that is kept; further ones let it go. A response has some fifty a second of its sound."""
 DROPPED_RESPONSES: Final = 8
@@ -98,31 +98,31 @@ class CallerTurns:
     # What is asked
 
     def waits_for(self, item_id: str) -> bool:
-        """Whether it is this turn of which nobody knows yet what it was."""
+        """True if it is this turn of which nobody knows yet what it was."""
         return item_id == self._item_id and (self._undecided_until > -math.inf or bool(self._kept_id))
 
     def is_undecided(self, now: float) -> bool:
-        """Whether it is not known yet if the turn is to be answered."""
+        """True if it is not known yet whether the turn is to be answered."""
         return now < self._undecided_until
 
     def holds(self, response_id: str) -> bool:
-        """Whether a response is kept or dropped."""
+        """True if a response is kept or dropped."""
         return response_id == self._kept_id or response_id in self._dropped
 
     def is_dropped(self, response_id: str) -> bool:
-        """Whether a response is not to be heard at all."""
+        """True if a response is not to be heard at all."""
         return response_id in self._dropped
 
     @property
     def wake_at(self) -> float:
-        """When ``release`` has something, or ``is_undecided`` changes."""
+        """Time at which ``release`` has something, or ``is_undecided`` changes."""
         undecided = self._undecided_until if self._undecided_until > -math.inf else math.inf
         return min(self._release_at if self._kept_id else math.inf, undecided)
 
     # What is passed on
 
     def sift(self, events: Sequence[Meaning]) -> list[Meaning]:
-        """What of these may be passed on now."""
+        """Those of these events that may be passed on now."""
         if not self._kept_id and not self._dropped:
             return list(events)
         passed: list[Meaning] = []
@@ -137,7 +137,7 @@ class CallerTurns:
         return passed
 
     def release(self, now: float) -> list[Meaning]:
-        """What was kept, if it may be passed on by now."""
+        """Events that were kept, if they may be passed on by now."""
         if self._undecided_until <= now:
             self._undecided_until = -math.inf
         if not self._kept_id or now < self._release_at:

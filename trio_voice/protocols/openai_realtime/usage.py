@@ -1,4 +1,4 @@
-"""What a server of the Realtime protocol says that it will bill, as meters.
+"""Bills that a server of the Realtime protocol announces, as meters.
 
 Source: the types of the ``openai`` package 3.54 and OpenAI's guide to realtime costs. Cached tokens are part of the
 input tokens there; here no two meters overlap.

@@ -101,7 +101,7 @@ class RemoteProtocolError(ProtocolError):
 
 
 def first_cause(error: BaseException) -> BaseException:
-    """What a group is about: of several, whatever is not a cancellation."""
+    """The exception that a group is about: of several, whatever is not a cancellation."""
     while isinstance(error, BaseExceptionGroup):
         error = next((each for each in error.exceptions if isinstance(each, Exception)), error.exceptions[0])
     return error

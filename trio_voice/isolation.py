@@ -51,7 +51,7 @@ class contained:  # noqa: N801 - used like a function, as contextlib's are
 
 
 def _parted(raised: BaseException) -> tuple[BaseException | None, BaseException | None]:
-    """What is a bug, and what is somebody else's to know, such as a cancellation."""
+    """The bug in an exception, and the rest, which is somebody else's to know, such as a cancellation."""
     if isinstance(raised, BaseExceptionGroup):
         return raised.split(Exception)
     return (raised, None) if isinstance(raised, Exception) else (None, raised)

@@ -1,4 +1,4 @@
-"""Who answers, and within which limits: the frozen settings that one call begins with and keeps."""
+"""Personas and limits: the frozen settings that one call begins with and keeps."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ class Persona:
 
     @property
     def takes_over(self) -> bool:
-        """Whether another model can take over in the middle of a call."""
+        """True if another model can take over in the middle of a call."""
         return len(self.models) > 1
 
     @property
@@ -208,17 +208,17 @@ class Persona:
 
     @property
     def interruptible(self) -> bool:
-        """Whether the caller may talk over this persona."""
+        """True if the caller may talk over this persona."""
         return self.turn_detection is None or self.turn_detection.interrupt_response is not False
 
     @property
     def min_interruption_ms(self) -> float | None:
-        """How long the caller must speak to take the floor; None for the default."""
+        """Milliseconds that the caller must speak to take the floor; None for the default."""
         return None if self.turn_detection is None else self.turn_detection.min_interruption_ms
 
     @property
     def min_interruption_words(self) -> int | None:
-        """How many words it takes to take the floor; None for any."""
+        """Words that it takes to take the floor; None for any."""
         return None if self.turn_detection is None else self.turn_detection.min_interruption_words
 
 
@@ -232,7 +232,7 @@ class Line:
 
 @attrs.frozen
 class Lines:
-    """What a persona says when no model speaks."""
+    """Lines of a persona, for when no model speaks."""
 
     takeover: Line | None = None
     failure: Line | None = None

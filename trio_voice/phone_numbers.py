@@ -14,8 +14,8 @@ import phonenumbers
 LEAST_DIGITS_WITHOUT_PLUS: Final = 11
 """Fewer may be a number without its country; of so many, the first are taken for the country."""
 WITHHELD: Final = frozenset({"+464", "+2562533", "+8656696", "+7378742833", "+266696687", "+86282452253"})
-"""What Twilio writes for callers who withhold their number: NO, BLOCKED, UNKNOWN, RESTRICTED, ANONYMOUS and UNAVAILABLE
-on a keypad (Twilio, "How can I see withheld numbers")."""
+"""Numbers that Twilio writes for callers who withhold theirs: NO, BLOCKED, UNKNOWN, RESTRICTED, ANONYMOUS and
+UNAVAILABLE on a keypad (Twilio, "How can I see withheld numbers")."""
 _WRITTEN: Final = re.compile(r"(\+?)([0-9][0-9 ()./-]{0,38})")
 """Digits, and the punctuation that people put between them."""
 _ADDRESS: Final = re.compile(r"(?:sips?:([^@;:?]+)(?:[@;:?].*)?|tel:([^;]+)(?:;.*)?)", re.IGNORECASE | re.DOTALL)
@@ -72,7 +72,7 @@ def premium_numbers(prefix: str) -> list[str]:
 
 
 def countries(prefix: str) -> int:
-    """How many countries share the country's code that a prefix begins with, and all that lies below it."""
+    """Number of countries that share the country's code that a prefix begins with, and all that lies below it."""
     return max(
         (len(regions) for code, regions in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.items() if prefix == f"+{code}"),
         default=1,

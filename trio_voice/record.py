@@ -1,4 +1,4 @@
-"""What is known of a call, while it lives and afterwards."""
+"""The record of a call, while it lives and afterwards."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class EndReason(enum.StrEnum):
-    """Why a call ended; users' scripts rely on these words."""
+    """Reason for which a call ended; users' scripts rely on these words."""
 
     HANGUP = "hangup"
     """Twilio sent ``stop``."""
@@ -45,7 +45,7 @@ class EndReason(enum.StrEnum):
 
 
 class CallState(enum.StrEnum):
-    """Where a call is in its life."""
+    """Stage of a call's life."""
 
     DIALING = "dialing"
     """Twilio was asked to place it."""
@@ -64,7 +64,7 @@ TERMINAL_STATUSES: Final = frozenset({"completed", "busy", "failed", "no-answer"
 
 
 class Closing(enum.StrEnum):
-    """How a model session was closed, which is what its bill depends on."""
+    """Way in which a model session was closed, which is what its bill depends on."""
 
     ACKNOWLEDGED = "acknowledged"
     """The provider said that it is over."""
@@ -160,7 +160,7 @@ class ModelSessionRecord:
     model: str | None = None
     """The table of ``[models]`` that it was opened by."""
     opened_after_seconds: float | None = None
-    """How long the call had lasted then."""
+    """Seconds that the call had lasted then."""
     session_id: str | None = None
     closed_at: datetime | None = None
     closing: Closing | None = None
@@ -177,7 +177,7 @@ class ModelSessionRecord:
     settled: bool = False
     """Its daemon died and another closed it in the journal: ``seconds`` is how long it may have lasted until then."""
     seconds_at_least: float | None = None
-    """Where it was settled, how long it was certainly open: until its daemon's last heartbeat."""
+    """Seconds that a settled session was certainly open: until its daemon's last heartbeat."""
 
     def add_usage(self, meters: Mapping[Any, float]) -> None:
         """Add to the meters. What no meter can have counted since the last time is a stranger's nonsense: left out."""
@@ -241,7 +241,8 @@ class CallRecord:
     currency: str | None = None
     """Of its costs."""
     earlier_seconds: float = 0.0
-    """How long the call had lasted when its caller came back from a transfer: the stream's times count from there."""
+    """Seconds that the call had lasted when its caller came back from a transfer: the stream's times count from
+    there."""
     handed_over: bool = False
     """The telephone call goes on without us: it was transferred, and must not be hung up."""
     counters: dict[str, int] = attrs.field(factory=dict)
@@ -249,22 +250,22 @@ class CallRecord:
 
     @property
     def answered_by_machine(self) -> bool:
-        """Whether Twilio has found that no human answered."""
+        """True if Twilio has found that no human answered."""
         return self.answered_by is not None and self.answered_by.startswith(("machine", "fax"))
 
     @property
     def model_seconds(self) -> float:
-        """What its sessions have lasted, together; those that are open count for nothing yet."""
+        """Seconds of its sessions, together; those that are open count for nothing yet."""
         return round(sum(session.seconds or 0.0 for session in self.model_sessions), 3)
 
     @property
     def model_cost(self) -> float | None:
-        """What its sessions are estimated to cost, together."""
+        """Estimate of its sessions' cost, together; None if any is unknown."""
         return _sum(session.cost for session in self.model_sessions) if self.currency else None
 
     @property
     def cost(self) -> float | None:
-        """What both meters are estimated to come to."""
+        """Estimate of both meters; None if either is unknown."""
         return _sum((self.telephone_cost, self.model_cost))
 
     def count(self, what: str, by: int = 1) -> int:
@@ -327,7 +328,7 @@ class CallRecord:
 
 
 def _sum(amounts: Iterable[float | None]) -> float | None:
-    """What is known of only some of it is not known."""
+    """The sum, or None if any part is unknown: a partial sum would look complete."""
     found = list(amounts)
     known = [amount for amount in found if amount is not None]
     return round(sum(known), 6) if len(known) == len(found) else None

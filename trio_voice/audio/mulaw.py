@@ -49,7 +49,7 @@ def pieces(payload: str) -> Iterable[str]:
 
 
 def is_audible(payload: str) -> bool:
-    """Whether a base64 mu-law payload holds more than silence and line noise; undecodable text is silence."""
+    """True if a base64 mu-law payload holds more than silence and line noise; undecodable text is silence."""
     try:
         return bool(base64.b64decode(payload, validate=True).translate(None, _QUIET))
     except (binascii.Error, ValueError):
@@ -57,7 +57,7 @@ def is_audible(payload: str) -> bool:
 
 
 def is_speech(payload: str) -> bool:
-    """Whether a base64 mu-law payload is as loud as somebody who speaks; undecodable text is silence.
+    """True if a base64 mu-law payload is as loud as somebody who speaks; undecodable text is silence.
 
     For measuring, not for deciding: it takes a microsecond, and knows nothing of words.
     """
@@ -69,7 +69,7 @@ def is_speech(payload: str) -> bool:
 
 
 def is_base64(payload: object) -> bool:
-    """Whether this is base64 text, which alone may be put between the quotes of a JSON message as it is.
+    """True if this is base64 text, which alone may be put between the quotes of a JSON message as it is.
 
     Whole groups, padded at the end (RFC 4648, 4). ``binascii`` takes three times as long, because it decodes.
     """

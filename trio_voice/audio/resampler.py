@@ -76,7 +76,7 @@ class Resampler:
         self._waiting: Samples = np.zeros(len(self._bank) - 1, np.float32)
 
     def feed(self, samples: Samples) -> Samples:
-        """What these further samples make certain."""
+        """Output samples that these further samples make certain."""
         stream = np.concatenate((self._waiting, samples))
         width, step = len(self._bank), self._step
         steps = (len(stream) - width) // step + 1

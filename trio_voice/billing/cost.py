@@ -1,4 +1,4 @@
-"""What a call has cost, and by how much its model sessions have outlived it: a record and the prices in, figures out.
+"""Costs of a call, and overruns of its model sessions: a record and the prices in, figures out.
 
 An estimate of both meters: Twilio's own is in its console, the providers' on their bills. What is unknown is ``None``
 and never 0: a price that nobody has set, or the length of a session that is not closed.
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from trio_voice.record import CallRecord, ModelSessionRecord
 
 OUTLIVED_SECONDS: Final = 2.0
-"""How long after its call a session may still be open, at most: the promise, whatever ``close_seconds`` says."""
+"""Most time after its call that a session may still be open: the promise, whatever ``close_seconds`` says."""
 TOLERANCE_SECONDS: Final = 0.1
-"""What is allowed for the measuring. A peer that does not answer is cut off at the deadline, which by default is the
-promise to the millisecond; a busy loop wakes for it some milliseconds late, and three lengths are rounded to one."""
+"""Allowance for the measuring. A peer that does not answer is cut off at the deadline, which by default is the promise
+to the millisecond; a busy loop wakes for it some milliseconds late, and three lengths are rounded to one."""
 MAX_BILLED_SECONDS: Final = 86_400.0
 """A provider's own figure is a stranger's; beyond a day it is none."""
 FREE_STATUSES: Final = frozenset({"busy", "canceled", "failed", "no-answer"})
@@ -30,7 +30,7 @@ FREE_STATUSES: Final = frozenset({"busy", "canceled", "failed", "no-answer"})
 
 
 def overrun_of(call: CallRecord, session: ModelSessionRecord) -> float | None:
-    """How many seconds after its call's end a session was closed; less than 0 if it was before.
+    """Seconds after its call's end at which a session was closed; less than 0 if it was before.
 
     The end is the first sign of it. Both are measured by the clock of one process, which does not jump; so ``None`` for
     what a dead daemon left, of which only the times of day are known.
@@ -41,19 +41,19 @@ def overrun_of(call: CallRecord, session: ModelSessionRecord) -> float | None:
 
 
 def is_late(overrun_seconds: float) -> bool:
-    """Whether a session that was open for so long after its call has outlived it."""
+    """True if a session that was open for so long after its call has outlived it."""
     return overrun_seconds > OUTLIVED_SECONDS + TOLERANCE_SECONDS
 
 
 def believed_seconds(session: ModelSessionRecord) -> float | None:
-    """What the provider says that it bills, if it says and that can be."""
+    """Seconds that the provider says it bills, if it says and that can be."""
     said = session.billed_seconds
     return said if said is not None and 0 <= said <= MAX_BILLED_SECONDS else None
 
 
 @attrs.frozen
 class SessionCost:
-    """What one session costs."""
+    """Cost of one session."""
 
     amount: float | None
     missing: tuple[str, ...] = ()
@@ -61,7 +61,7 @@ class SessionCost:
 
 
 def session_cost(session: ModelSessionRecord, prices: Prices) -> SessionCost:
-    """What a session costs. Of one that a later run closed it is the most that it can be."""
+    """Cost of a session. Of one that a later run closed it is the most that it can be."""
     name = f"prices.{session.model or session.provider}"
     table = prices.of(session.model, session.provider)
     if table is None:
@@ -95,7 +95,7 @@ def _billed_seconds(session: ModelSessionRecord, table: ModelPrices) -> float | 
 
 
 def telephone_cost(call: CallRecord, prices: TwilioPrices) -> float | None:
-    """What Twilio bills for a call while it was with us, in started minutes: the telephone, and the media stream.
+    """Twilio's bill for a call while it was with us, in started minutes: the telephone, and the media stream.
 
     A call that was put through to somebody goes on at Twilio, and so does its cost; recordings and the number's rent
     are not in it.
@@ -110,7 +110,7 @@ def telephone_cost(call: CallRecord, prices: TwilioPrices) -> float | None:
 
 
 def telephone_minute(direction: str, prices: TwilioPrices) -> float:
-    """What a started minute at Twilio comes to, as far as there are prices."""
+    """Price of a started minute at Twilio, as far as there are prices."""
     rate = prices.inbound_minute if direction == "inbound" else prices.outbound_minute
     return (rate or 0.0) + (prices.media_stream_minute or 0.0)
 

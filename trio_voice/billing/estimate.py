@@ -1,4 +1,4 @@
-"""What a minute of a session comes to, before anybody has talked for one: prices in, words out.
+"""Cost of a minute of a session, before anybody has talked for one: prices in, words out.
 
 A session that is billed by time has a price a minute. One that is billed by tokens depends on what is said; of its
 sound alone the vendors have published how many tokens a second is, and that is all that can be known beforehand.
@@ -28,7 +28,7 @@ SECONDS_EACH: Final = 30
 
 
 def minute_cost(model: str, provider: str, prices: Prices) -> float:
-    """What a minute of a session comes to, as far as that is known beforehand; 0 of what is not."""
+    """Cost of a minute of a session, as far as that is known beforehand; 0 of what is not."""
     table = prices.of(model, provider)
     if table is None:
         return 0.0
@@ -40,7 +40,7 @@ def minute_cost(model: str, provider: str, prices: Prices) -> float:
 
 
 def minute_of(session: ModelSessionRecord, prices: Prices) -> str:
-    """What a minute costs, in words that say how that is known."""
+    """Cost of a minute, in words that say how that is known."""
     table = prices.of(session.model, session.provider)
     name, currency = session.model or session.provider, prices.currency
     if table is None:

@@ -1,4 +1,4 @@
-"""What things cost, as config.toml says it: a dated table, a price for each thing that is billed.
+"""Prices, as config.toml says them: a dated table, a price for each thing that is billed.
 
 A session is priced by the table of its model (``[prices.aai]`` for ``[models.aai]``) and, for what that does not say,
 by the table of its kind (``[prices.assemblyai-agent]``). Every key names its unit; every price is in the one currency.
@@ -114,7 +114,7 @@ class Prices(PriceList):
     """By the name of a model or of a kind."""
 
     def of(self, model: str | None, provider: str) -> ModelPrices | None:
-        """What a session of this model and kind is priced by; ``None`` if nobody has said."""
+        """Prices of a session of this model and kind; ``None`` if nobody has set any."""
         own, usual = self.models.get(model or ""), self.models.get(provider, FREE.get(provider))
         if own is None or usual is None:
             return own or usual
@@ -122,17 +122,17 @@ class Prices(PriceList):
 
 
 FREE: Final[Mapping[str, ModelPrices]] = {"local": ModelPrices(minute=0.0, thousand_characters=0.0)}
-"""What is on this machine, unless its owner has a price for it."""
+"""Prices of things on this machine, unless its owner has set some."""
 
 
 def wrong_prices(prices: Prices) -> Iterator[str]:
-    """What cannot be a price, a line each."""
+    """Mistakes in prices, a line each."""
     if not (len(prices.currency) == 3 and prices.currency.isascii() and prices.currency.isupper()):
         yield f"prices.currency: must be three capital letters, like USD, not {prices.currency!r}"
 
 
 def doubtful_prices(prices: Prices | None, models: Mapping[str, tuple[str, ...]], today: date) -> Iterator[str]:
-    """What makes the cost of calls unknown or not to be relied on, a line each.
+    """Doubts about prices, by which the cost of calls is unknown or not to be relied on, a line each.
 
     Args:
         prices: where there are any.

@@ -142,11 +142,11 @@ class Bridge:
         self._waits_for_ready: f.MachineAnswered | None = None
         """A machine has answered, and is to be left a message by a model that is not ready."""
         self.wake_at = -math.inf
-        """When ``tick`` is next needed, at the latest."""
+        """Time at which ``tick`` is next needed, at the latest."""
         self._set_wake_at(now)
 
     def handle(self, fact: f.Fact, now: float) -> list[f.Command]:
-        """What is to be done about a fact. Any fact may come in any state."""
+        """Commands that a fact asks for. Any fact may come in any state."""
         if self._states.ended:
             return []
         self._understand(fact, now)
@@ -188,7 +188,7 @@ class Bridge:
         return mark
 
     def tick(self, now: float) -> list[f.Command]:
-        """What is to be done because time has passed. Harmless to call too early."""
+        """Commands that time asks for. Harmless to call too early."""
         if self._states.ended:
             return []
         for deadline in self._deadlines.of(self._states, self._playback.echo_due, self._gap.dead_at):

@@ -1,4 +1,4 @@
-"""What the parts of a bridge share: one call's settings, states, speech and record, and what is to be done next."""
+"""Shared state of a bridge's parts: settings, states, speech and record of one call, and the commands to give next."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Context:
         self.commands.append(EndCall(reason, detail[:MAX_DETAIL], transferred, deaf))
 
     def take(self) -> list[Command]:
-        """What is to be done, which is nothing behind the end."""
+        """The commands, of which there are none behind the end."""
         commands, self.commands = self.commands, []
         if self.states.ended:
             for at, command in enumerate(commands):

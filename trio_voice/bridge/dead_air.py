@@ -17,7 +17,7 @@ MAX_FILLERS: Final = 3
 AGAIN_SECONDS: Final = 5.0
 """From the end of a filler to the next. With what it takes to be made, a caller hears a word in every six seconds."""
 UNHEARD_SECONDS: Final = 1.5
-"""How long a filler that the model's voice was asked for may take to be heard."""
+"""Time that a filler may take to be heard which the model's voice was asked for."""
 
 
 class DeadAir:
@@ -38,13 +38,13 @@ class DeadAir:
         self._next = 0
         self._last = ""
         self._tried_at = -math.inf
-        """When the last filler was due, said or not."""
+        """Time at which the last filler was due, said or not."""
         self._asked_at = math.inf
-        """When the model's voice was asked for a filler that was not heard yet."""
+        """Time at which the model's voice was asked for a filler that was not heard yet."""
 
     @property
     def is_owed(self) -> bool:
-        """Whether an answer is owed."""
+        """True while an answer is owed."""
         return self._since < math.inf
 
     @property
@@ -54,7 +54,7 @@ class DeadAir:
 
     @property
     def voice_is_silent(self) -> bool:
-        """Whether the model's voice was asked for the last filler, and nothing of it was heard."""
+        """True if the model's voice was asked for the last filler, and nothing of it was heard."""
         return self._asked_at < math.inf
 
     def owe(self, now: float) -> None:
@@ -79,7 +79,7 @@ class DeadAir:
         self._last = text
 
     def due(self, heard_until: float) -> float:
-        """When the next words are due, if nothing is heard from ``heard_until`` on."""
+        """Time at which the next words are due, if nothing is heard from ``heard_until`` on."""
         if not self.is_owed:
             return math.inf
         if self.voice_is_silent:
@@ -89,7 +89,7 @@ class DeadAir:
 
     @property
     def left(self) -> int:
-        """How many may still be said."""
+        """Number of fillers that may still be said."""
         return MAX_FILLERS if self.voice_is_silent else max(MAX_FILLERS - self._count, 0)
 
     def next(self, now: float) -> str:

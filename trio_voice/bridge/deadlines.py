@@ -1,4 +1,4 @@
-"""What ends a call by itself: its limits, and what is waited for at most. Pure: time is an argument, in seconds."""
+"""Ends that a call comes to by itself: its limits and longest waits. Pure: time is an argument, in seconds."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Deadlines:
         self._limits = limits
         self._began = now
         self.ready_by = now + limits.model_ready_seconds
-        """When the session that is being opened must be ready."""
+        """Time by which the session that is being opened must be ready."""
         self._quiet_since = now
         self._was_asked = False
 
@@ -61,12 +61,12 @@ class Deadlines:
 
     @property
     def ask_at(self) -> float | None:
-        """When a caller who stays silent is to be asked; ``None`` if they were."""
+        """Time at which a caller who stays silent is to be asked; ``None`` if they were."""
         return None if self._was_asked else self._quiet_since + self._limits.idle_seconds * ASKED_AT
 
     @property
     def was_asked(self) -> bool:
-        """Whether they were, and have not said a word since."""
+        """True if they were, and have not said a word since."""
         return self._was_asked
 
     def asked(self) -> None:
@@ -75,7 +75,7 @@ class Deadlines:
 
     @property
     def idle_at(self) -> float:
-        """When a caller who stays silent is told goodbye."""
+        """Time at which a caller who stays silent is told goodbye."""
         return self._quiet_since + self._limits.idle_seconds
 
     # What ends the call at once

@@ -25,7 +25,7 @@ class DigitEntry:
     def __init__(self) -> None:
         self._keys = ""
         self.due_at = math.inf
-        """When the entry is over, if nothing more is pressed."""
+        """Time at which the entry is over, if nothing more is pressed."""
 
     def press(self, key: str, now: float) -> None:
         """One more key. What is on no telephone is ignored."""

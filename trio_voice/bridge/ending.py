@@ -1,4 +1,4 @@
-"""How a call ends from inside: a goodbye, a transfer, or that no model is left. The part of a bridge that closes doors.
+"""Ends of a call from inside: a goodbye, a transfer, or no model left. The part of a bridge that closes doors.
 
 Ends that come from outside, or because a limit is reached, need no words and are not decided here.
 """
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from trio_voice.bridge.speaking import Speaking
 
 MAX_UNHEARD_MS: Final = 1_000.0
-"""What of a dead model's words may still be heard before the last line; more would keep the caller for too long."""
+"""Most of a dead model's words that may still be heard before the last line; more would keep the caller for too
+long."""
 
 
 class Endings:
@@ -38,16 +39,16 @@ class Endings:
         self._speaking = speaking
         self._goodbye: Goodbye | None = None
         self._failed: tuple[EndReason, str] | None = None
-        """Why there is no model any more, while the last line is said."""
+        """Reason for which there is no model any more, while the last line is said."""
         self._voicemail: str | None = None
         """A message that a machine is to be left, and that may have to be asked for once more."""
         self._leaves_message = False
         self.wake_at = math.inf
-        """When ``tick`` is next needed."""
+        """Time at which ``tick`` is next needed."""
 
     @property
     def is_leaving(self) -> bool:
-        """Whether the call ends, or is transferred, as soon as something was heard or done."""
+        """True if the call ends, or is transferred, as soon as something was heard or done."""
         return self._context.states.ending in (Ending.GOODBYE, Ending.TRANSFERRING)
 
     # A goodbye
@@ -140,7 +141,7 @@ class Endings:
 
     @property
     def leaves_message(self) -> bool:
-        """Whether it is a machine that listens."""
+        """True if it is a machine that listens."""
         return self._leaves_message
 
     # No model

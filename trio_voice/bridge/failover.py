@@ -1,4 +1,4 @@
-"""When another model session takes over in the middle of a call, and what it is told.
+"""Another model session that takes over in the middle of a call, and the things that it is told.
 
 Two things bring it about. A session **fails** (never ready, dead, a fatal error): the persona's next model takes over,
 if it has one. A session **expires** (the provider says when): another of the same model takes over before, at a moment
@@ -37,18 +37,18 @@ if TYPE_CHECKING:
 KEPT_FRAMES: Final = 150
 """Three seconds of the caller. Beyond it the oldest are dropped: they are what the new session could least answer."""
 PIECE_FRAMES: Final = 10
-"""How many of them go in one message. One for each would be more than a leg's outbox holds, which drops the oldest."""
+"""Frames in one message. One each would be more messages than a leg's outbox holds, which drops the oldest."""
 HISTORY_LINES: Final = LATEST_LINES
 HISTORY_LETTERS: Final = 20_000
 """The newest of the conversation is what a new session is told, no more than either."""
 MARGIN_SECONDS: Final = 2.0
-"""How long before its provider would end it a session is left, for the new one to open."""
+"""Time before its provider would end it at which a session is left, for the new one to open."""
 SHORTEST_SESSION_SECONDS: Final = 10.0
 """A session that expires sooner has failed: else a provider could have us open one after the other."""
 
 
 QUIET_EVERY_SECONDS: Final = 0.5
-"""How often it is looked for a quiet moment in which a session that is about to end may be replaced."""
+"""Interval of looking for a quiet moment in which a session that is about to end may be replaced."""
 TAKE_UP: Final = (
     "The connection was interrupted for a moment. Apologise in a few words, and go on where the conversation stopped: "
     "if the caller is waiting for an answer, give it."
@@ -56,7 +56,7 @@ TAKE_UP: Final = (
 
 
 class Takeover:
-    """Which of a persona's models speaks, and what the next one will need.
+    """The model of a persona that speaks, and the needs of the next one.
 
     Args:
         successors: how many models may still take over.
@@ -78,17 +78,17 @@ class Takeover:
     def __init__(self, successors: int, now: float) -> None:
         self.successors = successors
         self.under_way = False
-        """Whether a session that takes over is being opened."""
+        """True while a session that takes over is being opened."""
         self._session_began = now
         self._expiring: SessionExpiring | None = None
         self._expires_at = math.inf
         self._by_handle = False
-        """Whether the session takes up the one before it at the provider's."""
+        """True if the session was opened with the handle of the one before it, to take it up at the provider's."""
         self._caller: list[str] = []
         self.resumes_talk = False
-        """Whether the session that is being opened was told of a conversation."""
+        """True if the session that is being opened was told of a conversation."""
         self.owes_answer = False
-        """Whether it is to speak by itself, because the one before it was cut short."""
+        """True if it is to speak by itself, because the one before it was cut short."""
 
     def expire(self, fact: SessionExpiring, now: float) -> None:
         """The provider is about to end the session."""
@@ -97,17 +97,17 @@ class Takeover:
 
     @property
     def is_expiring(self) -> bool:
-        """Whether another session of the same model is to take over."""
+        """True if another session of the same model is to take over."""
         return self._expiring is not None
 
     @property
     def has_kept(self) -> bool:
-        """Whether the new session will hear what the caller has said last."""
+        """True if the new session will hear what the caller has said last."""
         return bool(self._caller)
 
     @property
     def latest_at(self) -> float:
-        """When it has to, whoever is speaking."""
+        """Time at which it has to, whoever is speaking."""
         return self._expires_at
 
     def begin(self, now: float, *, renews: bool, mid_speech: bool) -> str | None:
@@ -125,7 +125,7 @@ class Takeover:
         return handle
 
     def was_too_short(self, now: float) -> bool:
-        """Whether the session has not lasted long enough to be renewed.
+        """True if the session has not lasted long enough to be renewed.
 
         One that was to be taken up by a handle and says that it has none is: its provider did not take the handle.
         """
@@ -134,7 +134,7 @@ class Takeover:
         return now - self._session_began < SHORTEST_SESSION_SECONDS
 
     def has_lasted(self, now: float) -> bool:
-        """Whether the session has been of use: one that is cut then is opened again."""
+        """True if the session has been of use: one that is cut then is opened again."""
         return now - self._session_began >= SHORTEST_SESSION_SECONDS
 
     def keep(self, payload: str) -> bool:
@@ -169,7 +169,7 @@ def history_of(latest: Iterable[Utterance]) -> tuple[Said, ...]:
 
 
 class Failover:
-    """What a call does when its model's session fails or is about to end. The part of a bridge that finds the next.
+    """Steps of a call whose model's session fails or is about to end. The part of a bridge that finds the next.
 
     Args:
         context: of the call.
@@ -229,7 +229,7 @@ class Failover:
 
     @property
     def wake_at(self) -> float:
-        """When ``tick`` is next needed."""
+        """Time at which ``tick`` is next needed."""
         if self._context.states.model is Model.LOST:
             return math.inf
         return min(self._look_at, self.takeover.latest_at)

@@ -1,4 +1,4 @@
-"""Whether a caller who makes a sound while the agent speaks wants the floor: heard at once, decided by their words.
+"""The floor, where a caller makes a sound while the agent speaks: they are heard at once, their words decide.
 
 A cough, a car, an "uh-huh" are no interruption, and nobody can tell before there are words. So where the model waits
 for our word (``yields_on_request``) the agent falls silent at once and keeps what was not heard; when words take the
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from trio_voice.persona import Persona
 
 WORDS_SECONDS: Final = 0.35
-"""How long after a turn its words may still come, from a model that writes while the caller speaks."""
+"""Time after a turn in which its words may still come, from a model that writes while the caller speaks."""
 LATE_WORDS_SECONDS: Final = 1.2
 """The same for one that writes when the turn is over."""
 LONG_SPEECH_SECONDS: Final = 1.2
@@ -32,7 +32,7 @@ WORDLESS_SECONDS: Final = 5.0
 
 
 class Verdict(enum.Enum):
-    """What is to be done about it."""
+    """The step to take."""
 
     NOTHING = "wait, or there is nothing to decide"
     HUSH = "fall silent, and wait for words"
@@ -91,7 +91,7 @@ class Floor:
 
     @property
     def is_undecided(self) -> bool:
-        """Whether somebody may be interrupting."""
+        """True if somebody may be interrupting."""
         return self._state is not _State.FREE
 
     def began(self, now: float, *, answers: bool) -> Verdict:
@@ -135,7 +135,7 @@ class Floor:
 
     @property
     def wake_at(self) -> float:
-        """When ``tick`` is next needed."""
+        """Time at which ``tick`` is next needed."""
         if self._state is _State.FREE:
             return math.inf
         if self._ended_at < math.inf:
@@ -145,7 +145,7 @@ class Floor:
         return self._began_at + max(LONG_SPEECH_SECONDS if self._length_tells else WORDLESS_SECONDS, self._min_seconds)
 
     def tick(self, now: float) -> Verdict:
-        """What time decides. Harmless to call too early."""
+        """The step that time decides. Harmless to call too early."""
         if self._state is _State.FREE or now < self.wake_at:
             return Verdict.NOTHING
         if not self._was_long_enough and self._ended_at == math.inf:
@@ -157,14 +157,14 @@ class Floor:
 
     @property
     def _length_tells(self) -> bool:
-        """Whether nothing but its length tells while it lasts: the model still speaks on, and words come late."""
+        """True if nothing but its length tells while it lasts: the model still speaks on, and words come late."""
         return self._yields and not self._writes_while_spoken and self._min_words is None
 
     def _is_long(self, now: float) -> bool:
         return self._length_tells and min(now, self._ended_at) - self._began_at >= LONG_SPEECH_SECONDS
 
     def _takes(self, now: float) -> bool:
-        """Whether the words so far take the floor."""
+        """True if the words so far take the floor."""
         if self._is_too_soon(now):
             return False
         if self._answers and self._text.strip():
@@ -173,7 +173,7 @@ class Floor:
         return takes_floor(self._text, persona.language, persona.backchannels, self._min_words)
 
     def _is_too_soon(self, now: float) -> bool:
-        """Whether the sound has not lasted, or did not last, as long as the persona asks for."""
+        """True if the sound has not lasted, or did not last, as long as the persona asks for."""
         return not self._was_long_enough and min(now, self._ended_at) - self._began_at < self._min_seconds
 
     def _decide(self, verdict: Verdict) -> Verdict:

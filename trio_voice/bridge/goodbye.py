@@ -1,4 +1,4 @@
-"""When a goodbye has been heard: an end of the call that somebody in it wants, or its transfer, waits for this.
+"""Goodbyes and the moment at which they were heard, for which an end of the call from inside, or its transfer, waits.
 
 It has been heard when the model has nothing more to say, Twilio has played all of it (the last mark is back), and it
 has been quiet for a moment. Models ask for the end before, while, or after they say goodbye, and some say none; so an
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from trio_voice.events.call import Then
 
 GOODBYE_BEGINS_SECONDS: Final = 4.0
-"""How long an agent that has asked for the end may take to begin its goodbye, if it has said none so far."""
+"""Time that an agent which has asked for the end may take to begin its goodbye, if it has said none so far."""
 GOODBYE_OVER_SECONDS: Final = 0.5
-"""How long it must be quiet after a goodbye before it counts as finished."""
+"""Quiet after a goodbye at which it counts as finished."""
 GOODBYE_SECONDS: Final = 30.0
 """For the whole goodbye, whatever happens in it."""
 MARK_PATIENCE_SECONDS: Final = 1.5
-"""How long after the clock says that all was played a mark may still be on its way back."""
+"""Time after all was played by the clock in which a mark may still be on its way back."""
 
 AGENT_ENDED: Final = (
     "the agent ended the call, and its goodbye was heard",
@@ -60,19 +60,19 @@ class Goodbye:
         self.revocable = revocable
         self._details = details
         self._is_heard = spoken
-        """Whether anything of it was said."""
+        """True if anything of it was said."""
         self._waits_for_words = not spoken
         self._latest = now + GOODBYE_SECONDS
         self._quiet_since: float | None = None
 
     @property
     def detail(self) -> str:
-        """What the record says of it."""
+        """The record's words for it."""
         return self._details[0 if self._is_heard else 1]
 
     @property
     def is_heard(self) -> bool:
-        """Whether anything of it was said."""
+        """True if anything of it was said."""
         return self._is_heard
 
     def sounded(self) -> None:
@@ -92,7 +92,7 @@ class Goodbye:
         self._waits_for_words = not self._is_heard
 
     def due(self, now: float, playback: Playback, *, more_to_come: bool) -> float:
-        """When it counts as heard, if nothing changes; asked again whenever something has.
+        """Time at which it counts as heard, if nothing changes; asked again whenever something has.
 
         ``more_to_come`` is true while the agent has something to say, or the caller is saying something.
         """

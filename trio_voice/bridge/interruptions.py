@@ -1,4 +1,4 @@
-"""What becomes of the agent's words when the caller makes a sound: the part of a bridge that gives the floor away.
+"""Fate of the agent's words when the caller makes a sound: the part of a bridge that gives the floor away.
 
 ``floor.py`` decides whether it is given; here it is done. A model that waits for our word (``yields_on_request``) is
 silent meanwhile, and its words are kept. One that falls silent by itself is interrupted at once, and asked to go on if
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from trio_voice.bridge.speaking import Speaking
 
 MAX_GREETINGS: Final = 3
-"""How often a greeting is begun before whoever talks over it is let off."""
+"""Times that a greeting is begun before whoever talks over it is let off."""
 GREET_AGAIN_SECONDS: Final = 1.0
-"""How long after the caller's turn a greeting that was cut is said again, unless the model speaks meanwhile."""
+"""Time after the caller's turn at which a greeting that was cut is said again, unless the model speaks meanwhile."""
 TAIL_MS: Final = 500.0
 QUESTION_TAIL_MS: Final = 1_500.0
-"""What is said when less than this was left unheard of a finished reply is an answer to it, be it only "okay"; people
-answer a question before it is over."""
+"""Most that may be left unheard of a finished reply for words to be an answer to it, be they only "okay"; people answer
+a question before it is over."""
 OWED: Final = "trio-voice-greeting-owed"
 ASKED: Final = "trio-voice-greeting-asked"
 """In place of the id of the reply that greets: it was cut, and is to be said; it was asked for."""
@@ -153,7 +153,7 @@ class Interruptions:
 
     @property
     def wake_at(self) -> float:
-        """When ``tick`` is next needed."""
+        """Time at which ``tick`` is next needed."""
         return min(self.floor.wake_at, self._greet_again_at)
 
     def tick(self, now: float) -> bool:
@@ -206,13 +206,13 @@ class Interruptions:
         return verdict is Verdict.GO_ON
 
     def _is_heard_over(self, now: float) -> bool:
-        """Whether the agent is saying something, or about to."""
+        """True if the agent is saying something, or about to."""
         context = self._context
         thinks = context.capabilities.yields_on_request and context.states.reply_is_open
         return context.playout.is_busy(now) or thinks
 
     def _is_protected(self, now: float) -> bool:
-        """Whether what is heard is a greeting that is owed."""
+        """True if a greeting is being heard that is owed."""
         context = self._context
         is_owed = context.record.direction == "outbound" or not context.persona.greeting_interruptible
         if not is_owed or self._greeting_id is None or self._greetings > MAX_GREETINGS:

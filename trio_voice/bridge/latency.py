@@ -1,4 +1,4 @@
-"""How long the caller waits for an answer, and where the time goes.
+"""Pauses before answers, as the caller waits for them, and the stages that they are made of.
 
 What a caller feels is ``heard_after_ms``: from the last sound that they made to the first that they hear, both measured
 from the audio. The rest tells where that time goes. A turn begins when the model decides that the caller has finished,
@@ -29,7 +29,7 @@ STALE_SECONDS: Final = 3.0
 
 
 ANSWER_SECONDS: Final = 5.0
-"""How long an answer may take to begin. Later it is not to be expected: what ended was a noise, or the model is ill."""
+"""Time that an answer may take to begin. Later it is not to be expected: the turn was a noise, or the model is ill."""
 
 
 class Turns:
@@ -56,15 +56,15 @@ class Turns:
         self._record = record
         self._began = began - record.earlier_seconds
         self._ended_at: float | None = None
-        """When the caller stopped speaking, while there is no answer."""
+        """Time at which the caller stopped speaking, while there is no answer."""
         self._said_at: float | None = None
-        """When the transcript of what they are saying became final, which may be before they have stopped."""
+        """Time at which the transcript of their words became final, which may be before they have stopped."""
         self._last_sound_at: float | None = None
         """Of the caller."""
         self._silent_since: float | None = None
         """Their last sound before the model decided that they have finished."""
         self._heard_after_ms: float | None = None
-        """When the caller heard something after that, if it was before the answer itself."""
+        """Pause until the caller heard something after that, if it was before the answer itself."""
         self._stages: dict[str, float] = {}
         self._unheard: tuple[Turn, float, float] | None = None
         """A turn whose answer is not yet heard, when it began, and where in what was sent its answer begins (ms)."""
@@ -87,7 +87,7 @@ class Turns:
         self._stages = {} if self._said_at is None else {"final_transcript": (self._said_at - now) * 1000}
 
     def transcript_is_final(self, now: float) -> None:
-        """What the caller said is certain."""
+        """Note that the caller's words are certain."""
         self._said_at = now
         self.reached("final_transcript", now)
 
@@ -98,11 +98,11 @@ class Turns:
 
     @property
     def awaits_answer(self) -> bool:
-        """Whether the caller has finished and has been sent nothing yet."""
+        """True if the caller has finished and has been sent nothing yet."""
         return self._ended_at is not None
 
     def answer_is_near(self, now: float) -> bool:
-        """Whether the caller has finished so short a time ago that they are about to be answered."""
+        """True if the caller has finished so short a time ago that they are about to be answered."""
         return self._ended_at is not None and now - self._ended_at < ANSWER_SECONDS
 
     def sound_sent(self, now: float, ahead_ms: float) -> None:

@@ -1,4 +1,4 @@
-"""What it means that no media comes from Twilio: a caller who is muted, or a stream that is dead.
+"""Gaps in Twilio's media: a caller who is muted, or a stream that is dead.
 
 Twilio sends a frame every 20 ms, even in silence; but it has nothing to send where the caller's own line sends nothing
 while it is muted (clients and SIP telephones that suppress silence). So when ``media_gap_seconds`` have passed, Twilio
@@ -18,14 +18,14 @@ import math
 from typing import Final
 
 ANSWER_SECONDS: Final = 2.0
-"""How long the echo may take, from the moment that all before it has been played."""
+"""Time that the echo may take, from the moment that all before it has been played."""
 SILENCE_AFTER_SECONDS: Final = 0.75
-"""How long media may not come before silence stands in for it."""
+"""Time without media after which silence stands in for it."""
 FRAME_SECONDS: Final = 0.02
 FRAMES_AT_ONCE: Final = 5
 """At the most: a model is not sent a burst because this process was late."""
 MARK: Final = "trio-voice-there-"
-"""What the names of these marks begin with."""
+"""Beginning of the names of these marks."""
 
 
 class MediaGap:
@@ -64,12 +64,12 @@ class MediaGap:
 
     @property
     def is_asked(self) -> bool:
-        """Whether Twilio owes an answer: neither it nor media has come since."""
+        """True if Twilio owes an answer: neither it nor media has come since."""
         return self._answer_due < math.inf and self.last_media <= self._asked_at
 
     @property
     def dead_at(self) -> float:
-        """When the stream counts as dead, if nothing comes."""
+        """Time at which the stream counts as dead, if nothing comes."""
         return self._answer_due if self.is_asked else math.inf
 
     def ask(self, now: float, played_at: float) -> str | None:
@@ -92,7 +92,7 @@ class MediaGap:
             self._answered_at, self._answer_due = now, math.inf
 
     def silent_frames(self, now: float) -> int:
-        """How many frames of silence are due to a model that listens."""
+        """Number of frames of silence that are due to a model which listens."""
         begins_at = self.last_media + SILENCE_AFTER_SECONDS
         if now < begins_at or self.last_media == self._began_at:
             return 0
@@ -102,7 +102,7 @@ class MediaGap:
         return frames
 
     def wake_at(self, now: float, *, hears: bool) -> float:
-        """When to look again at what is due, silence too if a model ``hears``; media that come do not put it off."""
+        """Time to look again at what is due, silence too if a model ``hears``; media that come do not put it off."""
         asks_at = max(self.last_media, self._answered_at) + self._gap_seconds
         due = self.dead_at if self.is_asked else asks_at
         if not hears:

@@ -1,4 +1,4 @@
-"""How much of what we handed to Twilio the caller has heard.
+"""Position of the caller's ear in the speech that we handed to Twilio.
 
 Twilio queues our audio and plays it in real time. Two things say how far it is: the echo of a mark (certain, but only
 every so often) and the clock between echoes (an estimate that may not pass a mark whose echo has not come). After a
@@ -16,7 +16,7 @@ from typing import Final
 import attrs
 
 MARK_EVERY_MS: Final = 200.0
-"""How much audio may go out without a mark; the clock has to bridge no more than this."""
+"""Audio that may go out without a mark; the clock has to bridge no more than this."""
 
 
 @attrs.define
@@ -41,7 +41,7 @@ class Playback:
         self._marked_ms = 0.0
         self._heard_ms = 0.0
         self.ends_at = 0.0
-        """When all that was sent will have been played, by the clock."""
+        """Time at which all that was sent will have been played, by the clock."""
         self._spans: list[_Span] = []
 
     def send(self, reply_id: str, ms: float, now: float) -> None:
@@ -69,12 +69,12 @@ class Playback:
 
     @property
     def mark_is_due(self) -> bool:
-        """Whether enough audio has gone out since the last mark."""
+        """True if enough audio has gone out since the last mark."""
         return self.sent_ms - self._marked_ms >= MARK_EVERY_MS
 
     @property
     def is_marked(self) -> bool:
-        """Whether a mark stands at the end of all that was sent."""
+        """True if a mark stands at the end of all that was sent."""
         return self.sent_ms == self._marked_ms
 
     def place_mark(self) -> str:
@@ -107,15 +107,15 @@ class Playback:
         return min(max(by_the_clock, self._heard_ms), not_beyond)
 
     def ahead_ms(self, now: float) -> float:
-        """How much Twilio still has to play, by the clock."""
+        """Milliseconds that Twilio still has to play, by the clock."""
         return max(0.0, self.ends_at - now) * 1000
 
     def is_playing(self, now: float) -> bool:
-        """Whether the caller has not yet heard all that was sent."""
+        """True if the caller has not yet heard all that was sent."""
         return self.heard_ms(now) < self.sent_ms
 
     def heard_of(self, reply_id: str, now: float) -> float:
-        """How much of one reply the caller has heard."""
+        """Milliseconds of one reply that the caller has heard."""
         heard = self.heard_ms(now)
         return sum(
             min(max(heard - span.start_ms, 0.0), span.end_ms - span.start_ms)
@@ -130,12 +130,12 @@ class Playback:
 
     @property
     def awaits_marks(self) -> bool:
-        """Whether a mark has not come back yet."""
+        """True if a mark has not come back yet."""
         return bool(self._pending)
 
     @property
     def echo_due(self) -> float:
-        """When the oldest mark that has not come back should have, by the clock; infinite if none is out."""
+        """Time at which the oldest mark that is out should come back, by the clock; infinite if none is out."""
         return self._pending[0][2] if self._pending else math.inf
 
     def forget_heard(self, now: float) -> None:

@@ -1,4 +1,4 @@
-"""What the caller is still to hear: speech on its way to Twilio, paced, marked, and taken back when they interrupt.
+"""Speech on its way to the caller: paced, marked, and taken back when they interrupt.
 
 - **Pacing.** Twilio is given at most ``playback_lead_seconds`` more than it has played; the rest waits here, where a
   barge-in can discard it.
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
     from trio_voice.record import CallRecord
 
 MAX_QUEUED_MS: Final = 300_000.0
-"""How much speech may wait here. Beyond it the newest is dropped and counted: nobody listens to five minutes of
+"""Most speech that may wait here. Beyond it the newest is dropped and counted: nobody listens to five minutes of
 backlog, and Twilio itself refuses ten."""
 MUTED_REPLIES: Final = 16
 """Interrupted replies that are remembered; one is open at a time, so audio of an older one cannot still come."""
 FEED_EVERY_SECONDS: Final = 0.02
 """The shortest pause between two hand-overs of what waits."""
 LINE: Final = "trio-voice-line-"
-"""What the reply id begins with of what is said on this machine."""
+"""Prefix of the ids of replies that are made on this machine."""
 AGAIN_MS: Final = 200.0
-"""How much of what was heard is said again after a pause."""
+"""Length of what was heard that is said again after a pause."""
 MAX_SENT: Final = 2_000
 """Pieces with Twilio that can be taken back: more than the longest lead and media gap hold. The oldest is forgotten."""
 
@@ -70,9 +70,9 @@ class Playout:
 
     def __init__(self, limits: Limits, record: CallRecord, turns: Turns) -> None:
         self.playback = Playback()
-        """What Twilio has."""
+        """Speech that Twilio has."""
         self.wake_at = math.inf
-        """When ``feed`` is next needed."""
+        """Time at which ``feed`` is next needed."""
         self._lead_ms = limits.playback_lead_seconds * 1000
         self._ask_after_seconds = limits.media_gap_seconds / 2
         self._record = record
@@ -85,26 +85,26 @@ class Playout:
         self._muted: list[str] = []
         """Replies that were interrupted; their late audio is dropped."""
         self._asked_about = -math.inf
-        """When the mark was due of which Twilio was asked, by another, whether it has forgotten it."""
+        """Time at which the mark was due that Twilio may have forgotten, which another mark asked about."""
         self._sent: deque[tuple[str, str, float]] = deque(maxlen=MAX_SENT)
         """Reply id, payload and end (ms, as ``Playback`` counts) of what Twilio has and may not have played."""
         self._heard_before: dict[str, float] = {}
-        """How much of a reply was heard before what ``Playback`` knows of it."""
+        """Milliseconds of a reply that were heard before ``Playback`` knew of it."""
         self._paused_at: dict[str, float] | None = None
         """While paused: each reply that was cut, and how much of it was heard."""
 
     @property
     def is_paused(self) -> bool:
-        """Whether nothing is handed over."""
+        """True if nothing is handed over."""
         return self._paused_at is not None
 
     @property
     def has_waiting(self) -> bool:
-        """Whether something is not yet with Twilio."""
+        """True if something is not yet with Twilio."""
         return bool(self._waiting)
 
     def is_busy(self, now: float) -> bool:
-        """Whether something is playing or waiting to."""
+        """True if something is playing or waiting to."""
         return bool(self._waiting) or self.playback.is_playing(now)
 
     def unheard_replies(self, now: float) -> list[str]:
@@ -112,7 +112,7 @@ class Playout:
         return list(dict.fromkeys([*self.playback.unheard_replies(now), *(reply_id for reply_id, *_ in self._waiting)]))
 
     def is_no_answer(self, reply_id: str) -> bool:
-        """Whether this is a filler, or a line of this machine's."""
+        """True if this is a filler, or a line of this machine's."""
         return reply_id.startswith(LINE) or reply_id in self._fillers
 
     def reply_began(self, reply_id: str, now: float, *, is_filler: bool = False) -> None:
@@ -236,13 +236,13 @@ class Playout:
         self._waiting_ms = sum(ms for *_, ms in self._waiting)
 
     def heard_of(self, reply_id: str, now: float) -> float:
-        """How much of a reply the caller has heard, in ms."""
+        """Milliseconds of a reply that the caller has heard."""
         if self._paused_at is not None and reply_id in self._paused_at:
             return self._paused_at[reply_id]
         return self._heard_before.get(reply_id, 0.0) + self.playback.heard_of(reply_id, now)
 
     def unheard_ms(self, now: float) -> float:
-        """How much of what has come the caller has not heard."""
+        """Milliseconds of what has come that the caller has not heard."""
         return self._waiting_ms + self.playback.sent_ms - self.playback.heard_ms(now)
 
     # A pause

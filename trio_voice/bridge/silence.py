@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Verdict(enum.Enum):
-    """What is to be done about an answer that is owed."""
+    """The step that an answer which is owed asks for."""
 
     WAIT = "wait"
     ASK_ANOTHER = "another session of the same model may do better"
@@ -80,7 +80,7 @@ class Silence:
 
     @property
     def is_owed(self) -> bool:
-        """Whether the caller waits for us."""
+        """True if the caller waits for us."""
         states = self._context.states
         if not states.started or states.ending is not Ending.NONE or states.model is Model.LOST:
             return False
@@ -124,7 +124,7 @@ class Silence:
 
     @property
     def wake_at(self) -> float:
-        """When ``tick`` is next needed."""
+        """Time at which ``tick`` is next needed."""
         due = self._dead_air.due(self._heard_until)
         if self._is_callers:
             ask_at = self._deadlines.ask_at
@@ -184,7 +184,7 @@ class Silence:
 
     @property
     def _is_callers(self) -> bool:
-        """Whether it is the caller's: they have the floor and say nothing. An answer to a silent one is not owed."""
+        """True if it is the caller's: they have the floor and say nothing. An answer to a silent one is not owed."""
         states = self._context.states
         if states.ending is not Ending.NONE or states.model is not Model.READY or not states.started:
             return False
@@ -193,7 +193,7 @@ class Silence:
         return not self.is_owed and states.caller is Caller.QUIET and not self._context.playout.has_waiting
 
     def _verdict(self, now: float) -> Verdict:
-        """What is to be done about an answer that is overdue. What is opened or looked up has a bound of its own."""
+        """The step that an overdue answer asks for. What is opened or looked up has a bound of its own."""
         dead_air = self._dead_air
         is_opening = self._context.states.model is Model.OPENING
         if self._tools or (is_opening and not self._asked_another):

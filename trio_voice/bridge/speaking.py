@@ -78,7 +78,7 @@ class Speaking:
 
     @property
     def wake_at(self) -> float:
-        """When ``tick`` is next needed."""
+        """Time at which ``tick`` is next needed."""
         return min(self._say_instead_at, self._context.playout.wake_at)
 
     def tick(self, now: float) -> None:

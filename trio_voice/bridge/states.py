@@ -12,7 +12,7 @@ import attrs
 
 
 class Caller(enum.Enum):
-    """What the caller does, as far as is known."""
+    """State of the caller, as far as it is known."""
 
     AWAITED = "awaited"
     """Twilio has not sent ``start``."""
@@ -24,7 +24,7 @@ class Caller(enum.Enum):
 
 
 class Model(enum.Enum):
-    """Who speaks for us."""
+    """State of the model that speaks for us."""
 
     OPENING = "opening"
     """The session is not ready: the first of a call, or one that takes over."""
@@ -47,7 +47,7 @@ class Reply(enum.Enum):
 
 
 class Ending(enum.Enum):
-    """How far the call is on its way out."""
+    """Stage of the call on its way out."""
 
     NONE = "none"
     GOODBYE = "goodbye"
@@ -57,7 +57,7 @@ class Ending(enum.Enum):
 
 
 class Signal(enum.Enum):
-    """What moves a state."""
+    """A fact that moves a state."""
 
     STARTED = "Twilio sends start"
     SPEECH_BEGAN = "the caller begins to speak"

@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 MAX_KEPT: Final = 16
 """Results that no model was told; beyond them the oldest is forgotten."""
 KEPT_SECONDS: Final = 60.0
-"""How long they answer the same request. One that comes later is another wish."""
+"""Time in which they answer the same request. One that comes later is another wish."""
 
 
 @attrs.define(eq=False)
 class _Run:
     key: str
     waiting: dict[str, str]
-    """Who waits for it: the model's call ids, and the reply in which each asked."""
+    """Requests that wait for it: the model's call ids, and the reply in which each asked."""
 
 
 class ToolCalls:
-    """What runs, who waits for it, and what nobody was told."""
+    """Tools that run, the requests that wait for them, and results that nobody was told."""
 
     __slots__ = ("_kept", "_runs")
 
@@ -39,7 +39,7 @@ class ToolCalls:
         self._kept: OrderedDict[str, tuple[ToolResult, float]] = OrderedDict()
 
     def __bool__(self) -> bool:
-        """Whether a model waits for a result."""
+        """True if a model waits for a result."""
         return any(run.waiting for run in self._runs.values())
 
     def request(self, call_id: str, name: str, arguments: Any, reply_id: str, now: float) -> ToolResult | bool:

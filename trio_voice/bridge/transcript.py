@@ -1,4 +1,4 @@
-"""Who said what, as the caller heard it.
+"""The transcript: words by who said them, as the caller heard them.
 
 A model's own text of a reply may hold more than was heard: it is written when the audio has been made, not when it has
 been played. So the bridge says how much was heard, and the text is cut there: by the words' own times where the model
@@ -54,7 +54,8 @@ class Transcript:
     def __init__(self, record: CallRecord) -> None:
         self._record = record
         self._began: dict[str, float] = {}
-        """When the turns began whose text has not come, by their items; one that is not named yet has an empty id."""
+        """Times at which the turns began whose text has not come, by their items; one that is not named yet has an
+        empty id."""
         self._callers: dict[str, Utterance] = {}
         self._replies: dict[str, _Reply] = {}
         self._letters = sum(len(line.text) for line in record.transcript)

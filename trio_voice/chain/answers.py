@@ -1,4 +1,4 @@
-"""What the language model answers, and what is done where it does not: asked again, shortened, reworded or given up."""
+"""Answers of the language model, and steps where none comes: asked again, shortened, reworded or given up."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Answers:
         reply.pieces += reply.clauses.add(fact.text)
 
     def unthought(self, fact: s.Unthought) -> None:
-        """What came of an answer is void: it is asked for once more."""
+        """Void the answer so far: it is asked for once more."""
         reply = self._replies.of(fact.number)
         if reply is not None:
             reply.forget_thoughts()

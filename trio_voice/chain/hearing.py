@@ -8,15 +8,15 @@ from typing import Final
 from trio_voice.events.stage import EndTurn, TurnOver
 
 WORDLESS_SECONDS: Final = 2.0
-"""How long a caller counts as speaking of whom no word comes: recognisers hear noise, and then say no more of it."""
+"""Time that a caller counts as speaking of whom no word comes: recognisers hear noise, and then say no more of it."""
 SPEECH_SECONDS: Final = 5.0
-"""How long after their last word."""
+"""The same, after their last word."""
 END_SECONDS: Final = 1.0
-"""How long a recogniser may take to end a turn that it was told to end."""
+"""Time that a recogniser may take to end a turn that it was told to end."""
 
 
 class HearingTurn:
-    """What is known of the caller's turn.
+    """The caller's turn, as far as it is known.
 
     Args:
         hang_seconds: how long after its last word a turn may stay open.
@@ -64,7 +64,7 @@ class HearingTurn:
         return new
 
     def hung(self, now: float) -> EndTurn | TurnOver | None:
-        """What is to be done about a turn that has been left open."""
+        """The step that a turn asks for which has been left open."""
         if now < self._hangs_at:
             return None
         if not self._told_to_end:
@@ -80,11 +80,11 @@ class HearingTurn:
 
     @property
     def wake_at(self) -> float:
-        """When ``hung`` is next needed."""
+        """Time at which ``hung`` is next needed."""
         return self._hangs_at
 
     def _new_of(self, item_id: str, text: str) -> tuple[str, str] | None:
-        """What is new of a turn, and its id; ``None`` if it is one that was ended, and nothing is new."""
+        """New words of a turn, and its id; ``None`` if the turn was ended, and nothing is new."""
         ended_id, said = self._ended
         if item_id != ended_id or not ended_id:
             return item_id, text

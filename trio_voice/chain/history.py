@@ -1,4 +1,4 @@
-"""What was said in a call with a chain, as its language model is told it: of the agent only what was heard."""
+"""The conversation of a chain, as its language model is told it: of the agent only what was heard."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ NOT_UNDERSTOOD: Final = "(not to be repeated)"
 
 @attrs.define
 class SpokenText:
-    """What was said of one reply, and when."""
+    """Text of one reply that was spoken, and when."""
 
     reply_id: str
     is_filler: bool = False
     """It was said until the answer came."""
     text: str = ""
-    """What was sent to be spoken."""
+    """Text that was sent to be spoken."""
     words: list[tuple[str, float]] = attrs.field(factory=list)
     """As far as the voice tells: each with the space after it, and where it begins (ms)."""
     made_ms: float = 0.0
@@ -60,13 +60,13 @@ class SpokenText:
 
     @property
     def heard(self) -> str:
-        """What the language model is told that the agent said."""
+        """Words of the agent that the language model is told."""
         words = self.heard_words
         return words + CUT_MARK if words and self._was_cut else words
 
     @property
     def heard_words(self) -> str:
-        """What the caller heard of it, as far as is known."""
+        """Words of it that the caller heard, as far as is known."""
         if self.cut_at_ms is None or not self._was_cut:
             return self.text.strip()
         if self.words:
@@ -195,7 +195,7 @@ class History:
         """
         entries: list[Entry] = []
         waiting = -1
-        """Where the call stands whose answer is still to come."""
+        """Place of the call whose answer is still to come."""
         for at, line in enumerate(self._lines):
             entry = line if isinstance(line, Entry) else Entry("agent", line.heard, line.calls)
             if entry.role == "results":

@@ -43,7 +43,7 @@ class Replies:
         self.spoke_in_turn = False
         """Something of an answer was spoken since the caller's turn was taken up."""
         self.out: list[Output] = []
-        """What has been decided and was not handed over yet."""
+        """Outputs that were decided on and not handed over yet."""
         self._counted = 0
 
     def of(self, number: int) -> Reply | None:

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @attrs.define(eq=False)
 class Reply:
-    """What has become of it."""
+    """State of the reply."""
 
     reply_id: str
     language: str = "en-US"
     speculates_on: str | None = None
-    """What the caller said, if the turn may still go on; then the reply is held back."""
+    """Words of the caller that it answers, if the turn may still go on; then the reply is held back."""
     is_given: bool = False
     """Its text was given: no language model is asked for it."""
     is_filler: bool = False
@@ -49,7 +49,7 @@ class Reply:
     """The voice's context, once something was sent to be spoken; another one after the voice has failed at it."""
     contexts: int = 0
     texts: list[str] = attrs.field(factory=list)
-    """What was sent to be spoken, as the voice was given it."""
+    """Texts that were sent to be spoken, as the voice was given them."""
     repeated: bool = False
     """The voice was given it once more."""
     is_open: bool = False
@@ -63,25 +63,25 @@ class Reply:
 
     @property
     def is_speculative(self) -> bool:
-        """Whether it is held back: the turn that it answers may still go on."""
+        """True if it is held back: the turn that it answers may still go on."""
         return self.speculates_on is not None
 
     @property
     def spoke(self) -> bool:
-        """Whether something was sent to be spoken."""
+        """True if something was sent to be spoken."""
         return bool(self.texts)
 
     @property
     def is_ready(self) -> bool:
-        """Whether there is something to tell of it."""
+        """True if there is something to tell of it."""
         return bool(self.pieces) or self.number is None
 
     def speculates_that(self, text: str) -> bool:
-        """Whether it answers a turn of these words, which may still go on; case and punctuation do not matter."""
+        """True if it answers a turn of these words, which may still go on; case and punctuation do not matter."""
         return self.speculates_on is not None and _words(self.speculates_on) == _words(text)
 
     def forget_thoughts(self) -> None:
-        """What came of the answer and was not sent to be spoken was none."""
+        """Drop the part of the answer that was not sent to be spoken."""
         self.clauses, self.thought = Sentences(self.language), False
         self.pieces.clear()
 
@@ -108,7 +108,7 @@ class Reply:
 
 
 def has_words(text: str) -> bool:
-    """Whether there is anything in a text that can be spoken."""
+    """True if there is anything in a text that can be spoken."""
     return any(letter.isalnum() for letter in text)
 
 

@@ -38,7 +38,7 @@ LONGEST_WORD: Final = 41
 """As far before a dot the word is looked at."""
 
 _WIDE: Final = "\u3002\uff01\uff1f\uff61\u0964\u0965\u061f\u06d4\u0589\u1362\u17d4\u104b"
-"""What ends a sentence in other scripts, with or without a space behind it."""
+"""Marks that end a sentence in other scripts, with or without a space behind them."""
 _MARK: Final = re.compile(rf"[.!?…]+|[{_WIDE}]+|\n|[\[\]()<>*]|[,;:—–]|\s(?=[^\W\d_]+\s)")
 _CLOSING: Final = re.compile("[\"'”’»)\\]*_」』\uff09]*")
 _SPACES: Final = re.compile(r"\s*")
@@ -69,7 +69,7 @@ class Sentences:
         self._seen = 0
         """Up to here there is no end of the piece."""
         self._span: tuple[str, int] | None = None
-        """What closes the brackets that are open, and where they began."""
+        """The mark that closes the brackets that are open, and the place where they began."""
         self._first = True
         self._longest_delta = 0
         """1 if the text comes letter by letter: then the next is not worth doing without."""
@@ -100,12 +100,12 @@ class Sentences:
         return pieces
 
     def rest(self) -> str:
-        """What stands when the answer is over; empty if there is no word in it."""
+        """Text that stands when the answer is over; empty if there is no word in it."""
         text, self._text, self._seen, self._span = self._text, "", 0, None
         return text if _has_word(text) else ""
 
     def _next_end(self) -> int | None:
-        """Where the next piece ends, if that can be told already."""
+        """End of the next piece, if that can be told already."""
         text, latest = self._text, self._start + LONGEST_LETTERS
         while mark := _MARK.search(text, self._seen, latest):
             end = self._end_at(mark)
@@ -122,7 +122,7 @@ class Sentences:
         return text.rfind(" ", self._start, latest) + 1 or latest
 
     def _end_at(self, mark: re.Match[str]) -> int | None:
-        """Where the piece ends if it does with this mark; None if it does not, negative if that is yet to be seen."""
+        """End of the piece if it ends with this mark; None if it does not, negative if that is yet to be seen."""
         sign, at = mark[0], mark.start()
         if self._span is not None and at - self._span[1] > MAX_SPAN:
             self._span = None
@@ -202,7 +202,7 @@ class Sentences:
         return self._dot_end(at, after, end, following)
 
     def _dot_end(self, at: int, after: int, end: int, following: _NextWord | None) -> int | None:
-        """Whether a dot ends a sentence."""
+        """End of the sentence if a dot ends one."""
         text = self._text
         found = _LAST_WORD.search(text, max(self._start, at - LONGEST_WORD), at)
         last = found[0] if found else ""
@@ -243,7 +243,7 @@ class Sentences:
         return None if following.word[:1].islower() or following.word[:1].isdigit() else end
 
     def _may_be_address(self, at: int) -> bool:
-        """Whether the words before could be the beginning of an address."""
+        """True if the words before could be the beginning of an address."""
         before = self._text[max(self._start, at - 60) : at].lower()
         return "@" in before or "://" in before or not words.ADDRESS_WORDS.isdisjoint(re.split(r"[\s:.]+", before))
 

@@ -20,7 +20,7 @@ _PLAIN: Final = re.compile(r"[^\w\s.,?!'’-]+")
 
 
 class Speech:
-    """What is sent to the voice.
+    """Speech that is sent to the voice.
 
     Args:
         sound_seconds: how long the voice may keep a text without making a sound of it.
@@ -37,11 +37,11 @@ class Speech:
         self._plays_until = -math.inf
 
     def is_playing(self, now: float) -> bool:
-        """Whether the caller is probably still hearing what was made: speech is made faster than it is heard."""
+        """True if the caller is probably still hearing what was made: speech is made faster than it is heard."""
         return now < self._plays_until
 
     def cut(self, now: float) -> None:
-        """What was not heard will not be."""
+        """Drop all that was not heard."""
         self._plays_until = now
 
     def sounded(self, reply: Reply, ms: float, now: float) -> None:

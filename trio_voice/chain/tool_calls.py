@@ -25,14 +25,14 @@ class _Tool:
 
 
 class AwaitedTools:
-    """What the last answer asked for, until all of it is answered; by the ids that the bridge knows."""
+    """Calls that the last answer asked for, until all of them are answered; by the ids that the bridge knows."""
 
     def __init__(self) -> None:
         self._tools: dict[str, _Tool] = {}
         self._late: dict[str, ToolCall] = {}
 
     def __bool__(self) -> bool:
-        """Whether anything is waited for."""
+        """True if a result is waited for."""
         return bool(self._tools)
 
     def ask(self, reply_id: str, calls: Iterable[ToolCall]) -> list[c.ToolCalled]:
@@ -74,7 +74,7 @@ class AwaitedTools:
 
     @property
     def has_late(self) -> bool:
-        """Whether a tool still runs for whose result nobody waits."""
+        """True if a tool still runs for whose result nobody waits."""
         return bool(self._late)
 
     def late(self, call_id: str) -> ToolCall | None:

@@ -25,7 +25,7 @@ MAX_EMPTY: Final = 3
 
 @attrs.define
 class Tries:
-    """How often one question has been put, and to whom.
+    """Tries of one question, and the models that were asked.
 
     Args:
         members: how many language models there are.

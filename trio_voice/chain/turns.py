@@ -1,4 +1,4 @@
-"""What a chain's stages do when: facts of the three and the time in, commands to them and events for the bridge out.
+"""Turns of a chain: facts of the three stages and the time in, commands to them and events for the bridge out.
 
 No I/O. To the bridge a chain is a model like any other; this is the part of such a model that a hosted one keeps to
 itself. Rules that a reader might ask about:
@@ -46,11 +46,11 @@ if TYPE_CHECKING:
     from trio_voice.chain.replies import Output
 
 VERDICT_SECONDS: Final = 0.25
-"""How long the bridge may take to say what a turn is that was spoken over the agent."""
+"""Time that the bridge may take to say what a turn is that was spoken over the agent."""
 SETTLE_SECONDS: Final = 0.001
 """From the first reply that is cut to the question: others may have to be cut, too."""
 WISH_SECONDS: Final = 3.0
-"""How long words of the caller may wait for the result of a tool."""
+"""Time that words of the caller may wait for the result of a tool."""
 MAX_ROUNDS: Final = 5
 """Questions to the language model in one turn of the caller's; the last offers no tools."""
 RESULT_HAS_COME: Final = "The result of {name} has come. Tell the caller what matters of it in a short sentence."
@@ -117,7 +117,7 @@ class ChainTurns:
         self._now = -math.inf
 
     def handle(self, fact: Any, now: float) -> list[Output]:
-        """What is to be done about a fact of a stage's or a command of the bridge's. Any may come in any state."""
+        """Outputs for a fact of a stage's or a command of the bridge's. Any may come in any state."""
         self._now = now
         self._understand(fact, now)
         self._advance(now)
@@ -167,7 +167,7 @@ class ChainTurns:
                 pass  # for the stages, or not for a chain
 
     def tick(self, now: float) -> list[Output]:
-        """What is to be done because time has passed. Harmless to call too early."""
+        """Outputs that time asks for. Harmless to call too early."""
         self._now = now
         if any(now >= reply.sound_due for reply in self._replies.queue):
             self._voicing.voice_failed("speech_timeout", "the speech stage has made no sound in time")
@@ -185,7 +185,7 @@ class ChainTurns:
 
     @property
     def wake_at(self) -> float:
-        """When ``tick`` is next needed, at the latest."""
+        """Time at which ``tick`` is next needed, at the latest."""
         waits = [reply.sound_due for reply in self._replies.queue]
         if self._waiting or self._replies.wanted or any(not reply.told for reply in self._replies.queue):
             holds = (self._hearing.speaks_until, self._verdict_due, self._wish_due if self._tools else -math.inf)
@@ -291,7 +291,7 @@ class ChainTurns:
             self._ask_next(now)
 
     def _must_hold(self, now: float) -> bool:
-        """Whether nothing new may begin to be spoken: the caller speaks, or has just spoken."""
+        """True if nothing new may begin to be spoken: the caller speaks, or has just spoken."""
         return self._interruptible and (self._hearing.speaks_until > now or self._verdict_due > now)
 
     def _ask_next(self, now: float) -> None:
@@ -382,7 +382,8 @@ class ChainTurns:
         self._answer()
 
     def _take(self, now: float) -> list[Output]:
-        """What has been decided; and if an answer is owed from now on, or still after a reply's end, that it is."""
+        """Outputs that were decided on; and if an answer is owed from now on, or still after a reply's end, that it
+        is."""
         out, self._replies.out = self._replies.out, []
         thinks = any(not (reply.is_speculative or reply.is_given or reply.sounded) for reply in self._replies.queue)
         owes = bool((self._waiting and self._verdict_due <= now) or self._tools or thinks)

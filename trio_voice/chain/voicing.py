@@ -1,4 +1,4 @@
-"""What the voice makes of the replies, and what is done where it makes nothing: repeated, said plainly, given up."""
+"""The voice's side of the replies, and steps where it makes nothing of them: repeated, said plainly, given up."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Voicing:
         self._replies = replies
         self._speech = speech
         self.has_voice = has_voice
-        """Whether the voice is ready; if not, nothing is spoken."""
+        """True if the voice is ready; if not, nothing is spoken."""
         self._refused = 0
         """Replies in a row that the voice would not speak."""
 
@@ -99,7 +99,7 @@ class Voicing:
         self._replies.out.append(s.ChangeVoice(code, message))
 
     def voice_changed(self, fact: s.VoiceChanged, now: float) -> None:
-        """What the voice before has not spoken, the new one does."""
+        """Give the new voice what the one before has not spoken."""
         self.has_voice = True
         self._speech.timed_words = fact.timed_words
         for reply in [reply for reply in self._replies.queue if reply.is_open]:

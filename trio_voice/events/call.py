@@ -23,7 +23,7 @@ MODEL: Final = "model"
 
 
 class Then(enum.Enum):
-    """What becomes of the call after a tool."""
+    """Fate of the call after a tool."""
 
     GO_ON = "go on"
     END_CALL = "end the call once the goodbye was heard"

@@ -1,4 +1,4 @@
-"""What a model leg and the bridge say to each other, whoever the vendor is.
+"""Facts and commands between a model leg and the bridge, whoever the vendor is.
 
 Events are facts that came from the model; commands are what the bridge wants of it. A protocol in ``protocols/``
 turns its vendor's wire messages into these events and these commands into wire messages; nothing past it knows the
@@ -19,12 +19,12 @@ GOOD_SECONDS: Final = 10.0
 """A session that was ready for so long was good: if it is lost, another one carries on."""
 
 BilledBy = Literal["seconds", "tokens", "parts"]
-"""What a provider bills by: seconds of the session; tokens; or each part of a chain by its own measure."""
+"""Measure that a provider bills by: seconds of the session; tokens; or each part of a chain by its own."""
 
 
 @attrs.frozen(kw_only=True)
 class Capabilities:
-    """What a kind of model can do, so that nobody need ask which kind it is."""
+    """Abilities of a kind of model, so that nobody need ask which kind it is."""
 
     speaks_first: bool
     """It says the persona's greeting by itself once it is ready."""
@@ -71,7 +71,7 @@ class ModelReady:
 
     session_id: str
     accepted: Mapping[str, str] = attrs.field(factory=dict)
-    """What the provider says that it made of our settings (voice, formats, model); for people to read."""
+    """Settings as the provider says that it took them (voice, formats, model); for people to read."""
 
 
 @attrs.frozen
@@ -94,7 +94,7 @@ class CallerSpeechStopped:
 
 @attrs.frozen
 class CallerTranscript:
-    """What the caller has said; a partial is replaced by the next text of the same item."""
+    """Words of the caller; a partial is replaced by the next text of the same item."""
 
     item_id: str
     text: str
@@ -226,9 +226,9 @@ Meter = Literal[
     "characters",
     "text_items",
 ]
-"""What vendors bill: time that the session was open, time of sound sent or received, tokens, letters to be spoken, and
-client text items. No two overlap: what came from a cache is in the cached meter and in no other, thoughts are text out.
-"""
+"""Things that vendors bill: time that the session was open, time of sound sent or received, tokens, letters to be
+spoken, and client text items. No two overlap: what came from a cache is in the cached meter and in no other, thoughts
+are text out."""
 
 
 @attrs.frozen

@@ -1,4 +1,4 @@
-"""What the three stages of a chain and the decisions between them say to each other, whoever the vendors are.
+"""Facts and commands between the three stages of a chain and the decisions between them, whoever the vendors are.
 
 A chain is a model made of speech-to-text, a language model and speech. Each stage's protocol in ``protocols/`` turns
 its vendor's messages into the facts here; ``chain/turns.py`` answers with the commands here; ``legs/chain/leg.py``
@@ -28,7 +28,7 @@ CHAIN: Final = Capabilities(
     speaks_meanwhile=True,
     billed_by="parts",
 )
-"""What every chain can do: the decisions are ours, so it does not depend on who its stages are."""
+"""Abilities of every chain: the decisions are ours, so they do not depend on who its stages are."""
 
 # Facts of the stage that hears. ``item_id`` numbers the caller's turns.
 
@@ -40,7 +40,7 @@ class SpeechBegan:
 
 @attrs.frozen
 class TurnGoesOn:
-    """What the caller has said of this turn so far; replaces what was told before."""
+    """Words of the caller in this turn so far; they replace those that were told before."""
 
     item_id: str
     text: str
@@ -83,7 +83,7 @@ class ToolCall:
     broken: str = ""
     """The start of arguments that are no JSON object: such a call is answered with an error, not run."""
     extra: Mapping[str, Any] | None = None
-    """What else the provider wants to see again beside the call, such as Gemini's signature of a thought."""
+    """Other things that the provider wants to see again beside the call, such as Gemini's signature of a thought."""
 
 
 @attrs.frozen
@@ -108,7 +108,7 @@ class ThoughtOver:
     number: int
     calls: tuple[ToolCall, ...] = ()
     cut_short: str = ""
-    """Why the provider stopped before its end, such as ``length``."""
+    """Reason for which the provider stopped before its end, such as ``length``."""
 
 
 @attrs.frozen
@@ -185,9 +185,9 @@ class Think:
     number: int
     conversation: tuple[Entry, ...]
     after_seconds: float = 0.0
-    """How long to wait first: it is asked again after a failure."""
+    """Time to wait first: it is asked again after a failure."""
     member: int = 0
-    """Which of the chain's language models is asked."""
+    """Index of the chain's language model that is asked."""
     with_tools: bool = True
     """Off for the last question of a turn in which many tools have been run."""
 
@@ -252,7 +252,7 @@ class Entry:
 
 @attrs.frozen
 class ToolCallResult:
-    """What came of one ``ToolCall``; ``text`` is JSON."""
+    """Result of one ``ToolCall``; ``text`` is JSON."""
 
     call_id: str
     text: str
@@ -271,7 +271,7 @@ class LanguageModel(Protocol):
         """The base of its requests' URLs: a connection can be opened there ahead of them."""
 
     def first_byte_seconds(self, *, others: bool) -> float:
-        """How long the server may take for the first piece of an answer, if ``others`` could be asked in its place."""
+        """Time that the server may take for the first piece of an answer, if ``others`` could be asked in its place."""
 
     @property
     def second_after_seconds(self) -> float:
@@ -280,23 +280,24 @@ class LanguageModel(Protocol):
     def request(
         self, conversation: Sequence[Entry], tools: Sequence[ToolSchema], *, with_tools: bool = True
     ) -> ModelRequest:
-        """What to send for an answer to this conversation; without ``with_tools`` it may ask for none of the tools."""
+        """The request for an answer to this conversation; without ``with_tools`` it may ask for none of the tools."""
 
     def reader(self, number: int, tools: Sequence[ToolSchema] = ()) -> AnswerReader:
         """Understands the answer to one request in which these tools were offered."""
 
     def refusal(self, number: int, status: int, body: bytes, headers: Mapping[str, str] = ...) -> ThoughtFailed:
-        """What an answer of another status than 200 means; the names of the headers are in lower case."""
+        """The failure that an answer of another status than 200 means; the names of the headers are in lower case."""
 
     def loading(self) -> ModelRequest | None:
-        """What has a server load the model before it is asked anything; ``None`` where it is loaded always."""
+        """The request that has a server load the model before any question; ``None`` where it is always loaded."""
 
 
 class AnswerReader(Protocol):
     """Understands one streamed answer. Never raises."""
 
     def receive(self, data: bytes, /) -> Sequence[Any]:
-        """What a further piece of the body means: ``ThinkingFact``, ``conversation.Usage`` and ``Unrecognized``."""
+        """Events that a further piece of the body means: ``ThinkingFact``, ``conversation.Usage`` and
+        ``Unrecognized``."""
 
     def end(self) -> Sequence[Any]:
         """The body has ended; what had to wait for that. Nothing if the answer was complete before."""

@@ -61,7 +61,7 @@ class _Lexicon:
     claims: frozenset[tuple[str, ...]]
 
     def agrees(self, words: Sequence[str]) -> bool:
-        """Whether the words are nothing but agreeing phrases, one behind the other."""
+        """True if the words are nothing but agreeing phrases, one behind the other."""
         longest = max(map(len, self.agreeing))
         reached = {0}  # so many words from the beginning can be told as phrases
         for end in range(1, len(words) + 1):
@@ -74,7 +74,7 @@ class _Lexicon:
         return len(words) in reached
 
     def claims_in(self, words: Sequence[str]) -> bool:
-        """Whether one of the claims is among the words."""
+        """True if one of the claims is among the words."""
         lengths = {len(claim) for claim in self.claims}
         return any(tuple(words[at : at + length]) in self.claims for length in lengths for at in range(len(words)))
 

@@ -16,7 +16,7 @@ LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0
 
 @attrs.frozen(kw_only=True)
 class Phrases:
-    """What is said, and listened for, in one language. Words to listen for are in lower case."""
+    """Phrases to say, and to listen for, in one language. Words to listen for are in lower case."""
 
     fillers: tuple[str, ...]
     """While an answer is owed and does not come."""
@@ -25,7 +25,7 @@ class Phrases:
     idle_goodbye: str
     """Before hanging up on a caller who stayed silent."""
     last_line: str
-    """When nothing helps: the conversation cannot go on. Five seconds at most: the call is over after six."""
+    """Last resort: the conversation cannot go on. Five seconds at most: the call is over after six."""
     backchannels: tuple[str, ...]
     """Words that tell only that somebody listens: they do not take the floor."""
     farewells: tuple[str, ...]

@@ -192,7 +192,7 @@ def _address(found: re.Match[str], signs: _Signs) -> str:
 
 
 def _without_signs(text: str, signs: _Signs) -> str:
-    """What is left of markup, and signs that have a name."""
+    """The text without markup, and with names for signs that have one."""
     text = _TIMES.sub(" × ", text)
     text = re.sub(r"#[ \t]?(?=\d)", f"{signs.number} ", text)
     text = re.sub(r"~(?=\d)", f"{signs.about} ", text)

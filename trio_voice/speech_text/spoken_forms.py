@@ -40,7 +40,7 @@ _ORDINAL: Final = {
     "pt": "[ºª]",
     "nl": "(?:ste|de|e)",
 }
-"""What makes a number the third, by language."""
+"""Endings that make a number the third, by language."""
 _TELEPHONE: Final = re.compile(
     r"(?<![\w.,])\+?(?:\(\d{2,5}\)|\d{1,4})(?:[ .-]?\(\d{1,5}\))?(?:[ .-]\d{2,8}){2,6}(?!\w)"
     r"|(?<![\w.,-])\d{3}-\d{4}(?![\w-])|\(\d{3}\) ?\d{3}-\d{4}|\+\d{7,15}"
@@ -202,7 +202,7 @@ class _Forms:
         return before + self._cardinal(figures)
 
     def _digits(self, found: re.Match[str]) -> str:
-        """What no other rule took: figures inside of words."""
+        """The words for figures that no other rule took: those inside of words."""
         return f" {self._one_by_one(found[0])} "
 
     def _code(self, found: re.Match[str]) -> str:

@@ -10,7 +10,7 @@ import attrs
 
 @attrs.frozen(kw_only=True)
 class Currency:
-    """What an amount of money is counted in."""
+    """A currency and the words for its amounts."""
 
     one: str
     many: str
@@ -35,7 +35,7 @@ class SpokenWords:
     between_coins: str
     """Between whole amount and small change."""
     names_cents: bool
-    """Whether small change is called by its name behind a whole amount."""
+    """True if small change is called by its name behind a whole amount."""
     hour: str
     """Between hours and minutes; ``{h}`` and ``{m}``."""
     full_hour: str
@@ -306,4 +306,4 @@ _LATIN_AMERICA: Final = ("mx", "us", "pr", "gt", "hn", "ni", "pa", "sv", "do", "
 DECIMAL_DOT: Final = frozenset(("de-ch", "de-li", "it-ch", *(f"es-{region}" for region in _LATIN_AMERICA)))
 """Regions that write a dot where their language writes a comma. In lower case."""
 MONTH_FIRST: Final = frozenset(("en", "en-us", "en-ca", "en-ph"))
-"""Where 4/5/2026 is the fifth of April. In lower case."""
+"""Languages in which 4/5/2026 is the fifth of April. In lower case."""

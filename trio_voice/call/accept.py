@@ -1,4 +1,4 @@
-"""Where a stream becomes a call: the path is checked, the legs are made, the call is lived.
+"""The way from a stream to a call: the path is checked, the legs are made, the call is lived.
 
 The one way in, whatever carried the stream here: our own server's lane or the Quart route.
 """

@@ -32,10 +32,10 @@ LOOK_SECONDS: Final = 5.0
 
 
 class SpendingJournal(Protocol):
-    """Where the costs of all nodes are."""
+    """The journal as the budget needs it: the costs of all nodes."""
 
     async def spent_elsewhere(self, since: datetime) -> tuple[float, int]:
-        """What calls of other runs that began since then have cost, and how many of them have not ended.
+        """Cost of other runs' calls that began since then, and the number of them that have not ended.
 
         Raises:
             JournalUnavailable: nobody knows.
@@ -43,7 +43,7 @@ class SpendingJournal(Protocol):
 
 
 class Budget:
-    """What may still be spent today.
+    """Money that may still be spent today.
 
     Args:
         daily_cost: the ceiling.
@@ -68,7 +68,7 @@ class Budget:
 
     @property
     def spent(self) -> float:
-        """What today's ended calls have cost, as far as it is known."""
+        """Cost of today's ended calls, as far as it is known."""
         self._turn_the_day()
         return sum(self._spent.values()) + self._elsewhere
 
@@ -109,7 +109,7 @@ class Budget:
 
     @property
     def is_reached(self) -> bool:
-        """Whether a call was refused today, or all is spent."""
+        """True if a call was refused today, or all is spent."""
         return self._alarmed_on == self._clock().date()
 
     def _turn_the_day(self) -> None:

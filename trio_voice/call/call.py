@@ -80,7 +80,7 @@ MAX_TOOLS: Final = 10
 
 
 STREAM_TELLS_SECONDS: Final = 0.5
-"""How long a stream may take to say why a call is over of which a callback has said that it is; at most half of
+"""Time that a stream may take to say why a call is over of which a callback has said that it is; at most half of
 ``close_seconds``, in which all of the end must be done."""
 
 
@@ -92,7 +92,7 @@ class Recording(Protocol):
 
 
 class CallControl(Protocol):
-    """What can be done to a telephone call besides ending it."""
+    """Acts on a telephone call besides ending it."""
 
     async def transfer(self, call: CallRecord, number: str) -> None:
         """Connect the caller to somebody else. Raises ``RestError``."""
@@ -191,11 +191,11 @@ class Call:
         self._timer_scope = trio.CancelScope()
         self._ended_at = math.inf
         self._closing_at = math.inf
-        """When both sockets must be closed; known from the first sign of the end."""
+        """Time by which both sockets must be closed; known from the first sign of the end."""
 
     @property
     def ending_seconds(self) -> float:
-        """How long ago the first sign of its end was; 0 while there is none."""
+        """Seconds since the first sign of its end; 0 while there is none."""
         return max(0.0, trio.current_time() - self._ended_at)
 
     def machine_answered(self) -> None:
@@ -438,7 +438,7 @@ class Call:
 
 
 def _says_why(fact: Fact) -> bool:
-    """Whether a fact tells why a telephone call is over, or what becomes of its transfer."""
+    """True if a fact tells why a telephone call is over, or what becomes of its transfer."""
     if isinstance(fact, LegClosed):
         return fact.leg == CALLER
     return isinstance(fact, CallerStopped | EndRequested | TransferFailed)

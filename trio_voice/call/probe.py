@@ -29,18 +29,18 @@ FRAME: Final = encode(silence(FRAME_MS))
 
 @attrs.define
 class Rehearsal:
-    """What came of it."""
+    """Outcome of a probe."""
 
     ready_seconds: float | None = None
     """From before the socket was opened until the model was ready to talk."""
     accepted: Mapping[str, str] = attrs.field(factory=dict)
-    """What the provider said that it made of our settings, where it says."""
+    """Settings as the provider says that it took them, where it says."""
     first_sound_seconds: float | None = None
     """From being ready to the first sound of the greeting."""
     heard_ms: float = 0.0
     said: str = ""
     problem: str | None = None
-    """Why it did not work, in words that say what to do."""
+    """Reason for which it did not work, in words that say what to do."""
 
 
 async def rehearse(leg: ModelLeg, persona: Persona, limits: Limits, seconds: float) -> Rehearsal:
@@ -100,7 +100,7 @@ async def rehearse(leg: ModelLeg, persona: Persona, limits: Limits, seconds: flo
 
 
 def describe(rehearsal: Rehearsal, record: CallRecord, prices: Prices | None = None) -> list[str]:
-    """What came of it, in lines for people; of what it costs as much as the prices say."""
+    """The outcome, in lines for people, with what it costs as far as there are prices."""
     lines: list[str] = []
     if rehearsal.ready_seconds is not None:
         lines.append(f"ready after {rehearsal.ready_seconds:.2f} s")

@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from trio_voice.record import CallRecord
 
 RINGING_SECONDS: Final = 20
-"""How long it rings where a caller is put through to: four rings. They have nothing to listen to but these."""
+"""Ringing at the number where a caller is put through to: four rings. They have nothing to listen to but these."""
 OUTCOME_SECONDS: Final = RINGING_SECONDS + 25.0
-"""When Twilio must have said that nobody answered, if nobody did; it may let ring 5 s longer. Later, somebody has."""
+"""Time by which Twilio must have said that nobody answered, if nobody did; it may let ring 5 s longer. Later, somebody
+has."""
 MOST_RETURNS: Final = 3
-"""How often a caller may come back. An agent that puts them through each time to nobody would never end."""
+"""Times that a caller may come back. An agent that puts them through each time to nobody would never end."""
 LEAST_SECONDS: Final = 60.0
-"""What a caller who comes back has of the call's time limit at the least: to leave a message."""
+"""Least of the call's time limit that a caller who comes back has: to leave a message."""
 ANSWERED: Final = frozenset({"answered", "completed"})
 """Twilio's words for a dialing that somebody answered; all others bring the caller back."""
 _WHY: Final = {
@@ -36,12 +37,12 @@ _WHY: Final = {
 
 @attrs.frozen
 class CameBack:
-    """What is different about a call whose caller has come back from a transfer."""
+    """Differences of a call whose caller has come back from a transfer."""
 
     began: float
-    """When the call first began, by trio's clock: its record goes on."""
+    """Time at which the call first began, by trio's clock: its record goes on."""
     why: str
-    """What the agent is to make of it."""
+    """Words by which the agent learns why."""
 
 
 @attrs.frozen
@@ -51,14 +52,14 @@ class PutThrough:
     record: CallRecord
     persona: Persona
     limits: Limits
-    """What the call had from its beginning."""
+    """Limits that the call had from its beginning."""
     began: float
     until: float
-    """When it is certain that they do not, by trio's clock."""
+    """Time from which it is certain that they do not, by trio's clock."""
 
     @property
     def may_be_answered_again(self) -> bool:
-        """Whether the agent is to have them back: not one whose models have all failed, nor without an end."""
+        """True if the agent is to have them back: not one whose models have all failed, nor without an end."""
         return self.record.end_reason is EndReason.AGENT and len(self.record.transfers) <= MOST_RETURNS
 
     def back(self, outcome: str, now: float) -> tuple[CameBack, Limits]:

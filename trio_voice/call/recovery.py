@@ -55,7 +55,7 @@ LOOKS: Final = 12
 BLIND_LOOKS: Final = 4
 """A watcher that has not looked for the time of so many looks begins to watch anew."""
 JOIN_SECONDS: Final = 60.0
-"""How long a run is left to another daemon that lives and has declared it dead."""
+"""Time for which a run is left to another daemon that lives and has declared it dead."""
 SETTLED_SECONDS: Final = 60.0
 """How long a run that is gone, and of which nothing is open, is looked at all the same: who had only stood still may
 have written one thing more."""
@@ -69,7 +69,7 @@ PHONE_LASTS: Final = timedelta(hours=24)
 
 
 class CallEnder(Protocol):
-    """Who can end a telephone call."""
+    """An ender of telephone calls."""
 
     async def hang_up(self, call_sid: str) -> bool:
         """End a call, whatever it is doing; a call that is over is a success. Bounded; never raises."""
@@ -107,7 +107,7 @@ class FailureDetector:
 
 @attrs.define
 class _Attempts:
-    """What has become so far of settling one call."""
+    """Attempts at settling one call, so far."""
 
     running: bool = False
     failed: int = 0
@@ -171,7 +171,7 @@ class OrphanRecovery:
                 await trio.sleep(self._look_seconds)
 
     async def _look(self) -> list[JournaledCall]:
-        """What is left open by runs that are gone and ours to settle.
+        """Calls that were left open by runs which are gone, and are ours to settle.
 
         Raises:
             JournalUnavailable: nobody knows.

@@ -1,4 +1,4 @@
-"""Which calls there are: expected, live and ended; who may come in; and how the house empties.
+"""Calls that there are: expected, live and ended; the check of who may come in; and the drain.
 
 A call is *expected* from the TwiML that promised it a path until its stream comes (once, and in time), *arriving* while
 that is being answered, *live* until its sockets are closed, and then *remembered* for a while. All but the last count
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from trio_voice.persona import Limits, Persona
 
 EXPECTED_SECONDS: Final = 30.0
-"""How long a promised path is good for. Twilio opens the stream within a second of reading the TwiML."""
+"""Time for which a promised path is good. Twilio opens the stream within a second of reading the TwiML."""
 QUEUED_SECONDS: Final = 1_800.0
-"""How long a call that we place may wait at Twilio before it is dialed: one second for each call before it, unless the
-account has been given more (Twilio, "Call resource", CPS). Then it is given up, and taken out of the queue."""
+"""Time that a call which we place may wait at Twilio before it is dialed: one second for each call before it, unless
+the account has been given more (Twilio, "Call resource", CPS). Then it is given up, and taken out of the queue."""
 ARRIVAL_SECONDS: Final = 2.0
 """From a stream that was admitted to a live call: one answer to a handshake lies between them. One that never becomes a
 call is forgotten then."""
@@ -42,14 +42,14 @@ _STATES: Final = {
     "initiated": CallState.DIALING,
     "ringing": CallState.RINGING,
 }
-"""What Twilio's word for a call that has not been answered is in ours."""
+"""Twilio's status of a call that has not been answered, and our ``CallState``."""
 _PROGRESS: Final = ("queued", "initiated", "ringing", "in-progress")
 """Twilio's words for a call that is not over, in their order; callbacks are not delivered in any."""
 _DIALED: Final = frozenset({"initiated", "ringing"})
 
 
 def _rank(status: str | None) -> int:
-    """How far along a call is of which this is said; what is not known is further than nothing."""
+    """Rank of a status on a call's way; an unknown one is further than none."""
     if status in TERMINAL_STATUSES:
         return len(_PROGRESS)
     return _PROGRESS.index(status) if status in _PROGRESS else -1
@@ -64,7 +64,7 @@ class ExpectedCall:
     limits: Limits
     expires_at: float
     came_back: CameBack | None = None
-    """Where the caller was put through before, and nobody answered."""
+    """The transfer before which nobody answered, if the caller has come back from one."""
     path: str = attrs.field(default=attrs.Factory(lambda self: self.record.call_id, takes_self=True))
     """The last part of its stream's address, which is good once."""
     seconds_from_dialing: float = 0.0
@@ -73,7 +73,7 @@ class ExpectedCall:
 
 @attrs.frozen
 class Statistics:
-    """What the registry counts, at one moment."""
+    """Counts of the registry, at one moment."""
 
     live_calls: int
     expected_calls: int
@@ -81,11 +81,11 @@ class Statistics:
 
 
 class CallCounts(Protocol):
-    """How many calls the processes have that share ``max_calls``; see ``edges/workers/call_counts.py``."""
+    """Calls of the processes that share ``max_calls``; see ``edges/workers/call_counts.py``."""
 
     @property
     def occupied_by_others(self) -> int:
-        """How many calls all other processes have."""
+        """Number of calls of all other processes."""
 
     def occupy(self, calls: int, /) -> None:
         """Say how many calls this process has, promised ones included."""
@@ -143,7 +143,7 @@ class Registry:
         """The promises of all calls that are not over, kept or not: a call has one record, however often it is asked
         for."""
         self._arriving: dict[str, float] = {}
-        """When each is given up."""
+        """Time at which each is given up."""
         self._live: dict[str, Call] = {}
         self._put_through: dict[str, PutThrough] = {}
         self._returning: dict[str, str] = {}
@@ -151,7 +151,7 @@ class Registry:
         self._ended = RememberedCalls()
         self._draining = False
         self._drained_because = ""
-        """Why a promised stream that comes now is ended at once; empty before the end of a drain."""
+        """Reason for which a promised stream that comes now is ended at once; empty before the end of a drain."""
         self._departure = trio.Event()
         """Set, and replaced, whenever a call is over."""
 
@@ -249,12 +249,12 @@ class Registry:
 
     @property
     def is_full(self) -> bool:
-        """Whether every seat is taken, or promised, here or in another process."""
+        """True if every seat is taken, or promised, here or in another process."""
         return self._held + self._seats.occupied_by_others >= self.limits.max_calls
 
     @property
     def _held(self) -> int:
-        """How many of ``max_calls`` are ours."""
+        """Number of the ``max_calls`` that are ours."""
         return len(self._live) + len(self._arriving) + len(self._expected)
 
     def _forget_expired(self) -> None:
@@ -299,7 +299,7 @@ class Registry:
             self._put_through[record.call_id] = PutThrough(record, expected.persona, limits, began, until)
 
     def may_come_back(self, call_id: str) -> bool:
-        """Whether a call was put through and its caller may be here again; told of as ended once more if not."""
+        """True if a call was put through and its caller may be here again; if not, it is told of as ended once more."""
         return call_id in self._put_through
 
     async def dialed(self, call_id: str, outcome: str, *, over: bool) -> ExpectedCall | None:
@@ -428,7 +428,7 @@ class Registry:
                 self._settle(call_id)
 
     def lives(self, call_sid: str) -> bool:
-        """Whether the stream of this call has come here, and is here still."""
+        """True if the stream of this call has come here, and is here still."""
         held = self._by_sid.get(call_sid)
         return held is not None and held.record.call_id not in self._expected
 
@@ -440,7 +440,7 @@ class Registry:
             self.end(held.record.call_id, EndReason.START_TIMEOUT, "its stream came to another process")
 
     def holds(self, call_sid: str) -> bool:
-        """Whether a call that is not over has this call SID."""
+        """True if a call that is not over has this call SID."""
         return any(record.call_sid == call_sid for record in self._open_records())
 
     def note_machine(self, call_id: str, answered_by: str) -> None:
@@ -504,6 +504,6 @@ class Registry:
 
 
 def _is_over(record: CallRecord, call_sid: str) -> bool:
-    """Whether this is the record of that call, which is over at Twilio or was ended by us."""
+    """True if this is the record of that call, which is over at Twilio or was ended by us."""
     ended_by_us = record.end_reason is not EndReason.HANGUP and not record.handed_over
     return record.call_sid == call_sid and (record.twilio_status in TERMINAL_STATUSES or ended_by_us)

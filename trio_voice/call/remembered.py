@@ -17,7 +17,7 @@ MOST_BYTES: Final = 33_554_432
 _RECORD_BYTES: Final = 4_000
 _LINE_BYTES: Final = 250
 _TURN_BYTES: Final = 700
-"""What each has beside its text, measured and rounded up."""
+"""Bytes of each beside its text, measured and rounded up."""
 
 
 def bytes_of(record: CallRecord) -> int:

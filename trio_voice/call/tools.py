@@ -1,4 +1,4 @@
-"""What an agent can do besides talk: built-in tools, and the user's own Python functions.
+"""Things that an agent can do besides talk: built-in tools, and the user's own Python functions.
 
 A tool is a function, plain or async. Its signature becomes the JSON Schema that the model sees, its docstring the
 description, and msgspec holds the model's arguments against it. A parameter named ``call`` is not the model's: it
@@ -46,7 +46,7 @@ PLAIN_TOOL_THREADS: Final = 40
 
 @attrs.frozen
 class CallFacts:
-    """What a tool may know of its call."""
+    """Facts that a tool may know of its call."""
 
     call_id: str
     call_sid: str | None
@@ -63,7 +63,7 @@ class CallFacts:
 
 @attrs.frozen
 class _Afterwards:
-    """What a built-in tool returns to say what becomes of the call."""
+    """Result of a built-in tool that says what becomes of the call."""
 
     result: Any
     then: Then
@@ -174,7 +174,7 @@ class Tool:
 
 
 def _parted(raised: BaseException) -> tuple[BaseException | None, BaseException | None]:
-    """What came of a cancellation, and what is the tool's own: a nursery of its own may raise both at once."""
+    """The cancellation in an exception, and the tool's own error: a nursery of its own may raise both at once."""
     if isinstance(raised, BaseExceptionGroup):
         return raised.split(trio.Cancelled)
     return (raised, None) if isinstance(raised, trio.Cancelled) else (None, raised)
@@ -186,7 +186,7 @@ def _type_of(raised: BaseException) -> str:
 
 
 def _places_of(raised: BaseException) -> list[str]:
-    """Where it was raised, the innermost place first: file, line and function, without a word of what was in them."""
+    """Places where it was raised, the innermost first: file, line and function, without a word of what was in them."""
     frames = traceback.extract_tb(first_cause(raised).__traceback__)
     return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames)][:MOST_PLACES]
 
@@ -299,7 +299,7 @@ CONSENT: Final = "consent_to_recording"
 """Offered to the model where the persona has ``record_after_consent``, listed or not, and nowhere else."""
 BUILT_IN: Final = frozenset({"generate_random_number", END_CALL, TRANSFER, CONSENT, "mark_do_not_call"})
 TOOL_NAME: Final = re.compile("[a-zA-Z0-9_-]{1,64}")
-"""What all models take for the name of a function."""
+"""Names that all models take for that of a function."""
 
 
 def load_tools(names: Iterable[str], numbers: DoNotCall) -> dict[str, Tool]:
@@ -358,7 +358,7 @@ def _import(name: str) -> Callable[..., Any]:
 
 
 def _words(wrong: BaseException, place: str = "") -> str:
-    """What was raised, and where, in one line."""
+    """The exception and its place, in one line."""
     try:
         said = wrong.msg if isinstance(wrong, SyntaxError) else str(wrong)
     except Exception:  # noqa: BLE001 - a user's class, whose words are its own

@@ -382,8 +382,7 @@ class ChainTurns:
         self._answer()
 
     def _take(self, now: float) -> list[Output]:
-        """Outputs that were decided on; and if an answer is owed from now on, or still after a reply's end, that it
-        is."""
+        """Outputs that were decided on; with them, that an answer is owed from now on or is still owed."""
         out, self._replies.out = self._replies.out, []
         thinks = any(not (reply.is_speculative or reply.is_given or reply.sounded) for reply in self._replies.queue)
         owes = bool((self._waiting and self._verdict_due <= now) or self._tools or thinks)

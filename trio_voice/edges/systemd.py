@@ -1,4 +1,4 @@
-"""What systemd is told: readiness, stopping, reloading, and that the loop is alive (sd_notify(3))."""
+"""Notices to systemd: readiness, stopping, reloading, and that the loop is alive (sd_notify(3))."""
 
 from __future__ import annotations
 

@@ -296,8 +296,7 @@ class AnswerReader(Protocol):
     """Understands one streamed answer. Never raises."""
 
     def receive(self, data: bytes, /) -> Sequence[Any]:
-        """Events that a further piece of the body means: ``ThinkingFact``, ``conversation.Usage`` and
-        ``Unrecognized``."""
+        """Events that a piece of the body means: ``ThinkingFact``, ``events.model.Usage``, ``Unrecognized``."""
 
     def end(self) -> Sequence[Any]:
         """The body has ended; what had to wait for that. Nothing if the answer was complete before."""

@@ -1,4 +1,4 @@
-"""What is written down: every call, every billed session, and whom never to call again.
+"""The journal: every call, every billed session, and numbers never to call again.
 
 journal.py    what the rest of the program asks of the journal, and its lifetime
 requests.py   where work for the writer is handed in

@@ -57,14 +57,14 @@ class Money:
 
 @attrs.define
 class ModelSum:
-    """What a model was used for. Lengths are seconds."""
+    """Use of one model. Lengths are seconds."""
 
     calls: int = 0
     call_seconds: float = 0.0
     sessions: int = 0
     model_seconds: float = 0.0
     billed_seconds: float = 0.0
-    """What providers said that they bill, as far as they did."""
+    """Seconds that providers said they bill, as far as they did."""
     overrun_seconds: float = 0.0
     """For how long sessions were open after their calls, together; one that was closed before takes nothing away."""
     longest_overrun_seconds: float = 0.0
@@ -97,9 +97,9 @@ class Outlived:
     overrun_seconds: float | None
     """As measured; ``None`` where it was never closed, or by a later run."""
     seconds: float | None
-    """How long it was open, all in all; until a later run closed it, where its own did not."""
+    """Seconds that it was open, all in all; until a later run closed it, where its own did not."""
     seconds_at_least: float | None
-    """How long it was certainly open, where a later run closed it: until its daemon's last heartbeat."""
+    """Seconds that it was certainly open, where a later run closed it: until its daemon's last heartbeat."""
 
 
 @attrs.define(kw_only=True)

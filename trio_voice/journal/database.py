@@ -1,4 +1,4 @@
-"""What the journal asks of a database, whichever it is: one connection, used by one thread, in transactions."""
+"""Needs of the journal, whichever the database is: one connection, used by one thread, in transactions."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 Value = str | int | float | None
-"""What a column holds. Times are text: ISO 8601, UTC, to the microsecond, so that they sort as they are."""
+"""Value of a column. Times are text: ISO 8601, UTC, to the microsecond, so that they sort as they are."""
 Row = tuple[Any, ...]
 
 LOCK_SECONDS: Final = 1.0
-"""How long a lock that somebody else holds is waited for."""
+"""Time for which a lock that somebody else holds is waited for."""
 
 
 class Database(Protocol):
@@ -25,13 +25,13 @@ class Database(Protocol):
 
     @property
     def name(self) -> str:
-        """Where it is, for people. Holds no password."""
+        """Place of it, for people. Holds no password."""
 
     def is_there(self) -> bool:
-        """Whether there may be something to read, as far as can be seen without connecting."""
+        """True if there may be something to read, as far as can be seen without connecting."""
 
     def is_connected(self) -> bool:
-        """Whether the connection, as far as can be seen without asking, still leads to the database."""
+        """True if the connection, as far as can be seen without asking, still leads to the database."""
 
     def connect(self) -> None:
         """Open the connection; one that is open is closed first."""
@@ -70,13 +70,13 @@ class Database(Protocol):
         """Run a statement that answers."""
 
     def blames_entry(self, error: Exception) -> bool:
-        """Whether what was to be written is at fault, and not the database."""
+        """True if the entry that was to be written is at fault, and not the database."""
 
     def is_hopeless(self, error: Exception) -> bool:
-        """Whether trying again would never help: somebody has to mend the configuration or the place."""
+        """True if trying again would never help: somebody has to mend the configuration or the place."""
 
     def look(self) -> str:
-        """What is wrong with it, as far as can be seen without connecting, making or waiting; empty if nothing is."""
+        """The fault, as far as one can be seen without connecting, making or waiting; empty if there is none."""
 
     def describe(self, error: Exception) -> str:
-        """What is wrong and what to do, in a line that may be logged: no password, no phone number, no transcript."""
+        """The fault and what to do, in a line that may be logged: no password, no phone number, no transcript."""

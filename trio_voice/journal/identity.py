@@ -1,4 +1,4 @@
-"""Which journal this is, so that one that was lost is not taken for an empty one.
+"""Identity of a journal, so that one that was lost is not taken for an empty one.
 
 A journal has an id, and counts the changes of its do-not-call list. A small file outside of it, the marker, names the
 id of the journal that was last used here. Where it names another than the one that is there, the list of numbers that
@@ -35,7 +35,7 @@ NOBODYS: Final = "lost"
 
 
 def marker_of(url: str, state_directory: str | None) -> Path | None:
-    """Where the marker of a journal is: in the service's directory, else beside its file, else where the daemon runs.
+    """Place of a journal's marker: in the service's directory, else beside its file, else where the daemon runs.
 
     Args:
         url: of the journal; one in memory has no marker.
@@ -54,7 +54,7 @@ def marker_of(url: str, state_directory: str | None) -> Path | None:
 
 
 class Identity:
-    """What is known of the journal that is there. Belongs to the journal's thread, but for ``trouble``.
+    """Identity of the journal that is there. Belongs to the journal's thread, but for ``trouble``.
 
     Args:
         marker: its path; without one whatever is there is the right one.
@@ -67,7 +67,7 @@ class Identity:
         self._changes = 0
         """The most that were seen: fewer are an older journal's, or of one whose end was cut off."""
         self.trouble = ""
-        """Why its do-not-call list is not known; empty if it is."""
+        """Reason for which its do-not-call list is not known; empty if it is."""
 
     def check(self, database: Database) -> str:
         """Look, within a transaction, which journal is there; ``trouble``. Raises what the driver raises."""
@@ -118,7 +118,7 @@ def accept(url: str, marker: Path) -> int:
 
 
 def _read(marker: Path) -> str | None:
-    """What a marker names; nothing if there is none. One that cannot be read names no journal."""
+    """The name in a marker; ``None`` if there is no marker. One that cannot be read names no journal."""
     try:
         return marker.read_text(encoding="ascii", errors="replace").strip() or NOBODYS
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What the program asks of the journal, and how long the journal lives."""
+"""The journal as the program asks it, and its life."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ log: Final = structlog.stdlib.get_logger("trio_voice.journal")
 T = TypeVar("T")
 
 OPENING_SECONDS: Final = 1.0
-"""How long a session may wait for its journal before it is opened without."""
+"""Time that a session may wait for its journal before it is opened without."""
 PACE: Final = Pace()
 LOOK_SECONDS: Final = 1.0
 """Between two looks at whether the heartbeat has another word to tell."""
@@ -177,17 +177,17 @@ class Journal:
 
     @property
     def healthy(self) -> bool:
-        """Whether what is posted is being written."""
+        """True while what is posted is being written."""
         return not self._writer.trouble
 
     @property
     def trouble(self) -> str:
-        """Why it is not, in words for the operator; empty where it is."""
+        """Reason for which it is not, in words for the operator; empty where it is."""
         return self._writer.trouble
 
     @property
     def list_trouble(self) -> str:
-        """Why the do-not-call list is not known, though the journal is in order; empty where it is."""
+        """Reason for which the do-not-call list is not known, though the journal is in order; empty where it is."""
         return self._identity.trouble
 
     def statistics(self) -> Statistics:
@@ -409,7 +409,7 @@ class Journal:
         await self._requests.answered(answer)
 
     async def is_do_not_call(self, number: str) -> bool:
-        """Whether a number is on the list.
+        """True if a number is on the list.
 
         Raises:
             JournalUnavailable: nobody knows; then the number must not be called.
@@ -426,7 +426,7 @@ class Journal:
     # What it has cost
 
     async def spent_elsewhere(self, since: datetime) -> tuple[float, int]:
-        """What calls of other runs that began since then have cost, and how many of them have not ended.
+        """Cost of other runs' calls that began since then, and the number of them that have not ended.
 
         Raises:
             JournalUnavailable: the database cannot be read.

@@ -33,7 +33,7 @@ SESSION: Final = {
     "tcp_keepalives_count": "2",
     "tcp_user_timeout": "20s",
 }
-"""What the server is asked for in each connection."""
+"""Settings that the server is asked for in each connection."""
 ADVICE: Final = {
     "53100": "make room on the server's disk",
     "53300": "the server's max_connections are used up",
@@ -89,7 +89,7 @@ class PostgresDatabase:
         return True
 
     def is_connected(self) -> bool:
-        """Whether the connection was in order when it was last used."""
+        """True if the connection was in order when it was last used."""
         return self._connection is not None and not self._connection.closed
 
     def connect(self) -> None:
@@ -196,11 +196,11 @@ class PostgresDatabase:
         return self._open.execute(_in_postgres(sql), values).fetchall()
 
     def blames_entry(self, error: Exception) -> bool:
-        """Whether the values are at fault."""
+        """True if the values are at fault."""
         return isinstance(error, (psycopg.DataError, psycopg.IntegrityError)) or not isinstance(error, psycopg.Error)
 
     def is_hopeless(self, error: Exception) -> bool:
-        """Whether the server was reached, and lets nobody in by this URL."""
+        """True if the server was reached, and lets nobody in by this URL."""
         return isinstance(error, psycopg.Error) and error.sqlstate in HOPELESS
 
     def look(self) -> str:
@@ -208,7 +208,7 @@ class PostgresDatabase:
         return ""
 
     def describe(self, error: Exception) -> str:
-        """What the server says, without the details, which quote rows."""
+        """The server's words, without the details, which quote rows."""
         if isinstance(error, psycopg.Error) and error.sqlstate:
             advice = ADVICE.get(error.sqlstate)
             said = error.diag.message_primary or type(error).__name__

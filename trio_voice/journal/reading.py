@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PAGE_CALLS: Final = 200
 """Read at once, so that nobody waits for the journal longer than for one page."""
 READ_LOCK_SECONDS: Final = 10.0
-"""How long a lock that a daemon holds is waited for."""
+"""Time for which a lock that a daemon holds is waited for."""
 VERSION: Final = "SELECT coalesce(max(version), 0) FROM journal_versions"
 
 
@@ -36,7 +36,7 @@ def read_calls(database: Database, which: str, values: Sequence[Value]) -> list[
 
 
 def after(page: Sequence[rows.JournaledCall]) -> list[Value] | None:
-    """Where the next page begins; ``None`` after the last."""
+    """Place at which the next page begins; ``None`` after the last."""
     if len(page) < PAGE_CALLS:
         return None
     return [page[-1].page_key, page[-1].record.call_id]

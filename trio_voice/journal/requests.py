@@ -1,4 +1,4 @@
-"""Where work for the writer is handed in, and its answer waited for."""
+"""Requests to the writer thread, and their answers."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class JournalRequests:
         return found
 
     async def answered(self, answer: Answer) -> Any:
-        """What became of something that was handed in. Cancelling is safe, and takes nothing back.
+        """The answer to a request that was handed in. Cancelling is safe, and takes nothing back.
 
         Raises:
             JournalUnavailable: it is not done yet.

@@ -40,10 +40,10 @@ class Run:
     pid: int
     started_at: datetime
     beat_at: datetime
-    """When it last said that it was alive, by its own clock: to be compared with nothing but itself."""
+    """Last time that it said it was alive, by its own clock: to be compared with nothing but itself."""
     ended_at: datetime | None = None
     process: str = ""
-    """Which process this is, in words by which its machine can tell whether it is still there; empty where none are."""
+    """The process, in words by which its machine can tell whether it is still there; empty where none are."""
     node_state: str = ""
     """What it tells other nodes of itself, as JSON."""
     declared_dead_by: str | None = None
@@ -56,15 +56,15 @@ class JournaledCall:
 
     record: CallRecord
     began_at: datetime
-    """When the journal first heard of it."""
+    """Time at which the journal first heard of it."""
     run: Run
     """The daemon that held it."""
     settled_by: str | None
     """The run that closed it in the journal, where its own did not."""
     phone_down_at: datetime | None = None
-    """When its telephone was known to be down, or no business of ours any more."""
+    """Time at which its telephone was known to be down, or no business of ours any more."""
     unread: list[str] = attrs.field(factory=list)
-    """Which of its rows this version does not understand, and why: a newer daemon's, or damaged. The record has what is
+    """Rows of its that this version does not understand, and why: a newer daemon's, or damaged. The record has what is
     sure all the same, which is enough to hang up its telephone and to close it in the journal."""
     page_key: str = ""
     """``began_at`` as it stands there, whatever it is: where the next page goes on."""

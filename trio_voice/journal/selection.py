@@ -1,4 +1,4 @@
-"""Which calls somebody wants listed: the newest first, a page at a time."""
+"""Calls that somebody wants listed: the newest first, a page at a time."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ LEAST_DIGITS: Final = 3
 
 @attrs.frozen(kw_only=True)
 class Selection:
-    """What a call must have to be listed; what is ``None`` does not matter."""
+    """Features that a call must have to be listed; one that is ``None`` does not matter."""
 
     since: datetime | None = None
     until: datetime | None = None
-    """When it began, not included."""
+    """End of the time in which it began, not included."""
     persona: str | None = None
     end_reason: str | None = None
     number: str | None = None
@@ -34,7 +34,7 @@ class Selection:
     limit: int = 100
 
     def takes(self, record: CallRecord) -> bool:
-        """Whether a call that is not over is one of them."""
+        """True if a call that is not over is one of them."""
         began, numbers = record.started_at, (record.from_number, record.to_number)
         return (
             (self.since is None or began is None or began >= self.since)
@@ -45,7 +45,7 @@ class Selection:
         )
 
     def clause(self) -> tuple[str, list[Value]]:
-        """What follows ``READ_CALLS``, and its values: a page of calls that are over, and one more if there is one."""
+        """SQL behind ``READ_CALLS``, and its values: a page of calls that are over, and one more if there is one."""
         conditions: list[tuple[str, list[Value]]] = [("calls.ended_at IS NOT NULL", [])]
         if self.since is not None:
             conditions.append(("calls.began_at >= ?", [moment(self.since)]))

@@ -39,7 +39,7 @@ ADVICE: Final = {
 HOPELESS: Final = frozenset(
     {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOTADB}
 )
-"""What stays as it is until somebody mends the configuration or the directory."""
+"""Errors that stay until somebody mends the configuration or the directory."""
 MAGIC: Final = b"SQLite format 3\0"
 """The beginning of each of its files (sqlite.org/fileformat2.html, 1.3)."""
 
@@ -67,11 +67,11 @@ class SqliteDatabase:
         return self._path if self._path == MEMORY else str(Path(self._path).absolute())
 
     def is_there(self) -> bool:
-        """Whether the file exists."""
+        """True if the file exists."""
         return self._path == MEMORY or Path(self._path).exists()
 
     def is_connected(self) -> bool:
-        """Whether a connection is open and its file is still the one at the path.
+        """True if a connection is open and its file is still the one at the path.
 
         Who writes to a file that was deleted or replaced notices nothing, and writes for nobody.
         """
@@ -190,16 +190,16 @@ class SqliteDatabase:
         return self._open.execute(sql, values).fetchall()
 
     def blames_entry(self, error: Exception) -> bool:
-        """Whether the values are at fault."""
+        """True if the values are at fault."""
         at_fault = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
         return isinstance(error, at_fault) or not isinstance(error, sqlite3.Error)
 
     def is_hopeless(self, error: Exception) -> bool:
-        """Whether the path is no place for a journal."""
+        """True if the path is no place for a journal."""
         return getattr(error, "sqlite_errorcode", 0) & 0xFF in HOPELESS
 
     def look(self) -> str:
-        """What is wrong with the path, as far as can be seen without making anything; empty if nothing is."""
+        """The fault of the path, as far as one can be seen without making anything; empty if there is none."""
         path = Path(self._path)
         if self._path == MEMORY:
             return ""
@@ -217,6 +217,6 @@ class SqliteDatabase:
         return ""
 
     def describe(self, error: Exception) -> str:
-        """What is wrong with the file."""
+        """The fault of the file."""
         advice = ADVICE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
         return f"{error}: {advice}" if advice else str(error)

@@ -47,7 +47,7 @@ class JournalUnavailable(TrioVoiceError):
 
 @attrs.frozen(kw_only=True)
 class Pace:
-    """How long the journal waits for what."""
+    """Times that the journal waits for things."""
 
     open_seconds: float = 5.0
     """For the database to open, before calls are taken without it."""
@@ -71,7 +71,7 @@ class Pace:
 
 @attrs.frozen
 class Statistics:
-    """What the journal counts, since it was opened."""
+    """Counts of the journal, since it was opened."""
 
     written: int
     """Entries that are in the database."""
@@ -88,14 +88,14 @@ class Statistics:
 
 
 class Answer:
-    """What becomes of an entry that somebody waits for. Lives in the trio loop."""
+    """The answer to an entry that somebody waits for. Lives in the trio loop."""
 
     def __init__(self) -> None:
         self._settled = trio.Event()
         self.value: Any = None
-        """What the entry's work returned."""
+        """Value that the entry's work returned."""
         self.trouble = ""
-        """Why it is not done. A write may still be, later."""
+        """Reason for which it is not done. A write may still be, later."""
 
     def settle(self, value: Any, trouble: str = "") -> None:
         """The entry is done, or will not be in time."""
@@ -104,7 +104,7 @@ class Answer:
 
     @property
     def is_done(self) -> bool:
-        """Whether the entry is in the database, or answered."""
+        """True if the entry is in the database, or answered."""
         return self._settled.is_set() and not self.trouble
 
     async def wait(self) -> None:
@@ -122,7 +122,7 @@ class Entry:
     """Runs in the thread, within a transaction; again if that fails."""
     writes: bool = True
     lasts: bool = True
-    """Whether it is kept until it is done, through any trouble. A question is not."""
+    """True if it is kept until it is done, through any trouble. A question is not."""
     answer: Answer | None = None
     hurries: bool = True
     """Whether it is written at once; otherwise ``gather_seconds`` later, if nothing else comes."""
@@ -158,7 +158,7 @@ class DatabaseWriter:
         self._closing = False
         self._gave_up = False
         self._failed = False
-        """Whether the last attempt did."""
+        """True if the last attempt failed."""
         self._attempt_began = math.inf
         self._troubled_since = math.inf
         self._found_version = 0
@@ -166,7 +166,7 @@ class DatabaseWriter:
         self._announced = False
         self.has_begun = False
         self.hopeless = False
-        """Whether it has never been open, and will not be until somebody mends something."""
+        """True if it has never been open, and will not be until somebody mends something."""
         self._trouble = "it is being opened"
         self.written = self.commits = self.dropped = self.refused = 0
 
@@ -205,7 +205,7 @@ class DatabaseWriter:
 
     @property
     def waiting(self) -> int:
-        """How many entries are in the backlog."""
+        """Number of entries in the backlog."""
         return len(self._backlog)
 
     def close(self) -> None:

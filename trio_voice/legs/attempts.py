@@ -1,4 +1,4 @@
-"""Whether, and when, a session that could not be opened is tried again.
+"""New tries of a session that could not be opened.
 
 A provider that is restarting, full for a moment or out of reach refuses the first handshake and takes the second. What
 names its cause (a key, a model, an address that is none) is not asked again. Pure: time is an argument, in seconds.
@@ -19,11 +19,12 @@ PAUSES: Final = (0.3, 0.6, 1.2, 2.0)
 MAX_RETRY_AFTER: Final = 5.0
 """A longer wait than this is not kept: the next model is used, if there is one."""
 PATIENCE_SECONDS: Final = 5.0
-"""How long a session is tried again: a caller who hears nothing for longer than six seconds has been left alone."""
+"""Time in which a session is tried again: a caller who hears nothing for longer than six seconds has been left
+alone."""
 IMPATIENCE_SECONDS: Final = 1.0
 """The same while another model could take over."""
 LAST_TRY_SECONDS: Final = 1.0
-"""How long before the model has to be ready no other try is begun."""
+"""Time before the model has to be ready in which no other try is begun."""
 
 
 class Attempts:
@@ -42,7 +43,7 @@ class Attempts:
         self._failed = 0
 
     def pause_after(self, fact: Fact, now: float) -> float | None:
-        """How long to wait before the next, if this fact is the end of one that may go better; ``None`` otherwise."""
+        """Seconds to wait before the next try, if this fact ends one that may go better; ``None`` otherwise."""
         if not isinstance(fact, LegClosed | ModelFault) or not fact.passing:
             return None
         wait, until = fact.retry_after, self._asked_until

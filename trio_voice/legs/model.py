@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 OUTBOX_MESSAGES: Final = 50
 """Bound of what waits for the model's socket: a second of the caller. Beyond it the oldest audio is dropped."""
 LAST_WORDS_SECONDS: Final = 0.5
-"""How long what still waits for a slow model may keep it from hearing the goodbye, which is what stops its meter."""
+"""Time for which messages that wait for a slow model may keep it from hearing the goodbye, which stops its meter."""
 PASSING_CLOSES: Final = frozenset({None, 1001, 1006, 1011, 1012, 1013})
-"""How a socket is closed, before its session is ready, by a server that is in trouble and names no cause
-(RFC 6455, 7.4.1, and the IANA registry of close codes)."""
+"""Close codes, before its session is ready, of a server that is in trouble and names no cause (RFC 6455, 7.4.1, and the
+IANA registry of close codes)."""
 
 
 class ModelLeg(Protocol):
-    """What a call asks of a model, whatever it is made of."""
+    """A model as a call needs it, whatever it is made of."""
 
     @property
     def capabilities(self) -> Capabilities:
-        """What this kind of model can do."""
+        """Abilities of this kind of model."""
 
     async def run(self, tell: Callable[[Fact], None], play: Callable[[str, str], None] | None = None) -> None:
         """Open, then read and write until cancelled. ``play`` may be told of ``ReplyAudio``, by its id and payload."""
@@ -115,7 +115,7 @@ class SocketModelLeg:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What this kind of model can do."""
+        """Abilities of this kind of model."""
         return self._session.capabilities
 
     @property

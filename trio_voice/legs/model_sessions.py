@@ -75,12 +75,12 @@ class Succession:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the model that is speaking can do."""
+        """Abilities of the model that is speaking."""
         return self._leg.capabilities
 
     @property
     def successors(self) -> int:
-        """How many models may still take over."""
+        """Number of models that may still take over."""
         return len(self._makers) - 1
 
     async def run(self, tell: Callable[[Fact], None], play: Callable[[str, str], None]) -> None:

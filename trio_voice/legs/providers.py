@@ -45,13 +45,13 @@ if TYPE_CHECKING:
     from trio_voice.protocols.settings import ModelSettings, StageSettings
 
 STALL_SECONDS: Final = 5.0
-"""How long a model may take to read one message before its leg is given up. Longer than the caller's, because a model
+"""Time that a model may take to read one message before its leg is given up. Longer than the caller's, because a model
 that pauses costs the caller only its answer, and the end of the call shortens it anyway."""
 
 HANG_SECONDS: Final = 4.0
-"""How long after its last word a turn may stay open at a chain's recogniser, if it need not wait for more silence."""
+"""Time after its last word that a turn may stay open at a chain's recogniser, if it need not wait for more silence."""
 SOUND_SECONDS: Final = 5.0
-"""How long a chain's voice may keep a text without making a sound of it, unless its stage says otherwise."""
+"""Time that a chain's voice may keep a text without making a sound of it, unless its stage says otherwise."""
 HANDSHAKE_SECONDS: Final = 4.5
 """For a socket to be opened, before it is tried again: half of what a model has to be ready, by default."""
 
@@ -63,7 +63,7 @@ HANDSHAKE_ADVICE: Final[Mapping[int | None, str]] = {
     404: "check url, model and voice of {table}",
     429: "the account behind {secret} has as many sessions as it may: lower max_calls",
 }
-"""What the HTTP status of a refused handshake asks for."""
+"""Advice for each HTTP status of a refused handshake."""
 
 
 @attrs.frozen(kw_only=True)
@@ -126,7 +126,7 @@ class LegSpec:
 
 @attrs.frozen
 class Kind:
-    """What is particular to one kind of model."""
+    """Particulars of one kind of model."""
 
     settings: type[ModelSettings]
     """Its table in config.toml."""
@@ -232,7 +232,7 @@ def _chain(spec: LegSpec) -> ModelLeg:
 
 
 def _lines_of(persona: Persona) -> Iterator[str]:
-    """What a persona says again and again."""
+    """Lines that a persona says again and again."""
     phrases = phrases_of(persona.language)
     yield from filter(None, (persona.greeting, persona.voicemail, persona.still_there, persona.idle_goodbye))
     yield from phrases.fillers if persona.fillers is None else persona.fillers

@@ -1,4 +1,4 @@
-"""Where a billed session is written down: before its socket is opened, and after it is closed."""
+"""The ledger of a call's billed sessions: each is written down before its socket is opened, and after it is closed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Journal(Protocol):
-    """What the ledger of a call needs of the journal."""
+    """The journal as the ledger of a call needs it."""
 
     async def session_opening(self, call: CallRecord, session: ModelSessionRecord) -> bool:
         """Wait, for a bounded time, until it is on the disk that this session will be opened."""
@@ -33,7 +33,7 @@ class Ledger:
     model: str | None = None
     """The table of ``[models]`` by which sessions are opened now."""
     began: float = attrs.field(factory=trio.current_time)
-    """When the call did, by trio's clock: a ledger is opened with its call."""
+    """Beginning of the call, by trio's clock: a ledger is opened with its call."""
 
     async def opening(self, session: ModelSessionRecord) -> None:
         """A session is about to be opened. Bounded; cancelling is safe, and ``closed`` must follow all the same."""

@@ -107,7 +107,7 @@ class Writer:
         self._outbox.pop(0)
 
     def take_unsent(self) -> list[str | bytes]:
-        """What was posted and not sent when ``run`` was cancelled, in order; the outbox is empty then."""
+        """Messages that were posted and not sent when ``run`` was cancelled, in order; the outbox is empty then."""
         unsent = [message for message, _, _ in self._outbox]
         self._outbox.clear()
         return unsent

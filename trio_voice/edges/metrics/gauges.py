@@ -1,4 +1,4 @@
-"""What a scraper is told of this moment, looked up when it asks: open calls, the journal, the process."""
+"""Metrics of this moment, looked up when a scraper asks: open calls, the journal, the process."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OUR_OWN_DESCRIPTOR: Final = 1
 
 
 class JournalCounts(Protocol):
-    """What a journal counts, as far as it is told here."""
+    """Counts of a journal, as far as they are told here."""
 
     @property
     def waiting(self) -> int:
@@ -47,11 +47,11 @@ class JournalCounts(Protocol):
 
 
 class JournalState(Protocol):
-    """What is asked of a journal."""
+    """The parts of a journal that are told here."""
 
     @property
     def healthy(self) -> bool:
-        """Whether what is to be written is being written."""
+        """True while everything that is to be written is being written."""
 
     def statistics(self) -> JournalCounts:
         """The counts of this moment."""
@@ -121,7 +121,7 @@ class Now:
 
 
 class JournalNow:
-    """How the journal does."""
+    """Metrics of the journal."""
 
     def __init__(self, journal: JournalState) -> None:
         self._journal = journal
@@ -177,7 +177,7 @@ class Process:
 
 
 class SpendingState(Protocol):
-    """What a budget says of itself."""
+    """The parts of a budget that are told here."""
 
     @property
     def daily_cost(self) -> float:
@@ -189,11 +189,11 @@ class SpendingState(Protocol):
 
     @property
     def is_reached(self) -> bool:
-        """Whether calls are refused because of it."""
+        """True while calls are refused because of it."""
 
 
 class SpendingNow:
-    """What today's calls have cost, and whether that is all that they may."""
+    """Metrics of today's costs and of their ceiling."""
 
     def __init__(self, budget: SpendingState) -> None:
         self._budget = budget

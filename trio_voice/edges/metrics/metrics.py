@@ -1,4 +1,4 @@
-"""What a scraper is told, in Prometheus's text format.
+"""Metrics, in Prometheus's text format.
 
 Gauges are looked up when somebody asks (``gauges.py``); counters and histograms are fed, once for each call, when it
 has ended (``observe_call``), so nothing here costs a live call anything but one sample a second of the delay that we
@@ -45,9 +45,9 @@ NOT_CLOSED: Final = "not_closed"
 """The closing of a session that its call left open. There is none such, unless we have a bug."""
 DIRECTIONS: Final = ("inbound", "outbound")
 Way = Literal["to_caller", "to_model"]
-"""Which way a message went."""
+"""Direction of a message."""
 Refusable = Literal["webhook", "stream", "call", "connection", "operator"]
-"""What can be turned away."""
+"""Kinds of things that can be turned away."""
 LOOP_SAMPLE_SECONDS: Final = 1.0
 
 CALL_BUCKETS: Final = (5, 15, 30, 60, 120, 300, 600, 1200, 3600)
@@ -63,7 +63,7 @@ DELAY_BUCKETS: Final = (0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.
 """A frame is 20 ms; what is held up for longer makes the next one late too."""
 
 RETRIES: Final = "llm_retries_"
-"""What the counters of a chain's second questions begin with; the rest is the cause."""
+"""Prefix of the counters of a chain's second questions; the rest is the cause."""
 COUNTED: Final = {
     "barge_ins": ("trio_voice_barge_ins_total", "Replies that callers interrupted."),
     "model_faults": ("trio_voice_model_faults_total", "Complaints of models that ended nothing."),

@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 log: Final = structlog.stdlib.get_logger("trio_voice.dialer")
 
 ANSWER_SECONDS: Final = 60.0
-"""How long after its last ring a call may still need for its TwiML and its stream."""
+"""Time after its last ring that a call may still need for its TwiML and its stream."""
 LIST_SECONDS: Final = 2.0
 """To look a number up in the do-not-call list."""
 
 
 class DialersJournal(Protocol):
-    """Whom never to dial, and whom we have dialed."""
+    """Numbers that are never dialed, and calls that were."""
 
     async def is_do_not_call(self, number: str) -> bool:
-        """Whether a number is on the list. Raises ``JournalUnavailable`` if nobody knows."""
+        """True if a number is on the list. Raises ``JournalUnavailable`` if nobody knows."""
 
     def call_began(self, call: CallRecord) -> None:
         """Write down that a call was placed. Does not wait."""

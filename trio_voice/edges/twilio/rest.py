@@ -53,9 +53,9 @@ class CallOrder:
     ring_seconds: float
     time_limit_seconds: float
     recording_url: str | None = None
-    """Where Twilio says that the recording is there; without it nothing is recorded."""
+    """Address at which Twilio tells that the recording is there; without it nothing is recorded."""
     machine_url: str | None = None
-    """Where Twilio says who answered; without it, it does not find out."""
+    """Address at which Twilio tells who answered; without it, it does not find out."""
     wait_for_beep: bool = False
     """Have it say so only when a machine has finished its greeting."""
 
@@ -105,7 +105,7 @@ class _TrioHttp(AsyncHttpClient):  # type: ignore[misc]  # the SDK has no types
 
 
 def open_client_maker(proxy: Proxy | None = None) -> Callable[[], httpx2.AsyncClient]:
-    """What makes a client for one request; one is made at once, so that what is wrong with it shows now.
+    """A maker of clients, one for each request; one is made at once, so that a fault of it shows now.
 
     Args:
         proxy: by which Twilio is reached; the environment is not looked at again.
@@ -286,7 +286,7 @@ class TwilioRest:
 
 
 def _is_over(failure: RestError) -> bool:
-    """Whether a call could not be ended because it had."""
+    """True if a call could not be ended because it had."""
     return failure.status == HTTP_NOT_FOUND or failure.code == CALL_NOT_IN_PROGRESS
 
 

@@ -1,4 +1,4 @@
-"""What Twilio asks over HTTP and how it proves that it is Twilio; and the TwiML that we answer.
+"""Twilio's webhooks, the proof that they are Twilio's, and the TwiML that answers them.
 
 The signature is that of Twilio's "Security" page: base64(HMAC-SHA1(auth token, URL + sorted form parameters)). It is
 written out here because the SDK's validator gives a ``wss`` URL port 80, raises on a missing header and compares in
@@ -39,12 +39,12 @@ def sign(url: str, form: Mapping[str, Iterable[str]], auth_token: str) -> str:
 
 
 def may_be_signature(text: str) -> bool:
-    """Whether a text has the form of one: 20 bytes of SHA-1 in base64. Anything else need not be checked."""
+    """True if a text has the form of one: 20 bytes of SHA-1 in base64. Anything else need not be checked."""
     return _SIGNATURE.fullmatch(text) is not None
 
 
 def is_signed(urls: Iterable[str], form: Mapping[str, Iterable[str]], auth_token: str, signature: str | None) -> bool:
-    """Whether a signature is right for any spelling of the URL that Twilio may have signed. Constant time for each."""
+    """True if a signature is right for any spelling of the URL that Twilio may have signed. Constant time for each."""
     offered = (signature or "").encode()
     return any(hmac.compare_digest(sign(url, form, auth_token).encode(), offered) for url in urls)
 
@@ -72,11 +72,11 @@ class PublicUrl:
         return f"{_as_websocket(self._node)}/media-stream/{call_id}"
 
     def webhook_spellings(self, path_and_query: str) -> list[str]:
-        """What Twilio may have signed for a webhook: it drops an https port for voice, and keeps an http one."""
+        """URLs that Twilio may have signed for a webhook: it drops an https port for voice, and keeps an http one."""
         return [spelling for base in self._bases for spelling in _with_and_without_port(base + path_and_query)]
 
     def stream_spellings(self, path: str) -> list[str]:
-        """What Twilio may have signed for a handshake; its documentation says to try a trailing slash as well."""
+        """URLs that Twilio may have signed for a handshake; its documentation says to try a trailing slash as well."""
         bare = [_as_websocket(base) + path.rstrip("/") for base in self._bases]
         return [spelling for url in bare for each in (url, url + "/") for spelling in _with_and_without_port(each)]
 

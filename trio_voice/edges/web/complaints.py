@@ -15,7 +15,7 @@ COMPLAINT_SECONDS: Final = 10.0
 
 
 class Complaints:
-    """What is said of those who were turned away. They are all counted in ``/metrics``, by whoever turns them away.
+    """Log lines about those who were turned away. All are counted in ``/metrics``, by whoever turns them away.
 
     Args:
         log: where it is said.

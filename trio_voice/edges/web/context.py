@@ -32,28 +32,28 @@ if TYPE_CHECKING:
 
 @attrs.define
 class NumberRouting:
-    """Which persona answers which of our numbers. Replaced whole on a reload."""
+    """Personas by the numbers of ours that they answer. Replaced whole on a reload."""
 
     personas: Mapping[str, Persona]
     numbers: Mapping[str, str]
     """Persona names by number; ``default`` answers the rest."""
 
     def persona_for(self, number: str) -> Persona | None:
-        """Who answers a number, however it is written, if anybody does."""
+        """The persona that answers a number, however it is written, if any does."""
         name = self.numbers.get(number) or self.numbers.get(e164(number) or "", self.numbers.get("default"))
         return None if name is None else self.personas[name]
 
 
 class AppJournal(Protocol):
-    """Where it is written down whom we have promised to answer, if it is."""
+    """The journal as the app needs it: promised calls in, ended ones out."""
 
     @property
     def trouble(self) -> str:
-        """Why nothing is written down; empty if it is."""
+        """Reason for which nothing is written down; empty if it is."""
 
     @property
     def list_trouble(self) -> str:
-        """Why it is not known whom never to call; empty if it is."""
+        """Reason for which it is not known whom never to call; empty if it is."""
 
     @property
     def unread(self) -> Mapping[str, list[str]]:
@@ -74,7 +74,7 @@ class AppJournal(Protocol):
 
 @attrs.define(kw_only=True)
 class AppContext:
-    """What the app's routes need to decide who may do what.
+    """Everything that the app's routes need to decide who may do what.
 
     ``auth_token`` is ``None`` only where Twilio's signatures are not to be checked; without an ``api_token`` the
     operator's routes are closed.
@@ -89,7 +89,7 @@ class AppContext:
     auth_token: str | None
     api_token: str | None
     account_sid: str | None = None
-    """Whose calls Twilio tells us of; ``None`` if we have not been told."""
+    """Account whose calls Twilio tells us of; ``None`` if we have not been told."""
     recordings: Recordings | None = None
     """What is recorded on this machine."""
     colleagues: Colleagues | None = None
@@ -97,7 +97,7 @@ class AppContext:
     hosts: Hosts | None = None
     """The names of the operator's address, once it is known."""
     sessions: Sessions = attrs.field(factory=Sessions)
-    """Who has signed in at the console."""
+    """Sessions of those who have signed in at the console."""
 
     @property
     def tokens(self) -> tuple[str, ...]:
@@ -105,16 +105,16 @@ class AppContext:
         return () if self.api_token is None else (self.api_token,)
 
     def as_operator(self) -> dict[str, str]:
-        """What another process of this house is asked with."""
+        """Headers by which another process of ours is asked as its operator."""
         return {"Authorization": f"Bearer {self.tokens[0]}"} if self.tokens else {}
 
     @property
     def asks_colleagues(self) -> bool:
-        """Whether the request that is being answered is to be answered for all processes."""
+        """True if the request that is being answered is to be answered for all processes."""
         return self.colleagues is not None and HERE not in request.headers
 
     async def ask(self, path: str | None = None) -> list[httpx2.Response]:
-        """What the other processes answer to a path; to this very request without one."""
+        """Answers of the other processes to a path; to this very request without one."""
         if self.colleagues is None:
             return []
         return await self.colleagues.ask(path or request.full_path.rstrip("?"), self.as_operator())

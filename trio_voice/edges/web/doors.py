@@ -28,7 +28,7 @@ TWILIOS: Final = frozenset(
 """The first part of the paths that Twilio asks for."""
 ANYBODYS: Final = frozenset({"healthz", "readyz"})
 BROWSERS: Final = "media-stream"
-"""What of Twilio's is on the operator's address, too: a page may be the telephone."""
+"""Twilio's path that is on the operator's address, too: a page may be the telephone."""
 PORTS: Final = {"http": 80, "https": 443}
 WRONG_HOST: Final = Refusal(
     HTTPStatus.MISDIRECTED_REQUEST,
@@ -48,7 +48,7 @@ class Door(enum.Enum):
     """Not an address: another process of this house, by a socket in a folder that nobody else may enter."""
 
     def serves(self, path: str) -> bool:
-        """Whether a path, as it was decoded, is served here."""
+        """True if a path, as it was decoded, is served here."""
         part = path.lstrip("/").partition("/")[0]
         match self:
             case Door.TWILIO:
@@ -83,7 +83,7 @@ class Hosts:
         self._scheme = "http" if parts is None else parts.scheme
 
     def takes(self, host: str | None) -> bool:
-        """Whether a ``Host`` header names this address."""
+        """True if a ``Host`` header names this address."""
         name = _name_of(host)
         return name is not None and (self._is_public(name) or self._is_bind(name))
 
@@ -95,7 +95,7 @@ class Hosts:
         return f"{scheme}://{shown.removesuffix(f':{PORTS[scheme]}')}"
 
     def is_https(self, host: str | None) -> bool:
-        """Whether the browser that asks for this ``Host`` speaks TLS to the proxy in front."""
+        """True if the browser that asks for this ``Host`` speaks TLS to the proxy in front."""
         name = _name_of(host)
         return name is not None and self._is_public(name) and self._scheme == "https"
 
@@ -147,7 +147,7 @@ def _is_unspecified(host: str) -> bool:
 
 
 def host_refusal(head: bytes, door: Door, hosts: Hosts | None) -> Refusal | None:
-    """Why a request must not be served for the name that it was asked by; ``None`` if it may be.
+    """The refusal of a request for the name that it was asked by; ``None`` if it may be served.
 
     On an address that both share Twilio's webhooks and the health are let in by any name: their proxies give them
     names of their own, and a signature is what opens them.

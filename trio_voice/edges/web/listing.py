@@ -18,7 +18,7 @@ JUST_ENDED: Final = timedelta(seconds=10)
 
 
 def selection_of(query: Mapping[str, str]) -> Selection:
-    """What is asked for.
+    """The selection that a query asks for.
 
     Raises:
         ValueError: a value cannot be meant; its words say which and why.

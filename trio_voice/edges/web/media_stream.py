@@ -40,7 +40,7 @@ STATUSES: Final = {"bad_signature": HTTPStatus.FORBIDDEN, "unknown_call": HTTPSt
 
 
 class StreamAuthenticator:
-    """Who may open a stream.
+    """The check of who may open a stream.
 
     Args:
         reception: answers those who may.
@@ -85,7 +85,7 @@ class StreamAuthenticator:
 
 
 def wants_media_stream(head: bytes) -> bool:
-    """Whether a request head is for the lane."""
+    """True if a request head is for the lane."""
     return head.startswith(b"GET " + PREFIX.encode())
 
 

@@ -87,7 +87,7 @@ class OperatorDoor:
         return None
 
     async def judge(self, offered: str) -> Verdict:
-        """Whether a token is the operator's; guessing is slow, over all connections together. Cancelling is safe."""
+        """The verdict on a token; guessing is slow, over all connections together. Cancelling is safe."""
         return await self._judge.judge(offered, self._context.tokens)
 
     def refuse(self, status: int, code: str, message: str) -> Response:
@@ -106,7 +106,7 @@ class OperatorDoor:
         self._complaints.warn("operator_refused", code, code=code, path=request.path)
 
     def is_own_page(self) -> bool:
-        """Whether a request was sent by a page of this address, or by no page at all."""
+        """True if a request was sent by a page of this address, or by no page at all."""
         origin, hosts = request.headers.get("Origin"), self._context.hosts
         if origin is None:
             return request.headers.get("Sec-Fetch-Site", "none") in ("same-origin", "none")
@@ -118,7 +118,7 @@ class OperatorDoor:
 
     @property
     def cookie(self) -> str:
-        """What the request's cookie of ours holds; empty without one."""
+        """Value of the request's cookie of ours; empty without one."""
         return request.cookies.get(self._cookie_name, "")
 
     @property

@@ -32,7 +32,7 @@ REMEMBERED: Final = 4_096
 
 
 class Verdict(Enum):
-    """What becomes of whoever has offered a token."""
+    """Verdict on a token that was offered."""
 
     RIGHT = auto()
     WRONG = auto()
@@ -43,7 +43,7 @@ class Verdict(Enum):
 @attrs.define(eq=False)
 class _Waiting:
     since: float
-    """When their token was first offered."""
+    """Time at which their token was first offered."""
     turn: trio.Event = attrs.field(factory=trio.Event)
     sent_away: bool = False
 
@@ -58,16 +58,16 @@ class TokenJudge:
     def __init__(self, per_second: float = WRONG_PER_SECOND) -> None:
         self._every = 1 / per_second
         self._free_at = float("-inf")
-        """When the next can be judged is this, less what may come at once."""
+        """Time at which the next can be judged, less what may come at once."""
         self._waiting: list[_Waiting] = []
-        """Who was first offered longest ago, first."""
+        """Tokens that wait, those that were first offered longest ago first."""
         self._first_offered: OrderedDict[bytes, float] = OrderedDict()
         self._known_wrong: OrderedDict[bytes, None] = OrderedDict()
         self._key = secrets.token_bytes(32)
         self._tokens: tuple[str, ...] = ()
 
     async def judge(self, offered: str, tokens: Sequence[str]) -> Verdict:
-        """Whether what is offered is one of the tokens. Cancelling is safe."""
+        """The verdict on whether what is offered is one of the tokens. Cancelling is safe."""
         await trio.lowlevel.checkpoint()  # from here to the verdict nobody else has a turn, but while waiting for it
         if tuple(tokens) != self._tokens:
             self._tokens = tuple(tokens)

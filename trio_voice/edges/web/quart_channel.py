@@ -30,7 +30,7 @@ _GONE: Final[tuple[type[Exception], ...]] = (
     trio.EndOfChannel,
     getattr(quart.wrappers, "ClientDisconnectedError", OSError),  # from quart 0.23 on
 )
-"""What the two generations raise when the peer has left."""
+"""Exceptions that the two generations raise when the peer has left."""
 
 
 class QuartChannel(Channel):

@@ -15,7 +15,7 @@ import attrs
 
 @attrs.frozen
 class Refusal:
-    """Why a request is turned away."""
+    """Reason for which a request is turned away."""
 
     status: HTTPStatus
     code: str
@@ -23,7 +23,7 @@ class Refusal:
     message: str
 
     def answer(self) -> bytes:
-        """What is sent, and nothing after it."""
+        """The bytes to send, and nothing after them."""
         body = b'{"error":{"code":"%s","message":"%s"}}\n' % (self.code.encode(), self.message.encode())
         return (
             b"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"
@@ -40,7 +40,7 @@ FOLDED: Final = Refusal(HTTPStatus.BAD_REQUEST, "folded_header", "write each hea
 
 
 def refusal_of(head: bytes) -> Refusal | None:
-    """Why a request must not be served, by its head and whatever came behind that; ``None`` if it may be."""
+    """The refusal of a request, by its head and whatever came behind that; ``None`` if it may be served."""
     # Servers take a bare line feed for the end of a line, and empty lines before a request for nothing.
     request, *headers = head.lstrip(b"\r\n").partition(b"\r\n\r\n")[0].replace(b"\r\n", b"\n").split(b"\n")
     method, _, rest = request.partition(b" ")

@@ -71,8 +71,8 @@ SEND_SECONDS: Final = 5.0
 """For one write to an HTTP client, of ``SEND_BYTES`` at the most: whoever is slower than 6 kB a second is given up."""
 SEND_BYTES: Final = 32_768
 SEND_BUFFER_BYTES: Final = 32_768
-"""What the kernel may hold for one peer. Left alone it may take 4 MB, which is six minutes of speech that nobody hears
-before a peer that has stopped reading is noticed; this is filled within seconds."""
+"""Bytes that the kernel may hold for one peer. Left alone it may take 4 MB, which is six minutes of speech that nobody
+hears before a peer that has stopped reading is noticed; this is filled within seconds."""
 
 
 class _HttpStream(trio.abc.HalfCloseableStream):
@@ -204,7 +204,7 @@ class Server:
             await trio.aclose_forcefully(stream)
 
     def _has_room(self) -> bool:
-        """Whether one more connection may be served, at another's expense if need be."""
+        """True if one more connection may be served, at another's expense if need be."""
         if len(self._connections) < self._max_connections:
             return True
         longest = next(iter(self._arriving), None)

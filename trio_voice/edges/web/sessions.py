@@ -1,4 +1,4 @@
-"""Who has signed in at the console, and the links that sign somebody in once.
+"""Sessions of those who have signed in at the console, and links that sign somebody in once.
 
 Kept in memory that all processes of a house see (as ``call_counts.py``), because any of them may be asked: a table of
 rows, each a keyed hash and when it ends. Nothing of it is on a disk, and a restart signs everybody out. The key of the
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SESSION_SECONDS: Final = 12 * 3_600
 """From signing in; it is not prolonged."""
 LINK_SECONDS: Final = 300
-"""How long a link is good that signs in once."""
+"""Time for which a link is good that signs in once."""
 MOST_SESSIONS: Final = 256
 """Beyond them the one that would end first is ended. It bounds the links, too: they are rows of the same table."""
 _DIGEST_BYTES: Final = 16
@@ -59,7 +59,7 @@ class Sessions:
         return self._enter(_SESSION, token, SESSION_SECONDS)
 
     def is_open(self, cookie: str, tokens: Sequence[str]) -> bool:
-        """Whether a cookie is that of a session which was begun with one of these tokens and has not ended."""
+        """True if a cookie is that of a session which was begun with one of these tokens and has not ended."""
         return self._find(_SESSION, cookie, tokens) is not None
 
     def close(self, cookie: str, tokens: Sequence[str]) -> None:
@@ -71,7 +71,7 @@ class Sessions:
         return self._enter(_LINK, token, LINK_SECONDS)
 
     def is_link(self, secret: str, tokens: Sequence[str]) -> bool:
-        """Whether a link is still good. It stays so."""
+        """True if a link is still good. It stays so."""
         return self._find(_LINK, secret, tokens) is not None
 
     def use_link(self, secret: str, tokens: Sequence[str]) -> str | None:

@@ -1,4 +1,4 @@
-"""What several processes say, put together as if it were one: health, calls, metrics."""
+"""Answers of several processes, put together as if they were one: health, calls, metrics."""
 
 from __future__ import annotations
 

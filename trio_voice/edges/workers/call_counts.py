@@ -1,4 +1,4 @@
-"""How many calls each process has that shares our port, in memory that all of them see.
+"""Number of calls of each process that shares our port, in memory that all of them see.
 
 So ``max_calls`` holds for the whole house, and a new call goes to whoever has the fewest. Each process writes its own
 number; the lock lets one at a time decide whether there is room for one more. It is held for microseconds and is gone
@@ -43,13 +43,13 @@ class CallCounts:
         self._index = index
 
     def occupied_by(self, index: int) -> int:
-        """How many calls a process has, promised ones included."""
+        """Number of calls of a process, promised ones included."""
         (calls,) = _NUMBER.unpack_from(self._memory, index * _NUMBER.size)
         return int(calls)
 
     @property
     def occupied_by_others(self) -> int:
-        """How many calls all other processes have."""
+        """Number of calls of all other processes."""
         return sum(self.occupied_by(index) for index in range(self._workers) if index != self._index)
 
     @property

@@ -34,7 +34,7 @@ log: Final = structlog.stdlib.get_logger("trio_voice.colleagues")
 HAND_OVER_SECONDS: Final = 1.0
 """For a colleague to take a connection. It is on this machine and has nothing else to do for it than to read."""
 AWAY_SECONDS: Final = 5.0
-"""How long no new call is offered to one that has not taken what it was offered."""
+"""Time in which no new call is offered to one that has not taken what it was offered."""
 FULL_SECONDS: Final = 0.1
 """Between two attempts to accept while there are no descriptors."""
 FULL: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
@@ -80,11 +80,11 @@ class Colleagues:
 
     @property
     def prefix(self) -> str:
-        """What the ids of our calls begin with."""
+        """Beginning of the ids of our calls."""
         return f"{self.index:02x}"
 
     def http_address(self, index: int) -> Path:
-        """Where a process answers HTTP to its colleagues only."""
+        """Socket at which a process answers HTTP to its colleagues only."""
         return self._directory / f"http-{index}"
 
     @property
@@ -93,7 +93,7 @@ class Colleagues:
         return [index for index in range(self._count) if index != self.index]
 
     def owner_of(self, head: bytes) -> int:
-        """Whose business a request is, by its head."""
+        """Index of the process whose business a request is, by its head."""
         known = _WITH_ID.match(head)
         if known is not None:
             owner = int(known[1], 16)
@@ -125,7 +125,7 @@ class Colleagues:
             await self._tell(index, b"S" + json.dumps([call_sid, status]).encode(), [])
 
     async def ask(self, path: str, headers: Mapping[str, str]) -> list[httpx2.Response]:
-        """What all others answer to a GET; who does not answer well, or in time, is left out."""
+        """Answers of all others to a GET; who does not answer well, or in time, is left out."""
         answers: list[httpx2.Response] = []
 
         async def ask_one(index: int) -> None:

@@ -1,4 +1,4 @@
-"""What a voice is to say, context by context, where each text is asked for by itself.
+"""Texts for a voice, context by context, where each is asked for by itself.
 
 The texts of a context are spoken one after the other, contexts side by side; who is interrupted ends a context's.
 """
@@ -35,7 +35,7 @@ class Context:
     said: str = ""
     """The texts that have been spoken."""
     ms: float = 0.0
-    """How long their sound is, as far as whoever makes it counts that."""
+    """Length of their sound, as far as whoever makes it counts that."""
 
 
 class SpeechContexts:

@@ -1,4 +1,4 @@
-"""What the stages of a chain that are asked over HTTP have in common: what they see of HTTP, patience, the record."""
+"""Common parts of a chain's stages that are asked over HTTP: their view of HTTP, patience, the record."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from trio_voice.legs.session_ledger import Ledger
 
 QUIET_SECONDS: Final = 10.0
-"""How long a provider may take for the next piece of an answer."""
+"""Time that a provider may take for the next piece of an answer."""
 PIECES_AT_ONCE: Final = 16
 """Pieces of an answer that are read before other calls have their turn."""
 MAX_ANSWER_BYTES: Final = 8_388_608
@@ -43,7 +43,7 @@ class Answer(Protocol):
 
 
 class Http(Protocol):
-    """What posts requests."""
+    """A client that posts requests."""
 
     def post(self, request: ModelRequest, /) -> AbstractAsyncContextManager[Answer]:
         """Send a request; leaving the block closes the answer. Raises ``ModelUnavailable``."""
@@ -109,7 +109,7 @@ class RequestsRecord:
         await self._ledger.opening(self._record)
 
     def add(self, usage: Usage) -> None:
-        """What will be billed; nothing any more after ``close``."""
+        """Enter usage that will be billed; nothing any more after ``close``."""
         if self._record is not None:
             self._record.add_usage(usage.meters)
 

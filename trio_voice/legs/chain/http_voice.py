@@ -40,10 +40,10 @@ class VoiceRequests(Protocol):
         """The base of its requests' URLs: a connection can be opened there ahead of them."""
 
     def request(self, text: str, before: str, /) -> ModelRequest:
-        """What to send for the sound of a text; ``before`` is what the context has said until then."""
+        """The request for the sound of a text; ``before`` is what the context has said until then."""
 
     def refusal(self, status: int, body: bytes, /) -> ModelFault:
-        """What an answer of another status than 200 means."""
+        """The failure that an answer of another status than 200 means."""
 
 
 class HttpSpeaker:

@@ -28,7 +28,7 @@ MAX_LINE_MS: Final = 30_000.0
 
 
 class KeptLines:
-    """What has been kept in this process."""
+    """Lines whose sound was kept in this process."""
 
     def __init__(self) -> None:
         self._lines: OrderedDict[tuple[str, str], tuple[LineFact, ...]] = OrderedDict()
@@ -76,7 +76,7 @@ class VoiceLines:
         self._taking: dict[str, _Taken] = {}
 
     def has(self, text: str) -> bool:
-        """Whether the sound of a text, as it was written, is here."""
+        """True if the sound of a text, as it was written, is here."""
         spoken = speakable(text, self._language, spelled_out=self._spelled_out)
         return bool(self._kept.get(self._voice, spoken))
 

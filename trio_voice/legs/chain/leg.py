@@ -65,11 +65,11 @@ SPEAKING: Final = "speaking"
 GOOD_SECONDS: Final = 10.0
 """A session that has served for so long and drops is opened anew."""
 READY_SECONDS: Final = 10.0
-"""How long the last member of a stage may take to be ready."""
+"""Time that the last member of a stage may take to be ready."""
 READY_SECONDS_OF_SEVERAL: Final = 4.0
 """The same where another could take over."""
 CLOSE_SECONDS: Final = 2.0
-"""How long a member that has failed may take to be closed."""
+"""Time that a member which has failed may take to be closed."""
 
 
 @attrs.define(eq=False)
@@ -88,7 +88,7 @@ class Stage:
     ready: trio.Event = attrs.field(init=False, factory=trio.Event)
     ready_at: float = attrs.field(init=False, default=math.inf)
     replaced: int = attrs.field(init=False, default=0)
-    """How often another session has taken over."""
+    """Times that another session has taken over."""
     pause: float = attrs.field(init=False, default=0.0)
     """Seconds until the next one is opened."""
     _maker: Callable[[], StageLeg] = attrs.field(init=False)
@@ -99,7 +99,7 @@ class Stage:
         self.leg = self._maker()
 
     def goes_on_after(self, fact: Fact, now: float) -> bool:
-        """Whether the stage goes on after the end of its member: with a new session of the same, or with the next."""
+        """True if the stage goes on after the end of its member: with a new session of the same, or with the next."""
         if self._attempts is None:
             self._attempts = Attempts(now, READY_SECONDS, others=bool(self.makers))
         self.pause = 0.0
@@ -112,7 +112,7 @@ class Stage:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the member that serves is."""
+        """True if the member that serves is ready."""
         return self.ready.is_set()
 
     def replace(self) -> None:

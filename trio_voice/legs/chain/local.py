@@ -45,21 +45,21 @@ SOUND_PIECE: Final = 200 * BYTES_PER_MS
 
 
 class Utterance(Protocol):
-    """What ears report when somebody pauses: ``speech.SpeechStopped``."""
+    """Report of ears when somebody pauses: ``speech.SpeechStopped``."""
 
     @property
     def utterance(self) -> bytes:
-        """What was said, for ``Speech.transcribe``."""
+        """Sound of what was said, for ``Speech.transcribe``."""
 
 
 class Ears(Protocol):
     """The ears of one call."""
 
     def hear(self, mulaw: bytes, /) -> Iterable[Any]:
-        """What these bytes make certain: an ``Utterance``, or else that somebody has begun to speak."""
+        """Facts that these bytes make certain: an ``Utterance``, or else that somebody has begun to speak."""
 
     def end_utterance(self) -> Utterance | None:
-        """What has been said until now, taken for all of it; ``None`` in silence."""
+        """The utterance until now, taken for all of it; ``None`` in silence."""
 
 
 class Speech(Protocol):

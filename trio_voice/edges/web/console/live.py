@@ -42,7 +42,7 @@ def add_live(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
 
 
 def card_of(record: CallRecord) -> dict[str, Any]:
-    """What a card shows of a call, as text."""
+    """Text of a call's card."""
     sessions, lines = record.model_sessions, record.transcript
     last = lines[-1] if lines else None
     turns = record.turns

@@ -1,4 +1,4 @@
-"""How a page is made: template, headers, and what all of them share."""
+"""Pages out of templates, with the headers and the parts that all of them share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from werkzeug.datastructures import Headers
 
 TEMPLATES: Final = str(Path(__file__).parent / "templates")
-"""Where the app looks for them."""
+"""Folder in which the app looks for them."""
 _FROM_HERE: Final = ("script", "style", "img", "font", "connect", "media", "worker", "manifest")
 POLICY: Final = (
     "default-src 'none'; "
@@ -41,7 +41,7 @@ NAVIGATION: Final = (
 
 
 def wants_html() -> bool:
-    """Whether a person asks, with a browser; programs take what there is."""
+    """True if a person asks, with a browser; programs take what there is."""
     return "text/html" in request.headers.get("Accept", "")
 
 

@@ -45,7 +45,7 @@ def files() -> dict[str, StaticFile]:
 
 
 def address_of(name: str) -> str:
-    """Where a file is asked for. Raises ``KeyError`` for one that is not there."""
+    """Address of a file. Raises ``KeyError`` for one that is not there."""
     return f"{PREFIX}{name}?v={files()[name].version}"
 
 

@@ -107,7 +107,7 @@ def show(path: Path, call_id: str, *, as_json: bool) -> None:
 
 
 def words_of(call: dict[str, Any]) -> Iterator[str]:
-    """How a call ended, and what was said in it."""
+    """Lines on how a call ended, and on what was said in it."""
     yield f"{call['call_id']}  {call['end_reason'] or call['state']}: {one_line(call['end_detail'] or '')}"
     for line in call["transcript"]:
         yield f"  {line['role']:<7} {one_line(line['text'], sys.maxsize)}"

@@ -102,20 +102,20 @@ def _unknown_voices(settings: Settings) -> Iterator[str]:
 
 
 def _unspoken_lines(settings: Settings) -> Iterator[str]:
-    """What nobody says when no model speaks, on a machine without a voice."""
+    """Lines that nobody says when no model speaks, on a machine without a voice."""
     why = why_unavailable()
     if why is not None and settings.personas:
         yield f"personas say nothing when their model fails or is late, but those whose chain speaks: {why}"
 
 
 def _depends_on_where(url: str) -> bool:
-    """Whether the journal's file is in a directory that is there, and another one elsewhere."""
+    """True if the journal's file is in a directory that is there, and another one elsewhere."""
     path = Path(url.removeprefix("sqlite:///"))
     return not path.is_absolute() and path.parent == Path()
 
 
 async def _reaches_twilio(settings: Settings, rest: TwilioRest) -> bool:
-    """Whether Twilio's API is reached by its proxy, if it has one; whatever it answers, it was."""
+    """True if Twilio's API is reached by its proxy, if it has one; whatever it answers, it was."""
     proxy = settings.proxies.for_url(settings.twilio.api_url)
     if proxy is None:
         await trio.lowlevel.checkpoint()

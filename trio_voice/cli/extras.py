@@ -21,13 +21,13 @@ LIBRARIES: Final[Mapping[str, tuple[str, ...]]] = {
     "sandbox": ("numpy", "rich", "wsproto"),
     "speech": ("numpy",),
 }
-"""What each extra brings, by the names that are imported; those that hear and speak are ``speech``'s own business."""
+"""Libraries of each extra, by the names that are imported; those that hear and speak are ``speech``'s own business."""
 SPEAKING: Final = frozenset({"sandbox", "speech"})
 """Extras that hear and speak on this machine."""
 
 
 def why_missing(extra: str) -> str | None:
-    """Why an extra cannot be used here and what to do about it, in a line; ``None`` if it can."""
+    """Reason for which an extra cannot be used here and what to do about it, in a line; ``None`` if it can."""
     unavailable = why_unavailable() if extra in SPEAKING else None
     if unavailable is not None:
         return unavailable
@@ -38,7 +38,7 @@ def why_missing(extra: str) -> str | None:
 
 
 def missing_for(settings: Settings) -> Iterator[str]:
-    """What the models of the personas need and is not here, a line each."""
+    """Extras that the models of the personas need and that are not here, a line each."""
     for model in used_models(settings):
         for extra in model.extras:
             why = why_missing(extra)

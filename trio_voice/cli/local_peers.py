@@ -1,4 +1,4 @@
-"""What models need of this machine: peers for those whose ``url`` is ``"sandbox"``, ears and voice for local stages."""
+"""Local needs of models: peers for those whose ``url`` is ``"sandbox"``, ears and voice for local stages."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ class Settings:
 
     @property
     def operator_bind(self) -> str:
-        """Where the operator's routes are."""
+        """Address of the operator's routes."""
         return self.operator.bind or self.server.bind
 
     @property
@@ -211,7 +211,7 @@ class _Reader:
         self._converter = converter_of(_TABLES, _KINDS)
 
     def settings(self, environment: Mapping[str, str]) -> Settings:
-        """What could be read; worth something only if there are no problems."""
+        """Settings as far as they could be read; worth something only if there are no problems."""
         known = [field.name for field in attrs.fields(Settings) if field.name not in ("secrets", "proxies")]
         self.problems.extend(no_such_key(key, key, known) for key in self._document if key not in known)
         models = self._models()
@@ -366,7 +366,7 @@ class _Reader:
 
 
 def _contradictions(settings: Settings, document: Mapping[str, Any]) -> list[str]:
-    """What is well-formed and still cannot work."""
+    """Mistakes of settings that are well-formed and still cannot work."""
     problems: list[str] = []
     _check_server(settings, problems)
     if settings.log.level not in LEVELS:
@@ -411,7 +411,7 @@ def _contradictions(settings: Settings, document: Mapping[str, Any]) -> list[str
 
 
 def _wrong_proxies(settings: Settings) -> Iterable[str]:
-    """What the environment names as a proxy and cannot be used for what would be reached by it, once each."""
+    """Proxies of the environment that cannot be used for what would be reached by them, once each."""
     used = {model for persona in settings.personas.values() for model in persona.models}
     models = [settings.models[name] for name in used & settings.models.keys()]
     addresses = {url for model in models for url, _ in model.urls.values()}
@@ -426,7 +426,7 @@ def _wrong_proxies(settings: Settings) -> Iterable[str]:
 
 
 def _wrong_phrases(persona: Persona) -> list[str]:
-    """What is wrong with a persona's language, its phrases and what it takes to interrupt it."""
+    """Mistakes in a persona's language, its phrases and its terms of interruption."""
     problems: list[str] = []
     if not LANGUAGE_TAG.fullmatch(persona.language):
         problems.append(f"language: must be a language tag like en-US or de, not {persona.language!r}")
@@ -498,7 +498,7 @@ def _is_address(bind: str) -> bool:
 
 
 def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
-    """Whether this is an absolute URL of one of these schemes, and can be asked for."""
+    """True if this is an absolute URL of one of these schemes, and can be asked for."""
     try:
         parts = urlsplit(text)
         port = parts.port  # raises if it is none

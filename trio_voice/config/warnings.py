@@ -1,4 +1,4 @@
-"""What works and may still not be what is meant: for ``check`` to say, not for ``serve`` to refuse."""
+"""Doubts about settings that work and may still not be meant: for ``check`` to say, not for ``serve`` to refuse."""
 
 from __future__ import annotations
 
@@ -132,13 +132,13 @@ def _is_here(host: str) -> bool:
 
 
 def _that_bill(settings: Settings) -> dict[str, tuple[str, ...]]:
-    """What the sessions are of that the personas' models open, by model; those on this machine cost nothing."""
+    """Providers of the sessions that the personas' models open, by model; those on this machine cost nothing."""
     used = {model for persona in settings.personas.values() for model in persona.models}
     return {name: model.providers for name, model in settings.models.items() if name in used and model.url != SANDBOX}
 
 
 def _discloses(greeting: str) -> bool:
-    """Whether the first sentence says that no human is speaking."""
+    """True if the first sentence says that no human is speaking."""
     first = re.split(r"(?<=[.!?])\s", greeting.strip(), maxsplit=1)[0].lower()
     return (
         re.search(r"\b(automated|automatic|virtual|digital|artificial|ai|robot|bot|computer|recorded)\b", first)

@@ -146,7 +146,7 @@ class Services:
         return Succession(makers, limits.close_seconds, persona.within(limits).model_ready_seconds, history)
 
     def _minute_cost(self, persona: Persona, direction: str) -> float:
-        """What a minute of a call comes to on both meters, by today's prices, with the first of its models."""
+        """Cost of a minute of a call on both meters, by today's prices, with the first of its models."""
         prices = self.auditor.prices
         if prices is None:
             return 0.0

@@ -67,7 +67,7 @@ log: Final = structlog.stdlib.get_logger("trio_voice.daemon")
 AFTER_WORK_SECONDS: Final = 10.0
 """For the last phones to be hung up once everything else has stopped."""
 AFTER_DRAIN_SECONDS: Final = AFTER_WORK_SECONDS + Pace().flush_seconds + Pace().interrupt_seconds + 10
-"""What systemd is asked to wait beyond the drain, with some to spare."""
+"""Time that systemd is asked to wait beyond the drain, with some to spare."""
 DESCRIPTORS_A_CALL: Final = 5
 """At the most: the caller's socket, three of a chain, a request to Twilio."""
 OTHER_DESCRIPTORS: Final = 100

@@ -1,4 +1,4 @@
-"""What Python does by itself, kept from holding up calls: switching threads, and collecting garbage."""
+"""Python's own housekeeping, kept from holding up calls: switching threads, and collecting garbage."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ async def load_again(path: Path, numbers: DoNotCall) -> Loaded:
 
 
 async def try_in_child(path: Path) -> list[str]:
-    """What is wrong with a configuration and its tools, as a process of its own finds it. Raises nothing.
+    """Mistakes in a configuration and its tools, as a process of its own finds them. Raises nothing.
 
     Cancelling is safe: the process is killed, and whatever it has started and not let go of.
     """

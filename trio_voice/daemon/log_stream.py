@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MOST_BYTES: Final = 1_048_576
-"""What may wait: some 4,000 lines."""
+"""Bytes that may wait: some 4,000 lines."""
 AT_ONCE_BYTES: Final = 65_536
-"""What one write takes at the most: as much as a pipe holds."""
+"""Most bytes of one write: as much as a pipe holds."""
 LAST_SECONDS: Final = 2.0
 """For what still waits when the process ends."""
 

@@ -168,7 +168,7 @@ def _has_inside(value: object) -> bool:
 
 
 class _Strangers:
-    """What hypercorn has to say about a stranger's bytes, for which it writes up to 75 kB and thousands of lines."""
+    """Hypercorn's lines about a stranger's bytes, for which it writes up to 75 kB and thousands of lines."""
 
     def __init__(self) -> None:
         self._next: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""Which process this is, and whether another is still there: certain knowledge about daemons of the same machine.
+"""Identity of processes on one machine: certain knowledge of which this is, and whether another is still there.
 
 A daemon that is restarted after a crash need not wait for its predecessor's heart to be missed: the kernel knows. Four
 words name a process for that: the machine's boot, the pid namespace, the pid, and when the process began. Whoever runs
@@ -28,7 +28,7 @@ def this_process() -> str:
 
 
 def has_ended(process: str) -> bool:
-    """Whether a process is certainly gone. False also where that cannot be known from here.
+    """True if a process is certainly gone. False also where that cannot be known from here.
 
     Args:
         process: as ``this_process`` named it, there.

@@ -52,19 +52,19 @@ FIRST_PAUSE_SECONDS: Final = 0.2
 LONGEST_PAUSE_SECONDS: Final = 10.0
 """Between the death of a process and the next try, doubled each time."""
 WATCHDOG_SECONDS: Final = 10.0
-"""How long a process may say nothing, unless systemd's watchdog says otherwise."""
+"""Time that a process may say nothing, unless systemd's watchdog says otherwise."""
 ABORT_SECONDS: Final = 2.0
 """From SIGABRT, which leaves a trace, to SIGKILL, which a process that was stopped obeys, too."""
 OWNER: Final = "supervisor"
 """In the directory that workers share: whose it is (``process_identity.py``)."""
 PREFIX: Final = "trio-voice-"
 STUBBORN_SECONDS: Final = 5.0
-"""How long after the end of all patience a process is killed that has not stopped."""
+"""Time after the end of all patience at which a process is killed that has not stopped."""
 
 
 @attrs.frozen
 class WorkerSlot:
-    """What one worker is told of those that share the port: JSON on its command line."""
+    """Place of one worker among those that share the port: JSON on its command line."""
 
     index: int
     count: int
@@ -84,7 +84,7 @@ class WorkerSlot:
 
     @classmethod
     def from_text(cls, text: str) -> WorkerSlot:
-        """What ``as_text`` made."""
+        """The slot of which ``as_text`` made a text."""
         slot: dict[str, Any] = json.loads(text)
         listeners = {name: tuple(slot[name]) for name in ("listeners", "operator_listeners")}
         return cls(**slot | listeners)

@@ -16,9 +16,9 @@ from typing import Final
 
 PACKAGED_EXECUTABLE: Final = "/opt/trio-voice/bin/trio-voice"
 PACKAGED_CONFIG: Final = Path("/etc/trio-voice/config.toml")
-"""Where a unit looks for the configuration if nobody says otherwise; credentials are beside it."""
+"""Place where a unit looks for the configuration if nobody says otherwise; credentials are beside it."""
 HIDDEN: Final = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108 - named, not used
-"""What ``ProtectHome=`` and ``PrivateTmp=`` put out of the service's sight."""
+"""Folders that ``ProtectHome=`` and ``PrivateTmp=`` put out of the service's sight."""
 
 
 def this_executable() -> Path:
@@ -51,7 +51,7 @@ def render_unit(executable: Path, config: Path) -> str:
 
 
 def doubts_about(executable: Path, config: Path) -> list[str]:
-    """Why the service might not start with these paths, a sentence each."""
+    """Reasons for which the service might not start with these paths, a sentence each."""
     doubts = [
         f"{path}: the service does not see {hidden}; install it elsewhere, such as in /opt/trio-voice"
         for path in dict.fromkeys((executable, config, Path(sys.executable).resolve(), Path(__file__).resolve()))

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LOCK_SECONDS: Final = 2.0
-"""How long another process's transaction is waited for; less than ``tool_seconds``."""
+"""Time for which another process's transaction is waited for; less than ``tool_seconds``."""
 LONGEST: Final = 300
 """Letters of what is written down of a caller's words."""
 FEWEST_DIGITS: Final = 7

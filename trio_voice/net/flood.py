@@ -1,4 +1,4 @@
-"""How much a peer may send before it is cut off: a token limiter for each socket, filled by time."""
+"""Bound on what a peer may send before it is cut off: a token limiter for each socket, filled by time."""
 
 from __future__ import annotations
 

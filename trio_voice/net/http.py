@@ -53,7 +53,7 @@ EARLY_SECONDS: Final = 1.0
 
 
 class Origin(NamedTuple):
-    """Whom a connection leads to."""
+    """The host that a connection leads to."""
 
     secure: bool
     host: str
@@ -97,7 +97,7 @@ class Connection:
         self._is_usable = True
 
     def is_good(self, now: float) -> bool:
-        """Whether a request may be sent on it: it is idle, nothing has come unasked, and its end is not near."""
+        """True if a request may be sent on it: it is idle, nothing has come unasked, and its end is not near."""
         if self._http.our_state is not h11.IDLE or now >= self._good_until:
             return False
         self._is_usable = self._is_usable and _is_quiet(self._stream)
@@ -175,7 +175,7 @@ def _socket_of(stream: trio.abc.Stream) -> trio.socket.SocketType:
 
 
 def _seconds_kept(response: h11.Response) -> float:
-    """How long the server says that it keeps an idle connection."""
+    """Seconds for which the server says that it keeps an idle connection."""
     for name, value in response.headers:
         if name == b"keep-alive":
             for part in value.split(b","):
@@ -186,7 +186,7 @@ def _seconds_kept(response: h11.Response) -> float:
 
 
 def _is_quiet(stream: trio.abc.Stream | PolledStream) -> bool:
-    """Whether an idle stream is open and nothing has come on it; TLS's own messages are read and do not count."""
+    """True if an idle stream is open and nothing has come on it; TLS's own messages are read and do not count."""
     if isinstance(stream, PolledStream):
         return stream.is_quiet()
     return not _socket_of(stream).is_readable()  # with TLS, a ticket that has come counts as an end

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 Listener: TypeAlias = "Callable[[bytes], None]"
 
 READ_BYTES: Final = 4_096
-"""What one read takes at the most: a hundred of the shortest messages, some 4 ms in which nobody else is heard. A 20 ms
-frame is about 400 bytes."""
+"""Most bytes of one read: a hundred of the shortest messages, some 4 ms in which nobody else is heard. A 20 ms frame is
+about 400 bytes."""
 
 INTEREST: Final = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
-"""What the kernel is asked to tell, once each time that it becomes true."""
+"""Events that the kernel is asked to tell, once each time that one becomes true."""
 _READABLE: Final = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 _WRITABLE: Final = select.EPOLLOUT | select.EPOLLHUP | select.EPOLLERR
 _ENDING: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
@@ -76,7 +76,7 @@ class PolledStream(trio.abc.AsyncResource):
         self.unsent = b""
         """The rest of something, which waits for the kernel to take it; ``send_all(b"")`` waits for that."""
         self._may_have_more = True
-        """Whether a read may find something: the kernel tells only once."""
+        """True if a read may find something: the kernel tells only once."""
         self._ending = False
         """The kernel has told of the end, and may not tell again: read on until it is there."""
         self._ended = False
@@ -203,7 +203,7 @@ class PolledStream(trio.abc.AsyncResource):
         return trio.lowlevel.Abort.SUCCEEDED
 
     async def receive_some(self, _max_bytes: int | None = None) -> bytes:
-        """What has come, at most ``READ_BYTES`` of the wire; nothing at the peer's end. Cancelling is safe.
+        """Bytes that have come, at most ``READ_BYTES`` of the wire; none at the peer's end. Cancelling is safe.
 
         Raises:
             trio.BrokenResourceError: the connection was cut.
@@ -228,7 +228,7 @@ class PolledStream(trio.abc.AsyncResource):
         return b""
 
     def is_quiet(self) -> bool:
-        """Whether it is open and nothing has come that nobody asked for. Never waits, never raises.
+        """True if it is open and nothing has come that nobody asked for. Never waits, never raises.
 
         TLS's own messages are read and do not count. To be asked where nobody listens or receives; where it says no,
         the stream is of no use any more: what had come is gone.
@@ -244,7 +244,7 @@ class PolledStream(trio.abc.AsyncResource):
         return not self._ended
 
     def _read_now(self) -> bytes | None:
-        """What one read finds: ``None`` for nothing whole as yet, no bytes at the end."""
+        """Bytes that one read finds: ``None`` for nothing whole as yet, none at the end."""
         try:
             data = self.socket.recv(READ_BYTES)
         except BlockingIOError:
@@ -375,5 +375,5 @@ class PolledStream(trio.abc.AsyncResource):
 
 
 def _call(listener: Listener, data: bytes) -> None:
-    """Where the context is the listener's own already."""
+    """Call a listener whose context is its own already."""
     listener(data)

@@ -38,7 +38,7 @@ ROUND_EVENTS: Final = 64
 FEW_EVENTS: Final = 2
 MANY_EVENTS: Final = 40
 PAUSE_SECONDS: Final = 0.002
-"""When streams come to be served a few at a time, they are let gather for so long. A turn of trio's loop that begins
+"""Time for which streams are let gather when they come to be served a few at a time. A turn of trio's loop that begins
 with the processor idle costs as much of its time as two or three frames (most of it is waiting for memory), and so
 several share one. It adds two or three milliseconds to the delay of a frame, which lasts 20. Where there are many
 already, and where there is but one, it would win nothing."""

@@ -36,7 +36,7 @@ class Proxy:
 
 @attrs.frozen
 class Proxies:
-    """What the environment says of proxies.
+    """Proxies that the environment names.
 
     Args:
         by_scheme: as ``urllib.request.getproxies_environment`` has it: ``http``, ``https``, ``all``, ``no``.
@@ -60,7 +60,7 @@ class Proxies:
         return _read(spelt, f"{chosen.upper()}_PROXY")
 
     def _is_direct(self, host: str) -> bool:
-        """Whether ``NO_PROXY`` names the host, or a domain that it is of."""
+        """True if ``NO_PROXY`` names the host, or a domain that it is of."""
         named = (each.strip().lower().lstrip(".") for each in self.by_scheme.get("no", "").split(","))
         return any(each == "*" or f".{host}".endswith(f".{each}") for each in named if each)
 

@@ -34,11 +34,11 @@ class ClientTls:
         return True
 
     def feed(self, data: bytes) -> None:
-        """What has come, during the handshake."""
+        """Take bytes that have come, during the handshake."""
         self._in.write(data)
 
     def take_unsent(self) -> bytes:
-        """What has to be sent."""
+        """Bytes that have to be sent."""
         return self._out.read() if self._out.pending else b""
 
     def encrypt(self, data: bytes) -> bytes:
@@ -47,7 +47,7 @@ class ClientTls:
         return self._out.read()
 
     def decrypt(self, data: bytes) -> bytes:
-        """What can be read now that these bytes have come. Raises ``ssl.SSLError``."""
+        """Plain bytes that can be read now that these have come. Raises ``ssl.SSLError``."""
         self._in.write(data)
         read, size, waiting = self._tls.read, self._read_bytes, self._in
         plain = b""

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from trio_voice.net.proxies import Proxy
 
 RECEIVE_BYTES: Final = 4_096
-"""What one read takes at the most, where the stream lets us say: no more messages than can wait in a list."""
+"""Most bytes of one read, where the stream lets us say: no more messages than can wait in a list."""
 MAX_PENDING_CONTROL: Final = 64
 """Pongs that may wait for the writer. A peer that pings faster than it reads is cut off."""
 PASSING_STATUSES: Final = frozenset({408, 425, 429})
@@ -337,7 +337,7 @@ async def open_websocket(
 
 
 def _is_unknown(unreachable: OSError) -> bool:
-    """Whether the host's name is known to nobody, which trying again does not mend."""
+    """True if the host's name is known to nobody, which trying again does not mend."""
     return isinstance(unreachable, socket.gaierror) and unreachable.errno == socket.EAI_NONAME
 
 

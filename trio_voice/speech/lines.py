@@ -1,4 +1,4 @@
-"""What personas say when no model speaks, made on this machine by the voice of the ``speech`` extra."""
+"""Lines of personas for when no model speaks, made on this machine by the voice of the ``speech`` extra."""
 
 from __future__ import annotations
 

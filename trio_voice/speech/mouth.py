@@ -14,8 +14,8 @@ from trio_voice.speech_text.speakable import speakable
 _VOLUME: Final = 0.7
 """Of nanotts' own, at which one sample in a hundred is clipped."""
 _PRESENCE: Final = 0.7
-"""How far the filter ``x[n] - 0.7 x[n-1]`` lifts the high sounds over the low. Nanotts mumbles, and a telephone takes
-what little there is of its consonants: so filtered, our recogniser understands 6 words in 100 more."""
+"""Factor of the filter ``x[n] - 0.7 x[n-1]``, which lifts the high sounds over the low. Nanotts mumbles, and a
+telephone takes what little there is of its consonants: so filtered, our recogniser understands 6 words in 100 more."""
 _LOUDEST: Final = 0.5
 """-6 dBFS, as loud as people are on a telephone."""
 _AUDIBLE: Final = 0.03

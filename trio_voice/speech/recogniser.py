@@ -23,7 +23,7 @@ class Line(Protocol):
 
 
 class Transcript(Protocol):
-    """What was recognised."""
+    """Words that were recognised."""
 
     @property
     def lines(self) -> Sequence[Line]:

@@ -143,7 +143,7 @@ def load_mouth() -> Mouth:
 
 
 def why_unavailable() -> str | None:
-    """Why this machine cannot hear and speak, as far as can be told without loading anything; ``None`` if it may."""
+    """Reason for which this machine cannot hear and speak, as far as it shows without loading; ``None`` if it may."""
     if (sys.platform, platform.machine()) != BUILT_FOR:
         return _not_built()
     missing = [library for library in LIBRARIES if find_spec(library) is None]

@@ -1,4 +1,4 @@
-"""Who can speak, and how a text is cut into what is said in one breath."""
+"""Voices, and the cutting of a text into what is said in one breath."""
 
 from __future__ import annotations
 

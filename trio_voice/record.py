@@ -63,6 +63,10 @@ TERMINAL_STATUSES: Final = frozenset({"completed", "busy", "failed", "no-answer"
 """Twilio's call statuses after which nothing more happens to a call (Twilio, "Call resource")."""
 
 
+BROWSER: Final = "browser"
+"""Who calls, where it is a page of the console."""
+
+
 class Closing(enum.StrEnum):
     """Way in which a model session was closed, which is what its bill depends on."""
 
@@ -252,6 +256,11 @@ class CallRecord:
     def answered_by_machine(self) -> bool:
         """True if Twilio has found that no human answered."""
         return self.answered_by is not None and self.answered_by.startswith(("machine", "fax"))
+
+    @property
+    def is_browser_call(self) -> bool:
+        """Whether a page is the telephone: there is no call at Twilio, which is asked for nothing and bills nothing."""
+        return self.from_number == BROWSER and self.call_sid is None and self.direction == "inbound"
 
     @property
     def model_seconds(self) -> float:

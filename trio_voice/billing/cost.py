@@ -100,6 +100,8 @@ def telephone_cost(call: CallRecord, prices: TwilioPrices) -> float | None:
     A call that was put through to somebody goes on at Twilio, and so does its cost; recordings and the number's rent
     are not in it.
     """
+    if call.is_browser_call:
+        return 0.0
     if call.seconds is None:  # no stream came
         return 0.0 if call.twilio_status in FREE_STATUSES else None
     rate = prices.inbound_minute if call.direction == "inbound" else prices.outbound_minute

@@ -319,7 +319,10 @@ class Bridge:
         if not self._states.started:
             self._gap.begin(now)
         self._states.signal(Signal.STARTED)
-        self._context.record.call_sid, self._context.record.stream_sid = fact.call_sid, fact.stream_sid
+        record = self._context.record
+        if not record.is_browser_call:  # a page invents one
+            record.call_sid = fact.call_sid
+        record.stream_sid = fact.stream_sid
 
     def _mark_echoed(self, fact: MarkEchoed, now: float) -> None:
         self._gap.echo(fact.name, now)

@@ -34,7 +34,7 @@ import structlog
 import trio
 
 from trio_voice.bridge.bridge import Bridge
-from trio_voice.call.tools import CallFacts, cannot_record, too_many_tools, unknown_tool
+from trio_voice.call.tools import CallFacts, cannot_record, no_telephone, too_many_tools, unknown_tool
 from trio_voice.errors import RestError
 from trio_voice.events.call import (
     CALLER,
@@ -360,6 +360,8 @@ class Call:
                 result = await tool.run(wanted.arguments, facts, self._limits.tool_seconds)
             finally:
                 self._running_tools -= 1
+        if result.then is Then.TRANSFER and self.record.is_browser_call:
+            result = no_telephone()
         if result.then is Then.RECORD:
             may_go_on = self._recording is not None and self._recording.consent()
             result = attrs.evolve(result, then=Then.GO_ON) if may_go_on else cannot_record()

@@ -253,6 +253,17 @@ class Registry:
         return self._held + self._seats.occupied_by_others >= self.limits.max_calls
 
     @property
+    def browser_calls(self) -> int:
+        """How many calls of pages live here, or are promised."""
+        self._forget_expired()
+        return sum(record.is_browser_call for record in self._open_records())
+
+    def is_for_browser(self, path: str) -> bool:
+        """Whether a path was promised to a page."""
+        expected = self._expected.get(path)
+        return expected is not None and expected.record.is_browser_call
+
+    @property
     def _held(self) -> int:
         """Number of the ``max_calls`` that are ours."""
         return len(self._live) + len(self._arriving) + len(self._expected)

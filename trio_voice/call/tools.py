@@ -224,6 +224,11 @@ def cannot_record() -> ToolResult:
     return _failure("this call cannot be recorded; go on without it")
 
 
+def no_telephone() -> ToolResult:
+    """The answer to a transfer of a caller whose telephone is a page."""
+    return _failure("this caller speaks by a browser and has no telephone line to put through; say so, and go on")
+
+
 def unknown_tool(name: str) -> ToolResult:
     """The answer to a request for a tool that this persona does not have."""
     return _failure(f"there is no tool {name[:60]!r}; go on without it")

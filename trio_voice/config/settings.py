@@ -88,6 +88,14 @@ class OperatorSettings:
         return None if self.bind is None else address_of(self.bind)
 
 
+@attrs.frozen(kw_only=True)
+class ConsoleSettings:
+    """``[console]``: the operator's pages."""
+
+    max_browser_calls: int = bounded(0, 1_000, 2)
+    """Calls that pages of the console may hold at once, with all models' costs; 0 for none."""
+
+
 def address_of(bind: str) -> tuple[str, int]:
     """Host and port of ``HOST:PORT``. Raises ``ValueError`` if there is no port."""
     host, _, port = bind.rpartition(":")
@@ -152,6 +160,7 @@ class Settings:
     proxies: Proxies
     log: LogSettings = LogSettings()
     operator: OperatorSettings = OperatorSettings()
+    console: ConsoleSettings = ConsoleSettings()
     recording: RecordingSettings = attrs.field(factory=RecordingSettings)
 
     @property
@@ -186,6 +195,7 @@ def read_settings(path: Path, environment: Mapping[str, str] | None = None) -> S
 _TABLES: Final = (
     ServerSettings,
     OperatorSettings,
+    ConsoleSettings,
     RecordingSettings,
     TwilioSettings,
     Limits,
@@ -223,6 +233,7 @@ class _Reader:
         settings = Settings(
             server=self._table("server", ServerSettings, ServerSettings(public_url=UNREADABLE)),
             operator=self._table("operator", OperatorSettings, OperatorSettings()),
+            console=self._table("console", ConsoleSettings, ConsoleSettings()),
             twilio=self._twilio(),
             limits=self._table("limits", Limits, Limits()),
             journal=self._table("journal", JournalSettings, JournalSettings()),

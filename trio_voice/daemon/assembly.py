@@ -122,6 +122,7 @@ class Services:
             account_sid=settings.account_sid,
             colleagues=colleagues,
             recordings=recordings,
+            max_browser_calls=settings.console.max_browser_calls,
         )
 
     def _open_model(

@@ -149,7 +149,7 @@ async def run_daemon(
             )
             listeners, operators = await _open_listeners(settings, slot)
             hosts = hosts_of(settings, listeners, operators)
-            services.context.hosts = hosts
+            services.context.hosts = services.context.authenticator.hosts = hosts
             services.context.sessions = Sessions(None if slot is None else slot.sessions)
             connections = settings.limits.max_calls + HALF_OPEN_CONNECTIONS
             server = Server(

@@ -23,6 +23,7 @@ from trio_voice.edges.twilio.webhooks import (
     sorry_twiml,
 )
 from trio_voice.edges.web.answers import failure
+from trio_voice.edges.web.browser_calls import add_browser_calls
 from trio_voice.edges.web.complaints import Complaints
 from trio_voice.edges.web.console.rendering import TEMPLATES
 from trio_voice.edges.web.console.routes import add_console
@@ -81,6 +82,7 @@ def create_app(context: AppContext) -> QuartTrio:
     _add_stream(app, context)
     door = OperatorDoor(context)
     _add_operator(app, context, door)
+    add_browser_calls(app, context, door)
     add_console(app, context, door)
 
     @app.get("/healthz")
@@ -303,7 +305,10 @@ def _add_stream(app: QuartTrio, context: AppContext) -> None:
     async def media_stream(call_id: str) -> tuple[str, int] | None:
         socket = websocket._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - werkzeug's own name
         try:
-            expected = context.authenticator.admit(PREFIX + call_id, socket.headers.get("X-Twilio-Signature"))
+            headers = socket.headers
+            expected = context.authenticator.admit(
+                PREFIX + call_id, headers.get("X-Twilio-Signature"), headers.get("Origin"), headers.get("Host")
+            )
         except CallRefused as refused:
             return str(refused), STATUSES[refused.code]
         await socket.accept()

@@ -94,6 +94,8 @@ class AppContext:
     """What is recorded on this machine."""
     colleagues: Colleagues | None = None
     """The other processes on this port, if there are any."""
+    max_browser_calls: int = 2
+    """How many pages may be telephones at once."""
     hosts: Hosts | None = None
     """The names of the operator's address, once it is known."""
     sessions: Sessions = attrs.field(factory=Sessions)

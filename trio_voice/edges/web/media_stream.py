@@ -30,13 +30,18 @@ if TYPE_CHECKING:
     from trio_voice.call.accept import Reception
     from trio_voice.call.registry import ExpectedCall
     from trio_voice.edges.twilio.webhooks import PublicUrl
+    from trio_voice.edges.web.doors import Hosts
 
 log: Final = structlog.stdlib.get_logger("trio_voice.lane")
 
 PREFIX: Final = "/media-stream/"
 HANDSHAKE_SECONDS: Final = 1.0
 """To write the answer to a handshake. An empty socket takes it at once."""
-STATUSES: Final = {"bad_signature": HTTPStatus.FORBIDDEN, "unknown_call": HTTPStatus.NOT_FOUND}
+STATUSES: Final = {
+    "bad_signature": HTTPStatus.FORBIDDEN,
+    "wrong_origin": HTTPStatus.FORBIDDEN,
+    "unknown_call": HTTPStatus.NOT_FOUND,
+}
 
 
 class StreamAuthenticator:
@@ -61,27 +66,50 @@ class StreamAuthenticator:
         self._on_refusal = on_refusal
         self._public_url = public_url
         self._auth_token = auth_token
+        self.hosts: Hosts | None = None
+        """The names of the operator's address, once it is known."""
 
-    def admit(self, path: str, signature: str | None) -> ExpectedCall:
+    def admit(
+        self, path: str, signature: str | None, origin: str | None = None, host: str | None = None
+    ) -> ExpectedCall:
         """Decide about one handshake. A path that was admitted is used up.
 
+        Args:
+            path: which is asked for.
+            signature: Twilio's, if it is there.
+            origin: whose page asks, where a browser does.
+            host: by which name.
+
         Raises:
-            CallRefused: ``bad_signature`` or ``unknown_call``.
+            CallRefused: ``bad_signature``, ``wrong_origin`` or ``unknown_call``.
         """
         try:
-            return self._admit(path, signature)
+            return self._admit(path, signature, origin, host)
         except CallRefused as refused:
             self._complaints.warn("stream_refused", refused.code, code=refused.code, reason=str(refused))
             if self._on_refusal is not None:
                 self._on_refusal(refused.code)
             raise
 
-    def _admit(self, path: str, signature: str | None) -> ExpectedCall:
-        if self._auth_token is not None:
+    def _admit(self, path: str, signature: str | None, origin: str | None, host: str | None) -> ExpectedCall:
+        call_path = path.removeprefix(PREFIX).rstrip("/")
+        if self.reception.registry.is_for_browser(call_path):
+            if not self._is_own_page(origin, host):
+                raise CallRefused("wrong_origin", "this path is for a page of the console: Origin is another, or none")
+        elif self._auth_token is not None:
             spellings = self._public_url.stream_spellings(path)
             if not is_signed(spellings, {}, self._auth_token, signature):
                 raise CallRefused("bad_signature", "X-Twilio-Signature does not fit this URL: see public_url")
-        return self.reception.registry.take(path.removeprefix(PREFIX).rstrip("/"))
+        return self.reception.registry.take(call_path)
+
+    def _is_own_page(self, origin: str | None, host: str | None) -> bool:
+        """Whether an origin is that of the operator's address, by whichever of its names."""
+        if origin is None:
+            return False
+        asked = origin.lower().partition("://")[2]
+        if self.hosts is None:
+            return asked == (host or "").strip().lower()
+        return self.hosts.takes(asked) and self.hosts.origin_of(asked) == origin.lower()
 
 
 def wants_media_stream(head: bytes) -> bool:
@@ -131,7 +159,12 @@ async def _answer_handshake(
     expected = None
     if response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
         try:
-            expected = authenticator.admit(request.path.partition("?")[0], _header(request, "X-Twilio-Signature"))
+            expected = authenticator.admit(
+                request.path.partition("?")[0],
+                _header(request, "X-Twilio-Signature"),
+                _header(request, "Origin"),
+                _header(request, "Host"),
+            )
         except CallRefused as refused:
             body = json.dumps({"error": {"code": refused.code, "message": str(refused)}})
             response = protocol.reject(STATUSES[refused.code], body)

@@ -51,6 +51,8 @@ _WITH_ID: Final = re.compile(
     rb"[A-Z]+ /(?:media-stream|twiml|(?:call|stream|amd|recording|dial)-status|(?:console/)?calls)"
     rb"/([0-9a-f]{2})[0-9a-f]{30}[/? ]"
 )
+_BROWSERS: Final = re.compile(rb"POST /browser-calls[/? ]")
+"""All for the first process, so that one counts them all."""
 _NEW: Final = re.compile(rb"POST /(?:twiml|call)[/]?[? ]")
 
 
@@ -98,6 +100,8 @@ class Colleagues:
         if known is not None:
             owner = int(known[1], 16)
             return owner if owner < self._count else self.index
+        if _BROWSERS.match(head):
+            return 0
         return self._emptiest() if _NEW.match(head) else self.index
 
     def _emptiest(self) -> int:

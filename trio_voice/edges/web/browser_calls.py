@@ -1,0 +1,78 @@
+"""Calls from a page: a signed-in operator is promised a path, and the page behind it is the telephone.
+
+The page speaks Twilio's stream protocol on the call's one-time path, so that everything behind it is a call like any
+other. The path is good once and for ``PATH_SECONDS``, needs no signature of Twilio's, and is opened only by a page of
+the console (``media_stream.py`` looks at ``Origin``).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from quart import request
+
+from trio_voice.edges.web.answers import failure
+from trio_voice.edges.web.media_stream import PREFIX
+from trio_voice.errors import CallRefused
+from trio_voice.record import BROWSER
+
+if TYPE_CHECKING:
+    from quart_trio import QuartTrio
+
+    from trio_voice.edges.web.context import AppContext
+    from trio_voice.edges.web.operator_door import OperatorDoor
+
+log: Final = structlog.stdlib.get_logger("trio_voice.app")
+
+PATH_SECONDS: Final = 10
+_FIELDS: Final = ("persona",)
+_REFUSALS: Final = {"budget": 403, "full": 503, "draining": 503}
+
+
+def add_browser_calls(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
+    """Add the route that promises a path.
+
+    Args:
+        app: to which it is added.
+        context: what it needs to know.
+        door: lets operators in.
+    """
+
+    @app.post("/browser-calls")
+    @door.lets_in
+    async def browser_call() -> Any:
+        try:
+            wanted = json.loads(await request.get_data())
+        except (ValueError, RecursionError):  # no JSON, no UTF-8, or nested too deeply to be any of ours
+            wanted = None
+        if not isinstance(wanted, dict):
+            return failure(400, "bad_request", 'send JSON like {"persona": "receptionist"}')
+        unknown = sorted(str(field)[:60] for field in wanted.keys() - set(_FIELDS))
+        if unknown:
+            return failure(400, "unknown_field", f"there is no field {', '.join(unknown[:8])}; there is persona")
+        name = wanted.get("persona", context.routing.numbers.get("default"))
+        persona = context.routing.personas.get(name) if isinstance(name, str) else None
+        if persona is None:
+            known = ", ".join(sorted(context.routing.personas))
+            return failure(404, "unknown_persona", f"there is no persona {str(name)[:60]!r}; there are {known}")
+        registry = context.registry
+        try:
+            if registry.browser_calls >= context.max_browser_calls:
+                words = f"there are browser calls enough: [console] max_browser_calls = {context.max_browser_calls}"
+                raise CallRefused("full", words)  # noqa: TRY301 - one place answers refusals
+            expected = registry.expect(
+                persona, direction="inbound", from_number=BROWSER, to_number="", call_sid=None, seconds=PATH_SECONDS
+            )
+        except CallRefused as refused:
+            context.metrics.count_refusal("call", refused.code)
+            log.warning("call_refused", code=refused.code, reason=str(refused))
+            return failure(_REFUSALS.get(refused.code, 409), refused.code, str(refused))
+        context.journal.call_began(expected.record)
+        call_id = expected.record.call_id
+        log.info("call_expected", call_id=call_id, call_sid=None, persona=persona.name)
+        host = request.headers.get("Host", "")
+        is_https = context.hosts is not None and context.hosts.is_https(host)
+        stream_url = f"{'wss' if is_https else 'ws'}://{host}{PREFIX}{expected.path}"
+        return {"call_id": call_id, "stream_url": stream_url, "expires_in": PATH_SECONDS}, 201

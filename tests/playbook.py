@@ -2,6 +2,7 @@
 
 from trio_voice.audio.mulaw import encode, silence
 from trio_voice.bridge.bridge import Bridge
+from trio_voice.bridge.watcher import NOBODY
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import EndCall
@@ -28,13 +29,22 @@ class Playbook:
         direction="inbound",
         lines=SILENT,
         successors=0,
+        watcher=NOBODY,
     ):
         self.record = CallRecord(call_id="c1", direction=direction, persona="p", from_number="", to_number="")
         self.now = 100.0
         self.limits = limits or Limits(playback_lead_seconds=10)
         persona = persona or Persona(name="p", model="m", greeting="Hello")
         self.bridge = Bridge(
-            persona, self.limits, capabilities, self.record, self.now, call_sid, successors=successors, lines=lines
+            persona,
+            self.limits,
+            capabilities,
+            self.record,
+            self.now,
+            call_sid,
+            successors=successors,
+            lines=lines,
+            watcher=watcher,
         )
 
     def after(self, seconds):

@@ -16,6 +16,7 @@ from tests.calls import live_call
 from tests.overriding import override
 from tests.sweep import CHAIN, KINDS, LIMITS, Steps, case, framed_channels, play, raise_in, strike_before
 from trio_voice.bridge.bridge import MAX_GARBAGE
+from trio_voice.events.call import MuteRequested, SayRequested, TransferRequested
 from trio_voice.record import Closing, EndReason
 from trio_voice.sandbox.transport.memory import MemoryChannel
 
@@ -92,6 +93,42 @@ async def test_a_call_may_end_at_any_step(autojump_clock, logs, kind, every, str
             bugs = [entry for entry in logs if entry["event"] in {"call_bug", "close_bug"}]
             assert len(bugs) == (strike is bug)
             logs.clear()
+
+
+def says(rig, _task=None):
+    return wishes(rig, SayRequested("We close in ten minutes."))
+
+
+def mutes(rig, _task=None):
+    return wishes(rig, MuteRequested(muted=True))
+
+
+def transfers(rig, _task=None):
+    return wishes(rig, TransferRequested("+15550100"))
+
+
+def wishes(rig, wish):
+    """Have the call do it, whether or not it would have been refused: the route asks before, and may be too late."""
+    rig.call._tell(wish)
+
+
+@EACH_KIND
+@how_often(1)
+@pytest.mark.parametrize("strike", [says, mutes, transfers])
+async def test_an_operator_may_wish_for_something_at_any_step(autojump_clock, logs, kind, every, strike):
+    """The call goes on, and ends as if nobody had."""
+    for nth in itertools.count(1, every):
+        with case(nth):
+            steps = Steps(nth, strike)
+            rig = await play(kind, steps.watch)
+            assert steps.left == set()
+            assert_model_was_told(rig)
+            assert rig.record.end_reason is EndReason.HANGUP
+            assert not [entry for entry in logs if entry["event"] in {"call_bug", "close_bug"}]
+            logs.clear()
+            if steps.struck_at is None:
+                assert nth > 200
+                break
 
 
 @EACH_KIND

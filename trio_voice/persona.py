@@ -146,6 +146,9 @@ class Persona:
     this persona places, each side on a channel of its own."""
     record_after_consent: bool = False
     """Nothing is recorded here until the model calls ``consent_to_recording``, a tool that it then has."""
+    keep_tool_details: bool = True
+    """True: a call's record says what its tools were given and what came of it. The journal keeps that only with
+    ``[journal] keep_transcripts``."""
     detect_machine: bool = False
     """Have Twilio find out whether a machine answers a call that this persona places. Twilio bills it."""
     time_limit_seconds: float | None = positive()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -78,6 +79,8 @@ class Closing(enum.StrEnum):
     """The provider could not be told: the socket was gone, stalled or never answered."""
 
 
+MAX_DETAIL_LETTERS: Final = 4_000
+"""Of what a tool was given, and of what came of it."""
 MAX_USAGE: Final = 1e9
 """Of any meter, told at once: days of sound, libraries of text."""
 
@@ -119,6 +122,23 @@ class ToolUse:
     milliseconds: int
     known: bool = True
     """False where the persona has no such tool: the name is the model's invention."""
+    at: float | None = None
+    """When it was begun."""
+    arguments: Any = None
+    """What the model gave it; nothing where the persona's ``keep_tool_details`` is off, or the tool is unknown."""
+    result: Any = None
+    """What the model was told, likewise."""
+
+    def keep(self, arguments: Any, result: str) -> None:
+        """Remember what it was given and what came of it, as JSON; what is longer than a page is cut, as text."""
+        given = _as_text(arguments)
+        self.arguments = arguments if len(given) <= MAX_DETAIL_LETTERS else given[:MAX_DETAIL_LETTERS]
+        cut = result[:MAX_DETAIL_LETTERS]
+        self.result = json.loads(result) if cut == result else cut
+
+    def as_json(self, call: CallRecord) -> dict[str, Any]:
+        """The shape that ``GET /calls/<call id>`` answers."""
+        return attrs.asdict(self) | {"at": None if self.at is None else call.time_of(self.at)}
 
 
 @attrs.define
@@ -247,6 +267,8 @@ class CallRecord:
     earlier_seconds: float = 0.0
     """Seconds that the call had lasted when its caller came back from a transfer: the stream's times count from
     there."""
+    unheard: dict[str, str] = attrs.field(factory=dict)
+    """Words that were made of the agent's lines and not heard, by the time of the line."""
     handed_over: bool = False
     """The telephone call goes on without us: it was transferred, and must not be hung up."""
     counters: dict[str, int] = attrs.field(factory=dict)
@@ -311,19 +333,22 @@ class CallRecord:
             "stream_sid": self.stream_sid,
             "closing_seconds": self.closing_seconds,
             "model_sessions": [session.as_json() for session in self.model_sessions],
-            "transcript": [attrs.asdict(line) | {"at": self._time_of(line.at)} for line in self.transcript],
+            "transcript": [
+                attrs.asdict(line) | {"at": self.time_of(line.at), "unheard": self.unheard_of(line)}
+                for line in self.transcript
+            ],
             "turns": [
                 {
-                    "at": self._time_of(turn.at),
+                    "at": self.time_of(turn.at),
                     "latency_ms": round(turn.latency_ms),
                     "heard_after_ms": None if turn.heard_after_ms is None else round(turn.heard_after_ms),
                     "stages": {stage: round(ms) for stage, ms in turn.stages.items()},
                 }
                 for turn in self.turns
             ],
-            "tools": [attrs.asdict(tool) for tool in self.tools],
+            "tools": [tool.as_json(self) for tool in self.tools],
             "transfers": [
-                {"to": each.number, "at": self._time_of(each.at), "outcome": each.outcome} for each in self.transfers
+                {"to": each.number, "at": self.time_of(each.at), "outcome": each.outcome} for each in self.transfers
             ],
             "answered_by": self.answered_by,
             "recording_url": self.recording_url,
@@ -331,9 +356,24 @@ class CallRecord:
             "counters": dict(self.counters),
         }
 
-    def _time_of(self, at: float) -> str | None:
+    def note_unheard(self, line: Utterance, words: str) -> None:
+        """Remember what of an agent's line the caller did not hear."""
+        self.unheard[str(line.at)] = words
+
+    def unheard_of(self, line: Utterance) -> str:
+        """What of a line was made and not heard; empty if all of it was, or it is not known."""
+        return self.unheard.get(str(line.at), "") if line.role == "agent" else ""
+
+    def time_of(self, at: float) -> str | None:
         """The time of day of a moment of the call."""
         return (self.started_at + timedelta(seconds=at)).isoformat() if self.started_at else None
+
+
+def _as_text(value: Any) -> str:
+    try:
+        return json.dumps(value)
+    except (TypeError, ValueError):
+        return repr(value)
 
 
 def _sum(amounts: Iterable[float | None]) -> float | None:

@@ -54,6 +54,7 @@ SAMPLES = {
     **dict.fromkeys(["float", "float | None"], 1.25),
     "datetime | None": NOON,
     "Recording | None": Recording("words", 1.25, 0.5, ["words"], "words"),
+    "Any": {"any": ["JSON", 1, None]},
 }
 """What a field may hold, by its type."""
 
@@ -79,6 +80,7 @@ def end_call(record):
     record.ended_at, record.seconds = NOON + timedelta(seconds=31), 31.25
     record.transcript += [Utterance("agent", "Good day.", 0.5), fill(Utterance("caller", "Hé… 👋", 2.25))]
     record.turns.append(fill(Turn(2.5, 640.5, {"thinking": 400.5})))
+    record.unheard["0.5"] = "And welcome."
     record.tools.append(fill(ToolUse("end_call", True, 12)))
     record.transfers.append(fill(Transfer("+15550003", 20.5, "busy")))
     record.counters["barge_ins"] = 2
@@ -94,3 +96,9 @@ async def until(condition):
     with trio.fail_after(10):
         while not condition():
             await trio.sleep(0.002)
+
+
+def without_words(record):
+    """The same where nobody keeps what was said."""
+    tools = [attrs.evolve(tool, arguments=None, result=None) for tool in record.tools]
+    return attrs.evolve(record, transcript=[], unheard={}, tools=tools)

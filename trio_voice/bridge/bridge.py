@@ -24,6 +24,8 @@ Rules that a reader might ask about:
 - **Keys** that the caller presses are told to the model as one entry (``digits.py``).
 - **No media** is a muted caller until Twilio fails to answer a mark (``media_gap.py``).
 - **A machine's verdict** after a conversation is only noted: whoever has been talked with is no machine.
+- **The operator** may have the agent say something, mute it, or put the caller through. What a muted agent says is
+  lost, and it is told so where it can be; nothing is owed to the caller meanwhile.
 - **The first end wins.** After ``EndCall`` nothing more is decided.
 - **Garbage** is ignored until there is too much of it (``MAX_GARBAGE``). Floods are for the legs (``legs/pumps.py``).
 """
@@ -45,6 +47,7 @@ from trio_voice.bridge.silence import Silence, Verdict
 from trio_voice.bridge.speaking import Speaking
 from trio_voice.bridge.states import Caller, Ending, Model, Reply, Signal
 from trio_voice.bridge.tool_calls import ToolCalls
+from trio_voice.bridge.watcher import NOBODY
 from trio_voice.events import call as f
 from trio_voice.events import model as c
 from trio_voice.events.call import CALLER, PlaceMark, RunTool, Then, ToolResult
@@ -53,12 +56,15 @@ from trio_voice.persona import SILENT
 from trio_voice.record import EndReason
 
 if TYPE_CHECKING:
+    from trio_voice.bridge.watcher import Watcher
     from trio_voice.persona import Limits, Lines, Persona
     from trio_voice.record import CallRecord
 
 MAX_GARBAGE: Final = 100
 """Messages of one peer that mean nothing, before its leg is given up."""
 SILENT_FRAME: Final = encode(silence(FRAME_MS))
+MOST_TO_SAY: Final = 5
+"""Texts of the operator's that may wait for a model to be ready."""
 TURNS_WITH_A_HUMAN: Final = 2
 """Answered turns after which a verdict that a machine answered comes too late to be believed."""
 
@@ -76,6 +82,7 @@ class Bridge:
         successors: how many models may take over when one fails.
         lines: what is said on this machine when no model speaks.
         opening: what the model is asked for first, in place of the greeting, where the caller has been here before.
+        watcher: told of words, turns and states as they change.
     """
 
     __slots__ = (
@@ -94,6 +101,7 @@ class Bridge:
         "_speaking",
         "_states",
         "_takeover",
+        "_to_say",
         "_tools",
         "_turns",
         "_waits_for_ready",
@@ -113,10 +121,11 @@ class Bridge:
         successors: int = 0,
         lines: Lines = SILENT,
         opening: str = "",
+        watcher: Watcher = NOBODY,
     ) -> None:
         self._expected_call_sid = expected_call_sid
         self._opening = opening
-        context = self._context = Context(persona, limits, capabilities, record, now, lines)
+        context = self._context = Context(persona, limits, capabilities, record, now, lines, watcher)
         self._states, self._playout, self._turns = context.states, context.playout, context.turns
         self._playback = context.playout.playback
         self._turns = context.turns
@@ -137,6 +146,8 @@ class Bridge:
             self._interruptions.floor,
             self._endings,
         )
+        self._to_say: list[str] = []
+        """Texts that the operator wants said by a model that is not ready."""
         self._was_answered = False
         """The model has begun a reply since the caller last began to speak."""
         self._waits_for_ready: f.MachineAnswered | None = None
@@ -303,6 +314,12 @@ class Bridge:
                 self._leg_closed(fact, now)
             case f.LegStalled():
                 self._leg_stalled(fact, now)
+            case f.SayRequested(text=text):
+                self._say(text, now)
+            case f.MuteRequested(muted=muted):
+                self._speaking.set_muted(muted=muted, now=now)
+            case f.TransferRequested(number=number):
+                self._endings.put_through(number, now)
             case f.EndRequested(reason=reason, detail=detail):
                 self._context.end(reason, detail)
             case _:
@@ -328,6 +345,8 @@ class Bridge:
         self._gap.echo(fact.name, now)
         if self._playback.echo(fact.name, now):
             self._turns.mark_heard(now, self._playback.heard_ms(now))
+            if self._context.transcript.awaits_hearing:
+                self._context.transcript.heard(self._playout.unheard_replies(now))
 
     def _pass_digits_on(self, now: float) -> None:
         """Tell the model of the keys that were pressed, once it is ready and the entry is over."""
@@ -385,10 +404,60 @@ class Bridge:
         if fact.final and fact.text and not self._was_answered and self._states.caller is Caller.QUIET:
             self._states.signal(Signal.ANSWER_OWED)
 
+    # The operator
+
+    def refusal_of(self, fact: f.OperatorFact) -> tuple[str, str] | None:
+        """Reason for which the operator's wish cannot be done now, as a code and in words; ``None`` if it can."""
+        states, playout = self._states, self._playout
+        if states.ended or self._endings.is_leaving:
+            return "not_live", "the call is ending"
+        if isinstance(fact, f.SayRequested):
+            if states.model is Model.LOST:
+                return "not_supported", "no model speaks in this call any more"
+            if playout.is_silenced:
+                return "muted", 'the agent is muted: send {"muted": false} first'
+            if len(self._to_say) >= MOST_TO_SAY:
+                return "not_live", "the agent is not ready to speak yet: try again in a moment"
+        return None
+
+    def close(self) -> None:
+        """The call is over, however it ended."""
+        self._context.transcript.close()
+
+    @property
+    def is_silenced(self) -> bool:
+        """True while the operator has muted the agent."""
+        return self._playout.is_silenced
+
+    def speaker(self, now: float) -> str:
+        """Holder of the floor: ``caller``, ``agent`` or nobody."""
+        if self._states.caller is Caller.SPEAKING:
+            return "caller"
+        return "agent" if self._playback.is_playing(now) else ""
+
+    def _say(self, text: str, now: float) -> None:
+        """The operator has the agent say something, whatever it is saying now."""
+        if self._playout.is_silenced or self._endings.is_leaving:
+            return
+        if self._states.model is not Model.READY:
+            self._to_say.append(text)
+            del self._to_say[:-MOST_TO_SAY]
+            return
+        if self._playout.is_busy(now) or self._states.reply_is_open:
+            self._speaking.interrupt(now, by_caller=False)
+        self._speaking.say(text, now)
+
     # The model
 
     def _model_ready(self, now: float) -> None:
         self._states.signal(Signal.MODEL_READY)
+        self._greet(now)
+        for text in self._to_say:
+            self._speaking.say(text, now)
+        self._to_say.clear()
+        self._context.watcher.state()
+
+    def _greet(self, now: float) -> None:
         self._deadlines.agent_heard(now)
         record, persona = self._context.record, self._context.persona
         if record.setup_seconds is None:
@@ -431,6 +500,9 @@ class Bridge:
         self._context.transcript.reply_sent(fact.reply_id, length)
 
     def _reply_done(self, fact: c.ReplyDone, now: float) -> None:
+        self._context.transcript.reply_over(fact.reply_id)
+        if self._playout.is_silenced and self._context.capabilities.truncates and not fact.interrupted:
+            self._context.commands.append(c.TruncateReply(fact.reply_id, 0.0))  # it is to know that nobody heard it
         if not self._playout.is_no_answer(fact.reply_id):
             self._states.signal(Signal.REPLY_ENDED)
         if fact.reply_id == self._context.reply_id:

@@ -8,9 +8,11 @@ from trio_voice.bridge.latency import Turns
 from trio_voice.bridge.playout import Playout
 from trio_voice.bridge.states import Signal, States
 from trio_voice.bridge.transcript import Transcript
+from trio_voice.bridge.watcher import NOBODY
 from trio_voice.events.call import EndCall
 
 if TYPE_CHECKING:
+    from trio_voice.bridge.watcher import Watcher
     from trio_voice.events.call import Command
     from trio_voice.events.model import Capabilities
     from trio_voice.persona import Limits, Lines, Persona
@@ -36,6 +38,7 @@ class Context:
         "states",
         "transcript",
         "turns",
+        "watcher",
     )
 
     def __init__(
@@ -46,7 +49,9 @@ class Context:
         record: CallRecord,
         now: float,
         lines: Lines,
+        watcher: Watcher = NOBODY,
     ) -> None:
+        self.watcher = watcher
         self.persona = persona
         self.limits = limits
         self.capabilities = capabilities
@@ -56,8 +61,8 @@ class Context:
         self.lines = lines
         self.states = States()
         self.commands: list[Command] = []
-        self.transcript = Transcript(record)
-        self.turns = Turns(record, now)
+        self.transcript = Transcript(record, watcher)
+        self.turns = Turns(record, now, watcher)
         self.playout = Playout(limits, record, self.turns)
         self.reply_id = ""
         """The model's latest reply that is no filler."""

@@ -32,11 +32,22 @@ class Endings:
         speaking: its voice.
     """
 
-    __slots__ = ("_context", "_failed", "_goodbye", "_leaves_message", "_speaking", "_voicemail", "wake_at")
+    __slots__ = (
+        "_by_operator",
+        "_context",
+        "_failed",
+        "_goodbye",
+        "_leaves_message",
+        "_speaking",
+        "_voicemail",
+        "wake_at",
+    )
 
     def __init__(self, context: Context, speaking: Speaking) -> None:
         self._context = context
         self._speaking = speaking
+        self._by_operator = False
+        """It was the operator who has the caller put through."""
         self._goodbye: Goodbye | None = None
         self._failed: tuple[EndReason, str] | None = None
         """Reason for which there is no model any more, while the last line is said."""
@@ -174,11 +185,25 @@ class Endings:
 
     # A transfer
 
+    def put_through(self, number: str, now: float) -> None:
+        """The operator has the caller put through to this number, at once."""
+        context = self._context
+        if context.states.ending is not Ending.NONE:
+            return
+        if context.playout.is_busy(now) or context.states.reply_is_open:
+            self._speaking.interrupt(now, by_caller=False)
+        self._by_operator = True
+        context.states.signal(Signal.GOODBYE)
+        context.states.signal(Signal.TRANSFER)
+        context.commands.append(TransferCall(number))
+
     def caller_stopped(self) -> None:
         """Twilio has ended the stream."""
         context = self._context
         if context.states.ending is not Ending.TRANSFERRING:
             context.end(EndReason.HANGUP, "Twilio sent stop")
+        elif self._by_operator:
+            context.end(EndReason.OPERATOR, "the operator put the caller through", transferred=True)
         elif self._failed is None:
             context.end(EndReason.AGENT, "the agent put the caller through", transferred=True)
         else:
@@ -188,6 +213,7 @@ class Endings:
     def transfer_failed(self) -> None:
         """Twilio would not put the caller through."""
         self._context.states.signal(Signal.TRANSFER_FAILED)
+        self._by_operator = False
         if self._failed is not None:
             self._context.end(*self._failed)
         else:

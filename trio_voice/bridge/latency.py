@@ -18,9 +18,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from trio_voice.audio.mulaw import is_speech
+from trio_voice.bridge.watcher import NOBODY
 from trio_voice.record import Turn
 
 if TYPE_CHECKING:
+    from trio_voice.bridge.watcher import Watcher
     from trio_voice.record import CallRecord
 
 
@@ -38,6 +40,7 @@ class Turns:
     Args:
         record: the call's.
         began: when the call began.
+        watcher: told of each turn.
     """
 
     __slots__ = (
@@ -50,9 +53,11 @@ class Turns:
         "_silent_since",
         "_stages",
         "_unheard",
+        "_watcher",
     )
 
-    def __init__(self, record: CallRecord, began: float) -> None:
+    def __init__(self, record: CallRecord, began: float, watcher: Watcher = NOBODY) -> None:
+        self._watcher = watcher
         self._record = record
         self._began = began - record.earlier_seconds
         self._ended_at: float | None = None
@@ -118,6 +123,7 @@ class Turns:
         latency = (now - self._ended_at) * 1000
         turn = Turn(self._ended_at - self._began, latency, self._stages, self._heard_after_ms)
         self._record.turns.append(turn)
+        self._watcher.turn(turn)
         self._unheard = (turn, self._ended_at, position_ms)
         self._ended_at = self._said_at = None
 

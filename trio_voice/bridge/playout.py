@@ -64,6 +64,7 @@ class Playout:
         "_turns",
         "_waiting",
         "_waiting_ms",
+        "is_silenced",
         "playback",
         "wake_at",
     )
@@ -73,6 +74,8 @@ class Playout:
         """Speech that Twilio has."""
         self.wake_at = math.inf
         """Time at which ``feed`` is next needed."""
+        self.is_silenced = False
+        """The operator has muted the agent: whatever it says is dropped."""
         self._lead_ms = limits.playback_lead_seconds * 1000
         self._ask_after_seconds = limits.media_gap_seconds / 2
         self._record = record
@@ -137,6 +140,9 @@ class Playout:
 
         It is kept in pieces: what is with Twilio cannot be held back, and a model may send a sentence at once.
         """
+        if self.is_silenced:
+            self._record.count("muted_reply_frames")
+            return 0.0
         if reply_id in self._muted:
             self._record.count("late_reply_frames")
             return 0.0
@@ -156,7 +162,7 @@ class Playout:
         """
         if self._waiting or self._turns.awaits_answer or len(payload) > PIECE_CHARS or reply_id in self._muted:
             return None
-        if self._paused_at is not None:
+        if self._paused_at is not None or self.is_silenced:
             return None
         mark = self.playback.send_simply(
             reply_id, ms, now, lead_ms=self._lead_ms, overdue_seconds=self._ask_after_seconds
@@ -169,6 +175,8 @@ class Playout:
 
     def add_mark(self, reply_id: str) -> None:
         """Mark the place behind all that waits: a reply is at its end."""
+        if self.is_silenced:
+            return
         self._waiting.append((reply_id, "", 0.0))
 
     def feed(self, now: float) -> list[Command]:

@@ -84,6 +84,8 @@ class Silence:
         states = self._context.states
         if not states.started or states.ending is not Ending.NONE or states.model is Model.LOST:
             return False
+        if self._context.playout.is_silenced:
+            return False  # nothing of ours would be heard
         if self._floor.is_undecided or states.caller is Caller.SPEAKING:
             return False
         if states.model is Model.OPENING or states.caller is Caller.WAITING or self._tools:

@@ -63,12 +63,13 @@ class Speaking:
 
     def say_line(self, line: Line | None, now: float) -> None:
         """Say something that was made on this machine, after what the model had still said."""
-        if line is None:
-            return
         context = self._context
+        if line is None or context.playout.is_silenced:
+            return
         line_id = f"{LINE}{context.record.count('own_lines')}"
         context.transcript.reply_said(line_id, line.text, now - context.began, interrupted=False)
         context.transcript.reply_sent(line_id, context.playout.add(line_id, line.payload))
+        context.transcript.reply_over(line_id)
         context.playout.add_mark(line_id)
         self.feed(now)
 
@@ -95,8 +96,8 @@ class Speaking:
 
     # What becomes of it
 
-    def interrupt(self, now: float, *, keep: str = "") -> None:
-        """The caller has taken the floor: nothing that was not heard will be, but for the reply to ``keep``."""
+    def interrupt(self, now: float, *, keep: str = "", by_caller: bool = True) -> None:
+        """The floor is taken: nothing that was not heard will be, but for the reply to ``keep``."""
         context, playout = self._context, self._context.playout
         was_paused = playout.is_paused
         cut = dict(playout.interrupt(now, keep))
@@ -111,9 +112,19 @@ class Speaking:
         if not is_kept:
             playout.mute(context.reply_id)
         context.turns.playback_cleared()
-        context.record.count("barge_ins")
+        if by_caller:
+            context.record.count("barge_ins")
         if context.states.started and not was_paused:
             context.commands.append(ClearPlayback())
+
+    def set_muted(self, *, muted: bool, now: float) -> None:
+        """The operator mutes the agent, at once, or lets it be heard again: from its next sound on."""
+        playout = self._context.playout
+        if muted and not playout.is_silenced:
+            if playout.is_busy(now) or self._context.states.reply_is_open:
+                self.interrupt(now, by_caller=False)
+            self._instead, self._say_instead_at = None, math.inf
+        playout.is_silenced = muted
 
     def pause(self, now: float) -> None:
         """Fall silent, and keep what was not heard."""

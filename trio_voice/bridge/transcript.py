@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import attrs
 
+from trio_voice.bridge.watcher import NOBODY
 from trio_voice.record import Utterance
 
 if TYPE_CHECKING:
-    from collections.abc import MutableSequence
+    from collections.abc import Collection, MutableSequence
 
+    from trio_voice.bridge.watcher import Watcher
     from trio_voice.record import CallRecord
 
 T = TypeVar("T")
@@ -44,15 +46,25 @@ class _Reply:
     letters: int = 0
     sent_ms: float = 0.0
     cut_at_ms: float | None = None
+    over: bool = False
+    """No more comes of it."""
+    settled: bool = False
+    """It was heard to its end, or cut: nothing of its line changes any more."""
 
 
 class Transcript:
-    """Writes the lines of a call's record."""
+    """Writes the lines of a call's record.
 
-    __slots__ = ("_began", "_callers", "_letters", "_record", "_replies", "latest")
+    Args:
+        record: the call's.
+        watcher: told of each line as it changes.
+    """
 
-    def __init__(self, record: CallRecord) -> None:
+    __slots__ = ("_began", "_callers", "_letters", "_record", "_replies", "_watcher", "latest")
+
+    def __init__(self, record: CallRecord, watcher: Watcher = NOBODY) -> None:
         self._record = record
+        self._watcher = watcher
         self._began: dict[str, float] = {}
         """Times at which the turns began whose text has not come, by their items; one that is not named yet has an
         empty id."""
@@ -83,11 +95,12 @@ class Transcript:
         line.text, line.final = text[:MAX_LETTERS] or line.text, final
         if final:
             self._callers.pop(item_id)
+        self._watcher.line(line, settled=final)
 
     def reply_began(self, reply_id: str) -> None:
         """A new reply: what is known of those before it is settled and need not be kept, but for the last."""
         while len(self._replies) > 1:
-            self._replies.pop(next(iter(self._replies)))
+            self._settle(self._replies.pop(next(iter(self._replies))))
         self._replies[reply_id] = _Reply()
 
     def reply_sent(self, reply_id: str, ms: float) -> None:
@@ -111,6 +124,8 @@ class Transcript:
             reply.line.interrupted = True
         if reply.cut_at_ms is not None and not interrupted:
             self._cut(reply, reply.cut_at_ms)
+        if reply.cut_at_ms is not None:
+            self._settle(reply)
 
     def reply_cut(self, reply_id: str, heard_ms: float) -> None:
         """The caller interrupted a reply after hearing so much of it."""
@@ -118,6 +133,7 @@ class Transcript:
         reply.cut_at_ms = heard_ms
         if reply.line is not None:
             self._cut(reply, heard_ms)
+            self._settle(reply)
 
     def text_of(self, reply_id: str) -> str:
         """The text of a reply as far as it is known; empty if nothing is."""
@@ -130,10 +146,42 @@ class Transcript:
         if reply is not None and reply.line is not None and not audible:
             reply.line.interrupted, reply.line.heard_ms = True, 0.0
 
+    def reply_over(self, reply_id: str) -> None:
+        """No more comes of a reply, whichever it is; it is settled once all of it was heard."""
+        reply = self._replies.get(reply_id)
+        if reply is not None:
+            reply.over = True
+
+    @property
+    def awaits_hearing(self) -> bool:
+        """True if there is a reply of which no more comes, and that is not known to be heard."""
+        return any(reply.over and not reply.settled for reply in self._replies.values())
+
+    def heard(self, unheard: Collection[str]) -> None:
+        """All has been heard but for something of these replies."""
+        for reply_id, reply in self._replies.items():
+            if reply.over and reply_id not in unheard:
+                self._settle(reply)
+
+    def close(self) -> None:
+        """The call is over: every line stays as it is."""
+        for reply in self._replies.values():
+            self._settle(reply)
+        for line in self._callers.values():
+            self._watcher.line(line, settled=True)
+        self._replies.clear()
+        self._callers.clear()
+
+    def _settle(self, reply: _Reply) -> None:
+        if reply.line is not None and not reply.settled:
+            reply.settled = True
+            self._watcher.line(reply.line, settled=True)
+
     def _reply(self, reply_id: str) -> _Reply:
         reply = self._replies.get(reply_id)
         if reply is None:
-            _forget_oldest(self._replies, KEPT_REPLIES)
+            while len(self._replies) >= KEPT_REPLIES:
+                self._settle(self._replies.pop(next(iter(self._replies))))
             reply = self._replies[reply_id] = _Reply()
         return reply
 
@@ -158,12 +206,20 @@ class Transcript:
         elif reply.cut_at_ms is None or not reply.line.interrupted:
             self._letters += max(0, len(text[:MAX_LETTERS]) - len(reply.line.text))
             reply.line.text = text[:MAX_LETTERS]
+        if reply.line is not None and not reply.settled:
+            self._watcher.line(reply.line, settled=False)
 
     def _cut(self, reply: _Reply, heard_ms: float) -> None:
         line = reply.line
         if line is None or heard_ms >= reply.sent_ms > 0:
             return
-        line.interrupted, line.heard_ms = True, heard_ms
+        line.interrupted, line.heard_ms, whole = True, heard_ms, line.text
+        self._shorten(reply, line, heard_ms)
+        unheard = whole.removeprefix(line.text).strip()
+        if unheard:
+            self._record.note_unheard(line, unheard)
+
+    def _shorten(self, reply: _Reply, line: Utterance, heard_ms: float) -> None:
         if reply.words and all(start is not None for _, start in reply.words):
             line.text = "".join(word for word, start in reply.words if start is not None and start < heard_ms).strip()
             return

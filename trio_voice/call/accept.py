@@ -11,7 +11,9 @@ import structlog
 import trio
 
 from trio_voice.bridge.failover import history_of
+from trio_voice.bridge.watcher import NOBODY
 from trio_voice.call.call import Call
+from trio_voice.call.feed import CallTeller
 from trio_voice.legs.caller import CallerLeg
 from trio_voice.legs.pumps import BUG_DETAIL
 from trio_voice.legs.session_ledger import Ledger
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from trio_voice.call.call import CallControl
+    from trio_voice.call.feed import Feed
     from trio_voice.call.registry import ExpectedCall, Registry
     from trio_voice.call.tools import Tool
     from trio_voice.events.model import Said
@@ -43,6 +46,7 @@ class Reception:
         tools_of: the tools of a persona, loaded.
         lines_of: what a persona says when no model speaks.
         phone: what can be done to telephone calls; ``None`` without Twilio's REST API.
+        feed: told of what calls say and do, if anybody may listen.
         on_delay: told how long messages to the caller were held here; see ``Writer``.
         recordings: what is recorded on this machine; ``None`` where nothing is.
     """
@@ -57,7 +61,10 @@ class Reception:
         phone: CallControl | None,
         on_delay: Callable[[float], None] | None = None,
         recordings: Recordings | None = None,
+        *,
+        feed: Feed | None = None,
     ) -> None:
+        self._feed = feed
         self.registry = registry
         self._journal = journal
         self._open_model = open_model
@@ -106,6 +113,7 @@ class Reception:
                     lines=self._lines_of(persona),
                     came_back=came_back,
                     recording=recording,
+                    watcher=NOBODY if self._feed is None else CallTeller(self._feed, record),
                 )
             except Exception:  # this call cannot begin; the others go on
                 log.exception("call_bug")

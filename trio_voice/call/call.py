@@ -34,8 +34,9 @@ import structlog
 import trio
 
 from trio_voice.bridge.bridge import Bridge
+from trio_voice.bridge.watcher import NOBODY
 from trio_voice.call.tools import CallFacts, cannot_record, no_telephone, too_many_tools, unknown_tool
-from trio_voice.errors import RestError
+from trio_voice.errors import CallRefused, RestError
 from trio_voice.events.call import (
     CALLER,
     ClearPlayback,
@@ -51,6 +52,7 @@ from trio_voice.events.call import (
     ToolReturned,
     TransferCall,
     TransferFailed,
+    TransferRequested,
 )
 from trio_voice.events.caller import CallerStopped
 from trio_voice.events.model import ReplyAudio
@@ -62,9 +64,10 @@ from trio_voice.record import CallRecord, CallState, EndReason, ToolUse, Transfe
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
+    from trio_voice.bridge.watcher import Watcher
     from trio_voice.call.put_through import CameBack
     from trio_voice.call.tools import Tool
-    from trio_voice.events.call import Command
+    from trio_voice.events.call import Command, OperatorFact
     from trio_voice.legs.caller import CallerLeg
     from trio_voice.legs.model_sessions import Succession
     from trio_voice.persona import Limits, Lines, Persona
@@ -119,6 +122,7 @@ class Call:
         lines: what the persona says when no model speaks.
         came_back: where the caller was put through before, and nobody answered.
         recording: what is recorded of it on this machine, if anything is.
+        watcher: told of what changes while it lives.
     """
 
     __slots__ = (
@@ -141,6 +145,7 @@ class Call:
         "_scope",
         "_timer_scope",
         "_tools",
+        "_watcher",
         "record",
     )
 
@@ -159,9 +164,11 @@ class Call:
         lines: Lines = SILENT,
         came_back: CameBack | None = None,
         recording: Recording | None = None,
+        watcher: Watcher = NOBODY,
     ) -> None:
         self.record = record
         self._recording = recording
+        self._watcher = watcher
         self._persona = persona
         self._tools = tools or {}
         self._running_tools = 0
@@ -185,6 +192,7 @@ class Call:
             successors=model.successors,
             lines=lines,
             opening="" if came_back is None else came_back.why,
+            watcher=watcher,
         )
         self._scope = trio.CancelScope()
         self._nursery: trio.Nursery | None = None
@@ -197,6 +205,37 @@ class Call:
     def ending_seconds(self) -> float:
         """Seconds since the first sign of its end; 0 while there is none."""
         return max(0.0, trio.current_time() - self._ended_at)
+
+    @property
+    def seconds(self) -> float:
+        """Length so far, until the first sign of its end."""
+        return min(self._now(), self._ended_at) - self._began
+
+    @property
+    def is_muted(self) -> bool:
+        """True while the operator has muted the agent."""
+        return self._bridge.is_silenced
+
+    @property
+    def speaker(self) -> str:
+        """Holder of the floor: ``caller``, ``agent`` or nobody."""
+        return self._bridge.speaker(self._now())
+
+    def ask(self, wish: OperatorFact) -> None:
+        """Do what the operator wants of a call. Does not wait.
+
+        Raises:
+            CallRefused: it cannot be done: ``not_live``, ``not_supported`` or ``muted``.
+        """
+        if self._nursery is None or self._closing_at < math.inf or self._phone_is_over:
+            raise CallRefused("not_live", "the call is not live")
+        if isinstance(wish, TransferRequested) and (self._phone is None or self.record.call_sid is None):
+            raise CallRefused("not_supported", "this call cannot be put through: it has no telephone at Twilio")
+        refusal = self._bridge.refusal_of(wish)
+        if refusal is not None:
+            raise CallRefused(*refusal)
+        log.info("operator_asked", wish=type(wish).__name__)
+        self._tell(wish)
 
     def machine_answered(self) -> None:
         """Twilio has found that a machine answered the call and has finished its greeting. Does not wait."""
@@ -233,6 +272,7 @@ class Call:
         record = self.record
         record.state, record.started_at = CallState.LIVE, record.started_at or wall_clock()
         log.info("call_started", persona=record.persona, direction=record.direction)
+        self._watcher.state()
         try:
             with self._scope:
                 async with trio.open_nursery() as self._nursery:
@@ -328,8 +368,8 @@ class Call:
                     self._scope.cancel(reason=f"{reason}: {detail}")
                 case RunTool():
                     self._start(self._run_tool, command)
-                case TransferCall():
-                    self._start(self._transfer)
+                case TransferCall(number=number):
+                    self._start(self._transfer, number or self._persona.transfer_to)
                 case _:
                     self._model.execute(command)
 
@@ -369,15 +409,20 @@ class Call:
         name = UNKNOWN_TOOL if tool is None else wanted.name  # what a model invents may be what was said
         if tool is None:
             log.debug("tool_unknown", tool=wanted.name)
-        self.record.tools.append(ToolUse(name, failed=result.failed, milliseconds=milliseconds, known=tool is not None))
+        use = ToolUse(name, failed=result.failed, milliseconds=milliseconds, known=tool is not None)
+        use.at = round(began - self._began, 3)
+        if tool is not None and self._persona.keep_tool_details:
+            use.keep(wanted.arguments, result.text)
+        self.record.tools.append(use)
+        self._watcher.tool(use)
         if result.unknown_arguments:
             self.record.count("unknown_tool_arguments", result.unknown_arguments)
         log.info("tool", tool=name, failed=result.failed, milliseconds=milliseconds)
         self._tell(ToolReturned(wanted.call_id, result))
 
-    async def _transfer(self) -> None:
+    async def _transfer(self, number: str | None) -> None:
         """Put the caller through. Twilio answers by stopping the stream."""
-        record, number = self.record, self._persona.transfer_to
+        record = self.record
         if self._phone is None or record.call_sid is None or number is None:
             log.warning("transfer_failed", error="it needs account_sid, TWILIO_AUTH_TOKEN and transfer_to")
             self._tell(TransferFailed())
@@ -417,6 +462,7 @@ class Call:
     def _begin_to_close(self) -> None:
         if self._closing_at == math.inf:
             self.record.state = CallState.ENDING
+            self._watcher.state()
             self._ended_at = min(self._ended_at, trio.current_time())
             self._closing_at = self._ended_at + self._limits.close_seconds
             self._caller.set_close_deadline(self._closing_at)
@@ -424,6 +470,7 @@ class Call:
 
     def _write_down(self) -> None:
         record = self.record
+        self._bridge.close()
         record.state, record.ended_at = CallState.ENDED, wall_clock()
         record.seconds = round(self._ended_at - self._began, 3)
         record.closing_seconds = round(trio.current_time() - self._ended_at, 3)

@@ -60,7 +60,8 @@ class PutThrough:
     @property
     def may_be_answered_again(self) -> bool:
         """True if the agent is to have them back: not one whose models have all failed, nor without an end."""
-        return self.record.end_reason is EndReason.AGENT and len(self.record.transfers) <= MOST_RETURNS
+        by_choice = self.record.end_reason in (EndReason.AGENT, EndReason.OPERATOR)
+        return by_choice and len(self.record.transfers) <= MOST_RETURNS
 
     def back(self, outcome: str, now: float) -> tuple[CameBack, Limits]:
         """They come back, because of this outcome; within these limits."""

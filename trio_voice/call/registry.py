@@ -118,6 +118,7 @@ class Registry:
         seats: the calls of other processes, which ``max_calls`` counts too.
         prefix: what the ids of our calls begin with.
         budget: what they may cost, if there is a ceiling.
+        on_change: told of every call that is promised a path, and whenever Twilio says how far it is; likewise.
     """
 
     def __init__(
@@ -130,8 +131,10 @@ class Registry:
         prefix: str = "",
         on_live: Callable[[CallRecord], None] | None = None,
         budget: Budget | None = None,
+        on_change: Callable[[CallRecord], None] | None = None,
     ) -> None:
         self.limits = limits
+        self._on_change = on_change
         self._on_live = on_live
         self._on_ended = on_ended
         self._clock = clock
@@ -208,6 +211,8 @@ class Registry:
         self._expected[record.call_id] = expected
         if call_sid is not None:
             self._by_sid[call_sid] = expected
+        if self._on_change is not None:
+            self._on_change(record)
         return expected
 
     def answered(self, call_id: str, call_sid: str | None) -> CallRecord | None:
@@ -429,6 +434,8 @@ class Registry:
         expected = self._expected.get(call_id)
         if expected is not None and status in _STATES:
             record.state = _STATES[status]
+            if self._on_change is not None:
+                self._on_change(record)
         if expected is not None and status in _DIALED and expected.seconds_from_dialing:
             expected.expires_at = trio.current_time() + expected.seconds_from_dialing
         if status in TERMINAL_STATUSES:
@@ -466,6 +473,10 @@ class Registry:
     def live(self) -> list[Call]:
         """The calls whose sockets are not yet closed."""
         return list(self._live.values())
+
+    def live_call(self, call_id: str) -> Call | None:
+        """A call, if its sockets are not yet closed."""
+        return self._live.get(call_id)
 
     def record(self, call_id: str) -> CallRecord | None:
         """A call's record, whatever state it is in."""

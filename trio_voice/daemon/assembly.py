@@ -15,6 +15,7 @@ from trio_voice.billing.estimate import minute_cost
 from trio_voice.call.accept import Reception
 from trio_voice.call.budget import Budget
 from trio_voice.call.call import wall_clock
+from trio_voice.call.feed import Feed
 from trio_voice.call.overrun_alarm import Auditor
 from trio_voice.call.registry import Registry
 from trio_voice.daemon.loading import LOADING_SECONDS, load_again, toolboxes_of
@@ -87,8 +88,15 @@ class Services:
         ceiling = settings.limits.daily_cost
         self.budget = None if ceiling is None else Budget(ceiling, self._minute_cost, wall_clock)
         self._colleagues = colleagues
+        self.feed = Feed()
         self.registry = Registry(
-            settings.limits, self._ended, seats=seats, prefix=prefix, budget=self.budget, on_live=self._lives
+            settings.limits,
+            self._ended,
+            on_change=self.feed.call_changed,
+            seats=seats,
+            prefix=prefix,
+            budget=self.budget,
+            on_live=self._lives,
         )
         self.metrics = Metrics(self.registry, wall_clock(), journal, dropped_lines, requests, self.budget)
         self.auditor = Auditor(settings.prices, self.metrics.count_outlived)
@@ -103,6 +111,7 @@ class Services:
             None if self.rest is None else Transfers(self.rest, public_url, settings.twilio.from_number),
             partial(self.metrics.observe_relay_delay, "to_caller"),
             recordings,
+            feed=self.feed,
         )
         token = settings.secrets.get("TWILIO_AUTH_TOKEN") if settings.twilio.validate_signatures else None
         if token is None:
@@ -123,6 +132,7 @@ class Services:
             colleagues=colleagues,
             recordings=recordings,
             max_browser_calls=settings.console.max_browser_calls,
+            feed=self.feed,
         )
 
     def _open_model(
@@ -197,6 +207,8 @@ class Services:
         phone_is_down = is_over or record.handed_over or record.call_sid is None
         with contained("journal", call_id=call_id):
             self._journal.call_ended(record, phone_is_down=phone_is_down)
+        with contained("feed", call_id=call_id):
+            self.feed.call_ended(record)
         with contained("metrics", call_id=call_id):
             self.metrics.observe_call(record)
         with contained("hang_up", call_id=call_id):

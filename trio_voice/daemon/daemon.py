@@ -40,6 +40,7 @@ from trio_voice.daemon.signals import STOP, hold_signals, until_told_to_stop
 from trio_voice.edges.systemd import Notifier
 from trio_voice.edges.web.app import create_app
 from trio_voice.edges.web.doors import Door
+from trio_voice.edges.web.events import MOST_LISTENERS, follow_others
 from trio_voice.edges.web.server import Server
 from trio_voice.edges.web.sessions import Sessions
 from trio_voice.edges.workers.call_counts import CallCounts
@@ -151,7 +152,7 @@ async def run_daemon(
             hosts = hosts_of(settings, listeners, operators)
             services.context.hosts = services.context.authenticator.hosts = hosts
             services.context.sessions = Sessions(None if slot is None else slot.sessions)
-            connections = settings.limits.max_calls + HALF_OPEN_CONNECTIONS
+            connections = settings.limits.max_calls + HALF_OPEN_CONNECTIONS + MOST_LISTENERS
             server = Server(
                 create_app(services.context),
                 services.context.authenticator,
@@ -164,6 +165,7 @@ async def run_daemon(
                 serving.start_soon(server.serve, listeners, Door.TWILIO if operators else Door.SHARED)
                 if operators:
                     serving.start_soon(server.serve, operators, Door.OPERATOR)
+                serving.start_soon(keep_running, "follow_others", partial(follow_others, services.context))
                 if colleagues is not None:
                     serving.start_soon(server.serve, [colleagues.open_http()], Door.COLLEAGUE)
                     listen = partial(colleagues.listen, server.serve_handed, services.hear_of)
@@ -174,6 +176,8 @@ async def run_daemon(
                 serving.start_soon(keep_running, "recordings", recordings.keep_tidy)
                 if services.budget is not None:
                     serving.start_soon(keep_running, "budget", partial(services.budget.watch, journal))
+                costs = partial(services.feed.keep_costs, services.registry.live, lambda: services.auditor.prices)
+                serving.start_soon(keep_running, "costs", costs)
                 serving.start_soon(keep_running, "auditor", partial(services.auditor.watch, services.registry.live))
                 recovery = OrphanRecovery(
                     journal,

@@ -100,6 +100,30 @@ class EndRequested:
     detail: str
 
 
+@attrs.frozen
+class SayRequested:
+    """The operator has the agent say this, to the letter if it can."""
+
+    text: str
+
+
+@attrs.frozen
+class MuteRequested:
+    """The operator mutes the agent, or lets it be heard again."""
+
+    muted: bool
+
+
+@attrs.frozen
+class TransferRequested:
+    """The operator has the caller put through."""
+
+    number: str
+    """In E.164."""
+
+
+OperatorFact = SayRequested | MuteRequested | TransferRequested
+
 Fact = (
     CallerEvent
     | c.ModelEvent
@@ -109,6 +133,7 @@ Fact = (
     | MachineAnswered
     | TransferFailed
     | ModelReplaced
+    | OperatorFact
     | EndRequested
 )
 
@@ -163,7 +188,9 @@ class DismissModel:
 
 @attrs.frozen
 class TransferCall:
-    """Have Twilio put the caller through to the persona's human."""
+    """Have Twilio put the caller through: to the persona's human, if no number is given."""
+
+    number: str | None = None
 
 
 @attrs.frozen

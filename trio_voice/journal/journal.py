@@ -378,7 +378,9 @@ class Journal:
         self._requests.post("session_closed", [self._session(call, session)], hurries=False, says=says)
 
     def _call(self, call: CallRecord) -> Statement:
-        return schema.WRITE_CALL, [rows.row_of_call(call, self._run.run_id, self._clock())]
+        return schema.WRITE_CALL, [
+            rows.row_of_call(call, self._run.run_id, self._clock(), keeps_words=self._keep_transcripts)
+        ]
 
     def _session(self, call: CallRecord, session: ModelSessionRecord) -> Statement:
         for number, one in enumerate(call.model_sessions, 1):

@@ -129,8 +129,11 @@ def _read(name: str, value: Any) -> Any:
     return value if read is None or value is None else read(value)
 
 
-def row_of_call(record: CallRecord, run_id: str, now: datetime) -> list[Value]:
-    """The columns of ``calls``."""
+def row_of_call(record: CallRecord, run_id: str, now: datetime, *, keeps_words: bool = True) -> list[Value]:
+    """The columns of ``calls``; without a word of what was said, unless those are kept."""
+    if not keeps_words:
+        tools = [attrs.evolve(tool, arguments=None, result=None) for tool in record.tools]
+        record = attrs.evolve(record, unheard={}, tools=tools)
     columns = {name: kept(getattr(record, name)) for name in _CALL_FIELDS}
     columns |= {"details": _details(record, _CALL_DETAILS), "run_id": run_id, "began_at": moment(now)}
     return [columns.get(name) for name in schema.CALL_COLUMNS]

@@ -17,6 +17,7 @@ from trio_voice.call.registry import QUEUED_SECONDS
 from trio_voice.edges.twilio.rest import CallOrder, TwilioRest
 from trio_voice.errors import CallRefused, RestError
 from trio_voice.journal import JournalUnavailable
+from trio_voice.phone_numbers import e164
 from trio_voice.record import TERMINAL_STATUSES, EndReason
 
 if TYPE_CHECKING:
@@ -131,6 +132,17 @@ class Dialer:
             await rest.hang_up(record.call_sid)  # it was ended while nobody knew by which name
         log.info("call_placed", call_id=call_id, call_sid=record.call_sid, persona=persona.name)
         return record
+
+    async def allowed(self, number: str) -> str:
+        """A number that somebody is to be put through to, in E.164: it is dialed as any other.
+
+        Raises:
+            CallRefused: ``bad_number``, ``not_allowed``, ``do_not_call`` or ``no_list``.
+        """
+        written = e164(number) or number
+        self._check_number(written)
+        await self._check_list(written)
+        return written
 
     def _check_number(self, number: str) -> None:
         try:

@@ -29,11 +29,13 @@ from trio_voice.edges.web.console.rendering import TEMPLATES
 from trio_voice.edges.web.console.routes import add_console
 from trio_voice.edges.web.context import AppContext, AppJournal
 from trio_voice.edges.web.doors import door_of
+from trio_voice.edges.web.events import add_events
 from trio_voice.edges.web.listing import selection_of, together
 from trio_voice.edges.web.media_stream import PREFIX, STATUSES
 from trio_voice.edges.web.operator_door import OperatorDoor
 from trio_voice.edges.web.quart_channel import QuartChannel
 from trio_voice.edges.web.recordings import add_recordings, described
+from trio_voice.edges.web.steering import add_steering
 from trio_voice.edges.workers import aggregate
 from trio_voice.edges.workers.handover import HERE, PROMISED
 from trio_voice.errors import CallRefused
@@ -83,7 +85,9 @@ def create_app(context: AppContext) -> QuartTrio:
     door = OperatorDoor(context)
     _add_operator(app, context, door)
     add_browser_calls(app, context, door)
-    add_console(app, context, door)
+    add_events(app, context, door)
+    steering = add_steering(app, context, door)
+    add_console(app, context, door, steering)
 
     @app.get("/healthz")
     async def healthz() -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 from quart import request
 
+from trio_voice.call.feed import Feed
 from trio_voice.edges.web.sessions import Sessions
 from trio_voice.edges.workers.handover import HERE
 from trio_voice.phone_numbers import e164
@@ -98,6 +99,8 @@ class AppContext:
     """How many pages may be telephones at once."""
     hosts: Hosts | None = None
     """The names of the operator's address, once it is known."""
+    feed: Feed = attrs.field(factory=Feed)
+    """What the calls of this process tell about themselves."""
     sessions: Sessions = attrs.field(factory=Sessions)
     """Sessions of those who have signed in at the console."""
 

@@ -45,6 +45,10 @@ HERE: Final = "X-Trio-Voice-Here"
 """A header of requests from one process to another: answer for yourself only."""
 ASK_SECONDS: Final = 2.0
 """For a colleague to answer what an operator or a scraper wants to know of all."""
+SILENT_SECONDS: Final = 30.0
+"""For a colleague that is listened to between two signs of life."""
+MOST_LINE_BYTES: Final = 262_144
+"""Of what it says."""
 _ONE_DESCRIPTOR: Final = socket.CMSG_SPACE(array.array("i").itemsize)
 _MAX_BYTES: Final = 65_536
 _WITH_ID: Final = re.compile(
@@ -146,6 +150,39 @@ class Colleagues:
             for index in self.others:
                 nursery.start_soon(ask_one, index)
         return answers
+
+    async def listen_to(self, index: int, path: str, headers: Mapping[str, str], heard: Callable[[str], None]) -> None:
+        """Hear the lines of an answer of another process's that has no end, until it ends, or this is cancelled.
+
+        Asked by HTTP/1.0: what comes is the body as it is.
+
+        Raises:
+            OSError: it is not there, or breaks off; or it says something else than 200.
+            trio.BrokenResourceError: likewise.
+            trio.TooSlowError: it says nothing for ``SILENT_SECONDS``.
+            ValueError: what it says makes no sense to whoever hears it, or is no text.
+        """
+        told = "".join(f"{name}: {value}\r\n" for name, value in {**headers, HERE: "1"}.items())
+        with trio.fail_after(ASK_SECONDS):
+            stream = await trio.open_unix_socket(self.http_address(index))
+        async with stream:
+            await stream.send_all(f"GET {path} HTTP/1.0\r\nHost: colleague\r\n{told}\r\n".encode())
+            waiting, in_body = b"", False
+            while True:
+                with trio.fail_after(SILENT_SECONDS):
+                    more = await stream.receive_some()
+                if not more:
+                    return
+                *lines, waiting = (waiting + more).split(b"\n")
+                if len(waiting) > MOST_LINE_BYTES:
+                    raise ValueError("a line without an end")
+                for line in lines:
+                    text = line.removesuffix(b"\r").decode()
+                    if in_body:
+                        heard(text)
+                    elif text.startswith("HTTP/") and " 200" not in text:
+                        raise ConnectionRefusedError(text)
+                    in_body = in_body or not text
 
     def open_http(self) -> trio.SocketListener:
         """Listen for the questions of colleagues; the caller serves it."""

@@ -96,6 +96,8 @@ async def closed_page(words: str) -> Response:
 async def dress(answer: Response) -> Response:
     """The headers of every answer to an operator; and it is zipped where that helps and is understood."""
     headers = answer.headers
+    if answer.mimetype == "text/event-stream":
+        return answer
     headers.setdefault("X-Content-Type-Options", "nosniff")
     headers.setdefault("Cache-Control", "no-store")
     headers.setdefault("Referrer-Policy", "same-origin")

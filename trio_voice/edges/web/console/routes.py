@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from quart import Response, request
 
+from trio_voice.edges.web.console.actions import add_actions
 from trio_voice.edges.web.console.live import add_live
 from trio_voice.edges.web.console.rendering import dress
 from trio_voice.edges.web.console.sign_in import add_sign_in
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 
     from trio_voice.edges.web.context import AppContext
     from trio_voice.edges.web.operator_door import OperatorDoor
+    from trio_voice.edges.web.steering import Steering
 
 
-def add_console(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
+def add_console(app: QuartTrio, context: AppContext, door: OperatorDoor, steering: Steering) -> None:
     """All pages, and what every answer to an operator has."""
 
     @app.after_request
@@ -33,3 +35,4 @@ def add_console(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None
 
     add_sign_in(app, context, door)
     add_live(app, context, door)
+    add_actions(app, context, door, steering)

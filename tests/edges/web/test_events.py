@@ -1,0 +1,148 @@
+"""The feed over HTTP: a call's words, turns and end, at any process of the house, and resumed where it stopped."""
+
+import json
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+
+from tests.daemons import GREETING, open_world, operator
+from trio_voice.sandbox.demo.scenes import OPERATOR_TOKEN
+
+PATIENCE = 15.0
+
+
+class Lines:
+    """The lines of a stream."""
+
+    def __init__(self, stream):
+        self._stream = stream
+        self._data = b""
+
+    async def next(self):
+        while b"\n" not in self._data:
+            more = await self._stream.receive_some()
+            if not more:
+                raise StopAsyncIteration
+            self._data += more
+        line, _, self._data = self._data.partition(b"\n")
+        return line.removesuffix(b"\r").decode()
+
+
+class Events:
+    """Events of a feed, one after the other."""
+
+    def __init__(self, lines):
+        self._lines = lines
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        fields = {}
+        while True:
+            line = await self._lines.next()
+            if line.startswith(":"):
+                return None
+            if line:
+                name, _, value = line.partition(": ")
+                fields[name] = value
+            elif "data" in fields:
+                return fields["id"], fields["event"], json.loads(fields["data"])
+
+
+@asynccontextmanager
+async def listening(url, last_id=None):
+    """Events as they come, as ``(id, kind, data)``; ``None`` for a comment."""
+    headers = {} if last_id is None else {"Last-Event-ID": last_id}
+    host, port = url.removeprefix("http://").split(":")
+    async with await trio.open_tcp_stream(host, int(port)) as stream:
+        asked = {"Host": f"{host}:{port}", "Authorization": f"Bearer {OPERATOR_TOKEN}"} | headers
+        lines = "".join(f"{name}: {value}\r\n" for name, value in asked.items())
+        await stream.send_all(f"GET /events HTTP/1.0\r\n{lines}\r\n".encode())
+        lines = Lines(stream)
+        head = []
+        while line := await lines.next():
+            head.append(line.lower())
+        assert " 200" in head[0]
+        assert any(line.startswith("content-type: text/event-stream") for line in head)
+        assert any(line.startswith("cache-control: no-cache") for line in head)
+        yield Events(lines)
+
+
+async def until(events, *kinds, of=lambda data: True):
+    """All events up to the first of these kinds."""
+    found = []
+    with trio.fail_after(PATIENCE):
+        async for event in events:
+            if event is not None:
+                found.append(event)
+                if event[1] in kinds and of(event[2]):
+                    break
+        else:
+            raise AssertionError("the feed has ended")
+    return found
+
+
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+async def test_a_call_is_told_of_while_it_lives_and_whoever_comes_back_misses_nothing(tmp_path, workers):
+    async with open_world(tmp_path, operator="127.0.0.1:0", workers=workers, seconds=55) as world:
+        url = world.daemon.operator_url
+        async with listening(url) as events:
+            call, _ = await world.talk()
+            call_id = (await world.record(call))["call_id"]
+            first = await until(events, "words", of=lambda data: data["final"])
+            assert (first[0][1], first[0][2]["call_id"], first[0][2]["persona"]) == ("call", call_id, "receptionist")
+            assert first[-1][2]["text"] == GREETING
+            await until(events, "cost")
+        last_id = first[-1][0]
+        call.hang_up()
+        await world.ended(call)
+        async with listening(url, last_id) as events:
+            rest = await until(events, "end")
+            assert [kind for _, kind, _ in rest if kind not in ("call", "cost")] == ["end"]
+            assert rest[-1][2]["end_reason"] == "hangup"
+        async with operator() as http:
+            assert (await http.get(f"{url}/events", headers={"Last-Event-ID": "nonsense"})).status_code == 400
+            del http.headers["Authorization"]
+            assert (await http.get(f"{url}/events")).status_code == 401
+
+
+async def test_an_operator_steers_a_live_call(tmp_path):
+    async with open_world(tmp_path, operator="127.0.0.1:0", seconds=50) as world:
+        url = world.daemon.operator_url
+        call, _ = await world.talk()
+        call_id = (await world.record(call))["call_id"]
+        async with operator() as http:
+            said = await http.post(f"{url}/calls/{call_id}/say", json={"text": "We close in ten minutes."})
+            assert said.status_code == 202
+            assert (await http.post(f"{url}/calls/{call_id}/mute", json={"muted": True})).status_code == 202
+            again = await http.post(f"{url}/calls/{call_id}/say", json={"text": "Hello?"})
+            assert (again.status_code, again.json()["error"]["code"]) == (409, "muted")
+            await trio.sleep(0.3)
+            heard = len(call.streams[0].received)
+            await trio.sleep(0.5)
+            media = [message for message in call.streams[0].received[heard:] if message.event == "media"]
+            assert media == []
+            assert (await http.post(f"{url}/calls/{call_id}/mute", json={"muted": False})).status_code == 202
+            through = await http.post(f"{url}/calls/{call_id}/transfer", json={"to": "+15557654321"})
+            assert through.status_code == 202
+        record = await world.ended(call, settled=False)
+        assert (record["end_reason"], record["transfers"][0]["to"]) == ("operator", "+15557654321")
+        call.hang_up()
+        await call.settled.wait()
+        async with operator() as http:
+            late = await http.post(f"{url}/calls/{call_id}/say", json={"text": "Hello?"})
+            assert late.status_code == 409
+
+
+async def test_a_listener_who_does_not_read_delays_nobody(tmp_path):
+    async with open_world(tmp_path, operator="127.0.0.1:0", seconds=50) as world:
+        host, port = world.daemon.operator_url.removeprefix("http://").split(":")
+        stream = await trio.open_tcp_stream(host, int(port))
+        head = f"GET /events HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Bearer {OPERATOR_TOKEN}\r\n\r\n"
+        await stream.send_all(head.encode())
+        call, _ = await world.talk()
+        call.hang_up()
+        assert (await world.ended(call))["end_reason"] == "hangup"
+        await stream.aclose()

@@ -1,0 +1,420 @@
+"""The feed: calls tell what happens in them while they live, to whoever listens, and for a while to whoever missed it.
+
+Events, each about one call, in the order in which they happened:
+
+    call     it is known, and each time its state changes; the first that is heard of any call
+    words    what was said so far: all of a line's text each time, ``final`` once nothing of it changes any more
+    turn     an answer is on its way: how long the caller waited for it
+    tool     a tool was used
+    cost     what both meters come to so far, every few seconds
+    end      it is over
+
+**Telling never waits.** A listener has a bounded mailbox. What is passing (a line that is not final, a cost) is
+replaced by what follows it, and is the first to go where there is no room; a listener who has missed anything else is
+cut off, and may come back.
+
+**Coming back.** What is not passing is kept for a while. Each event has a number, and the place where a listener
+stopped is one for each process that they have heard of, because several may be told of in one stream:
+``a1b2c3d4.15-0f9e8d7c.3``.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections import deque
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+import msgspec
+import trio
+
+from trio_voice.billing.running import running_cost
+from trio_voice.record import CallState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from trio_voice.billing.prices import Prices
+    from trio_voice.call.call import Call
+    from trio_voice.record import CallRecord, ToolUse, Turn, Utterance
+
+MOST_WAITING: Final = 1_000
+"""Events in one mailbox."""
+MOST_KEPT: Final = 4_000
+MOST_KEPT_BYTES: Final = 4_000_000
+"""Of the events that are kept for whoever comes back: beyond either the oldest go."""
+COST_SECONDS: Final = 2.0
+"""Between two costs of a call."""
+_PLACE: Final = re.compile(r"[0-9a-f]{8}\.[0-9]{1,15}(?:-[0-9a-f]{8}\.[0-9]{1,15}){0,255}")
+
+
+@attrs.frozen(eq=False)
+class FeedEvent:
+    """One event."""
+
+    origin: str
+    """Of the process that it happened in."""
+    number: int
+    kind: str
+    data: bytes
+    """JSON."""
+    key: tuple[str, ...] | None = None
+    """The thing that it says the newest of: in a mailbox it takes the place of one with the same key."""
+    is_passing: bool = False
+    """Something newer will say it better."""
+
+
+class Place:
+    """A listener's place: the number of the last event of each process."""
+
+    def __init__(self, numbers: Mapping[str, int] = {}) -> None:
+        self._numbers = dict(numbers)
+
+    @classmethod
+    def read(cls, text: str) -> Place:
+        """The place that ``str`` has written. Raises ``ValueError`` if it has not."""
+        if not _PLACE.fullmatch(text):
+            raise ValueError("this is the id of no event here")
+        return cls({origin: int(number) for origin, _, number in (each.partition(".") for each in text.split("-"))})
+
+    def after(self, origin: str) -> int:
+        """The last number that was heard of a process; 0 of one that nothing was heard of."""
+        return self._numbers.get(origin, 0)
+
+    def move(self, origin: str, number: int) -> None:
+        """An event was heard."""
+        self._numbers[origin] = number
+
+    def copy(self) -> Place:
+        """Another that is the same."""
+        return Place(self._numbers)
+
+    def newest(self) -> tuple[str, int]:
+        """The process that was heard of last for the first time, and its number. Raises ``IndexError`` without any."""
+        return list(self._numbers.items())[-1]
+
+    def __str__(self) -> str:
+        return "-".join(f"{origin}.{number}" for origin, number in self._numbers.items())
+
+
+class Mailbox:
+    """Events that one listener has still to be told of.
+
+    Args:
+        since: what they have heard already, and are not told again.
+        own: the process that they want to hear of, if it is one only.
+        resumes: whether they are to be told of what is past.
+        most: how many events may wait.
+    """
+
+    def __init__(
+        self, since: Place, own: str | None = None, *, resumes: bool = False, most: int = MOST_WAITING
+    ) -> None:
+        self.own = own
+        self.resumes = resumes
+        self._heard = since
+        self._most = most
+        self._waiting: dict[tuple[str, ...], FeedEvent] = {}
+        self._filled = trio.Event()
+        self.is_overrun = False
+        """Something was lost that the listener should have been told; nothing more is put in."""
+
+    def put(self, event: FeedEvent) -> None:
+        """Put an event in, unless it was put in before. Does not wait."""
+        is_theirs = self.own is None or self.own == event.origin
+        if self.is_overrun or not is_theirs or event.number <= self._heard.after(event.origin):
+            return
+        self._heard.move(event.origin, event.number)
+        if event.key is not None:
+            self._waiting.pop(event.key, None)
+        if len(self._waiting) >= self._most:
+            passing = next((key for key, each in self._waiting.items() if each.is_passing), None)
+            if passing is not None:
+                del self._waiting[passing]
+            elif not event.is_passing:
+                self.is_overrun = True
+                self._waiting.clear()
+                self._filled.set()
+                return
+            else:
+                return
+        is_kept_by_key = event.key is not None and event.is_passing
+        self._waiting[event.key if is_kept_by_key and event.key else (event.origin, str(event.number))] = event
+        self._filled.set()
+
+    def take_now(self) -> list[FeedEvent]:
+        """Take what there is."""
+        taken = list(self._waiting.values())
+        self._waiting.clear()
+        if not self.is_overrun:
+            self._filled = trio.Event()
+        return taken
+
+    async def take(self) -> list[FeedEvent]:
+        """Wait until there is something, and take all of it; nothing if the mailbox is overrun. Cancelling is safe."""
+        await self._filled.wait()
+        return self.take_now()
+
+
+class Feed:
+    """The feed of one process, and what it is told of others."""
+
+    def __init__(self) -> None:
+        self.origin = secrets.token_hex(4)
+        self._place = Place({self.origin: 0})
+        self._heard = trio.Event()
+        """Somebody wants to hear of all processes."""
+        self._kept: deque[FeedEvent] = deque()
+        self._kept_bytes = 0
+        self._calls: dict[str, FeedEvent] = {}
+        """The latest ``call`` of each that is not over."""
+        self._mailboxes: set[Mailbox] = set()
+        self._costs: dict[str, float] = {}
+        """The highest that was told of each call: a meter never runs backwards."""
+
+    @property
+    def listeners(self) -> int:
+        """Number of those that listen here, other processes included."""
+        return len(self._mailboxes)
+
+    @property
+    def is_heard_of_all(self) -> bool:
+        """True if anybody wants to hear of all processes."""
+        return any(mailbox.own is None for mailbox in self._mailboxes)
+
+    async def wait_heard_of_all(self) -> None:
+        """Wait until anybody does."""
+        if self.is_heard_of_all:
+            await trio.lowlevel.checkpoint()
+            return
+        self._heard = trio.Event()
+        await self._heard.wait()
+
+    def place(self, *, own: bool = False) -> Place:
+        """The end of what was told so far, of all processes or of this one."""
+        return Place({self.origin: self._place.after(self.origin)}) if own else self._place.copy()
+
+    @contextmanager
+    def listening(self, since: Place | None = None, *, own: bool = False) -> Iterator[Mailbox]:
+        """Listen while the block runs.
+
+        Args:
+            since: where the listener stopped before: what was missed comes first. Without it the calls that live do.
+            own: whether they want to hear of this process only.
+        """
+        most = MOST_WAITING + len(self._kept) + len(self._calls)
+        start = Place() if since is None else since.copy()
+        mailbox = Mailbox(start, self.origin if own else None, resumes=since is not None, most=most)
+        kept = list(self._kept) if since is not None else []
+        numbers = {(event.origin, event.number) for event in kept}
+        calls = [event for event in self._calls.values() if (event.origin, event.number) not in numbers]
+        for event in sorted([*calls, *kept], key=lambda event: event.number):
+            mailbox.put(event)
+        self._mailboxes.add(mailbox)
+        if not own:
+            self._heard.set()
+        try:
+            yield mailbox
+        finally:
+            self._mailboxes.discard(mailbox)
+
+    def tell(
+        self, kind: str, fields: Mapping[str, Any], *, key: tuple[str, ...] | None = None, is_passing: bool = False
+    ) -> None:
+        """Tell everybody who listens. Does not wait."""
+        if is_passing and not self._mailboxes:
+            return
+        number = self._place.after(self.origin) + 1
+        self._post(
+            FeedEvent(self.origin, number, kind, msgspec.json.encode(fields), key, is_passing), fields["call_id"]
+        )
+
+    def take_over(self, origin: str, number: int, kind: str, data: bytes, *, is_past: bool = False) -> None:
+        """Tell what another process has told.
+
+        Args:
+            origin: that process.
+            number: of the event, there.
+            kind: of the event.
+            data: as it was told.
+            is_past: it was told before that process was asked; only who comes back wants to hear of it.
+
+        Raises:
+            ValueError: that is nothing that any of them tells.
+        """
+        if number <= self._place.after(origin):
+            return  # told before the connection broke
+        try:
+            told = msgspec.json.decode(data, type=_Told)
+        except msgspec.MsgspecError as odd:
+            raise ValueError(f"no event: {odd}") from odd
+        is_passing = kind == "cost" or (kind == "words" and not told.final)
+        key = {"cost": ("cost", told.call_id), "words": ("words", told.call_id, str(told.line))}.get(kind)
+        self._post(FeedEvent(origin, number, kind, data, key, is_passing), told.call_id, is_past=is_past)
+
+    def caught_up(self, origin: str) -> None:
+        """All that is past of a process was taken over: whoever has just come is told which calls live there."""
+        for event in [event for event in self._calls.values() if event.origin == origin]:
+            for mailbox in self._mailboxes:
+                mailbox.put(event)
+
+    def forget(self, origin: str) -> None:
+        """A process is gone, and its calls with it."""
+        self._calls = {call_id: event for call_id, event in self._calls.items() if event.origin != origin}
+
+    def _post(self, event: FeedEvent, call_id: str, *, is_past: bool = False) -> None:
+        self._place.move(event.origin, event.number)
+        if not event.is_passing:
+            self._keep(event)
+        if event.kind == "call":
+            self._calls[call_id] = event
+        elif event.kind == "end":
+            self._calls.pop(call_id, None)
+        for mailbox in self._mailboxes:
+            if mailbox.resumes or not is_past:
+                mailbox.put(event)
+
+    def _keep(self, event: FeedEvent) -> None:
+        self._kept.append(event)
+        self._kept_bytes += len(event.data)
+        while len(self._kept) > MOST_KEPT or self._kept_bytes > MOST_KEPT_BYTES:
+            self._kept_bytes -= len(self._kept.popleft().data)
+
+    # Calls
+
+    def call_changed(self, record: CallRecord) -> None:
+        """A call is known, or its state has changed. Once it is over, ``call_ended`` says so."""
+        if record.state is CallState.ENDED:
+            return
+        self.tell("call", _of_call(record))
+
+    def call_ended(self, record: CallRecord) -> None:
+        """A call is over, and what it has cost is in its record."""
+        if record.call_id not in self._calls:
+            self.tell("call", _of_call(record))
+        self._cost(record, record.cost, record.telephone_cost, record.model_cost, record.seconds)
+        self._costs.pop(record.call_id, None)
+        self.tell(
+            "end",
+            {
+                "call_id": record.call_id,
+                "end_reason": record.end_reason,
+                "end_detail": record.end_detail,
+                "seconds": record.seconds,
+                "total": record.cost,
+                "currency": record.currency,
+            },
+        )
+
+    async def keep_costs(self, live: Callable[[], Iterable[Call]], prices: Callable[[], Prices | None]) -> None:
+        """Tell every few seconds what each call has cost so far, as long as anybody listens. Until cancelled."""
+        while True:
+            await trio.sleep(COST_SECONDS)
+            if not self._mailboxes:
+                continue
+            for call in live():
+                cost = running_cost(call.record, prices(), call.seconds)
+                self._cost(call.record, cost.total, cost.telephone, cost.model, call.seconds, cost.currency)
+
+    def _cost(
+        self,
+        record: CallRecord,
+        total: float | None,
+        telephone: float | None,
+        model: float | None,
+        seconds: float | None,
+        currency: str | None = None,
+    ) -> None:
+        if total is not None and self._mailboxes:
+            total = self._costs[record.call_id] = max(total, self._costs.get(record.call_id, 0.0))
+        fields = {
+            "call_id": record.call_id,
+            "total": total,
+            "telephone": telephone,
+            "model": model,
+            "currency": currency or record.currency,
+            "seconds": None if seconds is None else round(seconds, 1),
+        }
+        self.tell("cost", fields, key=("cost", record.call_id), is_passing=True)
+
+
+class _Told(msgspec.Struct):
+    """Fields of another process's event that have to be known."""
+
+    call_id: str
+    final: bool = True
+    line: int = 0
+
+
+class CallTeller:
+    """Tells the feed of one call: its watcher (``bridge/watcher.py``).
+
+    Args:
+        feed: told.
+        record: the call's.
+    """
+
+    def __init__(self, feed: Feed, record: CallRecord) -> None:
+        self._feed = feed
+        self._record = record
+        self._lines: dict[int, int] = {}
+        """The numbers of lines that may still change, by their identity."""
+        self._next_line = len(record.transcript) + 1
+
+    def line(self, line: Utterance, *, settled: bool) -> None:
+        """See ``Watcher``."""
+        if not settled and not self._feed.listeners:
+            return
+        number = self._lines.get(id(line))
+        if number is None:
+            number, self._next_line = self._next_line, self._next_line + 1
+            self._lines[id(line)] = number
+        if settled:
+            del self._lines[id(line)]
+        record = self._record
+        fields = {
+            "call_id": record.call_id,
+            "role": line.role,
+            "text": line.text,
+            "final": settled,
+            "line": number,
+            "at": record.time_of(line.at),
+            "interrupted": line.interrupted,
+        }
+        self._feed.tell("words", fields, key=("words", record.call_id, str(number)), is_passing=not settled)
+
+    def turn(self, turn: Turn) -> None:
+        """See ``Watcher``."""
+        fields = {
+            "call_id": self._record.call_id,
+            "latency_ms": round(turn.latency_ms),
+            "heard_after_ms": None if turn.heard_after_ms is None else round(turn.heard_after_ms),
+            "stages": {stage: round(ms) for stage, ms in turn.stages.items()},
+            "at": self._record.time_of(turn.at),
+        }
+        self._feed.tell("turn", fields)
+
+    def tool(self, use: ToolUse) -> None:
+        """See ``Watcher``."""
+        self._feed.tell("tool", {"call_id": self._record.call_id} | use.as_json(self._record))
+
+    def state(self) -> None:
+        """See ``Watcher``."""
+        self._feed.call_changed(self._record)
+
+
+def _of_call(record: CallRecord) -> dict[str, Any]:
+    sessions = record.model_sessions
+    return {
+        "call_id": record.call_id,
+        "call_sid": record.call_sid,
+        "persona": record.persona,
+        "direction": record.direction,
+        "from": record.from_number,
+        "to": record.to_number,
+        "state": record.state,
+        "model": (sessions[-1].model or sessions[-1].provider) if sessions else None,
+        "started_at": record.started_at,
+    }

@@ -1,0 +1,134 @@
+"""Steering of live calls by an operator: say something, be put through, be silent."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from quart import request
+
+from trio_voice.edges.web.answers import failure
+from trio_voice.errors import CallRefused
+from trio_voice.events.call import MuteRequested, SayRequested, TransferRequested
+from trio_voice.journal import JournalUnavailable
+
+if TYPE_CHECKING:
+    from quart import Response
+    from quart_trio import QuartTrio
+
+    from trio_voice.edges.web.context import AppContext
+    from trio_voice.edges.web.operator_door import OperatorDoor
+    from trio_voice.events.call import OperatorFact
+
+MOST_LETTERS: Final = 1_000
+"""Of what an operator has the agent say: a minute of speech."""
+STATUSES: Final = {
+    "not_live": 409,
+    "muted": 409,
+    "not_supported": 422,
+    "bad_number": 400,
+    "not_allowed": 403,
+    "do_not_call": 403,
+    "no_list": 503,
+}
+"""The HTTP status of each reason not to do it."""
+
+
+class Steering:
+    """Does what operators want of calls.
+
+    Args:
+        context: of the app.
+    """
+
+    def __init__(self, context: AppContext) -> None:
+        self._context = context
+
+    async def wish(self, verb: str, fields: Any) -> OperatorFact:
+        """The wish that is asked for by ``say``, ``mute`` or ``transfer``.
+
+        Raises:
+            ValueError: not by these fields; its words say why.
+            CallRefused: nobody may be called at this number.
+        """
+        name, kind = {"say": ("text", str), "mute": ("muted", bool), "transfer": ("to", str)}[verb]
+        example = {"text": '"One moment, please."', "muted": "true", "to": '"+15551234567"'}[name]
+        if not isinstance(fields, dict) or not isinstance(fields.get(name), kind):
+            raise ValueError(  # noqa: TRY004 - of a request
+                f'send JSON like {{"{name}": {example}}}'
+            )
+        unknown = sorted(str(field)[:60] for field in fields.keys() - {name})
+        if unknown:
+            raise ValueError(f"there is no field {', '.join(unknown[:8])}; there is {name}")
+        value = fields[name]
+        if verb == "mute":
+            return MuteRequested(value)
+        if verb == "transfer":
+            return TransferRequested(await self._context.dialer.allowed(value))
+        text = " ".join(value.split())
+        if not any(letter.isalnum() for letter in text):
+            raise ValueError("text: must have a word in it")
+        if len(text) > MOST_LETTERS:
+            raise ValueError(f"text: must be at most {MOST_LETTERS} letters, not {len(text)}")
+        return SayRequested(text)
+
+    def do(self, call_id: str, wish: OperatorFact) -> None:
+        """Have a call of this process do it. Does not wait.
+
+        Raises:
+            CallRefused: ``not_live``, ``not_supported``, ``muted``.
+        """
+        call = self._context.registry.live_call(call_id)
+        if call is None:
+            raise CallRefused("not_live", "the call is not live: it has not been answered, or is over")
+        call.ask(wish)
+
+    async def knows(self, call_id: str) -> bool:
+        """True if there is, or was, such a call. Where nobody can say, there was."""
+        if self._context.registry.record(call_id) is not None:
+            return True
+        try:
+            return await self._context.journal.call(call_id) is not None
+        except JournalUnavailable:
+            return True
+
+
+def add_steering(app: QuartTrio, context: AppContext, door: OperatorDoor) -> Steering:
+    """The routes."""
+    steering = Steering(context)
+
+    async def steer(call_id: str, verb: str) -> Any:
+        if not await steering.knows(call_id):
+            return failure(404, "unknown_call", "there is no call of this id; GET /calls lists those that are known")
+        try:
+            fields = json.loads(await request.get_data())
+        except (ValueError, RecursionError):
+            fields = None
+        try:
+            steering.do(call_id, await steering.wish(verb, fields))
+        except ValueError as wrong:
+            return failure(400, "bad_request", str(wrong))
+        except CallRefused as refused:
+            return _refusal(refused)
+        return {"call_id": call_id}, 202
+
+    @app.post("/calls/<call_id>/say")
+    @door.lets_in
+    async def say(call_id: str) -> Any:
+        return await steer(call_id, "say")
+
+    @app.post("/calls/<call_id>/mute")
+    @door.lets_in
+    async def mute(call_id: str) -> Any:
+        return await steer(call_id, "mute")
+
+    @app.post("/calls/<call_id>/transfer")
+    @door.lets_in
+    async def transfer(call_id: str) -> Any:
+        return await steer(call_id, "transfer")
+
+    return steering
+
+
+def _refusal(refused: CallRefused) -> Response:
+    return failure(STATUSES.get(refused.code, 409), refused.code, str(refused))

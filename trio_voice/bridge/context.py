@@ -76,7 +76,7 @@ class Context:
         self.commands.append(EndCall(reason, detail[:MAX_DETAIL], transferred, deaf))
 
     def take(self) -> list[Command]:
-        """The commands, of which there are none behind the end."""
+        """The commands; none behind the end."""
         commands, self.commands = self.commands, []
         if self.states.ended:
             for at, command in enumerate(commands):

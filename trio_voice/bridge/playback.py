@@ -124,7 +124,7 @@ class Playback:
         )
 
     def unheard_replies(self, now: float) -> list[str]:
-        """The replies of which something is still to be played, in their order."""
+        """Replies with something still to be played, in their order."""
         heard = self.heard_ms(now)
         return [span.reply_id for span in self._spans if span.end_ms > heard]
 

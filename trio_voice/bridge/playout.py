@@ -111,7 +111,7 @@ class Playout:
         return bool(self._waiting) or self.playback.is_playing(now)
 
     def unheard_replies(self, now: float) -> list[str]:
-        """Replies of which the caller has not heard all that has come, in order."""
+        """Replies that the caller has not heard as far as they have come, in order."""
         return list(dict.fromkeys([*self.playback.unheard_replies(now), *(reply_id for reply_id, *_ in self._waiting)]))
 
     def is_no_answer(self, reply_id: str) -> bool:
@@ -307,7 +307,7 @@ class Playout:
 
 
 def _cut(payload: str, ms: float) -> str:
-    """The payload without its first so many milliseconds; whole where it cannot be cut."""
+    """The payload without its first ``ms`` milliseconds; whole where it cannot be cut."""
     at = int(ms) * BYTES_PER_MS
     if at <= 0:
         return payload

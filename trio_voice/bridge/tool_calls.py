@@ -60,7 +60,10 @@ class ToolCalls:
         return True
 
     def finished(self, call_id: str, result: ToolResult, now: float) -> list[str] | None:
-        """A tool has its result; returns whom to tell. Nobody: it is kept. ``None``: nobody has ever asked for it."""
+        """Enter a tool's result; returns the requests to tell it to.
+
+        None of them: it is kept. ``None``: nobody has ever asked for it.
+        """
         run = self._runs.pop(call_id, None)
         if run is None:
             return None

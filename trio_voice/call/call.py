@@ -83,12 +83,12 @@ MAX_TOOLS: Final = 10
 
 
 STREAM_TELLS_SECONDS: Final = 0.5
-"""Time that a stream may take to say why a call is over of which a callback has said that it is; at most half of
+"""Time that a stream may take to say why its call is over, once a callback has said that it is; at most half of
 ``close_seconds``, in which all of the end must be done."""
 
 
 class Recording(Protocol):
-    """What is being recorded of a call, or will be."""
+    """The recording of a call, or one that is to come."""
 
     def consent(self) -> bool:
         """Record from now on; whether that can be."""
@@ -112,7 +112,7 @@ class Call:
     Args:
         record: filled in as the call goes.
         persona: who answers; kept for the whole call, whatever is reloaded meanwhile.
-        limits: likewise.
+        limits: kept for the whole call, too.
         caller: the accepted stream.
         model: the models, none yet opened.
         tools: what the model may call, by name.

@@ -45,20 +45,20 @@ if TYPE_CHECKING:
 log: Final = structlog.stdlib.get_logger("trio_voice.reckoning")
 
 SILENT_SECONDS: Final = 30.0
-"""How long a heart must have stood still, unless the configuration says otherwise. A daemon whose connection to the
-database is stuck needs up to 24 s to notice it and to beat on another (``Pace``: a beat, ``stuck_seconds``, a beat,
+"""Time for which a heart must have stood still, unless the configuration says otherwise. A daemon whose connection to
+the database is stuck needs up to 24 s to notice it and to beat on another (``Pace``: a beat, ``stuck_seconds``, a beat,
 ``retry_seconds``, and 5 s to connect)."""
 LEAST_SILENT_SECONDS: Final = 12.0
 """Two heartbeats and some: a beat, the longest blindness, and the time in which a beat is caught up on are less."""
 LOOKS: Final = 12
 """It is looked so often within the time of a silence."""
 BLIND_LOOKS: Final = 4
-"""A watcher that has not looked for the time of so many looks begins to watch anew."""
+"""Looks that a watcher may have missed; after more of them it begins to watch anew."""
 JOIN_SECONDS: Final = 60.0
 """Time for which a run is left to another daemon that lives and has declared it dead."""
 SETTLED_SECONDS: Final = 60.0
-"""How long a run that is gone, and of which nothing is open, is looked at all the same: who had only stood still may
-have written one thing more."""
+"""Time for which a run that is gone and has nothing open is looked at all the same: a daemon that had only stood still
+may have written one thing more."""
 PHONES_AT_ONCE: Final = 10
 ATTEMPT_SECONDS: Final = 15.0
 """For hanging up one phone, before it makes room for the next: one that hangs may not hold up the others."""

@@ -113,7 +113,7 @@ class Registry:
     Args:
         limits: what new calls are given.
         on_ended: told of every call once it is over, whether or not it was ever answered; must not wait.
-        on_live: told of every call once its stream has come; likewise.
+        on_live: told of every call once its stream has come; must not wait.
         clock: the time of day, for the record.
         seats: the calls of other processes, which ``max_calls`` counts too.
         prefix: what the ids of our calls begin with.

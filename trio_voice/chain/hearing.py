@@ -8,7 +8,7 @@ from typing import Final
 from trio_voice.events.stage import EndTurn, TurnOver
 
 WORDLESS_SECONDS: Final = 2.0
-"""Time that a caller counts as speaking of whom no word comes: recognisers hear noise, and then say no more of it."""
+"""Time that a caller counts as speaking while no word comes: recognisers hear noise, and then say no more of it."""
 SPEECH_SECONDS: Final = 5.0
 """The same, after their last word."""
 END_SECONDS: Final = 1.0

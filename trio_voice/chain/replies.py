@@ -70,7 +70,7 @@ class Replies:
         self.out.append(s.Think(reply.number, reply.conversation, after_seconds, member, reply.with_tools))
 
     def say(self, command: c.SayExactly) -> None:
-        """A reply whose text is given; it is said before those of which nothing has been said yet."""
+        """A reply whose text is given; it is said before all that have not begun."""
         reply = Reply(self.next_id(), self._language, is_given=True, is_filler=command.is_filler)
         reply.pieces.append(command.text)
         at = next((at for at, other in enumerate(self.queue) if not (other.told or other.is_given)), None)

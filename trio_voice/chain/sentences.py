@@ -26,9 +26,9 @@ MAX_LETTERS: Final = 20_000
 LONGEST_LETTERS: Final = 300
 """A sentence that is longer is cut between words: whoever waits for its end keeps the caller waiting."""
 FIRST_LETTERS: Final = 10
-"""A clause has at least so many with its comma: "Well," alone sounds torn off."""
+"""Least words of a clause with its comma: "Well," alone sounds torn off."""
 JOINED_LETTERS: Final = 24
-"""And so many before a joining word."""
+"""Least words before a joining word."""
 LONGEST_MARK: Final = 64
 """No mark that matters has more letters: a joining word and the spaces around it."""
 MAX_SPAN: Final = 200

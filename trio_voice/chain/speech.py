@@ -74,7 +74,7 @@ class Speech:
         return out
 
     def paused(self, reply: Reply) -> None:
-        """The voice has closed a context of which more is to come."""
+        """The voice has closed a context with more text to come."""
         reply.is_open, reply.sound_due = False, math.inf
         if reply.line is not None:
             reply.offset_ms = reply.line.made_ms

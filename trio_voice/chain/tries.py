@@ -20,7 +20,7 @@ MAX_SHORTENED: Final = 3
 MAX_ADAPTED: Final = 8
 """Peculiarities of a server that one question may find out."""
 MAX_EMPTY: Final = 3
-"""Answers without a word; the last of them was asked for in so many words."""
+"""Answers without a word; the last of them was asked for in plain words."""
 
 
 @attrs.define

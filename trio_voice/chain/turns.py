@@ -17,7 +17,7 @@ itself. Rules that a reader might ask about:
 - **A tool that has begun is let finish.** Words meanwhile are answered together with its result, or, if that takes
   long, with the note that its outcome is not known yet; its result is told when it comes.
 - **Every tool call has its answer in the history**, if only that its outcome is unknown.
-- **At most so many rounds of tools a turn**: the last question of a turn offers none.
+- **A bound on the rounds of tools in a turn**: the last question of a turn offers none.
 - **A question without an answer** (``answers.py``) is asked again as the provider tells (``tries.py``), shortened or
   without what a filter took offence at, then of the next language model; when there is none, the session is at its end.
 - **A voice that makes no sound** of a text (``voicing.py``) is asked once more; then it has failed, and the next one

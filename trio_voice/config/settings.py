@@ -65,7 +65,7 @@ class ServerSettings:
     node_url: str | None = None
     """This node's own address as Twilio sees it, where it is not ``public_url``."""
     peer_url: str | None = None
-    """Where other nodes reach this one."""
+    """Address at which other nodes reach this one."""
 
     @property
     def address(self) -> tuple[str, int]:

@@ -78,7 +78,7 @@ HALF_OPEN_CONNECTIONS: Final = 100
 
 
 def allow_descriptors(max_calls: int) -> None:
-    """Raise this process's own limit to what so many calls may need, as far as the system lets it."""
+    """Raise this process's own limit to the descriptors that ``max_calls`` may need, as far as the system lets it."""
     wanted = max_calls * DESCRIPTORS_A_CALL + HALF_OPEN_CONNECTIONS + OTHER_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:

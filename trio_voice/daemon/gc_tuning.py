@@ -7,12 +7,11 @@ import sys
 from typing import Final
 
 SWITCH_SECONDS: Final = 0.000_1
-"""For which a thread may keep the interpreter from all calls. Python's own 5 ms come after every system call while a
-tool computes in a thread of its own, and there are a hundred of those a second in each call."""
+"""Time for which a thread may keep the interpreter from all calls. Python's own 5 ms come after every system call while
+a tool computes in a thread of its own, and there are a hundred of those a second in each call."""
 MIDDLE_COLLECTIONS: Final = 100
-"""Of the collector's looks at what is neither new nor old, of which there is one in some calls, until it looks at what
-is old, too: once in some hundreds of calls. All calls wait for that, 30 ms where 200 are live; Python itself would have
-it as often as there is a quarter more, and that is every fifty calls then."""
+"""Collections of the middle generation for each full one. A full one stops all calls (30 ms with 200 live), so it is
+left to once in some hundreds of calls; Python's own rule would run it about every fifty."""
 
 
 def leave_calls_alone() -> None:

@@ -35,7 +35,7 @@ CLOSINGS: Final = ("acknowledged", "timed_out", "aborted", ON_PAPER, NEVER_CLOSE
 
 @attrs.define
 class Money:
-    """A sum of which some parts may not be known."""
+    """A sum, some parts of which may be unknown."""
 
     amount: float = 0.0
     unknown: int = 0

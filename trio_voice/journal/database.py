@@ -52,13 +52,13 @@ class Database(Protocol):
         """Outside of a transaction: in the block no other daemon migrates."""
 
     def has_column(self, table: str, column: str) -> bool:
-        """Whether there is such a table with such a column."""
+        """True if there is such a table with such a column."""
 
     def build_index(self, name: str, on: str) -> None:
         """Outside of a transaction: build an index while others write; one that is there whole stays as it is."""
 
     def is_locked_out(self, error: Exception) -> bool:
-        """Whether somebody else had what was asked for, so that it may be had in a moment."""
+        """True if somebody else had what was asked for, so that it may be had in a moment."""
 
     def prefer_indexes(self) -> None:
         """In a transaction: rows are found by their index, even where a table seems small enough to be read whole."""

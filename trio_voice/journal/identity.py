@@ -39,7 +39,7 @@ def marker_of(url: str, state_directory: str | None) -> Path | None:
 
     Args:
         url: of the journal; one in memory has no marker.
-        state_directory: ``$STATE_DIRECTORY``, of which the first is taken.
+        state_directory: ``$STATE_DIRECTORY``; the first path in it is taken.
     """
     scheme, _, rest = url.partition("://")
     if rest == "/:memory:":

@@ -46,7 +46,7 @@ LOOK_SECONDS: Final = 1.0
 STOOD_STILL_SECONDS: Final = 8.0
 """A loop that has not turned for so long was stopped: nobody is declared dead sooner than that."""
 WAKING_SECONDS: Final = 60.0
-"""How long it is remembered then that others may have ended its calls."""
+"""Time for which it is remembered then that others may have ended its calls."""
 MOST_UNREAD: Final = 100
 """Calls that are remembered because not all of their rows are understood."""
 
@@ -159,19 +159,19 @@ class Journal:
         self._keep_transcripts = keep_transcripts
         self._reader = reader
         self.tell: Callable[[], tuple[str, str]] = lambda: ("", "")
-        """What the heartbeat says of this node: a word, of which a change is told at once, and all of it."""
+        """Words of the heartbeat on this node: one, of which a change is told at once, and all of it."""
         self._told = ""
         self._known: dict[str, tuple[str | None, bool]] = {}
         """Of each call that is not over, what a successor knows of it: its SID, and whether it was handed over."""
         self._turned_at = trio.current_time()
-        """When this daemon's loop was last seen to turn."""
+        """Time at which this daemon's loop was last seen to turn."""
         self._slept_until = -math.inf
         self._unwritten_openings = 0
         self._run = self._new_run()
         self._declared_dead_by = ""
         self._declared_dead = trio.Event()
         self.unread: dict[str, list[str]] = {}
-        """Calls of which not every row is understood, as far as they had to be read, and which rows."""
+        """Calls with rows that are not understood, as far as they had to be read, and those rows."""
 
     # Health
 
@@ -257,7 +257,7 @@ class Journal:
 
     @property
     def stood_still(self) -> bool:
-        """Whether this daemon's loop stood still a moment ago for so long that others may have ended its calls."""
+        """True if this daemon's loop stood still a moment ago for so long that others may have ended its calls."""
         now = trio.current_time()
         return now - self._turned_at > STOOD_STILL_SECONDS or now < self._slept_until
 
@@ -357,7 +357,7 @@ class Journal:
         return False
 
     def recording_changed(self, call_id: str, recording: Recording) -> None:
-        """What is known of a call's recording has changed: somebody has listened, or it was deleted."""
+        """Write down that a call's recording has changed: somebody has listened, or it was deleted."""
         kept = attrs.asdict(recording)
 
         def change(database: Database) -> None:
@@ -498,7 +498,7 @@ class Journal:
     # What others left
 
     async def other_runs(self) -> list[rows.Run]:
-        """Every run, other than this one, that lives or of which something may be open.
+        """Every run, other than this one, that lives or may have left something open.
 
         Raises:
             JournalUnavailable: the database cannot be read.

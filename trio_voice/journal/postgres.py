@@ -159,7 +159,7 @@ class PostgresDatabase:
             yield
 
     def has_column(self, table: str, column: str) -> bool:
-        """Whether there is such a column where our tables are."""
+        """True if there is such a column where our tables are."""
         found = "SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass(?) AND attname = ? AND NOT attisdropped"
         return bool(self.query(found, [table, column]))
 
@@ -179,7 +179,7 @@ class PostgresDatabase:
                 connection.execute("SELECT set_config('lock_timeout', %s, false)", [self._settings["lock_timeout"]])
 
     def is_locked_out(self, error: Exception) -> bool:
-        """Whether a lock was not to be had in time, or two waited for each other."""
+        """True if a lock was not to be had in time, or two waited for each other."""
         return isinstance(error, psycopg.Error) and error.sqlstate in LOCKED_OUT
 
     def prefer_indexes(self) -> None:

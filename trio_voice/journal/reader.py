@@ -36,7 +36,7 @@ class Reader:
         self._closed = False
 
     async def ask(self, work: Callable[[Database], T]) -> T:
-        """What the work finds, in a transaction that writes nothing. Cancelling is safe: its connection is cut.
+        """The result of work in a transaction that writes nothing. Cancelling is safe: its connection is cut.
 
         Raises:
             JournalUnavailable: nobody knows, or not in time.

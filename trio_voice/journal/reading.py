@@ -50,7 +50,7 @@ def read_journal(url: str, since: datetime, until: datetime) -> Iterator[rows.Jo
     Args:
         url: see ``database_at``.
         since: in UTC, as ``until``.
-        until: likewise.
+        until: in UTC, not included.
 
     Raises:
         ConfigError: the URL cannot be used.

@@ -45,7 +45,7 @@ class Run:
     process: str = ""
     """The process, in words by which its machine can tell whether it is still there; empty where none are."""
     node_state: str = ""
-    """What it tells other nodes of itself, as JSON."""
+    """Its report on itself to other nodes, as JSON."""
     declared_dead_by: str | None = None
     """The run that has said that this one is over."""
 
@@ -188,7 +188,7 @@ def _moment_or(text: Any, otherwise: datetime) -> datetime:
 
 
 def _beat(text: Any) -> datetime:
-    """A time of a run, of which nobody asks but whether it changes: what is no time is some time all the same."""
+    """A run's heartbeat. Only its changes matter, so a text that is no time becomes some time, always the same one."""
     return _moment_or(text, _NEVER + timedelta(seconds=zlib.crc32(str(text).encode())))
 
 

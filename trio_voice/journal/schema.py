@@ -325,12 +325,12 @@ OPEN_OF_RUN: Final = """
     UNION SELECT call_id FROM calls WHERE run_id = ? AND phone_down_at IS NULL
     UNION SELECT call_id FROM model_sessions WHERE run_id = ? AND closed_at IS NULL
 """
-"""What is not over in every respect: each part has an index that holds nothing else, however many calls there were. A
-session of a daemon older than version 6 says no run; it is found by its call, which is open too."""
+"""Calls of a run that are not over in every respect: each part has an index that holds nothing else, however many calls
+there were. A session of a daemon older than version 6 says no run; it is found by its call, which is open too."""
 OTHER_RUNS: Final = f"""
     {_select("runs", RUN_COLUMNS_READ)} WHERE settled_at IS NULL AND run_id <> ? ORDER BY run_id
 """
-"""Those that live, and those of which something may be open. Nothing else is read to see who is gone."""
+"""Runs that live, and runs that may have left something open. Nothing else is read to see who is gone."""
 SETTLE_RUN: Final = "UPDATE runs SET settled_at = ? WHERE run_id = ? AND settled_at IS NULL"
 SETTLE_RUN_THAT_HAS_ENDED: Final = f"""
     UPDATE runs SET settled_at = ? WHERE run_id = ? AND settled_at IS NULL AND ended_at IS NOT NULL
@@ -343,7 +343,7 @@ DECLARED_DEAD_BY: Final = "SELECT declared_dead_by FROM runs WHERE run_id = ?"
 
 
 def of_these(calls: int) -> str:
-    """What follows ``READ_CALLS``: so many calls, by their ids."""
+    """SQL behind ``READ_CALLS``: this number of calls, by their ids."""
     return f"WHERE calls.call_id IN ({', '.join('?' * calls)})"
 
 

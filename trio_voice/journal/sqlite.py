@@ -163,7 +163,7 @@ class SqliteDatabase:
         yield
 
     def has_column(self, table: str, column: str) -> bool:
-        """Whether there is such a column."""
+        """True if there is such a column."""
         return bool(self.query("SELECT 1 FROM pragma_table_info(?) WHERE name = ?", [table, column]))
 
     def build_index(self, name: str, on: str) -> None:
@@ -172,7 +172,7 @@ class SqliteDatabase:
             self.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {on}")
 
     def is_locked_out(self, error: Exception) -> bool:
-        """Whether another process had the file."""
+        """True if another process had the file."""
         return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
     def prefer_indexes(self) -> None:

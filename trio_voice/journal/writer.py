@@ -125,9 +125,9 @@ class Entry:
     """True if it is kept until it is done, through any trouble. A question is not."""
     answer: Answer | None = None
     hurries: bool = True
-    """Whether it is written at once; otherwise ``gather_seconds`` later, if nothing else comes."""
+    """True if it is written at once; otherwise ``gather_seconds`` later, if nothing else comes."""
     says: str = ""
-    """What it writes, by a name."""
+    """Text that it writes, by a name."""
     includes: str = ""
     """A beginning of the names of what it writes again."""
 
@@ -153,7 +153,7 @@ class DatabaseWriter:
         """Guards what both sides use: the backlog, the flags, the trouble. Held for microseconds, never for I/O."""
         self._backlog: deque[Entry] = deque()
         self._hurries = False
-        """Whether anything in the backlog does."""
+        """True if anything in the backlog does."""
         self._migrates = False
         self._closing = False
         self._gave_up = False
@@ -198,7 +198,7 @@ class DatabaseWriter:
 
     @property
     def trouble(self) -> str:
-        """Why nothing is written, in words for the operator; empty if it is."""
+        """Reason for which nothing is written, in words for the operator; empty if it is."""
         if not self._trouble:
             self._look_whether_stuck()
         return self._trouble
@@ -380,7 +380,7 @@ class DatabaseWriter:
 
 
 def _without_repetitions(batch: list[Entry]) -> list[Entry]:
-    """Without those of which a later one says everything, and for which nobody waits."""
+    """The batch without entries that a later one repeats whole, unless somebody waits for them."""
     includes = [(place, entry.includes) for place, entry in enumerate(batch) if entry.includes]
     return [
         entry

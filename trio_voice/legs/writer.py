@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 SAMPLE_EVERY: Final = 50
-"""One message of so many has its delay told: one a second, of a telephone's."""
+"""Messages from one whose delay is told to the next: one a second, of a telephone's."""
 
 
 class Stalled(Exception):

@@ -34,8 +34,8 @@ async def connect(
         host: a name or an address; over TLS the peer has to prove to be it.
         port: of the server.
         secure: with TLS.
-        tls: whom to trust; the system's authorities by default.
-        proxy: whom to ask for a tunnel.
+        tls: the authorities to trust; the system's by default.
+        proxy: the proxy to ask for a tunnel.
 
     Raises:
         Unreachable: the name does not resolve, nobody listens, TLS fails, or the proxy does not do it.

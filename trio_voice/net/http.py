@@ -84,7 +84,7 @@ class Connection:
     """One connection: idle, or with one request on it.
 
     Args:
-        origin: whom it leads to.
+        origin: the host that it leads to.
         stream: connected, and this connection's alone.
     """
 

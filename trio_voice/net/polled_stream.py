@@ -42,7 +42,7 @@ class Watcher(Protocol):
         """Stop watching, before the socket is closed. Harmless if it is not watched."""
 
     def remember(self, stream: PolledStream) -> None:
-        """Call its ``go_on`` in the next round: it may have more to read, of which the kernel will not speak again."""
+        """Call its ``go_on`` in the next round: it may have more to read, and the kernel tells that only once."""
 
 
 class PolledStream(trio.abc.AsyncResource):

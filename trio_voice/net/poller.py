@@ -159,5 +159,5 @@ class Poller:
             self._epoll.unregister(stream.socket)
 
     def remember(self, stream: PolledStream) -> None:
-        """It may have more to read, of which the kernel will not speak again."""
+        """Serve it again: it may have more to read, and the kernel tells that only once."""
         self._unfinished.append(stream)

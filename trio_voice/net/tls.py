@@ -13,7 +13,7 @@ class ClientTls:
     """One connection's, from the handshake on.
 
     Args:
-        context: whom to trust.
+        context: the authorities to trust.
         host: who the peer has to be.
         read_bytes: how much is decrypted at a time.
     """

@@ -86,13 +86,13 @@ class AssemblyAiStreaming(ModelSession):
         self._ready = False
         self._gathered = bytearray()
         self._begun = -1
-        """The last turn of which it was told that the caller is speaking."""
+        """The last turn that was told of as the caller's speaking."""
         self._over = -1
         """The last turn that is over."""
         self._confidence = 0.0
         """Of the last partial that the turn is over."""
         self._may_be_over = ""
-        """The words of the turn of which it was told that it may be over."""
+        """Words of the turn that was told of as maybe over."""
 
     # What we say
 

@@ -78,7 +78,7 @@ class Cartesia(ModelSession):
         self._voice = persona.voice or settings.voice or ""
         self._language = settings.language or primary(persona.language)
         self._contexts: dict[str, None] = {}
-        """Those of which more is to come."""
+        """Contexts with more text to come."""
         self._counted: list[Any] = []
         """Texts that were sent to be spoken since it was last told."""
         self._ready = False

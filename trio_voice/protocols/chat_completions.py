@@ -204,7 +204,7 @@ class ChatCompletions:
         return self._adapted(failure_of(number, complaint), complaint)
 
     def _adapted(self, failed: s.ThoughtFailed, complaint: Complaint) -> s.ThoughtFailed:
-        """The failure, of which something may have been learned."""
+        """The failure; something may have been learned from it."""
         quirks = self._settings.quirks
         sent = {*self._optional(()), *(() if quirks.no_tools else ("tools",))} - quirks.left_out
         if failed.remedy or not quirks.learn(complaint, sent):

@@ -84,7 +84,7 @@ class DeepgramFlux(ModelSession):
         self._ready = False
         self._gathered = bytearray()
         self._begun = -1
-        """The last turn of which it was told that the caller is speaking."""
+        """The last turn that was told of as the caller's speaking."""
         self._over = -1
         """The last turn that is over."""
         self._text = ""

@@ -23,7 +23,7 @@ MAX_ID: Final = 200
 JSON_IN_JSON: Final = 3
 """Times that arguments may be wrapped up as text; models have been seen to do it twice."""
 NOTHING: Final = ("null", "none", "undefined")
-"""Words for it that models write, of which one is JSON."""
+"""Words for it that models write; one of them is JSON."""
 
 NO_JSON: Final = (msgspec.DecodeError, RecursionError)
 """Exceptions of decoding text that is no JSON, or endlessly nested."""

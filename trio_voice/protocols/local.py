@@ -99,7 +99,7 @@ class LocalTurns:
         return [TurnResumed(self._item_id)] if resumed else []
 
     def speech_stopped(self) -> None:
-        """The caller pauses: an utterance is complete, of which ``understood`` will tell."""
+        """The caller pauses: an utterance is complete, and ``understood`` will tell its words."""
         self._speaking = False
         self._unknown += 1
         self._settled_at = self._heard_bytes + SETTLE_MS * BYTES_PER_MS

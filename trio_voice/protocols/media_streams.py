@@ -101,7 +101,7 @@ _decode_time = msgspec.json.Decoder(_TimedMedia).decode
 
 
 def timestamp_of(message: str) -> float | None:
-    """When Twilio had the audio of a ``media`` message, in ms since its stream began; ``None`` if it does not say."""
+    """Time of a ``media`` message's audio at Twilio, in ms since its stream began; ``None`` if it does not say."""
     try:
         timestamp = float(_decode_time(message).media.timestamp)
     except UNDECODABLE:

@@ -294,7 +294,7 @@ class VoiceAgentSession(ModelSession):
         return [c.ModelReady(self._session_id, _echoed(event.get("config")))]
 
     def _differences(self, config: dict[str, Any] | None) -> str:
-        """Settings of which the server has made something else, where a caller would hear it; empty if all is well."""
+        """Settings that the server has changed, where a caller would hear it; empty if all is well."""
         wanted = {"input.format.encoding": ENCODING, "output.format.encoding": ENCODING}
         if self._persona.voice is not None:
             wanted["output.voice"] = self._persona.voice

@@ -21,7 +21,7 @@ MOST_FRAMES: Final = (2**32 - 1 - HEADER_BYTES) // CHANNELS
 
 
 def header(frames: int) -> bytes:
-    """The header of a file with so many samples in each channel."""
+    """The header of a file with ``samples`` in each channel."""
     data = frames * CHANNELS
     form = struct.pack("<HHIIHHH", MULAW, CHANNELS, RATE, CHANNELS * RATE, CHANNELS, 8, 0)
     return b"".join(

@@ -47,7 +47,7 @@ def _encoding_table() -> npt.NDArray[np.uint8]:
 
 
 def _low_pass(times: int) -> Levels:
-    """A windowed sinc for so many times 8 kHz, with a gain of one at 0 Hz."""
+    """A windowed sinc for ``times`` 8 kHz, with a gain of one at 0 Hz."""
     length = _TAPS * times // 4 * 2 + 1
     position = np.arange(length) - length // 2
     taps = np.sinc(2 * _CUTOFF / (times * RATE) * position) * np.kaiser(length, _BETA)
@@ -110,7 +110,7 @@ class Halving:
         self._skips = 0
 
     def feed(self, levels: Levels) -> Levels:
-        """What these further samples make certain."""
+        """Output samples that these further samples make certain."""
         stream = np.concatenate((self._before, levels))
         self._before = stream[len(levels) :]
         if not len(levels):

@@ -1,4 +1,4 @@
-"""The values of a label, which can only be so many: each is a series that a scraper keeps for weeks."""
+"""Bounds on the values of a label: each value is a series that a scraper keeps for weeks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ OTHER: Final = "other"
 
 
 class BoundedLabel:
-    """The values that a label has taken, which can only be so many.
+    """The values that a label has taken, ``MAX_WORDS`` at most.
 
     Args:
         known: those that it will take in any case.

@@ -54,11 +54,11 @@ class AppJournal(Protocol):
 
     @property
     def list_trouble(self) -> str:
-        """Reason for which it is not known whom never to call; empty if it is."""
+        """Reason for which the do-not-call list is not known; empty if it is."""
 
     @property
     def unread(self) -> Mapping[str, list[str]]:
-        """Calls of which it does not understand every row, and which."""
+        """Calls with rows that it does not understand, and those rows."""
 
     def recording_changed(self, call_id: str, recording: Recording) -> None:
         """Write down what has become of a recording: somebody has listened, or it was deleted. Does not wait."""
@@ -92,7 +92,7 @@ class AppContext:
     account_sid: str | None = None
     """Account whose calls Twilio tells us of; ``None`` if we have not been told."""
     recordings: Recordings | None = None
-    """What is recorded on this machine."""
+    """Recordings of this machine."""
     colleagues: Colleagues | None = None
     """The other processes on this port, if there are any."""
     max_browser_calls: int = 2

@@ -28,7 +28,7 @@ WRONG_AT_ONCE: Final = 5
 MOST_WAITING: Final = 30
 """Connections that may wait to be judged: some two seconds."""
 REMEMBERED: Final = 4_096
-"""Tokens of which it is known when they were first offered, or that they are wrong. As hashes with a key."""
+"""Most tokens that are remembered as wrong, or with the time of their first offer. As hashes with a key."""
 
 
 class Verdict(Enum):

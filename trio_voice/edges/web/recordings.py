@@ -35,7 +35,7 @@ MAX_LISTENED: Final = 1_000
 
 
 class RecordingsJournal(Protocol):
-    """Where it is written down who has listened."""
+    """The journal as recordings need it: a place for who has listened."""
 
     async def call(self, call_id: str) -> JournaledCall | None:
         """One call, whole. Raises ``JournalUnavailable``."""

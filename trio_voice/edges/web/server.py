@@ -182,7 +182,7 @@ class Server:
         await trio.serve_listeners(serve, copies, handler_nursery=connections)
 
     async def serve_handed(self, door: Door, stream: trio.SocketStream, data: bytes) -> None:
-        """Serve a connection that a colleague has accepted at a door, and of which it has read so much."""
+        """Serve a connection that a colleague has accepted at a door, given the bytes that it has read."""
         await self._serve_connection(door, stream, data)
 
     async def _serve_connection(self, door: Door, stream: trio.SocketStream, data: bytes = b"") -> None:

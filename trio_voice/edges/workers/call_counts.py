@@ -21,7 +21,7 @@ _NUMBER: Final = struct.Struct("=q")
 
 
 def make_call_counts(workers: int) -> int:
-    """A file in memory for so many processes; the descriptor is to be inherited."""
+    """A file in memory for the counts of ``processes``; the descriptor is to be inherited."""
     descriptor = os.memfd_create("trio-voice-seats", 0)
     os.ftruncate(descriptor, workers * _NUMBER.size)
     return descriptor
@@ -62,7 +62,7 @@ class CallCounts:
         return min(processes, key=lambda index: (self.occupied_by(index), index != self._index))
 
     def occupy(self, calls: int, index: int | None = None) -> None:
-        """Say how many calls this process has; or another, of which somebody knows that it is dead."""
+        """Set the number of calls of this process, or of another that is known to be dead."""
         _NUMBER.pack_into(self._memory, (self._index if index is None else index) * _NUMBER.size, calls)
 
     @contextmanager

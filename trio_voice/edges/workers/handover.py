@@ -82,7 +82,7 @@ class Colleagues:
         self._count = count
         self._seats = seats
         self._away: dict[int, float] = {}
-        """Until when no new call is offered to whom."""
+        """Times until which no new call is offered to a process, by its index."""
 
     @property
     def prefix(self) -> str:

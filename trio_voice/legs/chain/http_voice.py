@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 RETRY_SECONDS: Final = 0.3
 MAY_PASS: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Statuses of which the next answer may be another."""
+"""Statuses after which another try may be answered."""
 
 
 class VoiceRequests(Protocol):

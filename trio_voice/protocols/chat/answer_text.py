@@ -153,7 +153,7 @@ class AnswerText:
         self._thinking = thinks_first
         self._guessed = thinks_first
         self._kept: list[str] = []
-        """Thoughts of which it is only guessed that they are some."""
+        """Text that is only guessed to be a thought."""
         self._block: _Block | None = None
         self._first: list[str] | None = []
         """The beginning, as long as it may turn out to be a role's name and not an answer's first words."""
@@ -224,7 +224,7 @@ class AnswerText:
         return Heard("".join(said), unsaid=unsaid)
 
     def _noted(self, text: str) -> list[str]:
-        """A text that is said, of which it is remembered how its line stands."""
+        """Say a text, and remember how its line stands."""
         self._line = (self._line + text)[-_LONGEST_OPENING:]
         return [text]
 

@@ -125,7 +125,7 @@ class Floor:
         self._replying = False
 
     def response_failed(self, now: float, wait: float = RETRY_SECONDS) -> None:
-        """The server has finished it without success: after so many seconds it is to be asked for once more."""
+        """The server has finished it without success: ask for it once more after these seconds."""
         self._replying = False
         ask, self._begun = self._begun, None
         if ask is None or ask.follows_up:

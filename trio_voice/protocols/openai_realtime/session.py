@@ -204,7 +204,7 @@ class OpenAIRealtimeSession(ModelSession):
         return [*cut, *self._greeting_cut(response, heard_ms)]
 
     def _greeting_cut(self, response: Response, heard_ms: float) -> list[str]:
-        """Messages for a greeting of which less than its first sentence was heard: with the sound its text is gone."""
+        """Messages for a greeting that was cut within its first sentence: with the sound its text is gone."""
         greeting, received_ms = self._persona.greeting, sum(response.received_ms.values())
         if not greeting or self._history or response.response_id != self._first_id or not received_ms:
             return []

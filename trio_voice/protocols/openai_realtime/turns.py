@@ -98,7 +98,7 @@ class CallerTurns:
     # What is asked
 
     def waits_for(self, item_id: str) -> bool:
-        """True if it is this turn of which nobody knows yet what it was."""
+        """True if it is not known yet what this turn was."""
         return item_id == self._item_id and (self._undecided_until > -math.inf or bool(self._kept_id))
 
     def is_undecided(self, now: float) -> bool:

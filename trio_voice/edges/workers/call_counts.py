@@ -21,7 +21,7 @@ _NUMBER: Final = struct.Struct("=q")
 
 
 def make_call_counts(workers: int) -> int:
-    """A file in memory for the counts of ``processes``; the descriptor is to be inherited."""
+    """A file in memory for the counts of ``workers``; the descriptor is to be inherited."""
     descriptor = os.memfd_create("trio-voice-seats", 0)
     os.ftruncate(descriptor, workers * _NUMBER.size)
     return descriptor

@@ -161,7 +161,7 @@ class ChainLeg:
         self._count = count
         self._lines = lines
         self._contexts: set[str] = set()
-        """Those of the voice of which more text is to come."""
+        """Contexts of the voice with more text to come."""
         self._told_ready = False
         self._requests: dict[int, trio.CancelScope] = {}
         self._timer_scope = trio.CancelScope()

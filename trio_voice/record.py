@@ -155,15 +155,15 @@ class Transfer:
 
 @attrs.define
 class Recording:
-    """What was recorded of a call on this machine."""
+    """A call's recording on this machine."""
 
     url: str | None
-    """Where operators listen to it; ``None`` once it was deleted."""
+    """Path by which operators listen to it; ``None`` once it was deleted."""
     seconds: float
     at: float = 0.0
     """Seconds since the call began, at its first sample."""
     listened: list[str] = attrs.field(factory=list)
-    """When somebody has listened, each time: ISO 8601, UTC."""
+    """Times at which somebody has listened: ISO 8601, UTC."""
     deleted_at: str | None = None
 
     def as_json(self) -> dict[str, Any]:

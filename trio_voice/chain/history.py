@@ -100,7 +100,7 @@ class History:
         return sum(map(_letters_of, self._lines))
 
     def _forget(self, count: int) -> None:
-        """Forget the oldest lines, and results that are not understood without them."""
+        """Forget the oldest ``count`` lines, and results that are not understood without them."""
         begins = (isinstance(line, Entry) and line.role == "caller" for line in self._lines[count:])
         del self._lines[: next((count + at for at, is_caller in enumerate(begins) if is_caller), count)]
 
@@ -119,7 +119,7 @@ class History:
         return self._shorten_results(to=0)
 
     def _shorten_results(self, *, to: int) -> bool:
-        """Shorten the oldest results until each has at most ``to`` letters; returns whether any was shortened."""
+        """Shorten the oldest results until all together have at most ``to`` letters; returns whether any was shortened."""
         total, did = sum(_letters_of(line) for line in self._lines if _is_results(line)), False
         for at, line in enumerate(self._lines):
             if total <= to:

@@ -26,7 +26,7 @@ MAX_WINDOW: Final = round(BELIEVED_SECONDS * RATE)
 
 
 class RecordingFile(Protocol):
-    """Where a recording is written; nothing here waits for it."""
+    """A file that a recording is written to; nothing here waits for it."""
 
     def begin(self, at_seconds: float) -> None:
         """Make the file: it begins so long after the call did."""

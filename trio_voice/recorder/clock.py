@@ -1,4 +1,4 @@
-"""Where a moment of our clock lies on Twilio's, which counts from the beginning of the stream.
+"""Moments of our clock on Twilio's, which counts from the beginning of the stream.
 
 Twilio says with each frame of the caller when it was (``timestamp``, ms). A frame cannot come before it was; it comes
 late by what the network needs, which is never the same twice: so the frame that came with the least delay, of the last
@@ -41,7 +41,7 @@ class StreamClock:
 
     @property
     def origin(self) -> float:
-        """When Twilio's clock stood at 0, by ours."""
+        """Time at which Twilio's clock stood at 0, by ours."""
         return min(self._least, self._before) if self._is_told else self._began
 
     def frame(self, timestamp_ms: float | None, now: float) -> float | None:
@@ -61,7 +61,8 @@ class StreamClock:
         return at
 
     def sent_at(self, now: float) -> float:
-        """When Twilio sent what has just come, in our clock: no later than the next frame, while frames flow."""
+        """Time at which Twilio sent what has just come, by our clock: no later than the next frame, while frames
+        flow."""
         if now - self._newest_came > FLOWING_SECONDS:
             return now
         return min(now, self.origin + self._newest + FRAME_SECONDS)

@@ -103,19 +103,19 @@ class WavFile:
         """Bytes of sound that were posted by the loop, and that the thread has dealt with."""
         self._since_looked = 0
         self._is_new = False
-        """Whether the file is this recording's and holds nothing yet."""
+        """True if the file is this recording's and holds nothing yet."""
         self.at_seconds: float | None = None
-        """How long the call had lasted when the recording began; ``None`` until it has."""
+        """Seconds that the call had lasted when the recording began; ``None`` until it has."""
         self.frames = 0
         """Samples of each channel that are in the file."""
         self.trouble = ""
-        """Why it ended before its call did."""
+        """Reason for which it ended before its call did."""
         self.closed = trio.Event()
         """Set once nothing more will be done to the file."""
 
     @property
     def has_begun(self) -> bool:
-        """Whether a file was asked for."""
+        """True if a file was asked for."""
         return self.at_seconds is not None
 
     def begin(self, at_seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""When the caller heard what was handed to Twilio: the right channel of a recording.
+"""Times at which the caller heard what was handed to Twilio: the right channel of a recording.
 
 Twilio queues our audio and plays it in real time, without gaps while there is any. When it got a piece is not told; but
 the echo of a mark says when everything before it had been played. An echo may be late, and is never early. So:
@@ -53,7 +53,7 @@ class _Burst:
     """Audio that is played without a gap, as far as is known from here."""
 
     began: float
-    """When its first piece was handed over."""
+    """Time at which its first piece was handed over."""
     audio: bytearray = attrs.field(factory=bytearray)
     settled: int = 0
     """Bytes that were placed, and are no longer in ``audio``."""
@@ -61,11 +61,11 @@ class _Burst:
     delay: float | None = None
     """By how much later than handed over it is heard; known once something of it was placed."""
     position: int = 0
-    """Where its first byte lies, known likewise; moved by gaps."""
+    """Place of its first byte, known in the same way; moved by gaps."""
     cut_at: float = math.inf
-    """When a clear was sent."""
+    """Time at which a clear was sent."""
     cut_echoed_at: float | None = None
-    """When the first mark that it discarded came back."""
+    """Time at which the first mark that it discarded came back."""
 
     @property
     def length(self) -> int:
@@ -73,28 +73,28 @@ class _Burst:
 
     @property
     def ends_at(self) -> float:
-        """When it has been played, if nothing takes time."""
+        """Time at which it has been played, if nothing takes time."""
         return self.began + self.length / RATE
 
     def due(self, mark: _Mark) -> float:
-        """When a mark's audio has been played, if nothing takes time."""
+        """Time at which a mark's audio has been played, if nothing takes time."""
         return max(mark.sent_at, self.began + mark.offset / RATE)
 
     def delay_of(self, mark: _Mark) -> float:
-        """How late the echo of a mark came."""
+        """Delay with which the echo of a mark came."""
         late = math.inf if mark.echoed_at is None else mark.echoed_at - self.due(mark)
         return 0.0 if late < EXACT_SECONDS else late
 
 
 class HeardTrack:
-    """What was handed to Twilio and is not placed yet."""
+    """Audio that was handed to Twilio and is not placed yet."""
 
     __slots__ = ("_bursts", "_delay", "_ends", "_runs_out_at")
 
     def __init__(self) -> None:
         self._bursts: deque[_Burst] = deque()
         self._runs_out_at = -math.inf
-        """When Twilio's queue is empty, if nothing takes time."""
+        """Time at which Twilio's queue is empty, if nothing takes time."""
         self._delay: float | None = None
         """The last that was known."""
         self._ends = 0
@@ -179,7 +179,7 @@ class HeardTrack:
         return burst.delay if burst.delay is not None else self._delay or 0.0
 
     def _is_done(self, burst: _Burst, now: float) -> bool:
-        """Whether its marks have had time to come back."""
+        """True if its marks have had time to come back."""
         return now >= burst.ends_at + self._delay_in(burst) + PATIENCE_SECONDS
 
     def _known_segments(self, burst: _Burst, now: float, *, over: bool) -> Iterator[tuple[int, float]]:
@@ -218,7 +218,7 @@ class HeardTrack:
         return at, piece
 
     def _cut_is_known(self, burst: _Burst, now: float) -> bool:
-        """Whether it is known when a clear came to Twilio, or nothing will tell."""
+        """True if it is known when a clear came to Twilio, or nothing will tell."""
         if burst.cut_echoed_at is not None or now >= burst.cut_at + PATIENCE_SECONDS:
             return True
         return all(mark.echoed_at is not None for mark in burst.marks)

@@ -66,7 +66,7 @@ class OpenRecording:
 
     @property
     def has_failed(self) -> bool:
-        """Whether nothing is, or will be, recorded any more."""
+        """True if nothing is, or will be, recorded any more."""
         return bool(self.file.trouble)
 
     def consent(self) -> bool:
@@ -103,12 +103,12 @@ class Found:
 
     @property
     def seconds(self) -> float:
-        """How long it is."""
+        """Length of it."""
         return round(wav.frames_of(self.file_bytes) / wav.RATE, 3)
 
 
 def url_of(call_id: str) -> str:
-    """Where an operator may listen to it."""
+    """Path by which an operator may listen to it."""
     return f"/calls/{call_id}/recording"
 
 
@@ -152,7 +152,7 @@ class Recordings:
             del self._open[recording.record.call_id]
 
     def is_open(self, call_id: str) -> bool:
-        """Whether a call lives that is being recorded, or will be once there is consent."""
+        """True if a call lives that is being recorded, or will be once there is consent."""
         return call_id in self._open and not self._open[call_id].has_failed
 
     async def find(self, call_id: str) -> Found | None:

@@ -13,7 +13,7 @@ SILENCE: Final = bytes([SILENCE_BYTE])
 
 
 class Tracks:
-    """What was placed and not yet taken. Positions are samples; what comes too late for its place is lost.
+    """Audio that was placed and not yet taken. Positions are samples; what comes too late for its place is lost.
 
     Args:
         begins: the position of the first sample that will be taken.

@@ -36,12 +36,12 @@ def header(frames: int) -> bytes:
 
 
 def frames_of(file_bytes: int) -> int:
-    """How many samples each channel of a file of this length has, whatever its header says."""
+    """Number of samples in each channel of a file of this length, whatever its header says."""
     return max(0, file_bytes - HEADER_BYTES) // CHANNELS
 
 
 def is_ours(beginning: bytes) -> bool:
-    """Whether a file that begins so is one of these, of whatever length."""
+    """True if a file that begins so is one of these, of whatever length."""
     ours = header(0)
     same = ((0, 4), (8, 46), (50, 54))  # all but the three sizes
     return len(beginning) >= HEADER_BYTES and all(beginning[low:high] == ours[low:high] for low, high in same)

@@ -1,0 +1,43 @@
+"""Docstrings begin with their subject: a noun, or a verb for what acts. Then a stranger knows what is spoken of."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "trio_voice"
+NO_SUBJECT = re.compile(r"(What|How|Whether|When|Where|Who|Whom|Whose|Which|Why)\b")
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if "sandbox" not in path.relative_to(PACKAGE).parts)
+
+
+def texts(tree):
+    """Docstrings, and texts behind attributes: every string that stands alone."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Expr(value=ast.Constant(value=str(text)), lineno=line):
+                yield line, text
+
+
+def subjectless(source):
+    return [
+        f"line {line}: {text.split(chr(10))[0]}" for line, text in texts(ast.parse(source)) if NO_SUBJECT.match(text)
+    ]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_docstring_begins_with_a_question(file):
+    """Say the thing itself: "Time that ...", "True if ...", "Number of ...", "Reason for which ..."."""
+    assert not subjectless(file.read_text())
+
+
+def test_the_test_sees_them():
+    source = '''"""Where it is."""
+class A:
+    x: int = 1
+    """How many."""
+
+    def y(self):
+        """True if it is."""
+'''
+    assert [line.partition(":")[0] for line in subjectless(source)] == ["line 1", "line 4"]

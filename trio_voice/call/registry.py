@@ -259,12 +259,12 @@ class Registry:
 
     @property
     def browser_calls(self) -> int:
-        """How many calls of pages live here, or are promised."""
+        """Number of calls of pages that live here, or are promised."""
         self._forget_expired()
         return sum(record.is_browser_call for record in self._open_records())
 
     def is_for_browser(self, path: str) -> bool:
-        """Whether a path was promised to a page."""
+        """True if a path was promised to a page."""
         expected = self._expected.get(path)
         return expected is not None and expected.record.is_browser_call
 

@@ -119,7 +119,7 @@ class History:
         return self._shorten_results(to=0)
 
     def _shorten_results(self, *, to: int) -> bool:
-        """Shorten the oldest results until all together have at most ``to`` letters; returns whether any was shortened."""
+        """Shorten the oldest results until all have at most ``to`` letters together; returns whether any was."""
         total, did = sum(_letters_of(line) for line in self._lines if _is_results(line)), False
         for at, line in enumerate(self._lines):
             if total <= to:

@@ -61,8 +61,7 @@ class StreamClock:
         return at
 
     def sent_at(self, now: float) -> float:
-        """Time at which Twilio sent what has just come, by our clock: no later than the next frame, while frames
-        flow."""
+        """Time of sending of what has just come, by our clock: no later than the next frame, while frames flow."""
         if now - self._newest_came > FLOWING_SECONDS:
             return now
         return min(now, self.origin + self._newest + FRAME_SECONDS)

@@ -96,7 +96,7 @@ class AppContext:
     colleagues: Colleagues | None = None
     """The other processes on this port, if there are any."""
     max_browser_calls: int = 2
-    """How many pages may be telephones at once."""
+    """Number of pages that may be telephones at once."""
     hosts: Hosts | None = None
     """The names of the operator's address, once it is known."""
     feed: Feed = attrs.field(factory=Feed)

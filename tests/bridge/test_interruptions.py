@@ -8,7 +8,7 @@ import pytest
 from tests.playbook import HUSH, MORE, SPEECH, TALKS_FIRST, Playbook
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
-from trio_voice.events.call import ClearPlayback, PlaceMark, PlayAudio
+from trio_voice.events.call import ClearPlayback, PlaceMark, PlayAudio, ToolResult, ToolReturned
 from trio_voice.persona import Persona, TurnDetection
 
 YIELDS = attrs.evolve(TALKS_FIRST, truncates=True, yields_on_request=True, words_while_speaking=True)
@@ -213,6 +213,55 @@ def test_it_is_not_asked_when_it_answers_or_when_there_are_words():
     book.after(0.4).on(c.CallerSpeechStopped())
     book.on(said("Stop, please.", final=True))
     assert not any(isinstance(each, c.RequestReply) for _, each in book.pass_time(2))
+
+
+def cut_for_nothing():
+    """A model that has fallen silent by itself for "uh-huh"."""
+    book = speaking(CUTS_ITSELF, done=False)
+    book.on(c.CallerSpeechStarted())
+    book.on(c.ReplyDone("r1", interrupted=True))
+    book.after(0.4).on(c.CallerSpeechStopped())
+    assert book.on(said("uh-huh", final=True)) == []
+    return book
+
+
+def test_a_model_that_may_go_on_by_itself_is_not_asked_at_once():
+    book = cut_for_nothing()
+    ((at, asked),) = book.pass_time(2)
+    assert isinstance(asked, c.RequestReply)
+    assert 0.3 <= at - (book.now - 2) <= 1
+
+
+def test_a_model_that_goes_on_by_itself_is_not_asked_at_all():
+    book = cut_for_nothing()
+    book.after(0.4).speak("r2", HUSH)
+    assert not any(isinstance(each, c.RequestReply) for _, each in book.pass_time(2))
+    assert book.record.counters["false_interruptions_resumed"] == 1
+
+
+def test_what_a_model_that_was_not_cut_answers_to_such_a_word_is_not_said():
+    patient = Persona(name="p", model="m", turn_detection=TurnDetection(min_interruption_words=2))
+    book = speaking(CUTS_ITSELF, persona=patient)
+    book.on(c.CallerSpeechStarted())
+    book.after(0.4).on(c.CallerSpeechStopped())
+    book.on(said("uh-huh", final=True))
+    assert sound_of(book.after(0.2).speak("r2", MORE)) == b""
+    book.on(c.ReplyTranscript("r2", "What else?", interrupted=False))
+    book.on(c.ReplyDone("r2", interrupted=False))
+    book.pass_time(5)
+    assert ("agent", "What else?", False) not in book.lines()
+    assert sound_of(book.speak("r3", MORE)) == base64.b64decode(MORE)  # the next is wanted
+
+
+def test_what_it_was_asked_for_meanwhile_is_said():
+    patient = Persona(name="p", model="m", turn_detection=TurnDetection(min_interruption_words=2))
+    book = speaking(CUTS_ITSELF, persona=patient)
+    book.on(c.CallerSpeechStarted())
+    book.after(0.4).on(c.CallerSpeechStopped())
+    book.on(said("uh-huh", final=True))
+    book.on(c.ToolRequested("t1", "look_up", {}))
+    book.on(ToolReturned("t1", ToolResult("{}")))
+    assert sound_of(book.speak("r2", MORE)) == base64.b64decode(MORE)
 
 
 # The persona's thresholds, for every kind of model

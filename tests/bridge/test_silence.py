@@ -5,7 +5,7 @@ from itertools import pairwise
 import attrs
 import pytest
 
-from tests.playbook import MORE, SPEECH, START, TALKS_FIRST, Playbook, end_of
+from tests.playbook import HUSH, MORE, SPEECH, START, TALKS_FIRST, Playbook, end_of
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import EndCall, PlayAudio, ReplaceModel, RunTool, ToolResult, ToolReturned
@@ -56,6 +56,30 @@ def pass_time(book, seconds):
 
 
 # Ours
+
+
+def sound_of(commands):
+    return "".join(command.payload for command in commands if isinstance(command, PlayAudio))
+
+
+@pytest.mark.parametrize("frames", [1, 30, 200])
+def test_digital_silence_is_no_answer_however_long_it_is(frames):
+    book = asked(limits=attrs.evolve(PATIENT, playback_lead_seconds=1))
+    book.after(0.3).speak("r1", *[HUSH] * frames)
+    book.on(c.ReplyDone("r1", interrupted=False))
+    heard, _ = pass_time(book, 4)
+    assert [text for _, text in heard] == [WORDS.fillers[0]]
+    assert heard[0][0] == pytest.approx(2.2, abs=0.1)
+    assert not book.bridge._playout.has_waiting  # the words stand behind no silence
+    assert sound_of(book.on(c.ReplyAudio("r1", MORE))) == MORE  # and what can be heard after all is heard
+    assert book.record.counters["dead_air_ms"] == pytest.approx(4_300, abs=100)  # before the filler, and behind it
+
+
+def test_a_pause_in_an_answer_is_no_silence_of_ours():
+    book = asked()
+    book.after(0.3).speak("r1", HUSH, SPEECH, *[HUSH] * 10, SPEECH)
+    book.on(c.ReplyDone("r1", interrupted=False))
+    assert pass_time(book, 4)[0] == []
 
 
 def test_an_answer_that_does_not_come_is_covered_and_never_by_the_same_words_twice_running():

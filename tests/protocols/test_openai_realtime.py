@@ -1227,6 +1227,18 @@ def test_an_answer_without_a_sound_is_asked_for_once_and_then_given_up(dialect, 
     assert (given_up.code, given_up.fatal, given_up.passing) == ("silent", True, True)
 
 
+def test_a_turn_is_not_answered_by_what_was_asked_for_before_it(talk):
+    talk.do(c.RequestReply("Greet."))
+    talk.begin("r1")
+    talk.audio(100)
+    talk.done("r1")
+    talk.take()
+    spoke(talk)
+    talk.now = 2.5
+    talk.tick()
+    assert talk.take() == [says(NUDGE)]
+
+
 def test_an_answer_that_can_be_heard_is_one(talk):
     spoke(talk)
     talk.begin("r1")

@@ -476,6 +476,20 @@ def test_a_session_that_was_ended_in_words_is_not_taken_up(ready):
     assert list(ready.explain_close(1000, "", 20.0)) == []
 
 
+def test_what_a_session_that_is_taken_up_tells_once_more_is_known():
+    history = (c.Said("caller", "I am Ann."), c.Said("agent", "Hello Ann."))
+    session = VoiceAgentSession(persona(), history=history, resume_with="sess_0")
+    at(session, 0, "session.ready", session_id="sess_0")
+    assert at(session, 0.1, "transcript.user.delta", item_id="i1", text="I am") == []
+    assert at(session, 0.1, "transcript.user", item_id="i1", text="I am Ann.") == []
+    assert at(session, 0.1, "transcript.agent", reply_id="r1", text="Hello Ann.") == []
+    assert session.wake_at == math.inf  # nothing is owed for it
+    (new,) = at(session, 0.2, "transcript.user", item_id="i2", text="And you?")
+    assert new.text == "And you?"
+    at(session, 5, "input.speech.started")
+    assert at(session, 6, "transcript.user", item_id="i3", text="I am Ann.") != []
+
+
 @pytest.mark.parametrize("code", ["session_not_found", "session_expired", "session_forbidden"])
 def test_a_session_that_cannot_be_taken_up_is_begun_anew(code):
     session = VoiceAgentSession(persona(), resume_with="sess_0")

@@ -479,6 +479,11 @@ class Bridge:
         self._context.transcript.reply_began(fact.reply_id)
         if fact.is_filler:
             return
+        if self._interruptions.answers_nothing(now):
+            self._playout.forget(fact.reply_id)
+            self._context.transcript.reply_cut(fact.reply_id, 0.0)
+            self._context.record.count("answers_in_vain")
+            return
         self._context.reply_id = fact.reply_id
         self._speaking.is_asked = False
         self._was_answered = True
@@ -490,7 +495,11 @@ class Bridge:
         if not length:
             return
         is_filler = self._playout.is_no_answer(fact.reply_id)
-        if (is_filler or not self._states.reply_was_heard) and is_audible(fact.payload):
+        is_known = self._states.reply_was_heard and not is_filler
+        if not is_known and not is_audible(fact.payload):
+            if not is_filler:
+                self._silence.came_silent(now, length)
+        elif not is_known:
             self._silence.sounded(now, is_filler=is_filler)
             if not is_filler:
                 self._turns.reached("first_audio", now)

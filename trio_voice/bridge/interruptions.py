@@ -26,6 +26,10 @@ MAX_GREETINGS: Final = 3
 """Times that a greeting is begun before whoever talks over it is let off."""
 GREET_AGAIN_SECONDS: Final = 1.0
 """Time after the caller's turn at which a greeting that was cut is said again, unless the model speaks meanwhile."""
+OWN_ANSWER_SECONDS: Final = 0.6
+"""Time that a model which has fallen silent for words that ask for nothing has to go on by itself."""
+IGNORED_SECONDS: Final = 3.0
+"""A reply that a model begins by itself so soon after words that ask for nothing is an answer to them."""
 TAIL_MS: Final = 500.0
 QUESTION_TAIL_MS: Final = 1_500.0
 """Most that may be left unheard of a finished reply for words to be an answer to it, be they only "okay"; people answer
@@ -47,9 +51,11 @@ class Interruptions:
         "_answer_id",
         "_context",
         "_cut_by_model",
+        "_go_on_at",
         "_greet_again_at",
         "_greeting_id",
         "_greetings",
+        "_ignored_until",
         "_item_id",
         "_speaking",
         "floor",
@@ -73,6 +79,10 @@ class Interruptions:
         """A reply that was begun while it is undecided what it answers."""
         self._cut_by_model = False
         """The model has fallen silent by itself, and it may have been for nothing."""
+        self._go_on_at = math.inf
+        """When it is asked to go on, unless it does so by itself: it may answer words that ask for nothing."""
+        self._ignored_until = -math.inf
+        """Until then what it begins by itself, while it is still heard, answers such words."""
         self._greeting_id: str | None = None
         self._greetings = 0
         self._greet_again_at = math.inf
@@ -82,6 +92,7 @@ class Interruptions:
     def began(self, now: float) -> None:
         """They begin to speak."""
         self.has_words, self._item_id = False, ""
+        self._go_on_at, self._ignored_until = math.inf, -math.inf
         if self._context.persona.interruptible and not self._is_protected(now) and self._is_heard_over(now):
             self._begin(now)
 
@@ -120,7 +131,15 @@ class Interruptions:
         if self.floor.is_undecided:
             self._answer_id = reply_id
         self.floor.answered()
-        self._cut_by_model = False
+        if self._go_on_at < math.inf:
+            self._context.record.count("false_interruptions_resumed")
+        self._cut_by_model, self._go_on_at = False, math.inf
+
+    def answers_nothing(self, now: float) -> bool:
+        """Whether a reply that the model begins now, unasked, answers words that asked for nothing."""
+        answers_nothing = now < self._ignored_until and not self._speaking.is_asked
+        self._ignored_until = -math.inf
+        return answers_nothing
 
     def cut_by_model(self, reply_id: str, now: float) -> None:
         """The model has broken a reply off by itself."""
@@ -139,7 +158,8 @@ class Interruptions:
     def release(self) -> None:
         """Whoever heard the caller is gone: there is nothing to decide any more."""
         self.floor.release()
-        self._answer_id, self._cut_by_model, self._greet_again_at = "", False, math.inf
+        self._answer_id, self._cut_by_model = "", False
+        self._greet_again_at = self._go_on_at = math.inf
 
     def model_replaced(self) -> None:
         """Another model speaks from here on."""
@@ -154,12 +174,13 @@ class Interruptions:
     @property
     def wake_at(self) -> float:
         """Time at which ``tick`` is next needed."""
-        return min(self.floor.wake_at, self._greet_again_at)
+        return min(self.floor.wake_at, self._greet_again_at, self._go_on_at)
 
     def tick(self, now: float) -> bool:
         """Decide what time decides; returns whether a sound of the caller's took no floor."""
         if now >= self._greet_again_at:
             self._greet_again(now)
+        self._ask_to_go_on(now)
         return self._do(self.floor.tick(now), now)
 
     def _greet_again(self, now: float) -> None:
@@ -202,8 +223,17 @@ class Interruptions:
             if self._context.playout.is_paused:
                 self._speaking.go_on(now)
         elif verdict is Verdict.GO_ON and was_cut:
-            self._speaking.ask_to_go_on()
+            self._go_on_at = now + (OWN_ANSWER_SECONDS if self._item_id else 0.0)
+            self._ask_to_go_on(now)
+        elif verdict is Verdict.GO_ON and self._item_id:
+            self._ignored_until = now + IGNORED_SECONDS
         return verdict is Verdict.GO_ON
+
+    def _ask_to_go_on(self, now: float) -> None:
+        """Have a model go on that was cut for nothing, if it is time."""
+        if now >= self._go_on_at:
+            self._go_on_at = math.inf
+            self._speaking.ask_to_go_on()
 
     def _is_heard_over(self, now: float) -> bool:
         """True if the agent is saying something, or about to."""

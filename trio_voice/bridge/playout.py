@@ -243,11 +243,21 @@ class Playout:
         self._waiting = deque(piece for piece in self._waiting if piece[0] != reply_id)
         self._waiting_ms = sum(ms for *_, ms in self._waiting)
 
+    def skip(self, reply_id: str) -> None:
+        """What waits of a reply is not said; what is still to come is."""
+        self._waiting = deque(piece for piece in self._waiting if piece[0] != reply_id or not piece[1])
+        self._waiting_ms = sum(ms for *_, ms in self._waiting)
+
     def heard_of(self, reply_id: str, now: float) -> float:
         """Milliseconds of a reply that the caller has heard."""
         if self._paused_at is not None and reply_id in self._paused_at:
             return self._paused_at[reply_id]
         return self._heard_before.get(reply_id, 0.0) + self.playback.heard_of(reply_id, now)
+
+    def ended_before(self, ms: float, now: float) -> float:
+        """When all that had come before the latest so many milliseconds is, or was, played, by the clock."""
+        waiting_ms = self._waiting_ms - ms
+        return max(self.playback.ends_at, now) + waiting_ms / 1000 if waiting_ms > 0 else self.playback.ends_at
 
     def unheard_ms(self, now: float) -> float:
         """Milliseconds of what has come that the caller has not heard."""

@@ -52,6 +52,7 @@ class Silence:
         "_endings",
         "_floor",
         "_owed_before",
+        "_silent_from",
         "_speaking",
         "_tools",
     )
@@ -75,6 +76,8 @@ class Silence:
         self._owed_before = False
         self._asked_another = False
         """Another session was tried for the answer that is owed."""
+        self._silent_from = math.inf
+        """When what can be heard of all that came will have been played: behind it there is only digital silence."""
 
     # What is owed
 
@@ -113,10 +116,15 @@ class Silence:
     def sounded(self, now: float, *, is_filler: bool) -> None:
         """Something of the model's can be heard."""
         self._count_silence(now)
+        self._silent_from = math.inf
         self._dead_air.heard()
         if not is_filler:
             self._dead_air.settle()
             self._asked_another = False
+
+    def came_silent(self, now: float, ms: float) -> None:
+        """Sound has come of a reply of which nothing could be heard so far, and nothing can be heard of it either."""
+        self._silent_from = min(self._silent_from, self._context.playout.ended_before(ms, now))
 
     def filler_was(self, text: str) -> None:
         """The model has said these words until its answer comes."""
@@ -172,13 +180,16 @@ class Silence:
 
     def _count_silence(self, now: float) -> None:
         """Take down how long a caller who is owed an answer has heard nothing, now that they will hear something."""
-        silent_for = now - max(self._dead_air.owed_since, self._context.playout.playback.ends_at)
+        heard_until = min(self._context.playout.playback.ends_at, self._silent_from)
+        silent_for = now - max(self._dead_air.owed_since, heard_until)
         if silent_for > 0:
             self._context.record.count("dead_air_ms", round(silent_for * 1000))
 
     @property
     def _heard_until(self) -> float:
         """Until when something is to be heard, as far as is known; infinite while something waits to be said."""
+        if self._silent_from < math.inf:
+            return self._silent_from
         playback = self._context.playout.playback
         if self._context.playout.has_waiting:
             return math.inf
@@ -227,4 +238,7 @@ class Silence:
             dead_air.asked(now)
             return
         dead_air.gone_unsaid()
+        if self._silent_from < math.inf:
+            context.playout.skip(context.reply_id)
+            self._silent_from = math.inf
         self._speaking.say_line(context.lines.filler(text), now)

@@ -114,6 +114,7 @@ class VoiceAgentSession(ModelSession):
         "_protected",
         "_ready",
         "_ready_at",
+        "_repeated",
         "_reply_id",
         "_resume_with",
         "_session_id",
@@ -140,6 +141,8 @@ class VoiceAgentSession(ModelSession):
         self._over = False
         """Ended in words, or lost: there is nobody to say goodbye to."""
         self._session_id = ""
+        self._repeated = {said.text for said in history} if resume_with is not None else set[str]()
+        """What a session that was taken up may tell once more, until the caller speaks."""
         self._reply_id = ""
         self._audible = False
         """Something of the reply could be heard."""
@@ -321,6 +324,7 @@ class VoiceAgentSession(ModelSession):
 
     def _on_speech_started(self, _event: dict[str, Any], _now: float) -> list[Event]:
         self._unanswered.suspend()
+        self._repeated = set()
         return [c.CallerSpeechStarted()]
 
     def _on_speech_stopped(self, _event: dict[str, Any], now: float) -> list[Event]:
@@ -329,10 +333,15 @@ class VoiceAgentSession(ModelSession):
 
     def _on_caller_delta(self, event: dict[str, Any], _now: float) -> list[Event]:
         # One page of the documentation calls it ``delta``; schema and live traces say ``text``, cumulative.
-        return [c.CallerTranscript(text_in(event, "item_id"), text_in(event, "text"), final=False)]
+        text = text_in(event, "text")
+        if any(said.startswith(text) for said in self._repeated):
+            return []
+        return [c.CallerTranscript(text_in(event, "item_id"), text, final=False)]
 
     def _on_caller_text(self, event: dict[str, Any], now: float) -> list[Event]:
         text = text_in(event, "text")
+        if text in self._repeated:
+            return []
         if text.strip():
             self._unanswered.owe(now)
         return [c.CallerTranscript(text_in(event, "item_id"), text, final=True)]
@@ -365,6 +374,8 @@ class VoiceAgentSession(ModelSession):
 
     def _on_agent_text(self, event: dict[str, Any], _now: float) -> list[Event]:
         interrupted = bool(event.get("interrupted"))
+        if text_in(event, "text") in self._repeated and not self._audible:
+            return []
         return [c.ReplyTranscript(text_in(event, "reply_id") or self._reply_id, text_in(event, "text"), interrupted)]
 
     def _on_reply_done(self, event: dict[str, Any], now: float) -> list[Event]:

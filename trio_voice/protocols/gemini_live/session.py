@@ -401,7 +401,7 @@ class GeminiLiveSession(ModelSession):
         self._caller_words = (self._caller_words + text)[:MAX_LETTERS]
         if text and not self._reply_open and not self._calls:
             self._asked_last = self._unheard = ""
-            self._watchdog.expect_answer(now)
+            self._watchdog.hear_words(now)
         if text or over:
             yield c.CallerTranscript(self._caller_item, self._caller_words.strip(), final=over)
         if over:

@@ -26,8 +26,12 @@ ANSWER_SECONDS: Final = 3.0
 """The same for one whose words Gemini has heard, and for what it was asked to say; and for each further step."""
 PAUSE_SECONDS: Final = 0.2
 """Silence after speech that counts as its end."""
+WORDS_SECONDS: Final = 0.8
+"""Silence after words that counts as the end of speech which is too low to be heard here."""
 FORGET_SECONDS: Final = 1.0
 """After so much quiet it is another utterance."""
+LOW_SECONDS: Final = 3.0
+"""Words that come so long after the last loudness are of a voice that is too low to be heard here."""
 SPOKEN_MS: Final = 300.0
 """Length of loudness that makes an utterance which has to be answered; a word takes longer, a click does not."""
 
@@ -52,6 +56,8 @@ class Watchdog:
     def __init__(self) -> None:
         self._loud_ms = 0.0
         self._last_loud = -math.inf
+        self._last_words = -math.inf
+        """When words came that were too low to be heard here."""
         self._began_at = math.inf
         self._pause_at = math.inf
         self._speaks = False
@@ -83,9 +89,18 @@ class Watchdog:
                 self._began_at = min(self._began_at, now)
 
     def expect_answer(self, now: float) -> None:
-        """Gemini says that it has heard words, or it was asked to say something."""
+        """Gemini owes an answer: it says that it has heard words, or it was asked to say something."""
         if self._step is None:
             self._is_asked, self._owed_at, self._due_at = True, now, now + ANSWER_SECONDS
+
+    def hear_words(self, now: float) -> None:
+        """Gemini says that it has heard words, be they ever so low."""
+        self.expect_answer(now)
+        if now - self._last_loud > LOW_SECONDS:
+            self._last_words = now
+            self._pause_at = now + WORDS_SECONDS
+            if not self._speaks:
+                self._began_at = min(self._began_at, now)
 
     def making(self, now: float) -> None:
         """Something of an answer is there, and nothing of it can be heard yet."""
@@ -97,7 +112,9 @@ class Watchdog:
         if self._is_asked:
             self._due_at = max(now, self._owed_at + ANSWER_SECONDS)
             return True
+        speaks, pause_at = self._speaks, self._pause_at
         self.settle()
+        self._speaks, self._pause_at = speaks, pause_at  # an interrupted turn is over before the caller is
         return False
 
     def settle(self) -> None:
@@ -116,7 +133,7 @@ class Watchdog:
             self._began_at, self._speaks = math.inf, True
             return Step.BEGUN
         if now >= self._pause_at:
-            ends_at = self._last_loud + PAUSE_SECONDS
+            ends_at = max(self._last_loud + PAUSE_SECONDS, self._last_words + WORDS_SECONDS)
             self._pause_at = math.inf if now >= ends_at else ends_at
             if now >= ends_at and self._speaks:
                 self._speaks = False

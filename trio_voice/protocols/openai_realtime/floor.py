@@ -86,7 +86,8 @@ class Floor:
         self._hold_until = now + CALLER_SECONDS
 
     def caller_finished(self, now: float) -> None:
-        """The caller has spoken, and the server is about to answer."""
+        """The caller has spoken, and the server is about to answer: what it was asked for before is no answer."""
+        self._begun = None
         self._hold_until = now + TURN_SECONDS
 
     # What becomes of tools

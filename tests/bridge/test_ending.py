@@ -1,8 +1,9 @@
 """The end that the agent wants: heard out, taken back, and come only once."""
 
+import attrs
 import pytest
 
-from tests.playbook import SPEECH, Playbook, end_of
+from tests.playbook import SPEECH, TALKS_FIRST, Playbook, end_of
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import EndCall, MachineAnswered, Then, ToolResult, ToolReturned, TransferCall
@@ -102,3 +103,17 @@ def test_a_message_that_was_left_is_not_taken_back_by_a_machines_words():
     book.on(ms.MarkEchoed("0.1"))
     done = says(book, "To delete this message press seven.") + [command for _, command in book.pass_time(6)]
     assert end_of(done) is EndReason.AGENT
+
+
+def test_a_goodbye_whose_sound_is_being_made_asks_for_no_other():
+    """A tool may be done before the voice has made a sound of the words that stood beside it."""
+    chain = attrs.evolve(TALKS_FIRST, speaks_meanwhile=True, yields_on_request=True, words_while_speaking=True)
+    book = Playbook(capabilities=chain).live()
+    book.on(c.ReplyStarted("r1"))
+    book.on(c.ToolCalled("t1", "end_call", {}))
+    (answer,) = (
+        each
+        for each in book.on(ToolReturned("t1", ToolResult("{}", then=Then.END_CALL)))
+        if isinstance(each, c.SendToolResult)
+    )
+    assert not answer.go_on

@@ -259,7 +259,7 @@ def test_what_it_was_asked_for_meanwhile_is_said():
     book.on(c.CallerSpeechStarted())
     book.after(0.4).on(c.CallerSpeechStopped())
     book.on(said("uh-huh", final=True))
-    book.on(c.ToolRequested("t1", "look_up", {}))
+    book.on(c.ToolCalled("t1", "look_up", {}))
     book.on(ToolReturned("t1", ToolResult("{}")))
     assert sound_of(book.speak("r2", MORE)) == base64.b64decode(MORE)
 

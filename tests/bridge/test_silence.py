@@ -75,6 +75,15 @@ def test_digital_silence_is_no_answer_however_long_it_is(frames):
     assert book.record.counters["dead_air_ms"] == pytest.approx(4_300, abs=100)  # before the filler, and behind it
 
 
+def test_a_voice_that_says_no_filler_is_not_asked_for_the_next():
+    book = asked(CHAIN)
+    heard, rest = pass_time(book, 12)
+    asked_for = [at for at, each in rest if isinstance(each, c.SayExactly)]
+    assert len(asked_for) == 1
+    assert [text for _, text in heard] == [WORDS.fillers[0], WORDS.fillers[1]]
+    assert heard[1][0] - heard[0][0] <= 6
+
+
 def test_a_pause_in_an_answer_is_no_silence_of_ours():
     book = asked()
     book.after(0.3).speak("r1", HUSH, SPEECH, *[HUSH] * 10, SPEECH)

@@ -48,7 +48,7 @@ async def test_a_conversation(autojump_clock):
     assert rig.record.model_sessions[0].session_id == rig.session.session_id
     assert rig.twilio.warnings == {}
     assert rig.session.client_errors == []
-    assert rig.record.counters.keys() <= {"caller_frames_before_ready", "unknown_model_messages"}
+    assert rig.record.counters.keys() <= {"caller_frames_before_ready", "unknown_model_messages", "dead_air_ms"}
     assert rig.record.closing_seconds == 0
 
 

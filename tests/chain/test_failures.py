@@ -1,8 +1,11 @@
 """Answers that do not come: what a chain asks again, of whom, and what becomes of a voice without sound."""
 
+import attrs
 import pytest
 
 from tests.chain.stages import SOUND, Stage, lines
+from trio_voice.audio.mulaw import encode
+from trio_voice.audio.mulaw import silence as mulaw_silence
 from trio_voice.chain.answers import SAY_SOMETHING
 from trio_voice.chain.voicing import OTHER_WORDS
 from trio_voice.events import model as c
@@ -121,8 +124,31 @@ def test_an_answer_that_breaks_off_stays_half_an_answer():
     number = stage.asked().number
     stage.do(s.Thought(number, "Yes. We are"))
     stage.do(s.ThoughtFailed(number, "cut", "cut", retryable=True))
-    assert stage.of(s.Speak, s.Think) == [s.Speak("1", "We are", last=True)]
+    assert stage.of(s.Speak, s.Think) == [s.Speak("1", "", last=True)]  # nobody wants half a sentence
     assert faults(stage) == [False]
+
+
+def test_a_filler_is_heard_in_the_middle_of_a_reply_that_hangs():
+    stage = Stage()
+    number = stage.asked().number
+    stage.do(s.Thought(number, "Yes. We are"), s.Sound("1", SOUND))
+    stage.do(c.SayExactly("One moment.", is_filler=True))
+    filler = stage.of(s.Speak)[-1]
+    assert (filler.text, filler.last) == ("One moment.", True)
+    context = filler.context_id
+    stage.do(s.Sound(context, SOUND), s.SpeechOver(context), s.Thought(number, " open. "))
+    assert stage.of(s.Speak)[-1].context_id == "1"
+
+
+def test_digital_silence_of_a_voice_is_no_sound():
+    stage = Stage()
+    stage.asked()
+    stage.answered("Yes.")
+    silence = s.Sound("1", encode(mulaw_silence(100)))
+    stage.do(silence, s.SpeechOver("1"))
+    assert {each.context_id for each in stage.of(s.Speak)} == {"1.2"}  # once more
+    stage.do(attrs.evolve(silence, context_id="1.2"), s.SpeechOver("1.2"))
+    assert [each.code for each in stage.of(s.ChangeVoice)] == ["speech_silent"]
 
 
 def test_half_an_answer_that_was_cut_off_twice_is_said():

@@ -31,7 +31,7 @@ class Talk(RuleBasedStateMachine):
         self.turn = self.calls = 0
         self.questions, self.asked = [], set()
         self.texts, self.silenced = [], []
-        self.open_reply, self.replies = None, []
+        self.open_replies, self.fillers, self.replies = [], set(), []
         self.tools, self.wanted = [], set()
         self.failed = False
 
@@ -54,22 +54,23 @@ class Talk(RuleBasedStateMachine):
                 assert number in self.asked
                 self.questions = [question for question in self.questions if question != number]
             case s.Speak(context_id=context_id):
-                assert context_id.partition(".")[0] == self.open_reply
+                assert context_id.partition(".")[0] == self.open_replies[0]
                 if context_id not in self.texts:
                     self.texts.append(context_id)
             case s.BeSilent(context_id=context_id):
                 self.texts = [text for text in self.texts if text != context_id]
                 self.silenced.append(context_id)
-            case c.ReplyStarted(reply_id=reply_id):
-                assert self.open_reply is None, "one reply at a time"
+            case c.ReplyStarted(reply_id=reply_id, is_filler=is_filler):
+                self.fillers |= {reply_id} if is_filler else set()
+                assert is_filler or self.fillers >= set(self.open_replies), "one reply at a time, but for fillers"
                 assert reply_id not in self.replies
-                self.open_reply = reply_id
+                self.open_replies.insert(0, reply_id)
                 self.replies.append(reply_id)
             case c.ReplyAudio(reply_id=reply_id) | c.ReplyWords(reply_id=reply_id):
-                assert reply_id == self.open_reply
+                assert reply_id in self.open_replies
             case c.ReplyDone(reply_id=reply_id):
-                assert reply_id == self.open_reply, "each reply ends once"
-                self.open_reply = None
+                assert reply_id in self.open_replies, "each reply ends once"
+                self.open_replies.remove(reply_id)
             case c.ToolCalled(call_id=call_id):
                 assert call_id not in self.wanted, "each tool is asked for once"
                 self.wanted.add(call_id)
@@ -193,7 +194,7 @@ class Talk(RuleBasedStateMachine):
         recent = self.replies[-3:]
         self.one_of(
             data,
-            (lambda data: self.tell(c.SayExactly(data.draw(WORDS))), True),
+            (lambda data: self.tell(c.SayExactly(data.draw(WORDS), data.draw(BOOLEANS))), True),
             (lambda _: self.tell(c.RequestReply("Apologise.")), True),
             (lambda data: self.answer(data.draw(st.sampled_from(self.tools))), self.tools),
             (lambda data: self.answer(data.draw(st.sampled_from(sorted(self.wanted)))), self.wanted),
@@ -220,7 +221,7 @@ class Talk(RuleBasedStateMachine):
             return
         self.end_turn("")
         for _ in range(200):
-            if not (self.questions or self.texts or self.tools or self.open_reply):
+            if not (self.questions or self.texts or self.tools or self.open_replies):
                 break
             if self.questions:
                 self.model_answers("Yes.")
@@ -228,7 +229,7 @@ class Talk(RuleBasedStateMachine):
                 self.voice_says_it_all(3)
             self.tools_finish()
             self.time_passes(1.0)
-        assert self.open_reply is None
+        assert not self.open_replies
         assert self.questions == self.texts == self.tools == []
 
 

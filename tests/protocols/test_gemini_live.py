@@ -676,7 +676,7 @@ SILENT_TURNS = {
 
 
 def steps(told):
-    """What was told besides that the caller speaks, or does no more."""
+    """Events besides that the caller speaks, or does no more."""
     return [event for _, event in told if not isinstance(event, c.CallerSpeechStarted | c.CallerSpeechStopped)]
 
 

@@ -555,10 +555,16 @@ class Bridge:
         for each in asked_by:
             self._answer_tool(each, result)
         if result.then is not Then.GO_ON:
-            self._endings.say_goodbye(result.then, now, spoken=self._states.reply_was_heard)
+            self._endings.say_goodbye(result.then, now, spoken=self._reply_speaks)
+
+    @property
+    def _reply_speaks(self) -> bool:
+        """True if the latest reply has words: they were heard, or their sound is being made."""
+        is_made = self._context.capabilities.speaks_meanwhile and self._states.reply is Reply.SILENT
+        return self._states.reply_was_heard or is_made
 
     def _answer_tool(self, call_id: str, result: ToolResult) -> None:
-        go_on = result.then is Then.GO_ON or not self._states.reply_was_heard
+        go_on = result.then is Then.GO_ON or not self._reply_speaks
         self._context.commands.append(c.SendToolResult(call_id, result.text, result.failed, go_on))
         self._speaking.is_asked = self._speaking.is_asked or go_on
 

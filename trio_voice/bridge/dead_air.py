@@ -16,8 +16,9 @@ MAX_FILLERS: Final = 3
 """Before an answer is given up."""
 AGAIN_SECONDS: Final = 5.0
 """From the end of a filler to the next. With what it takes to be made, a caller hears a word in every six seconds."""
-UNHEARD_SECONDS: Final = 1.5
-"""Time that a filler may take to be heard which the model's voice was asked for."""
+UNHEARD_SECONDS: Final = 1.4
+UNHEARD_AGAIN_SECONDS: Final = 0.95
+"""Time that a filler which the model's voice was asked for may take to be heard: the first, and those behind it."""
 
 
 class DeadAir:
@@ -83,7 +84,7 @@ class DeadAir:
         if not self.is_owed:
             return math.inf
         if self.voice_is_silent:
-            return self._asked_at + UNHEARD_SECONDS
+            return self._asked_at + (UNHEARD_SECONDS if self._count <= 1 else UNHEARD_AGAIN_SECONDS)
         since = max(self._since, heard_until, self._tried_at)
         return since + (self._seconds if self._count == 0 else AGAIN_SECONDS)
 

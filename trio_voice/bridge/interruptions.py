@@ -80,7 +80,7 @@ class Interruptions:
         self._cut_by_model = False
         """The model has fallen silent by itself, and it may have been for nothing."""
         self._go_on_at = math.inf
-        """When it is asked to go on, unless it does so by itself: it may answer words that ask for nothing."""
+        """Time to ask it to go on, unless it does so by itself: it may answer words that ask for nothing."""
         self._ignored_until = -math.inf
         """Until then what it begins by itself, while it is still heard, answers such words."""
         self._greeting_id: str | None = None
@@ -136,7 +136,7 @@ class Interruptions:
         self._cut_by_model, self._go_on_at = False, math.inf
 
     def answers_nothing(self, now: float) -> bool:
-        """Whether a reply that the model begins now, unasked, answers words that asked for nothing."""
+        """True if a reply that the model begins now, unasked, answers words that asked for nothing."""
         answers_nothing = now < self._ignored_until and not self._speaking.is_asked
         self._ignored_until = -math.inf
         return answers_nothing

@@ -244,7 +244,7 @@ class Playout:
         self._waiting_ms = sum(ms for *_, ms in self._waiting)
 
     def skip(self, reply_id: str) -> None:
-        """What waits of a reply is not said; what is still to come is."""
+        """Drop the part of a reply that waits; whatever is still to come is said."""
         self._waiting = deque(piece for piece in self._waiting if piece[0] != reply_id or not piece[1])
         self._waiting_ms = sum(ms for *_, ms in self._waiting)
 
@@ -255,7 +255,7 @@ class Playout:
         return self._heard_before.get(reply_id, 0.0) + self.playback.heard_of(reply_id, now)
 
     def ended_before(self, ms: float, now: float) -> float:
-        """When all that had come before the latest so many milliseconds is, or was, played, by the clock."""
+        """Time by the clock at which all that had come before the latest so many milliseconds is, or was, played."""
         waiting_ms = self._waiting_ms - ms
         return max(self.playback.ends_at, now) + waiting_ms / 1000 if waiting_ms > 0 else self.playback.ends_at
 

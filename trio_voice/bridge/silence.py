@@ -55,6 +55,7 @@ class Silence:
         "_silent_from",
         "_speaking",
         "_tools",
+        "_voice_is_mute",
     )
 
     def __init__(
@@ -76,8 +77,10 @@ class Silence:
         self._owed_before = False
         self._asked_another = False
         """Another session was tried for the answer that is owed."""
+        self._voice_is_mute = False
+        """Nothing of a filler that the model's voice was asked for was heard, and nothing since."""
         self._silent_from = math.inf
-        """When what can be heard of all that came will have been played: behind it there is only digital silence."""
+        """Time at which all that can be heard of what came is played: behind it there is only digital silence."""
 
     # What is owed
 
@@ -115,6 +118,7 @@ class Silence:
 
     def sounded(self, now: float, *, is_filler: bool) -> None:
         """Something of the model's can be heard."""
+        self._voice_is_mute = False
         self._count_silence(now)
         self._silent_from = math.inf
         self._dead_air.heard()
@@ -225,7 +229,6 @@ class Silence:
         """Say something in place of the answer, unless something is being said."""
         if now < self._heard_until:
             return
-        self._count_silence(now)
         context, dead_air = self._context, self._dead_air
         was_silent = dead_air.voice_is_silent
         text = dead_air.next(now)
@@ -233,11 +236,14 @@ class Silence:
             return
         if not was_silent:
             context.record.count("fillers")
-        if context.states.model is Model.READY and context.capabilities.speaks_meanwhile and not was_silent:
+        self._voice_is_mute = self._voice_is_mute or was_silent
+        has_voice = context.states.model is Model.READY and context.capabilities.speaks_meanwhile
+        if has_voice and not self._voice_is_mute:
             context.commands.append(c.SayExactly(text, is_filler=True))
             dead_air.asked(now)
             return
         dead_air.gone_unsaid()
+        self._count_silence(now)
         if self._silent_from < math.inf:
             context.playout.skip(context.reply_id)
             self._silent_from = math.inf

@@ -84,7 +84,8 @@ class Answers:
         """The question was not answered: it is put again in one way or another, or given up."""
         if reply.spoke:  # the caller has heard half an answer: it stays at that
             self._replies.out.append(c.ModelFault(failed.code, failed.message, fatal=False))
-            self.thought_over(s.ThoughtOver(failed.number))
+            reply.forget_thoughts()  # half a sentence
+            reply.number = None
             return
         if reply.is_speculative:
             self._replies.stop(reply)  # asked again when the turn is over

@@ -70,11 +70,14 @@ class Replies:
         self.out.append(s.Think(reply.number, reply.conversation, after_seconds, member, reply.with_tools))
 
     def say(self, command: c.SayExactly) -> None:
-        """A reply whose text is given; it is said before all that have not begun."""
+        """A reply whose text is given; it is said before all that have not begun.
+
+        A filler comes first of all: it is asked for only where nothing is heard, be it in the middle of a reply.
+        """
         reply = Reply(self.next_id(), self._language, is_given=True, is_filler=command.is_filler)
         reply.pieces.append(command.text)
         at = next((at for at, other in enumerate(self.queue) if not (other.told or other.is_given)), None)
-        self.queue.insert(len(self.queue) if at is None else at, reply)
+        self.queue.insert(0 if command.is_filler else len(self.queue) if at is None else at, reply)
 
     def begin(self, reply: Reply) -> None:
         """Tell of a reply: it is its turn."""

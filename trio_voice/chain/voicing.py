@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from trio_voice.audio.mulaw import base64_ms
+from trio_voice.audio.mulaw import base64_ms, is_audible
 from trio_voice.events import model as c
 from trio_voice.events import stage as s
 
@@ -35,8 +35,9 @@ class Voicing:
         if reply is None:
             return
         ms = base64_ms(fact.payload)
-        self._speech.sounded(reply, ms, now)
-        self._refused = 0
+        if reply.sounded or is_audible(fact.payload):  # digital silence is none
+            self._speech.sounded(reply, ms, now)
+            self._refused = 0
         if reply.line is not None:
             reply.line.made_ms += ms
         self._replies.out.append(c.ReplyAudio(reply.reply_id, fact.payload))

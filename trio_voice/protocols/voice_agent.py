@@ -142,7 +142,7 @@ class VoiceAgentSession(ModelSession):
         """Ended in words, or lost: there is nobody to say goodbye to."""
         self._session_id = ""
         self._repeated = {said.text for said in history} if resume_with is not None else set[str]()
-        """What a session that was taken up may tell once more, until the caller speaks."""
+        """Texts that a session which was taken up may tell once more, until the caller speaks."""
         self._reply_id = ""
         self._audible = False
         """Something of the reply could be heard."""

@@ -32,7 +32,8 @@ _TOO_LONG_KINDS: Final = frozenset(
     }
 )
 _TOO_LONG_WORDS: Final = re.compile(
-    r"request too large|context[_ ](?:length|window|size|limit|overflow)|prompt (?:is )?too long|input (?:is )?too long"
+    r"request too large|context shift|context[_ ](?:length|window|size|limit|overflow)"
+    r"|(?:prompt|input) (?:is )?too long"
     r"|too many (?:input |prompt )?tokens|reduce (?:the length|your (?:prompt|message))|longer than the model"
     r"|maximum (?:number of|allowed) (?:input )?tokens|exceeds? (?:the )?(?:token limit|max(?:imum)? (?:prompt|input))",
     re.IGNORECASE,

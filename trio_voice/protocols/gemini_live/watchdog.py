@@ -57,7 +57,7 @@ class Watchdog:
         self._loud_ms = 0.0
         self._last_loud = -math.inf
         self._last_words = -math.inf
-        """When words came that were too low to be heard here."""
+        """Time of the last words that were too low to be heard here."""
         self._began_at = math.inf
         self._pause_at = math.inf
         self._speaks = False

@@ -1,30 +1,101 @@
 """A peer that is one socket for each session: how it keeps them, serves them, and listens for them."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import trio
 import trio_websocket
 
 from trio_voice.net.channel import Channel
+from trio_voice.sandbox.agent.cast import Cast, Casting
 from trio_voice.sandbox.transport.record import SocketRecord
 from trio_voice.sandbox.transport.sockets import SandboxSocket, serve_sockets
 from trio_voice.sandbox.transport.wire import CLOSE_SECONDS
 
 Record = TypeVar("Record", bound=SocketRecord)
+Server = TypeVar("Server", bound="SocketServer[Any]")
 
 
-class SocketServer(Generic[Record]):
-    """What a server of any family knows of every session it has had."""
+class Served(Protocol):
+    """One session, from the server's side."""
 
-    def __init__(self) -> None:
+    async def run(self) -> None:
+        """Serve until either side ends it, and close the socket. Cancelling is safe, and takes two seconds at most."""
+
+
+class SocketServer(ABC, Generic[Record]):
+    """A server of any family that anybody may call, and what it knows of every session it has had.
+
+    Args:
+        casting: makes ears, voice and mind of each session: ``Script(...).cast`` or ``speaking(...)``.
+        api_key: the one that is let in; who is without it each family knows. ``None`` lets every key in.
+        manner: of the sessions to come, and may be exchanged between them, as may ``faults``.
+        keeps_audio: see ``SocketRecord``; false for a benchmark.
+    """
+
+    path: ClassVar[str]
+    """Where it is."""
+    name: ClassVar[str]
+    """For whoever looks for it elsewhere."""
+    usual: ClassVar[Any]
+    """Its manner, and ``no_faults``, unless it is told otherwise."""
+    no_faults: ClassVar[Any]
+
+    def __init__(
+        self,
+        casting: Casting,
+        *,
+        api_key: str | None = None,
+        manner: Any = None,
+        faults: Any = None,
+        keeps_audio: bool = True,
+    ) -> None:
+        self.manner = manner or self.usual
+        self.faults = faults or self.no_faults
         self.url = ""
         """Where it listens, if it does."""
         self.sessions: list[Record] = []
         """All sessions, in the order in which their sockets were opened."""
+        self._casting = casting
+        self._api_key = api_key
+        self._keeps_audio = keeps_audio
         self._opened = trio.Event()
+
+    @abstractmethod
+    def handshake_of(self, request: trio_websocket.WebSocketRequest) -> dict[str, Any]:
+        """What counts of an upgrade, as ``serve_session`` takes it."""
+
+    @abstractmethod
+    def _record(self, **known: Any) -> Record:
+        """The record of a new session, of what is known of every one, and of its handshake."""
+
+    @abstractmethod
+    def _session(self, channel: Channel, record: Record, cast: Cast) -> Served:
+        """A new session, which says for itself why it is not let in, if it is not."""
+
+    async def serve_session(
+        self, channel: Channel, *, manner: Any = None, faults: Any = None, **handshake: Any
+    ) -> None:
+        """Serve the other end of a channel until either side ends it, and close it.
+
+        ``handshake`` is what stood in the upgrade. Cancelling is safe and takes at most two seconds. What the cast
+        raises comes through: a sandbox that hides its mistakes proves nothing.
+        """
+        record = self._record(
+            opened_at=trio.current_time(),
+            manner=manner or self.manner,
+            faults=faults or self.faults,
+            keeps_audio=self._keeps_audio,
+            **handshake,
+        )
+        async with kept(record, channel, self.sessions):
+            self._opened.set()
+            self._opened = trio.Event()
+            async with self._casting() as cast:
+                await self._session(channel, record, cast).run()
 
     @property
     def urls(self) -> Mapping[str, str]:
@@ -42,38 +113,38 @@ class SocketServer(Generic[Record]):
             await self._opened.wait()
         return self.sessions[number - 1]
 
-    @asynccontextmanager
-    async def _keep(self, record: Record, channel: Channel) -> AsyncIterator[None]:
-        """Count a session among ours; when the block is left, however, it is over and its channel closed."""
-        self.sessions.append(record)
-        self._opened.set()
-        self._opened = trio.Event()
-        try:
-            yield
-        finally:
-            record.close(trio.current_time())
-            with trio.move_on_after(CLOSE_SECONDS, shield=True):
-                await channel.abort()
+
+@asynccontextmanager
+async def kept(record: Record, channel: Channel, among: list[Record], *, remembers: bool = True) -> AsyncIterator[None]:
+    """Count a session among these; when the block is left, however, it is over and its channel closed."""
+    among.append(record)
+    try:
+        yield
+    finally:
+        record.close(trio.current_time())
+        if not remembers:
+            among.remove(record)
+        with trio.move_on_after(CLOSE_SECONDS, shield=True):
+            await channel.abort()
 
 
 @asynccontextmanager
-async def listening(
-    serve: Callable[[SandboxSocket, trio_websocket.WebSocketRequest], Awaitable[None]], path: str, port: int, name: str
-) -> AsyncIterator[str]:
-    """Have WebSockets at a path on loopback served until the block is left; gives the URL.
+async def opened(server: Server, port: int = 0) -> AsyncIterator[Server]:
+    """A server that listens on loopback, at its ``url``, until the block is left. Needs the real clock.
 
-    A socket at another path is closed with words that say where to go. Needs the real clock.
+    Sessions still open then are closed. A socket at another path is closed with words that say where to go.
     """
 
-    async def serve_path(socket: SandboxSocket, request: trio_websocket.WebSocketRequest) -> None:
-        if request.path.partition("?")[0] == path:
-            await serve(socket, request)
+    async def serve(socket: SandboxSocket, request: trio_websocket.WebSocketRequest) -> None:
+        if request.path.partition("?")[0] == server.path:
+            await server.serve_session(socket, **server.handshake_of(request))
         else:
-            await socket.aclose(1008, f"{name} is at {path}")
+            await socket.aclose(1008, f"{server.name} is at {server.path}")
 
     async with trio.open_nursery() as nursery:
-        port = await nursery.start(partial(serve_sockets, serve_path, port=port))
-        yield f"ws://127.0.0.1:{port}{path}"
+        port = await nursery.start(partial(serve_sockets, serve, port=port))
+        server.url = f"ws://127.0.0.1:{port}{server.path}"
+        yield server
         nursery.cancel_scope.cancel()
 
 

@@ -15,7 +15,6 @@ from trio_voice.sandbox.providers.gemini_live import (
     GeminiManner,
     open_gemini_live,
 )
-from trio_voice.sandbox.providers.gemini_live.server import PATH
 from trio_voice.sandbox.transport.memory import memory_channels
 from trio_voice.sandbox.transport.sockets import connect_socket
 
@@ -285,7 +284,7 @@ async def test_a_fault_strikes_at_its_moment(autojump_clock, nursery):
 async def test_over_a_socket(nursery):
     async with open_gemini_live(SCRIPT.cast, api_key="k") as server:
         port = int(server.url.split(":")[2].partition("/")[0])
-        socket = await connect_socket(nursery, "127.0.0.1", port, PATH, [("x-goog-api-key", "k")])
+        socket = await connect_socket(nursery, "127.0.0.1", port, GeminiLiveServer.path, [("x-goog-api-key", "k")])
         await socket.send(json.dumps({"setup": SETUP}))
         with trio.fail_after(5):
             assert "setupComplete" in json.loads(await socket.receive())

@@ -19,9 +19,8 @@ from trio_voice.sandbox.providers.chain.http import serve_http
 from trio_voice.sandbox.providers.chain.speaking_http import ElevenLabsHttpSpeaking
 from trio_voice.sandbox.providers.chain.thinking import Sink, Thinking
 from trio_voice.sandbox.providers.chain.wire import StageSession
-from trio_voice.sandbox.transport.serving import headers_of
+from trio_voice.sandbox.transport.serving import headers_of, kept
 from trio_voice.sandbox.transport.sockets import SandboxSocket, serve_sockets
-from trio_voice.sandbox.transport.wire import CLOSE_SECONDS
 
 
 @attrs.frozen
@@ -161,10 +160,9 @@ class ChainServer:
     async def serve_hearing(self, channel: Channel, *, url: str, headers: Mapping[str, str]) -> None:
         """Serve the other end of a channel as a recogniser, until either side ends it, and close it."""
         session = self._session(url, headers, self.faults.hearing)
-        self.hearing_sessions.append(session)
-        self._opened.set()
-        self._opened = trio.Event()
-        try:
+        async with kept(session, channel, self.hearing_sessions, remembers=self._remembers):
+            self._opened.set()
+            self._opened = trio.Event()
             twice = session.provider == flux.PROVIDER
             listen = (self._cast.listen_early if twice else None) or self._cast.listen
             async with listen() as cast:
@@ -172,29 +170,17 @@ class ChainServer:
                     await flux.FluxHearing(channel, session, cast, self._manner).run()
                 else:
                     await hearing.AssemblyAiHearing(channel, session, cast, api_key=self._api_key).run()
-        finally:
-            await self._leave(channel, session, self.hearing_sessions)  # noqa: ASYNC102 - shielded inside
 
     async def serve_speaking(self, channel: Channel, *, url: str, headers: Mapping[str, str]) -> None:
         """Serve the other end of a channel as a voice, until either side ends it, and close it."""
         session = self._session(url, headers, self.faults.speaking)
-        self.speaking_sessions.append(session)
-        try:
+        async with kept(session, channel, self.speaking_sessions, remembers=self._remembers):
             if session.provider == cartesia.PROVIDER:
                 await cartesia.CartesiaSpeaking(channel, session, self._cast.say, self._manner).run()
             else:
                 await speaking.ElevenLabsSpeaking(
                     channel, session, self._cast.say, self._manner, api_key=self._api_key
                 ).run()
-        finally:
-            await self._leave(channel, session, self.speaking_sessions)  # noqa: ASYNC102 - shielded inside
-
-    async def _leave(self, channel: Channel, session: StageSession, sessions: list[StageSession]) -> None:
-        session.close(trio.current_time())
-        if not self._remembers:
-            sessions.remove(session)
-        with trio.move_on_after(CLOSE_SECONDS, shield=True):
-            await channel.abort()
 
     def refusal_of(self, url: str, headers: Mapping[str, str]) -> tuple[int, str] | None:
         """What a handshake is answered with instead of 101, and why: some providers let nobody in who is not welcome.

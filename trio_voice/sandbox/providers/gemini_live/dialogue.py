@@ -1,18 +1,18 @@
-"""The dialogue of one session: the caller's turns, replies that come faster than they are heard, barge-in and tools.
+"""What Gemini Live says of the dialogue, and decides in it: replies that come faster than they are heard.
 
-Two tasks. The listener turns utterances into turns; the responder makes one of the model's turns at a time, in a cancel
-scope that a barge-in cancels. A turn lasts until the server believes that it has been heard, so it can be interrupted
-though all of it has been sent. It knows no socket.
+A turn of the model's lasts until the server believes that it has been heard, so it can be interrupted though all of it
+has been sent; tools are called and answered within it.
 """
 
 import base64
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
 import attrs
 import trio
 
+from trio_voice.sandbox.agent import dialogue
 from trio_voice.sandbox.agent.cast import Cast
 from trio_voice.sandbox.agent.replies import Line, Reply, Tool, ToolUse
 from trio_voice.sandbox.providers.gemini_live.record import GeminiSession
@@ -22,20 +22,13 @@ from trio_voice.speech import SpeechStarted
 
 BYTES_PER_SECOND: Final = 2 * SPEAKS
 TOKENS_PER_SECOND: Final = 25
-WAITING_PROMPTS: Final = 20
-WAITING_UTTERANCES: Final = 10
-SPEECH_SECONDS: Final = 15.0
-"""For a text to be spoken, an utterance to be understood, or the mind to make up its mind."""
 SILENCE: Final = b"\0"
 
 
 @attrs.define(eq=False)
-class _Turn:
+class _Turn(dialogue.CurrentReply):
     """The model's turn that is going on."""
 
-    scope: trio.CancelScope
-    text: str = ""
-    began_at: float = 0.0
     seconds: float = 0.0
     """How long what was sent of it takes to be heard, from ``began_at``."""
 
@@ -50,8 +43,8 @@ class _Batch:
     results: list[Line] = attrs.field(factory=list)
 
 
-class Dialogue:
-    """Listens, thinks and speaks.
+class Dialogue(dialogue.Dialogue[_Turn]):
+    """The dialogue of one session.
 
     Args:
         record: whose history is written and whose manner is obeyed.
@@ -61,105 +54,72 @@ class Dialogue:
     """
 
     def __init__(self, record: GeminiSession, setup: Setup, cast: Cast, post: Callable[[dict[str, Any]], None]) -> None:
+        super().__init__(record, cast, _Turn)
         self._record = record
         self._setup = setup
-        self._cast = cast
         self._post = post
-        self._prompts_in, self._prompts = trio.open_memory_channel[Line](WAITING_PROMPTS)
-        self._utterances_in, self._utterances = trio.open_memory_channel[bytes](WAITING_UTTERANCES)
-        self._floor_is_free = trio.Event()
-        self._floor_is_free.set()
-        self._turn: _Turn | None = None
         self._batch: _Batch | None = None
         self._cancelled: set[str | None] = set()
         self._wedged = False
-        self._heard_seconds = 0.0
-
-    async def run(self) -> None:
-        """Take part until cancelled. Cancelling is safe."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._listen)
-            nursery.start_soon(self._respond)
 
     # The caller
 
-    def hear(self, mulaw: bytes) -> None:
-        """Hear the next of the caller's audio. Never waits."""
-        self._heard_seconds += len(mulaw) / 8_000
-        for report in self._cast.ears.hear(mulaw):
-            if isinstance(report, SpeechStarted):
-                self._floor_is_free = trio.Event()
-                if self._setup.realtime_input_config.activity_handling != "NO_INTERRUPTION":
-                    self._interrupt()
-            else:
-                self._floor_is_free.set()
-                try:
-                    self._utterances_in.send_nowait(report.utterance)
-                except trio.WouldBlock:
-                    self._record.complain("", "speaks faster than it can be understood")
+    def _on_speech_started(self, _report: SpeechStarted) -> None:
+        """A barge-in, unless the client wants none."""
+        if self._setup.realtime_input_config.activity_handling != "NO_INTERRUPTION":
+            self._interrupt()
 
     def tell(self, text: str) -> None:
         """Hear something in words, which is to be answered at once. Never waits."""
         if self._record.faults.wakes_on_text:
             self._wedged = False
-        self._ask(Line("instruction", text))
+        self.ask(Line("instruction", text))
 
-    def _ask(self, line: Line) -> None:
-        try:
-            self._prompts_in.send_nowait(line)
-        except trio.WouldBlock:
-            self._record.complain("", f"asks for more than {WAITING_PROMPTS} replies at once")
-
-    async def _listen(self) -> None:
-        async for utterance in self._utterances:
-            words = ""
-            with trio.move_on_after(SPEECH_SECONDS):
-                words = await self._cast.transcribe(utterance)
-            if not words or self._wedged:
-                continue
-            if self._setup.input_audio_transcription is not None:
-                first, space, rest = words.partition(" ")
-                for piece in filter(None, (first, space + rest)):  # increments, and nothing says which turn they are of
-                    self._say(inputTranscription={"text": piece})
-            self._ask(Line("caller", words))
+    def _on_words(self, words: str, _about: Any) -> None:
+        """Each utterance is a turn, told in increments, of which nothing says which turn they are of."""
+        if not words or self._wedged:
+            return
+        if self._setup.input_audio_transcription is not None:
+            first, space, rest = words.partition(" ")
+            for piece in filter(None, (first, space + rest)):
+                self._tell(inputTranscription={"text": piece})
+        self.ask(Line("caller", words))
 
     # The model
 
-    def _say(self, **content: Any) -> None:
+    def _asked(self) -> dialogue.Asked:
+        setup = self._setup
+        tools = [Tool(tool.name, tool.description, tool.parameters_json_schema) for tool in setup.functions]
+        return dialogue.Asked(setup.voice, setup.prompt, tools)
+
+    def _tell(self, **content: Any) -> None:
         self._post({"serverContent": content})
 
     async def _respond(self) -> None:
         async for prompt in self._prompts:
             await self._floor_is_free.wait()
-            if self._wedged:
-                continue
-            with trio.CancelScope() as scope:
-                self._turn = turn = _Turn(scope)
-                self._offer_handle(resumable=False)
-                await self._answer(turn, prompt)
-            if self._turn is turn:
-                self._complete(turn)
+            if not self._wedged:
+                await self._make(self._begin(), prompt)
 
-    async def _answer(self, turn: _Turn, prompt: Line) -> None:
-        """A whole turn: what is said, tools that are called, what is said then."""
-        prompts = [prompt]
-        while prompts:
-            reply = await self._think(prompts)
-            if reply.text:
-                await self._speak(turn, reply.text)
-            prompts = await self._call(reply.tools) if reply.tools else []
-        self._say(generationComplete=True)
-        await trio.sleep_until(turn.began_at + turn.seconds)
+    def _on_reply_begun(self, _reply: _Turn) -> None:
+        """No handle is good while the model speaks."""
+        self._offer_handle(resumable=False)
+
+    async def _finish_reply(self, reply: _Turn, _last: Reply) -> None:
+        """A turn is over when it was heard."""
+        self._tell(generationComplete=True)
+        await trio.sleep_until(reply.began_at + reply.seconds)
+        self._current = None
+        if reply.text:
+            self._record.history.append(Line("agent", reply.text))
+        self._complete(reply)
 
     def _complete(self, turn: _Turn) -> None:
-        self._turn = None
-        if turn.text:
-            self._record.history.append(Line("agent", turn.text))
         self._post({"serverContent": {"turnComplete": True}, "usageMetadata": self._usage(turn)})
         self._offer_handle(resumable=True)
 
     def _usage(self, turn: _Turn) -> dict[str, Any]:
-        heard, spoken = (round(seconds * TOKENS_PER_SECOND) for seconds in (self._heard_seconds, turn.seconds))
+        heard, spoken = (round(s * TOKENS_PER_SECOND) for s in (self._heard_ms / 1_000, turn.seconds))
         words = len(self._setup.prompt.split()) + 25  # live, the details leave some tokens out
         return {
             "promptTokenCount": heard + words,
@@ -175,44 +135,32 @@ class Dialogue:
         handle = self._record.handles[-1] if resumable else ""
         self._post({"sessionResumptionUpdate": {"newHandle": handle, "resumable": resumable}})
 
-    async def _think(self, prompts: list[Line]) -> Reply:
-        record = self._record
-        before = tuple(record.history)
-        record.history.extend(prompts)
-        heard = prompts[-1].text if prompts[-1].role == "caller" else ""
-        history = before if heard else tuple(record.history)
-        tools = [Tool(tool.name, tool.description, tool.parameters_json_schema) for tool in self._setup.functions]
-        with trio.move_on_after(SPEECH_SECONDS):
-            return await self._cast.mind.reply(heard, history, self._setup.prompt, tools)
-        return Reply("I am sorry, I cannot think just now.")
-
     async def _speak(self, turn: _Turn, text: str) -> None:
-        mulaw = b""
-        with trio.move_on_after(SPEECH_SECONDS):
-            mulaw = await self._cast.say(text, self._setup.voice)
-        pcm = as_pcm(mulaw)
+        """Sound, and its words beside it."""
+        pcm = as_pcm(await self._say(text) or b"")
         began, manner = trio.current_time(), self._record.manner
         turn.began_at = turn.began_at or began
         turn.text = f"{turn.text} {text}".strip()
         said = 0
-        for at in range(0, len(pcm), manner.chunk_bytes):
-            await trio.sleep_until(began + at / BYTES_PER_SECOND / manner.speed)
-            chunk = pcm[at : at + manner.chunk_bytes]
-            turn.seconds = max(turn.seconds, began - turn.began_at) + len(chunk) / BYTES_PER_SECOND
-            content = _sound(chunk)
-            letters = len(text) * min(at + len(chunk), len(pcm)) // len(pcm)
+
+        def send(at: int, piece: bytes) -> None:
+            nonlocal said
+            turn.seconds = max(turn.seconds, began - turn.began_at) + len(piece) / BYTES_PER_SECOND
+            content = _sound(piece)
+            letters = len(text) * min(at + len(piece), len(pcm)) // len(pcm)
             if self._setup.output_audio_transcription is not None and letters > said:
                 content["outputTranscription"] = {"text": text[said:letters]}
                 said = letters
-            self._say(**content)
+            self._tell(**content)
+
+        await self._pace(pcm, manner.chunk_bytes, send, bytes_per_second=BYTES_PER_SECOND, speed=manner.speed)
 
     def _interrupt(self) -> None:
         """The caller has begun to speak: what the server believes is still being heard is over."""
-        turn, record = self._turn, self._record
+        turn, record = self._current, self._record
         if turn is None:
             return
-        turn.scope.cancel()
-        self._turn = None
+        self.stop()
         heard = min((trio.current_time() - turn.began_at) / turn.seconds, 1.0) if turn.seconds else 0.0
         if turn.text:
             record.history.append(Line("agent", turn.text[: int(len(turn.text) * heard)]))
@@ -221,20 +169,19 @@ class Dialogue:
             self._cancelled.update(ids)
             self._batch = None
             self._post({"toolCallCancellation": {"ids": ids}})
-        self._say(interrupted=True)
+        self._tell(interrupted=True)
         if record.faults.wedges:
             self._wedged = True
             return
         for _ in range(record.faults.late_chunks):
-            self._say(**_sound(SILENCE * record.manner.chunk_bytes))
-        self._post({"serverContent": {"turnComplete": True}, "usageMetadata": self._usage(turn)})
-        self._offer_handle(resumable=True)
+            self._tell(**_sound(SILENCE * record.manner.chunk_bytes))
+        self._complete(turn)
 
     # Tools
 
-    async def _call(self, tools: Sequence[ToolUse]) -> list[Line]:
+    async def _call_tools(self, _turn: _Turn, wanted: Reply) -> list[Line]:
         """Call tools, wait for the answers, and return them."""
-        manner = self._record.manner
+        manner, tools = self._record.manner, wanted.tools
         calls: list[dict[str, Any]] = [
             {"name": tool.name, "args": tool.as_object}
             | ({} if manner.null_ids else {"id": f"function-call-{secrets.randbits(60)}"})

@@ -1,19 +1,20 @@
-"""The dialogue of one realtime session: the caller's turns, responses, barge-in and tools. It knows no socket.
+"""What a realtime server says of the dialogue, and decides in it: turns by silence alone, responses on their own tasks.
 
-The caller's turns are decided by the ears as the sound comes in. A response is a task of its own, in a cancel scope
-that a barge-in cancels; there is one at a time. A cancelled response may still run until its next checkpoint, so
-whatever it has to say goes through ``_emit``, which asks whether it is still the current one.
+The caller's turns are decided by the ears as the sound comes in, before anything of them is understood. There is one
+response at a time, and whoever asks for another is refused.
 """
 
 import base64
 import re
+from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 import attrs
 import trio
 
+from trio_voice.sandbox.agent import dialogue
 from trio_voice.sandbox.agent.cast import BYTES_PER_MS, Cast
-from trio_voice.sandbox.agent.replies import APOLOGY, Line, Reply, Tool, ToolUse
+from trio_voice.sandbox.agent.replies import Line, Reply, Tool, ToolUse
 from trio_voice.sandbox.providers.openai_realtime.config import Refusal
 from trio_voice.sandbox.providers.openai_realtime.items import (
     Message,
@@ -28,9 +29,6 @@ from trio_voice.sandbox.providers.openai_realtime.record import RealtimeSession
 from trio_voice.speech import SpeechStarted, SpeechStopped
 
 SILENCE: Final = b"\xff"
-MIND_SECONDS: Final = 15.0
-SPEECH_SECONDS: Final = 15.0
-"""For a text to be spoken, or an utterance to be understood."""
 
 
 class Post(Protocol):
@@ -41,12 +39,13 @@ class Post(Protocol):
 
 
 @attrs.define(eq=False)
-class _Response:
+class _Response(dialogue.CurrentReply):
     """The response that is being made."""
 
-    scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     response_id: str = attrs.field(factory=lambda: new_id("resp"))
     output: list[dict[str, Any]] = attrs.field(factory=list)
+    number: int = 0
+    """Of the session's, from 1."""
     message: Message | None = None
     """The one that is being said."""
     spoken_ms: float = 0.0
@@ -57,8 +56,8 @@ class _Response:
         return len(self.output)
 
 
-class Dialogue:
-    """Listens, thinks and speaks.
+class Dialogue(dialogue.Dialogue[_Response]):
+    """The dialogue of one session.
 
     Args:
         record: whose history is written and whose settings and manner are obeyed.
@@ -67,73 +66,53 @@ class Dialogue:
     """
 
     def __init__(self, record: RealtimeSession, cast: Cast, post: Post) -> None:
+        super().__init__(record, cast, _Response)
         self._record = record
-        self._cast = cast
         self._post = post
-        self._nursery: trio.Nursery
-        self._response: _Response | None = None
         self._responses = 0
         self._messages: dict[str, Message] = {}
         self._calls: dict[str, tuple[str, ToolUse]] = {}
         """Function calls without an output: the response that each was made in, and the tool."""
         self._last_item: str | None = None
         self._turn_item = ""
-        self._heard_ms = 0.0
         self._unanswered: list[str] = []
         """What the caller has said since the last answer."""
         self._understanding = trio.Event()
         """All that the caller has said is understood."""
         self._understanding.set()
-        self._utterances = 0
-
-    async def run(self) -> None:
-        """Take part until cancelled. Cancelling is safe."""
-        async with trio.open_nursery() as self._nursery:
-            await trio.sleep_forever()
 
     # The caller's turn
 
-    def hear(self, mulaw: bytes) -> None:
-        """Hear the next of the caller's audio. Never waits."""
-        self._heard_ms += len(mulaw) / BYTES_PER_MS
-        for report in self._cast.ears.hear(mulaw):
-            if isinstance(report, SpeechStarted):
-                self._turn_item = new_id("item")
-                self._post(
-                    "input_audio_buffer.speech_started",
-                    audio_start_ms=round(report.at_ms),
-                    item_id=self._turn_item,
-                )
-                if self._record.config.interrupt_response:
-                    self._cancel("turn_detected")
-            else:
-                self._commit(report)
+    def _on_speech_started(self, report: SpeechStarted) -> None:
+        """The beginning of a turn, and the end of a response."""
+        self._turn_item = new_id("item")
+        self._post("input_audio_buffer.speech_started", audio_start_ms=round(report.at_ms), item_id=self._turn_item)
+        if self._record.config.interrupt_response:
+            self._cancel("turn_detected")
 
-    def _commit(self, report: SpeechStopped) -> None:
-        """The caller's turn is over; whatever it was, it gets a response."""
+    def _on_speech_stopped(self, report: SpeechStopped) -> str:
+        """The caller's turn is over; whatever it was, it gets a response. Gives the turn's id."""
         item_id = self._turn_item
         self._post("input_audio_buffer.speech_stopped", audio_end_ms=round(report.at_ms), item_id=item_id)
         self._post("input_audio_buffer.committed", item_id=item_id, previous_item_id=self._last_item)
         content = [{"type": "input_audio", "transcript": None}]
         self._add(item_of(item_id, "message", "completed", role="user", content=content))
-        self._utterances += 1
         if self._understanding.is_set():
             self._understanding = trio.Event()
-        self._nursery.start_soon(self._understand, report.utterance, item_id)
-        if self._record.config.create_response and self._response is None:
-            self._begin(None)
+        if self._record.config.create_response and self._current is None:
+            self._start(None)
+        return item_id
 
-    async def _understand(self, utterance: bytes, item_id: str) -> None:
-        text = ""
-        with trio.move_on_after(SPEECH_SECONDS):
-            text = await self._cast.transcribe(utterance)
-        if text:
-            self._unanswered.append(text)
-        self._utterances -= 1
-        if not self._utterances:
+    def _on_words(self, words: str, item_id: str) -> None:
+        """A turn is understood, and written down some time after that."""
+        if words:
+            self._unanswered.append(words)
+        if not self._utterances.statistics().current_buffer_used:
             self._understanding.set()
-        if not self._record.config.transcribes:
-            return
+        if self._record.config.transcribes:
+            self._nursery.start_soon(self._write_down, words, item_id)
+
+    async def _write_down(self, text: str, item_id: str) -> None:
         await trio.sleep(self._record.manner.transcribes_after_seconds)
         kind, of_item = "conversation.item.input_audio_transcription", {"item_id": item_id, "content_index": 0}
         if self._record.dialect == "xai":
@@ -224,12 +203,12 @@ class Dialogue:
         Raises:
             Refusal: one is being made.
         """
-        if self._response is not None:
-            words = f"Conversation already has an active response in progress: {self._response.response_id}."
+        if self._current is not None:
+            words = f"Conversation already has an active response in progress: {self._current.response_id}."
             raise Refusal("conversation_already_has_active_response", words)
         if prompt is None and self._calls:
             self._record.complain("", f"asks for a response while {len(self._calls)} calls are not answered")
-        self._begin(prompt)
+        self._start(prompt)
 
     def cancel(self) -> None:
         """The client wants none any more.
@@ -237,39 +216,37 @@ class Dialogue:
         Raises:
             Refusal: there is none.
         """
-        if self._response is None:
+        if self._current is None:
             raise Refusal("response_cancel_not_active", "Cancellation failed: no active response found")
         self._cancel("client_cancelled")
 
-    def _begin(self, prompt: Line | Reply | None) -> None:
-        response = self._response = _Response()
+    def _start(self, prompt: Line | Reply | None) -> None:
+        self._nursery.start_soon(self._make, self._begin(), prompt)
+
+    def _on_reply_begun(self, response: _Response) -> None:
+        """Said before anything is known of it."""
         self._responses += 1
+        response.number = self._responses
         self._post("response.created", response=self._as_json(response, "in_progress"))
         limits = [{"name": "tokens", "limit": 40_000, "remaining": 39_000, "reset_seconds": 1.5}]
         self._post("rate_limits.updated", rate_limits=limits)
-        self._nursery.start_soon(self._make, response, prompt)
 
-    async def _make(self, response: _Response, prompt: Line | Reply | None) -> None:
-        number = self._responses
-        with response.scope:
-            reply = prompt if isinstance(prompt, Reply) else await self._think(prompt)
-            if number in self._record.manner.fails_responses:
-                error = {"type": "server_error", "code": None, "message": "made to fail"}
-                self._finish(response, "failed", {"type": "failed", "error": error})
-                return
-            if reply.text:
-                await self._speak(response, reply.text)
-            for tool in (*reply.tools, *self._record.manner.parallel) if reply.tools else ():
-                await self._call(response, tool)
+    async def _finish_reply(self, response: _Response, _last: Reply) -> None:
+        """Said as soon as all of it was sent, whether or not it was heard."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if response.number in self._record.manner.fails_responses:
+            error = {"type": "server_error", "code": None, "message": "made to fail"}
+            self._finish(response, "failed", {"type": "failed", "error": error})
+        else:
             self._finish(response, "completed", None)
 
     def _finish(self, response: _Response, status: str, details: dict[str, Any] | None) -> None:
-        if self._response is response:
-            self._response = None
+        if self._current is response:
+            self._current = None
             self._post("response.done", response=self._as_json(response, status, details))
 
     def _cancel(self, reason: str) -> None:
-        response = self._response
+        response = self._current
         if response is None:
             return
         response.scope.cancel()
@@ -283,12 +260,6 @@ class Dialogue:
         for _ in range(self._record.faults.late_chunks):
             late = _encoded(message.audio[: self._record.manner.chunk_ms * BYTES_PER_MS])
             self._post("response.output_audio.delta", response_id=response.response_id, **of_part, delta=late)
-
-    def stop(self) -> None:
-        """Fall silent at once, without a word about it."""
-        if self._response is not None:
-            self._response.scope.cancel()
-            self._response = None
 
     def _as_json(self, response: _Response, status: str, details: dict[str, Any] | None = None) -> dict[str, Any]:
         record = self._record
@@ -308,32 +279,36 @@ class Dialogue:
         }
 
     def _emit(self, response: _Response, kind: str, **fields: Any) -> None:
-        if self._response is response:
+        if self._current is response:
             self._post(kind, response_id=response.response_id, **fields)
 
-    async def _think(self, prompt: Line | None) -> Reply:
+    def _asked(self) -> dialogue.Asked:
+        config = self._record.config
+        tools = [Tool(tool.name, tool.description, tool.parameters) for tool in config.tools]
+        return dialogue.Asked(config.voice, config.instructions, tools)
+
+    async def _think(self, prompts: Sequence[Line]) -> Reply:
+        """The answer to an instruction, which nobody remembers; or to all that was said since the last answer."""
         record = self._record
-        if prompt is None:
+        if not prompts:
             await self._understanding.wait()
         heard, self._unanswered = " ".join(self._unanswered), []
         history = tuple(record.history)
         if heard:
             record.history.append(Line("caller", heard))
-        if prompt is not None:
-            heard, history = "", (*history, prompt)
-        elif not heard and (not history or history[-1].role != "tool"):
+        if prompts:
+            return await self._ask_mind("", (*history, *prompts))
+        if not heard and (not history or history[-1].role != "tool"):
             return Reply()  # nothing was said that could be answered
-        tools = [Tool(tool.name, tool.description, tool.parameters) for tool in record.config.tools]
-        with trio.move_on_after(MIND_SECONDS):
-            return await self._cast.mind.reply(heard, history, record.config.instructions, tools)
-        return Reply(APOLOGY)
+        return await self._ask_mind(heard, history)
 
     # Items of a response
 
     async def _speak(self, response: _Response, text: str) -> None:
-        spoken = b""
-        with trio.move_on_after(SPEECH_SECONDS):
-            spoken = await self._cast.say(text, self._record.config.voice)
+        """A text as one message, or several."""
+        if response.number in self._record.manner.fails_responses:
+            return
+        spoken = await self._say(text) or b""
         manner = self._record.manner
         words = re.findall(r"\s*\S+", text)
         parts = max(1, min(manner.items_per_reply, len(words)))
@@ -343,30 +318,30 @@ class Dialogue:
             audio = spoken[slice(*share)]
             if not part:
                 audio = SILENCE * (manner.leading_silence_ms * BYTES_PER_MS) + audio
-            await self._say(response, Message("".join(words[slice(*bounds)]).strip(), audio))
+            await self._send_message(response, Message("".join(words[slice(*bounds)]).strip(), audio))
 
-    async def _say(self, response: _Response, message: Message) -> None:
+    async def _send_message(self, response: _Response, message: Message) -> None:
         """One message: its sound faster than it is heard, its words a little ahead of it."""
         self._open_item(response, message.as_item("in_progress", self._record.dialect))
-        if self._response is not response:
+        if self._current is not response:
             return
         response.message = message
         self._messages[message.item_id] = message
         of_part = {"item_id": message.item_id, "output_index": response.index, "content_index": 0}
         self._emit(response, "response.content_part.added", **of_part, part={"type": "audio", "transcript": ""})
-        manner, began = self._record.manner, trio.current_time()
-        chunk = manner.chunk_ms * BYTES_PER_MS
-        for at in range(0, len(message.audio), chunk):
-            await trio.sleep_until(began + at / (1_000 * BYTES_PER_MS) / manner.times_real_time)
+        chunk = self._record.manner.chunk_ms * BYTES_PER_MS
+
+        def send(at: int, piece: bytes) -> None:
             ahead = message.text[: round(len(message.text) * min(1.0, (at + 2 * chunk) / len(message.audio)))]
             delta, message.said = ahead[len(message.said) :], ahead
             if delta:
                 self._emit(response, "response.output_audio_transcript.delta", **of_part, delta=delta)
-            piece = message.audio[at : at + chunk]
             message.sent_ms += len(piece) / BYTES_PER_MS
             response.spoken_ms += len(piece) / BYTES_PER_MS
             self._emit(response, "response.output_audio.delta", **of_part, delta=_encoded(piece))
-        if self._response is response:
+
+        await self._pace(message.audio, chunk, send, speed=self._record.manner.times_real_time)
+        if self._current is response:
             self._close_message(response, message, "completed")
 
     def _close_message(self, response: _Response, message: Message, status: str) -> None:
@@ -379,6 +354,13 @@ class Dialogue:
         response.message = None
         self._close_item(response, message.as_item(status, self._record.dialect))
 
+    async def _call_tools(self, response: _Response, wanted: Reply) -> Sequence[Line]:
+        """Ask for tools, which ends the response: the client asks for the next one with their outputs."""
+        if response.number not in self._record.manner.fails_responses:
+            for tool in (*wanted.tools, *self._record.manner.parallel):
+                await self._call(response, tool)
+        return ()
+
     async def _call(self, response: _Response, tool: ToolUse) -> None:
         await trio.lowlevel.checkpoint()
         item_id, call_id, arguments = new_id("item"), new_id("call"), tool.as_json
@@ -387,17 +369,17 @@ class Dialogue:
         self._emit(response, "response.function_call_arguments.delta", **of_item, delta=arguments)
         done = {"name": tool.name, "arguments": arguments}
         self._emit(response, "response.function_call_arguments.done", **of_item, **done)
-        if self._response is response:
+        if self._current is response:
             self._calls[call_id] = (response.response_id, tool)
         self._close_item(response, call_item(item_id, call_id, tool, arguments, "completed"))
 
     def _open_item(self, response: _Response, item: dict[str, Any]) -> None:
         self._emit(response, "response.output_item.added", output_index=response.index, item=item)
-        if self._response is response:
+        if self._current is response:
             self._post("conversation.item.added", previous_item_id=self._last_item, item=item)
 
     def _close_item(self, response: _Response, item: dict[str, Any]) -> None:
-        if self._response is not response:
+        if self._current is not response:
             return
         self._emit(response, "response.output_item.done", output_index=response.index, item=item)
         self._post("conversation.item.done", previous_item_id=self._last_item, item=item)

@@ -47,6 +47,8 @@ class RealtimeSession(SocketRecord):
     authorization: str
     model: str
     dialect: str
+    beta: bool = False
+    """The client asks for the API's older shape."""
     manner: Manner = USUAL
     faults: Faults = NO_FAULTS
     session_id: str = ""

@@ -240,7 +240,7 @@ class Soak:
 @asynccontextmanager
 async def _open_model(ending: Ending) -> AsyncIterator[VoiceAgentServer]:
     async with open_voice_agent(
-        ending.script.cast,
+        ending.script.backend,
         api_key=ending.key or AGENT_KEY,
         manner=Manner(leading_silence_ms=20, preamble_ms=0),
         faults=ending.faults,

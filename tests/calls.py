@@ -65,14 +65,14 @@ class Model:
     """A family of models of one socket, as a call meets it in tests."""
 
     serve: Callable[..., Any]
-    """Its double: a casting, ``manner`` and ``faults`` in, a server out."""
+    """Its double: a make_backend, ``manner`` and ``faults`` in, a server out."""
     session: Callable[..., Any]
     """Our side of it, of the server, a persona, tools, the conversation so far and a handle."""
     wires: None = None
 
     def open(self, script, **double):
         """Its double."""
-        return self.serve(script.cast, **double)
+        return self.serve(script.backend, **double)
 
     def make(self, wanted):
         """The leg, not yet connected."""

@@ -55,13 +55,13 @@ class Chain:
     """Of the last leg."""
     speech: Any = None
     """Of stages of kind ``local``; the script's by default."""
-    cast: Any = None
+    backend: Any = None
 
     def open(self, script, **double):
         """The three servers, and the wires to two of them."""
         self.wires = {"hearing": calls.memory_channels(), "speaking": calls.memory_channels()}
-        self.cast = scripted(script)
-        return ChainServer(self.cast, api_key=KEY, **double)
+        self.backend = scripted(script)
+        return ChainServer(self.backend, api_key=KEY, **double)
 
     def _key(self, stage):
         return self.keys.get(stage, KEY)
@@ -111,7 +111,7 @@ class Chain:
             requests = tts.protocol(tts.settings(**keys), wanted.persona, self._key("speaking"))
             return HttpSpeaker(requests, lambda: _given(http), ledger, wall_clock)
 
-        speech = self.speech or ScriptedSpeech(self.cast)
+        speech = self.speech or ScriptedSpeech(self.backend)
         http = self.http = MemoryHttp(self.answerer or wanted.server, wanted.world, note)
         return ChainLeg(
             ChainTurns(
@@ -133,16 +133,16 @@ class Chain:
 class ScriptedSpeech:
     """Ears and voice in this process that hear and speak as a script says."""
 
-    def __init__(self, cast):
-        self._cast = cast
+    def __init__(self, backend):
+        self._backend = backend
         self._transcribe = None
-        self.say = cast.say
+        self.say = backend.say
 
     @asynccontextmanager
     async def listen(self, *, silence_ms):
-        async with self._cast.listen() as cast:
-            self._transcribe = cast.transcribe
-            yield cast.ears
+        async with self._backend.listen() as backend:
+            self._transcribe = backend.transcribe
+            yield backend.ears
 
     async def transcribe(self, utterance):
         return await self._transcribe(utterance)

@@ -107,18 +107,18 @@ def noise(text: str, ms: int) -> bytes:
 
 
 def noisy(script: Script) -> Any:
-    """A casting that plays this script and makes ``noise``, so that each byte of it can be told from the others."""
+    """Agents that play this script and makes ``noise``, so that each byte of it can be told from the others."""
 
     @asynccontextmanager
-    async def cast():
-        async with script.cast() as cast:
+    async def backend():
+        async with script.backend() as backend:
 
             async def say(text, voice):
-                return noise(text, len(await cast.say(text, voice)) // 8)
+                return noise(text, len(await backend.say(text, voice)) // 8)
 
-            yield attrs.evolve(cast, say=say)
+            yield attrs.evolve(backend, say=say)
 
-    return cast
+    return backend
 
 
 class Talker:
@@ -321,15 +321,15 @@ class Town:
 
 
 @asynccontextmanager
-async def open_town(folder: Path, *, casting: Any = SCRIPT.cast) -> AsyncIterator[Town]:
-    """Without a daemon yet; agents play ``casting``."""
-    async with open_voice_agent(casting, api_key=AGENT_KEY) as agent, open_sandbox_twilio() as twilio:
+async def open_town(folder: Path, *, make_backend: Any = SCRIPT.backend) -> AsyncIterator[Town]:
+    """Without a daemon yet; agents play ``make_backend``."""
+    async with open_voice_agent(make_backend, api_key=AGENT_KEY) as agent, open_sandbox_twilio() as twilio:
         yield Town(twilio, agent, folder)
 
 
 @asynccontextmanager
 async def open_world(
-    folder: Path, *, casting=SCRIPT.cast, seconds=30.0, at_end=0, workers=1, personas="", operator="", **limits
+    folder: Path, *, make_backend=SCRIPT.backend, seconds=30.0, at_end=0, workers=1, personas="", operator="", **limits
 ):
     """A running daemon with these limits, and perhaps more personas, for at most so many seconds.
 
@@ -338,7 +338,7 @@ async def open_world(
     status is ``at_end``.
     """
     with trio.fail_after(seconds):
-        async with open_town(folder, casting=casting) as town:
+        async with open_town(folder, make_backend=make_backend) as town:
             async with town.daemon(workers=workers, personas=personas, operator=operator, **limits) as world:
                 await world.daemon.ask("/healthz")  # it serves, by listeners of its own
                 await trio.sleep(0.3)  # and that connection is gone

@@ -109,7 +109,7 @@ def shared(postgres_stand):
 
 async def test_killed_with_fifty_calls_and_started_again(tmp_path):
     """The kernel knows that the process is gone: nobody waits for its heart to be missed."""
-    async with open_town(tmp_path, casting=QUIET.cast) as town:
+    async with open_town(tmp_path, make_backend=QUIET.backend) as town:
         async with town.daemon("first") as first:
             calls = await calls_in_the_middle(first, 50)
             strange = await somebody_elses(town)
@@ -135,7 +135,7 @@ async def test_killed_with_fifty_calls_and_the_other_nodes_take_over(tmp_path, s
 
     They recover at the same time: neither disturbs the other, and no phone is hung up twice.
     """
-    async with open_town(tmp_path, casting=QUIET.cast) as town, AsyncExitStack() as nodes:
+    async with open_town(tmp_path, make_backend=QUIET.backend) as town, AsyncExitStack() as nodes:
         b = await nodes.enter_async_context(town.daemon("b", host=B, journal=shared, dead_after=DEAD_AFTER))
         c = await nodes.enter_async_context(town.daemon("c", host=C, journal=shared, dead_after=DEAD_AFTER))
         own = [(world, *await world.talk()) for world in (b, c)]
@@ -162,7 +162,7 @@ async def test_killed_with_fifty_calls_and_the_other_nodes_take_over(tmp_path, s
 
 async def test_killed_while_recovering_with_a_twilio_that_half_works(tmp_path):
     """The second daemon dies too; the third finishes, and takes calls all the while."""
-    async with open_town(tmp_path, casting=QUIET.cast) as town:
+    async with open_town(tmp_path, make_backend=QUIET.backend) as town:
         async with town.daemon("first") as first:
             calls = await calls_in_the_middle(first, 50)
             strange = await somebody_elses(town)
@@ -205,7 +205,7 @@ async def test_a_node_that_was_only_stopped_comes_back_and_bills_nothing_that_wa
     tmp_path, shared, monkeypatch
 ):
     """It finds that it was declared dead, ends what it has, and takes new calls as a new run."""
-    async with open_town(tmp_path, casting=QUIET.cast) as town:
+    async with open_town(tmp_path, make_backend=QUIET.backend) as town:
         async with town.daemon("b", host=B, journal=shared, dead_after=DEAD_AFTER) as survivor:
             monkeypatch.setenv(BOOT_VARIABLE, "another")
             async with town.daemon("a", host=A, journal=shared, media_gap_seconds=600) as frozen:
@@ -244,7 +244,7 @@ async def test_a_node_that_was_only_stopped_comes_back_and_bills_nothing_that_wa
 
 async def test_a_phone_that_the_last_daemon_could_not_hang_up_is_hung_up_by_the_next(tmp_path):
     """It ended in good order while Twilio's API was away: the call is over in the journal, and its phone is up."""
-    async with open_town(tmp_path, casting=QUIET.cast) as town:
+    async with open_town(tmp_path, make_backend=QUIET.backend) as town:
         async with town.daemon("first", drain_seconds=1) as first:
             call, _ = await first.talk()
             keep_up(call)
@@ -257,7 +257,7 @@ async def test_a_phone_that_the_last_daemon_could_not_hang_up_is_hung_up_by_the_
 
 
 async def test_a_daemon_that_dies_before_the_stream_came_leaves_no_phone_up(tmp_path):
-    async with open_town(tmp_path, casting=QUIET.cast) as town:
+    async with open_town(tmp_path, make_backend=QUIET.backend) as town:
         town.twilio.account.stream_opens_after = 60
         async with town.daemon("first") as first:
             call = await first.ring()
@@ -271,7 +271,7 @@ async def test_a_daemon_that_dies_before_the_stream_came_leaves_no_phone_up(tmp_
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_a_drain_waits_for_a_call_that_has_its_twiml_and_answers_it(tmp_path, workers):
     """With several processes the stream may come to any of them that is still there, and is handed to its own."""
-    async with open_world(tmp_path, casting=QUIET.cast, workers=workers) as world:
+    async with open_world(tmp_path, make_backend=QUIET.backend, workers=workers) as world:
         world.twilio.account.stream_opens_after = 2
         call = await world.ring()
         await eventually(lambda: world.logged("call_expected"))

@@ -73,7 +73,7 @@ async def test_a_peer_that_only_has_nothing_to_say_is_not_gone(monkeypatch):
 async def test_a_call_ends_whichever_of_its_peers_is_gone_without_a_word(tmp_path):
     """Twilio's machine goes on sending, so only what it does not acknowledge can betray it."""
     script = Script(greeting_ms=60_000)
-    async with open_world(tmp_path, casting=script.cast, seconds=60) as world:
+    async with open_world(tmp_path, make_backend=script.backend, seconds=60) as world:
         sockets, serve = [], world.agent.serve_session
 
         async def keep_socket(channel, **how):

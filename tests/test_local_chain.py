@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from tests.daemons import HOST, OUR_NUMBER, THEIR_NUMBER, eventually
-from trio_voice.sandbox.agent.replies import IntentMind
+from trio_voice.sandbox.agent.replies import KeywordResponses
 from trio_voice.sandbox.demo.demo import open_daemon
 from trio_voice.sandbox.providers.assemblyai_agent import speaking
 from trio_voice.sandbox.providers.chain import open_chain
@@ -58,7 +58,7 @@ async def test_a_call_without_any_account(tmp_path):
     question = await speech.say("What are your opening hours?", "george")
     config, log = tmp_path / "config.toml", tmp_path / "daemon.log"
     with trio.fail_after(90):
-        async with open_chain(speaking(speech, IntentMind)) as elsewhere, open_sandbox_twilio() as twilio:
+        async with open_chain(speaking(speech, KeywordResponses)) as elsewhere, open_sandbox_twilio() as twilio:
             config.write_text(
                 CONFIG.format(
                     host=HOST,

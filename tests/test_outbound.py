@@ -34,7 +34,9 @@ tools = ["end_call"]
 
 def office(tmp_path, *turns):
     """A daemon that calls people, whose agent knows these turns."""
-    return open_world(tmp_path, casting=Script(greeting_ms=300, turns=turns).cast, personas=PERSONAS, ring_seconds=1)
+    return open_world(
+        tmp_path, make_backend=Script(greeting_ms=300, turns=turns).backend, personas=PERSONAS, ring_seconds=1
+    )
 
 
 @pytest.fixture

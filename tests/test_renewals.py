@@ -15,12 +15,12 @@ from trio_voice.sandbox.providers.gemini_live import GeminiFaults
 from trio_voice.sandbox.transport.faults import Close, Cut, Fail, Moment, Strike
 
 LONG = Limits(idle_seconds=10_000, time_limit_seconds=10_000)
-FAMILIES = {"assemblyai-agent": VOICE_AGENT, "openai-realtime": OPENAI_REALTIME, "gemini-live": GEMINI_LIVE}
+MODELS = {"assemblyai-agent": VOICE_AGENT, "openai-realtime": OPENAI_REALTIME, "gemini-live": GEMINI_LIVE}
 LATER = {"assemblyai-agent": "input.audio", "openai-realtime": "input_audio_buffer.append", "gemini-live": "audio"}
 CUT = {"cut": Cut(), "reset": Cut(reset=True), "crashed": Close(1011, "Internal error encountered.")}
 
 
-@pytest.fixture(params=FAMILIES)
+@pytest.fixture(params=MODELS)
 def family(request):
     return request.param
 
@@ -44,7 +44,7 @@ async def converse(rig, *, quiet):
 
 @pytest.mark.parametrize("act", CUT.values(), ids=CUT)
 async def test_a_good_session_that_is_lost_is_taken_up(autojump_clock, family, act):
-    async with live_call(model=FAMILIES[family], faults=struck(family, 12, act), limits=LONG) as rig:
+    async with live_call(model=MODELS[family], faults=struck(family, 12, act), limits=LONG) as rig:
         await converse(rig, quiet=10)
     assert rig.record.end_reason is EndReason.HANGUP
     assert rig.record.counters["model_renewals"] == 1
@@ -82,7 +82,7 @@ async def test_a_session_that_cannot_be_taken_up_is_told_the_conversation(autoju
 async def test_what_the_caller_says_when_the_session_is_lost_is_answered(autojump_clock, family):
     """They had begun before, and nobody has heard their sentence whole."""
     one = Script(greeting_ms=500, turns=(Turn(heard="Are you open?", reply="Yes."),) * 3)
-    async with live_call(model=FAMILIES[family], script=one, faults=struck(family, 12, Cut()), limits=LONG) as rig:
+    async with live_call(model=MODELS[family], script=one, faults=struck(family, 12, Cut()), limits=LONG) as rig:
         await trio.sleep(11.8)
         rig.speak(0.7)
         await trio.sleep(0.5)
@@ -97,7 +97,7 @@ async def test_what_the_caller_says_when_the_session_is_lost_is_answered(autojum
 async def test_a_session_that_is_lost_as_soon_as_it_was_taken_up_has_failed(autojump_clock, family):
     limits = LONG
     act = Close(1011, "Internal error encountered.")
-    async with live_call(model=FAMILIES[family], faults=struck(family, 12, act), limits=limits) as rig:
+    async with live_call(model=MODELS[family], faults=struck(family, 12, act), limits=limits) as rig:
         await trio.sleep(13)
         rig.agent.faults = struck(family, 5, act)
         for session in rig.agent.sessions[1:]:

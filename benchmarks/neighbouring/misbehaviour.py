@@ -25,7 +25,7 @@ from trio_voice.audio.mulaw import FRAME_BYTES, encode, silence
 from trio_voice.errors import ModelUnavailable
 from trio_voice.net.websocket import open_websocket
 from trio_voice.sandbox.agent.replies import Reply
-from trio_voice.sandbox.providers.chain import ChainCast, open_chain
+from trio_voice.sandbox.providers.chain import ChainBackend, open_chain
 from trio_voice.sandbox.transport.sockets import SandboxSocket, serve_sockets
 from trio_voice.sandbox.twilio.twiml import Connect, parse_twiml
 from trio_voice.speech import VOICES, load_mouth
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import trio_websocket
 
     from trio_voice.net.channel import Channel
-    from trio_voice.sandbox.agent.cast import Cast
+    from trio_voice.sandbox.agent.backend import AgentBackend
 
 SHORT: Final = '{"event":"dtmf","dtmf":{"digit":"1"},"streamSid":"MZ1"}'
 MEDIA: Final = '{"event":"media","media":{"track":"inbound","payload":"' + "/" * 212 + "fg==" + '"},"streamSid":"MZ1"}'
@@ -236,7 +236,7 @@ async def misbehave(name: str, base: str) -> None:
 
 
 @asynccontextmanager
-async def nobody() -> AsyncIterator[Cast]:
+async def nobody() -> AsyncIterator[AgentBackend]:
     raise NotImplementedError("only the language model is spoken to")
     yield
 
@@ -246,7 +246,7 @@ async def say(_text: str, _voice: str) -> bytes:
 
 
 async def main() -> None:
-    thinking = ChainCast(nobody, answer, say)
+    thinking = ChainBackend(nobody, answer, say)
     async with open_chain(thinking, remembers=False) as chain, trio.open_nursery() as nursery:
         port = await nursery.start(lambda task_status: serve_sockets(serve_model, task_status=task_status))
         print(port, urlsplit(chain.urls["llm.url"]).port, flush=True)

@@ -355,7 +355,7 @@ LATER = Persona(name="p", model=("a", "b"), greeting=GREETING)
 
 
 def second(**faults):
-    return VoiceAgentServer(SECOND.cast, **faults)
+    return VoiceAgentServer(SECOND.backend, **faults)
 
 
 def asked_for(session):

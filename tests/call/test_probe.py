@@ -40,7 +40,7 @@ PERSONA = Persona(name="p", model="m", greeting="Good morning.", voice="alba")
 
 async def play(*, faults=None, unreachable=False, limits=None):
     """Rehearse against the sandbox's agent; the rehearsal, the call's record and the agent."""
-    agent = VoiceAgentServer(Script(greeting_ms=600).cast, **{"faults": faults} if faults else {})
+    agent = VoiceAgentServer(Script(greeting_ms=600).backend, **{"faults": faults} if faults else {})
     record = CallRecord(call_id="check", direction="none", persona="p", from_number="", to_number="")
     async with trio.open_nursery() as nursery:
 

@@ -108,7 +108,7 @@ async def test_what_twilio_and_the_agent_say_crosses_byte_for_byte_while_strange
     ]  # the test has not 7 s to spare
     frames = [each["media"]["payload"] for each in map(json.loads, texts_of(capture)) if each["event"] == "media"]
     said = b"".join(SILENCE + noise(*each) for each in ((GREETING, 300), (SCRIPT.turns[0].reply, 1_000)))
-    async with open_world(tmp_path, casting=noisy(SCRIPT)) as world:
+    async with open_world(tmp_path, make_backend=noisy(SCRIPT)) as world:
         half_open = [await trio.open_tcp_stream("127.0.0.1", world.daemon.port) for _ in range(5)]
         await half_open[0].send_all(b"GET /healthz HTT")
         await half_open[1].send_all(UPGRADE[:60])
@@ -141,7 +141,7 @@ async def test_what_twilio_and_the_agent_say_crosses_byte_for_byte_while_strange
 
 
 async def test_ten_calls_at_once_keep_to_themselves_and_leave_nothing(tmp_path):
-    async with open_world(tmp_path, casting=noisy(SCRIPT)) as world:
+    async with open_world(tmp_path, make_backend=noisy(SCRIPT)) as world:
         talkers = [Talker(number) for number in range(10)]
         calls = [await world.ring(caller=talker) for talker in talkers]
         streams = [await call.wait_for_stream() for call in calls]

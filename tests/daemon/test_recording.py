@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from tests.daemons import SCRIPT, THEIR_NUMBER, Talker, eventually, noise, noisy, open_town, operator
-from trio_voice.sandbox.agent.cast import Script, Turn
+from trio_voice.sandbox.agent.backend import Script, Turn
 from trio_voice.sandbox.agent.replies import ToolUse
 from trio_voice.sandbox.twilio.callers import Voice
 
@@ -57,7 +57,7 @@ async def get(world, path, method="GET", **headers):
 
 
 async def test_a_recording_is_what_was_heard_and_is_served_to_operators_only(tmp_path):
-    async with open_town(tmp_path, casting=noisy(SCRIPT)) as town:
+    async with open_town(tmp_path, make_backend=noisy(SCRIPT)) as town:
         async with town.daemon(personas=PERSONAS.format(directory=tmp_path / "kept")) as world:
             talker = Talker()
             call, _ = await world.talk(to=NUMBER, caller=talker)
@@ -137,7 +137,7 @@ async def test_nothing_is_kept_before_the_caller_has_consented(tmp_path):
     consent = Turn(heard="Yes.", reply="", tool=ToolUse("consent_to_recording"), after_tool="Thanks.", reply_ms=300)
     script = Script(greeting_ms=600, turns=(consent,))
     async with (
-        open_town(tmp_path, casting=noisy(script)) as town,
+        open_town(tmp_path, make_backend=noisy(script)) as town,
         town.daemon(personas=PERSONAS.format(directory=tmp_path / "kept")) as world,
     ):
         silent, _ = await world.talk(to=SHY_NUMBER, from_=THEIR_NUMBER)

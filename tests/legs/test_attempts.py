@@ -138,7 +138,7 @@ async def test_a_provider_that_is_full_for_a_moment_is_asked_again(autojump_cloc
 
 
 async def test_the_next_model_is_not_kept_waiting_for_the_first(autojump_clock):
-    door, second = Door(3, passing=True), VoiceAgentServer(SCRIPT.cast)
+    door, second = Door(3, passing=True), VoiceAgentServer(SCRIPT.backend)
     persona = Persona(name="p", model=("a", "b"), greeting=GREETING)
     async with live_call(connect=door.open, successors=[second], persona=persona) as rig:
         await trio.sleep(3)

@@ -13,7 +13,7 @@ import attrs
 import httpx2
 import trio
 
-from trio_voice.sandbox.agent.replies import ChatMind, IntentMind, Mind
+from trio_voice.sandbox.agent.replies import ChatResponses, KeywordResponses, ResponseGenerator
 from trio_voice.sandbox.providers.assemblyai_agent import Manner, open_voice_agent, speaking
 from trio_voice.sandbox.providers.chain import EARLY_MS, ChainManner, chain_speaking, open_chain
 from trio_voice.sandbox.providers.gemini_live import open_gemini_live
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from trio_voice.sandbox.providers.assemblyai_agent import Casting
+    from trio_voice.sandbox.providers.assemblyai_agent import AgentBackendFactory
     from trio_voice.speech import Speech
 
 
@@ -80,20 +80,20 @@ class Chat:
 
 
 @attrs.frozen(kw_only=True)
-class Terms:
+class PeerOptions:
     """What a peer is opened with."""
 
     speech: Speech
-    make_mind: Callable[[], Mind]
+    make_generator: Callable[[], ResponseGenerator]
     key: str | None = None
     """Who has it is let in; without one, anybody."""
     remembers: bool = True
     """What was said in sessions that are over, for whoever looks afterwards."""
 
     @property
-    def casting(self) -> Casting:
-        """Ears, voice and mind of each session."""
-        return speaking(self.speech, self.make_mind)
+    def make_backend(self) -> AgentBackendFactory:
+        """Ears, voice and generator of each session."""
+        return speaking(self.speech, self.make_generator)
 
 
 PROMPT: Final = Manner(leading_silence_ms=20)
@@ -101,10 +101,10 @@ PROMPT: Final = Manner(leading_silence_ms=20)
 
 
 @attrs.frozen(kw_only=True)
-class Family:
+class PeerFactory:
     """How one kind of model is played on this machine."""
 
-    open: Callable[[Terms], AbstractAsyncContextManager[Peer]]
+    open: Callable[[PeerOptions], AbstractAsyncContextManager[Peer]]
     credentials: tuple[str, ...]
     """The secrets that a daemon gives to it."""
     keys: Mapping[str, str] = attrs.field(factory=dict)
@@ -113,34 +113,34 @@ class Family:
     """Two that the family has, for the demo's personas."""
 
 
-def _voice_agent(terms: Terms) -> AbstractAsyncContextManager[Peer]:
-    return open_voice_agent(terms.casting, api_key=terms.key, manner=PROMPT)
+def _voice_agent(options: PeerOptions) -> AbstractAsyncContextManager[Peer]:
+    return open_voice_agent(options.make_backend, api_key=options.key, manner=PROMPT)
 
 
-def _openai_realtime(terms: Terms) -> AbstractAsyncContextManager[Peer]:
-    return open_realtime(terms.casting, api_key=terms.key)
+def _openai_realtime(options: PeerOptions) -> AbstractAsyncContextManager[Peer]:
+    return open_realtime(options.make_backend, api_key=options.key)
 
 
-def _gemini_live(terms: Terms) -> AbstractAsyncContextManager[Peer]:
-    return open_gemini_live(terms.casting, api_key=terms.key)
+def _gemini_live(options: PeerOptions) -> AbstractAsyncContextManager[Peer]:
+    return open_gemini_live(options.make_backend, api_key=options.key)
 
 
-def _chain(terms: Terms) -> AbstractAsyncContextManager[Peer]:
-    cast = chain_speaking(terms.speech, terms.make_mind)
+def _chain(options: PeerOptions) -> AbstractAsyncContextManager[Peer]:
+    backend = chain_speaking(options.speech, options.make_generator)
     return open_chain(
-        cast,
-        api_key=terms.key,
+        backend,
+        api_key=options.key,
         manner=ChainManner(settle_ms=SILENCE_MS - EARLY_MS),
-        keeps_audio=terms.remembers,
-        remembers=terms.remembers,
+        keeps_audio=options.remembers,
+        remembers=options.remembers,
     )
 
 
-PEERS: Final[Mapping[str, Family]] = {
-    "assemblyai-agent": Family(open=_voice_agent, credentials=("ASSEMBLYAI_API_KEY",)),
-    "openai-realtime": Family(open=_openai_realtime, credentials=("OPENAI_API_KEY",), voices=("marin", "cedar")),
-    "gemini-live": Family(open=_gemini_live, credentials=("GEMINI_API_KEY",), voices=("Kore", "Puck")),
-    "chain": Family(
+PEERS: Final[Mapping[str, PeerFactory]] = {
+    "assemblyai-agent": PeerFactory(open=_voice_agent, credentials=("ASSEMBLYAI_API_KEY",)),
+    "openai-realtime": PeerFactory(open=_openai_realtime, credentials=("OPENAI_API_KEY",), voices=("marin", "cedar")),
+    "gemini-live": PeerFactory(open=_gemini_live, credentials=("GEMINI_API_KEY",), voices=("Kore", "Puck")),
+    "chain": PeerFactory(
         open=_chain,
         credentials=("ASSEMBLYAI_API_KEY", "OPENAI_API_KEY", "ELEVENLABS_API_KEY"),
         keys={
@@ -160,13 +160,13 @@ PEERS: Final[Mapping[str, Family]] = {
 async def open_peer(
     kind: str, speech: Speech, chat: Chat | None = None, key: str | None = None, *, remembers: bool = True
 ) -> AsyncIterator[Peer]:
-    """A peer of this kind, on loopback, until the block is left; for ``key`` and ``remembers`` see ``Terms``."""
+    """A peer of this kind, on loopback, until the block is left; for ``key`` and ``remembers`` see ``PeerOptions``."""
     async with httpx2.AsyncClient() as http:
-        make_mind: Callable[[], Mind] = IntentMind
+        make_generator: Callable[[], ResponseGenerator] = KeywordResponses
         if chat is not None:
-            make_mind = partial(ChatMind, http, chat.url, chat.model, key=chat.key)
-        terms = Terms(speech=speech, make_mind=make_mind, key=key, remembers=remembers)
-        async with PEERS[kind].open(terms) as peer:
+            make_generator = partial(ChatResponses, http, chat.url, chat.model, key=chat.key)
+        options = PeerOptions(speech=speech, make_generator=make_generator, key=key, remembers=remembers)
+        async with PEERS[kind].open(options) as peer:
             yield peer
 
 

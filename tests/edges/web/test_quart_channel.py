@@ -208,7 +208,7 @@ class House:
 async def answered_call():
     """A call in its greeting; leaving the block waits for its end."""
     public_url = PublicUrl("https://voice.example.com")
-    async with open_voice_agent(Script(greeting_ms=5_000).cast) as agent, trio.open_nursery() as nursery:
+    async with open_voice_agent(Script(greeting_ms=5_000).backend) as agent, trio.open_nursery() as nursery:
         reception = OneCall(agent)
         context = Mock(authenticator=StreamAuthenticator(reception, public_url, TOKEN), colleagues=None)
         async with served(create_app(context)) as port:

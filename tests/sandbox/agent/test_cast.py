@@ -1,6 +1,6 @@
 """The scripted ears."""
 
-from trio_voice.sandbox.agent.cast import LoudnessEars
+from trio_voice.sandbox.agent.backend import LoudnessEars
 from trio_voice.speech import SpeechStarted, SpeechStopped
 
 

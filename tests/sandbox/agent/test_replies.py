@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from trio_voice.sandbox.agent import keywords
-from trio_voice.sandbox.agent.replies import APOLOGY, ChatMind, IntentMind, Line, Reply, Tool, ToolUse
+from trio_voice.sandbox.agent.replies import APOLOGY, ChatResponses, KeywordResponses, Line, Reply, Tool, ToolUse
 
 END = Tool("end_call")
 TRANSFER = Tool(
@@ -21,8 +21,8 @@ RANDOM = Tool(
 FORGET = Tool("mark_do_not_call")
 
 
-async def ask(heard, tools=(), history=(), mind=None):
-    return await (mind or IntentMind()).reply(heard, history, "", tools)
+async def ask(heard, tools=(), history=(), generator=None):
+    return await (generator or KeywordResponses()).reply(heard, history, "", tools)
 
 
 @pytest.mark.parametrize(
@@ -136,8 +136,8 @@ async def test_it_repeats_what_it_said():
 
 
 async def converse(*lines):
-    mind = IntentMind()
-    return [(await ask(line, mind=mind)).text for line in lines]
+    generator = KeywordResponses()
+    return [(await ask(line, generator=generator)).text for line in lines]
 
 
 async def test_a_booking_is_taken_down_step_by_step_and_read_back():
@@ -220,9 +220,9 @@ async def chat(answer, heard="Hi", history=(), prompt="Be kind.", tools=(), **se
         return await answer() if callable(answer) else answer
 
     async with httpx2.AsyncClient(transport=httpx2.MockTransport(handle)) as client:
-        mind = ChatMind(client, "http://model.test/v1/", "small", **settings)
-        reply = await mind.reply(heard, history, prompt, tools)
-    return reply, posted[0], mind.last_failure
+        generator = ChatResponses(client, "http://model.test/v1/", "small", **settings)
+        reply = await generator.reply(heard, history, prompt, tools)
+    return reply, posted[0], generator.last_failure
 
 
 async def test_a_language_model_is_asked_with_everything_that_was_said():

@@ -54,7 +54,7 @@ def test_a_stream_that_twilio_would_not_open(stream, code):
         '<Hangup now="yes"/>',
         "<Connect/>",
         "<Connect><Stream url='wss://h/'/><Stream url='wss://h/'/></Connect>",
-        "<Connect><Room>r</Room><Stream url='wss://h/'/></Connect>",
+        "<Connect><StageEndpoint>r</StageEndpoint><Stream url='wss://h/'/></Connect>",
         f"<Connect><Stream url='wss://h/'><Parameter name='k' value='{'v' * 499}'/></Stream></Connect>",
         "<Connect><Stream url='wss://h/'><Param name='k'/></Stream></Connect>",
         "<Connect><Stream url='wss://h/' statusCallback='/relative'/></Connect>",

@@ -15,21 +15,21 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 import attrs
 import trio
 
-from trio_voice.sandbox.agent.cast import BYTES_PER_MS
+from trio_voice.sandbox.agent.backend import BYTES_PER_MS
 from trio_voice.sandbox.agent.replies import APOLOGY, Line, Reply
 from trio_voice.speech import SpeechStarted, SpeechStopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from trio_voice.sandbox.agent.cast import Cast
+    from trio_voice.sandbox.agent.backend import AgentBackend
     from trio_voice.sandbox.agent.replies import Tool
 
 WAITING_PROMPTS: Final = 20
 """Replies asked for while one is made; more are not made."""
 WAITING_UTTERANCES: Final = 10
 """Further ones are not understood."""
-MIND_SECONDS: Final = 15.0
+GENERATION_SECONDS: Final = 15.0
 SPEECH_SECONDS: Final = 15.0
 """For a text to be spoken, or an utterance to be understood."""
 
@@ -70,13 +70,13 @@ class Dialogue(Generic[Current]):
 
     Args:
         record: whose history is written.
-        cast: who hears, speaks and thinks.
+        backend: who hears, speaks and thinks.
         new_reply: makes the state of the next reply.
     """
 
-    def __init__(self, record: DialogueRecord, cast: Cast, new_reply: Callable[[], Current]) -> None:
+    def __init__(self, record: DialogueRecord, backend: AgentBackend, new_reply: Callable[[], Current]) -> None:
         self._history = record
-        self._cast = cast
+        self._backend = backend
         self._new_reply = new_reply
         self._prompts_in, self._prompts = trio.open_memory_channel[Line | Reply](WAITING_PROMPTS)
         self._utterances_in, self._utterances = trio.open_memory_channel[tuple[bytes, Any]](WAITING_UTTERANCES)
@@ -130,7 +130,7 @@ class Dialogue(Generic[Current]):
     def hear(self, mulaw: bytes) -> None:
         """Hear the next of the caller's audio. Never waits."""
         self._heard_ms += len(mulaw) / BYTES_PER_MS
-        for report in self._cast.ears.hear(mulaw):
+        for report in self._backend.ears.hear(mulaw):
             if isinstance(report, SpeechStarted):
                 self._floor_is_free = trio.Event()
                 self._on_speech_started(report)
@@ -151,7 +151,7 @@ class Dialogue(Generic[Current]):
         async for utterance, about in self._utterances:
             words = ""
             with trio.move_on_after(SPEECH_SECONDS):
-                words = await self._cast.transcribe(utterance)
+                words = await self._backend.transcribe(utterance)
             self._on_words(words, about)
 
     # The agent
@@ -200,19 +200,19 @@ class Dialogue(Generic[Current]):
         before = tuple(self._history.history)
         self._history.history.extend(prompts)
         if prompts[-1].role == "caller":
-            return await self._ask_mind(prompts[-1].text, before)
-        return await self._ask_mind("", (*before, *prompts))
+            return await self._generate(prompts[-1].text, before)
+        return await self._generate("", (*before, *prompts))
 
-    async def _ask_mind(self, heard: str, history: Sequence[Line]) -> Reply:
+    async def _generate(self, heard: str, history: Sequence[Line]) -> Reply:
         asked = self._asked()
-        with trio.move_on_after(MIND_SECONDS):
-            return await self._cast.mind.reply(heard, history, asked.instructions, asked.tools)
+        with trio.move_on_after(GENERATION_SECONDS):
+            return await self._backend.generator.reply(heard, history, asked.instructions, asked.tools)
         return Reply(APOLOGY)
 
     async def _say(self, text: str) -> bytes | None:
         """A text as mu-law; ``None`` if no voice came in time."""
         with trio.move_on_after(SPEECH_SECONDS):
-            return await self._cast.say(text, self._asked().voice)
+            return await self._backend.say(text, self._asked().voice)
         return None
 
     @staticmethod

@@ -1,6 +1,6 @@
 """What the sandbox's agent answers: rules for a bakery's telephone, or any OpenAI-compatible language model.
 
-A mind hears text and says text; sound, turns and the wire are its session's matter (``providers/``).
+A generator hears text and says text; sound, turns and the wire are its session's matter (``providers/``).
 """
 
 import json
@@ -73,7 +73,7 @@ class Reply:
         return () if self.tool is None else (self.tool, *self.also)
 
 
-class Mind(Protocol):
+class ResponseGenerator(Protocol):
     """Decides what the agent answers. One for each session, because it may remember."""
 
     async def reply(self, heard: str, history: Sequence[Line], prompt: str, tools: Sequence[Tool], /) -> Reply:
@@ -158,7 +158,7 @@ class _Booking:
         return f"{self.day or 'tomorrow'} at {self.time}"
 
 
-class IntentMind:
+class KeywordResponses:
     """A friendly receptionist of a small bakery, made of keywords. Deterministic, instant, forgiving of bad hearing.
 
     The tools ``end_call``, ``transfer_to_human``, ``mark_do_not_call`` and ``generate_random_number`` are used where
@@ -268,7 +268,7 @@ def words_to_say(instruction: str) -> str:
     """The words that an instruction dictates, as anybody would understand it who speaks English.
 
     Behind a verb of saying they stand after a colon or between quotation marks, whatever the rest of the sentence is.
-    One that dictates nothing is said as it stands, which is the best that somebody without a mind can do.
+    One that dictates nothing is said as it stands, which is the best that somebody who does not understand can do.
     """
     dictated = _DICTATION.search(instruction)
     return dictated[1] if dictated else instruction
@@ -298,7 +298,7 @@ def _spoken(result: str) -> str:
     return str(value)
 
 
-class ChatMind:
+class ChatResponses:
     """Any server of OpenAI's chat-completions kind, asked without streaming.
 
     Args:

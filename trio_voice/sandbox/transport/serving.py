@@ -10,7 +10,7 @@ import trio
 import trio_websocket
 
 from trio_voice.net.channel import Channel
-from trio_voice.sandbox.agent.cast import Cast, Casting
+from trio_voice.sandbox.agent.backend import AgentBackend, AgentBackendFactory
 from trio_voice.sandbox.transport.record import SocketRecord
 from trio_voice.sandbox.transport.sockets import SandboxSocket, serve_sockets
 from trio_voice.sandbox.transport.wire import CLOSE_SECONDS
@@ -30,7 +30,7 @@ class SocketServer(ABC, Generic[Record]):
     """A server of any family that anybody may call, and what it knows of every session it has had.
 
     Args:
-        casting: makes ears, voice and mind of each session: ``Script(...).cast`` or ``speaking(...)``.
+        make_backend: makes ears, voice and generator of each session: ``Script(...).backend`` or ``speaking(...)``.
         api_key: the one that is let in; who is without it each family knows. ``None`` lets every key in.
         manner: of the sessions to come, and may be exchanged between them, as may ``faults``.
         keeps_audio: see ``SocketRecord``; false for a benchmark.
@@ -46,7 +46,7 @@ class SocketServer(ABC, Generic[Record]):
 
     def __init__(
         self,
-        casting: Casting,
+        make_backend: AgentBackendFactory,
         *,
         api_key: str | None = None,
         manner: Any = None,
@@ -59,7 +59,7 @@ class SocketServer(ABC, Generic[Record]):
         """Where it listens, if it does."""
         self.sessions: list[Record] = []
         """All sessions, in the order in which their sockets were opened."""
-        self._casting = casting
+        self._make_backend = make_backend
         self._api_key = api_key
         self._keeps_audio = keeps_audio
         self._opened = trio.Event()
@@ -73,7 +73,7 @@ class SocketServer(ABC, Generic[Record]):
         """The record of a new session, of what is known of every one, and of its handshake."""
 
     @abstractmethod
-    def _session(self, channel: Channel, record: Record, cast: Cast) -> Served:
+    def _session(self, channel: Channel, record: Record, backend: AgentBackend) -> Served:
         """A new session, which says for itself why it is not let in, if it is not."""
 
     async def serve_session(
@@ -81,7 +81,7 @@ class SocketServer(ABC, Generic[Record]):
     ) -> None:
         """Serve the other end of a channel until either side ends it, and close it.
 
-        ``handshake`` is what stood in the upgrade. Cancelling is safe and takes at most two seconds. What the cast
+        ``handshake`` is what stood in the upgrade. Cancelling is safe and takes at most two seconds. What the backend
         raises comes through: a sandbox that hides its mistakes proves nothing.
         """
         record = self._record(
@@ -94,8 +94,8 @@ class SocketServer(ABC, Generic[Record]):
         async with kept(record, channel, self.sessions):
             self._opened.set()
             self._opened = trio.Event()
-            async with self._casting() as cast:
-                await self._session(channel, record, cast).run()
+            async with self._make_backend() as backend:
+                await self._session(channel, record, backend).run()
 
     @property
     def urls(self) -> Mapping[str, str]:

@@ -109,7 +109,7 @@ class Client:
 @asynccontextmanager
 async def telephone(script=None, update=SESSION, *, agent=None, authorization="Bearer key", **manner_and_faults):
     """A client in conversation with an agent; both, and the agent's record of it."""
-    agent = agent or VoiceAgentServer((script or Script()).cast, **manner_and_faults)
+    agent = agent or VoiceAgentServer((script or Script()).backend, **manner_and_faults)
     ours, theirs = memory_channels()
     client = Client(ours)
     async with trio.open_nursery() as nursery:

@@ -19,12 +19,12 @@ from tests.sandbox.providers.assemblyai_agent.client import (
     telephone,
 )
 from trio_voice.events import model as c
-from trio_voice.sandbox.agent.cast import LoudnessEars
+from trio_voice.sandbox.agent.backend import LoudnessEars
 from trio_voice.sandbox.agent.replies import APOLOGY, Line, Reply, ToolUse
 from trio_voice.sandbox.providers.assemblyai_agent import (
     SPOKEN,
+    AgentBackend,
     BargeIn,
-    Cast,
     Faults,
     Manner,
     Script,
@@ -80,7 +80,7 @@ async def test_sound_that_means_nothing_gets_no_reply(autojump_clock):
         assert client.types() == [*TO_READY, "input.speech.started", "input.speech.stopped"]
 
 
-def slow_cast(*, understanding=0.0, thinking=0.0, saying=0.0):
+def slow_backend(*, understanding=0.0, thinking=0.0, saying=0.0):
     texts = iter(["I would like", "two loaves", "please"])
 
     async def transcribe(utterance):
@@ -91,20 +91,20 @@ def slow_cast(*, understanding=0.0, thinking=0.0, saying=0.0):
         await trio.sleep(saying)
         return SPOKEN * 800
 
-    class Mind:
+    class ResponseGenerator:
         async def reply(self, heard, history, prompt, tools):
             await trio.sleep(thinking)
             return Reply("Gladly.")
 
     @asynccontextmanager
-    async def cast():
-        yield Cast(LoudnessEars(100, 200), transcribe, say, Mind())
+    async def backend():
+        yield AgentBackend(LoudnessEars(100, 200), transcribe, say, ResponseGenerator())
 
-    return cast
+    return backend
 
 
 async def test_a_caller_who_goes_on_is_still_in_the_same_turn(autojump_clock):
-    async with telephone(agent=VoiceAgentServer(slow_cast(understanding=0.5))) as (client, _):
+    async with telephone(agent=VoiceAgentServer(slow_backend(understanding=0.5))) as (client, _):
         await client.speak(400)
         await client.hush(300)
         await client.speak(400)
@@ -115,7 +115,7 @@ async def test_a_caller_who_goes_on_is_still_in_the_same_turn(autojump_clock):
 
 
 async def test_a_mind_that_does_not_answer_is_apologised_for(autojump_clock):
-    async with telephone(agent=VoiceAgentServer(slow_cast(thinking=100))) as (client, _):
+    async with telephone(agent=VoiceAgentServer(slow_backend(thinking=100))) as (client, _):
         await client.speak(300)
         await client.hush(300)
         at, _ = await client.wait("reply.audio")
@@ -124,7 +124,7 @@ async def test_a_mind_that_does_not_answer_is_apologised_for(autojump_clock):
 
 
 async def test_a_voice_that_fails_is_a_reply_error(autojump_clock):
-    async with telephone(agent=VoiceAgentServer(slow_cast(saying=100))) as (client, _):
+    async with telephone(agent=VoiceAgentServer(slow_backend(saying=100))) as (client, _):
         await client.speak(300)
         await client.hush(300)
         await client.wait("reply.done")
@@ -133,7 +133,7 @@ async def test_a_voice_that_fails_is_a_reply_error(autojump_clock):
 
 
 async def test_more_is_asked_for_than_is_answered(autojump_clock):
-    async with telephone(agent=VoiceAgentServer(slow_cast(thinking=1, understanding=100))) as (client, record):
+    async with telephone(agent=VoiceAgentServer(slow_backend(thinking=1, understanding=100))) as (client, record):
         for _ in range(25):
             await client.send("reply.create")
         await trio.sleep(200)

@@ -197,7 +197,7 @@ async def test_a_fault_may_be_made_while_the_session_runs(autojump_clock):
 
 
 async def test_a_flood_waits_for_a_client_that_reads_slowly(autojump_clock):
-    agent = VoiceAgentServer(Script().cast, **struck(AT_READY, Say(("x",), 3_000)))
+    agent = VoiceAgentServer(Script().backend, **struck(AT_READY, Say(("x",), 3_000)))
     ours, theirs = memory_channels()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(agent.serve_session, theirs)

@@ -77,7 +77,7 @@ async def test_what_the_daemon_says_first_is_accepted_and_what_comes_back_is_rea
 
 @pytest.mark.parametrize("authorization", ["", "Bearer ", "Bearer wrong"])
 async def test_a_bad_key_is_told_after_the_upgrade_and_shown_the_door(autojump_clock, authorization):
-    agent = VoiceAgentServer(Script().cast, api_key="right")
+    agent = VoiceAgentServer(Script().backend, api_key="right")
     async with telephone(agent=agent, update=None, authorization=authorization) as (client, record):
         await client.wait_gone()
         assert client.errors() == [("unauthorized", None)]
@@ -87,7 +87,7 @@ async def test_a_bad_key_is_told_after_the_upgrade_and_shown_the_door(autojump_c
 
 @pytest.mark.parametrize("authorization", ["Bearer right", "right"])
 async def test_a_good_key_is_let_in_with_and_without_bearer(autojump_clock, authorization):
-    agent = VoiceAgentServer(Script().cast, api_key="right")
+    agent = VoiceAgentServer(Script().backend, api_key="right")
     async with telephone(agent=agent, authorization=authorization) as (client, _):
         await client.wait("session.ready")
 

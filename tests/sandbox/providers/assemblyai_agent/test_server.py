@@ -17,7 +17,7 @@ from tests.sandbox.providers.assemblyai_agent.client import (
     session,
     struck,
 )
-from trio_voice.sandbox.agent.replies import IntentMind
+from trio_voice.sandbox.agent.replies import KeywordResponses
 from trio_voice.sandbox.providers.assemblyai_agent import (
     AT_READY,
     Cut,
@@ -47,7 +47,7 @@ async def caller(agent, headers=(("Authorization", "Bearer key"),), path="/v1/ws
 
 async def test_a_conversation_over_a_socket():
     script = Script(turns=(Turn(heard="Hello!", reply="Hi.", reply_ms=100),), greeting_ms=100, quiet_ms=100)
-    async with open_voice_agent(script.cast, manner=Manner(leading_silence_ms=40)) as agent, caller(agent) as client:
+    async with open_voice_agent(script.backend, manner=Manner(leading_silence_ms=40)) as agent, caller(agent) as client:
         assert re.fullmatch(r"ws://127\.0\.0\.1:\d+/v1/ws", agent.url)
         record = await agent.wait_session()
         await client.send("session.update", session=session(greeting=GREETING))
@@ -67,14 +67,14 @@ async def test_a_conversation_over_a_socket():
 
 
 async def test_a_missing_key_over_a_socket():
-    async with open_voice_agent(Script().cast) as agent, caller(agent, headers=()) as client:
+    async with open_voice_agent(Script().backend) as agent, caller(agent, headers=()) as client:
         await client.wait_gone()
         assert client.errors() == [("unauthorized", None)]
         assert client.channel.close_code == 1008
 
 
 async def test_another_path_is_closed():
-    async with open_voice_agent(Script().cast) as agent, caller(agent, path="/v2") as client:
+    async with open_voice_agent(Script().backend) as agent, caller(agent, path="/v2") as client:
         await client.wait_gone()
         assert client.channel.close_code == 1008
         assert agent.sessions == []
@@ -82,7 +82,7 @@ async def test_another_path_is_closed():
 
 @pytest.mark.parametrize("reset", [False, True])
 async def test_a_socket_that_is_cut(reset):
-    async with open_voice_agent(Script().cast, **struck(AT_READY, Cut(reset))) as agent, caller(agent) as client:
+    async with open_voice_agent(Script().backend, **struck(AT_READY, Cut(reset))) as agent, caller(agent) as client:
         await client.send("session.update", session=SESSION)
         assert await client.wait_gone() is trio.BrokenResourceError
         assert client.types() == TO_READY
@@ -91,7 +91,7 @@ async def test_a_socket_that_is_cut(reset):
 
 async def test_a_socket_that_ignores_goodbye_and_close():
     faults = Faults(never_acknowledges_end=True, ignores_close=True)
-    async with open_voice_agent(Script().cast, faults=faults) as agent, caller(agent) as client:
+    async with open_voice_agent(Script().backend, faults=faults) as agent, caller(agent) as client:
         await client.send("session.update", session=SESSION)
         await client.wait("session.ready")
         await client.send("session.end")
@@ -102,7 +102,7 @@ async def test_a_socket_that_ignores_goodbye_and_close():
 
 
 async def test_a_socket_that_is_not_read():
-    async with open_voice_agent(Script().cast, **struck(AT_READY, StopReading())) as agent, caller(agent) as client:
+    async with open_voice_agent(Script().backend, **struck(AT_READY, StopReading())) as agent, caller(agent) as client:
         await client.send("session.update", session=SESSION)
         await client.wait("session.ready")
         with trio.move_on_after(0.2) as patience:
@@ -113,7 +113,7 @@ async def test_a_socket_that_is_not_read():
 
 
 async def test_a_client_that_vanishes_from_a_socket():
-    async with open_voice_agent(Script().cast) as agent, caller(agent) as client:
+    async with open_voice_agent(Script().backend) as agent, caller(agent) as client:
         await client.send("session.update", session=SESSION)
         await client.wait("session.ready")
         await client.channel.cut_with_reset()
@@ -131,7 +131,7 @@ async def test_real_ears_and_a_real_voice():
 
     speech = await trio.to_thread.run_sync(load_speech)
     question = await speech.say("When are you open on Sunday?", "george")
-    async with open_voice_agent(speaking(speech, IntentMind)) as agent, caller(agent, seconds=50) as client:
+    async with open_voice_agent(speaking(speech, KeywordResponses)) as agent, caller(agent, seconds=50) as client:
         await client.send("session.update", session=session(greeting="Hello."))
         await client.wait("reply.done")
         for at in range(0, len(question), 160):

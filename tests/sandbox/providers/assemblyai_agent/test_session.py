@@ -164,7 +164,7 @@ async def test_a_session_that_is_forgotten_expires(autojump_clock):
 
 
 async def test_a_lost_session_is_resumed(autojump_clock):
-    agent = VoiceAgentServer(Script(turns=(Turn(reply="Welcome back."),)).cast, api_key="right")
+    agent = VoiceAgentServer(Script(turns=(Turn(reply="Welcome back."),)).backend, api_key="right")
     lost = Faults(strikes=(Strike(MID_GREETING, Cut()),))
     agent.faults = lost
     async with telephone(agent=agent, update=session(greeting=GREETING), authorization="Bearer right") as (client, old):
@@ -189,7 +189,7 @@ async def test_a_lost_session_is_resumed(autojump_clock):
 
 @pytest.mark.parametrize("how", ["unknown", "too late", "ended"])
 async def test_a_session_that_cannot_be_resumed(autojump_clock, how):
-    agent = VoiceAgentServer(Script().cast)
+    agent = VoiceAgentServer(Script().backend)
     async with telephone(agent=agent) as (client, old):
         await client.wait("session.ready")
         if how == "ended":
@@ -207,7 +207,7 @@ async def test_a_session_that_cannot_be_resumed(autojump_clock, how):
 
 
 async def test_leaving_the_agent_ends_its_sessions_even_if_the_client_does_not_answer(autojump_clock):
-    agent = VoiceAgentServer(LONG.cast)
+    agent = VoiceAgentServer(LONG.backend)
     ours, theirs = memory_channels()
     ours.mute_close()
     async with trio.open_nursery() as nursery:
@@ -221,7 +221,7 @@ async def test_leaving_the_agent_ends_its_sessions_even_if_the_client_does_not_a
 
 
 async def test_a_client_that_does_not_read_is_given_up(autojump_clock):
-    agent = VoiceAgentServer(Script(greeting_ms=60_000).cast)
+    agent = VoiceAgentServer(Script(greeting_ms=60_000).backend)
     ours, theirs = memory_channels()
     theirs.stall_sends()
     await ours.send(json.dumps({"type": "session.update", "session": session(greeting=GREETING)}))

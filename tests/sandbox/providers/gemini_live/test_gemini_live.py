@@ -77,7 +77,7 @@ class Client:
 
 @pytest.fixture
 def server():
-    return GeminiLiveServer(SCRIPT.cast)
+    return GeminiLiveServer(SCRIPT.backend)
 
 
 async def test_a_turn_comes_faster_than_it_is_heard_and_lasts_as_long_as_that(autojump_clock, nursery, server):
@@ -126,7 +126,7 @@ async def test_it_is_interrupted_though_all_of_it_was_sent(autojump_clock, nurse
 
 
 async def test_tools_in_one_message_want_their_results_in_one(autojump_clock, nursery):
-    server = GeminiLiveServer(only_from(SCRIPT, 1).cast, manner=GeminiManner(parallel_calls=2, null_ids=True))
+    server = GeminiLiveServer(only_from(SCRIPT, 1).backend, manner=GeminiManner(parallel_calls=2, null_ids=True))
     client = Client(server, nursery)
     await client.open()
     await client.speak()
@@ -144,7 +144,7 @@ def only_from(script, first):
 
 
 async def test_an_interruption_cancels_calls(autojump_clock, nursery):
-    server = GeminiLiveServer(only_from(SCRIPT, 1).cast)
+    server = GeminiLiveServer(only_from(SCRIPT, 1).backend)
     client = Client(server, nursery)
     await client.open()
     await client.speak()
@@ -210,7 +210,7 @@ async def test_a_message_that_is_wrong_closes_the_socket(autojump_clock, nursery
 
 
 async def test_nothing_may_be_said_before_setup_is_complete(autojump_clock, nursery):
-    server = GeminiLiveServer(SCRIPT.cast, faults=GeminiFaults(ready_delay_seconds=1))
+    server = GeminiLiveServer(SCRIPT.backend, faults=GeminiFaults(ready_delay_seconds=1))
     client = Client(server, nursery)
     await client.say(setup=SETUP)
     await client.say(realtimeInput={"text": "Hello"})
@@ -219,7 +219,7 @@ async def test_nothing_may_be_said_before_setup_is_complete(autojump_clock, nurs
 
 
 async def test_a_wrong_key_is_told_after_the_socket_is_open(autojump_clock, nursery):
-    server = GeminiLiveServer(SCRIPT.cast, api_key="right")
+    server = GeminiLiveServer(SCRIPT.backend, api_key="right")
     client = Client(server, nursery)
     with pytest.raises(trio.EndOfChannel):
         await client.open()
@@ -255,7 +255,7 @@ async def test_it_is_taken_up_by_its_handle_once_its_socket_is_closed(autojump_c
 
 
 async def test_it_wedges_when_it_is_told_to_and_may_wake_up(autojump_clock, nursery):
-    server = GeminiLiveServer(SCRIPT.cast, faults=GeminiFaults(wedges=True, wakes_on_text=True))
+    server = GeminiLiveServer(SCRIPT.backend, faults=GeminiFaults(wedges=True, wakes_on_text=True))
     client = Client(server, nursery)
     await client.open()
     await client.speak()
@@ -271,7 +271,7 @@ async def test_it_wedges_when_it_is_told_to_and_may_wake_up(autojump_clock, nurs
 
 async def test_a_fault_strikes_at_its_moment(autojump_clock, nursery):
     strike = Strike(IN_TOOL, Close(1011, "made to fail"))
-    server = GeminiLiveServer(only_from(SCRIPT, 1).cast, faults=GeminiFaults(strikes=(strike,)))
+    server = GeminiLiveServer(only_from(SCRIPT, 1).backend, faults=GeminiFaults(strikes=(strike,)))
     client = Client(server, nursery)
     await client.open()
     await client.speak()
@@ -282,7 +282,7 @@ async def test_a_fault_strikes_at_its_moment(autojump_clock, nursery):
 
 
 async def test_over_a_socket(nursery):
-    async with open_gemini_live(SCRIPT.cast, api_key="k") as server:
+    async with open_gemini_live(SCRIPT.backend, api_key="k") as server:
         port = int(server.url.split(":")[2].partition("/")[0])
         socket = await connect_socket(nursery, "127.0.0.1", port, GeminiLiveServer.path, [("x-goog-api-key", "k")])
         await socket.send(json.dumps({"setup": SETUP}))

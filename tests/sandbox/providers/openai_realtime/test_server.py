@@ -40,7 +40,7 @@ class Client:
 @asynccontextmanager
 async def client(session=SESSION, **server):
     """A client of a server in memory, whose settings were taken."""
-    model = RealtimeServer(Script(greeting_ms=400).cast, **server)
+    model = RealtimeServer(Script(greeting_ms=400).backend, **server)
     ours, theirs = memory_channels()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(model.serve_session, theirs)
@@ -70,7 +70,7 @@ async def refusal(client):
     ],
 )
 async def test_who_is_not_let_in_is_told_so_in_place_of_a_session(query, headers, code, close_code):
-    async with open_realtime(Script().cast, api_key="key") as server:
+    async with open_realtime(Script().backend, api_key="key") as server:
         with trio.fail_after(10):
             channel = await open_websocket(server.url + query, headers, max_message_bytes=100_000)
             error = json.loads(await channel.receive())
@@ -82,7 +82,7 @@ async def test_who_is_not_let_in_is_told_so_in_place_of_a_session(query, headers
 
 
 async def test_who_has_the_key_gets_a_session():
-    async with open_realtime(Script().cast, api_key="key") as server:
+    async with open_realtime(Script().backend, api_key="key") as server:
         with trio.fail_after(10):
             headers = {"Authorization": "Bearer key"}
             channel = await open_websocket(server.url + MODEL, headers, max_message_bytes=100_000)

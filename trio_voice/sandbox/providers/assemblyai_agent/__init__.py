@@ -13,7 +13,7 @@ Who hears, speaks and thinks is in ``sandbox/agent``. It shares nothing with ``t
 the two finds the other's misreadings.
 """
 
-from trio_voice.sandbox.agent.cast import SPOKEN, Cast, Casting, Script, Turn, speaking
+from trio_voice.sandbox.agent.backend import SPOKEN, AgentBackend, AgentBackendFactory, Script, Turn, speaking
 from trio_voice.sandbox.providers.assemblyai_agent.config import VOICES
 from trio_voice.sandbox.providers.assemblyai_agent.faults import (
     AT_GOODBYE,
@@ -47,10 +47,10 @@ __all__ = [
     "SPOKEN",
     "UNKNOWN",
     "VOICES",
+    "AgentBackend",
+    "AgentBackendFactory",
     "AgentSession",
     "BargeIn",
-    "Cast",
-    "Casting",
     "ClientError",
     "Close",
     "Cut",

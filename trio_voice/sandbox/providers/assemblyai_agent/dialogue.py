@@ -10,7 +10,7 @@ import attrs
 import trio
 
 from trio_voice.sandbox.agent import dialogue
-from trio_voice.sandbox.agent.cast import BYTES_PER_MS, Cast
+from trio_voice.sandbox.agent.backend import BYTES_PER_MS, AgentBackend
 from trio_voice.sandbox.agent.replies import Line, Reply, Tool, ToolUse
 from trio_voice.sandbox.providers.assemblyai_agent.faults import BargeIn
 from trio_voice.sandbox.providers.assemblyai_agent.record import AgentSession
@@ -67,13 +67,13 @@ class Dialogue(dialogue.Dialogue[_Speaking]):
 
     Args:
         record: whose history is written and whose settings and manner are obeyed.
-        cast: who hears, speaks and thinks.
+        backend: who hears, speaks and thinks.
         post: what is said goes there.
         end: called when the agent wants the session to be over.
     """
 
-    def __init__(self, record: AgentSession, cast: Cast, post: Post, end: Callable[[], None]) -> None:
-        super().__init__(record, cast, _Speaking)
+    def __init__(self, record: AgentSession, backend: AgentBackend, post: Post, end: Callable[[], None]) -> None:
+        super().__init__(record, backend, _Speaking)
         self._record = record
         self._post = post
         self._end = end

@@ -8,7 +8,7 @@ import trio
 import trio_websocket
 
 from trio_voice.net.channel import Channel
-from trio_voice.sandbox.agent.cast import Cast, Casting
+from trio_voice.sandbox.agent.backend import AgentBackend, AgentBackendFactory
 from trio_voice.sandbox.providers.assemblyai_agent.faults import NO_FAULTS, USUAL
 from trio_voice.sandbox.providers.assemblyai_agent.record import AgentSession
 from trio_voice.sandbox.providers.assemblyai_agent.session import ServedSession
@@ -30,10 +30,10 @@ class VoiceAgentServer(SocketServer[AgentSession]):
     def _record(self, *, authorization: str = "Bearer sandbox", **known: Any) -> AgentSession:
         return AgentSession(authorization=authorization, **known)
 
-    def _session(self, channel: Channel, record: AgentSession, cast: Cast) -> ServedSession:
+    def _session(self, channel: Channel, record: AgentSession, backend: AgentBackend) -> ServedSession:
         refusal = None if self._lets_in(record.authorization) else "Invalid or missing API key"
         epoch = datetime.now(UTC).timestamp() - trio.current_time()
-        return ServedSession(channel, record, cast, refusal=refusal, epoch=epoch, find=self._find)
+        return ServedSession(channel, record, backend, refusal=refusal, epoch=epoch, find=self._find)
 
     def _lets_in(self, authorization: str) -> bool:
         # Live, ``Bearer <key>`` and the bare key both work; a resume token is said to.
@@ -47,6 +47,8 @@ class VoiceAgentServer(SocketServer[AgentSession]):
         return next((session for session in known if session.can_be_resumed(now)), None)
 
 
-def open_voice_agent(casting: Casting, *, port: int = 0, **more: Any) -> AbstractAsyncContextManager[VoiceAgentServer]:
+def open_voice_agent(
+    make_backend: AgentBackendFactory, *, port: int = 0, **more: Any
+) -> AbstractAsyncContextManager[VoiceAgentServer]:
     """A voice agent that listens on loopback; the arguments are ``SocketServer``'s and ``opened``'s."""
-    return opened(VoiceAgentServer(casting, **more), port)
+    return opened(VoiceAgentServer(make_backend, **more), port)

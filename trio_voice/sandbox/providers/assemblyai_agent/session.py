@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final
 import trio
 
 from trio_voice.net.channel import Channel
-from trio_voice.sandbox.agent.cast import BYTES_PER_MS, Cast
+from trio_voice.sandbox.agent.backend import BYTES_PER_MS, AgentBackend
 from trio_voice.sandbox.agent.replies import Line, Reply
 from trio_voice.sandbox.providers.assemblyai_agent.config import FIRST_UPDATE_CLOSES, Refusal
 from trio_voice.sandbox.providers.assemblyai_agent.dialogue import Dialogue
@@ -35,7 +35,7 @@ class ServedSession:
     Args:
         channel: closed when ``run`` returns or raises.
         record: what is known of the session, kept up to date.
-        cast: who hears, speaks and thinks.
+        backend: who hears, speaks and thinks.
         refusal: why the client is not let in, if it is not.
         epoch: what to add to trio's clock to get the time of day.
         find: a session by its id, if it can be resumed.
@@ -45,7 +45,7 @@ class ServedSession:
         self,
         channel: Channel,
         record: AgentSession,
-        cast: Cast,
+        backend: AgentBackend,
         *,
         refusal: str | None,
         epoch: float,
@@ -55,7 +55,7 @@ class ServedSession:
         self._refusal = refusal
         self._epoch = epoch
         self._find = find
-        self._dialogue = Dialogue(record, cast, self._post, self._end)
+        self._dialogue = Dialogue(record, backend, self._post, self._end)
         self._wire = Wire(
             channel,
             record,

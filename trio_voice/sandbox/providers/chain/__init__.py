@@ -11,13 +11,19 @@ The rooms, from the front door inwards:
     speaking_http   ElevenLabs' voice, asked for each text over HTTP
     http        how what is asked over HTTP is reached: in memory, or on loopback
     wire        what is known of each socket, and what its messages are called
-    cast        who hears, thinks and speaks: the real thing, or a script
+    backend        who hears, thinks and speaks: the real thing, or a script
     faults      how they vary, and how they fail
 
 They share nothing with ``trio_voice.protocols``, so that each of the two finds the other's misreadings.
 """
 
-from trio_voice.sandbox.providers.chain.cast import EARLY_MS, ChainCast, cast_of, chain_speaking, scripted
+from trio_voice.sandbox.providers.chain.backend import (
+    EARLY_MS,
+    ChainBackend,
+    chain_backend_of,
+    chain_speaking,
+    scripted,
+)
 from trio_voice.sandbox.providers.chain.faults import ChainFaults, ChainManner, StageFaults
 from trio_voice.sandbox.providers.chain.http import MemoryHttp
 from trio_voice.sandbox.providers.chain.server import ChainServer, ChainSession, open_chain
@@ -25,7 +31,7 @@ from trio_voice.sandbox.providers.chain.wire import StageSession
 
 __all__ = [
     "EARLY_MS",
-    "ChainCast",
+    "ChainBackend",
     "ChainFaults",
     "ChainManner",
     "ChainServer",
@@ -33,7 +39,7 @@ __all__ = [
     "MemoryHttp",
     "StageFaults",
     "StageSession",
-    "cast_of",
+    "chain_backend_of",
     "chain_speaking",
     "open_chain",
     "scripted",

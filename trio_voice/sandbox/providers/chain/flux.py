@@ -13,7 +13,7 @@ from typing import Any, Final
 import trio
 
 from trio_voice.net.channel import Channel
-from trio_voice.sandbox.providers.assemblyai_agent import Cast
+from trio_voice.sandbox.providers.assemblyai_agent import AgentBackend
 from trio_voice.sandbox.providers.chain.faults import ChainManner
 from trio_voice.sandbox.providers.chain.wire import StageSession, StageWire
 from trio_voice.sandbox.transport.wire import parse
@@ -32,9 +32,9 @@ TAKEN: Final = {"eager_eot_threshold": (0.3, 0.9), "eot_threshold": (0.5, 1.0), 
 class FluxHearing:
     """Serves one socket."""
 
-    def __init__(self, channel: Channel, session: StageSession, cast: Cast, manner: ChainManner) -> None:
+    def __init__(self, channel: Channel, session: StageSession, backend: AgentBackend, manner: ChainManner) -> None:
         self._session = session
-        self._cast = cast
+        self._backend = backend
         self._manner = manner
         self._wire = StageWire(channel, session, self._hear)
         self._utterances_in, self._utterances = trio.open_memory_channel[bytes](WAITING_UTTERANCES)
@@ -106,7 +106,7 @@ class FluxHearing:
         self._heard_bytes += len(sound)
         if self._session.keeps_audio:
             self._session.audio += sound
-        for report in self._cast.ears.hear(sound):
+        for report in self._backend.ears.hear(sound):
             if isinstance(report, SpeechStarted):
                 self._start()
             else:
@@ -136,7 +136,7 @@ class FluxHearing:
     async def _listen(self) -> None:
         async for utterance in self._utterances:
             with trio.move_on_after(UNDERSTAND_SECONDS):
-                self._parts += filter(None, [await self._cast.transcribe(utterance)])
+                self._parts += filter(None, [await self._backend.transcribe(utterance)])
             self._understanding -= 1
             if not (self._speaking or self._understanding):
                 self._understood()

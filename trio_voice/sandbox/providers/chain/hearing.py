@@ -11,7 +11,7 @@ from typing import Any, Final
 import trio
 
 from trio_voice.net.channel import Channel
-from trio_voice.sandbox.providers.assemblyai_agent import Cast
+from trio_voice.sandbox.providers.assemblyai_agent import AgentBackend
 from trio_voice.sandbox.providers.chain.wire import StageSession, StageWire
 from trio_voice.sandbox.transport.wire import parse
 from trio_voice.speech import SpeechStarted
@@ -27,9 +27,9 @@ MODELS: Final = ("universal-3-6-pro", "universal-3-5-pro", "u3-rt-pro", "univers
 class AssemblyAiHearing:
     """Serves one socket."""
 
-    def __init__(self, channel: Channel, session: StageSession, cast: Cast, *, api_key: str | None) -> None:
+    def __init__(self, channel: Channel, session: StageSession, backend: AgentBackend, *, api_key: str | None) -> None:
         self._session = session
-        self._cast = cast
+        self._backend = backend
         self._api_key = api_key
         self._wire = StageWire(channel, session, self._hear)
         self._utterances_in, self._utterances = trio.open_memory_channel[bytes](WAITING_UTTERANCES)
@@ -118,7 +118,7 @@ class AssemblyAiHearing:
         self._heard_bytes += len(sound)
         if self._session.keeps_audio:
             self._session.audio += sound
-        for report in self._cast.ears.hear(sound):
+        for report in self._backend.ears.hear(sound):
             if isinstance(report, SpeechStarted):
                 self._speaking = True
                 self._wire.post({"type": "SpeechStarted", "timestamp": report.at_ms, "confidence": 0.9})
@@ -134,7 +134,7 @@ class AssemblyAiHearing:
     async def _listen(self) -> None:
         async for utterance in self._utterances:
             with trio.move_on_after(UNDERSTAND_SECONDS):
-                self._parts += filter(None, [await self._cast.transcribe(utterance)])
+                self._parts += filter(None, [await self._backend.transcribe(utterance)])
             if self._speaking or self._utterances.statistics().current_buffer_used:
                 continue  # the caller has gone on: still the same turn
             self._finish_turn()

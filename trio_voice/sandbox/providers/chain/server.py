@@ -11,9 +11,9 @@ import trio
 import trio_websocket
 
 from trio_voice.net.channel import Channel
-from trio_voice.sandbox.providers.assemblyai_agent import Casting, ClientError
+from trio_voice.sandbox.providers.assemblyai_agent import AgentBackendFactory, ClientError
 from trio_voice.sandbox.providers.chain import cartesia, flux, hearing, speaking, speaking_http
-from trio_voice.sandbox.providers.chain.cast import ChainCast, cast_of
+from trio_voice.sandbox.providers.chain.backend import ChainBackend, chain_backend_of
 from trio_voice.sandbox.providers.chain.faults import NO_FAULTS, USUAL, ChainFaults, ChainManner, StageFaults
 from trio_voice.sandbox.providers.chain.http import serve_http
 from trio_voice.sandbox.providers.chain.speaking_http import ElevenLabsHttpSpeaking
@@ -24,7 +24,7 @@ from trio_voice.sandbox.transport.sockets import SandboxSocket, serve_sockets
 
 
 @attrs.frozen
-class Room:
+class StageEndpoint:
     """One of the providers' sockets."""
 
     part: str
@@ -37,17 +37,17 @@ class Room:
     """The HTTP status of a handshake that is not accepted, and why; most accept, and say it afterwards."""
 
 
-ROOMS: Final[Mapping[str, Room]] = {
-    "assemblyai-streaming": Room("hearing", "/v3/ws", hearing.credential_of),
-    flux.PROVIDER: Room("hearing", "/v2/listen", flux.credential_of, flux.refusal_of),
-    cartesia.PROVIDER: Room("speaking", "/tts/websocket", cartesia.credential_of, cartesia.refusal_of),
-    "elevenlabs": Room("speaking", "/multi-stream-input", speaking.credential_of),
+STAGE_ENDPOINTS: Final[Mapping[str, StageEndpoint]] = {
+    "assemblyai-streaming": StageEndpoint("hearing", "/v3/ws", hearing.credential_of),
+    flux.PROVIDER: StageEndpoint("hearing", "/v2/listen", flux.credential_of, flux.refusal_of),
+    cartesia.PROVIDER: StageEndpoint("speaking", "/tts/websocket", cartesia.credential_of, cartesia.refusal_of),
+    "elevenlabs": StageEndpoint("speaking", "/multi-stream-input", speaking.credential_of),
 }
 
 
 def provider_at(path: str) -> str | None:
     """Whose socket is at a path."""
-    return next((provider for provider, room in ROOMS.items() if path.endswith(room.path)), None)
+    return next((provider for provider, endpoint in STAGE_ENDPOINTS.items() if path.endswith(endpoint.path)), None)
 
 
 @attrs.frozen(eq=False)
@@ -99,7 +99,7 @@ class ChainServer:
     """A recogniser, a language model and a voice, and what they know of every session they have had.
 
     Args:
-        cast: who plays them: ``scripted(Script(...))``, or what plays a voice agent.
+        backend: who plays them: ``scripted(Script(...))``, or what plays a voice agent.
         api_key: the one that is let in at each; ``None`` lets anybody in, and who has none, too.
         manner: how they vary.
         faults: how they fail; may be exchanged between sessions.
@@ -109,7 +109,7 @@ class ChainServer:
 
     def __init__(
         self,
-        cast: ChainCast | Casting,
+        backend: ChainBackend | AgentBackendFactory,
         *,
         api_key: str | None = None,
         manner: ChainManner = USUAL,
@@ -124,14 +124,14 @@ class ChainServer:
         """Whose handshake was refused."""
         self.urls: Mapping[str, str] = {}
         """Where they listen, if they do, by the path of the key in config.toml."""
-        self._cast = cast if isinstance(cast, ChainCast) else cast_of(cast)
+        self._backend = backend if isinstance(backend, ChainBackend) else chain_backend_of(backend)
         self._api_key = api_key
         self._manner = manner
         self._keeps_audio = keeps_audio
         self._remembers = remembers
-        self.thinking = Thinking(self._cast.think, manner, faults.thinking, api_key, remembers=remembers)
+        self.thinking = Thinking(self._backend.think, manner, faults.thinking, api_key, remembers=remembers)
         self.speaking_http = ElevenLabsHttpSpeaking(
-            self._cast.say, manner, faults.speaking_http, api_key, remembers=remembers
+            self._backend.say, manner, faults.speaking_http, api_key, remembers=remembers
         )
         self._opened = trio.Event()
 
@@ -164,22 +164,22 @@ class ChainServer:
             self._opened.set()
             self._opened = trio.Event()
             twice = session.provider == flux.PROVIDER
-            listen = (self._cast.listen_early if twice else None) or self._cast.listen
-            async with listen() as cast:
+            listen = (self._backend.listen_early if twice else None) or self._backend.listen
+            async with listen() as backend:
                 if twice:
-                    await flux.FluxHearing(channel, session, cast, self._manner).run()
+                    await flux.FluxHearing(channel, session, backend, self._manner).run()
                 else:
-                    await hearing.AssemblyAiHearing(channel, session, cast, api_key=self._api_key).run()
+                    await hearing.AssemblyAiHearing(channel, session, backend, api_key=self._api_key).run()
 
     async def serve_speaking(self, channel: Channel, *, url: str, headers: Mapping[str, str]) -> None:
         """Serve the other end of a channel as a voice, until either side ends it, and close it."""
         session = self._session(url, headers, self.faults.speaking)
         async with kept(session, channel, self.speaking_sessions, remembers=self._remembers):
             if session.provider == cartesia.PROVIDER:
-                await cartesia.CartesiaSpeaking(channel, session, self._cast.say, self._manner).run()
+                await cartesia.CartesiaSpeaking(channel, session, self._backend.say, self._manner).run()
             else:
                 await speaking.ElevenLabsSpeaking(
-                    channel, session, self._cast.say, self._manner, api_key=self._api_key
+                    channel, session, self._backend.say, self._manner, api_key=self._api_key
                 ).run()
 
     def refusal_of(self, url: str, headers: Mapping[str, str]) -> tuple[int, str] | None:
@@ -188,7 +188,7 @@ class ChainServer:
         ``headers`` with their names in lower case.
         """
         session = self._session(url, headers, StageFaults())
-        refusal = ROOMS[session.provider].refusal_of(session, self._api_key)
+        refusal = STAGE_ENDPOINTS[session.provider].refusal_of(session, self._api_key)
         if refusal is not None and self._remembers:
             self.turned_away.append(ClientError(trio.current_time(), str(refusal[0]), refusal[1]))
         return refusal
@@ -198,7 +198,7 @@ class ChainServer:
         provider = provider_at(parts.path) or ""
         return StageSession(
             provider=provider,
-            credential=ROOMS[provider].credential_of(headers),
+            credential=STAGE_ENDPOINTS[provider].credential_of(headers),
             path=parts.path,
             query=dict(parse_qsl(parts.query)),
             opened_at=trio.current_time(),
@@ -209,7 +209,7 @@ class ChainServer:
 
 @asynccontextmanager
 async def open_chain(
-    cast: ChainCast | Casting,
+    backend: ChainBackend | AgentBackendFactory,
     *,
     api_key: str | None = None,
     manner: ChainManner = USUAL,
@@ -222,13 +222,13 @@ async def open_chain(
     Sessions still open then are closed. Needs the real clock.
     """
     chain = ChainServer(
-        cast, api_key=api_key, manner=manner, faults=faults, keeps_audio=keeps_audio, remembers=remembers
+        backend, api_key=api_key, manner=manner, faults=faults, keeps_audio=keeps_audio, remembers=remembers
     )
 
     async def serve(socket: SandboxSocket, request: trio_websocket.WebSocketRequest) -> None:
         provider = provider_at(request.path.partition("?")[0])
         assert provider is not None  # noqa: S101 - others are refused
-        serve = chain.serve_hearing if ROOMS[provider].part == "hearing" else chain.serve_speaking
+        serve = chain.serve_hearing if STAGE_ENDPOINTS[provider].part == "hearing" else chain.serve_speaking
         await serve(socket, url=request.path, headers=headers_of(request))
 
     def refuse(request: trio_websocket.WebSocketRequest) -> tuple[int, str] | None:

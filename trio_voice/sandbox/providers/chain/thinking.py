@@ -1,4 +1,4 @@
-"""A server of language models, with a mind behind it. No transport: see ``http.py``.
+"""A server of language models, with a generator of responses behind it. No transport: see ``http.py``.
 
 It answers in whichever protocol it is asked in: ``chat.py`` and ``messages.py`` know the two.
 """
@@ -12,7 +12,7 @@ import trio
 
 from trio_voice.sandbox.agent.replies import Line, Reply, Tool, ToolUse
 from trio_voice.sandbox.providers.chain import chat, messages
-from trio_voice.sandbox.providers.chain.cast import Think
+from trio_voice.sandbox.providers.chain.backend import Think
 from trio_voice.sandbox.providers.chain.faults import ChainManner, Whim
 from trio_voice.sandbox.transport.record import ClientError
 

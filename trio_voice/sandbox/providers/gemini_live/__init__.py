@@ -7,7 +7,7 @@
     setup       the first message, and how each mistake in it is answered
     faults      how it varies, and how it fails
 
-Who hears, speaks and thinks is the voice agent's cast. Like that, it shares nothing with ``trio_voice.protocols``.
+Who hears, speaks and thinks is the voice agent's backend. Like that, it shares nothing with ``trio_voice.protocols``.
 """
 
 from trio_voice.sandbox.providers.gemini_live.faults import (

@@ -13,7 +13,7 @@ import attrs
 import trio
 
 from trio_voice.sandbox.agent import dialogue
-from trio_voice.sandbox.agent.cast import Cast
+from trio_voice.sandbox.agent.backend import AgentBackend
 from trio_voice.sandbox.agent.replies import Line, Reply, Tool, ToolUse
 from trio_voice.sandbox.providers.gemini_live.record import GeminiSession
 from trio_voice.sandbox.providers.gemini_live.setup import Setup
@@ -49,12 +49,14 @@ class Dialogue(dialogue.Dialogue[_Turn]):
     Args:
         record: whose history is written and whose manner is obeyed.
         setup: what the client asked for.
-        cast: who hears, speaks and thinks.
+        backend: who hears, speaks and thinks.
         post: what is said goes there. Never waits.
     """
 
-    def __init__(self, record: GeminiSession, setup: Setup, cast: Cast, post: Callable[[dict[str, Any]], None]) -> None:
-        super().__init__(record, cast, _Turn)
+    def __init__(
+        self, record: GeminiSession, setup: Setup, backend: AgentBackend, post: Callable[[dict[str, Any]], None]
+    ) -> None:
+        super().__init__(record, backend, _Turn)
         self._record = record
         self._setup = setup
         self._post = post

@@ -6,7 +6,7 @@ from typing import Any
 import trio_websocket
 
 from trio_voice.net.channel import Channel
-from trio_voice.sandbox.agent.cast import Cast, Casting
+from trio_voice.sandbox.agent.backend import AgentBackend, AgentBackendFactory
 from trio_voice.sandbox.providers.gemini_live.faults import NO_FAULTS, USUAL
 from trio_voice.sandbox.providers.gemini_live.record import GeminiSession
 from trio_voice.sandbox.providers.gemini_live.session import ServedSession
@@ -29,16 +29,18 @@ class GeminiLiveServer(SocketServer[GeminiSession]):
     def _record(self, *, api_key: str = "sandbox", **known: Any) -> GeminiSession:
         return GeminiSession(api_key=api_key, **known)
 
-    def _session(self, channel: Channel, record: GeminiSession, cast: Cast) -> ServedSession:
+    def _session(self, channel: Channel, record: GeminiSession, backend: AgentBackend) -> ServedSession:
         refusal = None
         if self._api_key not in {None, record.api_key}:
             refusal = Refusal(1007, "API key not valid. Please pass a valid API key.")
-        return ServedSession(channel, record, cast, refusal=refusal, find=self._find)
+        return ServedSession(channel, record, backend, refusal=refusal, find=self._find)
 
     def _find(self, handle: str) -> GeminiSession | None:
         return next((session for session in self.sessions if handle in session.handles), None)
 
 
-def open_gemini_live(casting: Casting, *, port: int = 0, **more: Any) -> AbstractAsyncContextManager[GeminiLiveServer]:
+def open_gemini_live(
+    make_backend: AgentBackendFactory, *, port: int = 0, **more: Any
+) -> AbstractAsyncContextManager[GeminiLiveServer]:
     """A Gemini that listens on loopback; the arguments are ``SocketServer``'s and ``opened``'s."""
-    return opened(GeminiLiveServer(casting, **more), port)
+    return opened(GeminiLiveServer(make_backend, **more), port)

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 import trio
 
 from trio_voice.net.channel import Channel
-from trio_voice.sandbox.agent.cast import Cast
+from trio_voice.sandbox.agent.backend import AgentBackend
 from trio_voice.sandbox.providers.gemini_live.dialogue import Dialogue
 from trio_voice.sandbox.providers.gemini_live.record import GeminiSession, names_of
 from trio_voice.sandbox.providers.gemini_live.setup import Refusal, read_setup
@@ -31,7 +31,7 @@ class ServedSession:
     Args:
         channel: closed when ``run`` returns or raises.
         record: what is known of the session, kept up to date.
-        cast: who hears, speaks and thinks.
+        backend: who hears, speaks and thinks.
         refusal: why the client is not let in, if it is not.
         find: the session that a handle is of, if there is one.
     """
@@ -40,13 +40,13 @@ class ServedSession:
         self,
         channel: Channel,
         record: GeminiSession,
-        cast: Cast,
+        backend: AgentBackend,
         *,
         refusal: Refusal | None,
         find: Callable[[str], GeminiSession | None],
     ) -> None:
         self._record = record
-        self._cast = cast
+        self._backend = backend
         self._refusal = refusal
         self._find = find
         self._dialogue: Dialogue | None = None
@@ -118,7 +118,7 @@ class ServedSession:
         except Refusal as refusal:
             self._refuse(refusal.code, refusal.reason)
             return
-        self._dialogue = Dialogue(record, setup, self._cast, self._post)
+        self._dialogue = Dialogue(record, setup, self._backend, self._post)
         self._wire.nursery.start_soon(self._become_ready, self._dialogue)
 
     def _take_up(self, handle: str | None) -> None:

@@ -9,7 +9,7 @@ The rooms, from the front door inwards:
     items       what a conversation is made of, as the wire has it
     config      ``session.update`` in each dialect, and how each mistake in it is answered
 
-Ears, voice and mind, and what strikes a session, are those of the other sandbox agent (``sandbox/agent``). It
+Ears, voice and generator, and what strikes a session, are those of the other sandbox agent (``sandbox/agent``). It
 shares nothing with ``trio_voice.protocols``, so that each of the two finds the other's misreadings.
 """
 

@@ -13,7 +13,7 @@ import attrs
 import trio
 
 from trio_voice.sandbox.agent import dialogue
-from trio_voice.sandbox.agent.cast import BYTES_PER_MS, Cast
+from trio_voice.sandbox.agent.backend import BYTES_PER_MS, AgentBackend
 from trio_voice.sandbox.agent.replies import Line, Reply, Tool, ToolUse
 from trio_voice.sandbox.providers.openai_realtime.config import Refusal
 from trio_voice.sandbox.providers.openai_realtime.items import (
@@ -61,12 +61,12 @@ class Dialogue(dialogue.Dialogue[_Response]):
 
     Args:
         record: whose history is written and whose settings and manner are obeyed.
-        cast: who hears, speaks and thinks.
+        backend: who hears, speaks and thinks.
         post: what is said goes there.
     """
 
-    def __init__(self, record: RealtimeSession, cast: Cast, post: Post) -> None:
-        super().__init__(record, cast, _Response)
+    def __init__(self, record: RealtimeSession, backend: AgentBackend, post: Post) -> None:
+        super().__init__(record, backend, _Response)
         self._record = record
         self._post = post
         self._responses = 0
@@ -297,10 +297,10 @@ class Dialogue(dialogue.Dialogue[_Response]):
         if heard:
             record.history.append(Line("caller", heard))
         if prompts:
-            return await self._ask_mind("", (*history, *prompts))
+            return await self._generate("", (*history, *prompts))
         if not heard and (not history or history[-1].role != "tool"):
             return Reply()  # nothing was said that could be answered
-        return await self._ask_mind(heard, history)
+        return await self._generate(heard, history)
 
     # Items of a response
 

@@ -22,7 +22,7 @@ class Manner:
     chunk_ms: int = 50
     leading_silence_ms: int = 0
     parallel: tuple[ToolUse, ...] = ()
-    """Further calls beside each that the mind makes."""
+    """Further calls beside each that the generator makes."""
     transcribes_after_seconds: float = 0
     """How long after its end the caller's turn is written down; the response does not wait for it."""
     items_per_reply: int = 1

@@ -9,7 +9,7 @@ import trio
 import trio_websocket
 
 from trio_voice.net.channel import Channel
-from trio_voice.sandbox.agent.cast import Cast, Casting
+from trio_voice.sandbox.agent.backend import AgentBackend, AgentBackendFactory
 from trio_voice.sandbox.providers.assemblyai_agent.faults import NO_FAULTS
 from trio_voice.sandbox.providers.openai_realtime.config import MODELS, Refusal
 from trio_voice.sandbox.providers.openai_realtime.record import USUAL, RealtimeSession
@@ -23,7 +23,7 @@ class RealtimeServer(SocketServer[RealtimeSession]):
     Its handshake is ``authorization`` and ``beta``, of the headers, and ``model``, of the query.
 
     Args:
-        casting: as the others of ``SocketServer``.
+        make_backend: as the others of ``SocketServer``.
         dialect: ``ga``, ``xai`` or ``beta``.
     """
 
@@ -32,8 +32,8 @@ class RealtimeServer(SocketServer[RealtimeSession]):
     usual = USUAL
     no_faults = NO_FAULTS
 
-    def __init__(self, casting: Casting, *, dialect: str = "ga", **more: Any) -> None:
-        super().__init__(casting, **more)
+    def __init__(self, make_backend: AgentBackendFactory, *, dialect: str = "ga", **more: Any) -> None:
+        super().__init__(make_backend, **more)
         self.dialect = dialect
 
     def handshake_of(self, request: trio_websocket.WebSocketRequest) -> dict[str, Any]:
@@ -58,9 +58,9 @@ class RealtimeServer(SocketServer[RealtimeSession]):
             **known,
         )
 
-    def _session(self, channel: Channel, record: RealtimeSession, cast: Cast) -> ServedSession:
+    def _session(self, channel: Channel, record: RealtimeSession, backend: AgentBackend) -> ServedSession:
         epoch = datetime.now(UTC).timestamp() - trio.current_time()
-        return ServedSession(channel, record, cast, refusal=self._refusal(record), epoch=epoch)
+        return ServedSession(channel, record, backend, refusal=self._refusal(record), epoch=epoch)
 
     def _refusal(self, record: RealtimeSession) -> Refusal | None:
         """Why somebody is not let in. The upgrade has succeeded by then: it is the first event that says so."""
@@ -75,6 +75,8 @@ class RealtimeServer(SocketServer[RealtimeSession]):
         return None
 
 
-def open_realtime(casting: Casting, *, port: int = 0, **more: Any) -> AbstractAsyncContextManager[RealtimeServer]:
+def open_realtime(
+    make_backend: AgentBackendFactory, *, port: int = 0, **more: Any
+) -> AbstractAsyncContextManager[RealtimeServer]:
     """A realtime server that listens on loopback; the arguments are ``RealtimeServer``'s and ``opened``'s."""
-    return opened(RealtimeServer(casting, **more), port)
+    return opened(RealtimeServer(make_backend, **more), port)

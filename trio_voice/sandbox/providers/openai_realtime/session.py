@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final
 import trio
 
 from trio_voice.net.channel import Channel
-from trio_voice.sandbox.agent.cast import Cast
+from trio_voice.sandbox.agent.backend import AgentBackend
 from trio_voice.sandbox.agent.replies import Line
 from trio_voice.sandbox.providers.openai_realtime.config import Refusal, read_session
 from trio_voice.sandbox.providers.openai_realtime.dialogue import Dialogue
@@ -47,18 +47,18 @@ class ServedSession:
     Args:
         channel: closed when ``run`` returns or raises.
         record: what is known of the session, kept up to date.
-        cast: who hears, speaks and thinks.
+        backend: who hears, speaks and thinks.
         refusal: why the client is not let in, if it is not; it is told after the handshake, in place of a session.
         epoch: what to add to trio's clock to get the time of day.
     """
 
     def __init__(
-        self, channel: Channel, record: RealtimeSession, cast: Cast, *, refusal: Refusal | None, epoch: float
+        self, channel: Channel, record: RealtimeSession, backend: AgentBackend, *, refusal: Refusal | None, epoch: float
     ) -> None:
         self._record = record
         self._refusal = refusal
         self._epoch = epoch
-        self._dialogue = Dialogue(record, cast, self._post)
+        self._dialogue = Dialogue(record, backend, self._post)
         self._wire = Wire(
             channel,
             record,

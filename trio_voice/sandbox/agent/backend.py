@@ -1,4 +1,4 @@
-"""Who plays the agent: its ears, its voice and its mind, either real or from a script.
+"""Who plays the agent: its ears, its voice and its generator of responses, either real or from a script.
 
 The dialogue (``providers/assemblyai_agent/dialogue.py``) is the same for both. A script makes no sound that means
 anything, hears by loudness alone and takes no time, so that a test on a virtual clock knows every moment beforehand.
@@ -12,7 +12,7 @@ from typing import Final, Protocol
 import attrs
 import trio
 
-from trio_voice.sandbox.agent.replies import Line, Mind, Reply, Tool, ToolUse, words_to_say
+from trio_voice.sandbox.agent.replies import Line, Reply, ResponseGenerator, Tool, ToolUse, words_to_say
 from trio_voice.speech import SILENCE_MS, Heard, SpeechStarted, SpeechStopped
 
 BYTES_PER_MS: Final = 8
@@ -26,7 +26,7 @@ class Ears(Protocol):
 
 
 @attrs.frozen
-class Cast:
+class AgentBackend:
     """What plays one session.
 
     ``transcribe`` turns an utterance of the ears into text, empty if there is none in it. ``say`` turns a text and a
@@ -36,11 +36,11 @@ class Cast:
     ears: Ears
     transcribe: Callable[[bytes], Awaitable[str]]
     say: Callable[[str, str], Awaitable[bytes]]
-    mind: Mind
+    generator: ResponseGenerator
 
 
-Casting = Callable[[], AbstractAsyncContextManager[Cast]]
-"""Makes the cast of a new session; it is left when the session is over."""
+AgentBackendFactory = Callable[[], AbstractAsyncContextManager[AgentBackend]]
+"""Makes the backend of a new session; it is left when the session is over."""
 
 
 class SpeechLike(Protocol):
@@ -56,18 +56,20 @@ class SpeechLike(Protocol):
         """The text as mu-law at 8 kHz."""
 
 
-def speaking(speech: SpeechLike, make_mind: Callable[[], Mind], *, silence_ms: int = SILENCE_MS) -> Casting:
-    """Real ears and a real voice, shared by all sessions, and a mind for each.
+def speaking(
+    speech: SpeechLike, make_generator: Callable[[], ResponseGenerator], *, silence_ms: int = SILENCE_MS
+) -> AgentBackendFactory:
+    """Real ears and a real voice, shared by all sessions, and a generator of responses for each.
 
     ``silence_ms`` of silence end an utterance.
     """
 
     @asynccontextmanager
-    async def cast() -> AsyncIterator[Cast]:
+    async def backend() -> AsyncIterator[AgentBackend]:
         async with speech.listen(silence_ms=silence_ms) as ears:
-            yield Cast(ears, speech.transcribe, speech.say, make_mind())
+            yield AgentBackend(ears, speech.transcribe, speech.say, make_generator())
 
-    return cast
+    return backend
 
 
 # The script
@@ -96,7 +98,7 @@ class Turn:
 
 @attrs.frozen(kw_only=True)
 class Script:
-    """A conversation as data. Use ``Script(...).cast`` as a server's casting; each session plays it from the top.
+    """A conversation as data. Use ``Script(...).backend`` as a server's; each session plays it from the top.
 
     An utterance after the last turn is not understood, and gets no reply.
     """
@@ -112,10 +114,10 @@ class Script:
     """How long the caller must be quiet to have finished."""
 
     @asynccontextmanager
-    async def cast(self) -> AsyncIterator[Cast]:
-        """The cast of one session."""
+    async def backend(self) -> AsyncIterator[AgentBackend]:
+        """The backend of one session."""
         player = _Player(self)
-        yield Cast(LoudnessEars(self.onset_ms, self.quiet_ms), player.transcribe, player.say, player)
+        yield AgentBackend(LoudnessEars(self.onset_ms, self.quiet_ms), player.transcribe, player.say, player)
 
 
 SPOKEN: Final = b"\x2a"
@@ -123,7 +125,7 @@ SPOKEN: Final = b"\x2a"
 
 
 class _Player:
-    """A scripted session's understanding, voice and mind."""
+    """A scripted session's understanding, voice and generator."""
 
     def __init__(self, script: Script) -> None:
         self._script = script

@@ -7,9 +7,16 @@ from typing import Final
 import attrs
 import trio
 
-from trio_voice.sandbox.agent.cast import BYTES_PER_MS, SpeechLike
-from trio_voice.sandbox.agent.replies import Line, Mind, Reply, Tool, words_to_say
-from trio_voice.sandbox.providers.assemblyai_agent import SPOKEN, Cast, Casting, Script, Turn, speaking
+from trio_voice.sandbox.agent.backend import BYTES_PER_MS, SpeechLike
+from trio_voice.sandbox.agent.replies import Line, Reply, ResponseGenerator, Tool, words_to_say
+from trio_voice.sandbox.providers.assemblyai_agent import (
+    SPOKEN,
+    AgentBackend,
+    AgentBackendFactory,
+    Script,
+    Turn,
+    speaking,
+)
 from trio_voice.speech import SILENCE_MS
 
 Think = Callable[[Sequence[Line], str, Sequence[Tool]], Awaitable[Reply]]
@@ -17,13 +24,13 @@ Think = Callable[[Sequence[Line], str, Sequence[Tool]], Awaitable[Reply]]
 
 
 @attrs.frozen
-class ChainCast:
+class ChainBackend:
     """What plays the three. ``listen`` is asked for each session, the others for each request."""
 
-    listen: Casting
+    listen: AgentBackendFactory
     think: Think
     say: Callable[[str, str], Awaitable[bytes]]
-    listen_early: Casting | None = None
+    listen_early: AgentBackendFactory | None = None
     """In place of ``listen`` where an end of turn is told twice: its ears report silence so much sooner as then passes
     until the second (``ChainManner.settle_ms``)."""
 
@@ -32,42 +39,42 @@ EARLY_MS: Final = 224
 """Of silence, 7 windows of the ears: then a turn may be over. It is when it has lasted for ``SILENCE_MS``."""
 
 
-def chain_speaking(speech: SpeechLike, make_mind: Callable[[], Mind]) -> ChainCast:
-    """Real ears and a real voice, and a new mind for each request, that has been told the conversation so far."""
+def chain_speaking(speech: SpeechLike, make_generator: Callable[[], ResponseGenerator]) -> ChainBackend:
+    """Real ears and a real voice, and a new generator for each request, that has been told the conversation so far."""
 
     async def think(lines: Sequence[Line], prompt: str, tools: Sequence[Tool]) -> Reply:
-        return await _answer(make_mind(), lines, prompt, tools)
+        return await _answer(make_generator(), lines, prompt, tools)
 
-    listen, early = (speaking(speech, make_mind, silence_ms=ms) for ms in (SILENCE_MS, EARLY_MS))
-    return ChainCast(listen, think, speech.say, early)
+    listen, early = (speaking(speech, make_generator, silence_ms=ms) for ms in (SILENCE_MS, EARLY_MS))
+    return ChainBackend(listen, think, speech.say, early)
 
 
-def cast_of(casting: Casting) -> ChainCast:
-    """A chain of whoever plays a voice agent: for each request a mind that has been told the conversation so far."""
+def chain_backend_of(make_backend: AgentBackendFactory) -> ChainBackend:
+    """A chain of a voice agent: for each request a generator that has been told the conversation so far."""
 
     async def think(lines: Sequence[Line], prompt: str, tools: Sequence[Tool]) -> Reply:
-        async with casting() as cast:
-            return await _answer(cast.mind, lines, prompt, tools)
+        async with make_backend() as backend:
+            return await _answer(backend.generator, lines, prompt, tools)
 
     async def say(text: str, voice: str) -> bytes:
-        async with casting() as cast:
-            return await cast.say(text, voice)
+        async with make_backend() as backend:
+            return await backend.say(text, voice)
 
-    return ChainCast(casting, think, say)
+    return ChainBackend(make_backend, think, say)
 
 
-async def _answer(mind: Mind, lines: Sequence[Line], prompt: str, tools: Sequence[Tool]) -> Reply:
-    """What a mind answers that hears the whole conversation now."""
+async def _answer(generator: ResponseGenerator, lines: Sequence[Line], prompt: str, tools: Sequence[Tool]) -> Reply:
+    """What a generator answers that hears the whole conversation now."""
     reply = Reply()
     for at, line in enumerate(lines):
         if line.role == "caller":
-            reply = await mind.reply(line.text, lines[:at], prompt, tools)
+            reply = await generator.reply(line.text, lines[:at], prompt, tools)
     if not lines or lines[-1].role != "caller":
-        reply = await mind.reply("", lines, prompt, tools)
+        reply = await generator.reply("", lines, prompt, tools)
     return reply
 
 
-def scripted(script: Script) -> ChainCast:
+def scripted(script: Script) -> ChainBackend:
     """A script, played by three who know nothing of each other: what was heard tells which turn it is."""
 
     async def think(lines: Sequence[Line], _prompt: str, _tools: Sequence[Tool]) -> Reply:
@@ -82,11 +89,11 @@ def scripted(script: Script) -> ChainCast:
         return Reply(turn.reply, turn.tool, turn.also)
 
     @asynccontextmanager
-    async def listen() -> AsyncIterator[Cast]:
-        async with script.cast() as cast:
-            yield cast
+    async def listen() -> AsyncIterator[AgentBackend]:
+        async with script.backend() as backend:
+            yield backend
 
-    return ChainCast(listen, think, _ScriptedVoice(script).say)
+    return ChainBackend(listen, think, _ScriptedVoice(script).say)
 
 
 class _ScriptedVoice:

@@ -15,7 +15,6 @@ from reference_pages.markdown import (
     sources,
     table,
 )
-from trio_voice.edges.web import app, media_stream
 from trio_voice.record import CallState, Closing, EndReason
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
 ANSWERING: Final = ("failure", "refuse", "Refusal")
 """Functions and classes whose first two arguments are a status and a code."""
+ERRORS: Final = frozenset(status.value for status in HTTPStatus if status.value >= 400)
 
 
 def _rows_of(kind: type[StrEnum]) -> Iterator[tuple[str, str]]:
@@ -57,9 +57,12 @@ def error_codes() -> dict[str, set[int]]:
                 case ast.Call(func=ast.Name(id="CallRefused"), args=[code, *_]):
                     for each in _constants(code):
                         found.setdefault(each, set())
-    for statuses in (app._REFUSALS, media_stream.STATUSES):  # noqa: SLF001 - whose status it is
-        for refused, answered in statuses.items():
-            found.setdefault(refused, set()).add(int(answered))
+                case ast.Dict(keys=[ast.Constant(value=str()), *_] as codes, values=statuses):
+                    for each, status in zip(
+                        codes, statuses, strict=True
+                    ):  # such as _REFUSALS: the status of each reason
+                        if isinstance(each, ast.Constant) and (among := {*_status_of(status)} & ERRORS):
+                            found.setdefault(str(key.value), set()).update(among)
     return found
 
 
@@ -73,7 +76,7 @@ def _status_of(status: ast.expr) -> Iterator[int]:
     match status:
         case ast.Constant(value=int(number)):
             yield number
-        case ast.Attribute(attr=name):
+        case ast.Attribute(value=ast.Name(id="HTTPStatus"), attr=name):
             yield HTTPStatus[name].value
 
 

@@ -57,11 +57,9 @@ def error_codes() -> dict[str, set[int]]:
                 case ast.Call(func=ast.Name(id="CallRefused"), args=[code, *_]):
                     for each in _constants(code):
                         found.setdefault(each, set())
-                case ast.Dict(keys=[ast.Constant(value=str()), *_] as codes, values=statuses):
-                    for each, status in zip(
-                        codes, statuses, strict=True
-                    ):  # such as _REFUSALS: the status of each reason
-                        if isinstance(each, ast.Constant) and (among := {*_status_of(status)} & ERRORS):
+                case ast.Dict(keys=[ast.Constant(value=str()), *_] as codes, values=values) if "edges" in path.parts:
+                    for key, value in zip(codes, values, strict=True):  # such as the status of each reason
+                        if isinstance(key, ast.Constant) and (among := {*_status_of(value)} & ERRORS):
                             found.setdefault(str(key.value), set()).update(among)
     return found
 

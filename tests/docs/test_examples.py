@@ -202,3 +202,11 @@ def test_ci_runs_the_readmes_test_command():
     steps = (ROOT / ".ci" / "run").read_text()
     assert re.search(r'^step "make test" \d+ make --no-print-directory test ', steps, re.MULTILINE)
     assert re.search(r'^step "make docs" \d+ make --no-print-directory docs ', steps, re.MULTILINE)
+
+
+def test_the_table_of_where_things_belong_names_every_room():
+    table = (ROOT / "CONTRIBUTING.md").read_text()
+    rooms = {path.name for path in (ROOT / "trio_voice").iterdir() if (path / "__init__.py").exists()}
+    assert rooms - {"examples"} <= set(re.findall(r"`([a-z_]+)/", table)), (
+        "a room of trio_voice is not in CONTRIBUTING.md"
+    )

@@ -65,7 +65,7 @@ TERMINAL_STATUSES: Final = frozenset({"completed", "busy", "failed", "no-answer"
 
 
 BROWSER: Final = "browser"
-"""Who calls, where it is a page of the console."""
+"""The caller's number where a page of the console is the telephone."""
 
 
 class Closing(enum.StrEnum):
@@ -123,11 +123,12 @@ class ToolUse:
     known: bool = True
     """False where the persona has no such tool: the name is the model's invention."""
     at: float | None = None
-    """When it was begun."""
+    """Time of its beginning, in seconds since the call began."""
     arguments: Any = None
-    """What the model gave it; nothing where the persona's ``keep_tool_details`` is off, or the tool is unknown."""
+    """Arguments that the model gave it; nothing where the persona's ``keep_tool_details`` is off, or the tool is
+    unknown."""
     result: Any = None
-    """What the model was told, likewise."""
+    """Result that the model was told; nothing where ``keep_tool_details`` is off."""
 
     def keep(self, arguments: Any, result: str) -> None:
         """Remember what it was given and what came of it, as JSON; what is longer than a page is cut, as text."""
@@ -281,7 +282,7 @@ class CallRecord:
 
     @property
     def is_browser_call(self) -> bool:
-        """Whether a page is the telephone: there is no call at Twilio, which is asked for nothing and bills nothing."""
+        """True if a page is the telephone: there is no call at Twilio, which is asked for nothing and bills nothing."""
         return self.from_number == BROWSER and self.call_sid is None and self.direction == "inbound"
 
     @property
@@ -361,7 +362,7 @@ class CallRecord:
         self.unheard[str(line.at)] = words
 
     def unheard_of(self, line: Utterance) -> str:
-        """What of a line was made and not heard; empty if all of it was, or it is not known."""
+        """Text of a line that was made and not heard; empty if all of it was heard, or it is not known."""
         return self.unheard.get(str(line.at), "") if line.role == "agent" else ""
 
     def time_of(self, at: float) -> str | None:

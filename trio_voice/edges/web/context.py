@@ -100,7 +100,7 @@ class AppContext:
     hosts: Hosts | None = None
     """The names of the operator's address, once it is known."""
     feed: Feed = attrs.field(factory=Feed)
-    """What the calls of this process tell about themselves."""
+    """News of this process's calls, as they tell them."""
     sessions: Sessions = attrs.field(factory=Sessions)
     """Sessions of those who have signed in at the console."""
 

@@ -103,7 +103,7 @@ class StreamAuthenticator:
         return self.reception.registry.take(call_path)
 
     def _is_own_page(self, origin: str | None, host: str | None) -> bool:
-        """Whether an origin is that of the operator's address, by whichever of its names."""
+        """True if an origin is that of the operator's address, by whichever of its names."""
         if origin is None:
             return False
         asked = origin.lower().partition("://")[2]

@@ -10,7 +10,6 @@ for three hours. ``inactivity_timeout`` is the fence behind our own: the provide
 
 from __future__ import annotations
 
-import binascii
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import urlencode
 
@@ -20,9 +19,9 @@ from trio_voice.audio.mulaw import BYTES_PER_MS
 from trio_voice.events import model as c
 from trio_voice.events import stage as s
 from trio_voice.persona import bounded
-from trio_voice.protocols.json_messages import MAX_ID, as_json, read, unknown
-from trio_voice.protocols.model_session import ModelSession
+from trio_voice.protocols.json_messages import MAX_ID, as_json
 from trio_voice.protocols.settings import StageSettings
+from trio_voice.protocols.stage_socket import EventDispatcher, SoundGatherer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -74,17 +73,16 @@ class AssemblyAiStreamingSettings(StageSettings):
     before. Lower is earlier, and more answers are dropped and billed. 0 has nothing begin early."""
 
 
-class AssemblyAiStreaming(ModelSession):
+class AssemblyAiStreaming(EventDispatcher):
     """One session, from ``Begin`` to ``Termination``."""
 
-    capabilities = s.CHAIN
     provider = "assemblyai-streaming"
 
     def __init__(self, settings: AssemblyAiStreamingSettings, persona: Persona) -> None:
         self._settings = settings
         self._persona = persona
         self._ready = False
-        self._gathered = bytearray()
+        self._sound = SoundGatherer(FRAME_BYTES, LONGEST_FRAME_BYTES)
         self._begun = -1
         """The last turn that was told of as the caller's speaking."""
         self._over = -1
@@ -127,28 +125,13 @@ class AssemblyAiStreaming(ModelSession):
         """Those of the handshake."""
         return {"Authorization": key} if key else {}
 
-    def opening(self) -> list[str]:
-        """Nothing: the server speaks first."""
-        return []
-
     def encode(self, command: object, _now: float) -> Sequence[str | bytes]:
         """The caller's sound, gathered into messages of a length that is taken, or the end of their turn."""
         if isinstance(command, s.EndTurn):
             return ['{"type":"ForceEndpoint"}']
         if not isinstance(command, c.HearCaller):
             return []
-        try:
-            self._gathered += binascii.a2b_base64(command.payload)
-        except ValueError:
-            return []
-        if len(self._gathered) < FRAME_BYTES:
-            return []
-        sound = bytes(self._gathered)
-        self._gathered.clear()
-        pieces = [sound[at : at + LONGEST_FRAME_BYTES] for at in range(0, len(sound), LONGEST_FRAME_BYTES)]
-        if len(pieces[-1]) < FRAME_BYTES:
-            self._gathered += pieces.pop()
-        return pieces
+        return self._sound.add(command.payload)
 
     def goodbye(self) -> str:
         """The message that ends the session and its bill; ``Termination`` follows within a second or so."""
@@ -156,16 +139,8 @@ class AssemblyAiStreaming(ModelSession):
 
     # What we hear
 
-    def receive(self, message: str | bytes, _now: float) -> Sequence[Any]:
-        """Events that a message of the server's means."""
-        return read(message, self._understand)
-
-    def _understand(self, event: dict[str, Any]) -> list[Any]:
-        kind = event.get("type", "Error" if "error" in event else None)  # an Error may come without a type
-        understand = self._readers.get(kind)
-        if understand is None:
-            return [unknown(kind)]
-        return understand(self, event)
+    def _kind_of(self, event: dict[str, Any]) -> Any:
+        return event.get("type", "Error" if "error" in event else None)  # an Error may come without a type
 
     def _on_begin(self, event: dict[str, Any]) -> list[Any]:
         if self._ready:
@@ -225,9 +200,6 @@ class AssemblyAiStreaming(ModelSession):
         seconds = event.get("session_duration_seconds")
         return [c.ModelEnded(float(seconds) if isinstance(seconds, int | float) else None)]
 
-    def _on_nothing(self, _event: dict[str, Any]) -> list[Any]:
-        return []
-
     _readers: ClassVar[dict[Any, Callable[[AssemblyAiStreaming, dict[str, Any]], list[Any]]]] = {
         "Begin": _on_begin,
         "SpeechStarted": _on_speech_started,
@@ -235,7 +207,5 @@ class AssemblyAiStreaming(ModelSession):
         "Termination": _on_termination,
         "Error": _on_error,
         "Warning": _on_warning,
-        "Heartbeat": _on_nothing,
-        "Silence": _on_nothing,
-        "SpeakerRevision": _on_nothing,
     }
+    _meaningless = frozenset({"Heartbeat", "Silence", "SpeakerRevision"})

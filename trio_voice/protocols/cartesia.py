@@ -19,9 +19,9 @@ from trio_voice.audio.mulaw import is_base64
 from trio_voice.events import model as c
 from trio_voice.events import stage as s
 from trio_voice.persona import bounded
-from trio_voice.protocols.json_messages import as_json, read, unknown
-from trio_voice.protocols.model_session import ModelSession
+from trio_voice.protocols.json_messages import as_json
 from trio_voice.protocols.settings import StageSettings
+from trio_voice.protocols.stage_socket import EventDispatcher
 from trio_voice.speech_text.languages import primary
 
 if TYPE_CHECKING:
@@ -66,10 +66,9 @@ class CartesiaSettings(StageSettings):
     """Speed of speech; 1 is the voice's own. Not all models obey."""
 
 
-class Cartesia(ModelSession):
+class Cartesia(EventDispatcher):
     """One socket."""
 
-    capabilities = s.CHAIN
     provider = "cartesia"
     wake_at = -math.inf  # at once: the open socket is all that there is to wait for
 
@@ -94,10 +93,6 @@ class Cartesia(ModelSession):
     def headers(key: str) -> dict[str, str]:
         """Those of the handshake."""
         return {"Cartesia-Version": VERSION} | ({"Authorization": f"Bearer {key}"} if key else {})
-
-    def opening(self) -> list[str]:
-        """Nothing: contexts are opened by what is said in them."""
-        return []
 
     def encode(self, command: object, _now: float) -> Sequence[str]:
         """The wire form of ``Speak`` and ``BeSilent``."""
@@ -148,18 +143,11 @@ class Cartesia(ModelSession):
         self.wake_at = math.inf
         return events
 
-    def receive(self, message: str | bytes, _now: float) -> Sequence[Any]:
-        """Events that a message of the server's means."""
-        return read(message, self._understand)
-
     def _understand(self, event: dict[str, Any]) -> list[Any]:
         kind = event.get("type")
-        understand = self._readers.get(kind)
-        if understand is None:
-            return [unknown(kind)]
-        if event.get("context_id") not in self._contexts and kind != "error":
+        if kind in self._readers and kind != "error" and event.get("context_id") not in self._contexts:
             return []  # what still comes of one that was cancelled
-        return understand(self, event)
+        return super()._understand(event)
 
     def _on_chunk(self, event: dict[str, Any]) -> list[Any]:
         context, payload = event["context_id"], event.get("data")
@@ -200,14 +188,10 @@ class Cartesia(ModelSession):
         del self._contexts[context]
         return [s.SpeechFailed(context, code, message)]
 
-    def _on_nothing(self, _event: dict[str, Any]) -> list[Any]:
-        return []
-
     _readers: ClassVar[dict[Any, Callable[[Cartesia, dict[str, Any]], list[Any]]]] = {
         "chunk": _on_chunk,
         "timestamps": _on_timestamps,
         "done": _end,
         "error": _on_error,
-        "flush_done": _on_nothing,
-        "phoneme_timestamps": _on_nothing,
     }
+    _meaningless = frozenset({"flush_done", "phoneme_timestamps"})

@@ -12,7 +12,6 @@ close.
 
 from __future__ import annotations
 
-import binascii
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import urlencode
 
@@ -22,9 +21,9 @@ from trio_voice.audio.mulaw import BYTES_PER_MS
 from trio_voice.events import model as c
 from trio_voice.events import stage as s
 from trio_voice.persona import bounded, one_of
-from trio_voice.protocols.json_messages import MAX_ID, read, unknown
-from trio_voice.protocols.model_session import ModelSession
+from trio_voice.protocols.json_messages import MAX_ID
 from trio_voice.protocols.settings import StageSettings
+from trio_voice.protocols.stage_socket import EventDispatcher, SoundGatherer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,9 +38,9 @@ MAX_MESSAGE_BYTES: Final = 1_048_576
 SHORTEST_TIMEOUT_MS: Final = 500
 
 ADVICE: Final = {
-    "INTERNAL_SERVER_ERROR": "{vendor} failed; the next call may get through",
-    "NET-0001": "{vendor} was sent no sound for too long",
-    "UNPARSABLE_CLIENT_MESSAGE": "{vendor} does not understand what we send: report this",
+    "INTERNAL_SERVER_ERROR": "Deepgram failed; the next call may get through",
+    "NET-0001": "Deepgram was sent no sound for too long",
+    "UNPARSABLE_CLIENT_MESSAGE": "Deepgram does not understand what we send: report this",
 }
 """Advice for each code of an ``Error``."""
 
@@ -71,18 +70,16 @@ class DeepgramFluxSettings(StageSettings):
             raise ValueError("eager_eot_threshold must not be more than eot_threshold")
 
 
-class DeepgramFlux(ModelSession):
+class DeepgramFlux(EventDispatcher):
     """One session, from ``Connected`` to the server's closing of the socket."""
 
-    capabilities = s.CHAIN
     provider = "deepgram-flux"
-    vendor = "Deepgram"
 
     def __init__(self, settings: DeepgramFluxSettings, persona: Persona) -> None:
         self._settings = settings
         self._persona = persona
         self._ready = False
-        self._gathered = bytearray()
+        self._sound = SoundGatherer(FRAME_BYTES, FRAME_BYTES)
         self._begun = -1
         """The last turn that was told of as the caller's speaking."""
         self._over = -1
@@ -112,41 +109,19 @@ class DeepgramFlux(ModelSession):
         """Those of the handshake."""
         return {"Authorization": f"Token {key}"} if key else {}
 
-    def opening(self) -> list[str]:
-        """Nothing: the server speaks first."""
-        return []
-
     def encode(self, command: object, _now: float) -> Sequence[str | bytes]:
         """The caller's sound, gathered into messages of the length that is asked for, or the end of their turn."""
         if isinstance(command, s.EndTurn):
             return ['{"type":"ForceEndTurn"}']
         if not isinstance(command, c.HearCaller):
             return []
-        try:
-            self._gathered += binascii.a2b_base64(command.payload)
-        except ValueError:
-            return []
-        whole = len(self._gathered) // FRAME_BYTES * FRAME_BYTES
-        sound = bytes(self._gathered[:whole])
-        del self._gathered[:whole]
-        return [sound[at : at + FRAME_BYTES] for at in range(0, whole, FRAME_BYTES)]
+        return self._sound.add(command.payload)
 
     def goodbye(self) -> str:
         """The message that ends the session; the server says what it still holds, and closes."""
         return '{"type":"CloseStream"}'
 
     # What we hear
-
-    def receive(self, message: str | bytes, _now: float) -> Sequence[Any]:
-        """Events that a message of the server's means."""
-        return read(message, self._understand)
-
-    def _understand(self, event: dict[str, Any]) -> list[Any]:
-        kind = event.get("type")
-        understand = self._readers.get(kind)
-        if understand is None:
-            return [unknown(kind)]
-        return understand(self, event)
 
     def _on_connected(self, event: dict[str, Any]) -> list[Any]:
         if self._ready:
@@ -176,21 +151,17 @@ class DeepgramFlux(ModelSession):
 
     def _on_error(self, event: dict[str, Any]) -> list[Any]:
         code, said = str(event.get("code"))[:60], str(event.get("description") or "")
-        advice = ADVICE.get(code, "{vendor} gave the session up with {code}").format(vendor=self.vendor, code=code)
+        advice = ADVICE.get(code, "Deepgram gave the session up with {code}").format(code=code)
         return [c.ModelFault(f"deepgram_{code}", f"{advice}: {said}"[:500], fatal=True)]
 
     def _on_warning(self, event: dict[str, Any]) -> list[Any]:
-        said = f"{self.vendor} warns: {event.get('description')}"[:500]
+        said = f"Deepgram warns: {event.get('description')}"[:500]
         return [c.ModelFault(f"deepgram_{str(event.get('code'))[:60]}", said, fatal=False)]
-
-    def _on_nothing(self, _event: dict[str, Any]) -> list[Any]:
-        return []
 
     _readers: ClassVar[dict[Any, Callable[[DeepgramFlux, dict[str, Any]], list[Any]]]] = {
         "Connected": _on_connected,
         "TurnInfo": _on_turn_info,
         "Error": _on_error,
         "Warning": _on_warning,
-        "ConfigureSuccess": _on_nothing,
-        "ConfigureFailure": _on_nothing,
     }
+    _meaningless = frozenset({"ConfigureSuccess", "ConfigureFailure"})

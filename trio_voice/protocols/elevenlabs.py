@@ -79,7 +79,6 @@ class ElevenLabs(ModelSession):
     capabilities = s.CHAIN
     provider = "elevenlabs"
     wake_at = -math.inf  # at once: the open socket is all that there is to wait for
-    vendor = "ElevenLabs"
 
     def __init__(self, settings: ElevenLabsSettings, persona: Persona) -> None:
         self._settings = settings
@@ -213,8 +212,7 @@ class ElevenLabs(ModelSession):
     def _fault(self, event: dict[str, Any]) -> c.ModelFault | s.SpeechFailed:
         """The failure that an error means: of one context, that one's; of the account or the voice, everybody's."""
         code, said = str(event["error"])[:60], str(event.get("message") or "")
-        words = ADVICE.get(code, "{vendor} said {code}").format(
-            vendor=self.vendor,
+        words = ADVICE.get(code, "ElevenLabs said {code}").format(
             code=code,
             key=self._settings.key_name or "of this stage",
             voice=self._voice,
@@ -236,7 +234,7 @@ ADVICE: Final = {
     "model_not_found": "ElevenLabs does not know the model {model!r}: check model of the stage",
     "too_many_concurrent_requests": "the limit of concurrent ElevenLabs requests is reached: lower max_calls",
     "max_active_conversations": "the limit of concurrent ElevenLabs contexts is reached: lower max_calls",
-    "input_timeout_exceeded": "{vendor} closed an idle socket",
+    "input_timeout_exceeded": "ElevenLabs closed an idle socket",
 }
 
 

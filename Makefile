@@ -1,4 +1,5 @@
 # make demo     a whole call on this machine: no account, no key, no network
+# make talk     an agent on this machine, and a page to talk to it
 # make test     the suite; make test-slow what takes longer than that
 # make coverage the suite, and whether each folder of the package is covered as tests/coverage.txt wants
 # make ci-full  everything, as before a release: an hour and more; .ci/run has its short forms
@@ -25,7 +26,7 @@ XDIST ?= --numprocesses auto --maxprocesses 4 --dist worksteal
 # Much of what is slow only waits.
 XDIST_SLOW ?= --numprocesses 3 --dist worksteal
 
-.PHONY: setup demo docs reference test test-slow coverage mutants properties newest ci-full run lint bench turns soak neighbours listen faults faults-peers autobahn constraints clean
+.PHONY: setup demo talk docs reference test test-slow coverage mutants properties newest ci-full run lint bench turns soak neighbours listen faults faults-peers autobahn constraints clean
 
 setup: $(VENV)/.ready
 	@:
@@ -51,6 +52,10 @@ $(VENV)/.ready: $(VENV)/.pins pyproject.toml
 
 demo: setup
 	@$(BIN)/trio-voice demo
+
+# An agent on this machine, and a link: talk to it in a browser.
+talk: setup
+	@$(BIN)/trio-voice --config $(CONFIG) talk
 
 test: setup
 	@$(BIN)/pytest -m "not slow" $(XDIST) $(PYTEST_ARGS)

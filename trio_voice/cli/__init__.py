@@ -2,7 +2,7 @@
 
 import click
 
-from trio_voice.cli import call, calls, check, console, demo, journal, serve, unit
+from trio_voice.cli import call, calls, check, console, demo, journal, serve, talk, unit
 from trio_voice.cli.options import config_option
 
 COMMANDS = (
@@ -14,6 +14,7 @@ COMMANDS = (
     console.console,
     journal.journal,
     unit.unit,
+    talk.talk,
     demo.sandbox,
     demo.demo,
 )

@@ -180,9 +180,23 @@ def read_settings(path: Path, environment: Mapping[str, str] | None = None) -> S
     Raises:
         ConfigError: with one line for each mistake, whatever is in the file.
     """
-    reader = _Reader(read_toml(path))
+    return settings_of(read_toml(path), os.environ if environment is None else environment, path)
+
+
+def settings_of(document: Mapping[str, Any], environment: Mapping[str, str], path: Path) -> Settings:
+    """Check everything of a document that was read.
+
+    Args:
+        document: the tables.
+        environment: where credentials are.
+        path: the file that mistakes are told of.
+
+    Raises:
+        ConfigError: as ``read_settings``.
+    """
+    reader = _Reader(dict(document))
     try:
-        settings = reader.settings(os.environ if environment is None else environment)
+        settings = reader.settings(environment)
     except ConfigError as wrong:
         reader.problems.extend(wrong.problems)
     except Exception as odd:  # noqa: BLE001 - what nobody foresaw must neither end a daemon nor be a traceback

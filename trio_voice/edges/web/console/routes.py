@@ -11,6 +11,7 @@ from trio_voice.edges.web.console.live import add_live
 from trio_voice.edges.web.console.rendering import dress
 from trio_voice.edges.web.console.sign_in import add_sign_in
 from trio_voice.edges.web.console.static_files import PREFIX, answer_with
+from trio_voice.edges.web.console.talk import add_talk
 from trio_voice.edges.web.doors import ANYBODYS, TWILIOS
 
 if TYPE_CHECKING:
@@ -36,3 +37,4 @@ def add_console(app: QuartTrio, context: AppContext, door: OperatorDoor, steerin
     add_sign_in(app, context, door)
     add_live(app, context, door)
     add_actions(app, context, door, steering)
+    add_talk(app, context, door)

@@ -1,0 +1,53 @@
+"""The telephone's page: an operator talks to a persona, by their browser."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from quart import Response, request
+
+from trio_voice.edges.web.console.rendering import notice_page, page
+
+if TYPE_CHECKING:
+    from quart_trio import QuartTrio
+
+    from trio_voice.edges.web.context import AppContext
+    from trio_voice.edges.web.operator_door import OperatorDoor
+
+
+def add_talk(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
+    """The page, with whoever ``?persona=`` names chosen."""
+
+    @app.get("/console/talk/<secret>")
+    async def enter(secret: str) -> Response:
+        """Sign in by a link that is good once, and show the page. It is printed for whoever sits at this machine."""
+        token = context.sessions.use_link(secret, context.tokens)
+        if token is None and not context.sessions.is_open(door.cookie, context.tokens):
+            words = "A link is good once, and for some minutes. Start trio-voice talk again for another."
+            return await notice_page("This link is used up", words, status=410)
+        persona = request.args.get("persona", "")
+        answer = Response(
+            "", 303, {"Location": f"/console/talk?persona={quote(persona)}" if persona else "/console/talk"}
+        )
+        if token is not None:
+            door.give_cookie(answer, token)
+        return answer
+
+    @app.get("/console/talk")
+    @door.lets_in
+    async def talk() -> Response:
+        personas = context.routing.personas
+        wanted = request.args.get("persona", "")
+        notes = []
+        if wanted and wanted not in personas:
+            notes.append(f"There is no persona {wanted[:60]!r} here: choose another.")
+        if context.max_browser_calls == 0:
+            notes.append("Calls by browser are switched off: [console] max_browser_calls = 0.")
+        return await page(
+            "talk",
+            here="personas",
+            personas=[{"name": each.name, "models": ", ".join(each.models)} for each in personas.values()],
+            chosen=wanted if wanted in personas else context.routing.numbers.get("default", ""),
+            notes=notes,
+        )

@@ -35,11 +35,13 @@ CONFIG = """\
 bind = "127.0.0.1:0"
 public_url = "https://{host}"
 workers = {workers}
+{server}
 {operator}
 [twilio]
 account_sid = "{account_sid}"
 from_number = "{our_number}"
 api_url = "{api_url}"
+{twilio}
 
 [limits]
 {limits}
@@ -280,6 +282,9 @@ class Town:
         dead_after: float = 30,
         workers: int = 1,
         personas: str = "",
+        server: str = "",
+        twilio: str = "",
+        tables: str = "",
         operator: str = "",
         **limits: object,
     ) -> AsyncIterator[World]:
@@ -292,6 +297,9 @@ class Town:
             dead_after: how long it must not have heard of another to end that one's calls.
             workers: how many processes it is.
             personas: more tables of ``[personas]``.
+            server: more keys of ``[server]``.
+            twilio: more keys of ``[twilio]``.
+            tables: more tables.
             operator: the ``bind`` of ``[operator]``, if there is one.
             limits: its ``[limits]``.
         """
@@ -310,7 +318,9 @@ class Town:
                 agent_url=self.agent.url,
                 greeting=GREETING,
                 closed_port=await closed_port(),
-                personas=personas,
+                personas=personas + tables,
+                server=server,
+                twilio=twilio,
                 operator=f'[operator]\nbind = "{operator}"\n' if operator else "",
                 limits="\n".join(f"{name} = {value}" for name, value in limits.items()),
             )

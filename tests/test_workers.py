@@ -35,7 +35,7 @@ def workers_of(world):
 
 
 def owner(record):
-    return int(record["call_id"][:2], 16)
+    return int(record["call_id"][2:4], 16)
 
 
 async def test_calls_are_spread_and_all_of_them_are_seen_at_one_door(tmp_path):

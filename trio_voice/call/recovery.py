@@ -52,6 +52,8 @@ LEAST_SILENT_SECONDS: Final = 12.0
 """Two heartbeats and some: a beat, the longest blindness, and the time in which a beat is caught up on are less."""
 LOOKS: Final = 12
 """It is looked so often within the time of a silence."""
+MOST_LOOK_SECONDS: Final = 2.5
+"""Between two looks, which also say which other nodes take calls."""
 BLIND_LOOKS: Final = 4
 """Looks that a watcher may have missed; after more of them it begins to watch anew."""
 JOIN_SECONDS: Final = 60.0
@@ -146,7 +148,7 @@ class OrphanRecovery:
         self._has_ended = has_ended
         self._on_settled = on_settled
         self._detector = FailureDetector(silent_seconds)
-        self._look_seconds = silent_seconds / LOOKS
+        self._look_seconds = min(silent_seconds / LOOKS, MOST_LOOK_SECONDS)
         self._gone_since: dict[str, float] = {}
         """Of each run that is gone, as far as we know."""
         self._attempts: dict[str, _Attempts] = {}

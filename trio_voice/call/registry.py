@@ -253,9 +253,14 @@ class Registry:
         return self._prefix + secrets.token_hex(16)[len(self._prefix) :]
 
     @property
+    def seats(self) -> int:
+        """Number of those that are taken, or promised, here and in the other processes that share them."""
+        return self._held + self._seats.occupied_by_others
+
+    @property
     def is_full(self) -> bool:
         """True if every seat is taken, or promised, here or in another process."""
-        return self._held + self._seats.occupied_by_others >= self.limits.max_calls
+        return self.seats >= self.limits.max_calls
 
     @property
     def browser_calls(self) -> int:
@@ -444,6 +449,10 @@ class Registry:
                 self._live[call_id].phone_over(detail)
             elif not self.end(call_id, EndReason.TWILIO_ENDED, detail):
                 self._settle(call_id)
+
+    def knows(self, call_sid: str) -> bool:
+        """True if a call with this call SID is, or was, ours, as far as that is remembered."""
+        return any(record.call_sid == call_sid for record in self.records())
 
     def lives(self, call_sid: str) -> bool:
         """True if the stream of this call has come here, and is here still."""

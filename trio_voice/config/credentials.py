@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from trio_voice.errors import ConfigError
 from trio_voice.net.proxies import Proxies
+from trio_voice.tokens import lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,6 +32,10 @@ SECRETS: Final[Mapping[str, str]] = {
 """The credentials that the systemd unit asks for, each with its meaning for the reference. A model may name another."""
 
 
+SEVERAL: Final = frozenset({"TWILIO_AUTH_TOKEN", "TRIO_VOICE_API_TOKEN"})
+"""Credentials that may hold several tokens, one a line: while one takes the place of another, both are valid."""
+
+
 class Secrets:
     """Credentials by name, with no way to print them by accident."""
 
@@ -38,8 +43,14 @@ class Secrets:
         self._values = dict(values)
 
     def get(self, name: str) -> str | None:
-        """A credential, if it is there."""
-        return self._values.get(name)
+        """A credential, if it is there; of several tokens the first, which others are asked with."""
+        value = self._values.get(name)
+        return value if value is None or name not in SEVERAL else lines_of(value)[0]
+
+    def tokens(self, name: str) -> str | None:
+        """All tokens of a credential that may hold several, one a line."""
+        value = self._values.get(name)
+        return None if value is None else "\n".join(lines_of(value))
 
     def __repr__(self) -> str:
         return f"Secrets({', '.join(sorted(self._values))})"

@@ -72,6 +72,11 @@ class ServerSettings:
         """Host and port to listen on."""
         return address_of(self.bind)
 
+    @property
+    def digits(self) -> str:
+        """Beginning of the call ids of this machine."""
+        return node_digits(self.node, socket.gethostname())
+
 
 @attrs.frozen(kw_only=True)
 class OperatorSettings:

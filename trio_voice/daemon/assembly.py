@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import socket
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,6 +18,7 @@ from trio_voice.call.accept import Reception
 from trio_voice.call.budget import Budget
 from trio_voice.call.call import wall_clock
 from trio_voice.call.feed import Feed
+from trio_voice.call.nodes import Node, NodeDirectory
 from trio_voice.call.overrun_alarm import Auditor
 from trio_voice.call.registry import Registry
 from trio_voice.daemon.loading import LOADING_SECONDS, load_again, toolboxes_of
@@ -27,6 +30,7 @@ from trio_voice.edges.twilio.transfer import Transfers
 from trio_voice.edges.twilio.webhooks import PublicUrl
 from trio_voice.edges.web.context import AppContext, NumberRouting
 from trio_voice.edges.web.media_stream import StreamAuthenticator
+from trio_voice.edges.web.nodes import Nodes
 from trio_voice.edges.workers.call_counts import CallCounts
 from trio_voice.edges.workers.handover import LIVES, PROMISED, Colleagues
 from trio_voice.errors import ConfigError
@@ -57,6 +61,12 @@ if TYPE_CHECKING:
 log: Final = structlog.stdlib.get_logger("trio_voice.daemon")
 
 
+HANG_UP_SECONDS: Final = 8.0
+"""For the last telephones to be hung up, before the callbacks of those that are not are waited for no longer."""
+LAST_CALLBACKS_SECONDS: Final = 1.0
+"""For Twilio's last callbacks of the last call."""
+
+
 class Services:
     """Parts that are made once from the settings, and those of them that a reload replaces."""
 
@@ -74,6 +84,12 @@ class Services:
     ) -> None:
         self._settings = settings
         self._recordings = recordings
+        self._hanging_up = 0
+        """Telephones, at this moment."""
+        self._hung_up = trio.Event()
+        """Set, and replaced, whenever one has been, or could not be."""
+        self._last_end = -math.inf
+        """Time at which the last call ended, or its telephone was hung up."""
         self._speech = speech
         self._extras = frozenset(extra for model in used_models(settings) for extra in model.extras)
         """Of which it was seen at start that they are here."""
@@ -84,7 +100,11 @@ class Services:
         self._journal = journal
         self._after_work = after_work
         self._toolboxes = toolboxes_of(settings, journal)
-        prefix = "" if colleagues is None else colleagues.prefix
+        digits = settings.server.digits
+        prefix = digits if colleagues is None else colleagues.prefix
+        self.nodes = Nodes(
+            NodeDirectory(digits), lambda: self.context.tokens, after_work, is_alone=settings.server.node is None
+        )
         ceiling = settings.limits.daily_cost
         self.budget = None if ceiling is None else Budget(ceiling, self._minute_cost, wall_clock)
         self._colleagues = colleagues
@@ -101,7 +121,7 @@ class Services:
         self.metrics = Metrics(self.registry, wall_clock(), journal, dropped_lines, requests, self.budget)
         self.auditor = Auditor(settings.prices, self.metrics.count_outlived)
         self.rest = open_rest(settings, self.metrics)
-        public_url = PublicUrl(settings.server.public_url)
+        public_url = PublicUrl(settings.server.public_url, settings.server.node_url)
         reception = Reception(
             self.registry,
             journal,
@@ -113,13 +133,13 @@ class Services:
             recordings,
             feed=self.feed,
         )
-        token = settings.secrets.get("TWILIO_AUTH_TOKEN") if settings.twilio.validate_signatures else None
+        token = _auth_tokens(settings)
         if token is None:
             log.warning("signatures_unchecked", advice="anybody may open a model session: validate_signatures = true")
         twilio = settings.twilio
         self.context = AppContext(
             authenticator=StreamAuthenticator(
-                reception, public_url, token, partial(self.metrics.count_refusal, "stream")
+                reception, public_url, token, partial(self.metrics.count_refusal, "stream"), self.nodes
             ),
             public_url=public_url,
             routing=NumberRouting(settings.personas, settings.numbers),
@@ -127,12 +147,14 @@ class Services:
             journal=journal,
             metrics=self.metrics,
             auth_token=token,
-            api_token=settings.secrets.get("TRIO_VOICE_API_TOKEN"),
+            api_token=settings.secrets.tokens("TRIO_VOICE_API_TOKEN"),
             account_sid=settings.account_sid,
             colleagues=colleagues,
             recordings=recordings,
             max_browser_calls=settings.console.max_browser_calls,
             feed=self.feed,
+            nodes=self.nodes,
+            rest=self.rest,
         )
 
     def _open_model(
@@ -192,6 +214,7 @@ class Services:
         Each for itself: whatever fails, the phone is hung up.
         """
         call_id = record.call_id
+        self._last_end = trio.current_time()
         if self.registry.may_come_back(call_id):  # then it is not over, and this is told once more when it is
             with contained("journal", call_id=call_id):
                 self._journal.call_ended(record)
@@ -219,9 +242,61 @@ class Services:
 
     async def _hang_up(self, rest: TwilioRest, record: CallRecord, call_sid: str) -> None:
         """Hang up the phone of a call that is over. Where that fails, the journal keeps it for the next daemon."""
+        self._hanging_up += 1
+        try:
+            await self._try_to_hang_up(rest, record, call_sid)
+        finally:
+            self._hanging_up -= 1
+            self._last_end = trio.current_time()
+            self._hung_up.set()
+            self._hung_up = trio.Event()
+
+    async def _try_to_hang_up(self, rest: TwilioRest, record: CallRecord, call_sid: str) -> None:
         with contained("hang_up", call_id=record.call_id, call_sid=call_sid):
-            if await rest.hang_up(call_sid):
+            # Who had only stood still may have been declared dead, and another has hung up meanwhile.
+            if (self._journal.stood_still and await rest.is_over(call_sid)) or await rest.hang_up(call_sid):
                 self._journal.phone_is_down(record)
+
+    def _take_tokens(self, settings: Settings) -> None:
+        """Those of the files as they are now: what is no longer there opens nothing more."""
+        if self._settings.twilio.validate_signatures:
+            tokens = settings.secrets.tokens("TWILIO_AUTH_TOKEN")
+            self.context.auth_token = self.context.authenticator.auth_token = tokens
+        self.context.api_token = settings.secrets.tokens("TRIO_VOICE_API_TOKEN")
+        token = settings.secrets.get("TWILIO_AUTH_TOKEN")
+        if self.rest is not None and token is not None:
+            self.rest.use_token(token)
+
+    def describe_node(self, peer_url: str) -> Node:
+        """Facts that this node tells the others of itself."""
+        server = self._settings.server
+        return Node(
+            digits=self.nodes.digits,
+            node_url=(server.node_url or server.public_url).rstrip("/"),
+            peer_url=(server.peer_url or peer_url).rstrip("/"),
+            host=socket.gethostname(),
+            status=self.context.status,
+            seats=self.registry.seats,
+            max_calls=self.registry.limits.max_calls,
+        )
+
+    def tell_nodes(self, peer_url: str) -> tuple[str, str]:
+        """The same for the heartbeat: the word of which a change is told at once, and all of it."""
+        node = self.describe_node(peer_url)
+        return node.status, node.as_text()
+
+    async def stay_for_callbacks(self) -> None:
+        """Once no call is live: until the last telephones are hung up, and Twilio has had a moment to say so. Bounded.
+
+        Cancelling is safe.
+        """
+        if not self._last_end > -math.inf:
+            await trio.lowlevel.checkpoint()
+            return
+        with trio.move_on_after(HANG_UP_SECONDS):
+            while self._hanging_up:
+                await self._hung_up.wait()
+        await trio.sleep_until(self._last_end + LAST_CALLBACKS_SECONDS)
 
     async def reload(self, config: Path, make_lines: LineMaker) -> list[str]:
         """Take over personas, numbers and prices, all or nothing; live calls keep what they began with.
@@ -267,6 +342,7 @@ class Services:
         self._lines.update(lines)
         self._toolboxes |= loaded.toolboxes  # calls that are expected still have their old persona
         self.context.routing = new
+        self._take_tokens(settings)
         self.auditor.prices = settings.prices
         if self._recordings is not None:
             self._recordings.settings = settings.recording
@@ -278,6 +354,10 @@ def used_models(settings: Settings) -> list[ModelSettings]:
     """The models that a persona names, in their order in the configuration."""
     used = {name for persona in settings.personas.values() for name in persona.models}
     return [model for name, model in settings.models.items() if name in used]
+
+
+def _auth_tokens(settings: Settings) -> str | None:
+    return settings.secrets.tokens("TWILIO_AUTH_TOKEN") if settings.twilio.validate_signatures else None
 
 
 def make_leg(

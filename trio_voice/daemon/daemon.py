@@ -34,6 +34,7 @@ from trio_voice.call.recovery import OrphanRecovery, heed_own_death
 from trio_voice.call.registry import Registry
 from trio_voice.daemon.assembly import Services
 from trio_voice.daemon.gc_tuning import leave_calls_alone
+from trio_voice.daemon.node_check import refuse_second_of
 from trio_voice.daemon.ports import hosts_of, open_ports, urls_of
 from trio_voice.daemon.process_identity import has_ended, this_process
 from trio_voice.daemon.signals import STOP, hold_signals, until_told_to_stop
@@ -127,7 +128,7 @@ async def run_daemon(
     keep_to_ourselves()
     trio.socket.set_custom_hostname_resolver(Lookups())
     systemd = Notifier(os.environ)
-    colleagues, seats = (None, None) if slot is None else _colleagues_at(slot)
+    colleagues, seats = (None, None) if slot is None else _colleagues_at(slot, settings.server.digits)
     with hold_signals() as signals:
         async with (
             open_journal(
@@ -151,6 +152,10 @@ async def run_daemon(
             listeners, operators = await _open_listeners(settings, slot)
             hosts = hosts_of(settings, listeners, operators)
             services.context.hosts = services.context.authenticator.hosts = hosts
+            peer_url = urls_of(listeners, operators)[-1]
+            if settings.server.node is not None:
+                await refuse_second_of(services.describe_node(peer_url), journal, has_ended)
+                journal.tell = partial(services.tell_nodes, peer_url)
             services.context.sessions = Sessions(None if slot is None else slot.sessions)
             connections = settings.limits.max_calls + HALF_OPEN_CONNECTIONS + MOST_LISTENERS
             server = Server(
@@ -186,6 +191,7 @@ async def run_daemon(
                     has_ended,
                     services.auditor.settled,
                     settings.journal.dead_after_seconds,
+                    services.nodes.directory.observe,
                 )
                 serving.start_soon(keep_running, "reckoning", recovery.run)
                 serving.start_soon(keep_running, "own_death", partial(heed_own_death, journal, services.registry))
@@ -199,6 +205,7 @@ async def run_daemon(
                 await systemd.notify("STOPPING=1", "STATUS=draining", f"EXTEND_TIMEOUT_USEC={patience * 1e6:.0f}")
                 http_pool.close()
                 await _drain(services.registry, settings.limits.drain_seconds, signals)
+                await services.stay_for_callbacks()
                 serving.cancel_scope.cancel(reason="drained")
             after_work.cancel_scope.deadline = trio.current_time() + AFTER_WORK_SECONDS
     log.info("stopped")
@@ -212,9 +219,9 @@ async def _reload(services: Services, config: Path, make_lines: LineMaker, syste
     await systemd.notify("READY=1", f"STATUS=reload refused: {refused[0]!r}" if refused else "STATUS=")
 
 
-def _colleagues_at(slot: WorkerSlot) -> tuple[Colleagues, CallCounts]:
+def _colleagues_at(slot: WorkerSlot, node: str) -> tuple[Colleagues, CallCounts]:
     seats = CallCounts(slot.seats, slot.count, slot.index)
-    return Colleagues(Path(slot.directory), slot.index, slot.count, seats), seats
+    return Colleagues(Path(slot.directory), slot.index, slot.count, seats, node), seats
 
 
 async def _open_listeners(settings: Settings, slot: WorkerSlot | None) -> Ports:

@@ -62,7 +62,8 @@ def hosts_of(
     """The names of the operator's address, with the port that it has got."""
     own = operators or listeners
     host, port, *_ = own[0].socket.getsockname()
-    return Hosts((host, port), settings.operator.public_url if operators else settings.server.public_url)
+    public_url = settings.operator.public_url if operators else settings.server.public_url
+    return Hosts((host, port), public_url, settings.server.peer_url)
 
 
 def _url_of(listener: trio.SocketListener) -> str:

@@ -41,7 +41,7 @@ MYCOMPANY = "mycompany.com/myapp.php?foo=1&bar=2"
 )
 def test_vectors(url, form, signature):
     assert sign(url, form, "12345") == signature
-    assert is_signed([url], form, "12345", signature)
+    assert is_signed([url], form, ["12345"], signature)
 
 
 @given(st.dictionaries(st.text(min_size=1), st.text()), st.text(min_size=1))
@@ -53,7 +53,7 @@ def test_it_agrees_with_twilios_own_library(form, token):
 
 @pytest.mark.parametrize("signature", [None, "", "x", "7PR3qMkpDyEJtMrVOY/LDyNq8J9=", "ü" * 28])
 def test_wrong_and_missing_signatures(signature):
-    assert not is_signed(["wss://example.com/media"], {}, "12345", signature)
+    assert not is_signed(["wss://example.com/media"], {}, ["12345"], signature)
 
 
 def test_a_blank_field_counts():

@@ -147,7 +147,12 @@ class TwilioRest:
     ) -> None:
         self._on_failure = on_failure
         self._account_sid = account_sid
-        self._client = Client(account_sid, auth_token, http_client=_TrioHttp(open_http, api_url))
+        self._http = _TrioHttp(open_http, api_url)
+        self.use_token(auth_token)
+
+    def use_token(self, auth_token: str) -> None:
+        """Ask with this token from now on."""
+        self._client = Client(self._account_sid, auth_token, http_client=self._http)
         self._calls = self._client.calls  # the SDK imports lazily, 0.3 s; better at start than in the first call
 
     async def hang_up(self, call_sid: str) -> bool:
@@ -166,6 +171,13 @@ class TwilioRest:
             return True
         log.warning("hang_up_timed_out", call_sid=call_sid, seconds=HANG_UP_SECONDS)
         return False
+
+    async def is_over(self, call_sid: str) -> bool:
+        """True if a call has ended, as far as Twilio says so. Never raises."""
+        try:
+            return await self._fetch_status(call_sid) in TERMINAL_STATUSES
+        except RestError as failed:
+            return _is_over(failed)
 
     async def reach(self) -> None:
         """Ask for the account, to see whether Twilio can be reached and takes the credentials.

@@ -43,10 +43,21 @@ def may_be_signature(text: str) -> bool:
     return _SIGNATURE.fullmatch(text) is not None
 
 
-def is_signed(urls: Iterable[str], form: Mapping[str, Iterable[str]], auth_token: str, signature: str | None) -> bool:
-    """True if a signature is right for any spelling of the URL that Twilio may have signed. Constant time for each."""
-    offered = (signature or "").encode()
-    return any(hmac.compare_digest(sign(url, form, auth_token).encode(), offered) for url in urls)
+def is_signed(
+    urls: Iterable[str], form: Mapping[str, Iterable[str]], auth_tokens: Iterable[str], signature: str | None
+) -> bool:
+    """True if a signature is right for any spelling of the URL that Twilio may have signed. Constant time for each.
+
+    Args:
+        urls: the spellings.
+        form: as of ``sign``.
+        auth_tokens: those that are valid; while one is replaced by another, both.
+        signature: what was sent.
+    """
+    offered, spellings = (signature or "").encode(), list(urls)
+    return any(
+        hmac.compare_digest(sign(url, form, token).encode(), offered) for token in auth_tokens for url in spellings
+    )
 
 
 class PublicUrl:
@@ -73,16 +84,26 @@ class PublicUrl:
 
     def webhook_spellings(self, path_and_query: str) -> list[str]:
         """URLs that Twilio may have signed for a webhook: it drops an https port for voice, and keeps an http one."""
-        return [spelling for base in self._bases for spelling in _with_and_without_port(base + path_and_query)]
+        return [spelling for base in self._bases for spelling in spellings_at(base, path_and_query)]
 
     def stream_spellings(self, path: str) -> list[str]:
         """URLs that Twilio may have signed for a handshake; its documentation says to try a trailing slash as well."""
-        bare = [_as_websocket(base) + path.rstrip("/") for base in self._bases]
-        return [spelling for url in bare for each in (url, url + "/") for spelling in _with_and_without_port(each)]
+        return [spelling for base in self._bases for spelling in stream_spellings_at(base, path)]
 
     @property
     def _bases(self) -> list[str]:
         return [self._node] if self._node == self._base else [self._node, self._base]
+
+
+def spellings_at(base: str, path_and_query: str) -> list[str]:
+    """URLs that Twilio may have signed for a webhook at an address of ours."""
+    return _with_and_without_port(base.rstrip("/") + path_and_query)
+
+
+def stream_spellings_at(base: str, path: str) -> list[str]:
+    """The same for a handshake."""
+    bare = _as_websocket(base.rstrip("/")) + path.rstrip("/")
+    return [spelling for url in (bare, bare + "/") for spelling in _with_and_without_port(url)]
 
 
 def _as_websocket(base: str) -> str:
@@ -146,6 +167,13 @@ def sorry_twiml(words: str) -> str:
     response = VoiceResponse()
     response.say(words)
     response.hangup()
+    return str(response)
+
+
+def redirect_twiml(url: str) -> str:
+    """Have another node asked what to do with the call."""
+    response = VoiceResponse()
+    response.redirect(url, method="POST")
     return str(response)
 
 

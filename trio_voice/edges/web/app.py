@@ -8,10 +8,11 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-from quart import Response, request, websocket
+from quart import Response, jsonify, request, websocket
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
+from trio_voice.call.nodes import READY
 from trio_voice.call.put_through import ANSWERED
 from trio_voice.edges.metrics.metrics import CONTENT_TYPE
 from trio_voice.edges.twilio.webhooks import (
@@ -19,6 +20,7 @@ from trio_voice.edges.twilio.webhooks import (
     hangup_twiml,
     is_signed,
     may_be_signature,
+    redirect_twiml,
     reject_twiml,
     sorry_twiml,
 )
@@ -29,9 +31,11 @@ from trio_voice.edges.web.console.rendering import TEMPLATES
 from trio_voice.edges.web.console.routes import add_console
 from trio_voice.edges.web.context import AppContext, AppJournal
 from trio_voice.edges.web.doors import door_of
+from trio_voice.edges.web.elsewhere import calls_elsewhere, ended_elsewhere, placed_elsewhere
 from trio_voice.edges.web.events import add_events
 from trio_voice.edges.web.listing import selection_of, together
-from trio_voice.edges.web.media_stream import PREFIX, STATUSES
+from trio_voice.edges.web.media_stream import PREFIX, STATUSES, OtherNode, refusal_of
+from trio_voice.edges.web.nodes import MOST_HOPS, NODE, VIA
 from trio_voice.edges.web.operator_door import OperatorDoor
 from trio_voice.edges.web.quart_channel import QuartChannel
 from trio_voice.edges.web.recordings import add_recordings, described
@@ -40,7 +44,8 @@ from trio_voice.edges.workers import aggregate
 from trio_voice.edges.workers.handover import HERE, PROMISED
 from trio_voice.errors import CallRefused
 from trio_voice.journal import JournalUnavailable
-from trio_voice.record import TERMINAL_STATUSES, EndReason
+from trio_voice.record import TERMINAL_STATUSES, CallState, EndReason
+from trio_voice.tokens import lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -106,16 +111,13 @@ def create_app(context: AppContext) -> QuartTrio:
 
     @app.get("/readyz")
     async def readyz() -> Any:
-        counts = context.registry.statistics()  # which forgets the promises that have expired
-        if counts.draining:
-            status = "draining"
-        elif context.journal.trouble:
-            status = "no_journal"
-        else:
-            status = "full" if context.registry.is_full else "ready"
-        live_calls, max_calls = counts.live_calls, context.registry.limits.max_calls
-        answer = {"status": status, "node": None, "live_calls": live_calls, "max_calls": max_calls}
-        return answer, 200 if status == "ready" else 503
+        status = context.status
+        live_calls, max_calls = context.registry.statistics().live_calls, context.registry.limits.max_calls
+        if context.asks_colleagues:
+            live_calls += sum(answer.json()["live_calls"] for answer in await context.ask("/healthz"))
+        node = None if context.nodes is None else context.nodes.digits
+        answer = {"status": status, "node": node, "live_calls": live_calls, "max_calls": max_calls}
+        return answer, 200 if status == READY else 503
 
     @app.get("/metrics")
     async def metrics() -> Response:
@@ -181,13 +183,16 @@ def _add_webhooks(app: QuartTrio, context: AppContext) -> None:
                     "X-Twilio-Signature is missing, or is none: this is for Twilio, at the address in public_url",
                 )
             form = await request.form
+            owner = None if context.nodes is None else context.nodes.owner_of(path.get("call_id"))
             if context.auth_token is not None:
                 target = request.scope.get("raw_path", request.path.encode()).decode("latin-1").partition("?")[0]
                 if request.query_string:
                     target += "?" + request.query_string.decode("latin-1")
                 fields = {name: form.getlist(name) for name in form} if request.method == "POST" else {}
                 spellings = context.public_url.webhook_spellings(target)
-                if not is_signed(spellings, fields, context.auth_token, signature):
+                if owner is not None and context.nodes is not None:
+                    spellings += context.nodes.webhook_spellings(owner, target)
+                if not is_signed(spellings, fields, lines_of(context.auth_token), signature):
                     return refuse(
                         403,
                         "bad_signature",
@@ -203,13 +208,35 @@ def _add_webhooks(app: QuartTrio, context: AppContext) -> None:
                     return refuse(403, "wrong_account", "AccountSid is not the account_sid of [twilio]")
                 if not form.get("CallSid"):
                     return refuse(400, "no_call_sid", "CallSid is missing")
+            if owner is not None:
+                refused = OtherNode(owner)
+                context.metrics.count_refusal("webhook", refused.code)
+                complaints.warn("webhook_refused", refused.code, code=refused.code, path=request.path, node=owner)
+                answer = jsonify(refusal_of(refused))
+                answer.status_code = STATUSES[refused.code]
+                return answer
             return await handler(**path)
 
         return checked
 
+    async def sent_on(code: str) -> Response | None:
+        """The way to a node that takes the call that we do not."""
+        if context.nodes is None or code not in ("full", "draining"):
+            return None
+        via = request.args.get(VIA, "")
+        passed = [via[at : at + 2] for at in range(0, len(via), 2)]
+        node = await context.nodes.find_taker({*passed, context.nodes.digits}) if len(passed) < MOST_HOPS else None
+        if node is None:
+            return None
+        log.info("call_sent_on", node=node.digits, code=code)
+        return _twiml(redirect_twiml(context.nodes.redirect_url(node, via)))
+
     @app.post("/twiml")
     @from_twilio
     async def twiml() -> Response:
+        return await new_call()
+
+    async def new_call() -> Response:
         form = await request.form
         number = form.get("To", "")
         persona = context.routing.persona_for(number)
@@ -226,6 +253,9 @@ def _add_webhooks(app: QuartTrio, context: AppContext) -> None:
                 call_sid=form.get("CallSid") or None,
             )
         except CallRefused as refused:
+            elsewhere = await sent_on(refused.code)
+            if elsewhere is not None:
+                return elsewhere
             context.metrics.count_refusal("call", refused.code)
             log.warning("call_refused", code=refused.code, reason=str(refused))
             return _twiml(hangup_twiml() if refused.code == "over" else sorry_twiml(SORRY))
@@ -241,6 +271,8 @@ def _add_webhooks(app: QuartTrio, context: AppContext) -> None:
     @from_twilio
     async def outbound_twiml(call_id: str) -> Response:
         form = await request.form
+        if VIA in request.args:  # a call that comes in, sent on by another node
+            return await new_call()
         record = context.registry.answered(call_id, form.get("CallSid"))
         if record is None:
             context.metrics.count_refusal("call", "unknown_call")
@@ -272,6 +304,9 @@ def _add_webhooks(app: QuartTrio, context: AppContext) -> None:
     async def amd_status(call_id: str) -> Response:
         form = await request.form
         context.registry.note_machine(call_id, form.get("AnsweredBy", "unknown"))
+        record = context.registry.record(call_id)
+        if record is not None and record.state is CallState.ENDED:
+            context.journal.call_ended(record)  # it is in the record of a call that was quicker than this
         return Response("", 204)
 
     @app.post("/recording-status/<call_id>")
@@ -289,8 +324,7 @@ def _add_webhooks(app: QuartTrio, context: AppContext) -> None:
     async def call_status(call_id: str | None = None) -> Response:
         form = await request.form
         context.registry.note_status(call_id, form.get("CallSid", ""), form.get("CallStatus", ""))
-        if call_id is None and context.colleagues is not None:
-            await context.colleagues.pass_on_status(form.get("CallSid", ""), form.get("CallStatus", ""))
+        await tell_others(context, call_id, form.get("CallSid", ""), form.get("CallStatus", ""))
         return Response("", 204)
 
     @app.post("/stream-status/<call_id>")
@@ -302,6 +336,16 @@ def _add_webhooks(app: QuartTrio, context: AppContext) -> None:
             detail = f"Twilio's stream failed: {form.get('StreamError', 'no reason given')}"
             context.registry.end(call_id, EndReason.TWILIO_ENDED, detail)
         return Response("", 204)
+
+
+async def tell_others(context: AppContext, call_id: str | None, call_sid: str, status: str) -> None:
+    """Tell the other processes and nodes what Twilio says of a call whose id it did not say."""
+    if call_id is not None:
+        return
+    if context.colleagues is not None:
+        await context.colleagues.pass_on_status(call_sid, status)
+    if context.nodes is not None and status in TERMINAL_STATUSES and not context.registry.knows(call_sid):
+        context.nodes.tell_status(call_sid, status)
 
 
 def _add_stream(app: QuartTrio, context: AppContext) -> None:
@@ -346,6 +390,10 @@ def _add_operator(app: QuartTrio, context: AppContext, door: OperatorDoor) -> No
         try:
             record = await context.dialer.place(wanted["to"], persona)
         except CallRefused as refused:
+            if refused.code in ("full", "draining") and context.asks_nodes and context.nodes is not None:
+                placed = await placed_elsewhere(context.nodes, wanted)
+                if placed is not None:
+                    return placed
             context.metrics.count_refusal("call", refused.code)
             return failure(_REFUSALS.get(refused.code, 400), refused.code, str(refused))
         answer = {"call_id": record.call_id, "call_sid": record.call_sid, "status": record.twilio_status}
@@ -363,6 +411,10 @@ def _add_operator(app: QuartTrio, context: AppContext, door: OperatorDoor) -> No
             return {"calls": here}
         if context.asks_colleagues:
             here = aggregate.calls([here, *(answer.json()["calls"] for answer in await context.ask())])
+        if NODE in request.headers:
+            return {"calls": here}
+        if context.nodes is not None:
+            here += await calls_elsewhere(context.nodes, context.journal, wanted)
         journaled = None
         with suppress(JournalUnavailable):
             journaled = [found.record.summary() for found in await context.journal.listed(wanted)]
@@ -372,6 +424,10 @@ def _add_operator(app: QuartTrio, context: AppContext, door: OperatorDoor) -> No
     @from_operator
     async def call(call_id: str) -> Any:
         record = context.registry.record(call_id)
+        if record is None and context.asks_nodes and context.nodes is not None:
+            answer = await context.nodes.ask_owner(call_id, "GET", f"/calls/{call_id}")
+            if answer is not None and answer.is_success:
+                return answer.json()
         if record is None:
             try:
                 journaled = await context.journal.call(call_id)
@@ -388,10 +444,25 @@ def _add_operator(app: QuartTrio, context: AppContext, door: OperatorDoor) -> No
     @from_operator
     async def hang_up(call_id: str) -> Any:
         record = context.registry.record(call_id)
-        if record is None:
+        if record is not None:
+            context.registry.end(call_id, EndReason.OPERATOR, "the operator hung up")
+            return record.summary()
+        if not context.asks_nodes or context.nodes is None:
             return _no_such_call()
-        context.registry.end(call_id, EndReason.OPERATOR, "the operator hung up")
-        return record.summary()
+        return await ended_elsewhere(context.nodes, context.journal, context.rest, call_id) or _no_such_call()
+
+    @app.post("/calls/<call_sid>/status")
+    @from_operator
+    async def status_of_a_node(call_sid: str) -> Any:
+        """Another node was told by Twilio what has become of a call that is not its own."""
+        said = await request.get_json(silent=True)
+        status = said.get("status") if isinstance(said, dict) else None
+        if not isinstance(status, str) or status not in TERMINAL_STATUSES:
+            return failure(400, "bad_request", f"send JSON with a status: {', '.join(sorted(TERMINAL_STATUSES))}")
+        context.registry.note_status(None, call_sid, status)
+        if context.colleagues is not None:
+            await context.colleagues.pass_on_status(call_sid, status)
+        return "", 204
 
     if context.recordings is not None:
         add_recordings(app, context.registry, context.journal, context.recordings, from_operator)

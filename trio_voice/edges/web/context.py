@@ -8,9 +8,12 @@ import attrs
 from quart import request
 
 from trio_voice.call.feed import Feed
+from trio_voice.call.nodes import DRAINING, READY
+from trio_voice.edges.web.nodes import NODE
 from trio_voice.edges.web.sessions import Sessions
 from trio_voice.edges.workers.handover import HERE
 from trio_voice.phone_numbers import e164
+from trio_voice.tokens import lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,11 +23,13 @@ if TYPE_CHECKING:
     from trio_voice.call.registry import Registry
     from trio_voice.edges.metrics.metrics import Metrics
     from trio_voice.edges.twilio.dialer import Dialer
+    from trio_voice.edges.twilio.rest import TwilioRest
     from trio_voice.edges.twilio.webhooks import PublicUrl
     from trio_voice.edges.web.doors import Hosts
     from trio_voice.edges.web.media_stream import StreamAuthenticator
+    from trio_voice.edges.web.nodes import Nodes
     from trio_voice.edges.workers.handover import Colleagues
-    from trio_voice.journal import JournaledCall
+    from trio_voice.journal import JournaledCall, Run
     from trio_voice.journal.selection import Selection
     from trio_voice.persona import Persona
     from trio_voice.record import CallRecord, Recording
@@ -69,6 +74,12 @@ class AppJournal(Protocol):
     async def call(self, call_id: str) -> JournaledCall | None:
         """One call, whole. Raises ``JournalUnavailable``."""
 
+    def call_ended(self, call: CallRecord) -> None:
+        """Write down once more what is known of a call that is over. Does not wait."""
+
+    async def left_open(self, run: Run) -> list[JournaledCall]:
+        """The calls of a run that are not over. Raises ``JournalUnavailable``."""
+
     async def listed(self, wanted: Selection) -> list[JournaledCall]:
         """A page of calls that are over, the newest first, and one more. Raises ``JournalUnavailable``."""
 
@@ -78,7 +89,7 @@ class AppContext:
     """Everything that the app's routes need to decide who may do what.
 
     ``auth_token`` is ``None`` only where Twilio's signatures are not to be checked; without an ``api_token`` the
-    operator's routes are closed.
+    operator's routes are closed. Each may hold several, one a line, all of them valid.
     """
 
     authenticator: StreamAuthenticator
@@ -101,17 +112,35 @@ class AppContext:
     """The names of the operator's address, once it is known."""
     feed: Feed = attrs.field(factory=Feed)
     """News of this process's calls, as they tell them."""
+    nodes: Nodes | None = None
+    """The house of several machines, if this is a node of one."""
+    rest: TwilioRest | None = None
+    """Twilio's API, where there is an account."""
     sessions: Sessions = attrs.field(factory=Sessions)
     """Sessions of those who have signed in at the console."""
 
     @property
     def tokens(self) -> tuple[str, ...]:
         """The operator's tokens, any of which opens their routes; none if they are closed."""
-        return () if self.api_token is None else (self.api_token,)
+        return lines_of(self.api_token)
 
     def as_operator(self) -> dict[str, str]:
         """Headers by which another process of ours is asked as its operator."""
         return {"Authorization": f"Bearer {self.tokens[0]}"} if self.tokens else {}
+
+    @property
+    def status(self) -> str:
+        """True if new calls are taken, in the word of ``/readyz``."""
+        if self.registry.statistics().draining:  # which forgets the promises that have expired
+            return DRAINING
+        if self.journal.trouble:
+            return "no_journal"
+        return "full" if self.registry.is_full else READY
+
+    @property
+    def asks_nodes(self) -> bool:
+        """True if the request that is being answered is to be answered for all nodes."""
+        return self.nodes is not None and NODE not in request.headers and HERE not in request.headers
 
     @property
     def asks_colleagues(self) -> bool:

@@ -73,9 +73,12 @@ class Hosts:
     Args:
         bind: host and port of its socket.
         public_url: its name behind a TLS proxy, if it has one.
+        peer_url: by which other nodes reach it, if that was said.
     """
 
-    def __init__(self, bind: tuple[str, int], public_url: str | None) -> None:
+    def __init__(self, bind: tuple[str, int], public_url: str | None, peer_url: str | None = None) -> None:
+        peer = None if peer_url is None else urlsplit(peer_url)
+        self._peer = None if peer is None else Name(peer.hostname or "", peer.port or PORTS[peer.scheme])
         self._host, self._port = bind
         self._any = _is_unspecified(self._host)
         parts = None if public_url is None else urlsplit(public_url)
@@ -85,7 +88,7 @@ class Hosts:
     def takes(self, host: str | None) -> bool:
         """True if a ``Host`` header names this address."""
         name = _name_of(host)
-        return name is not None and (self._is_public(name) or self._is_bind(name))
+        return name is not None and (self._is_public(name) or self._is_bind(name) or self._is_peer(name))
 
     def origin_of(self, host: str | None) -> str:
         """The origin of a page that was asked for with this ``Host``, as browsers write it."""
@@ -104,6 +107,10 @@ class Hosts:
         return (
             public is not None and name.host == public.host and _port(name, self._scheme) == _port(public, self._scheme)
         )
+
+    def _is_peer(self, name: Name) -> bool:
+        peer = self._peer
+        return peer is not None and name.host == peer.host and name.port in (peer.port, None)
 
     def _is_bind(self, name: Name) -> bool:
         if _port(name, "http") != self._port:

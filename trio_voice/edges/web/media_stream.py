@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 import trio
@@ -23,6 +23,7 @@ from trio_voice.net.poller import adopt
 from trio_voice.net.websocket import WebSocketChannel, quiet_logger
 from trio_voice.protocols.media_streams import MAX_MESSAGE_BYTES
 from trio_voice.protocols.websocket import WebSocket
+from trio_voice.tokens import lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from trio_voice.call.registry import ExpectedCall
     from trio_voice.edges.twilio.webhooks import PublicUrl
     from trio_voice.edges.web.doors import Hosts
+    from trio_voice.edges.web.nodes import Nodes
 
 log: Final = structlog.stdlib.get_logger("trio_voice.lane")
 
@@ -41,7 +43,28 @@ STATUSES: Final = {
     "bad_signature": HTTPStatus.FORBIDDEN,
     "wrong_origin": HTTPStatus.FORBIDDEN,
     "unknown_call": HTTPStatus.NOT_FOUND,
+    "other_node": HTTPStatus.NOT_FOUND,
 }
+
+
+class OtherNode(CallRefused):
+    """A call is another node's.
+
+    Args:
+        digits: of that node.
+    """
+
+    def __init__(self, digits: str) -> None:
+        super().__init__(
+            "other_node", f"this call is of node {digits}, and this is another: route by the id's first two"
+        )
+        self.digits = digits
+
+
+def refusal_of(refused: CallRefused) -> dict[str, Any]:
+    """The body of the answer to whoever is refused."""
+    error = {"code": refused.code, "message": str(refused)}
+    return {"error": error | ({"node": refused.digits} if isinstance(refused, OtherNode) else {})}
 
 
 class StreamAuthenticator:
@@ -50,7 +73,8 @@ class StreamAuthenticator:
     Args:
         reception: answers those who may.
         public_url: the address that Twilio signs.
-        auth_token: Twilio's; ``None`` only where signatures are not checked.
+        auth_token: Twilio's, several perhaps, one a line; ``None`` only where signatures are not checked.
+        nodes: of the house, if there are several.
         on_refusal: told the code of every handshake that is refused.
     """
 
@@ -60,12 +84,14 @@ class StreamAuthenticator:
         public_url: PublicUrl,
         auth_token: str | None,
         on_refusal: Callable[[str], None] | None = None,
+        nodes: Nodes | None = None,
     ) -> None:
         self.reception = reception
+        self._nodes = nodes
         self._complaints = Complaints(log)
         self._on_refusal = on_refusal
         self._public_url = public_url
-        self._auth_token = auth_token
+        self.auth_token = auth_token
         self.hosts: Hosts | None = None
         """The names of the operator's address, once it is known."""
 
@@ -81,7 +107,7 @@ class StreamAuthenticator:
             host: by which name.
 
         Raises:
-            CallRefused: ``bad_signature``, ``wrong_origin`` or ``unknown_call``.
+            CallRefused: ``bad_signature``, ``wrong_origin``, ``unknown_call`` or ``other_node``.
         """
         try:
             return self._admit(path, signature, origin, host)
@@ -93,13 +119,18 @@ class StreamAuthenticator:
 
     def _admit(self, path: str, signature: str | None, origin: str | None, host: str | None) -> ExpectedCall:
         call_path = path.removeprefix(PREFIX).rstrip("/")
+        owner = None if self._nodes is None else self._nodes.owner_of(call_path)
         if self.reception.registry.is_for_browser(call_path):
             if not self._is_own_page(origin, host):
                 raise CallRefused("wrong_origin", "this path is for a page of the console: Origin is another, or none")
-        elif self._auth_token is not None:
+        elif self.auth_token is not None:
             spellings = self._public_url.stream_spellings(path)
-            if not is_signed(spellings, {}, self._auth_token, signature):
+            if owner is not None and self._nodes is not None:
+                spellings += self._nodes.stream_spellings(owner, path)
+            if not is_signed(spellings, {}, lines_of(self.auth_token), signature):
                 raise CallRefused("bad_signature", "X-Twilio-Signature does not fit this URL: see public_url")
+        if owner is not None:
+            raise OtherNode(owner)
         return self.reception.registry.take(call_path)
 
     def _is_own_page(self, origin: str | None, host: str | None) -> bool:
@@ -166,7 +197,7 @@ async def _answer_handshake(
                 _header(request, "Host"),
             )
         except CallRefused as refused:
-            body = json.dumps({"error": {"code": refused.code, "message": str(refused)}})
+            body = json.dumps(refusal_of(refused))
             response = protocol.reject(STATUSES[refused.code], body)
             del response.headers["Content-Type"]
             response.headers["Content-Type"] = "application/json"

@@ -1,7 +1,7 @@
 """The processes that share our port: a connection that is another's business is handed to it, bytes and all.
 
-Any of them may accept any connection. Whose business it is stands in the path: a call id begins with the number of the
-process that made it, in two hexadecimal digits; and a new call is for whoever has the fewest. The socket itself is
+Any of them may accept any connection. Whose business it is stands in the path: behind the two digits of the node a call
+id has those of the process that made it; and a new call is for whoever has the fewest. The socket itself is
 passed on (SCM_RIGHTS, unix(7)), so nothing stands between Twilio and the call afterwards.
 """
 
@@ -19,6 +19,7 @@ import httpx2
 import structlog
 import trio
 
+from trio_voice.call.nodes import DEFAULT_DIGITS
 from trio_voice.edges.web.doors import Door
 from trio_voice.isolation import contained
 from trio_voice.net.tcp import keep_from_children
@@ -53,7 +54,7 @@ _ONE_DESCRIPTOR: Final = socket.CMSG_SPACE(array.array("i").itemsize)
 _MAX_BYTES: Final = 65_536
 _WITH_ID: Final = re.compile(
     rb"[A-Z]+ /(?:media-stream|twiml|(?:call|stream|amd|recording|dial)-status|(?:console/)?calls)"
-    rb"/([0-9a-f]{2})[0-9a-f]{30}[/? ]"
+    rb"/([0-9a-f]{2})([0-9a-f]{2})[0-9a-f]{28}[/? ]"
 )
 _BROWSERS: Final = re.compile(rb"POST /browser-calls[/? ]")
 """All for the first process, so that one counts them all."""
@@ -74,10 +75,12 @@ class Colleagues:
         index: which of them this is.
         count: how many there are.
         seats: how many calls each has.
+        node: the digits of this machine.
     """
 
-    def __init__(self, directory: Path, index: int, count: int, seats: CallCounts) -> None:
+    def __init__(self, directory: Path, index: int, count: int, seats: CallCounts, node: str = DEFAULT_DIGITS) -> None:
         self.index = index
+        self._node = node
         self._directory = directory
         self._count = count
         self._seats = seats
@@ -87,7 +90,7 @@ class Colleagues:
     @property
     def prefix(self) -> str:
         """Beginning of the ids of our calls."""
-        return f"{self.index:02x}"
+        return f"{self._node}{self.index:02x}"
 
     def http_address(self, index: int) -> Path:
         """Socket at which a process answers HTTP to its colleagues only."""
@@ -102,8 +105,8 @@ class Colleagues:
         """Index of the process whose business a request is, by its head."""
         known = _WITH_ID.match(head)
         if known is not None:
-            owner = int(known[1], 16)
-            return owner if owner < self._count else self.index
+            owner = int(known[2], 16)
+            return owner if known[1].decode() == self._node and owner < self._count else self.index
         if _BROWSERS.match(head):
             return 0
         return self._emptiest() if _NEW.match(head) else self.index

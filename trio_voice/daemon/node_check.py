@@ -1,0 +1,86 @@
+"""Two nodes of one name would take each other's calls: whoever comes second does not start.
+
+A node that was killed, and comes back at another address, may: its heart is listened for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import httpx2
+import structlog
+import trio
+
+from trio_voice.call.nodes import node_of
+from trio_voice.errors import ConfigError
+from trio_voice.journal import JournalUnavailable, Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from trio_voice.call.nodes import Node
+    from trio_voice.journal import Journal, Run
+
+log: Final = structlog.stdlib.get_logger("trio_voice.nodes")
+
+ASK_SECONDS: Final = 1.0
+"""For the other one to say who it is."""
+LISTEN_SECONDS: Final = Pace().beat_seconds + 2.5
+"""For its next heartbeat, if it lives."""
+LOOK_SECONDS: Final = 0.5
+
+
+async def refuse_second_of(node: Node, journal: Journal, has_ended: Callable[[str], bool]) -> None:
+    """Look whether a living node of another address has these digits. Without the journal nobody knows, and we start.
+
+    Args:
+        node: this one.
+        journal: of the house.
+        has_ended: whether a process is certainly gone.
+
+    Raises:
+        ConfigError: there is one; it is named.
+    """
+    try:
+        suspects = [
+            (run, other)
+            for run in await journal.other_runs()
+            if (other := node_of(run)) is not None
+            and other.digits == node.digits
+            and other.address != node.address
+            and run.ended_at is None
+            and run.declared_dead_by is None
+            and not has_ended(run.process)
+        ]
+        for run, other in suspects:
+            if await _answers(other) or await _beats(run, journal):
+                there = f"{other.peer_url} (host {other.host})"
+                problem = (
+                    f'server.node: "{node.digits}" is the living node at {there}: give each machine its own digits'
+                )
+                raise ConfigError([problem])
+    except JournalUnavailable as trouble:
+        log.warning("nodes_unknown", error=str(trouble), effect="nobody knows whether another node has these digits")
+
+
+async def _answers(other: Node) -> bool:
+    with trio.move_on_after(ASK_SECONDS):
+        try:
+            async with httpx2.AsyncClient(timeout=ASK_SECONDS, trust_env=False) as client:
+                said = (await client.get(f"{other.peer_url}/readyz")).json()
+                return isinstance(said, dict) and said.get("node") == other.digits
+        except (httpx2.HTTPError, ValueError, RecursionError):
+            return False
+    return False
+
+
+async def _beats(run: Run, journal: Journal) -> bool:
+    with trio.move_on_after(LISTEN_SECONDS):
+        while True:
+            await trio.sleep(LOOK_SECONDS)
+            now = next((each for each in await journal.other_runs() if each.run_id == run.run_id), None)
+            if now is None or now.ended_at is not None:
+                return False
+            if now.beat_at != run.beat_at:
+                return True
+    return False

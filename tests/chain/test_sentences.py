@@ -180,20 +180,19 @@ def test_an_answer_has_a_bound():
 @pytest.mark.parametrize(
     ("delta", "deltas"),
     [
-        ("." * 10_000, 1),
-        (".", 20_000),
-        ("Word. " * 80_000, 1),
-        ("x" * 100_000, 1),
-        ("x", 5_000),
-        (". ", 5_000),
-        ("[(" * 5_000, 1),
-        ("*a ", 3_000),
-        (", " * 5_000, 1),
-        ("“and ", 2_000),
-        (" " * 9_000, 1),
-        ("\n", 5_000),
+        pytest.param("." * 10_000, 1, id="many dots"),
+        pytest.param(".", 20_000, id="dot by dot"),
+        pytest.param("Word. " * 80_000, 1, id="many sentences"),
+        pytest.param("x" * 100_000, 1, id="one word"),
+        pytest.param("x", 5_000, id="one word by letters"),
+        pytest.param(". ", 5_000, id="ends of nothing"),
+        pytest.param("[(" * 5_000, 1, id="brackets"),
+        pytest.param("*a ", 3_000, id="stars"),
+        pytest.param(", " * 5_000, 1, id="commas"),
+        pytest.param("“and ", 2_000, id="quotes"),
+        pytest.param(" " * 9_000, 1, id="spaces"),
+        pytest.param("\n", 5_000, id="line by line"),
     ],
-    ids=lambda value: value if isinstance(value, int) else f"{value[:8]!r} of {len(value)}",
 )
 def test_the_time_is_linear_in_the_text(delta, deltas):
     """Twice as long where there is one delta, else twice as many."""

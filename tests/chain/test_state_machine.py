@@ -2,6 +2,9 @@
 
 What is drawn fits what is open: a thought answers a question that was asked, sound is of a text that was to be spoken,
 a result is of a tool that was wanted. What comes late comes as well. ``make properties`` makes up many more.
+
+Numbers are drawn by ``sampled_from``: ``integers`` would also draw constants of whatever modules are loaded,
+and the examples would differ from process to process.
 """
 
 from hypothesis import settings
@@ -31,6 +34,7 @@ class Talk(RuleBasedStateMachine):
         self.turn = self.calls = 0
         self.questions, self.asked = [], set()
         self.texts, self.silenced = [], []
+        self.voice_is_wanted = False
         self.open_replies, self.fillers, self.replies = [], set(), []
         self.tools, self.wanted = [], set()
         self.failed = False
@@ -60,6 +64,9 @@ class Talk(RuleBasedStateMachine):
             case s.BeSilent(context_id=context_id):
                 self.texts = [text for text in self.texts if text != context_id]
                 self.silenced.append(context_id)
+            case s.ChangeVoice():
+                self.voice_is_wanted = True
+                self.silenced, self.texts = self.silenced + self.texts, []
             case c.ReplyStarted(reply_id=reply_id, is_filler=is_filler):
                 self.fillers |= {reply_id} if is_filler else set()
                 assert is_filler or self.fillers >= set(self.open_replies), "one reply at a time, but for fillers"
@@ -134,7 +141,10 @@ class Talk(RuleBasedStateMachine):
         self.one_of(
             data,
             (lambda data: self.tell(s.Thought(number, data.draw(TEXTS))), True),
-            (lambda data: self.stop(s.ThoughtOver(number, self.some_calls(data.draw(st.integers(0, 2))))), is_open),
+            (
+                lambda data: self.stop(s.ThoughtOver(number, self.some_calls(data.draw(st.sampled_from(range(3)))))),
+                is_open,
+            ),
             (lambda data: self.fail(number, *data.draw(FAILURES)), is_open),
             (lambda _: self.tell(s.ThoughtOver(number)), not is_open),
         )
@@ -148,7 +158,7 @@ class Talk(RuleBasedStateMachine):
         self.stop(s.ThoughtOver(number))
 
     @precondition(lambda self: self.questions)
-    @rule(count=st.integers(1, 2))
+    @rule(count=st.sampled_from(range(1, 3)))
     def model_wants_tools(self, count):
         self.stop(s.ThoughtOver(self.questions[-1], self.some_calls(count)))
 
@@ -177,11 +187,17 @@ class Talk(RuleBasedStateMachine):
         )
 
     @precondition(lambda self: self.texts)
-    @rule(pieces=st.integers(1, 20))
+    @rule(pieces=st.sampled_from(range(1, 21)))
     def voice_says_it_all(self, pieces):
         self.tell(*[s.Sound(self.texts[0], SOUND)] * pieces)
         if self.texts:
             self.finish(self.texts[0])
+
+    @precondition(lambda self: self.voice_is_wanted)
+    @rule(timed_words=BOOLEANS)
+    def the_next_voice_is_there(self, timed_words):
+        self.voice_is_wanted = False
+        self.tell(s.VoiceChanged(timed_words))
 
     def finish(self, context):
         self.texts = [text for text in self.texts if text != context]
@@ -198,7 +214,10 @@ class Talk(RuleBasedStateMachine):
             (lambda _: self.tell(c.RequestReply("Apologise.")), True),
             (lambda data: self.answer(data.draw(st.sampled_from(self.tools))), self.tools),
             (lambda data: self.answer(data.draw(st.sampled_from(sorted(self.wanted)))), self.wanted),
-            (lambda data: self.truncate(data.draw(st.sampled_from(recent)), data.draw(st.integers(0, 900))), recent),
+            (
+                lambda data: self.truncate(data.draw(st.sampled_from(recent)), data.draw(st.sampled_from(range(901)))),
+                recent,
+            ),
             (lambda _: self.tell(c.IgnoreTurn(f"c{self.turn - 1}")), self.turn > 0),
         )
 
@@ -223,6 +242,8 @@ class Talk(RuleBasedStateMachine):
         for _ in range(200):
             if not (self.questions or self.texts or self.tools or self.open_replies):
                 break
+            if self.voice_is_wanted:
+                self.the_next_voice_is_there(False)
             if self.questions:
                 self.model_answers("Yes.")
             if self.texts:

@@ -117,3 +117,16 @@ def test_a_goodbye_whose_sound_is_being_made_asks_for_no_other():
         if isinstance(each, c.SendToolResult)
     )
     assert not answer.go_on
+
+
+def test_a_model_that_says_goodbye_for_ever_is_heard_once_more_and_no_further():
+    book = Playbook().live()
+    book.speak("r1", SPEECH)
+    for number in (1, 2):
+        book.on(c.ToolCalled(f"t{number}", "end_call", {}))
+        book.on(ToolReturned(f"t{number}", ToolResult("{}", then=Then.END_CALL)))
+    book.on(c.ReplyDone("r1", interrupted=False))
+    assert book.speak("r2", SPEECH) == []
+    book.on(c.ReplyDone("r2", interrupted=False))
+    done = [command for _, command in book.pass_time(5)]
+    assert end_of(done) is EndReason.AGENT

@@ -367,6 +367,7 @@ def ask(session, *calls):
 def test_a_tool_is_asked_for_within_a_reply(ready):
     assert ask(ready, {"id": "f1", "name": "roll", "args": {"max": 6}}) == [
         c.ReplyStarted("reply-1"),
+        c.ReplyDone("reply-1", interrupted=False),  # nothing more is said until it has the result
         c.ToolCalled("call-1", "roll", {"max": 6}),
     ]
     (text,) = ready.encode(c.SendToolResult("call-1", '{"value": 4}'), 0.0)
@@ -577,7 +578,7 @@ def test_a_setup_that_is_complete_in_another_shape_leaves_room_for_the_right_one
 @pytest.mark.parametrize("long", [{"id": "x" * 201, "name": "roll"}, {"id": "f", "name": "x" * 201}])
 def test_a_call_with_endless_names_is_none(ready, long):
     events = ask(ready, long, {"id": "f1", "name": "roll", "args": {}})
-    assert kinds(events) == ["ReplyStarted", "Unrecognized", "ToolCalled"]
+    assert kinds(events) == ["ReplyStarted", "ReplyDone", "Unrecognized", "ToolCalled"]
 
 
 def test_there_is_no_goodbye(ready):

@@ -479,7 +479,7 @@ class Bridge:
         self._context.transcript.reply_began(fact.reply_id)
         if fact.is_filler:
             return
-        if self._interruptions.answers_nothing(now):
+        if self._interruptions.answers_nothing(now) or self._endings.is_said:
             self._playout.forget(fact.reply_id)
             self._context.transcript.reply_cut(fact.reply_id, 0.0)
             self._context.record.count("answers_in_vain")

@@ -38,6 +38,7 @@ class Endings:
         "_failed",
         "_goodbye",
         "_leaves_message",
+        "_said_twice",
         "_speaking",
         "_voicemail",
         "wake_at",
@@ -54,6 +55,8 @@ class Endings:
         self._voicemail: str | None = None
         """A message that a machine is to be left, and that may have to be asked for once more."""
         self._leaves_message = False
+        self._said_twice = False
+        """The goodbye was heard, and the model has asked for the end again: it would say goodbye for ever."""
         self.wake_at = math.inf
         """Time at which ``tick`` is next needed."""
 
@@ -71,6 +74,13 @@ class Endings:
         """
         if self._goodbye is None:
             self._begin(Goodbye(then, now, spoken=spoken), now)
+        elif self._goodbye.is_heard:
+            self._said_twice = True
+
+    @property
+    def is_said(self) -> bool:
+        """True if all is said, and nothing that the model begins now is wanted."""
+        return self._goodbye is not None and self._said_twice
 
     def say_idle_goodbye(self, detail: str, now: float) -> None:
         """Nobody speaks: say goodbye, and end the call."""
@@ -91,7 +101,7 @@ class Endings:
         self._begin(Goodbye(Then.END_CALL, now, spoken=False, details=words, revocable=False), now)
 
     def _begin(self, goodbye: Goodbye, now: float) -> None:
-        self._goodbye = goodbye
+        self._goodbye, self._said_twice = goodbye, False
         self._context.states.signal(Signal.GOODBYE)
         self.tick(now)
 
@@ -102,6 +112,7 @@ class Endings:
 
     def caller_began(self) -> None:
         """The caller speaks into it."""
+        self._said_twice = False
         if self._goodbye is not None:
             self._goodbye.caller_began()
 

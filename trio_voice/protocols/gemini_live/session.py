@@ -153,11 +153,12 @@ class GeminiLiveSession(ModelSession):
         match command:
             case c.HearCaller(payload=payload):
                 return self._sound(payload, now)
-            case c.SendToolResult(call_id=call_id, result=result, failed=failed):
+            case c.SendToolResult(call_id=call_id, result=result, failed=failed, go_on=go_on):
                 message = self._calls.answer(call_id, result, failed=failed)
                 if message is None:
                     return ()
-                self._watchdog.expect_answer(now)
+                if go_on:
+                    self._watchdog.expect_answer(now)
                 return (as_json(message),)
             case c.RequestReply(instructions=instructions):
                 if not self._ready:
@@ -412,6 +413,7 @@ class GeminiLiveSession(ModelSession):
     def _on_tool_call(self, wanted: dict[str, Any], _now: float) -> Iterator[Event]:
         yield from self._reply_goes_on()
         self._watchdog.settle()
+        yield from self._reply_done()  # whatever it says when it has the results is another
         yield from self._calls.ask(wanted["functionCalls"])
 
     def _on_cancellation(self, cancelled: dict[str, Any], _now: float) -> Iterator[Event]:

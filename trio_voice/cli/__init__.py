@@ -2,7 +2,7 @@
 
 import click
 
-from trio_voice.cli import call, calls, check, console, demo, journal, serve, talk, unit
+from trio_voice.cli import call, calls, check, console, demo, do_not_call, journal, numbers, serve, talk, unit
 from trio_voice.cli.options import config_option
 
 COMMANDS = (
@@ -12,6 +12,8 @@ COMMANDS = (
     calls.calls,
     call.hangup,
     console.console,
+    do_not_call.do_not_call,
+    numbers.numbers,
     journal.journal,
     unit.unit,
     talk.talk,

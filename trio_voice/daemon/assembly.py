@@ -21,10 +21,13 @@ from trio_voice.call.feed import Feed
 from trio_voice.call.nodes import Node, NodeDirectory
 from trio_voice.call.overrun_alarm import Auditor
 from trio_voice.call.registry import Registry
+from trio_voice.config.warnings import warnings_about
 from trio_voice.daemon.loading import LOADING_SECONDS, load_again, toolboxes_of
 from trio_voice.daemon.logs import dropped_lines
 from trio_voice.edges.metrics.metrics import Metrics
+from trio_voice.edges.metrics.samples import Samples
 from trio_voice.edges.twilio.dialer import Dialer
+from trio_voice.edges.twilio.numbers import Numbers
 from trio_voice.edges.twilio.rest import TwilioRest, open_client_maker
 from trio_voice.edges.twilio.transfer import Transfers
 from trio_voice.edges.twilio.webhooks import PublicUrl
@@ -83,6 +86,8 @@ class Services:
         recordings: Recordings | None = None,
     ) -> None:
         self._settings = settings
+        self._newest = settings
+        """As they were last read."""
         self._recordings = recordings
         self._hanging_up = 0
         """Telephones, at this moment."""
@@ -155,6 +160,10 @@ class Services:
             feed=self.feed,
             nodes=self.nodes,
             rest=self.rest,
+            numbers=None if self.rest is None else Numbers(self.rest, public_url),
+            warnings=lambda: warnings_about(self._newest, wall_clock().date()),
+            prices=lambda: self.auditor.prices,
+            samples=Samples(self.metrics, wall_clock),
         )
 
     def _open_model(
@@ -344,6 +353,7 @@ class Services:
         self.context.routing = new
         self._take_tokens(settings)
         self.auditor.prices = settings.prices
+        self._newest = settings
         if self._recordings is not None:
             self._recordings.settings = settings.recording
         log.info("reloaded", **changes)

@@ -156,6 +156,7 @@ async def run_daemon(
             if settings.server.node is not None:
                 await refuse_second_of(services.describe_node(peer_url), journal, has_ended)
                 journal.tell = partial(services.tell_nodes, peer_url)
+            services.context.drain = partial(os.kill, os.getpid() if slot is None else os.getppid(), signal.SIGTERM)
             services.context.sessions = Sessions(None if slot is None else slot.sessions)
             connections = settings.limits.max_calls + HALF_OPEN_CONNECTIONS + MOST_LISTENERS
             server = Server(
@@ -183,6 +184,8 @@ async def run_daemon(
                     serving.start_soon(keep_running, "budget", partial(services.budget.watch, journal))
                 costs = partial(services.feed.keep_costs, services.registry.live, lambda: services.auditor.prices)
                 serving.start_soon(keep_running, "costs", costs)
+                if services.context.samples is not None:
+                    serving.start_soon(keep_running, "samples", services.context.samples.keep)
                 serving.start_soon(keep_running, "auditor", partial(services.auditor.watch, services.registry.live))
                 recovery = OrphanRecovery(
                     journal,

@@ -16,7 +16,7 @@ import trio
 
 from trio_voice.errors import ConfigError
 from trio_voice.isolation import contained, keep_running
-from trio_voice.journal import reading, rows, schema
+from trio_voice.journal import do_not_call, reading, rows, schema
 from trio_voice.journal.engines import database_at
 from trio_voice.journal.identity import Identity
 from trio_voice.journal.reader import Reader
@@ -409,6 +409,48 @@ class Journal:
             "do_not_call", [(schema.MARK_DO_NOT_CALL, [row]), (schema.COUNT_CHANGE, [[]])], awaited=True
         )
         await self._requests.answered(answer)
+
+    async def set_do_not_call(self, number: str, reason: str) -> None:
+        """Put a number on the list, or give it another reason. Returns when that is on the disk.
+
+        Raises:
+            JournalUnavailable: it is not yet written, and will be unless the daemon dies first.
+        """
+        row: list[Value] = [rows.kept(number), rows.kept(reason), rows.moment(self._clock())]
+        changes: list[Statement] = [(do_not_call.SET, [row]), (schema.COUNT_CHANGE, [[]])]
+        await self._requests.answered(self._requests.post("do_not_call", changes, awaited=True))
+
+    async def remove_do_not_call(self, number: str) -> bool:
+        """Take a number off the list. Returns True if it was on it, once that is on the disk.
+
+        Raises:
+            JournalUnavailable: nobody knows, or it is not yet written.
+        """
+        if not await self.is_do_not_call(number):
+            return False
+        changes: list[Statement] = [(do_not_call.REMOVE, [[number]]), (schema.COUNT_CHANGE, [[]])]
+        await self._requests.answered(self._requests.post("do_not_call", changes, awaited=True))
+        return True
+
+    async def do_not_call_numbers(self, digits: str, after: str, limit: int) -> list[do_not_call.ListedNumber]:
+        """A page of the list: numbers behind ``after`` that end with these digits, in their order.
+
+        Raises:
+            JournalUnavailable: it cannot be read, or is another one than before.
+        """
+
+        def look(database: Database) -> tuple[str, list[do_not_call.ListedNumber]]:
+            return self._identity.check(database), do_not_call.page(database, digits, after, limit)
+
+        lost, found = await self._requests.ask("do_not_call_numbers", look)
+        if lost:
+            raise JournalUnavailable(lost)
+        return found
+
+    @property
+    def keeps_words(self) -> bool:
+        """True if what was said is kept after a call."""
+        return self._keep_transcripts
 
     async def is_do_not_call(self, number: str) -> bool:
         """True if a number is on the list.

@@ -29,6 +29,8 @@ class Selection:
     end_reason: str | None = None
     number: str | None = None
     """Of either side: the last digits, or all of it."""
+    words: str | None = None
+    """Said in it by anybody, in this order, in one line; capitals do not matter."""
     after: str | None = None
     """The call that was the last of the page before."""
     limit: int = 100
@@ -42,6 +44,7 @@ class Selection:
             and self.persona in (None, record.persona)
             and self.end_reason in (None, record.end_reason)
             and (self.number is None or any(each.endswith(self.number) for each in numbers))
+            and (self.words is None or any(self.words.lower() in line.text.lower() for line in record.transcript))
         )
 
     def clause(self) -> tuple[str, list[Value]]:
@@ -58,6 +61,10 @@ class Selection:
         if self.number is not None:
             ends = f"%{self.number}"
             conditions.append(("(calls.from_number LIKE ? OR calls.to_number LIKE ?)", [ends, ends]))
+        if self.words is not None:
+            said = "SELECT 1 FROM utterances WHERE utterances.call_id = calls.call_id AND lower(text) LIKE ? ESCAPE '!'"
+            letters = "".join(f"!{letter}" if letter in "!%_" else letter for letter in self.words.lower())
+            conditions.append((f"EXISTS ({said})", [f"%{letters}%"]))
         if self.after is not None:
             before = "SELECT began_at, call_id FROM calls WHERE call_id = ?"
             conditions.append((f"(calls.began_at, calls.call_id) < ({before})", [self.after]))

@@ -31,7 +31,7 @@ from trio_voice.legs.providers import KINDS
 from trio_voice.record import Closing, EndReason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from datetime import datetime
 
     from trio_voice.call.registry import Registry
@@ -255,6 +255,20 @@ class Metrics:
         return generate_latest(self._registry)
 
     # Ended calls
+
+    def sums(self, names: Collection[str], labels: Collection[str]) -> dict[str, float]:
+        """Values of some metrics, added up over all labels but the first of these that a sample has.
+
+        A key is the name, and behind it the label with its value where there is one: ``trio_voice_calls state=live``.
+        """
+        found: dict[str, float] = {}
+        for family in self._registry.collect():
+            for sample in family.samples:
+                if sample.name in names:
+                    label = next((each for each in labels if each in sample.labels), None)
+                    key = sample.name if label is None else f"{sample.name} {label}={sample.labels[label]}"
+                    found[key] = found.get(key, 0.0) + sample.value
+        return found
 
     def observe_call(self, record: CallRecord) -> None:
         """Count a call that has ended, whether or not it ever was answered. To be told once for each."""

@@ -60,6 +60,10 @@ class CallOrder:
     """Have it say so only when a machine has finished its greeting."""
 
 
+MOST_NUMBERS: Final = 1_000
+"""Telephone numbers of an account that are looked at."""
+
+
 class _TrioHttp(AsyncHttpClient):  # type: ignore[misc]  # the SDK has no types
     """The SDK's transport, over httpx2.
 
@@ -194,6 +198,26 @@ class TwilioRest:
             RestError: Twilio refused, or cannot be reached.
         """
         await self._ask("transfer", self._calls(call_sid).update_async(twiml=twiml))
+
+    async def numbers(self) -> list[Any]:
+        """The account's telephone numbers, as the SDK has them, up to ``MOST_NUMBERS``.
+
+        Raises:
+            RestError: Twilio refused, or cannot be reached.
+        """
+        asked = self._client.incoming_phone_numbers.list_async(limit=MOST_NUMBERS, page_size=MOST_NUMBERS)
+        found: list[Any] = await self._ask("numbers", asked)
+        return found
+
+    async def point_number(self, sid: str, voice_url: str, status_callback: str) -> None:
+        """Have Twilio ask this address about calls to a number; nothing else of it is changed.
+
+        Raises:
+            RestError: Twilio refused, or cannot be reached.
+        """
+        number = self._client.incoming_phone_numbers(sid)
+        change = number.update_async(voice_url=voice_url, voice_method="POST", status_callback=status_callback)
+        await self._ask("point_number", change)
 
     async def create(self, order: CallOrder) -> tuple[str, str]:
         """Place a call; returns its SID and its status. Never repeated: a call that is placed twice rings twice.

@@ -30,6 +30,7 @@ from trio_voice.edges.web.complaints import Complaints
 from trio_voice.edges.web.console.rendering import TEMPLATES
 from trio_voice.edges.web.console.routes import add_console
 from trio_voice.edges.web.context import AppContext, AppJournal
+from trio_voice.edges.web.do_not_call import add_do_not_call
 from trio_voice.edges.web.doors import door_of
 from trio_voice.edges.web.elsewhere import calls_elsewhere, ended_elsewhere, placed_elsewhere
 from trio_voice.edges.web.events import add_events
@@ -92,7 +93,8 @@ def create_app(context: AppContext) -> QuartTrio:
     add_browser_calls(app, context, door)
     add_events(app, context, door)
     steering = add_steering(app, context, door)
-    add_console(app, context, door, steering)
+    desk = add_do_not_call(app, context, door)
+    add_console(app, context, door, steering, desk)
 
     @app.get("/healthz")
     async def healthz() -> dict[str, Any]:

@@ -16,13 +16,16 @@ from trio_voice.phone_numbers import e164
 from trio_voice.tokens import lines_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import httpx2
 
+    from trio_voice.billing.prices import Prices
     from trio_voice.call.registry import Registry
     from trio_voice.edges.metrics.metrics import Metrics
+    from trio_voice.edges.metrics.samples import Samples
     from trio_voice.edges.twilio.dialer import Dialer
+    from trio_voice.edges.twilio.numbers import Numbers
     from trio_voice.edges.twilio.rest import TwilioRest
     from trio_voice.edges.twilio.webhooks import PublicUrl
     from trio_voice.edges.web.doors import Hosts
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from trio_voice.edges.web.nodes import Nodes
     from trio_voice.edges.workers.handover import Colleagues
     from trio_voice.journal import JournaledCall, Run
+    from trio_voice.journal.do_not_call import ListedNumber
     from trio_voice.journal.selection import Selection
     from trio_voice.persona import Persona
     from trio_voice.record import CallRecord, Recording
@@ -80,6 +84,19 @@ class AppJournal(Protocol):
     async def left_open(self, run: Run) -> list[JournaledCall]:
         """The calls of a run that are not over. Raises ``JournalUnavailable``."""
 
+    @property
+    def keeps_words(self) -> bool:
+        """True if what was said is kept after a call."""
+
+    async def set_do_not_call(self, number: str, reason: str) -> None:
+        """Put a number on the list, or give it another reason. Raises ``JournalUnavailable``."""
+
+    async def remove_do_not_call(self, number: str) -> bool:
+        """Take a number off the list; True if it was on it. Raises ``JournalUnavailable``."""
+
+    async def do_not_call_numbers(self, digits: str, after: str, limit: int) -> list[ListedNumber]:
+        """A page of the list. Raises ``JournalUnavailable``."""
+
     async def listed(self, wanted: Selection) -> list[JournaledCall]:
         """A page of calls that are over, the newest first, and one more. Raises ``JournalUnavailable``."""
 
@@ -110,6 +127,16 @@ class AppContext:
     """Number of pages that may be telephones at once."""
     hosts: Hosts | None = None
     """The names of the operator's address, once it is known."""
+    numbers: Numbers | None = None
+    """The account's telephone numbers; ``None`` without Twilio's REST API."""
+    warnings: Callable[[], list[str]] = list
+    """Lines that ``check`` would warn with."""
+    prices: Callable[[], Prices | None] = lambda: None
+    """What things cost."""
+    drain: Callable[[], None] | None = None
+    """Has the whole house take no more calls, and stop when none is left."""
+    samples: Samples | None = None
+    """The metrics of the last hours."""
     feed: Feed = attrs.field(factory=Feed)
     """News of this process's calls, as they tell them."""
     nodes: Nodes | None = None

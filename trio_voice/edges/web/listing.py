@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 MOST_CALLS: Final = 1_000
+MOST_LETTERS: Final = 200
+"""Of words that are looked for."""
 JUST_ENDED: Final = timedelta(seconds=10)
 """Within which the journal has heard of it."""
 
@@ -41,9 +43,17 @@ def selection_of(query: Mapping[str, str]) -> Selection:
         persona=query.get("persona") or None,
         end_reason=end_reason,
         number=number or None,
+        words=_words(query),
         after=after,
         limit=min(int(limit), MOST_CALLS),
     )
+
+
+def _words(query: Mapping[str, str]) -> str | None:
+    words = " ".join(query.get("words", "").split())
+    if len(words) > MOST_LETTERS or not words.isprintable():
+        raise ValueError(f"words: must be at most {MOST_LETTERS} letters that can be printed")
+    return words or None
 
 
 def _time(query: Mapping[str, str], name: str) -> datetime | None:

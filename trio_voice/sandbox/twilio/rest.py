@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import secrets
 from collections import deque
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -108,6 +109,74 @@ class Fault:
         return self.method in {"", request.method} and self.call_sid in request.path
 
 
+@attrs.define
+class IncomingNumber:
+    """A number of the account, and where its calls go."""
+
+    sid: str
+    number: str
+    friendly_name: str = ""
+    voice_url: str = "https://demo.twilio.com/welcome/voice/"
+    voice_method: str = "POST"
+    voice_fallback_url: str = ""
+    status_callback: str = ""
+    status_callback_method: str = "POST"
+    voice_application_sid: str = ""
+    trunk_sid: str | None = None
+    sms_url: str = "https://demo.twilio.com/welcome/sms/reply"
+
+    def update(self, fields: dict[str, str]) -> None:
+        """Change what is given and nothing else. Raises ``RestFailure``."""
+        for name, value in fields.items():
+            attribute = re.sub("(?<!^)([A-Z])", r"_\1", name).lower()
+            if attribute in ("sid", "number") or attribute not in attrs.fields_dict(IncomingNumber):
+                continue  # as Twilio does with what it does not know
+            if attribute.endswith("_method") and value not in ("GET", "POST"):
+                raise RestFailure(21209)
+            if attribute.endswith("_url") and value and not value.startswith(("http://", "https://")):
+                raise RestFailure(21205)
+            setattr(self, attribute, value)
+
+    def as_json(self, account_sid: str) -> dict[str, Any]:
+        """The resource, as far as it is of voice."""
+        return {
+            "account_sid": account_sid,
+            "sid": self.sid,
+            "phone_number": self.number,
+            "friendly_name": self.friendly_name or self.number,
+            "voice_url": self.voice_url,
+            "voice_method": self.voice_method,
+            "voice_fallback_url": self.voice_fallback_url,
+            "voice_fallback_method": "POST",
+            "status_callback": self.status_callback,
+            "status_callback_method": self.status_callback_method,
+            "voice_application_sid": self.voice_application_sid,
+            "voice_caller_id_lookup": False,
+            "voice_receive_mode": "voice",
+            "trunk_sid": self.trunk_sid,
+            "sms_url": self.sms_url,
+            "sms_method": "POST",
+            "sms_fallback_url": "",
+            "sms_fallback_method": "POST",
+            "sms_application_sid": "",
+            "capabilities": {"voice": True, "sms": True, "mms": True, "fax": False},
+            "address_requirements": "none",
+            "address_sid": None,
+            "identity_sid": None,
+            "bundle_sid": None,
+            "emergency_status": "Active",
+            "emergency_address_sid": None,
+            "emergency_address_status": "unregistered",
+            "api_version": API_VERSION,
+            "beta": False,
+            "origin": "twilio",
+            "status": "in-use",
+            "date_created": "Sat, 31 Jan 2026 09:00:00 +0000",
+            "date_updated": "Sat, 31 Jan 2026 09:00:00 +0000",
+            "uri": f"/{API_VERSION}/Accounts/{account_sid}/IncomingPhoneNumbers/{self.sid}.json",
+        }
+
+
 class RestApi:
     """The API over HTTP on loopback, for one account. ``server.run`` serves it."""
 
@@ -123,6 +192,8 @@ class RestApi:
         """The numbers that may call; None for any."""
         self.api_keys: dict[str, str] = {}
         """SIDs (SK...) and secrets that are as good as the account's own."""
+        self.numbers: dict[str, IncomingNumber] = {}
+        """The account's numbers by SID; ``buy`` adds one."""
         self._account = account
         self._calls = calls
         self._place = place
@@ -131,6 +202,12 @@ class RestApi:
     def url(self) -> str:
         """What stands in for https://api.twilio.com."""
         return f"http://127.0.0.1:{self.server.port}"
+
+    def buy(self, number: str, **fields: str) -> IncomingNumber:
+        """The account has one more number."""
+        bought = IncomingNumber(f"PN{secrets.token_hex(16)}", number, **fields)
+        self.numbers[bought.sid] = bought
+        return bought
 
     def fail_next(
         self,
@@ -165,6 +242,9 @@ class RestApi:
     def _answer(self, request: HttpRequest) -> HttpAnswer | Misbehaviour:
         try:
             self._authenticate(request.headers.get("authorization", ""))
+            numbers = f"/{API_VERSION}/Accounts/{self._account.sid}/IncomingPhoneNumbers"
+            if request.path.startswith((f"{numbers}.json", f"{numbers}/")):
+                return self._answer_numbers(request, numbers)
             root = f"/{API_VERSION}/Accounts/{self._account.sid}/Calls"
             if request.path == f"{root}.json":
                 if request.method == "POST":
@@ -181,6 +261,42 @@ class RestApi:
             return _json(200, call_json(self._calls[sid], self._account.sid))
         except RestFailure as failure:
             return _failed(failure)
+
+    def _answer_numbers(self, request: HttpRequest, root: str) -> HttpAnswer:
+        """The "IncomingPhoneNumber resource": list, fetch, update of the voice's addresses."""
+        if request.path == f"{root}.json":
+            if request.method != "GET":
+                raise RestFailure(20004)
+            return _json(200, self._list_numbers(dict(request.query), request.path))
+        number = self.numbers.get(request.path.removeprefix(f"{root}/").removesuffix(".json"))
+        if number is None:
+            raise RestFailure(20404)
+        if request.method == "POST":
+            number.update(dict(request.form))
+        elif request.method != "GET":
+            raise RestFailure(20004)
+        return _json(200, number.as_json(self._account.sid))
+
+    def _list_numbers(self, query: dict[str, str], path: str) -> dict[str, Any]:
+        page, size = int(query.get("Page", 0)), int(query.get("PageSize", 50))
+        if not 1 <= size <= 1000:
+            raise RestFailure(20007)
+        wanted = query.get("PhoneNumber", "")
+        found = [number for number in self.numbers.values() if wanted in number.number]
+        here = found[page * size : (page + 1) * size]
+
+        def uri(at: int) -> str:
+            return f"{path}?{urlencode(query | {'PageSize': size, 'Page': at})}"
+
+        return {
+            "incoming_phone_numbers": [number.as_json(self._account.sid) for number in here],
+            "first_page_uri": uri(0),
+            "next_page_uri": uri(page + 1) if len(found) > (page + 1) * size else None,
+            "previous_page_uri": uri(page - 1) if page else None,
+            "page": page,
+            "page_size": size,
+            "uri": uri(page),
+        }
 
     def _authenticate(self, authorization: str) -> None:
         keys = {self._account.sid: self._account.auth_token, **self.api_keys}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from trio_voice.billing.running import running_cost
 from trio_voice.edges.web.console.rendering import page
 from trio_voice.edges.web.console.words import amount, clock, milliseconds
 from trio_voice.record import CallState
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from quart import Response
     from quart_trio import QuartTrio
 
+    from trio_voice.call.call import Call
     from trio_voice.edges.web.context import AppContext
     from trio_voice.edges.web.operator_door import OperatorDoor
     from trio_voice.record import CallRecord
@@ -21,8 +23,9 @@ def add_live(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
     """The first page."""
 
     def here() -> list[dict[str, Any]]:
+        live = {call.record.call_id: call for call in context.registry.live()}
         records = [record for record in context.registry.records() if record.state is not CallState.ENDED]
-        return [card_of(record) for record in records]
+        return [card_of(record, live.get(record.call_id), context) for record in records]
 
     async def everywhere() -> list[dict[str, Any]]:
         cards = here()
@@ -41,8 +44,10 @@ def add_live(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
         return {"cards": here()}
 
 
-def card_of(record: CallRecord) -> dict[str, Any]:
-    """Text of a call's card."""
+def card_of(record: CallRecord, live: Call | None, context: AppContext) -> dict[str, Any]:
+    """The words and figures of a card."""
+    seconds = None if live is None else live.seconds
+    cost = running_cost(record, context.prices(), 0.0 if seconds is None else seconds)
     sessions, lines = record.model_sessions, record.transcript
     last = lines[-1] if lines else None
     turns = record.turns
@@ -53,12 +58,12 @@ def card_of(record: CallRecord) -> dict[str, Any]:
         "other": record.from_number if record.direction == "inbound" else record.to_number,
         "model": (sessions[-1].model or sessions[-1].provider) if sessions else "",
         "state": record.state.value,
-        "seconds": record.seconds,
-        "time": clock(record.seconds),
+        "seconds": seconds,
+        "time": clock(seconds),
         "latency": milliseconds(turns[-1].latency_ms) if turns else "–",
-        "cost": amount(record.cost, record.currency),
+        "cost": amount(cost.total, cost.currency) if live is not None else "–",
         "role": "" if last is None else last.role,
         "speaker": "" if last is None else last.role,
         "words": "" if last is None else last.text,
-        "muted": False,
+        "muted": live is not None and live.is_muted,
     }

@@ -7,22 +7,32 @@ from typing import TYPE_CHECKING
 from quart import Response, request
 
 from trio_voice.edges.web.console.actions import add_actions
+from trio_voice.edges.web.console.call_page import add_call_page
+from trio_voice.edges.web.console.do_not_call import add_do_not_call_page
+from trio_voice.edges.web.console.health import add_health
+from trio_voice.edges.web.console.history import add_history
 from trio_voice.edges.web.console.live import add_live
+from trio_voice.edges.web.console.numbers import add_numbers
+from trio_voice.edges.web.console.personas import add_personas
 from trio_voice.edges.web.console.rendering import dress
 from trio_voice.edges.web.console.sign_in import add_sign_in
 from trio_voice.edges.web.console.static_files import PREFIX, answer_with
 from trio_voice.edges.web.console.talk import add_talk
+from trio_voice.edges.web.console.waveform import add_waveform
 from trio_voice.edges.web.doors import ANYBODYS, TWILIOS
 
 if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from trio_voice.edges.web.context import AppContext
+    from trio_voice.edges.web.do_not_call import DoNotCallDesk
     from trio_voice.edges.web.operator_door import OperatorDoor
     from trio_voice.edges.web.steering import Steering
 
 
-def add_console(app: QuartTrio, context: AppContext, door: OperatorDoor, steering: Steering) -> None:
+def add_console(
+    app: QuartTrio, context: AppContext, door: OperatorDoor, steering: Steering, desk: DoNotCallDesk
+) -> None:
     """All pages, and what every answer to an operator has."""
 
     @app.after_request
@@ -38,3 +48,10 @@ def add_console(app: QuartTrio, context: AppContext, door: OperatorDoor, steerin
     add_live(app, context, door)
     add_actions(app, context, door, steering)
     add_talk(app, context, door)
+    add_call_page(app, context, door)
+    add_waveform(app, context, door)
+    add_history(app, context, door)
+    add_personas(app, context, door)
+    add_numbers(app, context, door)
+    add_do_not_call_page(app, desk, door)
+    add_health(app, context, door)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
 
 def clock(seconds: float | None) -> str:
     """A length: ``3 s``, ``1:03``, ``1:02:03``."""
@@ -13,6 +18,11 @@ def clock(seconds: float | None) -> str:
     minutes, rest = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def moment(at: datetime | None) -> str:
+    """A time of day, in UTC, to the second."""
+    return "–" if at is None else at.strftime("%Y-%m-%d %H:%M:%S")
 
 
 def milliseconds(ms: float | None) -> str:

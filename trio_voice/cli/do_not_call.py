@@ -1,0 +1,105 @@
+"""``trio-voice do-not-call``: whom never to call, kept by the running daemon."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+import click
+
+from trio_voice.cli.exits import EXIT_FAILED, EXIT_USAGE, stop
+from trio_voice.cli.operator import ask
+from trio_voice.cli.options import config_option, read
+from trio_voice.edges.web.do_not_call import read_csv
+from trio_voice.errors import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from trio_voice.config.settings import Settings
+
+
+@click.group("do-not-call")
+@config_option
+def do_not_call() -> None:
+    """Keep the list of numbers that are never called."""
+
+
+@do_not_call.command("list")
+@config_option
+@click.option("--number", help="Those that end with these digits.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+def list_numbers(path: Path, number: str | None, *, as_json: bool) -> None:
+    """List the numbers, or look some up."""
+    rows = list(_rows(read(path), number or ""))
+    if as_json:
+        click.echo(json.dumps({"numbers": rows}, indent=2))
+        return
+    for row in rows:
+        click.echo(f"{row['number']:<16} {row['marked_at'][:10]}  {one_line(row['reason'])}".rstrip())
+    if not rows:
+        click.echo("no number is on the list" if not number else "no such number is on the list", err=True)
+
+
+@do_not_call.command()
+@config_option
+@click.argument("number")
+@click.option("--reason", default="", help="Words to remember.")
+@click.pass_obj
+def add(path: Path, number: str, reason: str) -> None:
+    """Put a number on the list, or give it another reason."""
+    put = ask(read(path), "PUT", f"/do-not-call/{quote(number, safe='')}", {"reason": reason})
+    click.echo(f"{put['number']} is never called again")
+
+
+@do_not_call.command()
+@config_option
+@click.argument("number")
+@click.pass_obj
+def remove(path: Path, number: str) -> None:
+    """Take a number off the list."""
+    gone = ask(read(path), "DELETE", f"/do-not-call/{quote(number, safe='')}")
+    click.echo(f"{gone['number']} may be called again")
+
+
+@do_not_call.command("import")
+@config_option
+@click.argument("file", type=click.File(encoding="utf-8-sig", errors="replace"))
+@click.pass_obj
+def import_file(path: Path, file: Any) -> None:
+    """Put all numbers of a CSV with the columns number and reason on the list. A bad row is told, the rest goes in."""
+    settings = read(path)
+    rows, bad = read_csv(file.read())
+    if not rows and not bad:
+        stop(EXIT_USAGE, "the file has no number")
+    for number, reason in rows:
+        ask(settings, "PUT", f"/do-not-call/{quote(number, safe='')}", {"reason": reason})
+    click.echo(f"{len(rows)} numbers are never called again")
+    for each in bad:
+        click.echo(f"line {each.line}: {each.why}", err=True)
+    if bad:
+        sys.exit(EXIT_FAILED)
+
+
+@do_not_call.command()
+@config_option
+@click.pass_obj
+def export(path: Path) -> None:
+    """Print the list as a CSV, which ``import`` reads."""
+    written = csv.writer(sys.stdout)
+    written.writerow(("number", "reason"))
+    written.writerows((row["number"], row["reason"]) for row in _rows(read(path), ""))
+
+
+def _rows(settings: Settings, number: str) -> Iterator[dict[str, Any]]:
+    """All numbers that end with these digits, page by page."""
+    after: str | None = ""
+    while after is not None:
+        page = ask(settings, "GET", f"/do-not-call?{urlencode({'number': number, 'after': after})}")
+        yield from page["numbers"]
+        after = page["next"]

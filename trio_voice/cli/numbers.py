@@ -1,0 +1,84 @@
+"""``trio-voice numbers``: which of the account's telephone numbers point where."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+import trio
+
+from trio_voice.cli.exits import EXIT_CONFIG, EXIT_FAILED, EXIT_UNAVAILABLE, stop
+from trio_voice.cli.options import config_option, read
+from trio_voice.daemon.assembly import open_rest
+from trio_voice.edges.twilio.numbers import Numbers
+from trio_voice.edges.twilio.webhooks import PublicUrl
+from trio_voice.edges.web.context import NumberRouting
+from trio_voice.errors import ConfigError, RestError
+from trio_voice.phone_numbers import e164
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from trio_voice.config.settings import Settings
+    from trio_voice.edges.twilio.numbers import TwilioNumber
+
+
+@click.group(invoke_without_command=True)
+@config_option
+@click.pass_context
+def numbers(context: click.Context) -> None:
+    """List the account's telephone numbers, and where their calls go."""
+    if context.invoked_subcommand is not None:
+        return
+    settings = read(context.obj)
+    account = _account(settings)
+    routing = NumberRouting(settings.personas, settings.numbers)
+    found = _asked(account)
+    for each in found:
+        here = "here" if account.points_here(each) else "    "
+        persona = routing.persona_for(each.number)
+        click.echo(f"{each.number:<16} {here}  {persona.name if persona else '-':<16} {each.where}")
+    if not found:
+        click.echo("the account has no number", err=True)
+
+
+@numbers.command()
+@config_option
+@click.argument("number")
+@click.pass_obj
+def point(path: Path, number: str) -> None:
+    """Have the calls to a number come here. Prints the addresses that this replaces."""
+    account = _account(read(path))
+    wanted = e164(number) or number
+    found = next((each for each in _asked(account) if each.number == wanted), None)
+    if found is None:
+        stop(EXIT_FAILED, f"the account has no number {wanted}; trio-voice numbers lists those that it has")
+    click.echo(f"{found.number} went to {found.where}")
+    if found.status_callback:
+        click.echo(f"{found.number} had the status callback {found.status_callback}")
+    try:
+        trio.run(account.point, found)
+    except RestError as refused:
+        _refuse(refused)
+    click.echo(f"{found.number} goes to {account.url}")
+
+
+def _account(settings: Settings) -> Numbers:
+    try:
+        rest = open_rest(settings)
+    except ConfigError as wrong:
+        stop(EXIT_CONFIG, *wrong.problems)
+    if rest is None:
+        stop(EXIT_UNAVAILABLE, "set account_sid in [twilio] and TWILIO_AUTH_TOKEN to see the account's numbers")
+    return Numbers(rest, PublicUrl(settings.server.public_url))
+
+
+def _asked(account: Numbers) -> list[TwilioNumber]:
+    try:
+        return trio.run(account.listed)
+    except RestError as refused:
+        _refuse(refused)
+
+
+def _refuse(refused: RestError) -> NoReturn:
+    stop(EXIT_FAILED if refused.status else EXIT_UNAVAILABLE, str(refused))

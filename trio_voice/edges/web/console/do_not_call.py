@@ -1,0 +1,101 @@
+"""Do not call: whom never to call, to be looked up, added, removed, brought in and taken out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from quart import Response, request
+
+from trio_voice.edges.web.console.rendering import page
+from trio_voice.edges.web.do_not_call import BadRow, DoNotCallDesk, csv_of
+from trio_voice.journal import JournalUnavailable
+
+if TYPE_CHECKING:
+    from quart_trio import QuartTrio
+
+    from trio_voice.edges.web.operator_door import OperatorDoor
+
+PAGE_NUMBERS = 50
+MOST_SHOWN = 20
+"""Bad rows of a file that are told."""
+
+
+def add_do_not_call_page(app: QuartTrio, desk: DoNotCallDesk, door: OperatorDoor) -> None:
+    """The page, and its forms."""
+
+    async def shown(wrong: str = "", done: str = "", bad: list[BadRow] | None = None, status: int = 200) -> Response:
+        after, asked = request.args.get("after", ""), request.args.get("number", "").strip()
+        trouble, rows, following = "", [], ""
+        try:
+            rows = await desk.page(asked, after, PAGE_NUMBERS + 1)
+        except JournalUnavailable as why:
+            trouble = f"The list cannot be read, so nobody is called: {why}"
+        except ValueError as odd:
+            wrong = wrong or f"{odd}."
+        if len(rows) > PAGE_NUMBERS:
+            following = urlencode({"number": asked, "after": rows[PAGE_NUMBERS - 1].number})
+        return await page(
+            "do_not_call",
+            here="do_not_call",
+            status=status,
+            rows=rows[:PAGE_NUMBERS],
+            following=following,
+            asked=asked,
+            wrong=wrong,
+            done=done or request.args.get("done", ""),
+            bad=(bad or [])[:MOST_SHOWN],
+            trouble=trouble,
+        )
+
+    @app.get("/console/do-not-call")
+    @door.lets_in
+    async def do_not_call_page() -> Response:
+        return await shown()
+
+    @app.post("/console/do-not-call")
+    @door.lets_in
+    async def add_number() -> Response:
+        form = await request.form
+        try:
+            number = await desk.add(form.get("number", ""), form.get("reason", ""))
+        except ValueError as odd:
+            return await shown(f"{odd}.", status=400)
+        except JournalUnavailable as trouble:
+            return await shown(f"It could not be written: {trouble}", status=503)
+        return _back(f"{number} is never called again.")
+
+    @app.post("/console/do-not-call/remove")
+    @door.lets_in
+    async def remove_number() -> Response:
+        number = (await request.form).get("number", "")
+        try:
+            await desk.remove(number)
+        except (ValueError, LookupError) as odd:
+            return await shown(f"{odd}.", status=400)
+        except JournalUnavailable as trouble:
+            return await shown(f"It could not be written: {trouble}", status=503)
+        return _back(f"{number} may be called again.")
+
+    @app.post("/console/do-not-call/import")
+    @door.lets_in
+    async def import_numbers() -> Response:
+        sent = (await request.files).get("file")
+        text = "" if sent is None else sent.read().decode("utf-8-sig", "replace")
+        try:
+            added, bad = await desk.bring_in(text)
+        except JournalUnavailable as trouble:
+            return await shown(f"It could not be written: {trouble}", status=503)
+        return await shown(done=f"{added} numbers were brought in.", bad=bad)
+
+    @app.get("/console/do-not-call.csv")
+    @door.lets_in
+    async def export_numbers() -> Response:
+        answer = Response(csv_of(desk), content_type="text/csv; charset=utf-8")
+        answer.timeout = None
+        answer.headers["Content-Disposition"] = 'attachment; filename="do-not-call.csv"'
+        return answer
+
+
+def _back(done: str) -> Response:
+    return Response("", 303, {"Location": f"/console/do-not-call?{urlencode({'done': done})}"})

@@ -1,0 +1,178 @@
+"""History: the calls that are over, from the journal, page by page, and all that were asked for as a file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
+
+import attrs
+from quart import Response, request
+
+from trio_voice.edges.web.console.rendering import page
+from trio_voice.edges.web.console.words import amount, clock, moment
+from trio_voice.edges.web.listing import selection_of
+from trio_voice.journal import JournalUnavailable
+from trio_voice.journal.selection import Selection
+from trio_voice.record import EndReason
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from quart_trio import QuartTrio
+
+    from trio_voice.edges.web.context import AppContext
+    from trio_voice.edges.web.operator_door import OperatorDoor
+    from trio_voice.journal import JournaledCall
+
+PAGE_CALLS: Final = 50
+EXPORT_CALLS: Final = 200
+"""Calls that are read at once for a file."""
+FILTERS: Final = ("number", "persona", "end_reason", "day", "words")
+COLUMNS: Final = (
+    *("call_id", "call_sid", "direction", "persona", "from", "to", "started_at", "ended_at", "seconds", "end_reason"),
+    *("end_detail", "currency", "telephone", "model", "total"),
+)
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+"""Beginnings of a cell that a spreadsheet takes for a formula."""
+
+
+def add_history(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
+    """The page, and its two files."""
+
+    @app.get("/console/history")
+    @door.lets_in
+    async def history() -> Response:
+        query, wrong, trouble, found = _query(), "", "", list[JournaledCall]()
+        try:
+            wanted = attrs.evolve(_selection(query), limit=PAGE_CALLS)
+        except ValueError as odd:
+            wanted, wrong = Selection(limit=PAGE_CALLS), f"{odd}."
+        if not wrong:
+            try:
+                found = await context.journal.listed(wanted)
+            except JournalUnavailable as why:
+                trouble = str(why)
+        rest = {name: value for name, value in query.items() if name != "after"}
+        following = ""
+        if len(found) > PAGE_CALLS:
+            following = urlencode(rest | {"after": found[PAGE_CALLS - 1].record.call_id})
+        return await page(
+            "history",
+            here="history",
+            rows=[_row(each) for each in found[:PAGE_CALLS]],
+            following=following,
+            first=urlencode(rest) if "after" in query else None,
+            query=query,
+            exported=urlencode(rest),
+            wrong=wrong,
+            trouble=trouble,
+            personas=sorted(context.routing.personas),
+            end_reasons=list(EndReason),
+            keeps_words=context.journal.keeps_words,
+        )
+
+    @app.get("/console/history.csv")
+    @door.lets_in
+    async def as_csv() -> Response:
+        return _file(context, _lines_of_csv, "text/csv; charset=utf-8", "calls.csv")
+
+    @app.get("/console/history.json")
+    @door.lets_in
+    async def as_json() -> Response:
+        return _file(context, _lines_of_json, "application/json", "calls.json")
+
+
+def _query() -> dict[str, str]:
+    """The filters that are set, and the page."""
+    return {name: value for name in (*FILTERS, "after") if (value := request.args.get(name, "").strip())}
+
+
+def _selection(query: Mapping[str, str]) -> Selection:
+    """The calls that are asked for. Raises ``ValueError`` where a value cannot be meant."""
+    asked = dict(query)
+    day = asked.pop("day", None)
+    if day is not None:
+        try:
+            begins = datetime.fromisoformat(f"{day}T00:00:00+00:00")
+        except ValueError:
+            raise ValueError("day: must be like 2026-01-31") from None
+        asked |= {"since": begins.isoformat(), "until": (begins + timedelta(days=1)).isoformat()}
+    return selection_of(asked)
+
+
+def _row(found: JournaledCall) -> dict[str, Any]:
+    record = found.record
+    said = [line.text for line in record.transcript if line.role == "caller"]
+    return {
+        "call_id": record.call_id,
+        "began": moment(record.started_at or found.began_at),
+        "direction": record.direction,
+        "persona": record.persona,
+        "other": record.from_number if record.direction == "inbound" else record.to_number,
+        "time": clock(record.seconds),
+        "cost": amount(record.cost, record.currency),
+        "end": record.end_reason.value.replace("_", " ") if record.end_reason else "settled",
+        "words": said[0][:120] if said else "",
+        "recording": record.recording is not None and record.recording.url is not None,
+    }
+
+
+def _file(context: AppContext, lines_of: Any, content_type: str, name: str) -> Response:
+    try:
+        wanted = attrs.evolve(_selection(_query()), after=None, limit=EXPORT_CALLS)
+    except ValueError as odd:
+        return Response(f"{odd}\n", 400, content_type="text/plain; charset=utf-8")
+    answer = Response(lines_of(_all(context, wanted)), content_type=content_type)
+    answer.timeout = None
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
+
+
+async def _all(context: AppContext, wanted: Selection) -> AsyncIterator[list[JournaledCall]]:
+    """All calls that are asked for, some at a time."""
+    while True:
+        found = await context.journal.listed(wanted)
+        yield found[:EXPORT_CALLS]
+        if len(found) <= EXPORT_CALLS:
+            return
+        wanted = attrs.evolve(wanted, after=found[EXPORT_CALLS - 1].record.call_id)
+
+
+async def _lines_of_csv(pages: AsyncIterator[list[JournaledCall]]) -> AsyncIterator[bytes]:
+    yield _csv([COLUMNS])
+    async for found in pages:
+        yield _csv([_cells(each) for each in found])
+
+
+def _cells(found: JournaledCall) -> list[str]:
+    row = found.record.summary()
+    row |= row.pop("cost")
+    return [safe_cell(row[name]) for name in COLUMNS]
+
+
+def safe_cell(value: object) -> str:
+    """A cell that no spreadsheet takes for a formula, whatever it begins with. A number stays one."""
+    text = "" if value is None else str(value)
+    if isinstance(value, int | float) or not text.lstrip().startswith(FORMULA):
+        return text
+    return f"'{text}"
+
+
+def _csv(rows: list[Any]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()
+
+
+async def _lines_of_json(pages: AsyncIterator[list[JournaledCall]]) -> AsyncIterator[bytes]:
+    yield b'{"calls": ['
+    is_first = True
+    async for found in pages:
+        for each in found:
+            yield (b"" if is_first else b",\n") + json.dumps(each.record.as_json()).encode()
+            is_first = False
+    yield b"]}\n"

@@ -1,0 +1,32 @@
+"use strict";
+// The charts of Health, drawn with uPlot from what /console/health.json says, and anew every half a minute.
+(() => {
+  const colours = ["--agent", "--warn", "--good", "--caller"];
+  const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const drawn = new Map();
+
+  const draw = (place, times, chart) => {
+    const plot = place.querySelector(".plot"), axis = {stroke: style("--muted"), grid: {stroke: style("--line"), width: 1}, ticks: {show: false}};
+    drawn.get(place)?.destroy();
+    drawn.set(place, new uPlot({
+      width: plot.clientWidth, height: 130, legend: {show: false}, cursor: {show: false}, scales: {y: {range: (_, low, high) => [0, Math.max(high, 1e-6) * 1.15]}},
+      axes: [{...axis, size: 26, font: "11px system-ui"}, {...axis, size: 46, font: "11px system-ui"}],
+      series: [{}, ...chart.series.map((each, at) => ({label: each.name, stroke: style(colours[at % colours.length]), width: 1.5, spanGaps: true, points: {show: times.length < 3}}))],
+    }, [times, ...chart.series.map((each) => each.values)], plot));
+  };
+
+  const load = async () => {
+    const answer = await fetch("/console/health.json");
+    if (!answer.ok) return;
+    const {times, charts} = await answer.json();
+    for (const place of document.querySelectorAll("[data-chart]")) {
+      const chart = charts[Number(place.dataset.chart)];
+      if (chart && times.length) draw(place, times, chart);
+    }
+  };
+
+  load();
+  setInterval(load, 30000);
+  window.addEventListener("resize", load);
+  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", load);
+})();

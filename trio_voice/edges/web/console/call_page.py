@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 from quart import Response
 
+from trio_voice.billing.running import RunningCost, running_cost
 from trio_voice.edges.web.console.rendering import notice_page, page
 from trio_voice.edges.web.console.words import amount, clock, milliseconds, moment
 from trio_voice.journal import JournalUnavailable
@@ -16,6 +17,7 @@ from trio_voice.record import CallState
 if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
+    from trio_voice.billing.prices import Prices
     from trio_voice.edges.web.context import AppContext
     from trio_voice.edges.web.operator_door import OperatorDoor
     from trio_voice.record import CallRecord, ToolUse, Turn, Utterance
@@ -58,7 +60,7 @@ def add_call_page(app: QuartTrio, context: AppContext, door: OperatorDoor) -> No
             call=record,
             is_live=not over,
             muted=live is not None and live.is_muted,
-            facts=_facts(record, None if live is None else live.seconds),
+            facts=_facts(record, context.prices(), None if live is None else live.seconds),
             entries=_entries(record),
             waterfall=_waterfall(record.turns),
             stages=STAGES,
@@ -69,6 +71,12 @@ def add_call_page(app: QuartTrio, context: AppContext, door: OperatorDoor) -> No
         )
 
 
+def _stamp(at: float) -> str:
+    """A moment of the call, to the tenth of a second: ``1:03.5``."""
+    minutes, seconds = divmod(round(max(0.0, at), 1), 60)
+    return f"{int(minutes)}:{seconds:04.1f}"
+
+
 def _recording(record: CallRecord) -> str | None:
     """The address of what was heard, where there is any."""
     if record.state is not CallState.ENDED or record.recording is None:
@@ -76,8 +84,11 @@ def _recording(record: CallRecord) -> str | None:
     return record.recording.url
 
 
-def _facts(record: CallRecord, seconds: float | None) -> list[tuple[str, str]]:
+def _facts(record: CallRecord, prices: Prices | None, seconds: float | None) -> list[tuple[str, str]]:
     lasted = record.seconds if record.seconds is not None else seconds
+    cost = RunningCost(record.telephone_cost, record.model_cost, record.currency)
+    if record.currency is None and seconds is not None:
+        cost = running_cost(record, prices, seconds)
     facts = [
         ("persona", record.persona),
         ("direction", record.direction),
@@ -86,9 +97,9 @@ def _facts(record: CallRecord, seconds: float | None) -> list[tuple[str, str]]:
         ("began", moment(record.started_at)),
         ("length", clock(lasted)),
         ("state", record.state.value),
-        ("telephone", amount(record.telephone_cost, record.currency)),
-        ("model", amount(record.model_cost, record.currency)),
-        ("together", amount(record.cost, record.currency)),
+        ("telephone", amount(cost.telephone, cost.currency)),
+        ("model", amount(cost.model, cost.currency)),
+        ("together", amount(cost.total, cost.currency)),
         ("call id", record.call_id),
         ("call SID", record.call_sid or "none"),
     ]
@@ -135,18 +146,18 @@ def _entries(record: CallRecord) -> list[Entry]:
     for number, session in enumerate(record.model_sessions):
         at = session.opened_after_seconds or 0.0
         what = "the model's session is opened" if number == 0 else "another session takes over"
-        entries.append(Entry(at, "session", clock(at), what, note=session.model or session.provider))
+        entries.append(Entry(at, "session", _stamp(at), what, note=session.model or session.provider))
         if session.closing is not None and session.seconds is not None:
             end = at + session.seconds
             how = f"closing: {session.closing.value.replace('_', ' ')}, after {clock(session.seconds)}"
-            entries.append(Entry(end, "session", clock(end), "its session is closed", note=how))
+            entries.append(Entry(end, "session", _stamp(end), "its session is closed", note=how))
     for each in record.transfers:
         what = f"put through to {each.number}"
-        entries.append(Entry(each.at, "transfer", clock(each.at), what, note=each.outcome or "ringing"))
+        entries.append(Entry(each.at, "transfer", _stamp(each.at), what, note=each.outcome or "ringing"))
     entries.sort(key=lambda entry: entry.at)
     if record.end_reason is not None:
         at, why = record.seconds or 0.0, record.end_reason.value.replace("_", " ")
-        entries.append(Entry(at, "end", clock(at), f"end_reason: {why}", note=record.end_detail))
+        entries.append(Entry(at, "end", _stamp(at), f"end_reason: {why}", note=record.end_detail))
     return entries
 
 
@@ -156,7 +167,7 @@ def _of_line(record: CallRecord, line: Utterance) -> Entry:
     return Entry(
         line.at,
         "line",
-        clock(line.at),
+        _stamp(line.at),
         "" if nothing else line.text,
         role=line.role,
         unheard=line.text if nothing else record.unheard_of(line),
@@ -172,12 +183,12 @@ def _of_tool(tool: ToolUse) -> Entry:
         if value is not None
     ]
     note = f"{tool.milliseconds} ms{', failed' if tool.failed else ''}"
-    return Entry(at, "tool", clock(at), tool.name, note=note, detail="\n".join(parts))
+    return Entry(at, "tool", _stamp(at), tool.name, note=note, detail="\n".join(parts))
 
 
 def _of_turn(turn: Turn) -> Entry:
     heard = "" if turn.heard_after_ms is None else f", heard after {milliseconds(turn.heard_after_ms)}"
-    return Entry(turn.at, "turn", clock(turn.at), f"answered after {milliseconds(turn.latency_ms)}{heard}")
+    return Entry(turn.at, "turn", _stamp(turn.at), f"answered after {milliseconds(turn.latency_ms)}{heard}")
 
 
 @attrs.frozen
@@ -219,5 +230,5 @@ def _waterfall(turns: list[Turn]) -> list[Fall]:
             x = 60 + (before - start) / longest * (WIDTH - 140)
             bars.append(Bar(number, round(x, 1), round(width, 1), f"{STAGES[number][1]} {ms:.0f} ms"))
             before = max(before, ms)
-        falls.append(Fall(row * ROW, clock(turn.at), bars, milliseconds(turn.heard_after_ms or turn.latency_ms)))
+        falls.append(Fall(row * ROW, _stamp(turn.at), bars, milliseconds(turn.heard_after_ms or turn.latency_ms)))
     return falls

@@ -46,7 +46,8 @@ def add_history(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None
     @app.get("/console/history")
     @door.lets_in
     async def history() -> Response:
-        query, wrong, trouble, found = _query(), "", "", list[JournaledCall]()
+        query, wrong, trouble = _query(), "", ""
+        found: list[JournaledCall] = []
         try:
             wanted = attrs.evolve(_selection(query), limit=PAGE_CALLS)
         except ValueError as odd:
@@ -172,7 +173,8 @@ async def _lines_of_json(pages: AsyncIterator[list[JournaledCall]]) -> AsyncIter
     yield b'{"calls": ['
     is_first = True
     async for found in pages:
-        for each in found:
-            yield (b"" if is_first else b",\n") + json.dumps(each.record.as_json()).encode()
+        if found:
+            written = ",\n".join(json.dumps(each.record.as_json()) for each in found)
+            yield (b"" if is_first else b",\n") + written.encode()
             is_first = False
     yield b"]}\n"

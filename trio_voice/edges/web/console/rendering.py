@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 from quart import Response, render_template, request
+from quart.wrappers.response import DataBody
 
 from trio_voice.edges.web.console.static_files import address_of
 
@@ -106,7 +107,7 @@ async def dress(answer: Response) -> Response:
         headers["X-Frame-Options"] = "DENY"
         headers["Cross-Origin-Opener-Policy"] = "same-origin"
         headers["Permissions-Policy"] = "microphone=(self), camera=(), geolocation=()"
-    if not _may_be_zipped(answer.mimetype, headers, answer.status_code):
+    if not isinstance(answer.response, DataBody) or not _may_be_zipped(answer.mimetype, headers, answer.status_code):
         return answer
     data = await answer.get_data(as_text=False)
     if len(data) >= LEAST_ZIPPED:

@@ -132,7 +132,7 @@ class AppContext:
     warnings: Callable[[], list[str]] = list
     """Lines that ``check`` would warn with."""
     prices: Callable[[], Prices | None] = lambda: None
-    """What things cost."""
+    """Prices that costs are reckoned by."""
     drain: Callable[[], None] | None = None
     """Has the whole house take no more calls, and stop when none is left."""
     samples: Samples | None = None

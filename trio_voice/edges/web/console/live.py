@@ -36,7 +36,8 @@ def add_live(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
     @app.get("/console")
     @door.lets_in
     async def live() -> Response:
-        return await page("live", here="live", cards=await everywhere())
+        place = context.feed.place()  # before the cards: what happens meanwhile is told once more
+        return await page("live", here="live", cards=await everywhere(), place=str(place))
 
     @app.get("/console/cards")
     @door.lets_in

@@ -1,0 +1,179 @@
+"""The console in a real Chromium, with a daemon and calls behind it."""
+
+import re
+import shutil
+
+import pytest
+import trio
+
+from tests.daemons import open_world, operator
+from trio_voice.sandbox.demo.scenes import OPERATOR_TOKEN
+from trio_voice.sandbox.providers.assemblyai_agent import Script, Turn
+from trio_voice.sandbox.twilio.callers import Voice
+
+pytest.importorskip("playwright", reason="needs playwright")
+
+from playwright.sync_api import expect, sync_playwright  # noqa: E402
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (Debian: apt-get install chromium)"),
+    pytest.mark.timeout(150),
+    # Its driver leaves sockets and a loop of its own to the collector.
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+PATIENCE_MS = 20_000
+EVIL = "<img src=x onerror=alert(1)>"
+TALK = Script(
+    greeting_ms=400,
+    turns=(Turn(heard=f"Is it open? {EVIL}", reply=f"Yes, {EVIL}, until six in the evening.", reply_ms=1_500),),
+)
+PERSONAS = f"""
+[personas."evil"]
+model = "aai"
+greeting = "This is the automated {EVIL} line."
+prompt = "{EVIL}"
+"""
+SPEECH = b"\x2a" * 160
+PAGES = ("", "/history", "/personas", "/numbers", "/do-not-call", "/health")
+
+
+class Browser:
+    """A person at the console, and what their browser complained of."""
+
+    def __init__(self, browser, url, **options):
+        self.url = url
+        self.complaints = []
+        self.context = browser.new_context(viewport={"width": 1100, "height": 800}, **options)
+        self.context.set_default_timeout(PATIENCE_MS)
+        self.page = self.context.new_page()
+        self.page.on("console", lambda said: said.type in ("error", "warning") and self.complaints.append(said.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("dialog", lambda dialog: (self.complaints.append(dialog.message), dialog.dismiss()))
+
+    def open(self, path=""):
+        self.page.goto(f"{self.url}/console{path}")
+        return self.page
+
+    def sign_in(self, token=OPERATOR_TOKEN):
+        page = self.open()
+        page.get_by_label("token").fill(token)
+        page.get_by_role("button", name="Sign in").click()
+        return page
+
+
+async def browse(url, act):
+    """Do something with a browser, in a thread."""
+
+    def run():
+        with sync_playwright() as driver:
+            browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            try:
+                act(lambda **options: Browser(browser, url, **options))
+            finally:
+                browser.close()
+
+    await trio.to_thread.run_sync(run)
+
+
+async def test_an_operator_sees_a_call_live_and_ends_it(tmp_path):
+    async with open_world(tmp_path, make_backend=TALK.backend, operator="127.0.0.1:0", personas=PERSONAS, seconds=120) as world:
+        url = world.daemon.operator_url
+        world.twilio.rest.buy("+15551234567", friendly_name=EVIL)
+        voice = Voice()
+        calls = []
+
+        async def ring():
+            calls.append(await world.ring(caller=voice))
+            await calls[0].wait_for_stream()
+
+        async def speak():
+            voice.say(SPEECH * 30)
+
+        def act(new_browser):
+            person = new_browser()
+            page = person.sign_in("wrong")
+            expect(page.get_by_role("alert")).to_contain_text("not the token")
+            person.complaints.clear()  # Chromium notes the 401
+            person.sign_in()
+            expect(page.get_by_role("heading", name="Live", exact=False).first).to_be_visible()
+
+            trio.from_thread.run(ring)
+            card = page.locator("[data-call]")
+            expect(card).to_have_count(1, timeout=PATIENCE_MS)  # by itself: the page was open before the call
+            expect(card.locator("[data-field=words]")).to_contain_text("lighthouse", timeout=PATIENCE_MS)
+            trio.from_thread.run(speak)
+            expect(card.locator("[data-field=words]")).to_contain_text(f"Yes, {EVIL}", timeout=PATIENCE_MS)
+            expect(card.locator("[data-field=latency]")).to_contain_text(re.compile(r"\d+ ms"), timeout=PATIENCE_MS)
+            expect(card.locator("[data-field=cost]")).to_contain_text(re.compile(r"\$ 0\.\d+"), timeout=PATIENCE_MS)
+            expect(card.locator("[data-field=time]")).to_contain_text(re.compile(r"\d+ s"))
+
+            card.get_by_role("link", name="Hang up").click()
+            expect(page.get_by_role("heading", name="Hang up?")).to_be_visible()
+            assert not calls[0].over
+            page.get_by_role("button", name="Hang up").click()
+            page.wait_for_url("**/console")
+            expect(page.locator("[data-call]")).to_have_count(0, timeout=PATIENCE_MS)
+
+            person.open("/history")
+            page.locator("tr[data-call] a").first.click()
+            expect(page.locator(".line.caller")).to_contain_text(EVIL)
+            expect(page.get_by_text("end_reason: operator")).to_be_visible()
+
+            for path in PAGES:
+                person.open(path)
+                assert page.evaluate("document.querySelectorAll('[onerror]').length") == 0
+                assert page.locator("nav a[aria-current]").count() == 1
+                page.set_viewport_size({"width": 360, "height": 700})
+                width = page.evaluate("document.documentElement.scrollWidth")
+                assert width <= 360, f"{path} is {width} wide"
+                page.set_viewport_size({"width": 1100, "height": 800})
+            assert "Talk to it" in person.open("/personas").inner_text("main")
+
+            page.get_by_role("button", name="Sign out").click()
+            expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+            assert person.complaints == []
+
+        await browse(url, act)
+        record = await world.ended(calls[0])
+        assert record["end_reason"] == "operator"
+
+
+async def test_every_page_reads_without_a_script_and_by_day_and_by_night(tmp_path):
+    async with open_world(tmp_path, operator="127.0.0.1:0", seconds=120) as world:
+        url = world.daemon.operator_url
+        call, _ = await world.talk()
+        async with operator() as http:
+            link = (await http.post(f"{url}/console/links")).json()["path"]
+
+        def act(new_browser):
+            person = new_browser(java_script_enabled=False)
+            page = person.page
+            page.goto(f"{url}{link}")
+            page.get_by_role("button", name="Sign in").click()
+            expect(page.locator("[data-call]")).to_have_count(1)
+            page.get_by_role("link", name="Say").click()
+            page.get_by_label("Text to say").fill("We close in ten minutes.")
+            page.get_by_role("button", name="Say").click()
+            expect(page.get_by_role("heading", name=re.compile(r"\+1555"))).to_be_visible()
+            person.open("/do-not-call")
+            page.get_by_label("Number").nth(1).fill("+1 415 555 0199")
+            page.get_by_label("Reason").fill("asked")
+            page.get_by_role("button", name="Add").click()
+            expect(page.locator("tr[data-number='+14155550199']")).to_be_visible()
+            page.get_by_role("button", name="Remove").click()
+            expect(page.locator("tr[data-number]")).to_have_count(0)
+
+            brightness = []
+            for scheme in ("light", "dark"):
+                other = new_browser(color_scheme=scheme)
+                other.sign_in()
+                colour = other.page.evaluate("getComputedStyle(document.body).backgroundColor")
+                brightness.append(sum(map(int, re.findall(r"\d+", colour)[:3])) / 3)
+            assert brightness[0] > 200
+            assert brightness[1] < 60
+
+        await browse(url, act)
+        call.hang_up()
+        await world.ended(call)

@@ -13,7 +13,7 @@ from trio_voice.sandbox.twilio.callers import Voice
 
 pytest.importorskip("playwright", reason="needs playwright")
 
-from playwright.sync_api import expect, sync_playwright  # noqa: E402
+from playwright.sync_api import expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
@@ -78,7 +78,9 @@ async def browse(url, act):
 
 
 async def test_an_operator_sees_a_call_live_and_ends_it(tmp_path):
-    async with open_world(tmp_path, make_backend=TALK.backend, operator="127.0.0.1:0", personas=PERSONAS, seconds=120) as world:
+    async with open_world(
+        tmp_path, make_backend=TALK.backend, operator="127.0.0.1:0", personas=PERSONAS, seconds=120
+    ) as world:
         url = world.daemon.operator_url
         world.twilio.rest.buy("+15551234567", friendly_name=EVIL)
         voice = Voice()

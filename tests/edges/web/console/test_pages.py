@@ -454,4 +454,5 @@ def test_samples_of_several_processes_are_one_and_counters_that_begin_anew_do_no
 def test_no_file_of_a_page_asks_another_address():
     for path in Path(FOLDER).iterdir():
         if path.suffix in (".js", ".css") and ".min." not in path.name:
-            assert not re.search("https?://", path.read_text())
+            asked = r"""(?:import|fetch|src|href|url|WebSocket|EventSource)\W{1,3}https?://"""
+            assert not re.search(asked, path.read_text())

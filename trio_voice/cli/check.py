@@ -13,7 +13,7 @@ from trio_voice.billing.cost import price_call
 from trio_voice.call.call import wall_clock
 from trio_voice.call.probe import describe, rehearse
 from trio_voice.cli.exits import EXIT_CONFIG, EXIT_FAILED, EXIT_UNAVAILABLE, EXIT_USAGE, stop
-from trio_voice.cli.extras import missing_for
+from trio_voice.cli.extras import missing_for, why_missing
 from trio_voice.cli.local_peers import load_speech_for, on_this_machine
 from trio_voice.cli.options import config_option, load
 from trio_voice.config.warnings import warnings_about
@@ -24,7 +24,7 @@ from trio_voice.legs.session_ledger import Ledger
 from trio_voice.protocols.chain_stages import ChainSettings
 from trio_voice.protocols.local import LocalSpeakingSettings
 from trio_voice.record import CallRecord
-from trio_voice.speech import VOICES, why_unavailable
+from trio_voice.speech import VOICES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,7 +103,7 @@ def _unknown_voices(settings: Settings) -> Iterator[str]:
 
 def _unspoken_lines(settings: Settings) -> Iterator[str]:
     """Lines that nobody says when no model speaks, on a machine without a voice."""
-    why = why_unavailable()
+    why = why_missing("speech")
     if why is not None and settings.personas:
         yield f"personas say nothing when their model fails or is late, but those whose chain speaks: {why}"
 

@@ -9,7 +9,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 from trio_voice.daemon.assembly import used_models
-from trio_voice.speech import why_unavailable
+from trio_voice.speech import LIBRARIES as SPEECH
+from trio_voice.speech import why_not_built
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,23 +19,25 @@ if TYPE_CHECKING:
 
 LIBRARIES: Final[Mapping[str, tuple[str, ...]]] = {
     "gemini-live": ("numpy",),
-    "sandbox": ("numpy", "rich", "wsproto"),
-    "speech": ("numpy",),
+    "sandbox": (*SPEECH, "rich", "wsproto"),
+    "speech": SPEECH,
 }
-"""Libraries of each extra, by the names that are imported; those that hear and speak are ``speech``'s own business."""
+"""Libraries of each extra, by the names that are imported."""
 SPEAKING: Final = frozenset({"sandbox", "speech"})
 """Extras that hear and speak on this machine."""
 
 
 def why_missing(extra: str) -> str | None:
     """Reason for which an extra cannot be used here and what to do about it, in a line; ``None`` if it can."""
-    unavailable = why_unavailable() if extra in SPEAKING else None
-    if unavailable is not None:
-        return unavailable
+    not_built = why_not_built() if extra in SPEAKING else None
+    if not_built is not None:
+        return not_built
     missing = [library for library in LIBRARIES[extra] if find_spec(library) is None]
     if not missing:
         return None
-    return f'{", ".join(missing)} cannot be imported: pip install "trio-voice[{extra}]" (in a clone: ".[{extra}]")'
+    holds = ', which holds "trio-voice[speech]"' if extra == "sandbox" else ""
+    advice = f'pip install "trio-voice[{extra}]" (in a clone: ".[{extra}]"){holds}'
+    return f"{', '.join(missing)} cannot be imported: {advice}"
 
 
 def missing_for(settings: Settings) -> Iterator[str]:

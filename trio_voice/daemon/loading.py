@@ -1,8 +1,8 @@
 """Configuration and tools, loaded so that whatever a user's module does is one line: key, file, and line of the file.
 
 A module of tools is a stranger's code that runs while it is imported: it may raise anything, end the process, or never
-come to an end. At start there is nobody on the line yet, so it is imported where it will be used, and a timer ends the
-process if that takes too long. A daemon that reads its configuration again has calls: there it is tried first in a
+come to an end. At start there is nobody on the line yet, so it is imported in a copy of the process first, which it may
+end, and then where it will be used, and a timer ends the process if that takes too long. A daemon that reads its configuration again has calls: there it is tried first in a
 process of its own, then loaded in a thread, each with a deadline, and nothing that comes of either leaves here but a
 ``ConfigError``.
 """
@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import attrs
 import trio
@@ -129,8 +131,94 @@ def load_at_start(path: Path, refuse: Callable[[str], object]) -> Loaded:
     Raises:
         ConfigError: as ``load``.
     """
+    settings = read_settings(path)
+    if any(":" in tool for persona in settings.personas.values() for tool in persona.tools):
+        ended = _try_in_fork(path, settings)
+        if ended:
+            raise ConfigError([ended])
     with _bounded(path, refuse) as progress:
         return load(path, NoList(), progress)
+
+
+def _try_in_fork(path: Path, settings: Settings) -> str:
+    """Import the tools in a copy of this process first; returns what is wrong if that ends it, or does not end itself.
+
+    A module may end its process in ways that nothing can catch (``os._exit``, a crash in a library), which at start
+    would leave nothing but a status. There are no threads yet, so that a copy can be made in a millisecond. Mistakes
+    that can be caught are not told from here: they are found once more, where the tools are loaded.
+    """
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        _import_and_leave(path, settings, writing)
+    os.close(writing)
+    said, ends_at = b"", time.monotonic() + LOADING_SECONDS + GRACE_SECONDS
+    with os.fdopen(reading, "rb", buffering=0) as pipe:
+        # Not to its end: whatever the modules have started may hold it open.
+        while not said.endswith((_DONE, _WRONG)) and time.monotonic() < ends_at:
+            if select.select([pipe], [], [], 0.05)[0] and (more := pipe.read(65_536)):
+                said += more
+            elif os.waitpid(child, os.WNOHANG) != (0, 0):
+                return f"{path}: {_last_of(said)} cannot be imported: its module ended the process"
+            else:
+                select.select([], [], [], 0.01)
+    with suppress(ProcessLookupError):
+        os.kill(child, signal.SIGKILL)
+    with suppress(ChildProcessError):
+        os.waitpid(child, 0)
+    if said.endswith(_DONE):
+        return ""
+    return _last_of(said) if said.endswith(_WRONG) else f"{path}: {_last_of(said)} does not come to its end"
+
+
+_DONE: Final = b"\0done"
+_WRONG: Final = b"\0wrong"
+
+
+def _last_of(said: bytes) -> str:
+    """The last entry that a child has written of its progress, or its last words."""
+    entries = [each for each in said.removesuffix(_WRONG).split(b"\0") if each]
+    return one_line(entries[-1].decode(errors="replace")) if entries else "a module"
+
+
+def _import_and_leave(path: Path, settings: Settings, verdict: int) -> NoReturn:
+    """The copy's whole life: import the tools, saying which, and go without a word to anybody else."""
+    os.set_inheritable(verdict, False)  # noqa: FBT003 - the standard library's
+
+    def say(words: bytes) -> None:
+        with suppress(OSError):
+            os.write(verdict, words)
+
+    class Progress(list[str]):
+        def append(self, tool: str) -> None:
+            super().append(tool)
+            noted.append(tool)
+            say(b"\0" + tool.encode())
+
+    leave, progress = os._exit, Progress()
+
+    def refuse(problem: str) -> None:
+        say(b"\0" + problem.encode() + _WRONG)
+        leave(0)
+
+    def ends_process(*_status: object) -> None:
+        where = place_in(sys._getframe(1))  # noqa: SLF001 - documented, and the module's own frame is what is told
+        tool = progress[-1] if progress else "a module"
+        refuse(f"{path}: {tool} cannot be imported: {where}: it ends the process")
+
+    os._exit, os.abort = ends_process, ends_process  # type: ignore[assignment]  # they return nothing, for they never do
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream)
+    threading.Timer(LOADING_SECONDS + GRACE_SECONDS, leave, [0]).start()
+    try:
+        with _bounded(path, refuse) as noted:
+            toolboxes_of(settings, NoList(), progress)
+    except BaseException:  # noqa: BLE001, S110 - it is found again, and told, where the tools are loaded
+        pass
+    say(_DONE)
+    leave(0)
 
 
 async def load_again(path: Path, numbers: DoNotCall) -> Loaded:

@@ -73,6 +73,10 @@ model = "echo"
 [numbers]
 default = "echo"
 {numbers}
+
+[recording]
+directory = "{folder}/recordings"
+keep_free_gb = 0
 """
 ROGUE = """
 [models.m{place}]
@@ -82,6 +86,7 @@ url = "ws://127.0.0.1:{port}/{place}"
 [personas.p{place}]
 model = "m{place}"
 tools = [{tools}]
+record = {record}
 """
 
 
@@ -198,10 +203,13 @@ def daemon(rogue: Rogue, names: list[str]) -> Relay:
         for place, (name, each) in enumerate(MISBEHAVIOURS.items()):
             if name in names:  # others need not be loaded
                 template = HEARD_HERE if each.local else ROGUE
-                rogues += template.format(place=place, port=rogue.port, llm_port=rogue.llm_port, tools=tools)
+                record = '"here"' if each.is_recorded else "false"
+                rogues += template.format(
+                    place=place, port=rogue.port, llm_port=rogue.llm_port, tools=tools, record=record
+                )
                 numbers += f'"{misbehaviour.number_of(name)}" = "p{place}"\n'
         config = Path(folder) / "config.toml"
-        config.write_text(CONFIG.format(echo=echo_url, rogues=rogues, numbers=numbers), encoding="utf-8")
+        config.write_text(CONFIG.format(echo=echo_url, rogues=rogues, numbers=numbers, folder=folder), encoding="utf-8")
         return [sys.executable, "-m", "trio_voice", "--config", str(config), "serve"]
 
     return Relay("trio_voice", command)

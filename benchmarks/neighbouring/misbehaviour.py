@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 SHORT: Final = '{"event":"dtmf","dtmf":{"digit":"1"},"streamSid":"MZ1"}'
 MEDIA: Final = '{"event":"media","media":{"track":"inbound","payload":"' + "/" * 212 + "fg==" + '"},"streamSid":"MZ1"}'
+PAYLOAD: Final = "/" * 212 + "fg=="
+FRAMES_PER_SECOND: Final = 50
 LONG_MEDIA: Final = '{"event":"media","media":{"payload":"' + "/" * 60_000 + '"},"streamSid":"MZ1"}'
 TOO_LONG: Final = '{"event":"media","media":{"payload":"' + "/" * 100_000 + '"},"streamSid":"MZ1"}'
 UNMASKED: Final = b"\x81\x80\0\0\0\0"
@@ -105,6 +107,24 @@ async def talk(stream: Channel) -> None:
             await stream.send(MEDIA)
 
 
+async def talk_as_twilio(stream: Channel) -> None:
+    """With what a recorder wants to know: each frame says when it was, and each mark comes back when it is due."""
+
+    async def echo_marks() -> None:
+        while True:
+            message = json.loads(await stream.receive())
+            if message["event"] == "mark":
+                await stream.send(json.dumps(message))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(echo_marks)
+        began = trio.current_time()
+        for number in itertools.count(1):
+            await trio.sleep_until(began + number * FRAME_SECONDS)
+            media = {"track": "inbound", "chunk": str(number), "timestamp": str(20 * number), "payload": PAYLOAD}
+            await stream.send(json.dumps({"event": "media", "media": media, "streamSid": "MZ1"}))
+
+
 async def ask(stream: Channel) -> None:
     """Ask the same again and again, in words, with time for the answer to begin: 5.4 s of speech, 1.5 s of silence."""
     mouth = await trio.to_thread.run_sync(load_mouth)
@@ -153,10 +173,20 @@ class Misbehaviour:
     """In place of the model, ears and voice of the daemon's own process (``kind = "local"``)."""
     lingers_seconds: float = 0.0
     """For which it goes on when its call is over."""
+    calls: int = 1
+    """So many at once."""
+    is_recorded: bool = False
+    """The daemon keeps a recording of it."""
 
 
 MISBEHAVIOURS: Final = {
     "a well-behaved call, for comparison": Misbehaviour(),
+    "is one of ten, for comparison": Misbehaviour(
+        caller=talk_as_twilio, model=partial(send_calmly, SPEECH, FRAMES_PER_SECOND), calls=10
+    ),
+    "is one of ten, all recorded": Misbehaviour(
+        caller=talk_as_twilio, model=partial(send_calmly, SPEECH, FRAMES_PER_SECOND), calls=10, is_recorded=True
+    ),
     "its caller floods": Misbehaviour(caller=partial(send_at_once, SHORT)),
     "its caller floods with empty frames": Misbehaviour(caller=partial(send_raw_at_once, UNMASKED * 20_000)),
     "its caller sends messages of 60,000 bytes": Misbehaviour(caller=partial(send_at_once, LONG_MEDIA)),
@@ -229,10 +259,15 @@ async def open_stream(http: httpx2.AsyncClient, base: str, number: str) -> Chann
 
 async def misbehave(name: str, base: str) -> None:
     """Call after call of this kind, until cancelled."""
-    async with httpx2.AsyncClient(trust_env=False) as http:
+
+    async def again_and_again() -> None:
         while True:
             await call(MISBEHAVIOURS[name], http, base, number_of(name))
             await trio.sleep(0.01)
+
+    async with httpx2.AsyncClient(trust_env=False) as http, trio.open_nursery() as nursery:
+        for _ in range(MISBEHAVIOURS[name].calls):
+            nursery.start_soon(again_and_again)
 
 
 @asynccontextmanager

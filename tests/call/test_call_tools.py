@@ -9,11 +9,11 @@ import trio
 
 from tests.calls import GREETING, live_call
 from trio_voice.call.call import MAX_TOOLS
-from trio_voice.call.tools import end_call, transfer_to_human
+from trio_voice.call.tools import consent_to_recording, end_call, transfer_to_human
 from trio_voice.errors import RestError
 from trio_voice.events.model import ToolWithdrawn
 from trio_voice.persona import Limits, Persona
-from trio_voice.record import EndReason
+from trio_voice.record import BROWSER, EndReason
 from trio_voice.sandbox.agent.replies import ToolUse
 from trio_voice.sandbox.providers.assemblyai_agent import Manner, Script, Turn
 
@@ -254,3 +254,47 @@ async def test_a_tool_that_the_model_withdraws_is_let_finish_and_not_answered(au
         rig.twilio.hang_up()
     assert results(rig) == []
     assert [(tool.name, tool.failed) for tool in rig.record.tools] == [("book", False)]
+
+
+async def test_a_caller_whose_telephone_is_a_page_cannot_be_put_through_and_the_model_is_told(autojump_clock):
+    phone = StubPhone()
+    wants = script("transfer_to_human", reply="One moment please.", after="That does not work here.")
+    async with live_call(script=wants, tools=[transfer_to_human], phone=phone, persona=PERSONA) as rig:
+        rig.record.from_number = BROWSER
+        await trio.sleep(2)
+        rig.speak(0.6)
+        await trio.sleep(6)
+        rig.twilio.hang_up()
+    assert rig.record.call_sid is None
+    assert rig.record.stream_sid is not None
+    assert rig.record.transfers == []
+    assert [(tool.name, tool.failed) for tool in rig.record.tools] == [("transfer_to_human", True)]
+    assert rig.record.transcript[-1].text == "That does not work here."
+    assert rig.record.end_reason is EndReason.HANGUP
+
+
+async def test_a_recording_that_was_consented_to_begins_then_and_one_that_cannot_be_made_is_told(autojump_clock):
+    for can_record in (True, False):
+        paper = StubRecording(can_record)
+        wants = script("consent_to_recording", reply="", after="Thank you.")
+        async with live_call(script=wants, tools=[consent_to_recording]) as rig:
+            rig.call._recording = paper
+            await trio.sleep(2)
+            rig.speak(0.6)
+            await trio.sleep(3)
+            rig.twilio.hang_up()
+        assert paper.asked == 1
+        assert [(tool.name, tool.failed) for tool in rig.record.tools] == [("consent_to_recording", not can_record)]
+        assert rig.record.end_reason is EndReason.HANGUP
+
+
+class StubRecording:
+    """A recording that waits for consent."""
+
+    def __init__(self, can_record):
+        self.asked = 0
+        self._can_record = can_record
+
+    def consent(self):
+        self.asked += 1
+        return self._can_record

@@ -147,6 +147,8 @@ class Registry:
         for."""
         self._arriving: dict[str, float] = {}
         """Time at which each is given up."""
+        self._browsers: set[str] = set()
+        """Calls of pages whose stream has come, and that are not over."""
         self._live: dict[str, Call] = {}
         self._put_through: dict[str, PutThrough] = {}
         self._returning: dict[str, str] = {}
@@ -246,6 +248,8 @@ class Registry:
         if expected.record.call_sid is not None:
             self._by_sid[expected.record.call_sid] = expected
         self._arriving[call_id] = trio.current_time() + ARRIVAL_SECONDS
+        if expected.record.is_browser_call:
+            self._browsers.add(call_id)
         return expected
 
     def _new_id(self) -> str:
@@ -266,7 +270,8 @@ class Registry:
     def browser_calls(self) -> int:
         """Number of calls of pages that live here, or are promised."""
         self._forget_expired()
-        return sum(record.is_browser_call for record in self._open_records())
+        promised = sum(expected.record.is_browser_call for expected in self._expected.values())
+        return promised + len(self._browsers)
 
     def is_for_browser(self, path: str) -> bool:
         """True if a path was promised to a page."""
@@ -283,6 +288,7 @@ class Registry:
         for call_id, until in list(self._arriving.items()):
             if until <= now:
                 del self._arriving[call_id]
+                self._browsers.discard(call_id)
                 self._by_sid = {sid: each for sid, each in self._by_sid.items() if each.record.call_id != call_id}
         self._seats.occupy(self._held)
         for call_id, expected in list(self._expected.items()):
@@ -389,6 +395,7 @@ class Registry:
         if record.ended_at is None:  # its stream never came, or could not be answered
             record.ended_at = self._clock()
         self._arriving.pop(record.call_id, None)
+        self._browsers.discard(record.call_id)
         held = self._by_sid.get(record.call_sid or "")
         if held is not None and held.record.call_id == record.call_id:
             del self._by_sid[record.call_sid or ""]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from quart import Response, request
@@ -14,6 +15,14 @@ if TYPE_CHECKING:
 
     from trio_voice.edges.web.context import AppContext
     from trio_voice.edges.web.operator_door import OperatorDoor
+
+
+SPEECH: Final = ("moonshine_voice", "py_nanotts")
+"""Libraries with which this machine hears and speaks."""
+INSTALL: Final = (
+    'No model of this machine is installed: pip install "trio-voice[sandbox]" installs one, which trio-voice talk '
+    "begins. The personas here speak by their own models."
+)
 
 
 def add_talk(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
@@ -42,6 +51,8 @@ def add_talk(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
         notes = []
         if wanted and wanted not in personas:
             notes.append(f"There is no persona {wanted[:60]!r} here: choose another.")
+        if any(find_spec(module) is None for module in SPEECH):
+            notes.append(INSTALL)
         if context.max_browser_calls == 0:
             notes.append("Calls by browser are switched off: [console] max_browser_calls = 0.")
         return await page(

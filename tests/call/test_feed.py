@@ -8,7 +8,7 @@ import trio
 import trio.testing
 
 from trio_voice.billing.prices import ModelPrices, Prices, TwilioPrices
-from trio_voice.call.feed import COST_SECONDS, MOST_KEPT, CallTeller, Feed, Mailbox, Place
+from trio_voice.call.feed import COST_SECONDS, MOST_KEPT, CallTeller, Feed, Mailbox, Place, Reach
 from trio_voice.record import CallRecord, CallState, EndReason, ModelSessionRecord, ToolUse, Turn, Utterance
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -222,7 +222,7 @@ def pass_on(mailbox, to, *, is_past=False):
 async def test_what_another_process_tells_is_told_here_once(feed):
     other = Feed()
     record = call("o1")
-    with other.listening(Place(), own=True) as theirs, feed.listening() as mailbox:
+    with other.listening(Place(), Reach.PROCESS) as theirs, feed.listening() as mailbox:
         other.call_changed(record)
         say(other, record, "Hello", final=True)
         events = theirs.take_now()
@@ -232,7 +232,7 @@ async def test_what_another_process_tells_is_told_here_once(feed):
         assert kinds(await mailbox.take()) == ["call", "words"]
     with feed.listening(Place({feed.origin: 0, other.origin: 1})) as mailbox:
         assert kinds(mailbox.take_now()) == ["words"]
-    with feed.listening(own=True) as mailbox:  # who asks this process wants nothing of others
+    with feed.listening(reach=Reach.PROCESS) as mailbox:  # who asks this process wants nothing of others
         say(feed, call(), "Mine", final=True)
         feed.take_over(other.origin, 9, "end", b'{"call_id":"o1"}')
         assert [data["text"] for _, data in told(mailbox.take_now())] == ["Mine"]
@@ -245,9 +245,9 @@ async def test_what_is_past_there_is_told_to_those_who_come_back_and_others_hear
     other.call_ended(gone)
     other.call_changed(live)
     with feed.listening() as new, feed.listening(Place({feed.origin: 0})) as back:
-        with other.listening(Place(), own=True) as theirs:
+        with other.listening(Place(), Reach.PROCESS) as theirs:
             pass_on(theirs, feed, is_past=True)
-        feed.caught_up(other.origin)
+        feed.caught_up({other.origin})
         assert [data["call_id"] for _, data in told(new.take_now())] == ["o2"]
         assert kinds(back.take_now()) == ["call", "end", "call"]
         feed.forget(other.origin)
@@ -271,10 +271,22 @@ async def test_somebody_who_wants_to_hear_of_all_is_noticed(feed, autojump_clock
 
         nursery.start_soon(wait)
         await trio.testing.wait_all_tasks_blocked()
-        with feed.listening(own=True):
+        with feed.listening(reach=Reach.PROCESS):
             await trio.testing.wait_all_tasks_blocked()
             assert not heard.is_set()
         with feed.listening():
             await trio.testing.wait_all_tasks_blocked()
             assert heard.is_set()
             assert feed.is_heard_of_all
+
+
+async def test_another_machine_is_not_told_what_it_may_have_told_itself(feed):
+    other, node = Feed(), Feed()
+    with feed.listening(Place(), Reach.NODE) as asked, feed.listening() as all_of_it:
+        feed.take_over(node.origin, 1, "end", b'{"call_id":"n1"}', of_node=True)
+        feed.take_over(other.origin, 1, "end", b'{"call_id":"o1"}')
+        assert [data["call_id"] for _, data in told(asked.take_now())] == ["o1"]
+        assert [data["call_id"] for _, data in told(all_of_it.take_now())] == ["n1", "o1"]
+        assert feed.is_heard_of_nodes
+    with feed.listening(Place(), Reach.NODE):
+        assert (feed.is_heard_of_all, feed.is_heard_of_nodes) == (True, False)

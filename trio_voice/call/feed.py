@@ -20,6 +20,7 @@ stopped is one for each process that they have heard of, because several may be 
 
 from __future__ import annotations
 
+import enum
 import re
 import secrets
 from collections import deque
@@ -34,7 +35,7 @@ from trio_voice.billing.running import running_cost
 from trio_voice.record import CallState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from trio_voice.billing.prices import Prices
     from trio_voice.call.call import Call
@@ -64,6 +65,16 @@ class FeedEvent:
     """The thing that it says the newest of: in a mailbox it takes the place of one with the same key."""
     is_passing: bool = False
     """Something newer will say it better."""
+    is_of_other_node: bool = False
+    """Another machine's: whoever asks on behalf of a machine is not told."""
+
+
+class Reach(enum.Enum):
+    """Processes that a listener wants to hear of."""
+
+    PROCESS = "this one"
+    NODE = "those of this machine"
+    HOUSE = "all"
 
 
 class Place:
@@ -91,10 +102,6 @@ class Place:
         """Another that is the same."""
         return Place(self._numbers)
 
-    def newest(self) -> tuple[str, int]:
-        """The process that was heard of last for the first time, and its number. Raises ``IndexError`` without any."""
-        return list(self._numbers.items())[-1]
-
     def __str__(self) -> str:
         return "-".join(f"{origin}.{number}" for origin, number in self._numbers.items())
 
@@ -104,15 +111,22 @@ class Mailbox:
 
     Args:
         since: what they have heard already, and are not told again.
-        own: the process that they want to hear of, if it is one only.
+        takes: true for an event that they want to hear of.
         resumes: whether they are to be told of what is past.
         most: how many events may wait.
     """
 
     def __init__(
-        self, since: Place, own: str | None = None, *, resumes: bool = False, most: int = MOST_WAITING
+        self,
+        since: Place,
+        reach: Reach = Reach.HOUSE,
+        takes: Callable[[FeedEvent], bool] = lambda _: True,
+        *,
+        resumes: bool = False,
+        most: int = MOST_WAITING,
     ) -> None:
-        self.own = own
+        self.reach = reach
+        self._takes = takes
         self.resumes = resumes
         self._heard = since
         self._most = most
@@ -123,8 +137,7 @@ class Mailbox:
 
     def put(self, event: FeedEvent) -> None:
         """Put an event in, unless it was put in before. Does not wait."""
-        is_theirs = self.own is None or self.own == event.origin
-        if self.is_overrun or not is_theirs or event.number <= self._heard.after(event.origin):
+        if self.is_overrun or event.number <= self._heard.after(event.origin) or not self._takes(event):
             return
         self._heard.move(event.origin, event.number)
         if event.key is not None:
@@ -181,8 +194,13 @@ class Feed:
 
     @property
     def is_heard_of_all(self) -> bool:
-        """True if anybody wants to hear of all processes."""
-        return any(mailbox.own is None for mailbox in self._mailboxes)
+        """True if anybody wants to hear of other processes, too."""
+        return any(mailbox.reach is not Reach.PROCESS for mailbox in self._mailboxes)
+
+    @property
+    def is_heard_of_nodes(self) -> bool:
+        """True if anybody wants to hear of other machines, too."""
+        return any(mailbox.reach is Reach.HOUSE for mailbox in self._mailboxes)
 
     async def wait_heard_of_all(self) -> None:
         """Wait until anybody does."""
@@ -197,23 +215,28 @@ class Feed:
         return Place({self.origin: self._place.after(self.origin)}) if own else self._place.copy()
 
     @contextmanager
-    def listening(self, since: Place | None = None, *, own: bool = False) -> Iterator[Mailbox]:
+    def listening(self, since: Place | None = None, reach: Reach = Reach.HOUSE) -> Iterator[Mailbox]:
         """Listen while the block runs.
 
         Args:
             since: where the listener stopped before: what was missed comes first. Without it the calls that live do.
-            own: whether they want to hear of this process only.
+            reach: the processes that they want to hear of.
         """
         most = MOST_WAITING + len(self._kept) + len(self._calls)
         start = Place() if since is None else since.copy()
-        mailbox = Mailbox(start, self.origin if own else None, resumes=since is not None, most=most)
+        takes: dict[Reach, Callable[[FeedEvent], bool]] = {
+            Reach.PROCESS: lambda event: event.origin == self.origin,
+            Reach.NODE: lambda event: not event.is_of_other_node,
+            Reach.HOUSE: lambda _: True,
+        }
+        mailbox = Mailbox(start, reach, takes[reach], resumes=since is not None, most=most)
         kept = list(self._kept) if since is not None else []
         numbers = {(event.origin, event.number) for event in kept}
         calls = [event for event in self._calls.values() if (event.origin, event.number) not in numbers]
         for event in sorted([*calls, *kept], key=lambda event: event.number):
             mailbox.put(event)
         self._mailboxes.add(mailbox)
-        if not own:
+        if reach is not Reach.PROCESS:
             self._heard.set()
         try:
             yield mailbox
@@ -231,7 +254,9 @@ class Feed:
             FeedEvent(self.origin, number, kind, msgspec.json.encode(fields), key, is_passing), fields["call_id"]
         )
 
-    def take_over(self, origin: str, number: int, kind: str, data: bytes, *, is_past: bool = False) -> None:
+    def take_over(
+        self, origin: str, number: int, kind: str, data: bytes, *, is_past: bool = False, of_node: bool = False
+    ) -> None:
         """Tell what another process has told.
 
         Args:
@@ -240,6 +265,7 @@ class Feed:
             kind: of the event.
             data: as it was told.
             is_past: it was told before that process was asked; only who comes back wants to hear of it.
+            of_node: it is another machine's.
 
         Raises:
             ValueError: that is nothing that any of them tells.
@@ -252,11 +278,12 @@ class Feed:
             raise ValueError(f"no event: {odd}") from odd
         is_passing = kind == "cost" or (kind == "words" and not told.final)
         key = {"cost": ("cost", told.call_id), "words": ("words", told.call_id, str(told.line))}.get(kind)
-        self._post(FeedEvent(origin, number, kind, data, key, is_passing), told.call_id, is_past=is_past)
+        event = FeedEvent(origin, number, kind, data, key, is_passing, of_node)
+        self._post(event, told.call_id, is_past=is_past)
 
-    def caught_up(self, origin: str) -> None:
-        """All that is past of a process was taken over: whoever has just come is told which calls live there."""
-        for event in [event for event in self._calls.values() if event.origin == origin]:
+    def caught_up(self, origins: Collection[str]) -> None:
+        """All that is past of these processes was taken over: whoever has just come is told which calls live there."""
+        for event in [event for event in self._calls.values() if event.origin in origins]:
             for mailbox in self._mailboxes:
                 mailbox.put(event)
 

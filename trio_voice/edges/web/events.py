@@ -1,8 +1,9 @@
 """``GET /events``: the feed as server-sent events, of all processes of the house at any of them.
 
 An event's id is the listener's place in the feeds of all processes (``call/feed.py``), so ``Last-Event-ID`` resumes at
-any of them. A process follows the others only while anybody listens here (``follow_others``); what they have told
-meanwhile comes first then. Whoever is asked by another process tells of itself only.
+any of them. A process follows the others, of its machine and of other nodes, only while anybody listens here
+(``follow_others``); what they have told meanwhile comes first then. Another process of the machine is told of this one
+only, another node of this machine's: nobody hears anything twice.
 
 A listener who does not read is cut off by the server (``server.py``: each write has its deadline), and one who reads
 too slowly by their mailbox; neither is waited for by anybody.
@@ -10,16 +11,19 @@ too slowly by their mailbox; neither is waited for by anybody.
 
 from __future__ import annotations
 
+import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import structlog
 import trio
 from quart import Response, request
 
-from trio_voice.call.feed import FeedEvent, Place
+from trio_voice.call.feed import FeedEvent, Place, Reach
 from trio_voice.edges.web.answers import failure
-from trio_voice.edges.workers.handover import HERE
+from trio_voice.edges.web.nodes import NODE
+from trio_voice.edges.workers.handover import HERE, hear_lines
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from trio_voice.call.feed import Feed
+    from trio_voice.call.nodes import Node
     from trio_voice.edges.web.context import AppContext
     from trio_voice.edges.web.operator_door import OperatorDoor
 
@@ -41,6 +46,10 @@ MOST_LISTENERS: Final = 60
 """In one process; each holds a connection."""
 AGAIN_SECONDS: Final = 1.0
 """Before another process is asked again that did not answer, or has ended."""
+LOOK_SECONDS: Final = 2.0
+"""Between two looks at which nodes there are, while anybody listens."""
+CONNECT_SECONDS: Final = 2.0
+"""To reach another node."""
 NOW: Final = "now"
 """Told between processes only: from here on it happens."""
 LINGER_SECONDS: Final = 30.0
@@ -63,59 +72,65 @@ def add_events(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
             return failure(400, "bad_request", f"Last-Event-ID: {wrong}")
         if context.feed.listeners >= MOST_LISTENERS:
             return failure(503, "full", f"there are {MOST_LISTENERS} listeners already")
-        own = HERE in request.headers
-        if own and since is None:
-            since = Place()  # another process, which wants all that there is
-        answer = Response(_told(context.feed, since, own=own), content_type="text/event-stream")
+        reach = Reach.HOUSE
+        if HERE in request.headers or NODE in request.headers:
+            reach = Reach.PROCESS if HERE in request.headers else Reach.NODE
+            since = since or Place()  # another process, which wants all that there is
+        answer = Response(_told(context.feed, since, reach), content_type="text/event-stream")
         answer.timeout = None  # it has no end
         answer.headers["Cache-Control"] = "no-cache, no-store"
         answer.headers["X-Accel-Buffering"] = "no"
         return answer
 
 
-async def _told(feed: Feed, since: Place | None, *, own: bool) -> AsyncIterator[bytes]:
+async def _told(feed: Feed, since: Place | None, reach: Reach) -> AsyncIterator[bytes]:
     """The body of the answer, until the listener goes, or is cut off. Cancelling is safe."""
-    with feed.listening(since, own=own) as mailbox:
-        place = feed.place(own=own) if since is None else since.copy()
+    is_inside = reach is not Reach.HOUSE
+    with feed.listening(since, reach) as mailbox:
+        place = feed.place() if since is None else since.copy()
         # Its place, before anything has happened: whoever is cut off at once has one, too.
-        first = f"id: {feed.place(own=True) if own else place}\n" if own or str(place) else ""
+        first = f"id: {place}\n" if str(place) and not is_inside else ""
         yield f"retry: {RETRY_MS}\n{first}: hello\n\n".encode()
-        if own:
-            past = b"".join(_written(event, place) for event in mailbox.take_now())
-            yield past + f"event: {NOW}\nid: {place}\ndata: {{}}\n\n".encode()
+        if is_inside:
+            past = b"".join(_written(event, place, is_inside=True) for event in mailbox.take_now())
+            yield past + f"event: {NOW}\norigin: {feed.origin}\ndata: {{}}\n\n".encode()
         while not mailbox.is_overrun:
             taken: list[FeedEvent] = []
             with trio.move_on_after(HEARTBEAT_SECONDS):
                 taken = await mailbox.take()
-            yield b"".join(_written(event, place) for event in taken) or b": here\n\n"
+            yield b"".join(_written(event, place, is_inside=is_inside) for event in taken) or b": here\n\n"
             await trio.sleep(PACE_SECONDS)
         log.warning("listener_too_slow")
 
 
-def _written(event: FeedEvent, place: Place) -> bytes:
+def _written(event: FeedEvent, place: Place, *, is_inside: bool) -> bytes:
+    """An event as it is sent; another process is told whose it is, in fields of our own."""
     place.move(event.origin, event.number)
-    return b"id: %b\nevent: %b\ndata: %b\n\n" % (str(place).encode(), event.kind.encode(), event.data)
+    whose = b"origin: %b\nnumber: %d\n" % (event.origin.encode(), event.number) if is_inside else b""
+    return b"id: %b\n%bevent: %b\ndata: %b\n\n" % (str(place).encode(), whose, event.kind.encode(), event.data)
 
 
 async def follow_others(context: AppContext) -> None:
     """Follow the other processes of the house while anybody listens here, until cancelled."""
-    colleagues, feed = context.colleagues, context.feed
-    if colleagues is None:
+    feed = context.feed
+    if context.colleagues is None and context.nodes is None:
         return
     while True:
         await feed.wait_heard_of_all()
         async with trio.open_nursery() as nursery:
-            for index in colleagues.others:
-                nursery.start_soon(_follow, context, index)
+            if context.colleagues is not None:
+                for index in context.colleagues.others:
+                    nursery.start_soon(_follow_colleague, context, index)
+            nursery.start_soon(_follow_nodes, context)
             while feed.is_heard_of_all:  # noqa: ASYNC110 - looked at seldom, on purpose
                 await trio.sleep(LINGER_SECONDS)
             nursery.cancel_scope.cancel(reason="nobody listens")
 
 
-async def _follow(context: AppContext, index: int) -> None:
+async def _follow_colleague(context: AppContext, index: int) -> None:
     """Take over what another process tells; when it ends, what the one tells that comes in its place."""
     assert context.colleagues is not None  # noqa: S101 - or nobody is followed
-    other = Follower(context.feed)
+    other = Follower(context.feed, of_node=False)
     while True:
         with suppress(OSError, trio.BrokenResourceError, trio.TooSlowError, ValueError, LookupError):
             headers = context.as_operator() | {"Last-Event-ID": str(context.feed.place())}
@@ -124,16 +139,60 @@ async def _follow(context: AppContext, index: int) -> None:
         await trio.sleep(AGAIN_SECONDS)
 
 
+async def _follow_nodes(context: AppContext) -> None:
+    """Follow each node that lives, as long as anybody here wants to hear of them."""
+    followed: dict[str, trio.CancelScope] = {}
+
+    async def follow(node: Node) -> None:
+        with trio.CancelScope() as followed[node.peer_url]:
+            await _follow_node(context, node)
+
+    async with trio.open_nursery() as nursery:
+        while True:
+            wanted = {node.peer_url: node for node in context.nodes.directory.others} if context.nodes else {}
+            if not context.feed.is_heard_of_nodes:
+                wanted = {}
+            for peer_url in followed.keys() - wanted.keys():
+                followed.pop(peer_url).cancel(reason="it is gone, or nobody listens")
+            for peer_url in wanted.keys() - followed.keys():
+                followed[peer_url] = trio.CancelScope()
+                nursery.start_soon(follow, wanted[peer_url])
+            await trio.sleep(LOOK_SECONDS)
+
+
+async def _follow_node(context: AppContext, node: Node) -> None:
+    """Take over what the processes of another machine tell, until cancelled."""
+    other = Follower(context.feed, of_node=True)
+    parts = urlsplit(node.peer_url)
+    digits = "" if context.nodes is None else context.nodes.digits
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    while True:
+        with suppress(OSError, trio.BrokenResourceError, trio.TooSlowError, ValueError, LookupError):
+            headers = context.as_operator() | {"Last-Event-ID": str(context.feed.place()), NODE: digits}
+            other.begin()
+            with trio.fail_after(CONNECT_SECONDS):
+                stream: trio.abc.Stream = await trio.open_tcp_stream(parts.hostname or "", port)
+                if parts.scheme == "https":
+                    stream = trio.SSLStream(
+                        stream, ssl.create_default_context(), server_hostname=parts.hostname, https_compatible=True
+                    )
+            path = f"{parts.path.rstrip('/')}{PATH}"
+            await hear_lines(stream, parts.netloc, path, headers, other.hear)
+        await trio.sleep(AGAIN_SECONDS)
+
+
 class Follower:
-    """Tells one feed what another process writes on ``GET /events`` when it is asked for itself only.
+    """Tells one feed what another process writes on ``GET /events`` when it is asked by a process.
 
     Args:
         feed: told.
+        of_node: it is of another machine, whose processes come and go without our knowing.
     """
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: Feed, *, of_node: bool) -> None:
         self._feed = feed
-        self._origin = ""
+        self._of_node = of_node
+        self._origins: set[str] = set()
         self.begin()
 
     def begin(self) -> None:
@@ -148,17 +207,17 @@ class Follower:
             self._fields[name] = value.removeprefix(" ")
             return
         fields, self._fields = self._fields, {}
-        if "id" not in fields:
+        if "event" not in fields:
             return
-        place = Place.read(fields["id"])
-        if "data" not in fields:  # the first: who it is
-            began, _ = place.newest()
-            if self._origin and began != self._origin:
-                self._feed.forget(self._origin)
-            self._origin = began
-        elif fields["event"] == NOW:
-            self._is_past = False
-            self._feed.caught_up(self._origin)
-        else:
-            data, number = fields["data"].encode(), place.after(self._origin)
-            self._feed.take_over(self._origin, number, fields["event"], data, is_past=self._is_past)
+        origin = fields["origin"]
+        if fields["event"] != NOW:
+            self._origins.add(origin)
+            number, kind, data = int(fields["number"]), fields["event"], fields["data"].encode()
+            self._feed.take_over(origin, number, kind, data, is_past=self._is_past, of_node=self._of_node)
+            return
+        if not self._of_node:
+            for gone in self._origins - {origin}:
+                self._feed.forget(gone)
+            self._origins = {origin}
+        self._is_past = False
+        self._feed.caught_up(self._origins)

@@ -67,6 +67,41 @@ LIVES: Final = "lives here"
 call is to have one record."""
 
 
+async def hear_lines(
+    stream: trio.abc.Stream, host: str, path: str, headers: Mapping[str, str], heard: Callable[[str], None]
+) -> None:
+    """Ask another process of ours for something that has no end, and hear its lines until it ends, or cancellation.
+
+    Asked by HTTP/1.0: what comes is the body as it is. The stream is closed.
+
+    Raises:
+        OSError: it breaks off, or says something else than 200.
+        trio.BrokenResourceError: likewise.
+        trio.TooSlowError: it says nothing for ``SILENT_SECONDS``.
+        ValueError: what it says makes no sense to whoever hears it, or is no text.
+    """
+    told = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    async with stream:
+        with trio.fail_after(SILENT_SECONDS):
+            await stream.send_all(f"GET {path} HTTP/1.0\r\nHost: {host}\r\n{told}\r\n".encode())
+        waiting, in_body = b"", False
+        while True:
+            with trio.fail_after(SILENT_SECONDS):
+                more = await stream.receive_some()
+            if not more:
+                return
+            *lines, waiting = (waiting + more).split(b"\n")
+            if len(waiting) > MOST_LINE_BYTES:
+                raise ValueError("a line without an end")
+            for line in lines:
+                text = line.removesuffix(b"\r").decode()
+                if in_body:
+                    heard(text)
+                elif text.startswith("HTTP/") and " 200" not in text:
+                    raise ConnectionRefusedError(text)
+                in_body = in_body or not text
+
+
 class Colleagues:
     """All processes of a house, as one of them sees it.
 
@@ -155,37 +190,10 @@ class Colleagues:
         return answers
 
     async def listen_to(self, index: int, path: str, headers: Mapping[str, str], heard: Callable[[str], None]) -> None:
-        """Hear the lines of an answer of another process's that has no end, until it ends, or this is cancelled.
-
-        Asked by HTTP/1.0: what comes is the body as it is.
-
-        Raises:
-            OSError: it is not there, or breaks off; or it says something else than 200.
-            trio.BrokenResourceError: likewise.
-            trio.TooSlowError: it says nothing for ``SILENT_SECONDS``.
-            ValueError: what it says makes no sense to whoever hears it, or is no text.
-        """
-        told = "".join(f"{name}: {value}\r\n" for name, value in {**headers, HERE: "1"}.items())
+        """Hear the lines of an answer of another process's that has no end; see ``hear_lines``."""
         with trio.fail_after(ASK_SECONDS):
             stream = await trio.open_unix_socket(self.http_address(index))
-        async with stream:
-            await stream.send_all(f"GET {path} HTTP/1.0\r\nHost: colleague\r\n{told}\r\n".encode())
-            waiting, in_body = b"", False
-            while True:
-                with trio.fail_after(SILENT_SECONDS):
-                    more = await stream.receive_some()
-                if not more:
-                    return
-                *lines, waiting = (waiting + more).split(b"\n")
-                if len(waiting) > MOST_LINE_BYTES:
-                    raise ValueError("a line without an end")
-                for line in lines:
-                    text = line.removesuffix(b"\r").decode()
-                    if in_body:
-                        heard(text)
-                    elif text.startswith("HTTP/") and " 200" not in text:
-                        raise ConnectionRefusedError(text)
-                    in_body = in_body or not text
+        await hear_lines(stream, "colleague", path, {**headers, HERE: "1"}, heard)
 
     def open_http(self) -> trio.SocketListener:
         """Listen for the questions of colleagues; the caller serves it."""

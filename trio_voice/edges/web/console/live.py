@@ -27,10 +27,18 @@ def add_live(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
         records = [record for record in context.registry.records() if record.state is not CallState.ENDED]
         return [card_of(record, live.get(record.call_id), context) for record in records]
 
-    async def everywhere() -> list[dict[str, Any]]:
+    async def on_this_machine() -> list[dict[str, Any]]:
         cards = here()
         if context.asks_colleagues:
             cards += [card for answer in await context.ask("/console/cards") for card in answer.json()["cards"]]
+        return cards
+
+    async def everywhere() -> list[dict[str, Any]]:
+        cards = await on_this_machine()
+        if context.asks_nodes and context.nodes is not None:
+            for digits, answer in (await context.nodes.ask_all("/console/cards")).items():
+                if answer is not None and answer.is_success:
+                    cards += [card | {"node": digits} for card in answer.json()["cards"]]
         return cards
 
     @app.get("/console")
@@ -42,7 +50,7 @@ def add_live(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
     @app.get("/console/cards")
     @door.lets_in
     async def cards() -> dict[str, Any]:
-        return {"cards": here()}
+        return {"cards": await on_this_machine()}
 
 
 def card_of(record: CallRecord, live: Call | None, context: AppContext) -> dict[str, Any]:
@@ -66,5 +74,6 @@ def card_of(record: CallRecord, live: Call | None, context: AppContext) -> dict[
         "role": "" if last is None else last.role,
         "speaker": "" if last is None else last.role,
         "words": "" if last is None else last.text,
+        "node": "",
         "muted": live is not None and live.is_muted,
     }

@@ -101,6 +101,8 @@ properties: setup
 # The documentation, into site/: strict, links checked, nothing of other hosts in it. In a .venv of its own.
 docs: .venv-docs/.ready
 	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
+	@! grep -rnEo '<(script|link|img|iframe)[^>]* (src|href)="?(https?:)?//[^>]*' site --include='*.html' || { \
+	    echo "a page would load something of another host" >&2; exit 1; }
 
 .venv-docs/.ready: docs/requirements.txt
 	@$(PYTHON) -m venv --clear .venv-docs

@@ -29,27 +29,27 @@ if TYPE_CHECKING:
 
 
 class PeerSession(Protocol):
-    """What is known of one session, whatever the family."""
+    """One session as a peer knows it, whatever the family."""
 
     @property
     def is_open(self) -> bool:
-        """Whether its socket, or any of them, is not known to be gone."""
+        """True if its socket, or any of them, is not known to be gone."""
 
     @property
     def told_goodbye(self) -> bool:
-        """Whether the client said that it was over; true where the protocol has no word for it and it has closed."""
+        """True if the client said that it was over; also where the protocol has no word for it and it has closed."""
 
     @property
     def audio(self) -> bytes | bytearray:
-        """What it heard of the caller, decoded."""
+        """Sound of the caller that it heard, decoded."""
 
     @property
     def audio_bytes_per_second(self) -> int:
-        """How much of ``audio`` is a second: 8,000 is mu-law at 8 kHz, as Twilio has it."""
+        """Bytes of ``audio`` in a second: 8,000 is mu-law at 8 kHz, as Twilio has it."""
 
     @property
     def client_errors(self) -> Sequence[Any]:
-        """What the client did wrong."""
+        """Mistakes of the client."""
 
     async def wait_closed(self) -> None:
         """Until it is gone."""
@@ -60,7 +60,7 @@ class Peer(Protocol):
 
     @property
     def urls(self) -> Mapping[str, str]:
-        """Where it listens, by the path of the key in its table of ``[models]``."""
+        """Addresses on which it listens, by the path of the key in its table of ``[models]``."""
 
     @property
     def open_sessions(self) -> Sequence[PeerSession]:
@@ -81,14 +81,14 @@ class Chat:
 
 @attrs.frozen(kw_only=True)
 class PeerOptions:
-    """What a peer is opened with."""
+    """Options that a peer is opened with."""
 
     speech: Speech
     make_generator: Callable[[], ResponseGenerator]
     key: str | None = None
-    """Who has it is let in; without one, anybody."""
+    """Key that lets somebody in; without one, anybody comes in."""
     remembers: bool = True
-    """What was said in sessions that are over, for whoever looks afterwards."""
+    """Keep the sessions that are over, for whoever looks afterwards."""
 
     @property
     def make_backend(self) -> AgentBackendFactory:
@@ -102,13 +102,13 @@ PROMPT: Final = Manner(leading_silence_ms=20)
 
 @attrs.frozen(kw_only=True)
 class PeerFactory:
-    """How one kind of model is played on this machine."""
+    """Maker of the peer that plays one kind of model on this machine."""
 
     open: Callable[[PeerOptions], AbstractAsyncContextManager[Peer]]
     credentials: tuple[str, ...]
     """The secrets that a daemon gives to it."""
     keys: Mapping[str, str] = attrs.field(factory=dict)
-    """What a table of ``[models]`` needs besides ``kind`` and addresses, by path."""
+    """Keys that a table of ``[models]`` needs besides ``kind`` and addresses, by path."""
     voices: tuple[str, str] = ("alba", "eve")
     """Two that the family has, for the demo's personas."""
 

@@ -1,1 +1,1 @@
-"""What every sandboxed agent shares: who hears, speaks and thinks for it."""
+"""Common parts of every sandboxed agent: its ears, its voice, its mind, its dialogue."""

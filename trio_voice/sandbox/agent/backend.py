@@ -1,4 +1,4 @@
-"""Who plays the agent: its ears, its voice and its generator of responses, either real or from a script.
+"""Backends of an agent: ears, a voice and a generator of responses, either real or from a script.
 
 The dialogue (``providers/assemblyai_agent/dialogue.py``) is the same for both. A script makes no sound that means
 anything, hears by loudness alone and takes no time, so that a test on a virtual clock knows every moment beforehand.
@@ -22,12 +22,12 @@ class Ears(Protocol):
     """Hears one caller. Synchronous; its clock is the audio."""
 
     def hear(self, mulaw: bytes, /) -> Sequence[Heard]:
-        """What has become certain with these further bytes of mu-law at 8 kHz."""
+        """Facts that have become certain with these further bytes of mu-law at 8 kHz."""
 
 
 @attrs.frozen
 class AgentBackend:
-    """What plays one session.
+    """The ears, voice and generator of one session.
 
     ``transcribe`` turns an utterance of the ears into text, empty if there is none in it. ``say`` turns a text and a
     voice's id into mu-law at 8 kHz. Both may take their time and are cancelled when it is not wanted any more.
@@ -44,7 +44,7 @@ AgentBackendFactory = Callable[[], AbstractAsyncContextManager[AgentBackend]]
 
 
 class SpeechLike(Protocol):
-    """What of ``speech.Speech`` is used."""
+    """The parts of ``speech.Speech`` that are used."""
 
     def listen(self, *, silence_ms: int = ...) -> AbstractAsyncContextManager[Ears]:
         """The ears of one call."""
@@ -86,7 +86,7 @@ class Turn:
     heard: str = "Hello."
     reply: str = "Certainly."
     reply_ms: int | None = None
-    """How long ``reply`` takes to say; otherwise by its letters."""
+    """Milliseconds that ``reply`` takes to say; otherwise by its letters."""
     tool: ToolUse | None = None
     also: tuple[ToolUse, ...] = ()
     """Further tools, asked for together with ``tool``."""
@@ -105,13 +105,13 @@ class Script:
 
     turns: tuple[Turn, ...] = ()
     greeting_ms: int | None = None
-    """How long the greeting takes to say; otherwise by its letters."""
+    """Milliseconds that the greeting takes to say; otherwise by its letters."""
     ms_per_letter: int = 50
     """Of whatever else is said; and the sound of it is ``SPOKEN``, over and over."""
     onset_ms: int = 100
-    """How long the caller must be loud to count as speaking."""
+    """Milliseconds that the caller must be loud to count as speaking."""
     quiet_ms: int = 500
-    """How long the caller must be quiet to have finished."""
+    """Milliseconds that the caller must be quiet to have finished."""
 
     @asynccontextmanager
     async def backend(self) -> AsyncIterator[AgentBackend]:
@@ -162,7 +162,7 @@ class _Player:
         return Reply(turn.after_tool, ends=turn.ends)
 
     def _turn_of(self, heard: str) -> Turn:
-        """What was heard may be several turns, if the caller paused and went on: then the last of them."""
+        """The turn in words that may be several turns, if the caller paused and went on: the last of them."""
         while len(self._to_be_answered) > 1 and not heard.endswith(self._to_be_answered[0].heard):
             self._to_be_answered.popleft()
         return self._to_be_answered.popleft()
@@ -187,7 +187,7 @@ class LoudnessEars:
         self._heard_ms = 0
 
     def hear(self, mulaw: bytes, /) -> list[Heard]:
-        """What has become certain with these further bytes; the utterances of it hold no sound."""
+        """Facts that have become certain with these further bytes; their utterances hold no sound."""
         audio = self._rest + mulaw
         whole = len(audio) // _WINDOW * _WINDOW
         self._rest = audio[whole:]

@@ -35,7 +35,7 @@ SPEECH_SECONDS: Final = 15.0
 
 
 class DialogueRecord(Protocol):
-    """What of a session's record a dialogue writes."""
+    """The parts of a session's record that a dialogue writes."""
 
     history: list[Line]
 
@@ -45,7 +45,7 @@ class DialogueRecord(Protocol):
 
 @attrs.frozen
 class Asked:
-    """What a client asks of a session."""
+    """Wishes of a client for its session."""
 
     voice: str
     instructions: str
@@ -59,7 +59,7 @@ class CurrentReply:
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     text: str = ""
     began_at: float = 0.0
-    """When its speech began to be sent."""
+    """Time at which its speech began to be sent."""
 
 
 Current = TypeVar("Current", bound=CurrentReply)
@@ -122,7 +122,7 @@ class Dialogue(Generic[Current]):
         raise NotImplementedError
 
     def _asked(self) -> Asked:
-        """What the session is set to, as it is now."""
+        """Settings of the session, as they are now."""
         raise NotImplementedError
 
     # The caller
@@ -170,7 +170,7 @@ class Dialogue(Generic[Current]):
             self._current = None
 
     def is_current(self, reply: Current) -> bool:
-        """Whether a reply was neither finished nor interrupted."""
+        """True if a reply was neither finished nor interrupted."""
         return self._current is reply
 
     async def _respond(self) -> None:

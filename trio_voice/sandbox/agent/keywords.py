@@ -1,4 +1,4 @@
-"""What a caller's words come to, when they reach us through a telephone and a small recogniser.
+"""Words of a caller, after a telephone and a small recogniser have had them.
 
 Pure text: phrases, numbers, days, times of day and names, each found although a letter or two may be wrong.
 """
@@ -42,7 +42,7 @@ def words_of(text: str) -> list[str]:
 
 
 def is_like(heard: str, meant: str) -> bool:
-    """Whether two words are equal but for a slip; two slips from eight letters on, none below five."""
+    """True if two words are equal but for a slip; two slips from eight letters on, none below five."""
     slips = 0 if len(meant) < 5 else 1 if len(meant) < 8 else 2
     if heard == meant or abs(len(heard) - len(meant)) > slips:
         return heard == meant
@@ -55,7 +55,7 @@ def is_like(heard: str, meant: str) -> bool:
 
 
 def holds(words: Sequence[str], phrases: Sequence[str]) -> bool:
-    """Whether any of the phrases was said, its words side by side."""
+    """True if any of the phrases was said, its words side by side."""
     return any(True for phrase in phrases for _ in _ends_of(words, phrase.split()))
 
 

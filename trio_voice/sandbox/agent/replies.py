@@ -1,4 +1,4 @@
-"""What the sandbox's agent answers: rules for a bakery's telephone, or any OpenAI-compatible language model.
+"""Answers of the sandbox's agent: rules for a bakery's telephone, or any OpenAI-compatible language model.
 
 A generator hears text and says text; sound, turns and the wire are its session's matter (``providers/``).
 """
@@ -59,7 +59,7 @@ class Line:
 
 @attrs.frozen
 class Reply:
-    """What to do next: say ``text``, then run ``tool``, then end the session if it ``ends``. Each may be left out."""
+    """Steps to take: say ``text``, then run ``tool``, then end the session if it ``ends``. Each may be left out."""
 
     text: str = ""
     tool: ToolUse | None = None
@@ -142,7 +142,7 @@ _YES: Final = ("yes", "yeah", "yep", "right", "correct", "sure", "perfect", "sou
 _NO: Final = ("no", "nope", "wrong", "not right", "change")
 _WHEN: Final = "What day and time would suit you?"
 _DURING_BOOKING: Final = frozenset({None, "booking", "greeting", "thanks"})
-"""What may be part of an answer to a question about the booking; anything else is another wish."""
+"""Intents that may be part of an answer to a question about the booking; anything else is another wish."""
 _VERBS: Final = frozenset({"get", "set", "check", "find", "look", "lookup", "up", "fetch", "the", "a", "to", "of"})
 """Words of a tool's name that nobody says."""
 
@@ -226,7 +226,7 @@ def _calls_for(tool: Tool, intent: str | None, words: Sequence[str]) -> bool:
 
 
 def _arguments(tool: Tool, words: Sequence[str], heard: str) -> dict[str, Any]:
-    """What was said, for every parameter that it can be told of; a guess for the required others."""
+    """Values that were said, for every parameter that one can be told of; a guess for the required others."""
     numbers = keywords.numbers_in(words)
     arguments: dict[str, Any] = {}
     for name, schema in tool.parameters.get("properties", {}).items():
@@ -320,7 +320,7 @@ class ChatResponses:
         self._deadline_seconds = deadline_seconds
 
     async def reply(self, heard: str, history: Sequence[Line], prompt: str, tools: Sequence[Tool], /) -> Reply:
-        """What the model says or wants done. Cancelling is safe; a failure is an apology, never an exception."""
+        """The model's words and wishes. Cancelling is safe; a failure is an apology, never an exception."""
         body: dict[str, Any] = {"model": self._model, "messages": list(_chat_messages(heard, history, prompt))}
         if tools:
             body["tools"] = [{"type": "function", "function": attrs.asdict(tool, recurse=False)} for tool in tools]

@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 FRAME_BYTES: Final = 160
 MULAW_BYTES_PER_SECOND: Final = 8_000
 GATHERED_FRAMES: Final = 2
-"""How many of the last frames a model may not have been given, because it is given several at a time."""
+"""Number of the last frames that a model may not have been given, because it is given several at a time."""
 PUBLIC_HOST: Final = "demo.trio-voice.example"
 OPERATOR_TOKEN: Final = "demo-operator-token"
 RECORDING: Final = "call.wav"
 CALLEE: Final = "+15557654321"
 CALLER_VOICE: Final = "george"
 ANSWER_SECONDS: Final = 12.0
-"""How long the caller waits for an answer before going on."""
+"""Time that the caller waits for an answer before going on."""
 BREATH_SECONDS: Final = 0.6
-"""How long it must be quiet before the caller thinks that the agent has finished."""
+"""Quiet after which the caller thinks that the agent has finished."""
 
 
 class Daemon:
@@ -50,24 +50,24 @@ class Daemon:
         self.process = process
         words = said.split()
         self.url = words[2]
-        """Where Twilio reaches it."""
+        """Address at which Twilio reaches it."""
         self.operator_url = words[5] if words[3:5] == ["operator", "on"] else self.url
-        """Where its operator does."""
+        """Address at which its operator does."""
         self._http = http
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """Port on which it listens."""
         return int(self.url.rpartition(":")[2])
 
     async def ask(self, path: str, *, method: str = "GET", body: Any = None) -> Any:
-        """What a route answers its operator."""
+        """Answer of a route to its operator."""
         headers = {"Authorization": f"Bearer {OPERATOR_TOKEN}"}
         answer = await self._http.request(method, self.operator_url + path, headers=headers, json=body)
         return answer.raise_for_status().json()
 
     def open_descriptors(self) -> int:
-        """How many files and sockets it holds."""
+        """Number of files and sockets that it holds."""
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))  # noqa: PTH208 - the names are all that counts
 
 
@@ -182,7 +182,7 @@ class Stage:
         return all([self._check_hearing(capture, session, record), self._check_end(call, session, record)])
 
     def _check_hearing(self, capture: Capture, session: PeerSession, record: dict[str, Any]) -> bool:
-        """Whether all that was captured is what the agent heard, byte for byte where it takes mu-law."""
+        """True if all that was captured is what the agent heard, byte for byte where it takes mu-law."""
         sent = b"".join(
             base64.b64decode(json.loads(message.text)["media"]["payload"])
             for message in capture.messages
@@ -200,7 +200,7 @@ class Stage:
         return self._view.check(words, same and heard > 0)
 
     async def look_around(self) -> bool:
-        """What is left of both calls."""
+        """Look for leftovers of both calls."""
         view = self._view
         view.title("What is left")
         descriptors = self._daemon.open_descriptors()

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from trio_voice.sandbox.twilio.server import SandboxTwilio
 
 PORT: Final = 8080
-"""Where the daemon under trial listens."""
+"""Port on which the daemon under trial listens."""
 AUTH_TOKEN: Final = "sandbox-auth-token"
 LINES: Final = ("What are your opening hours?", "Please give me a random number.", "Thank you, goodbye.")
 LISTEN_SECONDS: Final = 15.0
-"""How long the person at the telephone waits for an answer before saying the next thing."""
+"""Time that the person at the telephone waits for an answer before saying the next thing."""
 PAUSE_SECONDS: Final = 0.8
 LOOK_SECONDS: Final = 0.1
 

@@ -1,4 +1,4 @@
-"""What the demo shows on a terminal: a line for everything that happens, and two meters for who is speaking."""
+"""View of the demo on a terminal: a line for everything that happens, and two meters for who is speaking."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from trio_voice.sandbox.twilio.playback_queue import PhoneLine
 
 LOOK_SECONDS: Final = 0.02
-"""How often the demo looks at what has happened."""
+"""Interval at which the demo looks at what has happened."""
 ASK_EVERY: Final = 15
 """Looks between two questions to the daemon about what was said."""
 _COLOURS: Final = {"caller": "cyan", "agent": "green", "barge-in": "yellow", "twilio": "magenta", "end": "bold"}
@@ -60,7 +60,7 @@ class View:
         return kept
 
     def end(self, record: dict[str, Any]) -> None:
-        """How a call ended, in the daemon's own words."""
+        """Tell the end of a call in the daemon's own words."""
         self.line("end", f"{record['end_reason']}: {record['end_detail']}, after {record['seconds']:.1f} s")
         if record["turns"]:
             latencies = ", ".join(f"{turn['latency_ms']} ms" for turn in record["turns"])

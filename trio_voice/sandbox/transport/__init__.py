@@ -1,1 +1,1 @@
-"""What the sandbox's servers share: sockets in memory or on loopback, their records, their faults."""
+"""Transport of the sandbox's servers: sockets in memory or on loopback, their records, their faults."""

@@ -1,4 +1,4 @@
-"""What strikes a socket of the sandbox's, and when: the acts of networks, broken servers and hostile peers.
+"""Faults of the sandbox's sockets, and their moments: the acts of networks, broken servers and hostile peers.
 
 Data that a test or a demo hands to a session, inside the ``faults`` of its family.
 """
@@ -88,7 +88,7 @@ class Strike:
 
 @attrs.frozen(kw_only=True)
 class SocketFaults:
-    """What may go wrong with a socket of any family. May be exchanged while it is served."""
+    """Faults of a socket of any family. May be exchanged while it is served."""
 
     ignores_close: bool = False
     """A close frame is not answered, and the connection stays open."""
@@ -149,7 +149,7 @@ def refuse_to_close(channel: Channel) -> None:
 
 
 class _NeverCloses:
-    """What trio-websocket uses of a stream, but close frames are not sent and the connection does not end."""
+    """The parts of a stream that trio-websocket uses, but close frames are not sent and the connection does not end."""
 
     def __init__(self, stream: trio.SocketStream) -> None:
         self._stream = stream

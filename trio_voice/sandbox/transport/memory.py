@@ -10,7 +10,7 @@ import trio
 from trio_voice.net.channel import Channel
 
 WIRE_MESSAGES = 1_000
-"""How much fits on the wire before a sender waits for a reader; roughly a kernel's socket buffers."""
+"""Messages that fit on the wire before a sender waits for a reader; roughly a kernel's socket buffers."""
 
 
 class MemoryChannel(Channel):

@@ -1,4 +1,4 @@
-"""What a peer of the sandbox's knows of one socket, whatever its family: what tests assert on and a demo shows."""
+"""Record of one socket of a peer of the sandbox's, whatever its family: tests assert on it and a demo shows it."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ class ClientError:
 
 @attrs.define(kw_only=True, eq=False)
 class SocketRecord:
-    """What is known of one socket. Times are seconds of trio's clock."""
+    """One socket. Times are seconds of trio's clock."""
 
     provider: str
     opened_at: float
@@ -46,12 +46,12 @@ class SocketRecord:
 
     @property
     def audio_bytes_per_second(self) -> int:
-        """How much of ``audio`` is a second."""
+        """Bytes of ``audio`` in a second."""
         return 8_000
 
     @property
     def is_open(self) -> bool:
-        """Whether there is still a socket."""
+        """True while there is still a socket."""
         return self.closed_at is None
 
     def complain(self, code: object, message: str, param: str | None = None) -> None:

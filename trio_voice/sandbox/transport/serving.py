@@ -37,7 +37,7 @@ class SocketServer(ABC, Generic[Record]):
     """
 
     path: ClassVar[str]
-    """Where it is."""
+    """Path of its address."""
     name: ClassVar[str]
     """For whoever looks for it elsewhere."""
     usual: ClassVar[Any]
@@ -56,7 +56,7 @@ class SocketServer(ABC, Generic[Record]):
         self.manner = manner or self.usual
         self.faults = faults or self.no_faults
         self.url = ""
-        """Where it listens, if it does."""
+        """Address on which it listens, if it does."""
         self.sessions: list[Record] = []
         """All sessions, in the order in which their sockets were opened."""
         self._make_backend = make_backend
@@ -66,7 +66,7 @@ class SocketServer(ABC, Generic[Record]):
 
     @abstractmethod
     def handshake_of(self, request: trio_websocket.WebSocketRequest) -> dict[str, Any]:
-        """What counts of an upgrade, as ``serve_session`` takes it."""
+        """The parts of an upgrade that count, as ``serve_session`` takes them."""
 
     @abstractmethod
     def _record(self, **known: Any) -> Record:

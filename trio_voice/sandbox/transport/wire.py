@@ -26,16 +26,16 @@ from trio_voice.sandbox.transport.record import SocketRecord
 CLOSE_SECONDS: Final = 2.0
 """For the client to answer our close."""
 STUBBORN_SECONDS: Final = 40.0
-"""How long a fault that ignores the client goes on; about when a server's own keep-alive gives up."""
+"""Time for which a fault that ignores the client goes on; about when a server's own keep-alive gives up."""
 
 
 @attrs.frozen(eq=False)
 class Message:
-    """What is to be sent, as JSON; an empty one is not, but strikes all the same."""
+    """A message to be sent, as JSON; an empty one is not, but strikes all the same."""
 
     body: dict[str, Any]
     kinds: Iterable[str]
-    """What a strike may call it."""
+    """Names by which a strike may call it."""
     is_sound: bool = False
 
 

@@ -1,4 +1,4 @@
-"""What a call at the sandbox's Twilio knows of the account it belongs to, and the records that calls are made of."""
+"""Account of the sandbox's Twilio, as far as its calls know it, and the records that calls are made of."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 API_VERSION: Final = "2010-04-01"
 ENDED_STATUSES: Final = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 CALL_SECONDS: Final = 4 * 3600.0
-"""How long a call may last if nothing says otherwise."""
+"""Longest time of a call if nothing says otherwise."""
 RING_SECONDS: Final = 60.0
 
 _PLACE_FIELDS: Final = ("City", "State", "Zip", "Country")
@@ -42,7 +42,7 @@ class Notice:
 
 @attrs.frozen
 class Callee:
-    """What happens when this number is dialled. Seconds count from the start of the ringing or of the answer.
+    """Events when this number is dialled. Seconds count from the start of the ringing or of the answer.
 
     ``answered_by`` is the verdict of answering machine detection; left out, it is the right one. ``talk_seconds`` is
     how long they stay when a ``<Dial>`` has brought the caller to them.
@@ -63,7 +63,7 @@ class Callee:
         return "no-answer"
 
     def verdict(self, machine_detection: str) -> str:
-        """What detection of this kind, ``Enable`` or ``DetectMessageEnd``, says of who answered."""
+        """Verdict of a detection of this kind, ``Enable`` or ``DetectMessageEnd``, on who answered."""
         if self.answered_by is not None or self.answers == "human":
             return self.answered_by or "human"
         return "machine_end_beep" if machine_detection == "DetectMessageEnd" else "machine_start"
@@ -71,7 +71,7 @@ class Callee:
 
 @attrs.frozen
 class Delivery:
-    """How callbacks are delivered: how many times each, and how many seconds late, by event.
+    """Delivery of callbacks: the number of times of each, and the seconds of delay, by event.
 
     One that is late does not hold up the next, so this is also how they come out of order.
     """
@@ -82,7 +82,7 @@ class Delivery:
 
 @attrs.frozen
 class Instructions:
-    """Where the TwiML is: a URL to ask, or the text itself. ``fields`` are sent along to the URL."""
+    """Place of the TwiML: a URL to ask, or the text itself. ``fields`` are sent along to the URL."""
 
     url: str = ""
     method: str = "POST"
@@ -93,7 +93,7 @@ class Instructions:
 
 @attrs.frozen(kw_only=True)
 class CallOrder:
-    """What is to happen with a call: the parameters of its creation, or the settings of the number that was called."""
+    """Orders for a call: the parameters of its creation, or the settings of the number that was called."""
 
     to: str
     from_: str
@@ -122,10 +122,10 @@ class Account:
     transport: Loopback
     callees: dict[str, Callee] = attrs.Factory(dict)
     anybody: Callee = Callee()
-    """Who answers a number that is not among ``callees``."""
+    """Callee of a number that is not among ``callees``."""
     delivery: Delivery = Delivery()
     calls_per_second: float = 1.0
-    """How fast calls that we place leave the queue; others wait."""
+    """Rate at which calls that we place leave the queue; others wait."""
     say_characters_per_second: float = 15.0
     stream_opens_after: float = 0.0
     """Seconds from the TwiML to the stream's handshake."""
@@ -134,11 +134,11 @@ class Account:
     _next_slot: float = -math.inf
 
     def callee(self, number: str) -> Callee:
-        """Who answers there."""
+        """The one who answers there."""
         return self.callees.get(number, self.anybody)
 
     def take_slot(self, now: float) -> float:
-        """When the next call that we place may leave the queue."""
+        """Time at which the next call that we place may leave the queue."""
         slot = max(now, self._next_slot)
         self._next_slot = slot + 1 / self.calls_per_second
         return slot

@@ -61,7 +61,7 @@ class SandboxCall:
         self.direction = direction
         self.status = "ringing" if direction == "inbound" else "queued"
         self.caller = caller
-        """Who speaks at the telephone; a ``Voice`` can be told what to say."""
+        """The speaker at the telephone; a ``Voice`` can be told what to say."""
         self.answered_by: str | None = None
         self.ended_by = ""
         """``caller``, ``callee``, ``rest``, ``instructions`` (nothing was left to do), ``verb`` (it said so),
@@ -98,7 +98,7 @@ class SandboxCall:
 
     @property
     def over(self) -> bool:
-        """Whether its status is a last one."""
+        """True if its status is a last one."""
         return self.status in ENDED_STATUSES
 
     @property
@@ -115,12 +115,12 @@ class SandboxCall:
 
     @property
     def notices(self) -> list[Notice]:
-        """What Twilio's debugger says about this call and its streams, in order."""
+        """Entries of Twilio's debugger about this call and its streams, in order."""
         of_streams = (Notice(each.code, each.why, each.at) for peer in self.streams for each in peer.warnings.values())
         return sorted([*self._reports.notices, *of_streams], key=lambda notice: notice.at)
 
     def heard(self) -> bytes:
-        """What the caller heard since the answer, as mu-law; only with the account's ``record``."""
+        """Sound that the caller heard since the answer, as mu-law; only with the account's ``record``."""
         return self._line.heard(self._heard_until())
 
     def recording(self) -> bytes:
@@ -399,7 +399,7 @@ class SandboxCall:
 
 
 def _outcome(outcome: str, sid: str, began: float) -> Form:
-    """What the ``action`` of a ``<Dial>`` is told."""
+    """Fields that the ``action`` of a ``<Dial>`` is told."""
     answered = outcome == "answered"
     fields = {
         "DialCallStatus": "completed" if answered else outcome,

@@ -1,4 +1,4 @@
-"""What a call at the sandbox's Twilio tells our server and its account: callbacks, and the debugger's entries."""
+"""Callbacks of a call at the sandbox's Twilio to our server, and its entries in the account's debugger."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class Reports:
         self._call_back("answered", url, "POST", tuple(fields.items()))
 
     def machine_detection(self, answered_by: str, seconds: float) -> None:
-        """Who answered, when that is not told with the request for TwiML."""
+        """Tell who answered, when that is not told with the request for TwiML."""
         fields = {
             "AccountSid": self._account.sid,
             "CallSid": self._call_sid,

@@ -1,4 +1,4 @@
-"""Who speaks on the telephone: where Twilio's side of a stream takes the caller's audio from."""
+"""Callers on the telephone: Twilio's side of a stream takes the caller's audio from them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Voice:
 
     @property
     def pending_seconds(self) -> float:
-        """How long it takes until everything has been said."""
+        """Seconds until everything has been said."""
         return -(-len(self._unsaid) // FRAME_BYTES) * FRAME_SECONDS
 
     def say(self, mulaw: bytes) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from trio_voice.sandbox.twilio.webhooks import Form
 
 REQUEST_SECONDS: Final = 15.0
-"""How long a request may take to arrive, and a client to take its answer."""
+"""Time that a request may take to arrive, and a client to take its answer."""
 IDLE_SECONDS: Final = 60.0
 LONGEST_BODY: Final = 1_000_000
 

@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from trio_voice.net.channel import Channel
 
 FIRST_FRAME_MS: Final = 99
-"""When the captured stream's first frame was sent, and its ``timestamp``; others were seen at 102 and 171."""
+"""Time at which the captured stream's first frame was sent, and its ``timestamp``; others were seen at 102 and 171."""
 STOP_SECONDS: Final = 2.0
-"""How long a hang-up tries to get ``stop`` onto a congested socket. Assumed."""
+"""Time for which a hang-up tries to get ``stop`` onto a congested socket. Assumed."""
 CLOSE_SECONDS: Final = 2.0
-"""How long the server may take to answer our close. Assumed."""
+"""Time that the server may take to answer our close. Assumed."""
 CONGESTED_SECONDS: Final = 0.5
 """A message that takes longer to send than this costs the frames that came due meanwhile (31930). Assumed."""
 WAITING_MESSAGES: Final = 1_000
@@ -65,7 +65,7 @@ class Received:
 
 @attrs.frozen
 class StreamWarning:
-    """What Twilio's debugger would show for this stream; each code at most once."""
+    """An entry that Twilio's debugger would show for this stream; each code at most once."""
 
     code: int
     why: str
@@ -77,7 +77,7 @@ EndedBy = Literal["twilio", "server", "network"]
 
 @attrs.frozen
 class StreamEnd:
-    """How a stream ended: Twilio stopped it, the server closed the socket, or the connection was lost.
+    """End of a stream: Twilio stopped it, the server closed the socket, or the connection was lost.
 
     ``code`` and ``reason`` are those of the server's close frame; ``at`` is when the end was seen, in trio's clock.
     """
@@ -124,7 +124,7 @@ class MediaStreamPeer:
         """Messages that broke the protocol: when, what, why."""
         self.warnings: dict[int, StreamWarning] = {}
         self.end: StreamEnd | None = None
-        """How it ended, once it has; ``run`` may be closing the socket still."""
+        """Its end, once there is one; ``run`` may be closing the socket still."""
         self.ended = trio.Event()
         self._channel = channel
         self._caller = caller or Voice()

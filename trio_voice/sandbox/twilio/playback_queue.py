@@ -1,4 +1,4 @@
-"""What Twilio does with the audio we send: it queues it, plays it at the pace of speech, and answers marks.
+"""Twilio's queue of the audio that we send: it plays at the pace of speech, and answers marks.
 
 No I/O and no clock: every method is given ``now``, in seconds of any one clock. The rules are those of Twilio's
 "Media Streams - WebSocket Messages" page and of error 31931; `tests/sandbox/twilio/test_playback_queue.py` has each.
@@ -42,11 +42,11 @@ class PhoneLine:
 
     @property
     def runs_out_at(self) -> float:
-        """When the queue is or was empty, if nothing more comes."""
+        """Time at which the queue is or was empty, if nothing more comes."""
         return self._burst_at + self._burst_bytes / BYTES_PER_SECOND
 
     def queued_seconds(self, now: float) -> float:
-        """How much audio waits to be played."""
+        """Seconds of audio that wait to be played."""
         return max(0.0, self.runs_out_at - now)
 
     def play(self, mulaw: bytes, now: float) -> bool:
@@ -82,7 +82,7 @@ class PhoneLine:
         return due
 
     def next_due(self, now: float) -> float:
-        """When ``due_marks`` will next have something, never before now; infinity if nothing is pending."""
+        """Time at which ``due_marks`` will next have something, never before now; infinity if nothing is pending."""
         return max(now, self._marks[0][0]) if self._marks else math.inf
 
     def heard(self, now: float) -> bytes:

@@ -97,7 +97,7 @@ class RestRequest:
 
 @attrs.frozen
 class Fault:
-    """What a request meets instead of its answer: an HTTP status, silence or a reset; ``processed``: it took effect."""
+    """A fault instead of a request's answer: an HTTP status, silence or a reset; ``processed``: it took effect."""
 
     answer: int | Misbehaviour
     method: str = ""
@@ -105,7 +105,7 @@ class Fault:
     processed: bool = False
 
     def meets(self, request: HttpRequest) -> bool:
-        """Whether it is for this request."""
+        """True if it is for this request."""
         return self.method in {"", request.method} and self.call_sid in request.path
 
 
@@ -200,7 +200,7 @@ class RestApi:
 
     @property
     def url(self) -> str:
-        """What stands in for https://api.twilio.com."""
+        """Address that stands in for https://api.twilio.com."""
         return f"http://127.0.0.1:{self.server.port}"
 
     def buy(self, number: str, **fields: str) -> IncomingNumber:
@@ -416,7 +416,7 @@ def call_json(call: SandboxCall, account_sid: str) -> dict[str, Any]:
 
 
 def _matches(call: SandboxCall, query: dict[str, str]) -> bool:
-    """Whether a list with these filters holds this call; dates count by the day."""
+    """True if a list with these filters holds this call; dates count by the day."""
     started = "" if call.start_time is None else f"{call.start_time:%Y-%m-%d}"
     return (
         query.get("Status", call.status) == call.status

@@ -32,7 +32,7 @@ INBOUND_FIELDS: Form = (
     ("CallToken", '{"parentCallInfoToken":"made up in the sandbox","identityHeaderTokens":[]}'),
     ("StirVerstat", "TN-Validation-Passed-A"),
 )
-"""What calls from a telephone bring along more often than not."""
+"""Fields that calls from a telephone bring along more often than not."""
 
 
 class SandboxTwilio:
@@ -57,7 +57,7 @@ class SandboxTwilio:
 
     @property
     def api_url(self) -> str:
-        """What stands in for https://api.twilio.com."""
+        """Address that stands in for https://api.twilio.com."""
         return self.rest.url
 
     def connect_to(self, host: str, port: int) -> None:

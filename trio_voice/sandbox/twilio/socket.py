@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from trio_voice.sandbox.twilio.twiml import Stream
 
 HANDSHAKE_SECONDS: Final = 10.0
-"""How long Twilio waits for the 101. Assumed."""
+"""Time that Twilio waits for the 101. Assumed."""
 
 
 class StreamRefused(Exception):

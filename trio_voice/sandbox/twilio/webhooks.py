@@ -1,4 +1,4 @@
-"""How Twilio asks our server for something: signed requests, that never leave this machine.
+"""Requests of Twilio to our server: signed, and never leaving this machine.
 
 The signature is written from Twilio's "Security" page; the tests hold it against published vectors.
 """

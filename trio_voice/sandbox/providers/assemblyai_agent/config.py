@@ -1,4 +1,4 @@
-"""What a session of the sandbox's voice agent may be told: ``session.update``, and how each mistake in it is answered.
+"""Settings of a session of the sandbox's voice agent: ``session.update``, and the answer to each mistake in it.
 
 No I/O. From the field tables, the voice list and the error table of ``protocols/assemblyai.md`` (A5, A10, A13), and on
 purpose not from the client's side in ``trio_voice.protocols``. Where the sources are silent it is strict: a client that
@@ -26,12 +26,12 @@ IMMUTABLE: Final = (
     *("greeting", "output.voice", "output.format", "output.type"),
     *("input.voice_focus", "input.voice_focus_threshold"),
 )
-"""What only the first update may set."""
+"""Settings that only the first update may have."""
 
 
 @attrs.frozen
 class Refusal(Exception):
-    """Why an update is not accepted, as ``session.error`` says it."""
+    """Reason for which an update is not accepted, as ``session.error`` says it."""
 
     code: str
     message: str
@@ -43,7 +43,7 @@ class _Part(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class Format(_Part):
-    """How audio is encoded."""
+    """Encoding of audio."""
 
     encoding: Literal["audio/pcm", "audio/pcmu", "audio/pcma"] = "audio/pcm"
     sample_rate: Literal[24_000] | UnsetType = UNSET
@@ -54,7 +54,7 @@ _SilenceMs = Annotated[int, Meta(ge=50, le=10_000)]
 
 
 class TurnDetection(_Part):
-    """When the caller counts as speaking."""
+    """Settings of when the caller counts as speaking."""
 
     type: Literal["semantic_vad", "server_vad"] | None = None
     vad_threshold: _Fraction = 0.5
@@ -66,7 +66,7 @@ class TurnDetection(_Part):
 
 
 class Input(_Part):
-    """How the caller is heard."""
+    """Settings of the caller's sound."""
 
     type: Literal["audio", "text"] = "audio"
     format: Format = msgspec.field(default_factory=Format)
@@ -81,7 +81,7 @@ class Input(_Part):
 
 
 class Output(_Part):
-    """How the agent sounds."""
+    """Settings of the agent's sound."""
 
     type: Literal["audio", "text"] = "audio"
     voice: str = "anna"
@@ -102,7 +102,7 @@ class ToolSpec(_Part):
 
 
 class Webhook(_Part):
-    """Where the service would report to; nothing is sent there."""
+    """Address to which the service would report; nothing is sent there."""
 
     url: str
     events: list[str]
@@ -188,7 +188,7 @@ def _object(session: object) -> dict[str, Any]:
 
 
 def _refusal(complaint: str) -> Refusal:
-    """What msgspec complains of, such as "Expected `str`, got `null` - at `$.greeting`", as the service says it."""
+    """A complaint of msgspec's, such as "Expected `str`, got `null` - at `$.greeting`", as the service says it."""
     what, _, where = complaint.partition(" - at `$")
     unknown = re.search(r"unknown field `(.+)`", what)
     param = ".".join(filter(None, (where.strip("`."), unknown[1] if unknown else "")))
@@ -197,7 +197,7 @@ def _refusal(complaint: str) -> Refusal:
 
 
 def _problems(config: Config) -> Iterator[Refusal]:
-    """What a schema cannot say."""
+    """Mistakes that a schema cannot tell."""
     if config.output.voice not in VOICES:
         known = ", ".join(VOICES)
         yield Refusal("invalid_value", f"Unknown voice {config.output.voice!r}. Valid voices: {known}", "output.voice")

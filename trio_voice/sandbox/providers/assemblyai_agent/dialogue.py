@@ -1,4 +1,4 @@
-"""What an AssemblyAI agent says of the dialogue, and decides in it: one reply at the pace at which it is heard."""
+"""Dialogue of an AssemblyAI agent, and its decisions: one reply at the pace at which it is heard."""
 
 import base64
 import re

@@ -1,4 +1,4 @@
-"""How the sandbox's voice agent varies, and how it fails: data that a test or a demo hands to a session.
+"""Variations and failures of the sandbox's voice agent: data that a test or a demo hands to a session.
 
 A ``Manner`` stays within the protocol; everything in it has been seen live or stands in the documentation. ``Faults``
 do not: they are what networks, broken servers and hostile peers do.
@@ -15,7 +15,7 @@ from trio_voice.sandbox.transport.faults import Cut, Fail, Moment, Say, SocketFa
 
 
 class BargeIn(enum.Enum):
-    """What a session says when the caller talks over a reply."""
+    """Messages of a session when the caller talks over a reply."""
 
     BURST = "burst"
     """``input.speech.started``, ``transcript.agent``, ``reply.done``, back to back: what was seen live."""
@@ -33,9 +33,9 @@ class Manner:
     leading_silence_ms: int = 200
     """Silence that each reply begins with; live 200 to 2000."""
     ahead_ms: int = 0
-    """How far before its time a reply's audio is sent; live, hardly at all."""
+    """Milliseconds before its time at which a reply's audio is sent; live, hardly any."""
     preamble_ms: int = 2_300
-    """How long a reply that calls a tool is held open, silent, while there is no result."""
+    """Milliseconds that a reply which calls a tool is held open, silent, while there is no result."""
     legacy_args: bool = False
     """``tool.call`` names its arguments ``args``, as until the spring of 2026."""
     polices_audio_rate: bool = False
@@ -80,9 +80,9 @@ class Faults(SocketFaults):
     never_acknowledges_end: bool = False
     """``session.end`` is not answered, and the socket stays open."""
     late_chunks: int = 0
-    """How much more ``reply.audio`` of an interrupted reply comes after its ``reply.done``."""
+    """Number of ``reply.audio`` of an interrupted reply that come after its ``reply.done``."""
     echo_differences: Mapping[str, Any] = attrs.field(factory=dict)
-    """What the echoed configuration says wrongly, by path, such as ``{"output.voice": "anna"}``."""
+    """False values in the echoed configuration, by path, such as ``{"output.voice": "anna"}``."""
 
 
 USUAL: Final = Manner()
@@ -93,4 +93,4 @@ CLOSE_CODES: Final = {
     **dict.fromkeys(("at_capacity", "concurrency_exceeded", "agent_not_found"), 1008),
     **dict.fromkeys(("internal_error", "server_error", "agent_init_failed", "agent_timeout"), 1011),
 }
-"""How the socket is closed after these codes, whenever they come; after any other it stays open."""
+"""Close codes of the socket after these error codes, whenever they come; after any other it stays open."""

@@ -1,4 +1,4 @@
-"""What the sandbox's voice agent knows of a session: what tests assert on and a demo shows."""
+"""Record of a session of the sandbox's voice agent: tests assert on it and a demo shows it."""
 
 import secrets
 from itertools import groupby
@@ -13,7 +13,8 @@ from trio_voice.sandbox.providers.assemblyai_agent.faults import NO_FAULTS, USUA
 from trio_voice.sandbox.transport.record import SocketRecord
 
 GRACE_SECONDS: Final = 30.0
-"""How long a session outlives a socket that was closed without ``session.end``. It can be resumed, and it is billed."""
+"""Time for which a session outlives a socket that was closed without ``session.end``. It can be resumed, and it is
+billed."""
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -38,21 +39,21 @@ class AgentSession(SocketRecord):
     payloads: list[str] = attrs.field(factory=list, repr=False)
     """The ``audio`` of every ``input.audio`` that was listened to, as it came."""
     history: list[Line] = attrs.field(factory=list, repr=False)
-    """What was said, as the agent remembers it: of an interrupted reply only what was sent."""
+    """Lines that were said, as the agent remembers them: of an interrupted reply only what was sent."""
     early_payloads: int = 0
     """Pieces of audio from before ``session.ready``: thrown away."""
     max_ahead_seconds: float = 0.0
-    """How far the client's audio ran ahead of real time, at most."""
+    """Most that the client's audio ran ahead of real time."""
     late_results: int = 0
     """Results of tools that were not wanted any more: the caller had interrupted, or it took too long."""
 
     settings: Settings = attrs.field(factory=Settings, repr=False)
     began_at: float = attrs.field(default=attrs.Factory(lambda self: self.opened_at, takes_self=True))
-    """When the session's first socket was opened; earlier than ``opened_at`` if this one resumed it."""
+    """Time at which the session's first socket was opened; earlier than ``opened_at`` if this one resumed it."""
 
     @property
     def billed_seconds(self) -> float:
-        """What this socket's share of the session costs: until its end or its resumption, or 30 s past its closing.
+        """Seconds of this socket's share of the session: until its end or resumption, or 30 s past its closing.
 
         An open session is counted until now; that needs trio's clock.
         """
@@ -74,7 +75,7 @@ class AgentSession(SocketRecord):
         return [kind for kind, _ in groupby(event["type"] for _, event in self.sent)]
 
     def can_be_resumed(self, now: float) -> bool:
-        """Whether its socket was lost no longer ago than the grace, and nobody ended it."""
+        """True if its socket was lost no longer ago than the grace, and nobody ended it."""
         lost_at = self.closed_at
         in_time = lost_at is not None and now - lost_at <= GRACE_SECONDS
         return in_time and self.ready_at is not None and self.ended_at is None and self.resumed_at is None

@@ -26,7 +26,7 @@ from trio_voice.sandbox.transport.wire import Message, Wire, parse_event
 OUTBOX_MESSAGES: Final = 1_000
 """Half a minute of speech. See ``Wire``."""
 AHEAD_SECONDS: Final = 1.0
-"""How far ahead of real time the client's audio may come, where that is policed."""
+"""Seconds ahead of real time that the client's audio may come, where that is policed."""
 
 
 class ServedSession:

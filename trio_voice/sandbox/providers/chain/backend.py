@@ -1,4 +1,4 @@
-"""Who plays the three stages: the real ears, voice and minds of this machine, or a script for a virtual clock."""
+"""Backends of the three stages: the real ears, voice and minds of this machine, or a script for a virtual clock."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -25,7 +25,7 @@ Think = Callable[[Sequence[Line], str, Sequence[Tool]], Awaitable[Reply]]
 
 @attrs.frozen
 class ChainBackend:
-    """What plays the three. ``listen`` is asked for each session, the others for each request."""
+    """The ears, minds and voices of the three. ``listen`` is asked for each session, the others for each request."""
 
     listen: AgentBackendFactory
     think: Think
@@ -64,7 +64,7 @@ def chain_backend_of(make_backend: AgentBackendFactory) -> ChainBackend:
 
 
 async def _answer(generator: ResponseGenerator, lines: Sequence[Line], prompt: str, tools: Sequence[Tool]) -> Reply:
-    """What a generator answers that hears the whole conversation now."""
+    """The reply of a generator that hears the whole conversation now."""
     reply = Reply()
     for at, line in enumerate(lines):
         if line.role == "caller":

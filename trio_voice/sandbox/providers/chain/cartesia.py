@@ -138,7 +138,7 @@ class CartesiaSpeaking:
 
 
 def _times(text: str, since_ms: float, ms: float) -> dict[str, Any]:
-    """When each word is said, in seconds of its context's sound: so much of the time as of the letters."""
+    """Times of the words, in seconds of their context's sound: shares of the time as of the letters."""
     words = list(re.finditer(r"\S+", text))
     each = ms / len(text)
     return {
@@ -149,7 +149,7 @@ def _times(text: str, since_ms: float, ms: float) -> dict[str, Any]:
 
 
 def problem_of(event: Mapping[str, Any]) -> tuple[int, str, str] | None:
-    """What is wrong with a request: a status, a code and words."""
+    """The mistake in a request: a status, a code and words."""
     voice = event.get("voice")
     if not isinstance(event.get("transcript"), str):
         return 400, "invalid_request", "transcript must be a string"
@@ -175,5 +175,5 @@ def refusal_of(session: StageSession, api_key: str | None) -> tuple[int, str] | 
 
 
 def credential_of(headers: Mapping[str, str]) -> str:
-    """What counts of a request's headers, their names in lower case."""
+    """The credential in a request's headers, whose names are in lower case."""
     return f"{headers.get('cartesia-version', '')} {headers.get('authorization', '')}"

@@ -18,12 +18,12 @@ OVERLOADED = 503
 
 
 def key_of(headers: Mapping[str, str]) -> str:
-    """What a client said of itself."""
+    """The credential of a client."""
     return headers.get("authorization", "").removeprefix("Bearer ")
 
 
 def problem_of(asked: Mapping[str, Any]) -> str:
-    """What is wrong with a question; empty if nothing is."""
+    """The mistake in a question; empty if there is none."""
     if not isinstance(asked["model"], str) or asked.get("stream") is not True:
         return "the sandbox wants a model, and streams only"
     unanswered: list[str] = []
@@ -44,7 +44,7 @@ def problem_of(asked: Mapping[str, Any]) -> str:
 
 
 def _disorder(messages: Sequence[Mapping[str, Any]]) -> str:
-    """What the strictest of templates would say to the order of the roles; empty for nothing."""
+    """The complaint of the strictest of templates about the order of the roles; empty for none."""
     roles = [message["role"] for message in messages]
     talk = roles[1:] if roles[:1] == ["system"] else roles
     if "system" in talk:
@@ -86,7 +86,7 @@ def _lines_of(messages: Sequence[dict[str, Any]]) -> tuple[list[Line], str]:
 
 
 def error(_status: int, message: str) -> dict[str, Any]:
-    """What is said instead of an answer."""
+    """The body that is sent instead of an answer."""
     return {"error": {"message": message, "type": "made", "code": None}}
 
 

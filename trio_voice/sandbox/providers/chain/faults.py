@@ -1,4 +1,4 @@
-"""How the sandbox's three stages vary, and how they fail. The acts are in ``strikes``."""
+"""Variations and failures of the sandbox's three stages. The acts are in ``transport/faults.py``."""
 
 from collections.abc import Iterator
 from typing import Final, Literal
@@ -8,7 +8,7 @@ import attrs
 from trio_voice.sandbox.transport.faults import SocketFaults
 
 Whim = Literal["refuse", "overload", "hang", "cut", "error", "garbage", "broken_call"]
-"""What a language model's server does instead of answering: 401; 503 or 529; nothing; half an answer; an error in the
+"""Acts of a language model's server instead of answering: 401; 503 or 529; nothing; half an answer; an error in the
 stream; half an answer, then what is no JSON, then the rest; a tool call whose arguments stop in the middle."""
 
 
@@ -22,9 +22,9 @@ class ChainManner:
     sound_ms: int = 100
     """Length of a piece of speech."""
     speed: float = 10.0
-    """How much faster than it is heard speech is made."""
+    """Times faster than it is heard that speech is made."""
     voice_seconds: float = 0.0
-    """How long the voice takes for the first sound of each text."""
+    """Seconds that the voice takes for the first sound of each text."""
     piece_bytes: int = 17
     """The language model's stream is cut into pieces of so many bytes, inside characters and JSON alike."""
     indexes_calls: bool = True
@@ -41,7 +41,7 @@ class ChainManner:
     """Of further silence until a recogniser that has believed a turn to be over is sure of it (Flux); 0 for at once."""
 
     def chunks_of_words(self, text: str) -> Iterator[str]:
-        """What a language model says, as it comes."""
+        """Pieces of a language model's text, as they come."""
         words = text.split(" ") if text else []
         for at in range(0, len(words), self.words_per_chunk):
             said = " ".join(words[at : at + self.words_per_chunk])
@@ -56,14 +56,14 @@ class ChainManner:
 
 @attrs.frozen(kw_only=True)
 class StageFaults(SocketFaults):
-    """What goes wrong with one socket."""
+    """Faults of one socket."""
 
     never_acknowledges_end: bool = False
 
 
 @attrs.frozen(kw_only=True)
 class ChainFaults:
-    """What goes wrong with the three."""
+    """Faults of the three."""
 
     hearing: StageFaults = attrs.field(factory=StageFaults)
     speaking: StageFaults = attrs.field(factory=StageFaults)

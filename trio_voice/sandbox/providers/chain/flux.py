@@ -144,5 +144,5 @@ def refusal_of(session: StageSession, api_key: str | None) -> tuple[int, str] | 
 
 
 def credential_of(headers: Mapping[str, str]) -> str:
-    """What counts of a request's headers, their names in lower case."""
+    """The credential in a request's headers, whose names are in lower case."""
     return headers.get("authorization", "")

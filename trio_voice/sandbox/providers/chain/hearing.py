@@ -140,5 +140,5 @@ class AssemblyAiHearing(Recogniser):
 
 
 def credential_of(headers: Mapping[str, str]) -> str:
-    """What counts of a request's headers, their names in lower case."""
+    """The credential in a request's headers, whose names are in lower case."""
     return headers.get("authorization", "")

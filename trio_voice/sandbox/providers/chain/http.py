@@ -1,4 +1,4 @@
-"""How what the sandbox has over HTTP is reached: in memory, for a virtual clock, or over HTTP on loopback."""
+"""Ways to the sandbox's servers of HTTP: in memory, for a virtual clock, or over HTTP on loopback."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager

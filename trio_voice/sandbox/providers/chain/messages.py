@@ -25,12 +25,12 @@ _THINKING: Final = {"adaptive", "between_tools", "disabled"}
 
 
 def key_of(headers: Mapping[str, str]) -> str:
-    """What a client said of itself; nothing counts as such without the protocol's version."""
+    """The credential of a client; there is none without the protocol's version."""
     return headers.get("x-api-key", "") if headers.get("anthropic-version") == "2023-06-01" else ""
 
 
 def problem_of(asked: Mapping[str, Any]) -> str:
-    """What is wrong with a question; empty if nothing is."""
+    """The mistake in a question; empty if there is none."""
     if not isinstance(asked["model"], str) or asked.get("stream") is not True:
         return "the sandbox wants a model, and streams only"
     if unknown := asked.keys() - _KNOWN:
@@ -112,7 +112,7 @@ def _line(role: str, text: str) -> Line:
 
 
 def error(status: int, message: str) -> dict[str, Any]:
-    """What is said instead of an answer."""
+    """The body that is sent instead of an answer."""
     said = {"type": _ERRORS.get(status, "not_found_error" if status == 404 else "api_error"), "message": message}
     return {"type": "error", "error": said, "request_id": f"req_{secrets.token_hex(12)}"}
 

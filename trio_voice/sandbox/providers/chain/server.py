@@ -30,9 +30,9 @@ class StageEndpoint:
     part: str
     """``hearing`` or ``speaking``."""
     path: str
-    """How its address ends."""
+    """End of its address."""
     credential_of: Callable[[Mapping[str, str]], str]
-    """What counts of a handshake's headers."""
+    """Finder of the credential in a handshake's headers."""
     refusal_of: Callable[[StageSession, str | None], tuple[int, str] | None] = lambda _session, _key: None
     """The HTTP status of a handshake that is not accepted, and why; most accept, and say it afterwards."""
 
@@ -46,13 +46,13 @@ STAGE_ENDPOINTS: Final[Mapping[str, StageEndpoint]] = {
 
 
 def provider_at(path: str) -> str | None:
-    """Whose socket is at a path."""
+    """The provider whose socket is at a path."""
     return next((provider for provider, endpoint in STAGE_ENDPOINTS.items() if path.endswith(endpoint.path)), None)
 
 
 @attrs.frozen(eq=False)
 class ChainSession:
-    """What is known of one call's chain: the socket that hears, with whatever of the other stages is the call's."""
+    """One call's chain: the socket that hears, with the parts of the other stages that are the call's."""
 
     hearing: StageSession
     _server: "ChainServer"
@@ -65,27 +65,27 @@ class ChainSession:
 
     @property
     def is_open(self) -> bool:
-        """Whether any of its sockets is not known to be gone."""
+        """True if any of its sockets is not known to be gone."""
         return any(session.is_open for session in self._sockets)
 
     @property
     def told_goodbye(self) -> bool:
-        """Whether each of its sockets was told before it was closed."""
+        """True if each of its sockets was told before it was closed."""
         return all(session.told_goodbye for session in self._sockets)
 
     @property
     def audio(self) -> bytearray:
-        """What it heard of the caller."""
+        """Sound of the caller that it heard."""
         return self.hearing.audio
 
     @property
     def audio_bytes_per_second(self) -> int:
-        """How much of ``audio`` is a second."""
+        """Bytes of ``audio`` in a second."""
         return 8_000
 
     @property
     def client_errors(self) -> Sequence[ClientError]:
-        """What the client did wrong at any of the three."""
+        """Mistakes of the client at any of the three."""
         mistakes = [mistake for session in self._sockets for mistake in session.client_errors]
         return mistakes + [mistake for each in self._server.thinking.exchanges for mistake in each.client_errors]
 
@@ -121,9 +121,9 @@ class ChainServer:
         self.hearing_sessions: list[StageSession] = []
         self.speaking_sessions: list[StageSession] = []
         self.turned_away: list[ClientError] = []
-        """Whose handshake was refused."""
+        """Mistakes for which a handshake was refused."""
         self.urls: Mapping[str, str] = {}
-        """Where they listen, if they do, by the path of the key in config.toml."""
+        """Addresses on which they listen, if they do, by the path of the key in config.toml."""
         self._backend = backend if isinstance(backend, ChainBackend) else chain_backend_of(backend)
         self._api_key = api_key
         self._manner = manner
@@ -183,7 +183,7 @@ class ChainServer:
                 ).run()
 
     def refusal_of(self, url: str, headers: Mapping[str, str]) -> tuple[int, str] | None:
-        """What a handshake is answered with instead of 101, and why: some providers let nobody in who is not welcome.
+        """Status of a handshake's answer instead of 101, and why: some providers let nobody in who is not welcome.
 
         ``headers`` with their names in lower case.
         """

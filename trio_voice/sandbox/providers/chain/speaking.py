@@ -52,7 +52,7 @@ class ElevenLabsSpeaking:
         self._contexts: dict[str, _Context] = {}
         self._fed_at = trio.current_time()
         self.characters = 0
-        """What was asked to be spoken, which is what is billed."""
+        """Number of characters that were asked to be spoken, which are billed."""
 
     async def run(self) -> None:
         """Serve until either side ends it."""
@@ -167,5 +167,5 @@ class ElevenLabsSpeaking:
 
 
 def credential_of(headers: Mapping[str, str]) -> str:
-    """What counts of a request's headers, their names in lower case."""
+    """The credential in a request's headers, whose names are in lower case."""
     return headers.get("xi-api-key", "")

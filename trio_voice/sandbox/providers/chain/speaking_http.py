@@ -101,7 +101,7 @@ class ElevenLabsHttpSpeaking:
 
 
 def _problem_of(asked: Mapping[str, Any]) -> str:
-    """What is wrong with a request; empty if nothing is."""
+    """The mistake in a request; empty if there is none."""
     if not isinstance(asked["text"], str) or not asked["text"].strip():
         return "empty_text"
     if not str(asked["model_id"]).startswith("eleven_"):

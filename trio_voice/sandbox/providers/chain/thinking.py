@@ -18,7 +18,7 @@ from trio_voice.sandbox.transport.record import ClientError
 
 
 class Sink(Protocol):
-    """Where an answer goes."""
+    """Receiver of an answer."""
 
     async def start(self, status: int, headers: Mapping[str, str] = ..., /) -> None:
         """Before the body; ``headers`` are besides the usual ones."""
@@ -34,21 +34,21 @@ class Dialect(Protocol):
     """One protocol of language models; a module is one."""
 
     PATH: str
-    """How the path of a question ends."""
+    """End of the path of a question."""
     OVERLOADED: int
     """The status of a server that has too much to do."""
 
     def key_of(self, headers: Mapping[str, str], /) -> str:
-        """What a client said of itself."""
+        """The credential of a client."""
 
     def problem_of(self, asked: Mapping[str, Any], /) -> str:
-        """What is wrong with a question; empty if nothing is. May raise what comes of reading bad JSON."""
+        """The mistake in a question; empty if there is none. May raise what comes of reading bad JSON."""
 
     def read(self, asked: Mapping[str, Any], /) -> tuple[list[Line], str, list[Tool]]:
         """The conversation, the prompt and the tools of a question that has no problem."""
 
     def error(self, status: int, message: str, /) -> dict[str, Any]:
-        """What is said instead of an answer."""
+        """The body that is sent instead of an answer."""
 
     def stream(self, reply: Reply, asked: Mapping[str, Any], manner: ChainManner, /) -> Iterator[str]:
         """The events of an answer."""
@@ -66,7 +66,7 @@ class Exchange:
 
     asked_at: float
     credential: str = ""
-    """What the client said of itself."""
+    """The credential of the client."""
     body: dict[str, Any]
     lines: Sequence[Line] = ()
     """The conversation that it was told."""

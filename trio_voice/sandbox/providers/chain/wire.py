@@ -18,10 +18,10 @@ OUTBOX_MESSAGES: Final = 4_000
 
 @attrs.define(kw_only=True, eq=False)
 class StageSession(SocketRecord):
-    """What is known of one socket. Times are seconds of trio's clock."""
+    """One socket. Times are seconds of trio's clock."""
 
     credential: str
-    """What the client said of itself in the header that counts."""
+    """The credential of the client, from the header that counts."""
     path: str
     query: Mapping[str, str]
     faults: StageFaults
@@ -59,7 +59,7 @@ class StageWire(Wire):
 
 
 def _kind(message: str | bytes) -> str:
-    """What a client's message is called where a fault strikes at it."""
+    """The name of a client's message where a fault strikes at it."""
     if isinstance(message, bytes):
         return "sound"
     parsed = parse(message)

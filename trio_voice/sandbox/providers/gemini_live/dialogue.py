@@ -1,4 +1,4 @@
-"""What Gemini Live says of the dialogue, and decides in it: replies that come faster than they are heard.
+"""Dialogue of Gemini Live, and its decisions: replies that come faster than they are heard.
 
 A turn of the model's lasts until the server believes that it has been heard, so it can be interrupted though all of it
 has been sent; tools are called and answered within it.
@@ -30,7 +30,7 @@ class _Turn(dialogue.CurrentReply):
     """The model's turn that is going on."""
 
     seconds: float = 0.0
-    """How long what was sent of it takes to be heard, from ``began_at``."""
+    """Seconds that the sent part of it takes to be heard, from ``began_at``."""
 
 
 @attrs.define(eq=False)
@@ -197,7 +197,7 @@ class Dialogue(dialogue.Dialogue[_Turn]):
         return batch.results
 
     def take_results(self, responses: list[dict[str, Any]]) -> None:
-        """What came in one ``toolResponse``. Never waits."""
+        """Take the results of one ``toolResponse``. Never waits."""
         record, batch = self._record, self._batch
         ids = [response.get("id") for response in responses]
         if ids and set(ids) <= self._cancelled:

@@ -1,4 +1,4 @@
-"""How the sandbox's Gemini varies, and how it fails. What strikes a connection is in ``strikes``."""
+"""Variations and failures of the sandbox's Gemini. Those that strike a connection are in ``transport/faults.py``."""
 
 from typing import Final
 
@@ -12,17 +12,17 @@ class GeminiManner:
     """Choices that the protocol leaves to the server."""
 
     speed: float = 4.0
-    """How many times faster than it is heard a reply comes."""
+    """Times faster than it is heard that a reply comes."""
     chunk_bytes: int = 1_921
     """Of one piece of a reply: 40 ms, and half a sample."""
     null_ids: bool = False
     """Tool calls have no ids."""
     parallel_calls: int = 1
-    """How often each tool is called, in one message."""
+    """Calls of each tool, in one message."""
     longest_seconds: float = 600.0
     """After this the connection is closed, whatever the session has left to say."""
     notice_seconds: float = 60.0
-    """How long before that ``goAway`` comes; 0 for never."""
+    """Seconds before that at which ``goAway`` comes; 0 for never."""
 
 
 @attrs.frozen(kw_only=True)
@@ -34,7 +34,7 @@ class GeminiFaults(SocketFaults):
     """
 
     late_chunks: int = 0
-    """How much more sound of an interrupted reply comes after ``interrupted``."""
+    """Number of pieces of an interrupted reply that come after ``interrupted``."""
     wedges: bool = False
     """From the first ``interrupted`` on it hears, and answers nothing any more."""
     wakes_on_text: bool = False

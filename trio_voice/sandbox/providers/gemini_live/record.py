@@ -1,4 +1,4 @@
-"""What the sandbox's Gemini knows of a session: what tests assert on and a demo shows."""
+"""Record of a session of the sandbox's Gemini: tests assert on it and a demo shows it."""
 
 from itertools import groupby
 from typing import Any
@@ -12,7 +12,7 @@ from trio_voice.sandbox.transport.record import SocketRecord
 
 
 def names_of(message: dict[str, Any]) -> list[str]:
-    """What a message of the server's says, a word for each of its fields."""
+    """Names for a message of the server's, one for each of its fields."""
     names = [name for name in message if name != "serverContent"]
     content = message.get("serverContent")
     if isinstance(content, dict):
@@ -34,9 +34,9 @@ class GeminiSession(SocketRecord):
     setup: Setup | None = None
 
     history: list[Line] = attrs.field(factory=list, repr=False)
-    """What was said, as Gemini remembers it: of an interrupted reply what it believes was heard."""
+    """Lines that were said, as Gemini remembers them: of an interrupted reply what it believes was heard."""
     max_ahead_seconds: float = 0.0
-    """How far the client's audio ran ahead of real time, at most."""
+    """Most that the client's audio ran ahead of real time."""
     late_results: int = 0
     """Results of calls that had been cancelled."""
 
@@ -47,10 +47,10 @@ class GeminiSession(SocketRecord):
 
     @property
     def audio_bytes_per_second(self) -> int:
-        """How much of ``audio`` is a second: it is 16 kHz."""
+        """Bytes of ``audio`` in a second: it is 16 kHz."""
         return 32_000
 
     @property
     def types_sent(self) -> list[str]:
-        """What the server said, in order, a row of equal words counted as one."""
+        """Messages of the server, in order, a row of equal words counted as one."""
         return [name for name, _ in groupby(name for _, message in self.sent for name in names_of(message))]

@@ -1,4 +1,4 @@
-"""What a session of the sandbox's Gemini may be asked for, and how each mistake in it is refused.
+"""Setup of a session of the sandbox's Gemini, and the refusal of each mistake in it.
 
 No I/O. From part F2 of ``protocols/realtime-models.md``, and on purpose not from the client's side.
 Where the sources are silent it is strict: a client that pleases this one also pleases the original.
@@ -27,7 +27,7 @@ MODELS: Final = (
 
 @attrs.frozen
 class Refusal(Exception):
-    """Why the socket is closed."""
+    """Reason for which the socket is closed."""
 
     code: int
     reason: str
@@ -136,7 +136,7 @@ class Setup(_Part):
 
     @property
     def voice(self) -> str:
-        """Whose voice."""
+        """Name of the voice."""
         speech = self.generation_config.speech_config
         return (
             "Puck"

@@ -1,4 +1,4 @@
-"""What Gemini hears and speaks, to and from the telephone's sound of the sandbox's ears and voice.
+"""Sound that Gemini hears and speaks, to and from the telephone's sound of the sandbox's ears and voice.
 
 By the mu-law and the filters of ``trio_voice.speech``, which share nothing with those that this server judges.
 """

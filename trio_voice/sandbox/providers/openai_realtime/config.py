@@ -1,4 +1,4 @@
-"""What a session may be told, in each dialect, and how each mistake in it is answered. No I/O.
+"""Settings of a session, in each dialect, and the answer to each mistake in them. No I/O.
 
 From the field tables of ``protocols/realtime-models.md`` (A2, A5, C, D2), and on purpose not from the client's side in
 ``trio_voice.protocols``. Unknown fields are refused at every level, as OpenAI does. It speaks mu-law only.
@@ -26,7 +26,7 @@ MODELS: Final = {
 
 @attrs.frozen
 class Refusal(Exception):
-    """Why something is not accepted, as an ``error`` event says it."""
+    """Reason for which something is not accepted, as an ``error`` event says it."""
 
     code: str
     message: str
@@ -73,7 +73,7 @@ class XaiVad(_Part, tag="server_vad"):
 
 
 class Transcription(_Part):
-    """Who writes down what the caller says."""
+    """The model that writes down the caller's words."""
 
     model: str
     language: str | UnsetType = UNSET
@@ -91,7 +91,7 @@ class XaiTranscription(_Part):
 
 
 class NoiseReduction(_Part):
-    """What is done to the caller's sound first."""
+    """Filter of the caller's sound."""
 
     type: Literal["near_field", "far_field"]
     strength: float | UnsetType = UNSET
@@ -113,13 +113,13 @@ class FunctionTool(_Part):
 
 
 class Reasoning(_Part):
-    """How long to think."""
+    """Amount of thinking."""
 
     effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"]
 
 
 class GaInput(_Part):
-    """How the caller is heard."""
+    """Settings of the caller's sound."""
 
     format: Pcmu
     turn_detection: ServerVad | SemanticVad | None = msgspec.field(default_factory=ServerVad)
@@ -128,7 +128,7 @@ class GaInput(_Part):
 
 
 class GaOutput(_Part):
-    """How the agent sounds."""
+    """Settings of the agent's sound."""
 
     format: Pcmu
     voice: str | CustomVoice = "marin"
@@ -158,14 +158,14 @@ class GaSession(_Part):
 
 
 class XaiInput(_Part):
-    """How the caller is heard."""
+    """Settings of the caller's sound."""
 
     format: Pcmu
     transcription: XaiTranscription | None = None
 
 
 class XaiOutput(_Part):
-    """How the agent sounds."""
+    """Settings of the agent's sound."""
 
     format: Pcmu
     speed: Annotated[float, Meta(ge=0.7, le=1.5)] = 1.0
@@ -209,7 +209,7 @@ class BetaSession(_Part):
 
 @attrs.frozen(kw_only=True)
 class Config:
-    """What of a session's settings is obeyed here, whatever the dialect."""
+    """Settings that are obeyed here, whatever the dialect."""
 
     instructions: str = ""
     voice: str = ""
@@ -267,7 +267,7 @@ def read_session(told: object, dialect: str) -> Config:
 
 
 def _refusal(complaint: str) -> Refusal:
-    """What msgspec complains of, such as "Expected `str`, got `null` - at `$.voice`", as the service says it."""
+    """A complaint of msgspec's, such as "Expected `str`, got `null` - at `$.voice`", as the service says it."""
     what, _, where = complaint.partition(" - at `$")
     unknown = re.search(r"unknown field `(.+)`", what)
     missing = re.search(r"missing required field `(.+)`", what)

@@ -1,4 +1,4 @@
-"""What a realtime server says of the dialogue, and decides in it: turns by silence alone, responses on their own tasks.
+"""Dialogue of a realtime server, and its decisions: turns by silence alone, responses on their own tasks.
 
 The caller's turns are decided by the ears as the sound comes in, before anything of them is understood. There is one
 response at a time, and whoever asks for another is refused.
@@ -76,7 +76,7 @@ class Dialogue(dialogue.Dialogue[_Response]):
         self._last_item: str | None = None
         self._turn_item = ""
         self._unanswered: list[str] = []
-        """What the caller has said since the last answer."""
+        """Words of the caller since the last answer."""
         self._understanding = trio.Event()
         """All that the caller has said is understood."""
         self._understanding.set()

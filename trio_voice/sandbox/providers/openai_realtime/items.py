@@ -1,4 +1,4 @@
-"""What a conversation of the Realtime protocol is made of, as the wire has it. No I/O."""
+"""Items of a conversation of the Realtime protocol, as the wire has them. No I/O."""
 
 import secrets
 from typing import Any, Final
@@ -30,9 +30,9 @@ class Message:
     """The words that were sent."""
     sent_ms: float = 0.0
     left_ms: float | None = None
-    """What a truncation has left of it."""
+    """Milliseconds that a truncation has left of it."""
     line: Line | None = None
-    """What the history has of it."""
+    """Line of it in the history."""
 
     def as_item(self, status: str, dialect: str) -> dict[str, Any]:
         """The item of this message."""

@@ -1,4 +1,4 @@
-"""What the sandbox's realtime server knows of a session: what tests assert on and a demo shows."""
+"""Record of a session of the sandbox's realtime server: tests assert on it and a demo shows it."""
 
 from itertools import groupby
 from typing import Final
@@ -18,22 +18,22 @@ class Manner:
     """Choices that the protocol leaves to the server, and what a script cannot say."""
 
     times_real_time: float = 4
-    """How fast a response's sound is made: faster than it is heard, as all of them do."""
+    """Times faster than it is heard that a response's sound is made, as by all of them."""
     chunk_ms: int = 50
     leading_silence_ms: int = 0
     parallel: tuple[ToolUse, ...] = ()
     """Further calls beside each that the generator makes."""
     transcribes_after_seconds: float = 0
-    """How long after its end the caller's turn is written down; the response does not wait for it."""
+    """Seconds after its end at which the caller's turn is written down; the response does not wait for it."""
     items_per_reply: int = 1
     """Messages that a reply is made of, each with a part of the words."""
     echoes_items: bool = True
-    """What the client adds to the conversation is echoed; some servers do not."""
+    """Echo items that the client adds to the conversation; some servers do not."""
     fails_responses: tuple[int, ...] = ()
-    """Which responses of the session, from 1, fail before a word is said."""
+    """Responses of the session, from 1, that fail before a word is said."""
     longest_seconds: float = 3_600
     tells_expiry: bool = True
-    """When that is over is told at the session's beginning, as OpenAI does."""
+    """Tell at the session's beginning when that is over, as OpenAI does."""
 
 
 USUAL: Final = Manner()
@@ -58,19 +58,19 @@ class RealtimeSession(SocketRecord):
     payloads: list[str] = attrs.field(factory=list, repr=False)
     """The ``audio`` of every append that was listened to, as it came."""
     history: list[Line] = attrs.field(factory=list, repr=False)
-    """What was said, as the agent remembers it: of a truncated item only what was left of it."""
+    """Lines that were said, as the agent remembers them: of a truncated item only what was left of it."""
     truncations: list[tuple[str, int]] = attrs.field(factory=list)
     """Item and milliseconds of each that was accepted."""
     early_payloads: int = 0
     """Pieces of audio from before the session's settings: they would be taken for 24 kHz."""
     text_items: int = 0
-    """What xAI bills apart: items that the client made, results of tools excepted."""
+    """Number of items that xAI bills apart: those that the client made, results of tools excepted."""
 
     config: Config = attrs.field(factory=Config, repr=False)
 
     @property
     def told_goodbye(self) -> bool:
-        """Whether the client closed the socket politely: the protocol has no other goodbye."""
+        """True if the client closed the socket politely: the protocol has no other goodbye."""
         return self.client_close_code == NORMAL_CLOSURE
 
     @property

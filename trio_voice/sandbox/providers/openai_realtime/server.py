@@ -63,7 +63,7 @@ class RealtimeServer(SocketServer[RealtimeSession]):
         return ServedSession(channel, record, backend, refusal=self._refusal(record), epoch=epoch)
 
     def _refusal(self, record: RealtimeSession) -> Refusal | None:
-        """Why somebody is not let in. The upgrade has succeeded by then: it is the first event that says so."""
+        """Reason for which somebody is not let in. The upgrade has succeeded by then: the first event says so."""
         key = record.authorization.removeprefix("Bearer ").strip()
         if not key or self._api_key not in {None, key}:
             return Refusal("invalid_api_key", "Incorrect API key provided.")

@@ -28,7 +28,7 @@ CLOSE_CODES: Final = {
     "beta_api_shape_disabled": 4000,
     "session_expired": 1001,
 }
-"""How the socket is closed after these codes (seen in issue threads); after any other it stays open."""
+"""Close codes of the socket after these error codes (seen in issue threads); after any other it stays open."""
 
 BETA_NAMES: Final = {
     "response.output_audio.delta": "response.audio.delta",
@@ -84,7 +84,7 @@ class ServedSession:
             self._post("session.created", session=self._session())
 
     def _session(self) -> dict[str, Any]:
-        """What the session is, as the client is told."""
+        """The session, as the client is told."""
         record = self._record
         expires_at = int(self._epoch + record.opened_at + record.manner.longest_seconds)
         told: dict[str, Any] = {"type": "realtime"} if record.dialect == "ga" else {}

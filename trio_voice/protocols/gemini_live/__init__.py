@@ -8,7 +8,7 @@
     usage       tokens into meters; why a socket was closed
 
 Sources: ``google-genai`` 3.4.0 (its types, and its traffic as captured), Google's guides of 2026, and published reports
-of live sessions, named at the place; the reference is ``protocols/realtime-models.md``, part F.
+of live sessions, named at the place.
 
 ``session`` and ``frames`` resample, for which they need numpy, the extra ``gemini-live``; what is named here does not.
 """

@@ -1,8 +1,8 @@
 """Settings of a session of the sandbox's voice agent: ``session.update``, and the answer to each mistake in it.
 
-No I/O. From the field tables, the voice list and the error table of ``protocols/assemblyai.md`` (A5, A10, A13), and on
-purpose not from the client's side in ``trio_voice.protocols``. Where the sources are silent it is strict: a client that
-pleases this one also pleases the original.
+No I/O. From the field tables, the voice list and the error table of AssemblyAI's reference of the Voice Agent API, and
+on purpose not from the client's side in ``trio_voice.protocols``. Where the sources are silent it is strict: a client
+that pleases this one also pleases the original.
 """
 
 import re

@@ -1,6 +1,6 @@
 """One session of the sandbox's voice agent: AssemblyAI's Voice Agent protocol, from the server's side.
 
-After ``protocols/assemblyai.md``, part A; where it disagrees with itself, live traces go before documentation.
+After AssemblyAI's reference of the Voice Agent API and live traces (2026); where they disagree, the traces go first.
 
 The tasks are the wire's; the dialogue's; and one that ends a session which lasts too long. None outlives ``run``.
 """

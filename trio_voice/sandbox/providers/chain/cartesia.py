@@ -1,8 +1,8 @@
 """Cartesia's speech socket, from the server's side: ``/tts/websocket``.
 
-After ``protocols/realtime-models.md``, J1, and the SDK's types; where they are silent it is strict. Speech is made
-faster than it is heard. What a context has begun to say is said to its end though it was cancelled: that is what the
-live service does, and why a client has to forget contexts by itself.
+After Cartesia's pages (2026-11) and the SDK's types; where they are silent it is strict. Speech is made faster than it
+is heard. What a context has begun to say is said to its end though it was cancelled: that is what the live service
+does, and why a client has to forget contexts by itself.
 """
 
 import base64

@@ -1,7 +1,8 @@
 """OpenAI's chat completions, from the server's side.
 
-After ``protocols/realtime-models.md``, M1. A conversation in which a tool call has no answer is refused, as it is live,
-and so is all that one server or template or another refuses: empty content, a late system line, roles out of turn.
+After OpenAI's reference (2026), and other servers' tests and issues. A conversation in which a tool call has no answer
+is refused, as it is live, and so is all that one server or template or another refuses: empty content, a late system
+line, roles out of turn.
 """
 
 import json

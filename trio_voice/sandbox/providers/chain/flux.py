@@ -1,9 +1,9 @@
 """Deepgram's Flux, from the server's side: ``/v2/listen``.
 
-After ``protocols/realtime-models.md``, H3, and the SDK's types; where they are silent it is strict. When the ears
-report silence the turn may be over, and it is when so much more of the sound was silent as the manner says
-(``settle_ms``); whoever goes on before has resumed it. Other than the real one it knows no words while they are being
-said, so that a turn starts with none, and noise may start one, which then ends with none.
+After Deepgram's pages (2026-11) and the SDK's types; where they are silent it is strict. When the ears report silence
+the turn may be over, and it is when so much more of the sound was silent as the manner says (``settle_ms``); whoever
+goes on before has resumed it. Other than the real one it knows no words while they are being said, so that a turn
+starts with none, and noise may start one, which then ends with none.
 """
 
 import secrets

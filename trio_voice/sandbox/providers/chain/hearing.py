@@ -1,6 +1,6 @@
 """AssemblyAI's streaming speech-to-text, from the server's side.
 
-After ``protocols/assemblyai.md``, parts B and C; where the sources are silent it is strict.
+After AssemblyAI's streaming schema and pages (2026) and published traces; where the sources are silent it is strict.
 """
 
 import secrets

@@ -1,8 +1,8 @@
 """Anthropic's Messages, from the server's side.
 
-After ``protocols/realtime-models.md``, M2, and the provider's pages of October 2026. Strict where it was ever strict: a
-conversation begins and ends with the user, no text is empty, every tool that was asked for is answered in the turn
-after it and before any text, and ``temperature`` is not taken.
+After the provider's pages of October 2026. Strict where it was ever strict: a conversation begins and ends with the
+user, no text is empty, every tool that was asked for is answered in the turn after it and before any text, and
+``temperature`` is not taken.
 """
 
 import json

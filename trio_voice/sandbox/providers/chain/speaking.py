@@ -1,8 +1,8 @@
 """ElevenLabs' multi-context speech socket, from the server's side.
 
-After ``protocols/realtime-models.md``, I3, and the SDK's types; where they are silent it is strict. Speech is made
-faster than it is heard, one context at a time, and what a context has begun is said to its end though it was closed:
-that is what the live service does, and why a client has to forget contexts by itself.
+After ElevenLabs' pages (2026-11) and the SDK's types; where they are silent it is strict. Speech is made faster than it
+is heard, one context at a time, and what a context has begun is said to its end though it was closed: that is what the
+live service does, and why a client has to forget contexts by itself.
 """
 
 import base64

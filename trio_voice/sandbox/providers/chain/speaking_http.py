@@ -1,6 +1,6 @@
 """ElevenLabs' speech over HTTP, from the server's side. No transport: see ``http.py``.
 
-After ``protocols/realtime-models.md``, I1. The sound is made faster than it is heard, and cut into pieces of any size.
+After ElevenLabs' pages (2026-11). The sound is made faster than it is heard, and cut into pieces of any size.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""One session of the sandbox's Gemini Live, from the server's side; part F of ``protocols/realtime-models.md``.
+"""One session of the sandbox's Gemini Live, from the server's side, after Google's reference (2026).
 
 The tasks are the wire's; the dialogue's; and one that ends a connection which lasts too long. None outlives ``run``.
 """

@@ -1,6 +1,6 @@
 """Setup of a session of the sandbox's Gemini, and the refusal of each mistake in it.
 
-No I/O. From part F2 of ``protocols/realtime-models.md``, and on purpose not from the client's side.
+No I/O. From Google's reference of the Live API (2026), and on purpose not from the client's side.
 Where the sources are silent it is strict: a client that pleases this one also pleases the original.
 """
 

@@ -1,7 +1,8 @@
 """Settings of a session, in each dialect, and the answer to each mistake in them. No I/O.
 
-From the field tables of ``protocols/realtime-models.md`` (A2, A5, C, D2), and on purpose not from the client's side in
-``trio_voice.protocols``. Unknown fields are refused at every level, as OpenAI does. It speaks mu-law only.
+From the field tables of OpenAI's, xAI's and Microsoft's realtime references (2026), and on purpose not from the
+client's side in ``trio_voice.protocols``. Unknown fields are refused at every level, as OpenAI does. It speaks mu-law
+only.
 """
 
 import re

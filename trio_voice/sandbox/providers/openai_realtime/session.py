@@ -1,7 +1,7 @@
 """One session of the sandbox's realtime server: OpenAI's Realtime protocol, from the server's side.
 
-After ``protocols/realtime-models.md``, parts A, C and D. The tasks are the wire's; the dialogue's; and one that ends
-a session which lasts too long. None outlives ``run``.
+After OpenAI's, xAI's and Microsoft's realtime references (2026). The tasks are the wire's; the dialogue's; and one that
+ends a session which lasts too long. None outlives ``run``.
 """
 
 import base64

@@ -79,7 +79,7 @@ def side(cases: list[Case], which: str, patience: float) -> str:
 
 
 def cell(cases: list[Case], patience: float) -> str:
-    """What one server made of one fault."""
+    """A server's result with one fault."""
     ran = [case for case in cases if not case["not_run"] and not case["unreached"]]
     if not ran:
         return ""
@@ -88,7 +88,7 @@ def cell(cases: list[Case], patience: float) -> str:
 
 
 def tally(cases: list[Case]) -> str:
-    """How often a server did as is promised here, of what it has and what it came to."""
+    """Number of cases in which a server did as is promised here, of those that it has and came to."""
     ran = [case for case in cases if not case["not_run"] and not case["unreached"]]
     unreached = sum(1 for case in cases if case["unreached"])
     return f"{sum(1 for case in ran if not case['problems'])} of {len(ran)}" + (

@@ -83,7 +83,7 @@ def read_arguments(words: list[str]) -> argparse.Namespace:
 
 
 def target_of(arguments: argparse.Namespace) -> Target:
-    """What is to be tested."""
+    """The server to be tested."""
     if arguments.server is None:
         return our_daemon()
     own = dict(pair.split("=", 1) for pair in arguments.env)

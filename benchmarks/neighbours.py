@@ -1,4 +1,4 @@
-"""What one call that misbehaves does to fifty that do not: how much later their frames arrive.
+"""Delay of fifty calls' frames beside one that misbehaves.
 
     make neighbours                                                         about six minutes
     .venv/bin/python benchmarks/neighbours.py --calls 20 --seconds 3 --only tool --json out.json
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from relaying.load import Window
 
 BETWEEN_SECONDS = 1.0
-"""What is still going on from before is measured as neither."""
+"""Time after a round that counts for neither side: things from before are still going on."""
 LATE_SECONDS = 10.0
 """For the last frames to come back."""
 STILL_LOOKS = 100
@@ -110,7 +110,7 @@ class Finding:
     rounds: list[tuple[Window, Window]]
 
     def added_ms(self) -> float:
-        """How much later frames come, in the middle of all rounds."""
+        """Delay that is added to frames, in the middle of all rounds."""
         return statistics.median(_p99_ms(bad) - _p99_ms(quiet) for quiet, bad in self.rounds)
 
     def ratio(self) -> float:
@@ -137,7 +137,7 @@ class Finding:
         return {"misbehaviour": self.name, **figures, "rounds": rounds}
 
     def as_line(self) -> str:
-        """What a person reads."""
+        """The result, for people."""
         quiet = statistics.median(_p99_ms(window) for window, _ in self.rounds)
         beside = statistics.median(_p99_ms(window) for _, window in self.rounds)
         worst = max(percentile(window.delays, 1) * 1_000 for _, window in self.rounds)
@@ -161,7 +161,7 @@ class Rogue:
         assert process.stdout is not None
         self._stdin = process.stdin
         self.port, self.llm_port = map(int, process.stdout.readline().split())
-        """Where its models are, and its language model."""
+        """Ports of its models, and of its language model."""
 
     def begin(self, name: str, base_url: str) -> None:
         """Misbehave so, at the daemon of this address, instead of what it did before."""

@@ -1,4 +1,4 @@
-"""What a relayed 20 ms frame costs: our daemon and its peers in turn, in one run, against one load.
+"""Cost of a relayed 20 ms frame: our daemon and its peers in turn, in one run, against one load.
 
     make bench                                                  the whole table: about half an hour
     make bench BENCH_ARGS=--short                               a few minutes: ours and Node's, without the limit
@@ -47,7 +47,7 @@ SHORT = ["trio_voice", "node"]
 
 
 def arguments() -> argparse.Namespace:
-    """What the command line asks for."""
+    """Options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", help=f"relays, of: {','.join(RELAYS | WORKERS)}")
     parser.add_argument("--calls", type=int, default=60)

@@ -209,7 +209,7 @@ class Soak:
         self._tell(f"{sample.calls:6} calls  {report.calls_a_second:5.1f} a second  {words}, {sample.resident_kb} kB")
 
     def _forget_settled(self, stage: Stage) -> None:
-        """What this process keeps of calls that are over would slow it down."""
+        """Forget calls that are over: what this process keeps of them would slow it down."""
         calls = stage.twilio.calls
         for sid in [sid for sid, call in calls.items() if call.settled.is_set()]:
             del calls[sid]

@@ -1,4 +1,4 @@
-"""What the transcoder costs and does, beside two peers that do the same work in the same run.
+"""Cost and quality of the transcoder, beside two peers that do the same work in the same run.
 
     make bench                                                      the table
     make listen                                                     speech before and after it, as WAV files in listen/
@@ -31,7 +31,7 @@ with warnings.catch_warnings():
     import audioop
 
 RATE_IN, RATE_OUT = 16_000, 24_000
-"""What Gemini hears, and what it speaks."""
+"""Rates that Gemini hears, and that it speaks."""
 LINES = (
     "Hello, this is the automated receptionist of Juniper Bakery. How can I help you?",
     "She sells seashells. Sixty six thistles. The fish is fresh, and the sauce is spicy.",
@@ -83,7 +83,7 @@ def tone(hertz: float, rate: int, seconds: float = 1.0) -> bytes:
 
 
 def in_frames(convert: Callable[[bytes], bytes], data: bytes, size: int) -> list[bytes]:
-    """What comes of each 20 ms."""
+    """The conversion of each 20 ms."""
     return [convert(data[at : at + size]) for at in range(0, len(data), size)]
 
 
@@ -98,7 +98,8 @@ def gain(convert: Callable[[bytes], bytes], hertz: float, heard_at: float) -> fl
 
 
 def delay_ms(convert: Callable[[bytes], bytes]) -> float:
-    """How long after it went in a click at 24 kHz is heard, at worst: the filter, and what waits for a later frame."""
+    """Milliseconds after it went in at which a click at 24 kHz is heard, at worst: the filter, and what waits for a
+    later frame."""
     size, worst = RATE_OUT // 25, 0.0
     for lead in range(10):
         at_frame = 50 + lead  # long enough for a block resampler to have settled into its rhythm

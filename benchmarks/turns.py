@@ -1,4 +1,4 @@
-"""What the daemon itself adds to a turn of a chain, beyond its three providers and the network.
+"""Share of the daemon itself in a turn of a chain, beyond its three providers and the network.
 
     .venv/bin/python benchmarks/turns.py                          60 conversing calls, two minutes
     .venv/bin/python benchmarks/turns.py --calls 4 --turns 3 --idle 20 --json out.json
@@ -50,7 +50,7 @@ HANDSHAKES: Final = 0.08
 THINKS: Final = 0.15
 BETWEEN_TOKENS: Final = 0.015
 SPEAKS_AFTER: Final = 0.1
-"""How long the providers take: the same for every turn."""
+"""Delays of the providers: the same for every turn."""
 CLOSES_IDLE: Final = 5.0
 """Of the language model's server, as uvicorn does it."""
 TURN_SECONDS: Final = 4.0
@@ -84,7 +84,7 @@ default = "clerk"
 
 @attrs.define(eq=False)
 class Turn:
-    """When its messages were at the providers: before their way to the daemon, or after their way from it."""
+    """Times at which its messages were at the providers: before their way to the daemon, or after their way from it."""
 
     after_idle: bool
     final_sent: float = 0.0
@@ -126,7 +126,7 @@ class World:
         self.connections = 0
         """To the language model."""
         self.lateness: list[float] = []
-        """How late this process itself was, each 50 ms: seconds."""
+        """Lateness of this process itself, each 50 ms: seconds."""
 
     async def watch(self) -> None:
         """Measure until cancelled how late the providers and callers are: a figure below that says nothing."""

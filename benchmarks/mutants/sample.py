@@ -24,7 +24,7 @@ import click
 
 MUTMUT: Final = Path(sys.executable).parent / "mutmut"
 FATES: Final = {0: "survived", 33: "no tests", 34: "skipped", None: "not reached in time"}
-"""What mutmut's exit codes mean; every other one is that of tests that noticed."""
+"""Meanings of mutmut's exit codes; every other one is that of tests that noticed."""
 MOST_SURVIVORS: Final = 0.1
 
 

@@ -164,7 +164,7 @@ async def send_raw_at_once(data: bytes, stream: Channel) -> None:
 
 @attrs.frozen
 class Misbehaviour:
-    """What one call does."""
+    """Acts of one call."""
 
     caller: Callable[[Channel], Awaitable[None]] = talk
     model: Callable[[Channel], Awaitable[None]] = listen
@@ -212,7 +212,7 @@ MISBEHAVIOURS: Final = {
 
 
 def number_of(name: str) -> str:
-    """Whom one calls to meet this model."""
+    """Number to call to meet this model."""
     return f"+1555300{[*MISBEHAVIOURS].index(name):04}"
 
 

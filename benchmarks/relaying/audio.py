@@ -28,7 +28,7 @@ _SILENCE = base64.b64encode(b"\xff" * MULAW_FRAME_BYTES)
 _BURST = base64.b64encode((b"\x0f" * 8 + b"\x8f" * 8) * 10)
 """500 Hz at half of full scale."""
 _QUIET_MULAW = bytes(byte for byte in range(256) if byte & 0x7F >= 0x20)
-"""What is below a quarter of full scale."""
+"""Bytes below a quarter of full scale."""
 _QUIET_PCM = bytes(byte for byte in range(256) if byte < 0x20 or byte >= 0xE0)
 """The same of a 16-bit sample's upper byte."""
 
@@ -37,10 +37,10 @@ Heard = tuple[float, float | None]
 
 
 class Audio(Protocol):
-    """What one call sends, and recognises. Payloads are in base64, moments in seconds of one clock."""
+    """Sound that one call sends, and recognises. Payloads are in base64, moments in seconds of one clock."""
 
     def frame(self, sequence: int, now: float) -> bytes:
-        """What the caller says now."""
+        """The caller's sound now."""
 
     def at_model(self, payload: bytes, now: float) -> Heard:
         """It has come to the model, which sends it back at this moment."""

@@ -1,4 +1,4 @@
-"""What is measured of one relay, each figure from one run of its process."""
+"""Figures of one relay, each from one run of its process."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _stops(load: Load) -> Figures:
 
 
 def figures_of_the_limit(relay: Relay, tls: ssl.SSLContext | None, authorities: str) -> Figures:
-    """How many calls a core holds, and the delay at half of that; CPU a frame at each number of calls on the way.
+    """Number of calls that a core holds, the delay at half of that, and CPU a frame at each number of calls on the way.
 
     A relay that transcodes holds audio back, by design and longer than a frame. What is looked for there is the number
     at which it does so a frame longer than with the fewest calls, on the way to the model: towards the caller it paces.
@@ -147,13 +147,13 @@ def figures_of_the_limit(relay: Relay, tls: ssl.SSLContext | None, authorities: 
 
 
 def is_late(window: Window, usual: float) -> bool:
-    """Whether that was too much for a relay that holds audio back for the ``usual`` seconds, if any, in any case."""
+    """True if that was too much for a relay that holds audio back for the ``usual`` seconds, if any, in any case."""
     delays = window.upward if usual else window.delays
     return percentile(delays, 0.99) > usual + TOO_LATE_SECONDS
 
 
 def figures_of_many(relay: Relay, tls: ssl.SSLContext | None, authorities: str) -> Figures:
-    """What live calls cost, from ten to a thousand in one process.
+    """Costs of live calls, from ten to a thousand in one process.
 
     Beyond ``REAL_TIME_CALLS`` a call sends fewer frames, so that all of them together send as many: a thousand calls in
     real time are more than the load has a core for, and what is looked for is what the number of calls itself costs.

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 NORMAL_CLOSURE = b"\x03\xe8"
 CHUNK_MS, DELTA_MS = 40, 500
-"""How models send speech: in small pieces, or in half seconds, and either way faster than it is spoken."""
+"""Lengths of speech in a model's messages: small pieces, or half seconds, and either way faster than it is spoken."""
 
 
 @dataclass
 class Window:
-    """What happened while it was open."""
+    """Counts of the time in which it was open."""
 
     frames: float = 0
     """Frames that went through the relay, either way."""
@@ -42,7 +42,7 @@ class Window:
     clears: array[float] = field(default_factory=lambda: array("d"))
     """Seconds from the model's word that the caller speaks to Twilio being told to be silent."""
     lateness: array[float] = field(default_factory=lambda: array("d"))
-    """How late the load itself was."""
+    """Lateness of the load itself."""
     seconds: float = 0.0
     load_cpu: float = 0.0
     """Seconds of processor that the load took."""
@@ -58,7 +58,7 @@ class Call:
         self.model: Wire | None = None
         self.sequence = 0
         self.shift = 0.0
-        """How much later than usual the frame after next is sent, once."""
+        """Delay of the frame after next, beyond the usual, once."""
         self.sid = f"MZ{number:032x}".encode()
         self.plays_until = 0.0
         self.marks: list[bytes] = []
@@ -82,7 +82,7 @@ class Load:
         self._model = speaking
         self._frame_every = FRAME_SECONDS
         self.one_at_a_time = speaking.transcoded
-        """Whether the next call may be added only once the model has heard the last: its frames tell nothing."""
+        """True if the next call may be added only once the model has heard the last: its frames tell nothing."""
         self._conversing = conversing
         self._tls = tls
         self._epoll = select.epoll()

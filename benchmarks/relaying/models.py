@@ -1,4 +1,4 @@
-"""What a model says on its wire, as much of it as an echo and a conversation need: one class for each protocol."""
+"""Wires of models, as much of them as an echo and a conversation need: one class for each protocol."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ class Model(Protocol):
     """One protocol, for every session of it: a reply is known by the name that it is given."""
 
     transcoded: bool
-    """Whether its audio is 16 bits at 24 kHz, so that a relay has to resample; else Twilio's own mu-law."""
+    """True if its audio is 16 bits at 24 kHz, so that a relay has to resample; else it is Twilio's own mu-law."""
 
     def welcome(self) -> list[bytes]:
-        """What it says when a socket has opened."""
+        """Messages that it sends when a socket has opened."""
 
     def answers(self, message: bytes) -> list[bytes]:
         """To anything but audio."""
 
     def is_goodbye(self, message: bytes) -> bool:
-        """Whether the socket is to be closed after that."""
+        """True if the socket is to be closed after that."""
 
     def caller_speaks(self) -> list[bytes]: ...
 
@@ -34,7 +34,7 @@ class Model(Protocol):
         """Audio in base64, as it goes over this wire."""
 
     def speech(self, milliseconds: int) -> bytes:
-        """What ``audio`` may be given so much of."""
+        """Sound of this length, as ``audio`` takes it."""
 
     def reply_ends(self, reply: str, *, interrupted: bool) -> list[bytes]: ...
 

@@ -74,12 +74,13 @@ class Relay:
     command: Callable[[str, str], list[str]]
     """From the model's URL and a folder for files."""
     cores: frozenset[int] = frozenset({RELAY_CORE})
-    """Where it may run."""
+    """Cores on which it may run."""
     speaking: Model = field(default_factory=AssemblyAI)
-    """What its model speaks."""
+    """Protocol of its model."""
     environment: Mapping[str, str] = field(default_factory=dict)
     most_calls: int = sys.maxsize
-    """How many calls it is given where the others are given a fixed number: about half of what a core holds of it."""
+    """Number of calls that it is given where the others are given a fixed number: about half of what a core holds of
+    it."""
 
 
 LONGEST_LEAD = "playback_lead_seconds = 4"

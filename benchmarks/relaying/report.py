@@ -87,7 +87,7 @@ def _few(calls: float | None) -> str:
 
 
 def slope(title: str, figures: Figures) -> str:
-    """What live calls cost, by their number."""
+    """Costs of live calls, by their number."""
     calls = [name.removeprefix("many_cpu_us_at_") for name in figures if name.startswith("many_cpu_us_at_")]
     rows = {
         "frames_at": "frames a second, all calls",

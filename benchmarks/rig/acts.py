@@ -1,4 +1,4 @@
-"""What is done to a call: one act each, on either side of the server under test."""
+"""Acts on a call: one each, on either side of the server under test."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ async def wait_long(call: Call) -> None:
 
 
 async def nothing(call: Call) -> None:
-    """What the phase itself has done is the sign."""
+    """Do nothing: the phase itself has done what is the sign."""
     del call
 
 

@@ -32,7 +32,7 @@ class Unreached(Exception):
 
 
 class Phase(enum.Enum):
-    """Where in a call a fault strikes."""
+    """Phase of a call in which a fault strikes."""
 
     START = "before start"
     HANDSHAKE = "handshake"
@@ -65,10 +65,10 @@ class Call:
         self.server = server
         self._nursery = nursery
         self.tool = NEVER_RETURNS
-        """Which one the model asks for in the phase ``TOOL``."""
+        """Tool that the model asks for in the phase ``TOOL``."""
 
         self.stage = ""
-        """Which of the model's the fault strikes, if one of several."""
+        """Stage of the model that the fault strikes, if it has several."""
 
     @property
     def struck(self) -> SocketSession:
@@ -139,5 +139,5 @@ class Call:
         return [self.phone.line, *(session.line for session in self.model.sessions)]
 
     def is_over(self) -> bool:
-        """Whether the server has let go of both sides, as far as can be seen from them."""
+        """True if the server has let go of both sides, as far as can be seen from them."""
         return all(line.released_at is not None for line in self.lines())

@@ -1,4 +1,4 @@
-"""What a case is: a fault in a phase of a call, at one kind of model.
+"""Cases: each a fault in a phase of a call, at one kind of model.
 
 Its acts are done one after another; the last is the first sign that the call is over, and from there the clock runs.
 Where nothing but a limit can notice (silence, a machine that is gone) the case names it.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Told(enum.Enum):
-    """Whether the provider can be told that the call is over."""
+    """Answer to whether the provider can be told that the call is over."""
 
     CAN_BE = enum.auto()
     CANNOT = enum.auto()
@@ -59,7 +59,7 @@ class Case:
     family: str
     """The kind of model."""
     stage: str = ""
-    """Which one of a chain's it strikes; empty for the only one, or for none in particular."""
+    """Stage of a chain's that it strikes; empty for the only one, or for none in particular."""
 
     @property
     def words(self) -> str:
@@ -87,11 +87,11 @@ class Case:
         return self.fault.limit
 
     def can_tell(self, stage: str) -> bool:
-        """Whether the provider of this stage can be told."""
+        """True if the provider of this stage can be told."""
         return self.fault.told is Told.CAN_BE or self.stage not in {"", stage}
 
     def manner_of(self, stage: str) -> Manner:
-        """How this stage goes, so that the phase is reached and the fault can strike."""
+        """Manner of this stage, so that the phase is reached and the fault can strike."""
         struck = self.stage in {"", stage}
         manner = self.fault.manner if struck else ORDINARY
         match self.phase:

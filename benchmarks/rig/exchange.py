@@ -27,7 +27,7 @@ GONE: Final = (trio.BrokenResourceError, trio.ClosedResourceError, h11.RemotePro
 
 @attrs.define
 class Mind:
-    """What the language model of a case is to answer next."""
+    """Answers of a case's language model, yet to come."""
 
     tool: str = ""
     """It asks for this one, once."""

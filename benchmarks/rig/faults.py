@@ -28,7 +28,7 @@ GOODBYES: Final = {
     "goodbye drowned in audio": Manner(goodbye=Goodbye.DROWNED),
     "goodbye answered by garbage": Manner(goodbye=Goodbye.GARBAGE),
 }
-"""What a provider may make of a goodbye, when the caller has just hung up."""
+"""Manners of a provider with a goodbye, when the caller has just hung up."""
 FAULTS: Final = (
     # The caller's side
     Fault(words="caller hangs up", phases=ALL, acts=(act.hang_up,)),
@@ -206,8 +206,8 @@ OF_CHAINS: Final = (
         manner=Manner(answer=Answer.ENDLESS),
     ),
 )
-"""What can go wrong with the stage that is asked over HTTP. An answer that failed is asked for once more before that
-ends the call."""
+"""Faults of the stage that is asked over HTTP. An answer that failed is asked for once more before that ends the
+call."""
 
 
 OF_TLS: Final = (
@@ -221,8 +221,8 @@ OF_TLS: Final = (
         at_model=True,
     ),
 )
-"""What can go wrong beneath the messages of a model that speaks TLS. The caller's frames come all the while, so both
-sockets have news at once."""
+"""Faults beneath the messages of a model that speaks TLS. The caller's frames come all the while, so both sockets have
+news at once."""
 
 
 def every_case(family: str) -> Iterator[Case]:

@@ -46,7 +46,7 @@ class Line(Wire):
         self._ws = WSConnection(kind)
         self._fragments: list[str | bytes] = []
         self.answers_close = True
-        """Whether a close frame of the other end is answered, as RFC 6455 wants it."""
+        """True if a close frame of the other end is answered, as RFC 6455 wants it."""
         self.close_code: int | None = None
         """Of the close frame that was received."""
         self.close_frame_at: float | None = None

@@ -1,4 +1,4 @@
-"""How a model goes in one case."""
+"""Manner of a model in one case."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import attrs
 
 
 class Handshake(enum.Enum):
-    """What becomes of an upgrade request."""
+    """Fate of an upgrade request."""
 
     ANSWERED = enum.auto()
     HELD = enum.auto()
@@ -18,7 +18,7 @@ class Handshake(enum.Enum):
 
 
 class Goodbye(enum.Enum):
-    """What becomes of a client's goodbye."""
+    """Fate of a client's goodbye."""
 
     ANSWERED = enum.auto()
     """As the provider does it; the server closes."""
@@ -29,11 +29,11 @@ class Goodbye(enum.Enum):
     DROWNED = enum.auto()
     """Audio goes on coming instead of an answer."""
     GARBAGE = enum.auto()
-    """What comes back is no WebSocket frame."""
+    """The answer is no WebSocket frame."""
 
 
 class Answer(enum.Enum):
-    """What becomes of a request to a chain's language model."""
+    """Fate of a request to a chain's language model."""
 
     GIVEN = enum.auto()
     HELD = enum.auto()
@@ -45,7 +45,7 @@ class Answer(enum.Enum):
     RESET = enum.auto()
     """RST in the middle of an event."""
     GARBAGE = enum.auto()
-    """What comes back is no HTTP."""
+    """The answer is no HTTP."""
     NONSENSE = enum.auto()
     """Events that make no sense."""
     ENDLESS = enum.auto()
@@ -54,7 +54,7 @@ class Answer(enum.Enum):
 
 @attrs.frozen(kw_only=True)
 class Manner:
-    """How the sessions of one case go."""
+    """Manner of the sessions of one case."""
 
     handshake: Handshake = Handshake.ANSWERED
     becomes_ready: bool = True

@@ -27,7 +27,7 @@ LOOK_SECONDS: Final = 0.01
 
 
 class Provider:
-    """Where one stage is served: accepts the connections of one case after another."""
+    """Server of one stage: accepts the connections of one case after another."""
 
     def __init__(
         self,
@@ -40,9 +40,9 @@ class Provider:
         self.stage = stage
         self.url = url.replace("{netloc}", f"127.0.0.1:{listener.socket.getsockname()[1]}")
         self.manner = ORDINARY
-        """How the next session goes."""
+        """Manner of the next session."""
         self.mind = Mind()
-        """What is answered next, of a language model."""
+        """Answers that come next, of a language model."""
         self.sessions: list[Session] = []
         """Those of the case, from the first connection on."""
         self.nursery = nursery
@@ -91,11 +91,11 @@ class Model:
 
     @property
     def urls(self) -> dict[str, str]:
-        """Where each stage is, by the word that stands for it in a configuration."""
+        """Addresses of the stages, by the words that stand for them in a configuration."""
         return {f"{stage}_url": provider.url for stage, provider in self.providers.items()}
 
     def behave(self, manner_of: Callable[[str], Manner]) -> None:
-        """How the next case's sessions go, by stage."""
+        """Set the manner of the next case's sessions, by stage."""
         for stage, provider in self.providers.items():
             provider.manner = manner_of(stage)
 
@@ -132,7 +132,7 @@ class Model:
     # Doing
 
     def lacks(self, tool: str) -> bool:
-        """Whether the client is known not to offer this tool."""
+        """True if the client is known not to offer this tool."""
         return tool not in self._here().family.tools
 
     async def ask_for_tool(self, name: str) -> None:

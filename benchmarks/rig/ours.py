@@ -23,7 +23,7 @@ LIMITS: Final = {
 GOODBYE_SECONDS: Final = 1.5
 """A goodbye of 0.4 s is heard out, with half a second of quiet behind it."""
 UNANSWERED_SECONDS: Final = LIMITS["media_gap_seconds"] + 2.0
-"""When no media comes, Twilio is asked by a mark, and has 2 s to echo it."""
+"""Time without media after which the caller is lost: then Twilio is asked by a mark, and has 2 s to echo it."""
 LAST_LINE_SECONDS: Final = 4.0
 """A caller whose model has failed, and was not renewed, is told so: six seconds with the two that are promised."""
 SILENT_VOICE_SECONDS: Final = 9.0

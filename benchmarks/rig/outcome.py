@@ -1,4 +1,4 @@
-"""What became of a case, and whether the promise was kept."""
+"""Outcome of a case, and the verdict on whether the promise was kept."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PROMISE_SECONDS: Final = 2.0
 
 
 class Goodbye(enum.Enum):
-    """What the provider was told before its socket was closed; the worst first."""
+    """Goodbye that the provider was told before its socket was closed; the worst first."""
 
     CUT = 0
     """Nothing."""
@@ -35,9 +35,9 @@ class Outcome:
     family: str = ""
     limit_name: str | None = None
     limit_seconds: float = 0.0
-    """How long the server may take to notice, because nothing but this limit can; 0 if its limit is not known."""
+    """Time that the server may take to notice, because nothing but this limit can; 0 if its limit is not known."""
     bound_seconds: float = PROMISE_SECONDS
-    """When both sides must be released: so long after what the limit allows; where it is not known, ever."""
+    """Time by which both sides must be released, after what the limit allows; where that is not known, ever."""
     sessions: int = 0
     model_seconds: float | None = None
     caller_seconds: float | None = None
@@ -52,18 +52,18 @@ class Outcome:
     """Of a server that ended in this case."""
     ends_process: bool = False
     not_run: str = ""
-    """What the server does not offer, so that there is nothing to judge."""
+    """Feature that the server does not offer, so that there is nothing to judge."""
     unreached: str = ""
-    """Why the call did not come to the phase, which is a failure."""
+    """Reason for which the call did not come to the phase, which is a failure."""
 
     @property
     def clean(self) -> bool:
-        """Whether the server was left as it was."""
+        """True if the server was left as it was."""
         return not self.not_run and not self.unreached and not self._is_late() and not self._leaks()
 
     @property
     def problems(self) -> list[str]:
-        """What was not as promised."""
+        """Breaches of the promise."""
         if self.not_run:
             return []
         if self.unreached:

@@ -29,7 +29,7 @@ class DidNotStart(Exception):
 
 @attrs.frozen
 class Footprint:
-    """What a process holds."""
+    """Resources that a process holds."""
 
     descriptors: int
     threads: int
@@ -51,7 +51,7 @@ class Target:
     command: str
     environment: Mapping[str, str] = attrs.field(factory=dict)
     files: Mapping[str, str] = attrs.field(factory=dict)
-    """What must lie in ``{folder}``, which is also where it runs if ``own_folder``."""
+    """Files that must lie in ``{folder}``, which is also where it runs if ``own_folder``."""
     path: str = "/twiml"
     """Of the webhook that answers a call."""
     tasks_metric: str | None = None
@@ -83,7 +83,7 @@ class ServerProcess:
         return await self._process.wait()
 
     async def footprint(self) -> Footprint:
-        """What it and its children hold now."""
+        """Resources that it and its children hold now."""
         descriptors = threads = memory = 0
         for pid in _family_of(self._process.pid):
             with suppress(OSError, KeyError):  # one that ends meanwhile

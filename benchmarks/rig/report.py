@@ -19,7 +19,7 @@ WORDS: Final = {
     Goodbye.CUT: "no",
     Goodbye.NONE: "-",
 }
-"""What the column "told" says."""
+"""Words of the column "told"."""
 HEAD: Final = (
     f"{'kind':<16} {'fault':<43} {'phase':<13} {'model':>6} {'told':<11} {'caller':>6} {'fds':>4} {'tasks':>5} "
     f"{'threads':>7} {'memory':>9}  verdict"

@@ -22,7 +22,7 @@ RECEIVE_BYTES: Final = 65_536
 
 @attrs.define
 class Account:
-    """Whose calls they are. ``calls`` is by call SID."""
+    """Account of the calls. ``calls`` is by call SID."""
 
     account_sid: str = "AC" + "0" * 31 + "1"
     auth_token: str = "0123456789abcdef0123456789abcdef"  # noqa: S105 - a made-up account's

@@ -36,7 +36,7 @@ ACT_SECONDS: Final = 2.0
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """How to run."""
+    """Options of a run."""
 
     target: Target
     patience: float
@@ -44,7 +44,7 @@ class Plan:
     slack: float
     """Seconds beyond the promise that this machine may take, which does other things besides."""
     times: int
-    """How often each case is run on the same process."""
+    """Times that each case is run on the same process."""
     workers: int
 
 
@@ -103,7 +103,7 @@ class Stand:
         return Outcome.worst(outcomes)
 
     async def _settled(self, server: ServerProcess, before: Footprint | None) -> Footprint:
-        """What it holds once it is idle: as much as before, or no longer changing for a moment."""
+        """Resources that it holds once it is idle: as much as before, or no longer changing for a moment."""
         footprint = await server.footprint()
         with trio.move_on_after(SETTLE_SECONDS):
             while True:

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 CHUNK_MS: Final = 100
 """Of audio in a message."""
 FASTER: Final = 4
-"""How much faster than real time a model speaks."""
+"""Times faster than real time that a model speaks."""
 REPLY_MS: Final = 400
-"""What a voice says that has not been told how much."""
+"""Milliseconds that a voice says which has not been told how much."""
 
 
 class Session(ABC):
-    """What all connections have in common.
+    """Common parts of all connections.
 
     Args:
         stage: of the model; see ``families``.
@@ -47,7 +47,7 @@ class Session(ABC):
 
     @abstractmethod
     async def goodbye(self, *, tellable: bool) -> outcome.Goodbye:
-        """What the provider knows of the end, also what it has not read yet."""
+        """Goodbye that the provider knows of, also one that it has not read yet."""
 
 
 class SocketSession(Session):
@@ -78,16 +78,16 @@ class SocketSession(Session):
         self._manner = manner
         self._nursery = nursery
         self.open = False
-        """Whether the WebSocket was ever open, so that a goodbye could be said on it."""
+        """True if the WebSocket was ever open, so that a goodbye could be said on it."""
         self.configured = trio.Event()
         self.greeted = trio.Event()
         """Set when the greeting has been sent, all of it."""
         self.told = False
-        """Whether the client's goodbye has arrived."""
+        """True if the client's goodbye has arrived."""
         self.reply_ms = REPLY_MS
-        """How much a voice says next."""
+        """Milliseconds that a voice says next."""
         self.replies = 0
-        """How many have been said to the end."""
+        """Number of replies that have been said to the end."""
         self._ready = False
         self._greeting = False
         self._mute = trio.CancelScope()

@@ -56,13 +56,13 @@ def sign(url: str, form: Mapping[str, str], auth_token: str) -> str:
 
 @attrs.frozen
 class Twiml:
-    """What the webhook answered, as far as it matters here."""
+    """The webhook's answer, as far as it matters here."""
 
     stream_url: str
     parameters: dict[str, str]
     status_callback: str | None
     tail_seconds: float
-    """How long the caller is kept on the line after the stream is over, by verbs such as ``<Pause>``."""
+    """Seconds that the caller is kept on the line after the stream is over, by verbs such as ``<Pause>``."""
 
 
 def read_twiml(text: str) -> Twiml:
@@ -109,10 +109,10 @@ class PhoneCall:
         self._marks: deque[tuple[float, str]] = deque()
         self._marks_changed = trio.Event()
         self.heard_ms = 0.0
-        """How much audio the server has sent."""
+        """Milliseconds of audio that the server has sent."""
         account.calls[self.call_sid] = self
         self.completed_at: float | None = None
-        """When the server ended the call by REST."""
+        """Time at which the server ended the call by REST."""
 
     @property
     def line(self) -> Line:

@@ -19,12 +19,13 @@ FIN_WAIT_1: Final = 4
 FIN_WAIT_2: Final = 5
 """TCP states in which the other end has not closed (``include/net/tcp_states.h``)."""
 LOOK_SECONDS: Final = 0.01
-"""How often the kernel is asked."""
+"""Interval at which the kernel is asked."""
 RECEIVE_BYTES: Final = 65_536
 BUFFER_BYTES: Final = 8_192
 SEGMENT_BYTES: Final = 536
-"""What a kernel keeps for an end that does not read. Over loopback, with its segments of 64 KiB, that is megabytes, and
-over the internet some tens of kilobytes: with these it is no more than that, so that it is full within the run."""
+"""Bytes that a kernel keeps for an end that does not read. Over loopback, with its segments of 64 KiB, that is
+megabytes, and over the internet some tens of kilobytes: with these it is no more than that, so that it is full within
+the run."""
 
 
 def narrow(connection: trio.socket.SocketType) -> None:
@@ -52,9 +53,9 @@ class Wire:
         self._writing = trio.Lock()
         self._released = trio.Event()
         self.released_at: float | None = None
-        """When the other end was seen to have let go of the connection; in trio's time."""
+        """Time at which the other end was seen to have let go of the connection; trio's."""
         self.left = False
-        """Whether we have cut it ourselves, so that nothing more can be seen of the other end."""
+        """True if we have cut it ourselves, so that nothing more can be seen of the other end."""
 
     # Seeing
 
@@ -81,7 +82,7 @@ class Wire:
     # Reading and writing
 
     async def receive(self) -> bytes:
-        """What comes next, not before reading goes on; empty at the end. Raises as trio's streams do."""
+        """The bytes that come next, not before reading goes on; empty at the end. Raises as trio's streams do."""
         while True:
             await self._resume.wait()
             with trio.CancelScope() as self._read_scope:

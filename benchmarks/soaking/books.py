@@ -1,4 +1,4 @@
-"""Whether the daemon's counters, its log and its journal say what was played, no more and no less."""
+"""Audit of the daemon's counters, its log and its journal: they say what was played, no more and no less."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from benchmarks.soaking.steadiness import Counts
 
 Played = Counter[str]
-"""How many times each of ``ENDINGS`` was played."""
+"""Times that each of ``ENDINGS`` was played."""
 
 TEARDOWN_BUCKET: Final = "2.0"
 """Seconds in which every call must be closed: ``close_seconds`` is 1 here, the rest is what a busy machine adds."""
@@ -26,7 +26,7 @@ MUST_BE_ZERO: Final = ("calls", "model_sessions_open", "journal_waiting_entries"
 
 
 def check_metrics(played: Played, before: Counts, after: Counts) -> list[str]:
-    """What /metrics has counted, and what it should not hold any more, when no call is live."""
+    """Differences of /metrics from what was played, and of what it should not hold any more, when no call is live."""
 
     def counted(name: str, *labels: str) -> Counter[Any]:
         found: Counter[Any] = Counter()

@@ -56,20 +56,21 @@ class Ending:
     """``None`` where no call ever begins."""
     direction: str = "inbound"
     refusal: tuple[str, str] | None = None
-    """What was refused, and the code."""
+    """Kind and code of what was refused."""
     warning: str | None = None
-    """What is written in the log at level ``warning``, once."""
+    """Line in the log at level ``warning``, once."""
     sessions: int = 1
-    """How many sessions of a model it opens, or tries to."""
+    """Number of a model's sessions that it opens, or tries to."""
     tries: int = 0
-    """How many more it tries to, because a handshake failed for a reason that may pass (``legs/attempts.py``)."""
+    """Number of sessions more that it tries to, because a handshake failed for a reason that may pass
+    (``legs/attempts.py``)."""
     turns: tuple[Turn, ...] = ()
-    """What the model says to a caller who speaks."""
+    """Turns of the model with a caller who speaks."""
     faults: Faults = NO_FAULTS
     key: str | None = None
     """The model's key, where it is not the daemon's."""
     models: tuple[str, ...] = (OWN,)
-    """Who answers, and takes over: a model of this ending's own, or ``NOBODY``."""
+    """Models that answer, and take over: of this ending's own, or ``NOBODY``."""
     leaves_model_open: bool = False
     """The model does not notice that it was left; we do not wait until it does."""
     persona: str = ""
@@ -81,17 +82,17 @@ class Ending:
 
     @property
     def loses_its_model(self) -> bool:
-        """Whether its last words are said on the daemon's machine, because no model is left."""
+        """True if its last words are said on the daemon's machine, because no model is left."""
         return self.reason in {EndReason.MODEL_FAILED, EndReason.MODEL_ENDED}
 
     @property
     def has_a_model(self) -> bool:
-        """Whether anybody answers at all."""
+        """True if anybody answers at all."""
         return OWN in self.models
 
     @property
     def script(self) -> Script:
-        """How the model behaves when it does not fail."""
+        """Script of the model when it does not fail."""
         return Script(greeting_ms=160, ms_per_letter=20, onset_ms=60, quiet_ms=100, turns=self.turns)
 
 
@@ -229,5 +230,5 @@ greeting = "Hello, this is an automated call."
 
 
 def numbers_table(names: Iterable[str]) -> str:
-    """Who answers which number."""
+    """The table of who answers which number."""
     return "\n[numbers]\n" + "".join(f'"{number_of(name)}" = "{persona_of(number_of(name))}"\n' for name in names)

@@ -1,4 +1,4 @@
-"""What is played at the daemon, each play one call or one attempt at one: who calls, and how it comes to an end."""
+"""Plays at the daemon, each one call or one attempt at one: who calls, and how it comes to an end."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HOST: Final = "soak.trio-voice.example"
 OUR_NUMBER: Final = "+15551234567"
 THEIR_NUMBER: Final = "+15557654321"
 SPEECH: Final = b"\x2a" * 8 * 200
-"""What the scripted agent's ears take for 200 ms of speech."""
+"""Sound that the scripted agent's ears take for 200 ms of speech."""
 GARBAGE_MESSAGES: Final = 110
 """More of them than the bridge puts up with."""
 PATIENCE_SECONDS: Final = 3.0
@@ -37,13 +37,13 @@ FRAUD: Final = "no token of ours"
 
 
 def persona_of(number: str) -> str:
-    """Who answers a number of ours."""
+    """Persona that answers a number of ours."""
     return f"p{number[-4:]}"
 
 
 @attrs.frozen
 class Stage:
-    """Who plays."""
+    """The players."""
 
     twilio: SandboxTwilio
     daemon: Daemon

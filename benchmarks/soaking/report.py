@@ -1,4 +1,4 @@
-"""What a soak is to be, what came of it, and how that is told."""
+"""Plan of a soak, its outcome, and its report."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ SHOWN_FAILURES: Final = 50
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """What is to be played."""
+    """Plan of what is to be played."""
 
     calls: int = 10_000
     at_once: int = 60
     round_calls: int = 400
     """After so many, all are waited for and the daemon is looked at."""
     warm_up_calls: int = 2_000
-    """What is held grows until then: 1,000 calls are remembered, SQLite's cache fills."""
+    """Calls until which what is held grows: 1,000 calls are remembered, SQLite's cache fills."""
     seconds: float = math.inf
     """No round is begun when calls have been made for so long, however many they were."""
     endings: tuple[str, ...] = tuple(ENDINGS)
@@ -34,7 +34,7 @@ class Plan:
 
 @attrs.define(kw_only=True)
 class Report:
-    """What came of it."""
+    """Outcome of it."""
 
     plan: Plan
     played: Counter[str] = attrs.field(factory=Counter)
@@ -46,7 +46,7 @@ class Report:
 
     @property
     def calls(self) -> int:
-        """How many endings were played."""
+        """Number of endings that were played."""
         return self.played.total()
 
     @property
@@ -65,7 +65,7 @@ class Report:
         return {name: slope_of(self.warm, name) for name in HELD} if len(self.warm) >= 3 else {}
 
     def judge(self) -> None:
-        """Whether what the daemon holds ends as it began, and does not grow with the calls."""
+        """Judge whether what the daemon holds ends as it began, and does not grow with the calls."""
         first, last = self.samples[0], self.samples[-1]
         for name in ENDS_AS_IT_BEGAN:
             if getattr(last, name) > getattr(first, name):
@@ -77,7 +77,7 @@ class Report:
                 self.failures.append(words)
 
     def as_text(self) -> str:
-        """What a person reads."""
+        """The report, for people."""
         first, last = self.samples[0], self.samples[-1]
         used = last.cpu_seconds - first.cpu_seconds
         rate = f"{self.calls} calls, {self.plan.at_once} at once: {self.calls_a_second:.1f} a second"
@@ -101,7 +101,7 @@ class Report:
         return "\n".join(lines)
 
     def as_json(self) -> dict[str, Any]:
-        """What a program reads."""
+        """The report, for programs."""
         return {
             "plan": attrs.asdict(self.plan) | {"seconds": None if math.isinf(self.plan.seconds) else self.plan.seconds},
             "calls_a_second": self.calls_a_second,

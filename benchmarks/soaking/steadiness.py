@@ -1,4 +1,4 @@
-"""What a process holds, looked at from outside, and whether that grows with the calls it has had."""
+"""Resources that a process holds, looked at from outside, and their growth with the calls that it has had."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ SURE: Final = 2.0
 
 Labels = tuple[tuple[str, str], ...]
 Counts = dict[tuple[str, Labels], float]
-"""What /metrics says: by a sample's name and its labels, sorted."""
+"""Values of /metrics: by a sample's name and its labels, sorted."""
 
 
 @attrs.frozen(kw_only=True)
 class Sample:
-    """What the process holds at a moment when no call is live."""
+    """Resources that the process holds at a moment when no call is live."""
 
     calls: int
     """That it has had by then."""
@@ -46,16 +46,16 @@ class Slope:
     """The slope's standard error."""
 
     def grows(self, bound: float) -> bool:
-        """Whether it is certainly steeper than that."""
+        """True if it is certainly steeper than that."""
         return self.per_1000_calls - SURE * self.error > bound
 
     def tells(self, bound: float) -> bool:
-        """Whether a slope of more than that could not hide in the noise."""
+        """True if a slope of more than that could not hide in the noise."""
         return self.per_1000_calls + SURE * self.error <= bound
 
 
 def slope_of(samples: Sequence[Sample], name: str) -> Slope:
-    """How one of ``HELD`` changes with the number of calls.
+    """Slope of one of ``HELD`` with the number of calls.
 
     Raises:
         statistics.StatisticsError: fewer than three samples.
@@ -72,7 +72,7 @@ def slope_of(samples: Sequence[Sample], name: str) -> Slope:
 
 
 def look_at(pid: int, calls: int, tasks: float) -> Sample:
-    """What a process holds now."""
+    """Resources that a process holds now."""
     root = Path(f"/proc/{pid}")
     status = dict(line.split(":", 1) for line in (root / "status").read_text(encoding="utf-8").splitlines())
     times = (root / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()

@@ -1,4 +1,4 @@
-"""What a kind of model says and understands; one small file each, without I/O.
+"""Families of models, with their words and what they understand; one small file each, without I/O.
 
 To add one, write a class with the methods of ``Family`` and give it a row in ``KINDS``. The socket, the phases of a
 call and every fault are the rig's, so a new family is broken in all the ways that the others are.
@@ -35,13 +35,13 @@ class Kind:
     """A kind of model: one socket, or the three of a chain."""
 
     table: str
-    """What our config.toml says of it; ``{model_url}`` and the like are where its stages are served."""
+    """Table of our config.toml for it; ``{model_url}`` and the like are the addresses of its stages."""
     sockets: Mapping[str, type[Family]]
     """The stages that are WebSockets."""
     thinking: type[ChatCompletions] | None = None
     """Of a chain: the stage that is asked over HTTP."""
     tls: bool = False
-    """Whether TLS is spoken on its sockets. It is broken at its model in all ways, and at the caller in few."""
+    """True if TLS is spoken on its sockets. It is broken at its model in all ways, and at the caller in few."""
 
 
 KINDS: Final[Mapping[str, Kind]] = {

@@ -1,4 +1,4 @@
-"""What every kind of model can be asked for."""
+"""Interface of every kind of model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Heard(enum.Enum):
-    """What a message of the client's is about."""
+    """Subject of a message of the client's."""
 
     CONFIGURES = enum.auto()
     """It says what the session shall be, and waits to be told that it is."""
@@ -34,18 +34,18 @@ class Family(Protocol):
     """
 
     url: str
-    """Where the provider serves it; ``{netloc}`` is the rig's."""
+    """Address at which the provider serves it; ``{netloc}`` is the rig's."""
     configured_by_url: bool
-    """Whether the address says all, so that the session is ready without a word of the client's."""
+    """True if the address says all, so that the session is ready without a word of the client's."""
     has_goodbye: bool
-    """Whether the protocol has a message that ends the session. Where it has none, a close frame does."""
+    """True if the protocol has a message that ends the session. Where it has none, a close frame does."""
     asked: bool
-    """Whether the model is to speak first, as far as the client has said so."""
+    """True if the model is to speak first, as far as the client has said so."""
     tools: list[str]
     """Names of the tools that the client has offered."""
 
     def welcome(self) -> Sequence[str | bytes]:
-        """What is said as soon as the socket is open."""
+        """Messages that are sent as soon as the socket is open."""
 
     def heard(self, message: str | bytes) -> Heard:
         """Take in a message of the client's."""

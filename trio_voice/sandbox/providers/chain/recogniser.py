@@ -25,7 +25,7 @@ class Recogniser:
         self._heard_bytes = 0
         self._fed_at = trio.current_time()
         self._parts: list[str] = []
-        """What was understood of the turn."""
+        """Parts of the turn that were understood."""
         self._speaking = False
         self._understanding = 0
         """Utterances whose words are not known yet."""
@@ -114,7 +114,7 @@ class Recogniser:
         return True
 
     def _take_goodbye(self) -> None:
-        """What was heard is told first."""
+        """Tell what was heard before the goodbye."""
         self._session.told_goodbye = True
         self._session.ended_at = trio.current_time()
         if not self._session.faults.never_acknowledges_end:

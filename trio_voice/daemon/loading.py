@@ -2,9 +2,9 @@
 
 A module of tools is a stranger's code that runs while it is imported: it may raise anything, end the process, or never
 come to an end. At start there is nobody on the line yet, so it is imported in a copy of the process first, which it may
-end, and then where it will be used, and a timer ends the process if that takes too long. A daemon that reads its configuration again has calls: there it is tried first in a
-process of its own, then loaded in a thread, each with a deadline, and nothing that comes of either leaves here but a
-``ConfigError``.
+end, and then where it will be used, and a timer ends the process if that takes too long. A daemon that reads its
+configuration again has calls: there it is tried first in a process of its own, then loaded in a thread, each with a
+deadline, and nothing that comes of either leaves here but a ``ConfigError``.
 """
 
 from __future__ import annotations

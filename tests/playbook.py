@@ -30,6 +30,7 @@ class Playbook:
         lines=SILENT,
         successors=0,
         watcher=NOBODY,
+        opening="",
     ):
         self.record = CallRecord(call_id="c1", direction=direction, persona="p", from_number="", to_number="")
         self.now = 100.0
@@ -44,6 +45,7 @@ class Playbook:
             call_sid,
             successors=successors,
             lines=lines,
+            opening=opening,
             watcher=watcher,
         )
 

@@ -73,6 +73,25 @@ def test_a_model_that_does_not_speak_first_is_asked_to(book):
     assert "Hello" in asked.instructions
 
 
+def test_a_caller_who_was_here_before_is_met_with_the_reason_in_place_of_the_greeting_and_once():
+    book = Playbook(capabilities=attrs.evolve(TALKS_FIRST, speaks_first=False), opening="They are back.", successors=1)
+    book.on(START)
+    assert book.on(c.ModelReady("s")) == [c.RequestReply("They are back.", kept=True)]
+    book.speak("r1", SPEECH)
+    book.on(c.ReplyDone("r1", interrupted=False))
+    book.on(c.ModelEnded(None))
+    assert not any("back" in str(command) for command in book.on(c.ModelReady("t")))
+
+
+def test_the_time_until_a_model_is_ready_is_the_first_one_s_in_milliseconds():
+    book = Playbook(successors=1)
+    book.on(START)
+    book.after(0.123456).on(c.ModelReady("s"))
+    book.after(1).on(c.ModelEnded(None))
+    book.after(1).on(c.ModelReady("t"))
+    assert book.record.setup_seconds == 0.123
+
+
 def test_audio_is_marked_every_200_ms_and_at_the_end_of_a_reply(book):
     book.live()
     assert book.speak("r1", SPEECH, SPEECH, SPEECH) == [

@@ -6,6 +6,7 @@ import attrs
 import pytest
 
 from tests.playbook import HUSH, MORE, SPEECH, TALKS_FIRST, Playbook
+from trio_voice.bridge.interruptions import MAX_GREETINGS
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import ClearPlayback, PlaceMark, PlayAudio, ToolResult, ToolReturned
@@ -314,6 +315,21 @@ def test_a_greeting_that_a_model_breaks_off_by_itself_is_begun_again():
     book.after(0.5).on(c.CallerSpeechStopped())
     (asked,) = [each for _, each in book.pass_time(2) if isinstance(each, c.RequestReply)]
     assert "Hello" in asked.instructions
+
+
+def test_whoever_talks_over_the_greeting_again_and_again_is_let_off():
+    book = Playbook(capabilities=CUTS_ITSELF, direction="outbound").live()
+    greeted = 0
+    for number in range(10):
+        book.speak(f"r{number}", *[SPEECH] * 20)
+        book.after(0.3).on(c.CallerSpeechStarted())
+        book.on(c.ReplyDone(f"r{number}", interrupted=True))
+        book.after(0.5).on(c.CallerSpeechStopped())
+        book.on(c.CallerTranscript(f"i{number}", "Who is there?", final=True))
+        greeted += 1
+        if not [each for _, each in book.pass_time(2) if isinstance(each, c.RequestReply)]:
+            break
+    assert greeted == MAX_GREETINGS + 1
 
 
 @pytest.mark.parametrize("direction", ["outbound", "inbound"])

@@ -77,3 +77,20 @@ def test_of_a_caller_who_made_no_sound_nothing_is_known(turns, record):
     turns.frame_sent(102.0, position_ms=0.0)
     assert record.turns[0].heard_after_ms is None
     assert record.turns[0].latency_ms == pytest.approx(500)
+
+
+def test_the_first_mark_counts_that_lies_in_the_answer(turns, record):
+    turns.caller_finished(101.5)
+    turns.frame_sent(102.0, position_ms=400.0)
+    turns.mark_heard(102.1, heard_ms=400.0)  # of what was said before it
+    assert "first_mark" not in record.turns[0].stages
+    turns.mark_heard(102.3, heard_ms=400.5)
+    turns.mark_heard(102.5, heard_ms=600.0)
+    assert record.turns[0].stages["first_mark"] == pytest.approx(800)
+
+
+def test_a_stage_that_a_model_names_at_length_is_written_with_a_bounded_name(turns, record):
+    turns.caller_finished(101.5)
+    turns.reached("x" * 1_000, 101.7)
+    turns.frame_sent(102.0, position_ms=0.0)
+    assert record.turns[0].stages == {"x" * 40: pytest.approx(200), "first_frame": pytest.approx(500)}

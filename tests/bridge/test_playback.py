@@ -112,3 +112,16 @@ def test_a_clear_leaves_no_mark_due(playback):
     playback.place_mark()
     playback.clear(10.1)
     assert playback.echo_due == math.inf
+
+
+def test_more_is_sent_simply_up_to_the_lead_and_until_an_echo_is_overdue(playback):
+    def send(now):
+        return playback.send_simply("r", 100, now, lead_ms=500, overdue_seconds=2)
+
+    assert send(10.0) == ""
+    assert send(10.0) == "0.1"
+    assert [send(10.0) for _ in range(4)] == ["", "0.2", "", "0.3"]  # the last of them at 500 ms ahead
+    assert send(10.0) is None
+    assert playback.sent_ms == 600
+    assert send(12.1) == ""  # the first mark was due at 10.2
+    assert send(12.2) is None

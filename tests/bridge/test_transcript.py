@@ -150,3 +150,14 @@ def test_a_model_that_never_stops_does_not_fill_the_record():
     assert sum(len(line.text) for line in record.transcript) < MAX_LETTERS_OF_A_CALL + 10 * MAX_LETTERS
     assert record.counters["transcript_lines_over_the_bound"] > 1_500
     assert transcript.latest[-1].text == "x" * MAX_LETTERS
+
+
+def test_the_text_of_a_reply_that_was_heard_whole_may_come_behind_its_cut():
+    def write(transcript):
+        transcript.reply_sent("r1", 1_000)
+        transcript.reply_words("r1", "At nine", None, 1)
+        transcript.reply_cut("r1", 1_000)
+        transcript.reply_said("r1", "At nine.", 2, interrupted=False)
+
+    record, _ = written(write)
+    assert [(line.text, line.interrupted) for line in record.transcript] == [("At nine.", False)]

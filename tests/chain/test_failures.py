@@ -26,7 +26,7 @@ def test_a_question_that_fails_is_asked_once_more():
     stage = Stage()
     first = stage.asked()
     stage.do(refused(first.number))
-    assert faults(stage) == [False]
+    assert stage.of(c.ModelFault) == [c.ModelFault("http_500", "it failed", fatal=False)]
     assert stage.of(s.Count) == [s.Count("llm_retries_http_500")]
     assert stage.question.conversation == first.conversation
     assert stage.question.after_seconds > 0
@@ -99,6 +99,27 @@ def test_a_question_that_is_too_long_by_a_result_alone_is_asked_with_its_beginni
     assert stage.question.conversation[-1].results
 
 
+def test_of_the_results_only_the_long_ones_are_shortened():
+    stage = Stage()
+    stage.asked()
+    stage.answered("", A, attrs.evolve(A, call_id="b"))
+    stage.do(c.SendToolResult("1.0", '"' + "x" * 20_000 + '"'), c.SendToolResult("1.1", '"' + "y" * 300 + '"'))
+    stage.do(refused(stage.question.number, retryable=False, remedy="shorten"))
+    long, short = stage.question.conversation[-1].results
+    assert len(long.text) < 1_000
+    assert short.text == '"' + "y" * 300 + '"'
+
+
+def test_a_filler_before_an_answer_that_fails_is_not_told_with_the_question():
+    stage = Stage()
+    first = stage.asked()
+    stage.wait(1.0)
+    assert [speak.text for speak in stage.of(s.Speak)] == ["One moment."]
+    stage.spoken()
+    stage.do(refused(first.number))
+    assert stage.question.conversation == first.conversation
+
+
 def test_words_that_a_filter_takes_offence_at_are_not_told_again():
     stage = Stage()
     stage.do(refused(stage.asked("Something rude").number, retryable=False, remedy="rephrase"))
@@ -123,9 +144,9 @@ def test_an_answer_that_breaks_off_stays_half_an_answer():
     stage = Stage()
     number = stage.asked().number
     stage.do(s.Thought(number, "Yes. We are"))
-    stage.do(s.ThoughtFailed(number, "cut", "cut", retryable=True))
+    stage.do(s.ThoughtFailed(number, "cut", "it was cut", retryable=True))
     assert stage.of(s.Speak, s.Think) == [s.Speak("1", "", last=True)]  # nobody wants half a sentence
-    assert faults(stage) == [False]
+    assert stage.of(c.ModelFault) == [c.ModelFault("cut", "it was cut", fatal=False)]
 
 
 def test_a_filler_is_heard_in_the_middle_of_a_reply_that_hangs():
@@ -158,6 +179,7 @@ def test_half_an_answer_that_was_cut_off_twice_is_said():
     think = stage.question
     stage.do(s.Thought(think.number, "We close at five"), refused(think.number, "cut"))
     assert stage.of(s.Speak) == [s.Speak("1", "We close at five", last=True)]
+    assert stage.of(c.ModelFault) == [c.ModelFault("cut", "it failed", fatal=False)]
 
 
 @pytest.mark.parametrize("text", ["", " ", "...", "…\n"])
@@ -174,11 +196,47 @@ def test_an_empty_answer_is_asked_for_again_then_in_so_many_words_then_the_model
     assert stage.of(c.ReplyStarted, c.ReplyDone) == []
 
 
-def test_why_an_answer_is_empty_is_told_and_what_may_mend_it_is_done():
+@pytest.mark.parametrize(
+    ("cut_short", "counted", "told"),
+    [
+        ("content_filter", "llm_retries_rephrase", ["caller", "instruction"]),
+        ("refusal", "llm_retries_rephrase", ["caller", "instruction"]),
+        ("length", "llm_retries_shorten", ["caller"]),
+        ("model_context_window_exceeded", "llm_retries_shorten", ["caller"]),
+        ("tool_use", "llm_retries_empty_answer", ["caller", "agent", "caller"]),
+    ],
+)
+def test_why_an_answer_is_empty_is_told_and_what_may_mend_it_is_done(cut_short, counted, told):
+    stage = Stage(said=[c.Said("caller", "Something rude"), c.Said("agent", "Pardon?")])
+    if told[-1] == "instruction":
+        stage = Stage()
+    stage.do(s.ThoughtOver(stage.asked().number, (), cut_short))
+    message = f"the language model said nothing ({cut_short})"
+    assert stage.of(c.ModelFault) == [c.ModelFault("empty_answer", message, fatal=False)]
+    assert stage.of(s.Count) == [s.Count(counted)]
+    assert [entry.role for entry in stage.question.conversation] == told
+    assert ("Are you open?" in str(stage.question)) == (told[-1] != "instruction")
+
+
+@pytest.mark.parametrize(("cut_short", "more"), [("content_filter", 1), ("refusal", 1), ("length", 1)])
+def test_an_empty_answer_that_cannot_be_mended_is_asked_for_once_more(cut_short, more):
     stage = Stage()
-    stage.do(s.ThoughtOver(stage.asked().number, (), "content_filter"))
-    assert "content_filter" in stage.of(c.ModelFault)[0].message
-    assert stage.question.conversation[0].text != "Are you open?"
+    number = stage.asked().number
+    if cut_short != "length":  # of a conversation of one line nothing can be left out
+        stage.do(s.ThoughtOver(number, (), cut_short))
+    for _ in range(more):
+        stage.do(s.ThoughtOver(stage.question.number, (), cut_short))
+        assert faults(stage) == [False]
+    stage.do(s.ThoughtOver(stage.question.number, (), cut_short))
+    assert faults(stage) == [True]
+
+
+def test_an_empty_answer_counts_as_a_try_of_the_question():
+    stage = Stage()
+    stage.asked()
+    stage.answered("")
+    stage.do(refused(stage.question.number))
+    assert faults(stage) == [True]
 
 
 def test_nothing_after_a_tool_is_no_failure_where_the_words_before_it_were_all():
@@ -189,7 +247,7 @@ def test_nothing_after_a_tool_is_no_failure_where_the_words_before_it_were_all()
     stage.do(c.SendToolResult("1.0", "1"))
     stage.answered("")
     stage.answered("")
-    assert faults(stage) == [False]
+    assert stage.of(c.ModelFault) == [c.ModelFault("empty_answer", "the language model said nothing", fatal=False)]
     assert stage.of(s.Think) == []
 
 
@@ -212,6 +270,19 @@ def test_a_voice_that_says_nothing_has_failed():
     stage.do(s.Thought(number, "Yes. "))
     assert stage.turns.wake_at == 5.0
     stage.wait(5.0)
+    assert stage.of(s.ChangeVoice) == [s.ChangeVoice("speech_timeout", "the speech stage has made no sound in time")]
+
+
+def test_a_voice_that_falls_silent_in_the_middle_of_a_text_has_failed():
+    stage = Stage(sound_seconds=5.0)
+    stage.asked()
+    stage.answered("Yes. Until six.")
+    stage.wait(1.0)
+    stage.do(s.Sound("1", SOUND))
+    assert stage.turns.wake_at == stage.now + 5.0
+    stage.wait(4.9)
+    assert stage.of(s.ChangeVoice) == []
+    stage.wait(0.1)
     assert [change.code for change in stage.of(s.ChangeVoice)] == ["speech_timeout"]
 
 
@@ -223,7 +294,8 @@ def test_a_voice_that_makes_no_sound_of_a_text_is_given_it_once_more_then_it_has
     assert stage.of(s.Speak) == [s.Speak("1.2", "Yes. "), s.Speak("1.2", "Until six. ", last=True)]
     assert stage.of(c.ReplyDone) == []
     stage.do(s.SpeechOver("1.2"))
-    assert [change.code for change in stage.of(s.ChangeVoice)] == ["speech_silent"]
+    (change,) = stage.of(s.ChangeVoice)
+    assert change == s.ChangeVoice("speech_silent", "the speech stage has made no sound of a text, twice")
 
 
 def test_a_text_of_which_there_was_no_sound_is_not_in_the_history():
@@ -268,7 +340,8 @@ def test_a_voice_that_refuses_one_reply_after_the_other_has_failed():
         stage.answered("Yes you can.")
         stage.do(s.SpeechFailed(reply, "cartesia_500", "no"))
         stage.do(s.SpeechFailed(f"{reply}.2", "cartesia_500", "no"))
-    assert [change.code for change in stage.of(s.ChangeVoice)] == ["speech_refused"]
+    (change,) = stage.of(s.ChangeVoice)
+    assert change == s.ChangeVoice("speech_refused", "the speech stage has refused one reply after the other")
 
 
 def test_a_context_that_the_voice_closes_in_a_pause_goes_on_in_another_where_it_stopped():
@@ -290,6 +363,13 @@ def test_nothing_without_a_letter_or_digit_is_sent_to_a_voice():
     number = stage.asked().number
     stage.do(s.Thought(number, "... "), s.Thought(number, "Yes! 🥐"), s.ThoughtOver(number))
     assert [speak.text.strip() for speak in stage.of(s.Speak) if not speak.last] == ["Yes!"]
+
+
+def test_what_follows_an_aside_is_spoken():
+    stage = Stage()
+    number = stage.asked().number
+    stage.do(s.Thought(number, "Good. *Smiles.* Yes! *Waves.* Bye now. "), s.ThoughtOver(number))
+    assert "".join(speak.text for speak in stage.of(s.Speak)).split() == ["Good.", "Yes!", "Bye", "now."]
 
 
 def test_nothing_is_told_before_there_is_a_voice_and_then_the_greeting_first():

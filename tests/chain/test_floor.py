@@ -2,9 +2,11 @@
 
 import pytest
 
-from tests.chain.stages import Stage, lines
+from tests.chain.stages import SOUND, Stage, lines
 from trio_voice.chain.hearing import END_SECONDS, WORDLESS_SECONDS
-from trio_voice.chain.turns import VERDICT_SECONDS
+from trio_voice.chain.history import MAX_ENTRIES
+from trio_voice.chain.replies import MAX_WANTED
+from trio_voice.chain.turns import VERDICT_SECONDS, ChainTurns
 from trio_voice.events import model as c
 from trio_voice.events import stage as s
 
@@ -203,3 +205,39 @@ def test_a_long_call_stays_within_bounds():
         stage.spoken()
         stage.wait(10)
     assert sum(len(text) for _, text in lines(stage.asked(item="last"))) < 210_000
+
+
+def test_what_is_left_of_a_long_call_begins_with_the_caller():
+    stage = Stage(said=[c.Said("caller" if at % 2 else "agent", f"{at}") for at in range(MAX_ENTRIES)])
+    conversation = lines(stage.asked())
+    assert conversation[0] == ("caller", f"{MAX_ENTRIES // 4 + 1}")
+    assert conversation[-1] == ("caller", "Are you open?")
+
+
+def test_of_two_words_about_what_was_heard_of_a_reply_the_lesser_counts():
+    stage = Stage()
+    stage.asked()
+    stage.answered("Yes. Until six.")
+    stage.do(s.SpokenWords("1", "Yes. ", 0.0), s.SpokenWords("1", "Until six.", 150.0))
+    stage.do(*[s.Sound("1", SOUND)] * 3, s.SpeechOver("1"))
+    stage.do(c.TruncateReply("1", 100.0))
+    stage.do(c.TruncateReply("1", 200.0))
+    assert lines(stage.asked("Hm?", "c2"))[1] == ("agent", "Yes. —")
+
+
+def test_of_more_texts_than_may_wait_the_oldest_are_not_said():
+    stage = Stage(has_voice=False)
+    for number in range(MAX_WANTED + 2):
+        stage.do(c.SayExactly(f"Text {number}."))
+    said = []
+    stage.do(s.VoiceChanged())
+    while stage.of(s.Speak):
+        said += [speak.text.strip() for speak in stage.of(s.Speak)]
+        stage.spoken()
+    assert said == [f"Text {number}." for number in range(2, MAX_WANTED + 2)]
+
+
+def test_a_chain_that_was_given_no_filler_says_none():
+    turns = ChainTurns()
+    turns.handle(s.TurnOver("c1", "Are you open?"), 0.0)
+    assert not [output for output in turns.tick(10.0) if isinstance(output, s.Speak)]

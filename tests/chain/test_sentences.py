@@ -60,6 +60,9 @@ CUTS = [
     ("Well... maybe. Hmm... Yes.", ["Well... maybe.", "Hmm...", "Yes."]),
     ("Wait… what? Really?! Yes!", ["Wait… what?", "Really?!", "Yes!"]),
     ("... Hello. ?! Bye.", ["... Hello.", "?! Bye."]),
+    ("It is 3. – Yes. Ok", ["It is 3.", "– Yes.", "Ok"]),
+    ("Take bus 112. 3rd stop. Ok", ["Take bus 112. 3rd stop.", "Ok"]),
+    ("It is 4 m and not ². Ok", ["It is 4 m and not ².", "Ok"]),
     # Markup is not torn
     ("**Open.** Now.", ["**Open.**", "Now."]),
     ("See [our page. Now](http://x.com/a. b) please. Ok", ["See [our page. Now](http://x.com/a. b) please.", "Ok"]),
@@ -133,6 +136,8 @@ def test_a_piece_goes_out_with_its_last_token(tokens, piece):
         ["Visit", " juniper", "."],
         ["Write", " to", " me", "@example", "."],
         ["She", " said", ' "', "stop", "."],
+        ["She", " said", " “", "stop", "."],
+        ["It", " is", " 3", ".", ' "'],
         ["See", " [", "us", "]"],
         ["a", "b", "c", "."],
     ],

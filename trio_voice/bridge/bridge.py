@@ -152,7 +152,7 @@ class Bridge:
         """The model has begun a reply since the caller last began to speak."""
         self._waits_for_ready: f.MachineAnswered | None = None
         """A machine has answered, and is to be left a message by a model that is not ready."""
-        self.wake_at = -math.inf
+        self.wake_at: float
         """Time at which ``tick`` is next needed, at the latest."""
         self._set_wake_at(now)
 

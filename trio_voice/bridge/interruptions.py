@@ -245,7 +245,7 @@ class Interruptions:
         """True if a greeting is being heard that is owed."""
         context = self._context
         is_owed = context.record.direction == "outbound" or not context.persona.greeting_interruptible
-        if not is_owed or self._greeting_id is None or self._greetings > MAX_GREETINGS:
+        if not is_owed or self._greetings > MAX_GREETINGS:
             return False
         is_open = context.states.reply_is_open and context.reply_id == self._greeting_id
         return is_open or self._greeting_id in context.playout.unheard_replies(now)

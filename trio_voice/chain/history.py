@@ -147,7 +147,7 @@ class History:
 
     def hide_last_words(self) -> None:
         """A filter takes offence at the conversation: what the caller said last is not told any more."""
-        for at in range(len(self._lines) - 1, -1, -1):
+        for at in reversed(range(len(self._lines))):
             line = self._lines[at]
             if isinstance(line, Entry) and line.role == "caller":
                 self._lines[at] = Entry("caller", NOT_UNDERSTOOD)
@@ -172,7 +172,7 @@ class History:
 
     def answered_late(self, answer: ToolCallResult) -> None:
         """The result of a call that has been answered with ``PENDING``."""
-        for at in range(len(self._lines) - 1, -1, -1):
+        for at in reversed(range(len(self._lines))):
             line = self._lines[at]
             if isinstance(line, Entry) and ToolCallResult(answer.call_id, PENDING, failed=True) in line.results:
                 results = tuple(answer if old.call_id == answer.call_id else old for old in line.results)

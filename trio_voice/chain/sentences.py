@@ -209,7 +209,7 @@ class Sentences:
         plain = last.lower()
         if last in words.TITLES or plain in words.WITHIN or (len(last) == 1 and last.isalpha() and last != "I"):
             return None
-        if last.isdigit():
+        if last.isdecimal():
             return self._number_end(last, at, end, following)
         if plain in words.BEFORE_NUMBER:
             return -1 if following is None else None if following.word[:1].isdigit() else end
@@ -234,7 +234,7 @@ class Sentences:
             short and int(last) == 1 and text[max(self._start, at - 3) : at - 1].strip() in (":", "-", ";")
         )
         if begins_item or (short and int(last) == self._list_number + 1 > 1):
-            self._list_number = int(last) if short else 0
+            self._list_number = int(last)
             return None
         if self._dotted_ordinals and short:
             return None

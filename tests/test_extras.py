@@ -28,6 +28,7 @@ NOT_IMPORTED = [
     "trio_voice.sandbox",
 ]
 """wsproto is not among them: hypercorn speaks it, too."""
+BLOCK = 4_096
 OF_AN_EXTRA = [
     *("sandbox", "speech.ears", "speech.mouth", "speech.recogniser", "speech.telephone"),
     *("audio.resampler", "protocols.gemini_live.session", "protocols.gemini_live.frames", "journal.postgres"),
@@ -74,6 +75,20 @@ def test_what_the_dependencies_require_is_pinned_for_a_server():
     assert {"trio", "hypercorn", "wsproto"} <= bare
     assert bare <= pinned("constraints-server.txt")
     assert not bare & NOT_A_SERVERS
+
+
+def test_a_server_s_install_is_small():
+    """At most 120 MB without pip, as du counts: whole blocks, and each module a second time in bytecode."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    installed = [
+        (str(file), Path(str(file.locate())).stat().st_size)
+        for name in closure(project["dependencies"])
+        for file in distribution(name).files or ()
+        if file.suffix != ".pyc"
+    ]
+    ours = [(path.name, path.stat().st_size) for path in (ROOT / "trio_voice").rglob("*") if path.suffix != ".pyc"]
+    blocks = sum(-(-size // BLOCK) * (2 if name.endswith(".py") else 1) for name, size in installed + ours)
+    assert 50 < blocks * BLOCK / 2**20 < 120
 
 
 def test_everything_but_the_extras_is_imported_without_them():

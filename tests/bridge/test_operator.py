@@ -142,6 +142,13 @@ def test_a_transfer_that_fails_gives_the_caller_back_to_the_agent():
     assert book.bridge.refusal_of(SayRequested("Sorry.")) is None
 
 
+def test_a_transfer_that_fails_before_there_is_a_model_asks_nothing_of_it():
+    book = Playbook()
+    book.on(START)
+    book.on(TransferRequested("+15550100"))
+    assert book.on(TransferFailed()) == []
+
+
 @pytest.mark.parametrize("wish", [SayRequested("x"), MuteRequested(muted=True), TransferRequested("+15550100")])
 def test_a_call_that_ends_does_nothing_more(wish):
     book = Playbook().live()

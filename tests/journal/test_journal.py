@@ -15,7 +15,7 @@ from tests.journal.calls import NOON, close_session, end_call, live_call, open_s
 from tests.journal.conftest import PACE
 from trio_voice.journal import JournalUnavailable, reading, schema, writer
 from trio_voice.journal.selection import Selection
-from trio_voice.record import CallRecord, Closing, ModelSessionRecord
+from trio_voice.record import CallRecord, Closing, ModelSessionRecord, Utterance
 
 
 async def test_a_call_comes_back_as_it_was(opened, clock):
@@ -443,3 +443,33 @@ def test_a_record_has_no_field_that_the_journal_cannot_name():
         "began_at",
         "settled_by",
     }
+
+
+@pytest.mark.parametrize(
+    ("words", "found"), [("sourdough", 1), ("SOUR", 1), ("50% off_", 1), ("5_% off", 0), ("!", 1), ("rye", 0), ("'", 0)]
+)
+async def test_calls_are_found_by_what_was_said(opened, words, found):
+    async with opened(keep_transcripts=True) as journal:
+        said = live_call()
+        said.transcript.append(Utterance("caller", "Sourdough, 50% off_today!", 1.0))
+        journal.call_ended(end_call(said))
+        journal.call_ended(end_call(live_call()))
+        assert len(await journal.listed(Selection(words=words))) == found
+
+
+async def test_the_do_not_call_list_is_read_page_by_page_and_numbers_leave_it(opened):
+    async with opened() as journal:
+        await journal.mark_do_not_call("+14155550101", "asked", "c1")
+        await journal.set_do_not_call("+14155550102", "twice")
+        await journal.set_do_not_call("+14155550101", "asked again")
+        listed = await journal.do_not_call_numbers("", "", 10)
+        assert [(each.number, each.reason, each.call_id) for each in listed] == [
+            ("+14155550101", "asked again", "c1"),
+            ("+14155550102", "twice", None),
+        ]
+        assert [each.number for each in await journal.do_not_call_numbers("", "+14155550101", 10)] == ["+14155550102"]
+        assert [each.number for each in await journal.do_not_call_numbers("0102", "", 1)] == ["+14155550102"]
+        assert await journal.remove_do_not_call("+14155550101")
+        assert not await journal.remove_do_not_call("+14155550101")
+        assert not await journal.is_do_not_call("+14155550101")
+        assert await journal.is_do_not_call("+14155550102")

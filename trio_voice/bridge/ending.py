@@ -227,5 +227,5 @@ class Endings:
         self._by_operator = False
         if self._failed is not None:
             self._context.end(*self._failed)
-        else:
+        elif self._context.states.model is Model.READY:  # else it greets them, or is replaced
             self._speaking.request("The caller could not be put through. Apologise, and offer to take a message.")

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
-from tests.daemons import GREETING, open_world, operator
+from tests.daemons import GREETING, open_town, open_world, operator
 from trio_voice.sandbox.demo.scenes import OPERATOR_TOKEN
 
 PATIENCE = 15.0
@@ -146,3 +146,28 @@ async def test_a_listener_who_does_not_read_delays_nobody(tmp_path):
         call.hang_up()
         assert (await world.ended(call))["end_reason"] == "hangup"
         await stream.aclose()
+
+
+@pytest.mark.slow
+async def test_a_call_of_another_node_is_told_of_here_and_whoever_comes_back_may_go_to_either(tmp_path):
+    hosts = {digits: f"n{digits}.voice.example.com" for digits in ("01", "02")}
+    told = {digits: f'node = "{digits}"\nnode_url = "https://{host}"' for digits, host in hosts.items()}
+    with trio.fail_after(90):
+        async with (
+            open_town(tmp_path) as town,
+            town.daemon("one", host=hosts["01"], server=told["01"]) as one,
+            town.daemon("two", host=hosts["02"], server=told["02"]) as two,
+        ):
+            async with listening(two.daemon.operator_url) as events:
+                call = await one.ring()
+                found = await until(events, "words", of=lambda data: data["final"])
+                assert found[0][1] == "call"
+                assert all(data["call_id"].startswith("01") for _, _, data in found)
+                last_id = found[-1][0]
+                call.hang_up()
+                await until(events, "end")
+            for node in (one, two):
+                async with listening(node.daemon.operator_url, last_id) as events:
+                    assert [kind for _, kind, _ in await until(events, "end") if kind not in ("call", "cost")] == [
+                        "end"
+                    ]

@@ -212,7 +212,7 @@ def daemon(rogue: Rogue, names: list[str]) -> Relay:
         config.write_text(CONFIG.format(echo=echo_url, rogues=rogues, numbers=numbers, folder=folder), encoding="utf-8")
         return [sys.executable, "-m", "trio_voice", "--config", str(config), "serve"]
 
-    return Relay("trio_voice", command)
+    return Relay("trio_voice", command, environment={"TRIO_VOICE_API_TOKEN": misbehaviour.OPERATOR_TOKEN})
 
 
 def let_move(pid: int) -> None:

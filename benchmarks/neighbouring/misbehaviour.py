@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 SHORT: Final = '{"event":"dtmf","dtmf":{"digit":"1"},"streamSid":"MZ1"}'
 MEDIA: Final = '{"event":"media","media":{"track":"inbound","payload":"' + "/" * 212 + "fg==" + '"},"streamSid":"MZ1"}'
+OPERATOR_TOKEN: Final = "operator"  # noqa: S105 - a made-up one
 PAYLOAD: Final = "/" * 212 + "fg=="
 FRAMES_PER_SECOND: Final = 50
 LONG_MEDIA: Final = '{"event":"media","media":{"payload":"' + "/" * 60_000 + '"},"streamSid":"MZ1"}'
@@ -156,6 +157,28 @@ async def talk_without_listening(stream: Channel) -> None:
         await stream.send(MEDIA)
 
 
+async def send_words(message: str, stream: Channel) -> None:
+    """Speech in real time, and a word of it five times a second."""
+    for number in itertools.count(1):
+        await stream.send(message)
+        if number % 10 == 0:
+            word = {"type": "transcript.agent.delta", "reply_id": "r", "delta": f"word {number} "}
+            await stream.send(json.dumps(word))
+        await trio.sleep(FRAME_SECONDS)
+
+
+async def listen_to_feed(base: str) -> None:
+    """Be one listener, until cancelled."""
+    parts = urlsplit(base)
+    stream = await trio.open_tcp_stream(parts.hostname or "", parts.port or 80)
+    head = f"GET /events HTTP/1.0\r\nHost: {parts.netloc}\r\nAuthorization: Bearer {OPERATOR_TOKEN}\r\n\r\n"
+    async with stream:
+        await stream.send_all(head.encode())
+        while await stream.receive_some():
+            pass
+    raise RuntimeError("the feed has ended: see the daemon's log")
+
+
 async def send_raw_at_once(data: bytes, stream: Channel) -> None:
     transport: trio.abc.Stream = stream._stream  # type: ignore[attr-defined]  # noqa: SLF001 - below what it would say
     while True:
@@ -177,6 +200,8 @@ class Misbehaviour:
     """So many at once."""
     is_recorded: bool = False
     """The daemon keeps a recording of it."""
+    listeners: int = 0
+    """So many listen to the feed of all calls meanwhile."""
 
 
 MISBEHAVIOURS: Final = {
@@ -186,6 +211,10 @@ MISBEHAVIOURS: Final = {
     ),
     "is one of ten, all recorded": Misbehaviour(
         caller=talk_as_twilio, model=partial(send_calmly, SPEECH, FRAMES_PER_SECOND), calls=10, is_recorded=True
+    ),
+    "twenty listen to the feed": Misbehaviour(caller=talk_as_twilio, model=partial(send_words, SPEECH), listeners=20),
+    "nobody listens to the feed, for comparison": Misbehaviour(
+        caller=talk_as_twilio, model=partial(send_words, SPEECH)
     ),
     "its caller floods": Misbehaviour(caller=partial(send_at_once, SHORT)),
     "its caller floods with empty frames": Misbehaviour(caller=partial(send_raw_at_once, UNMASKED * 20_000)),
@@ -266,6 +295,8 @@ async def misbehave(name: str, base: str) -> None:
             await trio.sleep(0.01)
 
     async with httpx2.AsyncClient(trust_env=False) as http, trio.open_nursery() as nursery:
+        for _ in range(MISBEHAVIOURS[name].listeners):
+            nursery.start_soon(listen_to_feed, base)
         for _ in range(MISBEHAVIOURS[name].calls):
             nursery.start_soon(again_and_again)
 

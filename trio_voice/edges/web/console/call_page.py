@@ -103,6 +103,8 @@ def _facts(record: CallRecord, prices: Prices | None, seconds: float | None) -> 
         ("call id", record.call_id),
         ("call SID", record.call_sid or "none"),
     ]
+    if record.twilio_status:
+        facts.append(("Twilio's last word", record.twilio_status))
     if record.answered_by:
         facts.append(("answered by", record.answered_by))
     return facts

@@ -31,7 +31,7 @@ import click
 BIN: Final = Path(sys.executable).parent
 LOG: Final = Path("mutants/run.log")
 STATISTICS: Final = Path("mutants/mutmut-stats.json")
-"""Which tests reach which function: mutmut's, written once all of them have passed."""
+"""Tests by the functions that they reach: mutmut's, written once all of them have passed."""
 FATES: Final = {0: "survived", 33: "no tests", 34: "skipped", None: "not reached in time"}
 """Meanings of mutmut's exit codes; every other one is that of tests that noticed."""
 MOST_SURVIVORS: Final = 0.1

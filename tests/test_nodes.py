@@ -8,8 +8,10 @@ import trio
 
 from tests.daemons import SCRIPT, eventually, open_town, operator
 from trio_voice.sandbox.demo.demo import AGENT_KEY
+from trio_voice.sandbox.demo.scenes import OPERATOR_TOKEN
 from trio_voice.sandbox.twilio.webhooks import sign
 
+KEY = "ASSEMBLYAI_API_KEY"
 HOSTS = {digits: f"n{digits}.voice.example.com" for digits in ("01", "02")}
 
 
@@ -36,10 +38,17 @@ async def call_at(world):
     return call, call.connects[-1].url.rpartition("/")[2]
 
 
+async def at_its_port(world, folder):
+    """A configuration that says the port which this daemon has got."""
+    path = folder / "port.toml"
+    path.write_text(world.config.read_text().replace("127.0.0.1:0", f"127.0.0.1:{world.daemon.port}", 1))
+    return str(path)
+
+
 async def test_two_nodes_are_one_house(tmp_path):
     with trio.fail_after(120):
         async with (
-            open_town(tmp_path, casting=SCRIPT.cast) as town,
+            open_town(tmp_path, make_backend=SCRIPT.backend) as town,
             town.daemon("one", host=HOSTS["01"], server=server("01"), max_calls=1) as one,
             town.daemon("two", host=HOSTS["02"], server=server("02"), max_calls=2) as two,
         ):
@@ -62,6 +71,13 @@ async def test_two_nodes_are_one_house(tmp_path):
                 for call_id in (first_id, second_id):
                     assert (await ask(world, "GET", f"/calls/{call_id}"))[1]["state"] == "live"
             assert (await ask(two, "GET", f"/calls/01{'0' * 30}"))[0] == 404
+
+            top = await trio.run_process(
+                [sys.executable, "-m", "trio_voice", "--config", await at_its_port(two, tmp_path), "top"],
+                capture_stdout=True,
+                env=os.environ | {"TRIO_VOICE_API_TOKEN": OPERATOR_TOKEN, "TWILIO_AUTH_TOKEN": "t", KEY: AGENT_KEY},
+            )
+            assert {line.split()[0] for line in top.stdout.decode().splitlines()} == {first_id[:8], second_id[:8]}
 
             # What is another node's is said to be, whoever asks, and never done.
             form = {"CallSid": first.sid, "CallStatus": "completed", "AccountSid": town.twilio.account_sid}

@@ -2,7 +2,21 @@
 
 import click
 
-from trio_voice.cli import call, calls, check, console, demo, do_not_call, journal, numbers, serve, talk, unit
+from trio_voice.cli import (
+    call,
+    calls,
+    check,
+    console,
+    demo,
+    do_not_call,
+    journal,
+    migrate,
+    numbers,
+    serve,
+    talk,
+    top,
+    unit,
+)
 from trio_voice.cli.options import config_option
 
 COMMANDS = (
@@ -15,7 +29,9 @@ COMMANDS = (
     do_not_call.do_not_call,
     numbers.numbers,
     journal.journal,
+    migrate.migrate,
     unit.unit,
+    top.top,
     talk.talk,
     demo.sandbox,
     demo.demo,

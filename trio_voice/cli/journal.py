@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Final
 
 import click
+import httpx2
 
-from trio_voice.cli.exits import EXIT_UNAVAILABLE, stop
+from trio_voice.cli.exits import EXIT_FAILED, EXIT_UNAVAILABLE, stop
 from trio_voice.cli.options import config_option, read
-from trio_voice.journal import JournalUnavailable
+from trio_voice.journal import JournalUnavailable, copies
 from trio_voice.journal.identity import accept, marker_of
 
-if TYPE_CHECKING:
-    from pathlib import Path
+_file: Final = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 
 
 @click.group()
@@ -37,3 +38,60 @@ def accept_new(path: Path) -> None:
     except (JournalUnavailable, OSError) as trouble:
         stop(EXIT_UNAVAILABLE, f"the journal cannot be accepted: {trouble}")
     click.echo(f"accepted: {numbers} numbers are on its do-not-call list ({marker})")
+
+
+@journal.command()
+@config_option
+@click.pass_obj
+def check(path: Path) -> None:
+    """Look whether the journal is whole. Changes nothing."""
+    try:
+        problems, said = copies.check(read(path).journal.url)
+    except JournalUnavailable as trouble:
+        stop(EXIT_UNAVAILABLE, str(trouble))
+    click.echo(said)
+    if problems:
+        stop(EXIT_FAILED, *problems)
+
+
+@journal.command()
+@config_option
+@_file
+@click.pass_obj
+def backup(path: Path, file: Path) -> None:
+    """Copy the journal whole into FILE, while the daemon runs. A file that is there is not touched."""
+    try:
+        copies.back_up(read(path).journal.url, file)
+    except FileExistsError:
+        stop(EXIT_FAILED, f"{file} is there: name one that is not")
+    except OSError as wrong:
+        stop(EXIT_FAILED, f"{file}: {wrong.strerror or wrong}")
+    except JournalUnavailable as trouble:
+        stop(EXIT_UNAVAILABLE, str(trouble))
+    click.echo(f"copied to {file}")
+
+
+@journal.command()
+@config_option
+@_file
+@click.pass_obj
+def restore(path: Path, file: Path) -> None:
+    """Put a backup in the journal's place, where there is none and no daemon runs."""
+    settings = read(path)
+    try:
+        httpx2.get(f"http://{settings.operator_bind}/healthz", timeout=2, trust_env=False)
+    except httpx2.HTTPError:
+        pass  # nobody is there
+    else:
+        stop(EXIT_FAILED, f"a daemon answers at {settings.operator_bind}: stop it first")
+    if not file.is_file():
+        stop(EXIT_FAILED, f"{file}: there is no such file")
+    try:
+        copies.restore(settings.journal.url, file)
+    except FileExistsError as there:
+        stop(EXIT_FAILED, str(there))
+    except OSError as wrong:
+        stop(EXIT_FAILED, f"{file}: {wrong.strerror or wrong}")
+    except JournalUnavailable as trouble:
+        stop(EXIT_FAILED, str(trouble))
+    click.echo(f"restored from {file}; accept-new is not needed: it is the journal that it was")

@@ -26,7 +26,7 @@ from trio_voice.errors import ConfigError
 from trio_voice.journal import database_at
 from trio_voice.legs.providers import KINDS
 from trio_voice.net.proxies import Proxies
-from trio_voice.persona import RANGE, Limits, Persona, Range, TurnDetection, bounded, one_of
+from trio_voice.persona import RANGE, Limits, Persona, Range, TurnDetection, bounded, one_of, positive
 from trio_voice.phone_numbers import e164
 from trio_voice.protocols.chain_stages import STAGES
 from trio_voice.protocols.settings import SANDBOX, ModelSettings
@@ -121,6 +121,9 @@ class TwilioSettings:
     api_url: str = "https://api.twilio.com"
     """Base address of Twilio's REST API, for a test or a region. It goes before ``TWILIO_EDGE`` and
     ``TWILIO_REGION``."""
+    calls_per_second: float | None = positive(None)
+    """Calls that the account may begin in a second, over all nodes of a journal; not set: as they come, and Twilio
+    queues them."""
     validate_signatures: bool = True
     """Check the signature of every webhook and stream. ``false`` lets anybody who reaches the port open a session."""
 

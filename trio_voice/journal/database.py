@@ -27,6 +27,10 @@ class Database(Protocol):
     def name(self) -> str:
         """Place of it, for people. Holds no password."""
 
+    @property
+    def now_sql(self) -> str:
+        """SQL for the time by the database's clock, in seconds, the same for all who share it."""
+
     def is_there(self) -> bool:
         """True if there may be something to read, as far as can be seen without connecting."""
 

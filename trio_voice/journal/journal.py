@@ -16,7 +16,7 @@ import trio
 
 from trio_voice.errors import ConfigError
 from trio_voice.isolation import contained, keep_running
-from trio_voice.journal import do_not_call, reading, rows, schema
+from trio_voice.journal import do_not_call, orders, reading, rows, schema
 from trio_voice.journal.engines import database_at
 from trio_voice.journal.identity import Identity
 from trio_voice.journal.reader import Reader
@@ -166,6 +166,7 @@ class Journal:
         self._turned_at = trio.current_time()
         """Time at which this daemon's loop was last seen to turn."""
         self._slept_until = -math.inf
+        self._orders_forgotten_at = clock()
         self._unwritten_openings = 0
         self._run = self._new_run()
         self._declared_dead_by = ""
@@ -466,6 +467,51 @@ class Journal:
         if lost:
             raise JournalUnavailable(lost)
         return listed
+
+    # Orders to place calls
+
+    async def claim_order(self, key: str, asked: str) -> orders.Order | None:
+        """Claim an ``Idempotency-Key``; the order that has it already, if one has.
+
+        Raises:
+            JournalUnavailable: nobody knows, and no call may be placed.
+        """
+        claimant = f"{self._run.run_id} {secrets.token_hex(4)}"
+        now = self._clock()
+
+        def claim(database: Database) -> orders.Order | None:
+            if now - self._orders_forgotten_at > orders.KEPT / 24:
+                orders.forget(database, now)
+                self._orders_forgotten_at = now
+            return orders.claim(database, key, asked, claimant, now)
+
+        return await self._requests.ask("claim_order", claim, writes=True)
+
+    async def order(self, key: str) -> orders.Order | None:
+        """The order with this key.
+
+        Raises:
+            JournalUnavailable: nobody knows.
+        """
+        return await self._requests.ask("order", partial(orders.find, key=key, now=self._clock()))
+
+    async def answer_order(self, key: str, answer: str | None) -> None:
+        """Write down what was answered to an order; without an answer its key is free again.
+
+        Raises:
+            JournalUnavailable: it is not written yet, and will be unless the daemon dies first.
+        """
+        written = self._requests.do("answer_order", partial(orders.answer, key=key, text=answer))
+        await self._requests.answered(written)
+
+    async def take_turn(self, account: str, per_second: float) -> float | None:
+        """Take an account's next turn to place a call; seconds until then, ``None`` if that is too long.
+
+        Raises:
+            JournalUnavailable: nobody knows.
+        """
+        take = partial(orders.take_turn, account=account, per_second=per_second)
+        return await self._requests.ask("take_turn", take, writes=True)
 
     # What it has cost
 

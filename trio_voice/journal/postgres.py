@@ -84,6 +84,11 @@ class PostgresDatabase:
         where = self._asked.get("host") or self._asked.get("hostaddr") or "localhost"
         return f"postgresql://{where}/{self._asked.get('dbname', '')}"
 
+    @property
+    def now_sql(self) -> str:
+        """SQL for the time by the database's clock, in seconds."""
+        return "extract(epoch FROM clock_timestamp())::float8"
+
     def is_there(self) -> bool:
         """Nobody knows without asking the server."""
         return True

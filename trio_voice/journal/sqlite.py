@@ -66,6 +66,11 @@ class SqliteDatabase:
         """The file's path."""
         return self._path if self._path == MEMORY else str(Path(self._path).absolute())
 
+    @property
+    def now_sql(self) -> str:
+        """SQL for the time by the database's clock, in seconds."""
+        return "((julianday('now') - 2440587.5) * 86400.0)"
+
     def is_there(self) -> bool:
         """True if the file exists."""
         return self._path == MEMORY or Path(self._path).exists()

@@ -45,6 +45,9 @@ class DialersJournal(Protocol):
     def call_began(self, call: CallRecord) -> None:
         """Write down that a call was placed. Does not wait."""
 
+    async def take_turn(self, account: str, per_second: float) -> float | None:
+        """Seconds until it is a call's turn, over all nodes; ``None`` if that is too long. Raises as above."""
+
 
 class Dialer:
     """Places calls.
@@ -56,6 +59,7 @@ class Dialer:
         from_number: one of the account's numbers.
         allowed_prefixes: what a number must begin with; empty for any.
         journal: knows the numbers that are never dialed, and learns of every call.
+        per_second: how many calls the account may begin, over all nodes; ``None`` for as they come.
     """
 
     def __init__(
@@ -66,7 +70,9 @@ class Dialer:
         from_number: str | None,
         allowed_prefixes: Iterable[str],
         journal: DialersJournal,
+        per_second: float | None = None,
     ) -> None:
+        self._per_second = per_second
         self._registry = registry
         self._rest = rest
         self._public_url = public_url
@@ -90,6 +96,7 @@ class Dialer:
         if from_number is None:
             raise CallRefused("no_from_number", "set from_number in [twilio] to place calls")
         await self._check_list(to_number)
+        await self._wait_for_turn(rest.account_sid)
         limits = self._registry.limits
         expected = self._registry.expect(
             persona,
@@ -143,6 +150,18 @@ class Dialer:
         self._check_number(written)
         await self._check_list(written)
         return written
+
+    async def _wait_for_turn(self, account: str) -> None:
+        """Wait until the account may begin one more call."""
+        if self._per_second is None:
+            return
+        try:
+            seconds = await self._journal.take_turn(account, self._per_second)
+        except JournalUnavailable as trouble:
+            raise CallRefused("no_list", f"nobody knows whose turn it is, so nobody is called: {trouble}") from trouble
+        if seconds is None:
+            raise CallRefused("pace", f"too many calls wait for their turn: calls_per_second = {self._per_second:g}")
+        await trio.sleep(seconds)
 
     def _check_number(self, number: str) -> None:
         try:

@@ -150,13 +150,13 @@ class TwilioRest:
         on_failure: Callable[[str], None] | None = None,
     ) -> None:
         self._on_failure = on_failure
-        self._account_sid = account_sid
+        self.account_sid = account_sid
         self._http = _TrioHttp(open_http, api_url)
         self.use_token(auth_token)
 
     def use_token(self, auth_token: str) -> None:
         """Ask with this token from now on."""
-        self._client = Client(self._account_sid, auth_token, http_client=self._http)
+        self._client = Client(self.account_sid, auth_token, http_client=self._http)
         self._calls = self._client.calls  # the SDK imports lazily, 0.3 s; better at start than in the first call
 
     async def hang_up(self, call_sid: str) -> bool:
@@ -189,7 +189,7 @@ class TwilioRest:
         Raises:
             RestError: it cannot, or does not.
         """
-        await self._ask("account", self._client.api.accounts(self._account_sid).fetch_async())
+        await self._ask("account", self._client.api.accounts(self.account_sid).fetch_async())
 
     async def redirect(self, call_sid: str, twiml: str) -> None:
         """Replace what a call is doing by something else; its stream is stopped.

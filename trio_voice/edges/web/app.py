@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -38,6 +38,7 @@ from trio_voice.edges.web.listing import selection_of, together
 from trio_voice.edges.web.media_stream import PREFIX, STATUSES, OtherNode, refusal_of
 from trio_voice.edges.web.nodes import MOST_HOPS, NODE, VIA
 from trio_voice.edges.web.operator_door import OperatorDoor
+from trio_voice.edges.web.orders import once
 from trio_voice.edges.web.quart_channel import QuartChannel
 from trio_voice.edges.web.recordings import add_recordings, described
 from trio_voice.edges.web.steering import add_steering
@@ -51,6 +52,7 @@ from trio_voice.tokens import lines_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from trio_voice.persona import Persona
 
 log: Final = structlog.stdlib.get_logger("trio_voice.app")
 
@@ -70,6 +72,7 @@ _REFUSALS: Final = {
     "no_account": 409,
     "no_from_number": 409,
     "no_list": 503,
+    "pace": 503,
     "full": 503,
     "draining": 503,
     "twilio_refused": 502,
@@ -389,17 +392,9 @@ def _add_operator(app: QuartTrio, context: AppContext, door: OperatorDoor) -> No
         if persona is None:
             known = ", ".join(sorted(context.routing.personas))
             return failure(404, "unknown_persona", f"there is no persona {str(name)[:60]!r}; there are {known}")
-        try:
-            record = await context.dialer.place(wanted["to"], persona)
-        except CallRefused as refused:
-            if refused.code in ("full", "draining") and context.asks_nodes and context.nodes is not None:
-                placed = await placed_elsewhere(context.nodes, wanted)
-                if placed is not None:
-                    return placed
-            context.metrics.count_refusal("call", refused.code)
-            return failure(_REFUSALS.get(refused.code, 400), refused.code, str(refused))
-        answer = {"call_id": record.call_id, "call_sid": record.call_sid, "status": record.twilio_status}
-        return answer, 201
+        place = partial(placed, context, wanted, persona)
+        key = request.headers.get("Idempotency-Key")
+        return await (place() if key is None else once(context.journal, key, wanted, place))
 
     @app.get("/calls")
     @from_operator
@@ -468,6 +463,20 @@ def _add_operator(app: QuartTrio, context: AppContext, door: OperatorDoor) -> No
 
     if context.recordings is not None:
         add_recordings(app, context.registry, context.journal, context.recordings, from_operator)
+
+
+async def placed(context: AppContext, wanted: dict[str, Any], persona: Persona) -> tuple[dict[str, Any], int]:
+    """Place a call, here or at a node that takes one; the answer and its status."""
+    try:
+        record = await context.dialer.place(wanted["to"], persona)
+    except CallRefused as refused:
+        if refused.code in ("full", "draining") and context.asks_nodes and context.nodes is not None:
+            answer = await placed_elsewhere(context.nodes, wanted)
+            if answer is not None:
+                return answer
+        context.metrics.count_refusal("call", refused.code)
+        return {"error": {"code": refused.code, "message": str(refused)}}, _REFUSALS.get(refused.code, 400)
+    return {"call_id": record.call_id, "call_sid": record.call_sid, "status": record.twilio_status}, 201
 
 
 def _no_such_call() -> Response:

@@ -10,6 +10,7 @@ from quart import request
 from trio_voice.call.feed import Feed
 from trio_voice.call.nodes import DRAINING, READY
 from trio_voice.edges.web.nodes import NODE
+from trio_voice.edges.web.orders import OrderBook
 from trio_voice.edges.web.sessions import Sessions
 from trio_voice.edges.workers.handover import HERE
 from trio_voice.phone_numbers import e164
@@ -54,7 +55,7 @@ class NumberRouting:
         return None if name is None else self.personas[name]
 
 
-class AppJournal(Protocol):
+class AppJournal(OrderBook, Protocol):
     """The journal as the app needs it: promised calls in, ended ones out."""
 
     @property

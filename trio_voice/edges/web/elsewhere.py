@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 REST_SECONDS: Final = 8.0
 """For Twilio to end a telephone call whose node does not answer."""
+PLACE_SECONDS: Final = 25.0
+"""For another node to place a call: it may wait for its turn, and for Twilio."""
 MOST_NODES: Final = 3
 """That are asked one after the other to place a call."""
 
@@ -29,7 +31,7 @@ MOST_NODES: Final = 3
 async def placed_elsewhere(nodes: Nodes, wanted: dict[str, Any]) -> tuple[Any, int] | None:
     """The answer of a node that has placed a call, where this one does not; ``None`` if none has."""
     for node in nodes.directory.takers()[:MOST_NODES]:
-        answer = await nodes.ask(node, "POST", "/call", wanted)
+        answer = await nodes.ask(node, "POST", "/call", wanted, seconds=PLACE_SECONDS)
         if answer is None:  # it may be ringing: nobody else is asked
             return {"error": {"code": "unknown_outcome", "message": f"node {node.digits} did not answer"}}, 504
         if answer.status_code != 503:

@@ -117,13 +117,15 @@ class Nodes:
 
     # Asking
 
-    async def ask(self, node: Node, method: str, path: str, body: Any = None) -> httpx2.Response | None:
+    async def ask(
+        self, node: Node, method: str, path: str, body: Any = None, *, seconds: float = ASK_SECONDS
+    ) -> httpx2.Response | None:
         """Answer of a node; nothing if it does not, or not in time. Cancelling is safe."""
         if not self._tokens():
             await trio.lowlevel.checkpoint()
             return None
         try:
-            return await self._request(node, method, path, body)
+            return await self._request(node, method, path, body, seconds=seconds)
         except httpx2.HTTPError as away:
             log.warning("node_away", node=node.digits, peer_url=node.peer_url, error=repr(away))
             return None

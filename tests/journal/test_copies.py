@@ -1,0 +1,94 @@
+"""Copies of the journal, made while it is written to; and what `migrate` and `check` say of one."""
+
+import sqlite3
+import stat
+
+import pytest
+from click.testing import CliRunner
+
+from tests.journal.calls import live_call, open_session
+from tests.journal.conftest import PACE, Clock
+from trio_voice.cli import main
+from trio_voice.journal import copies, open_journal
+
+CONFIG = """
+[server]
+bind = "127.0.0.1:1"
+public_url = "https://voice.example.com"
+[journal]
+url = "{url}"
+[models.aai]
+kind = "assemblyai-agent"
+[personas.desk]
+model = "aai"
+[numbers]
+default = "desk"
+"""
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Runs the command on a configuration with this journal."""
+    monkeypatch.setenv("TWILIO_AUTH_TOKEN", "t")
+    monkeypatch.setenv("ASSEMBLYAI_API_KEY", "k")
+
+    def run(url, *arguments):
+        config = tmp_path / "config.toml"
+        config.write_text(CONFIG.format(url=url))
+        done = CliRunner().invoke(main, ["--config", str(config), *map(str, arguments)])
+        return done.exit_code, done.output
+
+    return run
+
+
+async def test_a_backup_is_whole_while_a_daemon_writes_and_is_put_back_where_none_is(
+    run, opened, sqlite_stand, tmp_path
+):
+    target, elsewhere = tmp_path / "copy", f"sqlite:///{tmp_path}/other.db"
+    async with open_journal(sqlite_stand.url, node="here", clock=Clock(), pace=PACE) as journal:
+        record = live_call()
+        assert await open_session(journal, record)
+        assert run(sqlite_stand.url, "journal", "backup", target)[0] == 0
+        assert run(sqlite_stand.url, "journal", "check")[0] == 0
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    before = target.read_bytes()
+    assert run(sqlite_stand.url, "journal", "backup", target)[0] == 1  # it is there
+    assert target.read_bytes() == before
+    assert run(sqlite_stand.url, "journal", "restore", target)[0] == 1  # a journal is there
+    assert run(elsewhere, "journal", "restore", target)[0] == 0
+    rows = sqlite3.connect(tmp_path / "other.db").execute("SELECT call_id FROM calls").fetchall()
+    assert rows == [(record.call_id,)]
+    assert run(elsewhere, "migrate")[0] == 0
+    assert run(elsewhere, "journal", "check")[0] == 0
+
+
+async def test_a_damaged_journal_is_told(run, sqlite_stand, tmp_path):
+    async with open_journal(sqlite_stand.url, node="here", clock=Clock(), pace=PACE) as journal:
+        for _ in range(200):
+            journal.call_began(live_call())
+    damaged = bytearray(sqlite_stand.path.read_bytes())
+    damaged[8192:16384] = bytes(8192)
+    sqlite_stand.path.write_bytes(damaged)
+    code, said = run(sqlite_stand.url, "journal", "check")
+    assert code == 1
+    assert len(said.splitlines()) > 1
+    assert run(f"sqlite:///{tmp_path}/none.db", "journal", "check")[0] == 69
+
+
+def test_a_migration_of_nothing_and_of_no_server(run, tmp_path):
+    url = f"sqlite:///{tmp_path}/new.db"
+    assert run(url, "migrate")[0] == 0
+    assert "nothing to do" in run(url, "migrate")[1]
+    pytest.importorskip("psycopg")
+    assert run("postgresql://nobody@127.0.0.1:1/none", "migrate")[0] == 69
+
+
+def test_a_server_s_journal_is_copied_by_its_own_programs(run, postgres_stand, tmp_path):
+    assert run(postgres_stand.url, "migrate")[0] == 0
+    code, said = run(postgres_stand.url, "journal", "backup", tmp_path / "dump")
+    if "is not here" in said:
+        pytest.skip("PostgreSQL's client programs are not installed")
+    assert code == 0, said
+    assert run(postgres_stand.url, "journal", "restore", tmp_path / "dump")[0] == 1
+    postgres_stand.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    copies._run(["pg_restore", "--version"])

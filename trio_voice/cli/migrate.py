@@ -1,0 +1,43 @@
+"""``trio-voice migrate``: the journal is brought up to this version, while daemons of the one before go on."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import click
+
+from trio_voice.call.call import wall_clock
+from trio_voice.cli.exits import EXIT_CONFIG, EXIT_UNAVAILABLE, stop
+from trio_voice.cli.options import config_option, read
+from trio_voice.errors import ConfigError
+from trio_voice.journal import database_at, schema
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LOCK_SECONDS = 1.0
+"""For a lock: longer than that no writer waits behind this. Then it is tried again."""
+
+
+@click.command()
+@config_option
+@click.pass_obj
+def migrate(path: Path) -> None:
+    """Bring the journal up to this version, beside daemons that write. Killed, it goes on when it is run again."""
+    settings = read(path)
+    try:
+        database = database_at(settings.journal.url, LOCK_SECONDS)
+    except ConfigError as wrong:
+        stop(EXIT_CONFIG, *wrong.problems)
+    with closing(database):
+        try:
+            database.connect()
+            found = schema.migrate(database, wall_clock())
+        except Exception as error:  # noqa: BLE001 - whatever the driver raises
+            stop(EXIT_UNAVAILABLE, f"{database.name}: {database.describe(error)}")
+    newest = len(schema.MIGRATIONS)
+    if found >= newest:
+        click.echo(f"{database.name}: nothing to do, its tables are of version {found}")
+    else:
+        click.echo(f"{database.name}: from version {found} to {newest}")

@@ -1,0 +1,88 @@
+"""Orders to place a call that may come twice, and the pace at which an account's calls are placed, over all nodes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from trio_voice.journal import rows
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from trio_voice.journal.database import Database
+
+KEPT: Final = timedelta(hours=24)
+MOST_WAIT_SECONDS: Final = 20.0
+"""For a call's turn: whoever asks is answered within the time of a request."""
+
+_FORGET: Final = "DELETE FROM journal_orders WHERE made_at < ?"
+_CLAIM: Final = """
+    INSERT INTO journal_orders (idempotency_key, asked, run_id, made_at) VALUES (?, ?, ?, ?)
+    ON CONFLICT (idempotency_key) DO NOTHING
+"""
+_FIND: Final = "SELECT asked, run_id, answer FROM journal_orders WHERE idempotency_key = ? AND made_at >= ?"
+_ANSWER: Final = "UPDATE journal_orders SET answer = ? WHERE idempotency_key = ?"
+_RELEASE: Final = "DELETE FROM journal_orders WHERE idempotency_key = ?"
+_FORGET_ONE: Final = "DELETE FROM journal_orders WHERE idempotency_key = ? AND made_at < ?"
+_FIRST_PACE: Final = "INSERT INTO journal_pace (account, next_at) VALUES (?, 0) ON CONFLICT (account) DO NOTHING"
+
+
+@attrs.frozen
+class Order:
+    """One that was given before."""
+
+    asked: str
+    answer: str | None
+    """Of whoever placed it; ``None`` while it is being placed, or if nobody knows what became of it."""
+
+
+def claim(database: Database, key: str, asked: str, claimant: str, now: datetime) -> Order | None:
+    """Claim a key, within a transaction; the order that has it already, if one has."""
+    database.execute(_FORGET_ONE, [(key, rows.moment(now - KEPT))])
+    database.execute(_CLAIM, [(key, rows.kept(asked), claimant, rows.moment(now))])
+    [(before, who, answer)] = database.query(_FIND, [key, ""])
+    return None if who == claimant else Order(before, answer)
+
+
+def find(database: Database, key: str, now: datetime) -> Order | None:
+    """The order with a key."""
+    found = database.query(_FIND, [key, rows.moment(now - KEPT)])
+    return Order(found[0][0], found[0][2]) if found else None
+
+
+def answer(database: Database, key: str, text: str | None) -> None:
+    """Write down the answer; without one the key is free again."""
+    if text is None:
+        database.execute(_RELEASE, [(key,)])
+    else:
+        database.execute(_ANSWER, [(text, key)])
+
+
+def forget(database: Database, now: datetime) -> None:
+    """Forget the orders of yesterday."""
+    database.execute(_FORGET, [(rows.moment(now - KEPT),)])
+
+
+def take_turn(database: Database, account: str, per_second: float) -> float | None:
+    """Take the next turn of an account, within a transaction.
+
+    Returns:
+        Seconds until then, by the database's clock; ``None``, and no turn, if that is too long.
+    """
+    every = 1 / per_second
+    database.execute(_FIRST_PACE, [(account,)])
+    now = database.now_sql
+    database.execute(
+        f"UPDATE journal_pace SET next_at = CASE WHEN next_at < {now} THEN {now} ELSE next_at END + ? "  # noqa: S608
+        "WHERE account = ?",
+        [(every, account)],
+    )
+    [(next_at, at)] = database.query(f"SELECT next_at, {now} FROM journal_pace WHERE account = ?", [account])  # noqa: S608
+    wait = float(next_at) - every - float(at)
+    if wait > MOST_WAIT_SECONDS:
+        database.execute("UPDATE journal_pace SET next_at = next_at - ? WHERE account = ?", [(every, account)])
+        return None
+    return max(0.0, wait)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from trio_voice.record import CallRecord
 
 FRAME: Final = encode(silence(FRAME_MS))
+TURN_MS: Final = 300.0
+"""Sound that is enough to know that a turn works."""
 
 
 @attrs.define
@@ -43,8 +45,11 @@ class Rehearsal:
     """Reason for which it did not work, in words that say what to do."""
 
 
-async def rehearse(leg: ModelLeg, persona: Persona, limits: Limits, seconds: float) -> Rehearsal:
+async def rehearse(leg: ModelLeg, persona: Persona, limits: Limits, seconds: float, *, turn: bool = False) -> Rehearsal:
     """Open the session, let it greet, give it silence to hear, close it; bounded by the limits.
+
+    With ``turn`` it is asked for words of its own instead, which takes every stage of a chain, and any fault counts; it
+    is closed as soon as a second of them was heard.
 
     Cancelling is safe: the session is closed, within ``close_seconds``, before it returns.
     """
@@ -58,7 +63,9 @@ async def rehearse(leg: ModelLeg, persona: Persona, limits: Limits, seconds: flo
                 case c.ModelReady(accepted=accepted):
                     rehearsal.ready_seconds, rehearsal.accepted = now - began, accepted
                     scope.deadline = now + seconds
-                    if persona.greeting and not leg.capabilities.speaks_first:
+                    if turn:
+                        leg.execute(c.RequestReply("Say in one short sentence that you are ready."))
+                    elif persona.greeting and not leg.capabilities.speaks_first:
                         exact = leg.capabilities.exact_speech
                         leg.execute(
                             c.SayExactly(persona.greeting) if exact else c.RequestReply(f"Say: {persona.greeting}")
@@ -67,10 +74,15 @@ async def rehearse(leg: ModelLeg, persona: Persona, limits: Limits, seconds: flo
                     if rehearsal.first_sound_seconds is None and rehearsal.ready_seconds is not None:
                         rehearsal.first_sound_seconds = now - began - rehearsal.ready_seconds
                     rehearsal.heard_ms += base64_ms(payload)
+                    if turn and rehearsal.heard_ms >= TURN_MS:
+                        scope.cancel(reason="it was heard")
                 case c.ReplyWords(text=text):
                     rehearsal.said = (rehearsal.said + text)[:500]
                 case c.ReplyTranscript(text=text):
                     rehearsal.said = text[:500]
+                case c.ModelFault(message=message, fatal=False) if turn:
+                    rehearsal.problem = rehearsal.problem or message
+                    scope.cancel(reason="it has failed")
                 case c.ModelFault(message=message, fatal=True) | LegClosed(detail=message):
                     rehearsal.problem = rehearsal.problem or message
                     scope.cancel(reason="it has failed")

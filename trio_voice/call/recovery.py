@@ -128,6 +128,7 @@ class OrphanRecovery:
         on_settled: told of each call that had a session open, as it was found, and when its sessions were closed on
             paper; must not wait.
         silent_seconds: see ``FailureDetector``.
+        on_closed: told of each call that was closed in the journal, as it was found, and when; must not wait.
         on_look: told at each look of all other runs, and of the ids of those that are gone; must not wait.
     """
 
@@ -140,7 +141,9 @@ class OrphanRecovery:
         on_settled: Callable[[JournaledCall, datetime], None] | None = None,
         silent_seconds: float = SILENT_SECONDS,
         on_look: Callable[[list[Run], AbstractSet[str]], None] | None = None,
+        on_closed: Callable[[JournaledCall, datetime], None] | None = None,
     ) -> None:
+        self._on_closed = on_closed
         self._on_look = on_look
         self._journal = journal
         self._phones = phones
@@ -252,7 +255,10 @@ class OrphanRecovery:
         if hang_up and not await self._hang_up(record.call_sid or ""):
             return False
         detail = f"its daemon, run {call.run.run_id} on {call.run.node}, died"
-        await self._journal.settle_call(call, self._clock(), detail)
+        ended_at = self._clock()
+        await self._journal.settle_call(call, ended_at, detail)
+        if self._on_closed is not None:
+            self._on_closed(call, ended_at)
         log.warning("call_settled", **_names(call), phone_hung_up=hang_up, sessions=sessions)
         return True
 

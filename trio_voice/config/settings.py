@@ -141,6 +141,14 @@ class JournalSettings:
     """Time without another daemon's heartbeat, by the journal, after which its calls are ended here."""
 
 
+@attrs.frozen(kw_only=True)
+class TelemetrySettings:
+    """``[telemetry]``: traces of calls, for a collector."""
+
+    url: str | None = None
+    """Base address of a collector that takes OTLP over HTTP as JSON, at ``/v1/traces``; not set: nothing is sent."""
+
+
 LEVELS: Final = ("debug", "info", "warning", "error")
 
 
@@ -167,6 +175,7 @@ class Settings:
     secrets: Secrets
     proxies: Proxies
     log: LogSettings = LogSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     operator: OperatorSettings = OperatorSettings()
     console: ConsoleSettings = ConsoleSettings()
     recording: RecordingSettings = attrs.field(factory=RecordingSettings)
@@ -223,6 +232,7 @@ _TABLES: Final = (
     Limits,
     JournalSettings,
     LogSettings,
+    TelemetrySettings,
     ModelSettings,
     *(kind.settings for kind in KINDS.values()),
     Persona,
@@ -260,6 +270,7 @@ class _Reader:
             limits=self._table("limits", Limits, Limits()),
             journal=self._table("journal", JournalSettings, JournalSettings()),
             log=self._table("log", LogSettings, LogSettings()),
+            telemetry=self._table("telemetry", TelemetrySettings, TelemetrySettings()),
             recording=self._table("recording", RecordingSettings, RecordingSettings()),
             models=models,
             personas=self._personas(),
@@ -484,6 +495,9 @@ def _check_server(settings: Settings, problems: list[str]) -> None:
         problems.append(f"server.public_url: must be like https://voice.example.com, not {shown(public)}")
     _check_operator(settings, problems)
     _check_node(settings.server, problems)
+    collector = settings.telemetry.url
+    if collector is not None and (not _is_url(collector, ("https", "http")) or "?" in collector or "#" in collector):
+        problems.append(f"telemetry.url: must be like http://127.0.0.1:4318, not {shown(collector)}")
 
 
 def _check_node(server: ServerSettings, problems: list[str]) -> None:

@@ -26,6 +26,7 @@ from trio_voice.daemon.loading import LOADING_SECONDS, load_again, toolboxes_of
 from trio_voice.daemon.logs import dropped_lines
 from trio_voice.edges.metrics.metrics import Metrics
 from trio_voice.edges.metrics.samples import Samples
+from trio_voice.edges.telemetry.exporter import Traces
 from trio_voice.edges.twilio.dialer import Dialer
 from trio_voice.edges.twilio.numbers import Numbers
 from trio_voice.edges.twilio.rest import TwilioRest, open_client_maker
@@ -46,11 +47,12 @@ from trio_voice.record import TERMINAL_STATUSES, EndReason
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from datetime import datetime
 
     from trio_voice.call.tools import Tool
     from trio_voice.config.settings import Settings
     from trio_voice.events.model import Said
-    from trio_voice.journal import Journal
+    from trio_voice.journal import Journal, JournaledCall
     from trio_voice.legs.chain.local import Speech
     from trio_voice.legs.model import ModelLeg
     from trio_voice.legs.session_ledger import Ledger
@@ -124,6 +126,8 @@ class Services:
             on_live=self._lives,
         )
         self.metrics = Metrics(self.registry, wall_clock(), journal, dropped_lines, requests, self.budget)
+        collector = settings.telemetry.url
+        self.traces = None if collector is None else Traces(collector, digits, self._live_records)
         self.auditor = Auditor(settings.prices, self.metrics.count_outlived)
         self.rest = open_rest(settings, self.metrics)
         public_url = PublicUrl(settings.server.public_url, settings.server.node_url)
@@ -251,6 +255,9 @@ class Services:
             self.feed.call_ended(record)
         with contained("metrics", call_id=call_id):
             self.metrics.observe_call(record)
+        with contained("traces", call_id=call_id):
+            if self.traces is not None:
+                self.traces.call_ended(record)
         with contained("hang_up", call_id=call_id):
             if phone_is_down or record.call_sid is None:
                 return
@@ -283,6 +290,14 @@ class Services:
         token = settings.secrets.get("TWILIO_AUTH_TOKEN")
         if self.rest is not None and token is not None:
             self.rest.use_token(token)
+
+    def _live_records(self) -> list[CallRecord]:
+        return [call.record for call in self.registry.live()]
+
+    def closed_of_a_dead_node(self, call: JournaledCall, ended_at: datetime) -> None:
+        """A call was closed in the journal whose node had died: what is known of it is in a trace all the same."""
+        if self.traces is not None:
+            self.traces.call_ended(call.record, ended_at)
 
     def describe_node(self, peer_url: str) -> Node:
         """Facts that this node tells the others of itself."""

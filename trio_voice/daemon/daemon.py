@@ -195,7 +195,10 @@ async def run_daemon(
                     services.auditor.settled,
                     settings.journal.dead_after_seconds,
                     services.nodes.directory.observe,
+                    services.closed_of_a_dead_node,
                 )
+                if services.traces is not None:
+                    serving.start_soon(keep_running, "telemetry", services.traces.run)
                 serving.start_soon(keep_running, "reckoning", recovery.run)
                 serving.start_soon(keep_running, "own_death", partial(heed_own_death, journal, services.registry))
                 await trio.lowlevel.checkpoint()  # all of them have begun before anybody is told
@@ -209,6 +212,8 @@ async def run_daemon(
                 http_pool.close()
                 await _drain(services.registry, settings.limits.drain_seconds, signals)
                 await services.stay_for_callbacks()
+                if services.traces is not None:
+                    await services.traces.flush()
                 serving.cancel_scope.cancel(reason="drained")
             after_work.cancel_scope.deadline = trio.current_time() + AFTER_WORK_SECONDS
     log.info("stopped")

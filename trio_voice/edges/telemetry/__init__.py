@@ -1,0 +1,1 @@
+"""Traces, made from the record of a call, for whoever collects them."""

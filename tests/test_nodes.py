@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import aclosing
 
 import httpx2
 import trio
@@ -78,6 +79,17 @@ async def test_two_nodes_are_one_house(tmp_path):
                 env=os.environ | {"TRIO_VOICE_API_TOKEN": OPERATOR_TOKEN, "TWILIO_AUTH_TOKEN": "t", KEY: AGENT_KEY},
             )
             assert {line.split()[0] for line in top.stdout.decode().splitlines()} == {first_id[:8], second_id[:8]}
+
+            # Who listens at one hears of all.
+            async with operator() as http, http.stream("GET", f"{one.daemon.url}/events", timeout=20) as told:
+                third = await two.ring(to="+15551234567")
+                await third.wait_for_stream()
+                third_id = third.connects[-1].url.rpartition("/")[2]
+                async with aclosing(told.aiter_lines()) as lines:
+                    async for line in lines:
+                        if line.startswith("data:") and third_id in line:
+                            break
+            third.hang_up()
 
             # What is another node's is said to be, whoever asks, and never done.
             form = {"CallSid": first.sid, "CallStatus": "completed", "AccountSid": town.twilio.account_sid}

@@ -50,12 +50,25 @@ def warnings_about(settings: Settings, today: date) -> list[str]:
             f"limits.close_seconds: a session of a model that does not answer is open for longer than "
             f"{OUTLIVED_SECONDS:g} s after its call, and sets off the alarm"
         )
+    warnings.extend(_lonely_node(settings))
     warnings.extend(_open_doors(settings))
     warnings.extend(_in_clear(settings))
     warnings.extend(_placeholders(settings))
     warnings.extend(_dear_numbers(settings))
     warnings.extend(doubtful_prices(settings.prices, _that_bill(settings), today))
     return warnings
+
+
+def _lonely_node(settings: Settings) -> Iterator[str]:
+    """A node that the others cannot ask."""
+    if settings.server.node is None:
+        return
+    peer_url = settings.server.peer_url or f"http://{settings.operator_bind}"
+    host = urlsplit(peer_url).hostname or ""
+    if _is_here(host) or host in ("0.0.0.0", "::"):  # noqa: S104 - compared
+        yield f"server.peer_url: is {peer_url}, where no other machine reaches this node: name its own address"
+    if settings.secrets.get("TRIO_VOICE_API_TOKEN") is None:
+        yield "credential TRIO_VOICE_API_TOKEN is not set, so nodes cannot ask one another"
 
 
 def _open_doors(settings: Settings) -> Iterator[str]:

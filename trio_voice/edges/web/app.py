@@ -411,7 +411,9 @@ def _add_operator(app: QuartTrio, context: AppContext, door: OperatorDoor) -> No
         if NODE in request.headers:
             return {"calls": here}
         if context.nodes is not None:
-            here += await calls_elsewhere(context.nodes, context.journal, wanted)
+            known = {call["call_id"] for call in here}
+            theirs = await calls_elsewhere(context.nodes, context.journal, wanted)
+            here += [call for call in theirs if call["call_id"] not in known]
         journaled = None
         with suppress(JournalUnavailable):
             journaled = [found.record.summary() for found in await context.journal.listed(wanted)]

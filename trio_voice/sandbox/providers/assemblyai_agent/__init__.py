@@ -5,7 +5,7 @@ The rooms, from the front door inwards:
     server      what a test or a demo opens: sessions over channels in memory, or over WebSockets
     record      what is known of a session: what it heard and sent, how it was closed, what it costs
     session     one socket: who is let in, what may be said when, how it ends
-    dialogue    turns, replies, barge-in, tools
+    dialogue    what it says of the dialogue (sandbox/agent/dialogue.py), and decides in it
     config      ``session.update``, and how each mistake in it is answered
     faults      how it varies, and how it fails
 

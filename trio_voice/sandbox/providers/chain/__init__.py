@@ -3,6 +3,7 @@
 The rooms, from the front door inwards:
 
     server      what a test or a demo opens, and what is known of the sessions
+    recogniser  common ground of the next two
     hearing     AssemblyAI's streaming speech-to-text
     flux        Deepgram's
     thinking    chat completions
@@ -11,7 +12,7 @@ The rooms, from the front door inwards:
     speaking_http   ElevenLabs' voice, asked for each text over HTTP
     http        how what is asked over HTTP is reached: in memory, or on loopback
     wire        what is known of each socket, and what its messages are called
-    backend        who hears, thinks and speaks: the real thing, or a script
+    backend     who hears, thinks and speaks: the real thing, or a script
     faults      how they vary, and how they fail
 
 They share nothing with ``trio_voice.protocols``, so that each of the two finds the other's misreadings.

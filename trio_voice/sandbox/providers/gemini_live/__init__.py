@@ -4,6 +4,7 @@
     record      what is known of a session: what it heard and sent, how it was closed
     session     one socket: who is let in, what may be said when, how it ends
     dialogue    turns, replies faster than they are heard, barge-in, tools
+    sound       to and from the telephone's, by speech/'s own filters
     setup       the first message, and how each mistake in it is answered
     faults      how it varies, and how it fails
 

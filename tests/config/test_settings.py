@@ -241,6 +241,20 @@ greeting_interruptible = false""",
     assert read(GOOD).limits.dead_air_seconds == 2.5
 
 
+@pytest.mark.parametrize(
+    ("keys", "warned"),
+    [
+        ('record = "here"', True),
+        ('record = "here"\ngreeting = "This is the automated desk. This call is recorded."', False),
+        ('record = "here"\nrecord_after_consent = true', False),
+        ("record = false", False),
+    ],
+)
+def test_to_record_and_tell_nobody_is_a_warning(read, keys, warned):
+    warnings = warnings_about(read(GOOD.replace("tools = []", keys)), date(2026, 11, 20))
+    assert any("record_after_consent" in warning for warning in warnings) is warned
+
+
 @pytest.mark.parametrize(("written", "record"), [('"here"', "here"), ("true", True), ("false", False)])
 def test_who_records_is_a_word_or_twilio(read, written, record):
     settings = read(GOOD.replace("tools = []", f"tools = []\nrecord = {written}"))
@@ -368,7 +382,7 @@ def test_a_language_without_phrases_of_its_own_is_a_warning(read):
         ("tools = []", 'tools = ["consent_to_recording"]', "tools: consent_to_recording needs record_after_consent"),
         ("[limits]", '[recording]\nfolder = "x"\n[limits]', "recording.folder: no such key; known are directory"),
         ("[limits]", "[recording]\nkeep_days = 0\n[limits]", "recording.keep_days: must be more than 0"),
-        ("[limits]", "[recording]\nkeep_free_gb = -1\n[limits]", "recording.keep_free_gb: must be 0 or more"),
+        ("[limits]", "[recording]\nkeep_free_gb = -1\n[limits]", "recording.keep_free_gb: must be from 0 to"),
         ("[limits]", '[recording]\ndirectory = " "\n[limits]', "recording.directory: must be a folder's name"),
     ],
 )

@@ -66,7 +66,8 @@ def check(path: Path, live: str | None) -> None:
     for name, persona in settings.personas.items():
         models = [settings.models[model] for model in persona.models]
         answers = ", then ".join(model.summary for model in models)
-        click.echo(f"persona      {name}: {answers}; tools: {', '.join(toolboxes[persona]) or 'none'}")
+        recorded = f"; recorded in {settings.recording.directory}" if persona.record == "here" else ""
+        click.echo(f"persona      {name}: {answers}; tools: {', '.join(toolboxes[persona]) or 'none'}{recorded}")
     if trouble:
         click.echo(f"warning: journal.url: as seen from here, where the daemon need not run: {trouble}", err=True)
     for warning in [

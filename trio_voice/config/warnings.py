@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from trio_voice.billing.cost import OUTLIVED_SECONDS
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from trio_voice.config.settings import Settings
 
 
+_TELLS: Final = re.compile("record|aufge[nz]|mitschn|enregistr|graba|gravad|registr|opgenomen", re.IGNORECASE)
+"""Stems of words for a recording, in the languages that have phrases here."""
+
+
 def warnings_about(settings: Settings, today: date) -> list[str]:
     """A line for each."""
     answering = set(settings.numbers.values())
@@ -27,7 +31,7 @@ def warnings_about(settings: Settings, today: date) -> list[str]:
         f"personas.{name}.greeting: its first sentence does not say that the call is automated, which calls that you "
         f"place must in many places: for example “this is the automated assistant of …”"
         for name, persona in settings.personas.items()
-        if (name not in answering or persona.record or persona.detect_machine or persona.voicemail)
+        if (name not in answering or persona.record is True or persona.detect_machine or persona.voicemail)
         and not _discloses(persona.greeting or "")
     ]
     warnings.extend(
@@ -36,6 +40,12 @@ def warnings_about(settings: Settings, today: date) -> list[str]:
         for name, persona in settings.personas.items()
         if not has_phrases(persona.language)
         and (persona.fillers is None or persona.still_there is None or persona.idle_goodbye is None)
+    )
+    warnings.extend(
+        f"personas.{name}.record: its calls are recorded, but nobody is asked (record_after_consent = true) or told by "
+        "the greeting, as the law of many places wants"
+        for name, persona in settings.personas.items()
+        if persona.record and not persona.record_after_consent and not _TELLS.search(persona.greeting or "")
     )
     if settings.account_sid is None:
         warnings.append("twilio.account_sid: not set, so no call can be placed, transferred or hung up by REST")

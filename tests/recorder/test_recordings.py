@@ -4,19 +4,18 @@ import os
 import stat
 import struct
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 import structlog
 import trio
 
 from trio_voice.persona import Persona
-from trio_voice.record import CallRecord, Recording
+from trio_voice.record import CallRecord
 from trio_voice.recorder import disk as disk_module
 from trio_voice.recorder import recordings as recordings_module
 from trio_voice.recorder import wav
 from trio_voice.recorder.disk import Disk, WavFile
-from trio_voice.recorder.recordings import RecordingSettings, open_recordings
+from trio_voice.recorder.recordings import Recordings, RecordingSettings, open_recordings
 
 CALL_ID = "ab" * 16
 HERE = Persona(name="p", model="m", record="here")
@@ -169,7 +168,7 @@ async def test_a_call_that_comes_back_goes_on_in_its_file_behind_silence(tmp_pat
     assert assert_whole(path) == 24_960
 
 
-async def test_what_a_killed_daemon_left_is_mended_and_what_is_old_is_deleted(tmp_path, monkeypatch):
+async def test_what_a_killed_daemon_left_is_mended_and_what_is_old_is_deleted(tmp_path):
     kept = tmp_path / "kept"
     kept.mkdir()
     left, old, strange = kept / f"{CALL_ID}.wav", kept / f"{'cd' * 16}.wav", kept / "mine.wav"
@@ -177,7 +176,6 @@ async def test_what_a_killed_daemon_left_is_mended_and_what_is_old_is_deleted(tm
     for path in (old, strange):
         path.write_bytes(wav.header(0))
         os.utime(path, (0, 0))
-    tidied = trio.Event()
     async with folder(tmp_path, keep_days=1) as recordings, trio.open_nursery() as nursery:
         nursery.start_soon(recordings.keep_tidy)
         while left.stat().st_size != wav.HEADER_BYTES + 320 or old.exists():
@@ -185,7 +183,6 @@ async def test_what_a_killed_daemon_left_is_mended_and_what_is_old_is_deleted(tm
         nursery.cancel_scope.cancel()
     assert assert_whole(left) == 160
     assert strange.exists()
-    del tidied, monkeypatch
 
 
 async def test_what_somebody_is_writing_is_neither_mended_nor_deleted(tmp_path):
@@ -221,9 +218,30 @@ async def test_a_link_is_not_followed(tmp_path):
     assert record.recording is None
 
 
-def test_a_header_knows_its_own(tmp_path):
+def test_a_header_knows_its_own():
     assert wav.is_ours(wav.header(77))
     assert not wav.is_ours(b"RIFF" + bytes(60))
     assert wav.frames_of(0) == 0
-    assert Path(tmp_path).exists()
-    assert Recording("u", 1.0, listened=["t"], deleted_at="d").as_json()["deleted_at"] == "d"
+
+
+async def test_a_call_that_is_cancelled_has_its_recording_whole(tmp_path):
+    record = record_of()
+    async with folder(tmp_path) as recordings:
+        opened = recordings.open(record, HERE)
+        opened.recorder.caller_audio("Kioq" * 53 + "Kg==", 0)
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await opened.close()
+        assert not recordings.is_open(CALL_ID)
+    assert record.recording.seconds == 0.02
+    assert assert_whole(tmp_path / "kept" / f"{CALL_ID}.wav") == 160
+
+
+async def test_a_disk_that_does_not_answer_keeps_no_call_from_its_end(tmp_path, autojump_clock):
+    disk = Disk(trio.lowlevel.current_trio_token())  # whose thread has not begun
+    recordings = Recordings(RecordingSettings(directory=str(tmp_path / "kept")), disk)
+    record = record_of()
+    opened = recordings.open(record, HERE)
+    began = trio.current_time()
+    await opened.close()
+    assert trio.current_time() - began == recordings_module.CLOSE_SECONDS

@@ -368,7 +368,7 @@ def test_nothing_without_a_letter_or_digit_is_sent_to_a_voice():
 def test_what_follows_an_aside_is_spoken():
     stage = Stage()
     number = stage.asked().number
-    stage.do(s.Thought(number, "Good. *Smiles.* Yes! *Waves.* Bye now. "), s.ThoughtOver(number))
+    stage.do(s.Thought(number, "Good.\n*Smiles.*\nYes!\nBye now. "), s.ThoughtOver(number))
     assert "".join(speak.text for speak in stage.of(s.Speak)).split() == ["Good.", "Yes!", "Bye", "now."]
 
 

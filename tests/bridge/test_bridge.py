@@ -593,6 +593,7 @@ def test_unknown_events_are_ignored_however_many(book):
     book.live()
     for _ in range(10 * MAX_GARBAGE):
         assert book.on(c.Unrecognized("future.event")) == []
+    assert book.record.counters == {"unknown_model_messages": 10 * MAX_GARBAGE}
 
 
 @pytest.mark.parametrize(("leg", "reason"), [("caller", EndReason.CALLER_LOST), ("model", EndReason.MODEL_FAILED)])
@@ -600,7 +601,10 @@ def test_garbage_is_ignored_until_there_is_too_much_of_it(book, leg, reason):
     book.live()
     for _ in range(MAX_GARBAGE):
         assert book.on(c.Unrecognized("#", garbage=True, leg=leg)) == []
-    assert end_of(book.on(c.Unrecognized("#", garbage=True, leg=leg))) is reason
+    assert book.record.counters == {f"{leg}_garbage": MAX_GARBAGE}
+    end = book.on(c.Unrecognized("#", garbage=True, leg=leg))[-1]
+    detail = f"the {leg}'s peer sent over {MAX_GARBAGE} messages of garbage; the last: #"
+    assert (end.reason, end.detail) == (reason, detail)
 
 
 def test_the_garbage_of_one_model_is_not_held_against_the_next():

@@ -251,6 +251,7 @@ def test_what_a_model_that_was_not_cut_answers_to_such_a_word_is_not_said():
     book.on(c.ReplyDone("r2", interrupted=False))
     book.pass_time(5)
     assert ("agent", "What else?", False) not in book.lines()
+    assert book.record.counters["answers_in_vain"] == 1
     assert sound_of(book.speak("r3", MORE)) == base64.b64decode(MORE)  # the next is wanted
 
 

@@ -292,6 +292,7 @@ def test_a_voice_that_makes_no_sound_of_a_text_is_given_it_once_more_then_it_has
     stage.answered("Yes. Until six.")
     stage.do(s.SpeechOver("1"))
     assert stage.of(s.Speak) == [s.Speak("1.2", "Yes. "), s.Speak("1.2", "Until six. ", last=True)]
+    assert stage.of(s.Count) == [s.Count("speech_repeated")]
     assert stage.of(c.ReplyDone) == []
     stage.do(s.SpeechOver("1.2"))
     (change,) = stage.of(s.ChangeVoice)

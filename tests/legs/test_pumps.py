@@ -1,5 +1,6 @@
 """How much a peer may send: the reader of either leg, fed by a peer in memory."""
 
+import pytest
 import structlog
 import trio
 import trio.testing
@@ -52,6 +53,16 @@ async def test_a_peer_that_sends_a_lot_all_the_while_but_not_too_much_goes_on(nu
         await trio.sleep(1)
 
 
+@pytest.mark.parametrize(("code", "politely"), [(1000, True), (1001, False), (1011, False)])
+async def test_how_a_peer_closes_is_told_by_its_code(nursery, autojump_clock, code, politely):
+    channel, told = peer_of_a_leg(nursery)
+    nursery.start_soon(channel.aclose, code, "")
+    await trio.testing.wait_all_tasks_blocked()
+    (end,) = [fact for fact in told if isinstance(fact, LegClosed)]
+    detail = f"the caller's peer closed the socket with code {code}"
+    assert end == LegClosed("caller", politely=politely, detail=detail)
+
+
 async def test_what_the_peer_says_as_it_closes_is_in_no_log_and_no_reason(nursery, autojump_clock):
     """A provider may quote what was said on the telephone."""
     with structlog.testing.capture_logs() as lines:
@@ -62,3 +73,5 @@ async def test_what_the_peer_says_as_it_closes_is_in_no_log_and_no_reason(nurser
     assert "1011" in end.detail
     assert "Ann" not in end.detail
     assert "Ann" not in str([line for line in lines if line["log_level"] != "debug"])
+    (line,) = [line for line in lines if line["event"] == "peer_closed_saying"]  # for whoever has debug lines on
+    assert (line["leg"], line["code"], line["said"]) == ("caller", 1011, "Ann said 5551230042")

@@ -348,39 +348,51 @@ def test_a_tool_that_the_model_withdraws_is_let_finish_and_not_answered(book):
 
 
 @pytest.mark.parametrize(
-    ("fact", "reason"),
+    ("fact", "reason", "detail"),
     [
-        (ms.CallerStopped(), EndReason.HANGUP),
-        (LegClosed("caller", politely=True, detail="1000"), EndReason.CALLER_LOST),
-        (LegClosed("caller", politely=False, detail="cut"), EndReason.CALLER_LOST),
-        (LegStalled("caller"), EndReason.CALLER_STALLED),
-        (LegClosed("model", politely=True, detail="1000"), EndReason.MODEL_ENDED),
-        (LegClosed("model", politely=False, detail="1011"), EndReason.MODEL_FAILED),
-        (LegStalled("model"), EndReason.MODEL_FAILED),
-        (c.ModelEnded(12.0), EndReason.MODEL_ENDED),
-        (c.ModelFault("unauthorized", "check the key", fatal=True), EndReason.MODEL_FAILED),
-        (EndRequested(EndReason.OPERATOR, ""), EndReason.OPERATOR),
-        (EndRequested(EndReason.DRAIN, ""), EndReason.DRAIN),
-        (EndRequested(EndReason.TWILIO_ENDED, ""), EndReason.TWILIO_ENDED),
+        (ms.CallerStopped(), EndReason.HANGUP, "Twilio sent stop"),
+        (LegClosed("caller", politely=True, detail="1000"), EndReason.CALLER_LOST, "1000"),
+        (LegClosed("caller", politely=False, detail="cut"), EndReason.CALLER_LOST, "cut"),
+        (LegStalled("caller"), EndReason.CALLER_STALLED, "the caller's peer stopped reading"),
+        (LegClosed("model", politely=True, detail="1000"), EndReason.MODEL_ENDED, "1000"),
+        (LegClosed("model", politely=False, detail="1011"), EndReason.MODEL_FAILED, "1011"),
+        (LegStalled("model"), EndReason.MODEL_FAILED, "the model's peer stopped reading"),
+        (c.ModelEnded(12.0), EndReason.MODEL_ENDED, "the model ended the session"),
+        (c.ModelFault("unauthorized", "check the key", fatal=True), EndReason.MODEL_FAILED, "check the key"),
+        (EndRequested(EndReason.OPERATOR, "they asked"), EndReason.OPERATOR, "they asked"),
+        (EndRequested(EndReason.DRAIN, ""), EndReason.DRAIN, ""),
+        (EndRequested(EndReason.TWILIO_ENDED, "completed"), EndReason.TWILIO_ENDED, "completed"),
     ],
 )
-def test_each_sign_of_the_end_has_its_reason_and_the_first_one_wins(book, fact, reason):
+def test_each_sign_of_the_end_has_its_reason_and_the_first_one_wins(book, fact, reason, detail):
     book.live()
-    assert end_of(book.on(fact)) is reason
+    end = book.on(fact)[-1]
+    assert (end.reason, end.detail) == (reason, detail)
+    assert (end.transferred, end.deaf) == (False, False)
     assert book.on(ms.CallerStopped()) == []
     assert book.after(1_000).tick() == []
     assert book.bridge.wake_at == math.inf or book.tick() == []
 
 
 @pytest.mark.parametrize(
-    ("limit", "facts", "reason"),
+    ("limit", "facts", "reason", "words"),
     [
-        ("start_seconds", [c.ModelReady("s")], EndReason.START_TIMEOUT),
-        ("model_ready_seconds", [START], EndReason.MODEL_FAILED),
-        ("time_limit_seconds", [START, c.ModelReady("s")], EndReason.TIME_LIMIT),
+        (
+            "start_seconds",
+            [c.ModelReady("s")],
+            EndReason.START_TIMEOUT,
+            "Twilio opened the stream and did not start it",
+        ),
+        ("model_ready_seconds", [START], EndReason.MODEL_FAILED, "the model was not ready in time"),
+        (
+            "time_limit_seconds",
+            [START, c.ModelReady("s")],
+            EndReason.TIME_LIMIT,
+            "the call has lasted as long as it may",
+        ),
     ],
 )
-def test_each_limit_ends_the_call_exactly_when_it_is_reached(limit, facts, reason):
+def test_each_limit_ends_the_call_exactly_when_it_is_reached(limit, facts, reason, words):
     forever = {field.name: 10_000.0 for field in attrs.fields(Limits) if field.name.endswith("_seconds")}
     book = Playbook(limits=Limits(**forever | {limit: 3.0}))
     for fact in facts:
@@ -394,7 +406,7 @@ def test_each_limit_ends_the_call_exactly_when_it_is_reached(limit, facts, reaso
     book.now = 103.0
     (end,) = book.tick()
     assert end.reason is reason
-    assert f"{limit} = 3" in end.detail
+    assert end.detail == f"{words}: {limit} = 3"
 
 
 def silent_frames(commands):
@@ -580,7 +592,9 @@ def test_an_agent_that_is_heard_speaking_is_not_idle():
 
 def test_a_stream_of_another_call_is_not_taken():
     book = Playbook(call_sid="CA9")
-    assert end_of(book.on(START)) is EndReason.CALLER_LOST
+    (end,) = book.on(START)
+    assert end.reason is EndReason.CALLER_LOST
+    assert end.detail == "the stream belongs to another call than its path was made for"
 
 
 def test_a_fault_that_is_not_fatal_is_counted_and_the_call_goes_on(book):
@@ -764,7 +778,8 @@ def test_a_transfer_waits_for_its_announcement_and_then_for_twilios_stop(book):
     book.on(c.ReplyDone("r1", interrupted=False))
     book.after(0.1).on(ms.MarkEchoed("0.1"))
     assert run_until_end(book, 3) == [TransferCall()]
-    assert end_of(book.on(ms.CallerStopped())) is EndReason.AGENT
+    (end,) = book.on(ms.CallerStopped())
+    assert (end.reason, end.detail, end.transferred) == (EndReason.AGENT, "the agent put the caller through", True)
 
 
 def test_a_transfer_that_fails_is_apologised_for(book):
@@ -781,7 +796,8 @@ def test_a_transfer_that_fails_is_apologised_for(book):
 
 def test_a_machine_ends_a_call_that_has_no_message_for_it(book):
     book.live()
-    assert end_of(book.on(MachineAnswered())) is EndReason.TWILIO_ENDED
+    (end,) = book.on(MachineAnswered())
+    assert (end.reason, end.detail) == (EndReason.TWILIO_ENDED, "Twilio says that a machine answered")
 
 
 def test_a_fax_ends_the_call_whatever_message_a_machine_would_be_left():

@@ -208,6 +208,7 @@ def test_the_caller_may_be_put_through_instead():
     assert book.after(0.5) == [TransferCall()]
     (end,) = book.on(ms.CallerStopped())
     assert (end.reason, end.transferred) == (EndReason.MODEL_FAILED, True)
+    assert end.detail == "no model was left, and the caller was put through: cut"
 
 
 def test_a_transfer_that_fails_is_the_end():

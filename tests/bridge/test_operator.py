@@ -132,6 +132,7 @@ def test_the_caller_is_put_through_at_once_and_the_record_says_by_whom():
     assert book.on(TransferRequested("+15550199")) == []
     (end,) = book.on(ms.CallerStopped())
     assert (end.reason, end.transferred) == (EndReason.OPERATOR, True)
+    assert end.detail == "the operator put the caller through"
 
 
 def test_a_transfer_that_fails_gives_the_caller_back_to_the_agent():

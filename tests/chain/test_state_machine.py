@@ -58,7 +58,8 @@ class Talk(RuleBasedStateMachine):
                 assert number in self.asked
                 self.questions = [question for question in self.questions if question != number]
             case s.Speak(context_id=context_id):
-                assert context_id.partition(".")[0] == self.open_replies[0]
+                before = self.open_replies[: self.open_replies.index(context_id.partition(".")[0])]
+                assert self.fillers >= set(before), "a text that is spoken once more may have a filler before it"
                 if context_id not in self.texts:
                     self.texts.append(context_id)
             case s.BeSilent(context_id=context_id):

@@ -26,7 +26,7 @@ XDIST ?= --numprocesses auto --maxprocesses 4 --dist worksteal
 # Much of what is slow only waits.
 XDIST_SLOW ?= --numprocesses 3 --dist worksteal
 
-.PHONY: setup demo talk docs reference test test-slow coverage mutants properties newest ci-full run lint bench turns soak neighbours listen faults faults-peers autobahn constraints clean
+.PHONY: setup demo talk docs reference test test-slow coverage mutants properties newest ci-full run lint bench turns soak neighbours fuzz chaos listen faults faults-peers autobahn constraints clean
 
 setup: $(VENV)/.ready
 	@:
@@ -168,6 +168,16 @@ soak: setup
 # What we add to a turn of a chain, beyond its providers and the network.  make turns BENCH_ARGS="--calls 10 --idle 20"
 turns: setup
 	@$(BIN)/python benchmarks/turns.py $(BENCH_ARGS)
+
+# Everything that reads what strangers write, mutated from tests/fuzz/corpus: minutes, with a seed of its own each time.
+FUZZ_ROUNDS ?= 20000
+fuzz: setup
+	@seed=$${FUZZ_SEED:-$$(date +%s)}; echo "FUZZ_SEED=$$seed"; \
+	    FUZZ_SEED=$$seed FUZZ_ROUNDS=$(FUZZ_ROUNDS) $(BIN)/pytest --timeout 3600 $(XDIST) $(PYTEST_ARGS) tests/fuzz
+
+# Ten minutes of random faults beside fifty live calls.  make chaos BENCH_ARGS="--seconds 60 --seed 7"
+chaos: setup
+	@$(BIN)/python benchmarks/chaos.py $(BENCH_ARGS)
 
 # What one call that misbehaves does to fifty others.
 neighbours: setup

@@ -84,6 +84,22 @@ def test_a_voice_that_says_no_filler_is_not_asked_for_the_next():
     assert heard[1][0] - heard[0][0] <= 6
 
 
+def test_a_reply_that_hangs_under_fillers_is_one_line():
+    book = asked(CHAIN)
+    book.speak("r1", SPEECH)
+    book.on(c.ReplyTranscript("r1", "At nine.", interrupted=False))
+    for number in (2, 3):
+        book.on(c.ReplyStarted(f"r{number}", is_filler=True))
+        book.on(c.ReplyTranscript(f"r{number}", f"Filler {number}.", interrupted=False))
+        book.on(c.ReplyDone(f"r{number}", interrupted=False))
+    book.on(c.ReplyTranscript("r1", "At nine.", interrupted=False))
+    assert [line.text for line in book.record.transcript if line.role == "agent"] == [
+        "At nine.",
+        "Filler 2.",
+        "Filler 3.",
+    ]
+
+
 def test_a_pause_in_an_answer_is_no_silence_of_ours():
     book = asked()
     book.after(0.3).speak("r1", HUSH, SPEECH, *[HUSH] * 10, SPEECH)

@@ -476,9 +476,9 @@ class Bridge:
 
     def _reply_started(self, fact: c.ReplyStarted, now: float) -> None:
         self._playout.reply_began(fact.reply_id, now, is_filler=fact.is_filler)
-        self._context.transcript.reply_began(fact.reply_id)
         if fact.is_filler:
-            return
+            return  # the reply that it is said in place of may go on
+        self._context.transcript.reply_began(fact.reply_id)
         if self._interruptions.answers_nothing(now) or self._endings.is_said:
             self._playout.forget(fact.reply_id)
             self._context.transcript.reply_cut(fact.reply_id, 0.0)

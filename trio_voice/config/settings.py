@@ -61,7 +61,7 @@ class ServerSettings:
     """Processes that share the port and ``max_calls``, each with its calls; at most one for each core is of use."""
     node: str | None = None
     """Two hexadecimal digits, others on each machine: the first of every call id. ``ordinal``: the number at the end of
-    the host name. ``None``: there is one machine."""
+    the host name. Without it there is one machine."""
     node_url: str | None = None
     """This node's own address as Twilio sees it, where it is not ``public_url``."""
     peer_url: str | None = None

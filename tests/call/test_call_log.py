@@ -1,5 +1,7 @@
 """Lines of the log that a call writes, as an operator and a dashboard read them: event, level and fields."""
 
+from datetime import UTC
+
 import attrs
 import pytest
 import structlog
@@ -8,8 +10,8 @@ import trio
 from tests.calls import GREETING, live_call
 from tests.overriding import override
 from trio_voice.call.tools import transfer_to_human
-from trio_voice.errors import RestError
-from trio_voice.events.call import MuteRequested, SayRequested
+from trio_voice.errors import CallRefused, RestError
+from trio_voice.events.call import MuteRequested, SayRequested, TransferRequested
 from trio_voice.persona import Limits, Persona
 from trio_voice.sandbox.agent.replies import ToolUse
 from trio_voice.sandbox.providers.assemblyai_agent import Script, Turn
@@ -153,3 +155,27 @@ async def test_a_bug_in_a_goodbye_is_in_the_log_and_the_call_is_over_all_the_sam
     assert (line["log_level"], line["exc_info"]) == ("error", True)
     (ended,) = of(lines, "call_ended")
     assert ended["end_reason"] == "hangup"
+
+
+async def test_a_call_that_cannot_be_put_through_says_so_and_one_with_a_telephone_can(autojump_clock):
+    refusals = []
+
+    def put_through(rig):
+        try:
+            rig.call.ask(TransferRequested("+15550001111"))
+        except CallRefused as refused:
+            refusals.append((refused.code, str(refused)))
+
+    lines = await logged(act=put_through)
+    assert of(lines, "operator_asked") == []
+    lines = await logged(act=put_through, phone=StubPhone())
+    assert [line["wish"] for line in of(lines, "operator_asked")] == ["TransferRequested"]
+    words = "this call cannot be put through: it has no telephone at Twilio"
+    assert [(code, words in said) for code, said in refusals] == [("not_supported", True)]
+
+
+async def test_the_times_of_a_record_are_of_utc(autojump_clock):
+    async with live_call() as rig:
+        await trio.sleep(2)
+        rig.twilio.hang_up()
+    assert rig.record.started_at.tzinfo is rig.record.ended_at.tzinfo is UTC

@@ -36,19 +36,19 @@ if TYPE_CHECKING:
     from relaying.relays import Running
 
 LATER_SECONDS: Final = 0.1
-"""How much later than in the control the latest frame beside faults may come."""
+"""Most that the latest frame beside faults may be later than the latest of the control."""
 TOKEN: Final = "chaos-chaos-chaos-chaos"  # noqa: S105 - of a daemon that lives as long as this
 
 
 def metrics(base_url: str) -> dict[str, float]:
-    """What the daemon counts, by name and labels."""
+    """The daemon's counters, by name and labels."""
     headers = {"Authorization": f"Bearer {TOKEN}"}
     lines = httpx2.get(f"{base_url}/metrics", headers=headers, timeout=10).raise_for_status().text.splitlines()
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[:1] != "#")}
 
 
 def judge(ours: Running, done: dict[str, int]) -> list[str]:
-    """What the daemon should not have become."""
+    """A sentence for each promise that was broken."""
     failures = []
     try:
         os.kill(ours.pid, 0)

@@ -24,7 +24,7 @@ BROKEN: Final = "[[personas]]\n[server]\nbind = 1\n", "x = [" * 3_000, "[models.
 
 
 class Strangers:
-    """What they do."""
+    """Their deed."""
 
     def __init__(self, netloc: str, pid: int, seed: str) -> None:
         host, _, port = netloc.rpartition(":")

@@ -16,6 +16,7 @@ from trio_voice.call.recovery import LOOKS, SILENT_SECONDS
 from trio_voice.config.settings import read_settings
 from trio_voice.daemon import supervisor
 from trio_voice.daemon.process_identity import this_process
+from trio_voice.edges.web.doors import Door
 from trio_voice.edges.workers import handover
 from trio_voice.edges.workers.aggregate import metrics
 from trio_voice.edges.workers.call_counts import CallCounts, make_call_counts
@@ -162,7 +163,7 @@ async def two_processes(folder):
     here, there = (Colleagues(folder, index, 2, CallCounts(descriptor, 2, index)) for index in range(2))
     served = []
 
-    async def serve(stream, data):
+    async def serve(_door, stream, data):
         served.append(data)
         await stream.aclose()
 
@@ -187,7 +188,7 @@ async def a_connection(nursery):
 async def test_a_connection_is_handed_over_when_the_other_has_taken_it(tmp_path, nursery):
     async with two_processes(tmp_path) as (here, served):
         accepted, ours = await a_connection(nursery)
-        assert await here.hand_over(accepted, b"head", 1)
+        assert await here.hand_over(Door.SHARED, accepted, b"head", 1)
         await accepted.aclose()
         with trio.fail_after(5):
             assert await ours.receive_some() == b""  # the other has closed it
@@ -205,11 +206,11 @@ async def test_one_that_stands_still_takes_nothing_and_serves_nothing_of_it_late
         await stopped.bind(str(tmp_path / "hand-1"))
         stopped.listen(10)
         accepted, ours = await a_connection(nursery)
-        assert not await here.hand_over(accepted, b"head", 1)
+        assert not await here.hand_over(Door.SHARED, accepted, b"head", 1)
         assert here.owner_of(b"POST /twiml HTTP/1.1") == 0  # not offered the next ones for a while
         served = []
 
-        async def serve(_stream, data):
+        async def serve(_door, _stream, data):
             served.append(data)
 
         giver, _ = await stopped.accept()  # it wakes
@@ -235,9 +236,9 @@ async def test_no_descriptor_for_what_is_handed_over_ends_nobody(tmp_path, nurse
 
     monkeypatch.setattr(type(accepted.socket), "accept", failing)
     async with two_processes(tmp_path) as (here, served):
-        assert not await here.hand_over(accepted, b"head", 1)
+        assert not await here.hand_over(Door.SHARED, accepted, b"head", 1)
         with trio.fail_after(5):
-            while not await here.hand_over(accepted, b"head", 1):
+            while not await here.hand_over(Door.SHARED, accepted, b"head", 1):
                 pass
         await accepted.aclose()
         with trio.fail_after(5):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
 import sys
 import termios
 import tty
@@ -12,21 +13,23 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import click
-from rich.console import Console
-from rich.live import Live
-from rich.table import Table
 
 from trio_voice.cli.operator import ask
 from trio_voice.cli.options import config_option, read
 from trio_voice.errors import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 LOOK_SECONDS: Final = 1.0
 ID_DIGITS: Final = 8
 """Of a call's id: enough for ``hangup`` and ``calls show``."""
+COLUMNS: Final = ["call", "node", "state", "persona", "from", "to", "seconds", "cost"]
+OTHER_SCREEN: Final = "\x1b[?1049h\x1b[?25l"
+FIRST_SCREEN: Final = "\x1b[?25h\x1b[?1049l"
+HOME: Final = "\x1b[H\x1b[J"
+"""What terminals understand since the VT100 and xterm; ``rich`` would be a library for a server to install for this."""
 
 
 @click.command()
@@ -45,9 +48,10 @@ def top(path: Path) -> None:
             click.echo("  ".join(_row_of(call)))
         return
     try:
-        with _keys() as pressed, Live(_table(look()), console=Console(), screen=True, auto_refresh=False) as live:
+        with _keys() as pressed, _screen() as show:
+            show(look())
             while not pressed(LOOK_SECONDS):
-                live.update(_table(look()), refresh=True)
+                show(look())
     except KeyboardInterrupt:
         pass
 
@@ -71,13 +75,23 @@ def _keys() -> Iterator[Any]:
             termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
-def _table(calls: list[dict[str, Any]]) -> Table:
-    table = Table(title=f"{len(calls)} live calls; q ends", expand=True)
-    for column in ("call", "node", "state", "persona", "from", "to", "seconds", "cost"):
-        table.add_column(column, overflow="ellipsis", no_wrap=True)
-    for call in calls:
-        table.add_row(*_row_of(call))
-    return table
+@contextmanager
+def _screen() -> Iterator[Callable[[list[dict[str, Any]]], None]]:
+    """Show calls within the block on a screen of their own; what stood there before comes back."""
+
+    def show(calls: list[dict[str, Any]]) -> None:
+        width, height = shutil.get_terminal_size()
+        rows = [COLUMNS, *map(_row_of, calls)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ["  ".join(map(str.ljust, row, widths))[:width].rstrip() for row in rows]
+        title = f"{len(calls)} live calls; q ends"[:width]
+        click.echo(HOME + "\n".join([title, *lines][: height - 1]))
+
+    click.echo(OTHER_SCREEN, nl=False)
+    try:
+        yield show
+    finally:
+        click.echo(FIRST_SCREEN, nl=False)
 
 
 def _row_of(call: dict[str, Any]) -> list[str]:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import click.testing
 import pytest
+import structlog
+import structlog.testing
 import trio
 
 from tests.daemons import GREETING, THEIR_NUMBER, eventually, open_world
@@ -465,3 +467,14 @@ tts = { kind = "local", voice = "nope" }"""
     assert "models.aai.tts.voice: 'nope' is no voice of this machine" in checked.output
     good = run("--config", config(text=text.replace('"nope"', '"anna"')), "check")
     assert "voice of this machine" not in good.output
+
+
+@pytest.mark.parametrize("command", ["check", "numbers"])
+def test_without_an_account_nothing_is_logged_into_what_programs_read(command, config, monkeypatch):
+    """Logs of a command would be on stdout; ``doctor --json`` makes the same client."""
+    monkeypatch.setenv("TWILIO_AUTH_TOKEN", "t" * 32)
+    monkeypatch.setenv("ASSEMBLYAI_API_KEY", AGENT_KEY)
+    with structlog.testing.capture_logs() as logged:
+        result = run("--config", config(text=CONFIG.replace('account_sid = "AC1"', "")), command)
+    assert logged == []
+    assert "account_sid" in result.stderr

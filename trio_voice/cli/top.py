@@ -29,7 +29,7 @@ COLUMNS: Final = ["call", "node", "state", "persona", "from", "to", "seconds", "
 OTHER_SCREEN: Final = "\x1b[?1049h\x1b[?25l"
 FIRST_SCREEN: Final = "\x1b[?25h\x1b[?1049l"
 HOME: Final = "\x1b[H\x1b[J"
-"""What terminals understand since the VT100 and xterm; ``rich`` would be a library for a server to install for this."""
+"""Control sequences of the VT100 and xterm. For these alone a server would have to install ``rich``."""
 
 
 @click.command()

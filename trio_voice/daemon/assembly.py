@@ -65,6 +65,8 @@ if TYPE_CHECKING:
 
 log: Final = structlog.stdlib.get_logger("trio_voice.daemon")
 
+WITHOUT_REST: Final = "set account_sid and TWILIO_AUTH_TOKEN so that phones can be hung up by REST"
+
 
 HANG_UP_SECONDS: Final = 8.0
 """For the last telephones to be hung up, before the callbacks of those that are not are waited for no longer."""
@@ -130,6 +132,8 @@ class Services:
         self.traces = None if collector is None else Traces(collector, digits, self._live_records)
         self.auditor = Auditor(settings.prices, self.metrics.count_outlived)
         self.rest = open_rest(settings, self.metrics)
+        if self.rest is None:
+            log.warning("no_rest", advice=WITHOUT_REST)
         public_url = PublicUrl(settings.server.public_url, settings.server.node_url)
         reception = Reception(
             self.registry,
@@ -426,14 +430,13 @@ def make_leg(
 
 
 def open_rest(settings: Settings, metrics: Metrics | None = None) -> TwilioRest | None:
-    """Twilio's REST API, where there is an account.
+    """Twilio's REST API, where there is an account; ``None`` without one.
 
     Raises:
         ConfigError: no client for it can be made.
     """
     account, token = settings.account_sid, settings.secrets.get("TWILIO_AUTH_TOKEN")
     if account is None or token is None:
-        log.warning("no_rest", advice="set account_sid and TWILIO_AUTH_TOKEN so that phones can be hung up by REST")
         return None
     api_url = settings.twilio.api_url
     make_client = open_client_maker(settings.proxies.for_url(api_url))

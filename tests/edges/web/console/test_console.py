@@ -171,7 +171,8 @@ async def test_every_page_reads_without_a_script_and_by_day_and_by_night(tmp_pat
             for scheme in ("light", "dark"):
                 other = new_browser(color_scheme=scheme)
                 other.sign_in()
-                colour = other.page.evaluate("getComputedStyle(document.body).backgroundColor")
+                expect(other.page.locator("[data-call]")).to_have_count(1)  # the page is there, and not the one before
+                colour = other.page.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
                 brightness.append(sum(map(int, re.findall(r"\d+", colour)[:3])) / 3)
             assert brightness[0] > 200
             assert brightness[1] < 60

@@ -6,8 +6,8 @@ import pytest
 from tests.playbook import SPEECH, TALKS_FIRST, Playbook, end_of
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
-from trio_voice.events.call import EndCall, MachineAnswered, Then, ToolResult, ToolReturned, TransferCall
-from trio_voice.persona import Limits, Persona
+from trio_voice.events.call import EndCall, MachineAnswered, PlayAudio, Then, ToolResult, ToolReturned, TransferCall
+from trio_voice.persona import Limits, Line, Lines, Persona
 from trio_voice.record import EndReason
 
 
@@ -93,6 +93,33 @@ def test_a_goodbye_that_nobody_heard_is_not_recorded_as_heard():
     asks(book)
     (_, end) = book.pass_time(5)[-1]
     assert end.detail == "the agent ended the call, and no goodbye of its own was heard"
+
+
+GOODBYE = Line("Goodbye.", SPEECH)
+
+
+@pytest.mark.parametrize("line", [GOODBYE, None])
+def test_a_caller_who_gets_no_word_to_their_last_ones_hears_the_persona_s_goodbye_once(line):
+    book = Playbook(lines=Lines(idle_goodbye=line)).live()
+    says(book, "Never mind.")
+    asks(book)
+    asked_at = book.now
+    done = book.pass_time(7)
+    assert [command.payload for _, command in done if isinstance(command, PlayAudio)] == [SPEECH] * (line is not None)
+    ended_at, end = done[-1]
+    assert end.detail == "the agent ended the call, and no goodbye of its own was heard"
+    assert 4 <= ended_at - asked_at < 7  # no mark comes back here, and is waited for
+    assert [said.text for said in book.record.transcript[1:]] == ["Goodbye."] * (line is not None)
+
+
+def test_an_agent_that_spoke_last_has_said_its_goodbye():
+    book = Playbook(lines=Lines(idle_goodbye=GOODBYE)).live()
+    says(book, "Never mind.")
+    book.speak("r1", SPEECH)
+    book.on(c.ReplyDone("r1", interrupted=False))
+    book.after(0.5).on(ms.MarkEchoed("0.1"))
+    asks(book)
+    assert not [command for _, command in book.pass_time(7) if isinstance(command, PlayAudio)]
 
 
 def test_a_message_that_was_left_is_not_taken_back_by_a_machines_words():

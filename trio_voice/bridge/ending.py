@@ -147,9 +147,19 @@ class Endings:
             self._speaking.say(message, now, because="You have not said it yet. ")
             goodbye.begin_again(now)
             self.tick(now)
+        elif self._has_left_unanswered(goodbye):
+            self._speaking.say_line(context.lines.idle_goodbye, now)
+            goodbye.was_said_for_it()
+            self.tick(now)
         else:
             self._goodbye = None
             self._go(goodbye)
+
+    def _has_left_unanswered(self, goodbye: Goodbye) -> bool:
+        """True if the agent ends the call without a word to a caller who spoke last: the persona's goodbye is said."""
+        said = self._context.record.transcript
+        is_the_agents = goodbye.reason is EndReason.AGENT and goodbye.then is Then.END_CALL and goodbye.revocable
+        return is_the_agents and goodbye.is_wordless and bool(said) and said[-1].role == "caller"
 
     def _go(self, goodbye: Goodbye) -> None:
         context = self._context

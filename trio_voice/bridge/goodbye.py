@@ -62,6 +62,7 @@ class Goodbye:
         self._is_heard = spoken
         """True if anything of it was said."""
         self._waits_for_words = not spoken
+        self._said_for_it = False
         self._latest = now + GOODBYE_SECONDS
         self._quiet_since: float | None = None
 
@@ -86,6 +87,15 @@ class Goodbye:
     def begin_again(self, now: float) -> None:
         """It is asked for once more."""
         self._quiet_since, self._waits_for_words = now, True
+
+    @property
+    def is_wordless(self) -> bool:
+        """True if the agent has said nothing of it, and nothing was said in its stead."""
+        return not self._is_heard and not self._said_for_it
+
+    def was_said_for_it(self) -> None:
+        """A line of this machine says it in the agent's stead."""
+        self._said_for_it, self._quiet_since, self._waits_for_words = True, None, False
 
     def returned(self) -> None:
         """The caller has said goodbye as well: if theirs was heard, nothing more need be said."""

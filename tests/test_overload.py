@@ -134,10 +134,11 @@ async def test_half_open_sockets_and_slow_headers_take_no_line_no_memory_and_no_
                 await trio.sleep(0.1)
             held = sum(world.descriptors().values()) - had
             nursery.cancel_scope.cancel()
-        assert 50 < held <= 5 + 100 + 10  # max_calls, HALF_OPEN_CONNECTIONS, and what comes and goes
+        most = 5 + 100 + 60  # max_calls, HALF_OPEN_CONNECTIONS, MOST_LISTENERS
+        assert 50 < held <= most + 10  # and what comes and goes
         assert most_kb(world) - had_kb < MORE_KB
         (first, *_) = world.logged("too_many_connections")
-        assert first["max_connections"] == 105
+        assert first["max_connections"] == most
         await strangers.aclose()
         await hang_up(world, calls)
         for line in world.logged("call_expected")[1:]:  # nobody comes for those

@@ -123,7 +123,9 @@ async def test_an_operator_may_wish_for_something_at_any_step(autojump_clock, lo
             rig = await play(kind, steps.watch)
             assert steps.left == set()
             assert_model_was_told(rig)
-            assert rig.record.end_reason is EndReason.HANGUP
+            # A stream that stops while Twilio is being asked to put the caller through was, as far as we know.
+            races = strike is transfers and steps.struck_at is not None and rig.ended_at - steps.struck_at <= AT_ONCE
+            assert rig.record.end_reason in ({EndReason.HANGUP, EndReason.OPERATOR} if races else {EndReason.HANGUP})
             assert not [entry for entry in logs if entry["event"] in {"call_bug", "close_bug"}]
             logs.clear()
             if steps.struck_at is None:

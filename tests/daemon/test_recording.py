@@ -82,7 +82,7 @@ async def test_a_recording_is_what_was_heard_and_is_served_to_operators_only(tmp
             # The caller, by Twilio's timestamps, to the sample; what they heard, by the marks, within 0.1 s.
             said = b"".join(map(base64.b64decode, talker.frames))
             assert left[: 792 + 8_000] == b"\xff" * 792 + said[:8_000]  # the first is of 99 ms
-            sound = heard.strip(b"\xff")[:800]
+            sound = heard.strip(b"\xff")[:160]  # one frame: the next may have come late, which leaves a hole
             assert abs(offset_of(sound, right) - offset_of(sound, heard)) < 800
 
             data = whole.content

@@ -2,6 +2,7 @@
 
 import sqlite3
 import stat
+from contextlib import closing
 
 import pytest
 from click.testing import CliRunner
@@ -56,8 +57,8 @@ async def test_a_backup_is_whole_while_a_daemon_writes_and_is_put_back_where_non
     assert target.read_bytes() == before
     assert run(sqlite_stand.url, "journal", "restore", target)[0] == 1  # a journal is there
     assert run(elsewhere, "journal", "restore", target)[0] == 0
-    rows = sqlite3.connect(tmp_path / "other.db").execute("SELECT call_id FROM calls").fetchall()
-    assert rows == [(record.call_id,)]
+    with closing(sqlite3.connect(tmp_path / "other.db")) as connection:
+        assert connection.execute("SELECT call_id FROM calls").fetchall() == [(record.call_id,)]
     assert run(elsewhere, "migrate")[0] == 0
     assert run(elsewhere, "journal", "check")[0] == 0
 

@@ -329,7 +329,7 @@ class Services:
         if not self._last_end > -math.inf:
             await trio.lowlevel.checkpoint()
             return
-        with trio.move_on_after(HANG_UP_SECONDS):
+        with trio.move_on_after(HANG_UP_SECONDS):  # noqa: ASYNC912 - checkpoints while any is being hung up, and then below
             while self._hanging_up:
                 await self._hung_up.wait()
         await trio.sleep_until(self._last_end + LAST_CALLBACKS_SECONDS)

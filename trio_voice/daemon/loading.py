@@ -215,7 +215,7 @@ def _import_and_leave(path: Path, settings: Settings, verdict: int) -> NoReturn:
     try:
         with _bounded(path, refuse) as noted:
             toolboxes_of(settings, NoList(), progress)
-    except BaseException:  # noqa: BLE001, S110 - it is found again, and told, where the tools are loaded
+    except BaseException:  # noqa: ASYNC103, BLE001, S110 - no trio here; it is told where the tools are loaded
         pass
     say(_DONE)
     leave(0)

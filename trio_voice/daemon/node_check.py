@@ -64,7 +64,7 @@ async def refuse_second_of(node: Node, journal: Journal, has_ended: Callable[[st
 
 
 async def _answers(other: Node) -> bool:
-    with trio.move_on_after(ASK_SECONDS):
+    with trio.move_on_after(ASK_SECONDS):  # noqa: ASYNC912 - the request is one
         try:
             async with httpx2.AsyncClient(timeout=ASK_SECONDS, trust_env=False) as client:
                 said = (await client.get(f"{other.peer_url}/readyz")).json()

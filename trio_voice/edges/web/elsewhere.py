@@ -74,7 +74,7 @@ async def ended_elsewhere(
     record = found.record
     if record.ended_at is None and record.call_sid is not None and found.phone_down_at is None:
         is_down = False
-        with trio.move_on_after(REST_SECONDS):
+        with trio.move_on_after(REST_SECONDS):  # noqa: ASYNC912 - without an API there is nothing to wait for
             is_down = rest is not None and await rest.hang_up(record.call_sid)
         if not is_down:
             return failure(502, "not_hung_up", "its node does not answer, and Twilio does not end it: try again")

@@ -66,7 +66,7 @@ async def _as_before(book: OrderBook, key: str, wanted: str, before: Order) -> A
     if before.asked != wanted:
         return _error("key_reused", "this Idempotency-Key was used for another order: take a new one"), 422
     found: Order | None = before
-    with trio.move_on_after(WAIT_SECONDS):
+    with trio.move_on_after(WAIT_SECONDS):  # noqa: ASYNC912 - checkpoints while the order is under way
         while found is not None and found.answer is None:
             await trio.sleep(LOOK_SECONDS)
             found = await book.order(key)

@@ -11,6 +11,7 @@ import attrs
 from quart import request
 
 from trio_voice.edges.web.answers import failure
+from trio_voice.edges.web.spreadsheet import safe_cell
 from trio_voice.journal import JournalUnavailable
 from trio_voice.phone_numbers import e164
 
@@ -149,15 +150,11 @@ async def csv_of(desk: DoNotCallDesk) -> AsyncIterator[bytes]:  # noqa: ASYNC900
     while True:
         rows = await desk.page("", after, MOST_NUMBERS)
         text = io.StringIO()
-        csv.writer(text).writerows([row.number, _safe(row.reason)] for row in rows)
+        csv.writer(text).writerows([row.number, safe_cell(row.reason)] for row in rows)
         yield text.getvalue().encode()
         if len(rows) < MOST_NUMBERS:
             return
         after = rows[-1].number
-
-
-def _safe(reason: str) -> str:
-    return f"'{reason}" if reason.lstrip().startswith(("=", "+", "-", "@", "\t", "\r")) else reason
 
 
 def add_do_not_call(app: QuartTrio, context: AppContext, door: OperatorDoor) -> DoNotCallDesk:

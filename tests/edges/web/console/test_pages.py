@@ -16,10 +16,10 @@ import pytest
 from tests.edges.web.test_app import client, context, registry
 from trio_voice.edges.metrics.samples import Samples, increments, quantile, together
 from trio_voice.edges.twilio.numbers import TwilioNumber
-from trio_voice.edges.web.console.history import safe_cell
 from trio_voice.edges.web.console.static_files import FOLDER
 from trio_voice.edges.web.context import NumberRouting
 from trio_voice.edges.web.do_not_call import read_csv
+from trio_voice.edges.web.spreadsheet import safe_cell
 from trio_voice.journal import JournaledCall, JournalUnavailable, Run
 from trio_voice.journal.do_not_call import ListedNumber
 from trio_voice.persona import Persona

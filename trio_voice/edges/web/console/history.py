@@ -15,6 +15,7 @@ from quart import Response, request
 from trio_voice.edges.web.console.rendering import page
 from trio_voice.edges.web.console.words import amount, clock, moment
 from trio_voice.edges.web.listing import selection_of
+from trio_voice.edges.web.spreadsheet import safe_cell
 from trio_voice.journal import JournalUnavailable
 from trio_voice.journal.selection import Selection
 from trio_voice.record import EndReason
@@ -36,8 +37,6 @@ COLUMNS: Final = (
     *("call_id", "call_sid", "direction", "persona", "from", "to", "started_at", "ended_at", "seconds", "end_reason"),
     *("end_detail", "currency", "telephone", "model", "total"),
 )
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-"""Beginnings of a cell that a spreadsheet takes for a formula."""
 
 
 def add_history(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
@@ -157,14 +156,6 @@ def _cells(found: JournaledCall) -> list[str]:
     row = found.record.summary()
     row |= row.pop("cost")
     return [safe_cell(row[name]) for name in COLUMNS]
-
-
-def safe_cell(value: object) -> str:
-    """A cell that no spreadsheet takes for a formula, whatever it begins with. A number stays one."""
-    text = "" if value is None else str(value)
-    if isinstance(value, int | float) or not text.lstrip().startswith(FORMULA):
-        return text
-    return f"'{text}"
 
 
 def _csv(rows: list[Any]) -> bytes:

@@ -1,0 +1,16 @@
+"""Cells of CSV files that people open in a spreadsheet."""
+
+from __future__ import annotations
+
+from typing import Final
+
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+"""Beginnings of what spreadsheets take for a formula."""
+
+
+def safe_cell(value: object) -> str:
+    """A cell that no spreadsheet takes for a formula, whatever it begins with. A number stays one."""
+    text = "" if value is None else str(value)
+    if isinstance(value, int | float) or not text.lstrip().startswith(FORMULA):
+        return text
+    return f"'{text}"

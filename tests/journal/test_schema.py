@@ -1,6 +1,7 @@
 """The tables come from any earlier version to the newest, once, whoever else is doing it; and where they are."""
 
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
@@ -68,19 +69,38 @@ async def test_tables_of_a_newer_version_are_written_to_and_left_alone(stand, op
 
 async def test_many_daemons_at_once(stand, opened, logged):
     def migrate(database):
-        database.connect()
-        schema.migrate(database, datetime.now(UTC))
-        database.close()
+        with closing(database):
+            database.connect()
+            schema.migrate(database, datetime.now(UTC))
 
+    # A file has one lock for everything, so its waiting has to be as long as all the others take; a server has one of
+    # its own for those who migrate.
+    lock_seconds = 60 if stand.url.startswith("sqlite") else 1
     async with trio.open_nursery() as nursery:
         for _ in range(8):
-            nursery.start_soon(trio.to_thread.run_sync, migrate, database_at(stand.url, 5))
+            nursery.start_soon(trio.to_thread.run_sync, migrate, database_at(stand.url, lock_seconds))
     async with opened(node="a") as one, opened(node="b") as other:
         assert await open_session(one, live_call())
         assert await open_session(other, live_call())
     assert stand.query(VERSIONS) == [(n,) for n in range(1, NEWEST + 1)]
     assert stand.query("SELECT count(*) FROM calls") == [(2,)]
     assert {line["event"] for line in logged} == {"journal_open"}
+
+
+async def test_who_migrates_is_waited_for_longer_than_another_lock(stand):
+    """However busy a server is: eight daemons that start together wait for seven of them."""
+    if stand.url.startswith("sqlite"):
+        pytest.skip("a file has one lock for everything")
+    with closing(database_at(stand.url)) as first, closing(database_at(stand.url, lock_seconds=0.05)) as second:
+        first.connect()
+        second.connect()
+        async with trio.open_nursery() as nursery:
+            with first.transaction(writes=True):
+                first.lock_schema()
+                nursery.start_soon(trio.to_thread.run_sync, schema.migrate, second, datetime.now(UTC))
+                await until(lambda: stand.query("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
+                await trio.to_thread.run_sync(first.query, "SELECT pg_sleep(0.2)")
+    assert stand.query(VERSIONS) == [(n,) for n in range(1, NEWEST + 1)]
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,8 @@ ADVICE: Final = {
 
 
 LOCKED_OUT: Final = frozenset({"55P03", "40P01"})
+MIGRATION_LOCK_SECONDS: Final = 60
+"""Waited for the others that migrate before us, one after the other: on a busy server each takes its time."""
 LOOK_AGAIN_SECONDS: Final = 0.2
 """Between two looks at whether another daemon still migrates."""
 HOPELESS: Final = frozenset({"28P01", "28000", "3D000", "42501", "42P07"})
@@ -141,13 +143,18 @@ class PostgresDatabase:
         """One transaction, in a pipeline: what does not answer is not waited for, the commit waits for all."""
         connection = self._open
         with connection.pipeline(), connection.transaction():
-            # In each: behind a pooler the session's settings may be another connection's.
-            connection.execute("SELECT set_config('lock_timeout', %s, true)", [self._settings["lock_timeout"]])
+            self._wait_for_locks(self._settings["lock_timeout"])
             yield
 
     def lock_schema(self) -> None:
-        """Wait for the advisory lock, which ends with the transaction."""
+        """Wait for the advisory lock, which ends with the transaction; ``interrupt`` ends the wait."""
+        self._wait_for_locks(f"{MIGRATION_LOCK_SECONDS}s")
         self.query("SELECT pg_advisory_xact_lock(?)", [MIGRATION_LOCK])
+        self._wait_for_locks(self._settings["lock_timeout"])
+
+    def _wait_for_locks(self, timeout: str) -> None:
+        """Until the transaction's end. In each one: behind a pooler the session's settings may be another connection's."""
+        self._open.execute("SELECT set_config('lock_timeout', %s, true)", [timeout])
 
     @contextmanager
     def migrating(self) -> Iterator[None]:

@@ -153,7 +153,7 @@ class PostgresDatabase:
         self._wait_for_locks(self._settings["lock_timeout"])
 
     def _wait_for_locks(self, timeout: str) -> None:
-        """Until the transaction's end. In each one: behind a pooler the session's settings may be another connection's."""
+        """Until the transaction's end. In each: behind a pooler the session's settings may be another connection's."""
         self._open.execute("SELECT set_config('lock_timeout', %s, true)", [timeout])
 
     @contextmanager

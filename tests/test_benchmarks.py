@@ -28,7 +28,7 @@ from rig.ours import our_daemon
 from tests.openai_types import mistakes
 from tests.protocols.test_openai_realtime import make as make_openai
 from tests.protocols.test_openai_realtime import persona
-from trio_voice.config.settings import read_settings
+from trio_voice.config.reading import read_settings
 from trio_voice.events import model as c
 from trio_voice.protocols.voice_agent import VoiceAgentSession
 from trio_voice.speech.telephone import decode, encode

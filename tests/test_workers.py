@@ -13,7 +13,7 @@ import trio
 
 from tests.daemons import PATIENCE_SECONDS, eventually, keep_up, open_world, operator
 from trio_voice.call.recovery import LOOKS, SILENT_SECONDS
-from trio_voice.config.settings import read_settings
+from trio_voice.config.reading import read_settings
 from trio_voice.daemon import supervisor
 from trio_voice.daemon.process_identity import this_process
 from trio_voice.edges.web.doors import Door

@@ -3,7 +3,7 @@
 import pytest
 
 from trio_voice.billing.prices import ModelPrices
-from trio_voice.config.settings import read_settings
+from trio_voice.config.reading import read_settings
 from trio_voice.config.warnings import warnings_about
 from trio_voice.errors import ConfigError
 

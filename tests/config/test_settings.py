@@ -12,7 +12,7 @@ from trio_voice.billing.cost import SessionCost, session_cost
 from trio_voice.billing.prices import UNITS, ModelPrices
 from trio_voice.call.call import wall_clock
 from trio_voice.config.credentials import SECRETS, read_secrets
-from trio_voice.config.settings import read_settings
+from trio_voice.config.reading import read_settings
 from trio_voice.config.warnings import warnings_about
 from trio_voice.errors import ConfigError
 from trio_voice.legs.providers import KINDS

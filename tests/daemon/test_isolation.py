@@ -9,7 +9,7 @@ import structlog
 import trio
 
 from tests.test_cli import CONFIG
-from trio_voice.config.settings import read_settings
+from trio_voice.config.reading import read_settings
 from trio_voice.daemon.daemon import run_daemon
 from trio_voice.daemon.signals import HELD
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from trio_voice.call.tools import load_tools
-from trio_voice.config.settings import read_settings
+from trio_voice.config.reading import read_settings
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])

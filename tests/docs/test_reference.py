@@ -9,7 +9,7 @@ import pytest
 from reference_pages import configuration, log_events, markdown, metrics, outcomes, routes
 from reference_pages.markdown import Undocumented
 
-from trio_voice.config.settings import read_settings
+from trio_voice.config.reading import read_settings
 from trio_voice.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]

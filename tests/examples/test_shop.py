@@ -15,7 +15,7 @@ from tests.call.test_tools import List
 from tests.calls import live_call
 from tests.chains import live_chain
 from tests.config.test_settings import ENVIRONMENT
-from trio_voice.config.settings import read_settings
+from trio_voice.config.reading import read_settings
 from trio_voice.examples import shop
 from trio_voice.record import EndReason
 from trio_voice.sandbox.agent.replies import ToolUse

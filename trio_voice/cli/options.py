@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from trio_voice.cli.exits import EXIT_CONFIG, stop
-from trio_voice.config.settings import Settings, read_settings
+from trio_voice.config.reading import read_settings
+from trio_voice.config.settings import Settings
 from trio_voice.daemon.loading import load_at_start
 from trio_voice.errors import ConfigError
 

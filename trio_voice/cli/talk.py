@@ -19,7 +19,7 @@ from trio_voice.cli.exits import EXIT_CONFIG, EXIT_UNAVAILABLE, EXIT_USAGE, prob
 from trio_voice.cli.extras import missing_for, why_missing
 from trio_voice.cli.local_peers import load_speech_for, on_this_machine
 from trio_voice.cli.options import config_option
-from trio_voice.config.settings import settings_of
+from trio_voice.config.reading import settings_of
 from trio_voice.config.toml import read_toml
 from trio_voice.daemon.daemon import run_daemon
 from trio_voice.daemon.logs import set_up_logging

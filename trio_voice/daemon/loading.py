@@ -25,7 +25,8 @@ import attrs
 import trio
 
 from trio_voice.call.tools import CONSENT, load_tools, place_in
-from trio_voice.config.settings import Settings, read_settings
+from trio_voice.config.reading import read_settings
+from trio_voice.config.settings import Settings
 from trio_voice.errors import ConfigError, one_line
 
 if TYPE_CHECKING:

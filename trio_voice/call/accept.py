@@ -13,7 +13,7 @@ import trio
 from trio_voice.bridge.failover import history_of
 from trio_voice.bridge.watcher import NOBODY
 from trio_voice.call.call import Call
-from trio_voice.call.feed import CallTeller
+from trio_voice.call.call_teller import CallTeller
 from trio_voice.legs.caller import CallerLeg
 from trio_voice.legs.pumps import BUG_DETAIL
 from trio_voice.legs.session_ledger import Ledger

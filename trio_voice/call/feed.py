@@ -20,18 +20,16 @@ stopped is one for each process that they have heard of, because several may be 
 
 from __future__ import annotations
 
-import enum
-import re
 import secrets
 from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
 import msgspec
 import trio
 
 from trio_voice.billing.running import running_cost
+from trio_voice.call.mailbox import MOST_WAITING, FeedEvent, Mailbox, Place, Reach
 from trio_voice.record import CallState
 
 if TYPE_CHECKING:
@@ -39,136 +37,13 @@ if TYPE_CHECKING:
 
     from trio_voice.billing.prices import Prices
     from trio_voice.call.call import Call
-    from trio_voice.record import CallRecord, ToolUse, Turn, Utterance
+    from trio_voice.record import CallRecord
 
-MOST_WAITING: Final = 1_000
-"""Events in one mailbox."""
 MOST_KEPT: Final = 4_000
 MOST_KEPT_BYTES: Final = 4_000_000
 """Of the events that are kept for whoever comes back: beyond either the oldest go."""
 COST_SECONDS: Final = 2.0
 """Between two costs of a call."""
-_PLACE: Final = re.compile(r"[0-9a-f]{8}\.[0-9]{1,15}(?:-[0-9a-f]{8}\.[0-9]{1,15}){0,255}")
-
-
-@attrs.frozen(eq=False)
-class FeedEvent:
-    """One event."""
-
-    origin: str
-    """Of the process that it happened in."""
-    number: int
-    kind: str
-    data: bytes
-    """JSON."""
-    key: tuple[str, ...] | None = None
-    """The thing that it says the newest of: in a mailbox it takes the place of one with the same key."""
-    is_passing: bool = False
-    """Something newer will say it better."""
-    is_of_other_node: bool = False
-    """Another machine's: whoever asks on behalf of a machine is not told."""
-
-
-class Reach(enum.Enum):
-    """Processes that a listener wants to hear of."""
-
-    PROCESS = "this one"
-    NODE = "those of this machine"
-    HOUSE = "all"
-
-
-class Place:
-    """A listener's place: the number of the last event of each process."""
-
-    def __init__(self, numbers: Mapping[str, int] = {}) -> None:
-        self._numbers = dict(numbers)
-
-    @classmethod
-    def read(cls, text: str) -> Place:
-        """The place that ``str`` has written. Raises ``ValueError`` if it has not."""
-        if not _PLACE.fullmatch(text):
-            raise ValueError("this is the id of no event here")
-        return cls({origin: int(number) for origin, _, number in (each.partition(".") for each in text.split("-"))})
-
-    def after(self, origin: str) -> int:
-        """The last number that was heard of a process; 0 of one that nothing was heard of."""
-        return self._numbers.get(origin, 0)
-
-    def move(self, origin: str, number: int) -> None:
-        """An event was heard."""
-        self._numbers[origin] = number
-
-    def copy(self) -> Place:
-        """Another that is the same."""
-        return Place(self._numbers)
-
-    def __str__(self) -> str:
-        return "-".join(f"{origin}.{number}" for origin, number in self._numbers.items())
-
-
-class Mailbox:
-    """Events that one listener has still to be told of.
-
-    Args:
-        since: what they have heard already, and are not told again.
-        takes: true for an event that they want to hear of.
-        resumes: whether they are to be told of what is past.
-        most: how many events may wait.
-    """
-
-    def __init__(
-        self,
-        since: Place,
-        reach: Reach = Reach.HOUSE,
-        takes: Callable[[FeedEvent], bool] = lambda _: True,
-        *,
-        resumes: bool = False,
-        most: int = MOST_WAITING,
-    ) -> None:
-        self.reach = reach
-        self._takes = takes
-        self.resumes = resumes
-        self._heard = since
-        self._most = most
-        self._waiting: dict[tuple[str, ...], FeedEvent] = {}
-        self._filled = trio.Event()
-        self.is_overrun = False
-        """Something was lost that the listener should have been told; nothing more is put in."""
-
-    def put(self, event: FeedEvent) -> None:
-        """Put an event in, unless it was put in before. Does not wait."""
-        if self.is_overrun or event.number <= self._heard.after(event.origin) or not self._takes(event):
-            return
-        self._heard.move(event.origin, event.number)
-        if event.key is not None:
-            self._waiting.pop(event.key, None)
-        if len(self._waiting) >= self._most:
-            passing = next((key for key, each in self._waiting.items() if each.is_passing), None)
-            if passing is not None:
-                del self._waiting[passing]
-            elif not event.is_passing:
-                self.is_overrun = True
-                self._waiting.clear()
-                self._filled.set()
-                return
-            else:
-                return
-        is_kept_by_key = event.key is not None and event.is_passing
-        self._waiting[event.key if is_kept_by_key and event.key else (event.origin, str(event.number))] = event
-        self._filled.set()
-
-    def take_now(self) -> list[FeedEvent]:
-        """Take what there is."""
-        taken = list(self._waiting.values())
-        self._waiting.clear()
-        if not self.is_overrun:
-            self._filled = trio.Event()
-        return taken
-
-    async def take(self) -> list[FeedEvent]:
-        """Wait until there is something, and take all of it; nothing if the mailbox is overrun. Cancelling is safe."""
-        await self._filled.wait()
-        return self.take_now()
 
 
 class Feed:
@@ -373,63 +248,6 @@ class _Told(msgspec.Struct):
     call_id: str
     final: bool = True
     line: int = 0
-
-
-class CallTeller:
-    """Tells the feed of one call: its watcher (``bridge/watcher.py``).
-
-    Args:
-        feed: told.
-        record: the call's.
-    """
-
-    def __init__(self, feed: Feed, record: CallRecord) -> None:
-        self._feed = feed
-        self._record = record
-        self._lines: dict[int, int] = {}
-        """The numbers of lines that may still change, by their identity."""
-        self._next_line = len(record.transcript) + 1
-
-    def line(self, line: Utterance, *, settled: bool) -> None:
-        """See ``Watcher``."""
-        if not settled and not self._feed.listeners:
-            return
-        number = self._lines.get(id(line))
-        if number is None:
-            number, self._next_line = self._next_line, self._next_line + 1
-            self._lines[id(line)] = number
-        if settled:
-            del self._lines[id(line)]
-        record = self._record
-        fields = {
-            "call_id": record.call_id,
-            "role": line.role,
-            "text": line.text,
-            "final": settled,
-            "line": number,
-            "at": record.time_of(line.at),
-            "interrupted": line.interrupted,
-        }
-        self._feed.tell("words", fields, key=("words", record.call_id, str(number)), is_passing=not settled)
-
-    def turn(self, turn: Turn) -> None:
-        """See ``Watcher``."""
-        fields = {
-            "call_id": self._record.call_id,
-            "latency_ms": round(turn.latency_ms),
-            "heard_after_ms": None if turn.heard_after_ms is None else round(turn.heard_after_ms),
-            "stages": {stage: round(ms) for stage, ms in turn.stages.items()},
-            "at": self._record.time_of(turn.at),
-        }
-        self._feed.tell("turn", fields)
-
-    def tool(self, use: ToolUse) -> None:
-        """See ``Watcher``."""
-        self._feed.tell("tool", {"call_id": self._record.call_id} | use.as_json(self._record))
-
-    def state(self) -> None:
-        """See ``Watcher``."""
-        self._feed.call_changed(self._record)
 
 
 def _of_call(record: CallRecord) -> dict[str, Any]:

@@ -20,7 +20,7 @@ import structlog
 import trio
 from quart import Response, request
 
-from trio_voice.call.feed import FeedEvent, Place, Reach
+from trio_voice.call.mailbox import FeedEvent, Place, Reach
 from trio_voice.edges.web.answers import failure
 from trio_voice.edges.web.nodes import NODE
 from trio_voice.edges.workers.handover import HERE, hear_lines

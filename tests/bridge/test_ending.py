@@ -157,3 +157,20 @@ def test_a_model_that_says_goodbye_for_ever_is_heard_once_more_and_no_further():
     book.on(c.ReplyDone("r2", interrupted=False))
     done = [command for _, command in book.pass_time(5)]
     assert end_of(done) is EndReason.AGENT
+
+
+def test_words_of_before_the_goodbye_take_nothing_back_however_late_their_text_is():
+    """Some models write down what it was that they answer when they have answered it."""
+    book = Playbook(limits=Limits(media_gap_seconds=1000, idle_seconds=1000, playback_lead_seconds=10)).live()
+    book.on(c.CallerSpeechStarted(item_id="i1"))
+    book.after(1).on(c.CallerSpeechStopped())
+    book.on(c.CallerTranscript("i2", "Please hang", final=False))
+    book.speak("r1", *[SPEECH] * 2)
+    asks(book)
+    book.on(c.ReplyDone("r1", interrupted=False))
+    book.after(0.1)
+    book.on(c.CallerTranscript("i1", "I want to end this call.", final=True))
+    book.on(c.CallerTranscript("i2", "Please hang up the telephone.", final=True))
+    book.after(0.1).on(ms.MarkEchoed("0.1"))
+    assert end_of([command for _, command in book.pass_time(2)]) is EndReason.AGENT
+    assert "goodbyes_taken_back" not in book.record.counters

@@ -167,6 +167,18 @@ def test_where_words_come_late_long_speech_is_an_interruption_and_short_speech_w
     assert sound_of(book.on(said("mm-hmm", final=True)))
 
 
+@pytest.mark.parametrize("later", [2.0, 27.6, 27.9, 28.4])
+def test_long_speech_is_one_at_any_time_of_day(later):
+    """Sums of seconds are not exact."""
+    book = speaking(WRITES_LATE)
+    for mark in range(2, 11):
+        book.after(0.2).on(ms.MarkEchoed(f"0.{mark}"))
+    book.after(later - 1.8)
+    book.speak("r2", *[SPEECH] * 20)
+    book.on(c.CallerSpeechStarted())
+    assert [command.reply_id for _, command in book.pass_time(2) if isinstance(command, c.TruncateReply)] == ["r2"]
+
+
 def test_a_model_that_answers_a_wordless_sound_has_heard_somebody():
     book = speaking(WRITES_LATE)
     book.on(c.CallerSpeechStarted())

@@ -6,9 +6,10 @@ import attrs
 import pytest
 
 from tests.playbook import HUSH, MORE, SPEECH, START, TALKS_FIRST, Playbook, end_of
+from trio_voice.audio.mulaw import base64_ms, encode, silence
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
-from trio_voice.events.call import EndCall, PlayAudio, ReplaceModel, RunTool, ToolResult, ToolReturned
+from trio_voice.events.call import EndCall, PlaceMark, PlayAudio, ReplaceModel, RunTool, ToolResult, ToolReturned
 from trio_voice.persona import Limits, Line, Lines, Persona
 from trio_voice.record import EndReason
 from trio_voice.speech_text.languages import phrases_of
@@ -295,3 +296,86 @@ def test_a_caller_who_answers_the_question_is_there():
     book.on(c.ReplyDone("r1", interrupted=False))
     book.on(ms.MarkEchoed("0.1"))
     assert pass_time(book, 19)[1] == []
+
+
+def test_a_reply_that_came_to_nothing_has_answered_nobody():
+    """Its text may come behind such a reply, or before it."""
+    book = Playbook(limits=PATIENT, lines=LINES).live()
+    book.on(c.CallerSpeechStarted())
+    book.after(1).on(c.CallerSpeechStopped())
+    book.on(c.ReplyStarted("r1"))
+    book.on(c.CallerTranscript("i1", "Are you open?", final=True))
+    book.on(c.ReplyDone("r1", interrupted=False))
+    heard, _ = pass_time(book, 3)
+    assert heard == [(pytest.approx(2.5, abs=0.05), WORDS.fillers[0])]
+
+
+def test_words_that_come_late_have_been_owed_an_answer_since_the_turn_was_over():
+    book = Playbook(limits=PATIENT, lines=LINES).live()
+    book.on(c.CallerSpeechStarted())
+    book.after(1).on(c.CallerSpeechStopped())
+    book.after(0.8).on(c.CallerTranscript("i1", "Are you open?", final=True))
+    heard, _ = pass_time(book, 3)
+    assert heard == [(pytest.approx(1.7, abs=0.05), WORDS.fillers[0])]
+
+
+def test_words_that_nobody_calls_final_are_owed_an_answer_once_no_more_come():
+    book = Playbook(limits=PATIENT, lines=LINES).live()
+    for text in ("Are", "Are you", "Are you open?"):
+        book.after(2).on(c.CallerTranscript("i1", text, final=False))
+    heard, _ = pass_time(book, 3)
+    assert heard == [(pytest.approx(2.5, abs=0.05), WORDS.fillers[0])]
+
+
+@pytest.mark.parametrize("pace", [1.0, 1.05, 6.0])
+def test_silence_without_end_puts_no_words_off(pace):
+    """It comes as fast as it is heard, or faster, in one reply behind the other."""
+    book = asked(limits=attrs.evolve(PATIENT, playback_lead_seconds=1))
+    began, heard, ends_at, marks = book.now, [], book.now, []
+    for step in range(round(30 / 0.02)):
+        book.after(0.02)
+        reply, at = divmod(step, 500)
+        commands = [] if at else book.on(c.ReplyStarted(f"r{reply}"))
+        if at < 500 / pace:
+            commands += book.on(c.ReplyAudio(f"r{reply}", encode(silence(round(20 * pace)))))
+        while marks and marks[0][0] <= book.now:
+            commands += book.on(ms.MarkEchoed(marks.pop(0)[1]))
+        commands += book.tick() if book.now >= book.bridge.wake_at else []
+        for command in commands:
+            if isinstance(command, PlayAudio):
+                if command.payload in (SPEECH, MORE):
+                    heard.append(max(ends_at, book.now) - began)
+                ends_at = max(ends_at, book.now) + base64_ms(command.payload) / 1000
+            elif isinstance(command, PlaceMark):
+                marks.append((ends_at, command.name))
+    assert len(heard) >= 4
+    assert all(later - earlier <= 6 for earlier, later in pairwise([0, *heard]))
+
+
+@pytest.mark.parametrize("resumes", [False, True])
+def test_another_session_of_the_same_model_puts_no_words_off(resumes):
+    capabilities = attrs.evolve(HOSTED, resumes=resumes)
+    book = Playbook(capabilities=capabilities, limits=PATIENT, lines=LINES).live().after(20)
+    book.tick()
+    book.on(c.CallerSpeechStarted())
+    book.on(c.CallerTranscript("i1", "Are you open?", final=False))
+    book.on(c.CallerSpeechStopped())
+    heard, _ = pass_time(book, 4)
+    book.on(c.ModelFault("silent", "it does not answer", fatal=True, passing=True))
+    book.on(c.ModelReady("t"))
+    more, more_rest = pass_time(book, 40)
+    times = [heard[0][0]] + [4 + at for at, _ in more[1:]]  # all lines are told again
+    assert all(later - earlier <= 6 for earlier, later in pairwise(times))
+    assert [text for _, text in more] == [*WORDS.fillers, WORDS.last_line]
+    assert not any(isinstance(command, ReplaceModel) for _, command in more_rest)  # that was its second chance
+
+
+def test_another_session_is_tried_for_a_model_that_can_be_taken_up_as_well():
+    capabilities = attrs.evolve(HOSTED, resumes=True)
+    book = Playbook(capabilities=capabilities, limits=PATIENT, lines=LINES).live().after(20)
+    book.tick()
+    book.on(c.CallerSpeechStarted())
+    book.on(c.CallerTranscript("i1", "Are you open?", final=False))
+    book.on(c.CallerSpeechStopped())
+    _, rest = pass_time(book, 16)
+    assert [command.renews for _, command in rest if isinstance(command, ReplaceModel)] == [True]

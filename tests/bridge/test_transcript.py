@@ -161,3 +161,25 @@ def test_the_text_of_a_reply_that_was_heard_whole_may_come_behind_its_cut():
 
     record, _ = written(write)
     assert [(line.text, line.interrupted) for line in record.transcript] == [("At nine.", False)]
+
+
+def test_a_reply_is_cut_though_others_were_begun_behind_it():
+    """A model asks for tools in replies of their own, and goes on faster than is heard."""
+    record, transcript = written(lambda transcript: transcript.reply_began("r1"))
+    transcript.reply_sent("r1", 1_000)
+    transcript.reply_said("r1", "one two three four", 1, interrupted=False)
+    transcript.reply_over("r1")
+    transcript.reply_began("tool")
+    transcript.reply_began("r2")
+    transcript.reply_cut("r1", 500)
+    (line,) = record.transcript
+    assert (line.text, line.interrupted, line.heard_ms) == ("one two", True, 500)
+
+
+def test_words_of_a_reply_that_was_given_up_before_it_had_any_are_not_heard():
+    record, transcript = written(lambda transcript: transcript.reply_began("r1"))
+    transcript.reply_cut("r1", 0.0)
+    transcript.reply_words("r1", "Goodbye", None, 1)
+    transcript.reply_words("r1", " again!", None, 1)
+    (line,) = record.transcript
+    assert (line.text, line.interrupted, line.heard_ms) == ("", True, 0)

@@ -63,6 +63,9 @@ if TYPE_CHECKING:
 MAX_GARBAGE: Final = 100
 """Messages of one peer that mean nothing, before its leg is given up."""
 SILENT_FRAME: Final = encode(silence(FRAME_MS))
+SILENCE_AHEAD_MS: Final = 400.0
+"""Silence at the beginning of a reply is not played where so much waits already: some replies are nothing else, and
+words that are said meanwhile would stand behind it."""
 MOST_TO_SAY: Final = 5
 """Texts of the operator's that may wait for a model to be ready."""
 TURNS_WITH_A_HUMAN: Final = 2
@@ -295,6 +298,8 @@ class Bridge:
                 self._turns.reached(stage, now)
             case c.SessionExpiring():
                 self._failover.expires(fact, now)
+                if self._states.model is Model.OPENING:
+                    self._silence.session_replaced()
             case f.ModelReplaced(capabilities=capabilities):
                 self._context.capabilities = capabilities
                 self._interruptions.model_replaced()
@@ -390,19 +395,22 @@ class Bridge:
             self._silence.was_noise()  # as far as is known: its words may still come
         elif not self._was_answered:
             self._states.signal(Signal.ANSWER_OWED)
+        self._silence.caller_finished(now)
 
     def _caller_text(self, fact: c.CallerTranscript, now: float) -> None:
         self._deadlines.caller_heard(now)
         if fact.final:
             self._turns.transcript_is_final(now)
-        self._context.transcript.caller_said(fact.item_id, fact.text, now - self._context.began, final=fact.final)
+        at = now - self._context.began
+        began_at = self._context.transcript.caller_said(fact.item_id, fact.text, at, final=fact.final)
         takes_no_floor = self._interruptions.said(fact, now)
         if takes_no_floor:
             self._silence.was_noise()
             return
-        self._endings.caller_said(fact.text, final=fact.final)
-        if fact.final and fact.text and not self._was_answered and self._states.caller is Caller.QUIET:
+        self._endings.caller_said(fact.text, began_at, final=fact.final)
+        if fact.text and not self._was_answered and self._states.caller in (Caller.QUIET, Caller.WAITING):
             self._states.signal(Signal.ANSWER_OWED)
+            self._silence.words_came(now)
 
     # The operator
 
@@ -491,12 +499,16 @@ class Bridge:
         self._interruptions.answered(fact.reply_id)
 
     def _reply_audio(self, fact: c.ReplyAudio, now: float) -> None:
-        length = self._playout.add(fact.reply_id, fact.payload)
-        if not length:
-            return
         is_filler = self._playout.is_no_answer(fact.reply_id)
         is_known = self._states.reply_was_heard and not is_filler
-        if not is_known and not is_audible(fact.payload):
+        is_silent = not is_known and not is_audible(fact.payload)
+        if is_silent and self._playout.unheard_ms(now) >= SILENCE_AHEAD_MS:
+            length = self._playout.pass_over(fact.reply_id, fact.payload)
+        else:
+            length = self._playout.add(fact.reply_id, fact.payload)
+        if not length:
+            return
+        if is_silent:
             if not is_filler:
                 self._silence.came_silent(now, length)
         elif not is_known:
@@ -514,6 +526,8 @@ class Bridge:
             self._context.commands.append(c.TruncateReply(fact.reply_id, 0.0))  # it is to know that nobody heard it
         if not self._playout.is_no_answer(fact.reply_id):
             self._states.signal(Signal.REPLY_ENDED)
+            if self._states.reply is Reply.OVER and not fact.interrupted:
+                self._came_to_nothing()
         if fact.reply_id == self._context.reply_id:
             self._context.transcript.reply_done(fact.reply_id, audible=self._states.reply_was_heard)
         if not fact.interrupted:
@@ -523,6 +537,12 @@ class Bridge:
             self._tools.interrupt(fact.reply_id)
         self._interruptions.cut_by_model(fact.reply_id, now)
         self._playout.mute(fact.reply_id)
+
+    def _came_to_nothing(self) -> None:
+        """A reply is over without a sound: whoever has said something is still owed an answer."""
+        self._was_answered = False
+        if self._interruptions.has_words and self._states.caller is Caller.QUIET and not self._playout.is_silenced:
+            self._states.signal(Signal.ANSWER_OWED)
 
     def _machine_answered(self, fact: f.MachineAnswered, now: float) -> None:
         if len(self._context.record.turns) >= TURNS_WITH_A_HUMAN:
@@ -571,10 +591,14 @@ class Bridge:
     # What fails
 
     def _model_lost(self, reason: EndReason, detail: str, now: float, *, passing: bool = True) -> None:
+        successors = self._takeover.successors
         self._failover.lost(reason, detail, now, passing=passing)
         if self._states.model is Model.OPENING:
             self._speaking.is_asked = False
-            self._silence.model_replaced(now)
+            if self._takeover.successors < successors:
+                self._silence.model_replaced(now)
+            else:
+                self._silence.session_replaced()
 
     def _unrecognized(self, fact: c.Unrecognized, now: float) -> None:
         leg, record = fact.leg, self._context.record

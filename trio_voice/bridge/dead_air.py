@@ -61,11 +61,11 @@ class DeadAir:
     def owe(self, now: float) -> None:
         """An answer is owed from here on, if none was."""
         if not self.is_owed:
-            self._since, self._count, self._tried_at = now, 0, -math.inf
+            self.begin_again(now)
 
     def begin_again(self, now: float) -> None:
-        """It is owed by another session; the caller has waited all the same."""
-        self._since, self._asked_at, self._tried_at = now, math.inf, -math.inf
+        """It is owed from here on, whatever was owed before."""
+        self._since, self._count, self._asked_at, self._tried_at = now, 0, math.inf, -math.inf
 
     def settle(self) -> None:
         """It is heard, or nobody waits for it."""

@@ -33,6 +33,7 @@ class Endings:
     """
 
     __slots__ = (
+        "_began_at",
         "_by_operator",
         "_context",
         "_failed",
@@ -50,6 +51,8 @@ class Endings:
         self._by_operator = False
         """It was the operator who has the caller put through."""
         self._goodbye: Goodbye | None = None
+        self._began_at = 0.0
+        """Time at which the goodbye was asked for, in seconds since the call began."""
         self._failed: tuple[EndReason, str] | None = None
         """Reason for which there is no model any more, while the last line is said."""
         self._voicemail: str | None = None
@@ -102,6 +105,7 @@ class Endings:
 
     def _begin(self, goodbye: Goodbye, now: float) -> None:
         self._goodbye, self._said_twice = goodbye, False
+        self._began_at = now - self._context.began
         self._context.states.signal(Signal.GOODBYE)
         self.tick(now)
 
@@ -116,10 +120,14 @@ class Endings:
         if self._goodbye is not None:
             self._goodbye.caller_began()
 
-    def caller_said(self, text: str, *, final: bool) -> None:
-        """The caller's words: those that take the floor take the goodbye back, but not their own goodbye."""
+    def caller_said(self, text: str, began_at: float, *, final: bool) -> None:
+        """The caller's words: those that take the floor take the goodbye back, but not their own goodbye.
+
+        Those of a turn that ``began_at`` a time before it, in seconds since the call began, are what it answers: their
+        text may come late.
+        """
         goodbye, persona = self._goodbye, self._context.persona
-        if goodbye is None or not goodbye.revocable:
+        if goodbye is None or not goodbye.revocable or began_at <= self._began_at:
             return
         farewells = (*persona.backchannels, *persona.said_by_itself.farewells)
         if takes_floor(text, persona.language, farewells):

@@ -161,7 +161,7 @@ class Floor:
         return self._yields and not self._writes_while_spoken and self._min_words is None
 
     def _is_long(self, now: float) -> bool:
-        return self._length_tells and min(now, self._ended_at) - self._began_at >= LONG_SPEECH_SECONDS
+        return self._length_tells and min(now, self._ended_at) >= self._began_at + LONG_SPEECH_SECONDS
 
     def _takes(self, now: float) -> bool:
         """True if the words so far take the floor."""
@@ -174,7 +174,7 @@ class Floor:
 
     def _is_too_soon(self, now: float) -> bool:
         """True if the sound has not lasted, or did not last, as long as the persona asks for."""
-        return not self._was_long_enough and min(now, self._ended_at) - self._began_at < self._min_seconds
+        return not self._was_long_enough and min(now, self._ended_at) < self._began_at + self._min_seconds
 
     def _decide(self, verdict: Verdict) -> Verdict:
         self.release()

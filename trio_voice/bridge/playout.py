@@ -173,6 +173,14 @@ class Playout:
             self.wake_at = min(self.wake_at, self.playback.echo_due + self._ask_after_seconds)
         return mark
 
+    def pass_over(self, reply_id: str, payload: str) -> float:
+        """Count a piece of speech as heard that is not worth playing. Returns its length, as ``add`` does."""
+        if self.is_silenced or reply_id in self._muted:
+            return self.add(reply_id, payload)
+        length = base64_ms(payload)
+        self._heard_before[reply_id] = self._heard_before.get(reply_id, 0.0) + length
+        return length
+
     def add_mark(self, reply_id: str) -> None:
         """Mark the place behind all that waits: a reply is at its end."""
         if self.is_silenced:

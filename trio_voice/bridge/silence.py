@@ -55,6 +55,7 @@ class Silence:
         "_silent_from",
         "_speaking",
         "_tools",
+        "_turn_over_at",
         "_voice_is_mute",
     )
 
@@ -75,6 +76,8 @@ class Silence:
         self._endings = endings
         self._dead_air = DeadAir(context.limits.dead_air_seconds, context.persona.said_by_itself.fillers)
         self._owed_before = False
+        self._turn_over_at = math.inf
+        """Time at which the caller's turn was over that is not answered; infinite if they have not ended one."""
         self._asked_another = False
         """Another session was tried for the answer that is owed."""
         self._voice_is_mute = False
@@ -101,6 +104,21 @@ class Silence:
     def caller_began(self) -> None:
         """The caller makes a sound: what was owed to them still is if it was a noise."""
         self._owed_before = self._context.states.caller is Caller.WAITING
+        self._turn_over_at = math.inf
+
+    def caller_finished(self, now: float) -> None:
+        """Their turn is over. What it was may be known later."""
+        self._turn_over_at = now
+
+    def words_came(self, now: float) -> None:
+        """They have said something that wants an answer: it has been owed since their turn was over.
+
+        As long as nobody says that it is, they may be going on.
+        """
+        if self._turn_over_at < math.inf:
+            self._dead_air.owe(self._turn_over_at)
+        else:
+            self._dead_air.begin_again(now)
 
     def was_noise(self) -> None:
         """It was: nothing is owed for it, and what was owed before is owed again."""
@@ -108,11 +126,18 @@ class Silence:
         if self._owed_before:
             self._context.states.signal(Signal.ANSWER_OWED)
         self._owed_before = False
+        self._turn_over_at = math.inf
+
+    def session_replaced(self) -> None:
+        """Another session of the same model takes over: for what is owed that is its second chance, and the last."""
+        self._dead_air.gone_unsaid()
+        self._asked_another = self._asked_another or self._dead_air.is_owed
 
     def model_replaced(self, now: float) -> None:
-        """Another session has all the time for what is owed."""
+        """Another model takes over, which has all the time for what is owed."""
         if self._dead_air.is_owed:
             self._dead_air.begin_again(now)
+        self._asked_another = False
         if self._context.lines.takeover is not None:
             self._dead_air.said(self._context.lines.takeover.text)
 
@@ -125,6 +150,7 @@ class Silence:
         if not is_filler:
             self._dead_air.settle()
             self._asked_another = False
+            self._turn_over_at = math.inf
 
     def came_silent(self, now: float, ms: float) -> None:
         """Sound has come of a reply of which nothing could be heard so far, and nothing can be heard of it either."""
@@ -162,7 +188,7 @@ class Silence:
         """Fill our silence, ask about the caller's. Harmless to call too early."""
         self.note(now)
         if now >= self._dead_air.due(self._heard_until):
-            verdict = self._verdict(now)
+            verdict = self._verdict()
             if verdict is not Verdict.WAIT:
                 return verdict
             self.fill(now)
@@ -209,18 +235,15 @@ class Silence:
             return states.caller is Caller.QUIET and not self._tools
         return not self.is_owed and states.caller is Caller.QUIET and not self._context.playout.has_waiting
 
-    def _verdict(self, now: float) -> Verdict:
+    def _verdict(self) -> Verdict:
         """The step that an overdue answer asks for. What is opened or looked up has a bound of its own."""
         dead_air = self._dead_air
         is_opening = self._context.states.model is Model.OPENING
         if self._tools or (is_opening and not self._asked_another):
             return Verdict.WAIT
         if dead_air.left == 0:
-            dead_air.begin_again(now)
             return Verdict.GIVE_UP
-        knows_better = self._context.capabilities.resumes  # its protocol has a handle, and a look at such turns
-        if dead_air.left == 1 and not self._asked_another and not knows_better:
-            dead_air.begin_again(now)
+        if dead_air.left == 1 and not self._asked_another:
             self._asked_another = True
             return Verdict.ASK_ANOTHER
         return Verdict.WAIT

@@ -35,8 +35,8 @@ LATEST_LINES: Final = 100
 """The newest lines, which a session that takes over is told; a record that is full does not take any of its own."""
 KEPT_TURNS: Final = 8
 """Turns of the caller's whose text may still come or change."""
-KEPT_REPLIES: Final = 4
-"""Replies whose text may still change. One is open, and one may just have been cut."""
+KEPT_REPLIES: Final = 8
+"""Replies whose text may still change: they are made faster than they are heard, and asking for a tool is one, too."""
 
 
 @attrs.define
@@ -80,14 +80,14 @@ class Transcript:
             _forget_oldest(self._began, KEPT_TURNS)
             self._began[item_id] = at
 
-    def caller_said(self, item_id: str, text: str, at: float, *, final: bool) -> None:
-        """The caller's words so far; a later text of the same item replaces it."""
-        line = self._callers.get(item_id)
+    def caller_said(self, item_id: str, text: str, at: float, *, final: bool) -> float:
+        """The caller's words so far; a later text of the same item replaces it. Returns when their turn began."""
+        line, began = self._callers.get(item_id), at
         if line is None and (text or final):
             began = self._began.pop(item_id if item_id in self._began else "", at)
             line = self._new_line("caller", text, began)
         if line is None:
-            return
+            return began
         if item_id not in self._callers:
             _forget_oldest(self._callers, KEPT_TURNS)
             self._callers[item_id] = line
@@ -96,11 +96,13 @@ class Transcript:
         if final:
             self._callers.pop(item_id)
         self._watcher.line(line, settled=final)
+        return line.at - self._record.earlier_seconds
 
     def reply_began(self, reply_id: str) -> None:
-        """A new reply: what is known of those before it is settled and need not be kept, but for the last."""
-        while len(self._replies) > 1:
-            self._settle(self._replies.pop(next(iter(self._replies))))
+        """A new reply: what is known of those before it need not be kept once it is settled, but for the last."""
+        for settled in [old for old, reply in self._replies.items() if reply.settled][:-1]:
+            del self._replies[settled]
+        self._forget_oldest_reply()
         self._replies[reply_id] = _Reply()
 
     def reply_sent(self, reply_id: str, ms: float) -> None:
@@ -115,6 +117,7 @@ class Transcript:
         reply.words.append((text[:MAX_LETTERS], start_ms))
         reply.letters += max(len(text), 1)
         self._write(reply, "".join(word for word, _ in reply.words).strip(), at)
+        self._cut_at_last(reply)
 
     def reply_said(self, reply_id: str, text: str, at: float, *, interrupted: bool) -> None:
         """The whole text of a reply, or what the model believes was heard of it."""
@@ -122,8 +125,7 @@ class Transcript:
         self._write(reply, text, at)
         if interrupted and reply.line is not None:
             reply.line.interrupted = True
-        if reply.cut_at_ms is not None and not interrupted:
-            self._cut(reply, reply.cut_at_ms)
+        self._cut_at_last(reply)
         if reply.cut_at_ms is not None:
             self._settle(reply)
 
@@ -180,10 +182,13 @@ class Transcript:
     def _reply(self, reply_id: str) -> _Reply:
         reply = self._replies.get(reply_id)
         if reply is None:
-            while len(self._replies) >= KEPT_REPLIES:
-                self._settle(self._replies.pop(next(iter(self._replies))))
+            self._forget_oldest_reply()
             reply = self._replies[reply_id] = _Reply()
         return reply
+
+    def _forget_oldest_reply(self) -> None:
+        while len(self._replies) >= KEPT_REPLIES:
+            self._settle(self._replies.pop(next(iter(self._replies))))
 
     def _new_line(self, role: str, text: str, at: float) -> Utterance | None:
         """A line in its place; a record that is full has none, and counts it."""
@@ -218,6 +223,11 @@ class Transcript:
         unheard = whole.removeprefix(line.text).strip()
         if unheard:
             self._record.note_unheard(line, unheard)
+
+    def _cut_at_last(self, reply: _Reply) -> None:
+        """Cut a text that has come after its reply was cut, unless whoever sent it has done so."""
+        if reply.cut_at_ms is not None and reply.line is not None and not reply.line.interrupted:
+            self._cut(reply, reply.cut_at_ms)
 
     def _shorten(self, reply: _Reply, line: Utterance, heard_ms: float) -> None:
         if reply.words and all(start is not None for _, start in reply.words):

@@ -1,9 +1,11 @@
 """Two nodes of one journal, each a daemon: every call is its owner's, and everything is seen from either."""
 
+import json
 import os
 import sys
 
 import httpx2
+import pytest
 import trio
 
 from tests.daemons import SCRIPT, eventually, open_town, operator
@@ -25,9 +27,9 @@ async def readiness(world):
     return answer.status_code, answer.json()
 
 
-async def ask(world, method, path):
+async def ask(world, method, path, body=None):
     async with operator() as http:
-        answer = await http.request(method, world.daemon.url + path)
+        answer = await http.request(method, world.daemon.url + path, json=body)
     return answer.status_code, answer.json()
 
 
@@ -139,3 +141,104 @@ async def test_two_nodes_are_one_house(tmp_path):
             assert code == 200
             await eventually(lambda: first.over)
             await eventually(lambda: [line for line in one.logged("call_ended") if line["call_id"] == first_id])
+
+
+@pytest.mark.slow
+async def test_a_call_is_steered_and_listened_to_from_any_node(tmp_path):
+    recorded = '"+15550000909" = "kept"\n\n[personas.kept]\nmodel = "aai"\ngreeting = "Ahoy."\nrecord = "here"\n'
+    with trio.fail_after(120):
+        async with (
+            open_town(tmp_path, make_backend=SCRIPT.backend) as town,
+            town.daemon("one", host=HOSTS["01"], server=server("01"), personas=recorded) as one,
+            town.daemon("two", host=HOSTS["02"], server=server("02"), personas=recorded) as two,
+        ):
+            call = await two.ring(to="+15550000909")
+            await call.wait_for_stream()
+            call_id = call.connects[-1].url.rpartition("/")[2]
+            await eventually(lambda: one.daemon.process.returncode is None)
+            await until_known(one, call_id)
+
+            # Wishes, and the pages that ask for them.
+            assert (await ask(one, "POST", f"/calls/{call_id}/say", {"text": "We close in ten minutes."}))[0] == 202
+            assert (await ask(one, "POST", f"/calls/{call_id}/say", {"text": ""}))[0] == 400
+            assert (await ask(one, "POST", f"/calls/{call_id}/mute", {"muted": True}))[0] == 202
+            async with operator() as http:
+                live = await http.get(f"{one.daemon.url}/console")
+                assert f"/console/calls/{call_id}/say" in live.text
+                assert "at node 02" in live.text
+                page = await http.get(f"{one.daemon.url}/console/calls/{call_id}")
+                assert "Unmute" in page.text
+                form = {"text": "Goodbye."}
+                done = await http.post(f"{one.daemon.url}/console/calls/{call_id}/unmute", data=form)
+                assert done.headers["Location"] == f"/console/calls/{call_id}"
+            assert (await ask(one, "GET", f"/calls/{call_id}/recording"))[0] == 409
+
+            # A stream at the wrong node is told whose it is, before anything is opened.
+            status, said = await open_stream(one, f"/media-stream/{call_id}", town.twilio.auth_token, HOSTS["02"])
+            assert (status, said["error"]["code"], said["error"]["node"]) == (404, "other_node", "02")
+            assert "02" in said["error"]["message"]
+
+            config = await at_its_port(one, tmp_path)
+            command = [sys.executable, "-m", "trio_voice", "--config", config]
+            keys = {"TRIO_VOICE_API_TOKEN": OPERATOR_TOKEN, "TWILIO_AUTH_TOKEN": "t", KEY: AGENT_KEY}
+            spoken = await trio.run_process(
+                [*command, "calls", "say", call_id[:8], "Hello."], capture_stdout=True, env=os.environ | keys
+            )
+            assert spoken.stdout.decode().split()[0] == call_id
+            await trio.sleep(1)
+            assert (await ask(one, "DELETE", f"/calls/{call_id}"))[0] == 200
+            await eventually(lambda: two.logged("call_ended"))
+
+            # Its recording, whole and in part, from here and from there.
+            there = await recording(two, call_id)
+            here = await recording(one, call_id)
+            assert here.content == there.content
+            assert here.content[:4] == b"RIFF"
+            part = await recording(one, call_id, Range="bytes=100-299")
+            assert (part.status_code, part.content) == (206, here.content[100:300])
+            assert part.headers["Content-Range"] == f"bytes 100-299/{len(here.content)}"
+            beyond = await recording(one, call_id, Range="bytes=999999999-")
+            assert beyond.status_code == 416
+            file = tmp_path / "copy.wav"
+            await trio.run_process(
+                [*command, "calls", "recording", call_id[:8], str(file)], capture_stdout=True, env=os.environ | keys
+            )
+            assert file.read_bytes() == here.content
+            assert len((await ask(two, "GET", f"/calls/{call_id}"))[1]["recording"]["listened"]) == 3
+            await two.kill()
+            assert (await recording(one, call_id)).status_code == 503  # its node is not there
+            assert (await ask(one, "DELETE", f"/calls/{call_id}/recording"))[1]["error"]["code"] == "node_away"
+
+
+async def until_known(world, call_id):
+    """A node has heard of another whose call this is: it lists it."""
+    with trio.fail_after(30):
+        while call_id not in [each["call_id"] for each in (await ask(world, "GET", "/calls"))[1]["calls"]]:
+            await trio.sleep(0.2)
+
+
+async def recording(world, call_id, **headers):
+    async with operator() as http:
+        return await http.get(f"{world.daemon.url}/calls/{call_id}/recording", headers=headers)
+
+
+async def open_stream(world, path, token, host):
+    """A handshake that Twilio has signed for a host, sent to this node; what is answered."""
+    signature = sign(token, f"wss://{host}{path}", [])
+    head = (
+        f"GET {path} HTTP/1.1",
+        f"Host: {host}",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version: 13",
+        f"X-Twilio-Signature: {signature}",
+    )
+    async with await trio.open_tcp_stream("127.0.0.1", world.daemon.port) as stream:
+        await stream.send_all("".join(f"{line}\r\n" for line in (*head, "")).encode())
+        answer = b""
+        with trio.fail_after(10):
+            while more := await stream.receive_some():
+                answer += more
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return int(head.split()[1]), json.loads(body)

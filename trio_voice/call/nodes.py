@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import attrs
 import trio
@@ -91,7 +92,19 @@ def node_of(run: Run) -> Node | None:
     texts = (node.digits, node.node_url, node.peer_url, node.host, node.status)
     numbers = (node.seats, node.max_calls)
     is_sound = all(isinstance(text, str) for text in texts) and all(isinstance(number, int) for number in numbers)
-    return node if is_sound and re.fullmatch("[0-9a-f]{2}", node.digits) else None
+    if not is_sound or not re.fullmatch("[0-9a-f]{2}", node.digits):
+        return None
+    return node if _is_address(node.node_url) and _is_address(node.peer_url) else None
+
+
+def _is_address(url: str) -> bool:
+    """True if something can be asked there, as far as its form goes."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises for what is no port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 class NodeDirectory:

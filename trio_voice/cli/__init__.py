@@ -14,6 +14,7 @@ from trio_voice.cli import (
     migrate,
     numbers,
     serve,
+    steering,
     talk,
     top,
     unit,
@@ -38,6 +39,9 @@ COMMANDS = (
     demo.sandbox,
     demo.demo,
 )
+
+for each in steering.COMMANDS:
+    calls.calls.add_command(each)
 
 
 @click.group(commands=COMMANDS)

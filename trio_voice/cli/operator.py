@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from trio_voice.config.settings import Settings
 
 CALL_ID_LETTERS: Final = 32
+LOCKED_OUT: Final = "set TRIO_VOICE_API_TOKEN to the token that the daemon was started with"
 
 
 def ask(settings: Settings, method: str, path: str, body: Any = None) -> Any:
     """Ask the running daemon as its operator."""
     token = settings.secrets.get("TRIO_VOICE_API_TOKEN")
     if token is None:
-        stop(EXIT_UNAVAILABLE, "set TRIO_VOICE_API_TOKEN to the token that the daemon was started with")
+        stop(EXIT_UNAVAILABLE, LOCKED_OUT)
     url = f"http://{settings.operator_bind}{path}"
     try:
         headers = {"Authorization": f"Bearer {token}"}

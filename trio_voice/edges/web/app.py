@@ -21,6 +21,7 @@ from trio_voice.edges.web.do_not_call import add_do_not_call
 from trio_voice.edges.web.doors import door_of
 from trio_voice.edges.web.events import add_events
 from trio_voice.edges.web.media_stream import PREFIX, STATUSES
+from trio_voice.edges.web.nodes import NODE
 from trio_voice.edges.web.operator_door import OperatorDoor
 from trio_voice.edges.web.quart_channel import QuartChannel
 from trio_voice.edges.web.recordings import add_recordings
@@ -51,12 +52,18 @@ def create_app(context: AppContext) -> QuartTrio:
     door = OperatorDoor(context)
     add_calls(app, context, door)
     if context.recordings is not None:
-        add_recordings(app, context.registry, context.journal, context.recordings, door.lets_in)
+        add_recordings(app, context.registry, context.journal, context.recordings, door.lets_in, context.nodes)
     add_browser_calls(app, context, door)
     add_events(app, context, door)
     steering = add_steering(app, context, door)
     desk = add_do_not_call(app, context, door)
     add_console(app, context, door, steering, desk)
+
+    @app.after_request
+    async def signed(answer: Response) -> Response:
+        if context.nodes is not None and NODE in request.headers:
+            answer.headers[NODE] = context.nodes.digits  # whoever has a wrong peer_url of ours is told so
+        return answer
 
     @app.get("/healthz")
     async def healthz() -> dict[str, Any]:

@@ -12,7 +12,7 @@ from quart import Response, request
 from trio_voice.edges.web.answers import failure
 from trio_voice.edges.web.elsewhere import calls_elsewhere, ended_elsewhere, placed_elsewhere
 from trio_voice.edges.web.listing import selection_of, together
-from trio_voice.edges.web.nodes import NODE
+from trio_voice.edges.web.nodes import NODE, json_of
 from trio_voice.edges.web.orders import once
 from trio_voice.edges.web.recordings import described
 from trio_voice.edges.workers import aggregate
@@ -107,8 +107,8 @@ def add_calls(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
         record = context.registry.record(call_id)
         if record is None and context.asks_nodes and context.nodes is not None:
             answer = await context.nodes.ask_owner(call_id, "GET", f"/calls/{call_id}")
-            if answer is not None and answer.is_success:
-                return answer.json()
+            if answer is not None and json_of(answer).get("call_id") == call_id:
+                return json_of(answer)
         if record is None:
             try:
                 journaled = await context.journal.call(call_id)

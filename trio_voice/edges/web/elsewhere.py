@@ -10,6 +10,7 @@ import trio
 from quart import request
 
 from trio_voice.edges.web.answers import failure
+from trio_voice.edges.web.nodes import json_of
 from trio_voice.journal import JournalUnavailable
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ PLACE_SECONDS: Final = 25.0
 """For another node to place a call: it may wait for its turn, and for Twilio."""
 MOST_NODES: Final = 3
 """That are asked one after the other to place a call."""
+LISTED: Final = frozenset({"call_id", "state", "started_at", "ended_at"})
+"""Fields without which nothing is a call of a list."""
 
 
 async def placed_elsewhere(nodes: Nodes, wanted: dict[str, Any]) -> tuple[Any, int] | None:
@@ -35,7 +38,7 @@ async def placed_elsewhere(nodes: Nodes, wanted: dict[str, Any]) -> tuple[Any, i
         if answer is None:  # it may be ringing: nobody else is asked
             return {"error": {"code": "unknown_outcome", "message": f"node {node.digits} did not answer"}}, 504
         if answer.status_code != 503:
-            return answer.json(), answer.status_code
+            return json_of(answer), answer.status_code
     return None
 
 
@@ -43,8 +46,9 @@ async def calls_elsewhere(nodes: Nodes, journal: AppJournal, wanted: Selection) 
     """The calls of all other nodes as they have them; of one that does not answer, as the journal has them."""
     found: list[dict[str, Any]] = []
     for digits, answer in (await nodes.ask_all(request.full_path.rstrip("?"))).items():
-        if answer is not None and answer.is_success:
-            found += answer.json()["calls"]
+        theirs = None if answer is None or not answer.is_success else json_of(answer).get("calls")
+        if isinstance(theirs, list):
+            found += [call for call in theirs if isinstance(call, dict) and call.keys() >= LISTED]
             continue
         with suppress(JournalUnavailable):
             for run in nodes.directory.runs_of(digits):
@@ -62,9 +66,8 @@ async def ended_elsewhere(
         The call, as far as it is known; an error; ``None`` if nobody knows it.
     """
     answer = await nodes.ask_owner(call_id, "DELETE", f"/calls/{quote(call_id, safe='')}")
-    if answer is not None and answer.is_success:
-        said: dict[str, Any] = answer.json()
-        return said
+    if answer is not None and answer.is_success and json_of(answer).get("call_id") == call_id:
+        return json_of(answer)
     try:
         found = await journal.call(call_id)
     except JournalUnavailable as trouble:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -19,7 +20,7 @@ from trio_voice.edges.twilio.webhooks import spellings_at, stream_spellings_at
 from trio_voice.isolation import contained
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from collections.abc import Set as AbstractSet
 
     from trio_voice.call.nodes import Node, NodeDirectory
@@ -96,13 +97,13 @@ class Nodes:
         with trio.move_on_after(CHOOSE_SECONDS):  # noqa: ASYNC912 - each question is a checkpoint
             for node in self.directory.takers(via):
                 try:
-                    answer = await self._request(node, "GET", "/readyz", seconds=READY_SECONDS)
+                    answer = await self.request(node, "GET", "/readyz", seconds=READY_SECONDS)
                 except httpx2.ConnectError:
                     continue  # nobody listens there any more
                 except httpx2.HTTPError:
                     silent.append(node)
                     continue
-                if answer.is_success and _json_of(answer).get("node") == node.digits:
+                if answer.is_success and json_of(answer).get("node") == node.digits:
                     return node
         return next(iter(silent), None)
 
@@ -125,7 +126,7 @@ class Nodes:
             await trio.lowlevel.checkpoint()
             return None
         try:
-            return await self._request(node, method, path, body, seconds=seconds)
+            return await self.request(node, method, path, body, seconds=seconds)
         except httpx2.HTTPError as away:
             log.warning("node_away", node=node.digits, peer_url=node.peer_url, error=repr(away))
             return None
@@ -158,23 +159,49 @@ class Nodes:
         with contained("call_status", node=node.digits):
             await self.ask(node, "POST", f"/calls/{call_sid}/status", {"status": status})
 
-    async def _request(
-        self, node: Node, method: str, path: str, body: Any = None, *, seconds: float = ASK_SECONDS
+    async def request(
+        self,
+        node: Node,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        seconds: float,
+        content: str | bytes | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> httpx2.Response:
-        """One request. Raises ``httpx2.HTTPError``, for a slow one too."""
-        parts = urlsplit(node.peer_url)
-        headers = {NODE: self.digits}
-        if self._tokens():
-            headers["Authorization"] = f"Bearer {self._tokens()[0]}"
+        """One request, of JSON or of bytes as they are.
+
+        Raises:
+            httpx2.HTTPError: there is no answer in time, or it is not that node which answers there.
+        """
         # Never by a proxy: it would be given the token.
         with trio.move_on_after(seconds + 0.5):
             async with httpx2.AsyncClient(timeout=seconds, trust_env=False) as client:
-                url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}{path}"
-                return await client.request(method, url, headers=headers, json=body)
+                asked = self.headers() | dict(headers)
+                answer = await client.request(
+                    method, self.url_at(node, path), headers=asked, json=body, content=content
+                )
+                answerer = answer.headers.get(NODE, node.digits)
+                if answerer != node.digits:
+                    raise httpx2.RemoteProtocolError(f"at the peer_url of node {node.digits} answers node {answerer}")
+                return answer
         raise httpx2.ReadTimeout(f"no whole answer within {seconds:g} s")
 
+    def headers(self) -> dict[str, str]:
+        """Headers by which another node knows who asks it."""
+        token = {"Authorization": f"Bearer {self._tokens()[0]}"} if self._tokens() else {}
+        return {NODE: self.digits} | token
 
-def _json_of(answer: httpx2.Response) -> dict[str, Any]:
+    @staticmethod
+    def url_at(node: Node, path: str) -> str:
+        """URL of a path of another node's."""
+        parts = urlsplit(node.peer_url)
+        return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}{path}"
+
+
+def json_of(answer: httpx2.Response) -> dict[str, Any]:
+    """The fields of an answer; none where it is something else: what answers at a ``peer_url`` may be anything."""
     try:
         said = answer.json()
     except (ValueError, RecursionError):

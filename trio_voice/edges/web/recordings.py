@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
@@ -10,6 +11,8 @@ from werkzeug.http import parse_range_header
 
 from trio_voice.call.call import wall_clock
 from trio_voice.edges.web.answers import failure
+from trio_voice.edges.web.nodes import NODE
+from trio_voice.edges.web.passing_on import NodeAway, owner_away, passed_on, recording_passed_on
 from trio_voice.journal import JournalUnavailable
 from trio_voice.record import CallState, Recording
 from trio_voice.recorder.recordings import url_of
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from trio_voice.call.registry import Registry
+    from trio_voice.edges.web.nodes import Nodes
     from trio_voice.journal import JournaledCall
     from trio_voice.record import CallRecord
     from trio_voice.recorder.recordings import Found, Recordings
@@ -50,6 +54,7 @@ def add_recordings(
     journal: RecordingsJournal,
     recordings: Recordings,
     from_operator: Callable[[Callable[..., Awaitable[Any]]], Callable[..., Awaitable[Any]]],
+    nodes: Nodes | None = None,
 ) -> None:
     """Add the routes of recordings.
 
@@ -59,6 +64,7 @@ def add_recordings(
         journal: where it is written down who has listened.
         recordings: the folder.
         from_operator: lets only operators through.
+        nodes: which other machines have recordings of their own.
     """
 
     async def record_of(call_id: str) -> CallRecord | None:
@@ -75,6 +81,9 @@ def add_recordings(
             return failure(409, "call_lives", "the call lives: its recording can be had when it is over")
         found = await recordings.find(call_id)
         if found is None:
+            theirs = await elsewhere(call_id)
+            if theirs is not None:
+                return theirs
             words = "nothing was recorded of this call, or it was deleted, or was older than recording.keep_days"
             return failure(404, "no_recording", words)
         try:
@@ -82,6 +91,20 @@ def add_recordings(
         except JournalUnavailable:
             record = None  # then the log alone says that somebody has listened
         return record, found
+
+    async def elsewhere(call_id: str) -> Response | None:
+        """The answer of the call's node, if it is another one. One that is not there may have the recording."""
+        try:
+            theirs = await (passed_on if request.method == "DELETE" else recording_passed_on)(nodes, call_id)
+        except NodeAway as away:
+            return away.answer
+        if theirs is not None or nodes is None or NODE in request.headers or nodes.owner_of(call_id) is None:
+            return theirs
+        with suppress(JournalUnavailable):
+            record = await record_of(call_id)
+            if record is None or record.recording is None or record.recording.url is None:
+                return None
+        return owner_away(nodes, call_id).answer
 
     @app.get("/calls/<call_id>/recording")
     @from_operator

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 from quart import request
 
 from trio_voice.edges.web.answers import failure
+from trio_voice.edges.web.passing_on import NodeAway, owner_away, passed_on
 from trio_voice.errors import CallRefused
 from trio_voice.events.call import MuteRequested, SayRequested, TransferRequested
 from trio_voice.journal import JournalUnavailable
+from trio_voice.record import CallState
 
 if TYPE_CHECKING:
     from quart import Response
@@ -83,6 +85,24 @@ class Steering:
             raise CallRefused("not_live", "the call is not live: it has not been answered, or is over")
         call.ask(wish)
 
+    async def elsewhere(self, call_id: str) -> Response | None:
+        """The answer of the call's node to the request that is being answered; ``None`` if it is ours to answer.
+
+        Raises:
+            NodeAway: the call may live, and its node does not answer.
+        """
+        nodes = self._context.nodes
+        answer = await passed_on(nodes, call_id)
+        if answer is not None or nodes is None or nodes.owner_of(call_id) is None or not self._context.asks_nodes:
+            return answer
+        try:
+            found = await self._context.journal.call(call_id)
+        except JournalUnavailable as trouble:
+            raise owner_away(nodes, call_id) from trouble
+        if found is not None and found.record.state is not CallState.ENDED:
+            raise owner_away(nodes, call_id)
+        return None
+
     async def knows(self, call_id: str) -> bool:
         """True if there is, or was, such a call. Where nobody can say, there was."""
         if self._context.registry.record(call_id) is not None:
@@ -98,6 +118,12 @@ def add_steering(app: QuartTrio, context: AppContext, door: OperatorDoor) -> Ste
     steering = Steering(context)
 
     async def steer(call_id: str, verb: str) -> Any:
+        try:
+            answer = await steering.elsewhere(call_id)
+        except NodeAway as away:
+            return away.answer
+        if answer is not None:
+            return answer
         if not await steering.knows(call_id):
             return failure(404, "unknown_call", "there is no call of this id; GET /calls lists those that are known")
         try:

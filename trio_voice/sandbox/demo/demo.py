@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 KIND: Final = "assemblyai-agent"
 AGENT_KEY: Final = "demo-agent-key"
-START_SECONDS: Final = 20.0
+START_SECONDS: Final = 60.0
 
 CONFIG: Final = """\
 [server]

@@ -8,6 +8,7 @@ import attrs
 from quart import Response, request
 
 from trio_voice.edges.web.console.rendering import notice_page, page
+from trio_voice.edges.web.passing_on import STATUSES, NodeAway
 from trio_voice.edges.web.steering import MOST_LETTERS
 from trio_voice.errors import CallRefused
 from trio_voice.record import EndReason
@@ -72,11 +73,19 @@ ACTIONS: Final = (
 def add_actions(app: QuartTrio, context: AppContext, door: OperatorDoor, steering: Steering) -> None:
     """A page for each that asks, and the form that it sends."""
 
+    async def elsewhere(call_id: str) -> Response | None:
+        """The page of the call's node, if that is another one."""
+        try:
+            return await steering.elsewhere(call_id)
+        except NodeAway as away:
+            status = STATUSES[away.code]
+            return await notice_page("Its node does not answer", str(away), status=status, signed_in=True, here="live")
+
     async def asked(call_id: str, action: Action, wrong: str = "", status: int = 200) -> Response:
         record = context.registry.record(call_id)
         if record is None:
             return await notice_page(
-                "No such call", "It is over, or of another process.", status=404, signed_in=True, here="live"
+                "No such call", "It is over, or nobody knows it.", status=404, signed_in=True, here="live"
             )
         return await page(
             "action",
@@ -105,10 +114,10 @@ def add_actions(app: QuartTrio, context: AppContext, door: OperatorDoor, steerin
         rule = f"/console/calls/<call_id>/{action.path}"
 
         async def ask(call_id: str) -> Response:
-            return await asked(call_id, action)
+            return await elsewhere(call_id) or await asked(call_id, action)
 
         async def do(call_id: str) -> Response:
-            return await done(call_id, action)
+            return await elsewhere(call_id) or await done(call_id, action)
 
         app.add_url_rule(rule, f"ask_{action.path}", door.lets_in(ask), methods=["GET"])
         app.add_url_rule(rule, f"do_{action.path}", door.lets_in(do), methods=["POST"])

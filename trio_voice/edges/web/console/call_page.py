@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -11,6 +12,7 @@ from quart import Response
 from trio_voice.billing.running import RunningCost, running_cost
 from trio_voice.edges.web.console.rendering import notice_page, page
 from trio_voice.edges.web.console.words import amount, clock, milliseconds, moment
+from trio_voice.edges.web.passing_on import NodeAway, passed_on
 from trio_voice.journal import JournalUnavailable
 from trio_voice.record import CallState
 
@@ -43,6 +45,10 @@ def add_call_page(app: QuartTrio, context: AppContext, door: OperatorDoor) -> No
     async def call_page(call_id: str) -> Response:
         record = context.registry.record(call_id)
         if record is None:
+            with suppress(NodeAway):  # then the journal says what it knows
+                theirs = await passed_on(context.nodes, call_id)
+                if theirs is not None and theirs.status_code == 200:
+                    return theirs
             try:
                 found = await context.journal.call(call_id)
             except JournalUnavailable as trouble:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from trio_voice.billing.running import running_cost
 from trio_voice.edges.web.console.rendering import page
 from trio_voice.edges.web.console.words import amount, clock, milliseconds
+from trio_voice.edges.web.nodes import json_of
 from trio_voice.record import CallState
 
 if TYPE_CHECKING:
@@ -37,8 +38,9 @@ def add_live(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
         cards = await on_this_machine()
         if context.asks_nodes and context.nodes is not None:
             for digits, answer in (await context.nodes.ask_all("/console/cards")).items():
-                if answer is not None and answer.is_success:
-                    cards += [card | {"node": digits} for card in answer.json()["cards"]]
+                theirs = None if answer is None else json_of(answer).get("cards")
+                if isinstance(theirs, list):
+                    cards += [card | {"node": digits} for card in theirs if isinstance(card, dict)]
         return cards
 
     @app.get("/console")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from trio_voice.edges.web.answers import failure
+from trio_voice.edges.web.passing_on import NodeAway, passed_on
 
 if TYPE_CHECKING:
     from quart_trio import QuartTrio
@@ -39,6 +41,10 @@ def add_waveform(app: QuartTrio, context: AppContext, door: OperatorDoor) -> Non
         recordings = context.recordings
         found = None if recordings is None or recordings.is_open(call_id) else await recordings.find(call_id)
         if recordings is None or found is None:
+            with suppress(NodeAway):
+                theirs = await passed_on(context.nodes, call_id)
+                if theirs is not None:
+                    return theirs
             return failure(404, "no_recording", "nothing was recorded of this call, or it lives")
         caller, heard = await _peaks(recordings, found)
         return {"seconds": found.seconds, "caller": caller, "heard": heard}

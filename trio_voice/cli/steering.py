@@ -1,0 +1,106 @@
+"""``trio-voice calls say``, ``transfer``, ``mute``, ``unmute``, ``recording``: one call, whichever node it is of."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+import httpx2
+
+from trio_voice.cli.exits import EXIT_FAILED, EXIT_UNAVAILABLE, stop
+from trio_voice.cli.operator import LOCKED_OUT, ask, whole_id
+from trio_voice.cli.options import config_option, read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from trio_voice.config.settings import Settings
+
+
+def _steer(path: Path, call_id: str, verb: str, wish: dict[str, Any]) -> None:
+    settings = read(path)
+    asked = ask(settings, "POST", f"/calls/{whole_id(settings, call_id)}/{verb}", wish)
+    click.echo(f"{asked['call_id']}  asked for")
+
+
+@click.command()
+@config_option
+@click.argument("call_id")
+@click.argument("text")
+@click.pass_obj
+def say(path: Path, call_id: str, text: str) -> None:
+    """Have the agent of a live call say something; the beginning of its id is enough."""
+    _steer(path, call_id, "say", {"text": text})
+
+
+@click.command()
+@config_option
+@click.argument("call_id")
+@click.argument("to")
+@click.pass_obj
+def transfer(path: Path, call_id: str, to: str) -> None:
+    """Put the caller of a live call through to a number."""
+    _steer(path, call_id, "transfer", {"to": to})
+
+
+@click.command()
+@config_option
+@click.argument("call_id")
+@click.pass_obj
+def mute(path: Path, call_id: str) -> None:
+    """Have nothing heard that the agent of a live call says, until it is unmuted."""
+    _steer(path, call_id, "mute", {"muted": True})
+
+
+@click.command()
+@config_option
+@click.argument("call_id")
+@click.pass_obj
+def unmute(path: Path, call_id: str) -> None:
+    """Have the agent of a live call heard again."""
+    _steer(path, call_id, "mute", {"muted": False})
+
+
+@click.command()
+@config_option
+@click.argument("call_id")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.pass_obj
+def recording(path: Path, call_id: str, file: Path) -> None:
+    """Write the recording of a call that is over into a WAV file; one that exists is not overwritten."""
+    settings = read(path)
+    call_id = whole_id(settings, call_id)
+    try:
+        with file.open("xb") as target:
+            target.writelines(_recording(settings, call_id))
+    except FileExistsError:
+        stop(EXIT_FAILED, f"{file} exists, and is not overwritten")
+    except OSError as full:
+        stop(EXIT_FAILED, f"{file} cannot be written: {full.strerror}")
+    except BaseException:
+        with suppress(OSError):
+            file.unlink()
+        raise
+    click.echo(f"{call_id}  {file}")
+
+
+def _recording(settings: Settings, call_id: str) -> Iterator[bytes]:
+    """The pieces of a recording. Ends the command where there is none."""
+    token = settings.secrets.get("TRIO_VOICE_API_TOKEN")
+    if token is None:
+        stop(EXIT_UNAVAILABLE, LOCKED_OUT)
+    url, headers = f"http://{settings.operator_bind}/calls/{call_id}/recording", {"Authorization": f"Bearer {token}"}
+    try:
+        with httpx2.stream("GET", url, headers=headers, timeout=30, trust_env=False) as answer:
+            if answer.is_error:
+                answer.read()
+                stop(EXIT_FAILED, answer.json()["error"]["message"])
+            yield from answer.iter_bytes()
+    except httpx2.HTTPError as broken:
+        stop(EXIT_UNAVAILABLE, f"the daemon at {settings.operator_bind} does not send it whole: {broken}")
+
+
+COMMANDS: Final = (say, transfer, mute, unmute, recording)
+"""Of the group ``calls``."""

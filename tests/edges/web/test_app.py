@@ -14,7 +14,7 @@ from tests.call.test_registry import StubCall
 from trio_voice.call.registry import Registry
 from trio_voice.edges.metrics.metrics import Metrics
 from trio_voice.edges.twilio.webhooks import PublicUrl, sign
-from trio_voice.edges.web import app as app_module
+from trio_voice.edges.web import webhooks as webhooks_module
 from trio_voice.edges.web.app import create_app
 from trio_voice.edges.web.context import AppContext, NumberRouting
 from trio_voice.edges.web.media_stream import StreamAuthenticator
@@ -239,7 +239,7 @@ async def test_a_forged_webhook_is_refused_and_does_nothing(client, registry, he
 @pytest.mark.parametrize("signature", [None, "", "x", "A" * 28, "A" * 26 + "==", "=" * 28, "A" * 27 + "=="])
 async def test_a_webhook_without_a_signatures_form_is_refused_by_its_head(client, signature, monkeypatch):
     """What follows the head costs more: it is not even waited for."""
-    monkeypatch.setattr(app_module, "is_signed", lambda *_: pytest.fail("it was looked into"))
+    monkeypatch.setattr(webhooks_module, "is_signed", lambda *_: pytest.fail("it was looked into"))
     headers = {} if signature is None else {"X-Twilio-Signature": signature}
     answer = await client.post("/twiml", form=FORM, headers=headers)
     assert answer.status_code == 403

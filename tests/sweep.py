@@ -61,6 +61,8 @@ class Wire:
     """How the call ends when the provider closes this socket politely."""
     always_busy: bool = True
     """Whether there is always something on its way to the provider, so that it is noticed at once if it stalls."""
+    is_renewed: bool = False
+    """Another session is opened when this one drops, however young it is."""
     fewest: int = 20
     """Messages in either direction in the whole conversation, at least."""
 
@@ -137,12 +139,14 @@ CHAIN = Kind(
             name="hearing",
             gives_up=_says('{"type":"Error","error_code":3005,"error":"made to fail"}'),
             ended=EndReason.MODEL_FAILED,
+            is_renewed=True,
             fewest=8,
         ),
         Wire(
             name="speaking",
             gives_up=_says('{"message":"made to fail","error":"internal","code":1011}'),
             ended=EndReason.MODEL_FAILED,
+            is_renewed=True,
             always_busy=False,
             fewest=8,
         ),
@@ -165,12 +169,14 @@ OTHER_CHAIN = Kind(
                 '{"type":"Error","sequence_id":9,"code":"INTERNAL_SERVER_ERROR","description":"made to fail"}'
             ),
             ended=EndReason.MODEL_FAILED,
+            is_renewed=True,
             fewest=8,
         ),
         Wire(
             name="speaking",
             gives_up=_says('{"type":"error","done":true,"status_code":500,"message":"made to fail"}'),
             ended=EndReason.MODEL_FAILED,
+            is_renewed=True,
             always_busy=False,
             fewest=4,
         ),

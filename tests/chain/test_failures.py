@@ -311,13 +311,54 @@ def test_a_text_of_which_there_was_no_sound_is_not_in_the_history():
 def test_what_a_voice_has_not_spoken_the_next_one_does():
     stage = Stage()
     number = stage.asked().number
-    stage.do(s.Thought(number, "Yes. Until six. Or"), s.SpokenWords("1", "Yes. ", 0.0), s.Sound("1", SOUND))
+    stage.do(s.Thought(number, "Yes. Until six. Or"), s.SpokenWords("1", "Yes. ", 0.0), *[s.Sound("1", SOUND)] * 3)
     stage.do(s.VoiceChanged())
     assert stage.of(s.Speak) == [s.Speak("1.2", "Until six. ")]
     stage.do(s.Thought(number, " seven."), s.ThoughtOver(number))
     assert stage.do(s.Sound("1", SOUND)) == []  # what still comes of the one before
     stage.do(s.SpokenWords("1.2", "Until ", 50.0), s.Sound("1.2", SOUND), s.SpeechOver("1.2"))
-    assert stage.of(c.ReplyWords) == [c.ReplyWords("1", "Until ", 150.0)]
+    assert stage.of(c.ReplyWords) == [c.ReplyWords("1", "Until ", 350.0)]
+    assert stage.of(c.ReplyDone) == [c.ReplyDone("1", interrupted=False)]
+
+
+TIMED = [s.SpokenWords("1", "We ", 0.0), s.SpokenWords("1", "close ", 200.0), s.SpokenWords("1", "at ", 600.0)]
+
+
+@pytest.mark.parametrize(
+    ("made_ms", "rest"),
+    [
+        (100, "We close at six."),  # no word is whole
+        (200, "close at six."),
+        (300, "close at six."),  # half of it
+        (600, "at six."),
+        (900, "six."),  # whose time was not told
+    ],
+)
+def test_what_a_voice_has_broken_off_in_is_begun_anew_with_that_word(made_ms, rest):
+    stage = Stage()
+    stage.asked()
+    stage.answered("We close at six.")
+    stage.do(*TIMED, *[s.Sound("1", SOUND)] * (made_ms // 100), s.VoiceChanged())
+    assert [speak.text for speak in stage.of(s.Speak)] == [rest]
+    stage.do(*[s.SpokenWords("1.2", rest.split()[0], 0.0), s.Sound("1.2", SOUND)], s.VoiceChanged())
+    assert [speak.text for speak in stage.of(s.Speak)] == [rest]  # of that one no word was whole
+
+
+def test_a_voice_that_tells_no_times_is_taken_to_have_come_as_far_as_its_sound_is_long():
+    stage = Stage(timed_words=False)
+    stage.asked()
+    stage.answered("We close at six in the evening.")
+    stage.do(*[s.Sound("1", SOUND)] * 6, s.VoiceChanged(timed_words=False))
+    assert [speak.text for speak in stage.of(s.Speak)] == ["at six in the evening."]
+
+
+def test_a_voice_that_drops_when_all_was_heard_is_asked_for_nothing_more():
+    stage = Stage()
+    stage.asked()
+    stage.answered("At six.")
+    words = [s.SpokenWords("1", "At ", 0.0), s.SpokenWords("1", "six.", 200.0)]
+    stage.do(*words, *[s.Sound("1", SOUND)] * 5, s.VoiceChanged())
+    assert stage.of(s.Speak) == []
     assert stage.of(c.ReplyDone) == [c.ReplyDone("1", interrupted=False)]
 
 

@@ -1,5 +1,7 @@
 """Who has the floor in a chain: noise, words that only agree, words that interrupt, and turns that are left open."""
 
+import math
+
 import pytest
 
 from tests.chain.stages import SOUND, Stage, lines
@@ -241,3 +243,63 @@ def test_a_chain_that_was_given_no_filler_says_none():
     turns = ChainTurns()
     turns.handle(s.TurnOver("c1", "Are you open?"), 0.0)
     assert not [output for output in turns.tick(10.0) if isinstance(output, s.Speak)]
+
+
+# Turns that a recogniser leaves open
+
+
+def test_a_sound_of_which_nothing_more_comes_is_over_in_the_end():
+    stage = Stage(hang_seconds=4.0)
+    stage.do(s.SpeechBegan())
+    stage.wait(4.0)
+    assert stage.of(s.EndTurn)
+    stage.wait(END_SECONDS)
+    assert stage.out == [c.CallerSpeechStopped()]
+    assert stage.turns.wake_at == math.inf
+
+
+def test_words_after_that_are_those_of_somebody_who_speaks():
+    stage = Stage(hang_seconds=4.0)
+    stage.do(s.SpeechBegan())
+    stage.wait(4.0)
+    stage.wait(END_SECONDS)
+    assert stage.do(s.TurnGoesOn("c1", "Are you")) == [
+        c.CallerSpeechStarted(),
+        c.CallerTranscript("c1", "Are you", final=False),
+    ]
+    assert lines(stage.asked("Are you open?")) == [("caller", "Are you open?")]
+
+
+def test_a_recogniser_that_tells_its_words_last_is_waited_for():
+    stage = Stage(hang_seconds=4.0)
+    stage.do(s.SpeechBegan(words_come_last=True))
+    assert stage.wait(20.0) == []
+
+
+# Another recogniser takes over
+
+
+def test_what_the_recogniser_before_has_heard_of_a_turn_is_part_of_it():
+    stage = Stage()
+    stage.do(s.SpeechBegan(), s.TurnGoesOn("c1", "Are you"), s.HearingChanged(), s.SpeechBegan())
+    assert stage.do(s.TurnGoesOn("c0.1", "open")) == [c.CallerTranscript("c1", "Are you open", final=False)]
+    stage.do(s.TurnOver("c0.1", "open tomorrow?"))
+    assert c.CallerTranscript("c1", "Are you open tomorrow?", final=True) in stage.out
+    assert lines(stage.question) == [("caller", "Are you open tomorrow?")]
+    assert lines(stage.asked("And on Sunday?", "c1.1"))[-1] == ("caller", "And on Sunday?")
+
+
+@pytest.mark.parametrize("words", ["Are you open", ""])
+def test_if_it_hears_no_more_of_it_the_turn_is_over_soon(words):
+    stage = Stage()
+    stage.do(s.SpeechBegan(), *([s.TurnGoesOn("c1", words)] if words else []), s.HearingChanged())
+    stage.wait(WORDLESS_SECONDS)
+    assert stage.of(s.EndTurn) == []
+    assert stage.of(c.CallerSpeechStopped)
+    assert [lines(think) for think in stage.of(s.Think)] == ([[("caller", words)]] if words else [])
+
+
+def test_an_empty_turn_of_its_own_ends_what_was_heard_before():
+    stage = Stage()
+    stage.do(s.SpeechBegan(), s.TurnGoesOn("c1", "Are you open"), s.HearingChanged(), s.TurnOver("c0.1", ""))
+    assert c.CallerTranscript("c1", "Are you open", final=True) in stage.out

@@ -24,7 +24,7 @@ def said(turns, words):
 def test_a_turn_may_be_over_when_its_words_are_known_and_is_when_the_pause_has_lasted():
     turns = LocalTurns()
     began, goes_on, may_be_over = said(turns, "Are you open?")
-    assert began == SpeechBegan()
+    assert began == SpeechBegan(words_come_last=True)
     assert goes_on == TurnGoesOn("caller_0", "Are you open?")
     assert may_be_over == TurnMayBeOver("caller_0", "Are you open?")
     assert turns.heard(SETTLED - 1) == []
@@ -62,7 +62,7 @@ def test_a_turn_waits_for_words_that_come_later_than_the_pause():
 
 def test_noise_is_a_turn_without_words():
     turns = LocalTurns()
-    assert said(turns, "") == [SpeechBegan()]
+    assert said(turns, "") == [SpeechBegan(words_come_last=True)]
     assert turns.heard(SETTLED) == [TurnOver("caller_0", "")]
 
 

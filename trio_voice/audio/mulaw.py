@@ -12,7 +12,7 @@ import string
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 BYTES_PER_MS = 8
 FRAME_MS = 20
@@ -86,6 +86,11 @@ def joined(payloads: Iterable[str]) -> str:
         if is_base64(payload):
             mulaw += base64.b64decode(payload)
     return encode(mulaw)
+
+
+def gathered(payloads: Sequence[str], at_once: int) -> list[str]:
+    """The payloads in order, so many of them joined into one."""
+    return [joined(payloads[at : at + at_once]) for at in range(0, len(payloads), at_once)]
 
 
 def encode(mulaw: bytes) -> str:

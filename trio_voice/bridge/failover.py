@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from trio_voice.audio.mulaw import joined
+from trio_voice.audio.mulaw import gathered
 from trio_voice.bridge.context import MAX_DETAIL
 from trio_voice.bridge.states import Caller, Model, Signal
 from trio_voice.bridge.transcript import LATEST_LINES
@@ -152,7 +152,7 @@ class Takeover:
         """The new session is ready; returns what the caller has said meanwhile."""
         self.under_way = False
         kept, self._caller = self._caller, []
-        return [joined(kept[at : at + PIECE_FRAMES]) for at in range(0, len(kept), PIECE_FRAMES)]
+        return gathered(kept, PIECE_FRAMES)
 
 
 def history_of(latest: Iterable[Utterance]) -> tuple[Said, ...]:

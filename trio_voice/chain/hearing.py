@@ -29,14 +29,21 @@ class HearingTurn:
         self._item_id = ""
         self._text = ""
         """The words of the open turn so far; empty if there are none."""
+        self.is_open = False
+        """The caller has begun to speak, and not finished."""
         self._hangs_at = math.inf
         self._told_to_end = False
         self._ended: tuple[str, str] = ("", "")
         """The turn that was ended for the recogniser, and its words."""
+        self._before: tuple[str, str] = ("", "")
+        """The turn that another recogniser has heard the beginning of, and its words."""
 
-    def began(self, now: float) -> None:
-        """The caller makes a sound."""
+    def began(self, now: float, *, may_hang: bool = True) -> None:
+        """The caller makes a sound, of which no more may come: neither words nor an end."""
         self.speaks_until = max(self.speaks_until, now + WORDLESS_SECONDS)
+        self.is_open = True
+        if may_hang and not self._text:
+            self._hangs_at, self._told_to_end = now + self._hang_seconds, False
 
     def resumed(self, now: float) -> None:
         """The caller goes on after a pause that looked like the end."""
@@ -49,6 +56,7 @@ class HearingTurn:
         new = self._new_of(item_id, text)
         if new is None or not new[1]:
             return None
+        self.is_open = True
         if new != (self._item_id, self._text):
             self._item_id, self._text = new
             self.speaks_until = now + SPEECH_SECONDS
@@ -60,8 +68,16 @@ class HearingTurn:
         new = self._new_of(item_id, text)
         if new is None:
             return None
-        self.speaks_until, self._hangs_at, self._text = -math.inf, math.inf, ""
+        self.speaks_until, self._hangs_at, self._text, self._before = -math.inf, math.inf, "", ("", "")
+        self.is_open = False
         return new
+
+    def changed(self, now: float) -> None:
+        """Another recogniser hears: the words of an open turn so far stand before those that it hears, if it does."""
+        if self._text:
+            self._before = (self._item_id, self._text)
+        if self.is_open:
+            self._hangs_at, self._told_to_end = now + WORDLESS_SECONDS, True
 
     def hung(self, now: float) -> EndTurn | TurnOver | None:
         """The step that a turn asks for which has been left open."""
@@ -70,7 +86,7 @@ class HearingTurn:
         if not self._told_to_end:
             self._told_to_end, self._hangs_at = True, now + END_SECONDS
             return EndTurn()
-        over = TurnOver(self._item_id, self._text)
+        over = TurnOver(self._item_id if self._text else "", self._text)
         self._hangs_at = math.inf
         return over
 
@@ -85,6 +101,9 @@ class HearingTurn:
 
     def _new_of(self, item_id: str, text: str) -> tuple[str, str] | None:
         """New words of a turn, and its id; ``None`` if the turn was ended, and nothing is new."""
+        before_id, before = self._before
+        if before and item_id != before_id:
+            return before_id, f"{before} {text}".rstrip()
         ended_id, said = self._ended
         if item_id != ended_id or not ended_id:
             return item_id, text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -14,6 +14,10 @@ from trio_voice.chain.tries import Tries
 if TYPE_CHECKING:
     from trio_voice.chain.history import SpokenText
     from trio_voice.events.stage import Entry, ToolCall
+
+LETTER_MS: Final = 60.0
+"""Sound of a letter, spoken not too slowly: where nothing else tells how far a voice has come."""
+_WORD: Final = re.compile(r"\w+")
 
 
 @attrs.define(eq=False)
@@ -49,7 +53,10 @@ class Reply:
     """The voice's context, once something was sent to be spoken; another one after the voice has failed at it."""
     contexts: int = 0
     texts: list[str] = attrs.field(factory=list)
-    """Texts that were sent to be spoken, as the voice was given them."""
+    """Texts that were sent to be spoken, as the voice was given them; to a voice that took over, what was left."""
+    words_before: int = 0
+    """Words in its line that a voice before has spoken, and the sound that it has made of them."""
+    ms_before: float = 0.0
     repeated: bool = False
     """The voice was given it once more."""
     is_open: bool = False
@@ -92,19 +99,32 @@ class Reply:
         self.is_open, self.closed = True, False
         return self.context_id
 
-    @property
-    def unspoken(self) -> list[str]:
-        """Of the texts that were sent those that cannot have been heard, for a voice that takes over."""
+    def take_unspoken(self) -> list[str]:
+        """Of the texts that were sent what cannot have been heard, for a voice that takes over; they are its texts now.
+
+        It begins anew with a word that the voice may have broken off in.
+        """
         if not self.sounded or self.line is None:
             return self.texts
-        heard = sum(len(_words(word)) for word, _ in self.line.words)
-        rest: list[str] = []
+        heard, rest = self._heard_words(self.line), list[str]()
         for text in self.texts:
-            words = len(_words(text))
-            if heard <= 0:
-                rest.append(text)
-            heard -= words
+            words = list(_WORD.finditer(text))
+            if heard < len(words) or not (heard or rest or words):
+                rest.append(text[words[heard].start() :] if words and heard else text)
+            heard = max(heard - len(words), 0)
+        self.texts = rest or self.texts
+        self.words_before, self.ms_before = len(self.line.words), self.line.made_ms
         return rest
+
+    def _heard_words(self, line: SpokenText) -> int:
+        """Words of the texts that were spoken to their end: by their times, else by the length of the sound."""
+        timed = line.words[self.words_before :]
+        if not timed:
+            letters = (line.made_ms - self.ms_before) / LETTER_MS
+            return sum(word.end() <= letters for word in _WORD.finditer("".join(self.texts)))
+        begun = [(word, start_ms) for word, start_ms in timed if start_ms < line.made_ms]
+        whole = begun and line.made_ms - begun[-1][1] >= len(begun[-1][0].strip()) * LETTER_MS
+        return sum(len(_words(word)) for word, _ in begun) - (not whole and bool(begun))
 
 
 def has_words(text: str) -> bool:
@@ -113,4 +133,4 @@ def has_words(text: str) -> bool:
 
 
 def _words(text: str) -> list[str]:
-    return re.findall(r"\w+", text.casefold())
+    return _WORD.findall(text.casefold())

@@ -132,7 +132,7 @@ class ChainTurns:
             case s.Thought():
                 self._answers.thought(fact)
             case s.SpeechBegan():
-                self._speech_began(now)
+                self._speech_began(fact, now)
             case s.TurnGoesOn():
                 self._turn_goes_on(fact, now)
             case s.TurnMayBeOver():
@@ -141,6 +141,8 @@ class ChainTurns:
                 self._turn_resumed(now)
             case s.TurnOver():
                 self._turn_over(fact, now)
+            case s.HearingChanged():
+                self._hearing.changed(now)
             case s.Unthought():
                 self._answers.unthought(fact)
             case s.ThoughtOver():
@@ -194,13 +196,16 @@ class ChainTurns:
 
     # The caller
 
-    def _speech_began(self, now: float) -> None:
-        self._hearing.began(now)
+    def _speech_began(self, fact: s.SpeechBegan, now: float) -> None:
+        self._hearing.began(now, may_hang=not fact.words_come_last)
         self._replies.out.append(c.CallerSpeechStarted())
 
     def _turn_goes_on(self, fact: s.TurnGoesOn, now: float) -> None:
+        was_open = self._hearing.is_open
         heard = self._hearing.goes_on(fact.item_id, fact.text, now)
         if heard is not None:
+            if not was_open:  # it was taken for a noise
+                self._replies.out.append(c.CallerSpeechStarted())
             self._replies.out.append(c.CallerTranscript(*heard, final=False))
 
     def _turn_may_be_over(self, fact: s.TurnMayBeOver, now: float) -> None:

@@ -104,7 +104,7 @@ class Voicing:
         self.has_voice = True
         self._speech.timed_words = fact.timed_words
         for reply in [reply for reply in self._replies.queue if reply.is_open]:
-            texts, reply.repeated = reply.unspoken, False
+            texts, reply.repeated = reply.take_unspoken(), False
             if reply.line is not None:
                 reply.line.cut_at_ms = None
                 reply.offset_ms = reply.line.made_ms

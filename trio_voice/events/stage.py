@@ -37,6 +37,9 @@ CHAIN: Final = Capabilities(
 class SpeechBegan:
     """The caller is speaking."""
 
+    words_come_last: bool = False
+    """The recogniser tells no word before the turn is over."""
+
 
 @attrs.frozen
 class TurnGoesOn:
@@ -67,6 +70,11 @@ class TurnOver:
 
     item_id: str
     text: str
+
+
+@attrs.frozen
+class HearingChanged:
+    """Another recogniser hears from here on, which knows nothing of a turn that the one before has begun to hear."""
 
 
 # Facts of the stage that thinks. ``number`` is the request's, from ``Think``.
@@ -171,7 +179,7 @@ class SpeechFailed:
     message: str
 
 
-HearingFact = SpeechBegan | TurnGoesOn | TurnMayBeOver | TurnResumed | TurnOver
+HearingFact = SpeechBegan | TurnGoesOn | TurnMayBeOver | TurnResumed | TurnOver | HearingChanged
 ThinkingFact = Thought | Unthought | ThoughtOver | ThoughtFailed
 SpeakingFact = Sound | SpokenWords | SpeechOver | SpeechFailed | VoiceChanged
 

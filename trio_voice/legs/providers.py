@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from trio_voice.events.model import Said
-    from trio_voice.legs.chain.leg import StageLeg
     from trio_voice.legs.chain.local import Speech
+    from trio_voice.legs.chain.stage import StageLeg
     from trio_voice.legs.model import ModelLeg
     from trio_voice.legs.session_ledger import Ledger
     from trio_voice.net.channel import Channel

@@ -10,6 +10,7 @@ for three hours. ``inactivity_timeout`` is the fence behind our own: the provide
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import urlencode
 
@@ -49,6 +50,12 @@ ADVICE: Final = {
     4003: "the AssemblyAI account behind {key} may not stream",
 }
 """Advice for each code of an ``Error``; the socket is closed with the same code."""
+
+
+_OURS: Final = frozenset({1008, 3006, 4001, 4002, 4003})
+"""Codes of a key, an account or a setting: another session would be refused, too."""
+_PASSES: Final = re.compile(r"concurrent|rate limit|too many|inactiv", re.IGNORECASE)
+"""Words of those that would not: 1008 is the answer to many openings at once, too, and 3006 to silence."""
 
 
 @attrs.frozen(kw_only=True)
@@ -190,7 +197,9 @@ class AssemblyAiStreaming(EventDispatcher):
         code, said = event.get("error_code"), str(event.get("error") or "")
         advice = ADVICE.get(code, "AssemblyAI gave the session up") if isinstance(code, int) else "AssemblyAI failed"
         key = self._settings.key_name or "of this stage"
-        return [c.ModelFault(f"assemblyai_{code}", f"{advice.format(key=key)}: {said}"[:500], fatal=True)]
+        passing = code not in _OURS or _PASSES.search(said[:500]) is not None
+        words = f"{advice.format(key=key)}: {said}"[:500]
+        return [c.ModelFault(f"assemblyai_{code}", words, fatal=True, passing=passing)]
 
     def _on_warning(self, event: dict[str, Any]) -> list[Any]:
         said = f"AssemblyAI warns: {event.get('warning')}"[:500]

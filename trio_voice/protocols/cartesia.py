@@ -44,6 +44,8 @@ ADVICE: Final = {
     429: "the limit of concurrent Cartesia contexts is reached: lower max_calls",
 }
 """Advice for each ``status_code`` of an error."""
+_OURS: Final = frozenset({400, 401, 402, 403, 404})
+"""Those that another session would meet, too."""
 _OF_ALL: Final = frozenset({401, 402, 403, 404, 429})
 """Errors of a context that any other would have, too: the key, the account, the voice."""
 
@@ -184,7 +186,7 @@ class Cartesia(EventDispatcher):
         said = ": ".join(str(event[part]) for part in ("title", "message") if event.get(part))
         code, message = f"cartesia_{str(event.get('error_code') or status)[:60]}", f"{words}: {said}"[:500]
         if context is None or status in _OF_ALL:
-            return [c.ModelFault(code, message, fatal=True)]
+            return [c.ModelFault(code, message, fatal=True, passing=status not in _OURS)]
         del self._contexts[context]
         return [s.SpeechFailed(context, code, message)]
 

@@ -152,7 +152,8 @@ class DeepgramFlux(EventDispatcher):
     def _on_error(self, event: dict[str, Any]) -> list[Any]:
         code, said = str(event.get("code"))[:60], str(event.get("description") or "")
         advice = ADVICE.get(code, "Deepgram gave the session up with {code}").format(code=code)
-        return [c.ModelFault(f"deepgram_{code}", f"{advice}: {said}"[:500], fatal=True)]
+        passing = code != "UNPARSABLE_CLIENT_MESSAGE"
+        return [c.ModelFault(f"deepgram_{code}", f"{advice}: {said}"[:500], fatal=True, passing=passing)]
 
     def _on_warning(self, event: dict[str, Any]) -> list[Any]:
         said = f"Deepgram warns: {event.get('description')}"[:500]

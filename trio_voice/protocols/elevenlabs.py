@@ -222,7 +222,8 @@ class ElevenLabs(ModelSession):
         context = self._contexts.pop(wire, None) if isinstance(wire, str) and code not in ADVICE else None
         if context is not None:
             return s.SpeechFailed(context.ours, f"elevenlabs_{code}", f"{words}: {said}"[:500])
-        return c.ModelFault(f"elevenlabs_{code}", f"{words}: {said}"[:500], fatal=True)
+        passing = code not in ADVICE or code in _PASSING
+        return c.ModelFault(f"elevenlabs_{code}", f"{words}: {said}"[:500], fatal=True, passing=passing)
 
 
 ADVICE: Final = {
@@ -236,6 +237,8 @@ ADVICE: Final = {
     "max_active_conversations": "the limit of concurrent ElevenLabs contexts is reached: lower max_calls",
     "input_timeout_exceeded": "ElevenLabs closed an idle socket",
 }
+_PASSING: Final = frozenset({"too_many_concurrent_requests", "max_active_conversations", "input_timeout_exceeded"})
+"""Those that another session may not meet."""
 
 
 def _words(alignment: Any) -> list[tuple[str, float]]:

@@ -95,7 +95,7 @@ class LocalTurns:
         resumed, self._told_early = self._told_early, False
         if not self._in_turn:
             self._in_turn = True
-            return [SpeechBegan()]
+            return [SpeechBegan(words_come_last=True)]
         return [TurnResumed(self._item_id)] if resumed else []
 
     def speech_stopped(self) -> None:

@@ -15,7 +15,7 @@ from trio_voice.legs.chain.kept_lines import KeptLines
 from trio_voice.persona import Limits, Persona, TurnDetection
 from trio_voice.record import Closing, EndReason
 from trio_voice.sandbox.agent.replies import Line, ToolUse
-from trio_voice.sandbox.providers.assemblyai_agent import Close, Moment, Say, Script, Strike, Turn
+from trio_voice.sandbox.providers.assemblyai_agent import Script, Turn
 from trio_voice.sandbox.providers.chain import ChainFaults, ChainManner, StageFaults
 
 YES = "Yes, until six in the evening, and on Saturdays until four. What else?"
@@ -287,22 +287,6 @@ async def test_a_language_model_that_goes_on_failing_is_the_models_end(autojump_
 
 
 @pytest.mark.parametrize("stage", ["hearing", "speaking"])
-async def test_a_stage_that_closes_its_socket_is_the_models_end_and_the_other_is_told(
-    autojump_clock, live_chain, stage
-):
-    event = "SpeechStarted" if stage == "hearing" else "audio"
-    faults = ChainFaults(**{stage: StageFaults(strikes=(Strike(Moment(event), Close(1011, "crashed")),))})
-    async with live_chain(faults=faults) as rig:
-        await trio.sleep(2)
-        rig.speak(0.5)
-    assert rig.record.end_reason is EndReason.MODEL_FAILED
-    assert f"({stage})" in rig.record.end_detail
-    other = rig.agent.speaking_sessions if stage == "hearing" else rig.agent.hearing_sessions
-    assert other[0].told_goodbye
-    assert rig.record.closing_seconds == 0
-
-
-@pytest.mark.parametrize("stage", ["hearing", "speaking"])
 async def test_a_stage_that_never_acknowledges_costs_the_deadline_and_no_more(autojump_clock, live_chain, stage):
     faults = ChainFaults(**{stage: StageFaults(never_acknowledges_end=True, ignores_close=True)})
     async with live_chain(faults=faults) as rig:
@@ -322,15 +306,6 @@ async def test_a_recogniser_that_is_never_ready_is_given_up(autojump_clock, live
         await trio.sleep(1)
     assert rig.record.end_reason is EndReason.MODEL_FAILED
     assert "model_ready_seconds" in rig.record.end_detail
-
-
-async def test_the_recognisers_error_says_what_to_do(autojump_clock, live_chain):
-    error = '{"type":"Error","error_code":3009,"error":"Too many concurrent sessions"}'
-    faults = ChainFaults(hearing=StageFaults(strikes=(Strike(Moment("Begin"), Say((error,))),)))
-    async with live_chain(faults=faults) as rig:
-        await trio.sleep(1)
-    assert rig.record.end_reason is EndReason.MODEL_FAILED
-    assert "max_calls" in rig.record.end_detail
 
 
 async def test_another_chain_takes_over_and_knows_the_conversation(autojump_clock, live_chain):

@@ -205,7 +205,7 @@ async def test_a_barge_in_closes_the_request(autojump_clock):
     ],
 )
 async def test_a_voice_that_fails_is_the_models_end_and_says_why(autojump_clock, whim, words):
-    faults = ChainFaults(speaking_http=(None, whim, whim))
+    faults = ChainFaults(speaking_http=(None, *[whim] * 20))
     async with over_http(faults=faults, limits=Limits(idle_seconds=100)) as rig:
         await trio.sleep(2)
         rig.speak(0.5)
@@ -213,6 +213,49 @@ async def test_a_voice_that_fails_is_the_models_end_and_says_why(autojump_clock,
     assert words in rig.record.end_detail
     assert rig.agent.hearing_sessions[0].told_goodbye
     assert {session.closing for session in rig.record.model_sessions} == {Closing.ACKNOWLEDGED}
+
+
+@pytest.mark.parametrize("whims", [("cut",), ("overload",) * 2, ("overload", "cut", "cut")], ids="-".join)
+async def test_a_voice_that_fails_for_a_moment_says_all_of_it(autojump_clock, whims):
+    async with over_http(faults=ChainFaults(speaking_http=(None, *whims))) as rig:
+        await trio.sleep(2)
+        rig.speak(0.5)
+        await trio.sleep(10)
+        rig.twilio.hang_up()
+    assert rig.record.end_reason is EndReason.HANGUP
+    assert lines(rig)[-1] == ("agent", LONG, False)
+    heard = rig.twilio.line.heard(trio.current_time()).count(b"\x2a") / 8
+    assert 4_200 < heard < 6_500
+
+
+class Waits:
+    """A voice over HTTP that asks for a pause once."""
+
+    def __init__(self, headers):
+        self.headers, self.times = headers, []
+
+    async def answer(self, _target, _headers, _body, sink):
+        self.times.append(trio.current_time())
+        await sink.start(429 if len(self.times) == 1 else 200, self.headers if len(self.times) == 1 else {})
+        await sink.send(b"{}" if len(self.times) == 1 else b"\x2a" * 8_000)
+
+
+@pytest.mark.parametrize(("wait", "waited"), [("2", 2.0), ("0.5", 0.5), (None, 0.3)])
+async def test_a_pause_that_a_voice_asks_for_is_kept(autojump_clock, wait, waited):
+    voice = Waits({"Retry-After": wait} if wait else {})
+    async with live_chain(model=Chain(tts=HTTP, answerer=voice)) as rig:
+        await trio.sleep(5)
+        rig.twilio.hang_up()
+    assert rig.record.end_reason is EndReason.HANGUP
+    assert voice.times[1] - voice.times[0] == pytest.approx(waited, abs=0.001)
+
+
+async def test_a_pause_that_is_too_long_is_not_kept(autojump_clock):
+    voice = Waits({"Retry-After": "30"})
+    async with live_chain(model=Chain(tts=HTTP, answerer=voice)) as rig:
+        await trio.sleep(1)
+    assert rig.record.end_reason is EndReason.MODEL_FAILED
+    assert len(voice.times) == 1
 
 
 @pytest.mark.parametrize("after", [0.3, 2.9, 3.3])

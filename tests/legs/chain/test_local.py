@@ -99,7 +99,7 @@ async def test_an_utterance_is_a_turn(autojump_clock):
     speech = Speech(0.1)
     async with running(hearing, speech) as (leg, told, _):
         utter(leg, speech, b"Are you open?")
-        assert told == [c.ModelReady(""), SpeechBegan()]
+        assert told == [c.ModelReady(""), SpeechBegan(words_come_last=True)]
         await trio.sleep(0.2)
         for _ in range(20):
             leg.forward_caller_audio(FRAME)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import binascii
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+import attrs
 import trio
 
+from trio_voice.chain.tries import LONGEST_WAIT_SECONDS
 from trio_voice.errors import ModelUnavailable
 from trio_voice.events.model import ModelFault, ModelReady
 from trio_voice.events.stage import Sound
 from trio_voice.legs.chain.contexts import SpeechContexts
 from trio_voice.legs.chain.http_stage import HTTP_OK, QUIET_SECONDS, RequestsRecord, read_all, read_beginning
+from trio_voice.protocols.chat.refusals import wait_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,16 +96,16 @@ class HttpSpeaker:
 
     async def _say(self, context: Context, text: str) -> ModelFault | None:
         """Have one text spoken, asked for once more if that may help; why it was not."""
-        refusal: ModelFault | None = None
-        for pause in (0.0, RETRY_SECONDS):
-            await trio.sleep(pause)
-            refusal, may_pass = await self._try_to_say(context.name, self._voice.request(text, context.said))
-            if refusal is None or not may_pass:
-                break
+        request = self._voice.request(text, context.said)
+        refusal, wait = await self._try_to_say(context.name, request)
+        if refusal is None or wait is None:
+            return refusal
+        await trio.sleep(wait)
+        refusal, _ = await self._try_to_say(context.name, request)
         return refusal
 
-    async def _try_to_say(self, name: str, request: ModelRequest) -> tuple[ModelFault | None, bool]:
-        """Ask for the sound of a text; why there is none, and whether there may be some the next time."""
+    async def _try_to_say(self, name: str, request: ModelRequest) -> tuple[ModelFault | None, float | None]:
+        """Ask for the sound of a text; why there is none, and the seconds until there may be some; None for never."""
         failure, sounded = f"no sound, or no more of it, within {QUIET_SECONDS:g} s", False
 
         def hear(piece: bytes) -> None:
@@ -114,14 +117,20 @@ class HttpSpeaker:
             try:
                 async with self._http.post(request) as answer:
                     if answer.status != HTTP_OK:
-                        refusal = self._voice.refusal(answer.status, await read_beginning(answer))
-                        return refusal, answer.status in MAY_PASS
+                        body = await read_beginning(answer)
+                        refusal = self._voice.refusal(answer.status, body)
+                        if answer.status not in MAY_PASS:
+                            return refusal, None
+                        wait = wait_seconds(answer.headers, body.decode(errors="replace"))
+                        if (wait or 0.0) > LONGEST_WAIT_SECONDS:
+                            return refusal, None
+                        return attrs.evolve(refusal, passing=True), RETRY_SECONDS if wait is None else wait
                     await read_all(answer, patience, hear)
-                    return None, False
+                    return None, None
             except ModelUnavailable as failed:
                 failure = str(failed)
-        fault = ModelFault("speech_unavailable", f"{self.provider}: {failure}", fatal=True)
-        return fault, not (sounded or patience.cancelled_caught)
+        fault = ModelFault("speech_unavailable", f"{self.provider}: {failure}", fatal=True, passing=True)
+        return fault, None if sounded or patience.cancelled_caught else RETRY_SECONDS
 
     def _sound(self, name: str, piece: bytes) -> None:
         self._tell(Sound(name, binascii.b2a_base64(piece, newline=False).decode()))

@@ -16,7 +16,6 @@ what waits to be heard.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +23,7 @@ import attrs
 import structlog
 import trio
 
+from trio_voice.audio.mulaw import gathered
 from trio_voice.events import model as c
 from trio_voice.events.call import MODEL, EndRequested, Fact, LegClosed, LegStalled
 from trio_voice.events.stage import (
@@ -32,6 +32,7 @@ from trio_voice.events.stage import (
     ChangeVoice,
     Count,
     EndTurn,
+    HearingChanged,
     Speak,
     SpeechBegan,
     SpeechOver,
@@ -41,8 +42,8 @@ from trio_voice.events.stage import (
     TurnMayBeOver,
     VoiceChanged,
 )
-from trio_voice.legs.attempts import Attempts
 from trio_voice.legs.chain.http_voice import HttpSpeaker
+from trio_voice.legs.chain.stage import READY_SECONDS, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -53,76 +54,22 @@ if TYPE_CHECKING:
     from trio_voice.legs.chain.http_stage import Http
     from trio_voice.legs.chain.kept_lines import VoiceLines
     from trio_voice.legs.chain.language_model import Thinker
-    from trio_voice.legs.chain.local import LocalHearing, LocalSpeaking
-    from trio_voice.legs.model import SocketModelLeg
-
-    StageLeg = SocketModelLeg | HttpSpeaker | LocalHearing | LocalSpeaking
+    from trio_voice.legs.chain.stage import StageLeg
 
 log: Final = structlog.stdlib.get_logger("trio_voice.legs.chain")
 
 HEARING: Final = "hearing"
 SPEAKING: Final = "speaking"
-GOOD_SECONDS: Final = 10.0
-"""A session that has served for so long and drops is opened anew."""
-READY_SECONDS: Final = 10.0
-"""Time that the last member of a stage may take to be ready."""
 READY_SECONDS_OF_SEVERAL: Final = 4.0
 """The same where another could take over."""
+KEPT_FRAMES: Final = 150
+"""Three seconds of the caller while another recogniser is opened; beyond them the oldest are dropped."""
+FRAMES_AT_ONCE: Final = 10
+"""Of those, in one message."""
+LAST_SEND_SECONDS: Final = 0.3
+"""Time that a member which has failed may take for the message that it is just being sent."""
 CLOSE_SECONDS: Final = 2.0
 """Time that a member which has failed may take to be closed."""
-
-
-@attrs.define(eq=False)
-class Stage:
-    """The members of a stage that is a socket, or like one.
-
-    Args:
-        makers: each makes one member's leg, fresh; they are tried in this order, at least one.
-    """
-
-    name: str
-    makers: deque[Callable[[], StageLeg]]
-    leg: StageLeg = attrs.field(init=False)
-    """The member that serves."""
-    living: trio.CancelScope = attrs.field(init=False, factory=trio.CancelScope)
-    ready: trio.Event = attrs.field(init=False, factory=trio.Event)
-    ready_at: float = attrs.field(init=False, default=math.inf)
-    replaced: int = attrs.field(init=False, default=0)
-    """Times that another session has taken over."""
-    pause: float = attrs.field(init=False, default=0.0)
-    """Seconds until the next one is opened."""
-    _maker: Callable[[], StageLeg] = attrs.field(init=False)
-    _attempts: Attempts | None = attrs.field(init=False, default=None)
-
-    def __attrs_post_init__(self) -> None:
-        self._maker = self.makers.popleft()
-        self.leg = self._maker()
-
-    def goes_on_after(self, fact: Fact, now: float) -> bool:
-        """True if the stage goes on after the end of its member: with a new session of the same, or with the next."""
-        if self._attempts is None:
-            self._attempts = Attempts(now, READY_SECONDS, others=bool(self.makers))
-        self.pause = 0.0
-        if isinstance(fact, LegClosed | LegStalled) and now - self.ready_at >= GOOD_SECONDS:
-            self.makers.appendleft(self._maker)
-        elif not self.is_ready and (pause := self._attempts.pause_after(fact, now)) is not None:
-            self.makers.appendleft(self._maker)
-            self.pause = pause
-        return bool(self.makers)
-
-    @property
-    def is_ready(self) -> bool:
-        """True if the member that serves is ready."""
-        return self.ready.is_set()
-
-    def replace(self) -> None:
-        """Let the next member take over."""
-        self.replaced += 1
-        maker = self.makers.popleft()
-        if maker is not self._maker or self.is_ready:
-            self._attempts = None
-        self._maker, self.leg = maker, maker()
-        self.living, self.ready, self.ready_at = trio.CancelScope(), trio.Event(), math.inf
 
 
 class ChainLeg:
@@ -163,6 +110,8 @@ class ChainLeg:
         self._contexts: set[str] = set()
         """Contexts of the voice with more text to come."""
         self._told_ready = False
+        self._unheard: deque[str] = deque(maxlen=KEPT_FRAMES)
+        """The caller's sound while another recogniser is opened."""
         self._requests: dict[int, trio.CancelScope] = {}
         self._timer_scope = trio.CancelScope()
         self._tell: Callable[[Fact], None]
@@ -223,6 +172,8 @@ class ChainLeg:
         why = getattr(fact, "message", "") or getattr(fact, "detail", "") or type(fact).__name__
         log.warning("stage_replaced", stage=stage.name, provider=stage.leg.provider, why=why[:500])
         self._count(f"{stage.name}_takeovers")
+        is_gone = isinstance(fact, LegClosed)
+        stage.leg.set_close_deadline(trio.current_time() + (0.0 if is_gone else LAST_SEND_SECONDS))
         stage.living.cancel(reason="the next member takes over")
 
     async def _prepare_to_think(self) -> None:
@@ -259,7 +210,7 @@ class ChainLeg:
     def _warm(self) -> None:
         """Look after the connections of the next answer while the caller speaks: some servers close idle ones soon."""
         self._thinker.warm(self._http)
-        if self._speaking.is_ready and isinstance(self._speaking.leg, HttpSpeaker):
+        if self._speaking.serves and isinstance(self._speaking.leg, HttpSpeaker):
             self._speaking.leg.warm()
 
     def _become_ready(self, stage: Stage, session_id: str, accepted: dict[str, str]) -> None:
@@ -269,7 +220,12 @@ class ChainLeg:
         stage.ready_at = trio.current_time()
         if stage is self._speaking:
             self._tell_of_voice()
-        elif not self._told_ready:
+        elif self._told_ready:
+            self._do(self._turns.handle(HearingChanged(), stage.ready_at))
+            unheard, self._unheard = list(self._unheard), deque(maxlen=KEPT_FRAMES)
+            for payload in gathered(unheard, FRAMES_AT_ONCE):
+                self.forward_caller_audio(payload)
+        else:
             self._told_ready = True
             self._tell(c.ModelReady(session_id, accepted))
 
@@ -287,10 +243,12 @@ class ChainLeg:
 
     def forward_caller_audio(self, payload: str) -> None:
         """``execute`` for ``HearCaller``, by its payload."""
-        if self._hearing.is_ready:
+        if self._hearing.serves:
             self._hearing.leg.forward_caller_audio(payload)  # type: ignore[union-attr]  # a recogniser is a socket
         else:
-            self._count("caller_frames_between_recognisers")
+            if len(self._unheard) == KEPT_FRAMES:
+                self._count("caller_frames_between_recognisers")
+            self._unheard.append(payload)
 
     def _do(self, outputs: Iterable[Any]) -> None:
         for output in outputs:
@@ -305,10 +263,10 @@ class ChainLeg:
                         self._requests[number].cancel(reason="its answer is not wanted any more")
                 case EndTurn():
                     self._hearing.leg.execute(output)
-                case ChangeVoice(code=code, message=message) if self._speaking.is_ready:
-                    self._lose(
-                        self._speaking, c.ModelFault(code, f"{self._speaking.leg.provider}: {message}", fatal=True)
-                    )
+                case ChangeVoice(code=code, message=message) if self._speaking.serves:
+                    words = f"{self._speaking.leg.provider}: {message}"
+                    passing = self._speaking.was_good(trio.current_time())  # another session of it may be heard
+                    self._lose(self._speaking, c.ModelFault(code, words, fatal=True, passing=passing))
                 case ChangeVoice():
                     pass  # it is being changed
                 case Count(name=name):
@@ -334,7 +292,7 @@ class ChainLeg:
             self._contexts.add(context)
         else:
             self._contexts.discard(context)
-        if self._speaking.is_ready:  # or it is spoken when the next voice is
+        if self._speaking.serves:  # or it is spoken when the next voice is
             self._speaking.leg.execute(command)
 
     async def _think(self, command: Think, scope: trio.CancelScope) -> None:

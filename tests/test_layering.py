@@ -56,7 +56,7 @@ RINGS = {
     ),
     # Ring 0: decisions and what they are about. No trio, no clock, no socket; time is an argument.
     "pure": Ring(
-        modules="audio billing bridge chain errors events persona record speech_text tokens",
+        modules="audio billing bridge chain errors events persona record speech_text timeline tokens",
         sees="pure protocols figures",
         packages="attrs msgspec",
         never=NO_CLOCK_NO_IO,

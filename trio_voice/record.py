@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from trio_voice.timeline import MAX_EVENTS, MAX_LETTERS, EventKind, Marks, TimelineEvent
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
@@ -270,6 +272,12 @@ class CallRecord:
     there."""
     unheard: dict[str, str] = attrs.field(factory=dict)
     """Words that were made of the agent's lines and not heard, by the time of the line."""
+    timeline: list[TimelineEvent] = attrs.field(factory=list)
+    """Whatever else happened, in order."""
+    known_since: float | None = None
+    """Time of the first webhook about it, if that came before its stream did: seconds since 1970."""
+    marks: list[Marks] = attrs.field(factory=list)
+    """Marks of each stretch of the agent's speech, in order."""
     handed_over: bool = False
     """The telephone call goes on without us: it was transferred, and must not be hung up."""
     counters: dict[str, int] = attrs.field(factory=dict)
@@ -304,6 +312,30 @@ class CallRecord:
         """Add to a counter; returns what it now holds."""
         total = self.counters[what] = self.counters.get(what, 0) + by
         return total
+
+    def begin(self, now: datetime) -> None:
+        """Its stream has come. It begins once, whatever comes back."""
+        if self.started_at is not None:
+            return
+        self.started_at = now
+        if self.known_since is not None:
+            for event in self.timeline:
+                event.at += self.known_since - now.timestamp()
+
+    def told(self, what: str, now: datetime) -> None:
+        """Twilio has told us something by a webhook."""
+        at = now.timestamp()
+        if self.started_at is None and self.known_since is None:
+            self.known_since = at
+        since = self.known_since if self.started_at is None else self.started_at.timestamp()
+        self.note(EventKind.CALLBACK, at - (since or at), what)
+
+    def note(self, kind: str, at: float, detail: str = "") -> None:
+        """Put something on the timeline, so many seconds after the call began. Beyond the bound it is counted."""
+        if len(self.timeline) < MAX_EVENTS:
+            self.timeline.append(TimelineEvent(kind, at, detail[:MAX_LETTERS]))
+        else:
+            self.count("timeline_events_over_the_bound")
 
     def summary(self) -> dict[str, Any]:
         """The row that ``GET /calls`` lists."""
@@ -350,6 +382,12 @@ class CallRecord:
             "tools": [tool.as_json(self) for tool in self.tools],
             "transfers": [
                 {"to": each.number, "at": self.time_of(each.at), "outcome": each.outcome} for each in self.transfers
+            ],
+            "timeline": [attrs.asdict(event) | {"at": self.time_of(event.at)} for event in self.timeline],
+            "marks": [
+                attrs.asdict(each)
+                | {"at": self.time_of(each.at), "until": self.time_of(each.until), "late_ms": round(each.late_ms)}
+                for each in self.marks
             ],
             "answered_by": self.answered_by,
             "recording_url": self.recording_url,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from reference_pages.markdown import MADE, attribute_docs, meaning, meanings, refuse_leftovers, table
-from trio_voice import record
+from trio_voice import record, timeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +19,8 @@ LISTS: Final = {
     "turns": record.Turn,
     "tools": record.ToolUse,
     "transfers": record.Transfer,
+    "timeline": timeline.TimelineEvent,
+    "marks": timeline.Marks,
 }
 """The class of what a list of the record holds."""
 SPELT_OTHERWISE: Final = {"from": "from_number", "to": "to_number"}

@@ -23,6 +23,7 @@ from trio_voice.events.call import (
     LegStalled,
     MachineAnswered,
     ModelReplaced,
+    MuteRequested,
     PlaceMark,
     PlayAudio,
     ReplaceModel,
@@ -978,3 +979,26 @@ def test_what_passes_is_what_would_have_been_decided(steps):
         assert done == expected
         assert passing.bridge.wake_at <= told.bridge.wake_at + 1e-9  # woken early, it does nothing
     assert passing.record == told.record
+
+
+# The timeline
+
+
+def test_a_barge_in_a_noise_and_the_operators_wishes_are_on_the_timeline(book):
+    book.live().speak("r1", SPEECH, SPEECH)
+    book.after(0.1).on(c.CallerSpeechStarted())
+    book.on(MuteRequested(True))
+    book.on(MuteRequested(True))
+    book.after(0.5).on(MuteRequested(False))
+    began = [round(event.at, 1) for event in book.record.timeline]
+    assert [(event.kind, event.detail) for event in book.record.timeline] == [
+        ("barge_in", "0.1 s of it were heard"),
+        ("operator", "the agent is muted"),
+        ("operator", "the agent is heard again"),
+    ]
+    assert began == [began[0], began[0], pytest.approx(began[0] + 0.5)]
+
+
+def test_who_takes_the_floor_from_nobody_barges_in_on_nobody(book):
+    book.live().on(c.CallerSpeechStarted())
+    assert book.record.timeline == []

@@ -4,12 +4,19 @@ import math
 
 import pytest
 
+from trio_voice.bridge.marks import MarkLog
 from trio_voice.bridge.playback import Playback
+from trio_voice.record import CallRecord
 
 
 @pytest.fixture
-def playback():
-    return Playback()
+def record():
+    return CallRecord(call_id="1", direction="inbound", persona="p", from_number="", to_number="")
+
+
+@pytest.fixture
+def playback(record):
+    return Playback(MarkLog(record, began=0.0))
 
 
 def test_nothing_sent_is_nothing_heard(playback):
@@ -125,3 +132,52 @@ def test_more_is_sent_simply_up_to_the_lead_and_until_an_echo_is_overdue(playbac
     assert playback.sent_ms == 600
     assert send(12.1) == ""  # the first mark was due at 10.2
     assert send(12.2) is None
+
+
+def marks_of(record):
+    return [(each.placed, each.played, each.discarded, round(each.late_ms)) for each in record.marks]
+
+
+def test_the_marks_of_a_stretch_are_one_entry_that_says_how_late_they_were(playback, record):
+    names = []
+    for _ in range(3):
+        playback.send("r", 200, now=1.0)
+        names.append(playback.place_mark())
+    playback.echo(names[0], 1.21)
+    playback.echo(names[2], 1.65)  # and the second with it
+    assert marks_of(record) == [(3, 3, 0, 50)]
+    assert (record.marks[0].at, record.marks[0].until) == (1.2, 1.65)
+    playback.send("r", 200, now=2.0)  # soon after: the same stretch
+    playback.echo(playback.place_mark(), 2.2)
+    playback.send("r2", 200, now=9.0)
+    playback.echo(playback.place_mark(), 9.2)
+    assert [(each.placed, each.played) for each in record.marks] == [(4, 4), (1, 1)]
+
+
+def test_marks_that_a_clear_threw_away_were_not_played(playback, record):
+    playback.send("r", 200, now=1.0)
+    first = playback.place_mark()
+    playback.send("r", 400, now=1.0)
+    second = playback.place_mark()
+    playback.echo(first, 1.2)
+    playback.clear(1.3)
+    playback.echo(second, 1.31)
+    assert marks_of(record) == [(2, 1, 1, 0)]
+    assert record.marks[0].pending == 0
+
+
+def test_a_call_that_goes_on_after_a_transfer_has_its_marks_where_they_are(record):
+    record.earlier_seconds = 60.0
+    playback = Playback(MarkLog(record, began=1_000.0))
+    playback.send("r", 200, now=1_001.0)
+    playback.place_mark()
+    assert record.marks[0].at == pytest.approx(61.2)
+
+
+def test_so_many_stretches_are_kept(record, monkeypatch):
+    monkeypatch.setattr("trio_voice.bridge.marks.MAX_STRETCHES", 2)
+    playback = Playback(MarkLog(record, began=0.0))
+    for second in (0, 10, 20, 30):
+        playback.send("r", 200, now=second)
+        playback.echo(playback.place_mark(), second + 0.2)
+    assert len(record.marks) == 2

@@ -18,6 +18,7 @@ from trio_voice.record import (
     Turn,
     Utterance,
 )
+from trio_voice.timeline import Marks, TimelineEvent
 
 NOON = datetime(2026, 1, 31, 12, 0, 0, 250_000, tzinfo=UTC)
 numbers = count(1)
@@ -83,6 +84,8 @@ def end_call(record):
     record.unheard["0.5"] = "And welcome."
     record.tools.append(fill(ToolUse("end_call", True, 12)))
     record.transfers.append(fill(Transfer("+15550003", 20.5, "busy")))
+    record.timeline.append(fill(TimelineEvent("callback", -2.5)))
+    record.marks.append(fill(Marks(1.25, 2.5)))
     record.counters["barge_ins"] = 2
     return fill(record)
 

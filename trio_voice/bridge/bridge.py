@@ -54,6 +54,7 @@ from trio_voice.events.call import CALLER, PlaceMark, RunTool, Then, ToolResult
 from trio_voice.events.caller import CallerAudio, CallerStarted, CallerStopped, DigitPressed, MarkEchoed
 from trio_voice.persona import SILENT
 from trio_voice.record import EndReason
+from trio_voice.timeline import EventKind
 
 if TYPE_CHECKING:
     from trio_voice.bridge.watcher import Watcher
@@ -453,6 +454,7 @@ class Bridge:
             return
         if self._playout.is_busy(now) or self._states.reply_is_open:
             self._speaking.interrupt(now, by_caller=False)
+        self._context.note(EventKind.OPERATOR, now, "the agent is told what to say")
         self._speaking.say(text, now)
 
     # The model

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from trio_voice.bridge.latency import Turns
+from trio_voice.bridge.marks import MarkLog
 from trio_voice.bridge.playout import Playout
 from trio_voice.bridge.states import Signal, States
 from trio_voice.bridge.transcript import Transcript
@@ -63,9 +64,13 @@ class Context:
         self.commands: list[Command] = []
         self.transcript = Transcript(record, watcher)
         self.turns = Turns(record, now, watcher)
-        self.playout = Playout(limits, record, self.turns)
+        self.playout = Playout(limits, record, self.turns, MarkLog(record, now))
         self.reply_id = ""
         """The model's latest reply that is no filler."""
+
+    def note(self, kind: str, now: float, detail: str = "") -> None:
+        """Put something on the call's timeline."""
+        self.record.note(kind, self.record.earlier_seconds + now - self.began, detail)
 
     def end(self, reason: EndReason, detail: str, *, transferred: bool = False, deaf: bool = False) -> None:
         """The call is over: nothing more is said, and nothing more decided. See ``EndCall``."""

@@ -14,6 +14,7 @@ from trio_voice.bridge.states import Caller, Ending, Model, Signal
 from trio_voice.events.call import ClearPlayback, DismissModel, Then, TransferCall
 from trio_voice.record import EndReason
 from trio_voice.speech_text.backchannels import takes_floor
+from trio_voice.timeline import EventKind
 
 if TYPE_CHECKING:
     from trio_voice.bridge.context import Context
@@ -222,6 +223,7 @@ class Endings:
         if context.playout.is_busy(now) or context.states.reply_is_open:
             self._speaking.interrupt(now, by_caller=False)
         self._by_operator = True
+        context.note(EventKind.OPERATOR, now, "the caller is put through")
         context.states.signal(Signal.GOODBYE)
         context.states.signal(Signal.TRANSFER)
         context.commands.append(TransferCall(number))

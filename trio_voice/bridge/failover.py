@@ -22,6 +22,7 @@ from trio_voice.events import model as c
 from trio_voice.events.call import ReplaceModel
 from trio_voice.events.model import Said
 from trio_voice.record import EndReason
+from trio_voice.timeline import EventKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -259,6 +260,7 @@ class Failover:
         handle = takeover.begin(now, renews=renews, mid_speech=speaks)
         history = history_of(context.transcript.latest)
         context.record.count("model_renewals" if renews else "model_takeovers")
+        context.note(EventKind.RENEWAL if renews else EventKind.TAKEOVER, now, why)
         takeover.resumes_talk = bool(history) or handle is not None
         takeover.owes_answer = bool(owed)
         context.states.signal(Signal.MODEL_REPLACED)

@@ -233,7 +233,7 @@ class Interruptions:
         """Have a model go on that was cut for nothing, if it is time."""
         if now >= self._go_on_at:
             self._go_on_at = math.inf
-            self._speaking.ask_to_go_on()
+            self._speaking.ask_to_go_on(now)
 
     def _is_heard_over(self, now: float) -> bool:
         """True if the agent is saying something, or about to."""

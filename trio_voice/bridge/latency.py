@@ -10,6 +10,8 @@ which is some time after their last sound. Its stages, each measured from there 
     first_frame        it is on its way to Twilio; this is the turn's ``latency_ms``: the model's share, and ours
     first_mark         Twilio says that the caller has heard the first piece of it
 
+And before it: ``caller_stopped``, the last sound that they made.
+
 Only sound that can be heard counts. Pure: time is an argument, in seconds.
 """
 
@@ -89,7 +91,8 @@ class Turns:
         self._silent_since, self._heard_after_ms = self._last_sound_at, None
         if self._said_at is not None and now - self._said_at > STALE_SECONDS:
             self._said_at = None
-        self._stages = {} if self._said_at is None else {"final_transcript": (self._said_at - now) * 1000}
+        known = {"caller_stopped": self._last_sound_at, "final_transcript": self._said_at}
+        self._stages = {stage: (at - now) * 1000 for stage, at in known.items() if at is not None}
 
     def transcript_is_final(self, now: float) -> None:
         """Note that the caller's words are certain."""

@@ -11,9 +11,12 @@ Positions are milliseconds of audio handed over since the last clear. Pure: time
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
+
+if TYPE_CHECKING:
+    from trio_voice.bridge.marks import MarkLog
 
 MARK_EVERY_MS: Final = 200.0
 """Audio that may go out without a mark; the clock has to bridge no more than this."""
@@ -27,11 +30,16 @@ class _Span:
 
 
 class Playback:
-    """Twilio's queue, as far as it can be known from here."""
+    """Twilio's queue, as far as it can be known from here.
 
-    __slots__ = ("_generation", "_heard_ms", "_marked_ms", "_marks", "_pending", "_spans", "ends_at", "sent_ms")
+    Args:
+        log: told of the marks.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_generation", "_heard_ms", "_log", "_marked_ms", "_marks", "_pending", "_spans", "ends_at", "sent_ms")
+
+    def __init__(self, log: MarkLog) -> None:
+        self._log = log
         self._generation = 0
         self._marks = 0
         self._pending: list[tuple[str, float, float]] = []
@@ -83,6 +91,7 @@ class Playback:
         name = f"{self._generation}.{self._marks}"
         self._pending.append((name, self.sent_ms, self.ends_at))
         self._marked_ms = self.sent_ms
+        self._log.placed(self.ends_at)
         return name
 
     def echo(self, name: str, now: float) -> bool:
@@ -90,13 +99,12 @@ class Playback:
 
         False for a mark of before the last clear, and for one that we never placed.
         """
-        if not any(name == pending for pending, _, _ in self._pending):
+        passed = next((at for at, (pending, _, _) in enumerate(self._pending, 1) if pending == name), 0)
+        if not passed:
             return False
-        while self._pending:
-            passed, position, _ = self._pending.pop(0)
-            self._heard_ms = position
-            if passed == name:
-                break
+        _, self._heard_ms, due = self._pending[passed - 1]
+        del self._pending[:passed]
+        self._log.played(passed, due, now)
         self.ends_at = now + (self.sent_ms - self._heard_ms) / 1000
         return True
 
@@ -147,6 +155,7 @@ class Playback:
     def clear(self, now: float) -> None:
         """A ``clear`` is sent: what was not heard never will be, and the echoes to come mean nothing."""
         self._generation += 1
+        self._log.discarded(len(self._pending), now)
         self._pending.clear()
         self._spans.clear()
         self.sent_ms = self._marked_ms = self._heard_ms = 0.0

@@ -24,6 +24,7 @@ from trio_voice.events.call import Command, PlaceMark, PlayAudio
 
 if TYPE_CHECKING:
     from trio_voice.bridge.latency import Turns
+    from trio_voice.bridge.marks import MarkLog
     from trio_voice.persona import Limits
     from trio_voice.record import CallRecord
 
@@ -49,6 +50,7 @@ class Playout:
         limits: of the call.
         record: where what is dropped is counted.
         turns: told when the first sound of an answer goes to Twilio.
+        marks: told of the marks.
     """
 
     __slots__ = (
@@ -69,8 +71,8 @@ class Playout:
         "wake_at",
     )
 
-    def __init__(self, limits: Limits, record: CallRecord, turns: Turns) -> None:
-        self.playback = Playback()
+    def __init__(self, limits: Limits, record: CallRecord, turns: Turns, marks: MarkLog) -> None:
+        self.playback = Playback(marks)
         """Speech that Twilio has."""
         self.wake_at = math.inf
         """Time at which ``feed`` is next needed."""

@@ -13,6 +13,7 @@ from trio_voice.bridge.playout import LINE
 from trio_voice.bridge.states import Model
 from trio_voice.events import model as c
 from trio_voice.events.call import ClearPlayback
+from trio_voice.timeline import EventKind
 
 if TYPE_CHECKING:
     from trio_voice.bridge.context import Context
@@ -22,6 +23,7 @@ GO_ON: Final = (
     "You were interrupted by a sound. If the caller has said something that wants an answer, give it. Otherwise go on "
     "exactly where you stopped, without a word about the interruption."
 )
+NO_FLOOR: Final = "a noise, or a word that takes no floor: the agent goes on"
 
 
 class Speaking:
@@ -114,6 +116,8 @@ class Speaking:
         context.turns.playback_cleared()
         if by_caller:
             context.record.count("barge_ins")
+            if cut:
+                context.note(EventKind.BARGE_IN, now, f"{sum(cut.values()) / 1000:.1f} s of it were heard")
         if context.states.started and not was_paused:
             context.commands.append(ClearPlayback())
 
@@ -124,6 +128,8 @@ class Speaking:
             if playout.is_busy(now) or self._context.states.reply_is_open:
                 self.interrupt(now, by_caller=False)
             self._instead, self._say_instead_at = None, math.inf
+        if muted != playout.is_silenced:
+            self._context.note(EventKind.OPERATOR, now, "the agent is muted" if muted else "the agent is heard again")
         playout.is_silenced = muted
 
     def pause(self, now: float) -> None:
@@ -138,9 +144,11 @@ class Speaking:
         """Say what was not heard."""
         self._context.playout.go_on()
         self._context.record.count("false_interruptions_resumed")
+        self._context.note(EventKind.FALSE_INTERRUPTION, now, NO_FLOOR)
         self.feed(now)
 
-    def ask_to_go_on(self) -> None:
+    def ask_to_go_on(self, now: float) -> None:
         """Have a model go on that has fallen silent by itself."""
         self._context.record.count("false_interruptions_resumed")
+        self._context.note(EventKind.FALSE_INTERRUPTION, now, NO_FLOOR)
         self.request(GO_ON)

@@ -270,7 +270,8 @@ class Call:
             cancelled_because: the end reason if the call is cancelled from outside.
         """
         record = self.record
-        record.state, record.started_at = CallState.LIVE, record.started_at or wall_clock()
+        record.state = CallState.LIVE
+        record.begin(wall_clock())
         log.info("call_started", persona=record.persona, direction=record.direction)
         self._watcher.state()
         try:

@@ -23,6 +23,7 @@ from trio_voice.record import (
     Turn,
     Utterance,
 )
+from trio_voice.timeline import Marks, TimelineEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,6 +98,8 @@ _READ: Final[dict[str, Callable[[Any], Any]]] = {
     "turns": lambda turns: msgspec.convert(turns, list[Turn]),
     "tools": lambda tools: msgspec.convert(tools, list[ToolUse]),
     "recording": lambda recording: msgspec.convert(recording, Recording),
+    "timeline": lambda events: msgspec.convert(events, list[TimelineEvent]),
+    "marks": lambda marks: msgspec.convert(marks, list[Marks]),
     "transfers": lambda transfers: msgspec.convert(transfers, list[Transfer]),
 }
 

@@ -374,6 +374,24 @@ async def test_a_status_that_comes_late_does_not_take_back_the_end(client, regis
     assert call.record.twilio_status == "completed"
 
 
+async def test_callbacks_are_on_the_timeline_of_their_call_in_the_order_in_which_they_came(client, registry, nursery):
+    call = StubCall()
+    nursery.start_soon(call.live, registry)
+    await trio.testing.wait_all_tasks_blocked()
+    await post(client, "/call-status/c1", CallStatus="ringing")
+    await post(client, "/call-status", CallStatus="in-progress")  # a number's own
+    await post(client, "/stream-status/c1", StreamEvent="x" * 1_000)
+    await post(client, "/amd-status/c1", AnsweredBy="human")
+    assert [(event.kind, event.detail[:30]) for event in call.record.timeline] == [
+        ("callback", "call-status: ringing"),
+        ("callback", "call-status: in-progress"),
+        ("callback", "stream-status: xxxxxxxxxxxxxxx"),
+        ("callback", "amd-status: human"),
+    ]
+    assert len(call.record.timeline[2].detail) == 200
+    call.over.set()
+
+
 async def test_callbacks_for_a_call_that_nobody_knows(client):
     assert (await post(client, "/call-status/other", CallStatus="completed")).status_code == 204
     assert (await post(client, "/stream-status/other", StreamEvent="stream-error")).status_code == 204

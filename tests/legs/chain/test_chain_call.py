@@ -384,7 +384,14 @@ async def test_where_the_time_of_a_turn_goes(autojump_clock):
         await trio.sleep(7)
         rig.twilio.hang_up()
     (measured,) = rig.record.turns
-    assert list(measured.stages) == ["final_transcript", "first_token", "first_audio", "first_frame", "first_mark"]
+    assert list(measured.stages) == [
+        "caller_stopped",
+        "final_transcript",
+        "first_token",
+        "first_audio",
+        "first_frame",
+        "first_mark",
+    ]
     assert list(measured.stages.values()) == sorted(measured.stages.values())
     to = measured.stages
     assert to["final_transcript"] == pytest.approx(0, abs=1)

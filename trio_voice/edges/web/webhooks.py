@@ -19,6 +19,7 @@ from trio_voice.edges.twilio.webhooks import (
     sorry_twiml,
 )
 from trio_voice.edges.web.answers import failure
+from trio_voice.edges.web.callbacks import note_callback
 from trio_voice.edges.web.complaints import Complaints
 from trio_voice.edges.web.media_stream import STATUSES, OtherNode, refusal_of
 from trio_voice.edges.web.nodes import MOST_HOPS, VIA
@@ -100,6 +101,7 @@ def add_webhooks(app: QuartTrio, context: AppContext) -> None:
                 answer = jsonify(refusal_of(refused))
                 answer.status_code = STATUSES[refused.code]
                 return answer
+            note_callback(context.registry, request.path, path.get("call_id"), form)
             return await handler(**path)
 
         return checked

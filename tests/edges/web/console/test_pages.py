@@ -17,6 +17,7 @@ from tests.edges.web.test_app import client, context, registry
 from trio_voice.edges.metrics.samples import Samples, increments, quantile, together
 from trio_voice.edges.twilio.numbers import TwilioNumber
 from trio_voice.edges.web.console.static_files import FOLDER
+from trio_voice.edges.web.console.waterfall import WIDTH, waterfall
 from trio_voice.edges.web.context import NumberRouting
 from trio_voice.edges.web.do_not_call import read_csv
 from trio_voice.edges.web.spreadsheet import safe_cell
@@ -35,12 +36,21 @@ from trio_voice.record import (
     Turn,
     Utterance,
 )
+from trio_voice.timeline import Marks
 
 __all__ = ["client", "context", "registry"]
 
 EVIL = "<img src=x onerror=alert(1)>'\"&"
 OPERATOR = {"Authorization": "Bearer op", "Accept": "text/html"}
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+TOLD = {
+    "caller_stopped": -240.0,
+    "final_transcript": -40.0,
+    "first_token": 410.0,
+    "first_audio": 600.0,
+    "first_frame": 640.0,
+    "first_mark": 700.0,
+}
 RUN = Run("r", "n", 1, NOON, NOON)
 PAGES = [
     *("/console", "/console/history", "/console/personas", "/console/numbers", "/console/do-not-call"),
@@ -96,8 +106,13 @@ def ended(number=0, **fields):
     ]
     record.unheard["0.5"] = f"is the bakery {EVIL}"
     record.tools.append(ToolUse("look_up", False, 12, at=2.5, arguments={"day": EVIL}, result={"open": EVIL}))
-    record.turns.append(Turn(2.2, 640.0, {"first_audio": 600.0, "first_frame": 640.0, "first_mark": 700.0}, 900.0))
+    record.turns.append(Turn(2.2, 640.0, TOLD, 900.0))
     record.transfers.append(Transfer("+15550100", 30.0, "busy"))
+    record.note("callback", -2.04, "call-status: ringing")
+    record.note("barge_in", 1.4, "0.9 s of it were heard")
+    record.note("takeover", 40.0, EVIL)
+    record.note("a newer version's", 41.0)
+    record.marks.append(Marks(0.7, 1.42, placed=5, played=4, discarded=1, late_ms=31.6))
     for name, value in fields.items():
         setattr(record, name, value)
     return JournaledCall(record, NOON, RUN, None)
@@ -220,6 +235,48 @@ def test_what_is_vendored_is_what_was_published_and_has_its_licence():
 
 
 # A call
+
+
+async def test_a_calls_timeline_has_marks_callbacks_barge_ins_and_takeovers_in_their_order(client):
+    _, page = await get(client, f"/console/calls/{'0' * 32}")
+    told = (
+        *("\N{MINUS SIGN}0:02.0", "call-status: ringing", "0:00.1", "session opened", "0:00.7"),
+        *("4 of 5 marks came back, by 0:01.4; 32 ms late at most; 1 thrown away", "0:01.4", "barge-in"),
+        *("0:40.0", "another session takes over", "a newer version's"),
+        *("1:03.4", "end_reason: hangup", "1:03.6", "session closed"),
+    )
+    at = [page.text.index(words) for words in told]
+    assert at == sorted(at)
+
+
+async def test_a_turns_waterfall_has_all_its_steps_in_a_picture_and_in_figures(client):
+    _, page = await get(client, f"/console/calls/{'0' * 32}")
+    [picture] = [svg for svg in page.all("svg") if svg.get("role") == "img"]
+    assert picture["aria-label"] == (
+        "words certain 200 ms, end of turn decided 240 ms, first token 650 ms, first audio 840 ms, sent 880 ms, "
+        "heard 940 ms"
+    )
+    assert [(bar["class"], bar["x"], bar["width"]) for bar in page.all("rect")] == [
+        *[("final_transcript", "0.0", "212.8"), ("decided", "212.8", "42.6"), ("first_token", "255.3", "436.2")],
+        *[("first_audio", "691.5", "202.1"), ("first_frame", "893.6", "42.6"), ("first_mark", "936.2", "63.8")],
+    ]
+    assert "0200240650840880940" in re.sub(r"\s", "", page.text)
+
+
+@pytest.mark.parametrize(
+    ("turn", "words"),
+    [
+        (Turn(1.0, 300.0), "sent 300 ms"),
+        (Turn(1.0, 300.0, {}, 900.0), "end of turn decided 600 ms, sent 900 ms"),
+        (Turn(1.0, 300.0, {"first_token": -50.0}), "end of turn decided 50 ms, sent 350 ms"),
+        (Turn(1.0, 0.0), "sent 0 ms"),
+    ],
+    ids=["of a caller who made no sound", "of a version before", "thought of before the end", "at once"],
+)
+def test_a_waterfall_of_which_little_is_known(turn, words):
+    [fall] = waterfall([turn])
+    assert fall.words == words
+    assert max(bar.x + bar.width for bar in fall.bars) <= WIDTH + 0.2
 
 
 async def test_a_calls_page_shows_what_was_heard_and_what_was_not(client):

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-import attrs
 from quart import Response
 
 from trio_voice.billing.running import RunningCost, running_cost
 from trio_voice.edges.web.console.rendering import notice_page, page
-from trio_voice.edges.web.console.words import amount, clock, milliseconds, moment
+from trio_voice.edges.web.console.timeline import entries_of
+from trio_voice.edges.web.console.waterfall import STEPS, WIDTH, waterfall
+from trio_voice.edges.web.console.words import amount, clock, moment
 from trio_voice.edges.web.passing_on import NodeAway, passed_on
 from trio_voice.journal import JournalUnavailable
 from trio_voice.record import CallState
@@ -22,19 +22,7 @@ if TYPE_CHECKING:
     from trio_voice.billing.prices import Prices
     from trio_voice.edges.web.context import AppContext
     from trio_voice.edges.web.operator_door import OperatorDoor
-    from trio_voice.record import CallRecord, ToolUse, Turn, Utterance
-
-STAGES: Final = (
-    ("final_transcript", "end of turn decided"),
-    ("first_token", "first token"),
-    ("first_audio", "first audio"),
-    ("first_frame", "sent"),
-    ("first_mark", "heard"),
-)
-"""Names of a turn's stages, in their order, in the record and on the page."""
-WIDTH: Final = 700
-"""Of the waterfall, in units of its own."""
-ROW: Final = 22
+    from trio_voice.record import CallRecord
 
 
 def add_call_page(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
@@ -67,20 +55,15 @@ def add_call_page(app: QuartTrio, context: AppContext, door: OperatorDoor) -> No
             is_live=not over,
             muted=live is not None and live.is_muted,
             facts=_facts(record, context.prices(), None if live is None else live.seconds),
-            entries=_entries(record),
-            waterfall=_waterfall(record.turns),
-            stages=STAGES,
+            entries=entries_of(record),
+            falls=waterfall(record.turns),
+            steps=[words for _, words in STEPS],
+            kinds=STEPS[1:],
             width=WIDTH,
             recording=_recording(record),
             sessions=[_session(record, each) for each in record.model_sessions],
             keeps_words=over and not record.transcript and not context.journal.keeps_words,
         )
-
-
-def _stamp(at: float) -> str:
-    """A moment of the call, to the tenth of a second: ``1:03.5``."""
-    minutes, seconds = divmod(round(max(0.0, at), 1), 60)
-    return f"{int(minutes)}:{seconds:04.1f}"
 
 
 def _recording(record: CallRecord) -> str | None:
@@ -128,115 +111,3 @@ def _session(record: CallRecord, session: Any) -> dict[str, str]:
         "cost": amount(session.cost, record.currency),
         "overrun": "" if session.overrun_seconds is None else f"{session.overrun_seconds:+.2f} s",
     }
-
-
-@attrs.frozen
-class Entry:
-    """One thing on the timeline."""
-
-    at: float
-    """Seconds since the call began."""
-    kind: str
-    """``line``, ``tool``, ``turn``, ``session``, ``transfer`` or ``end``."""
-    time: str
-    words: str = ""
-    role: str = ""
-    unheard: str = ""
-    note: str = ""
-    detail: str = ""
-
-
-def _entries(record: CallRecord) -> list[Entry]:
-    """All that happened, in its order."""
-    entries = [_of_line(record, line) for line in record.transcript]
-    entries += [_of_tool(tool) for tool in record.tools]
-    entries += [_of_turn(turn) for turn in record.turns]
-    for number, session in enumerate(record.model_sessions):
-        at = session.opened_after_seconds or 0.0
-        what = "the model's session is opened" if number == 0 else "another session takes over"
-        entries.append(Entry(at, "session", _stamp(at), what, note=session.model or session.provider))
-        if session.closing is not None and session.seconds is not None:
-            end = at + session.seconds
-            how = f"closing: {session.closing.value.replace('_', ' ')}, after {clock(session.seconds)}"
-            entries.append(Entry(end, "session", _stamp(end), "its session is closed", note=how))
-    for each in record.transfers:
-        what = f"put through to {each.number}"
-        entries.append(Entry(each.at, "transfer", _stamp(each.at), what, note=each.outcome or "ringing"))
-    entries.sort(key=lambda entry: entry.at)
-    if record.end_reason is not None:
-        at, why = record.seconds or 0.0, record.end_reason.value.replace("_", " ")
-        entries.append(Entry(at, "end", _stamp(at), f"end_reason: {why}", note=record.end_detail))
-    return entries
-
-
-def _of_line(record: CallRecord, line: Utterance) -> Entry:
-    """A line; what of it was not heard stands apart."""
-    nothing = line.role == "agent" and line.interrupted and line.heard_ms == 0.0
-    return Entry(
-        line.at,
-        "line",
-        _stamp(line.at),
-        "" if nothing else line.text,
-        role=line.role,
-        unheard=line.text if nothing else record.unheard_of(line),
-        note="interrupted" if line.interrupted else "",
-    )
-
-
-def _of_tool(tool: ToolUse) -> Entry:
-    at = tool.at or 0.0
-    parts = [
-        f"{name}: {json.dumps(value, ensure_ascii=False)}"
-        for name, value in (("arguments", tool.arguments), ("result", tool.result))
-        if value is not None
-    ]
-    note = f"{tool.milliseconds} ms{', failed' if tool.failed else ''}"
-    return Entry(at, "tool", _stamp(at), tool.name, note=note, detail="\n".join(parts))
-
-
-def _of_turn(turn: Turn) -> Entry:
-    heard = "" if turn.heard_after_ms is None else f", heard after {milliseconds(turn.heard_after_ms)}"
-    return Entry(turn.at, "turn", _stamp(turn.at), f"answered after {milliseconds(turn.latency_ms)}{heard}")
-
-
-@attrs.frozen
-class Bar:
-    """One stage of a turn, in units of the waterfall."""
-
-    stage: int
-    x: float
-    width: float
-    words: str
-
-
-@attrs.frozen
-class Fall:
-    """One turn of the waterfall."""
-
-    y: int
-    time: str
-    bars: list[Bar]
-    end: str
-
-
-def _waterfall(turns: list[Turn]) -> list[Fall]:
-    """Each turn from the caller's last sound, as far as it is known, to the first that they heard."""
-    if not turns:
-        return []
-    spans = []
-    for turn in turns:
-        stages = [(number, turn.stages[name]) for number, (name, _) in enumerate(STAGES) if name in turn.stages]
-        silence = max(0.0, (turn.heard_after_ms or 0.0) - turn.stages.get("first_mark", turn.latency_ms))
-        start = min([0.0, -silence, *(ms for _, ms in stages)])
-        spans.append((turn, start, stages))
-    longest = max(max([ms for _, ms in stages], default=1.0) - start for _, start, stages in spans) or 1.0
-    falls = []
-    for row, (turn, start, stages) in enumerate(spans):
-        bars, before = [], start
-        for number, ms in stages:
-            width = max(0.0, ms - before) / longest * (WIDTH - 140)
-            x = 60 + (before - start) / longest * (WIDTH - 140)
-            bars.append(Bar(number, round(x, 1), round(width, 1), f"{STAGES[number][1]} {ms:.0f} ms"))
-            before = max(before, ms)
-        falls.append(Fall(row * ROW, _stamp(turn.at), bars, milliseconds(turn.heard_after_ms or turn.latency_ms)))
-    return falls

@@ -20,6 +20,13 @@ def clock(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def stamp(at: float) -> str:
+    """A moment of a call, to the tenth of a second: ``1:03.5``; behind a minus sign, before its stream came."""
+    minutes, seconds = divmod(round(abs(at), 1), 60)
+    sign = "\N{MINUS SIGN}" if round(at, 1) < 0 else ""
+    return f"{sign}{int(minutes)}:{seconds:04.1f}"
+
+
 def moment(at: datetime | None) -> str:
     """A time of day, in UTC, to the second."""
     return "–" if at is None else at.strftime("%Y-%m-%d %H:%M:%S")

@@ -94,11 +94,12 @@ class Talk:
         self.base = link.partition("/console")[0]
 
 
-@pytest.fixture(scope="module")
-def talk(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("talk")
+@contextmanager
+def talking(folder, **more):
+    """Run `trio-voice talk` in this folder, with more of the environment."""
     (folder / "config.toml").write_text(CONFIG.format(greeting=GREETING, folder=folder))
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("TWILIO", "TRIO_VOICE"))}
+    environment |= more
     command = [sys.executable, "-m", "trio_voice", "talk"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=log)
@@ -111,6 +112,12 @@ def talk(tmp_path_factory):
             status = process.wait(30)
             process.stdout.close()
         assert status in (0, 130)
+
+
+@pytest.fixture(scope="module")
+def talk(tmp_path_factory):
+    with talking(tmp_path_factory.mktemp("talk")) as started:
+        yield started
 
 
 @pytest.fixture(scope="module")

@@ -47,6 +47,7 @@ def add_call_page(app: QuartTrio, context: AppContext, door: OperatorDoor) -> No
         if record is None:
             return await notice_page("No such call", "Nobody knows a call of this id.", status=404, signed_in=True)
         live = context.registry.live_call(call_id)
+        falls = waterfall(record.turns)
         over = record.state is CallState.ENDED or live is None
         return await page(
             "call",
@@ -56,9 +57,9 @@ def add_call_page(app: QuartTrio, context: AppContext, door: OperatorDoor) -> No
             muted=live is not None and live.is_muted,
             facts=_facts(record, context.prices(), None if live is None else live.seconds),
             entries=entries_of(record),
-            falls=waterfall(record.turns),
+            falls=falls,
             steps=[words for _, words in STEPS],
-            kinds=STEPS[1:],
+            kinds=[step for step in STEPS if any(step[0] == bar.kind for fall in falls for bar in fall.bars)],
             width=WIDTH,
             recording=_recording(record),
             sessions=[_session(record, each) for each in record.model_sessions],

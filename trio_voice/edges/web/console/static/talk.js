@@ -4,6 +4,7 @@
 const page = document.getElementById("telephone");
 const at = (name) => document.getElementById(name);
 const FRAME_MS = 20;
+const SOUND_MS = 8000; // for the sound device to be ready: a Bluetooth headset takes seconds
 
 const WORDS = {
   insecure:
@@ -13,6 +14,7 @@ const WORDS = {
     "The microphone is blocked for this page. Allow it: the sign beside the address opens the permission; then press Call again.",
   missing: "There is no microphone: plug one in or switch it on, then press Call again.",
   busy: "The microphone cannot be opened: another program may be using it. Close that, then press Call again.",
+  silent: "There is no loudspeaker: plug one in or switch it on, load the page again, then press Call.",
   lost: "The connection to the daemon was lost. Is it still running?",
 };
 
@@ -86,7 +88,10 @@ class Call {
       throw new Error(WORDS[known[error.name] || "busy"]);
     }
     if (this.over) return this.release();
-    await this.context.resume();
+    tell("Connecting …");
+    // Without a device to play on, Firefox waits for one for as long as it takes.
+    await Promise.race([this.context.resume(), new Promise((resolve) => setTimeout(resolve, SOUND_MS))]);
+    if (this.context.state !== "running") throw new Error(WORDS.silent);
     await this.context.audioWorklet.addModule(page.dataset.worklet);
     this.node = new AudioWorkletNode(this.context, "telephone", {
       numberOfInputs: 1,
@@ -376,7 +381,7 @@ document.addEventListener("keydown", (event) => {
   if (!call || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea")) return;
   if (/^[0-9*#]$/.test(event.key)) call.press(event.key);
 });
-window.addEventListener("pagehide", () => call && call.release());
+window.addEventListener("pagehide", () => call && call.end());
 setInterval(() => floor.draw(), 100);
 show("idle");
 if (!window.isSecureContext || !navigator.mediaDevices) tell(WORDS.insecure, true);

@@ -6,7 +6,7 @@ import pytest
 from tests.chain.stages import SOUND, Stage, lines
 from trio_voice.audio.mulaw import encode
 from trio_voice.audio.mulaw import silence as mulaw_silence
-from trio_voice.chain.answers import SAY_SOMETHING
+from trio_voice.chain.answers import GO_ON, MAX_BROKEN_OFF, SAY_SOMETHING
 from trio_voice.chain.voicing import OTHER_WORDS
 from trio_voice.events import model as c
 from trio_voice.events import stage as s
@@ -425,3 +425,58 @@ def test_nothing_is_told_before_there_is_a_voice_and_then_the_greeting_first():
     assert stage.of(s.Speak) == [s.Speak("1", "Hello.", last=True)]
     stage.spoken()
     assert [speak.text.strip() for speak in stage.of(s.Speak)] == ["Yes."]
+
+
+# Answers that break off
+
+
+CUT = s.ThoughtFailed(0, "cut", "it was cut off", retryable=True)
+
+
+def broken_off(stage, text):
+    """An answer to the last question, of which a part was spoken before it broke off; the question that follows."""
+    number = stage.question.number
+    stage.do(s.Thought(number, text))
+    stage.spoken(over=False)
+    stage.do(attrs.evolve(CUT, number=number))
+    context = next(output.context_id for output in stage.out if isinstance(output, s.Speak) and output.last)
+    stage.do(s.Sound(context, SOUND), s.SpeechOver(context))
+
+
+def test_the_rest_of_an_answer_that_breaks_off_is_asked_for():
+    stage = Stage()
+    stage.asked()
+    broken_off(stage, "Yes. And on ")
+    assert lines(stage.question) == [("caller", "Are you open?"), ("agent", "Yes."), ("instruction", GO_ON)]
+
+
+def test_it_is_asked_for_twice_at_most():
+    stage = Stage()
+    stage.asked()
+    for _ in range(MAX_BROKEN_OFF):
+        broken_off(stage, "Yes. And on ")
+    broken_off(stage, "Yes. And on ")
+    assert stage.of(s.Think) == []
+
+
+def test_another_language_model_says_the_rest_where_there_is_one():
+    stage = Stage(members=2)
+    stage.asked()
+    broken_off(stage, "Yes. And on ")
+    assert stage.question.member == 1
+
+
+@pytest.mark.parametrize("end", ["content_filter", "refusal"])
+def test_an_answer_that_a_filter_has_cut_short_is_none(end):
+    stage = Stage()
+    number = stage.asked().number
+    stage.do(s.Thought(number, "Sure, you"), s.ThoughtOver(number, (), end))
+    assert stage.of(s.Speak) == []
+    assert lines(stage.question)[-1][0] == "instruction"
+
+
+def test_what_was_said_before_the_filter_stays_without_the_half_sentence():
+    stage = Stage()
+    number = stage.asked().number
+    stage.do(s.Thought(number, "Yes. You mix"), s.ThoughtOver(number, (), "content_filter"))
+    assert "".join(speak.text for speak in stage.of(s.Speak)).strip() == "Yes."

@@ -8,7 +8,7 @@ from tests.chain.stages import SOUND, Stage, lines
 from trio_voice.chain.hearing import END_SECONDS, WORDLESS_SECONDS
 from trio_voice.chain.history import MAX_ENTRIES
 from trio_voice.chain.replies import MAX_WANTED
-from trio_voice.chain.turns import VERDICT_SECONDS, ChainTurns
+from trio_voice.chain.turns import CUT_FOR_NOTHING, VERDICT_SECONDS, ChainTurns
 from trio_voice.events import model as c
 from trio_voice.events import stage as s
 
@@ -202,7 +202,7 @@ def test_results_are_bounded_in_letters_the_oldest_first():
 def test_a_long_call_stays_within_bounds():
     stage = Stage()
     for turn in range(150):
-        stage.asked("Why? " * 400, f"c{turn}")
+        stage.asked(f"Why {turn}? " * 300, f"c{turn}")
         stage.answered("Because.")
         stage.spoken()
         stage.wait(10)
@@ -303,3 +303,41 @@ def test_an_empty_turn_of_its_own_ends_what_was_heard_before():
     stage = Stage()
     stage.do(s.SpeechBegan(), s.TurnGoesOn("c1", "Are you open"), s.HearingChanged(), s.TurnOver("c0.1", ""))
     assert c.CallerTranscript("c1", "Are you open", final=True) in stage.out
+
+
+# Words that are taken back, and turns that come twice
+
+
+def test_words_that_are_taken_back_ask_for_nothing():
+    stage = Stage()
+    stage.do(s.SpeechBegan(), s.TurnGoesOn("c1", "Are you"))
+    assert stage.do(s.TurnOver("c1", "")) == [c.CallerTranscript("c1", "", final=True), c.CallerSpeechStopped()]
+
+
+def test_an_answer_that_was_cut_for_them_goes_on():
+    stage = Stage()
+    speaking(stage)
+    stage.do(s.SpeechBegan(), s.TurnGoesOn("c2", "Are you"), c.TruncateReply("1", 300.0), s.TurnOver("c2", ""))
+    assert lines(stage.question)[-1] == ("instruction", CUT_FOR_NOTHING)
+
+
+@pytest.mark.parametrize(
+    ("again", "after", "answered"),
+    [("are you open", 0.2, False), ("Are you open?", 0.0, False), ("Are you open?", 0.6, True), ("Open?", 0.2, True)],
+)
+def test_a_turn_that_comes_twice_is_one(again, after, answered):
+    stage = Stage()
+    stage.asked("Are you open?", "c1")
+    stage.wait(after)
+    stage.do(s.SpeechBegan(), s.TurnOver("c2", again))
+    questions = stage.of(s.Think)
+    stage.wait(VERDICT_SECONDS)
+    assert len(questions + stage.of(s.Think)) == answered
+
+
+def test_somebody_who_is_heard_saying_the_same_again_says_it():
+    stage = Stage()
+    stage.asked("Hello?", "c1")
+    stage.wait(0.1)
+    stage.do(s.SpeechBegan(), s.TurnGoesOn("c2", "Hello?"), s.TurnOver("c2", "Hello?"))
+    assert c.CallerTranscript("c2", "Hello?", final=True) in stage.out

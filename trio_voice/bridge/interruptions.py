@@ -98,7 +98,7 @@ class Interruptions:
 
     def said(self, fact: c.CallerTranscript, now: float) -> bool:
         """Their words so far; returns whether they were none that take the floor."""
-        self.has_words = self.has_words or bool(fact.text.strip())
+        self.has_words = bool(fact.text.strip()) or (self.has_words and not fact.final)  # or they are taken back
         if fact.final and fact.text:
             self._item_id = fact.item_id
         if self.floor.is_undecided:

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from trio_voice.chain.reply import Reply
 
 SAY_SOMETHING: Final = "You have said nothing. Answer the caller in a short sentence."
+GO_ON: Final = "Your answer broke off there. Say the rest of it, and do not begin again."
+MAX_BROKEN_OFF: Final = 2
+"""Answers in a row whose rest is asked for."""
+FILTERED: Final = frozenset({"content_filter", "refusal"})
+"""Ends of an answer that a filter has cut short, in the vendors' words."""
 NOT_UNDERSTOOD: Final = "You cannot repeat what the caller has said. Say in a few words that you did not understand."
 
 
@@ -23,6 +28,8 @@ class Answers:
     def __init__(self, replies: Replies, history: History) -> None:
         self._replies = replies
         self._history = history
+        self._broken_off = 0
+        """Answers in a row that broke off when a part of them had been spoken."""
 
     def thought(self, fact: s.Thought) -> None:
         """More text of an answer has come."""
@@ -46,12 +53,14 @@ class Answers:
         reply = self._replies.of(fact.number)
         if reply is None:
             return
+        is_filtered = fact.cut_short in FILTERED
         rest = reply.clauses.rest()
-        reply.pieces += [rest] if rest else []
+        reply.pieces += [rest] if rest and not (is_filtered and reply.spoke) else []  # half a sentence
         calls = fact.calls if reply.with_tools else ()
-        if not (reply.spoke or calls or any(map(has_words, reply.pieces))):
+        if not (reply.spoke or calls) and (is_filtered or not any(map(has_words, reply.pieces))):
             self._thought_nothing(reply, fact.cut_short)
             return
+        self._broken_off = 0
         reply.number, reply.calls = None, calls
         if not any(map(has_words, reply.pieces)):
             reply.pieces.clear()
@@ -64,7 +73,7 @@ class Answers:
         number = reply.number or 0
         if cut_short in {"model_context_window_exceeded", "length"}:
             remedy = s.ThoughtFailed(number, "empty_answer", message, retryable=True, remedy="shorten")
-        elif cut_short in {"content_filter", "refusal"}:
+        elif cut_short in FILTERED:
             remedy = s.ThoughtFailed(number, "empty_answer", message, retryable=True, remedy="rephrase")
         else:
             remedy = s.ThoughtFailed(number, "empty_answer", message, retryable=True)
@@ -82,10 +91,15 @@ class Answers:
 
     def _failed(self, reply: Reply, failed: s.ThoughtFailed, *, nothing: bool = False) -> None:
         """The question was not answered: it is put again in one way or another, or given up."""
-        if reply.spoke:  # the caller has heard half an answer: it stays at that
+        if reply.spoke:  # the caller has heard half an answer
             self._replies.out.append(c.ModelFault(failed.code, failed.message, fatal=False))
             reply.forget_thoughts()  # half a sentence
             reply.number = None
+            self._broken_off += 1
+            if failed.retryable and self._broken_off <= MAX_BROKEN_OFF:
+                self._replies.out.append(s.Count("llm_retries_broken_off"))
+                self._replies.pass_on()
+                self._replies.wanted.append(c.RequestReply(GO_ON))
             return
         if reply.is_speculative:
             self._replies.stop(reply)  # asked again when the turn is over

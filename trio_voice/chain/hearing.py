@@ -5,10 +5,15 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from trio_voice.chain.reply import words_of
 from trio_voice.events.stage import EndTurn, TurnOver
 
 WORDLESS_SECONDS: Final = 2.0
 """Time that a caller counts as speaking while no word comes: recognisers hear noise, and then say no more of it."""
+REPEATED_SECONDS: Final = 0.3
+SECONDS_A_LETTER: Final = 0.04
+LONGEST_REPEATED_SECONDS: Final = 1.0
+"""Nobody says the same again sooner: such a turn, of which nothing was told before its end, is the one before."""
 SPEECH_SECONDS: Final = 5.0
 """The same, after their last word."""
 END_SECONDS: Final = 1.0
@@ -35,6 +40,8 @@ class HearingTurn:
         self._told_to_end = False
         self._ended: tuple[str, str] = ("", "")
         """The turn that was ended for the recogniser, and its words."""
+        self._last: tuple[list[str], float] = ([], -math.inf)
+        """The words of the turn before, and when it ended."""
         self._before: tuple[str, str] = ("", "")
         """The turn that another recogniser has heard the beginning of, and its words."""
 
@@ -63,11 +70,17 @@ class HearingTurn:
             self._hangs_at, self._told_to_end = now + self._hang_seconds, False
         return new
 
-    def over(self, item_id: str, text: str) -> tuple[str, str] | None:
-        """The turn that is over; ``None`` if it was ended before."""
+    def over(self, item_id: str, text: str, now: float) -> tuple[str, str] | None:
+        """The turn that is over; ``None`` if it was ended before. One that comes twice is empty the second time."""
         new = self._new_of(item_id, text)
         if new is None:
             return None
+        words, (said, said_at) = words_of(new[1]), self._last
+        too_soon = now - said_at < min(max(REPEATED_SECONDS, SECONDS_A_LETTER * len(new[1])), LONGEST_REPEATED_SECONDS)
+        if words and words == said and too_soon and not self.words:
+            new = (new[0], "")
+        elif words:
+            self._last = (words, now)
         self.speaks_until, self._hangs_at, self._text, self._before = -math.inf, math.inf, "", ("", "")
         self.is_open = False
         return new
@@ -93,6 +106,11 @@ class HearingTurn:
     def end_for(self, over: TurnOver) -> None:
         """A turn was ended for the recogniser, which may still speak of it."""
         self._ended = (over.item_id, over.text)
+
+    @property
+    def words(self) -> str:
+        """Those of the open turn so far; empty if there are none."""
+        return self._text
 
     @property
     def wake_at(self) -> float:

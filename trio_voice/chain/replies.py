@@ -69,6 +69,10 @@ class Replies:
         member = reply.tries.member
         self.out.append(s.Think(reply.number, reply.conversation, after_seconds, member, reply.with_tools))
 
+    def pass_on(self) -> None:
+        """Ask the next language model first, if there is one."""
+        self.member = (self.member + 1) % self._members
+
     def say(self, command: c.SayExactly) -> None:
         """A reply whose text is given; it is said before all that have not begun.
 

@@ -85,7 +85,7 @@ class Reply:
 
     def speculates_that(self, text: str) -> bool:
         """True if it answers a turn of these words, which may still go on; case and punctuation do not matter."""
-        return self.speculates_on is not None and _words(self.speculates_on) == _words(text)
+        return self.speculates_on is not None and words_of(self.speculates_on) == words_of(text)
 
     def forget_thoughts(self) -> None:
         """Drop the part of the answer that was not sent to be spoken."""
@@ -124,7 +124,7 @@ class Reply:
             return sum(word.end() <= letters for word in _WORD.finditer("".join(self.texts)))
         begun = [(word, start_ms) for word, start_ms in timed if start_ms < line.made_ms]
         whole = begun and line.made_ms - begun[-1][1] >= len(begun[-1][0].strip()) * LETTER_MS
-        return sum(len(_words(word)) for word, _ in begun) - (not whole and bool(begun))
+        return sum(len(words_of(word)) for word, _ in begun) - (not whole and bool(begun))
 
 
 def has_words(text: str) -> bool:
@@ -132,5 +132,6 @@ def has_words(text: str) -> bool:
     return any(letter.isalnum() for letter in text)
 
 
-def _words(text: str) -> list[str]:
+def words_of(text: str) -> list[str]:
+    """The words of a text, without case and punctuation."""
     return _WORD.findall(text.casefold())

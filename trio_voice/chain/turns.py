@@ -53,6 +53,7 @@ WISH_SECONDS: Final = 3.0
 """Time that words of the caller may wait for the result of a tool."""
 MAX_ROUNDS: Final = 5
 """Questions to the language model in one turn of the caller's; the last offers no tools."""
+CUT_FOR_NOTHING: Final = "A noise has interrupted you, and nobody has said anything. Go on where you stopped."
 RESULT_HAS_COME: Final = "The result of {name} has come. Tell the caller what matters of it in a short sentence."
 
 
@@ -225,14 +226,19 @@ class ChainTurns:
         self._drop_speculation()
 
     def _turn_over(self, fact: s.TurnOver, now: float) -> None:
-        heard = self._hearing.over(fact.item_id, fact.text)
+        had_words = bool(self._hearing.words)
+        heard = self._hearing.over(fact.item_id, fact.text, now)
         if heard is None:
             return  # it was ended for the recogniser
         item_id, text = heard
-        self._replies.out.append(c.CallerSpeechStopped())
         floor_taken, self._floor_taken = self._floor_taken, False
+        if had_words and not text:  # they are taken back
+            self._replies.out.append(c.CallerTranscript(item_id, "", final=True))
+        self._replies.out.append(c.CallerSpeechStopped())
         if not text:
             self._drop_speculation()
+            if floor_taken:
+                self._replies.wanted.append(c.RequestReply(CUT_FOR_NOTHING))
             return
         self._waiting[item_id] = self._history.caller_said(text)
         self._filler_due = math.inf

@@ -530,3 +530,17 @@ async def test_a_greeting_is_heard_at_once_in_the_calls_after_the_first_and_no_v
         assert len(heard) / 8 == pytest.approx(800, abs=41)
     spoken = [session for session in again.record.model_sessions if session.provider in ("elevenlabs", "cartesia")]
     assert sum(session.meters.get("characters", 0) for session in spoken) == 0
+
+
+async def test_words_that_the_recogniser_takes_back_are_answered_by_nobody(autojump_clock):
+    chain = Chain()
+    async with calls.live_call(model=chain, script=Script(greeting_ms=500)) as rig:
+        await trio.sleep(2)
+        for words, over in (("Are", False), ("Are you", False), ("", True)):
+            turn = {"type": "Turn", "turn_order": 7, "end_of_turn": over, "transcript": words}
+            await chain.wires["hearing"][1].send(json.dumps(turn))
+            await trio.sleep(0.2)
+        await trio.sleep(10)
+        assert rig.agent.thinking.exchanges == []
+        assert rig.record.counters.get("fillers", 0) == 0
+        rig.twilio.hang_up()

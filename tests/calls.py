@@ -10,6 +10,7 @@ import trio
 
 from trio_voice.bridge.failover import history_of
 from trio_voice.call.call import Call, wall_clock
+from trio_voice.call.tool_runs import open_tool_runs
 from trio_voice.call.tools import Tool
 from trio_voice.events.model import Said
 from trio_voice.legs.caller import CallerLeg
@@ -173,7 +174,7 @@ async def live_call(
     double |= {"manner": manner} if manner else {}
     agent = model.open(script, **double)
 
-    async with trio.open_nursery() as world:
+    async with open_tool_runs(), trio.open_nursery() as world:
         wires = iter([model_wire])
 
         async def reach(server):

@@ -11,8 +11,16 @@ def main() -> None:
         # and not SIG_IGN, which processes that are started would inherit.
         signal.signal(signal.SIGHUP, lambda _number, _frame: None)
     from trio_voice.cli import main as command  # noqa: PLC0415 - see above
+    from trio_voice.cli.exits import LEAVING_SECONDS, leave_within  # noqa: PLC0415 - as above
 
-    command()
+    status: object = 1
+    try:
+        command()
+    except SystemExit as ended:
+        status = ended.code or 0
+        raise
+    finally:
+        leave_within(LEAVING_SECONDS, status if isinstance(status, int) else 1)
 
 
 if __name__ == "__main__":

@@ -234,3 +234,56 @@ async def test_what_a_tool_raises_reaches_the_log_as_type_and_place(function, ki
     assert "5551230042" not in str(spoken)
     assert "Ann" not in str(spoken)
     assert any("exc_info" in line for line in lines if line["log_level"] == "debug")
+
+
+@attrs.define
+class Fails:
+    """An argument's type with code of its own."""
+
+    number: int
+
+    def __attrs_post_init__(self):
+        raise SystemExit(self.number)
+
+
+class Unspeakable(type):
+    """Classes that cannot even be named."""
+
+    def __getattribute__(cls, _name):
+        raise KeyboardInterrupt
+
+
+async def takes(number: int, what: Fails | None = None) -> int:
+    """Take something."""
+    return number
+
+
+async def raises_what_has_no_name() -> None:
+    """Fails oddly."""
+
+    class Odd(Exception, metaclass=Unspeakable):
+        pass
+
+    raise Odd
+
+
+async def returns_what_is_no_json() -> object:
+    """Returns something that fails while it is read."""
+    return {"a": object()}
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "words"),
+    [
+        (takes, {"number": 1, "what": {"number": 3}}, "the tool failed"),
+        (takes, {"number": "\ud800"}, "do not fit"),
+        (takes, {"number": [[[]]]}, "do not fit"),
+        (raises_what_has_no_name, {}, "the tool failed"),
+        (returns_what_is_no_json, {}, "cannot be read"),
+    ],
+    ids=["type that exits", "half a letter", "nested", "nameless", "no JSON"],
+)
+async def test_code_of_a_tools_types_is_a_tools_too(function, arguments, words):
+    result = await run(function, **arguments)
+    assert result.failed
+    assert words in json.loads(result.text)["error"]

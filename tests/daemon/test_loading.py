@@ -403,3 +403,34 @@ async def test_a_bug_in_one_piece_of_work_is_logged_and_stays_there(autojump_clo
             nursery.start_soon(trio.sleep_forever)
             await trio.sleep(1)
     assert scope.cancelled_caught
+
+
+LEFT_OVER = """
+import atexit, os, threading, time
+os.fork()
+threading.Thread(target=time.sleep, args=(600,), name="forever").start()
+atexit.register(time.sleep, 600)
+def book():
+    pass
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_what_a_module_leaves_running_keeps_no_command_and_no_daemon_from_its_end(module, config, tmp_path):
+    """A thread, something to do at exit, and a copy of the process, which is no second daemon."""
+    module("lingers", LEFT_OVER)
+    config("lingers")
+    ended = process(tmp_path, "check")
+    assert ended.returncode == 0
+    assert ended.stdout.count("in order") == 1
+    assert ended.stderr.endswith("ended by force: something of a tool's goes on: thread forever\n")
+    command = [sys.executable, "-m", "trio_voice", "--config", str(tmp_path / "config.toml"), "serve"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, text=True, cwd=tmp_path) as daemon:
+        assert daemon.stdout.readline().startswith("listening on")
+        daemon.terminate()
+        told, said = daemon.communicate(timeout=60)
+    assert (daemon.returncode, told) == (0, "")
+    assert "ended by force" in said
+    assert "cannot listen" not in said

@@ -11,6 +11,7 @@ of it gives the model an error that it can speak about.
 from __future__ import annotations
 
 import inspect
+import os
 import random
 import re
 import sysconfig
@@ -25,7 +26,8 @@ import msgspec
 import structlog
 import trio
 
-from trio_voice.errors import first_cause
+from trio_voice.call.tool_runs import run_async_tool
+from trio_voice.errors import first_cause, one_line
 from trio_voice.events.call import Then, ToolResult
 from trio_voice.persona import ToolSchema
 from trio_voice.phone_numbers import of_telephone
@@ -128,33 +130,31 @@ class Tool:
         """
         name = self.schema.name
         wanted, unknown = self._without_unknown(arguments)
-        try:
-            given = msgspec.structs.asdict(msgspec.convert(wanted, self._arguments, strict=False))
-        except msgspec.ValidationError as wrong:
-            return _failure(f"the arguments do not fit: {wrong}")
-        if self._wants_call:
-            given["call"] = call
-        with trio.move_on_after(seconds) as deadline:  # noqa: ASYNC912 - calling the tool is a checkpoint
-            try:
-                returned = await self._call(given)
+        with trio.move_on_after(seconds):  # noqa: ASYNC912 - calling the tool is a checkpoint
             # A tool's failure is an answer, and its traceback the operator's. `sys.exit` is no exception to that: the
-            # call ends by end_call, and the daemon by a signal, which reaches no tool.
-            except BaseException as failed:  # noqa: ASYNC103 - what came of a cancellation is raised below
+            # call ends by end_call, and the daemon by a signal, which reaches no tool. Reading the arguments and
+            # writing the result are its business, too: its types have code of their own.
+            try:
+                try:
+                    given = msgspec.structs.asdict(msgspec.convert(wanted, self._arguments, strict=False))
+                except (msgspec.ValidationError, UnicodeEncodeError) as wrong:  # or half a letter, which is no text
+                    return _failure(f"the arguments do not fit: {one_line(str(wrong))}")
+                if self._wants_call:
+                    given["call"] = call
+                returned = await self._call(given)
+                then = Then.GO_ON
+                if isinstance(returned, _Afterwards):
+                    returned, then = returned.result, returned.then
+                return attrs.evolve(_as_json(name, returned, then), unknown_arguments=unknown)
+            except BaseException as failed:  # noqa: ASYNC103, BLE001 - what came of a cancellation is raised below
                 cancelled, own = _parted(failed)
                 if own is not None:
-                    # Its words are the caller's, or quote them; so do those of what caused it.
-                    log.error("tool_failed", tool=name, error=_type_of(own), at=_places_of(own))  # noqa: TRY400
-                    log.debug("tool_failed_saying", tool=name, exc_info=own)
+                    _tell_failure(name, own)
                 if cancelled is not None:
                     raise cancelled from None  # noqa: ASYNC104 - it is that, and no more
                 return _failure("the tool failed; say that it did not work and offer something else")  # noqa: ASYNC104 - as above
-        if deadline.cancelled_caught:
-            log.warning("tool_too_slow", tool=name, seconds=seconds)
-            return _failure("the tool took too long; say that it does not answer right now")
-        then = Then.GO_ON
-        if isinstance(returned, _Afterwards):
-            returned, then = returned.result, returned.then
-        return attrs.evolve(_as_json(name, returned, then), unknown_arguments=unknown)
+        log.warning("tool_too_slow", tool=name, seconds=seconds)
+        return _failure("the tool took too long; say that it does not answer right now")
 
     def _without_unknown(self, arguments: Any) -> tuple[Any, int]:
         """The arguments that it has a name for, and how many others there were."""
@@ -167,7 +167,7 @@ class Tool:
 
     async def _call(self, given: dict[str, Any]) -> Any:
         if inspect.iscoroutinefunction(self._function):
-            return await self._function(**given)
+            return await run_async_tool(self.schema.name, self._function, given)
         return await trio.to_thread.run_sync(
             lambda: self._function(**given), abandon_on_cancel=True, limiter=_threads()
         )
@@ -180,9 +180,15 @@ def _parted(raised: BaseException) -> tuple[BaseException | None, BaseException 
     return (raised, None) if isinstance(raised, trio.Cancelled) else (None, raised)
 
 
-def _type_of(raised: BaseException) -> str:
-    kind = type(first_cause(raised))
-    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+def _tell_failure(name: str, raised: BaseException) -> None:
+    """Log what a tool raised, without its words: they are the caller's, or quote them; so do those of its causes."""
+    try:
+        kind = type(first_cause(raised))
+        error = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+        log.error("tool_failed", tool=name, error=error, at=_places_of(raised))
+        log.debug("tool_failed_saying", tool=name, exc_info=raised)
+    except BaseException:  # noqa: ASYNC103, BLE001 - classes have code of their own, for their names and words as well
+        log.error("tool_failed", tool=name, error="of a class that cannot be named", at=[])  # noqa: TRY400
 
 
 def _places_of(raised: BaseException) -> list[str]:
@@ -352,8 +358,11 @@ def _import(name: str) -> Callable[..., Any]:
         raise ValueError(
             f"no built-in tool {name!r} (there are {', '.join(sorted(BUILT_IN))}); your own is MODULE:FUNCTION"
         )
+    process = os.getpid()
     try:
         found = getattr(import_module(module), function)
+        if os.getpid() != process:  # it has forked, and this is the copy, which would become a second daemon
+            os._exit(0)
     # What a module does while it is imported is anything at all, `sys.exit` and KeyboardInterrupt included.
     except BaseException as wrong:
         raise ValueError(f"{name!r} cannot be imported: {_words(wrong, place_in(wrong))}") from wrong  # noqa: ASYNC104 - blocks, no trio

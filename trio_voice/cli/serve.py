@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 import trio
 
-from trio_voice.cli.exits import EXIT_CONFIG, EXIT_UNAVAILABLE, problems_in, stop
+from trio_voice.call.tool_runs import open_tool_runs
+from trio_voice.cli.exits import EXIT_CONFIG, EXIT_UNAVAILABLE, LEAVING_SECONDS, leave_within, problems_in, stop
 from trio_voice.cli.extras import missing_for
 from trio_voice.cli.local_peers import load_speech_for, on_this_machine
 from trio_voice.cli.options import config_option, load
@@ -49,8 +50,9 @@ def serve(path: Path, slot_text: str | None) -> None:
             await supervise(settings, path, announce, patience)
             return
         speech = await trio.to_thread.run_sync(load_speech_for, settings)
-        async with on_this_machine(settings) as placed:
+        async with on_this_machine(settings) as placed, open_tool_runs():
             await run_daemon(placed, announce, path, make_lines, slot, speech)
+            leave_within(LEAVING_SECONDS, 0)  # all is in order, and a tool's task may never come to its end
 
     try:
         trio.run(run)

@@ -174,3 +174,37 @@ def test_words_of_before_the_goodbye_take_nothing_back_however_late_their_text_i
     book.after(0.1).on(ms.MarkEchoed("0.1"))
     assert end_of([command for _, command in book.pass_time(2)]) is EndReason.AGENT
     assert "goodbyes_taken_back" not in book.record.counters
+
+
+@pytest.mark.parametrize("final", [True, False], ids=["written", "being written"])
+def test_a_goodbye_that_is_returned_wants_no_answer(final):
+    book = saying_goodbye()
+    book.on(c.CallerSpeechStarted())
+    book.after(0.5).on(c.CallerSpeechStopped())
+    assert book.on(c.CallerTranscript("i1", "Bye bye.", final=final)) == [c.IgnoreTurn("i1")]
+    ((at, end),) = book.pass_time(10)
+    assert isinstance(end, EndCall)
+    assert at - book.now + 10 == pytest.approx(0.5)
+
+
+def test_a_goodbye_of_which_a_reply_was_heard_may_be_asked_for_in_the_next():
+    book = Playbook(limits=Limits(media_gap_seconds=1000, idle_seconds=1000, playback_lead_seconds=10)).live()
+    book.speak("r1", SPEECH)
+    book.on(c.ReplyDone("r1", interrupted=False))
+    book.on(c.ReplyStarted("r2"))
+    assert asks(book) == [c.SendToolResult("t1", "{}", go_on=False)]
+    book.on(c.ReplyDone("r2", interrupted=False))
+    book.after(0.1).on(ms.MarkEchoed("0.1"))
+    assert [command.reason for _, command in book.pass_time(1)] == [EndReason.AGENT]
+
+
+def test_a_call_ends_as_it_was_going_to_though_its_model_fails_meanwhile():
+    lines = Lines(idle_goodbye=Line("Goodbye.", SPEECH))
+    book = Playbook(lines=lines, limits=Limits(media_gap_seconds=1000, idle_seconds=30)).live()
+    done = book.pass_time(33)  # asked for its goodbye, it says none
+    assert [command for _, command in done if isinstance(command, PlayAudio)] == [PlayAudio(SPEECH)]
+    book.on(c.ModelFault("silent", "it does not answer", fatal=True))
+    book.on(ms.MarkEchoed("0.1"))
+    ((at, end),) = [each for each in book.pass_time(10) if isinstance(each[1], EndCall)]
+    assert end.reason is EndReason.IDLE
+    assert at - book.now + 10 <= 0.6

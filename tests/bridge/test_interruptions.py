@@ -6,11 +6,12 @@ import attrs
 import pytest
 
 from tests.playbook import HUSH, MORE, SPEECH, TALKS_FIRST, Playbook
+from trio_voice.audio.mulaw import encode
 from trio_voice.bridge.interruptions import MAX_GREETINGS
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import ClearPlayback, PlaceMark, PlayAudio, ToolResult, ToolReturned
-from trio_voice.persona import Persona, TurnDetection
+from trio_voice.persona import Line, Lines, Persona, TurnDetection
 
 YIELDS = attrs.evolve(TALKS_FIRST, truncates=True, yields_on_request=True, words_while_speaking=True)
 WRITES_LATE = attrs.evolve(YIELDS, words_while_speaking=False)
@@ -355,3 +356,35 @@ def test_a_model_that_greets_by_itself_is_kept_from_breaking_off_what_is_owed(di
 
 def test_an_inbound_greeting_may_be_talked_over():
     assert speaking().on(c.CallerSpeechStarted()) == [ClearPlayback()]
+
+
+def test_a_filler_that_was_cut_is_nothing_to_go_on_with():
+    """The model has not said it; the next comes by itself."""
+    lines = Lines(fillers=(Line("One moment, please.", encode(b"\x00\x80" * 4_000)),))
+    persona = Persona(name="p", model="m", fillers=("One moment, please.",))
+    book = Playbook(capabilities=CUTS_ITSELF, lines=lines, persona=persona).live()
+    book.on(c.CallerSpeechStarted())
+    book.on(c.CallerTranscript("i0", "Where is my order?", final=True))
+    book.after(1).on(c.CallerSpeechStopped())
+    book.on(c.ReplyStarted("r1"))
+    book.on(c.ToolCalled("t1", "look_up", {}))
+    book.on(c.ReplyDone("r1", interrupted=False))
+    while not any(isinstance(command, PlayAudio) for _, command in book.pass_time(0.02)):
+        pass
+    assert ClearPlayback() in book.on(c.CallerSpeechStarted())
+    book.after(0.5).on(c.CallerSpeechStopped())
+    assert book.on(said("Okay.", final=True)) == [c.IgnoreTurn("i1")]
+    assert not any(isinstance(command, c.RequestReply) for _, command in book.pass_time(2))
+
+
+@pytest.mark.parametrize("loud", [True, False])
+def test_speech_whose_words_come_at_its_end_is_not_spoken_over(loud):
+    """The agent has fallen silent by itself, and goes on only after a sound that was nothing."""
+    book = speaking(CUTS_ITSELF, pieces=40)
+    book.on(c.CallerSpeechStarted())
+    book.on(c.ReplyDone("r1", interrupted=True))
+    done = []
+    for _ in range(400):
+        book.after(0.02).on(ms.CallerAudio(SPEECH if loud else HUSH))
+        done += book.tick() if book.now >= book.bridge.wake_at else []
+    assert any(isinstance(command, c.RequestReply) for command in done) is not loud

@@ -1,11 +1,13 @@
 """A tool acts once, whatever becomes of the model that asked for it."""
 
+import attrs
 import pytest
 
-from tests.playbook import SPEECH, Playbook
+from tests.playbook import SPEECH, TALKS_FIRST, Playbook
 from trio_voice.bridge.tool_calls import KEPT_SECONDS, MAX_KEPT, ToolCalls
 from trio_voice.events import model as c
-from trio_voice.events.call import LegClosed, ModelReplaced, RunTool, ToolResult, ToolReturned
+from trio_voice.events.call import DismissModel, EndCall, LegClosed, ModelReplaced, RunTool, ToolResult, ToolReturned
+from trio_voice.persona import Limits
 
 BOOKED = ToolResult('"booked"')
 
@@ -80,3 +82,58 @@ def test_what_is_kept_is_bounded_in_number_and_time():
 def test_any_arguments_may_be_asked_with(arguments):
     tools = ToolCalls()
     assert tools.request("t", "x", arguments, "r", 0) is True
+
+
+def test_a_model_that_asks_for_the_same_tool_without_end_is_told_to_answer_and_then_given_up():
+    book = Playbook(limits=Limits(media_gap_seconds=1000, idle_seconds=1000)).live()
+    done = []
+    for number in range(12):
+        book.on(c.ReplyStarted(f"r{number}"))
+        commands = book.on(c.ToolCalled(f"t{number}", "look_up", {"n": number}))
+        if RunTool(f"t{number}", "look_up", {"n": number}) in commands:
+            commands += book.on(ToolReturned(f"t{number}", ToolResult("{}")))
+        book.after(0.05).on(c.ReplyDone(f"r{number}", interrupted=False))
+        done += commands
+    assert sum(isinstance(command, RunTool) for command in done) == 5
+    told = [command for command in done if isinstance(command, c.SendToolResult) and command.failed]
+    assert len(told) == 5
+    assert "answer the caller" in told[0].result
+    assert isinstance(done[-1], EndCall | DismissModel)
+
+
+def test_other_tools_may_still_be_used_and_the_next_turn_has_its_own_rounds():
+    book = Playbook(limits=Limits(media_gap_seconds=1000, idle_seconds=1000)).live()
+    for number in range(6):
+        book.on(c.ToolCalled(f"t{number}", "look_up", {"n": number}))
+        book.on(ToolReturned(f"t{number}", ToolResult("{}")))
+    assert RunTool("e", "end_call", {}) in book.on(c.ToolCalled("e", "end_call", {}))
+    book.on(c.CallerSpeechStarted())
+    assert RunTool("n", "look_up", {}) in book.on(c.ToolCalled("n", "look_up", {}))
+
+
+@pytest.mark.parametrize("withdraws", [False, True])
+def test_a_result_that_a_noise_made_the_model_give_up_on_is_told_all_the_same(withdraws):
+    capabilities = attrs.evolve(TALKS_FIRST, withdraws_tools=withdraws)
+    book = Playbook(capabilities=capabilities, limits=Limits(media_gap_seconds=1000, idle_seconds=1000)).live()
+    book.speak("r1", SPEECH, SPEECH)
+    book.on(c.ToolCalled("t1", "look_up", {}))
+    book.on(c.CallerSpeechStarted())
+    book.on(c.ToolWithdrawn("t1") if withdraws else c.ReplyDone("r1", interrupted=True))
+    book.after(0.4).on(c.CallerSpeechStopped())
+    book.on(c.CallerTranscript("i1", "Okay.", final=True))
+    book.pass_time(1)
+    (told,) = book.on(ToolReturned("t1", ToolResult('"tomorrow"')))
+    assert isinstance(told, c.RequestReply)
+    assert '"tomorrow"' in told.instructions
+
+
+def test_a_result_that_words_made_the_model_give_up_on_is_kept():
+    book = Playbook(limits=Limits(media_gap_seconds=1000, idle_seconds=1000)).live()
+    book.speak("r1", SPEECH, SPEECH)
+    book.on(c.ToolCalled("t1", "look_up", {}))
+    book.on(c.CallerSpeechStarted())
+    book.on(c.ReplyDone("r1", interrupted=True))
+    book.after(0.4).on(c.CallerSpeechStopped())
+    book.on(c.CallerTranscript("i1", "No, forget that.", final=True))
+    assert book.on(ToolReturned("t1", ToolResult('"tomorrow"'))) == []
+    assert book.on(c.ToolCalled("t2", "look_up", {})) == [c.SendToolResult("t2", '"tomorrow"')]

@@ -919,3 +919,30 @@ def test_no_sequence_raises_and_what_comes_of_it_makes_sense(sequence):
                 case c.Outgoing():
                     said(event.message)
         assert session.wake_at >= 0
+
+
+def test_a_tool_that_is_asked_for_behind_words_belongs_to_what_was_said(ready):
+    hear(ready, 1.0, serverContent=sound())
+    hear(ready, 1.0, serverContent={"generationComplete": True})
+    (asked,) = ask(ready, {"id": "f1", "name": "roll", "args": {}})
+    assert asked == c.ToolCalled("call-1", "roll", {})
+
+
+def test_words_behind_what_the_model_has_done_are_another_turns(ready):
+    hear(ready, 1.0, serverContent={"inputTranscription": {"text": "Where is"}})
+    hear(ready, 1.4, serverContent={"inputTranscription": {"text": " my order?"}})
+    ask(ready, {"id": "f1", "name": "roll", "args": {}})
+    late = hear(ready, 1.9, serverContent={"inputTranscription": {"text": " Please."}})
+    assert late == [c.CallerTranscript("caller-1", "Where is my order? Please.", final=False)]
+    ask(ready, {"id": "f2", "name": "roll", "args": {}})
+    assert hear(ready, 4.0, serverContent={"inputTranscription": {"text": "Okay."}}) == [
+        c.CallerTranscript("caller-1", "Where is my order? Please.", final=True),
+        c.CallerTranscript("caller-3", "Okay.", final=False),
+    ]
+
+
+def test_a_turn_that_is_to_be_ignored_is_owed_no_answer(ready):
+    hear(ready, 1.0, serverContent={"inputTranscription": {"text": "Bye bye."}})
+    idle(ready, 2.5)
+    assert ready.encode(c.IgnoreTurn("caller-1"), 2.5) == ()
+    assert idle(ready, 100.0) == []

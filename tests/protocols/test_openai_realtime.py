@@ -1459,3 +1459,13 @@ def test_a_greeting_that_was_cut_in_its_first_sentence_is_still_known(heard_ms, 
     _, *notes = talk.take()
     assert [note["item"]["role"] for note in notes] == ["user"] * told
     assert all("This call is recorded. How are you?" in note["item"]["content"][0]["text"] for note in notes)
+
+
+@pytest.mark.parametrize("dialect", ["ga", "xai", "beta"])
+def test_what_stands_in_place_of_an_answer_waits_for_none(dialect):
+    """A sound that was nothing has cut the agent; it is asked to go on, and no answer of its own is waited for."""
+    talk = ready(dialect)
+    talk.hear("input_audio_buffer.speech_started", item_id="i1")
+    talk.hear("input_audio_buffer.speech_stopped", item_id="i1")
+    talk.do(c.RequestReply("Go on.", instead=True))
+    assert [message["type"] for message in talk.take()] == ["response.create"]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from trio_voice.errors import LocalProtocolError
 from trio_voice.events import model as c
 from trio_voice.persona import Persona, ToolSchema, TurnDetection
-from trio_voice.protocols.unanswered import NUDGE
+from trio_voice.protocols.unanswered import ALOUD, NUDGE
 from trio_voice.protocols.voice_agent import VoiceAgentSession
 
 READY = {
@@ -386,11 +386,10 @@ def listening():
     [
         [],
         [("reply.started", {"reply_id": "r2"}), ("reply.done", {"reply_id": "r2"})],
-        [("reply.started", {"reply_id": "r2"}), ("transcript.agent", {"text": "Yes."}), ("reply.done", {})],
         [("reply.started", {"reply_id": "r2"}), ("reply.error", {"message": "llm"}), ("reply.done", {})],
         DIGITAL_SILENCE,
     ],
-    ids=["none", "empty", "text", "error", "silence"],
+    ids=["none", "empty", "error", "silence"],
 )
 def test_an_answer_without_a_sound_is_asked_for_once_and_then_given_up(listening, answer):
     asked(listening)
@@ -404,6 +403,27 @@ def test_an_answer_without_a_sound_is_asked_for_once_and_then_given_up(listening
         at(listening, 2.6, kind, **fields)
     (given_up,) = listening.tick(5.0)
     assert (given_up.code, given_up.fatal, given_up.passing) == ("silent", True, True)
+
+
+def test_an_answer_that_is_a_text_alone_is_asked_for_word_by_word(listening):
+    asked(listening)
+    at(listening, 0.1, "reply.started", reply_id="r2")
+    at(listening, 0.1, "transcript.agent", text="Yes, until six.")
+    at(listening, 0.1, "reply.done")
+    _, *messages = listening.tick(2.5)
+    assert sent(messages) == [{"type": "reply.create", "instructions": ALOUD.format("Yes, until six.")}]
+
+
+def test_a_wait_that_is_too_long_is_for_another_session_or_model(listening):
+    asked(listening)
+    (fault,) = at(listening, 0.1, "reply.error", message="Rate limited. Please try again in 20s.")
+    assert (fault.fatal, fault.passing) == (True, True)
+
+
+def test_a_turn_that_is_to_be_ignored_is_owed_no_answer(listening):
+    asked(listening)
+    assert listening.encode(c.IgnoreTurn("i1"), 0.1) == ()
+    assert listening.wake_at == math.inf
 
 
 def test_an_answer_that_can_be_heard_settles_it(listening):

@@ -43,6 +43,7 @@ from trio_voice.bridge.ending import Endings
 from trio_voice.bridge.failover import Failover
 from trio_voice.bridge.interruptions import Interruptions
 from trio_voice.bridge.media_gap import MediaGap
+from trio_voice.bridge.open_turn import OpenTurn
 from trio_voice.bridge.silence import Silence, Verdict
 from trio_voice.bridge.speaking import Speaking
 from trio_voice.bridge.states import Caller, Ending, Model, Reply, Signal
@@ -69,6 +70,11 @@ SILENCE_AHEAD_MS: Final = 400.0
 words that are said meanwhile would stand behind it."""
 MOST_TO_SAY: Final = 5
 """Texts of the operator's that may wait for a model to be ready."""
+NUDGE: Final = (
+    "The caller has said something and is waiting. Answer now; if you did not understand, ask them to say it again."
+)
+BROUGHT: Final = "What you were looking up when you were interrupted has come; tell the caller: {}"
+ENOUGH: Final = ToolResult('{"error": "enough was looked up: answer the caller now with what you have"}', failed=True)
 TURNS_WITH_A_HUMAN: Final = 2
 """Answered turns after which a verdict that a machine answered comes too late to be believed."""
 
@@ -97,7 +103,9 @@ class Bridge:
         "_expected_call_sid",
         "_failover",
         "_gap",
+        "_has_spoken",
         "_interruptions",
+        "_open_turn",
         "_opening",
         "_playback",
         "_playout",
@@ -139,6 +147,7 @@ class Bridge:
         self._deadlines = Deadlines(limits, now)
         self._gap = MediaGap(limits.media_gap_seconds, now)
         self._digits = DigitEntry()
+        self._open_turn = OpenTurn()
         self._failover = Failover(context, successors, now, self._speaking, self._endings, self._deadlines, self._tools)
         self._takeover = self._failover.takeover
         self._interruptions = Interruptions(context, self._speaking)
@@ -154,6 +163,8 @@ class Bridge:
         """Texts that the operator wants said by a model that is not ready."""
         self._was_answered = False
         """The model has begun a reply since the caller last began to speak."""
+        self._has_spoken = False
+        """The agent has been heard since the caller last began to speak, or it was told a tool's result."""
         self._waits_for_ready: f.MachineAnswered | None = None
         """A machine has answered, and is to be left a message by a model that is not ready."""
         self.wake_at: float
@@ -218,7 +229,9 @@ class Bridge:
                 self._set_wake_at(now)
                 return self._context.take()
         if self._interruptions.tick(now):
-            self._silence.was_noise()
+            self._was_nothing()
+        if now >= self._open_turn_due:
+            self._end_turn(now)
         verdict = self._silence.tick(now)
         if verdict is not Verdict.WAIT:
             words = "the caller waited for an answer, and none came"
@@ -234,7 +247,8 @@ class Bridge:
         if self._states.model is not Model.READY:
             self._interruptions.release()  # whoever heard the caller is gone: there is nothing to decide
         self._pass_digits_on(now)
-        self._speaking.tick(now)
+        if self._speaking.tick(now):
+            self._endings.said_for_it()
         self._endings.tick(now)
         self._silence.note(now)
         self._set_wake_at(now)
@@ -248,7 +262,7 @@ class Bridge:
         deadlines = self._deadlines.of(self._states, self._playback.echo_due, self._gap.dead_at)
         self.wake_at = min(*(deadline.at for deadline in deadlines), *(part.wake_at for part in parts))
         if self._states.model is Model.READY:
-            self.wake_at = min(self.wake_at, self._digits.due_at)
+            self.wake_at = min(self.wake_at, self._digits.due_at, self._open_turn_due)
         if self._states.started:
             self.wake_at = min(self.wake_at, self._gap.wake_at(now, hears=self._states.model is Model.READY))
 
@@ -376,11 +390,13 @@ class Bridge:
 
     def _speech_started(self, fact: c.CallerSpeechStarted, now: float) -> None:
         self._deadlines.caller_heard(now)
+        self._open_turn.begin(now, is_owed=self._states.caller is Caller.WAITING)
         self._silence.caller_began()
         self._states.signal(Signal.SPEECH_BEGAN)
         self._context.transcript.caller_began(fact.item_id, now - self._context.began)
         self._turns.caller_began()
-        self._was_answered = False
+        self._was_answered = self._has_spoken = False
+        self._tools.caller_began()
         if fact.interrupts and not self._endings.leaves_message:  # a machine takes no floor, whatever its noises
             self._speaking.is_asked = False
             self._endings.caller_began()
@@ -388,10 +404,11 @@ class Bridge:
 
     def _speech_stopped(self, now: float) -> None:
         self._deadlines.caller_heard(now)
+        self._open_turn.end()
         self._states.signal(Signal.TURN_ENDED)
         self._turns.caller_finished(now)
         if self._interruptions.ended(now):
-            self._silence.was_noise()
+            self._was_nothing()
         elif not self._interruptions.has_words:
             self._silence.was_noise()  # as far as is known: its words may still come
         elif not self._was_answered:
@@ -400,18 +417,41 @@ class Bridge:
 
     def _caller_text(self, fact: c.CallerTranscript, now: float) -> None:
         self._deadlines.caller_heard(now)
+        self._open_turn.said(fact.text, now)
         if fact.final:
             self._turns.transcript_is_final(now)
         at = now - self._context.began
         began_at = self._context.transcript.caller_said(fact.item_id, fact.text, at, final=fact.final)
         takes_no_floor = self._interruptions.said(fact, now)
         if takes_no_floor:
-            self._silence.was_noise()
+            self._was_nothing()
             return
-        self._endings.caller_said(fact.text, began_at, final=fact.final)
+        self._endings.caller_said(fact, began_at)
+        if self._endings.is_leaving:
+            return
         if fact.text and not self._was_answered and self._states.caller in (Caller.QUIET, Caller.WAITING):
             self._states.signal(Signal.ANSWER_OWED)
             self._silence.words_came(now)
+
+    def _was_nothing(self) -> None:
+        """A sound of the caller's has taken no floor: what it put an end to is wanted still."""
+        self._silence.was_noise()
+        self._tools.resume()
+
+    @property
+    def _open_turn_due(self) -> float:
+        """Time at which the caller's turn counts as over though nobody says so; a chain sees to its own."""
+        watches = self._states.model is Model.READY and not self._context.capabilities.words_while_speaking
+        watches = watches and self._states.caller is Caller.SPEAKING
+        return self._open_turn.due(self._turns.last_sound_at) if watches else math.inf
+
+    def _end_turn(self, now: float) -> None:
+        """The caller's turn is over, and the model does not know it: it is asked to answer."""
+        self._context.record.count("turns_without_an_end")
+        self._speech_stopped(now)
+        if self._states.caller is Caller.WAITING and not self._endings.is_leaving:
+            self._context.commands.append(c.RequestReply(NUDGE, instead=True))
+            self._speaking.is_asked = True
 
     # The operator
 
@@ -518,6 +558,7 @@ class Bridge:
             if not is_filler:
                 self._turns.reached("first_audio", now)
                 self._states.signal(Signal.REPLY_SOUNDED)
+                self._has_spoken = True
                 self._speaking.sounded()
                 self._endings.agent_sounded()
         self._context.transcript.reply_sent(fact.reply_id, length)
@@ -563,6 +604,15 @@ class Bridge:
     # Tools
 
     def _tool_requested(self, fact: c.ToolCalled, now: float) -> None:
+        if self._tools.is_too_much(fact.name):
+            self._context.record.count("tool_rounds_over_the_bound")
+            if self._tools.has_no_end:
+                self._tools.caller_began()
+                words = "the model asks for tools and never answers"
+                self._model_lost(EndReason.MODEL_FAILED, words, now, passing=not self._silence.asked_another)
+            else:
+                self._answer_tool(fact.call_id, ENOUGH)
+            return
         wanted = self._tools.request(fact.call_id, fact.name, fact.arguments, self._context.reply_id, now)
         if isinstance(wanted, ToolResult):
             self._answer_tool(fact.call_id, wanted)
@@ -570,25 +620,33 @@ class Bridge:
             self._context.commands.append(RunTool(fact.call_id, fact.name, fact.arguments))
 
     def _tool_finished(self, call_id: str, result: ToolResult, now: float) -> None:
+        is_wanted = self._tools.is_wanted(call_id)
         asked_by = self._tools.finished(call_id, result, now)
-        if not asked_by:
+        if is_wanted and not asked_by and result.then is Then.GO_ON:
+            self._speaking.request(BROUGHT.format(result.text))
+        elif not asked_by:
             self._context.record.count("tool_results_not_wanted")
             return
-        for each in asked_by:
+        for each in asked_by or ():
             self._answer_tool(each, result)
         if result.then is not Then.GO_ON:
             self._endings.say_goodbye(result.then, now, spoken=self._reply_speaks)
 
     @property
     def _reply_speaks(self) -> bool:
-        """True if the latest reply has words: they were heard, or their sound is being made."""
+        """True if the agent has said something by now: it was heard, or its sound is being made.
+
+        That is, since the caller spoke or it was told something: it may ask for the end in a reply of its own.
+        """
         is_made = self._context.capabilities.speaks_meanwhile and self._states.reply is Reply.SILENT
-        return self._states.reply_was_heard or is_made
+        return self._has_spoken or is_made
 
     def _answer_tool(self, call_id: str, result: ToolResult) -> None:
+        self._tools.told()
         go_on = result.then is Then.GO_ON or not self._reply_speaks
         self._context.commands.append(c.SendToolResult(call_id, result.text, result.failed, go_on))
         self._speaking.is_asked = self._speaking.is_asked or go_on
+        self._has_spoken = self._has_spoken and not go_on
 
     # What fails
 

@@ -12,6 +12,7 @@ from trio_voice.bridge.context import MAX_DETAIL
 from trio_voice.bridge.goodbye import Goodbye
 from trio_voice.bridge.states import Caller, Ending, Model, Signal
 from trio_voice.events.call import ClearPlayback, DismissModel, Then, TransferCall
+from trio_voice.events.model import IgnoreTurn
 from trio_voice.record import EndReason
 from trio_voice.speech_text.backchannels import takes_floor
 from trio_voice.timeline import EventKind
@@ -19,6 +20,7 @@ from trio_voice.timeline import EventKind
 if TYPE_CHECKING:
     from trio_voice.bridge.context import Context
     from trio_voice.bridge.speaking import Speaking
+    from trio_voice.events.model import CallerTranscript
 
 MAX_UNHEARD_MS: Final = 1_000.0
 """Most of a dead model's words that may still be heard before the last line; more would keep the caller for too
@@ -115,19 +117,24 @@ class Endings:
         if self._goodbye is not None:
             self._goodbye.sounded()
 
+    def said_for_it(self) -> None:
+        """A line of this machine was said in place of what the model was asked for."""
+        if self._goodbye is not None and self._goodbye.is_wordless:
+            self._goodbye.was_said_for_it()
+
     def caller_began(self) -> None:
         """The caller speaks into it."""
         self._said_twice = False
         if self._goodbye is not None:
             self._goodbye.caller_began()
 
-    def caller_said(self, text: str, began_at: float, *, final: bool) -> None:
+    def caller_said(self, fact: CallerTranscript, began_at: float) -> None:
         """The caller's words: those that take the floor take the goodbye back, but not their own goodbye.
 
         Those of a turn that ``began_at`` a time before it, in seconds since the call began, are what it answers: their
         text may come late.
         """
-        goodbye, persona = self._goodbye, self._context.persona
+        goodbye, persona, text, final = self._goodbye, self._context.persona, fact.text, fact.final
         if goodbye is None or not goodbye.revocable or began_at <= self._began_at:
             return
         farewells = (*persona.backchannels, *persona.said_by_itself.farewells)
@@ -137,8 +144,11 @@ class Endings:
             self._goodbye = None
             self._context.states.signal(Signal.TAKEN_BACK)
             self._context.record.count("goodbyes_taken_back")
-        elif final:
+        elif final or self._context.states.caller is not Caller.SPEAKING:
             goodbye.returned()
+            if goodbye.is_heard:
+                self._context.states.signal(Signal.NOTHING_OWED)
+                self._context.commands.append(IgnoreTurn(fact.item_id))
 
     def tick(self, now: float) -> None:
         """See whether the last words were heard. Harmless to call too early."""
@@ -175,7 +185,7 @@ class Endings:
         if goodbye.then is Then.TRANSFER:
             context.states.signal(Signal.TRANSFER)
             context.commands.append(TransferCall())
-        elif self._failed is not None:
+        elif self._failed is not None and (goodbye.is_wordless or self._leaves_message):
             context.end(*self._failed)
         else:
             context.end(goodbye.reason, goodbye.detail)
@@ -211,7 +221,8 @@ class Endings:
                 context.commands.append(ClearPlayback())
         self._speaking.say_line(line, now)
         then = Then.TRANSFER if transfer else Then.END_CALL
-        self._begin(Goodbye(then, now, spoken=True, revocable=False), now)
+        details = (self._failed[1], self._failed[1])
+        self._begin(Goodbye(then, now, spoken=True, reason=reason, details=details, revocable=False), now)
 
     # A transfer
 

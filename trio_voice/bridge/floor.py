@@ -27,6 +27,8 @@ LATE_WORDS_SECONDS: Final = 1.2
 """The same for one that writes when the turn is over."""
 LONG_SPEECH_SECONDS: Final = 1.2
 """Nobody says "uh-huh" for so long: where words come late, it is speech."""
+LOUD_SECONDS: Final = 1.0
+"""After the last loud piece of it, a sound that is not over is still no noise."""
 WORDLESS_SECONDS: Final = 5.0
 """Sound that goes on so long without a word is none of the caller's."""
 
@@ -59,6 +61,7 @@ class Floor:
         "_answers",
         "_began_at",
         "_ended_at",
+        "_loud_until",
         "_min_seconds",
         "_min_words",
         "_persona",
@@ -79,6 +82,8 @@ class Floor:
         self._state = _State.FREE
         self._began_at = 0.0
         self._ended_at = math.inf
+        self._loud_until = -math.inf
+        """Time before which it is no noise: the line is as loud as speech, and its words come at its end."""
         self._text = ""
         self._answers = False
         self._was_answered = False
@@ -99,7 +104,7 @@ class Floor:
         if self._state is not _State.FREE:
             self._ended_at = math.inf  # they go on
             return Verdict.NOTHING
-        self._began_at, self._ended_at, self._text = now, math.inf, ""
+        self._began_at, self._ended_at, self._loud_until, self._text = now, math.inf, -math.inf, ""
         self._answers, self._was_answered = answers, False
         self._was_long_enough = not self._min_seconds
         if self._min_seconds or self._min_words is not None:
@@ -142,10 +147,13 @@ class Floor:
             return self._ended_at + (WORDS_SECONDS if self._writes_while_spoken else LATE_WORDS_SECONDS)
         if not self._was_long_enough:
             return self._began_at + self._min_seconds
-        return self._began_at + max(LONG_SPEECH_SECONDS if self._length_tells else WORDLESS_SECONDS, self._min_seconds)
+        seconds = max(LONG_SPEECH_SECONDS if self._length_tells else WORDLESS_SECONDS, self._min_seconds)
+        return max(self._began_at + seconds, self._loud_until)
 
-    def tick(self, now: float) -> Verdict:
-        """The step that time decides. Harmless to call too early."""
+    def tick(self, now: float, last_sound_at: float = -math.inf) -> Verdict:
+        """The step that time decides, if the last speech on the line was then. Harmless to call too early."""
+        if self._state is not _State.FREE and self._ended_at == math.inf and not self._writes_while_spoken:
+            self._loud_until = last_sound_at + LOUD_SECONDS
         if self._state is _State.FREE or now < self.wake_at:
             return Verdict.NOTHING
         if not self._was_long_enough and self._ended_at == math.inf:

@@ -181,7 +181,7 @@ class Interruptions:
         if now >= self._greet_again_at:
             self._greet_again(now)
         self._ask_to_go_on(now)
-        return self._do(self.floor.tick(now), now)
+        return self._do(self.floor.tick(now, self._context.turns.last_sound_at), now)
 
     def _greet_again(self, now: float) -> None:
         context = self._context
@@ -207,8 +207,8 @@ class Interruptions:
         if verdict is Verdict.HUSH and context.capabilities.yields_on_request:
             self._speaking.pause(now)
         elif verdict is Verdict.HUSH or at_once:
-            self._cut_by_model = True
-            self._speaking.interrupt(now)
+            was_answer = self._speaking.interrupt(now)
+            self._cut_by_model = was_answer or at_once
 
     def _do(self, verdict: Verdict, now: float) -> bool:
         """Carry out what was decided; returns whether the caller took no floor."""
@@ -226,6 +226,7 @@ class Interruptions:
             self._go_on_at = now + (OWN_ANSWER_SECONDS if self._item_id else 0.0)
             self._ask_to_go_on(now)
         elif verdict is Verdict.GO_ON and self._item_id:
+            self._context.commands.append(c.IgnoreTurn(self._item_id))
             self._ignored_until = now + IGNORED_SECONDS
         return verdict is Verdict.GO_ON
 

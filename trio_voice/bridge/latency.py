@@ -17,6 +17,7 @@ Only sound that can be heard counts. Pure: time is an argument, in seconds.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 from trio_voice.audio.mulaw import is_speech
@@ -80,6 +81,11 @@ class Turns:
         """A piece of the caller's audio has come."""
         if is_speech(payload):
             self._last_sound_at = now
+
+    @property
+    def last_sound_at(self) -> float:
+        """Time of the last piece of the caller's audio that was as loud as speech."""
+        return -math.inf if self._last_sound_at is None else self._last_sound_at
 
     def caller_began(self) -> None:
         """They go on: what was to be answered is not over."""

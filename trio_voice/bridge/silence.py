@@ -45,7 +45,6 @@ class Silence:
     """
 
     __slots__ = (
-        "_asked_another",
         "_context",
         "_dead_air",
         "_deadlines",
@@ -57,6 +56,7 @@ class Silence:
         "_tools",
         "_turn_over_at",
         "_voice_is_mute",
+        "asked_another",
     )
 
     def __init__(
@@ -78,7 +78,7 @@ class Silence:
         self._owed_before = False
         self._turn_over_at = math.inf
         """Time at which the caller's turn was over that is not answered; infinite if they have not ended one."""
-        self._asked_another = False
+        self.asked_another = False
         """Another session was tried for the answer that is owed."""
         self._voice_is_mute = False
         """Nothing of a filler that the model's voice was asked for was heard, and nothing since."""
@@ -131,13 +131,13 @@ class Silence:
     def session_replaced(self) -> None:
         """Another session of the same model takes over: for what is owed that is its second chance, and the last."""
         self._dead_air.gone_unsaid()
-        self._asked_another = self._asked_another or self._dead_air.is_owed
+        self.asked_another = self.asked_another or self._dead_air.is_owed
 
     def model_replaced(self, now: float) -> None:
         """Another model takes over, which has all the time for what is owed."""
         if self._dead_air.is_owed:
             self._dead_air.begin_again(now)
-        self._asked_another = False
+        self.asked_another = False
         if self._context.lines.takeover is not None:
             self._dead_air.said(self._context.lines.takeover.text)
 
@@ -149,7 +149,7 @@ class Silence:
         self._dead_air.heard()
         if not is_filler:
             self._dead_air.settle()
-            self._asked_another = False
+            self.asked_another = False
             self._turn_over_at = math.inf
 
     def came_silent(self, now: float, ms: float) -> None:
@@ -239,12 +239,12 @@ class Silence:
         """The step that an overdue answer asks for. What is opened or looked up has a bound of its own."""
         dead_air = self._dead_air
         is_opening = self._context.states.model is Model.OPENING
-        if self._tools or (is_opening and not self._asked_another):
+        if self._tools or (is_opening and not self.asked_another):
             return Verdict.WAIT
         if dead_air.left == 0:
             return Verdict.GIVE_UP
-        if dead_air.left == 1 and not self._asked_another:
-            self._asked_another = True
+        if dead_air.left == 1 and not self.asked_another:
+            self.asked_another = True
             return Verdict.ASK_ANOTHER
         return Verdict.WAIT
 

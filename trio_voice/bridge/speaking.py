@@ -84,12 +84,14 @@ class Speaking:
         """Time at which ``tick`` is next needed."""
         return min(self._say_instead_at, self._context.playout.wake_at)
 
-    def tick(self, now: float) -> None:
-        """Say what is due. Harmless to call too early."""
-        if now >= self._say_instead_at:
-            line, self._instead, self._say_instead_at = self._instead, None, math.inf
+    def tick(self, now: float) -> bool:
+        """Say what is due; returns whether a line was said in the model's stead. Harmless to call too early."""
+        line = self._instead if now >= self._say_instead_at else None
+        if line is not None:
+            self._instead, self._say_instead_at = None, math.inf
             self.say_line(line, now)
         self.feed(now)
+        return line is not None
 
     def feed(self, now: float) -> None:
         """Hand over what waits, as far as the lead allows."""
@@ -98,8 +100,12 @@ class Speaking:
 
     # What becomes of it
 
-    def interrupt(self, now: float, *, keep: str = "", by_caller: bool = True) -> None:
-        """The floor is taken: nothing that was not heard will be, but for the reply to ``keep``."""
+    def interrupt(self, now: float, *, keep: str = "", by_caller: bool = True) -> bool:
+        """The floor is taken: nothing that was not heard will be, but for the reply to ``keep``.
+
+        Returns:
+            True if any of it was an answer of the model's.
+        """
         context, playout = self._context, self._context.playout
         was_paused = playout.is_paused
         cut = dict(playout.interrupt(now, keep))
@@ -120,6 +126,7 @@ class Speaking:
                 context.note(EventKind.BARGE_IN, now, f"{sum(cut.values()) / 1000:.1f} s of it were heard")
         if context.states.started and not was_paused:
             context.commands.append(ClearPlayback())
+        return any(not playout.is_no_answer(reply_id) for reply_id in cut)
 
     def set_muted(self, *, muted: bool, now: float) -> None:
         """The operator mutes the agent, at once, or lets it be heard again: from its next sound on."""
@@ -151,4 +158,5 @@ class Speaking:
         """Have a model go on that has fallen silent by itself."""
         self._context.record.count("false_interruptions_resumed")
         self._context.note(EventKind.FALSE_INTERRUPTION, now, NO_FLOOR)
-        self.request(GO_ON)
+        self._context.commands.append(c.RequestReply(GO_ON, instead=True))
+        self.is_asked = True

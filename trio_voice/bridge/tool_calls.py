@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 MAX_KEPT: Final = 16
 """Results that no model was told; beyond them the oldest is forgotten."""
+MAX_ROUNDS: Final = 5
+"""Rounds of tools in one turn of the caller's. A model that asks for the same tool again after them is told to answer,
+and one that goes on asking does not answer."""
 KEPT_SECONDS: Final = 60.0
 """Time in which they answer the same request. One that comes later is another wish."""
 
@@ -26,21 +29,30 @@ class _Run:
     key: str
     waiting: dict[str, str]
     """Requests that wait for it: the model's call ids, and the reply in which each asked."""
+    was_interrupted: bool = False
+    """The model has given up on it, because the caller made a sound."""
+    is_wanted: bool = False
+    """And the sound was nothing."""
 
 
 class ToolCalls:
     """Tools that run, the requests that wait for them, and results that nobody was told."""
 
-    __slots__ = ("_kept", "_runs")
+    __slots__ = ("_kept", "_names", "_rounds", "_runs", "_was_told")
 
     def __init__(self) -> None:
+        self._rounds = 0
+        """Rounds since the caller spoke last; one is over when a result is told."""
+        self._was_told = True
+        self._names: set[str] = set()
+        """Tools that were run in them."""
         self._runs: dict[str, _Run] = {}
         """By the call id that it was begun for."""
         self._kept: OrderedDict[str, tuple[ToolResult, float]] = OrderedDict()
 
     def __bool__(self) -> bool:
         """True if a model waits for a result."""
-        return any(run.waiting for run in self._runs.values())
+        return any(run.waiting or run.is_wanted for run in self._runs.values())
 
     def request(self, call_id: str, name: str, arguments: Any, reply_id: str, now: float) -> ToolResult | bool:
         """A model wants a tool run.
@@ -59,6 +71,31 @@ class ToolCalls:
         self._runs[call_id] = _Run(key, {call_id: reply_id})
         return True
 
+    def caller_began(self) -> None:
+        """Another turn of the caller's begins: its rounds are counted anew."""
+        self._rounds, self._was_told = 0, True
+        self._names.clear()
+        for run in self._runs.values():
+            run.was_interrupted = False
+
+    def told(self) -> None:
+        """The model is told a result."""
+        self._was_told = True
+
+    def is_too_much(self, name: str) -> bool:
+        """True if enough was looked up for this turn, and this tool is asked for once more."""
+        if self._was_told:
+            self._rounds, self._was_told = self._rounds + 1, False
+        if self._rounds > MAX_ROUNDS and name in self._names:
+            return True
+        self._names.add(name[:200])
+        return False
+
+    @property
+    def has_no_end(self) -> bool:
+        """True if the model was told so again and again."""
+        return self._rounds > 2 * MAX_ROUNDS
+
     def finished(self, call_id: str, result: ToolResult, now: float) -> list[str] | None:
         """Enter a tool's result; returns the requests to tell it to.
 
@@ -76,17 +113,30 @@ class ToolCalls:
     def withdraw(self, call_id: str) -> None:
         """The model does not want this result any more."""
         for run in self._runs.values():
-            run.waiting.pop(call_id, None)
+            if run.waiting.pop(call_id, None) is not None:
+                run.was_interrupted = True
 
     def interrupt(self, reply_id: str) -> None:
         """The model has given up on what it asked for in this reply."""
         for run in self._runs.values():
-            run.waiting = {call_id: asked_in for call_id, asked_in in run.waiting.items() if asked_in != reply_id}
+            waiting = {call_id: asked_in for call_id, asked_in in run.waiting.items() if asked_in != reply_id}
+            run.was_interrupted, run.waiting = run.was_interrupted or waiting != run.waiting, waiting
+
+    def resume(self) -> None:
+        """The model was interrupted for nothing: the results that it gave up on for that are wanted."""
+        for run in self._runs.values():
+            run.is_wanted = run.is_wanted or run.was_interrupted
+
+    def is_wanted(self, call_id: str) -> bool:
+        """True if the result of a tool that runs is to be told though no request waits for it any more."""
+        run = self._runs.get(call_id)
+        return run is not None and run.is_wanted
 
     def abandon(self) -> None:
         """The model that asked is gone."""
         for run in self._runs.values():
             run.waiting.clear()
+            run.was_interrupted = run.is_wanted = False
 
 
 def _key(name: str, arguments: Any) -> str:

@@ -297,6 +297,8 @@ class RequestReply:
     """Have the model speak now, following ``instructions`` for this reply only."""
 
     instructions: str
+    instead: bool = False
+    """It stands in place of an answer to the caller's last turn, which none is waited for."""
     kept: bool = False
     """They tell of something that the caller did, such as pressing keys, which is to be known later, too."""
 
@@ -312,7 +314,7 @@ class SayExactly:
 
 @attrs.frozen
 class IgnoreTurn:
-    """Leave this turn of the caller's unanswered: it was noise, or a word that only agrees ("uh-huh").
+    """Leave this turn of the caller's unanswered: noise, a word that only agrees ("uh-huh"), a goodbye in return.
 
     Comes, if at all, right behind the ``CallerTranscript`` of the turn. A model that has answered already carries on.
     """

@@ -22,7 +22,7 @@ from trio_voice.protocols.expiry import Expiry
 from trio_voice.protocols.json_messages import MAX_ID, UNDECODABLE, arguments_in, as_json, read, text_in, unknown
 from trio_voice.protocols.model_session import ModelSession
 from trio_voice.protocols.settings import ModelSettings
-from trio_voice.protocols.unanswered import ANSWER_SECONDS, MAX_WAIT_SECONDS, NUDGE, Step, Unanswered
+from trio_voice.protocols.unanswered import ALOUD, ANSWER_SECONDS, MAX_WAIT_SECONDS, NUDGE, Step, Unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 URL: Final = "wss://agents.assemblyai.com/v1/ws"
 CREDENTIAL: Final = "ASSEMBLYAI_API_KEY"
 MAX_MESSAGE_BYTES: Final = 1_048_576
+MAX_LETTERS: Final = 5_000
+"""Of a reply that was not heard, which is asked for again word by word."""
 ENCODING: Final = "audio/pcmu"
 
 TOOL_SECONDS: Final = 2.0
@@ -120,6 +122,7 @@ class VoiceAgentSession(ModelSession):
         "_session_id",
         "_tools",
         "_unanswered",
+        "_unheard",
     )
 
     def __init__(
@@ -148,6 +151,8 @@ class VoiceAgentSession(ModelSession):
         """Something of the reply could be heard."""
         self._expiry = Expiry(math.inf, started_at)
         self._unanswered = Unanswered()
+        self._unheard = ""
+        """The text of the last reply, if nothing of it could be heard."""
 
     # What we say
 
@@ -214,6 +219,9 @@ class VoiceAgentSession(ModelSession):
                 return (_asking(instructions),)
             case c.ProtectReply(on=on):
                 return (self._protect(on=on),)
+            case c.IgnoreTurn():
+                self._unanswered.settle()
+                return ()
             case _:
                 return ()  # the server cuts its memory by its own clock
 
@@ -239,7 +247,8 @@ class VoiceAgentSession(ModelSession):
         if step is Step.ASK:
             words = "AssemblyAI's agent could not be heard, and was asked to answer"
             greeting = f"Say exactly this and nothing else: {self._persona.greeting}"
-            asked = greeting if self._greets and not self._reply_id else NUDGE
+            aloud, self._unheard = ALOUD.format(self._unheard) if self._unheard else "", ""
+            asked = greeting if self._greets and not self._reply_id else aloud or NUDGE
             events += [c.ModelFault("silent", words, fatal=False), c.Outgoing(_asking(asked))]
         elif step is Step.LEAVE:
             words = "AssemblyAI's agent does not answer the caller"
@@ -324,7 +333,7 @@ class VoiceAgentSession(ModelSession):
 
     def _on_speech_started(self, _event: dict[str, Any], _now: float) -> list[Event]:
         self._unanswered.suspend()
-        self._repeated = set()
+        self._repeated, self._unheard = set(), ""
         return [c.CallerSpeechStarted()]
 
     def _on_speech_stopped(self, _event: dict[str, Any], now: float) -> list[Event]:
@@ -376,6 +385,7 @@ class VoiceAgentSession(ModelSession):
         interrupted = bool(event.get("interrupted"))
         if text_in(event, "text") in self._repeated and not self._audible:
             return []
+        self._unheard = "" if self._audible else text_in(event, "text")[:MAX_LETTERS]
         return [c.ReplyTranscript(text_in(event, "reply_id") or self._reply_id, text_in(event, "text"), interrupted)]
 
     def _on_reply_done(self, event: dict[str, Any], now: float) -> list[Event]:
@@ -395,8 +405,9 @@ class VoiceAgentSession(ModelSession):
         wait = wait_seconds({}, said)
         if wait is not None and wait <= MAX_WAIT_SECONDS:
             self._unanswered.owe(now, wait - ANSWER_SECONDS)
+        fatal = wait is not None and wait > MAX_WAIT_SECONDS
         words = f"AssemblyAI could not answer the caller: {said}"
-        return [c.ModelFault(str(event.get("code") or "reply_error"), words, fatal=False)]
+        return [c.ModelFault(str(event.get("code") or "reply_error"), words, fatal=fatal, passing=fatal)]
 
     def _on_tool_call(self, event: dict[str, Any], _now: float) -> list[Event]:
         # ``args`` until the spring of 2026; broken ones are answered, by whoever runs the tool

@@ -61,6 +61,8 @@ NOTICE_SECONDS: Final = 50.0
 FULL: Final = 1007
 """Close code of a session whose memory is full, or that has taken offence at a message."""
 LATE_SECONDS: Final = 0.5
+NEXT_TURN_SECONDS: Final = 1.0
+"""Words that come so long after the last, and behind something of the model's, are of another turn."""
 
 CAPABILITIES: Final = c.Capabilities(
     speaks_first=False,
@@ -129,6 +131,10 @@ class GeminiLiveSession(ModelSession):
         self._late_until = -math.inf
         self._caller_item = ""
         self._caller_words = ""
+        self._words_at = -math.inf
+        """Time of the last of them."""
+        self._is_answered = False
+        """The model has said or asked for something since."""
         self._calls = ToolCalls()
         self._watchdog = Watchdog()
         self._handle = resume_with
@@ -167,6 +173,9 @@ class GeminiLiveSession(ModelSession):
                 self._asked_last = instructions
                 self._watchdog.expect_answer(now)
                 return (self._asked(instructions),)
+            case c.IgnoreTurn():
+                self._watchdog.forgive()
+                return ()
             case _:
                 return ()  # it decides by itself how much of a reply was heard
 
@@ -365,7 +374,7 @@ class GeminiLiveSession(ModelSession):
 
     def _reply_goes_on(self) -> Iterator[Event]:
         """Something of a reply has come: of the open one, else of a new one."""
-        self._turn_open = True
+        self._turn_open = self._is_answered = True
         if not self._reply_open:
             self._reply_open, self._speaks, self._audible = True, False, False
             self._has_words, self._written, self._unheard = False, "", ""
@@ -395,6 +404,10 @@ class GeminiLiveSession(ModelSession):
             yield c.ReplyDone(self._reply_id, interrupted=True)
 
     def _caller_said(self, text: str, now: float, *, over: bool) -> Iterator[Event]:
+        if text and self._caller_item and self._is_answered and now - self._words_at > NEXT_TURN_SECONDS:
+            yield from self._caller_said("", now, over=True)
+        if text:
+            self._is_answered, self._words_at = False, now
         if text and not self._caller_item:
             self._caller_item = f"caller-{next(self._numbers)}"
         if not self._caller_item:
@@ -411,8 +424,10 @@ class GeminiLiveSession(ModelSession):
     # Tools
 
     def _on_tool_call(self, wanted: dict[str, Any], _now: float) -> Iterator[Event]:
-        yield from self._reply_goes_on()
+        if not self._turn_open:  # else it belongs to what has just been said
+            yield from self._reply_goes_on()
         self._watchdog.settle()
+        self._is_answered = True
         yield from self._reply_done()  # whatever it says when it has the results is another
         yield from self._calls.ask(wanted["functionCalls"])
 

@@ -112,10 +112,14 @@ class Watchdog:
         if self._is_asked:
             self._due_at = max(now, self._owed_at + ANSWER_SECONDS)
             return True
+        self.forgive()
+        return False
+
+    def forgive(self) -> None:
+        """Nothing is owed; the caller may be speaking still: an interrupted turn is over before they are."""
         speaks, pause_at = self._speaks, self._pause_at
         self.settle()
-        self._speaks, self._pause_at = speaks, pause_at  # an interrupted turn is over before the caller is
-        return False
+        self._speaks, self._pause_at = speaks, pause_at
 
     def settle(self) -> None:
         """The model is alive: it answers."""

@@ -164,7 +164,9 @@ class OpenAIRealtimeSession(ModelSession):
                 return (messages.AUDIO[0] + payload + messages.AUDIO[1],)
             case c.SendToolResult(call_id=call_id, result=result, go_on=go_on):
                 return [*self._calls.answer(call_id, result, go_on=go_on), *self._say(now)]
-            case c.RequestReply(instructions=instructions, kept=kept):
+            case c.RequestReply(instructions=instructions, instead=instead, kept=kept):
+                if instead:
+                    self._floor.forget_turn()
                 self._floor.ask(Ask(instructions=self._in_character(instructions)))
                 if kept and self._dialect.bills_text_items:
                     self._text_items += 1

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from enum import StrEnum
 
-ANSWERING: Final = ("failure", "refuse", "Refusal")
+ANSWERING: Final = ("failure", "error_answer", "_refuse", "refuse", "Refusal")
 """Functions and classes whose first two arguments are a status and a code."""
 ERRORS: Final = frozenset(status.value for status in HTTPStatus if status.value >= 400)
 

@@ -44,6 +44,7 @@ from trio_voice.edges.web.doors import Door
 from trio_voice.edges.web.events import MOST_LISTENERS, follow_others
 from trio_voice.edges.web.server import Server
 from trio_voice.edges.web.sessions import Sessions
+from trio_voice.edges.web.webhooks import Webhooks
 from trio_voice.edges.workers.call_counts import CallCounts
 from trio_voice.edges.workers.handover import Colleagues
 from trio_voice.isolation import keep_running
@@ -159,13 +160,15 @@ async def run_daemon(
             services.context.drain = partial(os.kill, os.getpid() if slot is None else os.getppid(), signal.SIGTERM)
             services.context.sessions = Sessions(None if slot is None else slot.sessions)
             connections = settings.limits.max_calls + HALF_OPEN_CONNECTIONS + MOST_LISTENERS
+            webhooks = Webhooks(services.context)
             server = Server(
-                create_app(services.context),
+                create_app(services.context, webhooks),
                 services.context.authenticator,
                 max_connections=connections,
                 colleagues=colleagues,
                 on_refusal=partial(services.metrics.count_refusal, "connection"),
                 hosts=hosts,
+                webhooks=webhooks,
             )
             async with trio.open_nursery() as serving:
                 serving.start_soon(server.serve, listeners, Door.TWILIO if operators else Door.SHARED)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import structlog
 from quart import Response, request, websocket
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from trio_voice.call.nodes import READY
 from trio_voice.edges.metrics.metrics import CONTENT_TYPE
-from trio_voice.edges.web.answers import failure
+from trio_voice.edges.web.answers import bug_answer, failure, http_error_answer
 from trio_voice.edges.web.browser_calls import add_browser_calls
 from trio_voice.edges.web.calls import add_calls
 from trio_voice.edges.web.console.rendering import TEMPLATES
@@ -21,33 +20,34 @@ from trio_voice.edges.web.do_not_call import add_do_not_call
 from trio_voice.edges.web.doors import door_of
 from trio_voice.edges.web.events import add_events
 from trio_voice.edges.web.media_stream import PREFIX, STATUSES
-from trio_voice.edges.web.nodes import NODE
+from trio_voice.edges.web.nodes import NODE, VIA
 from trio_voice.edges.web.operator_door import OperatorDoor
 from trio_voice.edges.web.quart_channel import QuartChannel
 from trio_voice.edges.web.recordings import add_recordings
 from trio_voice.edges.web.steering import add_steering
-from trio_voice.edges.web.webhooks import add_webhooks
+from trio_voice.edges.web.webhooks import BODY_SECONDS, MAX_BODY_BYTES, SIGNATURE, Webhook, Webhooks, form_of
 from trio_voice.edges.workers import aggregate
 from trio_voice.errors import CallRefused
 from trio_voice.record import EndReason
 
-log: Final = structlog.stdlib.get_logger("trio_voice.app")
-
-MAX_BODY_BYTES: Final = 65_536
 MOST_NAMED: Final = 20
 """Calls that /healthz names because the journal has rows of theirs that are not understood."""
-BODY_SECONDS: Final = 10
 
 
-def create_app(context: AppContext) -> QuartTrio:
-    """The app, for our own server or any other that speaks ASGI under trio."""
+def create_app(context: AppContext, webhooks: Webhooks | None = None) -> QuartTrio:
+    """The app, for our own server or any other that speaks ASGI under trio.
+
+    Args:
+        context: what the routes need.
+        webhooks: the answers to Twilio, where the server gives them by itself, too.
+    """
     app = QuartTrio("trio_voice", template_folder=TEMPLATES, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.config["BODY_TIMEOUT"] = BODY_SECONDS
     app.json.sort_keys = False  # type: ignore[attr-defined]  # quart's default provider has it
     _add_errors(app)
     _add_doors(app)
-    add_webhooks(app, context)
+    _add_webhooks(app, Webhooks(context) if webhooks is None else webhooks)
     _add_stream(app, context)
     door = OperatorDoor(context)
     add_calls(app, context, door)
@@ -109,14 +109,11 @@ def _health_of(journal: AppJournal) -> str:
 def _add_errors(app: QuartTrio) -> None:
     @app.errorhandler(HTTPException)
     async def http_error(error: HTTPException) -> Response:
-        code = (error.name or "error").lower().replace(" ", "_")
-        return failure(error.code or 500, code, error.description or str(error))
+        return http_error_answer(error).as_response()
 
     @app.errorhandler(Exception)
     async def bug(error: Exception) -> Response:
-        # One request's failure is answered and stays one request's failure.
-        log.error("request_bug", path=request.path, exc_info=error)
-        return failure(500, "bug", "an error in trio_voice; its log has the traceback")
+        return bug_answer(request.path, error).as_response()
 
 
 def _add_doors(app: QuartTrio) -> None:
@@ -125,6 +122,26 @@ def _add_doors(app: QuartTrio) -> None:
         if door_of(request.scope).serves(request.path):
             return None
         return failure(404, "not_found", "nothing of this path is on this address; see [operator] bind")
+
+
+def _add_webhooks(app: QuartTrio, webhooks: Webhooks) -> None:
+    def add(rule: str) -> None:
+        @app.post(rule, endpoint=rule)
+        async def webhook(call_id: str | None = None) -> Response:
+            signature = request.headers.get(SIGNATURE, "")
+            refused = webhooks.refusal_by_head(request.path, signature)
+            if refused is not None:
+                return refused.as_response()
+            target = request.scope.get("raw_path", request.path.encode()).decode("latin-1").partition("?")[0]
+            if request.query_string:
+                target += "?" + request.query_string.decode("latin-1")
+            form = form_of((await request.form).items(multi=True))
+            via = request.args.get(VIA)
+            answer = await webhooks.answer(Webhook(rule, request.path, target, call_id, via, signature, form))
+            return answer.as_response()
+
+    for rule in webhooks.rules:
+        add(rule)
 
 
 def _add_stream(app: QuartTrio, context: AppContext) -> None:

@@ -1,8 +1,9 @@
-"""The listening sockets, Twilio's and the operator's: one server, two ways in.
+"""The listening sockets, Twilio's and the operator's: one server, three ways in.
 
 Every connection is read up to the end of its first request head. A WebSocket request for ``/media-stream/`` takes the
-lane (``media_stream.py``): the socket belongs to its call from then on and no server layer stands in between.
-Everything else is served by hypercorn and the Quart-Trio app.
+lane (``media_stream.py``): the socket belongs to its call from then on and no server layer stands in between. A webhook
+of the form that Twilio sends is answered on the socket (``webhook_exchange.py``). Everything else is served by
+hypercorn and the Quart-Trio app, which has the webhooks, too.
 
 What this file adds around hypercorn 0.18, each for a fault of that version under trio that we have seen:
 
@@ -38,6 +39,7 @@ from trio_voice.edges.web import media_stream
 from trio_voice.edges.web.complaints import Complaints
 from trio_voice.edges.web.doors import DOOR, Door, host_refusal
 from trio_voice.edges.web.request_head import refusal_of
+from trio_voice.edges.web.webhook_exchange import serve_webhook
 from trio_voice.errors import first_cause
 from trio_voice.isolation import keep_running
 from trio_voice.net.tcp import finish, keep_from_children
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
 
     from trio_voice.edges.web.doors import Hosts
     from trio_voice.edges.web.media_stream import StreamAuthenticator
+    from trio_voice.edges.web.webhooks import Webhooks
     from trio_voice.edges.workers.handover import Colleagues
 
 log: Final = structlog.stdlib.get_logger("trio_voice.server")
@@ -129,6 +132,7 @@ class Server:
             ``displaced`` where another made room for it.
         colleagues: the processes that share the port, if there are others.
         hosts: the names of the operator's address; ``None`` for any.
+        webhooks: the answers to what Twilio usually sends, which need no app; without them the app gives all.
     """
 
     def __init__(
@@ -140,8 +144,10 @@ class Server:
         on_refusal: Callable[[str], None] | None = None,
         colleagues: Colleagues | None = None,
         hosts: Hosts | None = None,
+        webhooks: Webhooks | None = None,
     ) -> None:
         self._app = app
+        self._webhooks = webhooks
         self._hosts = hosts
         self._colleagues = colleagues
         self._admission = authenticator
@@ -252,22 +258,38 @@ class Server:
         if media_stream.wants_media_stream(head):
             return head
         self._arriving[stream] = scope  # for its body, behind all who have said nothing yet
+        on_arrival = partial(self._arriving.pop, stream, None)
         exchange = trio.CancelScope(deadline=trio.current_time() + EXCHANGE_SECONDS)
+        with exchange:
+            answered = self._webhooks is not None and await serve_webhook(
+                stream, head, door, self._webhooks, on_arrival, SEND_SECONDS
+            )
+            if not answered:
+                await self._serve_app(door, stream, head, on_arrival, exchange)
+        return b""
+
+    async def _serve_app(
+        self,
+        door: Door,
+        stream: trio.SocketStream,
+        head: bytes,
+        on_arrival: Callable[[], object],
+        exchange: trio.CancelScope,
+    ) -> None:
+        """Have hypercorn and the app answer one request."""
 
         def go_on() -> None:
             exchange.deadline = trio.current_time() + EXCHANGE_SECONDS
 
         http = _HttpStream(stream, head, go_on)
         connection = TCPServer(
-            _one_request(self._app, door, partial(self._arriving.pop, stream, None)),
+            _one_request(self._app, door, on_arrival),
             self._config,
             self._context,
             ConnectionState({}),
             http,  # type: ignore[arg-type]  # it is annotated for TLS and takes any stream
         )
-        with exchange:
-            await connection.run()
-        return b""
+        await connection.run()
 
 
 async def _read_head(stream: trio.SocketStream) -> bytes:

@@ -1,12 +1,15 @@
-"""Webhooks of Twilio, checked by their signatures: a call comes in, was answered, or something has become of it."""
+"""Twilio's webhooks: who may ask, what is answered, and what it does. For any server, and without a web framework.
+
+Two ways lead here: the app's routes, and ``webhook_exchange.py``, by which our own server answers what Twilio usually
+sends without the app. There is one of everything that is decided about a webhook, and it is here.
+"""
 
 from __future__ import annotations
 
-from functools import wraps
 from typing import TYPE_CHECKING, Final
 
+import attrs
 import structlog
-from quart import Response, jsonify, request
 
 from trio_voice.call.put_through import ANSWERED
 from trio_voice.edges.twilio.webhooks import (
@@ -18,114 +21,150 @@ from trio_voice.edges.twilio.webhooks import (
     reject_twiml,
     sorry_twiml,
 )
-from trio_voice.edges.web.answers import failure
+from trio_voice.edges.web.answers import NO_CONTENT, XML, Answer, error_answer, json_answer
 from trio_voice.edges.web.callbacks import note_callback
 from trio_voice.edges.web.complaints import Complaints
 from trio_voice.edges.web.media_stream import STATUSES, OtherNode, refusal_of
-from trio_voice.edges.web.nodes import MOST_HOPS, VIA
+from trio_voice.edges.web.nodes import MOST_HOPS
 from trio_voice.edges.workers.handover import PROMISED
 from trio_voice.errors import CallRefused
 from trio_voice.record import TERMINAL_STATUSES, CallState, EndReason
 from trio_voice.tokens import lines_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from quart_trio import QuartTrio
+    from collections.abc import Awaitable, Callable, Iterable
 
     from trio_voice.edges.web.context import AppContext
 
 log: Final = structlog.stdlib.get_logger("trio_voice.app")
 
+MAX_BODY_BYTES: Final = 65_536
+BODY_SECONDS: Final = 10
+"""For a body to arrive."""
+SIGNATURE: Final = "X-Twilio-Signature"
 NOBODY: Final = "Nobody can take your call right now. Please try again later."
 SORRY: Final = "We cannot take your call right now. Please try again later."
 
 
-def add_webhooks(app: QuartTrio, context: AppContext) -> None:
-    """Add the routes that Twilio asks.
+@attrs.frozen
+class Webhook:
+    """One request of Twilio's, whole."""
+
+    rule: str
+    """Its route, such as ``/twiml/<call_id>``."""
+    path: str
+    """As it was decoded."""
+    target: str
+    """Path and query as they were sent, which is what was signed."""
+    call_id: str | None
+    """The last part of the path, where the route has one."""
+    via: str | None
+    """The query's field with the digits of the nodes that have sent the caller on, if it is there."""
+    signature: str
+    form: dict[str, list[str]]
+    """The fields, blank ones too; each with all its values in their order."""
+
+    def field(self, name: str, default: str = "") -> str:
+        """The first value of a field."""
+        return self.form[name][0] if name in self.form else default
+
+
+def form_of(fields: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """A form by its fields in their order."""
+    form: dict[str, list[str]] = {}
+    for name, value in fields:
+        form.setdefault(name, []).append(value)
+    return form
+
+
+class Webhooks:
+    """Answers to what Twilio asks for.
 
     Args:
-        app: to which they are added.
-        context: what they need to know.
+        context: what is needed to decide who may do what.
     """
-    complaints = Complaints(log)
 
-    def from_twilio(handler: Callable[..., Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
-        """Let a request through only if Twilio signed it."""
+    def __init__(self, context: AppContext) -> None:
+        self._context = context
+        self._complaints = Complaints(log)
+        self._answers: dict[str, Callable[[Webhook], Awaitable[Answer]]] = {
+            "/twiml": self._new_call,
+            "/twiml/<call_id>": self._placed_call,
+            "/dial-status/<call_id>": self._dial_status,
+            "/amd-status/<call_id>": self._amd_status,
+            "/recording-status/<call_id>": self._recording_status,
+            "/call-status": self._call_status,
+            "/call-status/<call_id>": self._call_status,
+            "/stream-status/<call_id>": self._stream_status,
+        }
 
-        def refuse(status: int, code: str, message: str, **facts: object) -> Response:
-            context.metrics.count_refusal("webhook", code)
-            complaints.warn("webhook_refused", code, code=code, path=request.path, **facts)
-            return failure(status, code, message)
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The routes, each of which is asked for by POST."""
+        return tuple(self._answers)
 
-        @wraps(handler)
-        async def checked(**path: str) -> Response:
-            signature = request.headers.get("X-Twilio-Signature", "")
-            if context.auth_token is not None and not may_be_signature(signature):
-                # Nothing is read for it: what follows its head costs more than the head.
-                return refuse(
-                    403,
-                    "bad_signature",
-                    "X-Twilio-Signature is missing, or is none: this is for Twilio, at the address in public_url",
-                )
-            form = await request.form
-            owner = None if context.nodes is None else context.nodes.owner_of(path.get("call_id"))
-            if context.auth_token is not None:
-                target = request.scope.get("raw_path", request.path.encode()).decode("latin-1").partition("?")[0]
-                if request.query_string:
-                    target += "?" + request.query_string.decode("latin-1")
-                fields = {name: form.getlist(name) for name in form} if request.method == "POST" else {}
-                spellings = context.public_url.webhook_spellings(target)
-                if owner is not None and context.nodes is not None:
-                    spellings += context.nodes.webhook_spellings(owner, target)
-                if not is_signed(spellings, fields, lines_of(context.auth_token), signature):
-                    return refuse(
-                        403,
-                        "bad_signature",
-                        "X-Twilio-Signature does not fit: public_url must be the address that Twilio is given, "
-                        "and TWILIO_AUTH_TOKEN this account's primary token",
-                        checked_url=spellings[0],
-                    )
-                # What is signed has no end between a field's name and its value, and may be of another account's call.
-                if (
-                    context.account_sid is not None
-                    and form.get("AccountSid", context.account_sid) != context.account_sid
-                ):
-                    return refuse(403, "wrong_account", "AccountSid is not the account_sid of [twilio]")
-                if not form.get("CallSid"):
-                    return refuse(400, "no_call_sid", "CallSid is missing")
-            if owner is not None:
-                refused = OtherNode(owner)
-                context.metrics.count_refusal("webhook", refused.code)
-                complaints.warn("webhook_refused", refused.code, code=refused.code, path=request.path, node=owner)
-                answer = jsonify(refusal_of(refused))
-                answer.status_code = STATUSES[refused.code]
-                return answer
-            note_callback(context.registry, request.path, path.get("call_id"), form)
-            return await handler(**path)
+    def refusal_by_head(self, path: str, signature: str) -> Answer | None:
+        """The refusal of a request that has no signature, for which nothing more is read; ``None`` if it has one.
 
-        return checked
-
-    async def sent_on(code: str) -> Response | None:
-        """The way to a node that takes the call that we do not."""
-        if context.nodes is None or code not in ("full", "draining"):
+        What follows a head costs more than the head.
+        """
+        if self._context.auth_token is None or may_be_signature(signature):
             return None
-        via = request.args.get(VIA, "")
-        passed = [via[at : at + 2] for at in range(0, len(via), 2)]
-        node = await context.nodes.find_taker({*passed, context.nodes.digits}) if len(passed) < MOST_HOPS else None
-        if node is None:
-            return None
-        log.info("call_sent_on", node=node.digits, code=code)
-        return _twiml(redirect_twiml(context.nodes.redirect_url(node, via)))
+        message = "X-Twilio-Signature is missing, or is none: this is for Twilio, at the address in public_url"
+        return self._refuse(403, "bad_signature", message, path)
 
-    @app.post("/twiml")
-    @from_twilio
-    async def twiml() -> Response:
-        return await new_call()
+    async def answer(self, webhook: Webhook) -> Answer:
+        """Answer a request, and do what it is about, only if Twilio has signed it and its call is one of ours.
 
-    async def new_call() -> Response:
-        form = await request.form
-        number = form.get("To", "")
+        Cancelling is safe.
+        """
+        context = self._context
+        owner = None if context.nodes is None else context.nodes.owner_of(webhook.call_id)
+        if context.auth_token is not None:
+            refused = self._refusal_of_a_stranger(webhook, context.auth_token, owner)
+            if refused is not None:
+                return refused
+        if owner is not None:
+            other = OtherNode(owner)
+            context.metrics.count_refusal("webhook", other.code)
+            self._complaints.warn("webhook_refused", other.code, code=other.code, path=webhook.path, node=owner)
+            return json_answer(STATUSES[other.code], refusal_of(other))
+        first = {name: values[0] for name, values in webhook.form.items()}
+        note_callback(context.registry, webhook.path, webhook.call_id, first)
+        return await self._answers[webhook.rule](webhook)
+
+    def _refusal_of_a_stranger(self, webhook: Webhook, auth_token: str, owner: str | None) -> Answer | None:
+        context = self._context
+        spellings = context.public_url.webhook_spellings(webhook.target)
+        if owner is not None and context.nodes is not None:
+            spellings += context.nodes.webhook_spellings(owner, webhook.target)
+        if not is_signed(spellings, webhook.form, lines_of(auth_token), webhook.signature):
+            return self._refuse(
+                403,
+                "bad_signature",
+                "X-Twilio-Signature does not fit: public_url must be the address that Twilio is given, "
+                "and TWILIO_AUTH_TOKEN this account's primary token",
+                webhook.path,
+                checked_url=spellings[0],
+            )
+        # What is signed has no end between a field's name and its value, and may be of another account's call.
+        account = context.account_sid
+        if account is not None and webhook.field("AccountSid", account) != account:
+            return self._refuse(403, "wrong_account", "AccountSid is not the account_sid of [twilio]", webhook.path)
+        if not webhook.field("CallSid"):
+            return self._refuse(400, "no_call_sid", "CallSid is missing", webhook.path)
+        return None
+
+    def _refuse(self, status: int, code: str, message: str, path: str, **facts: object) -> Answer:
+        self._context.metrics.count_refusal("webhook", code)
+        self._complaints.warn("webhook_refused", code, code=code, path=path, **facts)
+        return error_answer(status, code, message)
+
+    # Calls that begin
+
+    async def _new_call(self, webhook: Webhook) -> Answer:
+        context = self._context
+        number = webhook.field("To")
         persona = context.routing.persona_for(number)
         if persona is None:
             context.metrics.count_refusal("call", "no_persona")
@@ -135,12 +174,12 @@ def add_webhooks(app: QuartTrio, context: AppContext) -> None:
             expected = context.registry.expect(
                 persona,
                 direction="inbound",
-                from_number=form.get("From", ""),
+                from_number=webhook.field("From"),
                 to_number=number,
-                call_sid=form.get("CallSid") or None,
+                call_sid=webhook.field("CallSid") or None,
             )
         except CallRefused as refused:
-            elsewhere = await sent_on(refused.code)
+            elsewhere = await self._sent_on(refused.code, webhook.via or "")
             if elsewhere is not None:
                 return elsewhere
             context.metrics.count_refusal("call", refused.code)
@@ -151,93 +190,92 @@ def add_webhooks(app: QuartTrio, context: AppContext) -> None:
         if context.colleagues is not None and expected.record.call_sid is not None:
             await context.colleagues.pass_on_status(expected.record.call_sid, PROMISED)
         log.info("call_expected", call_id=call_id, call_sid=expected.record.call_sid, persona=persona.name)
-        stream_status = context.public_url.of(f"/stream-status/{call_id}")
-        return _twiml(connect_twiml(context.public_url.stream(call_id), stream_status))
+        return self._stream(call_id, call_id)
 
-    @app.post("/twiml/<call_id>")
-    @from_twilio
-    async def outbound_twiml(call_id: str) -> Response:
-        form = await request.form
-        if VIA in request.args:  # a call that comes in, sent on by another node
-            return await new_call()
-        record = context.registry.answered(call_id, form.get("CallSid"))
+    async def _sent_on(self, code: str, via: str) -> Answer | None:
+        """The way to a node that takes the call that we do not."""
+        nodes = self._context.nodes
+        if nodes is None or code not in ("full", "draining"):
+            return None
+        passed = [via[at : at + 2] for at in range(0, len(via), 2)]
+        node = await nodes.find_taker({*passed, nodes.digits}) if len(passed) < MOST_HOPS else None
+        if node is None:
+            return None
+        log.info("call_sent_on", node=node.digits, code=code)
+        return _twiml(redirect_twiml(nodes.redirect_url(node, via)))
+
+    async def _placed_call(self, webhook: Webhook) -> Answer:
+        if webhook.via is not None:  # a call that comes in, sent on by another node
+            return await self._new_call(webhook)
+        context, call_id = self._context, webhook.call_id or ""
+        record = context.registry.answered(call_id, webhook.field("CallSid") or None)
         if record is None:
             context.metrics.count_refusal("call", "unknown_call")
             log.warning("unknown_call_answered", call_id=call_id)
             return _twiml(hangup_twiml())
         context.journal.call_began(record)
-        stream_status = context.public_url.of(f"/stream-status/{call_id}")
-        return _twiml(connect_twiml(context.public_url.stream(call_id), stream_status))
+        return self._stream(call_id, call_id)
 
-    @app.post("/dial-status/<call_id>")
-    @from_twilio
-    async def dial_status(call_id: str) -> Response:
-        form = await request.form
-        outcome = form.get("DialCallStatus")
-        if outcome is None:  # of the one who was called, who has answered
+    def _stream(self, call_id: str, path: str) -> Answer:
+        public_url = self._context.public_url
+        return _twiml(connect_twiml(public_url.stream(path), public_url.of(f"/stream-status/{call_id}")))
+
+    # What becomes of them
+
+    async def _dial_status(self, webhook: Webhook) -> Answer:
+        context, call_id = self._context, webhook.call_id or ""
+        if "DialCallStatus" not in webhook.form:  # of the one who was called, who has answered
             await context.registry.dialed(call_id, "answered", over=False)
-            return Response("", 204)
-        over = form.get("CallStatus") in TERMINAL_STATUSES
+            return NO_CONTENT
+        outcome = webhook.field("DialCallStatus")
+        over = webhook.field("CallStatus") in TERMINAL_STATUSES
         expected = await context.registry.dialed(call_id, outcome, over=over)
         log.info("dialed", call_id=call_id, outcome=outcome[:20], comes_back=expected is not None)
         if expected is not None:
             context.journal.call_began(expected.record)
-            stream_status = context.public_url.of(f"/stream-status/{call_id}")
-            return _twiml(connect_twiml(context.public_url.stream(expected.path), stream_status))
+            return self._stream(call_id, expected.path)
         return _twiml(hangup_twiml() if over or outcome in ANSWERED else sorry_twiml(NOBODY))
 
-    @app.post("/amd-status/<call_id>")
-    @from_twilio
-    async def amd_status(call_id: str) -> Response:
-        form = await request.form
-        context.registry.note_machine(call_id, form.get("AnsweredBy", "unknown"))
+    async def _amd_status(self, webhook: Webhook) -> Answer:
+        context, call_id = self._context, webhook.call_id or ""
+        context.registry.note_machine(call_id, webhook.field("AnsweredBy", "unknown"))
         record = context.registry.record(call_id)
         if record is not None and record.state is CallState.ENDED:
             context.journal.call_ended(record)  # it is in the record of a call that was quicker than this
-        return Response("", 204)
+        return NO_CONTENT
 
-    @app.post("/recording-status/<call_id>")
-    @from_twilio
-    async def recording_status(call_id: str) -> Response:
-        form = await request.form
-        record = context.registry.record(call_id)
-        if record is not None and form.get("RecordingStatus") == "completed":
-            record.recording_url = form.get("RecordingUrl")
-        return Response("", 204)
+    async def _recording_status(self, webhook: Webhook) -> Answer:
+        record = self._context.registry.record(webhook.call_id or "")
+        if record is not None and webhook.field("RecordingStatus") == "completed":
+            record.recording_url = webhook.field("RecordingUrl") or None
+        return NO_CONTENT
 
-    @app.post("/call-status")
-    @app.post("/call-status/<call_id>")
-    @from_twilio
-    async def call_status(call_id: str | None = None) -> Response:
-        form = await request.form
-        context.registry.note_status(call_id, form.get("CallSid", ""), form.get("CallStatus", ""))
-        await tell_others(context, call_id, form.get("CallSid", ""), form.get("CallStatus", ""))
-        return Response("", 204)
+    async def _call_status(self, webhook: Webhook) -> Answer:
+        call_sid, status = webhook.field("CallSid"), webhook.field("CallStatus")
+        self._context.registry.note_status(webhook.call_id, call_sid, status)
+        if webhook.call_id is None:
+            await self._tell_others(call_sid, status)
+        return NO_CONTENT
 
-    @app.post("/stream-status/<call_id>")
-    @from_twilio
-    async def stream_status(call_id: str) -> Response:
-        form = await request.form
-        if form.get("StreamEvent") == "stream-error":
+    async def _tell_others(self, call_sid: str, status: str) -> None:
+        """Tell the other processes and nodes what Twilio says of a call whose id it did not say."""
+        context = self._context
+        if context.colleagues is not None:
+            await context.colleagues.pass_on_status(call_sid, status)
+        if context.nodes is not None and status in TERMINAL_STATUSES and not context.registry.knows(call_sid):
+            context.nodes.tell_status(call_sid, status)
+
+    async def _stream_status(self, webhook: Webhook) -> Answer:
+        if webhook.field("StreamEvent") == "stream-error":
             # In known incidents this came at once, while the socket stayed half-open for minutes.
-            detail = f"Twilio's stream failed: {form.get('StreamError', 'no reason given')}"
-            context.registry.end(call_id, EndReason.TWILIO_ENDED, detail)
-        return Response("", 204)
+            detail = f"Twilio's stream failed: {webhook.field('StreamError', 'no reason given')}"
+            self._context.registry.end(webhook.call_id or "", EndReason.TWILIO_ENDED, detail)
+        return NO_CONTENT
 
 
-async def tell_others(context: AppContext, call_id: str | None, call_sid: str, status: str) -> None:
-    """Tell the other processes and nodes what Twilio says of a call whose id it did not say."""
-    if call_id is not None:
-        return
-    if context.colleagues is not None:
-        await context.colleagues.pass_on_status(call_sid, status)
-    if context.nodes is not None and status in TERMINAL_STATUSES and not context.registry.knows(call_sid):
-        context.nodes.tell_status(call_sid, status)
-
-
-def _twiml(text: str) -> Response:
+def _twiml(text: str) -> Answer:
     # Always a 200: Twilio plays nothing of any other, and tells the caller of an application error instead.
-    return Response(text, content_type="text/xml; charset=utf-8")
+    return Answer(200, text.encode(), XML)
 
 
 def _last_digits(number: str) -> str:

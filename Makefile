@@ -137,6 +137,7 @@ $(PEERS)/node_relay/node_modules: $(PEERS)/node_relay/package-lock.json
 bench: setup .venv-peers/.ready $(PEERS)/node_relay/node_modules
 	@$(BIN)/python benchmarks/relay.py $(BENCH_ARGS)
 	@$(BIN)/python benchmarks/transcode.py
+	@$(BIN)/python benchmarks/webhooks.py
 
 # Speech before and after the transcoder, as WAV files to be heard.
 listen: setup

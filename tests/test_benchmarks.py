@@ -312,3 +312,16 @@ def test_what_we_add_to_a_turn_is_measured_and_every_turn_is_answered(tmp_path):
     assert figures["first turns"]["answered"] == figures["later turns"]["answered"] == 2
     assert 0 < figures["later turns"]["median"] < 1_000
     assert 'trio_voice_requests_total{connection="warm"}' in done.stdout
+
+
+@pytest.mark.slow
+def test_what_a_webhook_costs_is_measured_beside_its_peer(tmp_path):
+    out = tmp_path / "out.json"
+    command = [sys.executable, "benchmarks/webhooks.py", "--windows", "1", "--each", "3", "--json", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-2_000:]
+    figures = json.loads(out.read_text())["figures"]
+    assert {kind: set(by_name) for kind, by_name in figures.items()} == {
+        "TwiML": {"trio_voice", "plain trio"},
+        "callback": {"trio_voice"},
+    }

@@ -26,7 +26,7 @@ XDIST ?= --numprocesses auto --maxprocesses 4 --dist worksteal
 # Much of what is slow only waits.
 XDIST_SLOW ?= --numprocesses 3 --dist worksteal
 
-.PHONY: setup demo talk docs reference test test-slow coverage mutants properties newest ci-full run lint bench turns soak neighbours fuzz chaos listen faults faults-peers autobahn constraints clean
+.PHONY: setup demo talk docs reference test test-slow coverage mutants properties newest ci-full run lint bench turns soak neighbours words fuzz chaos listen faults faults-peers autobahn constraints clean
 
 setup: $(VENV)/.ready
 	@:
@@ -183,6 +183,10 @@ chaos: setup
 # What one call that misbehaves does to fifty others.
 neighbours: setup
 	@$(BIN)/python benchmarks/neighbours.py $(BENCH_ARGS)
+
+# How long a model's word takes to the console's page, with one call and with a hundred; needs Chromium.
+words: setup
+	@$(BIN)/python benchmarks/words.py $(BENCH_ARGS)
 
 # After a change of dependencies. Keeps the pins that still fit; make constraints UV_ARGS=--upgrade takes the newest of all.
 constraints:

@@ -259,8 +259,8 @@ class Load:
                 now = time.perf_counter()
                 at = message.index(b'"', at - 1) + 1
                 payload = message[at : message.index(b'"', at)]
-                if not wire_call:
-                    self._joined(wire, wire_call, payload, now)
+                if not wire_call and not self._joined(wire, wire_call, payload, now):
+                    continue
                 call = wire_call[0]
                 frames, delay = call.audio.at_model(payload, now)
                 window.frames += frames
@@ -282,13 +282,17 @@ class Load:
                 wire_call[0].closed_after = time.perf_counter() - wire_call[0].stopped_at
             self._drop(wire)
 
-    def _joined(self, wire: Wire, wire_call: list[Call], payload: bytes, now: float) -> None:
-        """A model's socket turns out to be of this call."""
-        call = self.calls[len(self.calls) - 1 if self._model.transcoded else call_number(payload)]
+    def _joined(self, wire: Wire, wire_call: list[Call], payload: bytes, now: float) -> bool:
+        """A model's socket turns out to be of this call; false if it is silence, which says nothing of whose it is."""
+        number = len(self.calls) - 1 if self._model.transcoded else call_number(payload)
+        call = self.calls.get(number)
+        if call is None:
+            return False
         wire_call.append(call)
         call.model = wire
         if self._conversing:
             self._turn(call, now + self._random.random() * 8, 0)
+        return True
 
     def _turn(self, call: Call, begins: float, turn: int) -> None:
         """One turn of eight seconds: the caller speaks for two, the agent for four, interrupted every third time."""

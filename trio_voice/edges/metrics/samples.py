@@ -21,7 +21,7 @@ KEPT: Final = 720
 """Six hours."""
 GAUGES: Final = ("trio_voice_calls", "trio_voice_model_sessions_open")
 COUNTERS: Final = (
-    *("trio_voice_calls_ended_total", "trio_voice_sessions_outlived_total"),
+    *("trio_voice_calls_ended_total", "trio_voice_sessions_outlived_total", "trio_voice_model_session_seconds_total"),
     *("trio_voice_model_cost_total", "trio_voice_telephone_cost_total"),
 )
 HISTOGRAMS: Final = (

@@ -492,6 +492,8 @@ async def test_charts_are_of_all_that_was_sampled(client, context):
     assert len(found["times"]) == 2
     charts = {chart["title"]: chart for chart in found["charts"]}
     assert charts["Calls that ended"]["series"][0]["values"] == [None, 1.0]
+    minutes = charts["Session minutes in an hour by provider"]["series"]
+    assert [each["values"] for each in minutes] == [[None, pytest.approx(63.5 * 60 / 30)]]
     assert 500 < charts["Caller hears an answer after"]["series"][0]["now"] < 1_100
 
 

@@ -20,6 +20,7 @@ OUTLIVED: Final = "trio_voice_sessions_outlived_total"
 TURN: Final = "trio_voice_turn_heard_after_seconds_bucket"
 LATENCY: Final = "trio_voice_turn_latency_seconds_bucket"
 DELAY: Final = "trio_voice_relay_delay_seconds_bucket"
+LASTED: Final = "trio_voice_model_session_seconds_total"
 FAILED: Final = ("model_failed", "bug", "caller_stalled")
 
 
@@ -126,6 +127,15 @@ def _charts(taken: list[tuple[int, Sample]]) -> list[dict[str, Any]]:
         ),
     ]
     charts.append(_chart("Open sessions by provider", "", used or [("none", [0.0] * len(taken))]))
+    lasted = [labelled(each, LASTED, "provider") for each in grown]
+    minutes = [
+        (
+            provider,
+            [None, *(round(each.get(provider, 0.0) * 60 / span, 2) for each, span in zip(lasted, spans, strict=True))],
+        )
+        for provider in sorted({name for each in lasted for name, seconds in each.items() if seconds})
+    ]
+    charts.append(_chart("Session minutes in an hour by provider", "", minutes or [("none", [0.0] * len(taken))]))
     return charts
 
 

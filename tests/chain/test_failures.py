@@ -344,6 +344,15 @@ def test_what_a_voice_has_broken_off_in_is_begun_anew_with_that_word(made_ms, re
     assert [speak.text for speak in stage.of(s.Speak)] == [rest]  # of that one no word was whole
 
 
+def test_a_voice_that_tells_the_times_of_parts_of_words_has_spoken_no_more_words_for_it():
+    stage = Stage()
+    stage.asked()
+    stage.answered("We close at six.")
+    parts = [s.SpokenWords("1", part, 100.0 * at) for at, part in enumerate(("W", "e ", "cl", "ose "))]
+    stage.do(*parts, *[s.Sound("1", SOUND)] * 6, s.VoiceChanged())
+    assert [speak.text for speak in stage.of(s.Speak)] == ["at six."]
+
+
 def test_a_voice_that_tells_no_times_is_taken_to_have_come_as_far_as_its_sound_is_long():
     stage = Stage(timed_words=False)
     stage.asked()

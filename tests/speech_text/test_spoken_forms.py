@@ -102,3 +102,28 @@ def test_no_figure_is_left_and_nothing_fails(text, language):
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_the_time_is_linear_in_the_text(piece, language):
     assert ratio_of_twice(lambda times: said(piece * times, language), 2_000) < 3
+
+
+@pytest.mark.parametrize(
+    ("language", "written", "spoken"),
+    [
+        ("en-US", "2½ miles, 1 3/4 cups", "two and a half miles, one and three quarters cups"),
+        ("en-US", "$5M, $12K, €5.99/mo.", ("five million dollars, twelve thousand dollars, five euros and ninety-nine "
+         "cents per month.")),
+        ("en-US", "He is 5'10\", pp. 3-4, Jones Jr.", "He is five foot ten, pages three to four, Jones Junior."),
+        ("en-US", "On 12-24-2026.", "On December twenty-fourth, twenty twenty-six."),
+        ("de", "1/2 Liter, 2½ Stunden", "ein halb Liter, zweieinhalb Stunden"),
+        ("de", "Hauptstr. 5, 0171/1234567", ("Hauptstraße fünf, null eins sieben eins, eins zwei drei vier fünf sechs "
+         "sieben")),
+        ("de", "5,- € pro Stück, 13 h", "fünf Euro pro Stück, dreizehn Stunden"),
+        ("fr", "18 h, 1h, 2½ litres", "dix-huit heures, une heure, deux et demi litres"),
+        ("es", "el 3er piso, 3/4 litro, 13 h", "el tercer piso, tres cuartos litro, trece horas"),
+        ("it", "1/2 litro, 24-12-2026", "mezzo litro, ventiquattro dicembre duemilaventisei"),
+        ("pt-BR", "às 13h, à 1h, 1º de maio, 1/2 litro", "às treze horas, à uma hora, primeiro de maio, meio litro"),
+        ("nl", "€ 5,- en 24-12-2026", "vijf euro en vierentwintig december tweeduizendzesentwintig"),
+        ("nl", "Dhr. Jansen, 06-12345678, 2½ uur", ("De heer Jansen, nul zes, één twee drie vier vijf zes zeven acht, "
+         "twee en een half uur")),
+    ],
+)  # fmt: skip
+def test_figures_of_which_each_language_has_its_own(language, written, spoken):
+    assert said(written, language) == spoken

@@ -124,7 +124,7 @@ class Reply:
             return sum(word.end() <= letters for word in _WORD.finditer("".join(self.texts)))
         begun = [(word, start_ms) for word, start_ms in timed if start_ms < line.made_ms]
         whole = begun and line.made_ms - begun[-1][1] >= len(begun[-1][0].strip()) * LETTER_MS
-        return sum(len(words_of(word)) for word, _ in begun) - (not whole and bool(begun))
+        return len(words_of("".join(word for word, _ in begun))) - (not whole and bool(begun))  # some come in pieces
 
 
 def has_words(text: str) -> bool:

@@ -33,6 +33,7 @@ class _Signs:
     less: str
     greater: str
     about: str
+    equals: str
 
 
 _EN: Final = _Signs(
@@ -46,32 +47,33 @@ _EN: Final = _Signs(
     less="less than",
     greater="greater than",
     about="about",
+    equals="equals",
 )
 _SIGNS: Final[Mapping[str, _Signs]] = {
     "en": _EN,
     "de": _Signs(
         dot="Punkt", at="ät", slash="Schrägstrich", dash="Bindestrich", underscore="Unterstrich", number="Nummer",
-        conjunction="und", less="kleiner als", greater="größer als", about="etwa",
+        conjunction="und", less="kleiner als", greater="größer als", about="etwa", equals="gleich",
     ),
     "fr": _Signs(
         dot="point", at="arobase", slash="barre oblique", dash="tiret", underscore="tiret bas", number="numéro",
-        conjunction="et", less="inférieur à", greater="supérieur à", about="environ",
+        conjunction="et", less="inférieur à", greater="supérieur à", about="environ", equals="égale",
     ),
     "es": _Signs(
         dot="punto", at="arroba", slash="barra", dash="guion", underscore="guion bajo", number="número",
-        conjunction="y", less="menor que", greater="mayor que", about="unos",
+        conjunction="y", less="menor que", greater="mayor que", about="unos", equals="es igual a",
     ),
     "it": _Signs(
         dot="punto", at="chiocciola", slash="barra", dash="trattino", underscore="trattino basso", number="numero",
-        conjunction="e", less="minore di", greater="maggiore di", about="circa",
+        conjunction="e", less="minore di", greater="maggiore di", about="circa", equals="è uguale a",
     ),
     "pt": _Signs(
         dot="ponto", at="arroba", slash="barra", dash="hífen", underscore="sublinhado", number="número",
-        conjunction="e", less="menor que", greater="maior que", about="cerca de",
+        conjunction="e", less="menor que", greater="maior que", about="cerca de", equals="é igual a",
     ),
     "nl": _Signs(
         dot="punt", at="apenstaartje", slash="schuine streep", dash="streepje", underscore="liggend streepje",
-        number="nummer", conjunction="en", less="kleiner dan", greater="groter dan", about="ongeveer",
+        number="nummer", conjunction="en", less="kleiner dan", greater="groter dan", about="ongeveer", equals="is",
     ),
 }  # fmt: skip
 
@@ -197,6 +199,8 @@ def _without_signs(text: str, signs: _Signs) -> str:
     text = re.sub(r"#[ \t]?(?=\d)", f"{signs.number} ", text)
     text = re.sub(r"~(?=\d)", f"{signs.about} ", text)
     text = re.sub(r"(?<=\s)<(?=\s)", signs.less, re.sub(r"(?<=\s)>(?=\s)", signs.greater, text))
+    text = re.sub(r"(?<=\w\s)=(?=\s\w)", signs.equals, text)
+    text = re.sub(r"(?<=[:;,])\s+[-–—]\s+(?=\w)", " ", text)
     text = re.sub(r"\s?&\s?", f" {signs.conjunction} ", text)
     text = re.sub(r"\s\|+\s", ", ", text)
     text = re.sub(r"(?<=\w)_+(?=\w)", " ", text)

@@ -20,8 +20,29 @@ MOST_DIGITS: Final = 12
 """A longer number, and one of five or more without separators, is said figure by figure."""
 
 _FRACTIONS: Final = {
-    "en": {"1/2": "one half", "1/3": "one third", "2/3": "two thirds", "1/4": "one quarter", "3/4": "three quarters"}
+    "en": {"1/2": "one half", "1/3": "one third", "2/3": "two thirds", "1/4": "one quarter", "3/4": "three quarters"},
+    "de": {"1/2": "ein halb", "1/3": "ein Drittel", "2/3": "zwei Drittel", "1/4": "ein Viertel", "3/4": "drei Viertel"},
+    "fr": {"1/2": "un demi", "1/3": "un tiers", "2/3": "deux tiers", "1/4": "un quart", "3/4": "trois quarts"},
+    "es": {"1/2": "medio", "1/3": "un tercio", "2/3": "dos tercios", "1/4": "un cuarto", "3/4": "tres cuartos"},
+    "it": {"1/2": "mezzo", "1/3": "un terzo", "2/3": "due terzi", "1/4": "un quarto", "3/4": "tre quarti"},
+    "pt": {"1/2": "meio", "1/3": "um terço", "2/3": "dois terços", "1/4": "um quarto", "3/4": "três quartos"},
+    "nl": {"1/2": "een half", "1/3": "een derde", "2/3": "twee derde", "1/4": "een kwart", "3/4": "drie kwart"},
 }
+_MIXED: Final = {
+    "en": ("{n} and a half", "{n} and {f}"),
+    "de": ("{n}einhalb", "{n} {f}"),
+    "fr": ("{n} et demi", "{n} {f}"),
+    "es": ("{n} y medio", "{n} y {f}"),
+    "it": ("{n} e mezzo", "{n} e {f}"),
+    "pt": ("{n} e meio", "{n} e {f}"),
+    "nl": ("{n} en een half", "{n} {f}"),
+}
+"""A number with a half, and with another fraction, behind it."""
+_PER: Final = {"en": "per", "de": "pro", "fr": "par", "es": "por", "it": "al", "pt": "por", "nl": "per"}
+_PERIODS: Final = {"mo": "month", "yr": "year", "hr": "hour", "wk": "week", "pp": "person"}
+"""English, behind a price and a slash."""
+_THOUSANDS: Final = {"K": "thousand", "k": "thousand", "M": "million", "B": "billion"}
+"""English, right behind a price."""
 _VULGAR: Final = {"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4"}
 _SCALES: Final = (
     "thousand|million|billion|Tausend|Millionen|Million|Milliarden|Milliarde|millions|milliards|milliard|millones|millón"
@@ -29,6 +50,10 @@ _SCALES: Final = (
 )
 _FEMININE: Final = {"fr": ("un$", "une"), "es": ("uno$", "una"), "it": ("uno$", "una"), "pt": ("um$", "uma")}
 """Hours are feminine there."""
+_FIRST: Final = {"fr": "premier", "it": "primo", "pt": "primeiro"}
+"""Of a month."""
+_HOUR_H: Final = {"fr": "heures", "es": "horas", "pt": "horas"}
+"""Languages in which 13h is a time of day."""
 _START: Final = r"(?<![\w.,])"
 _MINUS: Final = r"(?P<minus>(?<!\S)[-\u2212])?"
 _ORDINAL: Final = {
@@ -43,8 +68,11 @@ _ORDINAL: Final = {
 """Endings that make a number the third, by language."""
 _TELEPHONE: Final = re.compile(
     r"(?<![\w.,])\+?(?:\(\d{2,5}\)|\d{1,4})(?:[ .-]?\(\d{1,5}\))?(?:[ .-]\d{2,8}){2,6}(?!\w)"
+    r"|(?<![\w.,-])0\d{1,4}[-/]\d{5,9}(?![\w-])"
     r"|(?<![\w.,-])\d{3}-\d{4}(?![\w-])|\(\d{3}\) ?\d{3}-\d{4}|\+\d{7,15}"
 )
+_NO_CENTS: Final = re.compile(r"(?<=\d),[-–—]+(?!\w)")
+"""Whole amounts, as they are written in the Netherlands and in Germany."""
 _DOTS: Final = re.compile(r"(?<!\.)\.\.(?!\.)")
 _AFTER_GERMAN: Final = re.compile(r"\b(?:am|vom|zum|dem|den|bis|ab|seit|im|beim)\s+$", re.IGNORECASE)
 
@@ -73,10 +101,16 @@ class _Forms:
         self._month_first = language.lower() in MONTH_FIRST
         self._decimal = "." if language.lower() in DECIMAL_DOT else words.decimal
         self._group = "[,’']" if self._decimal == "." else r"[.\u00a0\u202f ]"
+        self._wordy = len(self._of_words())
         self._rules = [*self._of_words(), *self._of_dates(), *self._of_amounts(), *self._of_numbers()]
 
     def _of_words(self) -> list[_Rule]:
-        return [(re.compile(rf"(?<!\w)(?:{_any_of(self._words.abbreviations)})(?!\w)"), self._abbreviation)]
+        rules: list[_Rule] = [
+            (re.compile(rf"(?<!\w)(?:{_any_of(self._words.abbreviations)})(?!\w)"), self._abbreviation)
+        ]
+        if self._lang == "de":  # Hauptstr. 5
+            rules.append((re.compile(r"(?<=[a-zäöüß])str\.(?=\s\d)"), lambda _: "straße"))
+        return rules
 
     def _of_dates(self) -> list[_Rule]:
         words = self._words
@@ -90,7 +124,10 @@ class _Forms:
             )
         return [
             (re.compile(rf"{_START}(?P<y>\d{{4}})-(?P<m>\d{{2}})-(?P<d>\d{{2}})(?!\w)"), self._date),
-            (re.compile(rf"{_START}(?P<a>\d{{1,2}})/(?P<b>\d{{1,2}})/(?P<y>\d{{4}})(?!\w)"), self._slashed),
+            (
+                re.compile(rf"{_START}(?P<a>\d{{1,2}})(?P<sep>[/-])(?P<b>\d{{1,2}})(?P=sep)(?P<y>\d{{4}})(?![\w-])"),
+                self._slashed,
+            ),
             (re.compile(rf"{_START}(?P<d>\d{{1,2}})\.(?P<m>\d{{1,2}})\.(?P<y>\d{{4}})?(?!\w)"), self._date),
             (_TELEPHONE, self._telephone),
             (
@@ -104,16 +141,20 @@ class _Forms:
                 ),
                 self._time,
             ),
+            (re.compile(rf"{_START}(?P<h>\d{{1,2}})\s?h(?!\w)"), self._hour),
+            (re.compile(r"\b(?P<ft>\d)'(?P<in>\d{1,2})(?:\"|”|'')?(?!\w)"), self._feet),
             (re.compile(named), self._named_date),
         ]
 
     def _of_amounts(self) -> list[_Rule]:
         n, signs = self._number_pattern, _any_of(self._words.currencies)
+        short = "[KkMB]" if self._lang == "en" else "(?!)"
         return [
             (
                 re.compile(
-                    rf"(?P<sign>{signs})\s?(?P<n>{n})(?:\s(?P<scale>{_SCALES})\b)?"
-                    rf"|{_START}(?P<n2>{n})(?:\s(?P<scale2>{_SCALES}))?\s?(?P<sign2>{signs})(?!\w)"
+                    rf"(?:(?P<sign>{signs})\s?(?P<n>{n})(?:\s(?P<scale>{_SCALES})\b|(?P<short>{short})\b)?"
+                    rf"|{_START}(?P<n2>{n})(?:\s(?P<scale2>{_SCALES}))?\s?(?P<sign2>{signs})(?!\w))"
+                    r"(?:\s?/\s?(?P<per>[^\W\d_]{2,20}))?"
                 ),
                 self._price,
             ),
@@ -130,7 +171,7 @@ class _Forms:
         return [
             (re.compile(rf"(?<![\w.,])(?P<n>\d{{1,4}}){_ORDINAL[self._lang]}(?!\w)"), self._ordinal),
             (re.compile(code, re.IGNORECASE), self._code),
-            (re.compile(rf"{_START}(?P<n>\d{{1,3}}/\d{{1,3}})(?![\w/])"), self._fraction),
+            (re.compile(rf"{_START}(?:(?P<whole>\d{{1,3}})\s)?(?P<n>\d{{1,3}}/\d{{1,3}})(?![\w/])"), self._fraction),
             (re.compile(r"\b(?P<letters>[A-Z]{1,3})-?(?P<n>\d{1,4})\b"), self._lettered),
             (re.compile(rf"{_MINUS}(?<![\w.,])(?P<n>{self._number_pattern})(?!\w)"), self._number),
             (re.compile(r"\d{1,64}"), self._digits),
@@ -145,9 +186,10 @@ class _Forms:
         if any(letter.isdigit() or letter in "½⅓⅔¼¾" for letter in text):
             text = re.sub("(?<=\\d)(?=[½⅓⅔¼¾])", " ", text)
             text = re.sub("[½⅓⅔¼¾]", lambda sign: _VULGAR[sign[0]], text)
+            text = _NO_CENTS.sub("", text)
             rules = self._rules
         else:
-            rules = self._rules[:1]
+            rules = self._rules[: self._wordy]
         for rule, said in rules:
             text = rule.sub(said, text)
         return _DOTS.sub(".", text.replace("×", self._words.times))
@@ -214,10 +256,11 @@ class _Forms:
         return f"{found['letters']} {said}"
 
     def _fraction(self, found: re.Match[str]) -> str:
-        named = _FRACTIONS.get(self._lang, {}).get(found["n"])
-        if named is not None:
-            return named
-        return " ".join(self._cardinal(figures) for figures in found["n"].split("/"))
+        named, whole = _FRACTIONS[self._lang].get(found["n"]), found["whole"]
+        if named is None:
+            return " ".join(self._cardinal(figures) for figures in filter(None, (whole, *found["n"].split("/"))))
+        half, other = _MIXED[self._lang]
+        return (half if found["n"] == "1/2" else other).format(n=self._cardinal(whole), f=named) if whole else named
 
     def _range(self, found: re.Match[str]) -> str:
         return f"{found['a']} {self._words.to} {found['b']}"
@@ -228,6 +271,8 @@ class _Forms:
             return f"{said}n"
         if found[0].endswith("ª") and said.endswith("o"):
             return said[:-1] + "a"
+        if found[0].endswith("er") and self._lang == "es":
+            return said.removesuffix("o")  # before a noun
         return said
 
     # Times and dates
@@ -270,6 +315,20 @@ class _Forms:
         form = (self._words.hour if minute else self._words.full_hour).format(h=said, m=small)
         return form.replace("une heures", "une heure") if hour == 1 else form
 
+    def _hour(self, found: re.Match[str]) -> str:
+        """An hour and the letter for it, where that is not a length of time."""
+        hour = int(found["h"])
+        if hour > 24 or self._lang not in _HOUR_H:
+            return found[0]
+        said, word = _words_of(hour, self._lang), _HOUR_H[self._lang]
+        return f"{re.sub(*_FEMININE[self._lang], said)} {word.removesuffix('s') if hour == 1 else word}"
+
+    def _feet(self, found: re.Match[str]) -> str:
+        """Somebody's height, as it is told where there are feet."""
+        if self._lang != "en":
+            return found[0]
+        return f"{self._cardinal(found['ft'])} foot {self._cardinal(found['in'])}"
+
     def _day(self, day: int, before: str) -> str:
         if self._lang in ("en", "de"):
             said = _words_of(day, self._lang, "ordinal")
@@ -277,8 +336,8 @@ class _Forms:
                 before = before[-12:].lower()
                 return said + ("n" if _AFTER_GERMAN.search(before) else "" if before.endswith("der ") else "r")
             return said
-        if day == 1 and self._lang in ("fr", "it"):
-            return {"fr": "premier", "it": "primo"}[self._lang]
+        if day == 1 and self._lang in _FIRST:
+            return _FIRST[self._lang]
         return _words_of(day, self._lang)
 
     def _said_date(self, found: re.Match[str], day: int, month: int, year: str | None) -> str:
@@ -309,12 +368,14 @@ class _Forms:
     def _price(self, found: re.Match[str]) -> str:
         figures, scale = found["n"] or found["n2"], found["scale"] or found["scale2"]
         currency = self._words.currencies[found["sign"] or found["sign2"]]
-        if scale:
-            return f"{self._cardinal(figures)} {scale} {currency.many}"
+        scale = scale or _THOUSANDS.get(found["short"] or "")
+        per = found["per"] and f" {_PER[self._lang]} {_PERIODS.get(found['per'], found['per'])}"
         whole, _, part = re.sub(self._group, "", figures).partition(self._decimal)
-        if part and len(part) != 2:
-            return f"{self._cardinal(figures)} {currency.many}"
-        return self._amount(whole, part.lstrip("0"), currency)
+        if scale or (part and len(part) != 2):
+            amount = " ".join(filter(None, (self._cardinal(figures), scale, currency.many)))
+        else:
+            amount = self._amount(whole, part.lstrip("0"), currency)
+        return amount + (per or "")
 
     def _amount(self, whole: str, cents: str, currency: Currency) -> str:
         coins = currency.cent if self._is_one(cents) else currency.cents

@@ -112,7 +112,7 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
             "Mar.=March, Apr.=April, Aug.=August, Sept.=September, Sep.=September, Oct.=October, Nov.=November, "
             "Dec.=December, "
             "Mon.=Monday, Tue.=Tuesday, Wed.=Wednesday, Thu.=Thursday, Fri.=Friday, Sat.=Saturday, Sun.=Sunday, "
-            "No.=number, no.=number, w/=with"
+            "No.=number, no.=number, w/=with, Jr.=Junior, Sr.=Senior, pp.=pages"
         ),
     ),
     "de": SpokenWords(
@@ -294,7 +294,8 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
             "l/liter/liter, °C/graad/graden, °/graad/graden, min/minuut/minuten"
         ),
         abbreviations=_pairs(
-            "dhr.=de heer, mevr.=mevrouw, Dr.=dokter, dr.=dokter, Prof.=professor, bijv.=bijvoorbeeld, "
+            "dhr.=de heer, Dhr.=De heer, mevr.=mevrouw, Mevr.=Mevrouw, Dr.=dokter, dr.=dokter, Prof.=professor, "
+            "bijv.=bijvoorbeeld, Bijv.=Bijvoorbeeld, "
             "bv.=bijvoorbeeld, enz.=enzovoort, d.w.z.=dat wil zeggen, ca.=circa, nr.=nummer, Nr.=nummer, "
             "tel.=telefoon, incl.=inclusief, excl.=exclusief"
         ),

@@ -157,8 +157,9 @@ class Persona:
     """Silence that ends its calls, instead of that of ``[limits]``."""
     on_failure: Literal["hang_up", "transfer"] = "hang_up"
     """Fate of the caller when the last of its models has failed: the end, or ``transfer_to``."""
-    takeover_line: str = "One moment, please."
-    """Said on this machine while the next model takes over."""
+    takeover_line: str | None = None
+    """Said on this machine while the next model takes over; the language's "One moment, please." by default, ``""`` for
+    none."""
     failure_line: str | None = None
     """Said on this machine when no model is left, before the call ends or is transferred; the language's own by
     default, ``""`` for none."""
@@ -208,6 +209,11 @@ class Persona:
             idle_goodbye=own.idle_goodbye if self.idle_goodbye is None else self.idle_goodbye,
             last_line=own.last_line if self.failure_line is None else self.failure_line,
         )
+
+    @property
+    def said_at_takeover(self) -> str:
+        """The words while the next model takes over: its own, else its language's; "" for none."""
+        return phrases_of(self.language).fillers[0] if self.takeover_line is None else self.takeover_line
 
     @property
     def interruptible(self) -> bool:

@@ -6,6 +6,8 @@ from trio_voice.billing.prices import ModelPrices
 from trio_voice.config.reading import read_settings
 from trio_voice.config.warnings import warnings_about
 from trio_voice.errors import ConfigError
+from trio_voice.persona import Persona
+from trio_voice.speech_text.languages import phrases_of
 
 GOOD = """\
 [server]
@@ -194,7 +196,16 @@ def test_the_chain_s_own_filler_is_said_only_where_it_is_set(read):
     def desk(more):
         return read(GOOD.replace('kind = "chain"', 'kind = "chain"\n' + more)).models["desk"]
 
-    assert desk("").own_filler == ""
-    assert desk("filler_after_seconds = 2.0").own_filler == "One moment, please."
-    assert desk('filler = "Hm."').own_filler == "Hm."
-    assert desk('filler = ""\nfiller_after_seconds = 2').own_filler == ""
+    assert desk("").own_filler("en-US") == ""
+    assert desk("filler_after_seconds = 2.0").own_filler("en-US") == "One moment, please."
+    assert desk("filler_after_seconds = 2.0").own_filler("nl") == phrases_of("nl").fillers[0]
+    assert desk('filler = "Hm."').own_filler("de") == "Hm."
+    assert desk('filler = ""\nfiller_after_seconds = 2').own_filler("de") == ""
+
+
+@pytest.mark.parametrize(
+    ("language", "own", "said"), [("en-US", None, "One moment, please."), ("de", "", ""), ("de", "Ja?", "Ja?")]
+)
+def test_what_is_said_at_a_takeover_is_in_the_language_of_the_persona(language, own, said):
+    assert Persona(name="p", model="m", language=language, takeover_line=own).said_at_takeover == said
+    assert Persona(name="p", model="m", language="pt").said_at_takeover == phrases_of("pt").fillers[0]

@@ -205,7 +205,7 @@ def _chain(spec: LegSpec) -> ModelLeg:
         spelled_out=spelled_out,
         has_voice=False,
         members=len(settings.llm),
-        filler=settings.own_filler,
+        filler=settings.own_filler(persona.language),
         filler_after_seconds=settings.filler_after_seconds or 1.0,
         hang_seconds=max(HANG_SECONDS, longest_silence / 1_000 + 2),
         sound_seconds=max(stage.first_byte_seconds or SOUND_SECONDS for stage in settings.tts),

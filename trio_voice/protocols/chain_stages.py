@@ -19,6 +19,7 @@ from trio_voice.protocols import (
     local,
 )
 from trio_voice.protocols.settings import SANDBOX, ModelSettings, StageSettings
+from trio_voice.speech_text.languages import phrases_of
 
 
 @attrs.frozen
@@ -83,7 +84,6 @@ STAGES: Final[Mapping[type[StageSettings], Mapping[str, Stage]]] = {
 
 
 STAGE_KEYS: Final = ("stt", "llm", "tts")
-DEFAULT_FILLER: Final = "One moment, please."
 
 
 @attrs.frozen(kw_only=True)
@@ -98,7 +98,8 @@ class ChainSettings(ModelSettings):
     """The voice: a table with a ``kind``, or a list of some, of which the next takes over within the turn."""
     filler: str | None = None
     """Said while an answer takes longer than ``filler_after_seconds``, beside the persona's own ``fillers``, which come
-    after ``dead_air_seconds``; ``""`` for nothing. "One moment, please." where only ``filler_after_seconds`` is set."""
+    after ``dead_air_seconds``; ``""`` for nothing. The language's "One moment, please." where only
+    ``filler_after_seconds`` is set."""
     filler_after_seconds: float | None = bounded(0, 60)
     """Time to the filler; 1 by default, where ``filler`` is set."""
 
@@ -106,11 +107,10 @@ class ChainSettings(ModelSettings):
         if self.url not in (None, SANDBOX):
             raise ValueError("url belongs to the stages of a chain: stt.url, llm.url, tts.url")
 
-    @property
-    def own_filler(self) -> str:
+    def own_filler(self, language: str) -> str:
         """Words that the chain says by itself while an answer takes long; empty where the bridge's fillers are all."""
         if self.filler is None:
-            return "" if self.filler_after_seconds is None else DEFAULT_FILLER
+            return "" if self.filler_after_seconds is None else phrases_of(language).fillers[0]
         return self.filler
 
     @property

@@ -51,7 +51,7 @@ def _lines_of(mouth: Mouth, persona: Persona) -> Lines:
         return Line(text, payload) if payload else None
 
     return Lines(
-        takeover=line(persona.takeover_line) if persona.takes_over else None,
+        takeover=line(persona.said_at_takeover) if persona.takes_over else None,
         failure=line(words.last_line),
         still_there=line(words.still_there),
         idle_goodbye=line(words.idle_goodbye),

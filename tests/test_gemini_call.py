@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from tests.calls import GEMINI_LIVE, GREETING, live_call
-from trio_voice.call.tools import end_call
+from trio_voice.call.built_in_tools import end_call
 from trio_voice.persona import Limits, Persona, TurnDetection
 from trio_voice.protocols.gemini_live.watchdog import ANSWER_SECONDS, PATIENCE_SECONDS
 from trio_voice.record import EndReason

@@ -9,7 +9,7 @@ import trio
 
 from tests.calls import GREETING, OPENAI_REALTIME, live_call
 from tests.openai_types import mistakes
-from trio_voice.call.tools import end_call
+from trio_voice.call.built_in_tools import end_call
 from trio_voice.persona import Limits, Persona, TurnDetection
 from trio_voice.protocols.openai_realtime.dialects import DIALECTS as DIALECTS_KNOWN
 from trio_voice.record import CallState, Closing, EndReason

@@ -9,7 +9,7 @@ import trio
 
 from tests.calls import GREETING, live_call
 from tests.overriding import override
-from trio_voice.call.tools import transfer_to_human
+from trio_voice.call.built_in_tools import transfer_to_human
 from trio_voice.errors import CallRefused, RestError
 from trio_voice.events.call import MuteRequested, SayRequested, TransferRequested
 from trio_voice.persona import Limits, Persona

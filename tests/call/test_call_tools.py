@@ -8,8 +8,8 @@ import structlog
 import trio
 
 from tests.calls import GREETING, live_call
+from trio_voice.call.built_in_tools import consent_to_recording, end_call, transfer_to_human
 from trio_voice.call.call import MAX_TOOLS
-from trio_voice.call.tools import consent_to_recording, end_call, transfer_to_human
 from trio_voice.errors import RestError
 from trio_voice.events.model import ToolWithdrawn
 from trio_voice.persona import Limits, Persona

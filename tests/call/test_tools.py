@@ -9,7 +9,9 @@ import pytest
 import structlog
 import trio
 
-from trio_voice.call.tools import BUILT_IN, MAX_RESULT_BYTES, CallFacts, Tool, load_tools
+from trio_voice.call.built_in_tools import BUILT_IN
+from trio_voice.call.tool_loading import load_tools
+from trio_voice.call.tools import MAX_RESULT_BYTES, CallFacts, Tool
 from trio_voice.events.call import Then
 
 CALL = CallFacts("c1", "CA1", "inbound", "+15550001111", "+15551234567", "desk")

@@ -15,7 +15,8 @@ import trio
 
 from tests.daemons import eventually, open_world
 from tests.test_cli import CONFIG
-from trio_voice.call.tools import CallFacts, Tool, load_tools
+from trio_voice.call.tool_loading import load_tools
+from trio_voice.call.tools import CallFacts, Tool
 from trio_voice.daemon import loading
 from trio_voice.daemon.loading import NoList, load_again, try_in_child
 from trio_voice.errors import ConfigError

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
-from trio_voice.call.tools import load_tools
+from trio_voice.call.tool_loading import load_tools
 from trio_voice.config.reading import read_settings
 
 ROOT = Path(__file__).parents[2]

@@ -1,4 +1,4 @@
-"""Things that an agent can do besides talk: built-in tools, and the user's own Python functions.
+"""Tools: things that an agent can do besides talk.
 
 A tool is a function, plain or async. Its signature becomes the JSON Schema that the model sees, its docstring the
 description, and msgspec holds the model's arguments against it. A parameter named ``call`` is not the model's: it
@@ -11,15 +11,10 @@ of it gives the model an error that it can speak about.
 from __future__ import annotations
 
 import inspect
-import os
-import random
 import re
-import sysconfig
 import traceback
 from collections.abc import Mapping
-from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, get_type_hints
 
 import attrs
 import msgspec
@@ -30,11 +25,9 @@ from trio_voice.call.tool_runs import run_async_tool
 from trio_voice.errors import first_cause, one_line
 from trio_voice.events.call import Then, ToolResult
 from trio_voice.persona import ToolSchema
-from trio_voice.phone_numbers import of_telephone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from types import FrameType
+    from collections.abc import Callable
 
 log: Final = structlog.stdlib.get_logger("trio_voice.tools")
 
@@ -64,18 +57,11 @@ class CallFacts:
 
 
 @attrs.frozen
-class _Afterwards:
+class Afterwards:
     """Result of a built-in tool that says what becomes of the call."""
 
     result: Any
     then: Then
-
-
-class DoNotCall(Protocol):
-    """The list of numbers that are never dialed again."""
-
-    async def mark_do_not_call(self, number: str, reason: str, call_id: str) -> None:
-        """Put a number on the list."""
 
 
 class Tool:
@@ -143,7 +129,7 @@ class Tool:
                     given["call"] = call
                 returned = await self._call(given)
                 then = Then.GO_ON
-                if isinstance(returned, _Afterwards):
+                if isinstance(returned, Afterwards):
                     returned, then = returned.result, returned.then
                 return attrs.evolve(_as_json(name, returned, then), unknown_arguments=unknown)
             except BaseException as failed:  # noqa: ASYNC103, BLE001 - what came of a cancellation is raised below
@@ -243,166 +229,6 @@ def unknown_tool(name: str) -> ToolResult:
 def too_many_tools() -> ToolResult:
     """The answer to a request while too many others are running."""
     return _failure("too many things are being looked up at once; say that it takes a moment")
-
-
-# Built in: none computes or waits, so none needs a thread
-
-
-async def generate_random_number(minimum: int = 1, maximum: int = 100) -> dict[str, int]:
-    """Draw a random whole number.
-
-    Args:
-        minimum: The smallest number that may come.
-        maximum: The largest number that may come.
-    """
-    await trio.lowlevel.checkpoint()
-    low, high = sorted((minimum, maximum))
-    return {"number": random.randint(low, high)}  # noqa: S311 - a number to say, not a secret
-
-
-async def end_call() -> _Afterwards:
-    """End the telephone call. Say goodbye first; the call ends once the caller has heard it."""
-    await trio.lowlevel.checkpoint()
-    return _Afterwards({"status": "the call ends as soon as the caller has heard your goodbye"}, Then.END_CALL)
-
-
-async def transfer_to_human(reason: str = "") -> _Afterwards:
-    """Put the caller through to a human. Tell the caller first; the transfer happens once they have heard it.
-
-    Args:
-        reason: Why the caller needs a human.
-    """
-    await trio.lowlevel.checkpoint()
-    del reason  # in the arguments, which are logged, for whoever picks up
-    status = "the caller is put through as soon as they have heard you say so"
-    return _Afterwards({"status": status}, Then.TRANSFER)
-
-
-async def consent_to_recording() -> _Afterwards:
-    """Begin to record this call. Call it only after you have asked, and the caller has clearly said yes."""
-    await trio.lowlevel.checkpoint()
-    return _Afterwards({"status": "the call is being recorded from now on"}, Then.RECORD)
-
-
-class DoNotCallTool:
-    """``mark_do_not_call``: keeps the number of the person at the other end from ever being dialed again."""
-
-    def __init__(self, numbers: DoNotCall) -> None:
-        self._numbers = numbers
-
-    async def mark_do_not_call(self, call: CallFacts, reason: str = "", number: str = "") -> dict[str, str]:
-        """Take this person off the list, so that they are never called again.
-
-        Args:
-            reason: Why they do not want to be called.
-            number: Their number with its country code, as they say it; only where this call does not show it.
-        """
-        kept = of_telephone(call.other_number) or of_telephone(number)
-        if kept is None:
-            return {"error": "this call shows no number that could be kept: ask for it, and call this again with it"}
-        await self._numbers.mark_do_not_call(kept, reason, call.call_id)
-        return {"status": "this number will not be called again"}
-
-
-END_CALL: Final = "end_call"
-TRANSFER: Final = "transfer_to_human"
-CONSENT: Final = "consent_to_recording"
-"""Offered to the model where the persona has ``record_after_consent``, listed or not, and nowhere else."""
-BUILT_IN: Final = frozenset({"generate_random_number", END_CALL, TRANSFER, CONSENT, "mark_do_not_call"})
-TOOL_NAME: Final = re.compile("[a-zA-Z0-9_-]{1,64}")
-"""Names that all models take for that of a function."""
-
-
-def load_tools(names: Iterable[str], numbers: DoNotCall) -> dict[str, Tool]:
-    """Tools by the names that a persona lists: built-in ones, and the user's as ``package.module:function``.
-
-    Blocks for as long as the modules take to be imported.
-
-    Raises:
-        ValueError: one cannot be loaded, whatever its module raised; the message says which, why, and where.
-    """
-    built_in: dict[str, Callable[..., Any]] = {
-        "generate_random_number": generate_random_number,
-        END_CALL: end_call,
-        TRANSFER: transfer_to_human,
-        CONSENT: consent_to_recording,
-        "mark_do_not_call": DoNotCallTool(numbers).mark_do_not_call,
-    }
-    tools: dict[str, Tool] = {}
-    for name in names:
-        tool = Tool(built_in[name]) if name in built_in else _users_tool(name, [*built_in.values()])
-        if tool.schema.name in tools:
-            raise ValueError(f"{name!r} is the second tool that is called {tool.schema.name!r}: rename one")
-        tools[tool.schema.name] = tool
-    return tools
-
-
-def _users_tool(name: str, built_in: list[Callable[..., Any]]) -> Tool:
-    function = _import(name)
-    try:
-        tool = Tool(function)
-    except BaseException as wrong:
-        code = getattr(function, "__code__", None)
-        where = f"{Path(code.co_filename).name} line {code.co_firstlineno}: " if code is not None else ""
-        raise ValueError(f"{name!r} cannot be used: {where}{_words(wrong)}") from wrong  # noqa: ASYNC104 - blocks, no trio
-    if not TOOL_NAME.fullmatch(tool.schema.name):
-        raise ValueError(f"{name!r}: models take no name but of up to 64 letters a to z, digits, _ and -")
-    if tool.schema.name in BUILT_IN and function not in built_in:
-        raise ValueError(f"{name!r} has the name of a built-in tool, and would take its place: rename it")
-    return tool
-
-
-def _import(name: str) -> Callable[..., Any]:
-    module, colon, function = name.partition(":")
-    if not colon:
-        raise ValueError(
-            f"no built-in tool {name!r} (there are {', '.join(sorted(BUILT_IN))}); your own is MODULE:FUNCTION"
-        )
-    process = os.getpid()
-    try:
-        found = getattr(import_module(module), function)
-        if os.getpid() != process:  # it has forked, and this is the copy, which would become a second daemon
-            os._exit(0)
-    # What a module does while it is imported is anything at all, `sys.exit` and KeyboardInterrupt included.
-    except BaseException as wrong:
-        raise ValueError(f"{name!r} cannot be imported: {_words(wrong, place_in(wrong))}") from wrong  # noqa: ASYNC104 - blocks, no trio
-    if not callable(found):
-        raise ValueError(f"{name!r} is no function")  # noqa: TRY004 - a wrong name in the configuration
-    return found  # type: ignore[no-any-return]  # whatever the user wrote
-
-
-def _words(wrong: BaseException, place: str = "") -> str:
-    """The exception and its place, in one line."""
-    try:
-        said = wrong.msg if isinstance(wrong, SyntaxError) else str(wrong)
-    except Exception:  # noqa: BLE001 - a user's class, whose words are its own
-        said = ""
-    if not place and isinstance(wrong, (ImportError, AttributeError)):
-        return said  # there is no such module or function, which needs no more words
-    kind = type(wrong).__name__
-    return ": ".join(each for each in (place, kind, said) if each)
-
-
-_NOT_THE_USERS: Final = (
-    *("<frozen", str(Path(__file__).parents[1])),
-    *(sysconfig.get_path(each) for each in ("stdlib", "platstdlib", "scripts")),
-)
-
-
-def place_in(of: BaseException | FrameType | None) -> str:
-    """File and line where the user's code raised this or is now, as far in as it is theirs; empty if it is not."""
-    if isinstance(of, SyntaxError) and of.filename:
-        return f"{Path(of.filename).name} line {of.lineno}"
-    stack = traceback.extract_tb(of.__traceback__) if isinstance(of, BaseException) else traceback.extract_stack(of)
-    installed = sysconfig.get_path("purelib")
-    theirs = [each for each in stack if each.filename.startswith(installed) or not _is_not_theirs(each.filename)]
-    own = [each for each in theirs if not each.filename.startswith(installed)]
-    last = (own or theirs)[-1:]
-    return "".join(f"{Path(each.filename).name} line {each.lineno}" for each in last)
-
-
-def _is_not_theirs(filename: str) -> bool:
-    return filename.startswith(_NOT_THE_USERS)
 
 
 def _read_docstring(text: str) -> tuple[str, dict[str, str]]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from trio_voice.billing.prices import wrong_prices
+from trio_voice.call.built_in_tools import CONSENT, TRANSFER
 from trio_voice.call.nodes import node_digits
-from trio_voice.call.tools import CONSENT, TRANSFER
 from trio_voice.config.settings import LEVELS, address_of
 from trio_voice.config.toml import no_such_key, shown
 from trio_voice.errors import ConfigError

@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import attrs
 import trio
 
-from trio_voice.call.tools import CONSENT, load_tools, place_in
+from trio_voice.call.built_in_tools import CONSENT
+from trio_voice.call.tool_loading import load_tools, place_in
 from trio_voice.config.reading import read_settings
 from trio_voice.config.settings import Settings
 from trio_voice.errors import ConfigError, one_line
@@ -32,7 +33,8 @@ from trio_voice.errors import ConfigError, one_line
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from trio_voice.call.tools import DoNotCall, Tool
+    from trio_voice.call.built_in_tools import DoNotCall
+    from trio_voice.call.tools import Tool
     from trio_voice.persona import Persona
 
     Toolboxes = dict[Persona, Mapping[str, Tool]]

@@ -10,7 +10,7 @@ import trio
 from tests import calls, chains
 from tests.calls import GREETING
 from tests.chains import Chain
-from trio_voice.call.tools import end_call
+from trio_voice.call.built_in_tools import end_call
 from trio_voice.legs.chain.kept_lines import KeptLines
 from trio_voice.persona import Limits, Persona, TurnDetection
 from trio_voice.record import Closing, EndReason

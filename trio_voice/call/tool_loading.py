@@ -1,0 +1,128 @@
+"""The tools that a persona lists, loaded: built-in ones by their names, the user's from their own modules.
+
+A user's module does anything at all while it is imported; whatever that is becomes one line that says where.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sysconfig
+import traceback
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from trio_voice.call.built_in_tools import (
+    BUILT_IN,
+    CONSENT,
+    END_CALL,
+    TRANSFER,
+    DoNotCallTool,
+    consent_to_recording,
+    end_call,
+    generate_random_number,
+    transfer_to_human,
+)
+from trio_voice.call.tools import Tool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from types import FrameType
+
+    from trio_voice.call.built_in_tools import DoNotCall
+
+TOOL_NAME: Final = re.compile("[a-zA-Z0-9_-]{1,64}")
+"""Names that all models take for that of a function."""
+
+
+def load_tools(names: Iterable[str], numbers: DoNotCall) -> dict[str, Tool]:
+    """Tools by the names that a persona lists: built-in ones, and the user's as ``package.module:function``.
+
+    Blocks for as long as the modules take to be imported.
+
+    Raises:
+        ValueError: one cannot be loaded, whatever its module raised; the message says which, why, and where.
+    """
+    built_in: dict[str, Callable[..., Any]] = {
+        "generate_random_number": generate_random_number,
+        END_CALL: end_call,
+        TRANSFER: transfer_to_human,
+        CONSENT: consent_to_recording,
+        "mark_do_not_call": DoNotCallTool(numbers).mark_do_not_call,
+    }
+    tools: dict[str, Tool] = {}
+    for name in names:
+        tool = Tool(built_in[name]) if name in built_in else _users_tool(name, [*built_in.values()])
+        if tool.schema.name in tools:
+            raise ValueError(f"{name!r} is the second tool that is called {tool.schema.name!r}: rename one")
+        tools[tool.schema.name] = tool
+    return tools
+
+
+def _users_tool(name: str, built_in: list[Callable[..., Any]]) -> Tool:
+    function = _import(name)
+    try:
+        tool = Tool(function)
+    except BaseException as wrong:
+        code = getattr(function, "__code__", None)
+        where = f"{Path(code.co_filename).name} line {code.co_firstlineno}: " if code is not None else ""
+        raise ValueError(f"{name!r} cannot be used: {where}{_words(wrong)}") from wrong  # noqa: ASYNC104 - blocks, no trio
+    if not TOOL_NAME.fullmatch(tool.schema.name):
+        raise ValueError(f"{name!r}: models take no name but of up to 64 letters a to z, digits, _ and -")
+    if tool.schema.name in BUILT_IN and function not in built_in:
+        raise ValueError(f"{name!r} has the name of a built-in tool, and would take its place: rename it")
+    return tool
+
+
+def _import(name: str) -> Callable[..., Any]:
+    module, colon, function = name.partition(":")
+    if not colon:
+        raise ValueError(
+            f"no built-in tool {name!r} (there are {', '.join(sorted(BUILT_IN))}); your own is MODULE:FUNCTION"
+        )
+    process = os.getpid()
+    try:
+        found = getattr(import_module(module), function)
+        if os.getpid() != process:  # it has forked, and this is the copy, which would become a second daemon
+            os._exit(0)
+    # What a module does while it is imported is anything at all, `sys.exit` and KeyboardInterrupt included.
+    except BaseException as wrong:
+        raise ValueError(f"{name!r} cannot be imported: {_words(wrong, place_in(wrong))}") from wrong  # noqa: ASYNC104 - blocks, no trio
+    if not callable(found):
+        raise ValueError(f"{name!r} is no function")  # noqa: TRY004 - a wrong name in the configuration
+    return found  # type: ignore[no-any-return]  # whatever the user wrote
+
+
+def _words(wrong: BaseException, place: str = "") -> str:
+    """The exception and its place, in one line."""
+    try:
+        said = wrong.msg if isinstance(wrong, SyntaxError) else str(wrong)
+    except Exception:  # noqa: BLE001 - a user's class, whose words are its own
+        said = ""
+    if not place and isinstance(wrong, (ImportError, AttributeError)):
+        return said  # there is no such module or function, which needs no more words
+    kind = type(wrong).__name__
+    return ": ".join(each for each in (place, kind, said) if each)
+
+
+_NOT_THE_USERS: Final = (
+    *("<frozen", str(Path(__file__).parents[1])),
+    *(sysconfig.get_path(each) for each in ("stdlib", "platstdlib", "scripts")),
+)
+
+
+def place_in(of: BaseException | FrameType | None) -> str:
+    """File and line where the user's code raised this or is now, as far in as it is theirs; empty if it is not."""
+    if isinstance(of, SyntaxError) and of.filename:
+        return f"{Path(of.filename).name} line {of.lineno}"
+    stack = traceback.extract_tb(of.__traceback__) if isinstance(of, BaseException) else traceback.extract_stack(of)
+    installed = sysconfig.get_path("purelib")
+    theirs = [each for each in stack if each.filename.startswith(installed) or not _is_not_theirs(each.filename)]
+    own = [each for each in theirs if not each.filename.startswith(installed)]
+    last = (own or theirs)[-1:]
+    return "".join(f"{Path(each.filename).name} line {each.lineno}" for each in last)
+
+
+def _is_not_theirs(filename: str) -> bool:
+    return filename.startswith(_NOT_THE_USERS)

@@ -29,13 +29,12 @@ import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
-import attrs
 import structlog
 import trio
 
 from trio_voice.bridge.bridge import Bridge
 from trio_voice.bridge.watcher import NOBODY
-from trio_voice.call.tools import CallFacts, cannot_record, no_telephone, too_many_tools, unknown_tool
+from trio_voice.call.running_tools import RunningTools
 from trio_voice.errors import CallRefused, RestError
 from trio_voice.events.call import (
     CALLER,
@@ -48,7 +47,6 @@ from trio_voice.events.call import (
     PlaceMark,
     PlayAudio,
     RunTool,
-    Then,
     ToolReturned,
     TransferCall,
     TransferFailed,
@@ -59,13 +57,14 @@ from trio_voice.events.model import ReplyAudio
 from trio_voice.legs.pumps import BUG_DETAIL
 from trio_voice.legs.session_ledger import Ledger
 from trio_voice.persona import SILENT
-from trio_voice.record import CallRecord, CallState, EndReason, ToolUse, Transfer
+from trio_voice.record import CallRecord, CallState, EndReason, Transfer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from trio_voice.bridge.watcher import Watcher
     from trio_voice.call.put_through import CameBack
+    from trio_voice.call.running_tools import Recording
     from trio_voice.call.tools import Tool
     from trio_voice.events.call import Command, OperatorFact
     from trio_voice.legs.caller import CallerLeg
@@ -74,24 +73,11 @@ if TYPE_CHECKING:
 
 ALARMING: Final = frozenset({EndReason.MODEL_FAILED, EndReason.BUG})
 """Ends that are no caller's wish and no limit's: warnings in the log."""
-UNKNOWN_TOOL: Final = "unknown"
-"""In the log and the record, for a name that no tool has."""
 log: Final = structlog.stdlib.get_logger("trio_voice.call")
-
-MAX_TOOLS: Final = 10
-"""Tools that one call may have running; a request beyond that is answered with an error."""
-
 
 STREAM_TELLS_SECONDS: Final = 0.5
 """Time that a stream may take to say why its call is over, once a callback has said that it is; at most half of
 ``close_seconds``, in which all of the end must be done."""
-
-
-class Recording(Protocol):
-    """The recording of a call, or one that is to come."""
-
-    def consent(self) -> bool:
-        """Record from now on; whether that can be."""
 
 
 class CallControl(Protocol):
@@ -140,11 +126,9 @@ class Call:
         "_phone",
         "_phone_is_over",
         "_put_through",
-        "_recording",
         "_running_tools",
         "_scope",
         "_timer_scope",
-        "_tools",
         "_watcher",
         "record",
     )
@@ -167,11 +151,8 @@ class Call:
         watcher: Watcher = NOBODY,
     ) -> None:
         self.record = record
-        self._recording = recording
         self._watcher = watcher
         self._persona = persona
-        self._tools = tools or {}
-        self._running_tools = 0
         self._phone = phone
         self._phone_is_over = False
         self._put_through = False
@@ -182,6 +163,9 @@ class Call:
         self._now = trio.lowlevel.current_clock().current_time
         """As ``trio.current_time``, which looks for this clock anew each time."""
         self._began = self._now() if came_back is None else came_back.began
+        self._running_tools = RunningTools(
+            tools or {}, record, persona, limits.tool_seconds, self._began, recording, watcher
+        )
         self._bridge = Bridge(
             persona,
             limits,
@@ -380,46 +364,7 @@ class Call:
             self._nursery.start_soon(function, *args)
 
     async def _run_tool(self, wanted: RunTool) -> None:
-        """Run one tool; whatever becomes of it, the model is answered."""
-        tool = self._tools.get(wanted.name)
-        facts = CallFacts(
-            self.record.call_id,
-            self.record.call_sid,
-            self.record.direction,
-            self.record.from_number,
-            self.record.to_number,
-            self.record.persona,
-        )
-        began = trio.current_time()
-        if tool is None:
-            result = unknown_tool(wanted.name)
-        elif self._running_tools >= MAX_TOOLS:
-            result = too_many_tools()
-        else:
-            self._running_tools += 1
-            try:
-                result = await tool.run(wanted.arguments, facts, self._limits.tool_seconds)
-            finally:
-                self._running_tools -= 1
-        if result.then is Then.TRANSFER and self.record.is_browser_call:
-            result = no_telephone()
-        if result.then is Then.RECORD:
-            may_go_on = self._recording is not None and self._recording.consent()
-            result = attrs.evolve(result, then=Then.GO_ON) if may_go_on else cannot_record()
-        milliseconds = round((trio.current_time() - began) * 1000)
-        name = UNKNOWN_TOOL if tool is None else wanted.name  # what a model invents may be what was said
-        if tool is None:
-            log.debug("tool_unknown", tool=wanted.name)
-        use = ToolUse(name, failed=result.failed, milliseconds=milliseconds, known=tool is not None)
-        use.at = round(began - self._began, 3)
-        if tool is not None and self._persona.keep_tool_details:
-            use.keep(wanted.arguments, result.text)
-        self.record.tools.append(use)
-        self._watcher.tool(use)
-        if result.unknown_arguments:
-            self.record.count("unknown_tool_arguments", result.unknown_arguments)
-        log.info("tool", tool=name, failed=result.failed, milliseconds=milliseconds)
-        self._tell(ToolReturned(wanted.call_id, result))
+        self._tell(ToolReturned(wanted.call_id, await self._running_tools.run(wanted)))
 
     async def _transfer(self, number: str | None) -> None:
         """Put the caller through. Twilio answers by stopping the stream."""

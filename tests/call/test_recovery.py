@@ -602,7 +602,7 @@ async def test_calls_of_the_living_are_left_alone_and_those_of_the_stopped_are_n
         await trio.sleep(1)
         assert phones.asked == []
 
-        alive._pace = attrs.evolve(alive._pace, beat_seconds=1)  # it stands still for a while
+        alive.heartbeat._pace = attrs.evolve(alive.heartbeat._pace, beat_seconds=1)  # it stands still for a while
         await settled(journal, "c1")
         assert phones.hung_up == ["CA1"]
         with trio.fail_after(5):

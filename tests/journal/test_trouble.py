@@ -12,8 +12,7 @@ import trio
 from tests.journal.calls import end_call, live_call, open_session, until
 from tests.journal.conftest import PACE
 from tests.journal.stands import BIG
-from trio_voice.journal import JournalUnavailable, database_at, open_journal, writer
-from trio_voice.journal import journal as journal_module
+from trio_voice.journal import JournalUnavailable, database_at, open_journal, opening, writer
 
 
 def events(logged):
@@ -314,7 +313,7 @@ class SlowDatabase:
 @pytest.fixture
 def slow(monkeypatch):
     database = SlowDatabase()
-    monkeypatch.setattr(journal_module, "database_at", lambda url, lock_seconds: database)
+    monkeypatch.setattr(opening, "database_at", lambda url, lock_seconds: database)
     yield database
     database.go.set()
 

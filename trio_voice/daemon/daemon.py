@@ -156,7 +156,7 @@ async def run_daemon(
             peer_url = urls_of(listeners, operators)[-1]
             if settings.server.node is not None:
                 await refuse_second_of(services.describe_node(peer_url), journal, has_ended)
-                journal.tell = partial(services.tell_nodes, peer_url)
+                journal.heartbeat.tell = partial(services.tell_nodes, peer_url)
             services.context.drain = partial(os.kill, os.getpid() if slot is None else os.getppid(), signal.SIGTERM)
             services.context.sessions = Sessions(None if slot is None else slot.sessions)
             connections = settings.limits.max_calls + HALF_OPEN_CONNECTIONS + MOST_LISTENERS

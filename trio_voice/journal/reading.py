@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from trio_voice.journal import rows, schema
 from trio_voice.journal.engines import database_at
 from trio_voice.journal.writer import JournalUnavailable
@@ -15,10 +17,14 @@ if TYPE_CHECKING:
 
     from trio_voice.journal.database import Database, Value
 
+log: Final = structlog.stdlib.get_logger("trio_voice.journal")
+
 PAGE_CALLS: Final = 200
 """Read at once, so that nobody waits for the journal longer than for one page."""
 READ_LOCK_SECONDS: Final = 10.0
 """Time for which a lock that a daemon holds is waited for."""
+MOST_UNREAD: Final = 100
+"""Calls that are remembered because not all of their rows are understood."""
 VERSION: Final = "SELECT coalesce(max(version), 0) FROM journal_versions"
 
 
@@ -33,6 +39,22 @@ def read_calls(database: Database, which: str, values: Sequence[Value]) -> list[
         for row in database.query(schema.read_parts("utterances", schema.UTTERANCE_COLUMNS, len(ids)), ids):
             found[row[schema.UTTERANCE_COLUMNS.index("call_id")]].record.transcript.append(rows.utterance_of(row))
     return list(found.values())
+
+
+def read_page(database: Database, which: str, values: Sequence[Value]) -> list[rows.JournaledCall]:
+    """``read_calls`` of a journal whose tables change while they are read."""
+    database.prefer_indexes()
+    return read_calls(database, which, values)
+
+
+def note_unread(known: dict[str, list[str]], calls: Sequence[rows.JournaledCall]) -> None:
+    """Say of each call once that not all of it is understood, and remember it in ``known``."""
+    for call in calls:
+        call_id = call.record.call_id
+        if call.unread and call_id not in known and len(known) < MOST_UNREAD:
+            known[call_id] = call.unread
+            advice = "a newer daemon wrote it, or it is damaged: what is sure of it is settled"
+            log.error("journal_row_not_understood", call_id=call_id, rows=call.unread, advice=advice)
 
 
 def after(page: Sequence[rows.JournaledCall]) -> list[Value] | None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from trio_voice.journal.database import Database, Value
+    from trio_voice.journal.reader import Reader
     from trio_voice.journal.writer import DatabaseWriter
 
 T = TypeVar("T")
@@ -25,11 +26,13 @@ class JournalRequests:
 
     Args:
         writer: who does the work, in its order.
+        reader: who answers questions beside it, if anybody does.
         answer_seconds: how long to wait for an answer at most. In known trouble nobody waits.
     """
 
-    def __init__(self, writer: DatabaseWriter, answer_seconds: float) -> None:
+    def __init__(self, writer: DatabaseWriter, reader: Reader | None, answer_seconds: float) -> None:
         self._writer = writer
+        self._reader = reader
         self._answer_seconds = answer_seconds
 
     def post(self, what: str, statements: Sequence[Statement], *, awaited: bool = False, **how: Any) -> Answer:
@@ -72,6 +75,19 @@ class JournalRequests:
         self._writer.post(Entry(what, work, writes=writes, lasts=False, answer=answer))
         found: T = await self.answered(answer)
         return found
+
+    async def read(self, work: Callable[[Database], T]) -> T:
+        """Ask beside the writer.
+
+        Raises:
+            JournalUnavailable: nobody knows.
+        """
+        if self._reader is None:
+            return await self.ask("read", work)
+        if self._writer.trouble:
+            await trio.lowlevel.checkpoint()
+            raise JournalUnavailable(self._writer.trouble)
+        return await self._reader.ask(work)
 
     async def answered(self, answer: Answer) -> Any:
         """The answer to a request that was handed in. Cancelling is safe, and takes nothing back.

@@ -17,7 +17,7 @@ from trio_voice.cli.extras import missing_for, why_missing
 from trio_voice.cli.local_peers import load_speech_for, on_this_machine
 from trio_voice.cli.options import config_option, load
 from trio_voice.config.warnings import warnings_about
-from trio_voice.daemon.assembly import WITHOUT_REST, make_leg, open_rest
+from trio_voice.daemon.peers import WITHOUT_REST, make_leg, open_rest
 from trio_voice.errors import ConfigError, RestError, one_line
 from trio_voice.journal import database_at
 from trio_voice.legs.session_ledger import Ledger

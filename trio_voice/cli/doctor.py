@@ -21,7 +21,7 @@ from trio_voice.call.probe import rehearse
 from trio_voice.cli.exits import EXIT_FAILED
 from trio_voice.cli.local_peers import load_speech_for, on_this_machine
 from trio_voice.cli.options import config_option, load
-from trio_voice.daemon.assembly import make_leg, open_rest
+from trio_voice.daemon.peers import make_leg, open_rest
 from trio_voice.edges.twilio.rest import HTTP_NOT_FOUND
 from trio_voice.errors import ConfigError, RestError, one_line
 from trio_voice.journal import database_at, schema

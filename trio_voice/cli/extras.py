@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
-from trio_voice.daemon.assembly import used_models
+from trio_voice.daemon.peers import used_models
 from trio_voice.speech import LIBRARIES as SPEECH
 from trio_voice.speech import why_not_built
 

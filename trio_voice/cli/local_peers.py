@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from trio_voice.daemon.assembly import used_models
+from trio_voice.daemon.peers import used_models
 from trio_voice.protocols.settings import SANDBOX
 from trio_voice.speech import load_speech
 

@@ -9,7 +9,7 @@ import trio
 
 from trio_voice.cli.exits import EXIT_CONFIG, EXIT_FAILED, EXIT_UNAVAILABLE, stop
 from trio_voice.cli.options import config_option, read
-from trio_voice.daemon.assembly import open_rest
+from trio_voice.daemon.peers import open_rest
 from trio_voice.edges.twilio.numbers import Numbers
 from trio_voice.edges.twilio.webhooks import PublicUrl
 from trio_voice.edges.web.context import NumberRouting

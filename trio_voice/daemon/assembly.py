@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import socket
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import attrs
 import structlog
 import trio
 
@@ -22,14 +20,15 @@ from trio_voice.call.nodes import Node, NodeDirectory
 from trio_voice.call.overrun_alarm import Auditor
 from trio_voice.call.registry import Registry
 from trio_voice.config.warnings import warnings_about
+from trio_voice.daemon.hang_ups import HangUps
 from trio_voice.daemon.loading import LOADING_SECONDS, load_again, toolboxes_of
 from trio_voice.daemon.logs import dropped_lines
+from trio_voice.daemon.peers import WITHOUT_REST, make_leg, open_rest, used_models
 from trio_voice.edges.metrics.metrics import Metrics
 from trio_voice.edges.metrics.samples import Samples
 from trio_voice.edges.telemetry.exporter import Traces
 from trio_voice.edges.twilio.dialer import Dialer
 from trio_voice.edges.twilio.numbers import Numbers
-from trio_voice.edges.twilio.rest import TwilioRest, open_client_maker
 from trio_voice.edges.twilio.transfer import Transfers
 from trio_voice.edges.twilio.webhooks import PublicUrl
 from trio_voice.edges.web.context import AppContext, NumberRouting
@@ -41,7 +40,7 @@ from trio_voice.errors import ConfigError
 from trio_voice.isolation import contained
 from trio_voice.legs.chain.kept_lines import KeptLines
 from trio_voice.legs.model_sessions import Succession
-from trio_voice.legs.providers import KINDS, LegSpec
+from trio_voice.legs.providers import KINDS
 from trio_voice.persona import SILENT
 from trio_voice.record import TERMINAL_STATUSES, EndReason
 
@@ -54,24 +53,14 @@ if TYPE_CHECKING:
     from trio_voice.events.model import Said
     from trio_voice.journal import Journal, JournaledCall
     from trio_voice.legs.chain.local import Speech
-    from trio_voice.legs.model import ModelLeg
     from trio_voice.legs.session_ledger import Ledger
     from trio_voice.persona import Lines, Persona, ToolSchema
-    from trio_voice.protocols.settings import ModelSettings
     from trio_voice.record import CallRecord
     from trio_voice.recorder.recordings import Recordings
 
     LineMaker = Callable[[Iterable[Persona]], Awaitable[Mapping[Persona, Lines]]]
 
 log: Final = structlog.stdlib.get_logger("trio_voice.daemon")
-
-WITHOUT_REST: Final = "set account_sid and TWILIO_AUTH_TOKEN so that phones can be hung up by REST"
-
-
-HANG_UP_SECONDS: Final = 8.0
-"""For the last telephones to be hung up, before the callbacks of those that are not are waited for no longer."""
-LAST_CALLBACKS_SECONDS: Final = 1.0
-"""For Twilio's last callbacks of the last call."""
 
 
 class Services:
@@ -93,12 +82,7 @@ class Services:
         self._newest = settings
         """As they were last read."""
         self._recordings = recordings
-        self._hanging_up = 0
-        """Telephones, at this moment."""
-        self._hung_up = trio.Event()
-        """Set, and replaced, whenever one has been, or could not be."""
-        self._last_end = -math.inf
-        """Time at which the last call ended, or its telephone was hung up."""
+        self.hang_ups = HangUps(journal)
         self._speech = speech
         self._extras = frozenset(extra for model in used_models(settings) for extra in model.extras)
         """Of which it was seen at start that they are here."""
@@ -239,7 +223,7 @@ class Services:
         Each for itself: whatever fails, the phone is hung up.
         """
         call_id = record.call_id
-        self._last_end = trio.current_time()
+        self.hang_ups.note_end()
         if self.registry.may_come_back(call_id):  # then it is not over, and this is told once more when it is
             with contained("journal", call_id=call_id):
                 self._journal.call_ended(record)
@@ -266,24 +250,7 @@ class Services:
             if phone_is_down or record.call_sid is None:
                 return
             if self.rest is not None and not self.registry.holds(record.call_sid):
-                self._after_work.start_soon(self._hang_up, self.rest, record, record.call_sid)
-
-    async def _hang_up(self, rest: TwilioRest, record: CallRecord, call_sid: str) -> None:
-        """Hang up the phone of a call that is over. Where that fails, the journal keeps it for the next daemon."""
-        self._hanging_up += 1
-        try:
-            await self._try_to_hang_up(rest, record, call_sid)
-        finally:
-            self._hanging_up -= 1
-            self._last_end = trio.current_time()
-            self._hung_up.set()
-            self._hung_up = trio.Event()
-
-    async def _try_to_hang_up(self, rest: TwilioRest, record: CallRecord, call_sid: str) -> None:
-        with contained("hang_up", call_id=record.call_id, call_sid=call_sid):
-            # Who had only stood still may have been declared dead, and another has hung up meanwhile.
-            if (self._journal.stood_still and await rest.is_over(call_sid)) or await rest.hang_up(call_sid):
-                self._journal.phone_is_down(record)
+                self._after_work.start_soon(self.hang_ups.hang_up, self.rest, record, record.call_sid)
 
     def _take_tokens(self, settings: Settings) -> None:
         """Those of the files as they are now: what is no longer there opens nothing more."""
@@ -320,19 +287,6 @@ class Services:
         """The same for the heartbeat: the word of which a change is told at once, and all of it."""
         node = self.describe_node(peer_url)
         return node.status, node.as_text()
-
-    async def stay_for_callbacks(self) -> None:
-        """Once no call is live: until the last telephones are hung up, and Twilio has had a moment to say so. Bounded.
-
-        Cancelling is safe.
-        """
-        if not self._last_end > -math.inf:
-            await trio.lowlevel.checkpoint()
-            return
-        with trio.move_on_after(HANG_UP_SECONDS):  # noqa: ASYNC912 - checkpoints while any is being hung up, and then below
-            while self._hanging_up:
-                await self._hung_up.wait()
-        await trio.sleep_until(self._last_end + LAST_CALLBACKS_SECONDS)
 
     async def reload(self, config: Path, make_lines: LineMaker) -> list[str]:
         """Take over personas, numbers and prices, all or nothing; live calls keep what they began with.
@@ -387,57 +341,5 @@ class Services:
         return []
 
 
-def used_models(settings: Settings) -> list[ModelSettings]:
-    """The models that a persona names, in their order in the configuration."""
-    used = {name for persona in settings.personas.values() for name in persona.models}
-    return [model for name, model in settings.models.items() if name in used]
-
-
 def _auth_tokens(settings: Settings) -> str | None:
     return settings.secrets.tokens("TWILIO_AUTH_TOKEN") if settings.twilio.validate_signatures else None
-
-
-def make_leg(
-    settings: Settings,
-    name: str,
-    persona: Persona,
-    ledger: Ledger,
-    tools: tuple[ToolSchema, ...],
-    history: tuple[Said, ...] = (),
-    resume_with: str | None = None,
-    *,
-    on_delay: Callable[[float], None] | None = None,
-    speech: Speech | None = None,
-    kept_lines: KeptLines | None = None,
-) -> ModelLeg:
-    """A leg of the model with this name in ``[models]``, not yet connected."""
-    model = settings.models[name]
-    spec = LegSpec(
-        settings=model,
-        persona=persona,
-        tools=tools,
-        ledger=attrs.evolve(ledger, model=name),
-        keys={secret: key for secret in model.credentials if (key := settings.secrets.get(secret)) is not None},
-        wall_clock=wall_clock,
-        proxies=settings.proxies,
-        on_delay=on_delay,
-        speech=speech,
-        history=history,
-        resume_with=resume_with,
-        kept_lines=KeptLines() if kept_lines is None else kept_lines,
-    )
-    return KINDS[model.kind].make(spec)
-
-
-def open_rest(settings: Settings, metrics: Metrics | None = None) -> TwilioRest | None:
-    """Twilio's REST API, where there is an account; ``None`` without one.
-
-    Raises:
-        ConfigError: no client for it can be made.
-    """
-    account, token = settings.account_sid, settings.secrets.get("TWILIO_AUTH_TOKEN")
-    if account is None or token is None:
-        return None
-    api_url = settings.twilio.api_url
-    make_client = open_client_maker(settings.proxies.for_url(api_url))
-    return TwilioRest(account, token, api_url, make_client, None if metrics is None else metrics.count_rest_failure)

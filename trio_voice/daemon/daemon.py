@@ -214,7 +214,7 @@ async def run_daemon(
                 await systemd.notify("STOPPING=1", "STATUS=draining", f"EXTEND_TIMEOUT_USEC={patience * 1e6:.0f}")
                 http_pool.close()
                 await _drain(services.registry, settings.limits.drain_seconds, signals)
-                await services.stay_for_callbacks()
+                await services.hang_ups.stay_for_callbacks()
                 if services.traces is not None:
                     await services.traces.flush()
                 serving.cancel_scope.cancel(reason="drained")

@@ -83,8 +83,8 @@ RINGS = {
     ),
     # Ring 1, where a chain asks its language model: alone in knowing how HTTP is written, and no SDK.
     "http": Ring(
-        modules="net.http",
-        sees="pure protocols isolation net",
+        modules="net.http net.http_connection",
+        sees="pure protocols isolation http net",
         packages="attrs h11 trio",
     ),
     # Ring 1: sockets that know no call.

@@ -12,7 +12,8 @@ from trio_voice.errors import ModelUnavailable
 from trio_voice.events.stage import ModelRequest
 from trio_voice.net import http as under_test
 from trio_voice.net.connect import Unreachable, connect
-from trio_voice.net.http import EARLY_SECONDS, KEPT_A_HOST, KEPT_SECONDS, open_http, open_http_pool
+from trio_voice.net.http import KEPT_A_HOST, KEPT_SECONDS, open_http, open_http_pool
+from trio_voice.net.http_connection import EARLY_SECONDS
 from trio_voice.net.poller import open_poller
 from trio_voice.sandbox.providers.assemblyai_agent import Script, Turn
 from trio_voice.sandbox.providers.chain import ChainManner, open_chain, scripted

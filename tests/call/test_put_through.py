@@ -5,8 +5,9 @@ import pytest
 import trio
 
 from tests.call.test_tools_of_every_kind import KINDS, assert_no_mistakes, exchanges
+from trio_voice.call.expected import EXPECTED_SECONDS
 from trio_voice.call.put_through import LEAST_SECONDS, MOST_RETURNS, OUTCOME_SECONDS, CameBack
-from trio_voice.call.registry import EXPECTED_SECONDS, Registry
+from trio_voice.call.registry import Registry
 from trio_voice.errors import CallRefused
 from trio_voice.persona import Limits, Persona
 from trio_voice.record import CallState, EndReason, Transfer, Utterance

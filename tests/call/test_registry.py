@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pytest
 import trio
 
-from trio_voice.call.registry import ARRIVAL_SECONDS, EXPECTED_SECONDS, QUEUED_SECONDS, Registry
+from trio_voice.call.expected import EXPECTED_SECONDS, QUEUED_SECONDS
+from trio_voice.call.registry import ARRIVAL_SECONDS, Registry
 from trio_voice.call.remembered import MOST_CALLS
 from trio_voice.errors import CallRefused
 from trio_voice.persona import Limits, Persona

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from trio_voice.call.call import CallControl
+    from trio_voice.call.expected import ExpectedCall
     from trio_voice.call.feed import Feed
-    from trio_voice.call.registry import ExpectedCall, Registry
+    from trio_voice.call.registry import Registry
     from trio_voice.call.tools import Tool
     from trio_voice.events.model import Said
     from trio_voice.journal import Journal

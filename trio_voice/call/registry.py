@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import math
 import secrets
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Final, Protocol
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
 import attrs
 import trio
 
 from trio_voice.call.call import wall_clock
-from trio_voice.call.put_through import ANSWERED, OUTCOME_SECONDS, CameBack, PutThrough
+from trio_voice.call.call_counts import NoOthers
+from trio_voice.call.expected import EXPECTED_SECONDS, ExpectedCall
+from trio_voice.call.put_through import ANSWERED, OUTCOME_SECONDS, PutThrough
 from trio_voice.call.remembered import RememberedCalls
+from trio_voice.call.twilio_status import DIALED, STATES, rank
 from trio_voice.errors import CallRefused
 from trio_voice.record import TERMINAL_STATUSES, CallRecord, CallState, EndReason
 
@@ -27,48 +30,12 @@ if TYPE_CHECKING:
 
     from trio_voice.call.budget import Budget
     from trio_voice.call.call import Call
+    from trio_voice.call.call_counts import CallCounts
     from trio_voice.persona import Limits, Persona
 
-EXPECTED_SECONDS: Final = 30.0
-"""Time for which a promised path is good. Twilio opens the stream within a second of reading the TwiML."""
-QUEUED_SECONDS: Final = 1_800.0
-"""Time that a call which we place may wait at Twilio before it is dialed: one second for each call before it, unless
-the account has been given more (Twilio, "Call resource", CPS). Then it is given up, and taken out of the queue."""
 ARRIVAL_SECONDS: Final = 2.0
 """From a stream that was admitted to a live call: one answer to a handshake lies between them. One that never becomes a
 call is forgotten then."""
-_STATES: Final = {
-    "queued": CallState.DIALING,
-    "initiated": CallState.DIALING,
-    "ringing": CallState.RINGING,
-}
-"""Twilio's status of a call that has not been answered, and our ``CallState``."""
-_PROGRESS: Final = ("queued", "initiated", "ringing", "in-progress")
-"""Twilio's words for a call that is not over, in their order; callbacks are not delivered in any."""
-_DIALED: Final = frozenset({"initiated", "ringing"})
-
-
-def _rank(status: str | None) -> int:
-    """Rank of a status on a call's way; an unknown one is further than none."""
-    if status in TERMINAL_STATUSES:
-        return len(_PROGRESS)
-    return _PROGRESS.index(status) if status in _PROGRESS else -1
-
-
-@attrs.define
-class ExpectedCall:
-    """A call whose stream has been promised a path."""
-
-    record: CallRecord
-    persona: Persona
-    limits: Limits
-    expires_at: float
-    came_back: CameBack | None = None
-    """The transfer before which nobody answered, if the caller has come back from one."""
-    path: str = attrs.field(default=attrs.Factory(lambda self: self.record.call_id, takes_self=True))
-    """The last part of its stream's address, which is good once."""
-    seconds_from_dialing: float = 0.0
-    """For how long the promise is good once it is being dialed, or rings; until then it waits in Twilio's queue."""
 
 
 @attrs.frozen
@@ -78,33 +45,6 @@ class Statistics:
     live_calls: int
     expected_calls: int
     draining: bool
-
-
-class CallCounts(Protocol):
-    """Calls of the processes that share ``max_calls``; see ``edges/workers/call_counts.py``."""
-
-    @property
-    def occupied_by_others(self) -> int:
-        """Number of calls of all other processes."""
-
-    def occupy(self, calls: int, /) -> None:
-        """Say how many calls this process has, promised ones included."""
-
-    def locked(self) -> AbstractContextManager[None]:
-        """While this is decided, nobody else decides."""
-
-
-class NoOthers:
-    """A process that has ``max_calls`` to itself."""
-
-    occupied_by_others = 0
-
-    def occupy(self, calls: int, /) -> None:
-        """Nobody wants to know."""
-
-    def locked(self) -> AbstractContextManager[None]:
-        """Nobody else decides."""
-        return nullcontext()
 
 
 class Registry:
@@ -440,15 +380,15 @@ class Registry:
         if call_id is None:
             call_id = next((record.call_id for record in self.records() if record.call_sid == call_sid), "")
         record = self.record(call_id)
-        if record is None or _rank(status) <= _rank(record.twilio_status):
+        if record is None or rank(status) <= rank(record.twilio_status):
             return  # said already, or overtaken by what came after it
         record.twilio_status = status
         expected = self._expected.get(call_id)
-        if expected is not None and status in _STATES:
-            record.state = _STATES[status]
+        if expected is not None and status in STATES:
+            record.state = STATES[status]
             if self._on_change is not None:
                 self._on_change(record)
-        if expected is not None and status in _DIALED and expected.seconds_from_dialing:
+        if expected is not None and status in DIALED and expected.seconds_from_dialing:
             expected.expires_at = trio.current_time() + expected.seconds_from_dialing
         if status in TERMINAL_STATUSES:
             detail = f"Twilio says that the call is {status}"

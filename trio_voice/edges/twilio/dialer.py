@@ -13,7 +13,7 @@ import phonenumbers
 import structlog
 import trio
 
-from trio_voice.call.registry import QUEUED_SECONDS
+from trio_voice.call.expected import QUEUED_SECONDS
 from trio_voice.edges.twilio.rest import CallOrder, TwilioRest
 from trio_voice.errors import CallRefused, RestError
 from trio_voice.journal import JournalUnavailable

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from trio_voice.call.accept import Reception
-    from trio_voice.call.registry import ExpectedCall
+    from trio_voice.call.expected import ExpectedCall
     from trio_voice.edges.twilio.webhooks import PublicUrl
     from trio_voice.edges.web.doors import Hosts
     from trio_voice.edges.web.nodes import Nodes

@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from contextlib import suppress
-from typing import Final, NoReturn
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
-from trio_voice.errors import ConfigError, first_cause
+from trio_voice.daemon.signals import ignore_all
+from trio_voice.errors import CannotListen, ConfigError, first_cause
+from trio_voice.speech import SpeechUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
@@ -53,3 +58,24 @@ def leave_within(seconds: float, status: int) -> None:
     timer = threading.Timer(seconds, leave)
     timer.daemon = True
     timer.start()
+
+
+@contextmanager
+def status_of_a_daemon() -> Iterator[None]:
+    """While a daemon runs: what keeps it from running ends the command with its status, and says what is wrong.
+
+    Signals are ignored afterwards: the process is on its way out.
+    """
+    stopped: list[tuple[int, list[str]]] = []
+    try:
+        yield
+    except* ConfigError as wrong:
+        stopped.append((EXIT_CONFIG, problems_in(wrong)))  # ``except*`` would put what is raised in it into a group
+    except* CannotListen as busy:
+        stopped.append((EXIT_UNAVAILABLE, [str(first_cause(busy))]))
+    except* SpeechUnavailable as missing:
+        stopped.append((EXIT_UNAVAILABLE, [str(first_cause(missing))]))
+    finally:
+        ignore_all()
+    for code, lines in stopped:
+        stop(code, *lines)

@@ -9,16 +9,13 @@ import click
 import trio
 
 from trio_voice.call.tool_runs import open_tool_runs
-from trio_voice.cli.exits import EXIT_CONFIG, EXIT_UNAVAILABLE, LEAVING_SECONDS, leave_within, problems_in, stop
+from trio_voice.cli.exits import EXIT_UNAVAILABLE, LEAVING_SECONDS, leave_within, status_of_a_daemon, stop
 from trio_voice.cli.extras import missing_for
 from trio_voice.cli.local_peers import load_speech_for, on_this_machine
 from trio_voice.cli.options import config_option, load
 from trio_voice.daemon.daemon import AFTER_DRAIN_SECONDS, run_daemon
 from trio_voice.daemon.logs import set_up_logging
-from trio_voice.daemon.signals import ignore_all
 from trio_voice.daemon.supervisor import WorkerSlot, supervise
-from trio_voice.errors import CannotListen, ConfigError, first_cause
-from trio_voice.speech import SpeechUnavailable
 from trio_voice.speech.lines import make_lines
 
 if TYPE_CHECKING:
@@ -54,13 +51,5 @@ def serve(path: Path, slot_text: str | None) -> None:
             await run_daemon(placed, announce, path, make_lines, slot, speech)
             leave_within(LEAVING_SECONDS, 0)  # all is in order, and a tool's task may never come to its end
 
-    try:
+    with status_of_a_daemon():
         trio.run(run)
-    except* ConfigError as wrong:
-        stop(EXIT_CONFIG, *problems_in(wrong))
-    except* CannotListen as busy:
-        stop(EXIT_UNAVAILABLE, str(first_cause(busy)))
-    except* SpeechUnavailable as missing:
-        stop(EXIT_UNAVAILABLE, str(first_cause(missing)))
-    finally:
-        ignore_all()

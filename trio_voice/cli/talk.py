@@ -16,7 +16,7 @@ import httpx2
 import trio
 
 from trio_voice.call.tool_runs import open_tool_runs
-from trio_voice.cli.exits import EXIT_CONFIG, EXIT_UNAVAILABLE, EXIT_USAGE, problems_in, stop
+from trio_voice.cli.exits import EXIT_CONFIG, EXIT_UNAVAILABLE, EXIT_USAGE, status_of_a_daemon, stop
 from trio_voice.cli.extras import missing_for, why_missing
 from trio_voice.cli.local_peers import load_speech_for, on_this_machine
 from trio_voice.cli.options import config_option
@@ -24,9 +24,7 @@ from trio_voice.config.reading import settings_of
 from trio_voice.config.toml import read_toml
 from trio_voice.daemon.daemon import run_daemon
 from trio_voice.daemon.logs import set_up_logging
-from trio_voice.daemon.signals import ignore_all
-from trio_voice.errors import CannotListen, ConfigError, first_cause
-from trio_voice.speech import SpeechUnavailable
+from trio_voice.errors import ConfigError
 from trio_voice.speech.lines import make_lines
 
 if TYPE_CHECKING:
@@ -71,18 +69,11 @@ def talk(path: Path, name: str | None) -> None:
         if lacking:
             stop(EXIT_UNAVAILABLE, *lacking)
         sys.path.append(str(path.parent.resolve()))  # tools are looked for beside the configuration
-        try:
-            trio.run(_run, settings, path)
-        except* ConfigError as wrong:
-            stop(EXIT_CONFIG, *problems_in(wrong))
-        except* CannotListen as busy:
-            stop(EXIT_UNAVAILABLE, str(first_cause(busy)))
-        except* SpeechUnavailable as missing_speech:
-            stop(EXIT_UNAVAILABLE, str(first_cause(missing_speech)))
-        except* KeyboardInterrupt:
-            pass  # before the daemon has begun to listen for it
-        finally:
-            ignore_all()
+        with status_of_a_daemon():
+            try:
+                trio.run(_run, settings, path)
+            except* KeyboardInterrupt:
+                pass  # before the daemon has begun to listen for it
 
 
 def _settings(path: Path, name: str | None, folder: Path) -> Settings:

@@ -7,13 +7,13 @@ the console (``media_stream.py`` looks at ``Origin``).
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-from quart import request
+from quart import Response, request
 
 from trio_voice.edges.web.answers import failure
+from trio_voice.edges.web.call_request import read_call_request
 from trio_voice.edges.web.media_stream import PREFIX
 from trio_voice.errors import CallRefused
 from trio_voice.record import BROWSER
@@ -43,20 +43,10 @@ def add_browser_calls(app: QuartTrio, context: AppContext, door: OperatorDoor) -
     @app.post("/browser-calls")
     @door.lets_in
     async def browser_call() -> Any:
-        try:
-            wanted = json.loads(await request.get_data())
-        except (ValueError, RecursionError):  # no JSON, no UTF-8, or nested too deeply to be any of ours
-            wanted = None
-        if not isinstance(wanted, dict):
-            return failure(400, "bad_request", 'send JSON like {"persona": "receptionist"}')
-        unknown = sorted(str(field)[:60] for field in wanted.keys() - set(_FIELDS))
-        if unknown:
-            return failure(400, "unknown_field", f"there is no field {', '.join(unknown[:8])}; there is persona")
-        name = wanted.get("persona", context.routing.numbers.get("default"))
-        persona = context.routing.personas.get(name) if isinstance(name, str) else None
-        if persona is None:
-            known = ", ".join(sorted(context.routing.personas))
-            return failure(404, "unknown_persona", f"there is no persona {str(name)[:60]!r}; there are {known}")
+        asked = await read_call_request(context.routing, _FIELDS, '{"persona": "receptionist"}')
+        if isinstance(asked, Response):
+            return asked
+        _, persona = asked
         registry = context.registry
         try:
             if registry.browser_calls >= context.max_browser_calls:

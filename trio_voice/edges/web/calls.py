@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from quart import Response, request
 
 from trio_voice.edges.web.answers import failure
+from trio_voice.edges.web.call_request import read_call_request
 from trio_voice.edges.web.elsewhere import calls_elsewhere, ended_elsewhere, placed_elsewhere
 from trio_voice.edges.web.listing import selection_of, together
 from trio_voice.edges.web.nodes import NODE, json_of
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from trio_voice.edges.web.operator_door import OperatorDoor
     from trio_voice.persona import Persona
 
-_CALL_FIELDS: Final = ("to", "persona")
+_FIELDS: Final = ("to", "persona")
 _REFUSALS: Final = {
     "bad_number": 400,
     "not_allowed": 403,
@@ -59,21 +59,12 @@ def add_calls(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
     @app.post("/call")
     @door.lets_in
     async def place_call() -> Any:
-        try:
-            wanted = json.loads(await request.get_data())
-        except (ValueError, RecursionError):  # no JSON, no UTF-8, or nested too deeply to be any of ours
-            wanted = None
-        if not isinstance(wanted, dict) or not isinstance(wanted.get("to"), str):
-            return failure(400, "bad_request", 'send JSON like {"to": "+15551234567", "persona": "reminder"}')
-        unknown = sorted(str(field)[:60] for field in wanted.keys() - set(_CALL_FIELDS))
-        if unknown:
-            known = ", ".join(_CALL_FIELDS)
-            return failure(400, "unknown_field", f"there is no field {', '.join(unknown[:8])}; there are {known}")
-        name = wanted.get("persona", context.routing.numbers.get("default"))
-        persona = context.routing.personas.get(name) if isinstance(name, str) else None
-        if persona is None:
-            known = ", ".join(sorted(context.routing.personas))
-            return failure(404, "unknown_persona", f"there is no persona {str(name)[:60]!r}; there are {known}")
+        asked = await read_call_request(
+            context.routing, _FIELDS, '{"to": "+15551234567", "persona": "reminder"}', must_have=("to",)
+        )
+        if isinstance(asked, Response):
+            return asked
+        wanted, persona = asked
         place = partial(placed, context, wanted, persona)
         key = request.headers.get("Idempotency-Key")
         return await (place() if key is None else once(context.journal, key, wanted, place))

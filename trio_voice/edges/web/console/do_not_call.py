@@ -12,6 +12,8 @@ from trio_voice.edges.web.do_not_call import BadRow, DoNotCallDesk, csv_of
 from trio_voice.journal import JournalUnavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from quart_trio import QuartTrio
 
     from trio_voice.edges.web.operator_door import OperatorDoor
@@ -48,6 +50,16 @@ def add_do_not_call_page(app: QuartTrio, desk: DoNotCallDesk, door: OperatorDoor
             trouble=trouble,
         )
 
+    async def changed(change: Awaitable[str], done: str) -> Response:
+        """The answer to a change of one number, whose result is that number."""
+        try:
+            number = await change
+        except (ValueError, LookupError) as odd:
+            return await shown(f"{odd}.", status=400)
+        except JournalUnavailable as trouble:
+            return await shown(f"It could not be written: {trouble}", status=503)
+        return _back(f"{number} {done}.")
+
     @app.get("/console/do-not-call")
     @door.lets_in
     async def do_not_call_page() -> Response:
@@ -57,25 +69,13 @@ def add_do_not_call_page(app: QuartTrio, desk: DoNotCallDesk, door: OperatorDoor
     @door.lets_in
     async def add_number() -> Response:
         form = await request.form
-        try:
-            number = await desk.add(form.get("number", ""), form.get("reason", ""))
-        except ValueError as odd:
-            return await shown(f"{odd}.", status=400)
-        except JournalUnavailable as trouble:
-            return await shown(f"It could not be written: {trouble}", status=503)
-        return _back(f"{number} is never called again.")
+        return await changed(desk.add(form.get("number", ""), form.get("reason", "")), "is never called again")
 
     @app.post("/console/do-not-call/remove")
     @door.lets_in
     async def remove_number() -> Response:
         number = (await request.form).get("number", "")
-        try:
-            await desk.remove(number)
-        except (ValueError, LookupError) as odd:
-            return await shown(f"{odd}.", status=400)
-        except JournalUnavailable as trouble:
-            return await shown(f"It could not be written: {trouble}", status=503)
-        return _back(f"{number} may be called again.")
+        return await changed(desk.remove(number), "may be called again")
 
     @app.post("/console/do-not-call/import")
     @door.lets_in

@@ -25,11 +25,10 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import httpx2
+from neighbouring.calls import BETWEEN_SECONDS, Neighbours
 from neighbouring.misbehaviour import MISBEHAVIOURS
-from neighbours import AUTHORITIES, BETWEEN_SECONDS, LATE_SECONDS, STILL_LOOKS, daemon, let_move, rogue
+from neighbours import AUTHORITIES, daemon, rogue
 from relaying.figures import percentile
-from relaying.load import Load
-from relaying.models import AssemblyAI
 from relaying.relays import LOAD_CORE, running
 
 if TYPE_CHECKING:
@@ -68,29 +67,16 @@ def judge(ours: Running, done: dict[str, int]) -> list[str]:
 
 def run(calls: int, seconds: float, seed: str) -> list[str]:
     """Chaos for so long; what should not have happened."""
-    chance, names, failures, arrived = random.Random(f"chaos {seed}"), list(MISBEHAVIOURS), list[str](), 0.0
-    load = Load(AssemblyAI())
+    chance, names, failures = random.Random(f"chaos {seed}"), list(MISBEHAVIOURS), list[str]()
+    neighbours = Neighbours()
     control: list[float] = []
     beside: list[float] = []
 
-    def go_on(seconds: float, into: list[float] | None = None) -> None:
-        nonlocal arrived
-        window = load.run(seconds)
-        arrived += window.frames
-        if into is not None:
-            into.append(percentile(window.delays, 1))
+    def go_on(seconds: float, into: list[float]) -> None:
+        into.append(percentile(neighbours.go_on(seconds).delays, 1))
 
-    def missing() -> float:
-        go_on(0.005)
-        return 2 * sum(call.sequence for call in load.calls.values()) - arrived
-
-    with rogue() as bad, running(daemon(bad, names), load.model_url, AUTHORITIES) as ours:
-        let_move(ours.pid)
-        for _ in range(calls):
-            load.add(ours.webhook())
-            go_on(0.01)
-        go_on(BETWEEN_SECONDS)
-        early = min(missing() for _ in range(STILL_LOOKS))  # from before the models were ready
+    with rogue() as bad, running(daemon(bad, names), neighbours.load.model_url, AUTHORITIES) as ours:
+        neighbours.begin(ours, calls)
         ends_at, done = time.monotonic() + seconds, dict[str, int]()
         while time.monotonic() < ends_at:
             length = chance.uniform(2, 6)
@@ -111,21 +97,15 @@ def run(calls: int, seconds: float, seed: str) -> list[str]:
             for deed, count in json.loads(told or b"{}").items():
                 done[deed] = done.get(deed, 0) + count
             print(f"{control[-1] * 1000:9.1f}{beside[-1] * 1000:9.1f}  {name}", flush=True)
-            go_on(BETWEEN_SECONDS + MISBEHAVIOURS[name].lingers_seconds)
+            neighbours.go_on(BETWEEN_SECONDS + MISBEHAVIOURS[name].lingers_seconds)
         later = max(beside) - max(control)
         print(f"latest frame: {max(control) * 1000:.0f} ms in the control, {max(beside) * 1000:.0f} ms beside faults")
         if later > LATER_SECONDS:
             failures.append(f"a frame was {later * 1000:.0f} ms later than in the control")
-        if ended := sum(call.over for call in load.calls.values()):
-            failures.append(f"{ended} neighbours were ended")
-        for call in load.calls.values():
-            call.stopped_at = time.perf_counter()  # speaks no more
-        go_on(LATE_SECONDS)
-        if (lost := missing() - early) > 0:
-            failures.append(f"{lost:.0f} frames did not arrive")
+        failures += neighbours.broken_promises()
         print("done: " + ", ".join(f"{deed} {count}" for deed, count in sorted(done.items())))
         failures += judge(ours, done)
-    load.close()
+    neighbours.load.close()
     return failures
 
 

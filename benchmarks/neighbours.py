@@ -23,17 +23,15 @@ import ssl
 import statistics
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neighbouring import bad_tools, misbehaviour
+from neighbouring.calls import BETWEEN_SECONDS, Neighbours
 from neighbouring.misbehaviour import MISBEHAVIOURS
 from relaying.figures import percentile
-from relaying.load import Load
-from relaying.models import AssemblyAI
 from relaying.relays import LOAD_CORE, Relay, running
 
 if TYPE_CHECKING:
@@ -41,12 +39,6 @@ if TYPE_CHECKING:
 
     from relaying.load import Window
 
-BETWEEN_SECONDS = 1.0
-"""Time after a round that counts for neither side: things from before are still going on."""
-LATE_SECONDS = 10.0
-"""For the last frames to come back."""
-STILL_LOOKS = 100
-"""To find a moment when no frame is on its way."""
 AUTHORITIES = os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().openssl_cafile
 
 CONFIG = """\
@@ -215,54 +207,26 @@ def daemon(rogue: Rogue, names: list[str]) -> Relay:
     return Relay("trio_voice", command, environment={"TRIO_VOICE_API_TOKEN": misbehaviour.OPERATOR_TOKEN})
 
 
-def let_move(pid: int) -> None:
-    """Let all threads of a process run on any core: on a single one, none that computes can hold up the others."""
-    for thread in Path(f"/proc/{pid}/task").iterdir():
-        os.sched_setaffinity(int(thread.name), range(os.cpu_count() or 1))
-
-
 def measure(
     calls: int, seconds: float, rounds: int, names: list[str], tell: Callable[[Finding], None]
 ) -> tuple[list[Finding], list[str]]:
     """Everything that there is to find, and what should not have happened."""
-    findings, failures, arrived = [], [], 0.0
-    load = Load(AssemblyAI())
-
-    def go_on(seconds: float) -> Window:
-        nonlocal arrived
-        window = load.run(seconds)
-        arrived += window.frames
-        return window
-
-    def missing() -> float:
-        return 2 * sum(call.sequence for call in load.calls.values()) - arrived
-
-    with rogue() as bad, running(daemon(bad, names), load.model_url, AUTHORITIES) as ours:
-        let_move(ours.pid)
-        for _ in range(calls):
-            load.add(ours.webhook())
-            go_on(0.01)
-        go_on(BETWEEN_SECONDS)
-        early = min(missing() for _ in range(STILL_LOOKS) if go_on(0.005))  # from before the models were ready
+    findings, neighbours = [], Neighbours()
+    with rogue() as bad, running(daemon(bad, names), neighbours.load.model_url, AUTHORITIES) as ours:
+        neighbours.begin(ours, calls)
         for name in names:
             finding = Finding(name, [])
             for _ in range(rounds):
-                quiet = go_on(seconds)
+                quiet = neighbours.go_on(seconds)
                 bad.begin(name, ours.base_url)
-                go_on(BETWEEN_SECONDS)
-                finding.rounds.append((quiet, go_on(seconds)))
+                neighbours.go_on(BETWEEN_SECONDS)
+                finding.rounds.append((quiet, neighbours.go_on(seconds)))
                 bad.cease()
-                go_on(BETWEEN_SECONDS + MISBEHAVIOURS[name].lingers_seconds)
+                neighbours.go_on(BETWEEN_SECONDS + MISBEHAVIOURS[name].lingers_seconds)
             findings.append(finding)
             tell(finding)
-        if ended := [call.number for call in load.calls.values() if call.over]:
-            failures.append(f"{len(ended)} neighbours were ended")
-        for call in load.calls.values():
-            call.stopped_at = time.perf_counter()  # speaks no more
-        go_on(LATE_SECONDS)
-        if (lost := missing() - early) > 0:  # fewer than at first: some of those were only late
-            failures.append(f"{lost:.0f} frames did not arrive")
-    load.close()
+        failures = neighbours.broken_promises()
+    neighbours.load.close()
     return findings, failures
 
 

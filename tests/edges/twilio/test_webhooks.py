@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
+from twilio.twiml.voice_response import Connect, VoiceResponse
 
 from trio_voice.edges.twilio.webhooks import PublicUrl, connect_twiml, is_signed, reject_twiml, sign, sorry_twiml
 
@@ -98,6 +99,15 @@ def test_twiml_connects_and_then_hangs_up():
         "statusCallback": "https://h/stream-status/c1",
         "statusCallbackMethod": "POST",
     }
+
+
+def test_it_is_what_twilio_s_own_sdk_writes():
+    urls = ("wss://h/media-stream/c1?a=1&b=<2>", "https://h/stream-status/c1?a=1&b=<2>")
+    said, connect = VoiceResponse(), Connect()
+    connect.stream(url=urls[0], status_callback=urls[1], status_callback_method="POST")
+    said.append(connect)
+    said.hangup()
+    assert connect_twiml(*urls) == str(said)
 
 
 def test_the_other_answers():

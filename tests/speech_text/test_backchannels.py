@@ -161,3 +161,26 @@ def test_language_tags(tag):
 @pytest.mark.parametrize("tag", ["", "english", "en_US", "e", "en-", "en-US ", "12"])
 def test_what_is_no_language_tag(tag):
     assert not LANGUAGE_TAG.fullmatch(tag)
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("makes", "en-US"),
+        ("Okay, that", "en-US"),
+        ("Preci", "nl"),
+        ("D'acc", "fr"),
+        ("Va", "it"),
+        ("vielen", "de"),
+        ("Ja, das", "de"),
+        ("com cer", "pt-BR"),
+    ],
+)
+def test_words_that_may_become_a_backchannel_take_no_floor_before_they_are_over(text, language):
+    assert not takes_floor(text, language, partial=True)
+    assert takes_floor(text, language)
+
+
+@pytest.mark.parametrize("text", ["No", "what", "okay but", "Sure, can", "makes no", "that?", "Tuesday"])
+def test_words_that_cannot_take_it_at_once(text):
+    assert takes_floor(text, "en-US", partial=True)

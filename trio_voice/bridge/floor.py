@@ -118,7 +118,7 @@ class Floor:
         if self._state is _State.FREE:
             return Verdict.NOTHING
         self._text = text.strip()
-        if self._takes(now):
+        if self._takes(now, partial=not final):
             return self._decide(Verdict.TAKEN)
         return self._decide(Verdict.GO_ON) if final and not self._is_too_soon(now) else Verdict.NOTHING
 
@@ -171,14 +171,14 @@ class Floor:
     def _is_long(self, now: float) -> bool:
         return self._length_tells and min(now, self._ended_at) >= self._began_at + LONG_SPEECH_SECONDS
 
-    def _takes(self, now: float) -> bool:
+    def _takes(self, now: float, *, partial: bool = False) -> bool:
         """True if the words so far take the floor."""
         if self._is_too_soon(now):
             return False
         if self._answers and self._text.strip():
             return True
         persona = self._persona
-        return takes_floor(self._text, persona.language, persona.backchannels, self._min_words)
+        return takes_floor(self._text, persona.language, persona.backchannels, self._min_words, partial=partial)
 
     def _is_too_soon(self, now: float) -> bool:
         """True if the sound has not lasted, or did not last, as long as the persona asks for."""

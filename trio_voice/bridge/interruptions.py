@@ -104,15 +104,16 @@ class Interruptions:
         if self.floor.is_undecided:
             return self._do(self.floor.said(fact.text, now, final=fact.final), now)
         if self._context.states.caller is Caller.SPEAKING and self._context.capabilities.yields_on_request:
-            self._said_on(fact.text, now)
+            self._said_on(fact, now)
         return False
 
-    def _said_on(self, text: str, now: float) -> None:
+    def _said_on(self, fact: c.CallerTranscript, now: float) -> None:
         """More words of a sound that was taken for none, or that began before the agent did."""
         persona = self._context.persona
         if not persona.interruptible or self._is_protected(now) or not self._is_heard_over(now):
             return
-        if takes_floor(text, persona.language, persona.backchannels, persona.min_interruption_words or None):
+        least = persona.min_interruption_words or None
+        if takes_floor(fact.text, persona.language, persona.backchannels, least, partial=not fact.final):
             self._speaking.interrupt(now)
 
     def ended(self, now: float) -> bool:

@@ -33,7 +33,9 @@ _MURMUR: Final = re.compile(
 _QUESTION: Final = re.compile("[?\u037e\u061f\uff1f\u00bf]")
 
 
-def takes_floor(text: str, language: str, extra: Sequence[str] = (), min_words: int | None = None) -> bool:
+def takes_floor(
+    text: str, language: str, extra: Sequence[str] = (), min_words: int | None = None, *, partial: bool = False
+) -> bool:
     """True if a caller who says this while the agent speaks wants to be heard.
 
     Args:
@@ -41,6 +43,7 @@ def takes_floor(text: str, language: str, extra: Sequence[str] = (), min_words: 
         language: a BCP 47 tag; it chooses the words that only agree.
         extra: further words or phrases that only agree, the persona's ``backchannels``.
         min_words: how many words it takes. Questions, and words such as "no", "wait" and "stop", need no company.
+        partial: whether more may come: "makes" may be the beginning of "makes sense", and "Preci" of "Precies".
     """
     if len(text) > MAX_LETTERS:
         return True
@@ -49,6 +52,9 @@ def takes_floor(text: str, language: str, extra: Sequence[str] = (), min_words: 
         return False
     lexicon = _lexicon(language, tuple(extra))
     if lexicon.agrees(words):
+        return False
+    may_agree = partial and lexicon.agrees(words, begun=True) and not lexicon.claims_in(words)
+    if may_agree and _QUESTION.search(text) is None:
         return False
     if min_words is None or len(words) >= min_words:
         return True
@@ -60,8 +66,8 @@ class _Lexicon:
     agreeing: frozenset[tuple[str, ...]]
     claims: frozenset[tuple[str, ...]]
 
-    def agrees(self, words: Sequence[str]) -> bool:
-        """True if the words are nothing but agreeing phrases, one behind the other."""
+    def agrees(self, words: Sequence[str], *, begun: bool = False) -> bool:
+        """True if the words are nothing but agreeing phrases, one behind the other; the last may be ``begun`` only."""
         longest = max(map(len, self.agreeing))
         reached = {0}  # so many words from the beginning can be told as phrases
         for end in range(1, len(words) + 1):
@@ -71,6 +77,9 @@ class _Lexicon:
             )
             if is_reached:
                 reached.add(end)
+        if begun:
+            rests = (" ".join(words[begin:]) for begin in reached if 0 < len(words) - begin <= longest)
+            return any(" ".join(phrase).startswith(rest) for rest in rests for phrase in self.agreeing)
         return len(words) in reached
 
     def claims_in(self, words: Sequence[str]) -> bool:

@@ -42,7 +42,7 @@ ACCOUNT = "AC" + "0" * 32
 PUBLIC_URL = "https://bench.example.com"
 OURS, PEER, OTHER = "trio_voice", "plain trio", "other"
 KINDS = {"TwiML": "/twiml", "callback": f"/stream-status/00{'0' * 30}"}
-"""What is asked for; a callback only of ours."""
+"""Fields that are asked for; a callback only of ours."""
 
 
 def _daemon(python: Path, model_url: str, folder: str) -> list[str]:

@@ -47,7 +47,7 @@ SCRIPT = Script(
 
 @attrs.frozen
 class ModelOrder:
-    """What our side of a model is made of."""
+    """Parts of which our side of a model is made."""
 
     server: Any
     persona: Persona

@@ -50,7 +50,7 @@ class Chain:
     wires: dict[str, tuple[MemoryChannel, MemoryChannel]] = attrs.field(factory=dict)
     exchanges: list[tuple[MemoryChannel, MemoryChannel]] = attrs.field(factory=list)
     kept: KeptLines | None = None
-    """What voices have said in calls before."""
+    """Lines that voices have said in calls before."""
     http: MemoryHttp | None = None
     """Of the last leg."""
     speech: Any = None

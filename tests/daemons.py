@@ -104,7 +104,7 @@ PRIVATE_WORDS = ("lighthouse", "mackerel", "harbour", "pelicans")
 
 
 def noise(text: str, ms: int) -> bytes:
-    """What the agent sounds like when it says this: bytes that come in no other order anywhere."""
+    """Sound of the agent when it says this: bytes that come in no other order anywhere."""
     return random.Random(text).randbytes(ms * 8)
 
 
@@ -200,14 +200,14 @@ class World:
             (await http.delete(f"{self.daemon.operator_url}/calls/{record['call_id']}")).raise_for_status()
 
     async def status_at_twilio(self, call: SandboxCall) -> str:
-        """What the REST API says about the phone."""
+        """Answer of the REST API about the phone."""
         path = f"/2010-04-01/Accounts/{self.twilio.account_sid}/Calls/{call.sid}.json"
         auth = (self.twilio.account_sid, self.twilio.auth_token)
         async with httpx2.AsyncClient(auth=auth) as http:
             return str((await http.get(self.twilio.api_url + path)).raise_for_status().json()["status"])
 
     def rest_updates(self, call: SandboxCall) -> list[int | None]:
-        """What was answered to each of the daemon's attempts to hang the phone up by REST."""
+        """Answers to each of the daemon's attempts to hang the phone up by REST."""
         requests = self.twilio.rest.requests
         return [each.status for each in requests if each.method == "POST" and each.path.endswith(f"/{call.sid}.json")]
 
@@ -218,7 +218,7 @@ class World:
         self.daemon.process.send_signal(number)
 
     async def exit_status(self, seconds: float = PATIENCE_SECONDS) -> int:
-        """How it ended, which must be soon."""
+        """Reason of its end, which must be soon."""
         with trio.fail_after(seconds):
             return await self.daemon.process.wait()
 

@@ -32,7 +32,7 @@ class Marionette:
         self.ask("WebDriver:Navigate", url=url)
 
     def run(self, script, *args):
-        """What a function with this body returns."""
+        """Result of a function with this body."""
         return self.ask("WebDriver:ExecuteScript", script=script, args=list(args))["value"]
 
     def click(self, selector):

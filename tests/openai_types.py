@@ -12,7 +12,7 @@ import pytest
 ON_THE_WIRE: Final = {
     f"session.{when}.session.{name}" for when in ("created", "updated") for name in ("id", "object", "expires_at")
 }
-"""What a server says of a session beyond its settings; its type is that of the settings."""
+"""Words of a server about a session beyond its settings; its type is that of the settings."""
 
 
 @cache
@@ -23,7 +23,7 @@ def _adapters():
 
 
 def mistakes(message, side):
-    """What is wrong with a message of the ``Client`` or the ``Server``; empty if nothing is."""
+    """Fault of a message of the ``Client`` or the ``Server``; empty if nothing is."""
     pydantic = pytest.importorskip("pydantic")
     try:
         model = _adapters()[side].validate_python(message)

@@ -58,9 +58,9 @@ class Wire:
     gives_up: Callable[[tuple[MemoryChannel, MemoryChannel], trio.Nursery], None]
     """The provider gives a session up, in its own way, on this wire."""
     ended: EndReason = EndReason.MODEL_ENDED
-    """How the call ends when the provider closes this socket politely."""
+    """End of the call when the provider closes this socket politely."""
     always_busy: bool = True
-    """Whether there is always something on its way to the provider, so that it is noticed at once if it stalls."""
+    """True if there is always something on its way to the provider, so that it is noticed at once if it stalls."""
     is_renewed: bool = False
     """Another session is opened when this one drops, however young it is."""
     fewest: int = 20

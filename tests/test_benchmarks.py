@@ -1,4 +1,4 @@
-"""What the benchmarks say about our daemon is still so."""
+"""The benchmarks' words about our daemon are still so."""
 
 import base64
 import json

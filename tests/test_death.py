@@ -29,7 +29,7 @@ DEAD_AFTER = LEAST_SILENT_SECONDS
 BEAT_SECONDS = Pace().beat_seconds
 LOOK_SECONDS = DEAD_AFTER / LOOKS
 BY_THE_HEART = BEAT_SECONDS + DEAD_AFTER + LOOK_SECONDS
-"""How long it takes at the most to see that a heart has stopped: a beat, the silence, a look."""
+"""Time that it takes at the most to see that a heart has stopped: a beat, the silence, a look."""
 
 
 async def calls_in_the_middle(world, number):
@@ -62,7 +62,7 @@ def assert_touched(town, calls, *, once, others=()):
 
 
 async def all_down(calls, seconds):
-    """How long it took until all phones were down."""
+    """Time that it took until all phones were down."""
     began = trio.current_time()
     with trio.fail_after(seconds):
         for call in calls:

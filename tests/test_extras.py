@@ -1,4 +1,4 @@
-"""What is installed where: a server has what a server needs, and who needs more is told what, in a line."""
+"""Installs: a server has what a server needs, and who needs more is told what, in a line."""
 
 import platform
 import re
@@ -43,7 +43,7 @@ def pinned(name: str) -> set[str]:
 
 
 def closure(requirements: list[str]) -> set[str]:
-    """What is installed for these requirements here, with all that they require."""
+    """Packages that are installed for these requirements here, with all that they require."""
     found: set[str] = set()
     waiting = [Requirement(each) for each in requirements]
     while waiting:

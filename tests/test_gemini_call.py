@@ -26,7 +26,7 @@ def lines(rig):
 
 
 def texts_sent(session):
-    """What was said to it in words."""
+    """Texts that were said to it."""
     messages = [json.loads(message) for message in session.messages]
     return [message["realtimeInput"]["text"] for message in messages if "text" in message.get("realtimeInput", {})]
 
@@ -204,7 +204,7 @@ async def test_a_long_call_goes_over_to_the_same_session_on_another_socket(autoj
 
 
 def frames_heard(rig):
-    """How many of Twilio's frames all sessions together have heard."""
+    """Number of Twilio's frames all sessions together have heard."""
     samples = sum(len(session.audio) for session in rig.agent.sessions) / 2
     return samples / 320 + rig.record.counters.get("caller_frames_before_ready", 0)
 

@@ -22,13 +22,13 @@ class Ring(NamedTuple):
     """One row of the table: each field is a list of names, and a name includes what lies below it."""
 
     modules: str
-    """Which modules of trio_voice these are."""
+    """Modules of trio_voice that these are."""
     sees: str
-    """Which rows they may import."""
+    """Rows that they may import."""
     packages: str
-    """Which third-party packages they may import."""
+    """Third-party packages that they may import."""
     never: str = "asyncio"
-    """Which parts of the standard library they may not."""
+    """Parts of the standard library that they may not."""
 
 
 NO_CLOCK_NO_IO = "asyncio multiprocessing select selectors socket ssl subprocess threading time"
@@ -176,7 +176,7 @@ RINGS = {
 
 
 def is_within(name: str, names: str) -> bool:
-    """Whether a dotted name is one of these, or lies below one of them."""
+    """True if a dotted name is one of these, or lies below one of them."""
     return names == ANYTHING or any(f"{name}.".startswith(f"{each}.") for each in names.split())
 
 
@@ -204,7 +204,7 @@ def imports_of(module: str, source: str) -> Iterator[tuple[int, str]]:
 
 
 def violations(module: str, source: str) -> Iterator[str]:
-    """What is wrong with a module's imports, a sentence each. A package's `__init__` is named as one."""
+    """Faults of a module's imports, a sentence each. A package's `__init__` is named as one."""
     row = ring_of(module)
     if row is None:
         yield (

@@ -31,7 +31,7 @@ NEVER = threading.Event()
 
 
 class Oops(Exception):
-    """What nobody expects."""
+    """An exception that nobody expects."""
 
 
 async def wait_for_ever() -> None:
@@ -55,7 +55,7 @@ def fail_in_a_thread() -> None:
 
 
 async def give_back_nonsense() -> object:
-    """What no JSON can hold."""
+    """A value that no JSON can hold."""
     return object()
 
 
@@ -134,7 +134,7 @@ def caller_sends_garbage(rig):
 
 
 def nothing(_rig):
-    """What it does is in its faults."""
+    """Its faults are what it does."""
 
 
 B, F, S = EndReason.BUG, EndReason.MODEL_FAILED, EndReason.CALLER_STALLED

@@ -249,7 +249,7 @@ def script(tool, *, reply="", after="It is done.", arguments=None):
 
 
 def said_by_us(rig):
-    """What was sent but for sound, in short."""
+    """Messages that were sent but for sound, in short."""
     messages = [json.loads(message) for message in rig.session.messages]
     return [
         message["item"].get("output", message["item"]["type"]) if "item" in message else message["type"]

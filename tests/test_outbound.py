@@ -41,7 +41,7 @@ def office(tmp_path, *turns):
 
 @pytest.fixture
 def voice():
-    """Who answers at ``HUMAN``."""
+    """The one who answers at ``HUMAN``."""
     return Voice()
 
 

@@ -20,7 +20,7 @@ from trio_voice.sandbox.twilio.webhooks import Webhooks, sign
 
 FIFTY = 50
 MORE_KB = 40_000
-"""What the daemon may need at its most beyond what its calls need; what is sent to it is hundreds of megabytes."""
+"""Memory that the daemon may need beyond what its calls need; hundreds of megabytes are sent to it."""
 
 
 def most_kb(world):

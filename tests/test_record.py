@@ -1,4 +1,4 @@
-"""What is known of a call: the meters of its sessions."""
+"""The record of a call: the meters of its sessions."""
 
 import math
 from datetime import UTC, datetime, timedelta

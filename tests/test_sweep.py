@@ -47,7 +47,7 @@ def assert_model_was_told(rig):
 
 @pytest.fixture(autouse=True)
 def logs():
-    """What was logged, and not written: thousands of calls, and a traceback for each bug, take their time."""
+    """Lines that were logged, and not written: thousands of calls, and a traceback for each bug, take their time."""
     with capture_logs() as entries:
         yield entries
 
@@ -294,12 +294,12 @@ def gives_up(wire, row, nursery):
 
 
 def is_ready(rig):
-    """Whether the model has said so, as far as we know."""
+    """True if the model has said so, as far as we know."""
     return any(session.session_id is not None for session in rig.record.model_sessions)
 
 
 def was_tried_again(rig):
-    """Whether a provider's session was opened a second time; that of a language model is one for all its requests."""
+    """True if a provider's session was opened a second time; that of a language model is one for all its requests."""
     return max(Counter(session.provider for session in rig.record.model_sessions).values(), default=0) > 1
 
 

@@ -15,7 +15,7 @@ BOTH_RATES = pytest.mark.parametrize("rate", transcode.MODEL_RATES)
 SECOND = 8_000
 FRAME = 160
 FLOOR = 2.4
-"""What mu-law makes of silence that is nearly one: half its smallest step of 8, as RMS."""
+"""Noise that mu-law makes of silence that is nearly one: half its smallest step of 8, as RMS."""
 
 
 def tone(hertz, rate, *, seconds=0.5, loudness=16_000):

@@ -105,7 +105,7 @@ def _spec(cases: tuple[str, ...], folder: Path) -> dict[str, object]:
 
 
 def verdict_of(index: Path) -> tuple[Counter[str], list[str]]:
-    """How many cases went how, and which ones failed."""
+    """Number of cases by how they went, and the names of those that failed."""
     (cases,) = json.loads(index.read_text()).values()
     # What a peer does with the connection when all is said is judged, too.
     ends = {name: (case["behavior"], case["behaviorClose"]) for name, case in cases.items()}

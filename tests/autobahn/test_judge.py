@@ -1,4 +1,4 @@
-"""What Autobahn has found, as it is told."""
+"""Findings of Autobahn, as they are told."""
 
 import json
 

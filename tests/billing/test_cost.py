@@ -1,4 +1,4 @@
-"""What a session and a call cost, and by how much a session outlives its call: figures in, figures out."""
+"""Cost of a session and of a call, and by how much a session outlives its call: figures in, figures out."""
 
 import math
 from datetime import UTC, date, datetime, timedelta

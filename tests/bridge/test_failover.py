@@ -91,7 +91,7 @@ class Book:
 
 
 def said(commands):
-    """What is played, up to its mark, which must be the last."""
+    """Sound that is played, up to its mark, which must be the last."""
     *audio, mark = commands
     assert isinstance(mark, PlaceMark)
     return "".join(piece.payload for piece in audio)

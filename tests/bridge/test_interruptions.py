@@ -1,4 +1,4 @@
-"""Who has the floor: sounds over the agent that are interruptions, and those that are none."""
+"""The floor: sounds over the agent that are interruptions, and those that are none."""
 
 import base64
 

@@ -1,4 +1,4 @@
-"""How long the caller waits for an answer, by the audio and by what the model tells."""
+"""Time that the caller waits for an answer, by the audio and by what the model tells."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What an operator may have a live call do: say something, be silent, be put through."""
+"""Wishes of an operator about a live call: say something, be silent, be put through."""
 
 import attrs
 import pytest

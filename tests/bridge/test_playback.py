@@ -1,4 +1,4 @@
-"""What the caller has heard, by marks and by the clock between them."""
+"""Sound that the caller has heard, by marks and by the clock between them."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What waits to be played, over a long call: the bridge is told, and asked what Twilio gets of it."""
+"""Sound that waits to be played, over a long call: the bridge is told, and asked what Twilio gets of it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a record keeps of a call is bounded, whatever the model says."""
+"""The record of a call is bounded, whatever the model says."""
 
 from trio_voice.bridge.failover import HISTORY_LETTERS, history_of
 from trio_voice.bridge.transcript import (

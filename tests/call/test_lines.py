@@ -1,4 +1,4 @@
-"""What a telephone line does besides carrying words, in a call with each kind of model: it is muted, and has keys."""
+"""A telephone line does more than carry words, in a call with each kind of model: it is muted, and has keys."""
 
 import pytest
 import trio

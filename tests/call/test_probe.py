@@ -135,7 +135,7 @@ KINDS = {
 
 @attrs.define
 class Wires:
-    """What of a rig the chain wants to know."""
+    """Parts of a rig that the chain wants to know."""
 
     used: set[str] = attrs.field(factory=set)
     later_wires: list[object] = attrs.field(factory=list)

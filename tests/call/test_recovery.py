@@ -1,4 +1,4 @@
-"""Whose calls are settled, when, and by whom: on a virtual clock, with a journal in memory; then on the real ones."""
+"""Settling of the calls of the dead: on a virtual clock, with a journal in memory; then on the real ones."""
 
 import copy
 import itertools
@@ -61,7 +61,7 @@ class Phones:
     def __init__(self):
         self.hung_up = []
         self.asked = []
-        """When, and for which."""
+        """Time at which, and the calls for which."""
         self.refused = set()
         self.silent = set()
         self.broken = set()
@@ -202,7 +202,7 @@ def phones():
 
 
 async def until(condition, seconds=3600.0):
-    """When it became true."""
+    """Time at which it became true."""
     with trio.fail_after(seconds):
         while not condition():
             await trio.sleep(0.1)

@@ -1,4 +1,4 @@
-"""Who may come in, once and in time; and how the house empties."""
+"""Admission, once and in time; and the drain."""
 
 from datetime import UTC, datetime
 

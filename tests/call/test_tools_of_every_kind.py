@@ -40,7 +40,7 @@ def exchanges(rig):
 
 
 def answers(rig):
-    """What the model was told of tools: which, what, and whether it failed, by name."""
+    """Words that the model was told of tools: which, what, and whether it failed, by name."""
     lines = exchanges(rig)[-1].lines if exchanges(rig) else rig.session.history
     return sorted((line.tool.name, line.text, line.failed) for line in lines if line.role == "tool")
 

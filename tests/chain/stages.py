@@ -17,7 +17,7 @@ class Stage:
         self.now = 0.0
 
     def do(self, *facts):
-        """What comes of these facts."""
+        """Commands that come of these facts."""
         self.out = [output for fact in facts for output in self.turns.handle(fact, self.now)]
         return self.out
 
@@ -56,5 +56,5 @@ class Stage:
 
 
 def lines(think):
-    """What is told with a question."""
+    """Words that are told with a question."""
     return [(entry.role, entry.text) for entry in think.conversation]

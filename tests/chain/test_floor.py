@@ -1,4 +1,4 @@
-"""Who has the floor in a chain: noise, words that only agree, words that interrupt, and turns that are left open."""
+"""The floor in a chain: noise, words that only agree, words that interrupt, and turns that are left open."""
 
 import math
 

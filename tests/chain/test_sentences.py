@@ -1,4 +1,4 @@
-"""Where an answer is cut into pieces to be spoken."""
+"""Places where an answer is cut into pieces to be spoken."""
 
 import re
 import statistics

@@ -1,4 +1,4 @@
-"""What a chain's stages do when: the decisions, without any of the stages."""
+"""Turns of a chain: the decisions, without any of the stages."""
 
 import math
 

@@ -81,7 +81,7 @@ async def knock(port, data):
 
 
 SILENCE = b"\xff" * 1_600
-"""What each of the agent's replies begins with."""
+"""Beginning of each of the agent's replies."""
 
 
 def texts_of(capture):
@@ -423,7 +423,7 @@ async def test_a_second_signal_ends_the_live_calls_at_once_and_a_reload_is_no_su
 
 @pytest.fixture
 async def systemd(tmp_path, monkeypatch, nursery):
-    """What systemd is told, as a list that grows."""
+    """Words that systemd is told, as a list that grows."""
     listener = trio.socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     await listener.bind(str(tmp_path / "notify"))
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
@@ -535,7 +535,7 @@ async def test_both_meters_of_a_call_are_reckoned_up_in_the_log_in_metrics_and_i
 
 
 async def audit(world, day):
-    """What ``trio-voice calls --audit`` says, as another process."""
+    """Words of ``trio-voice calls --audit``, as another process."""
     command = [sys.executable, "-m", "trio_voice", "--config", str(world.config), "calls", "--audit", "--json"]
     secrets = dict.fromkeys(("TWILIO_AUTH_TOKEN", "ASSEMBLYAI_API_KEY"), "any")
     environment = {**os.environ, **secrets}

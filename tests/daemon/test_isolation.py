@@ -17,7 +17,7 @@ ENVIRONMENT = {"TWILIO_AUTH_TOKEN": "t0ken", "ASSEMBLYAI_API_KEY": "k3y"}
 
 
 class Injected(Exception):
-    """What nobody foresaw."""
+    """A failure that nobody foresaw."""
 
 
 def fail(task):

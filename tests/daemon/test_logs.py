@@ -11,7 +11,7 @@ ESCAPE = "\x1b]0;owned\x07"
 
 
 def lines_of(script, *, json_lines=True):
-    """What a process says that logs so."""
+    """Output of a process that logs so."""
     program = f"""
 import logging, structlog
 from trio_voice.daemon.logs import set_up_logging

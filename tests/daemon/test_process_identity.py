@@ -1,4 +1,4 @@
-"""Whether another process of this machine is still there: certain, or not claimed."""
+"""Presence of another process of this machine: certain, or not claimed."""
 
 import os
 import subprocess

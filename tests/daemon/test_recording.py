@@ -45,7 +45,7 @@ def wav_of(data):
 
 
 def offset_of(part, whole):
-    """Where a piece of noise begins in something longer."""
+    """Place at which a piece of noise begins in something longer."""
     at = whole.find(part)
     assert at >= 0
     return at
@@ -216,5 +216,5 @@ async def test_an_interruption_cuts_what_was_heard_where_the_telephone_was_silen
 
 
 def reached(noise, track):
-    """How far some noise came in a track, to 20 ms, wherever it paused."""
+    """Length to which some noise came in a track, to 20 ms, wherever it paused."""
     return max(at + 160 for at in range(0, len(noise) - 159, 160) if noise[at : at + 160] in track)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[2] / "trio_voice"
+ROOT = Path(__file__).parents[2]
 NO_SUBJECT = re.compile(r"(What|How|Whether|When|Where|Who|Whom|Whose|Which|Why)\b")
-FILES = sorted(PACKAGE.rglob("*.py"))
+FILES = sorted(path for folder in ("trio_voice", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
 
 
 def texts(tree):
@@ -25,7 +25,7 @@ def subjectless(source):
     ]
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize("file", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_docstring_begins_with_a_question(file):
     """Say the thing itself: "Time that ...", "True if ...", "Number of ...", "Reason for which ..."."""
     assert not subjectless(file.read_text())

@@ -1,4 +1,4 @@
-"""What the documentation shows works: shell blocks run, TOML is read, Python is loaded, links lead somewhere."""
+"""The documentation's examples work: shell blocks run, TOML is read, Python is loaded, links lead somewhere."""
 
 import ast
 import importlib

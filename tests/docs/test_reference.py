@@ -18,7 +18,7 @@ CREDENTIALS = dict.fromkeys(("TWILIO_AUTH_TOKEN", "ASSEMBLYAI_API_KEY", "OPENAI_
 
 @pytest.mark.parametrize("name", generate.PAGES)
 def test_a_page_is_what_the_code_says(name):
-    """Where this fails: `make reference`. What has no meaning is named, with the place where to write one."""
+    """The page is as the code says; if not: `make reference`, which names the place of a missing meaning."""
     page = generate.PAGES[name]()
     assert (ROOT / "docs" / "reference" / name).read_text() == page, "the page is out of date: make reference"
 
@@ -136,7 +136,7 @@ def toml_of(value):
 
 @pytest.fixture
 def complaints(tmp_path):
-    """What is said of a configuration about a path."""
+    """Words about a path of a configuration."""
 
     def complaints(document, path):
         file = tmp_path / "config.toml"
@@ -171,7 +171,7 @@ def test_a_number_may_be_what_its_range_says_and_nothing_else(told_of, key, comp
 
 
 def allows(span, value):
-    """Whether the words for a range let a value be."""
+    """True if the words for a range let a value be."""
     first = span.partition(";")[0]
     spans, _, besides = first.partition(", or ")
     match spans.split():

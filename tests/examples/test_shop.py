@@ -28,7 +28,7 @@ NAMES = ["trio_voice.examples.shop:get_order_status", "trio_voice.examples.shop:
 
 @pytest.fixture(autouse=True)
 def book(tmp_path, monkeypatch):
-    """Where the order book is; it is not there yet."""
+    """Place of the order book; it is not there yet."""
     path = tmp_path / "orders.db"
     monkeypatch.setenv("TRIO_VOICE_ORDERS", str(path))
     return path
@@ -40,7 +40,7 @@ def rows(book, statement):
 
 
 async def ask(tool, **arguments):
-    """What the model is answered."""
+    """Answer to the model."""
     answer = await load_tools(NAMES, List())[tool].run(arguments, CALL, 5)
     assert not answer.failed
     return json.loads(answer.text)

@@ -1,4 +1,4 @@
-"""What strangers write, mutated from a kept corpus: nothing raises, nothing takes more than linear time or keeps much.
+"""Input of strangers, mutated from a kept corpus: nothing raises, nothing takes more than linear time or keeps much.
 
 Seeded, and a second or two in the suite; ``make fuzz FUZZ_ROUNDS=100000`` goes on for longer, with another seed each
 time. An input that finds something is added to ``corpus/`` with its mending.

@@ -57,7 +57,7 @@ SAMPLES = {
     "Recording | None": Recording("words", 1.25, 0.5, ["words"], "words"),
     "Any": {"any": ["JSON", 1, None]},
 }
-"""What a field may hold, by its type."""
+"""Value that a field may hold, by its type."""
 
 
 def fill(record):

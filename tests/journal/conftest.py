@@ -56,6 +56,6 @@ def opened(stand, clock):
 
 @pytest.fixture
 def logged():
-    """What was logged, as a list that grows."""
+    """Lines that were logged, as a list that grows."""
     with structlog.testing.capture_logs() as lines:
         yield lines

@@ -35,7 +35,7 @@ class SqliteStand:
     execute = query
 
     def explain(self, sql):
-        """How it would be found, in a word."""
+        """Way in which it would be found, in a word."""
         return "\n".join(step for *_, step in self.query(f"EXPLAIN QUERY PLAN {sql}"))
 
     def rows_written(self):
@@ -103,7 +103,7 @@ class PostgresStand:
             connection.execute(sql)
 
     def explain(self, sql):
-        """How it would be found, where an index would do."""
+        """Way in which it would be found, where an index would do."""
         with self._server.connect(self._name) as connection:
             connection.execute("SET enable_seqscan = off")
             return "\n".join(step for (step,) in connection.execute(f"EXPLAIN {sql}").fetchall())

@@ -25,7 +25,7 @@ def state(tmp_path):
 
 
 async def is_listed(journal):
-    """What is known of the number: True, False, or nothing."""
+    """Knowledge of the number: True, False, or nothing."""
     with trio.fail_after(10):
         while journal.trouble:
             await trio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""What is written can be read, by us and by anybody else; on both databases alike."""
+"""The written can be read, by us and by anybody else; on both databases alike."""
 
 import math
 import subprocess

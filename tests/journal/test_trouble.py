@@ -16,7 +16,7 @@ from trio_voice.journal import JournalUnavailable, database_at, open_journal, op
 
 
 def events(logged):
-    """What the journal logged, but for its opening."""
+    """Lines that the journal logged, but for its opening."""
     return [line["event"] for line in logged if line["event"] != "journal_open"]
 
 

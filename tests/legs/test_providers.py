@@ -1,4 +1,4 @@
-"""What each kind says when its provider refuses the handshake: the key or the credential that is wrong."""
+"""Words of each kind when its provider refuses the handshake: the key or the credential that is wrong."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""How much a peer may send: the reader of either leg, fed by a peer in memory."""
+"""Bound of what a peer may send: the reader of either leg, fed by a peer in memory."""
 
 import pytest
 import structlog

@@ -33,7 +33,7 @@ def body_of(conversation=(), tools=(), **more):
 
 
 def turns_of(*conversation):
-    """What is told of a conversation: roles, and what stands in each turn."""
+    """Retelling of a conversation: roles, and what stands in each turn."""
     return [
         (turn["role"], *(block.get("text") or block.get("content") or block["input"] for block in turn["content"]))
         for turn in body_of(conversation)["messages"]
@@ -333,7 +333,7 @@ def test_the_answer_is_the_same_wherever_its_pieces_end(cuts):
 
 
 def as_the_sdk_knows_it(kind, value):
-    """What the SDK makes of a value: what it does not know is left out of it."""
+    """The SDK's reading of a value: what it does not know is left out of it."""
     return pydantic.TypeAdapter(kind).validate_python(value)
 
 

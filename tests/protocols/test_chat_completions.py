@@ -156,7 +156,7 @@ def test_no_conversation_is_refused_by_the_strictest_template(entries):
 
 
 def learned(server, status, body):
-    """What the next question looks like after a refusal."""
+    """The next question after a refusal."""
     refused = server.refusal(3, status, json.dumps(body).encode())
     assert (refused.remedy, refused.retryable) == ("adapted", True)
     return json.loads(server.request(STRICT, [TOOL]).body)

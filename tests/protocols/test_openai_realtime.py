@@ -71,7 +71,7 @@ class Talk:
         return [meaning for meaning in meanings if not isinstance(meaning, c.Outgoing)]
 
     def take(self):
-        """What was sent since last asked, without the ids that only we give."""
+        """Messages that were sent since last asked, without the ids that only we give."""
         sent, self.sent = self.sent, []
         return [{key: value for key, value in message.items() if key != "event_id"} for message in sent]
 

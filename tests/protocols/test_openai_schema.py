@@ -1,4 +1,4 @@
-"""What we say to OpenAI is what the ``openai`` package would say: its types are made from OpenAI's own schema."""
+"""Our messages to OpenAI are what the ``openai`` package would say: its types are made from OpenAI's own schema."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Where a server of the Realtime protocol is, which key it wants and how, and what its table may say."""
+"""Address of a server of the Realtime protocol, which key it wants and how, and what its table may say."""
 
 import pytest
 

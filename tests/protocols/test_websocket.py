@@ -24,7 +24,7 @@ def reference(*, client=False):
 
 
 def read_all(websocket, pieces):
-    """What was understood: the messages, the pongs asked for, and how it ended."""
+    """The understood: the messages, the pongs asked for, and how it ended."""
     messages = []
     for piece in pieces:
         messages += websocket.receive(piece)

@@ -133,7 +133,7 @@ class Line:
         return self.paper
 
     def heard(self, paper):
-        """Where something was heard, in seconds: beginnings and ends."""
+        """Places at which something was heard, in seconds: beginnings and ends."""
         loud = [sample != SILENCE for sample in paper.right]
         edges = [n for n, (a, b) in enumerate(itertools.pairwise([False, *loud, False])) if a != b]
         return [edge / 8_000 for edge in edges]

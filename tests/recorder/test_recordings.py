@@ -26,7 +26,7 @@ def record_of(call_id=CALL_ID):
 
 
 def sizes(data):
-    """What a header says: RIFF, samples, bytes of sound."""
+    """Words of a header: RIFF, samples, bytes of sound."""
     assert data[:4] == b"RIFF"
     assert data[8:16] == b"WAVEfmt "
     assert struct.unpack_from("<HHIIHH", data, 20) == (7, 2, 8_000, 16_000, 2, 8)

@@ -130,13 +130,13 @@ class ScriptedDetector:
 
 
 def heard_windows(likelihoods: list[float], silence_ms: int = 96) -> list[Heard]:
-    """What is reported of so many windows, of which each holds its own number as its samples."""
+    """Report of so many windows, of which each holds its own number as its samples."""
     audio = b"".join(bytes([number % 256]) * WINDOW for number in range(len(likelihoods)))
     return Ears(ScriptedDetector(likelihoods), silence_ms=silence_ms).hear(audio)
 
 
 def windows_of(utterance: bytes) -> list[int]:
-    """Which of those windows an utterance is made of."""
+    """Windows of which an utterance is made."""
     return list(telephone.encode(np.frombuffer(utterance, "<i2")[::WINDOW]))
 
 

@@ -1,4 +1,4 @@
-"""Which words of a caller take the floor, and which only tell that somebody listens."""
+"""Words of a caller that take the floor, and those that only tell that somebody listens."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a model writes for the eye never reaches a voice; what it means does."""
+"""Writing for the eye never reaches a voice; what it means does."""
 
 import pytest
 from hypothesis import given

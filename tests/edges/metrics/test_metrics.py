@@ -1,4 +1,4 @@
-"""What a scraper reads, parsed as a scraper would."""
+"""Text that a scraper reads, parsed as a scraper would."""
 
 import math
 import socket
@@ -56,7 +56,7 @@ def read(metrics):
 
 
 def changed(metrics, before):
-    """What is not as it was, and not of the process."""
+    """Samples that are not as they were, and not of the process."""
     return {
         name: value
         for name, value in read(metrics).items()

@@ -238,7 +238,7 @@ async def test_a_forged_webhook_is_refused_and_does_nothing(client, registry, he
 
 @pytest.mark.parametrize("signature", [None, "", "x", "A" * 28, "A" * 26 + "==", "=" * 28, "A" * 27 + "=="])
 async def test_a_webhook_without_a_signatures_form_is_refused_by_its_head(client, signature, monkeypatch):
-    """What follows the head costs more: it is not even waited for."""
+    """The body costs more than the head: it is not even waited for."""
     monkeypatch.setattr(webhooks_module, "is_signed", lambda *_: pytest.fail("it was looked into"))
     headers = {} if signature is None else {"X-Twilio-Signature": signature}
     answer = await client.post("/twiml", form=FORM, headers=headers)

@@ -1,4 +1,4 @@
-"""How many tokens are judged, and who is let in meanwhile."""
+"""Number of tokens that are judged, and who is let in meanwhile."""
 
 import pytest
 import trio

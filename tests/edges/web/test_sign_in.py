@@ -1,4 +1,4 @@
-"""Who may look: a token, a cookie, a link that is good once; and who may not, whatever their page sends."""
+"""Signing in: a token, a cookie, a link that is good once; and who may not, whatever their page sends."""
 
 import re
 

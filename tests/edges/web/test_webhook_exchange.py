@@ -47,7 +47,7 @@ THEIRS = "07" + "0" * 30
 
 
 class Ends:
-    """What the server asks of a socket: nothing of it is seen by the client."""
+    """The parts of a socket that the server asks for: nothing of it is seen by the client."""
 
     family = None
 
@@ -201,7 +201,7 @@ def post(target="/twiml", *, fields=(), body=None, headers=(), without=(), metho
 
 
 async def both(monkeypatch, pieces, *, stays=True, **changes):
-    """What each way makes of the same: answer, everything that has changed, and how often the app was asked."""
+    """Results of each way for the same: answer, everything that has changed, and how often the app was asked."""
     found = []
     for is_short in (False, True):
         world = World(monkeypatch, is_short=is_short, **{name: make() for name, make in changes.items()})

@@ -32,7 +32,7 @@ def error(status, said="no", headers=None, **more):
 
 @attrs.frozen
 class Answer:
-    """What a server says to a question, after so many seconds."""
+    """Answer of a server to a question, after so many seconds."""
 
     status: int = 200
     body: bytes = attrs.field(factory=lambda: sse({"content": WORDS}))

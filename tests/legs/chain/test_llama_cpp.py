@@ -39,7 +39,7 @@ def address(tmp_path_factory):
 
 
 async def answer(address, conversation, tools=(), *, with_tools=True, number=1):
-    """What is made of the server's answer to a conversation."""
+    """Reading of the server's answer to a conversation."""
     told = []
     record = CallRecord(call_id="c1", direction="inbound", persona="p", from_number="", to_number="")
     settings = ChatSettings(kind="openai-chat", model="m", url=f"{address}/v1")

@@ -1,4 +1,4 @@
-"""What stands in the text of an answer: words, thoughts, and calls written as text."""
+"""Contents of an answer's text: words, thoughts, and calls written as text."""
 
 import time
 
@@ -14,7 +14,7 @@ MONDAY = [("look_up", {"day": "Monday"})]
 
 
 def read(*pieces, **more):
-    """What is said of an answer that comes in pieces, and the calls in it."""
+    """Speech of an answer that comes in pieces, and the calls in it."""
     text, said = AnswerText(TOOLS, **more), ""
     for heard in [*map(text.add, pieces), text.end()]:
         said = heard.said if heard.unsaid else said + heard.said

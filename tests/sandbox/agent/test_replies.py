@@ -1,4 +1,4 @@
-"""What the sandbox's agent answers."""
+"""Answers of the sandbox's agent."""
 
 import json
 

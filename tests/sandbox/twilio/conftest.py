@@ -1,4 +1,4 @@
-"""What the tests of the sandbox's Twilio are given."""
+"""Fixtures of the sandbox's Twilio."""
 
 import httpx2
 import pytest

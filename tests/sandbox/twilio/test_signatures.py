@@ -1,4 +1,4 @@
-"""What the sandbox's Twilio signs, and that it calls nobody but this machine."""
+"""Signatures of the sandbox's Twilio, and that it calls nobody but this machine."""
 
 import httpx2
 import pytest

@@ -1,4 +1,4 @@
-"""How streams fail."""
+"""Failures of streams."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How the sandbox's Twilio reads TwiML."""
+"""TwiML as the sandbox's Twilio reads it."""
 
 import pytest
 

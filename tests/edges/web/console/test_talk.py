@@ -136,7 +136,7 @@ def browser(driver, *flags):
 
 
 class Wire:
-    """What went over the page's socket."""
+    """Messages that went over the page's socket."""
 
     def __init__(self, page):
         self.sent, self.received, self.sockets, self.troubles = [], [], [], []

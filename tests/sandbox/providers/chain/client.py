@@ -71,7 +71,7 @@ async def connected(stage, url, headers, *, script=SCRIPT, server=None, **double
 
 
 class Sink:
-    """Where an answer goes in memory."""
+    """Receiver of an answer, in memory."""
 
     def __init__(self):
         self.status, self.pieces, self.was_cut = None, [], False

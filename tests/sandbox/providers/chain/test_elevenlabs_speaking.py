@@ -38,7 +38,7 @@ async def test_a_text_becomes_sound_faster_than_it_is_heard_with_the_time_of_eac
 
 
 async def test_each_context_is_said_by_itself_and_a_closed_one_to_its_end(autojump_clock):
-    """Which is what the live service does: so clients have to forget what they have closed."""
+    """The live service does so: so clients have to forget what they have closed."""
     async with speaking(manner=ChainManner(speed=1)) as (client, _):
         for name in ("a", "b"):
             await client.send(text=" ", context_id=name)

@@ -1,4 +1,4 @@
-"""A house under way: a node that is stopped and wakes, one restarted after the other, a token taken away."""
+"""A fleet under way: a node that is stopped and wakes, one restarted after the other, a token taken away."""
 
 import os
 import signal

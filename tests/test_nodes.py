@@ -47,7 +47,7 @@ async def at_its_port(world, folder):
     return str(path)
 
 
-async def test_two_nodes_are_one_house(tmp_path):
+async def test_two_nodes_are_one_fleet(tmp_path):
     with trio.fail_after(120):
         async with (
             open_town(tmp_path, make_backend=SCRIPT.backend) as town,

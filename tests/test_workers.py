@@ -1,4 +1,4 @@
-"""Several processes on one port: they are one house to everybody outside, and each other's keepers."""
+"""Several processes on one port: they are one daemon to everybody outside, and each other's keepers."""
 
 import errno
 import json
@@ -158,7 +158,7 @@ def test_so_many_workers_are_refused(workers, tmp_path):
 
 @asynccontextmanager
 async def two_processes(folder):
-    """Two processes' views of their house, the second of which takes what it is handed."""
+    """Two processes' views of their node, the second of which takes what it is handed."""
     descriptor = make_call_counts(2)
     here, there = (Colleagues(folder, index, 2, CallCounts(descriptor, 2, index)) for index in range(2))
     served = []

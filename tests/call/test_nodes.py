@@ -1,4 +1,4 @@
-"""The house as a node sees it: its own digits, who the others are by what they tell, and who is sent a caller."""
+"""The fleet as a node sees it: its own digits, who the others are by what they tell, and who is sent a caller."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -76,37 +76,37 @@ def test_a_field_of_a_newer_version_is_passed_over():
 
 
 async def test_whoever_has_most_room_is_sent_a_caller_first(autojump_clock):
-    house = NodeDirectory("01")
+    fleet = NodeDirectory("01")
     three = attrs.evolve(TWO, digits="03", seats=1, max_calls=9)
     full = attrs.evolve(TWO, digits="04", status="full")
     drains = attrs.evolve(TWO, digits="05", status="draining")
     ours = attrs.evolve(TWO, digits="01")
-    house.observe([run_of(each) for each in (TWO, three, full, drains, ours)], set())
-    assert [node.digits for node in house.takers()] == ["03", "02"]
-    assert [node.digits for node in house.takers({"03"})] == ["02"]
-    assert {node.digits for node in house.others} == {"02", "03", "04", "05"}
+    fleet.observe([run_of(each) for each in (TWO, three, full, drains, ours)], set())
+    assert [node.digits for node in fleet.takers()] == ["03", "02"]
+    assert [node.digits for node in fleet.takers({"03"})] == ["02"]
+    assert {node.digits for node in fleet.others} == {"02", "03", "04", "05"}
 
 
 async def test_a_clock_that_is_wrong_makes_nobody_stale_and_a_heart_that_stands_still_does(autojump_clock):
-    house, beat = NodeDirectory("01"), NOW - timedelta(seconds=30)  # another's clock, half a minute behind
+    fleet, beat = NodeDirectory("01"), NOW - timedelta(seconds=30)  # another's clock, half a minute behind
     for _ in range(10):
         beat += timedelta(seconds=5)
-        house.observe([run_of(TWO, beat, "r")], set())
+        fleet.observe([run_of(TWO, beat, "r")], set())
         await trio.sleep(5)
-        assert house.takers()
+        assert fleet.takers()
     beat -= timedelta(hours=3)  # it is set back
-    house.observe([run_of(TWO, beat, "r")], set())
-    assert house.takers()
+    fleet.observe([run_of(TWO, beat, "r")], set())
+    assert fleet.takers()
     await trio.sleep(FRESH_SECONDS)
-    house.observe([run_of(TWO, beat, "r")], set())
-    assert not house.takers()
-    assert house.at("02") is not None  # its calls are its own until somebody has declared it dead
-    house.observe([run_of(TWO, beat, "r")], {"r"})
-    assert house.at("02") is None
+    fleet.observe([run_of(TWO, beat, "r")], set())
+    assert not fleet.takers()
+    assert fleet.at("02") is not None  # its calls are its own until somebody has declared it dead
+    fleet.observe([run_of(TWO, beat, "r")], {"r"})
+    assert fleet.at("02") is None
 
 
 async def test_a_node_of_several_processes_drains_when_one_does(autojump_clock):
-    house = NodeDirectory("01")
-    house.observe([run_of(TWO, run_id="a"), run_of(attrs.evolve(TWO, status="draining"), run_id="b")], set())
-    assert [node.status for node in house.others] == ["draining"]
-    assert len(house.runs_of("02")) == 2
+    fleet = NodeDirectory("01")
+    fleet.observe([run_of(TWO, run_id="a"), run_of(attrs.evolve(TWO, status="draining"), run_id="b")], set())
+    assert [node.status for node in fleet.others] == ["draining"]
+    assert len(fleet.runs_of("02")) == 2

@@ -370,12 +370,12 @@ async def test_all_calls_can_be_ended_at_once(nursery):
     assert registry.end_all(EndReason.TWILIO_ENDED, "why") == 0
 
 
-async def test_an_empty_house_drains_at_once(autojump_clock):
+async def test_an_empty_registry_drains_at_once(autojump_clock):
     await Registry(Limits()).drain(120)
     assert trio.current_time() == 0
 
 
-async def test_a_personas_own_limits_go_before_those_of_the_house():
+async def test_a_personas_own_limits_go_before_those_of_the_daemon():
     registry = Registry(Limits(time_limit_seconds=600, idle_seconds=60))
     hasty = Persona(name="p", model="m", time_limit_seconds=120)
     expected = registry.expect(hasty, direction="inbound", from_number="", to_number="", call_sid=None)

@@ -75,7 +75,7 @@ class Feed:
     @property
     def is_heard_of_nodes(self) -> bool:
         """True if anybody wants to hear of other machines, too."""
-        return any(mailbox.reach is Reach.HOUSE for mailbox in self._mailboxes)
+        return any(mailbox.reach is Reach.FLEET for mailbox in self._mailboxes)
 
     async def wait_heard_of_all(self) -> None:
         """Wait until anybody does."""
@@ -90,7 +90,7 @@ class Feed:
         return Place({self.origin: self._place.after(self.origin)}) if own else self._place.copy()
 
     @contextmanager
-    def listening(self, since: Place | None = None, reach: Reach = Reach.HOUSE) -> Iterator[Mailbox]:
+    def listening(self, since: Place | None = None, reach: Reach = Reach.FLEET) -> Iterator[Mailbox]:
         """Listen while the block runs.
 
         Args:
@@ -102,7 +102,7 @@ class Feed:
         takes: dict[Reach, Callable[[FeedEvent], bool]] = {
             Reach.PROCESS: lambda event: event.origin == self.origin,
             Reach.NODE: lambda event: not event.is_of_other_node,
-            Reach.HOUSE: lambda _: True,
+            Reach.FLEET: lambda _: True,
         }
         mailbox = Mailbox(start, reach, takes[reach], resumes=since is not None, most=most)
         kept = list(self._kept) if since is not None else []

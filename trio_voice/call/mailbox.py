@@ -40,7 +40,7 @@ class Reach(enum.Enum):
 
     PROCESS = "this one"
     NODE = "those of this machine"
-    HOUSE = "all"
+    FLEET = "all"
 
 
 class Place:
@@ -85,7 +85,7 @@ class Mailbox:
     def __init__(
         self,
         since: Place,
-        reach: Reach = Reach.HOUSE,
+        reach: Reach = Reach.FLEET,
         takes: Callable[[FeedEvent], bool] = lambda _: True,
         *,
         resumes: bool = False,

@@ -1,4 +1,4 @@
-"""The nodes of a house of several machines, as one of them sees the others.
+"""The nodes of a fleet of several machines, as one of them sees the others.
 
 Every call id begins with the two digits of the node that holds the call. What a node tells the others of itself stands
 with its heartbeat in the journal, so a node that is new is known to all within seconds, and nobody lists the others in

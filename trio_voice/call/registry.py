@@ -460,7 +460,7 @@ class Registry:
         """Promise nothing more, give what was promised and what is live so long to end by itself, then end it all.
 
         A call that has its TwiML and not yet its stream is waited for while its path is good, and answered: its caller
-        hears us already. Returns when no call is live. Cancelling is safe; the house stays closed.
+        hears us already. Returns when no call is live. Cancelling is safe; no call is taken any more.
         """
         self._draining = True
         with trio.move_on_after(seconds):

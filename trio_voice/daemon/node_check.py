@@ -35,7 +35,7 @@ async def refuse_second_of(node: Node, journal: Journal, has_ended: Callable[[st
 
     Args:
         node: this one.
-        journal: of the house.
+        journal: of the fleet.
         has_ended: whether a process is certainly gone.
 
     Raises:

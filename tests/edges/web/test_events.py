@@ -1,4 +1,4 @@
-"""The feed over HTTP: a call's words, turns and end, at any process of the house, and resumed where it stopped."""
+"""The feed over HTTP: a call's words, turns and end, at any process of the fleet, and resumed where it stopped."""
 
 import json
 from contextlib import asynccontextmanager

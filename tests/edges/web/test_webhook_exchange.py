@@ -68,7 +68,7 @@ def accepted(ends):
 
 
 class StubNodes:
-    """A house in which ids that begin with 07 are another node's, which takes calls, too."""
+    """A fleet in which ids that begin with 07 are another node's, which takes calls, too."""
 
     digits = "00"
 
@@ -101,7 +101,7 @@ class BrokenJournal(StubJournal):
 
 
 class World:
-    """A house with one way, and everything that can be seen of it from outside and inside."""
+    """A daemon with one way, and everything that can be seen of it from outside and inside."""
 
     def __init__(self, monkeypatch, *, is_short, door=Door.SHARED, **changes):
         numbers = iter(range(1, 100_000))

@@ -135,13 +135,13 @@ class AppContext:
     prices: Callable[[], Prices | None] = lambda: None
     """Prices that costs are reckoned by."""
     drain: Callable[[], None] | None = None
-    """Has the whole house take no more calls, and stop when none is left."""
+    """Has all processes take no more calls, and stop when none is left."""
     samples: Samples | None = None
     """The metrics of the last hours."""
     feed: Feed = attrs.field(factory=Feed)
     """News of this process's calls, as they tell them."""
     nodes: Nodes | None = None
-    """The house of several machines, if this is a node of one."""
+    """The fleet of several machines, if this is a node of one."""
     rest: TwilioRest | None = None
     """Twilio's API, where there is an account."""
     sessions: Sessions = attrs.field(factory=Sessions)

@@ -45,7 +45,7 @@ class Door(enum.Enum):
     TWILIO = b"T"
     OPERATOR = b"O"
     COLLEAGUE = b"C"
-    """Not an address: another process of this house, by a socket in a folder that nobody else may enter."""
+    """Not an address: another process of this machine, by a socket in a folder that nobody else may enter."""
 
     def serves(self, path: str) -> bool:
         """True if a path, as it was decoded, is served here."""

@@ -1,4 +1,4 @@
-"""``GET /events``: the feed as server-sent events, of all processes of the house at any of them.
+"""``GET /events``: the feed as server-sent events, of all processes of the fleet at any of them.
 
 An event's id is the listener's place in the feeds of all processes (``call/feed.py``), so ``Last-Event-ID`` resumes at
 any of them. A process follows the others, of its machine and of other nodes, only while anybody listens here
@@ -72,7 +72,7 @@ def add_events(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
             return failure(400, "bad_request", f"Last-Event-ID: {wrong}")
         if context.feed.listeners >= MOST_LISTENERS:
             return failure(503, "full", f"there are {MOST_LISTENERS} listeners already")
-        reach = Reach.HOUSE
+        reach = Reach.FLEET
         if HERE in request.headers or NODE in request.headers:
             reach = Reach.PROCESS if HERE in request.headers else Reach.NODE
             since = since or Place()  # another process, which wants all that there is
@@ -85,7 +85,7 @@ def add_events(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
 
 async def _told(feed: Feed, since: Place | None, reach: Reach) -> AsyncIterator[bytes]:  # noqa: ASYNC900 - a body: Quart closes it
     """The body of the answer, until the listener goes, or is cut off. Cancelling is safe."""
-    is_inside = reach is not Reach.HOUSE
+    is_inside = reach is not Reach.FLEET
     with feed.listening(since, reach) as mailbox:
         place = feed.place() if since is None else since.copy()
         # Its place, before anything has happened: whoever is cut off at once has one, too.
@@ -112,7 +112,7 @@ def _written(event: FeedEvent, place: Place, *, is_inside: bool) -> bytes:
 
 
 async def follow_others(context: AppContext) -> None:
-    """Follow the other processes of the house while anybody listens here, until cancelled."""
+    """Follow the other processes of the fleet while anybody listens here, until cancelled."""
     feed = context.feed
     if context.colleagues is None and context.nodes is None:
         return

@@ -74,7 +74,7 @@ class StreamAuthenticator:
         reception: answers those who may.
         public_url: the address that Twilio signs.
         auth_token: Twilio's, several perhaps, one a line; ``None`` only where signatures are not checked.
-        nodes: of the house, if there are several.
+        nodes: of the fleet, if there are several.
         on_refusal: told the code of every handshake that is refused.
     """
 

@@ -1,4 +1,4 @@
-"""The other nodes of the house: whose a call is, who takes a new one, and what they answer when they are asked.
+"""The other nodes of the fleet: whose a call is, who takes a new one, and what they answer when they are asked.
 
 Nodes ask one another over HTTP at their ``peer_url``, with the operator's token, and for what the answer is worth
 within a second or two. None is ever asked to ask others.
@@ -43,7 +43,7 @@ _CALL_ID: Final = re.compile("[0-9a-f]{32}")
 
 
 class Nodes:
-    """The house, as one of its nodes sees it.
+    """The fleet, as one of its nodes sees it.
 
     Args:
         directory: who lives, by the journal.

@@ -45,8 +45,8 @@ class OperatorDoor:
     def __init__(self, context: AppContext) -> None:
         self._context = context
         self._complaints = Complaints(log)
-        house = 1 if context.colleagues is None else 1 + len(context.colleagues.others)
-        self._judge = TokenJudge(WRONG_PER_SECOND / house)
+        processes = 1 if context.colleagues is None else 1 + len(context.colleagues.others)
+        self._judge = TokenJudge(WRONG_PER_SECOND / processes)
 
     def lets_in(self, handler: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         """A handler that is asked only by operators. Programs are told why not, people are given a page to sign in."""

@@ -1,6 +1,6 @@
 """Sessions of those who have signed in at the console, and links that sign somebody in once.
 
-Kept in memory that all processes of a house see (as ``call_counts.py``), because any of them may be asked: a table of
+Kept in memory that all processes of a node see (as ``call_counts.py``), because any of them may be asked: a table of
 rows, each a keyed hash and when it ends. Nothing of it is on a disk, and a restart signs everybody out. The key of the
 hash is the operator's token: a token that is taken away takes its sessions with it, and what stands in the table is of
 no use to anybody.

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_OF_THE_HOUSE: Final = (
+_OF_THE_NODE: Final = (
     *("trio_voice_max_calls", "trio_voice_build_info", "trio_voice_draining"),
     *("trio_voice_daily_cost_limit", "trio_voice_spent_today", "trio_voice_daily_cost_reached"),
 )
@@ -52,7 +52,7 @@ def metrics(texts: Iterable[str]) -> str:
             total = totals.setdefault(family.name, {})
             for sample in family.samples:
                 key = (sample.name, tuple(sample.labels.items()))
-                if sample.name in _OF_THE_HOUSE or sample.name.endswith("_created") or key not in total:
+                if sample.name in _OF_THE_NODE or sample.name.endswith("_created") or key not in total:
                     total[key] = max(sample.value, total.get(key, sample.value))
                 else:
                     total[key] += sample.value

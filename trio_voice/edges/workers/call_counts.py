@@ -1,6 +1,6 @@
 """Number of calls of each process that shares our port, in memory that all of them see.
 
-So ``max_calls`` holds for the whole house, and a new call goes to whoever has the fewest. Each process writes its own
+So ``max_calls`` holds for all of them, and a new call goes to whoever has the fewest. Each process writes its own
 number; the lock lets one at a time decide whether there is room for one more. It is held for microseconds and is gone
 with its process.
 """

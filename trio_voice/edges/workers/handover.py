@@ -103,7 +103,7 @@ async def hear_lines(
 
 
 class Colleagues:
-    """All processes of a house, as one of them sees it.
+    """All processes of a node, as one of them sees it.
 
     Args:
         directory: where their sockets are; nobody else may enter it.

@@ -84,7 +84,7 @@ def run(*arguments):
 def process(*arguments):
     """A command as a process of its own."""
     command = [sys.executable, "-m", "trio_voice", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=40, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_the_version_is_one_line():
@@ -172,7 +172,7 @@ def test_serve_says_one_line_on_stdout_and_logs_json_to_stderr(config):
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as daemon:
         first = daemon.stdout.readline()
         daemon.terminate()
-        rest, log = daemon.communicate(timeout=40)
+        rest, log = daemon.communicate(timeout=120)
     assert first.startswith("listening on http://127.0.0.1:")
     assert (rest, daemon.returncode) == ("", 0)
     events = [json.loads(line) for line in log.splitlines()]
@@ -418,7 +418,7 @@ async def test_a_persona_is_tried_for_real_each_model_by_itself(world, monkeypat
 def test_a_demo_without_the_speech_extra_is_69_and_says_how_to_get_it(tmp_path):
     without = "import sys; sys.modules['py_nanotts'] = None; from trio_voice.cli import main; main()"
     command = [sys.executable, "-c", without, "demo", "--quiet", "--out", str(tmp_path / "demo")]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=40, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert result.returncode == 69
     assert "trio-voice[speech]" in result.stderr
     assert "Traceback" not in result.stderr
@@ -428,7 +428,7 @@ def test_serving_a_sandbox_model_without_the_speech_extra_is_69_and_says_how_to_
     path = config(text=CONFIG.replace('kind = "assemblyai-agent"', 'kind = "assemblyai-agent"\nurl = "sandbox"'))
     without = "import sys; sys.modules['py_nanotts'] = None; from trio_voice.cli import main; main()"
     command = [sys.executable, "-c", without, "serve", "--config", path]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=40, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (result.returncode, result.stdout) == (69, "")
     assert "trio-voice[speech]" in result.stderr
     assert "Traceback" not in result.stderr

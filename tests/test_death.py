@@ -20,7 +20,7 @@ from trio_voice.journal import Pace, open_journal
 from trio_voice.record import Closing
 from trio_voice.sandbox.providers.assemblyai_agent import Script
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 QUIET = Script(greeting_ms=300)
 A, B, C = ("a.example.com", "b.example.com", "c.example.com")

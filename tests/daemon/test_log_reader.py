@@ -25,7 +25,7 @@ default = "desk"
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 def test_a_daemon_whose_log_is_not_read_answers_and_ends(tmp_path):
     (tmp_path / "config.toml").write_text(CONFIG)
     reader, writer = os.pipe()

@@ -20,7 +20,7 @@ set_up_logging(json={json_lines})
 log = structlog.stdlib.get_logger("trio_voice.test")
 {textwrap.dedent(script)}
 """
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30, check=True)
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=120, check=True)
     said = ran.stderr.decode()
     return [json.loads(line) for line in said.splitlines()] if json_lines else said
 

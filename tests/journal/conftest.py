@@ -2,13 +2,19 @@ import threading
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
+import attrs
 import pytest
 import structlog
 
 from tests.journal.stands import SqliteStand
 from trio_voice.journal import Pace, open_journal
 
-PACE = Pace(retry_seconds=0.01, lock_seconds=0.02, answer_seconds=10, beat_seconds=3600)
+PACE = Pace(
+    retry_seconds=0.01, lock_seconds=20, stuck_seconds=30, open_seconds=30, answer_seconds=30, beat_seconds=3600
+)
+"""Nothing is late by this pace, however busy the machine is on which two journals share a file."""
+IMPATIENT = attrs.evolve(PACE, lock_seconds=0.02)
+"""For tests in which somebody keeps a lock."""
 
 
 class Clock:

@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from tests.journal.calls import end_call, live_call, open_session, until
-from tests.journal.conftest import PACE
+from tests.journal.conftest import IMPATIENT, PACE
 from tests.journal.stands import BIG
 from trio_voice.journal import JournalUnavailable, database_at, open_journal, opening, writer
 
@@ -22,12 +22,12 @@ def events(logged):
 
 async def test_a_lock_keeps_no_call_waiting_and_loses_nothing(opened, stand, logged):
     one, other = live_call(), live_call()
-    async with opened() as journal:
+    async with opened(pace=IMPATIENT) as journal:
         with stand.locked():
             assert not await open_session(journal, one)
             assert not journal.healthy
             assert "lock" in journal.trouble
-            with trio.fail_after(1):  # no call waits for what is known not to work
+            with trio.fail_after(20):  # no call waits for what is known not to work
                 assert not await open_session(journal, other, seconds=3600)
             with pytest.raises(JournalUnavailable, match="lock"):
                 await journal.is_do_not_call("+1")
@@ -115,7 +115,7 @@ async def test_trouble_that_ends_just_before_the_end_costs_nothing(opened, stand
 async def test_the_oldest_make_room_for_the_newest(opened, stand, monkeypatch):
     monkeypatch.setattr(writer, "BACKLOG_ENTRIES", 3)
     records = [live_call() for _ in range(5)]
-    async with opened() as journal:
+    async with opened(pace=IMPATIENT) as journal:
         with stand.locked():
             for record in records:
                 await open_session(journal, record)
@@ -126,7 +126,7 @@ async def test_the_oldest_make_room_for_the_newest(opened, stand, monkeypatch):
 
 
 async def test_questions_push_nothing_out_of_the_backlog(opened, stand):
-    async with opened() as journal:
+    async with opened(pace=IMPATIENT) as journal:
         with stand.locked():
             await open_session(journal, live_call())
             waiting = journal.statistics().waiting
@@ -163,7 +163,7 @@ async def test_a_server_that_does_not_answer_is_interrupted(postgres_stand, cloc
 
 async def test_a_server_that_does_not_answer_keeps_nobody_from_closing(postgres_stand, clock, logged):
     pace = attrs.evolve(PACE, lock_seconds=3600, flush_seconds=0.03)
-    with ExitStack() as until_the_end, trio.fail_after(5):
+    with ExitStack() as until_the_end, trio.fail_after(20):
         async with open_journal(postgres_stand.url, node="here", clock=clock, pace=pace) as journal:
             until_the_end.enter_context(postgres_stand.locked())
             journal.call_began(live_call())
@@ -173,10 +173,10 @@ async def test_a_server_that_does_not_answer_keeps_nobody_from_closing(postgres_
 async def test_rows_that_a_dead_daemon_keeps_locked_hold_up_nothing_but_their_settlement(postgres_stand, clock):
     """It was stopped within a transaction, and its connection is still there."""
     left, own = live_call(), live_call()
-    async with open_journal(postgres_stand.url, node="dead", clock=clock, pace=PACE) as journal:
+    async with open_journal(postgres_stand.url, node="dead", clock=clock, pace=IMPATIENT) as journal:
         await open_session(journal, left)
         dead = journal.this_run
-    async with open_journal(postgres_stand.url, node="here", clock=clock, pace=PACE) as journal:
+    async with open_journal(postgres_stand.url, node="here", clock=clock, pace=IMPATIENT) as journal:
         [call] = await journal.left_open(dead)
         with postgres_stand.locked_rows():
             for attempt in (
@@ -363,7 +363,7 @@ async def test_closing_interrupts_what_does_not_end(slow, clock, logged):
 async def test_what_cannot_be_interrupted_is_left_behind_in_bounded_time(slow, clock, logged):
     slow.heeds_interrupts = False
     pace = attrs.evolve(PACE, flush_seconds=0.01, interrupt_seconds=0.01)
-    with trio.fail_after(5):
+    with trio.fail_after(20):
         async with open_journal("", node="here", clock=clock, pace=pace) as journal:
             slow.go.clear()
             journal.call_began(live_call())

@@ -35,7 +35,7 @@ async def test_a_name_that_is_answered_waits_for_no_look_up_of_one_that_is_not(n
         for _ in range(100):
             nursery.start_soon(trio.socket.getaddrinfo, "silent.example", 443)
         await trio.sleep(0.1)
-        with trio.fail_after(5):
+        with trio.fail_after(20):
             assert (await trio.socket.getaddrinfo("api.example", 443))[0][4] == ("127.0.0.1", 443)
         nursery.cancel_scope.cancel()
     assert names.count(b"silent.example") == THREADS_A_NAME

@@ -106,7 +106,7 @@ async def test_a_models_socket_goes_through_the_proxy():
 )
 async def test_a_proxy_that_answers_nonsense_is_a_model_that_cannot_be_reached(answer):
     async with open_proxy(answer) as (proxy, _):
-        with trio.fail_after(5), pytest.raises(ModelUnavailable, match=r"the proxy 127\.0\.0\.1"):
+        with trio.fail_after(20), pytest.raises(ModelUnavailable, match=r"the proxy 127\.0\.0\.1"):
             await open_websocket("ws://models.example.com/v1", {}, max_message_bytes=9, proxy=proxy)
 
 

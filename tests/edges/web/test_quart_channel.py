@@ -71,7 +71,7 @@ async def route(handle):
 
     async with served(app) as port, trio.open_nursery() as nursery:
         yield await connect_socket(nursery, "127.0.0.1", port, "/ws", [])
-        with trio.fail_after(2):
+        with trio.fail_after(20):
             await over.wait()
         nursery.cancel_scope.cancel()
     if failures:
@@ -145,7 +145,7 @@ async def test_after_an_abort_nothing_can_be_done_and_the_connection_ends_with_t
             await channel.receive()
 
     async with route(handle) as peer:
-        with pytest.raises((trio.EndOfChannel, trio.BrokenResourceError)), trio.fail_after(2):
+        with pytest.raises((trio.EndOfChannel, trio.BrokenResourceError)), trio.fail_after(20):
             await peer.receive()
 
 
@@ -217,7 +217,7 @@ async def answered_call():
             socket = await connect_socket(nursery, "127.0.0.1", port, path, headers)
             twilio = MediaStreamPeer(socket, call_sid="CA1")
             nursery.start_soon(twilio.run)
-            with trio.fail_after(5):
+            with trio.fail_after(20):
                 await twilio.until(lambda: len(twilio.received) > 5)
                 yield House(reception.registry, reception.record, agent, twilio, socket)
                 await reception.over.wait()

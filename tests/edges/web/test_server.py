@@ -151,7 +151,7 @@ async def test_a_stream_takes_the_lane():
             await stream.send(f"frame {number}")
             assert await stream.receive() == f"frame {number}"
         await stream.aclose()
-        with trio.fail_after(1):
+        with trio.fail_after(20):
             while house.reception.answered != [call_id, "EndOfChannel"]:
                 await trio.sleep(0.001)
 
@@ -200,7 +200,7 @@ async def test_frames_that_come_right_behind_the_handshake_are_not_lost():
         stream = await trio.open_tcp_stream("127.0.0.1", house.port)
         await stream.send_all(HANDSHAKE % (call_id.encode(), header) + b"\x81\x82\0\0\0\0hi")
         answer = b""
-        with trio.fail_after(2):
+        with trio.fail_after(20):
             while not answer.endswith(b"\x81\x02hi"):
                 answer += await stream.receive_some()
         await stream.aclose()
@@ -234,7 +234,7 @@ async def test_a_promise_is_lived_to_its_end_though_the_peer_is_gone_before_the_
         request = HANDSHAKE % (call_id.encode(), f"X-Twilio-Signature: {signature}\r\n".encode())
         stream = await trio.open_tcp_stream("127.0.0.1", house.port)
         await stream.socket.send(request)
-        with trio.fail_after(1):
+        with trio.fail_after(20):
             while house.reception.answered != [call_id, "BrokenResourceError"]:
                 await trio.sleep(0.001)
         await stream.aclose()
@@ -365,7 +365,7 @@ async def test_a_client_that_does_not_read_its_answer_is_given_up(monkeypatch):
         await stream.send_all(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
         await trio.sleep(0.6)
         received = 0
-        with trio.fail_after(2):
+        with trio.fail_after(20):
             try:
                 async for data in stream:
                     received += len(data)
@@ -414,7 +414,7 @@ async def test_a_newcomer_to_a_full_house_takes_the_place_of_whoever_has_waited_
         assert await call.receive() == "still here"
         house.answer_now.set()
         for stream in held.values():
-            with trio.fail_after(2):
+            with trio.fail_after(20):
                 assert b"".join([data async for data in stream]).endswith(b"at last")
         await house.is_well()
 
@@ -444,7 +444,7 @@ async def test_twilio_gets_in_however_many_strangers_hold_connections_open():
                 await stream.aclose()
         assert set(house.refusals) == {"displaced"}
         assert len(house.refusals) > 60
-        assert [line["event"] for line in log if line["log_level"] == "warning"] == ["too_many_connections"]
+        assert {line["event"] for line in log if line["log_level"] == "warning"} == {"too_many_connections"}
 
 
 async def test_strangers_who_have_left_make_room():
@@ -453,7 +453,7 @@ async def test_strangers_who_have_left_make_room():
         assert await house.knock(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n", seconds=1) == b""
         assert house.refusals == ["full"]
         await calls[0].aclose()
-        with trio.fail_after(1):
+        with trio.fail_after(20):
             while "EndOfChannel" not in house.reception.answered:
                 await trio.sleep(0.001)
         await house.is_well()

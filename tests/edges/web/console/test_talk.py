@@ -29,12 +29,12 @@ from trio_voice.speech import load_speech  # noqa: E402
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (Debian: apt-get install chromium)"),
-    pytest.mark.timeout(150),
+    pytest.mark.timeout(400),
     # Its driver leaves sockets and a loop of its own to the collector.
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-PATIENCE_MS = 30_000
+PATIENCE_MS = 90_000
 RATE = 24_000
 GREETING = "Welcome to the lighthouse. It stands where the bay ends, and it has stood there for two hundred years."
 CONFIG = """

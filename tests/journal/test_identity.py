@@ -152,6 +152,39 @@ async def test_a_journal_that_is_put_back_needs_no_word(opened, sqlite_stand, st
         assert await is_listed(journal) is True
 
 
+@pytest.mark.parametrize("marked", [True, False], ids=["with its marker", "without it"])
+async def test_what_was_cut_off_while_no_daemon_ran_is_missed(opened, sqlite_stand, stand, marker, marked):
+    if stand is not sqlite_stand:
+        pytest.skip("a file's trouble")
+    async with opened(marker=marker) as journal:
+        assert await is_listed(journal) is False
+    async with opened(marker=marker) as journal:
+        await journal.mark_do_not_call(NUMBER, "asked")
+        assert await is_listed(journal) is True  # it looks once more, as it does with each heartbeat
+        without_wal = stand.path.read_bytes()
+    delete(stand)
+    stand.path.write_bytes(without_wal)
+    if not marked:
+        marker.unlink()
+    for _ in range(2):
+        async with opened(marker=marker) as journal:
+            assert await is_listed(journal) is None
+            assert journal.list_trouble
+    assert accept(stand.url, marker) == 0
+    async with opened(marker=marker) as journal:
+        assert await is_listed(journal) is False
+
+
+async def test_a_number_of_changes_that_is_none_stops_nothing(opened, marker):
+    async with opened(marker=marker) as journal:
+        assert await is_listed(journal) is False
+    changes = marker.with_name("journal.db.marker.changes")
+    for odd in (f"{marker.read_text().strip()} nan", "x", "\0", f"{marker.read_text().strip()} {'9' * 5_000}"):
+        changes.write_text(odd)
+        async with opened(marker=marker) as journal:
+            assert await is_listed(journal) is False
+
+
 async def test_a_marker_that_cannot_be_written_stops_nothing(opened, tmp_path):
     async with opened(marker=tmp_path / "nowhere" / "journal.db.marker") as journal:
         assert await is_listed(journal) is False

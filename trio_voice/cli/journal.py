@@ -12,7 +12,7 @@ import httpx2
 from trio_voice.cli.exits import EXIT_FAILED, EXIT_UNAVAILABLE, stop
 from trio_voice.cli.options import config_option, read
 from trio_voice.journal import JournalUnavailable, copies
-from trio_voice.journal.identity import accept, marker_of
+from trio_voice.journal.identity import accept, forget_changes, marker_of
 
 _file: Final = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 
@@ -88,6 +88,9 @@ def restore(path: Path, file: Path) -> None:
         stop(EXIT_FAILED, f"{file}: there is no such file")
     try:
         copies.restore(settings.journal.url, file)
+        marker = marker_of(settings.journal.url, os.environ.get("STATE_DIRECTORY"))
+        if marker is not None:
+            forget_changes(marker)
     except FileExistsError as there:
         stop(EXIT_FAILED, str(there))
     except OSError as wrong:

@@ -4,7 +4,8 @@ A journal has an id, and counts the changes of its do-not-call list. A small fil
 id of the journal that was last used here. Where it names another than the one that is there, the list of numbers that
 are never dialed is not empty but unknown, until an operator says that the new one is meant (``trio-voice journal
 accept-new``). Where there is no marker, this is a first start. A journal that was put back has its old id and needs no
-word; while a daemon runs it must also have all that the daemon has seen of the list.
+word, if it has all that was ever seen of the list: how many changes that is stands beside the marker. With fewer it is
+one whose end was cut off (SQLite's WAL lost or truncated, also while no daemon ran), or a copy that is too old.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ LOST: Final = (
 )
 NOBODYS: Final = "lost"
 """In a marker: of no journal."""
+MOST_DIGITS: Final = 19
+"""Of a number of changes."""
 
 
 def marker_of(url: str, state_directory: str | None) -> Path | None:
@@ -74,16 +77,20 @@ class Identity:
         if self._marker is None:
             return ""
         [(found, changes)] = database.query(schema.IDENTITY)
+        if self._known is None:  # what daemons before this one have seen of it
+            self._changes = _changes_of(self._marker, found)
         named = _read(self._marker)
         if named is None and self._known not in (None, found):  # it was removed together with the journal
             named = self._known
             _write(self._marker, named or NOBODYS)
-        if named == found and changes < self._changes:
+        if named in (None, found) and changes < self._changes:
             named = NOBODYS
             _write(self._marker, NOBODYS)
         if named is None:
             _write(self._marker, found)
         lost = named is not None and named != found
+        if not lost and changes > self._changes:
+            _write(_beside(self._marker), f"{found} {changes}")
         self._changes = 0 if lost else changes
         self._known = self._known if lost else found
         if lost and not self.trouble:
@@ -113,8 +120,25 @@ def accept(url: str, marker: Path) -> int:
                 [(numbers,)] = database.query("SELECT count(*) FROM do_not_call")
         except Exception as error:
             raise JournalUnavailable(f"{database.name}: {database.describe(error)}") from error
+    forget_changes(marker)
     _replace(marker, found)
     return int(numbers)
+
+
+def forget_changes(marker: Path) -> None:
+    """Take the journal that is there with the list that it has. Raises ``OSError``."""
+    _beside(marker).unlink(missing_ok=True)
+
+
+def _beside(marker: Path) -> Path:
+    """Place of the number of changes: in a file of its own, which a daemon of the version before does not read."""
+    return marker.with_name(f"{marker.name}.changes")
+
+
+def _changes_of(marker: Path, journal: str) -> int:
+    """The number of changes that were seen of a journal's list; 0 if that is not known."""
+    named, _, changes = (_read(_beside(marker)) or "").partition(" ")
+    return int(changes) if named == journal and changes.isdecimal() and len(changes) < MOST_DIGITS else 0
 
 
 def _read(marker: Path) -> str | None:

@@ -1,18 +1,22 @@
 """config.toml: all mistakes at once, each with its place and what to do."""
 
 import json
+import math
 import os
 import re
+import tomllib
 from datetime import date
 from pathlib import Path
 
+import attrs
 import pytest
 
 from trio_voice.billing.cost import SessionCost, session_cost
 from trio_voice.billing.prices import UNITS, ModelPrices
 from trio_voice.call.call import wall_clock
 from trio_voice.config.credentials import SECRETS, read_secrets
-from trio_voice.config.reading import read_settings
+from trio_voice.config.reading import read_settings, settings_of
+from trio_voice.config.settings import Settings
 from trio_voice.config.warnings import warnings_about
 from trio_voice.errors import ConfigError
 from trio_voice.legs.providers import KINDS
@@ -543,3 +547,13 @@ def test_a_chain_that_thinks_with_anthropic_needs_its_key(read, problems):
     (wrong,) = problems(GOOD + CHAIN.replace("disabled", "never"), given | {"ANTHROPIC_API_KEY": "k"})
     assert wrong.startswith("models.desk.llm.thinking: ")
     assert "between_tools" in wrong
+
+
+@pytest.mark.parametrize("table", [field.name for field in attrs.fields(Settings)])
+def test_a_table_that_is_something_else_is_told_with_its_key(table):
+    for odd in (0, -1, 1e308, math.nan, True, "", "\0", [], [[]], [{}], [1], date(2026, 1, 1)):
+        with pytest.raises(ConfigError) as wrong:
+            settings_of(tomllib.loads(GOOD) | {table: odd}, ENVIRONMENT, Path("c.toml"))
+        problems = wrong.value.problems
+        assert any(problem.startswith(f"c.toml: {table}") for problem in problems), (odd, problems)
+        assert not any("cannot be used" in problem for problem in problems), (odd, problems)

@@ -144,7 +144,11 @@ class _Reader:
     def _numbers(self) -> dict[str, str]:
         """``[numbers]`` by E.164, however they are written; ``default``, and what is no telephone, as they are."""
         read: dict[str, str] = {}
-        for written, persona in (self._of(dict[str, str], self._document.get("numbers", {}), "numbers") or {}).items():
+        tables = self._document.get("numbers", {})
+        if not isinstance(tables, dict):
+            self.problems.append(f"numbers: must be a table, not {shown(tables)}")
+            return read
+        for written, persona in (self._of(dict[str, str], tables, "numbers") or {}).items():
             is_address = written.lower().startswith(("sip:", "client:"))
             number = e164(written) or (written if written == DEFAULT_NUMBER or is_address else None)
             if number is None:

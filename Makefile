@@ -26,7 +26,7 @@ XDIST ?= --numprocesses auto --maxprocesses 4 --dist worksteal
 # Much of what is slow only waits.
 XDIST_SLOW ?= --numprocesses 3 --dist worksteal
 
-.PHONY: setup demo talk docs reference test test-slow coverage mutants properties newest ci-full run lint bench turns soak neighbours words fuzz chaos listen faults faults-peers autobahn constraints clean
+.PHONY: setup demo talk docs reference test test-slow coverage mutants properties newest ci-full run lint bench turns soak neighbours words fuzz chaos processes listen faults faults-peers autobahn constraints clean
 
 setup: $(VENV)/.ready
 	@:
@@ -175,6 +175,10 @@ FUZZ_ROUNDS ?= 20000
 fuzz: setup
 	@seed=$${FUZZ_SEED:-$$(date +%s)}; echo "FUZZ_SEED=$$seed"; \
 	    FUZZ_SEED=$$seed FUZZ_ROUNDS=$(FUZZ_ROUNDS) $(BIN)/pytest --timeout 3600 $(XDIST) $(PYTEST_ARGS) tests/fuzz
+
+# One process, two workers, two nodes behind HAProxy: processor time of a call and of a frame.
+processes: setup
+	@$(BIN)/python benchmarks/processes.py $(BENCH_ARGS)
 
 # Ten minutes of random faults beside fifty live calls.  make chaos BENCH_ARGS="--seconds 60 --seed 7"
 chaos: setup

@@ -34,6 +34,13 @@ from relaying.relays import LOAD_CORE, running
 if TYPE_CHECKING:
     from relaying.relays import Running
 
+COUNTED: Final = {
+    ("connection", "http2"): ("http_2", "upgrade_to_http_2"),
+    ("connection", "two_lengths"): ("two_lengths",),
+    ("connection", "wrong_host"): ("nested_json",),
+    ("stream", "unknown_call"): ("stray_byte_behind_an_upgrade",),
+}
+"""Refusals, and the deeds that each of them is of."""
 LATER_SECONDS: Final = 0.1
 """Most that the latest frame beside faults may be later than the latest of the control."""
 TOKEN: Final = "chaos-chaos-chaos-chaos"  # noqa: S105 - of a daemon that lives as long as this
@@ -58,6 +65,11 @@ def judge(ours: Running, done: dict[str, int]) -> list[str]:
     if bugs:
         failures.append(f"{bugs:g} calls ended by a bug")
     refused = sum(value for name, value in counted.items() if "refus" in name)
+    for (what, code), deeds in COUNTED.items():
+        wanted = sum(done.get(deed, 0) for deed in deeds) - done.get("refused", 0)
+        found = counted.get(f'trio_voice_refusals_total{{code="{code}",what="{what}"}}', 0)
+        if found < wanted:
+            failures.append(f"{wanted - found:g} of {wanted} refusals ({what}, {code}) were not counted")
     at_door = sum(count for deed, count in done.items() if not deed.startswith(("reload", "refused")))
     if at_door and not refused:
         failures.append("no refusal was counted")

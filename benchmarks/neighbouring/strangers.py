@@ -78,7 +78,7 @@ class Strangers:
     def reload_what_is_broken(self) -> None:
         self._config.write_text(self._chance.choice(BROKEN), encoding="utf-8")
         os.kill(self._pid, signal.SIGHUP)
-        select.select([], [], [], 1.0)
+        select.select([], [], [], 4.0)  # it is read in a process that has to begin first
         self._config.write_text(self._whole, encoding="utf-8")
 
     def go_on(self) -> Counter[str]:

@@ -19,10 +19,10 @@ from trio_voice.legs.model_sessions import Succession
 from trio_voice.legs.session_ledger import Ledger
 from trio_voice.net.channel import Channel
 from trio_voice.persona import SILENT, Limits, Persona, ToolSchema
+from trio_voice.protocols.assemblyai_agent import VoiceAgentSession
 from trio_voice.protocols.gemini_live import GeminiLiveSettings
 from trio_voice.protocols.gemini_live.session import GeminiLiveSession
 from trio_voice.protocols.openai_realtime import OpenAIRealtimeSession, OpenAIRealtimeSettings
-from trio_voice.protocols.voice_agent import VoiceAgentSession
 from trio_voice.record import CallRecord
 from trio_voice.recorder.call_recorder import CallRecorder
 from trio_voice.sandbox.providers.assemblyai_agent import Script, Turn, VoiceAgentServer

@@ -30,7 +30,7 @@ from tests.protocols.test_openai_realtime import make as make_openai
 from tests.protocols.test_openai_realtime import persona
 from trio_voice.config.reading import read_settings
 from trio_voice.events import model as c
-from trio_voice.protocols.voice_agent import VoiceAgentSession
+from trio_voice.protocols.assemblyai_agent import VoiceAgentSession
 from trio_voice.speech.telephone import decode, encode
 
 KEPT = {

@@ -18,7 +18,7 @@ from trio_voice.errors import ModelUnavailable
 from trio_voice.legs.model import SocketModelLeg
 from trio_voice.legs.session_ledger import Ledger
 from trio_voice.persona import Limits, Persona
-from trio_voice.protocols.voice_agent import VoiceAgentSession
+from trio_voice.protocols.assemblyai_agent import VoiceAgentSession
 from trio_voice.record import CallRecord, Closing, ModelSessionRecord
 from trio_voice.sandbox.providers.assemblyai_agent import (
     AT_READY,

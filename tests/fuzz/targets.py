@@ -13,6 +13,7 @@ from trio_voice.errors import ConfigError, RemoteProtocolError
 from trio_voice.journal.rows import call_of, run_of, session_of, utterance_of
 from trio_voice.persona import Persona
 from trio_voice.protocols.anthropic_messages import MessagesReader
+from trio_voice.protocols.assemblyai_agent import VoiceAgentSession
 from trio_voice.protocols.assemblyai_streaming import AssemblyAiStreaming, AssemblyAiStreamingSettings
 from trio_voice.protocols.cartesia import Cartesia, CartesiaSettings
 from trio_voice.protocols.chat_completions import ChatReader
@@ -23,7 +24,6 @@ from trio_voice.protocols.gemini_live.session import GeminiLiveSession
 from trio_voice.protocols.media_streams import MediaStream
 from trio_voice.protocols.openai_realtime import OpenAIRealtimeSession, OpenAIRealtimeSettings
 from trio_voice.protocols.server_sent_events import EventStreamReader
-from trio_voice.protocols.voice_agent import VoiceAgentSession
 from trio_voice.protocols.websocket import WebSocket
 
 PERSONA = Persona(name="p", model="m", greeting="Hello.")

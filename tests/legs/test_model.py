@@ -5,7 +5,7 @@ import trio
 from tests import calls
 from tests.calls import live_call
 from trio_voice.events.model import ModelEnded, ModelFault, ReplyDone, Usage
-from trio_voice.protocols.voice_agent import VoiceAgentSession
+from trio_voice.protocols.assemblyai_agent import VoiceAgentSession
 from trio_voice.record import EndReason
 
 

@@ -21,7 +21,7 @@ from trio_voice.legs.model import SocketModelLeg
 from trio_voice.net.http import open_http
 from trio_voice.net.proxies import Proxies
 from trio_voice.net.websocket import open_websocket
-from trio_voice.protocols import gemini_live, openai_realtime, voice_agent
+from trio_voice.protocols import assemblyai_agent, gemini_live, openai_realtime
 from trio_voice.protocols.chain_stages import HEARING, SPEAKING, THINKING, ChainSettings
 from trio_voice.protocols.local import LocalSpeakingSettings
 from trio_voice.speech_text.languages import phrases_of
@@ -136,12 +136,12 @@ class Kind:
 
 
 def _assemblyai_agent(spec: LegSpec) -> ModelLeg:
-    session = voice_agent.VoiceAgentSession(
+    session = assemblyai_agent.VoiceAgentSession(
         spec.persona, spec.tools, spec.history, spec.resume_with, spec.wall_clock().timestamp()
     )
-    headers = {"Authorization": f"Bearer {spec.keys.get(voice_agent.CREDENTIAL, '')}"}
-    url = spec.settings.url or voice_agent.URL
-    return spec.over_socket(session, url, headers, voice_agent.MAX_MESSAGE_BYTES)
+    headers = {"Authorization": f"Bearer {spec.keys.get(assemblyai_agent.CREDENTIAL, '')}"}
+    url = spec.settings.url or assemblyai_agent.URL
+    return spec.over_socket(session, url, headers, assemblyai_agent.MAX_MESSAGE_BYTES)
 
 
 def _openai_realtime(spec: LegSpec) -> ModelLeg:
@@ -240,7 +240,7 @@ def _lines_of(persona: Persona) -> Iterator[str]:
 
 
 KINDS: Final[Mapping[str, Kind]] = {
-    "assemblyai-agent": Kind(voice_agent.VoiceAgentSettings, _assemblyai_agent),
+    "assemblyai-agent": Kind(assemblyai_agent.VoiceAgentSettings, _assemblyai_agent),
     "openai-realtime": Kind(openai_realtime.OpenAIRealtimeSettings, _openai_realtime),
     "gemini-live": Kind(gemini_live.GeminiLiveSettings, _gemini_live, _gemini_live_session),
     "chain": Kind(ChainSettings, _chain),

@@ -28,7 +28,7 @@ from trio_voice.legs.model_sessions import Succession
 from trio_voice.legs.session_ledger import Ledger
 from trio_voice.net.websocket import open_websocket
 from trio_voice.persona import Limits, Persona
-from trio_voice.protocols.voice_agent import VoiceAgentSession
+from trio_voice.protocols.assemblyai_agent import VoiceAgentSession
 from trio_voice.record import CallRecord, CallState, Closing, EndReason
 from trio_voice.sandbox.providers.assemblyai_agent import Script, VoiceAgentServer, open_voice_agent
 from trio_voice.sandbox.transport.sockets import SandboxSocket, connect_socket

@@ -15,7 +15,7 @@ import trio.testing
 
 from trio_voice.events import model as c
 from trio_voice.persona import Persona
-from trio_voice.protocols.voice_agent import VoiceAgentSession
+from trio_voice.protocols.assemblyai_agent import VoiceAgentSession
 from trio_voice.sandbox.providers.assemblyai_agent import Faults, Script, Strike, Turn, VoiceAgentServer
 from trio_voice.sandbox.transport.memory import memory_channels
 

@@ -8,7 +8,7 @@ import trio
 from tests.sandbox.providers.assemblyai_agent.client import GREETING, PCMU, ROLL, SESSION, TO_READY, session, telephone
 from trio_voice.events import model as c
 from trio_voice.persona import Persona, ToolSchema, TurnDetection
-from trio_voice.protocols.voice_agent import VoiceAgentSession
+from trio_voice.protocols.assemblyai_agent import VoiceAgentSession
 from trio_voice.sandbox.providers.assemblyai_agent import VOICES, Script, Turn, VoiceAgentServer
 
 

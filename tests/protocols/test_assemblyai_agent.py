@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from trio_voice.errors import LocalProtocolError
 from trio_voice.events import model as c
 from trio_voice.persona import Persona, ToolSchema, TurnDetection
+from trio_voice.protocols.assemblyai_agent import VoiceAgentSession
 from trio_voice.protocols.unanswered import ALOUD, NUDGE
-from trio_voice.protocols.voice_agent import VoiceAgentSession
 
 READY = {
     "type": "session.ready",

@@ -28,6 +28,7 @@ def pytest_addoption(parser):
         default=1,
         help="of each slow test's parameters every so many",
     )
+    parser.addoption("--whole", action="store_true", help="all plays of the cluster, at their full size: make cluster")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -35,7 +36,10 @@ def pytest_collection_modifyitems(config, items):
     share, seen, kept, left_out = config.getoption("share"), Counter(), [], []
     for item in items:
         test = item.nodeid.partition("[")[0]
-        is_kept = share == 1 or item.get_closest_marker("slow") is None or seen[test] % share == 0
+        is_whole = item.get_closest_marker("whole") is not None
+        is_kept = (config.getoption("--whole") or not is_whole) and (
+            share == 1 or item.get_closest_marker("slow") is None or seen[test] % share == 0
+        )
         seen[test] += 1
         (kept if is_kept else left_out).append(item)
     if left_out:

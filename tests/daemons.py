@@ -32,7 +32,7 @@ PATIENCE_SECONDS = 10.0
 
 CONFIG = """\
 [server]
-bind = "127.0.0.1:0"
+bind = "{bind}"
 public_url = "https://{host}"
 workers = {workers}
 {server}
@@ -286,6 +286,7 @@ class Town:
         twilio: str = "",
         tables: str = "",
         operator: str = "",
+        bind: str = "127.0.0.1:0",
         **limits: object,
     ) -> AsyncIterator[World]:
         """Run one until the block is left; then it is told to stop, if it still runs.
@@ -301,6 +302,7 @@ class Town:
             twilio: more keys of ``[twilio]``.
             tables: more tables.
             operator: the ``bind`` of ``[operator]``, if there is one.
+            bind: where it listens.
             limits: its ``[limits]``.
         """
         folder = self.folder / name
@@ -308,6 +310,7 @@ class Town:
         config, log_file = folder / "config.toml", folder / "daemon.log"
         config.write_text(
             CONFIG.format(
+                bind=bind,
                 host=host,
                 dead_after=dead_after,
                 workers=workers,

@@ -2,8 +2,6 @@
 
 import json
 import re
-import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -14,16 +12,11 @@ from pathlib import Path
 import httpx2
 import pytest
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+from tests.balancers import EXAMPLES, PATIENCE_SECONDS, balancer, program
+
 METRICS = Path(__file__).parents[1] / "docs" / "reference" / "metrics.md"
 TWILIOS = ("/twiml", "/media-stream", "/call-status", "/stream-status", "/amd-status", "/recording-status")
 NOBODYS = ("/", "/metrics", "/calls", "/call", "/console", "/events", "/healthz", "/readyz", "/do-not-call", "/twimlx")
-PATIENCE_SECONDS = 15
-
-
-def program(name):
-    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
-    return found or pytest.skip(f"no {name}: apt install it")
 
 
 @contextmanager
@@ -56,40 +49,12 @@ def node(name):
         server.server_close()
 
 
-def free_port():
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return listening.getsockname()[1]
-
-
 @contextmanager
-def balancer(example, nodes, folder):
-    """A balancer with this example, in front of these nodes; its address."""
-    port = free_port()
-    text = (EXAMPLES / example).read_text()
-    for place, server in enumerate(nodes):
-        text = text.replace(f"10.0.0.1{place + 1}:8080", f"127.0.0.1:{server.server_port}")
-    text = text.replace("127.0.0.1:8080", f"127.0.0.1:{nodes[0].server_port}")
-    if "nginx" in example:
-        text = text.replace("listen 80;", f"listen 127.0.0.1:{port};").replace(
-            "worker_processes auto", "worker_processes 1"
-        )
-        text = f"daemon off; pid {folder}/nginx.pid; error_log stderr;\n{text}"
-        command = [program("nginx"), "-p", str(folder), "-c"]
-    elif "Caddy" in example:
-        text = "{\n\tadmin off\n}\n" + text.replace("voice.example.com", f"http://:{port}")
-        command = [program("caddy"), "run", "--adapter", "caddyfile", "--config"]
-    else:
-        text = text.replace("bind :80\n", f"bind 127.0.0.1:{port}\n").replace("maxconn 20000", "maxconn 200")
-        command = [program("haproxy"), "-f"]
-    config = folder / Path(example).name
-    config.write_text(text)
-    with subprocess.Popen([*command, str(config)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
-        try:
-            until(lambda: ask(port, "/twiml").headers.get("X-Node"))
-            yield port
-        finally:
-            process.kill()
+def in_front_of(example, nodes, folder):
+    """A balancer that has found one of these nodes; its port."""
+    with balancer(example, [f"127.0.0.1:{server.server_port}" for server in nodes], folder) as port:
+        until(lambda: ask(port, "/twiml").headers.get("X-Node"))
+        yield port
 
 
 def ask(port, path, host="voice.example.com"):
@@ -113,7 +78,7 @@ def until(condition):
 def test_a_call_s_node_is_found_by_its_id_and_new_calls_go_to_whoever_is_there(example, tmp_path):
     with ExitStack() as stack:
         nodes = [stack.enter_context(node(digits)) for digits in ("01", "02", "03")]
-        port = stack.enter_context(balancer(example, nodes, tmp_path))
+        port = stack.enter_context(in_front_of(example, nodes, tmp_path))
         for digits in ("01", "02", "03"):
             for path in TWILIOS:
                 assert ask(port, f"{path}/{digits}{'0a' * 15}").headers["X-Node"] == digits
@@ -136,7 +101,7 @@ def test_a_call_s_node_is_found_by_its_id_and_new_calls_go_to_whoever_is_there(e
 def test_a_host_name_a_node(tmp_path):
     with ExitStack() as stack:
         nodes = [stack.enter_context(node(digits)) for digits in ("01", "02", "03")]
-        port = stack.enter_context(balancer("nodes/haproxy-hosts.cfg", nodes, tmp_path))
+        port = stack.enter_context(in_front_of("nodes/haproxy-hosts.cfg", nodes, tmp_path))
         for number in (1, 2, 3):
             assert ask(port, "/twiml/x", host=f"n{number}.voice.example.com").headers["X-Node"] == f"0{number}"
         assert ask(port, "/metrics", host="n1.voice.example.com").status_code == 404
@@ -145,7 +110,7 @@ def test_a_host_name_a_node(tmp_path):
 @pytest.mark.parametrize("example", ["haproxy.cfg", "nginx.conf", "Caddyfile"])
 def test_one_machine(example, tmp_path):
     with ExitStack() as stack:
-        port = stack.enter_context(balancer(example, [stack.enter_context(node("00"))], tmp_path))
+        port = stack.enter_context(in_front_of(example, [stack.enter_context(node("00"))], tmp_path))
         host = f"127.0.0.1:{port}"
         for path in TWILIOS:
             assert ask(port, path, host).headers["X-Node"] == "00"

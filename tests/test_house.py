@@ -9,8 +9,8 @@ import httpx2
 import pytest
 import trio
 
+from tests.balancers import EXAMPLES, free_port, program
 from tests.daemons import CONFIG, GREETING, HOST, OUR_NUMBER, SCRIPT, THEIR_NUMBER, eventually, open_town
-from tests.test_balancers import EXAMPLES, free_port, program
 from trio_voice.sandbox.demo.demo import open_daemon
 
 pytestmark = pytest.mark.slow

@@ -169,6 +169,12 @@ class Journal:
         await trio.sleep(self.archive.answers_after)
         return found
 
+    async def other_runs_with(self, call_id, call_sid):
+        await self._step()
+        calls = [self.archive.calls[each] for each in self.archive.open_calls]
+        same = [call for call in calls if call.record.call_sid == call_sid and call.record.call_id != call_id]
+        return {call.run.run_id for call in same}
+
     async def settle_run(self, run):
         await self._step()
         assert not any(call.run.run_id == run.run_id for call in map(self.archive.calls.get, self.archive.open_calls))
@@ -282,6 +288,20 @@ async def test_the_calls_of_a_process_that_is_no_more_are_settled_at_once(archiv
     for call in archive.calls.values():
         assert call.record.model_sessions[0].closed_at == NOON
         assert "run dead on node of dead, died" in call.record.end_detail
+
+
+@pytest.mark.parametrize("other_lives", [True, False])
+async def test_a_telephone_call_that_came_to_a_second_node_is_not_hung_up_for_the_first(
+    archive, phones, autojump_clock, nursery, other_lives
+):
+    """Its balancer asked another for TwiML when the first died over it."""
+    asked_first = call_of(1, model_sessions=[], started_at=None)
+    archive.leave(archive.add_run("dead", process="p1"), asked_first)
+    archive.leave(archive.add_run("other", process="p2"), call_of(2, call_sid="CA1"))
+    nursery.start_soon(archive.beat, "other")
+    nursery.start_soon(reckoner(archive, phones, gone=["p1"] if other_lives else ["p1", "p2"]).run)
+    await until(lambda: "c1" not in archive.open_calls and (other_lives or not archive.open_calls))
+    assert bool(phones.hung_up) is not other_lives
 
 
 async def test_a_run_that_left_in_good_order_is_not_watched(archive, phones, autojump_clock, nursery):

@@ -199,35 +199,61 @@ def find_postgres():
     return found[-1].parent if found else None
 
 
+QUICK = ("fsync=off", "shared_buffers=16MB", "autovacuum=off", "max_connections=50")
+"""Settings of a server that is thrown away."""
+
+
+def another_user():
+    """PostgreSQL refuses to run as root, so it does not."""
+    return {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
+
+
 @contextmanager
-def throw_away_server(binaries):
-    """A cluster in a temporary directory, reached by a socket in it. It refuses to run as root, so it does not."""
+def throw_away_directory():
+    """A directory of that user's; short, as a socket's path must be."""
     directory = Path(tempfile.mkdtemp(prefix="tv-pg-", dir="/tmp"))
-    other = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
-    if other:
+    if another_user():
         shutil.chown(directory, "nobody")
-    data = directory / "data"
-    initdb = [binaries / "initdb", "-D", data, "-A", "trust", "-U", "tv", "-E", "UTF8", "--locale=C", "--no-sync"]
-    quick = ["-c", "fsync=off", "-c", "shared_buffers=16MB", "-c", "autovacuum=off", "-c", "max_connections=50"]
     try:
-        subprocess.run(initdb, cwd="/", check=True, capture_output=True, **other)
-        with (directory / "log").open("wb") as log:
-            server = subprocess.Popen(
-                [binaries / "postgres", "-D", data, "-k", directory, "-c", "listen_addresses=", *quick],
-                cwd="/",
-                stdout=log,
-                stderr=log,
-                **other,
-            )
-        try:
-            ready = [binaries / "pg_isready", "-q", "-h", directory]
-            deadline = time.monotonic() + 20
-            while subprocess.run(ready, check=False).returncode:
-                if server.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError((directory / "log").read_text())
-            yield PostgresServer(f"postgresql://tv@/postgres?host={directory}")
-        finally:
-            server.kill()
-            server.wait()
+        yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def make_cluster(binaries, data):
+    initdb = [binaries / "initdb", "-D", data, "-A", "trust", "-U", "tv", "-E", "UTF8", "--locale=C", "--no-sync"]
+    subprocess.run(initdb, cwd="/", check=True, capture_output=True, **another_user())
+
+
+@contextmanager
+def running_server(binaries, data, sockets, settings=QUICK):
+    """A server on a cluster, as a process, that takes connections."""
+    asked = [word for setting in settings for word in ("-c", setting)]
+    with (sockets / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [binaries / "postgres", "-D", data, "-k", sockets, "-c", "listen_addresses=", *asked],
+            cwd="/",
+            stdout=log,
+            stderr=log,
+            **another_user(),
+        )
+    try:
+        ready = [binaries / "pg_isready", "-q", "-h", sockets]
+        deadline = time.monotonic() + 60
+        while subprocess.run(ready, check=False).returncode:
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError((sockets / "log").read_text())
+            time.sleep(0.05)
+        yield server
+    finally:
+        server.kill()
+        server.wait()
+
+
+@contextmanager
+def throw_away_server(binaries):
+    """A cluster in a temporary directory, reached by a socket in it."""
+    with throw_away_directory() as directory:
+        make_cluster(binaries, directory / "data")
+        with running_server(binaries, directory / "data", directory):
+            yield PostgresServer(f"postgresql://tv@/postgres?host={directory}")

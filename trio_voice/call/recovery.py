@@ -251,7 +251,7 @@ class OrphanRecovery:
             await self._journal.settle_sessions(call, at)  # they do not wait for Twilio
             if self._on_settled is not None:
                 self._on_settled(call, at)
-        hang_up = self._phones is not None and self._may_be_up(call)
+        hang_up = self._phones is not None and self._may_be_up(call) and not await self._lives_elsewhere(call)
         if hang_up and not await self._hang_up(record.call_sid or ""):
             return False
         detail = f"its daemon, run {call.run.run_id} on {call.run.node}, died"
@@ -261,6 +261,14 @@ class OrphanRecovery:
             self._on_closed(call, ended_at)
         log.warning("call_settled", **_names(call), phone_hung_up=hang_up, sessions=sessions)
         return True
+
+    async def _lives_elsewhere(self, call: JournaledCall) -> bool:
+        """True if a run that lives has this telephone call, too: it was asked for TwiML when ours did not answer."""
+        record = call.record
+        if record.model_sessions:
+            return False
+        runs = await self._journal.other_runs_with(record.call_id, record.call_sid or "")
+        return bool(runs - self._gone_since.keys())
 
     def _may_be_up(self, call: JournaledCall) -> bool:
         return (

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import trio
 
 from trio_voice.isolation import contained
+from trio_voice.journal import JournalUnavailable
 
 if TYPE_CHECKING:
     from trio_voice.edges.twilio.rest import TwilioRest
@@ -53,9 +55,20 @@ class HangUps:
 
     async def _try(self, rest: TwilioRest, record: CallRecord, call_sid: str) -> None:
         with contained("hang_up", call_id=record.call_id, call_sid=call_sid):
+            if await self._is_somebody_elses(record, call_sid):
+                self._journal.phone_is_down(record)
+                return
             # Who had only stood still may have been declared dead, and another has hung up meanwhile.
             if (self._journal.stood_still and await rest.is_over(call_sid)) or await rest.hang_up(call_sid):
                 self._journal.phone_is_down(record)
+
+    async def _is_somebody_elses(self, record: CallRecord, call_sid: str) -> bool:
+        """True if a call whose stream never came here has come to another node, which was asked for TwiML as well."""
+        if record.model_sessions or record.direction != "inbound":
+            return False
+        with suppress(JournalUnavailable):
+            return bool(await self._journal.other_runs_with(record.call_id, call_sid))
+        return False
 
     async def stay_for_callbacks(self) -> None:
         """Once no call is live: until the last telephones are hung up, and Twilio has had a moment to say so. Bounded.

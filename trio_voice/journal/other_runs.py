@@ -74,6 +74,21 @@ class OtherRuns:
 
         return await self._requests.ask("declare_dead", declare, writes=True)
 
+    async def other_runs_with(self, call_id: str, call_sid: str) -> set[str]:
+        """The ids of runs that have this telephone call by another id, and not over.
+
+        There are any if Twilio, or a balancer, has asked a second node for TwiML because the first did not answer.
+
+        Raises:
+            JournalUnavailable: the database cannot be read.
+        """
+
+        def look(database: Database) -> set[str]:
+            database.prefer_indexes()
+            return {str(run_id) for (run_id,) in database.query(schema.OTHERS_OF_SID, [call_sid, call_id])}
+
+        return await self._requests.read(look)
+
     async def left_open(self, run: rows.Run) -> list[rows.JournaledCall]:
         """A run's calls that are not over in every respect, the earliest first.
 

@@ -327,6 +327,8 @@ OPEN_OF_RUN: Final = """
 """
 """Calls of a run that are not over in every respect: each part has an index that holds nothing else, however many calls
 there were. A session of a daemon older than version 6 says no run; it is found by its call, which is open too."""
+OTHERS_OF_SID: Final = "SELECT run_id FROM calls WHERE ended_at IS NULL AND call_sid = ? AND call_id <> ?"
+"""Runs that have the same telephone call by another id, and not over: on the index of calls that have not ended."""
 OTHER_RUNS: Final = f"""
     {_select("runs", RUN_COLUMNS_READ)} WHERE settled_at IS NULL AND run_id <> ? ORDER BY run_id
 """

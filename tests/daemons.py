@@ -287,6 +287,7 @@ class Town:
         tables: str = "",
         operator: str = "",
         bind: str = "127.0.0.1:0",
+        behind_balancer: bool = False,
         **limits: object,
     ) -> AsyncIterator[World]:
         """Run one until the block is left; then it is told to stop, if it still runs.
@@ -303,6 +304,7 @@ class Town:
             tables: more tables.
             operator: the ``bind`` of ``[operator]``, if there is one.
             bind: where it listens.
+            behind_balancer: that host is a balancer's, and Twilio finds it where it did.
             limits: its ``[limits]``.
         """
         folder = self.folder / name
@@ -329,7 +331,8 @@ class Town:
             )
         )
         async with open_daemon(config, log_file, self.twilio.auth_token) as daemon:
-            self.twilio.connect_to(host, daemon.port)
+            if not behind_balancer:
+                self.twilio.connect_to(host, daemon.port)
             yield World(daemon, self.twilio, self.agent, config, log_file, host)
 
 

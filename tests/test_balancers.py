@@ -143,10 +143,3 @@ def test_the_rules_do_what_they_say():
             text=True,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_the_manifest_has_both_probes_and_time_to_drain():
-    text = (EXAMPLES / "nodes" / "kubernetes.yaml").read_text()
-    for needed in ("kind: StatefulSet", "livenessProbe", "readinessProbe", "/healthz", "/readyz", 'node = "ordinal"'):
-        assert needed in text
-    assert int(re.search(r"terminationGracePeriodSeconds: (\d+)", text)[1]) > 120

@@ -58,6 +58,7 @@ class Cluster:
             dead_after=self._dead_after,
             server=f'node = "{digits}"',
             bind=self.at[place],
+            behind_balancer=True,
             max_calls=400,
         )
         self.worlds[digits] = await stack.enter_async_context(opened)
@@ -151,7 +152,7 @@ async def test_three_nodes_behind_a_balancer_are_one_house(example, tmp_path, sh
             with trio.fail_after(60):
                 await call.settled.wait()
         assert_nothing_went_wrong(placed)
-        assert {call.ended_by for call in placed} == {"rest"}
+        assert {call.ended_by for call in placed} <= {"rest", "verb"}  # the TwiML goes on, and hangs up
         assert not town.agent.open_sessions
 
 

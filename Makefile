@@ -4,6 +4,7 @@
 # make coverage the suite, and whether each folder of the package is covered as tests/coverage.txt wants
 # make ci-full  everything, as before a release: an hour and more; .ci/run has its short forms
 # make run      the daemon, on ./config.toml
+# make cluster  three nodes behind real balancers: calls, restarts, deaths
 # make faults   the promise, put to the test from outside; make faults-peers the same with others' servers
 #
 # Each sets up .venv first, once. Another interpreter:  make test PYTHON=python3.13 VENV=.venv-3.13
@@ -26,7 +27,7 @@ XDIST ?= --numprocesses auto --maxprocesses 4 --dist worksteal
 # Much of what is slow only waits.
 XDIST_SLOW ?= --numprocesses 3 --dist worksteal
 
-.PHONY: setup demo talk docs reference test test-slow coverage mutants properties newest ci-full run lint bench turns soak neighbours words fuzz chaos processes listen faults faults-peers autobahn constraints clean
+.PHONY: setup demo talk docs reference test test-slow coverage mutants properties newest ci-full run lint bench turns soak neighbours words fuzz chaos processes listen faults faults-peers autobahn constraints cluster clean
 
 setup: $(VENV)/.ready
 	@:
@@ -183,6 +184,16 @@ processes: setup
 # Ten minutes of random faults beside fifty live calls.  make chaos BENCH_ARGS="--seconds 60 --seed 7"
 chaos: setup
 	@$(BIN)/python benchmarks/chaos.py $(BENCH_ARGS)
+
+# Three nodes, PostgreSQL, HAProxy and nginx with the files of examples/nodes, and everything that happens to such a house:
+# some ten minutes. In a network of its own, with the files word by word, where one may be made (root); else on free ports.
+ADDRESSES := 10.0.0.11 10.0.0.12 10.0.0.13
+cluster: setup
+	@play="$(BIN)/pytest --whole -rP $(PYTEST_ARGS) tests/test_cluster.py tests/test_balancers.py tests/test_manifest.py"; \
+	if unshare --net true 2>/dev/null && command -v ip >/dev/null; then \
+	    TRIO_VOICE_OWN_NETWORK=1 unshare --net sh -c "ip link set lo up && \
+	        for each in $(ADDRESSES); do ip addr add \$$each/32 dev lo; done && exec $$play"; \
+	else $$play; fi
 
 # What one call that misbehaves does to fifty others.
 neighbours: setup

@@ -39,7 +39,7 @@ def balancer(example, nodes, folder, *, as_it_is=False):
             text = text.replace(theirs, ours)
         text = text.replace("127.0.0.1:8080", nodes[0]).replace("listen 80;", f"listen 127.0.0.1:{port};")
         text = text.replace("worker_processes auto", "worker_processes 1")
-        text = text.replace("bind :80\n", f"bind 127.0.0.1:{port}\n").replace("maxconn 20000", "maxconn 2000")
+        text = text.replace("bind :80\n", f"bind 127.0.0.1:{port}\n").replace("maxconn 8000", "maxconn 2000")
     if "nginx" in example:
         command = [
             program("nginx"),

@@ -48,7 +48,7 @@ async def test_two_daemons_that_are_restarted_in_turn_refuse_nobody(tmp_path):
     """On one machine, behind HAProxy with the example's configuration, under a call a second."""
     ports, front = [free_port(), free_port()], free_port()
     text = (EXAMPLES / "nodes" / "haproxy.cfg").read_text()
-    text = text.replace("bind :80\n", f"bind 127.0.0.1:{front}\n").replace("maxconn 20000", "maxconn 500")
+    text = text.replace("bind :80\n", f"bind 127.0.0.1:{front}\n").replace("maxconn 8000", "maxconn 500")
     for number, port in enumerate(ports, 1):
         text = text.replace(f"10.0.0.1{number}:8080", f"127.0.0.1:{port}")
     lines = [line for line in text.splitlines() if "10.0.0.13" not in line and line != "backend node_03"]

@@ -68,6 +68,10 @@ class Cluster:
     async def stop(self, digits):
         await self._stacks.pop(digits).aclose()
 
+    async def stop_all(self):
+        for digits in list(self._stacks):
+            await self.stop(digits)
+
     async def drain(self, digits):
         """As `systemctl stop` does it: with all the time that it needs."""
         self.worlds[digits].tell(signal.SIGTERM)
@@ -81,17 +85,14 @@ async def open_cluster(example, folder, shared, monkeypatch, dead_after=DEAD_AFT
     async with open_town(folder, make_backend=QUIET.backend) as town, AsyncExitStack() as stack:
         town.twilio.account.calls_per_second = 1_000
         cluster = Cluster(town, shared, folder, dead_after)
+        stack.push_async_callback(cluster.stop_all)
         for digits in DIGITS:
             # Machines of their own, as far as anybody can see.
             monkeypatch.setenv(BOOT_VARIABLE, f"boot of {digits}")
             await cluster.start(digits)
         port = stack.enter_context(balancer(example, cluster.at, folder, as_it_is=ALONE))
         town.twilio.connect_to(HOST, port)
-        try:
-            yield cluster
-        finally:
-            for digits in list(cluster._stacks):
-                await cluster.stop(digits)
+        yield cluster
 
 
 def assert_nothing_went_wrong(calls):

@@ -35,7 +35,7 @@ WE_CLOSED = 31921
 DIGITS = ("01", "02", "03")
 CALLS_PER_SECOND, MANY = 5, 200
 DEFAULT_DEAD_AFTER, BOOKED_SECONDS = 30, 60
-"""Down within 40 s is the aim, and what is measured says it; a machine that is busy plays Twilio and nodes alike late."""
+"""Down within 40 s is the aim, and what is measured says it; a busy machine plays Twilio and nodes alike late."""
 ALONE = os.environ.get("TRIO_VOICE_OWN_NETWORK") == "1"
 """This network is our own: the examples' addresses are ours."""
 

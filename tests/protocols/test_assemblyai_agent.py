@@ -11,7 +11,7 @@ from trio_voice.errors import LocalProtocolError
 from trio_voice.events import model as c
 from trio_voice.persona import Persona, ToolSchema, TurnDetection
 from trio_voice.protocols.assemblyai_agent import VoiceAgentSession
-from trio_voice.protocols.unanswered import ALOUD, NUDGE
+from trio_voice.protocols.unanswered import ALOUD, NUDGE, REST
 
 READY = {
     "type": "session.ready",
@@ -556,3 +556,12 @@ def test_a_greeting_that_may_not_be_interrupted_is_said_to_its_end():
 def test_any_reply_may_be_protected(ready, on):
     (message,) = ready.encode(c.ProtectReply(on), 0.0)
     assert json.loads(message)["session"] == {"input": {"turn_detection": {"interrupt_response": not on}}}
+
+
+def test_the_rest_of_an_answer_that_fails_half_way_is_asked_for_once(listening):
+    asked(listening)
+    for again in (False, True):
+        at(listening, 0.1, "reply.started", reply_id="r2")
+        at(listening, 0.2, "reply.audio", data=LOUD)
+        _, *messages = at(listening, 0.3, "reply.done", status="failed")
+        assert sent(messages) == ([] if again else [{"type": "reply.create", "instructions": REST}])

@@ -19,7 +19,7 @@ from trio_voice.protocols.openai_realtime.responses import KEPT_RESPONSES, MAX_A
 from trio_voice.protocols.openai_realtime.session import KEPT_TRANSCRIPTIONS
 from trio_voice.protocols.openai_realtime.tools import MAX_RUNNING
 from trio_voice.protocols.openai_realtime.turns import KEEP_SECONDS
-from trio_voice.protocols.unanswered import ALOUD, NUDGE
+from trio_voice.protocols.unanswered import ALOUD, NUDGE, REST
 
 CREATED = {"type": "session.created", "session": {"type": "realtime", "id": "sess_1", "expires_at": 1_790_003_600}}
 STARTED_AT = 1_790_000_000.0
@@ -1469,3 +1469,11 @@ def test_what_stands_in_place_of_an_answer_waits_for_none(dialect):
     talk.hear("input_audio_buffer.speech_stopped", item_id="i1")
     talk.do(c.RequestReply("Go on.", instead=True))
     assert [message["type"] for message in talk.take()] == ["response.create"]
+
+
+def test_the_rest_of_an_answer_that_breaks_off_is_asked_for_once_a_turn(talk):
+    for again in (False, True):
+        talk.begin("r2" if again else "r1")
+        talk.audio(500, "r2" if again else "r1")
+        talk.done("r2" if again else "r1", "incomplete", status_details={"reason": "content_filter"})
+        assert talk.take() == ([] if again else [says(REST)])

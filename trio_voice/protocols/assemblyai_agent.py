@@ -22,7 +22,7 @@ from trio_voice.protocols.expiry import Expiry
 from trio_voice.protocols.json_messages import MAX_ID, UNDECODABLE, arguments_in, as_json, read, text_in, unknown
 from trio_voice.protocols.model_session import ModelSession
 from trio_voice.protocols.settings import ModelSettings
-from trio_voice.protocols.unanswered import ALOUD, ANSWER_SECONDS, MAX_WAIT_SECONDS, NUDGE, Step, Unanswered
+from trio_voice.protocols.unanswered import ALOUD, ANSWER_SECONDS, MAX_WAIT_SECONDS, NUDGE, REST, Step, Unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -118,6 +118,7 @@ class VoiceAgentSession(ModelSession):
         "_ready_at",
         "_repeated",
         "_reply_id",
+        "_rest_was_asked",
         "_resume_with",
         "_session_id",
         "_tools",
@@ -151,6 +152,8 @@ class VoiceAgentSession(ModelSession):
         """Something of the reply could be heard."""
         self._expiry = Expiry(math.inf, started_at)
         self._unanswered = Unanswered()
+        self._rest_was_asked = False
+        """An answer to this turn broke off, and its end was asked for."""
         self._unheard = ""
         """The text of the last reply, if nothing of it could be heard."""
 
@@ -333,7 +336,7 @@ class VoiceAgentSession(ModelSession):
 
     def _on_speech_started(self, _event: dict[str, Any], _now: float) -> list[Event]:
         self._unanswered.suspend()
-        self._repeated, self._unheard = set(), ""
+        self._repeated, self._unheard, self._rest_was_asked = set(), "", False
         return [c.CallerSpeechStarted()]
 
     def _on_speech_stopped(self, _event: dict[str, Any], now: float) -> list[Event]:
@@ -390,12 +393,17 @@ class VoiceAgentSession(ModelSession):
 
     def _on_reply_done(self, event: dict[str, Any], now: float) -> list[Event]:
         # An open set: completed and interrupted are in the schema, others in older texts, absent means completed.
-        interrupted = str(event.get("status") or "completed").lower() == "interrupted"
+        status = str(event.get("status") or "completed").lower()
+        interrupted = status == "interrupted"
         done: list[Event] = [c.ReplyDone(text_in(event, "reply_id") or self._reply_id, interrupted)]
         if interrupted:
             self._unanswered.suspend()
         elif not self._audible:
             self._unanswered.silent(now)
+        elif status == "failed" and not self._rest_was_asked:
+            self._rest_was_asked = True
+            self._unanswered.owe(now)
+            done.append(c.Outgoing(_asking(REST)))
         elif self._protected:
             done.append(c.Outgoing(self._protect(on=False)))
         return done

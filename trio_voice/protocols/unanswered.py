@@ -16,6 +16,11 @@ NUDGE: Final = (
 )
 ALOUD: Final = "The caller could not hear your last answer. Say it aloud now, word for word: {}"
 """Words for a model whose answer had a text and no sound."""
+REST: Final = (
+    "Your last answer broke off, and the caller is waiting. Finish it in one short sentence, in other words than those "
+    "that were left out."
+)
+"""Words for a model whose answer was cut by a filter, by its length or by a fault of its own."""
 ANSWER_SECONDS: Final = 2.5
 """Time after the caller's turn, or a reply that was asked for, that its making may take to begin; and the least time
 after that before a reply that was silent is asked for again."""

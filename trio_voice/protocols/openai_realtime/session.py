@@ -53,7 +53,7 @@ from trio_voice.protocols.openai_realtime.floor import RETRY_SECONDS, Ask, Floor
 from trio_voice.protocols.openai_realtime.responses import MAX_LETTERS, Responses, id_in
 from trio_voice.protocols.openai_realtime.tools import ToolCalls
 from trio_voice.protocols.openai_realtime.turns import CallerTurns
-from trio_voice.protocols.unanswered import ALOUD, MAX_WAIT_SECONDS, NUDGE, Step, Unanswered
+from trio_voice.protocols.unanswered import ALOUD, MAX_WAIT_SECONDS, NUDGE, REST, Step, Unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -126,6 +126,8 @@ class OpenAIRealtimeSession(ModelSession):
         """A turn was over while a response was being made: the server has not begun another."""
         self._unheard = ""
         """The text of the last response, if nothing of it could be heard."""
+        self._rest_was_asked = False
+        """An answer to this turn broke off, and its end was asked for."""
         self._first_id = ""
         """The response that greets."""
         self._calls = ToolCalls(self._floor)
@@ -376,7 +378,7 @@ class OpenAIRealtimeSession(ModelSession):
         self._caller_speaks = False
         self._floor.caller_finished(now)
         self._turns.end(now)
-        self._unheard = ""
+        self._unheard, self._rest_was_asked = "", False
         if self._responses.in_the_making is not None:
             self._turn_waits = True
         else:
@@ -539,6 +541,9 @@ class OpenAIRealtimeSession(ModelSession):
             reason = text_in(table_in(told, "status_details"), "reason") or "no reason given"
             words = f"{self._dialect.vendor} broke a reply off: {reason[:60]}"
             events.append(c.ModelFault("incomplete", words, fatal=False))
+            if response.audible and not response.calls and not self._rest_was_asked:
+                self._rest_was_asked = True
+                self._floor.ask(Ask(instructions=self._in_character(REST)))
         return [*events, done]
 
     def _failed(self, error: dict[str, Any], now: float) -> list[Meaning]:

@@ -208,3 +208,33 @@ def test_a_call_ends_as_it_was_going_to_though_its_model_fails_meanwhile():
     ((at, end),) = [each for each in book.pass_time(10) if isinstance(each[1], EndCall)]
     assert end.reason is EndReason.IDLE
     assert at - book.now + 10 <= 0.6
+
+
+def leaving_message(capabilities=TALKS_FIRST):
+    persona = Persona(name="p", model="m", voicemail="Call us back.")
+    limits = Limits(media_gap_seconds=1000, idle_seconds=1000, playback_lead_seconds=10)
+    book = Playbook(persona=persona, limits=limits, capabilities=capabilities, direction="outbound").live()
+    book.on(MachineAnswered())
+    return book
+
+
+def test_a_message_that_a_machines_noise_breaks_off_is_said_once_more():
+    book = leaving_message()
+    book.speak("r1", *[SPEECH] * 10)
+    book.after(0.3).on(c.CallerSpeechStarted())
+    (again,) = [each for each in book.on(c.ReplyDone("r1", interrupted=True)) if isinstance(each, c.RequestReply)]
+    assert "Call us back." in again.instructions
+    book.speak("r2", *[SPEECH] * 10)
+    book.after(0.3)
+    assert not any(isinstance(each, c.RequestReply) for each in book.on(c.ReplyDone("r2", interrupted=True)))
+    ended = [command for _, command in book.pass_time(10) if isinstance(command, EndCall)]
+    assert [end.detail for end in ended] == ["a machine answered, and no message was left"]
+
+
+def test_a_message_of_which_a_failing_model_said_nothing_was_not_left():
+    book = leaving_message()
+    book.after(3).on(c.ModelFault("silent", "it does not answer", fatal=True))
+    ended = [command for _, command in book.pass_time(10) if isinstance(command, EndCall)]
+    assert [(end.reason, end.detail) for end in ended] == [
+        (EndReason.AGENT, "a machine answered, and no message was left")
+    ]

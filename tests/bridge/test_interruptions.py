@@ -388,3 +388,13 @@ def test_speech_whose_words_come_at_its_end_is_not_spoken_over(loud):
         book.after(0.02).on(ms.CallerAudio(SPEECH if loud else HUSH))
         done += book.tick() if book.now >= book.bridge.wake_at else []
     assert any(isinstance(command, c.RequestReply) for command in done) is not loud
+
+
+def test_the_rest_of_what_a_server_broke_off_though_it_was_told_not_to_is_asked_for():
+    book = speaking(WRITES_LATE, done=False)
+    book.on(c.CallerSpeechStarted())
+    book.on(c.ReplyDone("r1", interrupted=True))
+    book.after(0.4).on(c.CallerSpeechStopped())
+    resumed = book.on(said("", final=True))
+    assert any(isinstance(command, PlayAudio) for command in resumed)
+    assert [command.instead for command in resumed if isinstance(command, c.RequestReply)] == [True]

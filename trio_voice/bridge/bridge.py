@@ -578,8 +578,11 @@ class Bridge:
             return
         if not self._context.capabilities.withdraws_tools:
             self._tools.interrupt(fact.reply_id)
+        is_cut = fact.reply_id in self._playout.unheard_replies(now)
         self._interruptions.cut_by_model(fact.reply_id, now)
         self._playout.mute(fact.reply_id)
+        if is_cut:
+            self._endings.message_cut(now)
 
     def _came_to_nothing(self) -> None:
         """A reply is over without a sound: whoever has said something is still owed an answer."""

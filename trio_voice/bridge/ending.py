@@ -117,6 +117,16 @@ class Endings:
         if self._goodbye is not None:
             self._goodbye.sounded()
 
+    def message_cut(self, now: float) -> None:
+        """The model has broken the message off, for a machine's noises: it is said once more, or was not left."""
+        if self._goodbye is None or not self._leaves_message:
+            return
+        self._goodbye.unheard()
+        if self._voicemail is not None:
+            message, self._voicemail = self._voicemail, None
+            self._speaking.say(message, now, because="It was cut off. ")
+            self._goodbye.begin_again(now)
+
     def said_for_it(self) -> None:
         """A line of this machine was said in place of what the model was asked for."""
         if self._goodbye is not None and self._goodbye.is_wordless:
@@ -185,7 +195,7 @@ class Endings:
         if goodbye.then is Then.TRANSFER:
             context.states.signal(Signal.TRANSFER)
             context.commands.append(TransferCall())
-        elif self._failed is not None and (goodbye.is_wordless or self._leaves_message):
+        elif self._failed is not None and goodbye.is_wordless is not self._leaves_message:
             context.end(*self._failed)
         else:
             context.end(goodbye.reason, goodbye.detail)

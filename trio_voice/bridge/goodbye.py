@@ -80,6 +80,10 @@ class Goodbye:
         """The agent can be heard saying it."""
         self._is_heard, self._waits_for_words = True, False
 
+    def unheard(self) -> None:
+        """The words of it were cut off."""
+        self._is_heard = False
+
     def caller_began(self) -> None:
         """The caller speaks into it, and may be answered."""
         self._quiet_since, self._waits_for_words = None, True

@@ -223,6 +223,8 @@ class Interruptions:
                 self._context.playout.forget(self._answer_id)
             if self._context.playout.is_paused:
                 self._speaking.go_on(now)
+            if was_cut:  # it broke off by itself though it was told not to: what it made is said, and then the rest
+                self._speaking.ask_for_rest()
         elif verdict is Verdict.GO_ON and was_cut:
             self._go_on_at = now + (OWN_ANSWER_SECONDS if self._item_id else 0.0)
             self._ask_to_go_on(now)

@@ -158,5 +158,9 @@ class Speaking:
         """Have a model go on that has fallen silent by itself."""
         self._context.record.count("false_interruptions_resumed")
         self._context.note(EventKind.FALSE_INTERRUPTION, now, NO_FLOOR)
+        self.ask_for_rest()
+
+    def ask_for_rest(self) -> None:
+        """Have a model say what it has not made of the reply that it broke off."""
         self._context.commands.append(c.RequestReply(GO_ON, instead=True))
         self.is_asked = True

@@ -5,6 +5,7 @@
 # make ci-full  everything, as before a release: an hour and more; .ci/run has its short forms
 # make run      the daemon, on ./config.toml
 # make cluster  three nodes behind real balancers: calls, restarts, deaths
+# make dist     wheel and sdist
 # make faults   the promise, put to the test from outside; make faults-peers the same with others' servers
 #
 # Each sets up .venv first, once. Another interpreter:  make test PYTHON=python3.13 VENV=.venv-3.13
@@ -27,7 +28,7 @@ XDIST ?= --numprocesses auto --maxprocesses 4 --dist worksteal
 # Much of what is slow only waits.
 XDIST_SLOW ?= --numprocesses 3 --dist worksteal
 
-.PHONY: setup demo talk docs reference test test-slow coverage mutants properties newest ci-full run lint bench turns soak neighbours words fuzz chaos processes listen faults faults-peers autobahn constraints cluster clean
+.PHONY: setup demo talk docs reference test test-slow coverage mutants properties newest ci-full run lint bench turns soak neighbours words fuzz chaos processes listen faults faults-peers autobahn constraints cluster clean dist test-release
 
 setup: $(VENV)/.ready
 	@:
@@ -63,7 +64,15 @@ test: setup
 
 # What takes longer: one conversation broken at every step and message it has, and the demo.
 test-slow: setup
-	@$(BIN)/pytest -m slow $(XDIST_SLOW) $(PYTEST_ARGS)
+	@$(BIN)/pytest -m "slow and not release" $(XDIST_SLOW) $(PYTEST_ARGS)
+
+# What is handed to others: built, installed where nothing else is, and looked at.
+test-release: setup
+	@$(BIN)/pytest -m release $(PYTEST_ARGS)
+
+# The wheel and the sdist, the same bytes wherever they are built.
+dist: setup
+	@release/dist.sh "$(CURDIR)/$(BIN)/python" dist
 
 # The suite once more, measured: a folder that is covered less than it was fails.
 coverage: setup

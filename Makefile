@@ -6,6 +6,7 @@
 # make run      the daemon, on ./config.toml
 # make cluster  three nodes behind real balancers: calls, restarts, deaths
 # make dist     wheel and sdist
+# make dist     wheel and sdist; make deb the Debian package
 # make faults   the promise, put to the test from outside; make faults-peers the same with others' servers
 #
 # Each sets up .venv first, once. Another interpreter:  make test PYTHON=python3.13 VENV=.venv-3.13
@@ -28,7 +29,7 @@ XDIST ?= --numprocesses auto --maxprocesses 4 --dist worksteal
 # Much of what is slow only waits.
 XDIST_SLOW ?= --numprocesses 3 --dist worksteal
 
-.PHONY: setup demo talk docs reference test test-slow coverage mutants properties newest ci-full run lint bench turns soak neighbours words fuzz chaos processes listen faults faults-peers autobahn constraints cluster clean dist test-release
+.PHONY: setup demo talk docs reference test test-slow coverage mutants properties newest ci-full run lint bench turns soak neighbours words fuzz chaos processes listen faults faults-peers autobahn constraints cluster clean dist test-release deb
 
 setup: $(VENV)/.ready
 	@:
@@ -68,11 +69,15 @@ test-slow: setup
 
 # What is handed to others: built, installed where nothing else is, and looked at.
 test-release: setup
-	@$(BIN)/pytest -m release $(PYTEST_ARGS)
+	@$(BIN)/pytest -m release -o faulthandler_timeout=550 $(PYTEST_ARGS)
 
 # The wheel and the sdist, the same bytes wherever they are built.
 dist: setup
 	@release/dist.sh "$(CURDIR)/$(BIN)/python" dist
+
+# The Debian package, for the Debian and the processor that it is built on.
+deb: dist
+	@release/deb.sh dist
 
 # The suite once more, measured: a folder that is covered less than it was fails.
 coverage: setup
@@ -223,6 +228,9 @@ constraints:
 	UV_CUSTOM_COMPILE_COMMAND='make constraints' "$$scratch/bin/uv" pip compile --quiet \
 	    --universal --python-version 3.11 --group build --constraints constraints.txt \
 	    --generate-hashes --no-emit-index-url $(UV_ARGS) --output-file constraints-server.txt pyproject.toml && \
+	UV_CUSTOM_COMPILE_COMMAND='make constraints' "$$scratch/bin/uv" pip compile --quiet \
+	    --universal --python-version 3.11 --extra gemini-live --extra postgres --constraints constraints.txt \
+	    --generate-hashes --no-emit-index-url $(UV_ARGS) --output-file release/constraints.txt pyproject.toml && \
 	UV_CUSTOM_COMPILE_COMMAND='make constraints' "$$scratch/bin/uv" pip compile --quiet \
 	    --universal --python-version 3.11 \
 	    --generate-hashes --no-emit-index-url $(UV_ARGS) --output-file $(PEERS)/requirements.txt $(PEERS)/requirements.in && \

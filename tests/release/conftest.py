@@ -1,10 +1,13 @@
-"""What is handed to others, built once."""
+"""What is handed to others, built once, and a Debian to try it in."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.release.debian_root import make_root, why_not
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,3 +36,17 @@ def dist(tmp_path_factory):
     run("release/dist.sh", sys.executable, folder)
     [wheel], [sdist] = folder.glob("*.whl"), folder.glob("*.tar.gz")
     return wheel, sdist
+
+
+@pytest.fixture(scope="session")
+def debian(tmp_path_factory):
+    """A folder with a Debian in it, not to be written to. TRIO_VOICE_TEST_ROOT is one that was made before."""
+    made = os.environ.get("TRIO_VOICE_TEST_ROOT")
+    if made:
+        return Path(made)
+    reason = why_not()
+    if reason is not None:
+        pytest.skip(reason)
+    folder = tmp_path_factory.mktemp("debian") / "root"
+    make_root(folder)
+    return folder

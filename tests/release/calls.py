@@ -5,7 +5,8 @@ import socket
 import httpx2
 import trio
 
-from tests.daemons import AGENT_KEY, CONFIG, GREETING, HOST, OUR_NUMBER, THEIR_NUMBER, eventually
+from tests.daemons import CONFIG, GREETING, HOST, OUR_NUMBER, THEIR_NUMBER, eventually
+from trio_voice.sandbox.demo.demo import AGENT_KEY
 from trio_voice.sandbox.demo.scenes import OPERATOR_TOKEN
 
 

@@ -17,7 +17,7 @@ def free_port():
 
 
 def configure(folder, town, bind):
-    """What an operator writes into /etc/trio-voice, with the secrets in ``credentials``; the configuration."""
+    """Write what an operator puts into /etc/trio-voice, with the secrets in ``credentials``; the configuration."""
     config = CONFIG.format(
         host=HOST,
         workers=1,

@@ -1,4 +1,4 @@
-"""What is handed to others, built once, and a Debian to try it in."""
+"""Packages, built once, and a Debian to try them in."""
 
 import os
 import subprocess

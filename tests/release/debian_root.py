@@ -21,7 +21,7 @@ BOOT_SECONDS = 120
 
 
 def why_not() -> str | None:
-    """What is missing to have one, if anything."""
+    """Reason for which none can be had here, if there is one."""
     missing = [each for each in NEEDED if shutil.which(each) is None]
     if missing:
         return f"needs {', '.join(missing)}: apt install debootstrap systemd-container debhelper build-essential"

@@ -5,7 +5,6 @@
 # make ci-full  everything, as before a release: an hour and more; .ci/run has its short forms
 # make run      the daemon, on ./config.toml
 # make cluster  three nodes behind real balancers: calls, restarts, deaths
-# make dist     wheel and sdist
 # make dist     wheel and sdist; make deb the Debian package
 # make faults   the promise, put to the test from outside; make faults-peers the same with others' servers
 #

@@ -101,11 +101,21 @@ def test_a_model_that_asks_for_the_same_tool_without_end_is_told_to_answer_and_t
     assert isinstance(done[-1], EndCall | DismissModel)
 
 
+def test_what_a_model_asks_for_at_once_is_one_round_however_quick_the_tools_are():
+    book = Playbook(limits=Limits(media_gap_seconds=1000, idle_seconds=1000)).live()
+    book.on(c.ReplyStarted("r1"))
+    for number in range(30):
+        asked = book.on(c.ToolCalled(f"t{number}", "look_up", {"n": number}))
+        assert RunTool(f"t{number}", "look_up", {"n": number}) in asked
+        book.on(ToolReturned(f"t{number}", ToolResult("{}")))
+
+
 def test_other_tools_may_still_be_used_and_the_next_turn_has_its_own_rounds():
     book = Playbook(limits=Limits(media_gap_seconds=1000, idle_seconds=1000)).live()
     for number in range(6):
-        book.on(c.ToolCalled(f"t{number}", "look_up", {"n": number}))
+        book.after(0.2).on(c.ToolCalled(f"t{number}", "look_up", {"n": number}))
         book.on(ToolReturned(f"t{number}", ToolResult("{}")))
+    assert RunTool("more", "look_up", {}) not in book.after(0.2).on(c.ToolCalled("more", "look_up", {}))
     assert RunTool("e", "end_call", {}) in book.on(c.ToolCalled("e", "end_call", {}))
     book.on(c.CallerSpeechStarted())
     assert RunTool("n", "look_up", {}) in book.on(c.ToolCalled("n", "look_up", {}))

@@ -607,7 +607,7 @@ class Bridge:
     # Tools
 
     def _tool_requested(self, fact: c.ToolCalled, now: float) -> None:
-        if self._tools.is_too_much(fact.name):
+        if self._tools.is_too_much(fact.name, self._context.reply_id, now):
             self._context.record.count("tool_rounds_over_the_bound")
             if self._tools.has_no_end:
                 self._tools.caller_began()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
+from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -20,6 +21,8 @@ MAX_KEPT: Final = 16
 MAX_ROUNDS: Final = 5
 """Rounds of tools in one turn of the caller's. A model that asks for the same tool again after them is told to answer,
 and one that goes on asking does not answer."""
+BURST_SECONDS: Final = 0.1
+"""Requests of one reply that come sooner than a model could have thought about a result are of the same round."""
 KEPT_SECONDS: Final = 60.0
 """Time in which they answer the same request. One that comes later is another wish."""
 
@@ -38,12 +41,13 @@ class _Run:
 class ToolCalls:
     """Tools that run, the requests that wait for them, and results that nobody was told."""
 
-    __slots__ = ("_kept", "_names", "_rounds", "_runs", "_was_told")
+    __slots__ = ("_asked_at", "_asked_in", "_kept", "_names", "_rounds", "_runs", "_was_told")
 
     def __init__(self) -> None:
         self._rounds = 0
         """Rounds since the caller spoke last; one is over when a result is told."""
         self._was_told = True
+        self._asked_in, self._asked_at = "", -inf
         self._names: set[str] = set()
         """Tools that were run in them."""
         self._runs: dict[str, _Run] = {}
@@ -82,9 +86,11 @@ class ToolCalls:
         """The model is told a result."""
         self._was_told = True
 
-    def is_too_much(self, name: str) -> bool:
+    def is_too_much(self, name: str, reply_id: str, now: float) -> bool:
         """True if enough was looked up for this turn, and this tool is asked for once more."""
-        if self._was_told:
+        is_same_round = reply_id == self._asked_in and now - self._asked_at < BURST_SECONDS
+        self._asked_in, self._asked_at = reply_id, now
+        if self._was_told and not is_same_round:
             self._rounds, self._was_told = self._rounds + 1, False
         if self._rounds > MAX_ROUNDS and name in self._names:
             return True

@@ -264,6 +264,7 @@ class SlowDatabase:
         self.go.set()
         self.heeds_interrupts = heeds_interrupts
         self.interrupted = False
+        self.interruptions = 0
         self.connected = False
 
     def is_connected(self):
@@ -277,6 +278,7 @@ class SlowDatabase:
 
     def interrupt(self):
         self.interrupted = True
+        self.interruptions += 1
         if self.heeds_interrupts:
             self.go.set()
 
@@ -347,7 +349,7 @@ async def test_a_stuck_database_is_trouble_and_is_interrupted(slow, clock):
         assert not await open_session(journal, live_call(), seconds=0.02)
         journal.call_began(live_call())
         assert not journal.healthy
-        assert slow.interrupted
+        await until(lambda: slow.interruptions)
         await until(lambda: journal.healthy)
         assert journal.statistics().waiting == 0
 

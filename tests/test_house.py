@@ -70,6 +70,7 @@ async def test_two_daemons_that_are_restarted_in_turn_refuse_nobody(tmp_path):
                             host=HOST,
                             dead_after=30,
                             workers=1,
+                            bind=f"127.0.0.1:{ports[number - 1]}",
                             server=f'node = "0{number}"',
                             twilio="",
                             operator="",
@@ -82,7 +83,7 @@ async def test_two_daemons_that_are_restarted_in_turn_refuse_nobody(tmp_path):
                             closed_port=1,
                             personas="",
                             limits="",
-                        ).replace("127.0.0.1:0", f"127.0.0.1:{ports[number - 1]}")
+                        )
                     )
                     async with open_daemon(folder / "config.toml", folder / "log", town.twilio.auth_token) as daemon:
                         task_status.started()

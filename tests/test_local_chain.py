@@ -93,7 +93,8 @@ async def test_a_call_without_any_account(tmp_path):
     (asked,) = [line["text"] for line in record["transcript"] if line["role"] == "caller"]
     assert "opening hours" in asked.lower()
     (turn,) = record["turns"]
-    assert turn["stages"].keys() == {"final_transcript", "first_token", "first_audio", "first_frame", "first_mark"}
+    late = {"final_transcript", "first_token", "first_audio", "first_frame", "first_mark"}
+    assert turn["stages"].keys() == {"caller_stopped", *late}
     assert record["end_reason"] == "hangup"
     sessions = {(session["provider"], session["closing"]) for session in record["model_sessions"]}
     assert sessions == {("local", "acknowledged"), ("openai-chat", "acknowledged")}

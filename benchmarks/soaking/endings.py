@@ -171,7 +171,12 @@ ENDINGS: Final[dict[str, Ending]] = {
         warning="model_replaced",
     ),
     "the model falls silent": Ending(
-        play=plays.listen, reason=EndReason.MODEL_FAILED, faults=_struck(GoSilent()), persona="fillers = []"
+        play=plays.listen,
+        reason=EndReason.MODEL_FAILED,
+        faults=_struck(GoSilent()),
+        sessions=2,
+        persona="fillers = []",
+        warning="model_replaced",
     ),
     "the model stops reading": Ending(
         play=plays.hang_up, reason=EndReason.HANGUP, faults=_struck(StopReading()), leaves_model_open=True

@@ -573,6 +573,8 @@ class Bridge:
                 self._came_to_nothing()
         if fact.reply_id == self._context.reply_id:
             self._context.transcript.reply_done(fact.reply_id, audible=self._states.reply_was_heard)
+            if self._states.reply_was_heard and not fact.interrupted:
+                self._silence.answered()
         if not fact.interrupted:
             self._playout.add_mark(fact.reply_id)
             return

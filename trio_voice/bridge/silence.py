@@ -115,6 +115,7 @@ class Silence:
 
         As long as nobody says that it is, they may be going on.
         """
+        self.asked_another = False
         if self._turn_over_at < math.inf:
             self._dead_air.owe(self._turn_over_at)
         else:
@@ -149,8 +150,11 @@ class Silence:
         self._dead_air.heard()
         if not is_filler:
             self._dead_air.settle()
-            self.asked_another = False
             self._turn_over_at = math.inf
+
+    def answered(self) -> None:
+        """A reply that could be heard has come to its end; one that only began may break off again and again."""
+        self.asked_another = False
 
     def came_silent(self, now: float, ms: float) -> None:
         """Sound has come of a reply of which nothing could be heard so far, and nothing can be heard of it either."""

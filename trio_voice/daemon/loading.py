@@ -199,13 +199,15 @@ def _import_and_leave(path: Path, settings: Settings, verdict: int) -> NoReturn:
             noted.append(tool)
             say(b"\0" + tool.encode())
 
-    leave, progress = os._exit, Progress()
+    leave, progress, ours = os._exit, Progress(), os.getpid()
 
     def refuse(problem: str) -> None:
         say(b"\0" + problem.encode() + _WRONG)
         leave(0)
 
     def ends_process(*_status: object) -> None:
+        if os.getpid() != ours:  # a process that the module has forked ends itself alone
+            leave(0)
         where = place_in(sys._getframe(1))  # noqa: SLF001 - documented, and the module's own frame is what is told
         tool = progress[-1] if progress else "a module"
         refuse(f"{path}: {tool} cannot be imported: {where}: it ends the process")

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from tests.calls import live_call
 from tests.overriding import override
 from tests.sweep import CHAIN, KINDS, LIMITS, Steps, case, framed_channels, play, raise_in, strike_before
-from trio_voice.bridge.bridge import MAX_GARBAGE
+from trio_voice.bridge.losses import MAX_GARBAGE
 from trio_voice.events.call import MuteRequested, SayRequested, TransferRequested
 from trio_voice.record import Closing, EndReason
 from trio_voice.sandbox.transport.memory import MemoryChannel

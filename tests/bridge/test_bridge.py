@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.playbook import HUSH, MORE, SPEECH, START, TALKS_FIRST, Playbook, end_of
 from trio_voice.audio.mulaw import PIECE_MS, encode, silence
-from trio_voice.bridge.bridge import MAX_GARBAGE
 from trio_voice.bridge.digits import LONGEST_ENTRY
+from trio_voice.bridge.losses import MAX_GARBAGE
 from trio_voice.bridge.media_gap import MediaGap
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c

@@ -4,7 +4,7 @@ import attrs
 import pytest
 
 from tests.playbook import SPEECH, START, TALKS_FIRST, Playbook
-from trio_voice.bridge.bridge import MOST_TO_SAY
+from trio_voice.bridge.operator import MOST_TO_SAY
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import (

@@ -15,7 +15,14 @@ Pure: time is an argument, in seconds.
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from trio_voice.audio.mulaw import FRAME_MS, encode, silence
+from trio_voice.events.call import PlaceMark
+from trio_voice.events.model import HearCaller
+
+if TYPE_CHECKING:
+    from trio_voice.events.call import Command
 
 ANSWER_SECONDS: Final = 2.0
 """Time that the echo may take, from the moment that all before it has been played."""
@@ -26,6 +33,7 @@ FRAMES_AT_ONCE: Final = 5
 """At the most: a model is not sent a burst because this process was late."""
 MARK: Final = "trio-voice-there-"
 """Beginning of the names of these marks."""
+SILENT_FRAME: Final = encode(silence(FRAME_MS))
 
 
 class MediaGap:
@@ -71,6 +79,18 @@ class MediaGap:
     def dead_at(self) -> float:
         """Time at which the stream counts as dead, if nothing comes."""
         return self._answer_due if self.is_asked else math.inf
+
+    def commands(self, now: float, played_at: float, *, hears: bool) -> list[Command]:
+        """Commands by which Twilio is asked whether the caller is there, and a model that ``hears`` is given silence.
+
+        Args:
+            now: the time.
+            played_at: when Twilio will have played what it has.
+            hears: whether a model listens.
+        """
+        mark = self.ask(now, played_at)
+        asked: list[Command] = [] if mark is None else [PlaceMark(mark)]
+        return [*asked, *[HearCaller(SILENT_FRAME)] * self.silent_frames(now)] if hears else asked
 
     def ask(self, now: float, played_at: float) -> str | None:
         """The name of the mark by which Twilio is to be asked now; ``None`` if it is not.

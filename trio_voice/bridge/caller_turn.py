@@ -1,0 +1,179 @@
+"""The caller's turn, from its first sound to its end: the part of a bridge that hears what the model hears of it.
+
+Its beginning may take the floor (``interruptions.py``), its words say whether it does, and its end means that an answer
+is owed, unless it was nothing. Pure: time is an argument, in seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from trio_voice.bridge.digits import DigitEntry
+from trio_voice.bridge.open_turn import OpenTurn
+from trio_voice.bridge.states import Caller, Model, Signal
+from trio_voice.events import model as c
+
+if TYPE_CHECKING:
+    from trio_voice.bridge.context import Context
+    from trio_voice.bridge.deadlines import Deadlines
+    from trio_voice.bridge.ending import Endings
+    from trio_voice.bridge.interruptions import Interruptions
+    from trio_voice.bridge.silence import Silence
+    from trio_voice.bridge.speaking import Speaking
+    from trio_voice.bridge.tool_calls import ToolCalls
+
+NUDGE: Final = (
+    "The caller has said something and is waiting. Answer now; if you did not understand, ask them to say it again."
+)
+
+
+class CallerTurn:
+    """The latest turn of one call's caller.
+
+    Args:
+        context: of the call.
+        speaking: the agent's voice.
+        deadlines: where it is kept how long nobody has spoken.
+        tools: what is being looked up.
+        interruptions: whether the turn takes the floor.
+        silence: what an answer that is owed waits in.
+        endings: what a caller with more to say may take back.
+    """
+
+    __slots__ = (
+        "_context",
+        "_deadlines",
+        "_digits",
+        "_endings",
+        "_interruptions",
+        "_open_turn",
+        "_silence",
+        "_speaking",
+        "_tools",
+        "has_heard_agent",
+        "was_answered",
+    )
+
+    def __init__(
+        self,
+        context: Context,
+        speaking: Speaking,
+        deadlines: Deadlines,
+        tools: ToolCalls,
+        interruptions: Interruptions,
+        silence: Silence,
+        endings: Endings,
+    ) -> None:
+        self._context = context
+        self._speaking = speaking
+        self._deadlines = deadlines
+        self._tools = tools
+        self._interruptions = interruptions
+        self._silence = silence
+        self._endings = endings
+        self._open_turn = OpenTurn()
+        self._digits = DigitEntry()
+        self.was_answered = False
+        """The model has begun a reply since the caller last began to speak."""
+        self.has_heard_agent = False
+        """The agent has been heard since the caller last began to speak, or it was told a tool's result."""
+
+    def began(self, fact: c.CallerSpeechStarted, now: float) -> None:
+        """The model hears the caller speak."""
+        context = self._context
+        self._deadlines.caller_heard(now)
+        self._open_turn.begin(now, is_owed=context.states.caller is Caller.WAITING)
+        self._silence.caller_began()
+        context.states.signal(Signal.SPEECH_BEGAN)
+        context.transcript.caller_began(fact.item_id, now - context.began)
+        context.turns.caller_began()
+        self.was_answered = self.has_heard_agent = False
+        self._tools.caller_began()
+        if fact.interrupts and not self._endings.leaves_message:  # a machine takes no floor, whatever its noises
+            self._speaking.is_asked = False
+            self._endings.caller_began()
+            self._interruptions.began(now)
+
+    def stopped(self, now: float) -> None:
+        """The turn is over."""
+        self._deadlines.caller_heard(now)
+        self._open_turn.end()
+        self._context.states.signal(Signal.TURN_ENDED)
+        self._context.turns.caller_finished(now)
+        if self._interruptions.ended(now):
+            self._was_nothing()
+        elif not self._interruptions.has_words:
+            self._silence.was_noise()  # as far as is known: its words may still come
+        elif not self.was_answered:
+            self._context.states.signal(Signal.ANSWER_OWED)
+        self._silence.caller_finished(now)
+
+    def said(self, fact: c.CallerTranscript, now: float) -> None:
+        """Words of it, which may come after its end."""
+        context = self._context
+        self._deadlines.caller_heard(now)
+        self._open_turn.said(fact.text, now)
+        if fact.final:
+            context.turns.transcript_is_final(now)
+        at = now - context.began
+        began_at = context.transcript.caller_said(fact.item_id, fact.text, at, final=fact.final)
+        takes_no_floor = self._interruptions.said(fact, now)
+        if takes_no_floor:
+            self._was_nothing()
+            return
+        self._endings.caller_said(fact, began_at)
+        if self._endings.is_leaving:
+            return
+        if fact.text and not self.was_answered and context.states.caller in (Caller.QUIET, Caller.WAITING):
+            context.states.signal(Signal.ANSWER_OWED)
+            self._silence.words_came(now)
+
+    def pressed(self, digit: str, now: float) -> None:
+        """A key of the telephone."""
+        self._deadlines.caller_heard(now)
+        self._digits.press(digit, now)
+
+    def pass_digits_on(self, now: float) -> None:
+        """Tell the model of the keys that were pressed, once it is ready and the entry is over."""
+        context = self._context
+        if now < self._digits.due_at or context.states.model is not Model.READY or context.states.ended:
+            return
+        keys = self._digits.take()
+        context.transcript.caller_said(f"keys-{now}", f"[pressed {keys}]", now - context.began, final=True)
+        self._endings.caller_began()
+        self._speaking.request(f"The caller pressed these keys of the telephone: {keys}", kept=True)
+
+    @property
+    def wake_at(self) -> float:
+        """Time at which something is due that ``tick`` or ``pass_digits_on`` sees to."""
+        is_ready = self._context.states.model is Model.READY
+        return min(self._over_at, self._digits.due_at) if is_ready else math.inf
+
+    @property
+    def _over_at(self) -> float:
+        """Time at which the turn counts as over though nobody says so; a chain sees to its own."""
+        states = self._context.states
+        watches = states.model is Model.READY and not self._context.capabilities.words_while_speaking
+        watches = watches and states.caller is Caller.SPEAKING
+        return self._open_turn.due(self._context.turns.last_sound_at) if watches else math.inf
+
+    def tick(self, now: float) -> None:
+        """Decide what was left open: that it was nothing, or is over though nobody says so."""
+        if self._interruptions.tick(now):
+            self._was_nothing()
+        if now >= self._over_at:
+            self._end_unheard(now)
+
+    def _was_nothing(self) -> None:
+        """A sound of the caller's has taken no floor: what it put an end to is wanted still."""
+        self._silence.was_noise()
+        self._tools.resume()
+
+    def _end_unheard(self, now: float) -> None:
+        """The caller's turn is over, and the model does not know it: it is asked to answer."""
+        self._context.record.count("turns_without_an_end")
+        self.stopped(now)
+        if self._context.states.caller is Caller.WAITING and not self._endings.is_leaving:
+            self._context.commands.append(c.RequestReply(NUDGE, instead=True))
+            self._speaking.is_asked = True

@@ -1,0 +1,151 @@
+"""The model's replies as they come: begun, heard and done. Pure: time is an argument, in seconds.
+
+The usual sound of a reply passes by here (``Bridge.forward_reply_audio``); its first comes this way.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from trio_voice.audio.mulaw import is_audible
+from trio_voice.bridge.states import Caller, Reply, Signal
+from trio_voice.events import model as c
+
+if TYPE_CHECKING:
+    from trio_voice.bridge.caller_turn import CallerTurn
+    from trio_voice.bridge.context import Context
+    from trio_voice.bridge.ending import Endings
+    from trio_voice.bridge.interruptions import Interruptions
+    from trio_voice.bridge.silence import Silence
+    from trio_voice.bridge.speaking import Speaking
+    from trio_voice.bridge.tool_calls import ToolCalls
+
+SILENCE_AHEAD_MS: Final = 400.0
+"""Silence at the beginning of a reply is not played where so much waits already: some replies are nothing else, and
+words that are said meanwhile would stand behind it."""
+
+
+class Replies:
+    """Those of one call.
+
+    Args:
+        context: of the call.
+        speaking: the agent's voice.
+        tools: what is being looked up.
+        interruptions: who took the floor from them.
+        silence: what they put an end to.
+        endings: whether they are last words.
+        caller_turn: what they answer.
+    """
+
+    __slots__ = (
+        "_caller_turn",
+        "_context",
+        "_endings",
+        "_interruptions",
+        "_playout",
+        "_silence",
+        "_speaking",
+        "_tools",
+    )
+
+    def __init__(
+        self,
+        context: Context,
+        speaking: Speaking,
+        tools: ToolCalls,
+        interruptions: Interruptions,
+        silence: Silence,
+        endings: Endings,
+        caller_turn: CallerTurn,
+    ) -> None:
+        self._context = context
+        self._playout = context.playout
+        self._speaking = speaking
+        self._tools = tools
+        self._interruptions = interruptions
+        self._silence = silence
+        self._endings = endings
+        self._caller_turn = caller_turn
+
+    def began(self, fact: c.ReplyStarted, now: float) -> None:
+        """The model begins one."""
+        context = self._context
+        self._playout.reply_began(fact.reply_id, now, is_filler=fact.is_filler)
+        if fact.is_filler:
+            return  # the reply that it is said in place of may go on
+        context.transcript.reply_began(fact.reply_id)
+        if self._interruptions.answers_nothing(now) or self._endings.is_said:
+            self._playout.forget(fact.reply_id)
+            context.transcript.reply_cut(fact.reply_id, 0.0)
+            context.record.count("answers_in_vain")
+            return
+        context.reply_id = fact.reply_id
+        self._speaking.is_asked = False
+        self._caller_turn.was_answered = True
+        context.states.signal(Signal.REPLY_BEGAN)
+        self._interruptions.answered(fact.reply_id)
+
+    def sounded(self, fact: c.ReplyAudio, now: float) -> None:
+        """Sound of one, or silence at its beginning."""
+        states = self._context.states
+        is_filler = self._playout.is_no_answer(fact.reply_id)
+        is_known = states.reply_was_heard and not is_filler
+        is_silent = not is_known and not is_audible(fact.payload)
+        if is_silent and self._playout.unheard_ms(now) >= SILENCE_AHEAD_MS:
+            length = self._playout.pass_over(fact.reply_id, fact.payload)
+        else:
+            length = self._playout.add(fact.reply_id, fact.payload)
+        if not length:
+            return
+        if is_silent:
+            if not is_filler:
+                self._silence.came_silent(now, length)
+        elif not is_known:
+            self._silence.sounded(now, is_filler=is_filler)
+            if not is_filler:
+                self._context.turns.reached("first_audio", now)
+                states.signal(Signal.REPLY_SOUNDED)
+                self._caller_turn.has_heard_agent = True
+                self._speaking.sounded()
+                self._endings.agent_sounded()
+        self._context.transcript.reply_sent(fact.reply_id, length)
+
+    def written(self, fact: c.ReplyTranscript, now: float) -> None:
+        """The text of one."""
+        if self._playout.is_no_answer(fact.reply_id):
+            self._silence.filler_was(fact.text)
+        at = now - self._context.began
+        self._context.transcript.reply_said(fact.reply_id, fact.text, at, interrupted=fact.interrupted)
+
+    def done(self, fact: c.ReplyDone, now: float) -> None:
+        """Nothing more of one comes."""
+        context, states = self._context, self._context.states
+        context.transcript.reply_over(fact.reply_id)
+        if self._playout.is_silenced and context.capabilities.truncates and not fact.interrupted:
+            context.commands.append(c.TruncateReply(fact.reply_id, 0.0))  # it is to know that nobody heard it
+        if not self._playout.is_no_answer(fact.reply_id):
+            states.signal(Signal.REPLY_ENDED)
+            if states.reply is Reply.OVER and not fact.interrupted:
+                self._came_to_nothing()
+        if fact.reply_id == context.reply_id:
+            context.transcript.reply_done(fact.reply_id, audible=states.reply_was_heard)
+            if states.reply_was_heard and not fact.interrupted:
+                self._silence.answered()
+        if not fact.interrupted:
+            self._playout.add_mark(fact.reply_id)
+            return
+        if not context.capabilities.withdraws_tools:
+            self._tools.interrupt(fact.reply_id)
+        is_cut = fact.reply_id in self._playout.unheard_replies(now)
+        self._interruptions.cut_by_model(fact.reply_id, now)
+        self._playout.mute(fact.reply_id)
+        if is_cut:
+            self._endings.message_cut(now)
+
+    def _came_to_nothing(self) -> None:
+        """A reply is over without a sound: whoever has said something is still owed an answer."""
+        states = self._context.states
+        self._caller_turn.was_answered = False
+        if self._interruptions.has_words and states.caller is Caller.QUIET and not self._playout.is_silenced:
+            states.signal(Signal.ANSWER_OWED)

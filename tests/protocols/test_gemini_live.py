@@ -18,7 +18,7 @@ from trio_voice.protocols.gemini_live.session import MAX_LETTERS, GeminiLiveSess
 from trio_voice.protocols.gemini_live.tools import MAX_CALLS
 from trio_voice.protocols.gemini_live.watchdog import ANSWER_SECONDS, PATIENCE_SECONDS, PAUSE_SECONDS
 from trio_voice.protocols.json_messages import arguments_in
-from trio_voice.protocols.unanswered import ALOUD, NUDGE
+from trio_voice.protocols.unanswered import ALOUD, NUDGE, REST
 
 types = pytest.importorskip("google.genai.types")
 
@@ -693,6 +693,40 @@ def test_a_turn_without_a_sound_is_asked_for_once_and_then_another_session(ready
     for content in turn:
         hear(ready, 4.5, serverContent=content)
     assert idle(ready, 20.0) == [(7.0, c.SessionExpiring(0.0, None))]  # taken up, it would be as silent
+
+
+def faults_in(events):
+    return [event.message for event in events if isinstance(event, c.ModelFault)]
+
+
+@pytest.mark.parametrize("ends_before", [True, False])
+def test_the_rest_of_an_answer_that_a_filter_cuts_is_asked_for_once_a_turn(ready, ends_before):
+    cut = {"turnComplete": True, "turnCompleteReason": "RESPONSE_REJECTED"}
+    for turn in (1.0, 20.0):
+        hear(ready, turn, serverContent={"inputTranscription": {"text": "Hello?"}})
+        for again in (False, True):
+            at = turn + (3.5 if again else 0.5)
+            hear(ready, at, serverContent=sound())
+            if ends_before:
+                hear(ready, at, serverContent={"generationComplete": True})
+            events = hear(ready, at + 0.1, serverContent=cut)
+            assert faults_in(events) == ([] if again else ["Gemini broke an answer off: RESPONSE_REJECTED"])
+            asked = [said(event.message) for event in events if isinstance(event, c.Outgoing)]
+            assert asked == ([] if again else [{"realtimeInput": {"text": REST}}])
+
+
+def test_the_rest_that_does_not_come_is_asked_for_again(ready):
+    hear(ready, 1.0, serverContent={"inputTranscription": {"text": "Hello?"}})
+    hear(ready, 1.5, serverContent=sound())
+    hear(ready, 1.6, serverContent={"turnComplete": True, "turnCompleteReason": "GENERATED_AUDIO_SAFETY"})
+    assert said(steps(idle(ready, 4.9))[1].message)["realtimeInput"]["text"] == REST
+
+
+@pytest.mark.parametrize("reason", ["TURN_COMPLETE_REASON_UNSPECIFIED", "NEED_MORE_INPUT"])
+def test_a_whole_answer_has_no_rest(ready, reason):
+    hear(ready, 1.0, serverContent={"inputTranscription": {"text": "Hello?"}})
+    hear(ready, 1.5, serverContent=sound())
+    assert faults_in(hear(ready, 2.0, serverContent={"turnComplete": True, "turnCompleteReason": reason})) == []
 
 
 def test_a_greeting_that_brings_no_sound_is_asked_for_as_it_was(ready):

@@ -805,6 +805,7 @@ def test_a_server_that_echoes_nothing_is_not_asked_for_ever(talk):
 @pytest.mark.parametrize("status", ["incomplete", "in_progress"])
 def test_a_call_that_was_cut_off_is_not_run(talk, status):
     talk.begin()
+    talk.hear("input_audio_buffer.speech_started", item_id="i1")
     talk.call(arguments='{"max":', status=status)
     assert talk.done(status="cancelled") == [c.ReplyDone("r1", interrupted=True)]
     assert talk.take() == []
@@ -813,6 +814,7 @@ def test_a_call_that_was_cut_off_is_not_run(talk, status):
 def test_a_whole_call_of_a_response_that_was_cut_off_is_not_run_and_the_model_knows(talk):
     talk.begin()
     talk.call()
+    talk.hear("input_audio_buffer.speech_started", item_id="i1")
     assert talk.done(status="cancelled") == [c.ReplyDone("r1", interrupted=True)]
     (message,) = talk.take()
     assert "interrupted" in message["item"]["output"]
@@ -1471,9 +1473,34 @@ def test_what_stands_in_place_of_an_answer_waits_for_none(dialect):
     assert [message["type"] for message in talk.take()] == ["response.create"]
 
 
-def test_the_rest_of_an_answer_that_breaks_off_is_asked_for_once_a_turn(talk):
+@pytest.mark.parametrize("status", ["incomplete", "cancelled"])
+def test_the_rest_of_an_answer_that_breaks_off_is_asked_for_once_a_turn(talk, status):
     for again in (False, True):
         talk.begin("r2" if again else "r1")
         talk.audio(500, "r2" if again else "r1")
-        talk.done("r2" if again else "r1", "incomplete", status_details={"reason": "content_filter"})
+        *_, done = talk.done("r2" if again else "r1", status, status_details={"reason": "content_filter"})
+        assert not done.interrupted
         assert talk.take() == ([] if again else [says(REST)])
+
+
+def test_an_answer_that_nobody_has_cancelled_and_that_cannot_be_heard_is_asked_for_again(talk):
+    spoke(talk)
+    talk.begin("r1")
+    talk.done("r1", "cancelled", status_details={"reason": "client_cancelled"})
+    talk.now = 2.5
+    assert [fault.code for fault in talk.tick()] == ["silent"]
+    assert talk.take() == [says(NUDGE)]
+
+
+@pytest.mark.parametrize("who", ["we", "the caller", "the server"])
+def test_an_answer_that_somebody_has_cancelled_is_over(talk, who):
+    talk.begin("r1")
+    talk.audio(500, "r1")
+    reason = "turn_detected" if who == "the server" else "client_cancelled"
+    if who == "we":
+        talk.do(c.TruncateReply("r1", 200.0))
+        talk.take()
+    elif who == "the caller":
+        talk.hear("input_audio_buffer.speech_started", item_id="i1")
+    assert talk.done("r1", "cancelled", status_details={"reason": reason}) == [c.ReplyDone("r1", interrupted=True)]
+    assert talk.take() == []

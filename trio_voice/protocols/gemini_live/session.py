@@ -37,7 +37,7 @@ from trio_voice.protocols.gemini_live.usage import explained, is_explained, mete
 from trio_voice.protocols.gemini_live.watchdog import Step, Watchdog
 from trio_voice.protocols.json_messages import MAX_ID, UNREADABLE, as_json, garbage, text_in
 from trio_voice.protocols.model_session import ModelSession
-from trio_voice.protocols.unanswered import ALOUD, NUDGE
+from trio_voice.protocols.unanswered import ALOUD, NUDGE, REST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -60,6 +60,8 @@ NOTICE_SECONDS: Final = 50.0
 """Time before that at which another session is asked for, if no ``goAway`` has come."""
 FULL: Final = 1007
 """Close code of a session whose memory is full, or that has taken offence at a message."""
+WHOLE: Final = frozenset({"", "TURN_COMPLETE_REASON_UNSPECIFIED", "NEED_MORE_INPUT"})
+"""Reasons for which a turn is complete that leave nothing out; the others are filters and faults."""
 LATE_SECONDS: Final = 0.5
 NEXT_TURN_SECONDS: Final = 1.0
 """Words that come so long after the last, and behind something of the model's, are of another turn."""
@@ -124,6 +126,8 @@ class GeminiLiveSession(ModelSession):
         """The words of the last reply, if nothing of it could be heard."""
         self._asked_last = ""
         """Words that Gemini was asked to say since the caller has spoken last."""
+        self._rest_was_asked = False
+        """An answer to what the caller has said last broke off, and its end was asked for."""
         self._rejects = False
         """A turn was over without a sound: taken up where it stopped, the session would do so again."""
         self._turn_open = False
@@ -328,9 +332,21 @@ class GeminiLiveSession(ModelSession):
             yield from self._reply_done()
             if not self._audible and not self._calls:
                 self._rejects = self._watchdog.silent(now)
+            elif self._audible:
+                yield from self._broken_off(str(content.get("turnCompleteReason") or ""), now)
             self._audible = False
             yield from self._caller_said("", now, over=True)
             self._turn_open, self._late_until = False, -math.inf
+
+    def _broken_off(self, reason: str, now: float) -> Iterator[Event]:
+        """A turn that could be heard is over; ask for the rest, once, if it was a filter or a fault that ended it."""
+        if reason in WHOLE or self._calls or self._rest_was_asked:
+            return
+        self._rest_was_asked = True
+        self._asked_last = REST
+        self._watchdog.expect_answer(now)
+        yield c.ModelFault("broken_off", f"Gemini broke an answer off: {reason[:60]}", fatal=False)
+        yield c.Outgoing(self._asked(REST))
 
     def _on_part(self, part: dict[str, Any], now: float) -> Iterator[Event]:
         sound = part.get("inlineData")
@@ -409,6 +425,7 @@ class GeminiLiveSession(ModelSession):
         if text:
             self._is_answered, self._words_at = False, now
         if text and not self._caller_item:
+            self._rest_was_asked = False
             self._caller_item = f"caller-{next(self._numbers)}"
         if not self._caller_item:
             return

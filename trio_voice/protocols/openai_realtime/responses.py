@@ -47,6 +47,8 @@ class Response:
     """Time at which the caller begins to hear it, by the clock."""
     passes: bool = False
     """Its further sound may be passed on without being looked at."""
+    cancelled: bool = False
+    """The server was told to break it off."""
     calls: dict[str, dict[str, Any]] = attrs.field(factory=dict)
     """The function call items that are whole, by the server's call id."""
 

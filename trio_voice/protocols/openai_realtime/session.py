@@ -225,6 +225,7 @@ class OpenAIRealtimeSession(ModelSession):
         response = self._responses.in_the_making
         if response is None or response.response_id != response_id or not self._dialect.may_not_interrupt:
             return []
+        response.cancelled = True
         return [messages.cancellation(response_id, f"cancel_{next(self._truncations)}")]
 
     def _ignore(self, item_id: str, now: float) -> list[str]:
@@ -239,10 +240,9 @@ class OpenAIRealtimeSession(ModelSession):
 
     def _drop(self, response_id: str) -> list[str]:
         """Have the server forget a response that nobody hears."""
-        making = self._responses.in_the_making
-        is_made = making is not None and making.response_id == response_id
-        cancel = [messages.cancellation(response_id, f"cancel_{next(self._truncations)}")] if is_made else []
         response = self._responses.kept.get(response_id)
+        is_made = response is not None and response is self._responses.in_the_making
+        cancel = [messages.cancellation(response_id, f"cancel_{next(self._truncations)}")] if is_made else []
         unheard = response.unheard(0.0) if response else ()
         return [*cancel, *(messages.truncation(f"truncate_{next(self._truncations)}", *end) for end in unheard)]
 
@@ -277,7 +277,10 @@ class OpenAIRealtimeSession(ModelSession):
             ask = Ask(instructions=self._in_character(NUDGE))
         self._unheard = ""
         self._floor.ask_again(ask)
-        return [messages.cancellation(making.response_id, "cancel_hanging")] if making is not None else []
+        if making is None:
+            return []
+        making.cancelled = True
+        return [messages.cancellation(making.response_id, "cancel_hanging")]
 
     def _in_character(self, instructions: str) -> str:
         """A response's own instructions stand in place of the session's, and the voice would lose its manner."""
@@ -519,16 +522,20 @@ class OpenAIRealtimeSession(ModelSession):
         if self._bills_tokens:
             meters = usage.of_response(told.get("usage") or event.get("usage"))  # some have it at the top
             events += [c.Usage(meters)] if meters else []
-        done = c.ReplyDone(response.response_id, interrupted=status == "cancelled")
+        broke_off = status == "incomplete" or (status == "cancelled" and self._is_nobodys_wish(response, told))
+        done = c.ReplyDone(response.response_id, interrupted=status == "cancelled" and not broke_off)
         if status == "failed":
             return [*events, done, *self._failed(table_in(table_in(told, "status_details"), "error"), now)]
         if is_last:
             self._floor.response_over()
-        if status == "cancelled" or self._turns.is_dropped(response.response_id):
+        if done.interrupted or self._turns.is_dropped(response.response_id):
             return [*events, *self._calls.withhold(response), done]
+        if status == "cancelled":
+            events += self._calls.withhold(response)
         self._failures = 0
         output = told.get("output")
-        for item in output if isinstance(output, list) else ():  # not every server has an event for each item
+        for item in output if isinstance(output, list) and status != "cancelled" else ():
+            # not every server has an event for each item
             if isinstance(item, dict) and item.get("type") == "function_call":
                 response.add_call(item)
         if response.calls:
@@ -537,14 +544,19 @@ class OpenAIRealtimeSession(ModelSession):
             self._unheard = response.text or written
             self._unanswered.silent(now)
         events += self._calls.request(response)
-        if status == "incomplete":
+        if broke_off:
             reason = text_in(table_in(told, "status_details"), "reason") or "no reason given"
             words = f"{self._dialect.vendor} broke a reply off: {reason[:60]}"
-            events.append(c.ModelFault("incomplete", words, fatal=False))
+            events.append(c.ModelFault(str(status), words, fatal=False))
             if response.audible and not response.calls and not self._rest_was_asked:
                 self._rest_was_asked = True
                 self._floor.ask(Ask(instructions=self._in_character(REST)))
         return [*events, done]
+
+    def _is_nobodys_wish(self, response: Response, told: dict[str, Any]) -> bool:
+        """True if a response was cancelled though neither we nor the caller, as far as is known, put an end to it."""
+        reason = text_in(table_in(told, "status_details"), "reason")
+        return not (response.cancelled or self._caller_speaks or self._turn_waits or reason == "turn_detected")
 
     def _failed(self, error: dict[str, Any], now: float) -> list[Meaning]:
         """Ask again, after the wait that is told; a caller who is not answered is better off with somebody else."""

@@ -200,6 +200,97 @@ def test_an_answer_to_a_word_that_only_agrees_is_not_said():
     assert sound_of(done).endswith(base64.b64decode(SPEECH))
 
 
+def asked_to_go_on(commands):
+    return [command.instead for command in commands if isinstance(command, c.RequestReply)] == [True]
+
+
+@pytest.mark.parametrize("end", ["no words", "only a word that agrees", "nothing is written", "no end"])
+def test_long_noise_over_the_agent_takes_nothing_away(end):
+    """It is cut for its length alone, and the model is asked for the rest when that was for nothing."""
+    book = speaking(WRITES_LATE)
+    book.on(c.CallerSpeechStarted())
+    ((_, cut),) = book.pass_time(2)
+    assert cut == c.TruncateReply("r1", pytest.approx(300))
+    if end == "no end":
+        ((at, asked),) = book.pass_time(4)
+        assert asked_to_go_on([asked])
+        assert book.now - at == pytest.approx(1.0)
+        return
+    stopped = book.on(c.CallerSpeechStopped())
+    assert stopped == []
+    if end == "nothing is written":
+        ((at, asked),) = book.pass_time(3)
+        assert asked_to_go_on([asked])
+        assert book.now - at == pytest.approx(0.6)
+    else:
+        assert asked_to_go_on(book.after(0.4).on(said("Mm-hmm." if end.startswith("only") else "", final=True)))
+    assert book.record.counters["false_interruptions_resumed"] == 1
+
+
+def test_words_behind_a_long_sound_are_answered_and_nothing_else():
+    book = speaking(WRITES_LATE)
+    book.on(c.CallerSpeechStarted())
+    book.pass_time(2)
+    book.on(c.CallerSpeechStopped())
+    assert book.after(0.4).on(said("No, tomorrow.", final=True)) == []
+    assert book.record.counters["barge_ins"] == 1
+    assert book.speak("r2", MORE)
+
+
+def test_a_word_that_only_agrees_and_is_written_late_is_not_answered():
+    book = speaking(WRITES_LATE)
+    book.on(c.CallerSpeechStarted())
+    book.after(0.4).on(c.CallerSpeechStopped())
+    assert sound_of([command for _, command in book.pass_time(1.4)])
+    assert book.on(said("uh-huh", final=True)) == [c.IgnoreTurn("i1")]
+    assert not [command for _, command in book.pass_time(3) if isinstance(command, c.RequestReply)]
+
+
+def test_an_answer_to_it_that_waits_behind_the_rest_is_not_said():
+    book = speaking(WRITES_LATE)
+    book.on(c.CallerSpeechStarted())
+    book.after(0.4).on(c.CallerSpeechStopped())
+    book.pass_time(1.4)
+    book.speak("r2", MORE)
+    assert book.on(said("uh-huh", final=True)) == [c.IgnoreTurn("i1"), c.TruncateReply("r2", 0.0)]
+    assert base64.b64decode(MORE) not in sound_of([command for _, command in book.pass_time(4)])
+
+
+def test_words_that_are_written_late_interrupt_what_goes_on():
+    book = speaking(WRITES_LATE)
+    book.on(c.CallerSpeechStarted())
+    book.after(0.4).on(c.CallerSpeechStopped())
+    book.pass_time(1.4)
+    book.speak("r2", MORE)
+    done = book.on(said("No, tomorrow.", final=True))
+    assert ClearPlayback() in done
+    assert [command.reply_id for command in done if isinstance(command, c.TruncateReply)] == ["r1"]
+    assert sound_of(done) == base64.b64decode(MORE)
+
+
+def test_what_a_model_answers_to_a_word_that_only_agrees_gives_way_to_the_rest():
+    """It was begun before the word was known, and the agent's own words were given up for it."""
+    book = speaking(WRITES_LATE)
+    book.on(c.CallerSpeechStarted())
+    book.after(0.4).on(c.CallerSpeechStopped())
+    book.speak("r2", *[MORE] * 20)
+    book.pass_time(1.5)
+    done = book.on(said("uh-huh", final=True))
+    assert c.IgnoreTurn("i1") in done
+    assert ClearPlayback() in done
+    assert [command.reply_id for command in done if isinstance(command, c.TruncateReply)] == ["r2"]
+    assert asked_to_go_on(done)
+
+
+def test_a_sound_that_was_too_short_is_none_whenever_its_words_come():
+    persona = Persona(name="p", model="m", turn_detection=TurnDetection(min_interruption_ms=600))
+    book = speaking(WRITES_LATE, persona=persona)
+    book.on(c.CallerSpeechStarted())
+    book.after(0.3).on(c.CallerSpeechStopped())
+    book.pass_time(1.4)
+    assert book.on(said("No, tomorrow.", final=True)) == [c.IgnoreTurn("i1")]
+
+
 # A model that falls silent by itself
 
 

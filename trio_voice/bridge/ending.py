@@ -215,7 +215,7 @@ class Endings:
         self._failed = (reason, detail[:MAX_DETAIL])
         context.states.signal(Signal.MODEL_LOST)
         transfer = persona.on_failure == "transfer" and persona.transfer_to is not None
-        line = context.lines.failure if context.states.started else None
+        line = context.lines.failure  # it waits for Twilio's start, if that is still to come
         if not self.is_leaving and not transfer and line is None:
             context.end(reason, detail)
             return

@@ -38,6 +38,7 @@ class Verdict(enum.Enum):
 
     NOTHING = "wait, or there is nothing to decide"
     HUSH = "fall silent, and wait for words"
+    CUT = "it is speech by its length: what was not heard is given up, unless no words follow"
     TAKEN = "the caller has the floor"
     GO_ON = "it was none: say what was not heard"
 
@@ -68,7 +69,9 @@ class Floor:
         "_state",
         "_text",
         "_was_answered",
+        "_was_cut",
         "_was_long_enough",
+        "_was_too_short",
         "_writes_while_spoken",
         "_yields",
     )
@@ -87,7 +90,9 @@ class Floor:
         self._text = ""
         self._answers = False
         self._was_answered = False
+        self._was_cut = False
         self._was_long_enough = True
+        self._was_too_short = False
 
     def model_replaced(self, *, yields: bool, writes_while_spoken: bool) -> None:
         """Another model hears the caller; who interrupted the one before has nothing to wait for."""
@@ -105,8 +110,8 @@ class Floor:
             self._ended_at = math.inf  # they go on
             return Verdict.NOTHING
         self._began_at, self._ended_at, self._loud_until, self._text = now, math.inf, -math.inf, ""
-        self._answers, self._was_answered = answers, False
-        self._was_long_enough = not self._min_seconds
+        self._answers, self._was_answered, self._was_cut = answers, False, False
+        self._was_long_enough, self._was_too_short = not self._min_seconds, False
         if self._min_seconds or self._min_words is not None:
             self._state = _State.SOUND
             return Verdict.NOTHING
@@ -144,7 +149,8 @@ class Floor:
         if self._state is _State.FREE:
             return math.inf
         if self._ended_at < math.inf:
-            return self._ended_at + (WORDS_SECONDS if self._writes_while_spoken else LATE_WORDS_SECONDS)
+            seconds = WORDS_SECONDS if self._writes_while_spoken else LATE_WORDS_SECONDS
+            return self._ended_at + (2 * seconds if self._was_cut else seconds)
         if not self._was_long_enough:
             return self._began_at + self._min_seconds
         seconds = max(LONG_SPEECH_SECONDS if self._length_tells else WORDLESS_SECONDS, self._min_seconds)
@@ -159,14 +165,28 @@ class Floor:
         if not self._was_long_enough and self._ended_at == math.inf:
             self._was_long_enough = True
             return self._decide(Verdict.TAKEN) if self._takes(now) else Verdict.NOTHING
-        if self._takes(now) or (not self._text and (self._was_answered or self._is_long(now))):
+        if self._takes(now) or (not self._text and self._was_answered):
             return self._decide(Verdict.TAKEN)
+        if not self._text and self._is_long(now):
+            self._was_cut = True
+            return Verdict.CUT
+        self._was_too_short = self._is_too_soon(now)
         return self._decide(Verdict.GO_ON)
+
+    def takes_late(self, text: str) -> bool:
+        """True if words that are told when it was decided without them take the floor."""
+        persona = self._persona
+        if self._was_too_short:
+            return False
+        if self._answers and text.strip():
+            return True
+        return takes_floor(text, persona.language, persona.backchannels, self._min_words)
 
     @property
     def _length_tells(self) -> bool:
         """True if nothing but its length tells while it lasts: the model still speaks on, and words come late."""
-        return self._yields and not self._writes_while_spoken and self._min_words is None
+        may_tell = self._yields and not self._writes_while_spoken and self._min_words is None
+        return may_tell and not self._was_cut
 
     def _is_long(self, now: float) -> bool:
         return self._length_tells and min(now, self._ended_at) >= self._began_at + LONG_SPEECH_SECONDS

@@ -49,6 +49,7 @@ class Interruptions:
 
     __slots__ = (
         "_answer_id",
+        "_blind",
         "_context",
         "_cut_by_model",
         "_go_on_at",
@@ -56,6 +57,7 @@ class Interruptions:
         "_greeting_id",
         "_greetings",
         "_ignored_until",
+        "_is_written",
         "_item_id",
         "_speaking",
         "floor",
@@ -73,12 +75,16 @@ class Interruptions:
         )
         self.has_words = False
         """The caller has been heard saying something since they began to speak."""
+        self._is_written = False
+        """And all of it is known."""
         self._item_id = ""
         """Their turn, once it is over and its words are known."""
         self._answer_id = ""
         """A reply that was begun while it is undecided what it answers."""
         self._cut_by_model = False
-        """The model has fallen silent by itself, and it may have been for nothing."""
+        """The agent's words were given up, by the model or for the length of the sound, and it may be for nothing."""
+        self._blind: Verdict | None = None
+        """The verdict on a turn whose words are not known yet: they may come later, and say otherwise."""
         self._go_on_at = math.inf
         """Time to ask it to go on, unless it does so by itself: it may answer words that ask for nothing."""
         self._ignored_until = -math.inf
@@ -91,7 +97,7 @@ class Interruptions:
 
     def began(self, now: float) -> None:
         """They begin to speak."""
-        self.has_words, self._item_id = False, ""
+        self.has_words, self._is_written, self._item_id, self._blind = False, False, "", None
         self._go_on_at, self._ignored_until = math.inf, -math.inf
         if self._context.persona.interruptible and not self._is_protected(now) and self._is_heard_over(now):
             self._begin(now)
@@ -99,13 +105,38 @@ class Interruptions:
     def said(self, fact: c.CallerTranscript, now: float) -> bool:
         """Their words so far; returns whether they were none that take the floor."""
         self.has_words = bool(fact.text.strip()) or (self.has_words and not fact.final)  # or they are taken back
+        self._is_written = self._is_written or fact.final
         if fact.final and fact.text:
             self._item_id = fact.item_id
         if self.floor.is_undecided:
             return self._do(self.floor.said(fact.text, now, final=fact.final), now)
+        if self._blind is not None and fact.final:
+            return self._said_late(fact, now)
         if self._context.states.caller is Caller.SPEAKING and self._context.capabilities.yields_on_request:
             self._said_on(fact, now)
         return False
+
+    def _said_late(self, fact: c.CallerTranscript, now: float) -> bool:
+        """The words of a turn on which it was decided without them; returns whether they were none that take the floor.
+
+        The agent goes on already, or the model answers a sound of which it is only known now that it was nothing.
+        """
+        verdict, self._blind = self._blind, None
+        context, playout = self._context, self._context.playout
+        if self.floor.takes_late(fact.text):
+            if verdict is Verdict.GO_ON and context.capabilities.yields_on_request and playout.is_busy(now):
+                self._speaking.pause(now)  # so that of the answer nothing is lost that Twilio has
+                self._speaking.interrupt(now, keep=self._answer_id)
+            return False
+        if fact.text:
+            context.commands.append(c.IgnoreTurn(fact.item_id))
+        if verdict is Verdict.GO_ON:
+            if not playout.heard_of(self._answer_id, now):
+                self._leave_unsaid(self._answer_id)
+        elif self._answer_id:
+            self._speaking.interrupt(now, by_caller=False)
+            self._speaking.ask_to_go_on(now)
+        return True
 
     def _said_on(self, fact: c.CallerTranscript, now: float) -> None:
         """More words of a sound that was taken for none, or that began before the agent did."""
@@ -129,7 +160,7 @@ class Interruptions:
         if self._context.persona.greeting and (self._greetings == 0 or self._greeting_id == ASKED):
             self._greetings += 1
             self._greeting_id = reply_id
-        if self.floor.is_undecided:
+        if self.floor.is_undecided or self._blind is Verdict.GO_ON:
             self._answer_id = reply_id
         self.floor.answered()
         if self._go_on_at < math.inf:
@@ -159,7 +190,7 @@ class Interruptions:
     def release(self) -> None:
         """Whoever heard the caller is gone: there is nothing to decide any more."""
         self.floor.release()
-        self._answer_id, self._cut_by_model = "", False
+        self._answer_id, self._cut_by_model, self._blind = "", False, None
         self._greet_again_at = self._go_on_at = math.inf
 
     def model_replaced(self) -> None:
@@ -215,16 +246,23 @@ class Interruptions:
         """Carry out what was decided; returns whether the caller took no floor."""
         was_cut, self._cut_by_model = self._cut_by_model, self._cut_by_model and verdict is Verdict.NOTHING
         yields = self._context.capabilities.yields_on_request
-        if verdict is Verdict.TAKEN and (yields or self._context.playout.is_busy(now)):
+        if not self._is_written and (verdict is Verdict.GO_ON or (verdict is Verdict.TAKEN and not self.has_words)):
+            self._blind = verdict
+        if verdict is Verdict.CUT:
+            self._cut_by_model = self._speaking.interrupt(now, keep=self._answer_id)
+        elif verdict is Verdict.TAKEN and ((yields and not was_cut) or self._context.playout.is_busy(now)):
             self._speaking.interrupt(now, keep=self._answer_id)
         elif verdict is Verdict.GO_ON and yields:
             if self._item_id:
                 self._context.commands.append(c.IgnoreTurn(self._item_id))
-                self._context.playout.forget(self._answer_id)
-            if self._context.playout.is_paused:
+                self._leave_unsaid(self._answer_id)
+            is_paused = self._context.playout.is_paused
+            if is_paused:
                 self._speaking.go_on(now)
-            if was_cut:  # it broke off by itself though it was told not to: what it made is said, and then the rest
+            if was_cut and is_paused:  # it broke off by itself though it was told not to: first what it made is said
                 self._speaking.ask_for_rest()
+            elif was_cut:
+                self._speaking.ask_to_go_on(now)
         elif verdict is Verdict.GO_ON and was_cut:
             self._go_on_at = now + (OWN_ANSWER_SECONDS if self._item_id else 0.0)
             self._ask_to_go_on(now)
@@ -232,6 +270,14 @@ class Interruptions:
             self._context.commands.append(c.IgnoreTurn(self._item_id))
             self._ignored_until = now + IGNORED_SECONDS
         return verdict is Verdict.GO_ON
+
+    def _leave_unsaid(self, reply_id: str) -> None:
+        """A reply that nobody has heard is no answer to anything: it is not said, and the model knows."""
+        if not reply_id:
+            return
+        self._context.playout.forget(reply_id)
+        self._context.transcript.reply_cut(reply_id, 0.0)
+        self._context.commands.append(c.TruncateReply(reply_id, 0.0))
 
     def _ask_to_go_on(self, now: float) -> None:
         """Have a model go on that was cut for nothing, if it is time."""

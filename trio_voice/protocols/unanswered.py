@@ -56,6 +56,11 @@ class Unanswered:
         """True if an answer is waited for."""
         return self._due_at < math.inf
 
+    @property
+    def is_suspended(self) -> bool:
+        """True if an answer was waited for when the caller began to speak."""
+        return self._suspended
+
     def owe(self, now: float, wait: float = 0.0) -> None:
         """The caller has spoken, or the model was asked to; with a ``wait`` that the provider asks for first."""
         self._owed_at = now + wait

@@ -384,8 +384,8 @@ class OpenAIRealtimeSession(ModelSession):
         self._unheard, self._rest_was_asked = "", False
         if self._responses.in_the_making is not None:
             self._turn_waits = True
-        else:
-            self._unanswered.owe(now)
+        elif not self._turns.is_undecided(now) or self._unanswered.is_suspended:
+            self._unanswered.owe(now)  # else it may be a noise: their words come, or do not
         return [c.CallerSpeechStopped()]
 
     def _on_committed(self, event: dict[str, Any], now: float) -> list[Meaning]:
@@ -411,6 +411,8 @@ class OpenAIRealtimeSession(ModelSession):
         ignored: list[str] = []
         if text_in(event, "transcript").strip():
             self._turns.written(item_id, now)
+            if self._turns.awaits_answer(item_id) and not self._caller_speaks and not self._turn_waits:
+                self._unanswered.owe(now)
         elif not self._caller_speaks:  # a noise, to which nothing is owed
             ignored = self._ignore(item_id, now) if self._turns.waits_for(item_id) else []
             self._unanswered.resume(now)
@@ -438,6 +440,7 @@ class OpenAIRealtimeSession(ModelSession):
         if not is_new:
             return response, []
         self._floor.response_began(now)
+        self._turns.answered()
         self._unanswered.making(now)
         if len(self._responses.kept) == 1 and self._floor.begun is not None and not self._floor.begun.follows_up:
             self._first_id = response.response_id

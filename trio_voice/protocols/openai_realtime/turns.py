@@ -43,6 +43,8 @@ class CallerTurns:
         self._item_id = ""
         self._undecided_until = -math.inf
         self._ignored = False
+        self._is_answered = True
+        """The server has begun a response to it, by itself or because it was asked."""
         self._kept: list[Meaning] = []
         self._kept_id = ""
         self._release_at = math.inf
@@ -52,11 +54,12 @@ class CallerTurns:
 
     def begin(self, item_id: str, *, overlaps: bool) -> None:
         """The caller begins to speak; it ``overlaps`` if they do it over the agent's words."""
-        self._item_id, self._ignored = item_id, False
+        self._item_id, self._ignored, self._is_answered = item_id, False, True
         self._undecided_until = math.inf if overlaps and self._are_written else -math.inf
 
     def end(self, now: float) -> None:
         """They have finished; their words come, or do not."""
+        self._is_answered = False
         if self._undecided_until == math.inf:
             self._undecided_until = now + KEEP_SECONDS
 
@@ -95,7 +98,15 @@ class CallerTurns:
             self._kept_id, self._release_at = response.response_id, now + KEEP_SECONDS
         return False
 
+    def answered(self) -> None:
+        """A response begins: whatever it is, it comes after the turn."""
+        self._is_answered = True
+
     # What is asked
+
+    def awaits_answer(self, item_id: str) -> bool:
+        """True if nothing was begun since this turn was over."""
+        return item_id == self._item_id and not self._is_answered
 
     def waits_for(self, item_id: str) -> bool:
         """True if it is not known yet what this turn was."""

@@ -9,8 +9,8 @@ import attrs
 import trio
 
 from trio_voice.bridge.failover import history_of
+from trio_voice.call.async_tools import open_async_tools
 from trio_voice.call.call import Call, wall_clock
-from trio_voice.call.tool_runs import open_tool_runs
 from trio_voice.call.tools import Tool
 from trio_voice.events.model import Said
 from trio_voice.legs.caller import CallerLeg
@@ -174,7 +174,7 @@ async def live_call(
     double |= {"manner": manner} if manner else {}
     agent = model.open(script, **double)
 
-    async with open_tool_runs(), trio.open_nursery() as world:
+    async with open_async_tools(), trio.open_nursery() as world:
         wires = iter([model_wire])
 
         async def reach(server):

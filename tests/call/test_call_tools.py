@@ -9,7 +9,7 @@ import trio
 
 from tests.calls import GREETING, live_call
 from trio_voice.call.built_in_tools import consent_to_recording, end_call, transfer_to_human
-from trio_voice.call.running_tools import MAX_TOOLS
+from trio_voice.call.call_tools import MAX_TOOLS
 from trio_voice.errors import RestError
 from trio_voice.events.model import ToolWithdrawn
 from trio_voice.persona import Limits, Persona
@@ -278,7 +278,7 @@ async def test_a_recording_that_was_consented_to_begins_then_and_one_that_cannot
         paper = StubRecording(can_record)
         wants = script("consent_to_recording", reply="", after="Thank you.")
         async with live_call(script=wants, tools=[consent_to_recording]) as rig:
-            rig.call._running_tools._recording = paper
+            rig.call._tools._recording = paper
             await trio.sleep(2)
             rig.speak(0.6)
             await trio.sleep(3)

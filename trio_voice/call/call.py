@@ -34,7 +34,7 @@ import trio
 
 from trio_voice.bridge.bridge import Bridge
 from trio_voice.bridge.watcher import NOBODY
-from trio_voice.call.running_tools import RunningTools
+from trio_voice.call.call_tools import CallTools
 from trio_voice.errors import CallRefused, RestError
 from trio_voice.events.call import (
     CALLER,
@@ -63,8 +63,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from trio_voice.bridge.watcher import Watcher
+    from trio_voice.call.call_tools import Recording
     from trio_voice.call.put_through import CameBack
-    from trio_voice.call.running_tools import Recording
     from trio_voice.call.tools import Tool
     from trio_voice.events.call import Command, OperatorFact
     from trio_voice.legs.caller import CallerLeg
@@ -126,9 +126,9 @@ class Call:
         "_phone",
         "_phone_is_over",
         "_put_through",
-        "_running_tools",
         "_scope",
         "_timer_scope",
+        "_tools",
         "_watcher",
         "record",
     )
@@ -163,9 +163,7 @@ class Call:
         self._now = trio.lowlevel.current_clock().current_time
         """As ``trio.current_time``, which looks for this clock anew each time."""
         self._began = self._now() if came_back is None else came_back.began
-        self._running_tools = RunningTools(
-            tools or {}, record, persona, limits.tool_seconds, self._began, recording, watcher
-        )
+        self._tools = CallTools(tools or {}, record, persona, limits.tool_seconds, self._began, recording, watcher)
         self._bridge = Bridge(
             persona,
             limits,
@@ -364,7 +362,7 @@ class Call:
             self._nursery.start_soon(function, *args)
 
     async def _run_tool(self, wanted: RunTool) -> None:
-        self._tell(ToolReturned(wanted.call_id, await self._running_tools.run(wanted)))
+        self._tell(ToolReturned(wanted.call_id, await self._tools.run(wanted)))
 
     async def _transfer(self, number: str | None) -> None:
         """Put the caller through. Twilio answers by stopping the stream."""

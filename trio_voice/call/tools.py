@@ -21,7 +21,7 @@ import msgspec
 import structlog
 import trio
 
-from trio_voice.call.tool_runs import run_async_tool
+from trio_voice.call.async_tools import run_async_tool
 from trio_voice.errors import first_cause, one_line
 from trio_voice.events.call import Then, ToolResult
 from trio_voice.persona import ToolSchema

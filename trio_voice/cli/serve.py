@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import trio
 
-from trio_voice.call.tool_runs import open_tool_runs
+from trio_voice.call.async_tools import open_async_tools
 from trio_voice.cli.exits import EXIT_UNAVAILABLE, LEAVING_SECONDS, leave_within, status_of_a_daemon, stop
 from trio_voice.cli.extras import missing_for
 from trio_voice.cli.local_peers import load_speech_for, on_this_machine
@@ -47,7 +47,7 @@ def serve(path: Path, slot_text: str | None) -> None:
             await supervise(settings, path, announce, patience)
             return
         speech = await trio.to_thread.run_sync(load_speech_for, settings)
-        async with on_this_machine(settings) as placed, open_tool_runs():
+        async with on_this_machine(settings) as placed, open_async_tools():
             await run_daemon(placed, announce, path, make_lines, slot, speech)
             leave_within(LEAVING_SECONDS, 0)  # all is in order, and a tool's task may never come to its end
 

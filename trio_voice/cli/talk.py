@@ -15,7 +15,7 @@ import click
 import httpx2
 import trio
 
-from trio_voice.call.tool_runs import open_tool_runs
+from trio_voice.call.async_tools import open_async_tools
 from trio_voice.cli.exits import EXIT_CONFIG, EXIT_UNAVAILABLE, EXIT_USAGE, status_of_a_daemon, stop
 from trio_voice.cli.extras import missing_for, why_missing
 from trio_voice.cli.local_peers import load_speech_for, on_this_machine
@@ -147,7 +147,7 @@ async def _run(settings: Settings, path: Path) -> None:
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(tell)
-        async with on_this_machine(settings) as placed, open_tool_runs():
+        async with on_this_machine(settings) as placed, open_async_tools():
             await run_daemon(placed, announce, path, make_lines, None, speech)
         nursery.cancel_scope.cancel(reason="the daemon has ended")
 

@@ -36,7 +36,7 @@ class Recording(Protocol):
         """Record from now on; whether that can be."""
 
 
-class RunningTools:
+class CallTools:
     """Tools of one call, and how many of them are running.
 
     Args:

@@ -20,11 +20,11 @@ log: Final = structlog.stdlib.get_logger("trio_voice.tools")
 ENDING_SECONDS: Final = 0.5
 """For a tool that was cancelled to put its things in order; a part of ``close_seconds``, which runs meanwhile."""
 
-_nursery: trio.lowlevel.RunVar[trio.Nursery] = trio.lowlevel.RunVar("tool_runs")
+_nursery: trio.lowlevel.RunVar[trio.Nursery] = trio.lowlevel.RunVar("async_tools")
 
 
 @asynccontextmanager
-async def open_tool_runs() -> AsyncIterator[None]:
+async def open_async_tools() -> AsyncIterator[None]:
     """Have a nursery for tools around the block, which is left once all of them have ended."""
     async with trio.open_nursery() as nursery:
         token = _nursery.set(nursery)

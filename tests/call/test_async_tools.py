@@ -5,7 +5,7 @@ import trio
 
 from tests.call.test_call_tools import ask, results, script
 from tests.calls import live_call
-from trio_voice.call.tool_runs import ENDING_SECONDS, open_tool_runs
+from trio_voice.call.async_tools import ENDING_SECONDS, open_async_tools
 from trio_voice.call.tools import CallFacts, Tool
 from trio_voice.persona import Limits
 from trio_voice.record import EndReason
@@ -64,7 +64,7 @@ async def test_one_that_puts_its_things_in_order_is_waited_for(autojump_clock):
             done.append(trio.current_time())
 
     with structlog.testing.capture_logs() as lines:
-        async with open_tool_runs():
+        async with open_async_tools():
             result = await Tool(tidies).run({}, CALL, 1)
     assert "took too long" in result.text
     assert done == [1 + ENDING_SECONDS / 2]
@@ -79,6 +79,6 @@ async def test_what_it_raises_while_it_is_cancelled_is_logged(autojump_clock):
             raise ValueError
 
     with structlog.testing.capture_logs() as lines:
-        async with open_tool_runs():
+        async with open_async_tools():
             assert "took too long" in (await Tool(fails).run({}, CALL, 1)).text
     assert [line["error"] for line in lines if line["event"] == "tool_failed"] == ["ValueError"]

@@ -113,7 +113,7 @@ def transfers(rig, _task=None):
 
 def wishes(rig, wish):
     """Have the call do it, whether or not it would have been refused: the route asks before, and may be too late."""
-    rig.call._tell(wish)
+    rig.call._on_fact(wish)
 
 
 @EACH_KIND

@@ -249,7 +249,7 @@ async def test_a_tool_that_the_model_withdraws_is_let_finish_and_not_answered(au
     async with live_call(script=script("book"), tools=[book]) as rig:
         await ask(rig)
         (request,) = [event for _, event in rig.session.sent if event["type"] == "tool.call"]
-        rig.call._tell(ToolWithdrawn(request["call_id"]))
+        rig.call._on_fact(ToolWithdrawn(request["call_id"]))
         await trio.sleep(5.5)
         rig.twilio.hang_up()
     assert results(rig) == []

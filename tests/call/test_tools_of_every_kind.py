@@ -127,7 +127,7 @@ async def test_a_tool_that_is_withdrawn_is_let_finish_and_not_answered(autojump_
 
     async with KINDS[kind](script=script(ToolUse("dawdle")), tools=[dawdle], limits=Limits(tool_seconds=100)) as rig:
         await ask(rig)
-        rig.call._tell(ToolWithdrawn(waited_for(rig)))
+        rig.call._on_fact(ToolWithdrawn(waited_for(rig)))
         await trio.sleep(3.1)
         rig.twilio.hang_up()
     assert [tool.failed for tool in rig.record.tools] == [False]

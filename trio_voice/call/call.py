@@ -217,11 +217,11 @@ class Call:
         if refusal is not None:
             raise CallRefused(*refusal)
         log.info("operator_asked", wish=type(wish).__name__)
-        self._tell(wish)
+        self._on_fact(wish)
 
     def machine_answered(self) -> None:
         """Twilio has found that a machine answered the call and has finished its greeting. Does not wait."""
-        self._tell(MachineAnswered(is_fax=self.record.answered_by == "fax"))
+        self._on_fact(MachineAnswered(is_fax=self.record.answered_by == "fax"))
 
     def phone_over(self, detail: str) -> None:
         """Twilio says by callback that the telephone call is over; the module says what comes of it. Does not wait."""
@@ -234,13 +234,13 @@ class Call:
         """End the call unless its stream says why it is over. Cancelling is safe: then it has."""
         await trio.sleep(min(STREAM_TELLS_SECONDS, self._limits.close_seconds / 2))
         if self.record.handed_over:
-            self._tell(CallerStopped())
+            self._on_fact(CallerStopped())
         else:
-            self._tell(EndRequested(EndReason.TWILIO_ENDED, detail))
+            self._on_fact(EndRequested(EndReason.TWILIO_ENDED, detail))
 
     def end(self, reason: EndReason, detail: str) -> None:
         """End the call from outside. Does not wait; only the first reason counts."""
-        self._tell(EndRequested(reason, detail))
+        self._on_fact(EndRequested(reason, detail))
 
     async def run(self, cancelled_because: EndReason = EndReason.DRAIN) -> None:
         """Live the call to its end.
@@ -260,7 +260,7 @@ class Call:
             with self._scope:
                 async with trio.open_nursery() as self._nursery:
                     self._nursery.start_soon(self._live_leg, self._model)
-                    self._nursery.start_soon(self._keep_time)
+                    self._nursery.start_soon(self._run_timer)
                     if record.answered_by_machine:  # it was quicker than the stream
                         self.machine_answered()
                     await self._live_leg(self._caller)
@@ -280,9 +280,9 @@ class Call:
         """
         try:
             if leg is self._caller:
-                await self._caller.run(self._tell, self._pass_on)
+                await self._caller.run(self._on_fact, self._forward_caller_audio)
             else:
-                await self._model.run(self._tell, self._play)
+                await self._model.run(self._on_fact, self._forward_reply_audio)
         finally:
             self._scope.cancel(reason="neither leg outlives the other")
             self._begin_to_close()
@@ -292,7 +292,7 @@ class Call:
             except Exception:  # logged, and the other leg still says goodbye
                 log.exception("close_bug")
 
-    def _pass_on(self, payload: str) -> None:
+    def _forward_caller_audio(self, payload: str) -> None:
         """Tell the bridge of ``CallerAudio`` and obey, in one step: nearly all that ever happens."""
         if self._closing_at < math.inf:
             return
@@ -300,26 +300,26 @@ class Call:
             if self._bridge.forward_caller_audio(payload, self._now()):
                 self._model.forward_caller_audio(payload)
         except Exception:
-            self._scope.cancel(reason="a bug")  # at once, as in _tell
+            self._scope.cancel(reason="a bug")  # at once, as in _on_fact
             raise
 
-    def _play(self, reply_id: str, payload: str) -> None:
+    def _forward_reply_audio(self, reply_id: str, payload: str) -> None:
         """The same for ``ReplyAudio``."""
         if self._closing_at < math.inf:
             return
         try:
             mark = self._bridge.forward_reply_audio(reply_id, payload, self._now())
             if mark is not None:
-                self._caller.play(payload, mark)
+                self._caller.forward_reply_audio(payload, mark)
         except Exception:
             self._scope.cancel(reason="a bug")
             raise
         if mark is None:
-            self._tell(ReplyAudio(reply_id, payload))
+            self._on_fact(ReplyAudio(reply_id, payload))
         elif mark:
             self._set_timer()
 
-    def _tell(self, fact: Fact) -> None:
+    def _on_fact(self, fact: Fact) -> None:
         """Tell the bridge and do what it says. Called between checkpoints, so nothing interleaves."""
         if self._closing_at < math.inf:
             return  # the first sign has won: what comes of hurrying the legs is no other
@@ -328,7 +328,7 @@ class Call:
         try:
             commands = self._bridge.handle(fact, self._now())
             if commands:
-                self._obey(commands)
+                self._execute(commands)
         except Exception:
             self._scope.cancel(reason="a bug")  # at once: whoever told may have to wait for a stalled writer
             raise
@@ -338,7 +338,7 @@ class Call:
         if self._bridge.wake_at < self._timer_scope.deadline:  # noqa: PLR1730 - setting a deadline has its price
             self._timer_scope.deadline = self._bridge.wake_at
 
-    def _obey(self, commands: Iterable[Command]) -> None:
+    def _execute(self, commands: Iterable[Command]) -> None:
         for command in commands:
             match command:
                 case PlayAudio() | PlaceMark() | ClearPlayback():
@@ -362,14 +362,14 @@ class Call:
             self._nursery.start_soon(function, *args)
 
     async def _run_tool(self, wanted: RunTool) -> None:
-        self._tell(ToolReturned(wanted.call_id, await self._tools.run(wanted)))
+        self._on_fact(ToolReturned(wanted.call_id, await self._tools.run(wanted)))
 
     async def _transfer(self, number: str | None) -> None:
         """Put the caller through. Twilio answers by stopping the stream."""
         record = self.record
         if self._phone is None or record.call_sid is None or number is None:
             log.warning("transfer_failed", error="it needs account_sid, TWILIO_AUTH_TOKEN and transfer_to")
-            self._tell(TransferFailed())
+            self._on_fact(TransferFailed())
             return
         transfer = Transfer(number, round(trio.current_time() - self._began, 3))
         record.transfers.append(transfer)
@@ -384,13 +384,13 @@ class Call:
         except (RestError, trio.TooSlowError) as failed:
             log.warning("transfer_failed", error=str(failed) or "Twilio did not answer in time")
             transfer.outcome = "refused"
-            self._tell(TransferFailed())
+            self._on_fact(TransferFailed())
         finally:
             # Cut short by the end of the call: handed over only if that end is Twilio's stop, which says so.
             record.handed_over = done or self._put_through
             self._ledger.changed()
 
-    async def _keep_time(self) -> None:
+    async def _run_timer(self) -> None:
         """Wake the bridge when it has asked for it, and start the clock of the end the moment the call is cancelled.
 
         Be it from inside or outside: this task has nothing to say goodbye to, and so is cancelled at once.
@@ -399,7 +399,7 @@ class Call:
             while True:
                 with trio.CancelScope(deadline=self._bridge.wake_at) as self._timer_scope:
                     await trio.sleep_forever()
-                self._obey(self._bridge.tick(trio.current_time()))
+                self._execute(self._bridge.tick(trio.current_time()))
         finally:
             self._begin_to_close()
 

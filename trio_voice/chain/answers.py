@@ -98,7 +98,7 @@ class Answers:
             self._broken_off += 1
             if failed.retryable and self._broken_off <= MAX_BROKEN_OFF:
                 self._replies.out.append(s.Count("llm_retries_broken_off"))
-                self._replies.pass_on()
+                self._replies.ask_next()
                 self._replies.wanted.append(c.RequestReply(GO_ON))
             return
         if reply.is_speculative:

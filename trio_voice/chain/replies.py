@@ -69,7 +69,7 @@ class Replies:
         member = reply.tries.member
         self.out.append(s.Think(reply.number, reply.conversation, after_seconds, member, reply.with_tools))
 
-    def pass_on(self) -> None:
+    def ask_next(self) -> None:
         """Ask the next language model first, if there is one."""
         self.member = (self.member + 1) % self._members
 

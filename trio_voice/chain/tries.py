@@ -55,9 +55,9 @@ class Tries:
             return 0.0
         hangs = failed.code == "unavailable" and self.passed_on < self.members - 1
         if not failed.retryable or hangs or (wait or 0.0) > LONGEST_WAIT_SECONDS:
-            return self._pass_on()
+            return self._ask_next()
         if self.asked >= (MAX_ASKED if wait is None else MAX_ASKED_AS_TOLD):
-            return self._pass_on()
+            return self._ask_next()
         self.asked += 1
         return RETRY_SECONDS if wait is None else wait
 
@@ -65,9 +65,9 @@ class Tries:
         """The same after an answer without a word."""
         self.empty += 1
         self.asked += 1
-        return 0.0 if self.empty < MAX_EMPTY else self._pass_on()
+        return 0.0 if self.empty < MAX_EMPTY else self._ask_next()
 
-    def _pass_on(self) -> float | None:
+    def _ask_next(self) -> float | None:
         if self.passed_on >= self.members - 1:
             return None
         self.passed_on += 1

@@ -77,7 +77,7 @@ class CallerLeg:
         """
         limiter, receive, tap = RateLimiter(), self._stream.receive_payload, self._tap
 
-        def hear(message: str | bytes) -> None:
+        def on_message(message: str | bytes) -> None:
             limiter.in_hand -= 1 + len(message) // FLOOD_MESSAGE_BYTES
             if limiter.in_hand < 0:
                 limiter.draw()
@@ -91,13 +91,13 @@ class CallerLeg:
                     tap.mark_echoed(meaning.name)
                 tell(meaning)
 
-        await run_pair(CALLER, self._channel, self._writer, hear, tell)
+        await run_pair(CALLER, self._channel, self._writer, on_message, tell)
 
     def execute(self, command: PlayAudio | PlaceMark | ClearPlayback) -> None:
         """Put a command of the bridge on its way. Never waits."""
         match command:
             case PlayAudio(payload=payload):
-                self.play(payload)
+                self.forward_reply_audio(payload)
             case PlaceMark(name=name):
                 self._writer.post(self._stream.mark(name))
                 if self._tap is not None:
@@ -107,7 +107,7 @@ class CallerLeg:
                 if self._tap is not None:
                     self._tap.clear_sent()
 
-    def play(self, payload: str, mark: str = "") -> None:
+    def forward_reply_audio(self, payload: str, mark: str = "") -> None:
         """``execute`` for ``PlayAudio``, by its payload, and for a ``PlaceMark`` behind it, if it is named."""
         self._writer.post(self._stream.media(payload), self._stream.mark(mark) if mark else None)
         if self._tap is not None:

@@ -44,8 +44,8 @@ class ModelLeg(Protocol):
     def capabilities(self) -> Capabilities:
         """Abilities of this kind of model."""
 
-    async def run(self, tell: Callable[[Fact], None], play: Callable[[str, str], None] | None = None) -> None:
-        """Open, then read and write until cancelled. ``play`` may be told of ``ReplyAudio``, by its id and payload."""
+    async def run(self, tell: Callable[[Fact], None], forward: Callable[[str, str], None] | None = None) -> None:
+        """Open, then read and write until cancelled. ``forward`` may be told of ``ReplyAudio``: id, payload."""
 
     def execute(self, command: ModelCommand) -> None:
         """Put a command on its way. Never waits."""
@@ -123,14 +123,14 @@ class SocketModelLeg:
         """The kind's name, for the record."""
         return self._session.provider
 
-    async def run(self, tell: Callable[[Any], None], play: Callable[[str, str], None] | None = None) -> None:
+    async def run(self, tell: Callable[[Any], None], forward: Callable[[str, str], None] | None = None) -> None:
         """Open the session, then read and write until cancelled; every event and the end are told.
 
         Cancelling is safe; ``close`` must follow.
 
         Args:
             tell: told every event.
-            play: given reply id and payload of ``ReplyAudio`` in its stead, where the session can tell it apart.
+            forward: given reply id and payload of ``ReplyAudio`` in its stead, where the session can tell it apart.
         """
         self._opened_at = trio.current_time()
         self._record = ModelSessionRecord(self._session.provider, self._wall_clock())
@@ -146,16 +146,16 @@ class SocketModelLeg:
 
         limiter = RateLimiter()
 
-        def hear(message: str | bytes) -> None:
+        def on_message(message: str | bytes) -> None:
             limiter.in_hand -= 1 + len(message) // FLOOD_MESSAGE_BYTES
             if limiter.in_hand < 0:
                 limiter.draw()
-            if play is not None:
+            if forward is not None:
                 audio = read_audio(message)
                 if audio is not None:
-                    play(*audio)
+                    forward(*audio)
                     return
-            self._pass_on(self._session.receive(message, trio.current_time()), tell)
+            self._on_events(self._session.receive(message, trio.current_time()), tell)
             self._keep_timer()
 
         channel, read_audio = self._channel, self._session.reply_audio
@@ -164,17 +164,17 @@ class SocketModelLeg:
             stalled = isinstance(fact, LegStalled)
             if stalled or isinstance(fact, LegClosed):
                 code, reason = (None, "") if stalled else (channel.close_code, channel.close_reason)
-                self._pass_on(self._session.explain_close(code, reason, trio.current_time()), tell)
+                self._on_events(self._session.explain_close(code, reason, trio.current_time()), tell)
             if isinstance(fact, LegClosed) and not self._was_ready:
                 fact = attrs.evolve(fact, passing=channel.close_code in PASSING_CLOSES)
             tell(fact)
 
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._keep_time, tell)
-            await run_pair(MODEL, channel, self._writer, hear, tell_and_explain)
+            nursery.start_soon(self._run_timer, tell)
+            await run_pair(MODEL, channel, self._writer, on_message, tell_and_explain)
             nursery.cancel_scope.cancel(reason="the socket has ended")
 
-    def _pass_on(self, events: Iterable[Any], tell: Callable[[Any], None]) -> None:
+    def _on_events(self, events: Iterable[Any], tell: Callable[[Any], None]) -> None:
         for event in events:
             if isinstance(event, Outgoing):
                 self._writer.post(event.message)
@@ -182,13 +182,13 @@ class SocketModelLeg:
                 self._note(event)
                 tell(event)
 
-    async def _keep_time(self, tell: Callable[[Any], None]) -> None:
+    async def _run_timer(self, tell: Callable[[Any], None]) -> None:
         """Wake the protocol when it has asked for it."""
         session = self._session
         while True:
             with trio.CancelScope(deadline=session.wake_at) as self._timer_scope:
                 await trio.sleep_forever()
-            self._pass_on(session.tick(trio.current_time()), tell)
+            self._on_events(session.tick(trio.current_time()), tell)
 
     def _keep_timer(self) -> None:
         wake_at = self._session.wake_at

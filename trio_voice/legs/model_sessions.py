@@ -83,7 +83,7 @@ class Succession:
         """Number of models that may still take over."""
         return len(self._makers) - 1
 
-    async def run(self, tell: Callable[[Fact], None], play: Callable[[str, str], None]) -> None:
+    async def run(self, tell: Callable[[Fact], None], forward: Callable[[str, str], None]) -> None:
         """Live one session after the other, until cancelled.
 
         Cancelling is safe; ``close`` must follow. It does not return by itself: a session's end is told, and whoever is
@@ -91,7 +91,7 @@ class Succession:
 
         Args:
             tell: told every fact of the session that is speaking.
-            play: given what it says; see ``ModelLeg.run``.
+            forward: given what it says; see ``ModelLeg.run``.
         """
         async with trio.open_nursery() as goodbyes:
             while True:
@@ -99,7 +99,7 @@ class Succession:
                 while self._order is None:
                     leg = self._leg
                     with self._living:
-                        await leg.run(*self._heard_of(leg, tell, play))
+                        await leg.run(*self._heard_of(leg, tell, forward))
                         await trio.sleep_forever()
                     if self._retry_in is not None and self._order is None:
                         goodbyes.start_soon(self._part_with, leg)
@@ -138,7 +138,7 @@ class Succession:
             await trio.sleep(seconds)
 
     def _heard_of(
-        self, leg: ModelLeg, tell: Callable[[Fact], None], play: Callable[[str, str], None]
+        self, leg: ModelLeg, tell: Callable[[Fact], None], forward: Callable[[str, str], None]
     ) -> tuple[Callable[[Fact], None], Callable[[str, str], None]]:
         """Both, as long as the leg is the one that speaks."""
 
@@ -158,7 +158,7 @@ class Succession:
 
         def play_of_it(reply_id: str, payload: str) -> None:
             if self._leg is leg and self._order is None and self._retry_in is None:
-                play(reply_id, payload)
+                forward(reply_id, payload)
 
         return tell_of_it, play_of_it
 

@@ -28,20 +28,20 @@ async def run_pair(
     leg: str,
     channel: Channel,
     writer: Writer,
-    hear: Callable[[str | bytes], None],
+    on_message: Callable[[str | bytes], None],
     tell: Callable[[Fact], None],
 ) -> None:
     """Read and write a channel until cancelled or until it ends, and tell how it ended.
 
-    ``hear`` is called with each message, must not wait, and counts it with a ``RateLimiter``. Cancelling is safe; the
-    channel is left open, so that its owner can say goodbye. How reading ended is told at once, though the writer may
-    still wait for a peer that does not take what is being sent: it is hurried by whoever is told.
+    ``on_message`` is called with each message, must not wait, and counts it with a ``RateLimiter``. Cancelling is safe;
+    the channel is left open, so that its owner can say goodbye. How reading ended is told at once, though the writer
+    may still wait for a peer that does not take what is being sent: it is hurried by whoever is told.
     """
     try:
         async with trio.open_nursery() as nursery:
             await nursery.start(writer.run, channel)  # before anything is heard, so that it can be answered at once
             try:
-                end = await _read(leg, channel, hear)
+                end = await _read(leg, channel, on_message)
             except Exception:
                 tell(EndRequested(EndReason.BUG, BUG_DETAIL))
                 raise
@@ -53,10 +53,10 @@ async def run_pair(
         tell(_broken(leg, channel, broken.exceptions[0]))
 
 
-async def _read(leg: str, channel: Channel, hear: Callable[[str | bytes], None]) -> LegClosed:
+async def _read(leg: str, channel: Channel, on_message: Callable[[str | bytes], None]) -> LegClosed:
     """Read until the socket ends, and say how it did."""
     try:
-        await channel.listen(hear)
+        await channel.listen(on_message)
     except Flooded:
         flood = f"the {leg}'s peer floods us: over {FLOOD_PER_SECOND} messages a second, or very long ones"
         return LegClosed(leg, politely=False, detail=flood)

@@ -31,14 +31,14 @@ class Channel(ABC):
     async def receive(self) -> str | bytes:
         """The next message. Cancelling is safe: no message is lost."""
 
-    async def listen(self, hear: Callable[[str | bytes], None]) -> NoReturn:
-        """Have ``hear`` called with each message, until reading ends; it must not wait.
+    async def listen(self, on_message: Callable[[str | bytes], None]) -> NoReturn:
+        """Have ``on_message`` called with each message, until reading ends; it must not wait.
 
         It may be called from another task, in this task's context; what it raises is raised here. Cancelling is safe:
         what was not heard can still be received. Ends only by raising what ``receive`` would.
         """
         while True:
-            hear(await self.receive())
+            on_message(await self.receive())
 
     def send_now(self, message: str | bytes, behind: str | bytes | None = None) -> bool:  # noqa: ARG002 - most channels cannot
         """Send a message, or two, without waiting, if nothing stands in their way; otherwise do nothing.

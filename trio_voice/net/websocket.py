@@ -59,8 +59,8 @@ class WebSocketChannel(Channel):
         "_bare_frames",
         "_closed",
         "_given_up",
-        "_hear",
         "_messages",
+        "_on_message",
         "_polled",
         "_protocol",
         "_stream",
@@ -77,7 +77,7 @@ class WebSocketChannel(Channel):
         self._polled = stream if isinstance(stream, PolledStream) else None
         self._protocol = protocol
         self._messages: list[str | bytes] = []
-        self._hear: Callable[[str | bytes], None] | None = None
+        self._on_message: Callable[[str | bytes], None] | None = None
         self._bare_frames: RateLimiter | None = None
         """Once there was one. Messages are counted by whoever hears them."""
         self._closed = False
@@ -93,12 +93,12 @@ class WebSocketChannel(Channel):
             await self._read_more()
         return self._messages.pop(0)
 
-    async def listen(self, hear: Callable[[str | bytes], None]) -> NoReturn:
+    async def listen(self, on_message: Callable[[str | bytes], None]) -> NoReturn:
         if self._polled is None:
-            await super().listen(hear)
+            await super().listen(on_message)
         while self._messages:
-            hear(self._messages.pop(0))
-        self._hear = hear
+            on_message(self._messages.pop(0))
+        self._on_message = on_message
         try:
             while True:
                 self._check_readable()
@@ -106,7 +106,7 @@ class WebSocketChannel(Channel):
                 if self._protocol.close_code is None and self._protocol.failure is None and not self._given_up:
                     self._be_cut()
         finally:
-            self._hear = None
+            self._on_message = None
 
     def _check_readable(self) -> None:
         if self._protocol.settle():  # all that came before it has been heard
@@ -142,15 +142,15 @@ class WebSocketChannel(Channel):
 
     def _take(self, data: bytes) -> None:
         """The same for a listener."""
-        protocol, hear = self._protocol, self._hear
+        protocol, on_message = self._protocol, self._on_message
         text = protocol.whole_text(data)
-        if text is not None and hear is not None:
-            hear(text)
+        if text is not None and on_message is not None:
+            on_message(text)
             return
         try:
             for message in protocol.receive(data, settled=False):
-                if self._hear is not None:
-                    self._hear(message)
+                if self._on_message is not None:
+                    self._on_message(message)
                 else:  # it was cancelled by what it heard
                     self._messages.append(message)
         finally:

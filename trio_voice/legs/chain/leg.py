@@ -118,7 +118,7 @@ class ChainLeg:
         self._http: Http
         self._nursery: trio.Nursery
 
-    async def run(self, tell: Callable[[Fact], None], _play: object = None) -> None:
+    async def run(self, tell: Callable[[Fact], None], _forward: object = None) -> None:
         """Open the stages and join them until cancelled; every event and the end of either socket are told.
 
         Cancelling is safe; ``close`` must follow.
@@ -132,7 +132,7 @@ class ChainLeg:
             self._nursery.start_soon(self._live_stage, self._hearing)
             self._nursery.start_soon(self._live_stage, self._speaking)
             self._nursery.start_soon(self._prepare_to_think)
-            self._nursery.start_soon(self._keep_time)
+            self._nursery.start_soon(self._run_timer)
 
     async def _live_stage(self, stage: Stage) -> None:
         """Run one member of a stage after the other."""
@@ -308,7 +308,7 @@ class ChainLeg:
         else:
             self._do(self._turns.handle(event, trio.current_time()))
 
-    async def _keep_time(self) -> None:
+    async def _run_timer(self) -> None:
         while True:
             with trio.CancelScope(deadline=self._turns.wake_at) as self._timer_scope:
                 await trio.sleep_forever()

@@ -110,7 +110,7 @@ class LocalHearing:
                 self._ears = ears
                 tell(ModelReady(""))
                 async for utterance in self._utterances:
-                    self._pass_on(self._turns.understood(await self._words_of(self._speech, utterance)))
+                    self._report(self._turns.understood(await self._words_of(self._speech, utterance)))
             finally:
                 self._ears = None
 
@@ -134,10 +134,10 @@ class LocalHearing:
         for report in self._ears.hear(sound):
             utterance = getattr(report, "utterance", None)
             if utterance is None:
-                self._pass_on(self._turns.speech_started())
+                self._report(self._turns.speech_started())
             else:
                 self._recognise(utterance)
-        self._pass_on(self._turns.heard(len(sound)))
+        self._report(self._turns.heard(len(sound)))
 
     def execute(self, command: Any) -> None:
         """Put a command on its way. Never waits."""
@@ -146,7 +146,7 @@ class LocalHearing:
         stopped = self._ears.end_utterance()
         if stopped is not None:
             self._recognise(stopped.utterance)
-        self._pass_on(self._turns.end())
+        self._report(self._turns.end())
 
     def _recognise(self, utterance: bytes) -> None:
         self._turns.speech_stopped()
@@ -154,9 +154,9 @@ class LocalHearing:
             self._utterances_in.send_nowait(utterance)
         except trio.WouldBlock:
             self._ledger.record.count("utterances_dropped")
-            self._pass_on(self._turns.understood(""))
+            self._report(self._turns.understood(""))
 
-    def _pass_on(self, facts: Iterable[Any]) -> None:
+    def _report(self, facts: Iterable[Any]) -> None:
         for fact in facts:
             self._tell(fact)
 

@@ -22,11 +22,11 @@ from trio_voice.record import CallState, EndReason
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from trio_voice.call.call import CallControl
     from trio_voice.call.expected import ExpectedCall
     from trio_voice.call.feed import Feed
     from trio_voice.call.registry import Registry
     from trio_voice.call.tools import Tool
+    from trio_voice.call.transfers import CallControl
     from trio_voice.events.model import Said
     from trio_voice.journal import Journal
     from trio_voice.legs.model_sessions import Succession

@@ -27,7 +27,7 @@ from __future__ import annotations
 import logging
 import math
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import structlog
 import trio
@@ -35,7 +35,8 @@ import trio
 from trio_voice.bridge.bridge import Bridge
 from trio_voice.bridge.watcher import NOBODY
 from trio_voice.call.call_tools import CallTools
-from trio_voice.errors import CallRefused, RestError
+from trio_voice.call.transfers import Transfers
+from trio_voice.errors import CallRefused
 from trio_voice.events.call import (
     CALLER,
     ClearPlayback,
@@ -57,7 +58,7 @@ from trio_voice.events.model import ReplyAudio
 from trio_voice.legs.pumps import BUG_DETAIL
 from trio_voice.legs.session_ledger import Ledger
 from trio_voice.persona import SILENT
-from trio_voice.record import CallRecord, CallState, EndReason, Transfer
+from trio_voice.record import CallRecord, CallState, EndReason
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from trio_voice.call.call_tools import Recording
     from trio_voice.call.put_through import CameBack
     from trio_voice.call.tools import Tool
+    from trio_voice.call.transfers import CallControl
     from trio_voice.events.call import Command, OperatorFact
     from trio_voice.legs.caller import CallerLeg
     from trio_voice.legs.model_sessions import Succession
@@ -78,13 +80,6 @@ log: Final = structlog.stdlib.get_logger("trio_voice.call")
 STREAM_TELLS_SECONDS: Final = 0.5
 """Time that a stream may take to say why its call is over, once a callback has said that it is; at most half of
 ``close_seconds``, in which all of the end must be done."""
-
-
-class CallControl(Protocol):
-    """Acts on a telephone call besides ending it."""
-
-    async def transfer(self, call: CallRecord, number: str) -> None:
-        """Connect the caller to somebody else. Raises ``RestError``."""
 
 
 def wall_clock() -> datetime:
@@ -117,18 +112,17 @@ class Call:
         "_caller",
         "_closing_at",
         "_ended_at",
-        "_ledger",
+        "_has_phone",
         "_limits",
         "_model",
         "_now",
         "_nursery",
         "_persona",
-        "_phone",
         "_phone_is_over",
-        "_put_through",
         "_scope",
         "_timer_scope",
         "_tools",
+        "_transfers",
         "_watcher",
         "record",
     )
@@ -153,16 +147,15 @@ class Call:
         self.record = record
         self._watcher = watcher
         self._persona = persona
-        self._phone = phone
+        self._has_phone = phone is not None
         self._phone_is_over = False
-        self._put_through = False
-        self._ledger = ledger or Ledger(record)
         self._limits = limits
         self._caller = caller
         self._model = model
         self._now = trio.lowlevel.current_clock().current_time
         """As ``trio.current_time``, which looks for this clock anew each time."""
         self._began = self._now() if came_back is None else came_back.began
+        self._transfers = Transfers(record, phone, ledger or Ledger(record), limits.tool_seconds, self._began)
         self._tools = CallTools(tools or {}, record, persona, limits.tool_seconds, self._began, recording, watcher)
         self._bridge = Bridge(
             persona,
@@ -211,7 +204,7 @@ class Call:
         """
         if self._nursery is None or self._closing_at < math.inf or self._phone_is_over:
             raise CallRefused("not_live", "the call is not live")
-        if isinstance(wish, TransferRequested) and (self._phone is None or self.record.call_sid is None):
+        if isinstance(wish, TransferRequested) and (not self._has_phone or self.record.call_sid is None):
             raise CallRefused("not_supported", "this call cannot be put through: it has no telephone at Twilio")
         refusal = self._bridge.refusal_of(wish)
         if refusal is not None:
@@ -347,7 +340,7 @@ class Call:
                     if deaf:
                         self._caller.give_up()
                     self.record.end_reason, self.record.end_detail = reason, detail
-                    self._put_through = transferred
+                    self._transfers.is_stopped = transferred
                     self._scope.cancel(reason=f"{reason}: {detail}")
                 case RunTool():
                     self._start(self._run_tool, command)
@@ -366,29 +359,8 @@ class Call:
 
     async def _transfer(self, number: str | None) -> None:
         """Put the caller through. Twilio answers by stopping the stream."""
-        record = self.record
-        if self._phone is None or record.call_sid is None or number is None:
-            log.warning("transfer_failed", error="it needs account_sid, TWILIO_AUTH_TOKEN and transfer_to")
+        if not await self._transfers.put_through(number):
             self._on_fact(TransferFailed())
-            return
-        transfer = Transfer(number, round(trio.current_time() - self._began, 3))
-        record.transfers.append(transfer)
-        record.handed_over = True  # before the request: Twilio may stop the stream before it answers us
-        self._ledger.changed()
-        done = False
-        try:
-            with trio.fail_after(self._limits.tool_seconds):
-                await self._phone.transfer(record, number)
-            done = True
-            log.info("transferred")
-        except (RestError, trio.TooSlowError) as failed:
-            log.warning("transfer_failed", error=str(failed) or "Twilio did not answer in time")
-            transfer.outcome = "refused"
-            self._on_fact(TransferFailed())
-        finally:
-            # Cut short by the end of the call: handed over only if that end is Twilio's stop, which says so.
-            record.handed_over = done or self._put_through
-            self._ledger.changed()
 
     async def _run_timer(self) -> None:
         """Wake the bridge when it has asked for it, and start the clock of the end the moment the call is cancelled.

@@ -56,6 +56,12 @@ from trio_voice.speech_text.stage_directions import is_stage_direction
         ("Nice!!!! *Really*???", "Nice! Really?"),
         ("¿Qué tal? ¡Hola!", "¿Qué tal? ¡Hola!"),
         ("“Hi,” she said.", "“Hi,” she said."),
+        ("Go to Settings > General > Privacy.", "Go to Settings, General, Privacy."),
+        ("Monday -> Friday → Sunday", "Monday, Friday, Sunday"),
+        ("2+2=4, x = 5, ==marked==", "2+2 equals 4, x equals 5, marked"),
+        ("10^3 is 1000", "10 to the power of 3 is 1000"),
+        ("So: ```python\nprint(1)\n```", "So: print(1)."),
+        ("We use .NET here.", "We use .NET here."),
         ('He said **"no"** , twice .', 'He said "no", twice.'),
         ("\x00A\u200bB\u00ad\ufeffC\ud800", "ABC"),
         ("你好。*我们* 开门。", "你好。我们 开门。"),
@@ -111,6 +117,28 @@ def test_no_markup_comes_through_however_it_is_torn(text):
     spoken = speakable(text)
     assert not set(spoken) & set("*_`#|~<>[]\\😀\n")
     assert spoken == "" or any(letter.isalnum() for letter in spoken)
+
+
+@pytest.mark.parametrize(
+    ("language", "written", "spoken"),
+    [
+        ("en-US", "Press * to go back, or # to hear it again.", "Press star to go back, or pound to hear it again."),
+        ("en-GB", "Press `#`, then \\*.", "Press hash, then star."),
+        ("en-US", "Dial *67 or #31#.", "Dial star 67 or pound 31 pound."),
+        ("de", "Drücken Sie * oder #.", "Drücken Sie Stern oder Raute."),
+        ("fr", "Appuyez sur #.", "Appuyez sur dièse."),
+        ("es", "Pulse *.", "Pulse asterisco."),
+        ("it", "Prema #.", "Prema cancelletto."),
+        ("pt", "Tecle #.", "Tecle cerquilha."),
+        ("nl", "Toets #.", "Toets hekje."),
+        ("en-US", "Options: * one * two", "Options: one two"),
+        ("en-US", "free* delivery, *only today*", "free delivery, only today"),
+        ("en-US", "**50** off, *20 percent*", "50 off, 20 percent"),
+        ("en-US", "Our hours: # Monday", "Our hours: Monday"),
+    ],
+)
+def test_keys_of_a_telephone_are_named(language, written, spoken):
+    assert speakable(written, language) == spoken
 
 
 @pytest.mark.parametrize("aside", ["smiles", "laughs softly", "a long pause", "clears throat", "Sighs.", "she nods"])

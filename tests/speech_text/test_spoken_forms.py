@@ -19,7 +19,7 @@ def said(text, language="en-US"):
         # Times
         ("At 9:30 a.m. or 5 pm", "At nine thirty a.m. or five p.m."),
         ("9:05, 9:00, 14:30 and 14:00.", "nine oh five, nine o'clock, two thirty p.m. and two p.m."),
-        ("We open 9-5, or 9:00–17:00.", "We open nine to five, or nine o'clock–five p.m."),
+        ("We open 9-5, or 9:00–17:00.", "We open nine to five, or nine o'clock to five p.m."),
         # Prices
         (
             "It costs $3.50, or $1,000 for 20.",
@@ -75,7 +75,7 @@ def test_english(written, spoken):
         ("fr", "À 9h30 ou 21:00, le 1er mai.", "À neuf heures trente ou vingt et une heures, le premier mai."),
         ("fr", "M. Dupont, 01 23 45 67 89, 3,50 €", "Monsieur Dupont, zéro un, vingt-trois, quarante-cinq, soixante-sept, quatre-vingt-neuf, trois euros cinquante"),  # noqa: E501
         ("es", "El 3 de mayo a las 9:30, 21 €", "El tres de mayo a las nueve y treinta, veintiún euros"),
-        ("es-MX", "El Sr. Ruiz paga $1,000.50", "El señor Ruiz paga mil dólares con cincuenta"),
+        ("es-MX", "El Sr. Ruiz paga $1,000.50", "El señor Ruiz paga mil pesos con cincuenta"),
         ("it", "Il 1 maggio alle 9:30 costa 3,50 €", "Il primo maggio alle nove e trenta costa tre euro e cinquanta"),
         ("pt-BR", "Dia 3 de maio às 9:30, R$ 5,50", "Dia três de maio às nove e trinta, cinco reais e cinquenta"),
         ("nl", "Op 3 mei om 9:30 uur, bijv. € 3,50", "Op drie mei om negen uur dertig, bijvoorbeeld drie euro vijftig"),

@@ -34,6 +34,10 @@ class _Signs:
     greater: str
     about: str
     equals: str
+    plus: str
+    power: str
+    star: str
+    hash: str
 
 
 _EN: Final = _Signs(
@@ -48,32 +52,45 @@ _EN: Final = _Signs(
     greater="greater than",
     about="about",
     equals="equals",
+    plus="plus",
+    power="to the power of",
+    star="star",
+    hash="hash",
 )
+_AMERICAN: Final = attrs.evolve(_EN, hash="pound")
+_AMERICA: Final = frozenset({"en", "en-us", "en-ca"})
+"""Where the key below the nine is the pound key. In lower case."""
 _SIGNS: Final[Mapping[str, _Signs]] = {
     "en": _EN,
     "de": _Signs(
         dot="Punkt", at="ät", slash="Schrägstrich", dash="Bindestrich", underscore="Unterstrich", number="Nummer",
         conjunction="und", less="kleiner als", greater="größer als", about="etwa", equals="gleich",
+        plus="plus", power="hoch", star="Stern", hash="Raute",
     ),
     "fr": _Signs(
         dot="point", at="arobase", slash="barre oblique", dash="tiret", underscore="tiret bas", number="numéro",
         conjunction="et", less="inférieur à", greater="supérieur à", about="environ", equals="égale",
+        plus="plus", power="puissance", star="étoile", hash="dièse",
     ),
     "es": _Signs(
         dot="punto", at="arroba", slash="barra", dash="guion", underscore="guion bajo", number="número",
         conjunction="y", less="menor que", greater="mayor que", about="unos", equals="es igual a",
+        plus="más", power="elevado a", star="asterisco", hash="almohadilla",
     ),
     "it": _Signs(
         dot="punto", at="chiocciola", slash="barra", dash="trattino", underscore="trattino basso", number="numero",
         conjunction="e", less="minore di", greater="maggiore di", about="circa", equals="è uguale a",
+        plus="più", power="elevato a", star="asterisco", hash="cancelletto",
     ),
     "pt": _Signs(
         dot="ponto", at="arroba", slash="barra", dash="hífen", underscore="sublinhado", number="número",
         conjunction="e", less="menor que", greater="maior que", about="cerca de", equals="é igual a",
+        plus="mais", power="elevado a", star="asterisco", hash="cerquilha",
     ),
     "nl": _Signs(
         dot="punt", at="apenstaartje", slash="schuine streep", dash="streepje", underscore="liggend streepje",
         number="nummer", conjunction="en", less="kleiner dan", greater="groter dan", about="ongeveer", equals="is",
+        plus="plus", power="tot de macht", star="sterretje", hash="hekje",
     ),
 }  # fmt: skip
 
@@ -83,7 +100,7 @@ LONGEST_PATH: Final = 40
 # Nothing in such a text needs a second look: letters, digits, spaces and the signs of plain sentences.
 _PLAIN: Final = re.compile(r"(?!\d{1,3}\. )(?:[^\W_]|[ ,?!'’;]|\.(?=[ \n]|\Z)|(?<=[^\W_])-(?=[^\W_]))*")
 
-_FENCE: Final = re.compile(r"^[ \t]*(?:`{3,}|~{3,})[^\n`]*$", re.MULTILINE)
+_FENCE: Final = re.compile(r"^[ \t]*(?:`{3,}|~{3,})[^\n`]*$|`{3}[\w+#.-]{0,20}[ \t]*$", re.MULTILINE)
 _RULE: Final = re.compile(r"^[ \t|:*_=-]*[-*_=|]{2}[ \t|:*_=-]*$", re.MULTILINE)
 _MARKER: Final = re.compile(
     r"[ \t]*(?:>[ \t]?){0,5}(?:(?P<heading>#{1,6}[ \t]+)|(?P<item>[-*+•·▪◦‣–—][ \t]+(?:\[[ xX]\][ \t]+)?)"
@@ -111,6 +128,17 @@ _ADDRESS: Final = re.compile(
     r"|(?P<url>(?:https?://|www\.)[^\s<>\"“”«»]{1,2000})"
     r"|(?<![\w@.-])(?P<domain>(?:[A-Za-z0-9-]{1,63}\.){1,5}(?:com|org|net|edu|gov|info|biz|io|ai|app|dev|shop|store|online|tech|cloud|me|tv|eu|uk|us|ca|au|nz|ie|in|de|at|ch|fr|be|nl|es|pt|it|br|mx|ar|se|no|dk|fi|pl|cz|jp|cn)(?:/[^\s<>\"“”«»]{0,500})?)(?![\w@-])"
 )  # fmt: skip
+_ARROW: Final = re.compile(
+    r"[ \t]*(?:[-=]{1,3}>|[\u2190-\u2194\u21d0-\u21d4\u27a1\u2794\u279c\u27f6]\ufe0f?)[ \t]*(?=[^\W_])"
+)
+_KEY: Final = re.compile(
+    r"(?<![\w*#])(?P<first>[*#])(?P<n>\d{1,5})(?P<last>[*#])(?![\w*#])|(?<![\w*#])(?P<star>\*)(?=\d{2,5}(?![\w*]))"
+    r"|\\(?P<escaped>[*#])(?![\w*#])"
+    r"|(?<![^\s\"'`(“])(?P<alone>[*#])(?=[\s.,;:!?)\"'`”]|\Z)"
+)
+"""A key of a telephone. Asterisks come in pairs otherwise, or begin the items of a list."""
+_COMPARED: Final = re.compile(r"(?:(?<=[\d%]\s)|(?<=(?<!\w)\w\s))[<>](?=\s)|(?<=\s)[<>](?=\s(?:[$€£]?\d|\w(?!\w)))")
+_EQUALS: Final = re.compile(r"(?<=[^\W_])(?P<left>\s?)=(?P<right>\s?)(?=[^\W_])|(?<=\w\s)=(?=\s-?\w)")
 _TIMES: Final = re.compile(r"(?<=\d)[ \t]?\*[ \t]?(?=\d)")
 _EMOJI: Final = re.compile(
     "[\u2190-\u21ff\u2300-\u23ff\u2460-\u27bf\u2900-\u297f\u2b00-\u2bff\u3030\u303d\u3297\u3299\ufe0f\u20e3"
@@ -120,7 +148,7 @@ _UNSEEN: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]+"
 )
 _SPACE: Final = re.compile(r"[^\S\n]+")
-_PLACED: Final = re.compile(r" +(?=[,.;:!?…](?!\d))")
+_PLACED: Final = re.compile(r" +(?=[,;:!?…](?!\d)|\.(?!\w))")
 _CROWDED: Final = re.compile(r"[,;:]+(?=[,;:.!?])|(?<=[!?…])[,;:]+")
 _REPEATED: Final = re.compile(r"([!?,;])(?:\s?\1)+|\.{4,}")
 _EMPTY: Final = re.compile(r"\(\s*\)|\[\s*\]|\"\s*\"|“\s*”|'\s+'")
@@ -137,18 +165,23 @@ def speakable(text: str, language: str = "en-US", *, spelled_out: bool = False) 
         spelled_out: figures and abbreviations in words, for a voice that does not read them by itself.
     """
     if not _PLAIN.fullmatch(text):
-        text = _without_markup(text, _SIGNS.get(primary(language), _EN))
+        text = _without_markup(text, _signs_of(language))
     if spelled_out:
         text = spelled(text, language)
     text = " ".join(text.split())
     return text if _LETTER.search(text) else ""
 
 
+def _signs_of(language: str) -> _Signs:
+    return _AMERICAN if language.lower() in _AMERICA else _SIGNS.get(primary(language), _EN)
+
+
 def _without_markup(text: str, signs: _Signs) -> str:
     text = _UNSEEN.sub("", text.replace("\r\n", "\n"))
     if "&" in text:
         text = html.unescape(text).replace("\0", "")
-    text = _AUTOLINK.sub(r"\1", _COMMENT.sub(" ", _FENCE.sub("", text)))
+    text = _ARROW.sub(", ", _COMMENT.sub(" ", _FENCE.sub("", text)))
+    text = _AUTOLINK.sub(r"\1", text)
     text = "\n".join(_lines(text))
     text = _IMAGE_OR_LINK.sub(lambda link: link["words"], text)
     text = _CITATION.sub("", _LINK_TARGET.sub("", text))
@@ -189,22 +222,47 @@ def _address(found: re.Match[str], signs: _Signs) -> str:
         address = re.split(r"[?#]", address)[0].rstrip("/")
         if len(address.partition("/")[2]) > LONGEST_PATH:
             address = address.partition("/")[0]
-    names = {".": signs.dot, "@": signs.at, "/": signs.slash, "-": signs.dash, "_": signs.underscore}
-    return re.sub(r"[.@/_-]", lambda sign: f" {names[sign[0]]} ", address).strip() + behind
+    names = {
+        ".": signs.dot,
+        "@": signs.at,
+        "/": signs.slash,
+        "-": signs.dash,
+        "_": signs.underscore,
+        "+": signs.plus,
+    }
+    return re.sub(r"[.@/_+-]", lambda sign: f" {names[sign[0]]} ", address).strip() + behind
 
 
 def _without_signs(text: str, signs: _Signs) -> str:
     """The text without markup, and with names for signs that have one."""
     text = _TIMES.sub(" × ", text)
+    text = _KEY.sub(lambda found: _key(found, signs), text)
     text = re.sub(r"#[ \t]?(?=\d)", f"{signs.number} ", text)
     text = re.sub(r"~(?=\d)", f"{signs.about} ", text)
-    text = re.sub(r"(?<=\s)<(?=\s)", signs.less, re.sub(r"(?<=\s)>(?=\s)", signs.greater, text))
-    text = re.sub(r"(?<=\w\s)=(?=\s\w)", signs.equals, text)
+    text = _COMPARED.sub(lambda sign: signs.less if sign[0] == "<" else signs.greater, text)
+    text = re.sub(r"\s>(?=\s)", ",", text)  # the way through a menu
+    text = _EQUALS.sub(f" {signs.equals} ", text)
+    text = re.sub(r"(?<=\w)\^(?=[\w(-])", f" {signs.power} ", text)
     text = re.sub(r"(?<=[:;,])\s+[-–—]\s+(?=\w)", " ", text)
     text = re.sub(r"\s?&\s?", f" {signs.conjunction} ", text)
     text = re.sub(r"\s\|+\s", ", ", text)
     text = re.sub(r"(?<=\w)_+(?=\w)", " ", text)
     return re.sub(r"[*_`#~|<>\\^{}\[\]=]+", lambda run: " " if run[0] in "<>=|" else "", text)
+
+
+def _key(found: re.Match[str], signs: _Signs) -> str:
+    """A key's name; lonely asterisks are no keys where there are several of them."""
+    names = {"*": signs.star, "#": signs.hash}
+    if found["n"]:
+        return f"{names[found['first']]} {found['n']} {names[found['last']]}"
+    if found["escaped"]:
+        return f" {names[found['escaped']]}"
+    if found["star"]:
+        return found[0] if found.string.count("*") > 1 else f"{signs.star} "
+    before = found.string[: found.start()].rstrip(" \t`\"'(“")[-1:]
+    if not (before.isalnum() or before == ",") or (found[0] == "*" and found.string.count("*") > 1):
+        return found[0]
+    return names[found[0]]
 
 
 def _tidy(text: str) -> str:

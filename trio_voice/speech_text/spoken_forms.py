@@ -14,7 +14,8 @@ from typing import Final
 from num2words import num2words
 
 from trio_voice.speech_text.languages import primary
-from trio_voice.speech_text.spoken_words import DECIMAL_DOT, MONTH_FIRST, WORDS, Currency, SpokenWords
+from trio_voice.speech_text.short_forms import applied, rules_of
+from trio_voice.speech_text.spoken_words import DECIMAL_DOT, MONTH_FIRST, PESO, PESOS, WORDS, Currency, SpokenWords
 
 MOST_DIGITS: Final = 12
 """A longer number, and one of five or more without separators, is said figure by figure."""
@@ -39,9 +40,19 @@ _MIXED: Final = {
 }
 """A number with a half, and with another fraction, behind it."""
 _PER: Final = {"en": "per", "de": "pro", "fr": "par", "es": "por", "it": "al", "pt": "por", "nl": "per"}
-_PERIODS: Final = {"mo": "month", "yr": "year", "hr": "hour", "wk": "week", "pp": "person"}
+_PERIODS: Final = {
+    "mo": "month",
+    "yr": "year",
+    "hr": "hour",
+    "wk": "week",
+    "pp": "person",
+    "min": "minute",
+    "sec": "second",
+}
 """English, behind a price and a slash."""
-_THOUSANDS: Final = {"K": "thousand", "k": "thousand", "M": "million", "B": "billion"}
+_THOUSANDS: Final = {
+    "K": "thousand", "k": "thousand", "M": "million", "m": "million", "B": "billion", "bn": "billion",
+}  # fmt: skip
 """English, right behind a price."""
 _VULGAR: Final = {"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4"}
 _SCALES: Final = (
@@ -97,10 +108,13 @@ class _Forms:
 
     def __init__(self, language: str, words: SpokenWords) -> None:
         self._lang = primary(language)
+        self._numbers = "pt_BR" if language.lower() == "pt-br" else self._lang
         self._words = words
         self._month_first = language.lower() in MONTH_FIRST
         self._decimal = "." if language.lower() in DECIMAL_DOT else words.decimal
         self._group = "[,’']" if self._decimal == "." else r"[.\u00a0\u202f ]"
+        self._short_forms = rules_of(self._lang, words, _words_of)
+        self._currencies = {**words.currencies, **({"$": PESO} if language.lower() in PESOS else {})}
         self._wordy = len(self._of_words())
         self._rules = [*self._of_words(), *self._of_dates(), *self._of_amounts(), *self._of_numbers()]
 
@@ -148,7 +162,7 @@ class _Forms:
 
     def _of_amounts(self) -> list[_Rule]:
         n, signs = self._number_pattern, _any_of(self._words.currencies)
-        short = "[KkMB]" if self._lang == "en" else "(?!)"
+        short = "[KkMmB]|bn" if self._lang == "en" else "(?!)"
         return [
             (
                 re.compile(
@@ -183,6 +197,7 @@ class _Forms:
         return rf"(?:\d{{1,3}}(?:{self._group}\d{{3}}){{1,4}}{part}|\d{{1,15}}{part})"
 
     def spelled(self, text: str) -> str:
+        text = applied(self._short_forms, text)
         if any(letter.isdigit() or letter in "½⅓⅔¼¾" for letter in text):
             text = re.sub("(?<=\\d)(?=[½⅓⅔¼¾])", " ", text)
             text = re.sub("[½⅓⅔¼¾]", lambda sign: _VULGAR[sign[0]], text)
@@ -202,18 +217,18 @@ class _Forms:
         if len(whole) > MOST_DIGITS or (len(whole) > 1 and whole.startswith("0")):
             said = self._one_by_one(whole)
         else:
-            said = _words_of(int(whole), self._lang)
+            said = _words_of(int(whole), self._numbers)
         if not part:
             return said
         small = (
             self._one_by_one(part)
             if len(part) > 2 or part.startswith("0") or self._lang == "en"
-            else _words_of(int(part), self._lang)
+            else _words_of(int(part), self._numbers)
         )
         return f"{said} {self._words.point} {small}"
 
     def _one_by_one(self, figures: str) -> str:
-        return " ".join(_words_of(int(figure), self._lang) for figure in figures if figure.isdigit())
+        return " ".join(_words_of(int(figure), self._numbers) for figure in figures if figure.isdigit())
 
     def _counting(self, figures: str) -> str:
         """Before something that is counted: German "ein Euro", Spanish "veintiún euros"."""
@@ -229,9 +244,9 @@ class _Forms:
 
     def _year(self, figures: str) -> str:
         return (
-            _words_of(int(figures), self._lang, "year")
+            _words_of(int(figures), self._numbers, "year")
             if self._lang in ("en", "de")
-            else _words_of(int(figures), self._lang)
+            else _words_of(int(figures), self._numbers)
         )
 
     def _number(self, found: re.Match[str]) -> str:
@@ -263,10 +278,12 @@ class _Forms:
         return (half if found["n"] == "1/2" else other).format(n=self._cardinal(whole), f=named) if whole else named
 
     def _range(self, found: re.Match[str]) -> str:
+        if len(found["a"]) > 1 and found["a"].startswith("0"):
+            return f"{self._one_by_one(found['a'])}, {self._one_by_one(found['b'])}"  # parts of a code
         return f"{found['a']} {self._words.to} {found['b']}"
 
     def _ordinal(self, found: re.Match[str]) -> str:
-        said = _words_of(int(found["n"]), self._lang, "ordinal")
+        said = _words_of(int(found["n"]), self._numbers, "ordinal")
         if self._lang == "de" and _AFTER_GERMAN.search(found.string[max(found.start() - 12, 0) : found.start()]):
             return f"{said}n"
         if found[0].endswith("ª") and said.endswith("o"):
@@ -285,13 +302,13 @@ class _Forms:
         return f"{self._clock(hour, minute)} {half}"
 
     def _clock(self, hour: int, minute: int) -> str:
-        said = _words_of(hour, self._lang)
+        said = _words_of(hour, self._numbers)
         if not minute:
             return said
         small = (
-            f"oh {_words_of(minute, self._lang)}"
+            f"oh {_words_of(minute, self._numbers)}"
             if minute < 10 and self._lang == "en"
-            else _words_of(minute, self._lang)
+            else _words_of(minute, self._numbers)
         )
         return f"{said} {small}"
 
@@ -307,7 +324,7 @@ class _Forms:
             if hour > 12:
                 return f"{self._clock(hour - 12, minute)} p.m."
             return self._clock(hour, minute) + ("" if minute else " o'clock")
-        said, small = _words_of(hour, self._lang), _words_of(minute, self._lang)
+        said, small = _words_of(hour, self._numbers), _words_of(minute, self._numbers)
         if self._lang == "de":
             said = re.sub("eins$", "ein", said)
         elif self._lang in _FEMININE:
@@ -320,7 +337,7 @@ class _Forms:
         hour = int(found["h"])
         if hour > 24 or self._lang not in _HOUR_H:
             return found[0]
-        said, word = _words_of(hour, self._lang), _HOUR_H[self._lang]
+        said, word = _words_of(hour, self._numbers), _HOUR_H[self._lang]
         return f"{re.sub(*_FEMININE[self._lang], said)} {word.removesuffix('s') if hour == 1 else word}"
 
     def _feet(self, found: re.Match[str]) -> str:
@@ -331,14 +348,14 @@ class _Forms:
 
     def _day(self, day: int, before: str) -> str:
         if self._lang in ("en", "de"):
-            said = _words_of(day, self._lang, "ordinal")
+            said = _words_of(day, self._numbers, "ordinal")
             if self._lang == "de":
                 before = before[-12:].lower()
                 return said + ("n" if _AFTER_GERMAN.search(before) else "" if before.endswith("der ") else "r")
             return said
         if day == 1 and self._lang in _FIRST:
             return _FIRST[self._lang]
-        return _words_of(day, self._lang)
+        return _words_of(day, self._numbers)
 
     def _said_date(self, found: re.Match[str], day: int, month: int, year: str | None) -> str:
         if not 1 <= day <= 31 or not 1 <= month <= 12:
@@ -367,7 +384,7 @@ class _Forms:
 
     def _price(self, found: re.Match[str]) -> str:
         figures, scale = found["n"] or found["n2"], found["scale"] or found["scale2"]
-        currency = self._words.currencies[found["sign"] or found["sign2"]]
+        currency = self._currencies[found["sign"] or found["sign2"]]
         scale = scale or _THOUSANDS.get(found["short"] or "")
         per = found["per"] and f" {_PER[self._lang]} {_PERIODS.get(found['per'], found['per'])}"
         whole, _, part = re.sub(self._group, "", figures).partition(self._decimal)

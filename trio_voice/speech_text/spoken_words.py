@@ -32,6 +32,10 @@ class SpokenWords:
     plus: str
     to: str
     """Between the ends of a range."""
+    ratio: str
+    """Between the numbers of a ratio or a score, 3:1."""
+    by: str
+    """Between the sides of an area, 3x4."""
     between_coins: str
     """Between whole amount and small change."""
     names_cents: bool
@@ -51,6 +55,10 @@ class SpokenWords:
     units: Mapping[str, tuple[str, str]]
     """By their sign: for one, and for more."""
     abbreviations: Mapping[str, str]
+    days: Mapping[str, str]
+    """Of the week, by their short names without dots."""
+    counted: tuple[str, ...]
+    """Words before a Roman numeral that is said as a number: "Chapter IV"."""
 
 
 def _units(text: str) -> dict[str, tuple[str, str]]:
@@ -65,7 +73,7 @@ def _pairs(text: str) -> dict[str, str]:
     return {short.strip(): whole.strip() for short, whole in (pair.split("=") for pair in text.split(","))}
 
 
-def _months(text: str) -> tuple[str, ...]:
+def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
@@ -86,13 +94,28 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
         times="times",
         plus="plus",
         to="to",
+        ratio="to",
+        by="by",
         between_coins=" and ",
         names_cents=True,
         hour="{h} {m}",
         full_hour="{h} o'clock",
         hour_words=("o'clock",),
-        codes=("number", "order", "code", "pin", "zip", "account", "reference", "confirmation", "ticket", "extension"),
-        months=_months("January February March April May June July August September October November December"),
+        codes=(
+            "number",
+            "order",
+            "code",
+            "pin",
+            "zip",
+            "account",
+            "reference",
+            "confirmation",
+            "ticket",
+            "extension",
+            "ending in",
+            "ends in",
+        ),
+        months=_words("January February March April May June July August September October November December"),
         date="{month} {day}, {year}",
         date_without_year="{month} {day}",
         currencies=_currencies("dollar/dollars/cent/cents", "euro/euros/cent/cents", "pound/pounds/penny/pence"),
@@ -103,7 +126,10 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
             "oz/ounce/ounces, ft/foot/feet, mi/mile/miles, °C/degree Celsius/degrees Celsius, "
             "°F/degree Fahrenheit/degrees Fahrenheit, °/degree/degrees, kWh/kilowatt hour/kilowatt hours, "
             "MB/megabyte/megabytes, GB/gigabyte/gigabytes, TB/terabyte/terabytes, min/minute/minutes, "
-            "hrs/hour/hours, hr/hour/hours, h/hour/hours, sec/second/seconds"
+            "mins/minute/minutes, hrs/hour/hours, hr/hour/hours, h/hour/hours, sec/second/seconds, "
+            "secs/second/seconds, "
+            "m²/square meter/square meters, m³/cubic meter/cubic meters, km²/square kilometer/square kilometers, "
+            "cm²/square centimeter/square centimeters, ¢/cent/cents, GHz/gigahertz/gigahertz, MHz/megahertz/megahertz"
         ),
         abbreviations=_pairs(
             "Dr.=Doctor, Mr.=Mister, Mrs.=Missus, Ms.=Miss, Prof.=Professor, Ave.=Avenue, Rd.=Road, Blvd.=Boulevard, "
@@ -112,7 +138,16 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
             "Mar.=March, Apr.=April, Aug.=August, Sept.=September, Sep.=September, Oct.=October, Nov.=November, "
             "Dec.=December, "
             "Mon.=Monday, Tue.=Tuesday, Wed.=Wednesday, Thu.=Thursday, Fri.=Friday, Sat.=Saturday, Sun.=Sunday, "
-            "No.=number, no.=number, w/=with, Jr.=Junior, Sr.=Senior, pp.=pages"
+            "No.=number, no.=number, w/=with, w/o=without, Jr.=Junior, Sr.=Senior, pp.=pages, incl.=including, "
+            "excl.=excluding, ext.=extension, Ext.=extension, Tues.=Tuesday, Thurs.=Thursday, §=section"
+        ),
+        days=_pairs(
+            "Mon=Monday, Tue=Tuesday, Tues=Tuesday, Wed=Wednesday, Thu=Thursday, Thurs=Thursday, Fri=Friday, "
+            "Sat=Saturday, Sun=Sunday"
+        ),
+        counted=_words(
+            "Chapter Part War Volume Act Phase Level Section Article Appendix Type Class Stage Bowl Book Figure Table "
+            "Tier Scene Step Title"
         ),
     ),
     "de": SpokenWords(
@@ -123,13 +158,15 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
         times="mal",
         plus="plus",
         to="bis",
+        ratio="zu",
+        by="mal",
         between_coins=" ",
         names_cents=False,
         hour="{h} Uhr {m}",
         full_hour="{h} Uhr",
         hour_words=("Uhr",),
         codes=("nummer", "code", "bestellnummer", "kundennummer", "postleitzahl", "pin", "plz", "konto"),
-        months=_months("Januar Februar März April Mai Juni Juli August September Oktober November Dezember"),
+        months=_words("Januar Februar März April Mai Juni Juli August September Oktober November Dezember"),
         date="{day} {month} {year}",
         date_without_year="{day} {month}",
         currencies=_currencies("Dollar/Dollar/Cent/Cent", "Euro/Euro/Cent/Cent", "Pfund/Pfund/Penny/Pence"),
@@ -138,7 +175,8 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
             "mm/Millimeter/Millimeter, m/Meter/Meter, kg/Kilogramm/Kilogramm, g/Gramm/Gramm, mg/Milligramm/Milligramm, "
             "ml/Milliliter/Milliliter, l/Liter/Liter, °C/Grad/Grad, °/Grad/Grad, kWh/Kilowattstunde/Kilowattstunden, "
             "MB/Megabyte/Megabyte, GB/Gigabyte/Gigabyte, min/Minute/Minuten, Min./Minute/Minuten, Std./Stunde/Stunden, "
-            "h/Stunde/Stunden"
+            "h/Stunde/Stunden, m²/Quadratmeter/Quadratmeter, m³/Kubikmeter/Kubikmeter, "
+            "km²/Quadratkilometer/Quadratkilometer"
         ),
         abbreviations=_pairs(
             "z.B.=zum Beispiel, z. B.=zum Beispiel, d.h.=das heißt, d. h.=das heißt, usw.=und so weiter, ca.=circa, "
@@ -147,6 +185,8 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
             "etc.=et cetera, Tel.=Telefon, Mo.=Montag, Di.=Dienstag, Mi.=Mittwoch, Do.=Donnerstag, Sa.=Samstag, "
             "So.=Sonntag"
         ),
+        days=_pairs("Mo=Montag, Di=Dienstag, Mi=Mittwoch, Do=Donnerstag, Fr=Freitag, Sa=Samstag, So=Sonntag"),
+        counted=_words("Kapitel Teil Weltkrieg Band Akt Phase Stufe Abschnitt Artikel Anhang Typ Klasse Tabelle"),
     ),
     "fr": SpokenWords(
         decimal=",",
@@ -156,13 +196,15 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
         times="fois",
         plus="plus",
         to="à",
+        ratio="à",
+        by="sur",
         between_coins=" ",
         names_cents=False,
         hour="{h} heures {m}",
         full_hour="{h} heures",
         hour_words=("heures", "heure"),
         codes=("numéro", "code", "commande", "référence", "compte"),
-        months=_months("janvier février mars avril mai juin juillet août septembre octobre novembre décembre"),
+        months=_words("janvier février mars avril mai juin juillet août septembre octobre novembre décembre"),
         date="{day} {month} {year}",
         date_without_year="{day} {month}",
         currencies=_currencies("dollar/dollars/cent/cents", "euro/euros/centime/centimes", "livre/livres/penny/pence"),
@@ -170,13 +212,15 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
             "km/h|kilomètre à l'heure|kilomètres à l'heure, km/kilomètre/kilomètres, cm/centimètre/centimètres, "
             "mm/millimètre/millimètres, m/mètre/mètres, kg/kilo/kilos, g/gramme/grammes, mg/milligramme/milligrammes, "
             "ml/millilitre/millilitres, l/litre/litres, °C/degré/degrés, °/degré/degrés, min/minute/minutes, "
-            "Go/gigaoctet/gigaoctets, Mo/mégaoctet/mégaoctets"
+            "Go/gigaoctet/gigaoctets, Mo/mégaoctet/mégaoctets, m²/mètre carré/mètres carrés, m³/mètre cube/mètres cubes"
         ),
         abbreviations=_pairs(
             "M.=Monsieur, Mme.=Madame, Mme=Madame, Mlle=Mademoiselle, Dr.=Docteur, Dr=Docteur, Pr.=Professeur, "
             "etc.=et cetera, p. ex.=par exemple, p.ex.=par exemple, n°=numéro, N°=numéro, av.=avenue, bd.=boulevard, "
-            "env.=environ, tél.=téléphone"
+            "env.=environ, tél.=téléphone, MM.=Messieurs, art.=article"
         ),
+        days=_pairs("lun=lundi, mar=mardi, mer=mercredi, jeu=jeudi, ven=vendredi, sam=samedi, dim=dimanche"),
+        counted=_words("Chapitre Partie Tome Acte Phase Niveau Section Article Annexe Type Classe"),
     ),
     "es": SpokenWords(
         decimal=",",
@@ -186,13 +230,15 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
         times="por",
         plus="más",
         to="a",
+        ratio="a",
+        by="por",
         between_coins=" con ",
         names_cents=False,
         hour="{h} y {m}",
         full_hour="{h} en punto",
         hour_words=("en punto", "horas", "h"),
         codes=("número", "código", "pedido", "referencia", "cuenta"),
-        months=_months("enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre"),
+        months=_words("enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre"),
         date="{day} de {month} de {year}",
         date_without_year="{day} de {month}",
         currencies=_currencies(
@@ -201,13 +247,17 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
         units=_units(
             "km/h|kilómetro por hora|kilómetros por hora, km/kilómetro/kilómetros, cm/centímetro/centímetros, "
             "mm/milímetro/milímetros, m/metro/metros, kg/kilo/kilos, g/gramo/gramos, ml/mililitro/mililitros, "
-            "l/litro/litros, °C/grado/grados, °/grado/grados, min/minuto/minutos"
+            "l/litro/litros, °C/grado/grados, °/grado/grados, min/minuto/minutos, "
+            "m²/metro cuadrado/metros cuadrados, m³/metro cúbico/metros cúbicos"
         ),
         abbreviations=_pairs(
             "Sr.=señor, Sra.=señora, Srta.=señorita, Dr.=doctor, Dra.=doctora, Prof.=profesor, etc.=etcétera, "
             "p. ej.=por ejemplo, p.ej.=por ejemplo, núm.=número, Núm.=número, n.º=número, Av.=avenida, Avda.=avenida, "
-            "Ud.=usted, Uds.=ustedes, aprox.=aproximadamente, tel.=teléfono"
+            "EE. UU.=Estados Unidos, EE.UU.=Estados Unidos, Ud.=usted, Uds.=ustedes, aprox.=aproximadamente, "
+            "tel.=teléfono"
         ),
+        days=_pairs("lun=lunes, mar=martes, mié=miércoles, jue=jueves, vie=viernes, sáb=sábado, dom=domingo"),
+        counted=_words("Capítulo Parte Tomo Acto Fase Nivel Sección Artículo Anexo Tipo Clase siglo Siglo"),
     ),
     "it": SpokenWords(
         decimal=",",
@@ -217,13 +267,15 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
         times="per",
         plus="più",
         to="a",
+        ratio="a",
+        by="per",
         between_coins=" e ",
         names_cents=False,
         hour="{h} e {m}",
         full_hour="{h} in punto",
         hour_words=("in punto",),
         codes=("numero", "codice", "ordine", "conto"),
-        months=_months("gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre"),
+        months=_words("gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre"),
         date="{day} {month} {year}",
         date_without_year="{day} {month}",
         currencies=_currencies(
@@ -232,12 +284,15 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
         units=_units(
             "km/h|chilometro all'ora|chilometri all'ora, km/chilometro/chilometri, cm/centimetro/centimetri, "
             "mm/millimetro/millimetri, m/metro/metri, kg/chilo/chili, g/grammo/grammi, ml/millilitro/millilitri, "
-            "l/litro/litri, °C/grado/gradi, °/grado/gradi, min/minuto/minuti"
+            "l/litro/litri, °C/grado/gradi, °/grado/gradi, min/minuto/minuti, "
+            "m²/metro quadrato/metri quadrati, m³/metro cubo/metri cubi"
         ),
         abbreviations=_pairs(
             "Sig.=signor, Sig.ra=signora, Dott.=dottor, Dott.ssa=dottoressa, Prof.=professor, ecc.=eccetera, "
             "p.es.=per esempio, es.=esempio, tel.=telefono, Avv.=avvocato"
         ),
+        days=_pairs("lun=lunedì, mar=martedì, mer=mercoledì, gio=giovedì, ven=venerdì, sab=sabato, dom=domenica"),
+        counted=_words("Capitolo Parte Volume Atto Fase Livello Sezione Articolo Allegato Tipo Classe"),
     ),
     "pt": SpokenWords(
         decimal=",",
@@ -247,13 +302,15 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
         times="vezes",
         plus="mais",
         to="a",
+        ratio="a",
+        by="por",
         between_coins=" e ",
         names_cents=False,
         hour="{h} e {m}",
         full_hour="{h} horas",
         hour_words=("horas", "h"),
         codes=("número", "código", "pedido", "conta"),
-        months=_months("janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro"),
+        months=_words("janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro"),
         date="{day} de {month} de {year}",
         date_without_year="{day} de {month}",
         currencies=_currencies(
@@ -263,12 +320,15 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
         units=_units(
             "km/h|quilômetro por hora|quilômetros por hora, km/quilômetro/quilômetros, cm/centímetro/centímetros, "
             "mm/milímetro/milímetros, m/metro/metros, kg/quilo/quilos, g/grama/gramas, ml/mililitro/mililitros, "
-            "l/litro/litros, °C/grau/graus, °/grau/graus, min/minuto/minutos"
+            "l/litro/litros, °C/grau/graus, °/grau/graus, min/minuto/minutos, "
+            "m²/metro quadrado/metros quadrados, m³/metro cúbico/metros cúbicos"
         ),
         abbreviations=_pairs(
             "Sr.=senhor, Sra.=senhora, Dr.=doutor, Dra.=doutora, Prof.=professor, etc.=et cetera, "
             "p. ex.=por exemplo, p.ex.=por exemplo, n.º=número, nº=número, Av.=avenida, tel.=telefone"
         ),
+        days=_pairs("seg=segunda, ter=terça, qua=quarta, qui=quinta, sex=sexta, sáb=sábado, dom=domingo"),
+        counted=_words("Capítulo Parte Volume Ato Fase Nível Secção Seção Artigo Anexo Tipo Classe século Século"),
     ),
     "nl": SpokenWords(
         decimal=",",
@@ -278,27 +338,32 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
         times="keer",
         plus="plus",
         to="tot",
+        ratio="op",
+        by="bij",
         between_coins=" ",
         names_cents=False,
         hour="{h} uur {m}",
         full_hour="{h} uur",
         hour_words=("uur",),
         codes=("nummer", "code", "bestelnummer", "klantnummer", "rekening"),
-        months=_months("januari februari maart april mei juni juli augustus september oktober november december"),
+        months=_words("januari februari maart april mei juni juli augustus september oktober november december"),
         date="{day} {month} {year}",
         date_without_year="{day} {month}",
         currencies=_currencies("dollar/dollar/cent/cent", "euro/euro/cent/cent", "pond/pond/penny/pence"),
         units=_units(
             "km/h|kilometer per uur|kilometer per uur, km/kilometer/kilometer, cm/centimeter/centimeter, "
             "mm/millimeter/millimeter, m/meter/meter, kg/kilo/kilo, g/gram/gram, ml/milliliter/milliliter, "
-            "l/liter/liter, °C/graad/graden, °/graad/graden, min/minuut/minuten"
+            "l/liter/liter, °C/graad/graden, °/graad/graden, min/minuut/minuten, "
+            "m²/vierkante meter/vierkante meter, m³/kubieke meter/kubieke meter"
         ),
         abbreviations=_pairs(
             "dhr.=de heer, Dhr.=De heer, mevr.=mevrouw, Mevr.=Mevrouw, Dr.=dokter, dr.=dokter, Prof.=professor, "
             "bijv.=bijvoorbeeld, Bijv.=Bijvoorbeeld, "
             "bv.=bijvoorbeeld, enz.=enzovoort, d.w.z.=dat wil zeggen, ca.=circa, nr.=nummer, Nr.=nummer, "
-            "tel.=telefoon, incl.=inclusief, excl.=exclusief"
+            "tel.=telefoon, incl.=inclusief, excl.=exclusief, t/m=tot en met, p.p.=per persoon"
         ),
+        days=_pairs("ma=maandag, di=dinsdag, wo=woensdag, do=donderdag, vr=vrijdag, za=zaterdag, zo=zondag"),
+        counted=_words("Hoofdstuk Deel Wereldoorlog Akte Fase Niveau Sectie Artikel Bijlage Type Klasse"),
     ),
 }
 """By the first part of a language's tag."""
@@ -306,5 +371,8 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
 _LATIN_AMERICA: Final = ("mx", "us", "pr", "gt", "hn", "ni", "pa", "sv", "do", "pe", "419")
 DECIMAL_DOT: Final = frozenset(("de-ch", "de-li", "it-ch", *(f"es-{region}" for region in _LATIN_AMERICA)))
 """Regions that write a dot where their language writes a comma. In lower case."""
+PESOS: Final = frozenset(f"es-{region}" for region in ("mx", "ar", "cl", "co", "uy", "do", "cu", "419"))
+"""Regions in which $ stands for pesos. In lower case."""
+PESO: Final = Currency(one="peso", many="pesos", cent="centavo", cents="centavos")
 MONTH_FIRST: Final = frozenset(("en", "en-us", "en-ca", "en-ph"))
 """Languages in which 4/5/2026 is the fifth of April. In lower case."""

@@ -1,0 +1,159 @@
+"""Short ways of writing made longer, before figures become words: decades, ranges, days of the week, Roman numerals.
+
+Figures stay figures here; ``spoken_forms.py`` says them. Every pattern is bounded, so the work is linear in the text.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from trio_voice.speech_text.spoken_words import SpokenWords
+
+_ROMAN: Final = r"X{0,3}(?:IX|IV|V?I{0,3})"
+_VALUES: Final = {"I": 1, "V": 5, "X": 10}
+_RULERS: Final = (
+    "Henry|Louis|Charles|George|Edward|Elizabeth|James|William|Richard|Philip|Frederick|Francis|Benedict|Pius|Paul"
+    "|Heinrich|Ludwig|Karl|Friedrich|Wilhelm|Georg|Henri|Philippe|François|Napoléon|Felipe|Carlos|Alfonso|Fernando"
+    "|Luis|Luigi|Carlo|Vittorio|Umberto|Pedro|João|Willem"
+)
+_ORDINAL_SIGN: Final = {"es": "º", "it": "º", "pt": "º"}
+_CENTURY: Final = {"fr": "siècles?", "it": "secolo", "nl": "eeuw"}
+_TENS: Final = ("", "", "twenties", "thirties", "forties", "fifties", "sixties", "seventies", "eighties", "nineties")
+_HUNDREDS: Final = {"11": "eleven", "12": "twelve", "13": "thirteen", "14": "fourteen", "15": "fifteen",
+                    "16": "sixteen", "17": "seventeen", "18": "eighteen", "19": "nineteen", "20": "twenty"}  # fmt: skip
+
+_Rule = tuple["re.Pattern[str]", "str | Callable[[re.Match[str]], str]"]
+
+
+def rules_of(language: str, words: SpokenWords, in_words: Callable[[int, str, str], str]) -> list[_Rule]:
+    """The rules of one language, in the order in which they are to be applied.
+
+    Args:
+        language: the first part of its tag.
+        words: its own.
+        in_words: says a number in a language, in the form that is named last.
+    """
+    to, days = words.to, words.days
+    day = "|".join(sorted(days, key=len, reverse=True))
+    rules: list[_Rule] = [
+        *_roman(language, words.counted, in_words),
+        (
+            re.compile(rf"(?<!\w)({day})\.?\s?[-–]\s?({day})\b"),
+            lambda found: f"{days[found[1]]} {to} {days[found[2]]}",
+        ),
+        # What programs write
+        (
+            re.compile(
+                r"(?<!\d)(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?(?![\w:])"
+            ),
+            r"\1, \2",
+        ),
+        (re.compile(r"(?<![\w:.])(\d{1,2}:\d\d):00(?![\w:])"), r"\1"),
+        (re.compile(r"(?<![\w:.])(\d{1,2}:\d\d):(\d\d)(?![\w:])"), r"\1, \2"),
+        (re.compile(r"\b([vV])(?=\d)"), r"\1 "),
+        # Ranges, ratios, areas
+        (re.compile(r"(?<=\d)\s?[–-]\s?(?=[$€£])|(?<=\d)\s?–\s?(?=\d)|(?<=[\w.€$£%])–(?=\d)"), f" {to} "),
+        (re.compile(r"(?<=\d:\d\d)\s?-\s?(?=\d{1,2}:\d\d)|(?<=\d[hH€%])\s?-\s?(?=\d)"), f" {to} "),
+        (re.compile(r"(?<=\d)-(?=\d{1,4}(?:[.,]\d{1,2})?\s?[€$£])"), f" {to} "),
+        (re.compile(r"(?<![\w:.,])(\d{1,4}):(\d)(?![\w:])"), rf"\1 {words.ratio} \2"),
+        (re.compile(r"(?<=\d)\s?x\s?(?=\d)"), f" {words.by} "),
+        (re.compile(r"(?<![\w.,$€£])(?<![$€£]\s)(\d{1,3})(?=[A-Z]\b)"), r"\1 "),
+    ]
+    if language == "en":
+        rules += _ENGLISH
+    if language == "de":
+        rules += _GERMAN
+        rules.append(
+            (re.compile(r"(?<!\w)((?:1[1-9]|20)?\d0)er\b"), lambda found: f"{in_words(int(found[1]), 'de', 'year')}er")
+        )
+    return [*rules, *_OTHERS.get(language, ())]
+
+
+def applied(rules: Iterable[_Rule], text: str) -> str:
+    """The text with its short forms made longer."""
+    for rule, said in rules:
+        text = rule.sub(said, text)
+    return text
+
+
+def _roman(language: str, counted: Iterable[str], in_words: Callable[[int, str, str], str]) -> list[_Rule]:
+    """Numerals behind words that are counted, and behind names of rulers."""
+
+    def ruler(found: re.Match[str]) -> str:
+        number = _value(found[2])
+        if language == "en":
+            return f"{found[1]} the {number}{_english_ending(number)}"
+        if language == "de":
+            dot = "." if found[0].endswith(".") and not found.string[found.end() :].strip() else ""
+            return f"{found[1]} der {in_words(number, 'de', 'ordinal')}{dot}"
+        if language == "nl":
+            return f"{found[1]} de {number}e"
+        sign = _ORDINAL_SIGN.get(language, "") if number <= 10 or language == "it" else ""
+        return f"{found[1]} {number}{sign}"
+
+    behind = r"(?:\.(?!\s[^\W\da-zäöü]))?" if language == "de" else ""
+    rules: list[_Rule] = [
+        (
+            re.compile(rf"\b((?i:{'|'.join(counted)}))\s(?=[XVI]+\b)(?!I\s[^\W_])({_ROMAN})\b"),
+            lambda found: f"{found[1]} {_value(found[2])}",
+        ),
+        (re.compile(rf"\b({_RULERS})\s(?=[XVI]{{2,6}}\b|[VX]\b)({_ROMAN})\b{behind}"), ruler),
+    ]
+    if language in _CENTURY:
+        written = rf"\b(?=[XVI]{{1,6}}[a-zèº]*\s)({_ROMAN})(?:e|ème|er|º)?(?=\s{_CENTURY[language]})"
+        sign = {"fr": "e", "nl": "e"}.get(language, "º")
+        rules.append((re.compile(written), lambda found: f"{_value(found[1])}{sign}"))
+    return rules
+
+
+def _value(numeral: str) -> int:
+    values = [_VALUES[letter] for letter in numeral]
+    return sum(-value if value < after else value for value, after in zip(values, [*values[1:], 0], strict=True))
+
+
+def _english_ending(number: int) -> str:
+    return "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+
+
+def _decade(found: re.Match[str]) -> str:
+    century, ten = found[1] or "", int(found[2])
+    if ten < 2:
+        if century == "20":
+            return "two thousands" if ten == 0 else "twenty tens"
+        return f"{_HUNDREDS[century]} {'hundreds' if ten == 0 else 'tens'}" if century else found[0]
+    return f"{_HUNDREDS[century]} {_TENS[ten]}" if century else _TENS[ten]
+
+
+_GERMAN: Final[list[_Rule]] = [
+    (re.compile(r"\bMio\b\.?"), "Millionen"),
+    (re.compile(r"\bMrd\b\.?"), "Milliarden"),
+    (re.compile(r"\bTsd\b\.?"), "Tausend"),
+]
+_ORDINAL_DOT: Final[_Rule] = (re.compile(r"(?<=\d)\.(?=[ºª])"), "")
+_DOTTED_TIME: Final[_Rule] = (re.compile(r"(?<![\w.,])(\d{1,2})\.([0-5]\d)(?![\w.,]*\d)"), r"\1:\2")
+_OTHERS: Final[dict[str, list[_Rule]]] = {
+    "es": [_ORDINAL_DOT],
+    "pt": [_ORDINAL_DOT],
+    "it": [_DOTTED_TIME, (re.compile(r"(?<=\d)°(?=\s?[a-z])"), "º")],
+    "nl": [_DOTTED_TIME, (re.compile(r"(?<=\d:\d\d)\s?u\b\.?"), " uur")],
+}
+_ENGLISH: Final[list[_Rule]] = [
+    (re.compile(r"(?<!\w)['’]?(1[1-9]|20)?([0-9])0['’]?s\b"), _decade),
+    (re.compile(r"(?<=\d)(\s?[ap]\.?m\.?)\s?[–—-]\s?(?=\d)", re.IGNORECASE), r"\1 to "),
+    (re.compile(r"\b(\d)\s?ft\.?\s(\d{1,2})\s?in\b\.?"), r"\1'\2"),
+    (
+        re.compile(r"(?<![\w-])(?:(1)-)?([89]\d\d)-(?=[A-Z]{3})"),
+        lambda found: " ".join((found[1] or "") + found[2]) + " ",
+    ),
+    (re.compile(r"(?<=\d)(\s?(?:oz|lbs?|ft|hrs?|mins?|secs?|mi))\.(?=\s?[a-z,;:)])"), r"\1"),
+    (
+        re.compile(r"(?<![\w.,])\d{1,4}(?:\.\d{1,3}){2,5}(?![\w.]*\d)"),
+        lambda found: " point ".join(found[0].split(".")),
+    ),
+    (re.compile(r"\b(\d{1,5}[A-Z]?\s(?:[NSEW]\.?\s)?[A-Z][a-z]{1,20}\sSt)\b\.?"), r"\1reet"),
+    (re.compile(r"\bSt\.(?=\s[A-Z])"), "Saint"),
+]

@@ -158,6 +158,16 @@ def test_nothing_without_a_word_is_spoken(texts):
     assert all(any(letter.isalnum() for letter in piece) for piece in pieces_of(*texts))
 
 
+@pytest.mark.parametrize(
+    "text", ["We open Mon–Fri 9am–5pm today.", "We are open from 9:00 – 17:00 today.", "It takes 10 — 15 days."]
+)
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_no_range_is_torn(text, size):
+    sentences = Sentences()
+    pieces = [piece for at in range(0, len(text), size) for piece in sentences.add(text[at : at + size])]
+    assert [*pieces, *filter(None, [sentences.rest()])] in ([text], [f"{text} "])
+
+
 def test_a_small_letter_behind_a_dot_is_no_end():
     assert pieces_of("StageEndpoint bldg. five. It is open") == ["StageEndpoint bldg. five. ", "It is open"]
     assert pieces_of("An unheardofabbr. five. it is open") == ["An unheardofabbr. five. it is open"]

@@ -171,11 +171,12 @@ class Sentences:
             return None
         spaces = _SPACES.match(text, after)
         end = after if spaces is None else spaces.end()
-        if end == after and sign not in "—–":
+        is_range = sign == "–" and not text[after - 2].isspace()
+        if end == after and (is_range or sign not in "—–"):
             if end < len(text):
                 return None
-            return -1 if not text[after - 2].isalpha() or self._may_be_address(after - 1) else end
-        if text[after - 2].isalpha() or text[after - 2].isspace():
+            return -1 if is_range or not text[after - 2].isalpha() or self._may_be_address(after - 1) else end
+        if not text[max(self._start, after - 3) : after - 1].rstrip()[-1:].isdigit():
             return end
         if end == len(text):
             return -1

@@ -59,7 +59,7 @@ _EN: Final = _Signs(
 )
 _AMERICAN: Final = attrs.evolve(_EN, hash="pound")
 _AMERICA: Final = frozenset({"en", "en-us", "en-ca"})
-"""Where the key below the nine is the pound key. In lower case."""
+"""Languages in which the key below the nine is the pound key. In lower case."""
 _SIGNS: Final[Mapping[str, _Signs]] = {
     "en": _EN,
     "de": _Signs(

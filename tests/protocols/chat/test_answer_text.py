@@ -123,6 +123,60 @@ CASES = [
     ("look up the day (Monday)", "look up the day (Monday)", []),
     ("```\nWe close at five.\n```", "We close at five.", []),
     ("We are <b>open</b>", "We are <b>open</b>", []),
+    # more notations of calls
+    (
+        '<|START_ACTION|>[{"tool_call_id":"0","tool_name":"look_up","parameters":{"day":"Monday"}}]<|END_ACTION|>',
+        "",
+        MONDAY,
+    ),
+    ("<start_function_call>call:look_up{day:<escape>Monday<escape>}<end_function_call>", "", MONDAY),
+    ('<|tool_call>call:look_up{day:<|"|>Monday<|"|>}<tool_call|>', "", MONDAY),
+    ("<tool_call>\n{'name': 'look_up', 'arguments': {'day': 'Monday'}}\n</tool_call>", "", MONDAY),
+    ('<function(look_up)>{"day": "Monday"}</function>', "", MONDAY),
+    ('{"function_call": {"name": "look_up", "arguments": "{\\"day\\": \\"Monday\\"}"}}', "", MONDAY),
+    ("<tool_use><tool_name>look_up</tool_name><parameters><day>Monday</day></parameters></tool_use>", "", MONDAY),
+    (
+        '<｜tool_calls_begin｜><｜tool_call_begin｜>look_up<｜tool_sep｜>{"day":"Monday"}<｜tool_calls_end｜>',
+        "",
+        MONDAY,
+    ),
+    ('look_up[ARGS]{"day": "Monday"}', "", MONDAY),
+    ('look_up\n{"day": "Monday"}', "", MONDAY),
+    (' functools[{"name": "look_up", "arguments": {"day": "Monday"}}]', "", MONDAY),
+    ('Thought: I need to look.\nAction: look_up\nAction Input: {"day": "Monday"}\nObservation: Yes.', "", MONDAY),
+    ('Action: look_up\nAction Input: {"day": "Monday"}', "", MONDAY),
+    ("I now call `look_up(day='Monday')`", "I now call ``", MONDAY),
+    ("Goodbye! *calls end_call*", "Goodbye!", ["end_call"]),
+    ("Goodbye! (end_call)", "Goodbye!", ["end_call"]),
+    # words that gpt-oss says before a call, and labels of thoughts
+    (
+        (
+            "<|channel|>commentary<|message|>Let me look.<|end|>"
+            '<|start|>assistant<|channel|>commentary to=functions.look_up<|message|>{"day":"Monday"}<|call|>'
+        ),
+        "Let me look.",
+        MONDAY,
+    ),
+    ("Thought: They ask.\nFinal Answer: We close.", "We close.", []),
+    ("**Thinking:** They ask.\n\n**Answer:** We close.".replace("**", ""), "We close.", []),
+    ("Here is my thought process:\nThey ask.\n\nHere is my response:\nWe close.", "We close.", []),
+    ("Here are my reasoning steps:\nThey ask.\n[BEGIN FINAL RESPONSE]We close.[END FINAL RESPONSE]", "We close.", []),
+    ("Thought: nothing ends this.", "nothing ends this.", []),
+    ("<inner_monologue>They ask.</inner_monologue>Yes.", "Yes.", []),
+    ("<think >They ask.</think >Yes.", "Yes.", []),
+    ("<|think|>They ask.<|/think|>Yes.", "Yes.", []),
+    ("<unused94>thought\nThey ask.<unused95>Yes.", "Yes.", []),
+    # roles, and talks that are made up
+    ("**Assistant:** We close.", "We close.", []),
+    ("### Response:\nWe close.", "We close.", []),
+    ("<|im_start|>assistant\nWe close.<|im_end|>", "We close.", []),
+    ("We close.\n### User:\nAnd then?", "We close.", []),
+    ("We close. [INST] And then?", "We close.", []),
+    # words
+    ("Here is my advice: wait.", "Here is my advice: wait.", []),
+    ("Thoughts are free. *Really* free (mostly).", "Thoughts are free. *Really* free (mostly).", []),
+    ("**Answers** come\n## Later\n- on", "**Answers** come\n## Later\n- on", []),
+    ("look_up is a tool.", "look_up is a tool.", []),
 ]
 
 
@@ -158,7 +212,25 @@ def test_nothing_that_comes_raises(pieces):
 
 
 @pytest.mark.parametrize(
-    "piece", ["<", "[", "`", "{", "a(", "<|", "<think>", "<tool_call>", "\n{", "</think>", "```\n"]
+    "piece",
+    [
+        "<",
+        "[",
+        "`",
+        "{",
+        "a(",
+        "<|",
+        "<think>",
+        "<tool_call>",
+        "\n{",
+        "</think>",
+        "```\n",
+        "*a",
+        "(end_",
+        "\n#",
+        "end_call ",
+        "<｜",
+    ],
 )
 def test_the_work_grows_with_the_text_and_no_faster(piece):
     """Four times as much text may take some six times as long; a square would be sixteen."""

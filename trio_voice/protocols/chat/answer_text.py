@@ -11,6 +11,16 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from trio_voice.protocols.chat.notations import (
+    ANSWER_ENDS,
+    BLOCKS,
+    OBSERVATION,
+    SILENT,
+    TAGS,
+    THOUGHT_BEGINS,
+    THOUGHT_ENDS,
+)
+from trio_voice.protocols.chat.openings import LONGEST_OPENING, Opening, opening_of
 from trio_voice.protocols.chat.written_calls import MAX_WRITTEN, NAME_KEYS, Call, answer_in, calls_in, known_name
 
 if TYPE_CHECKING:
@@ -18,97 +28,45 @@ if TYPE_CHECKING:
 
 MAX_CALLS: Final = 16
 
-_TAGS: Final = "think|thinking|thought|thoughts|reasoning|reflection|analysis|scratchpad|seed:think|antthinking"
-_THOUGHT_ENDS: Final = re.compile(
-    rf"</(?:{_TAGS}|details)>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>|<\|END_THINKING\|>|<channel\|>"
-    r"|<\|end\|>|<\|channel\|>\s{0,3}final[^<]{0,40}(?:<\|constrain\|>[^<]{0,40})?<\|message\|>",
-    re.IGNORECASE,
-)
-_THOUGHT_BEGINS: Final = re.compile(
-    rf"<(?:{_TAGS})(?:\s[^<>]{{0,80}})?>|<details\s[^<>]{{0,80}}reasoning[^<>]{{0,80}}>|\[THINK\]|◁think▷"
-    r"|<\|begin_of_thought\|>|<\|START_THINKING\|>|<\|channel\|?>\s{0,3}(?:analysis|thought)",
-    re.IGNORECASE,
-)
-_SILENT: Final = re.compile(
-    r"<\|(?:start|start_header_id)\|>\s{0,3}\w{0,20}(?:<\|end_header_id\|>)?"
-    r"|<\|channel\|>\s{0,3}final[^<]{0,40}(?:<\|constrain\|>[^<]{0,40})?<\|message\|>"
-    r"|<\|[^|<>\s]{1,40}\|>|</?s>|<(?:end|start)_of_turn>(?:model)?|<\|turn>(?:model)?|<turn\|>|\[/?INST\]",
-    re.IGNORECASE,
-)
-"""Tokens of a template that a server has left in."""
-_ANSWER_ENDS: Final = re.compile(
-    r"<\|(?:im_end|eot_id|endoftext|end_of_text|return)\|>|<end_of_turn>|<turn\|>|\n(?:user|human|caller|customer):",
-    re.IGNORECASE,
-)
-"""Marks behind which a talk stands that the model has made up."""
-_ROLE: Final = re.compile(r"\s{0,9}(?:assistant|agent|ai|bot)\s?:\s?", re.IGNORECASE)
-_ROLE_SO_FAR: Final = re.compile(r"\s{0,9}[a-z]{0,9}\s?", re.IGNORECASE)
-_STRIPPED: Final = re.compile(r"\s{0,9}(?:analysis(?=<\|message\|>|[A-Z])|(commentary) to=functions)")
-"""Beginnings of gpt-oss's answers where a server has taken its tokens out."""
-_STRIPPED_ENDS: Final = re.compile(r"assistant\s{0,3}final")
-_FIRST_WORDS: Final = (
-    "assistant:",
-    "agent:",
-    "ai:",
-    "bot:",
-    "analysis<|message|>",
-    "analysis",
-    "commentary to=functions",
-)
-
-_PREFIX: Final = "(?:[a-z]{2,12}:|｜DSML｜)?"
-_BLOCKS: Final = (
-    (re.compile(rf"<({_PREFIX}(?:tool_?calls?|function_calls?|tool_code|tools?))>", re.IGNORECASE), "</{}>"),
-    (re.compile(r"<(function)=", re.IGNORECASE), "</{}>"),
-    (re.compile(rf"<({_PREFIX}invoke) ", re.IGNORECASE), "</{}>"),
-    (re.compile(r"<start_(function_call)>", re.IGNORECASE), "<end_{}>"),
-    (re.compile(r"<\|(tool_call)\|?>", re.IGNORECASE), "<|/{}|>"),
-    (re.compile(r"<\|(tool_call)_start\|>", re.IGNORECASE), "<|{}_end|>"),
-    (re.compile(r"<\|(tool_calls)_section_begin\|>", re.IGNORECASE), "<|{}_section_end|>"),
-    (re.compile(r"<｜(tool▁calls?)▁begin｜>"), "<｜{}▁end｜>"),
-    (re.compile(r"<\|channel\|>\s{0,3}(commentary)", re.IGNORECASE), "<|call|>"),
-    (re.compile(r"<\|start\|>assistant\s{1,3}(to)=functions", re.IGNORECASE), "<|call|>"),
-    (re.compile(r"<\|python_(tag)\|>", re.IGNORECASE), "<|eom_id|>"),
-    (re.compile(r"\[TOOL_(CALLS)\]"), "</s>"),
-    (re.compile(r"\[TOOL_(REQUEST)\]"), "[END_TOOL_{}]"),
-    (re.compile(r"``(`)"), "```"),
-)
-"""Beginnings of blocks of calls, each with the words that end it (the end of the answer does, too)."""
-
 _LANDMARK: Final = re.compile(
-    r"<(?=[|｜/A-Za-z]|\Z)|\[(?=[\w/{\s]|\Z)|`(?=`|\Z)|[◁{]|\n(?=[UHCuhc]|\Z)|(?<![\w.])[A-Za-z_][\w.]{0,199}\("
+    r"<(?=[|｜/A-Za-z]|\Z)|\[(?=[\w/{\s]|\Z)|`(?=`|\Z)|[◁{]|\n(?=[\s#*UHCOAuhcoa]|\Z)|[*(](?=[A-Za-z]|\Z)|(?<![\w.])[A-Za-z_][\w.]{0,199}\("
 )
 """Places where something else than speech may begin."""
 _NAME: Final = re.compile(r"(?<![\w.])[A-Za-z_][\w.]{0,199}\Z")
 _LONGEST_NAME: Final = 200
-_LONGEST_OPENING: Final = 64
 _WINDOW: Final = 256
 _ORPHAN: Final = -1
-_ORPHANS: Final = re.compile(rf"</(?:{_TAGS})>|\[/THINK\]|◁/think▷", re.IGNORECASE)
+_ORPHANS: Final = re.compile(rf"</(?:{TAGS})>|\[/THINK\]|◁/think▷", re.IGNORECASE)
 _BRACKET: Final = re.compile(r"\[\s{0,9}(?:\{|[A-Za-z_][\w.]{0,60}\()")
 """A list of calls in JSON, or in Python."""
 _BRACKET_SO_FAR: Final = re.compile(r"\[\s{0,9}(?:[A-Za-z_][\w.]{0,60})?")
 _INLINE: Final = re.compile(rf'\{{\s{{0,9}}"(?:{"|".join((*NAME_KEYS, "tool_calls", "function_calls"))})"\s{{0,3}}:')
 _INLINE_SO_FAR: Final = re.compile(r'\{\s{0,9}(?:"\w{0,20}"?\s{0,3})?')
 """A call in JSON, behind other words of the same line."""
-_BARE: Final = re.compile(
-    r"[\[{<]\s{0,3}(?:(?:tool|function|call|action)\s?:)?\s{0,3}([\w.]{1,200})\s{0,3}(?:\(\))?\s{0,3}(/?)[\]}>]"
+_ANNOUNCING: Final = (
+    *("tool:", "function:", "call:", "action:"),
+    *("call ", "calls ", "calling ", "use ", "uses ", "using ", "run ", "runs ", "running ", "execute ", "executes "),
 )
-_BARE_SO_FAR: Final = re.compile(
-    r"[\[{<]\s{0,3}(?:(?:tool|function|call|action)\s?:)?\s{0,3}([\w.]{0,200})[\s()/]{0,6}"
-)
+_ANNOUNCED: Final = rf"(?:(?:{'|'.join(_ANNOUNCING)}))?\s{{0,3}}"
+_BARE: Final = re.compile(rf"[\[{{<*(]\s{{0,3}}{_ANNOUNCED}([\w.]{{1,200}})\s{{0,3}}(?:\(\))?\s{{0,3}}(/?)[\]}}>*)]")
+_BARE_SO_FAR: Final = re.compile(rf"[\[{{<*(]\s{{0,3}}{_ANNOUNCED}([\w.]{{0,200}})[\s()/]{{0,6}}")
 """A tool's name in brackets."""
 _PRINTED: Final = re.compile(r"print\(\s{0,3}([\w.]{1,200})\(")
 _PRINTED_SO_FAR: Final = re.compile(r"print\(\s{0,3}([\w.]{0,200})")
+_WITH_KEYWORDS: Final = re.compile(r"[\w.]{1,200}\(\s{0,9}\w{1,40}\s?=\s?[\"'\d\[{TFN]")
+_KEYWORDS_SO_FAR: Final = re.compile(r"([\w.]{1,200})\(\s{0,9}(?:\w{1,40}\s?=?\s?)?")
 _SENTENCE_BEGINS: Final = re.compile(r"(?:^|[\n.!?…:)])[ \t>*\"'-]{0,9}\Z")
 _LINE_BEGINS: Final = re.compile(r"(?:^|\n)[ \t>*-]{0,9}\Z")
 _PROSE: Final = frozenset({"", "text", "plaintext", "markdown", "md"})
 """Languages of a fence whose inside is an answer."""
-_UNDECIDED: Final = re.compile(r"<\|(?:channel|start|start_header_id)\|?>[^<]{0,100}(?:<[^>]{0,30})?", re.IGNORECASE)
+_UNDECIDED: Final = re.compile(
+    r"<\|(?:channel|start|start_header_id|im_start)\|?>[^<]{0,100}(?:<[^>]{0,30})?", re.IGNORECASE
+)
 """Tokens whose meaning the next ones tell."""
 _PARTIAL: Final = re.compile(
-    r"<[|｜/]?[\w:▁]{0,30}[|｜]?(?:\s{0,3}\w{0,40}(?:<\|\w{0,30}\|?)?)?|\[/?[A-Z_]{0,14}|◁/?[a-z]{0,5}|`{1,2}"
-    rf"|(?i:<(?:{_TAGS}|details)\s[^<>]{{0,170}}|\n[a-z]{{0,8}})",
+    r"<[|｜/]{0,2}[\w:▁]{0,30}\s{0,3}[|｜]?(?:\s{0,3}\w{0,40}(?:<\|\w{0,30}\|?)?)?|\[/?[A-Z_ ]{0,22}|◁/?[a-z]{0,5}"
+    r"|`{1,2}"
+    rf"|(?i:<(?:{TAGS}|details)\s[^<>]{{0,170}}|\n\s{{0,3}}[#*]{{0,4}}\s{{0,2}}[a-z]{{0,11}}\s?)",
 )
 
 
@@ -157,8 +115,8 @@ class AnswerText:
         self._block: _Block | None = None
         self._first: list[str] | None = []
         """The beginning, as long as it may turn out to be a role's name and not an answer's first words."""
-        self._stripped = False
-        """The thoughts have no tokens around them, and end with words."""
+        self._ends: re.Pattern[str] | None = None
+        """The words that end thoughts which have no tokens around them."""
         self._answered = False
         """The answer is over, whatever comes."""
         self.calls: list[Call] = []
@@ -174,19 +132,15 @@ class AnswerText:
             return text
         self._first.append(text)
         so_far = "".join(self._first)
-        bare = so_far.lstrip().lower()
-        if not last and len(so_far) < _LONGEST_OPENING and any(word.startswith(bare) for word in _FIRST_WORDS):
+        opening = Opening() if self._thinking else opening_of(so_far, self._known, last=last)
+        if opening is None:
             return ""
         self._first = None
-        if role := _ROLE.match(so_far):
-            return so_far[role.end() :]
-        if (stripped := _STRIPPED.match(so_far)) is None or self._thinking:
-            return so_far
-        if stripped[1]:
-            self._block = _Block("<|call|>")
-            return so_far
-        self._thinking = self._stripped = True
-        return so_far[stripped.end() :]
+        if opening.is_call:
+            self._block = _Block(OBSERVATION)
+        if opening.ends is not None:
+            self._thinking, self._guessed, self._ends = True, not opening.is_sure, opening.ends
+        return so_far[opening.letters :]
 
     def end(self) -> Heard:
         """The text is over: what had to wait for that."""
@@ -225,7 +179,7 @@ class AnswerText:
 
     def _noted(self, text: str) -> list[str]:
         """Say a text, and remember how its line stands."""
-        self._line = (self._line + text)[-_LONGEST_OPENING:]
+        self._line = (self._line + text)[-LONGEST_OPENING:]
         return [text]
 
     def _in_speech(self, buffer: str, at: int, *, last: bool) -> tuple[str, int, bool]:
@@ -236,8 +190,10 @@ class AnswerText:
             if (
                 last
                 or name is None
-                or not self._may_name_a_tool(name[0])
-                or not self._begins(_SENTENCE_BEGINS, buffer, at, name.start())
+                or not (
+                    any(tool.startswith(name[0]) for tool in self._known)
+                    or (self._may_name_a_tool(name[0]) and self._begins(_SENTENCE_BEGINS, buffer, at, name.start()))
+                )
             ):
                 return buffer[at:], len(buffer), False
             self._rest = name[0]
@@ -252,7 +208,7 @@ class AnswerText:
             self._rest = window
             return before, len(buffer), False
         if length == _ORPHAN:
-            end = _THOUGHT_ENDS.match(window)
+            end = THOUGHT_ENDS.match(window)
             return "", start + (end.end() if end else 1), True
         if length or self._block is not None or self._answered:
             return before, start + length, False
@@ -264,26 +220,26 @@ class AnswerText:
         0 if it is no tag, or stands in the block that it opens; ``_ORPHAN`` for the end of thoughts that had no
         beginning; ``None`` if more must come to tell.
         """
-        if _ANSWER_ENDS.match(window):
+        if ANSWER_ENDS.match(window):
             self._answered = True
             return 0
-        if window[0] in "<[◁`":
+        if window[0] in "<[◁`\n":
             if is_all and _UNDECIDED.fullmatch(window):
                 return None
-            if (thought := _THOUGHT_BEGINS.match(window)) is not None:
+            if (thought := THOUGHT_BEGINS.match(window)) is not None:
                 self._thinking = True
                 return thought.end()
             if _ORPHANS.match(window):
                 return _ORPHAN
-            for opening, closing in _BLOCKS:
+            for opening, closing in BLOCKS:
                 if (block := opening.match(window)) is not None:
                     self._block = _Block(closing.format(block[1]))
                     return len(block[0]) if block[0].startswith("``") else 0  # other tags tell what is in them
-            if (token := _SILENT.match(window)) is not None:
+            if (token := SILENT.match(window)) is not None:
                 return token.end()
         if (bare := self._in_brackets(window, is_all=is_all)) != 0:
             return bare
-        if begins_sentence and self._calls(window):
+        if self._calls(window) and (begins_sentence or _WITH_KEYWORDS.match(window)):
             self._block = _Block("")
             return 0
         if begins_line and (window[0] == "{" or _BRACKET.match(window)):
@@ -294,6 +250,8 @@ class AnswerText:
             return 0
         if is_all and begins_line and _BRACKET_SO_FAR.fullmatch(window):
             return None
+        if is_all and (so_far := _KEYWORDS_SO_FAR.fullmatch(window)) and known_name(so_far[1], self._known):
+            return None
         if is_all and begins_sentence and (printed := _PRINTED_SO_FAR.fullmatch(window)):
             return None if self._may_name_a_tool(printed[1]) else 0
         return None if is_all and (_PARTIAL.fullmatch(window) or _INLINE_SO_FAR.fullmatch(window)) else 0
@@ -303,7 +261,9 @@ class AnswerText:
         bare = _BARE.match(window)
         if bare is None:
             so_far = _BARE_SO_FAR.fullmatch(window) if is_all else None
-            return None if so_far and self._may_name_a_tool(so_far[1]) else 0
+            begun = window[1:].lstrip()
+            may_announce = is_all and bool(self._known) and any(word.startswith(begun) for word in _ANNOUNCING)
+            return None if may_announce or (so_far and self._may_name_a_tool(so_far[1])) else 0
         name = known_name(bare[1], self._known)
         if not name:
             return 0
@@ -326,18 +286,18 @@ class AnswerText:
 
     def _begins(self, beginning: re.Pattern[str], buffer: str, at: int, start: int) -> bool:
         """True if only blanks stand between the beginning of a line or sentence and a place in the buffer."""
-        before = buffer[max(at, start - _LONGEST_OPENING) : start]
-        return beginning.search((self._line + before)[-_LONGEST_OPENING:]) is not None
+        before = buffer[max(at, start - LONGEST_OPENING) : start]
+        return beginning.search((self._line + before)[-LONGEST_OPENING:]) is not None
 
     def _in_thought(self, buffer: str, at: int, *, last: bool) -> int:
-        end = (_STRIPPED_ENDS if self._stripped else _THOUGHT_ENDS).search(buffer, at)
-        if end is None and self._stripped:
-            end = _THOUGHT_ENDS.search(buffer, at)
+        end = self._ends.search(buffer, at) if self._ends is not None else None
+        if end is None:
+            end = THOUGHT_ENDS.search(buffer, at)
         if end is not None:
             self._thinking = self._guessed = False
             self._kept.clear()
             return end.end()
-        keep = len(buffer) if last else max(at, len(buffer) - 2 * _LONGEST_OPENING)
+        keep = len(buffer) if last else max(at, len(buffer) - 2 * LONGEST_OPENING)
         if self._guessed:
             self._kept.append(buffer[at:keep])
         self._rest = buffer[keep:]
@@ -387,6 +347,8 @@ class AnswerText:
         """Find the calls in a block; returns what of it is said: nothing, unless it holds words of an answer."""
         text = "".join(block.text) if block.letters < 2 * MAX_WRITTEN else ""
         self._block = None
+        if block.closing == OBSERVATION and text.endswith(OBSERVATION):
+            self._answered = True
         calls = calls_in(text, self._known)
         self.calls += calls[: MAX_CALLS - len(self.calls)]
         if calls:

@@ -33,7 +33,7 @@ _ARGUMENT_KEYS: Final = (
 )
 _LIST_KEYS: Final = ("tool_calls", "function_calls", "calls", "tool_uses")
 _ANSWER_KEYS: Final = ("response", "answer", "content", "text", "message", "reply", "speech", "say")
-_FUNCTION: Final = re.compile(r"<function=\"?([\w.\-]{1,200})\"?>", re.IGNORECASE)
+_FUNCTION: Final = re.compile(r"<function[=(]\"?([\w.\-]{1,200})\"?\)?(?:>|(?=\{))", re.IGNORECASE)
 _PARAMETER: Final = re.compile(r"<parameter=\"?([\w.\-]{1,200})\"?>(.*?)</parameter>", re.IGNORECASE | re.DOTALL)
 _INVOKE: Final = re.compile(r"<invoke name=\"([\w.\-]{1,200})\">", re.IGNORECASE)
 _INVOKED: Final = re.compile(r"<parameter name=\"([\w.\-]{1,200})\"[^>]{0,100}>(.*?)</parameter>", re.DOTALL)
@@ -45,6 +45,10 @@ _CHILD: Final = re.compile(r"<([\w.\-]{1,200})>([^<]*)</([\w.\-]{1,200})>")
 _JSON_BEGINS: Final = re.compile(r"[{\[]")
 _MARKS: Final = re.compile(r"```(?:json)?|<\|[^|<>\s]{1,40}\|>|</?tool_call>")
 """Marks that models leave around a tool's arguments."""
+_QUOTES: Final = re.compile(r"<escape>|<\|\"\|>")
+_BARE_KEY: Final = re.compile(r"(?<=[{,])\s{0,9}([A-Za-z_]\w{0,100})\s{0,9}:")
+"""Quotes and keys as Gemma writes them."""
+_TOOL_NAME: Final = re.compile(r"<(?:tool_)?name>\s{0,9}([\w.]{1,200})\s{0,9}</(?:tool_)?name>")
 _NO_BLANK: Final = re.compile(r"[^\s,;]")
 _NEAR: Final = 120
 """Letters that may stand between a tool's name and its arguments."""
@@ -55,13 +59,19 @@ Call = tuple[str, dict[str, Any]]
 def calls_in(block: str, known: Collection[str]) -> list[Call]:
     """The calls of known tools in a block of text; empty if it is none of the notations. Never raises."""
     block = _PREFIX.sub(r"<\1", block[:MAX_WRITTEN])
+    if _QUOTES.search(block):
+        block = _BARE_KEY.sub(r'"\1":', _QUOTES.sub('"', block))
     calls = [call for value in values_in(block) for call in _calls_of(value, known)]
+    if not calls and "'" in block:
+        inside = block[block.find("{") : block.rfind("}") + 1]
+        calls = [call for value in _python_object(inside) for call in _calls_of(value, known)]
     if calls or block.lstrip().startswith("{"):
         return calls
     return (
         [*_tagged(block, known, _FUNCTION, _PARAMETER)]
         or [*_tagged(block, known, _INVOKE, _INVOKED)]
         or [*_as_elements(block, known)]
+        or [*_in_elements(block, known)]
         or [*_named(block, known)]
     )
 
@@ -131,9 +141,10 @@ def _calls_of(value: Any, known: Collection[str]) -> Iterator[Call]:
         if isinstance(value.get(key), list):
             yield from _calls_of(value[key], known)
             return
-    if isinstance(value.get("function"), dict):
-        yield from _calls_of(value["function"], known)
-        return
+    for key in ("function", "function_call", "tool_call"):
+        if isinstance(value.get(key), dict):
+            yield from _calls_of(value[key], known)
+            return
     name = next((found for key in NAME_KEYS if (found := known_name(value.get(key), known))), "")
     if name:
         given: Any = next((value[key] for key in _ARGUMENT_KEYS if key in value), {})
@@ -223,6 +234,16 @@ def _as_elements(block: str, known: Collection[str]) -> Iterator[Call]:
     if element is not None and (name := known_name(element[1], known)):
         children = _CHILD.findall(block[element.end() :])[:MAX_VALUES]
         yield name, {key: _value(text) for key, text, closing in children if key == closing}
+
+
+def _in_elements(block: str, known: Collection[str]) -> Iterator[Call]:
+    """A call whose name and arguments are elements."""
+    named = _TOOL_NAME.search(block)
+    if named is not None and (name := known_name(named[1], known)):
+        whole = next(values_in(block[named.end() :]), None)
+        children = _CHILD.findall(block[named.end() :])[:MAX_VALUES]
+        found = {key: _value(text) for key, text, closing in children if key == closing}
+        yield name, whole if isinstance(whole, dict) else found
 
 
 def _of_python(rest: str) -> dict[str, Any] | None:

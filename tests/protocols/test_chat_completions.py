@@ -178,6 +178,47 @@ def learned(server, status, body):
             lambda body: "stream_options" not in body,
         ),
         (
+            422,
+            {
+                "detail": [
+                    {
+                        "type": "extra_forbidden",
+                        "loc": ["body", "stream_options"],
+                        "msg": "Extra inputs are not permitted",
+                    }
+                ]
+            },
+            lambda body: "stream_options" not in body,
+        ),
+        (404, {"error": {"message": "No endpoints found that support tool use."}}, lambda body: "tools" not in body),
+        (
+            400,
+            {"message": '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set'},
+            lambda body: "tools" not in body,
+        ),
+        (500, {"error": {"message": "tools param requires --jinja flag"}}, lambda body: "tools" not in body),
+        (
+            400,
+            {"error": {"message": "Function calling is not enabled for models/gemma-3"}},
+            lambda body: "tools" not in body,
+        ),
+        (
+            400,
+            {"error": {"message": "Only user, assistant and tool roles are supported, got system."}},
+            lambda body: _roles(body)[0] == "user",
+        ),
+        (
+            400,
+            {
+                "error": {
+                    "message": "thinking is enabled but reasoning_content is missing in assistant tool call message"
+                }
+            },
+            lambda body: all(
+                "reasoning_content" in message for message in body["messages"] if message["role"] == "assistant"
+            ),
+        ),
+        (
             400,
             {"error": {"message": "Unsupported value: 'temperature' does not support 0.5 with this model."}},
             lambda body: "temperature" not in body,
@@ -482,6 +523,55 @@ def test_why_it_stopped_is_told():
     assert read(chunk({}, finish="content_filter"), DONE) == [s.ThoughtOver(3, (), "content_filter")]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        (
+            b'data: {"choices":[{"delta":{"content":"We close"}}]}\n'
+            b'data: {"choices":[{"delta":{"content":" at five."}}]}\ndata: [DONE]\n'
+        ),
+        b'\xef\xbb\xbf{"choices":[{"message":{"content":"We close at five."}}]}',
+        b'data: {"choices":[{"delta":{"content":"We close at five."},"logprobs":NaN}]}\n\ndata: [DONE] \n\n',
+        b'data:\ndata: {\ndata: "choices": [{"delta":{"content":"We close at five."}}]\ndata: }\n\n',
+    ],
+    ids=["no blank lines", "a mark before JSON", "NaN", "an event of several lines"],
+)
+def test_a_stream_may_be_written_loosely(body):
+    assert "".join(event.text for event in read(body) if isinstance(event, s.Thought)) == "We close at five."
+
+
+def test_an_event_that_is_called_an_error_is_one():
+    (failed,) = read(b'event: error\ndata: {"message":"boom","code":500}\n\n')
+    assert (failed.code, failed.retryable) == ("http_500", True)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "arguments"),
+    [
+        ({"index": 0, "id": "a", "function": {"name": "look_up", "arguments": '{"day":"Monday"}'}}, {"day": "Monday"}),
+        ([{"index": 0, "id": "a", "name": "look_up", "arguments": '{"day":"Monday"}'}], {"day": "Monday"}),
+        (
+            [{"index": 0, "id": "a", "function": {"name": "look_up", "arguments": '[{"day":"Monday"}]'}}],
+            {"day": "Monday"},
+        ),
+        (
+            [{"index": 0, "id": "a", "function": {"name": "look_up", "arguments": '{"day":"Mon\nday"}'}}],
+            {"day": "Mon\nday"},
+        ),
+    ],
+    ids=["no list", "flat", "arguments in a list", "a line break inside"],
+)
+def test_a_call_may_be_written_loosely(pieces, arguments):
+    assert [(call.name, call.arguments) for call in calls(chunk({"tool_calls": pieces}))] == [("look_up", arguments)]
+
+
+def test_a_name_may_come_behind_its_arguments():
+    first = {"tool_calls": [{"index": 0, "id": "a", "function": {"arguments": '{"day":"Monday"}'}}]}
+    second = {"tool_calls": [{"index": 0, "function": {"name": "look_up"}}]}
+    (made,) = calls(chunk(first), chunk(second))
+    assert (made.name, made.arguments) == ("look_up", {"day": "Monday"})
+
+
 def test_an_error_in_the_stream_ends_it():
     error = b'data: {"error":{"message":"overloaded","type":"server_error","code":null}}\n\n'
     (failed,) = read(error, chunk({"content": "x"}), DONE)
@@ -496,6 +586,12 @@ def test_an_error_in_the_stream_ends_it():
         (429, b'{"error":{"message":"slow down","code":"rate_limit_exceeded"}}', "slow down", True),
         (429, b'{"error":{"message":"no funds","code":"insufficient_quota"}}', "no funds", False),
         (500, b"<html>", "HTTP 500", True),
+        (524, b"", "HTTP 524", True),
+        (498, b'{"error":{"message":"Flex tier capacity exceeded"}}', "HTTP 498", True),
+        (501, b"", "HTTP 501", False),
+        (400, b'{"error":{"message":"The model is overloaded. Please try again later."}}', "overloaded", True),
+        (400, b'{"error":{"message":"Parsing failed.","code":"output_parse_failed"}}', "Parsing failed", True),
+        (401, b'{"error":{"message":"temporarily"}}', "OPENAI_API_KEY", False),
         (400, b'{"error":"what?"}', "what?", False),
     ],
 )
@@ -520,6 +616,20 @@ def test_refusals_say_what_to_do(status, body, words, retryable):
         ),
         (400, {"error": {"message": "Provider returned error", "metadata": {"raw": "prompt is too long"}}}, "shorten"),
         (400, [{"error": {"code": 400, "message": "Bad", "status": "INVALID_ARGUMENT"}}], ""),
+        (422, {"error": "Input validation error: `inputs` must have less than 1024 tokens. Given: 2000"}, "shorten"),
+        (422, {"error": "`inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000"}, "shorten"),
+        (
+            400,
+            {"error": {"message": "The decoder prompt (length 5) is longer than the maximum model length"}},
+            "shorten",
+        ),
+        (400, {"error": "This model's maximum prompt length is 131072 but the request contains 140000"}, "shorten"),
+        (400, {"error": {"message": "Range of input length should be [1, 30720]"}}, "shorten"),
+        (429, {"error": {"message": "Request too large: the input tokens must be reduced.", "code": "x"}}, "shorten"),
+        (400, {"error": {"message": "Content Exists Risk", "code": "invalid_request_error"}}, "rephrase"),
+        (400, {"error": {"message": "flagged as potentially violating our usage policy"}}, "rephrase"),
+        (403, {"error": "Content violates usage guidelines."}, "rephrase"),
+        (400, {"error": {"code": "1301", "message": "?"}}, "rephrase"),
     ],
 )
 def test_what_another_question_may_mend_is_told_apart(status, body, remedy):

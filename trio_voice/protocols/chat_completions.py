@@ -240,6 +240,10 @@ def _messages(conversation: Sequence[s.Entry], prompt: str, quirks: Quirks) -> l
         if turn.calls:
             message["tool_calls"] = [_tool_call(call, id_of(call.call_id)) for call in turn.calls]
         messages.append(message)
+    if quirks.wants_thoughts:
+        for message in messages:
+            if message["role"] == "assistant":
+                message["reasoning_content"] = _BRIDGE  # that it is there is all that is looked at
     return messages
 
 
@@ -282,7 +286,8 @@ class ChatReader(StreamedAnswer):
                 return [*events, *self._complain(complaint_of(0, choice))]
             whole = choice.get("message") if not (self._letters or self._calls) else None
             delta = choice.get("delta") or whole or {}
-            for piece in delta.get("tool_calls") or ():
+            pieces = delta.get("tool_calls") or ()
+            for piece in [pieces] if isinstance(pieces, dict) else pieces:
                 self._take_piece(piece)
             if isinstance(delta.get("function_call"), dict):  # the name that this had before 2024
                 self._take_piece({"index": 0, "function": delta["function_call"]})
@@ -303,7 +308,7 @@ class ChatReader(StreamedAnswer):
         return False
 
     def _take_piece(self, piece: Mapping[str, Any]) -> None:
-        function, call_id = piece.get("function") or {}, str(piece.get("id") or "")[:MAX_ID]
+        function, call_id = piece.get("function") or piece, str(piece.get("id") or "")[:MAX_ID]
         name, arguments = str(function.get("name") or "")[:MAX_ID], function.get("arguments")
         if isinstance(arguments, dict):  # Ollama of old
             arguments = as_json(arguments)
@@ -323,10 +328,11 @@ class ChatReader(StreamedAnswer):
                 return self._calls[-1]
         elif index in self._open:
             known = self._open[index]
+            named = known.named(self._known)
             is_another = call_id not in {"", known.call_id} and known.call_id != "" and (name != "" or known.is_whole)
-            if known.is_whole and name in self._known and name != known.named(self._known):
+            if known.is_whole and name in self._known and named and name != named:
                 is_another = True
-            if not is_another and not (not call_id and name and begins_anew and known.is_whole):
+            if not is_another and not (not call_id and name and named and begins_anew and known.is_whole):
                 return known
             call = call if call is not known else None
         else:

@@ -6,6 +6,7 @@ session goes on. What is remembered of a message is bounded.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
@@ -84,9 +85,19 @@ def arguments_in(given: Any) -> Any:
         try:
             given = msgspec.json.decode(given)
         except UNDECODABLE:
-            given = {} if given.strip().lower() in NOTHING else given
+            given = {} if given.strip().lower() in NOTHING else _decoded_leniently(given)
             break
+    if isinstance(given, list) and len(given) == 1 and isinstance(given[0], dict):
+        given = given[0]
     return {} if not given or (isinstance(given, str) and given.strip().lower() in ("", *NOTHING)) else given
+
+
+def _decoded_leniently(text: str) -> Any:
+    """JSON with line breaks inside of its texts, as small models write it; the text itself if it is none."""
+    try:
+        return json.loads(text, strict=False)
+    except (ValueError, RecursionError):
+        return text
 
 
 def as_json(value: object) -> str:

@@ -73,6 +73,11 @@ class EventStreamReader:
             if self._size > MAX_EVENT_BYTES:
                 raise RemoteProtocolError(f"an event of more than {MAX_EVENT_BYTES} bytes")
 
+    def _is_another(self, value: str) -> bool:
+        """True if a line cannot go on with the JSON object that has come."""
+        begins_anew = value.startswith("{") or value.strip() == "[DONE]"
+        return begins_anew and bool(self._data) and self._data[0].startswith("{") and self._data[-1].endswith("}")
+
     def _end_line(self) -> ServerSentEvent | None:
         if not self._line:
             event = ServerSentEvent(self._event, "\n".join(self._data)) if self._data else None
@@ -85,6 +90,10 @@ class EventStreamReader:
         name, _, value = line.decode(errors="replace").partition(":")
         value = value.removeprefix(" ")
         if name == "data":
+            if self._is_another(value):  # some servers leave out the blank line
+                event = ServerSentEvent(self._event, "\n".join(self._data))
+                self._event, self._data, self._size = "", [value], len(line)
+                return event
             self._data.append(value)
         elif name == "event":
             self._event = value

@@ -12,6 +12,7 @@ Rules for all of them:
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -21,10 +22,10 @@ from trio_voice.errors import RemoteProtocolError
 from trio_voice.events import stage as s
 from trio_voice.protocols.chat.answer_text import AnswerText
 from trio_voice.protocols.chat.quirks import Quirks
-from trio_voice.protocols.chat.refusals import wait_seconds
+from trio_voice.protocols.chat.refusals import complaint_in, wait_seconds
 from trio_voice.protocols.chat.written_calls import known_name, objects_in
 from trio_voice.protocols.json_messages import MAX_ID, NO_JSON, UNREADABLE, arguments_in, garbage
-from trio_voice.protocols.server_sent_events import MAX_EVENT_BYTES, EventStreamReader
+from trio_voice.protocols.server_sent_events import MAX_EVENT_BYTES, EventStreamReader, ServerSentEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -43,8 +44,6 @@ MAX_LETTERS: Final = 20_000
 """Of one answer: a quarter of an hour of speech. Then it is cut short."""
 SLICE_LETTERS: Final = 2_000
 """Letters that are looked at in one go."""
-
-RETRYABLE: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 
 
 @attrs.define
@@ -150,7 +149,7 @@ class StreamedAnswer:
     def receive(self, data: bytes) -> Sequence[Any]:
         """Events that a further piece of the body means. Never raises."""
         if not self._begun:
-            begins = data.lstrip()
+            begins = data.removeprefix(b"\xef\xbb\xbf").lstrip()
             if not begins:
                 return []
             self._begun = True
@@ -160,10 +159,10 @@ class StreamedAnswer:
             self._size += len(data)
             if self._size > MAX_EVENT_BYTES:
                 return self._fail(garbage_of(self._number, f"more than {MAX_EVENT_BYTES} bytes of JSON"))
-            self._whole.append(data)
+            self._whole.append(data if self._whole else data.removeprefix(b"\xef\xbb\xbf"))
             return []
         try:
-            return self._understand_all([event.data for event in self._stream.receive(data)])
+            return self._understand_events(self._stream.receive(data))
         except RemoteProtocolError as wrong:
             return self._fail(garbage_of(self._number, str(wrong)))
 
@@ -172,7 +171,7 @@ class StreamedAnswer:
         if self._whole is not None:
             events = self._understand_all(_documents(b"".join(self._whole)))
         else:
-            events = self._understand_all([event.data for event in self._stream.end()])
+            events = self._understand_events(self._stream.end())
         if self._over:
             return events
         events += self._heard(self._text.end())
@@ -183,13 +182,23 @@ class StreamedAnswer:
         cut = s.ThoughtFailed(self._number, "cut", "the language model's answer was cut off", retryable=True)
         return [*events, *self._fail(cut)]
 
+    def _understand_events(self, received: Iterable[ServerSentEvent]) -> list[Any]:
+        events: list[Any] = []
+        for each in received:
+            if each.event == "error" and not self._over:
+                events += self._complain(complaint_in(0, each.data.encode(errors="replace")))
+            else:
+                events += self._understand_all([each.data])
+        return events
+
     def _understand_all(self, messages: Iterable[str | bytes]) -> list[Any]:
         events: list[Any] = []
         for message in messages:
             if self._over:
                 break
             try:
-                events += self._complete() if message == "[DONE]" else self._understand(msgspec.json.decode(message))
+                is_end = isinstance(message, str) and message.strip() == "[DONE]"
+                events += self._complete() if is_end else self._understand(_decoded(message))
             except UNREADABLE as wrong:
                 events.append(garbage(wrong))
         return events
@@ -277,6 +286,16 @@ _SAID_PARTS: Final = frozenset({"text", "output_text", "refusal"})
 """Types of parts that are the answer; others are thoughts, references, pictures."""
 
 
+def _decoded(message: str | bytes) -> Any:
+    """A message's meaning as JSON. Python's servers may write numbers that JSON does not know, such as NaN."""
+    try:
+        return msgspec.json.decode(message)
+    except NO_JSON:
+        if "NaN" not in str(message) and "Infinity" not in str(message):
+            raise
+        return json.loads(message)
+
+
 def _documents(body: bytes) -> list[bytes]:
     """The JSON documents of a body: one, or one a line."""
     try:
@@ -351,5 +370,5 @@ def refusal_of(
         429: "the language model's server is asked too often, or its account has no funds",
         529: "the language model's server is overloaded",
     }.get(status, f"the language model's server answered with HTTP {status}")
-    retryable = status in RETRYABLE and broken is None
+    retryable = complaint.is_passing and broken is None
     return failure_of(number, complaint, advice=advice, retryable=retryable, headers=headers)

@@ -22,11 +22,17 @@ _NO_SUCH_PARAMETER: Final = re.compile(
 )
 _NO_SYSTEM: Final = re.compile(
     r"system (?:role|message|prompt|instruction)s?.{0,40}(?:not|un)[ -]?(?:supported|enabled|allowed)"
-    r"|(?:not|n't) support.{0,20}system|roles must alternate|only user and assistant roles|developer instruction",
+    r"|(?:not|n't) support.{0,20}system|roles must alternate|only user and assistant roles"
+    r"|only user.{0,40}roles are (?:supported|allowed)|developer instruction",
     re.IGNORECASE,
 )
 _SHORT_IDS: Final = re.compile(r"length (?:of )?9\b|9 alphanumeric", re.IGNORECASE)
-_NO_CALLS: Final = re.compile(r"not support(?:ed)? (?:tools|function)|tools? .{0,40}not supported", re.IGNORECASE)
+_NO_CALLS: Final = re.compile(
+    r"not support(?:ed)? (?:tools|function)|(?:tools?|function) .{0,40}not (?:supported|enabled)|support tool use"
+    r"|tool choice requires|tools param requires",
+    re.IGNORECASE,
+)
+_THOUGHTS_MISSED: Final = re.compile(r"missing.{0,20}reasoning_content|reasoning_content.{0,40}missing", re.IGNORECASE)
 
 
 @attrs.define(eq=False)
@@ -38,6 +44,8 @@ class Quirks:
     no_system: bool = False
     """Its template knows no system line: the prompt stands in the user's first turn."""
     no_tools: bool = False
+    wants_thoughts: bool = False
+    """It wants to see the thoughts of its own turns again (Moonshot's and DeepSeek's thinking models)."""
     short_ids: bool = False
     """Ids of tool calls must be nine letters or digits (Mistral's templates)."""
     thinks_first: bool = False
@@ -55,6 +63,8 @@ class Quirks:
         said = complaint.said
         if _SHORT_IDS.search(said) and not self.short_ids:
             self.short_ids = True
+        elif _THOUGHTS_MISSED.search(said) and not self.wants_thoughts:
+            self.wants_thoughts = True
         elif _NO_SYSTEM.search(said) and not self.no_system:
             self.no_system = True
         elif _NO_CALLS.search(said) and "tools" in sent and not self.no_tools:

@@ -35,18 +35,34 @@ _TOO_LONG_WORDS: Final = re.compile(
     r"request too large|context shift|context[_ ](?:length|window|size|limit|overflow)"
     r"|(?:prompt|input) (?:is )?too long"
     r"|too many (?:input |prompt )?tokens|reduce (?:the length|your (?:prompt|message))|longer than the model"
-    r"|maximum (?:number of|allowed) (?:input )?tokens|exceeds? (?:the )?(?:token limit|max(?:imum)? (?:prompt|input))",
+    r"|maximum (?:number of|allowed) (?:input )?tokens|exceeds? (?:the )?(?:token limit|max(?:imum)? (?:prompt|input))"
+    r"|longer than the maximum|maximum prompt length|exceeds? the model|range of input length"
+    r"|must (?:be <= \d|have less than \d{1,9} tokens)|tokens must be reduced",
     re.IGNORECASE,
 )
+_TOO_LONG_EVER: Final = re.compile(r"request too large|tokens must be reduced", re.IGNORECASE)
+"""Words of a limit of tokens a minute that this question alone exceeds."""
 _FILTERED_KINDS: Final = frozenset(
-    {"content_filter", "content_policy_violation", "responsibleaipolicyviolation", "data_inspection_failed", "refusal"}
+    {
+        *("content_filter", "content_policy_violation", "responsibleaipolicyviolation", "data_inspection_failed"),
+        *("refusal", "invalid_prompt", "1301"),
+    }
 )
 _FILTERED_WORDS: Final = re.compile(
-    r"content management policy|content[_ ]filter|flagged by|moderation|safety system|inappropriate content",
+    r"content management policy|content[_ ]filter|flagged (?:by|as)|moderation|safety system|inappropriate content"
+    r"|content exists risk|(?:usage|content|safety) (?:policy|policies|guidelines)|high risk|\u654f\u611f\u5185\u5bb9",
     re.IGNORECASE,
 )
-_AGAIN: Final = frozenset({"tool_use_failed"})
-"""Codes by which a server rejects its own model's answer (Groq): the next one is another."""
+_AGAIN: Final = frozenset(
+    {
+        *("tool_use_failed", "output_parse_failed", "json_validate_failed"),
+        *("unavailable", "overloaded", "overloaded_error", "capacity_exceeded"),
+    }
+)
+"""Codes by which a server rejects its own model's answer (Groq), or says that it is busy: the next one is another."""
+_BUSY: Final = re.compile(r"overloaded|try again later|temporarily|at capacity|capacity exceeded", re.IGNORECASE)
+_MAY_PASS: Final = frozenset({408, 409, 424, 425, 429, 498, 499})
+_WILL_NOT_PASS: Final = frozenset({501, 505, 511})
 
 _WAIT: Final = re.compile(
     r"(?:try again|retry|retry after|retrydelay\W{1,4}|wait|available) ?(?:in|after|for)?:? ?\"?"
@@ -73,7 +89,7 @@ class Complaint:
     def is_too_long(self) -> bool:
         """True if the question does not fit into the model's context."""
         if self.status == 429:
-            return False
+            return _TOO_LONG_EVER.search(self.said) is not None
         return self.status == 413 or bool(self.kinds & _TOO_LONG_KINDS or _TOO_LONG_WORDS.search(self.said))
 
     @property
@@ -86,7 +102,14 @@ class Complaint:
     @property
     def may_pass(self) -> bool:
         """True if the very same question may be answered the next time."""
-        return bool(self.kinds & _AGAIN)
+        if self.status in {401, 402}:
+            return False
+        return bool(self.kinds & _AGAIN) or _BUSY.search(self.said) is not None
+
+    @property
+    def is_passing(self) -> bool:
+        """True if its status is one that passes: the server's own (its proxies' 520 to 530, too), or a limit's."""
+        return self.status in _MAY_PASS or (self.status >= 500 and self.status not in _WILL_NOT_PASS)
 
 
 def complaint_in(status: int, body: bytes) -> Complaint:
@@ -116,6 +139,8 @@ def complaint_of(status: int, message: Any) -> Complaint:
         said.append(metadata["raw"])
     if error.get("param"):
         said.append(f"(param: {error['param']})")
+    if isinstance(error.get("loc"), list):
+        said.append(f"(param: {'.'.join(map(str, error['loc']))})")
     kinds = _kinds(error) | (_kinds(inner) if isinstance(inner, dict) else frozenset())
     code = error.get("code")
     if not status and isinstance(code, int) and not isinstance(code, bool):

@@ -1,5 +1,6 @@
 """The unit file: what it says, what systemd says of it, and that the daemon does what it expects."""
 
+import os
 import re
 import shlex
 import shutil
@@ -15,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from trio_voice.cli import main
-from trio_voice.config.credentials import SECRETS, read_secrets
+from trio_voice.config.credentials import RELOADED, SECRETS, read_secrets
 from trio_voice.daemon.daemon import AFTER_WORK_SECONDS
 from trio_voice.daemon.process_identity import BOOT_VARIABLE
 from trio_voice.daemon.systemd_unit import (
@@ -72,7 +73,7 @@ def test_it_is_ready_when_the_daemon_says_so_and_watched(packaged):
     assert packaged["Type"] == ["notify"]  # notify-reload came with systemd 253
     assert packaged["NotifyAccess"] == ["main"]
     assert seconds(packaged["WatchdogSec"][0]) >= 10
-    assert packaged["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
+    assert packaged["ExecReload"][-1] == "/bin/kill -HUP $MAINPID"
 
 
 def test_its_command_is_one_of_ours(packaged):
@@ -120,6 +121,47 @@ def test_a_credential_that_is_not_there_is_none_to_the_daemon(tmp_path):
     assert {name: secrets.get(name) for name in SECRETS} == dict.fromkeys(SECRETS) | {"OPENAI_API_KEY": "sk-1"}
 
 
+def test_a_reload_hands_over_what_credentials_are_by_then_and_a_stop_leaves_none(packaged, tmp_path):
+    copying, _ = packaged["ExecReload"]
+    assert copying.startswith("+/bin/sh ")  # as root, who alone can read them
+    [variable] = [each for each in packaged["Environment"] if each.startswith(RELOADED)]
+    place = variable.partition("=")[2]
+    assert packaged["ExecStopPost"] == [f"+/bin/rm -rf {place} {place}.new"]
+    files, copies = tmp_path / "its files", tmp_path / "copies"
+    files.mkdir(mode=0o700)
+    (files / "twilio_auth_token").write_text("t-1\n")
+    command = copying.removeprefix("+").replace(place, str(copies)).replace("$MAINPID", str(os.getpid()))
+    # As systemd would read it: its own signs are doubled.
+    words = [each.replace("$$", "$").replace("%%", "%") for each in shlex.split(command)]
+    words[-3] = str(files)
+    for token in ("t-1", "t-1\nt-2"):
+        (files / "twilio_auth_token").write_text(f"{token}\n")
+        subprocess.run(words, check=True)
+        assert read_secrets({RELOADED: str(copies)}).tokens("TWILIO_AUTH_TOKEN") == token
+    assert copies.stat().st_mode & 0o077 == 0
+    assert not (tmp_path / "copies.new").exists()
+    shutil.rmtree(files)
+    subprocess.run(words, check=True)  # everything is loaded from elsewhere
+    assert not copies.exists()
+
+
+def test_a_copy_of_a_reload_goes_before_the_one_of_the_start(tmp_path):
+    first, reloaded = tmp_path / "first", tmp_path / "reloaded"
+    where = {RELOADED: str(reloaded), "CREDENTIALS_DIRECTORY": str(first)}
+    first.mkdir()
+    (first / "twilio_auth_token").write_text("old\n")
+    (first / "openai_api_key").write_text("from elsewhere\n")
+    (first / "trio_voice_api_token").write_text("operator\n")
+    assert read_secrets(where).get("TWILIO_AUTH_TOKEN") == "old"
+    reloaded.mkdir()
+    (reloaded / "twilio_auth_token").write_text("new\nold\n")
+    (reloaded / "trio_voice_api_token").write_text("\n")
+    secrets = read_secrets(where)
+    assert secrets.tokens("TWILIO_AUTH_TOKEN") == "new\nold"
+    assert secrets.get("TRIO_VOICE_API_TOKEN") is None  # taken away
+    assert secrets.get("OPENAI_API_KEY") == "from elsewhere"
+
+
 def test_it_owns_nothing_but_its_state(packaged):
     assert packaged["DynamicUser"] == ["yes"]
     assert packaged["StateDirectory"] == ["trio-voice"]
@@ -138,6 +180,9 @@ def test_the_paths_of_an_installation_take_their_places():
     unit = lines(render_unit(Path("/srv/voice/bin/trio-voice"), Path("/srv/voice/etc/my.toml")))
     assert unit["ExecStart"] == ["/srv/voice/bin/trio-voice --config /srv/voice/etc/my.toml serve"]
     assert unit["LoadCredential"][0] == "twilio_auth_token:/srv/voice/etc/credentials/twilio_auth_token"
+    assert unit["ExecReload"][0].endswith(" reload /srv/voice/etc/credentials %t/%N-credentials $MAINPID")
+    odd = lines(render_unit(Path("/x"), Path("/a $b/c.toml")))
+    assert odd["ExecReload"][0].endswith(' reload "/a $$b/credentials" %t/%N-credentials $MAINPID')
     text = render_unit(Path("/srv/voice/bin/trio-voice"), Path("/srv/voice/etc/my.toml"))
     settings = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
     assert "/opt/" not in settings

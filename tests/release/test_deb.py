@@ -15,11 +15,13 @@ from tests.daemons import HOST, OUR_NUMBER, THEIR_NUMBER, open_town
 from tests.release.calls import configure, free_port, hang_up, health, talk
 from tests.release.conftest import ROOT, run
 from tests.release.debian_root import booted, why_not
+from trio_voice.sandbox.demo.scenes import OPERATOR_TOKEN
 
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 NEXT = "99.1.0"
 UNIT = "trio-voice.service"
 ETC = "etc/trio-voice"
+TOKENS = ("twilio_auth_token", "trio_voice_api_token")
 
 
 def test_the_package_has_the_version_of_the_project():
@@ -36,6 +38,12 @@ def test_what_is_packed_is_pinned_as_it_is_tested():
     assert {pin.partition("==")[0] for pin in missing} <= {
         *("hatchling", "packaging", "pathspec", "pluggy", "tomlkit", "trove-classifiers")
     }
+
+
+async def asked(port, token):
+    """Status with which the operator's routes answer a token."""
+    async with httpx2.AsyncClient(trust_env=False, headers={"Authorization": f"Bearer {token}"}) as http:
+        return (await http.get(f"http://127.0.0.1:{port}/calls")).status_code
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +116,29 @@ async def test_its_whole_life(packages, root, tmp_path):
         call = await talk(town)
         await hang_up(town, call)
         assert (root.folder / "var/lib/private/trio-voice/journal.db").is_file()
+
+        # Tokens change under a call, two of each valid meanwhile; a restart reads what stands in the files.
+        call, pid = await talk(town), root.show(UNIT, "MainPID")
+        twilios, operators = (root.folder / ETC / "credentials" / f"{name}" for name in TOKENS)
+        old = town.twilio.auth_token
+        assert [await asked(port, each) for each in (OPERATOR_TOKEN, "n3w")] == [200, 401]
+        twilios.write_text(f"{old}\nn3xt\n")
+        operators.write_text(f"n3w\n{OPERATOR_TOKEN}\n")
+        await inside("systemctl", "reload", "trio-voice")
+        assert [await asked(port, each) for each in (OPERATOR_TOKEN, "n3w")] == [200, 200]
+        town.twilio.auth_token = "n3xt"  # what it signs and opens its REST API with
+        twilios.write_text("n3xt\n")
+        operators.write_text("n3w\n")
+        await inside("systemctl", "reload", "trio-voice")
+        assert [await asked(port, each) for each in (OPERATOR_TOKEN, "n3w")] == [401, 200]
+        copies = root.folder / "run/trio-voice-credentials"
+        assert await inside("stat", "-c", "%a", "/run/trio-voice-credentials") == "700\n"
+        assert root.show(UNIT, "MainPID") == pid
+        await hang_up(town, call)
+        await inside("systemctl", "restart", "trio-voice")
+        assert not copies.exists()
+        assert [await asked(port, each) for each in (OPERATOR_TOKEN, "n3w")] == [401, 200]
+        await hang_up(town, await talk(town))
 
         # A version that refuses the configuration takes the place of none.
         pid = root.show(UNIT, "MainPID")

@@ -32,6 +32,11 @@ SECRETS: Final[Mapping[str, str]] = {
 """The credentials that the systemd unit asks for, each with its meaning for the reference. A model may name another."""
 
 
+RELOADED: Final = "TRIO_VOICE_RELOADED_CREDENTIALS"
+"""The directory to which the unit's reload copies the files of credentials, each of which goes before its first copy.
+
+systemd itself makes a copy as the service starts and none later (tried with 252), and the files are root's.
+"""
 SEVERAL: Final = frozenset({"TWILIO_AUTH_TOKEN", "TRIO_VOICE_API_TOKEN"})
 """Credentials that may hold several tokens, one a line: while one takes the place of another, both are valid."""
 
@@ -64,19 +69,20 @@ def read_proxies(environment: Mapping[str, str]) -> Proxies:
 
 
 def read_secrets(environment: Mapping[str, str], names: Iterable[str] = SECRETS) -> Secrets:
-    """Credentials from systemd's directory of them, else from the environment.
+    """Credentials from the directories of them, the reloaded one first, else from the environment.
 
     Raises:
         ConfigError: one is there and cannot be read; a line for each.
     """
     found: dict[str, str] = {}
     problems: list[str] = []
-    directory = environment.get("CREDENTIALS_DIRECTORY")
+    named = (environment.get(RELOADED), environment.get("CREDENTIALS_DIRECTORY"))
+    directories = [Path(directory) for directory in named if directory]
     for name in names:
-        file = Path(directory) / name.lower() if directory else None
+        file = next((file for each in directories if (file := each / name.lower()).is_file()), None)
         # An empty credential is none: systemd's unit makes one of each whose file is not there.
         try:
-            given = file.read_text(encoding="utf-8").strip() if file is not None and file.is_file() else ""
+            given = "" if file is None else file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as unreadable:
             why = "it is no UTF-8" if isinstance(unreadable, UnicodeDecodeError) else unreadable.strerror
             problems.append(f"credential {name}: {file} cannot be read: {why}")

@@ -47,6 +47,8 @@ def render_unit(executable: Path, config: Path) -> str:
     # The command's own path is no place for variables, the arguments are.
     text = text.replace(PACKAGED_EXECUTABLE, _word(str(executable)))
     text = text.replace(str(PACKAGED_CONFIG), _word(str(config).replace("$", "$$")))
+    copied = f"{PACKAGED_CONFIG.parent}/credentials %t"
+    text = text.replace(copied, f"{_word(str(credentials).replace('$', '$$'))} %t")
     return text.replace(f"{PACKAGED_CONFIG.parent}/credentials/", f"{_specifiers_off(str(credentials))}/")
 
 

@@ -34,7 +34,7 @@ async def webhook(world):
     account = world.twilio.account
     order = CallOrder(to=OUR_NUMBER, from_=THEIR_NUMBER, instructions=Instructions())
     form = voice_form(account.sid, new_sid("CA"), order, "ringing", "inbound")
-    return await Webhooks(account.transport, account.auth_token).ask("twiml", f"https://{HOST}/twiml", form)
+    return await Webhooks(account.transport, lambda: account.auth_token).ask("twiml", f"https://{HOST}/twiml", form)
 
 
 def stream_url(answer):

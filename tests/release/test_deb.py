@@ -126,7 +126,7 @@ async def test_its_whole_life(packages, root, tmp_path):
         operators.write_text(f"n3w\n{OPERATOR_TOKEN}\n")
         await inside("systemctl", "reload", "trio-voice")
         assert [await asked(port, each) for each in (OPERATOR_TOKEN, "n3w")] == [200, 200]
-        town.twilio.auth_token = "n3xt"  # what it signs and opens its REST API with
+        town.twilio.account.auth_token = "n3xt"  # what it signs and opens its REST API with
         twilios.write_text("n3xt\n")
         operators.write_text("n3w\n")
         await inside("systemctl", "reload", "trio-voice")

@@ -45,7 +45,7 @@ class Reports:
         self._order = order
         self._call_sid = call_sid
         self._direction = direction
-        self._webhooks = Webhooks(account.transport, account.auth_token)
+        self._webhooks = Webhooks(account.transport, lambda: account.auth_token)
         self._waiting_in, self._waiting = trio.open_memory_channel[Callback](WAITING_CALLBACKS)
         self._sequence = 0
 

@@ -17,7 +17,7 @@ import httpx2
 import trio
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 Form = tuple[tuple[str, str], ...]
 
@@ -110,9 +110,14 @@ class WebhookRequest:
 
 
 class Webhooks:
-    """One call's requests to our server: signed, with its own cookies, each within 15 s and recorded."""
+    """One call's requests to our server: with its own cookies, each within 15 s and recorded.
 
-    def __init__(self, transport: Loopback, auth_token: str) -> None:
+    Args:
+        transport: the way to our server.
+        auth_token: what the account signs with by then.
+    """
+
+    def __init__(self, transport: Loopback, auth_token: Callable[[], str]) -> None:
         self.requests: list[WebhookRequest] = []
         self._auth_token = auth_token
         # Shares the transport, so it is not closed with the call.
@@ -135,7 +140,7 @@ class Webhooks:
         else:
             content = urlencode(form)
         headers = {
-            "X-Twilio-Signature": sign(self._auth_token, signed_url(url), form),
+            "X-Twilio-Signature": sign(self._auth_token(), signed_url(url), form),
             "I-Twilio-Idempotency-Token": str(uuid.uuid4()),
         }
         if content is not None:

@@ -19,6 +19,7 @@ def free_port():
 def configure(folder, town, bind):
     """Write what an operator puts into /etc/trio-voice, with the secrets in ``credentials``; the configuration."""
     config = CONFIG.format(
+        bind=bind,
         host=HOST,
         workers=1,
         server="",
@@ -34,7 +35,7 @@ def configure(folder, town, bind):
         closed_port=free_port(),
         greeting=GREETING,
         personas="",
-    ).replace("127.0.0.1:0", bind)
+    )
     (folder / "config.toml").write_text(config)
     secrets = {
         "twilio_auth_token": town.twilio.auth_token,

@@ -6,6 +6,7 @@ import shutil
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx2
 import pytest
@@ -15,6 +16,7 @@ from tests.daemons import HOST, OUR_NUMBER, THEIR_NUMBER, open_town
 from tests.release.calls import configure, free_port, hang_up, health, talk
 from tests.release.conftest import ROOT, run
 from tests.release.debian_root import booted, why_not
+from trio_voice.config.reading import read_settings
 from trio_voice.sandbox.demo.scenes import OPERATOR_TOKEN
 
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
@@ -44,6 +46,16 @@ async def asked(port, token):
     """Status with which the operator's routes answer a token."""
     async with httpx2.AsyncClient(trust_env=False, headers={"Authorization": f"Bearer {token}"}) as http:
         return (await http.get(f"http://127.0.0.1:{port}/calls")).status_code
+
+
+def test_the_configuration_of_these_tests_is_one_that_we_take(tmp_path):
+    """The quick part: otherwise it is found out once a release."""
+    account = {"account_sid": "AC" + "0" * 32, "auth_token": "t", "api_url": "http://127.0.0.1:1"}
+    town = SimpleNamespace(twilio=SimpleNamespace(**account), agent=SimpleNamespace(url="ws://127.0.0.1:1/v1/ws"))
+    (tmp_path / "credentials").mkdir()
+    configure(tmp_path, town, "127.0.0.1:8080")
+    settings = read_settings(tmp_path / "config.toml", {"CREDENTIALS_DIRECTORY": str(tmp_path / "credentials")})
+    assert settings.server.bind == "127.0.0.1:8080"
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ XDIST ?= --numprocesses auto --maxprocesses 4 --dist worksteal
 # Much of what is slow only waits.
 XDIST_SLOW ?= --numprocesses 3 --dist worksteal
 
-.PHONY: setup demo talk docs reference test test-slow coverage mutants properties newest ci-full run lint bench turns soak neighbours words fuzz chaos processes listen faults faults-peers autobahn constraints cluster clean dist test-release deb
+.PHONY: setup demo talk docs reference test test-slow coverage mutants properties newest ci-full run lint bench turns soak neighbours words fuzz chaos processes listen faults faults-peers autobahn constraints cluster fleet clean dist test-release deb
 
 setup: $(VENV)/.ready
 	@:
@@ -211,6 +211,10 @@ cluster: setup
 # What one call that misbehaves does to fifty others.
 neighbours: setup
 	@$(BIN)/python benchmarks/neighbours.py $(BENCH_ARGS)
+
+# The page on what a fleet of so many calls takes, made anew from measured figures.
+fleet: setup
+	@$(BIN)/python benchmarks/fleet.py --write
 
 # How long a model's word takes to the console's page, with one call and with a hundred; needs Chromium.
 words: setup

@@ -149,7 +149,7 @@ class Fleet:
         self._live -= self._random.binomial(self._live, 1 - math.exp(-STEP_SECONDS / self.plan.call_seconds))
 
     def _nodes_change(self, now: float) -> None:
-        """What boots is ready; what drains is empty, or its time is over."""
+        """Let nodes that boot be ready, and those that drain go when they are empty or their time is over."""
         due = self._until <= now
         self._state[due & ((self._state == BOOTING) | (self._state == RESTARTING))] = READY
         draining = self._state == DRAINING

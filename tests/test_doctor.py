@@ -63,4 +63,9 @@ def test_a_chain_is_told_by_stage():
         "m.llm": False,
         "m.tts": None,
     }
+    assert told(ready_seconds=1.0, heard_ms=400, problem="it heard somebody speak, and understood nothing") == {
+        "m.stt": False,
+        "m.llm": True,
+        "m.tts": True,
+    }
     assert told(problem="nobody is there") == {"m.stt": None, "m.llm": None, "m.tts": None}

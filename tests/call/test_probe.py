@@ -28,11 +28,13 @@ from trio_voice.sandbox.providers.assemblyai_agent import (
     GoSilent,
     Script,
     Strike,
+    Turn,
     VoiceAgentServer,
 )
 from trio_voice.sandbox.providers.chain import ChainFaults
 from trio_voice.sandbox.providers.gemini_live import GeminiFaults
 from trio_voice.sandbox.transport.memory import memory_channels
+from trio_voice.sandbox.twilio.captured import captured_words
 
 TODAY = date(2026, 11, 20)
 PERSONA = Persona(name="p", model="m", greeting="Good morning.", voice="alba")
@@ -142,12 +144,12 @@ class Wires:
     on_exchange: None = None
 
 
-async def play_kind(kind, **double):
+async def play_kind(kind, script=None, how=None, **double):
     """Rehearse with the sandbox's peer of a kind; the rehearsal, the record, the peer."""
     model, voice, _, _ = KINDS[kind]
     persona = Persona(name="p", model="m", greeting="Good morning.", voice=voice)
     record = CallRecord(call_id="check", direction="none", persona="p", from_number="", to_number="")
-    server = model.open(Script(greeting_ms=600), **double)
+    server = model.open(script or Script(greeting_ms=600), **double)
     async with trio.open_nursery() as nursery:
 
         async def reach():
@@ -156,7 +158,7 @@ async def play_kind(kind, **double):
             return ours
 
         leg = model.make(ModelOrder(server, persona, (), (), None, record, nursery, reach, [Wires()]))
-        rehearsal = await rehearse(leg, persona, Limits(), 4.0)
+        rehearsal = await rehearse(leg, persona, Limits(), 4.0, **(how or {}))
         await trio.sleep(0.1)
         assert not server.open_sessions
         nursery.cancel_scope.cancel()
@@ -236,3 +238,21 @@ async def test_a_provider_that_ignores_the_goodbye_is_left_in_bounded_time(autoj
     _, record, _ = await play(faults=Faults(strikes=(Strike(AT_READY, GoSilent()),), ignores_close=True))
     assert trio.current_time() - began == pytest.approx(4 + Limits().close_seconds, abs=0.2)
     assert record.model_sessions[0].closing is Closing.TIMED_OUT
+
+
+WORDS = {"turn": True, "words": captured_words()}
+
+
+async def test_a_chain_is_heard_and_must_understand_a_caller(autojump_clock):
+    began = trio.current_time()
+    rehearsal, _, _ = await play_kind("chain", Script(turns=(Turn(heard="Hello world."),)), WORDS)
+    assert rehearsal.problem is None
+    assert rehearsal.understood == "Hello"  # a part will do
+    assert rehearsal.heard_ms > 0
+    assert trio.current_time() - began < 6
+
+
+async def test_a_chain_that_understands_nothing_has_failed(autojump_clock):
+    rehearsal, _, server = await play_kind("chain", Script(), WORDS)
+    assert rehearsal.problem == "it heard somebody speak, and understood nothing within 4 s"
+    assert not server.open_sessions

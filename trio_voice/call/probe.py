@@ -6,6 +6,7 @@ would meet; the caller is silence.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -17,7 +18,7 @@ from trio_voice.events import model as c
 from trio_voice.events.call import Fact, LegClosed, LegStalled
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from trio_voice.billing.prices import Prices
     from trio_voice.legs.model import ModelLeg
@@ -41,23 +42,37 @@ class Rehearsal:
     """From being ready to the first sound of the greeting."""
     heard_ms: float = 0.0
     said: str = ""
+    understood: str = ""
+    """The caller's words, as the model wrote them down."""
     problem: str | None = None
     """Reason for which it did not work, in words that say what to do."""
 
 
-async def rehearse(leg: ModelLeg, persona: Persona, limits: Limits, seconds: float, *, turn: bool = False) -> Rehearsal:
+async def rehearse(
+    leg: ModelLeg,
+    persona: Persona,
+    limits: Limits,
+    seconds: float,
+    *,
+    turn: bool = False,
+    words: Sequence[str] = (),
+) -> Rehearsal:
     """Open the session, let it greet, give it silence to hear, close it; bounded by the limits.
 
-    With ``turn`` it is asked for words of its own instead, which takes every stage of a chain, and any fault counts; it
-    is closed as soon as a second of them was heard.
+    With ``turn`` it is asked for words of its own instead, and any fault counts; it is closed as soon as some of them
+    were heard. With ``words``, which are 20 ms frames of somebody who speaks, it is given these then, and must
+    understand something of them: so every stage of a chain has done its work.
 
     Cancelling is safe: the session is closed, within ``close_seconds``, before it returns.
     """
     rehearsal = Rehearsal()
+    to_say: deque[str] = deque()
+    spoken = False
     began = trio.current_time()
     with trio.CancelScope(deadline=began + limits.model_ready_seconds) as scope:
 
         def tell(fact: Fact) -> None:
+            nonlocal spoken
             now = trio.current_time()
             match fact:
                 case c.ModelReady(accepted=accepted):
@@ -74,8 +89,15 @@ async def rehearse(leg: ModelLeg, persona: Persona, limits: Limits, seconds: flo
                     if rehearsal.first_sound_seconds is None and rehearsal.ready_seconds is not None:
                         rehearsal.first_sound_seconds = now - began - rehearsal.ready_seconds
                     rehearsal.heard_ms += base64_ms(payload)
-                    if turn and rehearsal.heard_ms >= TURN_MS:
-                        scope.cancel(reason="it was heard")
+                    if turn and rehearsal.heard_ms >= TURN_MS and not spoken:
+                        if not words:
+                            scope.cancel(reason="it was heard")
+                        spoken = True
+                        to_say.extend(words)
+                        scope.deadline = now + len(words) * FRAME_MS / 1000 + seconds
+                case c.CallerTranscript(text=text) if text.strip() and spoken:
+                    rehearsal.understood = text[:500]
+                    scope.cancel(reason="it has understood")
                 case c.ReplyWords(text=text):
                     rehearsal.said = (rehearsal.said + text)[:500]
                 case c.ReplyTranscript(text=text):
@@ -90,16 +112,16 @@ async def rehearse(leg: ModelLeg, persona: Persona, limits: Limits, seconds: flo
                     rehearsal.problem = rehearsal.problem or "the model ended the session by itself, or stopped reading"
                     scope.cancel(reason="it has ended")
 
-        async def be_silent() -> None:
-            """Give the model silence, as a telephone would, once it listens."""
+        async def be_the_caller() -> None:
+            """Give the model silence, as a telephone would, once it listens, and the words when it is time."""
             while True:
                 await trio.sleep(FRAME_MS / 1000)
                 if rehearsal.ready_seconds is not None:
-                    leg.execute(c.HearCaller(FRAME))
+                    leg.execute(c.HearCaller(to_say.popleft() if to_say else FRAME))
 
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(be_silent)
+                nursery.start_soon(be_the_caller)
                 await leg.run(tell)
                 nursery.cancel_scope.cancel(reason="the session has ended")
         finally:
@@ -108,6 +130,8 @@ async def rehearse(leg: ModelLeg, persona: Persona, limits: Limits, seconds: flo
                 await leg.close()
     if rehearsal.ready_seconds is None and rehearsal.problem is None:
         rehearsal.problem = f"the model was not ready in time: model_ready_seconds = {limits.model_ready_seconds:g}"
+    if words and spoken and not rehearsal.understood and rehearsal.problem is None:
+        rehearsal.problem = f"it heard somebody speak, and understood nothing within {seconds:g} s"
     return rehearsal
 
 

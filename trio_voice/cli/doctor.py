@@ -29,6 +29,7 @@ from trio_voice.legs.session_ledger import Ledger
 from trio_voice.persona import Persona
 from trio_voice.protocols.chain_stages import ChainSettings
 from trio_voice.record import CallRecord
+from trio_voice.sandbox.twilio.captured import captured_words
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -38,9 +39,9 @@ if TYPE_CHECKING:
     from trio_voice.config.settings import Settings
 
 CHECK_SECONDS: Final = 10.0
-MODEL_SECONDS: Final = 25.0
+MODEL_SECONDS: Final = 32.0
 TURN_SECONDS: Final = 8.0
-"""For the first sound of an answer."""
+"""For the first sound of an answer, and for the caller's words to be understood."""
 CLOCK_SECONDS: Final = 60.0
 """A clock that is further off breaks certificates and tokens."""
 CERTIFICATE_DAYS: Final = 7
@@ -272,7 +273,8 @@ async def _model(settings: Settings, name: str, persona: Persona | None, speech:
         return [Check(path, ok=False, message=message, advice=f"set the credential {missing[0]}")]
     record = CallRecord(call_id="doctor", direction="none", persona=who.name, from_number="", to_number="")
     leg = make_leg(settings, name, who, Ledger(record), (), speech=speech)
-    heard = await rehearse(leg, who, settings.limits, TURN_SECONDS, turn=True)
+    words = captured_words() if isinstance(model, ChainSettings) else ()
+    heard = await rehearse(leg, who, settings.limits, TURN_SECONDS, turn=True, words=words)
     ok = heard.problem is None and heard.heard_ms > 0
     problem = heard.problem or (None if ok else f"it was asked to speak, and nothing was heard for {TURN_SECONDS:g} s")
     keys = ", ".join(model.credentials)
@@ -285,16 +287,20 @@ async def _model(settings: Settings, name: str, persona: Persona | None, speech:
 
 
 def _stages(path: str, model: ChainSettings, heard: Rehearsal, *, ok: bool) -> list[Check]:
-    """The same by stage: the one that is named by what went wrong has failed; else the one that thinks."""
+    """The same by stage: the one that is named by what went wrong has failed; else the one whose work did not come.
+
+    Where something was heard, the stages that think and speak have worked.
+    """
     problem = (heard.problem or "").lower()
+    thought = heard.heard_ms > 0
     members = {stage: getattr(model, stage) for stage in STAGES}
     blamed = {stage for stage, each in members.items() if any(member.kind in problem for member in each)}
-    if not ok and not blamed:
-        blamed = {"llm"} if heard.ready_seconds is not None else set()
+    if not ok and not blamed and heard.ready_seconds is not None:
+        blamed = {"stt"} if thought else {"llm"}
     checks = []
     for stage, each in members.items():
         kinds = ", ".join(member.kind for member in each)
-        verdict = True if ok else (False if stage in blamed else None)
+        verdict = False if stage in blamed and not ok else (True if ok or (thought and stage != "stt") else None)
         advice = f"{path}.{stage}: url, model and credential" if verdict is False else None
         message = kinds if verdict is not False else one_line(f"{kinds}: {heard.problem or 'it said nothing'}")
         checks.append(Check(f"{path}.{stage}", ok=verdict, message=message, advice=advice))

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import trio
 
-from tests.daemons import SCRIPT, open_town
+from tests.daemons import ABSENT_NUMBER, SCRIPT, UNDERSTUDIED_NUMBER, open_town
 from trio_voice.call.probe import Rehearsal
 from trio_voice.cli.doctor import STAGES, _stages
 from trio_voice.sandbox.demo.demo import AGENT_KEY
@@ -28,6 +28,9 @@ async def run_doctor(world, token, *arguments):
 async def test_what_works_is_told_from_what_does_not_with_what_to_do(tmp_path):
     with trio.fail_after(120):
         async with open_town(tmp_path, make_backend=SCRIPT.backend) as town, town.daemon() as world:
+            town.twilio.rest.buy(UNDERSTUDIED_NUMBER, voice_url="https://other.example.org/voice")
+            town.twilio.rest.buy(ABSENT_NUMBER, trunk_sid="TK1")  # who knows where that goes
+            town.twilio.rest.buy("+15550000303", voice_url="https://other.example.org/voice")  # another program's
             code, said = await run_doctor(world, town.twilio.auth_token, "--json")
             assert code == 1  # voice.example.com is nobody's
             checks = {each["name"]: each for each in json.loads(said)["checks"]}
@@ -35,6 +38,10 @@ async def test_what_works_is_told_from_what_does_not_with_what_to_do(tmp_path):
             assert checks["twilio"]["ok"] is True
             assert checks["models.aai"]["ok"] is True
             assert checks["journal"]["ok"] is True
+            assert (
+                checks["numbers"]["message"] == f"{UNDERSTUDIED_NUMBER} goes to https://other.example.org/voice (POST)"
+            )
+            assert f"trio-voice numbers point {UNDERSTUDIED_NUMBER}" in checks["numbers"]["advice"]
             for name in ("public_url", "models.nobody"):
                 assert checks[name]["ok"] is False
             assert "models.nobody" in checks["models.nobody"]["advice"]

@@ -22,7 +22,9 @@ from trio_voice.cli.exits import EXIT_FAILED
 from trio_voice.cli.local_peers import load_speech_for, on_this_machine
 from trio_voice.cli.options import config_option, load
 from trio_voice.daemon.peers import make_leg, open_rest
+from trio_voice.edges.twilio.numbers import Numbers
 from trio_voice.edges.twilio.rest import HTTP_NOT_FOUND
+from trio_voice.edges.twilio.webhooks import PublicUrl
 from trio_voice.errors import ConfigError, RestError, one_line
 from trio_voice.journal import database_at, schema
 from trio_voice.legs.session_ledger import Ledger
@@ -92,6 +94,7 @@ async def examine(settings: Settings) -> list[Check]:
         "clock": partial(_clock, settings),
         "journal": partial(_journal, settings),
         "twilio": partial(_twilio, settings),
+        "numbers": partial(_numbers, settings),
     }
 
     async def look(name: str, work: Callable[[], Awaitable[list[Check]]], seconds: float, advice: str) -> None:
@@ -261,6 +264,29 @@ async def _twilio(settings: Settings) -> list[Check]:
             return [Check("twilio", ok=True, message="it answers, and takes the credentials")]
         return [Check("twilio", ok=False, message=one_line(str(refused)), advice=advice)]
     return [Check("twilio", ok=True, message="the account answers, with this token")]
+
+
+async def _numbers(settings: Settings) -> list[Check]:
+    """Each number of [numbers] must send its calls here, as far as the account says where it sends them."""
+    wanted = {number for number in settings.numbers if number.startswith("+")}
+    try:
+        rest = open_rest(settings)
+        if rest is None:
+            return [Check("numbers", ok=None, message="without account_sid and TWILIO_AUTH_TOKEN nobody can be asked")]
+        account = Numbers(rest, PublicUrl(settings.server.public_url))
+        listed = await account.listed()
+    except (ConfigError, RestError) as refused:
+        return [Check("numbers", ok=None, message=one_line(str(refused)))]
+    here = {each.number for each in listed if account.points_here(each)}
+    known = [each for each in listed if not (each.trunk_sid or each.voice_application_sid)]
+    astray = [each for each in known if each.number in wanted - here]
+    if astray:
+        said = "; ".join(f"{each.number} goes to {each.where}" for each in astray)
+        advice = "numbers: " + "; ".join(f"trio-voice numbers point {each.number}" for each in astray)
+        return [Check("numbers", ok=False, message=one_line(said), advice=advice)]
+    if not here:
+        return [Check("numbers", ok=None, message="no number of the account is known to send its calls here")]
+    return [Check("numbers", ok=True, message=f"{', '.join(sorted(here))} come here")]
 
 
 async def _model(settings: Settings, name: str, persona: Persona | None, speech: Any) -> list[Check]:

@@ -17,6 +17,7 @@ from playwright.sync_api import expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (Debian: apt-get install chromium)"),
     pytest.mark.timeout(400),
     # Its driver leaves sockets and a loop of its own to the collector.
@@ -180,3 +181,60 @@ async def test_every_page_reads_without_a_script_and_by_day_and_by_night(tmp_pat
         await browse(url, act)
         call.hang_up()
         await world.ended(call)
+
+
+async def test_cards_come_and_go_without_a_page_being_fetched_and_the_keyboard_stays_where_it_was(tmp_path):
+    async with open_world(tmp_path, operator="127.0.0.1:0", seconds=180) as world:
+        url = world.daemon.operator_url
+        first, _ = await world.talk()
+        first_id = (await world.record(first))["call_id"]
+        calls = []
+
+        async def ring():
+            calls.append((await world.talk(from_="+15550007777"))[0])
+
+        async def mute():
+            await world.daemon.ask(f"/calls/{first_id}/mute", method="POST", body={"muted": True})
+
+        def act(new_browser):
+            person = new_browser()
+            page = person.sign_in()
+            card = page.locator(f"[data-call='{first_id}']")
+            expect(card).to_have_count(1)
+            page.wait_for_load_state("networkidle")
+            fetched = []
+            page.on("request", lambda request: fetched.append(request.url))
+            card.get_by_role("link", name="Say").focus()
+
+            trio.from_thread.run(ring)
+            other = page.get_by_role("article", name="Call of +15550007777")
+            expect(other).to_have_count(1)
+            expect(other.locator("[data-field=state]")).to_have_text("live")
+            expect(other.locator("[data-field=words]")).to_contain_text("lighthouse")
+            expect(other.locator("[data-field=persona]")).to_have_text("receptionist")
+            expect(other.locator("[data-field=time]")).to_contain_text(re.compile(r"\d+ s"))
+            expect(page.locator("#count")).to_have_text("2 calls")
+            addresses = [link.get_attribute("href") for link in other.get_by_role("link").all()]
+            other_id = other.get_attribute("data-call")
+            assert len(addresses) == 5
+            assert all(f"/console/calls/{other_id}" in address for address in addresses)
+
+            trio.from_thread.run_sync(calls[0].hang_up)
+            expect(other.locator("[data-field=state]")).to_have_text("ended: hangup")
+            expect(other).to_have_count(0)
+            expect(page.locator("#count")).to_have_text("1 call")
+            assert fetched == []
+
+            trio.from_thread.run(mute)  # this the feed does not tell
+            page.evaluate("htmx.trigger('#cards', 'anew')")
+            expect(card.get_by_role("link", name="Unmute")).to_have_attribute(
+                "href", f"/console/calls/{first_id}/unmute"
+            )
+            assert page.evaluate("document.activeElement.textContent") == "Say"
+            assert len(fetched) == 1
+
+            trio.from_thread.run_sync(first.hang_up)
+            expect(page.get_by_text("No call is live")).to_be_visible()
+            assert person.complaints == []
+
+        await browse(url, act)

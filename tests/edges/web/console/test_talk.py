@@ -28,6 +28,7 @@ from trio_voice.speech import load_speech  # noqa: E402
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="needs chromium (Debian: apt-get install chromium)"),
     pytest.mark.timeout(400),
     # Its driver leaves sockets and a loop of its own to the collector.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from trio_voice.billing.running import running_cost
 from trio_voice.edges.web.console.rendering import page
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from trio_voice.edges.web.context import AppContext
     from trio_voice.edges.web.operator_door import OperatorDoor
     from trio_voice.record import CallRecord
+
+NEWCOMER: Final = {"time": "–", "latency": "–", "cost": "–", "node": ""}
+"""The card of a call that comes while the page is open, which fills it in by the feed: none is fetched for it."""
 
 
 def add_live(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
@@ -47,7 +50,7 @@ def add_live(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
     @door.lets_in
     async def live() -> Response:
         place = context.feed.place()  # before the cards: what happens meanwhile is told once more
-        return await page("live", here="live", cards=await everywhere(), place=str(place))
+        return await page("live", here="live", cards=await everywhere(), place=str(place), newcomer=NEWCOMER)
 
     @app.get("/console/cards")
     @door.lets_in

@@ -2,13 +2,19 @@
 
 import base64
 import itertools
+import random
+from functools import partial
 
 import pytest
 import trio
 
 from tests.calls import GEMINI_LIVE, OPENAI_REALTIME, VOICE_AGENT, live_call
+from tests.chains import live_chain
+from trio_voice.events.call import MuteRequested, SayRequested
 from trio_voice.persona import Limits
+from trio_voice.record import EndReason
 from trio_voice.recorder.call_recorder import CHUNK_SECONDS, CallRecorder
+from trio_voice.sandbox.providers.assemblyai_agent import Script, Turn
 
 SILENCE = 0xFF
 LOUD = b"\x2a" * 160
@@ -83,6 +89,59 @@ async def test_an_end_in_the_middle_of_a_word_cuts_the_recording_there(autojump_
         rig.twilio.hang_up()
     assert_same(paper.right, rig.twilio.line.heard(rig.ended_at))
     assert_same(paper.left, rig.twilio.spoken.heard(rig.ended_at))
+
+
+KINDS = {
+    "agent": live_call,
+    "realtime": partial(live_call, model=OPENAI_REALTIME),
+    "gemini": partial(live_call, model=GEMINI_LIVE),
+    "chain": live_chain,
+    "chain of flux and cartesia": partial(live_chain, stt="deepgram-flux", tts="cartesia"),
+}
+TALKATIVE = Script(
+    greeting_ms=900,
+    turns=tuple(Turn(heard=f"Question {n}?", reply=f"Answer {n}.", reply_ms=700 + 300 * (n % 5)) for n in range(40)),
+)
+MANY = [pytest.param(range(1), id="one"), pytest.param(range(1, 31), id="thirty", marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("live", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize("seeds", MANY)
+async def test_whatever_happens_in_a_call_its_recording_is_what_was_heard(autojump_clock, live, seeds):
+    """Interruptions, short sounds that take no floor, lines that suppress silence, keys, an operator, any end."""
+    heard = 0
+    for seed in seeds:
+        chance, paper = random.Random(seed), Paper()
+        async with live(script=TALKATIVE, record_on=paper, limits=Limits(idle_seconds=1_000)) as rig:
+            twilio, call = rig.twilio, rig.call
+            acts = [
+                lambda rig=rig, chance=chance: rig.speak(chance.uniform(0.3, 1.5)),
+                lambda rig=rig: rig.speak(0.06),
+                twilio.mute,
+                twilio.unmute,
+                partial(twilio.press, "5"),
+                partial(call._tell, MuteRequested(muted=True)),
+                partial(call._tell, MuteRequested(muted=False)),
+                partial(call._tell, SayRequested("We close in ten minutes.")),
+            ]
+            weights = [8, 3, 1, 3, 1, 1, 3, 2]
+            for _ in range(12):
+                await trio.sleep(chance.choice([0.0, 0.02, chance.uniform(0, 0.5), chance.uniform(0, 3)]))
+                chance.choices(acts, weights)[0]()
+            chance.choice([twilio.hang_up, rig.scope.cancel, partial(call.end, EndReason.OPERATOR, "")])()
+        assert_same(paper.right, twilio.line.heard(rig.ended_at))
+        assert_same(paper.left, twilio.spoken.heard(rig.ended_at))
+        assert paper.ended
+        heard += len(paper.right) - paper.right.count(SILENCE)
+    assert heard > 2_000 * len(seeds)
+
+
+def test_what_is_said_right_after_a_cut_lies_there_however_much_the_cut_threw_away():
+    line = Line()
+    line.frames(0.1, 290)
+    line.says(1.0, 150, cut=2.0)
+    line.says(2.0, 25, cut=2.3, generation=1)
+    assert line.heard(line.run(6)) == pytest.approx([1.0, 2.3], abs=0.001)
 
 
 class Line:

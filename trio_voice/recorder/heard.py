@@ -214,7 +214,8 @@ class HeardTrack:
         piece = bytes(burst.audio[: length if before is None else max(0, min(length, before - at))])
         del burst.audio[:length]
         burst.settled = offset
-        self._ends = max(self._ends, at + len(piece))
+        if piece:  # what a clear threw away lies nowhere
+            self._ends = max(self._ends, at + len(piece))
         return at, piece
 
     def _cut_is_known(self, burst: _Burst, now: float) -> bool:

@@ -16,6 +16,8 @@ from tests.calls import live_call
 from tests.overriding import override
 from tests.sweep import CHAIN, KINDS, LIMITS, Steps, case, framed_channels, play, raise_in, strike_before
 from trio_voice.bridge.losses import MAX_GARBAGE
+from trio_voice.edges.web.steering import STATUSES
+from trio_voice.errors import CallRefused
 from trio_voice.events.call import MuteRequested, SayRequested, TransferRequested
 from trio_voice.record import Closing, EndReason
 from trio_voice.sandbox.transport.memory import MemoryChannel
@@ -29,7 +31,9 @@ SAMPLE = 37
 
 def how_often(whole):
     """A sample of the cases, and all of them, or as many of them as there is time for."""
-    slowly = pytest.param(whole, id="every one" if whole == 1 else f"one in {whole}", marks=pytest.mark.slow)
+    words = "every one" if whole == 1 else f"one in {whole}"
+    # A chain takes some 600 steps, each of them a call: minutes, where others work beside it.
+    slowly = pytest.param(whole, id=words, marks=[pytest.mark.slow, pytest.mark.timeout(1_200)])
     return pytest.mark.parametrize("every", [pytest.param(SAMPLE, id="a sample"), slowly])
 
 
@@ -135,6 +139,51 @@ async def test_an_operator_may_wish_for_something_at_any_step(autojump_clock, lo
             if steps.struck_at is None:
                 assert nth > 200
                 break
+
+
+WISHES = {
+    "say": SayRequested("We close in ten minutes."),
+    "mute": MuteRequested(muted=True),
+    "unmute": MuteRequested(muted=False),
+    "transfer": TransferRequested("+15550100"),
+}
+
+
+@EACH_KIND
+@pytest.mark.slow
+@pytest.mark.timeout(1_200)
+@pytest.mark.parametrize("wish", WISHES.values(), ids=WISHES)
+async def test_a_wish_is_granted_or_refused_in_words_at_any_step(autojump_clock, logs, kind, wish):
+    """As the route asks. There is no telephone here to put through, and the route has a status for each refusal."""
+    granted, refusals = 0, []
+
+    def ask(rig, _task):
+        nonlocal granted
+        try:
+            rig.call.ask(wish)
+        except CallRefused as refused:
+            refusals.append(refused)
+        else:
+            granted += 1
+
+    for nth in itertools.count(1, 7):
+        with case(nth):
+            steps = Steps(nth, ask)
+            rig = await play(kind, steps.watch)
+            assert steps.left == set()
+            assert rig.record.end_reason is EndReason.HANGUP
+            assert not [entry for entry in logs if entry["event"] in {"call_bug", "close_bug"}]
+            logs.clear()
+            if steps.struck_at is None:
+                break
+    codes = {refused.code for refused in refusals}
+    assert codes <= STATUSES.keys()
+    assert all(len(str(refused).split()) > 3 for refused in refusals)
+    if isinstance(wish, TransferRequested):
+        assert (granted, codes) == (0, {"not_supported", "not_live"})
+    else:
+        assert granted
+        assert codes == {"not_live"}
 
 
 @EACH_KIND

@@ -171,3 +171,57 @@ async def test_a_call_of_another_node_is_told_of_here_and_whoever_comes_back_may
                     assert [kind for _, kind, _ in await until(events, "end") if kind not in ("call", "cost")] == [
                         "end"
                     ]
+
+
+@pytest.mark.slow
+async def test_nodes_that_have_workers_tell_of_all_calls_once_each_at_any_process(tmp_path):
+    """Two nodes of two workers, eight calls: whoever listens and whoever comes back is told of all, nothing twice."""
+    hosts = {digits: f"n{digits}.voice.example.com" for digits in ("01", "02")}
+    told = {digits: f'node = "{digits}"\nnode_url = "https://{host}"' for digits, host in hosts.items()}
+    with trio.fail_after(150):
+        async with (
+            open_town(tmp_path) as town,
+            town.daemon("one", host=hosts["01"], server=told["01"], workers=2) as one,
+            town.daemon("two", host=hosts["02"], server=told["02"], workers=2) as two,
+        ):
+            nodes = (one, two)
+            async with listening(two.daemon.operator_url) as events:
+                calls = [await nodes[number % 2].ring() for number in range(8)]
+                found, last_id = [], None
+                for ended in range(len(calls)):
+                    # The first is hung up before the others' words: some of what is told is of calls that are over.
+                    found += await until(events, "words", of=lambda data: data["final"])
+                    last_id = last_id or found[-1][0]
+                    calls[ended].hang_up()
+                while len(ends(found)) < len(calls):
+                    found += await until(events, "end")
+            ids = {event[2]["call_id"] for event in found}
+            assert len(ids) == len(calls)
+            assert {call_id[:2] for call_id in ids} == {"01", "02"}
+            assert len({call_id[:4] for call_id in ids}) > 2  # of several workers
+            kinds = {call_id: [kind for _, kind, data in found if data["call_id"] == call_id] for call_id in ids}
+            assert all(each[0] == "call" and each.count("end") == 1 for each in kinds.values())
+            lasting = [(kind, data) for _, kind, data in found if lasts(kind, data)]
+            assert len({json.dumps(each, sort_keys=True) for each in lasting}) == len(lasting)
+
+            for node in (one, two, one, two):  # whichever worker it is
+                async with listening(node.daemon.operator_url, last_id) as events:
+                    again = []
+                    while len(ends(again)) < len(calls):
+                        again += await until(events, "end")
+                place = [event[0] for event in found].index(last_id) + 1
+                missed = [(kind, data) for _, kind, data in found[place:] if lasts(kind, data)]
+                came = [(kind, data) for _, kind, data in again if lasts(kind, data)]
+                for call_id in ids:
+                    assert [each for each in came if each[1]["call_id"] == call_id] == [
+                        each for each in missed if each[1]["call_id"] == call_id
+                    ]
+
+
+def lasts(kind, data):
+    """True for what must not be missed, nor told twice."""
+    return kind in ("turn", "tool", "end") or (kind == "words" and data["final"])
+
+
+def ends(found):
+    return [event for event in found if event[1] == "end"]

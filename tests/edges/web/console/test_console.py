@@ -233,8 +233,19 @@ async def test_cards_come_and_go_without_a_page_being_fetched_and_the_keyboard_s
             assert page.evaluate("document.activeElement.textContent") == "Say"
             assert len(fetched) == 1
 
+            other = new_browser()
+            other.sign_in()
+            other.open(f"/calls/{first_id}").get_by_role("link", name="Hang up").focus()
+            for _ in range(2):  # it is fetched anew, and again: by then the first has taken its place
+                with other.page.expect_response(f"**/console/calls/{first_id}"):
+                    pass
+            assert other.page.evaluate("document.activeElement.textContent") == "Hang up"
+
             trio.from_thread.run_sync(first.hang_up)
             expect(page.get_by_text("No call is live")).to_be_visible()
+            expect(other.page.get_by_role("heading", level=1)).to_contain_text("ended")
+            expect(other.page.get_by_role("link", name="Hang up")).to_have_count(0)
+            assert other.complaints == []
             assert person.complaints == []
 
         await browse(url, act)

@@ -142,7 +142,7 @@ lint: setup
 .venv-peers/.ready: $(PEERS)/requirements.txt
 	@$(PYTHON) -m venv --clear .venv-peers
 	@.venv-peers/bin/python -m pip --disable-pip-version-check -qq install --require-hashes --no-deps -r $< && touch $@ || \
-	    echo "the asyncio and Pipecat relays cannot be installed" >&2
+	    echo "the asyncio, LiveKit and Pipecat peers cannot be installed" >&2
 
 $(PEERS)/node_relay/node_modules: $(PEERS)/node_relay/package-lock.json
 	@cd $(PEERS)/node_relay && npm ci --silent && touch node_modules || \
@@ -180,8 +180,9 @@ autobahn: setup
 soak: setup
 	@$(BIN)/python benchmarks/soak.py $(BENCH_ARGS)
 
-# What we add to a turn of a chain, beyond its providers and the network.  make turns BENCH_ARGS="--calls 10 --idle 20"
-turns: setup
+# What we add to a turn of a chain, beyond its providers and the network, beside LiveKit's session and Pipecat: six minutes.
+# make turns BENCH_ARGS="--calls 10 --idle 20 --servers ours,livekit"
+turns: setup .venv-peers/.ready
 	@$(BIN)/python benchmarks/turns.py $(BENCH_ARGS)
 
 # Everything that reads what strangers write, mutated from tests/fuzz/corpus: minutes, with a seed of its own each time.

@@ -13,7 +13,7 @@ from trio_voice.events.stage import ModelRequest
 from trio_voice.net import http as under_test
 from trio_voice.net.connect import Unreachable, connect
 from trio_voice.net.http import KEPT_A_HOST, KEPT_SECONDS, open_http, open_http_pool
-from trio_voice.net.http_connection import EARLY_SECONDS
+from trio_voice.net.http_connection import EARLY_SECONDS, HURRIED_PIECES
 from trio_voice.net.poller import open_poller
 from trio_voice.sandbox.providers.assemblyai_agent import Script, Turn
 from trio_voice.sandbox.providers.chain import ChainManner, open_chain, scripted
@@ -332,3 +332,25 @@ async def test_a_server_that_closes_idle_connections_soon_has_a_fresh_one_opened
         await trio.aclose_forcefully(server.streams[0])
         await ask(client, server)
         assert client.used == {"new": 2, "warm": 1}
+
+
+async def test_a_connection_hurries_from_the_question_until_the_answer_has_begun():
+    """Its news would else wait for others', before a caller hears something."""
+    with trio.fail_after(20):
+        async with (
+            open_poller(),
+            open_chain(scripted(SCRIPT), manner=ChainManner(piece_bytes=100)) as chain,
+            open_http() as client,
+        ):
+            address = f"{chain.urls['llm.url']}/chat/completions"
+            client.warm(address)
+            await until(lambda: client._idle)
+            stream = client._idle[0]._stream
+            assert not stream.hurries
+            async with client.post(ModelRequest(address, {"Authorization": "Bearer k"}, BODY)) as answer:
+                pieces = 0
+                while await answer.receive():
+                    pieces += 1
+                    assert stream.hurries == (pieces < HURRIED_PIECES)
+                assert pieces > HURRIED_PIECES
+            assert not stream.hurries

@@ -107,7 +107,13 @@ class LegSpec:
             try:
                 proxy = self.proxies.for_url(url)
                 with trio.fail_after(HANDSHAKE_SECONDS):
-                    return await open_websocket(url, dict(headers), max_message_bytes=max_message_bytes, proxy=proxy)
+                    return await open_websocket(
+                        url,
+                        dict(headers),
+                        max_message_bytes=max_message_bytes,
+                        proxy=proxy,
+                        hurries=stage is not None,
+                    )
             except trio.TooSlowError as slow:
                 words = f"{urlsplit(url).hostname} did not answer the WebSocket handshake in {HANDSHAKE_SECONDS:g} s"
                 raise ModelUnavailable(words, passing=True) from slow

@@ -41,6 +41,9 @@ class Watcher(Protocol):
     def remove(self, stream: PolledStream) -> None:
         """Stop watching, before the socket is closed. Harmless if it is not watched."""
 
+    def move(self, stream: PolledStream) -> None:
+        """``stream.hurries`` is about to change."""
+
     def remember(self, stream: PolledStream) -> None:
         """Call its ``go_on`` in the next round: it may have more to read, and the kernel tells that only once."""
 
@@ -64,6 +67,7 @@ class PolledStream(trio.abc.AsyncResource):
         "_run",
         "_tls",
         "_writing",
+        "hurries",
         "socket",
         "unsent",
     )
@@ -72,6 +76,8 @@ class PolledStream(trio.abc.AsyncResource):
         sock.setblocking(False)  # noqa: FBT003 - the standard library's signature
         self.socket = sock
         self._poller = poller
+        self.hurries = False
+        """True while what comes is served at once; else it may be let gather with others' (``poller.py``)."""
         self._tls: ClientTls | None = None
         self.unsent = b""
         """The rest of something, which waits for the kernel to take it; ``send_all(b"")`` waits for that."""
@@ -106,6 +112,12 @@ class PolledStream(trio.abc.AsyncResource):
         await self._send(tls.take_unsent())
         self._tls = tls
         self._may_have_more = True  # application data may have come with the last of the handshake
+
+    def hurry(self, *, wanted: bool = True) -> None:
+        """Have what comes served at once, or let it gather with others' again. Harmless once it is closed."""
+        if wanted != self.hurries and not self._closed:
+            self._poller.move(self)
+            self.hurries = wanted
 
     # Called by the poller
 
@@ -210,6 +222,7 @@ class PolledStream(trio.abc.AsyncResource):
             trio.ClosedResourceError: it was closed here.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
+        waited = False
         while not self._ended:
             self._check_free(self._reading)
             if self._may_have_more:
@@ -218,11 +231,13 @@ class PolledStream(trio.abc.AsyncResource):
                 except OSError as cut:
                     raise trio.BrokenResourceError(str(cut)) from cut
                 if data:
-                    await trio.lowlevel.cancel_shielded_checkpoint()
+                    if not waited:
+                        await trio.lowlevel.cancel_shielded_checkpoint()
                     return data
             else:
                 self._reading = trio.lowlevel.current_task()
                 await trio.lowlevel.wait_task_rescheduled(self._forget_reader)
+                waited = True
         await trio.lowlevel.cancel_shielded_checkpoint()
         self._check_open()
         return b""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import time
 from typing import Final
 
@@ -29,23 +30,29 @@ class Pause:
 
     Args:
         seconds: how long ``wait`` takes.
+        cut_short_by: a descriptor that ends it before, when it can be read.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, cut_short_by: int) -> None:
         library = ctypes.CDLL(None, use_errno=True)
         self._settime = library.timerfd_settime
         self._descriptor = library.timerfd_create(time.CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
         self._check(self._descriptor)
+        self._either = select.epoll()
+        self._either.register(self._descriptor, select.EPOLLIN)
+        self._either.register(cut_short_by, select.EPOLLIN)
+        self._either_descriptor = self._either.fileno()
         whole, rest = divmod(round(seconds * _NANOSECONDS), _NANOSECONDS)
         self._spec = ctypes.byref(_Itimerspec(_Timespec(0, 0), _Timespec(whole, rest)))
 
     async def wait(self) -> None:
-        """Let so much time pass. Cancelling is safe."""
+        """Let so much time pass, or less. Cancelling is safe."""
         self._check(self._settime(self._descriptor, 0, self._spec, None))
-        await trio.lowlevel.wait_readable(self._descriptor)
+        await trio.lowlevel.wait_readable(self._either_descriptor)
 
     def close(self) -> None:
-        """Free the descriptor."""
+        """Free the descriptors."""
+        self._either.close()
         os.close(self._descriptor)
 
     @staticmethod

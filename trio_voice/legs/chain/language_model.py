@@ -68,7 +68,8 @@ class Thinker:
     async def think(self, command: Think, http: Http, tell: Callable[[Any], None]) -> None:
         """Ask, and tell what comes of it. Never raises but ``Cancelled``; cancelling is safe: the request is closed."""
         number, failure = command.number, ""
-        await trio.sleep(command.after_seconds)
+        if command.after_seconds:
+            await trio.sleep(command.after_seconds)
         await self._records[command.member].open()
         first_byte = self._models[command.member].first_byte_seconds(others=len(self._models) > 1)
         with trio.move_on_after(ANSWER_SECONDS) as whole:  # noqa: ASYNC912 - asking is a checkpoint

@@ -1,9 +1,4 @@
-"""AssemblyAI's Voice Agent API: one WebSocket that hears, thinks and speaks.
-
-Sources, where they disagree with each other the choice is said at the place: AssemblyAI's events reference and session
-configuration pages (2026-09), the server's message schema, and published traces of live sessions (2026-09).
-Every frame is JSON text in both directions; audio is base64 inside it, named ``audio`` upwards and ``data`` downwards.
-"""
+"""One session's protocol state, from ``session.update`` to the closing of the socket. Without I/O."""
 
 from __future__ import annotations
 
@@ -11,17 +6,17 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
-import attrs
 import msgspec
 
 from trio_voice.audio.mulaw import is_audible, is_base64
 from trio_voice.errors import LocalProtocolError
 from trio_voice.events import model as c
+from trio_voice.protocols.assemblyai_agent.errors import LOST, PASSING, code_of, fault_of
+from trio_voice.protocols.assemblyai_agent.setup import differences, echoed, protect_message, update_message
 from trio_voice.protocols.chat.refusals import wait_seconds
 from trio_voice.protocols.expiry import Expiry
 from trio_voice.protocols.json_messages import MAX_ID, UNDECODABLE, arguments_in, as_json, read, text_in, unknown
 from trio_voice.protocols.model_session import ModelSession
-from trio_voice.protocols.settings import ModelSettings
 from trio_voice.protocols.unanswered import ALOUD, ANSWER_SECONDS, MAX_WAIT_SECONDS, NUDGE, REST, Step, Unanswered
 
 if TYPE_CHECKING:
@@ -29,52 +24,13 @@ if TYPE_CHECKING:
 
     from trio_voice.persona import Persona, ToolSchema
 
-URL: Final = "wss://agents.assemblyai.com/v1/ws"
-CREDENTIAL: Final = "ASSEMBLYAI_API_KEY"
 MAX_MESSAGE_BYTES: Final = 1_048_576
 MAX_LETTERS: Final = 5_000
 """Of a reply that was not heard, which is asked for again word by word."""
-ENCODING: Final = "audio/pcmu"
-
 TOOL_SECONDS: Final = 2.0
 """Time that a reply which has asked for a tool is held open in silence, whatever comes of the tool (seen live)."""
 
 CAPABILITIES: Final = c.Capabilities(speaks_first=True, truncates=False, resumes=True, protects_replies=True)
-
-ADVICE: Final = {
-    "unauthorized": "AssemblyAI refused the key: check ASSEMBLYAI_API_KEY (systemd credential assemblyai_api_key)",
-    "forbidden": "this AssemblyAI account may not use the Voice Agent API: check the account behind ASSEMBLYAI_API_KEY",
-    "session_forbidden": "the session belongs to another account: check ASSEMBLYAI_API_KEY",
-    "session_not_found": "AssemblyAI no longer knows the session",
-    "session_expired": "AssemblyAI's longest session time was reached; lower time_limit_seconds",
-    "at_capacity": "AssemblyAI is full right now; the next call may get through",
-    "concurrency_exceeded": "the account's limit of concurrent AssemblyAI sessions is reached: lower max_calls",
-    "internal_error": "AssemblyAI failed; the next call may get through",
-    "server_error": "AssemblyAI failed; the next call may get through",
-    "agent_not_found": "AssemblyAI does not know the agent",
-    "agent_init_failed": "AssemblyAI could not start the agent; the next call may get through",
-    "agent_timeout": "AssemblyAI could not start the agent in time; the next call may get through",
-}
-"""Codes that end a session whenever they come, and what to do about each."""
-LOST: Final = frozenset({"session_not_found", "session_expired", "session_forbidden"})
-"""Errors of a session that is to be taken up and is not there any more."""
-PASSING: Final = frozenset(
-    {"at_capacity", "concurrency_exceeded", "internal_error", "server_error", "agent_init_failed", "agent_timeout"}
-)
-"""Those of them that another session may not meet."""
-
-_FATAL_BEFORE_READY: Final = frozenset({"invalid_value", "invalid_config", "invalid_format", "invalid_webhook"})
-"""A first update that fails: some of these close the socket and some leave it open without ever becoming ready."""
-
-
-@attrs.frozen(kw_only=True)
-class VoiceAgentSettings(ModelSettings):
-    """``kind = "assemblyai-agent"``: AssemblyAI's Voice Agent API, which hears, thinks and speaks in one session."""
-
-    @property
-    def credentials(self) -> tuple[str, ...]:
-        """One key, whatever the address."""
-        return (CREDENTIAL,)
 
 
 class _ReplyAudio(msgspec.Struct):
@@ -163,44 +119,14 @@ class VoiceAgentSession(ModelSession):
         """The first message on a new socket. The server is silent until it comes."""
         if self._resume_with is not None:
             return [as_json({"type": "session.resume", "session_id": self._resume_with})]
-        persona = self._persona
-        audio_in: dict[str, Any] = {"type": "audio", "format": {"encoding": ENCODING}}
-        audio_out: dict[str, Any] = {"type": "audio", "format": {"encoding": ENCODING}}
-        if persona.keyterms:
-            audio_in["keyterms"] = list(persona.keyterms)
-        if turns := self._turn_detection():
-            audio_in["turn_detection"] = turns
-        if persona.voice is not None:
-            audio_out["voice"] = persona.voice
-        session: dict[str, Any] = {
-            "system_prompt": persona.prompt + c.retold(self._history),
-            "input": audio_in,
-            "output": audio_out,
-            "tools": [
-                {
-                    "type": "function",
-                    "name": tool.name,
-                    "description": tool.description,
-                    "parameters": tool.parameters,
-                }
-                for tool in self._tools
-            ],
-        }
-        if self._greets:  # a null greeting is refused and leaves the session without ready
-            session["greeting"] = persona.greeting
-        return [as_json({"type": "session.update", "session": session})]
-
-    def _turn_detection(self) -> dict[str, Any]:
-        """Only what the persona sets: naming a silence switches adaptive pacing off for the whole session."""
-        wanted = self._persona.turn_detection
-        turns: dict[str, Any] = {} if wanted is None else dict(wanted.for_provider)
-        return turns | ({"interrupt_response": False} if self._protected else {})
+        update = update_message(
+            self._persona, self._tools, self._history, greets=self._greets, protected=self._protected
+        )
+        return [as_json(update)]
 
     def _protect(self, *, on: bool) -> str:
-        """The message that says if the caller may interrupt; it may be sent at any time (seen live in mid-call)."""
         self._protected = on
-        turns = {"interrupt_response": self._persona.interruptible} | self._turn_detection()
-        return as_json({"type": "session.update", "session": {"input": {"turn_detection": turns}}})
+        return as_json(protect_message(self._persona, on=on))
 
     def encode(self, command: c.ModelCommand, now: float) -> Sequence[str]:
         """The wire form of a command; nothing where the API has no such thing.
@@ -298,7 +224,7 @@ class VoiceAgentSession(ModelSession):
     def _on_ready(self, event: dict[str, Any], now: float) -> list[Event]:
         if self._ready:
             return []
-        mismatch = self._differences(event.get("config"))
+        mismatch = differences(self._persona, event.get("config"))
         if mismatch:
             return [c.ModelFault("config_mismatch", mismatch, fatal=True)]
         self._ready, self._ready_at = True, now
@@ -306,33 +232,15 @@ class VoiceAgentSession(ModelSession):
         self._expiry.begin(event.get("expires_at"), now)
         if self._greets:
             self._unanswered.owe(now)
-        return [c.ModelReady(self._session_id, _echoed(event.get("config")))]
-
-    def _differences(self, config: dict[str, Any] | None) -> str:
-        """Settings that the server has changed, where a caller would hear it; empty if all is well."""
-        wanted = {"input.format.encoding": ENCODING, "output.format.encoding": ENCODING}
-        if self._persona.voice is not None:
-            wanted["output.voice"] = self._persona.voice
-        for path, found in _echoed(config).items():
-            if found != wanted.get(path, found):
-                return f"AssemblyAI set {path} to {found!r} where {wanted[path]!r} was asked for"
-        return ""
+        return [c.ModelReady(self._session_id, echoed(event.get("config")))]
 
     def _on_error(self, event: dict[str, Any], now: float) -> list[Event]:
-        code = str(event.get("code") or event.get("error_code") or "unknown").lower()
-        said = str(event.get("message") or "")
+        code = code_of(event)
         if code in LOST and self._resume_with is not None and not self._ready:
             return [c.SessionExpiring(0.0)]
         if code in PASSING | LOST - {"session_forbidden"} and now - self._ready_at >= c.GOOD_SECONDS:
             return [c.SessionExpiring(0.0)]
-        fatal = code in ADVICE or (not self._ready and code in _FATAL_BEFORE_READY)
-        where = event.get("param")
-        words = ADVICE.get(code, f"AssemblyAI said {code}")
-        if code == "invalid_value" and ("voice" in str(where) or "voice" in said.lower()):
-            words = f"AssemblyAI does not know the voice {self._persona.voice!r} of persona {self._persona.name!r}"
-        elif where:
-            words += f" about {where}"
-        return [c.ModelFault(code, f"{words}: {said}" if said else words, fatal, passing=code in PASSING)]
+        return [fault_of(event, self._persona, ready=self._ready)]
 
     def _on_speech_started(self, _event: dict[str, Any], _now: float) -> list[Event]:
         self._unanswered.suspend()
@@ -453,15 +361,3 @@ class VoiceAgentSession(ModelSession):
 
 def _asking(instructions: str) -> str:
     return as_json({"type": "reply.create", "instructions": instructions})
-
-
-def _echoed(config: Any) -> dict[str, str]:
-    """Settings of sound that the server echoes, by path."""
-    echoed: dict[str, str] = {}
-    for path in ("input.format.encoding", "output.format.encoding", "output.voice"):
-        found = config
-        for key in path.split("."):
-            found = found.get(key) if isinstance(found, dict) else None
-        if found is not None:
-            echoed[path] = str(found)[:60]
-    return echoed

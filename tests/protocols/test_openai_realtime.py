@@ -13,10 +13,10 @@ from trio_voice.persona import Persona, ToolSchema, TurnDetection
 from trio_voice.protocols.expiry import EXPIRING_SECONDS
 from trio_voice.protocols.json_messages import MAX_ID
 from trio_voice.protocols.openai_realtime import OpenAIRealtimeSession
+from trio_voice.protocols.openai_realtime.caller_events import KEPT_TRANSCRIPTIONS
 from trio_voice.protocols.openai_realtime.dialects import DIALECTS, OpenAIRealtimeSettings
 from trio_voice.protocols.openai_realtime.floor import REPLY_SECONDS
 from trio_voice.protocols.openai_realtime.responses import KEPT_RESPONSES, MAX_ARGUMENTS, MAX_CALLS, MAX_ITEMS
-from trio_voice.protocols.openai_realtime.session import KEPT_TRANSCRIPTIONS
 from trio_voice.protocols.openai_realtime.tools import MAX_RUNNING
 from trio_voice.protocols.openai_realtime.turns import KEEP_SECONDS
 from trio_voice.protocols.unanswered import ALOUD, NUDGE, REST
@@ -1048,7 +1048,7 @@ LONG = "x" * (MAX_ID + 1)
 def test_endless_ids_are_garbage_and_not_remembered(talk, kind, fields):
     (event,) = talk.hear(kind, **fields)
     assert event.garbage
-    assert LONG not in talk.session._responses.kept.keys() | talk.session._transcriptions.keys()
+    assert LONG not in talk.session._responses.kept.keys() | talk.session._caller_events._transcriptions.keys()
     assert not any(response.received_ms or response.calls for response in talk.session._responses.kept.values())
 
 
@@ -1066,7 +1066,7 @@ def test_floods_of_ids_are_forgotten(talk):
         talk.do(c.RequestReply(f"{n}"))
     session = talk.session
     assert len(session._responses.kept) == KEPT_RESPONSES
-    assert len(session._transcriptions) == KEPT_TRANSCRIPTIONS
+    assert len(session._caller_events._transcriptions) == KEPT_TRANSCRIPTIONS
     assert len(session._responses.kept["r199"].received_ms) <= MAX_ITEMS
     assert len(session._responses.kept["r199"].calls) <= MAX_CALLS
     for n in range(20):

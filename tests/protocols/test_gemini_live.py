@@ -14,7 +14,8 @@ from trio_voice.errors import LocalProtocolError
 from trio_voice.events import model as c
 from trio_voice.persona import Persona, ToolSchema, TurnDetection
 from trio_voice.protocols.gemini_live import GeminiLiveSettings
-from trio_voice.protocols.gemini_live.session import MAX_LETTERS, GeminiLiveSession
+from trio_voice.protocols.gemini_live.content import MAX_LETTERS
+from trio_voice.protocols.gemini_live.session import GeminiLiveSession
 from trio_voice.protocols.gemini_live.tools import MAX_CALLS
 from trio_voice.protocols.gemini_live.watchdog import ANSWER_SECONDS, PATIENCE_SECONDS, PAUSE_SECONDS
 from trio_voice.protocols.json_messages import arguments_in

@@ -1,18 +1,9 @@
 """One session's protocol state, from ``setup`` to the closing of the socket. Without I/O.
 
 Every frame is one JSON object, the server's in binary frames; a message of the server's may hold several of its fields.
-Rules where Gemini leaves something open:
 
-- Replies have no ids: one begins with whatever comes of it first, and is done with ``generationComplete``, else with
-  ``turnComplete``. Gemini speaks faster than is heard, so ``interrupted`` may come after either: then it is the last
-  reply that was interrupted.
-- What comes in the half second after ``interrupted``, up to ``turnComplete``, is late sound of what was interrupted. A
-  caller who has only begun to speak cannot have been answered by then; but a wedged session never says
-  ``turnComplete``, so there must be an end to it.
-- Transcriptions are increments without ids. The caller's belong together until the turn is complete or interrupted; the
-  agent's belong to the reply that is open, else to the last one of the same turn.
-- Gemini says ``goAway`` about a minute before it closes, and is known to fall silent instead, so a clock stands beside
-  it. From then on each newer handle is told too: the older one's session knows less, for instance no tool's answer.
+Gemini says ``goAway`` about a minute before it closes, and is known to fall silent instead, so a clock stands beside
+it. From then on each newer handle is told too: the older one's session knows less, for instance no tool's answer.
 """
 
 from __future__ import annotations
@@ -21,23 +12,22 @@ import base64
 import math
 import re
 from collections import deque
-from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 
 from trio_voice.audio import mulaw as audio
-from trio_voice.audio.resampler import MODEL_RATES, FromTelephone
+from trio_voice.audio.resampler import FromTelephone
 from trio_voice.errors import LocalProtocolError
 from trio_voice.events import model as c
-from trio_voice.protocols.gemini_live.frames import Frames
-from trio_voice.protocols.gemini_live.setup import GeminiLiveSettings, setup_message
+from trio_voice.protocols.gemini_live.content import SPEAKS, Content
+from trio_voice.protocols.gemini_live.setup import GeminiLiveSettings, asked, setup_message
 from trio_voice.protocols.gemini_live.tools import ToolCalls
 from trio_voice.protocols.gemini_live.usage import explained, is_explained, meters
 from trio_voice.protocols.gemini_live.watchdog import Step, Watchdog
 from trio_voice.protocols.json_messages import MAX_ID, UNREADABLE, as_json, garbage, text_in
 from trio_voice.protocols.model_session import ModelSession
-from trio_voice.protocols.unanswered import ALOUD, NUDGE, REST
+from trio_voice.protocols.unanswered import ALOUD, NUDGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -49,10 +39,7 @@ MAX_MESSAGE_BYTES: Final = 1_048_576
 MAX_HANDLE: Final = 10_000
 MAX_ASKS: Final = 8
 """Replies asked for before the session is ready; beyond that the oldest is dropped."""
-MAX_LETTERS: Final = 5_000
-"""Of what the caller says in one turn."""
 HEARS: Final = 16_000
-SPEAKS: Final = 24_000
 """Hz."""
 CONNECTION_SECONDS: Final = 600.0
 """About how long Gemini keeps a connection."""
@@ -60,11 +47,6 @@ NOTICE_SECONDS: Final = 50.0
 """Time before that at which another session is asked for, if no ``goAway`` has come."""
 FULL: Final = 1007
 """Close code of a session whose memory is full, or that has taken offence at a message."""
-WHOLE: Final = frozenset({"", "TURN_COMPLETE_REASON_UNSPECIFIED", "NEED_MORE_INPUT"})
-"""Reasons for which a turn is complete that leave nothing out; the others are filters and faults."""
-LATE_SECONDS: Final = 0.5
-NEXT_TURN_SECONDS: Final = 1.0
-"""Words that come so long after the last, and behind something of the model's, are of another turn."""
 
 CAPABILITIES: Final = c.Capabilities(
     speaks_first=False,
@@ -110,37 +92,9 @@ class GeminiLiveSession(ModelSession):
         """Messages for as soon as the session is ready; the first one has to be the setup."""
         self._ready, self._ready_at = False, math.inf
         self._from_caller = FromTelephone(HEARS)
-        self._to_caller = Frames(SPEAKS)
-        self._numbers = count(1)
-        self._reply_id = ""
-        """The last reply's."""
-        self._reply_open = False
-        self._speaks = False
-        """There is sound in the reply that is open."""
-        self._audible = False
-        """And something of it can be heard."""
-        self._has_words = False
-        self._written = ""
-        """Text of the reply in writing, which is said to nobody."""
-        self._unheard = ""
-        """The words of the last reply, if nothing of it could be heard."""
-        self._asked_last = ""
-        """Words that Gemini was asked to say since the caller has spoken last."""
-        self._rest_was_asked = False
-        """An answer to what the caller has said last broke off, and its end was asked for."""
-        self._rejects = False
-        """A turn was over without a sound: taken up where it stopped, the session would do so again."""
-        self._turn_open = False
-        """The model's turn: it may go on after a reply is done."""
-        self._late_until = -math.inf
-        self._caller_item = ""
-        self._caller_words = ""
-        self._words_at = -math.inf
-        """Time of the last of them."""
-        self._is_answered = False
-        """The model has said or asked for something since."""
         self._calls = ToolCalls()
         self._watchdog = Watchdog()
+        self._content = Content(settings, self._calls, self._watchdog)
         self._handle = resume_with
         self._ends_at = math.inf
         self._expires_at = math.inf
@@ -174,9 +128,9 @@ class GeminiLiveSession(ModelSession):
                 if not self._ready:
                     self._asks.append(instructions)
                     return ()
-                self._asked_last = instructions
+                self._content.asked_last = instructions
                 self._watchdog.expect_answer(now)
-                return (self._asked(instructions),)
+                return (asked(self._settings, instructions),)
             case c.IgnoreTurn():
                 self._watchdog.forgive()
                 return ()
@@ -191,17 +145,10 @@ class GeminiLiveSession(ModelSession):
             mulaw = base64.b64decode(payload)
         except ValueError:
             return ()
-        if not self._reply_open and not self._calls:
+        if not self._content.reply_open and not self._calls:
             self._watchdog.hear(mulaw, now)
         pcm = audio.encode(self._from_caller.feed(mulaw))
         return ('{"realtimeInput":{"audio":{"mimeType":"audio/pcm;rate=16000","data":"' + pcm + '"}}}',)
-
-    def _asked(self, text: str) -> str:
-        """Text that is to be answered now."""
-        if self._settings.features.hears_text_live:
-            return as_json({"realtimeInput": {"text": text}})
-        turn = {"role": "user", "parts": [{"text": text}]}
-        return as_json({"clientContent": {"turns": [turn], "turnComplete": True}})
 
     def goodbye(self) -> None:
         """Nothing: closing the socket ends the session, and its tokens are all that is billed."""
@@ -219,16 +166,16 @@ class GeminiLiveSession(ModelSession):
         if now >= self._expires_at:
             events.append(self._expire(now))
         match self._watchdog.tick(now):
-            case Step.BEGUN if not self._reply_open:
+            case Step.BEGUN if not self._content.reply_open:
                 events.append(c.CallerSpeechStarted(interrupts=False))
-            case Step.PAUSED if not self._reply_open:
+            case Step.PAUSED if not self._content.reply_open:
                 events.append(c.CallerSpeechStopped())
             case Step.NUDGE:
                 events.append(c.ModelFault("silent", "Gemini does not answer, and was asked to", fatal=False))
-                aloud = ALOUD.format(self._unheard) if self._unheard else ""
-                events.append(c.Outgoing(self._asked(aloud or self._asked_last or NUDGE)))
+                aloud = ALOUD.format(self._content.unheard) if self._content.unheard else ""
+                events.append(c.Outgoing(asked(self._settings, aloud or self._content.asked_last or NUDGE)))
             case Step.LEAVE:
-                events.append(c.SessionExpiring(0.0, None if self._rejects else self._handle))
+                events.append(c.SessionExpiring(0.0, None if self._content.rejects else self._handle))
         return events
 
     def _expire(self, now: float) -> Event:
@@ -285,8 +232,8 @@ class GeminiLiveSession(ModelSession):
         yield c.ModelReady(session_id, self._accepted)
         while self._asks:
             self._watchdog.expect_answer(now)
-            self._asked_last = self._asks.popleft()
-            yield c.Outgoing(self._asked(self._asked_last))
+            self._content.asked_last = self._asks.popleft()
+            yield c.Outgoing(asked(self._settings, self._content.asked_last))
 
     @property
     def _accepted(self) -> dict[str, str]:
@@ -312,140 +259,17 @@ class GeminiLiveSession(ModelSession):
         if counted:
             yield c.Usage(counted)
 
-    # What is said
-
     def _on_content(self, content: dict[str, Any], now: float) -> Iterator[Event]:
-        heard = content.get("inputTranscription")
-        if heard:
-            yield from self._caller_said(text_in(heard, "text"), now, over=bool(heard.get("finished")))
-        parts = (content.get("modelTurn") or {}).get("parts") or ()
-        for part in parts:
-            yield from self._on_part(part, now)
-        words = content.get("outputTranscription")
-        if words and text_in(words, "text"):
-            yield from self._agent_said(text_in(words, "text"), now)
-        if content.get("interrupted"):
-            yield from self._interrupted(now)
-        if content.get("generationComplete"):
-            yield from self._reply_done()
-        if content.get("turnComplete"):
-            yield from self._reply_done()
-            if not self._audible and not self._calls:
-                self._rejects = self._watchdog.silent(now)
-            elif self._audible:
-                yield from self._broken_off(str(content.get("turnCompleteReason") or ""), now)
-            self._audible = False
-            yield from self._caller_said("", now, over=True)
-            self._turn_open, self._late_until = False, -math.inf
-
-    def _broken_off(self, reason: str, now: float) -> Iterator[Event]:
-        """A turn that could be heard is over; ask for the rest, once, if it was a filter or a fault that ended it."""
-        if reason in WHOLE or self._calls or self._rest_was_asked:
-            return
-        self._rest_was_asked = True
-        self._asked_last = REST
-        self._watchdog.expect_answer(now)
-        yield c.ModelFault("broken_off", f"Gemini broke an answer off: {reason[:60]}", fatal=False)
-        yield c.Outgoing(self._asked(REST))
-
-    def _on_part(self, part: dict[str, Any], now: float) -> Iterator[Event]:
-        sound = part.get("inlineData")
-        if not sound:
-            self._watchdog.making(now)
-            text = text_in(part, "text")
-            if text and not part.get("thought") and now >= self._late_until:  # it was asked to speak
-                yield from self._reply_goes_on()
-                self._written = (self._written + text)[:MAX_LETTERS]
-            return
-        kind = str(sound.get("mimeType"))
-        rate = re.search(r"rate=(\d{1,6})", kind)
-        if not kind.startswith("audio/pcm"):
-            yield c.Unrecognized(f"data of type {kind[:60]!r}", garbage=True)
-        elif rate is not None and int(rate[1]) not in {8_000, *MODEL_RATES}:
-            yield c.Unrecognized(f"sound of {rate[1]} Hz", garbage=True)
-        elif now < self._late_until:
-            yield c.Unrecognized("sound of a reply that was interrupted")
-        else:
-            pcm = base64.b64decode(sound["data"], validate=True)
-            yield from self._reply_goes_on()
-            self._speaks = True
-            mulaw = self._to_caller.feed(pcm, int(rate[1]) if rate else SPEAKS)
-            if mulaw:
-                payload = audio.encode(mulaw)
-                if not self._audible and audio.is_audible(payload):
-                    self._audible, self._rejects = True, False
-                    self._watchdog.settle()
-                yield c.ReplyAudio(self._reply_id, payload)
-
-    def _agent_said(self, text: str, now: float) -> Iterator[Event]:
-        if now < self._late_until:
-            return
-        if not self._turn_open:
-            yield from self._reply_goes_on()
-        self._watchdog.making(now)
-        self._has_words = True
-        if not self._audible:
-            self._unheard = (self._unheard + text)[:MAX_LETTERS]
-        yield c.ReplyWords(self._reply_id, text, None)
-
-    def _reply_goes_on(self) -> Iterator[Event]:
-        """Something of a reply has come: of the open one, else of a new one."""
-        self._turn_open = self._is_answered = True
-        if not self._reply_open:
-            self._reply_open, self._speaks, self._audible = True, False, False
-            self._has_words, self._written, self._unheard = False, "", ""
-            self._reply_id = f"reply-{next(self._numbers)}"
-            yield c.ReplyStarted(self._reply_id)
-
-    def _reply_done(self) -> Iterator[Event]:
-        if not self._reply_open:
-            return
-        self._reply_open = False
-        if self._speaks and (last := self._to_caller.finish()):
-            yield c.ReplyAudio(self._reply_id, audio.encode(last))
-        if self._written and not self._has_words:
-            self._unheard = self._written
-            yield c.ReplyTranscript(self._reply_id, self._written, interrupted=False)
-        yield c.ReplyDone(self._reply_id, interrupted=False)
-
-    def _interrupted(self, now: float) -> Iterator[Event]:
-        """The caller has begun to speak while the model spoke, or while it believes that it is still heard."""
-        self._reply_open = False
-        self._late_until = now + LATE_SECONDS
-        self._to_caller.reset()
-        self._watchdog.interrupted(now)
-        yield from self._caller_said("", now, over=True)  # what comes now is what they interrupt with
-        yield c.CallerSpeechStarted()
-        if self._reply_id:
-            yield c.ReplyDone(self._reply_id, interrupted=True)
-
-    def _caller_said(self, text: str, now: float, *, over: bool) -> Iterator[Event]:
-        if text and self._caller_item and self._is_answered and now - self._words_at > NEXT_TURN_SECONDS:
-            yield from self._caller_said("", now, over=True)
-        if text:
-            self._is_answered, self._words_at = False, now
-        if text and not self._caller_item:
-            self._rest_was_asked = False
-            self._caller_item = f"caller-{next(self._numbers)}"
-        if not self._caller_item:
-            return
-        self._caller_words = (self._caller_words + text)[:MAX_LETTERS]
-        if text and not self._reply_open and not self._calls:
-            self._asked_last = self._unheard = ""
-            self._watchdog.hear_words(now)
-        if text or over:
-            yield c.CallerTranscript(self._caller_item, self._caller_words.strip(), final=over)
-        if over:
-            self._caller_item = self._caller_words = ""
+        return self._content.understand(content, now)
 
     # Tools
 
     def _on_tool_call(self, wanted: dict[str, Any], _now: float) -> Iterator[Event]:
-        if not self._turn_open:  # else it belongs to what has just been said
-            yield from self._reply_goes_on()
+        if not self._content.turn_open:  # else it belongs to what has just been said
+            yield from self._content.reply_goes_on()
         self._watchdog.settle()
-        self._is_answered = True
-        yield from self._reply_done()  # whatever it says when it has the results is another
+        self._content.is_answered = True
+        yield from self._content.reply_done()  # whatever it says when it has the results is another
         yield from self._calls.ask(wanted["functionCalls"])
 
     def _on_cancellation(self, cancelled: dict[str, Any], _now: float) -> Iterator[Event]:

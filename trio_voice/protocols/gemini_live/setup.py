@@ -8,6 +8,7 @@ import attrs
 
 from trio_voice.events import model as c
 from trio_voice.persona import one_of
+from trio_voice.protocols.json_messages import as_json
 from trio_voice.protocols.settings import ModelSettings
 
 if TYPE_CHECKING:
@@ -148,3 +149,11 @@ def _turns(wanted: TurnDetection) -> dict[str, Any]:
     if wanted.interrupt_response is False:
         config["activityHandling"] = "NO_INTERRUPTION"
     return config
+
+
+def asked(settings: GeminiLiveSettings, text: str) -> str:
+    """The message by which a text is to be answered now."""
+    if settings.features.hears_text_live:
+        return as_json({"realtimeInput": {"text": text}})
+    turn = {"role": "user", "parts": [{"text": text}]}
+    return as_json({"clientContent": {"turns": [turn], "turnComplete": True}})

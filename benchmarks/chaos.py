@@ -3,7 +3,7 @@
     make chaos                                                              ten minutes
     make chaos BENCH_ARGS="--seconds 60 --calls 20 --seed 7"
 
-A real daemon, the calls that misbehave of ``neighbours.py``, and strangers at the door and signals beside them
+A real daemon, the calls that misbehave of ``neighbours.py``, and strangers at the port and signals beside them
 (``neighbouring/strangers.py``). Control and chaos take turns, of some seconds each, in the same daemon with the same
 calls. It has passed if the process is the one that it was, no neighbour was ended, every one of their frames came
 back, none was later by over 100 ms than in the control, no call ended by a bug, and refusals were counted.
@@ -70,10 +70,10 @@ def judge(ours: Running, done: dict[str, int]) -> list[str]:
         found = counted.get(f'trio_voice_refusals_total{{code="{code}",what="{what}"}}', 0)
         if found < wanted:
             failures.append(f"{wanted - found:g} of {wanted} refusals ({what}, {code}) were not counted")
-    at_door = sum(count for deed, count in done.items() if not deed.startswith(("reload", "refused")))
-    if at_door and not refused:
+    at_port = sum(count for deed, count in done.items() if not deed.startswith(("reload", "refused")))
+    if at_port and not refused:
         failures.append("no refusal was counted")
-    print(f"refusals counted: {refused:g}, deeds at the door: {at_door}")
+    print(f"refusals counted: {refused:g}, deeds at the port: {at_port}")
     return failures
 
 

@@ -205,7 +205,7 @@ async def test_a_rolling_restart_loses_and_refuses_nobody(example, tmp_path, sha
 async def test_a_node_is_killed_with_its_calls_and_all_are_down_and_booked(tmp_path, shared, monkeypatch):
     async with open_cluster("nodes/haproxy.cfg", tmp_path, shared, monkeypatch, DEFAULT_DEAD_AFTER) as cluster:
         dying = cluster.worlds["02"]
-        behind = cluster.town.twilio.account.transport.doors[HOST]
+        behind = cluster.town.twilio.account.transport.ports[HOST]
         cluster.town.twilio.connect_to(HOST, dying.daemon.port)  # all of these are its
         calls = await calls_in_the_middle(dying, MANY)
         cluster.town.twilio.connect_to(HOST, behind)

@@ -16,7 +16,7 @@ from trio_voice.call.recovery import LOOKS, SILENT_SECONDS
 from trio_voice.config.reading import read_settings
 from trio_voice.daemon import supervisor
 from trio_voice.daemon.process_identity import this_process
-from trio_voice.edges.web.doors import Door
+from trio_voice.edges.web.entrypoints import Entrypoint
 from trio_voice.edges.workers import handover
 from trio_voice.edges.workers.aggregate import metrics
 from trio_voice.edges.workers.call_counts import CallCounts, make_call_counts
@@ -39,7 +39,7 @@ def owner(record):
     return int(record["call_id"][2:4], 16)
 
 
-async def test_calls_are_spread_and_all_of_them_are_seen_at_one_door(tmp_path):
+async def test_calls_are_spread_and_all_of_them_are_seen_by_each(tmp_path):
     async with open_world(tmp_path, workers=2, seconds=60, max_calls=6) as world:
         talks = [await world.talk() for _ in range(6)]
         records = [await world.record(call) for call, _ in talks]
@@ -118,13 +118,13 @@ async def test_without_their_supervisor_they_drain_by_themselves(tmp_path):
 
 def test_a_seat_is_counted_once_by_everybody():
     descriptor = make_call_counts(3)
-    one, two, door = (CallCounts(descriptor, 3, index) for index in range(3))
+    one, two, supervisor = (CallCounts(descriptor, 3, index) for index in range(3))
     one.occupy(4)
     two.occupy(2)
-    assert (one.occupied_by_others, two.occupied_by_others, door.occupied_by_others) == (2, 4, 6)
+    assert (one.occupied_by_others, two.occupied_by_others, supervisor.occupied_by_others) == (2, 4, 6)
     assert (one.emptiest, two.emptiest) == (2, 2)
-    door.occupy(2)
-    assert (one.emptiest, two.emptiest, door.emptiest) == (1, 1, 2)  # its own, where that is as good
+    supervisor.occupy(2)
+    assert (one.emptiest, two.emptiest, supervisor.emptiest) == (1, 1, 2)  # its own, where that is as good
     two.occupy(0, index=0)
     assert two.occupied_by_others == 2
     os.close(descriptor)
@@ -163,7 +163,7 @@ async def two_processes(folder):
     here, there = (Colleagues(folder, index, 2, CallCounts(descriptor, 2, index)) for index in range(2))
     served = []
 
-    async def serve(_door, stream, data):
+    async def serve(_entrypoint, stream, data):
         served.append(data)
         await stream.aclose()
 
@@ -188,7 +188,7 @@ async def a_connection(nursery):
 async def test_a_connection_is_handed_over_when_the_other_has_taken_it(tmp_path, nursery):
     async with two_processes(tmp_path) as (here, served):
         accepted, ours = await a_connection(nursery)
-        assert await here.hand_over(Door.SHARED, accepted, b"head", 1)
+        assert await here.hand_over(Entrypoint.SHARED, accepted, b"head", 1)
         await accepted.aclose()
         with trio.fail_after(20):
             assert await ours.receive_some() == b""  # the other has closed it
@@ -206,11 +206,11 @@ async def test_one_that_stands_still_takes_nothing_and_serves_nothing_of_it_late
         await stopped.bind(str(tmp_path / "hand-1"))
         stopped.listen(10)
         accepted, ours = await a_connection(nursery)
-        assert not await here.hand_over(Door.SHARED, accepted, b"head", 1)
+        assert not await here.hand_over(Entrypoint.SHARED, accepted, b"head", 1)
         assert here.owner_of(b"POST /twiml HTTP/1.1") == 0  # not offered the next ones for a while
         served = []
 
-        async def serve(_door, _stream, data):
+        async def serve(_entrypoint, _stream, data):
             served.append(data)
 
         giver, _ = await stopped.accept()  # it wakes
@@ -236,9 +236,9 @@ async def test_no_descriptor_for_what_is_handed_over_ends_nobody(tmp_path, nurse
 
     monkeypatch.setattr(type(accepted.socket), "accept", failing)
     async with two_processes(tmp_path) as (here, served):
-        assert not await here.hand_over(Door.SHARED, accepted, b"head", 1)
+        assert not await here.hand_over(Entrypoint.SHARED, accepted, b"head", 1)
         with trio.fail_after(20):
-            while not await here.hand_over(Door.SHARED, accepted, b"head", 1):
+            while not await here.hand_over(Entrypoint.SHARED, accepted, b"head", 1):
                 pass
         await accepted.aclose()
         with trio.fail_after(20):

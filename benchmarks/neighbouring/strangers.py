@@ -1,4 +1,4 @@
-"""Strangers at the door and signals from outside, one at a time at random moments: what ``chaos.py`` puts beside calls.
+"""Strangers at the port and signals from outside, one at a time at random moments: what ``chaos.py`` puts beside calls.
 
 A process of its own: ``strangers.py HOST:PORT PID SEED``. It goes on until its standard input ends, and then prints how
 often it has done each.

@@ -180,12 +180,12 @@ def test_what_may_cost_or_tell_more_than_is_meant_is_a_warning(read, old, new, w
     assert not [line for line in warnings_about(read(local), today) if line.startswith("models.aai.url")]
 
 
-def test_an_open_door_is_wider_where_the_operator_has_none_of_their_own(read):
-    open_door = SOUND.replace("127.0.0.1:0", "0.0.0.0:8080")
-    own = open_door.replace("[limits]", '[operator]\nbind = "127.0.0.1:8081"\n[limits]')
+def test_an_open_address_is_warned_of_more_where_the_operator_has_none_of_their_own(read):
+    open_address = SOUND.replace("127.0.0.1:0", "0.0.0.0:8080")
+    own = open_address.replace("[limits]", '[operator]\nbind = "127.0.0.1:8081"\n[limits]')
     [both], [twilios] = (
         [line for line in warnings_about(read(text), date(2026, 11, 20)) if line.startswith("server.bind")]
-        for text in (open_door, own)
+        for text in (open_address, own)
     )
     assert "[operator] bind" in both
     assert "operator" not in twilios

@@ -55,7 +55,7 @@ def test_what_names_its_cause_is_not_asked_again(fact):
     assert Attempts(0, 10, others=False).pause_after(fact, 0) is None
 
 
-class Door:
+class Refusing:
     """Refuses whoever comes, so often."""
 
     def __init__(self, times, **refusal):
@@ -74,13 +74,13 @@ def any_call(request):
 
 
 async def test_a_handshake_that_fails_twice_is_no_end_of_the_call(autojump_clock, any_call):
-    door = Door(2, status=503, passing=True)
-    async with any_call(connect=door.open) as rig:
+    peer = Refusing(2, status=503, passing=True)
+    async with any_call(connect=peer.open) as rig:
         await trio.sleep(4)
         rig.speak(0.5)
         await trio.sleep(4)
         rig.twilio.hang_up()
-    assert door.came_at == pytest.approx([0, 0.31, 0.92])
+    assert peer.came_at == pytest.approx([0, 0.31, 0.92])
     assert [line.role for line in rig.record.transcript] == ["agent", "caller", "agent"]
     assert [session.closing for session in rig.record.model_sessions] == [
         Closing.ABORTED,
@@ -91,8 +91,8 @@ async def test_a_handshake_that_fails_twice_is_no_end_of_the_call(autojump_clock
 
 
 async def test_a_handshake_that_always_fails_is_given_up_while_somebody_still_waits(autojump_clock, any_call):
-    door = Door(99, status=503, passing=True)
-    async with any_call(connect=door.open) as rig:
+    peer = Refusing(99, status=503, passing=True)
+    async with any_call(connect=peer.open) as rig:
         pass
     assert rig.record.end_reason is EndReason.MODEL_FAILED
     assert "HTTP 503" in rig.record.end_detail
@@ -100,18 +100,18 @@ async def test_a_handshake_that_always_fails_is_given_up_while_somebody_still_wa
 
 
 async def test_a_refusal_for_good_is_told_at_once(autojump_clock, any_call):
-    door = Door(99, status=401)
-    async with any_call(connect=door.open) as rig:
+    peer = Refusing(99, status=401)
+    async with any_call(connect=peer.open) as rig:
         pass
-    assert (len(door.came_at), rig.ended_at) == (1, pytest.approx(0.01))
+    assert (len(peer.came_at), rig.ended_at) == (1, pytest.approx(0.01))
 
 
 async def test_a_wait_that_is_asked_for_is_waited(autojump_clock, any_call):
-    door = Door(1, status=429, passing=True, retry_after=4.0)
-    async with any_call(connect=door.open) as rig:
+    peer = Refusing(1, status=429, passing=True, retry_after=4.0)
+    async with any_call(connect=peer.open) as rig:
         await trio.sleep(5)
         rig.twilio.hang_up()
-    assert door.came_at == pytest.approx([0, 4.01])
+    assert peer.came_at == pytest.approx([0, 4.01])
     assert rig.record.end_reason is EndReason.HANGUP
 
 
@@ -138,30 +138,30 @@ async def test_a_provider_that_is_full_for_a_moment_is_asked_again(autojump_cloc
 
 
 async def test_the_next_model_is_not_kept_waiting_for_the_first(autojump_clock):
-    door, second = Door(3, passing=True), VoiceAgentServer(SCRIPT.backend)
+    peer, second = Refusing(3, passing=True), VoiceAgentServer(SCRIPT.backend)
     persona = Persona(name="p", model=("a", "b"), greeting=GREETING)
-    async with live_call(connect=door.open, successors=[second], persona=persona) as rig:
+    async with live_call(connect=peer.open, successors=[second], persona=persona) as rig:
         await trio.sleep(3)
         rig.twilio.hang_up()
-    assert len(door.came_at) == 4  # the last is the second's
+    assert len(peer.came_at) == 4  # the last is the second's
     assert second.sessions[0].opened_at < 1.1
     assert [line.text for line in rig.record.transcript] == [GREETING]
 
 
 async def test_a_call_that_ends_between_two_tries_leaves_nothing(autojump_clock, any_call):
     for tenth in range(20):
-        door = Door(3, passing=True)
-        async with any_call(connect=door.open, limits=Limits(close_seconds=1)) as rig:
+        peer = Refusing(3, passing=True)
+        async with any_call(connect=peer.open, limits=Limits(close_seconds=1)) as rig:
             await trio.sleep(tenth / 10)
             rig.scope.cancel()
         assert rig.record.closing_seconds <= 1
-        assert len(rig.record.model_sessions) == max(len(door.came_at), 1)
+        assert len(rig.record.model_sessions) == max(len(peer.came_at), 1)
 
 
 async def test_a_model_that_is_never_ready_is_left_in_time_though_it_is_tried_again(autojump_clock, any_call):
-    door = Door(1, passing=True)
+    peer = Refusing(1, passing=True)
     limits = Limits(model_ready_seconds=4)
-    async with any_call(connect=door.open, limits=limits, faults=Faults(never_ready=True)) as rig:
+    async with any_call(connect=peer.open, limits=limits, faults=Faults(never_ready=True)) as rig:
         pass
     assert rig.record.end_reason is EndReason.MODEL_FAILED
     assert rig.ended_at == pytest.approx(4)

@@ -364,7 +364,7 @@ def test_models_that_do_not_load_are_named_with_what_to_do(monkeypatch: pytest.M
         load_speech()
 
 
-def test_the_front_door_needs_none_of_the_libraries() -> None:
+def test_the_package_needs_none_of_the_libraries() -> None:
     hide = "".join(f"sys.modules[{library!r}] = None; " for library in LIBRARIES)
     script = f"import sys; {hide}import trio_voice.speech"
     subprocess.run([sys.executable, "-c", script], check=True, timeout=120)

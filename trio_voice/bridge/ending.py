@@ -1,4 +1,4 @@
-"""Ends of a call from inside: a goodbye, a transfer, or no model left. The part of a bridge that closes doors.
+"""Ends of a call from inside: a goodbye, a transfer, or no model left. The part of a bridge that takes leave.
 
 Ends that come from outside, or because a limit is reached, need no words and are not decided here.
 """

@@ -61,7 +61,7 @@ def warnings_about(settings: Settings, today: date) -> list[str]:
             f"{OUTLIVED_SECONDS:g} s after its call, and sets off the alarm"
         )
     warnings.extend(_lonely_node(settings))
-    warnings.extend(_open_doors(settings))
+    warnings.extend(_open_addresses(settings))
     warnings.extend(_in_clear(settings))
     warnings.extend(_placeholders(settings))
     warnings.extend(_dear_numbers(settings))
@@ -81,7 +81,7 @@ def _lonely_node(settings: Settings) -> Iterator[str]:
         yield "credential TRIO_VOICE_API_TOKEN is not set, so nodes cannot ask one another"
 
 
-def _open_doors(settings: Settings) -> Iterator[str]:
+def _open_addresses(settings: Settings) -> Iterator[str]:
     if not settings.twilio.validate_signatures:
         yield "twilio.validate_signatures: is false, so anybody who reaches the port may open a model session"
     operator = settings.operator.address

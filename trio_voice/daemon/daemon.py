@@ -40,7 +40,7 @@ from trio_voice.daemon.process_identity import has_ended, this_process
 from trio_voice.daemon.signals import STOP, hold_signals, until_told_to_stop
 from trio_voice.edges.systemd import Notifier
 from trio_voice.edges.web.app import create_app
-from trio_voice.edges.web.doors import Door
+from trio_voice.edges.web.entrypoints import Entrypoint
 from trio_voice.edges.web.events import MOST_LISTENERS, follow_others
 from trio_voice.edges.web.server import Server
 from trio_voice.edges.web.sessions import Sessions
@@ -171,12 +171,12 @@ async def run_daemon(
                 webhooks=webhooks,
             )
             async with trio.open_nursery() as serving:
-                serving.start_soon(server.serve, listeners, Door.TWILIO if operators else Door.SHARED)
+                serving.start_soon(server.serve, listeners, Entrypoint.TWILIO if operators else Entrypoint.SHARED)
                 if operators:
-                    serving.start_soon(server.serve, operators, Door.OPERATOR)
+                    serving.start_soon(server.serve, operators, Entrypoint.OPERATOR)
                 serving.start_soon(keep_running, "follow_others", partial(follow_others, services.context))
                 if colleagues is not None:
-                    serving.start_soon(server.serve, [colleagues.open_http()], Door.COLLEAGUE)
+                    serving.start_soon(server.serve, [colleagues.open_http()], Entrypoint.COLLEAGUE)
                     listen = partial(colleagues.listen, server.serve_handed, services.hear_of)
                     serving.start_soon(keep_running, "colleagues", listen)
                     serving.start_soon(keep_running, "supervisor", _stop_with_supervisor)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import trio
 
-from trio_voice.edges.web.doors import Hosts
+from trio_voice.edges.web.entrypoints import Hosts
 from trio_voice.errors import CannotListen
 
 if TYPE_CHECKING:

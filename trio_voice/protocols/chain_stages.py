@@ -167,7 +167,7 @@ class ChainSettings(ModelSettings):
     def at(self, urls: Mapping[str, str]) -> Self:
         """The same chain with those of its stages elsewhere that are in the sandbox; all are if it is itself.
 
-        The sandbox has one door for sockets and one for requests, which is its language model's.
+        The sandbox has one path for sockets and one for requests, which is its language model's.
         """
         whole = self.url == SANDBOX
 

@@ -1,6 +1,6 @@
 """Ears and a voice that need no account, no key and no network.
 
-The rooms, from the front door inwards:
+The files, from the outside inwards:
 
     speech       load the models once, then listen, transcribe, say; threads and limits are here
     heard        what ears report: speech started, speech stopped

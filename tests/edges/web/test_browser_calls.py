@@ -7,7 +7,7 @@ from tests.edges.web.test_app import OPERATOR, client, context, registry  # noqa
 from trio_voice.billing.cost import telephone_cost
 from trio_voice.billing.prices import TwilioPrices
 from trio_voice.edges.twilio.webhooks import sign
-from trio_voice.edges.web.doors import Hosts
+from trio_voice.edges.web.entrypoints import Hosts
 from trio_voice.edges.web.media_stream import PREFIX
 from trio_voice.errors import CallRefused
 from trio_voice.record import EndReason

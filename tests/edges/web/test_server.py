@@ -252,7 +252,7 @@ HTTP_2 = {
 
 
 @pytest.mark.parametrize(("request_bytes", "status"), HTTP_2.values(), ids=HTTP_2)
-async def test_http_2_is_refused_at_the_door_and_counted(request_bytes, status):
+async def test_http_2_is_refused_at_once_and_counted(request_bytes, status):
     async with open_house() as house:
         answer = await house.knock(request_bytes, seconds=1)
         assert answer.startswith(b"HTTP/1.1 %d " % status)

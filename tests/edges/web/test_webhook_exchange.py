@@ -19,7 +19,7 @@ from trio_voice.edges.twilio.webhooks import PublicUrl, sign
 from trio_voice.edges.web import callbacks
 from trio_voice.edges.web.app import create_app
 from trio_voice.edges.web.context import AppContext, NumberRouting
-from trio_voice.edges.web.doors import Door
+from trio_voice.edges.web.entrypoints import Entrypoint
 from trio_voice.edges.web.media_stream import StreamAuthenticator
 from trio_voice.edges.web.nodes import NODE
 from trio_voice.edges.web.server import Server
@@ -103,7 +103,7 @@ class BrokenJournal(StubJournal):
 class World:
     """A daemon with one way, and everything that can be seen of it from outside and inside."""
 
-    def __init__(self, monkeypatch, *, is_short, door=Door.SHARED, **changes):
+    def __init__(self, monkeypatch, *, is_short, entrypoint=Entrypoint.SHARED, **changes):
         numbers = iter(range(1, 100_000))
         monkeypatch.setattr(
             registry_module, "secrets", SimpleNamespace(token_hex=lambda _: f"{next(numbers):032x}"), raising=True
@@ -137,7 +137,7 @@ class World:
             self.asked_of_the_app += 1
             await app(scope, receive, send)
 
-        self._door = door
+        self._entrypoint = entrypoint
         self._server = Server(
             counted, self.context.authenticator, max_connections=9, webhooks=webhooks if is_short else None
         )
@@ -147,7 +147,7 @@ class World:
         ours, theirs = trio.testing.memory_stream_pair()
         answer, began = b"", trio.current_time()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._server.serve_handed, self._door, accepted(theirs), b"")
+            nursery.start_soon(self._server.serve_handed, self._entrypoint, accepted(theirs), b"")
 
             async def say():
                 try:
@@ -372,9 +372,9 @@ SETTINGS = {
     "no account": ({"account_sid": lambda: None}, PLAIN["another account"]),
     "no nodes": ({"nodes": lambda: None}, PLAIN["of a node's, signed for the house"]),
     "a bug": ({"journal": BrokenJournal}, PLAIN["a call"]),
-    "Twilio's address": ({"door": lambda: Door.TWILIO}, PLAIN["a call"]),
-    "the operator's address": ({"door": lambda: Door.OPERATOR}, PLAIN["a call"]),
-    "of another process": ({"door": lambda: Door.COLLEAGUE}, PLAIN["a call"]),
+    "Twilio's address": ({"entrypoint": lambda: Entrypoint.TWILIO}, PLAIN["a call"]),
+    "the operator's address": ({"entrypoint": lambda: Entrypoint.OPERATOR}, PLAIN["a call"]),
+    "of another process": ({"entrypoint": lambda: Entrypoint.COLLEAGUE}, PLAIN["a call"]),
 }
 
 

@@ -106,7 +106,7 @@ async def test_an_error_that_names_no_cause_of_ours_costs_a_new_session_and_no_c
     assert (said(rig)[-1] == ("agent", YES)) is goes_on
 
 
-async def test_a_refusal_at_the_door_says_what_to_do_once_it_has_been_tried_again(autojump_clock):
+async def test_a_refusal_of_the_handshake_says_what_to_do_once_it_has_been_tried_again(autojump_clock):
     error = '{"type":"Error","error_code":3009,"error":"Too many concurrent sessions"}'
     faults = ChainFaults(hearing=StageFaults(strikes=(Strike(Moment("Begin"), Say((error,))),)))
     async with chains.live_chain(faults=faults) as rig:

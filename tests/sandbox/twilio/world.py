@@ -102,8 +102,8 @@ async def open_world():
     async with trio.open_nursery() as nursery:
         port = await nursery.start(serve_sockets, streams.handle)
         await nursery.start(site.server.run)
-        doors = {SITE: site.server.port, MEDIA: port}
-        async with open_sandbox_twilio(auth_token=TOKEN, connect_to=doors) as twilio:
+        ports = {SITE: site.server.port, MEDIA: port}
+        async with open_sandbox_twilio(auth_token=TOKEN, connect_to=ports) as twilio:
             twilio.account.say_characters_per_second = math.inf
             with trio.fail_after(20):
                 yield twilio, site, streams

@@ -17,11 +17,11 @@ from trio_voice.edges.web.console.rendering import TEMPLATES
 from trio_voice.edges.web.console.routes import add_console
 from trio_voice.edges.web.context import AppContext, AppJournal
 from trio_voice.edges.web.do_not_call import add_do_not_call
-from trio_voice.edges.web.doors import door_of
+from trio_voice.edges.web.entrypoints import entrypoint_of
 from trio_voice.edges.web.events import add_events
 from trio_voice.edges.web.media_stream import PREFIX, STATUSES
 from trio_voice.edges.web.nodes import NODE, VIA
-from trio_voice.edges.web.operator_door import OperatorDoor
+from trio_voice.edges.web.operator_access import OperatorAccess
 from trio_voice.edges.web.quart_channel import QuartChannel
 from trio_voice.edges.web.recordings import add_recordings
 from trio_voice.edges.web.steering import add_steering
@@ -46,18 +46,18 @@ def create_app(context: AppContext, webhooks: Webhooks | None = None) -> QuartTr
     app.config["BODY_TIMEOUT"] = BODY_SECONDS
     app.json.sort_keys = False  # type: ignore[attr-defined]  # quart's default provider has it
     _add_errors(app)
-    _add_doors(app)
+    _add_entrypoints(app)
     _add_webhooks(app, Webhooks(context) if webhooks is None else webhooks)
     _add_stream(app, context)
-    door = OperatorDoor(context)
-    add_calls(app, context, door)
+    access = OperatorAccess(context)
+    add_calls(app, context, access)
     if context.recordings is not None:
-        add_recordings(app, context.registry, context.journal, context.recordings, door.lets_in, context.nodes)
-    add_browser_calls(app, context, door)
-    add_events(app, context, door)
-    steering = add_steering(app, context, door)
-    desk = add_do_not_call(app, context, door)
-    add_console(app, context, door, steering, desk)
+        add_recordings(app, context.registry, context.journal, context.recordings, access.lets_in, context.nodes)
+    add_browser_calls(app, context, access)
+    add_events(app, context, access)
+    steering = add_steering(app, context, access)
+    editor = add_do_not_call(app, context, access)
+    add_console(app, context, access, steering, editor)
 
     @app.after_request
     async def signed(answer: Response) -> Response:
@@ -116,10 +116,10 @@ def _add_errors(app: QuartTrio) -> None:
         return bug_answer(request.path, error).as_response()
 
 
-def _add_doors(app: QuartTrio) -> None:
+def _add_entrypoints(app: QuartTrio) -> None:
     @app.before_request
-    async def of_this_door() -> Response | None:
-        if door_of(request.scope).serves(request.path):
+    async def of_this_entrypoint() -> Response | None:
+        if entrypoint_of(request.scope).serves(request.path):
             return None
         return failure(404, "not_found", "nothing of this path is on this address; see [operator] bind")
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from trio_voice.edges.web.context import AppContext
-    from trio_voice.edges.web.operator_door import OperatorDoor
+    from trio_voice.edges.web.operator_access import OperatorAccess
 
 log: Final = structlog.stdlib.get_logger("trio_voice.app")
 
@@ -31,17 +31,17 @@ _FIELDS: Final = ("persona",)
 _REFUSALS: Final = {"budget": 403, "full": 503, "draining": 503}
 
 
-def add_browser_calls(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
+def add_browser_calls(app: QuartTrio, context: AppContext, access: OperatorAccess) -> None:
     """Add the route that promises a path.
 
     Args:
         app: to which it is added.
         context: what it needs to know.
-        door: lets operators in.
+        access: lets operators in.
     """
 
     @app.post("/browser-calls")
-    @door.lets_in
+    @access.lets_in
     async def browser_call() -> Any:
         asked = await read_call_request(context.routing, _FIELDS, '{"persona": "receptionist"}')
         if isinstance(asked, Response):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from trio_voice.edges.web.context import AppContext
-    from trio_voice.edges.web.operator_door import OperatorDoor
+    from trio_voice.edges.web.operator_access import OperatorAccess
     from trio_voice.persona import Persona
 
 _FIELDS: Final = ("to", "persona")
@@ -47,17 +47,17 @@ _REFUSALS: Final = {
 """The HTTP status of each reason not to place a call."""
 
 
-def add_calls(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
+def add_calls(app: QuartTrio, context: AppContext, access: OperatorAccess) -> None:
     """Add the routes.
 
     Args:
         app: to which they are added.
         context: what they need to know.
-        door: lets operators in.
+        access: lets operators in.
     """
 
     @app.post("/call")
-    @door.lets_in
+    @access.lets_in
     async def place_call() -> Any:
         asked = await read_call_request(
             context.routing, _FIELDS, '{"to": "+15551234567", "persona": "reminder"}', must_have=("to",)
@@ -70,7 +70,7 @@ def add_calls(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
         return await (place() if key is None else once(context.journal, key, wanted, place))
 
     @app.get("/calls")
-    @door.lets_in
+    @access.lets_in
     async def calls() -> Any:
         try:
             wanted = selection_of(request.args)
@@ -93,7 +93,7 @@ def add_calls(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
         return together(here, journaled, wanted.limit, first_page=wanted.after is None)
 
     @app.get("/calls/<call_id>")
-    @door.lets_in
+    @access.lets_in
     async def call(call_id: str) -> Any:
         record = context.registry.record(call_id)
         if record is None and context.asks_nodes and context.nodes is not None:
@@ -113,7 +113,7 @@ def add_calls(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
         return record.as_json()
 
     @app.delete("/calls/<call_id>")
-    @door.lets_in
+    @access.lets_in
     async def hang_up(call_id: str) -> Any:
         record = context.registry.record(call_id)
         if record is not None:
@@ -124,7 +124,7 @@ def add_calls(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
         return await ended_elsewhere(context.nodes, context.journal, context.rest, call_id) or _no_such_call()
 
     @app.post("/calls/<call_sid>/status")
-    @door.lets_in
+    @access.lets_in
     async def status_of_a_node(call_sid: str) -> Any:
         """Another node was told by Twilio what has become of a call that is not its own."""
         said = await request.get_json(silent=True)

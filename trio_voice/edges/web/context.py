@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from trio_voice.edges.twilio.numbers import Numbers
     from trio_voice.edges.twilio.rest import TwilioRest
     from trio_voice.edges.twilio.webhooks import PublicUrl
-    from trio_voice.edges.web.doors import Hosts
+    from trio_voice.edges.web.entrypoints import Hosts
     from trio_voice.edges.web.media_stream import StreamAuthenticator
     from trio_voice.edges.web.nodes import Nodes
     from trio_voice.edges.workers.handover import Colleagues

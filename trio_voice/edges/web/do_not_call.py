@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from trio_voice.edges.web.context import AppContext
-    from trio_voice.edges.web.operator_door import OperatorDoor
+    from trio_voice.edges.web.operator_access import OperatorAccess
     from trio_voice.journal.do_not_call import ListedNumber
 
 MOST_NUMBERS: Final = 1_000
@@ -39,7 +39,7 @@ class BadRow:
     why: str
 
 
-class DoNotCallDesk:
+class DoNotCallEditor:
     """Reads what people and files say, and writes it on the list.
 
     Args:
@@ -143,12 +143,12 @@ def read_csv(text: str) -> tuple[list[tuple[str, str]], list[BadRow]]:
             good.append((number, reason))
 
 
-async def csv_of(desk: DoNotCallDesk) -> AsyncIterator[bytes]:  # noqa: ASYNC900 - a body: Quart closes it
+async def csv_of(editor: DoNotCallEditor) -> AsyncIterator[bytes]:  # noqa: ASYNC900 - a body: Quart closes it
     """The whole list as a CSV that ``read_csv`` reads. A number has its plus sign: it is text, and no formula."""
     yield b"number,reason\r\n"
     after = ""
     while True:
-        rows = await desk.page("", after, MOST_NUMBERS)
+        rows = await editor.page("", after, MOST_NUMBERS)
         text = io.StringIO()
         csv.writer(text).writerows([row.number, safe_cell(row.reason)] for row in rows)
         yield text.getvalue().encode()
@@ -157,18 +157,18 @@ async def csv_of(desk: DoNotCallDesk) -> AsyncIterator[bytes]:  # noqa: ASYNC900
         after = rows[-1].number
 
 
-def add_do_not_call(app: QuartTrio, context: AppContext, door: OperatorDoor) -> DoNotCallDesk:
+def add_do_not_call(app: QuartTrio, context: AppContext, access: OperatorAccess) -> DoNotCallEditor:
     """The routes."""
-    desk = DoNotCallDesk(context)
+    editor = DoNotCallEditor(context)
 
     @app.get("/do-not-call")
-    @door.lets_in
+    @access.lets_in
     async def do_not_call_list() -> Any:
         limit = request.args.get("limit", "1000")
         if not (limit.isascii() and limit.isdigit() and 1 <= int(limit) <= MOST_NUMBERS):
             return failure(400, "bad_request", f"limit: must be a number from 1 to {MOST_NUMBERS}")
         try:
-            rows = await desk.page(request.args.get("number", ""), request.args.get("after", ""), int(limit) + 1)
+            rows = await editor.page(request.args.get("number", ""), request.args.get("after", ""), int(limit) + 1)
         except ValueError as odd:
             return failure(400, "bad_request", str(odd))
         except JournalUnavailable as trouble:
@@ -180,7 +180,7 @@ def add_do_not_call(app: QuartTrio, context: AppContext, door: OperatorDoor) -> 
         }
 
     @app.put("/do-not-call/<number>")
-    @door.lets_in
+    @access.lets_in
     async def put_number(number: str) -> Any:
         data = await request.get_data()
         try:
@@ -190,7 +190,7 @@ def add_do_not_call(app: QuartTrio, context: AppContext, door: OperatorDoor) -> 
         if not isinstance(fields, dict) or not isinstance(fields.get("reason", ""), str) or fields.keys() - {"reason"}:
             return failure(400, "bad_request", 'send JSON like {"reason": "asked not to be called"}')
         try:
-            written = await desk.add(number, fields.get("reason", ""))
+            written = await editor.add(number, fields.get("reason", ""))
         except ValueError as odd:
             return failure(400, "bad_number", str(odd))
         except JournalUnavailable as trouble:
@@ -198,11 +198,11 @@ def add_do_not_call(app: QuartTrio, context: AppContext, door: OperatorDoor) -> 
         return {"number": written, "reason": fields.get("reason", "")}
 
     @app.get("/do-not-call/<number>")
-    @door.lets_in
+    @access.lets_in
     async def look_up_number(number: str) -> Any:
         try:
             written = _number(number)
-            found = [row for row in await desk.page(written, "", 2) if row.number == written]
+            found = [row for row in await editor.page(written, "", 2) if row.number == written]
         except ValueError as odd:
             return failure(400, "bad_number", str(odd))
         except JournalUnavailable as trouble:
@@ -212,10 +212,10 @@ def add_do_not_call(app: QuartTrio, context: AppContext, door: OperatorDoor) -> 
         return attrs.asdict(found[0])
 
     @app.delete("/do-not-call/<number>")
-    @door.lets_in
+    @access.lets_in
     async def delete_number(number: str) -> Any:
         try:
-            return {"number": await desk.remove(number)}
+            return {"number": await editor.remove(number)}
         except ValueError as odd:
             return failure(400, "bad_number", str(odd))
         except LookupError as odd:
@@ -223,4 +223,4 @@ def add_do_not_call(app: QuartTrio, context: AppContext, door: OperatorDoor) -> 
         except JournalUnavailable as trouble:
             return failure(503, "no_list", f"it is not written: {trouble}")
 
-    return desk
+    return editor

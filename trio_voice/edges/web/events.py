@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from trio_voice.call.feed import Feed
     from trio_voice.call.nodes import Node
     from trio_voice.edges.web.context import AppContext
-    from trio_voice.edges.web.operator_door import OperatorDoor
+    from trio_voice.edges.web.operator_access import OperatorAccess
 
 log: Final = structlog.stdlib.get_logger("trio_voice.app")
 
@@ -58,11 +58,11 @@ RETRY_MS: Final = 2_000
 """Time that a browser waits before it comes back."""
 
 
-def add_events(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
+def add_events(app: QuartTrio, context: AppContext, access: OperatorAccess) -> None:
     """The route."""
 
     @app.get(PATH)
-    @door.lets_in
+    @access.lets_in
     async def events() -> Response:
         # A browser sends the header by itself when it comes back; in the query it may be given from the start.
         text = request.headers.get("Last-Event-ID") or request.args.get("last_event_id")

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from trio_voice.call.accept import Reception
     from trio_voice.call.expected import ExpectedCall
     from trio_voice.edges.twilio.webhooks import PublicUrl
-    from trio_voice.edges.web.doors import Hosts
+    from trio_voice.edges.web.entrypoints import Hosts
     from trio_voice.edges.web.nodes import Nodes
 
 log: Final = structlog.stdlib.get_logger("trio_voice.lane")
@@ -156,7 +156,7 @@ async def serve_media_stream(stream: trio.SocketStream, data: bytes, authenticat
     Args:
         stream: whose first request was read.
         data: that request's head and whatever came behind it.
-        authenticator: the door.
+        authenticator: who may come in.
     """
     expected, answered, behind = await _answer_handshake(stream, data, authenticator)
     if expected is None:

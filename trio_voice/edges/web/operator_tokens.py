@@ -1,4 +1,4 @@
-"""The operator's token at the door: the right one is let in, and guessing is slow.
+"""The operator's token as it is offered: the right one is let in, and guessing is slow.
 
 A few wrong tokens a second are judged, over all connections together. While there are no more than that nobody waits,
 and the right one costs nothing. While there are more, whoever offers a token waits for their turn: the token that was

@@ -37,7 +37,7 @@ from hypercorn.typing import ConnectionState
 
 from trio_voice.edges.web import media_stream
 from trio_voice.edges.web.complaints import Complaints
-from trio_voice.edges.web.doors import DOOR, Door, host_refusal
+from trio_voice.edges.web.entrypoints import ENTRYPOINT, Entrypoint, host_refusal
 from trio_voice.edges.web.request_head import refusal_of
 from trio_voice.edges.web.webhook_exchange import serve_webhook
 from trio_voice.errors import first_cause
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
         Scope,
     )
 
-    from trio_voice.edges.web.doors import Hosts
+    from trio_voice.edges.web.entrypoints import Hosts
     from trio_voice.edges.web.media_stream import StreamAuthenticator
     from trio_voice.edges.web.webhooks import Webhooks
     from trio_voice.edges.workers.handover import Colleagues
@@ -126,7 +126,7 @@ class Server:
 
     Args:
         app: an ASGI app.
-        authenticator: the lane's door.
+        authenticator: who may come in by the lane.
         max_connections: how many there may be at once.
         on_refusal: told of every connection beyond that, by what became of it: ``full`` where it was closed as it came,
             ``displaced`` where another made room for it.
@@ -163,7 +163,7 @@ class Server:
         self._config.include_server_header = False
         self._context = WorkerContext(None)
 
-    async def serve(self, listeners: list[trio.SocketListener], door: Door = Door.SHARED) -> None:
+    async def serve(self, listeners: list[trio.SocketListener], entrypoint: Entrypoint = Entrypoint.SHARED) -> None:
         """Serve until cancelled. Every connection, and so every call on it, is a child of this task.
 
         The listeners listen already, so a connection made before this runs waits and is not refused. Cancelling ends
@@ -172,26 +172,28 @@ class Server:
         """
         async with trio.open_nursery() as connections:
             try:
-                await keep_running("accept", partial(self._accept, listeners, door, connections))
+                await keep_running("accept", partial(self._accept, listeners, entrypoint, connections))
             finally:
                 for listener in listeners:
                     listener.socket.close()
 
-    async def _accept(self, listeners: list[trio.SocketListener], door: Door, connections: trio.Nursery) -> None:
+    async def _accept(
+        self, listeners: list[trio.SocketListener], entrypoint: Entrypoint, connections: trio.Nursery
+    ) -> None:
         """Accept on copies: trio closes what it has listened on."""
         copies = [trio.SocketListener(listener.socket.dup()) for listener in listeners]
         for copy in copies:
             keep_from_children(copy.socket)
             # Their connections inherit it.
             copy.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        serve = partial(self._serve_connection, door)
+        serve = partial(self._serve_connection, entrypoint)
         await trio.serve_listeners(serve, copies, handler_nursery=connections)
 
-    async def serve_handed(self, door: Door, stream: trio.SocketStream, data: bytes) -> None:
-        """Serve a connection that a colleague has accepted at a door, given the bytes that it has read."""
-        await self._serve_connection(door, stream, data)
+    async def serve_handed(self, entrypoint: Entrypoint, stream: trio.SocketStream, data: bytes) -> None:
+        """Serve a connection that a colleague has accepted at a entrypoint, given the bytes that it has read."""
+        await self._serve_connection(entrypoint, stream, data)
 
-    async def _serve_connection(self, door: Door, stream: trio.SocketStream, data: bytes = b"") -> None:
+    async def _serve_connection(self, entrypoint: Entrypoint, stream: trio.SocketStream, data: bytes = b"") -> None:
         """One connection; nothing it raises leaves it."""
         keep_from_children(stream.socket)
         upgrade = b""
@@ -199,7 +201,7 @@ class Server:
             if self._has_room():
                 self._connections.add(stream)
                 with trio.CancelScope() as self._arriving[stream]:
-                    upgrade = await self._serve_request(door, stream, data)
+                    upgrade = await self._serve_request(entrypoint, stream, data)
             if upgrade:
                 await media_stream.serve_media_stream(stream, upgrade, self._admission)
         except Exception as error:  # noqa: BLE001 - a stranger's bytes end their own connection and nothing else
@@ -233,7 +235,7 @@ class Server:
         else:
             self._complaints.warn("request_refused", code, code=code)
 
-    async def _serve_request(self, door: Door, stream: trio.SocketStream, head: bytes) -> bytes:
+    async def _serve_request(self, entrypoint: Entrypoint, stream: trio.SocketStream, head: bytes) -> bytes:
         """Answer one request, unless it is for the lane: then it is returned, with what came behind it."""
         handed = bool(head)
         if not handed:
@@ -244,7 +246,7 @@ class Server:
         scope = self._arriving.pop(stream, None)
         if scope is None:
             return b""  # displaced while it was being read
-        refusal = refusal_of(head) or host_refusal(head, door, self._hosts)
+        refusal = refusal_of(head) or host_refusal(head, entrypoint, self._hosts)
         if refusal is not None:
             self._turn_away(refusal.code)
             with trio.move_on_after(SEND_SECONDS):
@@ -253,7 +255,7 @@ class Server:
             return b""
         if self._colleagues is not None and not handed:  # handed on once only, whatever anybody believes
             owner = self._colleagues.owner_of(head)
-            if owner != self._colleagues.index and await self._colleagues.hand_over(door, stream, head, owner):
+            if owner != self._colleagues.index and await self._colleagues.hand_over(entrypoint, stream, head, owner):
                 return b""
         if media_stream.wants_media_stream(head):
             return head
@@ -262,15 +264,15 @@ class Server:
         exchange = trio.CancelScope(deadline=trio.current_time() + EXCHANGE_SECONDS)
         with exchange:
             answered = self._webhooks is not None and await serve_webhook(
-                stream, head, door, self._webhooks, on_arrival, SEND_SECONDS
+                stream, head, entrypoint, self._webhooks, on_arrival, SEND_SECONDS
             )
             if not answered:
-                await self._serve_app(door, stream, head, on_arrival, exchange)
+                await self._serve_app(entrypoint, stream, head, on_arrival, exchange)
         return b""
 
     async def _serve_app(
         self,
-        door: Door,
+        entrypoint: Entrypoint,
         stream: trio.SocketStream,
         head: bytes,
         on_arrival: Callable[[], object],
@@ -283,7 +285,7 @@ class Server:
 
         http = _HttpStream(stream, head, go_on)
         connection = TCPServer(
-            _one_request(self._app, door, on_arrival),
+            _one_request(self._app, entrypoint, on_arrival),
             self._config,
             self._context,
             ConnectionState({}),
@@ -303,8 +305,8 @@ async def _read_head(stream: trio.SocketStream) -> bytes:
     return data
 
 
-def _one_request(app: ASGIFramework, door: Door, on_arrival: Callable[[], object]) -> ASGIWrapper:
-    """The app, told the door of its request, watched until that is whole, and shielded in its last body message.
+def _one_request(app: ASGIFramework, entrypoint: Entrypoint, on_arrival: Callable[[], object]) -> ASGIWrapper:
+    """The app, told the entrypoint of its request, watched until that is whole, and shielded in its last body message.
 
     Without the shield quart-trio cancels that half way, and the socket stays open.
     """
@@ -324,7 +326,7 @@ def _one_request(app: ASGIFramework, door: Door, on_arrival: Callable[[], object
             else:
                 await send(message)
 
-        told: dict[str, Any] = {**scope, DOOR: door}
+        told: dict[str, Any] = {**scope, ENTRYPOINT: entrypoint}
         await app(cast("Scope", told), receive_noting, send_whole)
 
     return ASGIWrapper(wrapped)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from trio_voice.edges.web.context import AppContext
-    from trio_voice.edges.web.operator_door import OperatorDoor
+    from trio_voice.edges.web.operator_access import OperatorAccess
     from trio_voice.events.call import OperatorFact
 
 MOST_LETTERS: Final = 1_000
@@ -113,7 +113,7 @@ class Steering:
             return True
 
 
-def add_steering(app: QuartTrio, context: AppContext, door: OperatorDoor) -> Steering:
+def add_steering(app: QuartTrio, context: AppContext, access: OperatorAccess) -> Steering:
     """The routes."""
     steering = Steering(context)
 
@@ -139,17 +139,17 @@ def add_steering(app: QuartTrio, context: AppContext, door: OperatorDoor) -> Ste
         return {"call_id": call_id}, 202
 
     @app.post("/calls/<call_id>/say")
-    @door.lets_in
+    @access.lets_in
     async def say(call_id: str) -> Any:
         return await steer(call_id, "say")
 
     @app.post("/calls/<call_id>/mute")
-    @door.lets_in
+    @access.lets_in
     async def mute(call_id: str) -> Any:
         return await steer(call_id, "mute")
 
     @app.post("/calls/<call_id>/transfer")
-    @door.lets_in
+    @access.lets_in
     async def transfer(call_id: str) -> Any:
         return await steer(call_id, "transfer")
 

@@ -24,7 +24,7 @@ from trio_voice.edges.web.webhooks import BODY_SECONDS, MAX_BODY_BYTES, SIGNATUR
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from trio_voice.edges.web.doors import Door
+    from trio_voice.edges.web.entrypoints import Entrypoint
 
 DISCARD_SECONDS: Final = 1.0
 """To read what follows a head that was refused. A socket that is closed before is reset, and the answer is lost."""
@@ -94,7 +94,7 @@ def _plain_head(head: bytes, rules: tuple[str, ...]) -> _PlainHead | None:
 async def serve_webhook(
     stream: trio.SocketStream,
     data: bytes,
-    door: Door,
+    entrypoint: Entrypoint,
     webhooks: Webhooks,
     on_arrival: Callable[[], object],
     send_seconds: float,
@@ -104,7 +104,7 @@ async def serve_webhook(
     Args:
         stream: whose first request's head was read.
         data: that head and whatever came behind it.
-        door: by which it came.
+        entrypoint: by which it came.
         webhooks: what is answered.
         on_arrival: called when the request has arrived whole.
         send_seconds: for a client to take the answer.
@@ -117,7 +117,7 @@ async def serve_webhook(
     """
     head, _, body = data.partition(b"\r\n\r\n")
     plain = _plain_head(head, webhooks.rules)
-    if plain is None or not door.serves(plain.path):
+    if plain is None or not entrypoint.serves(plain.path):
         return False
     answer = webhooks.refusal_by_head(plain.path, plain.signature)
     if answer is not None:

@@ -20,7 +20,7 @@ import structlog
 import trio
 
 from trio_voice.call.nodes import DEFAULT_DIGITS
-from trio_voice.edges.web.doors import Door
+from trio_voice.edges.web.entrypoints import Entrypoint
 from trio_voice.isolation import contained
 from trio_voice.net.tcp import keep_from_children
 
@@ -152,15 +152,15 @@ class Colleagues:
             [index for index in range(self._count) if index == self.index or self._away.get(index, 0.0) <= now]
         )
 
-    async def hand_over(self, door: Door, stream: trio.SocketStream, data: bytes, to: int) -> bool:
-        """Give a connection to another process, with its door and what was read of it; whether it was taken.
+    async def hand_over(self, entrypoint: Entrypoint, stream: trio.SocketStream, data: bytes, to: int) -> bool:
+        """Give a connection to another process, with its entrypoint and what was read of it; whether it was taken.
 
         It counts when the other says that it has it: a message waits in the socket of a process that stands still, too.
         The other serves it only when it is then told to, so that nobody serves what was given up here meanwhile. The
         caller closes its own end of the stream. Cancelling is safe.
         """
         rights = array.array("i", [stream.socket.fileno()]).tobytes()
-        taken = await self._tell(to, b"C" + door.value + data, [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        taken = await self._tell(to, b"C" + entrypoint.value + data, [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
         if not taken:
             self._away[to] = trio.current_time() + AWAY_SECONDS
         return taken
@@ -220,7 +220,7 @@ class Colleagues:
 
     async def listen(
         self,
-        serve: Callable[[Door, trio.SocketStream, bytes], Awaitable[None]],
+        serve: Callable[[Entrypoint, trio.SocketStream, bytes], Awaitable[None]],
         note_status: Callable[[str, str], None],
     ) -> None:
         """Take what colleagues hand over, until cancelled; each connection is served by a child of this task."""
@@ -244,7 +244,7 @@ class Colleagues:
     async def _receive(
         self,
         giver: trio.socket.SocketType,
-        serve: Callable[[Door, trio.SocketStream, bytes], Awaitable[None]],
+        serve: Callable[[Entrypoint, trio.SocketStream, bytes], Awaitable[None]],
         note_status: Callable[[str, str], None],
     ) -> None:
         """One message of a colleague's."""
@@ -268,4 +268,4 @@ class Colleagues:
                 call_sid, status = json.loads(message[1:])
                 note_status(call_sid, status)
             if connection is not None and is_ours:
-                await serve(Door(message[1:2]), trio.SocketStream(connection), message[2:])
+                await serve(Entrypoint(message[1:2]), trio.SocketStream(connection), message[2:])

@@ -62,7 +62,7 @@ class SandboxTwilio:
 
     def connect_to(self, host: str, port: int) -> None:
         """From now on this public host is behind this port of this machine."""
-        self.account.transport.doors[host] = port
+        self.account.transport.ports[host] = port
 
     async def call_in(
         self,

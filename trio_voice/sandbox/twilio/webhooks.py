@@ -53,11 +53,11 @@ class Unreachable(Exception):
 class Loopback(httpx2.AsyncBaseTransport):
     """Takes requests for public hosts to ports of this machine, as a tunnel with TLS in front of the server does.
 
-    ``doors`` says which host is behind which port; loopback hosts are their own doors. There is no other way out.
+    ``ports`` says which host is behind which port; loopback hosts are their own. There is no other way out.
     """
 
-    def __init__(self, doors: Mapping[str, int]) -> None:
-        self.doors = dict(doors)
+    def __init__(self, ports: Mapping[str, int]) -> None:
+        self.ports = dict(ports)
         # A connection for each request: nothing idle is left behind, and a server that is stopped sees nobody.
         limits = httpx2.Limits(max_keepalive_connections=0)
         self._inner = httpx2.AsyncHTTPTransport(verify=False, trust_env=False, limits=limits)
@@ -70,11 +70,11 @@ class Loopback(httpx2.AsyncBaseTransport):
         """
         parts = urlsplit(url)
         host = parts.hostname or ""
-        if host in self.doors:
-            return self.doors[host]
+        if host in self.ports:
+            return self.ports[host]
         if host in {"127.0.0.1", "localhost", "::1"}:
             return parts.port or (80 if parts.scheme in {"http", "ws"} else 443)
-        raise Unreachable(f"no door leads to {host!r}: connect_to has {', '.join(self.doors) or 'none'}")
+        raise Unreachable(f"no port is known for {host!r}: connect_to has {', '.join(self.ports) or 'none'}")
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send it to loopback, with its own Host header."""

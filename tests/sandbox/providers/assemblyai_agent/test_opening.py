@@ -76,7 +76,7 @@ async def test_what_the_daemon_says_first_is_accepted_and_what_comes_back_is_rea
 
 
 @pytest.mark.parametrize("authorization", ["", "Bearer ", "Bearer wrong"])
-async def test_a_bad_key_is_told_after_the_upgrade_and_shown_the_door(autojump_clock, authorization):
+async def test_a_bad_key_is_told_after_the_upgrade_and_closed_on(autojump_clock, authorization):
     agent = VoiceAgentServer(Script().backend, api_key="right")
     async with telephone(agent=agent, update=None, authorization=authorization) as (client, record):
         await client.wait_gone()

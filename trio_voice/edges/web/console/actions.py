@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from trio_voice.edges.web.context import AppContext
-    from trio_voice.edges.web.operator_door import OperatorDoor
+    from trio_voice.edges.web.operator_access import OperatorAccess
     from trio_voice.edges.web.steering import Steering
 
 
@@ -70,7 +70,7 @@ ACTIONS: Final = (
 )
 
 
-def add_actions(app: QuartTrio, context: AppContext, door: OperatorDoor, steering: Steering) -> None:
+def add_actions(app: QuartTrio, context: AppContext, access: OperatorAccess, steering: Steering) -> None:
     """A page for each that asks, and the form that it sends."""
 
     async def elsewhere(call_id: str) -> Response | None:
@@ -119,8 +119,8 @@ def add_actions(app: QuartTrio, context: AppContext, door: OperatorDoor, steerin
         async def do(call_id: str) -> Response:
             return await elsewhere(call_id) or await done(call_id, action)
 
-        app.add_url_rule(rule, f"ask_{action.path}", door.lets_in(ask), methods=["GET"])
-        app.add_url_rule(rule, f"do_{action.path}", door.lets_in(do), methods=["POST"])
+        app.add_url_rule(rule, f"ask_{action.path}", access.lets_in(ask), methods=["GET"])
+        app.add_url_rule(rule, f"do_{action.path}", access.lets_in(do), methods=["POST"])
 
     for action in ACTIONS:
         add(action)

@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
     from trio_voice.billing.prices import Prices
     from trio_voice.edges.web.context import AppContext
-    from trio_voice.edges.web.operator_door import OperatorDoor
+    from trio_voice.edges.web.operator_access import OperatorAccess
     from trio_voice.record import CallRecord
 
 
-def add_call_page(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
+def add_call_page(app: QuartTrio, context: AppContext, access: OperatorAccess) -> None:
     """The page."""
 
     @app.get("/console/calls/<call_id>")
-    @door.lets_in
+    @access.lets_in
     async def call_page(call_id: str) -> Response:
         record = context.registry.record(call_id)
         if record is None:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from quart import Response, request
 
 from trio_voice.edges.web.console.rendering import page
-from trio_voice.edges.web.do_not_call import BadRow, DoNotCallDesk, csv_of
+from trio_voice.edges.web.do_not_call import BadRow, DoNotCallEditor, csv_of
 from trio_voice.journal import JournalUnavailable
 
 if TYPE_CHECKING:
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
     from quart_trio import QuartTrio
 
-    from trio_voice.edges.web.operator_door import OperatorDoor
+    from trio_voice.edges.web.operator_access import OperatorAccess
 
 PAGE_NUMBERS = 50
 MOST_SHOWN = 20
 """Bad rows of a file that are told."""
 
 
-def add_do_not_call_page(app: QuartTrio, desk: DoNotCallDesk, door: OperatorDoor) -> None:
+def add_do_not_call_page(app: QuartTrio, editor: DoNotCallEditor, access: OperatorAccess) -> None:
     """The page, and its forms."""
 
     async def shown(wrong: str = "", done: str = "", bad: list[BadRow] | None = None, status: int = 200) -> Response:
         after, asked = request.args.get("after", ""), request.args.get("number", "").strip()
         trouble, rows, following = "", [], ""
         try:
-            rows = await desk.page(asked, after, PAGE_NUMBERS + 1)
+            rows = await editor.page(asked, after, PAGE_NUMBERS + 1)
         except JournalUnavailable as why:
             trouble = f"The list cannot be read, so nobody is called: {why}"
         except ValueError as odd:
@@ -61,37 +61,37 @@ def add_do_not_call_page(app: QuartTrio, desk: DoNotCallDesk, door: OperatorDoor
         return _back(f"{number} {done}.")
 
     @app.get("/console/do-not-call")
-    @door.lets_in
+    @access.lets_in
     async def do_not_call_page() -> Response:
         return await shown()
 
     @app.post("/console/do-not-call")
-    @door.lets_in
+    @access.lets_in
     async def add_number() -> Response:
         form = await request.form
-        return await changed(desk.add(form.get("number", ""), form.get("reason", "")), "is never called again")
+        return await changed(editor.add(form.get("number", ""), form.get("reason", "")), "is never called again")
 
     @app.post("/console/do-not-call/remove")
-    @door.lets_in
+    @access.lets_in
     async def remove_number() -> Response:
         number = (await request.form).get("number", "")
-        return await changed(desk.remove(number), "may be called again")
+        return await changed(editor.remove(number), "may be called again")
 
     @app.post("/console/do-not-call/import")
-    @door.lets_in
+    @access.lets_in
     async def import_numbers() -> Response:
         sent = (await request.files).get("file")
         text = "" if sent is None else sent.read().decode("utf-8-sig", "replace")
         try:
-            added, bad = await desk.bring_in(text)
+            added, bad = await editor.bring_in(text)
         except JournalUnavailable as trouble:
             return await shown(f"It could not be written: {trouble}", status=503)
         return await shown(done=f"{added} numbers were brought in.", bad=bad)
 
     @app.get("/console/do-not-call.csv")
-    @door.lets_in
+    @access.lets_in
     async def export_numbers() -> Response:
-        answer = Response(csv_of(desk), content_type="text/csv; charset=utf-8")
+        answer = Response(csv_of(editor), content_type="text/csv; charset=utf-8")
         answer.timeout = None
         answer.headers["Content-Disposition"] = 'attachment; filename="do-not-call.csv"'
         return answer

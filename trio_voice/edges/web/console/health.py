@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from trio_voice.edges.web.context import AppContext
-    from trio_voice.edges.web.operator_door import OperatorDoor
+    from trio_voice.edges.web.operator_access import OperatorAccess
 
 OUTLIVED: Final = "trio_voice_sessions_outlived_total"
 TURN: Final = "trio_voice_turn_heard_after_seconds_bucket"
@@ -24,7 +24,7 @@ LASTED: Final = "trio_voice_model_session_seconds_total"
 FAILED: Final = ("model_failed", "bug", "caller_stalled")
 
 
-def add_health(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
+def add_health(app: QuartTrio, context: AppContext, access: OperatorAccess) -> None:
     """The page, what its charts show, and the drain."""
 
     async def samples() -> list[tuple[int, Sample]]:
@@ -37,7 +37,7 @@ def add_health(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
         return together(processes)
 
     @app.get("/console/health")
-    @door.lets_in
+    @access.lets_in
     async def health() -> Response:
         taken = await samples()
         now = taken[-1][1] if taken else {}
@@ -55,7 +55,7 @@ def add_health(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
         )
 
     @app.get("/console/health.json")
-    @door.lets_in
+    @access.lets_in
     async def health_json() -> dict[str, Any]:
         if not context.asks_colleagues and context.colleagues is not None:
             if context.samples is not None:
@@ -65,12 +65,12 @@ def add_health(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
         return {"times": [at for at, _ in taken], "charts": _charts(taken)}
 
     @app.get("/console/drain")
-    @door.lets_in
+    @access.lets_in
     async def ask_drain() -> Response:
         return await page("drain", here="health", seconds=context.registry.limits.drain_seconds)
 
     @app.post("/console/drain")
-    @door.lets_in
+    @access.lets_in
     async def drain() -> Response:
         if context.drain is not None:
             context.drain()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from trio_voice.edges.web.context import AppContext
-    from trio_voice.edges.web.operator_door import OperatorDoor
+    from trio_voice.edges.web.operator_access import OperatorAccess
     from trio_voice.journal import JournaledCall
 
 PAGE_CALLS: Final = 50
@@ -39,11 +39,11 @@ COLUMNS: Final = (
 )
 
 
-def add_history(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
+def add_history(app: QuartTrio, context: AppContext, access: OperatorAccess) -> None:
     """The page, and its two files."""
 
     @app.get("/console/history")
-    @door.lets_in
+    @access.lets_in
     async def history() -> Response:
         query, wrong, trouble = _query(), "", ""
         found: list[JournaledCall] = []
@@ -76,12 +76,12 @@ def add_history(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None
         )
 
     @app.get("/console/history.csv")
-    @door.lets_in
+    @access.lets_in
     async def as_csv() -> Response:
         return _file(context, _lines_of_csv, "text/csv; charset=utf-8", "calls.csv")
 
     @app.get("/console/history.json")
-    @door.lets_in
+    @access.lets_in
     async def as_json() -> Response:
         return _file(context, _lines_of_json, "application/json", "calls.json")
 

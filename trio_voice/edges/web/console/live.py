@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
     from trio_voice.call.call import Call
     from trio_voice.edges.web.context import AppContext
-    from trio_voice.edges.web.operator_door import OperatorDoor
+    from trio_voice.edges.web.operator_access import OperatorAccess
     from trio_voice.record import CallRecord
 
 NEWCOMER: Final = {"time": "–", "latency": "–", "cost": "–", "node": ""}
 """The card of a call that comes while the page is open, which fills it in by the feed: none is fetched for it."""
 
 
-def add_live(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
+def add_live(app: QuartTrio, context: AppContext, access: OperatorAccess) -> None:
     """The first page."""
 
     def here() -> list[dict[str, Any]]:
@@ -47,13 +47,13 @@ def add_live(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
         return cards
 
     @app.get("/console")
-    @door.lets_in
+    @access.lets_in
     async def live() -> Response:
         place = context.feed.place()  # before the cards: what happens meanwhile is told once more
         return await page("live", here="live", cards=await everywhere(), place=str(place), newcomer=NEWCOMER)
 
     @app.get("/console/cards")
-    @door.lets_in
+    @access.lets_in
     async def cards() -> dict[str, Any]:
         return {"cards": await on_this_machine()}
 

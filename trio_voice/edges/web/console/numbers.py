@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
     from trio_voice.edges.twilio.numbers import TwilioNumber
     from trio_voice.edges.web.context import AppContext
-    from trio_voice.edges.web.operator_door import OperatorDoor
+    from trio_voice.edges.web.operator_access import OperatorAccess
 
 NO_ACCOUNT = "Set account_sid in [twilio] and TWILIO_AUTH_TOKEN to see the account's numbers."
 
 
-def add_numbers(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
+def add_numbers(app: QuartTrio, context: AppContext, access: OperatorAccess) -> None:
     """The page, and the one that asks back."""
 
     @app.get("/console/numbers")
-    @door.lets_in
+    @access.lets_in
     async def numbers() -> Response:
         found, trouble = await _asked()
         rows = [_row(each) for each in found]
@@ -56,7 +56,7 @@ def add_numbers(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None
         return await notice_page("No such number", words, status=404, signed_in=True, here="numbers")
 
     @app.get("/console/numbers/<sid>/point")
-    @door.lets_in
+    @access.lets_in
     async def ask_point(sid: str) -> Response:
         number = await _one(sid)
         if isinstance(number, Response):
@@ -64,7 +64,7 @@ def add_numbers(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None
         return await page("point", here="numbers", row=_row(number), url=context.public_url.of("/twiml"), wrong="")
 
     @app.post("/console/numbers/<sid>/point")
-    @door.lets_in
+    @access.lets_in
     async def point(sid: str) -> Response:
         number = await _one(sid)
         if isinstance(number, Response):

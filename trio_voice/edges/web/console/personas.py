@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from trio_voice.edges.web.context import AppContext
-    from trio_voice.edges.web.operator_door import OperatorDoor
+    from trio_voice.edges.web.operator_access import OperatorAccess
 
 
-def add_personas(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
+def add_personas(app: QuartTrio, context: AppContext, access: OperatorAccess) -> None:
     """The page."""
 
     @app.get("/console/personas")
-    @door.lets_in
+    @access.lets_in
     async def personas() -> Response:
         warnings = context.warnings()
         shown = [

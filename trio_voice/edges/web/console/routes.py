@@ -19,19 +19,19 @@ from trio_voice.edges.web.console.sign_in import add_sign_in
 from trio_voice.edges.web.console.static_files import PREFIX, answer_with
 from trio_voice.edges.web.console.talk import add_talk
 from trio_voice.edges.web.console.waveform import add_waveform
-from trio_voice.edges.web.doors import ANYBODYS, TWILIOS
+from trio_voice.edges.web.entrypoints import ANYBODYS, TWILIOS
 
 if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from trio_voice.edges.web.context import AppContext
-    from trio_voice.edges.web.do_not_call import DoNotCallDesk
-    from trio_voice.edges.web.operator_door import OperatorDoor
+    from trio_voice.edges.web.do_not_call import DoNotCallEditor
+    from trio_voice.edges.web.operator_access import OperatorAccess
     from trio_voice.edges.web.steering import Steering
 
 
 def add_console(
-    app: QuartTrio, context: AppContext, door: OperatorDoor, steering: Steering, desk: DoNotCallDesk
+    app: QuartTrio, context: AppContext, access: OperatorAccess, steering: Steering, editor: DoNotCallEditor
 ) -> None:
     """All pages, and what every answer to an operator has."""
 
@@ -44,14 +44,14 @@ def add_console(
     async def static_file(name: str) -> Response:
         return answer_with(name)
 
-    add_sign_in(app, context, door)
-    add_live(app, context, door)
-    add_actions(app, context, door, steering)
-    add_talk(app, context, door)
-    add_call_page(app, context, door)
-    add_waveform(app, context, door)
-    add_history(app, context, door)
-    add_personas(app, context, door)
-    add_numbers(app, context, door)
-    add_do_not_call_page(app, desk, door)
-    add_health(app, context, door)
+    add_sign_in(app, context, access)
+    add_live(app, context, access)
+    add_actions(app, context, access, steering)
+    add_talk(app, context, access)
+    add_call_page(app, context, access)
+    add_waveform(app, context, access)
+    add_history(app, context, access)
+    add_personas(app, context, access)
+    add_numbers(app, context, access)
+    add_do_not_call_page(app, editor, access)
+    add_health(app, context, access)

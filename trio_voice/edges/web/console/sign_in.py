@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from trio_voice.edges.web.context import AppContext
-    from trio_voice.edges.web.operator_door import OperatorDoor
+    from trio_voice.edges.web.operator_access import OperatorAccess
 
 ENTER: Final = "/console/enter/"
 """The path of a link that signs in once; its secret follows."""
@@ -25,7 +25,7 @@ USED: Final = "A link signs in once, and soon. Run trio-voice console for anothe
 FOREIGN: Final = "This form was sent by a page of another address."
 
 
-def add_sign_in(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
+def add_sign_in(app: QuartTrio, context: AppContext, access: OperatorAccess) -> None:
     """The routes of whoever is not in yet, and of who leaves."""
 
     @app.post("/console")
@@ -33,37 +33,37 @@ def add_sign_in(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None
     async def sign_in() -> Response:
         if not context.tokens:
             return await closed_page("set TRIO_VOICE_API_TOKEN to open the operator's routes")
-        if not door.is_own_page():
-            door.note_refusal("wrong_origin")
+        if not access.is_own_page():
+            access.note_refusal("wrong_origin")
             return await sign_in_page(FOREIGN, status=403)
         token = (await request.form).get("token", "").strip()
-        match await door.judge(token):
+        match await access.judge(token):
             case Verdict.RIGHT:
                 return _let_in(token)
             case Verdict.TOO_MANY:
-                door.note_refusal("too_many_tokens")
+                access.note_refusal("too_many_tokens")
                 answer = await sign_in_page(TOO_MANY, status=429)
                 answer.headers["Retry-After"] = "1"
                 return answer
-        door.note_refusal("unauthorized")
+        access.note_refusal("unauthorized")
         return await sign_in_page(WRONG, status=401)
 
     def _let_in(token: str) -> Response:
         answer = _to("/console")
-        door.give_cookie(answer, token)
+        access.give_cookie(answer, token)
         return answer
 
     @app.post("/console/sign-out")
     async def sign_out() -> Response:
-        if not door.is_own_page():
-            door.note_refusal("wrong_origin")
+        if not access.is_own_page():
+            access.note_refusal("wrong_origin")
             return failure(403, "wrong_origin", FOREIGN)
         answer = _to("/console")
-        door.take_cookie(answer)
+        access.take_cookie(answer)
         return answer
 
     @app.post("/console/links")
-    @door.lets_in
+    @access.lets_in
     async def make_link() -> Any:
         secret = context.sessions.make_link(context.tokens[0])
         return {"path": f"{ENTER}{secret}", "expires_in": LINK_SECONDS}, 201
@@ -77,8 +77,8 @@ def add_sign_in(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None
 
     @app.post(f"{ENTER}<secret>")
     async def use_link(secret: str) -> Response:
-        if not door.is_own_page():
-            door.note_refusal("wrong_origin")
+        if not access.is_own_page():
+            access.note_refusal("wrong_origin")
             return await sign_in_page(FOREIGN, status=403)
         token = context.sessions.use_link(secret, context.tokens)
         if token is None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from trio_voice.edges.web.context import AppContext
-    from trio_voice.edges.web.operator_door import OperatorDoor
+    from trio_voice.edges.web.operator_access import OperatorAccess
 
 
 SPEECH: Final = ("moonshine_voice", "py_nanotts")
@@ -25,14 +25,14 @@ INSTALL: Final = (
 )
 
 
-def add_talk(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
+def add_talk(app: QuartTrio, context: AppContext, access: OperatorAccess) -> None:
     """The page, with whoever ``?persona=`` names chosen."""
 
     @app.get("/console/talk/<secret>")
     async def enter(secret: str) -> Response:
         """Sign in by a link that is good once, and show the page. It is printed for whoever sits at this machine."""
         token = context.sessions.use_link(secret, context.tokens)
-        if token is None and not context.sessions.is_open(door.cookie, context.tokens):
+        if token is None and not context.sessions.is_open(access.cookie, context.tokens):
             words = "A link is good once, and for some minutes. Start trio-voice talk again for another."
             return await notice_page("This link is used up", words, status=410)
         persona = request.args.get("persona", "")
@@ -40,11 +40,11 @@ def add_talk(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
             "", 303, {"Location": f"/console/talk?persona={quote(persona)}" if persona else "/console/talk"}
         )
         if token is not None:
-            door.give_cookie(answer, token)
+            access.give_cookie(answer, token)
         return answer
 
     @app.get("/console/talk")
-    @door.lets_in
+    @access.lets_in
     async def talk() -> Response:
         personas = context.routing.personas
         wanted = request.args.get("persona", "")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from trio_voice.edges.web.context import AppContext
-    from trio_voice.edges.web.operator_door import OperatorDoor
+    from trio_voice.edges.web.operator_access import OperatorAccess
     from trio_voice.recorder.recordings import Found, Recordings
 
 COLUMNS: Final = 800
@@ -32,11 +32,11 @@ LOUDNESS: Final = bytes(map(_loudness, range(256)))
 """To translate samples with."""
 
 
-def add_waveform(app: QuartTrio, context: AppContext, door: OperatorDoor) -> None:
+def add_waveform(app: QuartTrio, context: AppContext, access: OperatorAccess) -> None:
     """The route that the page of a call asks."""
 
     @app.get("/console/calls/<call_id>/waveform")
-    @door.lets_in
+    @access.lets_in
     async def waveform(call_id: str) -> Any:
         recordings = context.recordings
         found = None if recordings is None or recordings.is_open(call_id) else await recordings.find(call_id)

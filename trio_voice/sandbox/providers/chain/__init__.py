@@ -1,6 +1,6 @@
 """Three servers that are a chain: a recogniser, a language model and a voice, each well and badly, as it is told.
 
-The rooms, from the front door inwards:
+The files, from the socket inwards:
 
     server      what a test or a demo opens, and what is known of the sessions
     recogniser  common ground of the next two

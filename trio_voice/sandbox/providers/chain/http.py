@@ -18,7 +18,7 @@ LONGEST_BODY = 4_000_000
 
 
 class Answerer(Protocol):
-    """Whoever is behind the door."""
+    """Whoever answers it."""
 
     async def answer(self, target: str, headers: Mapping[str, str], body: bytes, sink: Sink, /) -> None:
         """Answer one request; ``headers`` with their names in lower case."""

@@ -1,6 +1,6 @@
 """A server that speaks OpenAI's Realtime protocol, well and badly, as it is told.
 
-The rooms, from the front door inwards:
+The files, from the socket inwards:
 
     server      what a test or a demo opens: sessions over channels in memory, or over WebSockets
     record      what is known of a session: what it heard and sent, how it was closed, what it complained of

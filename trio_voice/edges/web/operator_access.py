@@ -1,4 +1,4 @@
-"""The operator's door: who may use their routes, by a token or by the cookie that signing in gives.
+"""The operator's access: who may use their routes, by a token or by the cookie that signing in gives.
 
 A cookie is sent by the browser, whoever wrote the page that has it send a request. So a request that changes something
 and comes by cookie must come from a page of ours (``Origin``, else ``Sec-Fetch-Site``), and its body must be what only
@@ -35,7 +35,7 @@ CLOSED: Final = "set TRIO_VOICE_API_TOKEN to open the operator's routes"
 _FORMS: Final = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 
 
-class OperatorDoor:
+class OperatorAccess:
     """Lets operators in.
 
     Args:

@@ -4,7 +4,7 @@ import httpx2
 import pytest
 
 from tests.daemons import OUR_NUMBER, open_world, operator
-from trio_voice.edges.web.doors import Door, Hosts, host_refusal
+from trio_voice.edges.web.entrypoints import Entrypoint, Hosts, host_refusal
 
 OWN = Hosts(("127.0.0.1", 8081), "https://desk.example.com")
 
@@ -46,30 +46,33 @@ def head(path="/console", *hosts):
 
 def test_on_the_operators_address_every_path_wants_one_host_that_is_its_own():
     for path in ("/console", "/healthz", "/nonsense", "/media-stream/ab"):
-        assert host_refusal(head(path, "127.0.0.1:8081"), Door.OPERATOR, OWN) is None
+        assert host_refusal(head(path, "127.0.0.1:8081"), Entrypoint.OPERATOR, OWN) is None
         for hosts in ([], ["evil.example"], ["127.0.0.1:8081", "127.0.0.1:8081"]):
-            refusal = host_refusal(head(path, *hosts), Door.OPERATOR, OWN)
+            refusal = host_refusal(head(path, *hosts), Entrypoint.OPERATOR, OWN)
             assert refusal is not None
             assert refusal.status == 421
 
 
 def test_on_a_shared_address_what_twilio_asks_for_comes_by_any_name():
     for path in ("/twiml", "/call-status/ab?x=1", "/healthz", "/readyz"):
-        assert host_refusal(head(path, "upstream"), Door.SHARED, OWN) is None
+        assert host_refusal(head(path, "upstream"), Entrypoint.SHARED, OWN) is None
     for path in ("/console", "/calls", "/metrics", "/%74wiml", "/"):
-        assert host_refusal(head(path, "upstream"), Door.SHARED, OWN) is not None
-    assert host_refusal(head("/console", "upstream"), Door.TWILIO, OWN) is None  # where it is not served at all
+        assert host_refusal(head(path, "upstream"), Entrypoint.SHARED, OWN) is not None
+    assert host_refusal(head("/console", "upstream"), Entrypoint.TWILIO, OWN) is None  # where it is not served at all
 
 
-def test_each_door_serves_its_own():
-    assert Door.TWILIO.serves("/twiml")
-    assert Door.TWILIO.serves("/healthz")
+def test_each_entrypoint_serves_its_own():
+    assert Entrypoint.TWILIO.serves("/twiml")
+    assert Entrypoint.TWILIO.serves("/healthz")
     assert not any(
-        map(Door.TWILIO.serves, ["/console", "/calls/1", "/call", "/events", "/metrics", "/do-not-call", "//calls"])
+        map(
+            Entrypoint.TWILIO.serves,
+            ["/console", "/calls/1", "/call", "/events", "/metrics", "/do-not-call", "//calls"],
+        )
     )
-    assert all(map(Door.OPERATOR.serves, ["/console", "/calls", "/healthz", "/readyz", "/media-stream/ab"]))
-    assert not Door.OPERATOR.serves("/twiml")
-    assert all(map(Door.SHARED.serves, ["/twiml", "/console"]))
+    assert all(map(Entrypoint.OPERATOR.serves, ["/console", "/calls", "/healthz", "/readyz", "/media-stream/ab"]))
+    assert not Entrypoint.OPERATOR.serves("/twiml")
+    assert all(map(Entrypoint.SHARED.serves, ["/twiml", "/console"]))
 
 
 @pytest.mark.parametrize("workers", [1, 2])

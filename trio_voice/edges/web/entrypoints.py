@@ -20,8 +20,8 @@ from trio_voice.edges.web.request_head import Refusal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-DOOR: Final = "trio_voice.door"
-"""The key of an ASGI scope under which the server says by which door a request has come."""
+ENTRYPOINT: Final = "trio_voice.entrypoint"
+"""The key of an ASGI scope under which the server says by which entrypoint a request has come."""
 TWILIOS: Final = frozenset(
     {"twiml", "media-stream", "call-status", "stream-status", "amd-status", "recording-status", "dial-status"}
 )
@@ -37,7 +37,7 @@ WRONG_HOST: Final = Refusal(
 )
 
 
-class Door(enum.Enum):
+class Entrypoint(enum.Enum):
     """The address that a connection has come to. The value stands for it between processes."""
 
     SHARED = b"S"
@@ -51,9 +51,9 @@ class Door(enum.Enum):
         """True if a path, as it was decoded, is served here."""
         part = path.lstrip("/").partition("/")[0]
         match self:
-            case Door.TWILIO:
+            case Entrypoint.TWILIO:
                 return part in TWILIOS or part in ANYBODYS
-            case Door.OPERATOR:
+            case Entrypoint.OPERATOR:
                 return part not in TWILIOS or part == BROWSERS
             case _:
                 return True
@@ -153,16 +153,16 @@ def _is_unspecified(host: str) -> bool:
     return _is_ip(host) and ip_address(host).is_unspecified
 
 
-def host_refusal(head: bytes, door: Door, hosts: Hosts | None) -> Refusal | None:
+def host_refusal(head: bytes, entrypoint: Entrypoint, hosts: Hosts | None) -> Refusal | None:
     """The refusal of a request for the name that it was asked by; ``None`` if it may be served.
 
     On an address that both share Twilio's webhooks and the health are let in by any name: their proxies give them
     names of their own, and a signature is what opens them.
     """
-    if hosts is None or door in (Door.TWILIO, Door.COLLEAGUE):
+    if hosts is None or entrypoint in (Entrypoint.TWILIO, Entrypoint.COLLEAGUE):
         return None
     lines = head.lstrip(b"\r\n").partition(b"\r\n\r\n")[0].replace(b"\r\n", b"\n").split(b"\n")
-    if door is Door.SHARED:
+    if entrypoint is Entrypoint.SHARED:
         target = lines[0].split(b" ")[1] if lines[0].count(b" ") else b""
         part = target.partition(b"?")[0].lstrip(b"/").partition(b"/")[0].decode("latin-1")
         if part in TWILIOS or part in ANYBODYS:
@@ -173,7 +173,7 @@ def host_refusal(head: bytes, door: Door, hosts: Hosts | None) -> Refusal | None
     return WRONG_HOST
 
 
-def door_of(scope: Mapping[str, object]) -> Door:
-    """The door by which a request has come; the only one, where the server says nothing of it."""
-    door = scope.get(DOOR)
-    return door if isinstance(door, Door) else Door.SHARED
+def entrypoint_of(scope: Mapping[str, object]) -> Entrypoint:
+    """The entrypoint by which a request has come; the only one, where the server says nothing of it."""
+    entrypoint = scope.get(ENTRYPOINT)
+    return entrypoint if isinstance(entrypoint, Entrypoint) else Entrypoint.SHARED

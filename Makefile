@@ -165,7 +165,7 @@ faults: setup
 FAULTS := $(BIN)/python benchmarks/faults.py $(FAULTS_ARGS)
 faults-peers: setup .venv-peers/.ready $(PEERS)/node_relay/node_modules
 	-@$(FAULTS) --name "Node relay" --server 'node $(PEERS)/node_relay/relay.js {model_url} {port}'
-	-@$(FAULTS) --name Pipecat --family openai-realtime \
+	-@$(FAULTS) --name Pipecat --kind openai-realtime \
 	    --server '.venv-peers/bin/python -m uvicorn --app-dir $(PEERS) pipecat_relay:app --port {port}'
 	-@$(FAULTS) --name "plain trio" --server '$(BIN)/python $(PEERS)/plain_relay.py {model_url} {port}'
 	-@$(FAULTS) --name "plain asyncio" --server '.venv-peers/bin/python $(PEERS)/asyncio_relay.py {model_url} {port}'

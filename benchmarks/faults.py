@@ -2,13 +2,13 @@
 
     make faults                                                     our daemon, every case, with every kind of model
     .venv/bin/python benchmarks/faults.py --only "hangs up"         the cases with these words in their name
-    .venv/bin/python benchmarks/faults.py --family chain            one kind of model
+    .venv/bin/python benchmarks/faults.py --kind chain            one kind of model
     .venv/bin/python benchmarks/faults.py --name node \\
         --server 'node benchmarks/peers/node_relay/relay.js {model_url} {port}'
 
 Another server is started with the command of ``--server``, in whose words and in those of ``--env`` the following
 stand for what it needs to know: ``{port}`` to listen on, on 127.0.0.1; ``{model_url}``, where it finds its model, or
-``{hearing_url}``, ``{thinking_url}`` and ``{speaking_url}``, where a chain (``--family chain``) finds its three;
+``{hearing_url}``, ``{thinking_url}`` and ``{speaking_url}``, where a chain (``--kind chain``) finds its three;
 ``{public_url}``, its own address as Twilio would see it; ``{rest_url}``, where Twilio's REST API is; ``{account_sid}``
 and ``{auth_token}``. The same are in its environment as PORT, MODEL_URL, PUBLIC_URL, TWILIO_API_URL,
 TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN, with a made-up key for every provider. Twilio's signatures are right.
@@ -29,10 +29,10 @@ import sys
 from pathlib import Path
 
 import trio
-from rig.families import KINDS
 from rig.faults import cases_for
 from rig.ours import our_daemon
 from rig.process import DidNotStart, Target
+from rig.protocols import KINDS
 from rig.report import HEAD, Table, as_json, summary
 from rig.run import Plan, run_cases
 
@@ -59,6 +59,7 @@ def read_arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--only", action="append", default=[], metavar="WORDS", help="cases with these in their name")
     parser.add_argument("--list", action="store_true", help="name the cases and stop")
     parser.add_argument(
+        "--kind",
         "--family",
         action="append",
         choices=list(KINDS),
@@ -99,10 +100,10 @@ def target_of(arguments: argparse.Namespace) -> Target:
 def main(words: list[str]) -> int:
     """Run, print, and say by the exit status whether all was as promised."""
     arguments = read_arguments(words)
-    families = arguments.family or (list(KINDS) if arguments.server is None else ["assemblyai-agent"])
-    cases = cases_for(families, arguments.only)
+    kinds = arguments.kind or (list(KINDS) if arguments.server is None else ["assemblyai-agent"])
+    cases = cases_for(kinds, arguments.only)
     if arguments.list:
-        print("\n".join(f"{case.family}: {case.name}" for case in cases))
+        print("\n".join(f"{case.kind}: {case.name}" for case in cases))
         return 0
     if not cases:
         print(f"no case has {' or '.join(map(repr, arguments.only))} in its name; --list names them", file=sys.stderr)

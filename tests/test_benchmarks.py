@@ -21,9 +21,9 @@ from relaying.relays import KEYS, OURS_WITH_OPENAI, PACING, RELAYS, WORKERS
 from relaying.report import picture, slope
 from relaying.report import table as benchmark_table
 from relaying.wire import CLOSE, Wire
-from rig.families import KINDS
 from rig.faults import cases_for
 from rig.ours import our_daemon
+from rig.protocols import KINDS
 
 from tests.openai_types import mistakes
 from tests.protocols.test_openai_realtime import make as make_openai

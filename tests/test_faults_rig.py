@@ -8,16 +8,16 @@ from pathlib import Path
 
 import attrs
 import pytest
-from rig.families import KINDS, MODEL
-from rig.families.assemblyai_streaming import AssemblyAIStreaming
-from rig.families.elevenlabs import ElevenLabs
-from rig.families.family import Heard
-from rig.families.gemini_live import GeminiLive
 from rig.faults import cases_for, every_case
 from rig.manner import Handshake
 from rig.ours import our_daemon
 from rig.outcome import Goodbye, Outcome
 from rig.process import Footprint
+from rig.protocols import KINDS, MODEL
+from rig.protocols.assemblyai_streaming import AssemblyAIStreaming
+from rig.protocols.elevenlabs import ElevenLabs
+from rig.protocols.gemini_live import GeminiLive
+from rig.protocols.protocol import Heard
 from rig.report import Table, summary
 from rig.twilio import NoStream, read_twiml, sign
 
@@ -50,9 +50,9 @@ def test_it_shares_no_code_with_the_daemon():
             assert not [name for name in names if name.partition(".")[0] == "trio_voice"], path
 
 
-@pytest.mark.parametrize("family", KINDS)
-def test_no_two_cases_have_one_name(family):
-    names = [case.name for case in every_case(family)]
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_two_cases_have_one_name(kind):
+    names = [case.name for case in every_case(kind)]
     assert len(set(names)) == len(names)
 
 
@@ -61,7 +61,7 @@ def test_a_limit_that_a_case_names_is_one_that_our_daemon_is_given():
 
 
 def test_every_kind_is_broken_in_all_the_ways_that_the_others_are_and_a_chain_at_each_socket():
-    names = {family: {case.name for case in every_case(family)} for family in KINDS}
+    names = {kind: {case.name for case in every_case(kind)} for kind in KINDS}
     assert names["assemblyai-agent"] == names["openai-realtime"] < names["gemini-live"]
     assert {"TLS breaks, greeting", "TLS alert, mid-reply"} < names["assemblyai-agent-tls"] - names["assemblyai-agent"]
     assert "session expires as soon as it began, greeting" in names["gemini-live"] - names["openai-realtime"]
@@ -102,66 +102,66 @@ def test_twiml_without_a_stream_is_none():
 # The model's side
 
 
-SOCKETS = [family for kind in KINDS.values() for family in kind.sockets.values()]
+SOCKETS = [protocol for kind in KINDS.values() for protocol in kind.sockets.values()]
 
 
-@pytest.mark.parametrize("make", SOCKETS, ids=lambda family: family.__name__)
-def test_all_that_a_family_says_is_an_object(make):
-    family = make()
+@pytest.mark.parametrize("make", SOCKETS, ids=lambda protocol: protocol.__name__)
+def test_all_that_a_protocol_says_is_an_object(make):
+    protocol = make()
     said = [
-        *family.welcome(),
-        *family.ready(),
-        *family.reply_begins(),
-        *family.audio(100),
-        *family.caller_speaks(),
-        *family.caller_spoke(),
-        *family.reply_begins(),
-        *family.reply_ends(),
-        *family.tool_call("end_call"),
-        *family.error(),
-        *family.farewell(),
+        *protocol.welcome(),
+        *protocol.ready(),
+        *protocol.reply_begins(),
+        *protocol.audio(100),
+        *protocol.caller_speaks(),
+        *protocol.caller_spoke(),
+        *protocol.reply_begins(),
+        *protocol.reply_ends(),
+        *protocol.tool_call("end_call"),
+        *protocol.error(),
+        *protocol.farewell(),
     ]
     assert said
     assert all(isinstance(json.loads(message), dict) for message in said)
 
 
 def test_what_a_client_says_to_assemblyai_is_understood():
-    family = KINDS["assemblyai-agent"].sockets[MODEL]()
+    protocol = KINDS["assemblyai-agent"].sockets[MODEL]()
     session = {"greeting": "Ahoy.", "tools": [{"name": "end_call"}]}
-    assert family.heard(json.dumps({"type": "session.update", "session": session})) is Heard.CONFIGURES
-    assert (family.asked, family.tools) == (True, ["end_call"])
-    assert family.heard('{"type":"input.audio","audio":""}') is Heard.OTHER
-    assert family.heard('{"type":"session.end"}') is Heard.GOODBYE
+    assert protocol.heard(json.dumps({"type": "session.update", "session": session})) is Heard.CONFIGURES
+    assert (protocol.asked, protocol.tools) == (True, ["end_call"])
+    assert protocol.heard('{"type":"input.audio","audio":""}') is Heard.OTHER
+    assert protocol.heard('{"type":"session.end"}') is Heard.GOODBYE
 
 
 def test_what_a_client_says_to_openai_is_understood():
-    family = KINDS["openai-realtime"].sockets[MODEL]()
+    protocol = KINDS["openai-realtime"].sockets[MODEL]()
     session = {"tools": [{"name": "end_call"}], "audio": {"output": {"format": {"type": "audio/pcmu"}}}}
-    family.reply_begins()
-    (as_it_comes,) = family.audio(100)
-    assert family.heard(json.dumps({"type": "session.update", "session": session})) is Heard.CONFIGURES
-    assert (family.asked, family.tools) == (False, ["end_call"])
-    assert family.heard('{"type":"response.create"}') is Heard.ASKS
-    assert family.asked
-    (as_asked,) = family.audio(100)
+    protocol.reply_begins()
+    (as_it_comes,) = protocol.audio(100)
+    assert protocol.heard(json.dumps({"type": "session.update", "session": session})) is Heard.CONFIGURES
+    assert (protocol.asked, protocol.tools) == (False, ["end_call"])
+    assert protocol.heard('{"type":"response.create"}') is Heard.ASKS
+    assert protocol.asked
+    (as_asked,) = protocol.audio(100)
     assert len(json.loads(as_it_comes)["delta"]) == pytest.approx(6 * len(json.loads(as_asked)["delta"]), rel=0.01)
 
 
 def test_what_a_client_says_to_gemini_is_understood():
-    family = GeminiLive()
+    protocol = GeminiLive()
     tools = [{"functionDeclarations": [{"name": "end_call"}]}]
-    assert family.heard(json.dumps({"setup": {"tools": tools}})) is Heard.CONFIGURES
-    assert (family.asked, family.tools) == (False, ["end_call"])
-    assert family.heard('{"realtimeInput":{"audio":{"data":""}}}') is Heard.OTHER
-    assert family.heard('{"realtimeInput":{"text":"Say hello."}}') is Heard.ASKS
-    assert family.asked
+    assert protocol.heard(json.dumps({"setup": {"tools": tools}})) is Heard.CONFIGURES
+    assert (protocol.asked, protocol.tools) == (False, ["end_call"])
+    assert protocol.heard('{"realtimeInput":{"audio":{"data":""}}}') is Heard.OTHER
+    assert protocol.heard('{"realtimeInput":{"text":"Say hello."}}') is Heard.ASKS
+    assert protocol.asked
 
 
 def test_gemini_says_that_a_reply_was_interrupted_only_if_there_was_one():
-    family = GeminiLive()
-    assert family.caller_speaks() == []
-    family.reply_begins()
-    assert b"interrupted" in family.caller_speaks()[0]
+    protocol = GeminiLive()
+    assert protocol.caller_speaks() == []
+    protocol.reply_begins()
+    assert b"interrupted" in protocol.caller_speaks()[0]
 
 
 def test_a_voice_ends_a_reply_when_it_is_spoken_and_its_context_closed_whichever_comes_last():
@@ -303,11 +303,11 @@ WANTED = {
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("family", KINDS)
-def test_our_daemon_keeps_its_promise(tmp_path, family):
-    found, wanted = tmp_path / "found.json", WANTED[family]
+@pytest.mark.parametrize("kind", KINDS)
+def test_our_daemon_keeps_its_promise(tmp_path, kind):
+    found, wanted = tmp_path / "found.json", WANTED[kind]
     words = [word for name in wanted for word in ("--only", name)]
-    words += ["--family", family, "--workers", "2", "--slack", "2", "--json", str(found)]
+    words += ["--kind", kind, "--workers", "2", "--slack", "2", "--json", str(found)]
     rig = run_rig(*words, seconds=80)
     assert rig.returncode == 0, rig.stdout + rig.stderr
     cases = {f"{case['fault']}, {case['phase']}": case for case in json.loads(found.read_text())["cases"]}
@@ -316,7 +316,7 @@ def test_our_daemon_keeps_its_promise(tmp_path, family):
     assert all(case["tasks"] == case["descriptors"] == 0 for case in cases.values() if not case["ends_process"])
     (ignored,) = [case for name, case in cases.items() if name.startswith("goodbye and close are ignored")]
     assert ignored["model_seconds"] > 1.9  # until the deadline
-    assert cases[wanted[0]]["sessions"] == (3 if family == "chain" else 1)
+    assert cases[wanted[0]]["sessions"] == (3 if kind == "chain" else 1)
 
 
 @pytest.mark.slow

@@ -123,7 +123,7 @@ async def drain(call: Call) -> None:
 
 
 async def send_away(call: Call) -> None:
-    await call.struck.say(call.struck.family.going())
+    await call.struck.say(call.struck.protocol.going())
 
 
 async def say_goodbye(call: Call) -> None:

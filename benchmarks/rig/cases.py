@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import attrs
 
 from rig.call import NEVER_RETURNS, Call, Phase
-from rig.families import HEARING, SPEAKING
 from rig.manner import ORDINARY, Handshake, Manner
+from rig.protocols import HEARING, SPEAKING
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -56,7 +56,7 @@ class Case:
 
     fault: Fault
     phase: Phase
-    family: str
+    kind: str
     """The kind of model."""
     stage: str = ""
     """Stage of a chain's that it strikes; empty for the only one, or for none in particular."""

@@ -15,8 +15,8 @@ from rig.session import Session
 from rig.wire import Wire
 
 if TYPE_CHECKING:
-    from rig.families.chat_completions import ChatCompletions
     from rig.manner import Manner
+    from rig.protocols.chat_completions import ChatCompletions
 
 EVENT_STREAM: Final = [("content-type", "text/event-stream"), ("transfer-encoding", "chunked")]
 JSON: Final = [("content-type", "application/json")]
@@ -26,7 +26,7 @@ GONE: Final = (trio.BrokenResourceError, trio.ClosedResourceError, h11.RemotePro
 
 
 @attrs.define
-class Mind:
+class Script:
     """Answers of a case's language model, yet to come."""
 
     tool: str = ""
@@ -45,9 +45,9 @@ class Exchange(Session):
     Args:
         stage: of the model.
         stream: accepted.
-        family: made for this connection.
+        protocol: made for this connection.
         manner: how it shall go.
-        mind: what is answered.
+        script: what is answered.
         nursery: outlives the connection.
     """
 
@@ -55,15 +55,15 @@ class Exchange(Session):
         self,
         stage: str,
         stream: trio.SocketStream,
-        family: ChatCompletions,
+        protocol: ChatCompletions,
         manner: Manner,
-        mind: Mind,
+        script: Script,
         nursery: trio.Nursery,
     ) -> None:
         super().__init__(stage, Wire(stream))
-        self._family = family
+        self._protocol = protocol
         self._manner = manner
-        self._mind = mind
+        self._script = script
         self._nursery = nursery
         self._http = h11.Connection(h11.SERVER)
 
@@ -77,7 +77,7 @@ class Exchange(Session):
         self._nursery.start_soon(self.line.watch)
         with suppress(*GONE):
             while (body := await self._request()) is not None:
-                self._mind.asked.set()
+                self._script.asked.set()
                 await self._answer(body)
                 self._http.start_next_cycle()
         await self.line.finish()
@@ -119,30 +119,30 @@ class Exchange(Session):
                 await self.line.wait_released()
             case Answer.NONSENSE:
                 await self._send(h11.Response(status_code=200, headers=EVENT_STREAM))
-                await self._say(self._family.nonsense())
+                await self._say(self._protocol.nonsense())
                 await self._send(h11.EndOfMessage())
             case Answer.ENDLESS:
                 await self._send(h11.Response(status_code=200, headers=EVENT_STREAM))
                 while self.line.released_at is None:
-                    await self._say(self._family.text("And so on and on, ") * 20)
+                    await self._say(self._protocol.text("And so on and on, ") * 20)
 
     async def _think(self, body: bytes) -> None:
         await self._send(h11.Response(status_code=200, headers=EVENT_STREAM))
-        tool, self._mind.tool = self._mind.tool, ""
-        if tool in self._family.tools_in(body):
-            await self._say(self._family.tool_call(tool) + self._family.over("tool_calls"))
-            self._mind.called.set()
+        tool, self._script.tool = self._script.tool, ""
+        if tool in self._protocol.tools_in(body):
+            await self._say(self._protocol.tool_call(tool) + self._protocol.over("tool_calls"))
+            self._script.called.set()
         else:
-            await self._say(self._family.text("Ahoy, then. "))
-            while self._mind.goes_on and self.line.released_at is None:
+            await self._say(self._protocol.text("Ahoy, then. "))
+            while self._script.goes_on and self.line.released_at is None:
                 await trio.sleep(COMMENT_SECONDS)
-                await self._say(self._family.text(""))
-            await self._say(self._family.over("stop"))
+                await self._say(self._protocol.text(""))
+            await self._say(self._protocol.over("stop"))
         await self._send(h11.EndOfMessage())
 
     async def _break_off(self) -> None:
         await self._send(h11.Response(status_code=200, headers=EVENT_STREAM))
-        await self._say(self._family.text("Ahoy")[:-9])
+        await self._say(self._protocol.text("Ahoy")[:-9])
 
     async def _say(self, events: bytes) -> None:
         await self._send(h11.Data(data=events))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from rig import acts as act
 from rig.call import BLOCKS, END_CALL, Phase
 from rig.cases import Case, Fault, Told
-from rig.families import KINDS, SPEAKING
 from rig.manner import Answer, Goodbye, Handshake, Manner
+from rig.protocols import KINDS, SPEAKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -225,26 +225,26 @@ OF_TLS: Final = (
 news at once."""
 
 
-def every_case(family: str) -> Iterator[Case]:
+def every_case(kind: str) -> Iterator[Case]:
     """All there are for a kind of model, in the order of the table."""
-    kind = KINDS[family]
-    for fault in (*FAULTS, *(OF_CHAINS if kind.thinking is not None else ()), *(OF_TLS if kind.tls else ())):
-        if fault.kinds and family not in fault.kinds:
+    about = KINDS[kind]
+    for fault in (*FAULTS, *(OF_CHAINS if about.thinking is not None else ()), *(OF_TLS if about.tls else ())):
+        if fault.kinds and kind not in fault.kinds:
             continue
-        if kind.tls and not fault.at_model and fault is not FAULTS[0]:
+        if about.tls and not fault.at_model and fault is not FAULTS[0]:
             continue
-        stages = [stage for stage in kind.sockets if stage not in fault.spares]
+        stages = [stage for stage in about.sockets if stage not in fault.spares]
         for phase in fault.phases:
-            for stage in stages if fault.at_model and len(kind.sockets) > 1 else [""]:
-                yield Case(fault, phase, family, stage)
+            for stage in stages if fault.at_model and len(about.sockets) > 1 else [""]:
+                yield Case(fault, phase, kind, stage)
 
 
-def cases_for(families: Sequence[str], wanted: Sequence[str]) -> list[Case]:
+def cases_for(kinds: Sequence[str], wanted: Sequence[str]) -> list[Case]:
     """Those whose name has one of these words in it; all for none.
 
     Those that end the process come last, so that it serves all others first.
     """
-    found = [case for family in families for case in every_case(family)]
+    found = [case for kind in kinds for case in every_case(kind)]
     found = [case for case in found if not wanted or any(word in case.name for word in wanted)]
     ordinary = [case for case in found if not case.fault.ends_process]
     return list(itertools.chain(ordinary, (case for case in found if case.fault.ends_process)))

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Final
 import trio
 import trustme
 
-from rig.exchange import Exchange, Mind
-from rig.families import HEARING, SPEAKING, THINKING
+from rig.exchange import Exchange, Script
 from rig.manner import ORDINARY
+from rig.protocols import HEARING, SPEAKING, THINKING
 from rig.session import Session, SocketSession
 from rig.wire import narrow
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from rig.families import Kind
-    from rig.families.chat_completions import ChatCompletions
-    from rig.families.family import Family
     from rig.manner import Manner
+    from rig.protocols import Kind
+    from rig.protocols.chat_completions import ChatCompletions
+    from rig.protocols.protocol import ModelProtocol
 
 LOOK_SECONDS: Final = 0.01
 
@@ -41,7 +41,7 @@ class Provider:
         self.url = url.replace("{netloc}", f"127.0.0.1:{listener.socket.getsockname()[1]}")
         self.manner = ORDINARY
         """Manner of the next session."""
-        self.mind = Mind()
+        self.script = Script()
         """Answers that come next, of a language model."""
         self.sessions: list[Session] = []
         """Those of the case, from the first connection on."""
@@ -70,7 +70,7 @@ class Provider:
         for session in self.sessions:
             await session.line.abandon()
         self.sessions, self._arrived = [], trio.Event()
-        self.manner, self.mind = ORDINARY, Mind()
+        self.manner, self.script = ORDINARY, Script()
 
 
 class Model:
@@ -133,7 +133,7 @@ class Model:
 
     def lacks(self, tool: str) -> bool:
         """True if the client is known not to offer this tool."""
-        return tool not in self._here().family.tools
+        return tool not in self._here().protocol.tools
 
     async def ask_for_tool(self, name: str) -> None:
         """Ask the client to run one of its tools."""
@@ -161,8 +161,8 @@ class Chain(Model):
         self._said_before = 0
 
     @property
-    def _mind(self) -> Mind:
-        return self.providers[THINKING].mind
+    def _script(self) -> Script:
+        return self.providers[THINKING].script
 
     async def wait_begun(self, stage: str) -> None:
         """See ``Model``."""
@@ -188,13 +188,13 @@ class Chain(Model):
     async def ask_for_tool(self, name: str) -> None:
         """See ``Model``."""
         self._said_before = self._here(SPEAKING).replies
-        self._mind.tool = name
+        self._script.tool = name
         await self._hear_caller()
-        await self._mind.called.wait()
+        await self._script.called.wait()
 
     async def answer_at_length(self, milliseconds: int) -> None:
         """See ``Model``."""
-        self._mind.goes_on = True
+        self._script.goes_on = True
         self._here(SPEAKING).reply_ms = milliseconds
         await self._hear_caller()
 
@@ -208,7 +208,7 @@ class Chain(Model):
     async def think(self) -> None:
         """See ``Model``."""
         await self._hear_caller()
-        await self._mind.asked.wait()
+        await self._script.asked.wait()
 
     async def _hear_caller(self) -> None:
         self._here(SPEAKING).fall_silent()
@@ -216,13 +216,13 @@ class Chain(Model):
 
 
 def _socket_of(
-    family: Callable[[], Family], tls: ssl.SSLContext | None
+    protocol: Callable[[], ModelProtocol], tls: ssl.SSLContext | None
 ) -> Callable[[Provider, trio.SocketStream], Session]:
-    return lambda at, stream: SocketSession(at.stage, stream, family(), at.manner, at.nursery, tls)
+    return lambda at, stream: SocketSession(at.stage, stream, protocol(), at.manner, at.nursery, tls)
 
 
-def _exchange_of(family: Callable[[], ChatCompletions]) -> Callable[[Provider, trio.SocketStream], Session]:
-    return lambda at, stream: Exchange(at.stage, stream, family(), at.manner, at.mind, at.nursery)
+def _exchange_of(protocol: Callable[[], ChatCompletions]) -> Callable[[Provider, trio.SocketStream], Session]:
+    return lambda at, stream: Exchange(at.stage, stream, protocol(), at.manner, at.script, at.nursery)
 
 
 _AUTHORITY: Final = trustme.CA()
@@ -243,7 +243,7 @@ def _speak_tls() -> ssl.SSLContext:
 async def open_model(kind: Kind) -> AsyncIterator[Model]:
     """A kind of model, each stage on a port of its own."""
     tls = _speak_tls() if kind.tls else None
-    stages = {stage: (family.url, _socket_of(family, tls)) for stage, family in kind.sockets.items()}
+    stages = {stage: (protocol.url, _socket_of(protocol, tls)) for stage, protocol in kind.sockets.items()}
     if kind.thinking is not None:
         stages[THINKING] = kind.thinking.url, _exchange_of(kind.thinking)
     async with trio.open_nursery() as nursery:

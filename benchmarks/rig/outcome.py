@@ -32,7 +32,7 @@ class Outcome:
 
     fault: str
     phase: str
-    family: str = ""
+    kind: str = ""
     limit_name: str | None = None
     limit_seconds: float = 0.0
     """Time that the server may take to notice, because nothing but this limit can; 0 if its limit is not known."""

@@ -38,7 +38,7 @@ class Table:
 
     def line(self, outcome: Outcome) -> str:
         """One outcome."""
-        where = f"{outcome.family:<16} {outcome.fault:<43} {outcome.phase:<13}"
+        where = f"{outcome.kind:<16} {outcome.fault:<43} {outcome.phase:<13}"
         if outcome.not_run or outcome.unreached:
             return f"{where} " + (
                 f"unreached: {outcome.unreached}" if outcome.unreached else f"not run: {outcome.not_run}"

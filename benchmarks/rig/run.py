@@ -15,11 +15,11 @@ import trio
 
 from rig.call import Call, Phase, Unreached
 from rig.cases import Case
-from rig.families import KINDS
 from rig.faults import FAULTS
 from rig.model import Model, authority, open_model
 from rig.outcome import PROMISE_SECONDS, Goodbye, Outcome
 from rig.process import DidNotStart, Footprint, ServerProcess, Target, last_words, open_server
+from rig.protocols import KINDS
 from rig.rest import Account, open_account
 from rig.twilio import NoStream, Unsupported
 
@@ -51,9 +51,9 @@ class Plan:
 class Stand:
     """A server under test with a Twilio and a model of its own, for one case after another of one kind of model."""
 
-    def __init__(self, plan: Plan, family: str, account: Account, model: Model, numbers: Callable[[], int]) -> None:
+    def __init__(self, plan: Plan, kind: str, account: Account, model: Model, numbers: Callable[[], int]) -> None:
         self._plan = plan
-        self._family = family
+        self._kind = kind
         self._account = account
         self._model = model
         self._numbers = numbers
@@ -70,7 +70,7 @@ class Stand:
         if self._server is None:
             folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
             known = {
-                "model_table": KINDS[self._family].table,  # first: it has words of its own
+                "model_table": KINDS[self._kind].table,  # first: it has words of its own
                 **self._model.urls,
                 "rest_url": self._account.api_url,
                 "public_url": "https://rig.example.com",
@@ -79,7 +79,7 @@ class Stand:
                 "authority": authority(),
             }
             self._server = await self._stack.enter_async_context(open_server(self._plan.target, known, folder))
-            first = await self._call(self._server, Case(FAULTS[0], Phase.REPLY, self._family))
+            first = await self._call(self._server, Case(FAULTS[0], Phase.REPLY, self._kind))
             if first.unreached:
                 raise DidNotStart(f"its first call went wrong: {first.unreached}; {last_words(folder)}")
             await self._settled(self._server, None)
@@ -123,7 +123,7 @@ class Stand:
         outcome = Outcome(
             case.words,
             case.phase.value,
-            family=case.family,
+            kind=case.kind,
             limit_name=name,
             limit_seconds=limit,
             bound_seconds=limit + PROMISE_SECONDS + self._plan.slack if known else self._plan.patience,
@@ -190,10 +190,10 @@ def _latest(ends: list[float | None], since: float) -> float | None:
 
 
 @asynccontextmanager
-async def open_stand(plan: Plan, family: str, numbers: Callable[[], int]) -> AsyncIterator[Stand]:
+async def open_stand(plan: Plan, kind: str, numbers: Callable[[], int]) -> AsyncIterator[Stand]:
     """A Twilio, a model and room for a server between them."""
-    async with open_account() as account, open_model(KINDS[family]) as model:
-        stand = Stand(plan, family, account, model, numbers)
+    async with open_account() as account, open_model(KINDS[kind]) as model:
+        stand = Stand(plan, kind, account, model, numbers)
         try:
             yield stand
         finally:
@@ -216,21 +216,21 @@ async def run_cases(plan: Plan, cases: list[Case], report: Callable[[Outcome], N
     """
     waiting: dict[str, deque[tuple[int, Case]]] = {}
     for place, case in enumerate(cases):
-        waiting.setdefault(case.family, deque()).append((place, case))
+        waiting.setdefault(case.kind, deque()).append((place, case))
     working = Counter[str]()
     numbers = itertools.count(1).__next__
     outcomes: dict[int, Outcome] = {}
 
     async def work() -> None:
         while any(waiting.values()):
-            family = max(waiting, key=lambda each: len(waiting[each]) / (1 + working[each]))
-            working[family] += 1
-            async with open_stand(plan, family, numbers) as stand:
-                while waiting[family]:
-                    place, case = waiting[family].popleft()
+            kind = max(waiting, key=lambda each: len(waiting[each]) / (1 + working[each]))
+            working[kind] += 1
+            async with open_stand(plan, kind, numbers) as stand:
+                while waiting[kind]:
+                    place, case = waiting[kind].popleft()
                     outcomes[place] = await stand.try_case(case)
                     report(outcomes[place])
-            working[family] -= 1
+            working[kind] -= 1
 
     try:
         async with trio.open_nursery() as nursery:

@@ -9,16 +9,16 @@ import trio
 from wsproto import ConnectionType
 
 from rig import outcome
-from rig.families.family import Heard
 from rig.line import Line
 from rig.manner import Goodbye, Handshake
+from rig.protocols.protocol import Heard
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Sequence
 
-    from rig.families.family import Family
     from rig.manner import Manner
+    from rig.protocols.protocol import ModelProtocol
     from rig.wire import Wire
 
 CHUNK_MS: Final = 100
@@ -33,7 +33,7 @@ class Session(ABC):
     """Common parts of all connections.
 
     Args:
-        stage: of the model; see ``families``.
+        stage: of the model; see ``protocols``.
         line: the connection.
     """
 
@@ -55,7 +55,7 @@ class SocketSession(Session):
 
     Args:
         stream: accepted.
-        family: made for this session.
+        protocol: made for this session.
         manner: how it shall go.
         nursery: outlives the session; what it says at length is said there.
         tls: our side of TLS, if it is spoken.
@@ -67,14 +67,14 @@ class SocketSession(Session):
         self,
         stage: str,
         stream: trio.SocketStream,
-        family: Family,
+        protocol: ModelProtocol,
         manner: Manner,
         nursery: trio.Nursery,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         super().__init__(stage, Line(stream, ConnectionType.SERVER, tls))
         self.line.answers_close = manner.answers_close
-        self.family = family
+        self.protocol = protocol
         self._manner = manner
         self._nursery = nursery
         self.open = False
@@ -109,13 +109,13 @@ class SocketSession(Session):
         except (EOFError, trio.BrokenResourceError, trio.ClosedResourceError):
             return
         self.open = True
-        await self.say(self.family.welcome())
-        if self.family.configured_by_url:
+        await self.say(self.protocol.welcome())
+        if self.protocol.configured_by_url:
             await self._be_configured()
         await self.line.read(self._hear)
 
     async def say(self, messages: Sequence[str | bytes]) -> None:
-        """Send what the family has put into words."""
+        """Send what the protocol has put into words."""
         for message in messages:
             await self.line.send(message)
 
@@ -125,7 +125,7 @@ class SocketSession(Session):
         closed = self.line.close_frame_at is not None
         if not tellable or not self.open:
             return outcome.Goodbye.NONE
-        if self.told or (closed and not self.family.has_goodbye):
+        if self.told or (closed and not self.protocol.has_goodbye):
             return outcome.Goodbye.SAID
         return outcome.Goodbye.CLOSE_FRAME if closed else outcome.Goodbye.CUT
 
@@ -135,7 +135,7 @@ class SocketSession(Session):
 
     def _understand(self, message: str | bytes) -> Heard:
         try:
-            return self.family.heard(message)
+            return self.protocol.heard(message)
         except (ValueError, KeyError, TypeError):  # a provider would complain; here it is no more than not a goodbye
             return Heard.OTHER
 
@@ -146,18 +146,18 @@ class SocketSession(Session):
             case Heard.WORDS:
                 self._nursery.start_soon(self._say_words)
             case Heard.FINISHES:
-                await self.say(self.family.reply_ends())
+                await self.say(self.protocol.reply_ends())
             case Heard.GOODBYE:
                 self.told = True
                 await self._be_left()
-        if self._ready and self.family.asked and not self._greeting:
+        if self._ready and self.protocol.asked and not self._greeting:
             self._greeting = True
             self._nursery.start_soon(self._greet)
 
     async def _be_configured(self) -> None:
         self.configured.set()
         if self._manner.becomes_ready:
-            await self.say(self.family.ready())
+            await self.say(self.protocol.ready())
             self._ready = True
 
     async def _say_words(self) -> None:
@@ -171,7 +171,7 @@ class SocketSession(Session):
         self._mute.cancel()
         match self._manner.goodbye:
             case Goodbye.ANSWERED:
-                await self.say(self.family.farewell())
+                await self.say(self.protocol.farewell())
                 await self.line.close(1000)
             case Goodbye.RESET:
                 self.line.reset()
@@ -187,15 +187,15 @@ class SocketSession(Session):
     async def speak(self, milliseconds: int) -> None:
         """Say something so long, a few times faster than it can be heard. Cancelled when the line is over."""
         with trio.CancelScope() as self._mute:
-            await self.say(self.family.reply_begins())
+            await self.say(self.protocol.reply_begins())
             due = trio.current_time()
             for _ in range(milliseconds // CHUNK_MS):
                 if self.line.released_at is not None:
                     return
-                await self.say(self.family.audio(CHUNK_MS))
+                await self.say(self.protocol.audio(CHUNK_MS))
                 due += CHUNK_MS / 1000 / FASTER
                 await trio.sleep_until(due)
-            await self.say(self.family.reply_ends())
+            await self.say(self.protocol.reply_ends())
             self.replies += 1
 
     def answer_at_length(self, milliseconds: int) -> None:
@@ -205,13 +205,13 @@ class SocketSession(Session):
     async def be_interrupted(self) -> None:
         """The caller speaks into what is being said, and is understood."""
         self._mute.cancel()
-        await self.say(self.family.caller_speaks())
-        await self.say(self.family.caller_spoke())
+        await self.say(self.protocol.caller_speaks())
+        await self.say(self.protocol.caller_spoke())
 
     async def ask_for_tool(self, name: str) -> None:
         """Ask the client to run one of its tools."""
         self._mute.cancel()
-        await self.say(self.family.tool_call(name))
+        await self.say(self.protocol.tool_call(name))
 
     # Faults
 
@@ -237,7 +237,7 @@ class SocketSession(Session):
     async def fail(self) -> None:
         """Say that something went wrong, and close."""
         self.fall_silent()
-        await self.say(self.family.error())
+        await self.say(self.protocol.error())
         await self.line.close(1011, "internal error")
 
     async def talk_garbage(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from rig.families.family import Heard
+from rig.protocols.protocol import Heard
 
 
 class AssemblyAIStreaming:

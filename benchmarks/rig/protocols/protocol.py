@@ -26,11 +26,11 @@ class Heard(enum.Enum):
     """Audio, an answer of a tool, or what makes no difference here."""
 
 
-class Family(Protocol):
+class ModelProtocol(Protocol):
     """One session of a provider's protocol: what is heard goes in, what is said comes out, as whole messages.
 
-    Bytes are sent as a binary message. A family is stateful (it knows what the client has configured) and made anew for
-    every socket.
+    Bytes are sent as a binary message. A protocol is stateful (it knows what the client has configured) and made anew
+    for every socket.
     """
 
     url: str

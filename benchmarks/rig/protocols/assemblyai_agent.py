@@ -8,7 +8,7 @@ import json
 import time
 from typing import Any
 
-from rig.families.family import Heard
+from rig.protocols.protocol import Heard
 
 TONE_5_MS = b"\x10" * 20 + b"\x90" * 20
 """200 Hz in mu-law, so that nobody takes the agent's speech for silence."""

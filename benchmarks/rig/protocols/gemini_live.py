@@ -7,7 +7,7 @@ import itertools
 import json
 from typing import Any
 
-from rig.families.family import Heard
+from rig.protocols.protocol import Heard
 
 PCM_TONE_5_MS = b"\x40\x1f" * 60 + b"\xc0\xe0" * 60
 """200 Hz in 16 bits at 24 kHz, which is all that it speaks."""

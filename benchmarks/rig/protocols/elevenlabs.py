@@ -6,7 +6,7 @@ import base64
 import json
 from collections import deque
 
-from rig.families.family import Heard
+from rig.protocols.protocol import Heard
 
 MULAW_TONE_5_MS = b"\x10" * 20 + b"\x90" * 20
 """200 Hz."""

@@ -7,7 +7,7 @@ import itertools
 import json
 from typing import Any
 
-from rig.families.family import Heard
+from rig.protocols.protocol import Heard
 
 MULAW_TONE_5_MS = b"\x10" * 20 + b"\x90" * 20
 PCM_TONE_5_MS = b"\x40\x1f" * 60 + b"\xc0\xe0" * 60

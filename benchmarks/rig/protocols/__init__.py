@@ -1,7 +1,7 @@
-"""Families of models, with their words and what they understand; one small file each, without I/O.
+"""Protocols of models, each with its words and what it understands; one small file each, without I/O.
 
-To add one, write a class with the methods of ``Family`` and give it a row in ``KINDS``. The socket, the phases of a
-call and every fault are the rig's, so a new family is broken in all the ways that the others are.
+To add one, write a class with the methods of ``ModelProtocol`` and give it a row in ``KINDS``. The socket, the phases
+of a call and every fault are the rig's, so a new protocol is broken in all the ways that the others are.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from rig.families.assemblyai_agent import AssemblyAIAgent, AssemblyAIAgentOverTls
-from rig.families.assemblyai_streaming import AssemblyAIStreaming
-from rig.families.chat_completions import ChatCompletions
-from rig.families.elevenlabs import ElevenLabs
-from rig.families.gemini_live import GeminiLive
-from rig.families.openai_realtime import OpenAIRealtime
+from rig.protocols.assemblyai_agent import AssemblyAIAgent, AssemblyAIAgentOverTls
+from rig.protocols.assemblyai_streaming import AssemblyAIStreaming
+from rig.protocols.chat_completions import ChatCompletions
+from rig.protocols.elevenlabs import ElevenLabs
+from rig.protocols.gemini_live import GeminiLive
+from rig.protocols.openai_realtime import OpenAIRealtime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rig.families.family import Family
+    from rig.protocols.protocol import ModelProtocol
 
 MODEL: Final = "model"
 """The stage of a model that is one socket."""
@@ -36,7 +36,7 @@ class Kind:
 
     table: str
     """Table of our config.toml for it; ``{model_url}`` and the like are the addresses of its stages."""
-    sockets: Mapping[str, type[Family]]
+    sockets: Mapping[str, type[ModelProtocol]]
     """The stages that are WebSockets."""
     thinking: type[ChatCompletions] | None = None
     """Of a chain: the stage that is asked over HTTP."""
@@ -60,4 +60,4 @@ KINDS: Final[Mapping[str, Kind]] = {
         ChatCompletions,
     ),
 }
-"""By the name that ``--family`` takes."""
+"""By the name that ``--kind`` takes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import parse_qs
 
 import attrs
@@ -14,10 +14,18 @@ import trio
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from rig.twilio import PhoneCall
-
 REQUEST_SECONDS: Final = 5.0
 RECEIVE_BYTES: Final = 65_536
+
+
+class EndedByRest(Protocol):
+    """A call, as far as the API can see it and act on it."""
+
+    call_sid: str
+    completed_at: float | None
+
+    async def be_completed(self) -> None:
+        """End it."""
 
 
 @attrs.define
@@ -26,7 +34,7 @@ class Account:
 
     account_sid: str = "AC" + "0" * 31 + "1"
     auth_token: str = "0123456789abcdef0123456789abcdef"  # noqa: S105 - a made-up account's
-    calls: dict[str, PhoneCall] = attrs.field(factory=dict)
+    calls: dict[str, EndedByRest] = attrs.field(factory=dict)
     requests: list[tuple[float, str, str, dict[str, str]]] = attrs.field(factory=list)
     """Trio's time, method, path and form of each."""
     api_url: str = ""

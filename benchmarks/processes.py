@@ -136,17 +136,17 @@ def main() -> None:
     if HAPROXY is None:
         sys.exit("there is no haproxy here (Debian: apt install haproxy)")
     with ExitStack() as stack:
-        houses: dict[str, tuple[Running, Load]] = {}
-        for name, open_house in [
+        setups: dict[str, tuple[Running, Load]] = {}
+        for name, open_setup in [
             *((name, partial(running, relay, authorities=os.devnull)) for name, relay in WORKERS.items()),
             ("two behind HAProxy", behind_haproxy),
         ]:
             load = Load(AssemblyAI())
             stack.callback(load.close)
-            houses[name] = stack.enter_context(open_house(model_url=load.model_url)), load  # type: ignore[operator]
-        rounds: dict[str, list[tuple[float, float]]] = {name: [] for name in houses}
+            setups[name] = stack.enter_context(open_setup(model_url=load.model_url)), load  # type: ignore[operator]
+        rounds: dict[str, list[tuple[float, float]]] = {name: [] for name in setups}
         for number in range(options.rounds + 1):
-            for name, (ours, load) in houses.items():
+            for name, (ours, load) in setups.items():
                 found = of_a_call(ours, load, options.calls), of_a_frame(ours, load, options.calls, options.seconds)
                 if number:  # the first is for everything to be loaded
                     rounds[name].append(found)
@@ -154,7 +154,7 @@ def main() -> None:
         first = [statistics.median(column) for column in zip(*next(iter(rounds.values())), strict=True)]
         for name, found in rounds.items():
             call, frame = (statistics.median(column) for column in zip(*found, strict=True))
-            memory = houses[name][0].resident_bytes() / 1e6
+            memory = setups[name][0].resident_bytes() / 1e6
             ratios = (f"{value / one:6.2f}x" for value, one in zip((call, frame), first, strict=True))
             by_call, by_frame = ratios
             print(f"{name:20}{call:8.2f}ms{by_call}{frame:8.1f}us{by_frame}{memory:8.0f}MB")

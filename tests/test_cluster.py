@@ -1,4 +1,4 @@
-"""Three nodes, PostgreSQL and a balancer with the file of `examples/`, and a house that is lived in: ``make cluster``.
+"""Three nodes, PostgreSQL and a balancer with the file of `examples/`, and calls that live in it: ``make cluster``.
 
 Real processes all of them; Twilio and the agent are the sandbox's. `make cluster` plays all of it at full size, in a
 network of its own where it can: there the examples' addresses are the nodes', and the files are used word by word.
@@ -82,7 +82,7 @@ class Cluster:
 
 @asynccontextmanager
 async def open_cluster(example, folder, shared, monkeypatch, dead_after=DEAD_AFTER):
-    """The whole house, with a balancer in front, ready for calls."""
+    """The whole fleet, with a balancer in front, ready for calls."""
     async with open_town(folder, make_backend=QUIET.backend) as town, AsyncExitStack() as stack:
         town.twilio.account.calls_per_second = 1_000
         cluster = Cluster(town, shared, folder, dead_after)

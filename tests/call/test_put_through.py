@@ -34,7 +34,7 @@ class StubCall:
 
 
 @attrs.define
-class House:
+class RegistryRig:
     """A registry, and what it tells of calls that are over: whether their callers may come back."""
 
     nursery: trio.Nursery
@@ -83,8 +83,8 @@ class House:
 
 
 @pytest.fixture
-def house(nursery):
-    return House(nursery)
+def rig(nursery):
+    return RegistryRig(nursery)
 
 
 @pytest.mark.parametrize(
@@ -98,130 +98,130 @@ def house(nursery):
         ("of 2027", "nobody could be reached"),
     ],
 )
-async def test_whoever_reaches_nobody_comes_back_to_the_same_record(autojump_clock, house, outcome, words):
-    record = await house.put_through(await house.begin())
+async def test_whoever_reaches_nobody_comes_back_to_the_same_record(autojump_clock, rig, outcome, words):
+    record = await rig.put_through(await rig.begin())
     assert (record.state, record.end_reason) == (CallState.ENDED, EndReason.AGENT)
-    assert house.told == [(record.call_id, True)]
+    assert rig.told == [(record.call_id, True)]
     await trio.sleep(20)
-    expected = await house.registry.dialed(record.call_id, outcome, over=False)
+    expected = await rig.registry.dialed(record.call_id, outcome, over=False)
     assert expected.record is record
     assert words in expected.came_back.why
     assert (record.state, record.end_reason, record.ended_at, record.handed_over) == (CallState.LIVE, None, None, False)
     assert record.transfers == [Transfer("+15550001111", 30.0, outcome)]
     assert record.earlier_seconds == 50
     assert record.counters == {"transfers_unanswered": 1}
-    assert house.registry.records() == [record]
+    assert rig.registry.records() == [record]
     assert expected.path != record.call_id
     for _ in range(2):  # Twilio asks again if it did not get the answer
-        assert await house.registry.dialed(record.call_id, outcome, over=False) is expected
+        assert await rig.registry.dialed(record.call_id, outcome, over=False) is expected
     with pytest.raises(CallRefused):
-        house.registry.take(record.call_id)  # the path that was used
-    call = await house.live(expected.path)
-    assert await house.registry.dialed(record.call_id, outcome, over=False) is expected
+        rig.registry.take(record.call_id)  # the path that was used
+    call = await rig.live(expected.path)
+    assert await rig.registry.dialed(record.call_id, outcome, over=False) is expected
     with pytest.raises(CallRefused):
-        house.registry.take(expected.path)
-    assert house.registry.statistics().live_calls == 1
+        rig.registry.take(expected.path)
+    assert rig.registry.statistics().live_calls == 1
     call.end(EndReason.HANGUP, "")
     await trio.testing.wait_all_tasks_blocked()
-    assert house.told == [(record.call_id, True), (record.call_id, False)]
+    assert rig.told == [(record.call_id, True), (record.call_id, False)]
     assert record.end_reason is EndReason.HANGUP
 
 
 @pytest.mark.parametrize(
     ("outcome", "over"), [("completed", False), ("answered", False), ("no-answer", True), ("canceled", True)]
 )
-async def test_whoever_reached_somebody_or_has_hung_up_does_not_come_back(autojump_clock, house, outcome, over):
-    record = await house.put_through(await house.begin())
+async def test_whoever_reached_somebody_or_has_hung_up_does_not_come_back(autojump_clock, rig, outcome, over):
+    record = await rig.put_through(await rig.begin())
     for _ in range(2):
-        assert await house.registry.dialed(record.call_id, outcome, over=over) is None
+        assert await rig.registry.dialed(record.call_id, outcome, over=over) is None
     assert (record.state, record.end_reason) == (CallState.ENDED, EndReason.AGENT)
     assert record.transfers[0].outcome == outcome
-    assert house.told == [(record.call_id, True), (record.call_id, False)]
-    assert await house.registry.dialed(record.call_id, "completed", over=False) is None
+    assert rig.told == [(record.call_id, True), (record.call_id, False)]
+    assert await rig.registry.dialed(record.call_id, "completed", over=False) is None
     assert record.transfers[0].outcome == "completed"  # the talk is over, too
 
 
-async def test_after_its_time_it_is_certain_that_somebody_has_answered(autojump_clock, house):
-    record = await house.put_through(await house.begin())
+async def test_after_its_time_it_is_certain_that_somebody_has_answered(autojump_clock, rig):
+    record = await rig.put_through(await rig.begin())
     await trio.sleep(OUTCOME_SECONDS - 1)
-    house.registry.records()
-    assert house.told == [(record.call_id, True)]
+    rig.registry.records()
+    assert rig.told == [(record.call_id, True)]
     await trio.sleep(2)
-    house.registry.records()
-    assert house.told == [(record.call_id, True), (record.call_id, False)]
-    assert await house.registry.dialed(record.call_id, "no-answer", over=False) is None
+    rig.registry.records()
+    assert rig.told == [(record.call_id, True), (record.call_id, False)]
+    assert await rig.registry.dialed(record.call_id, "no-answer", over=False) is None
 
 
-async def test_twilios_word_that_the_call_is_over_is_the_end_of_it(autojump_clock, house):
-    record = await house.put_through(await house.begin())
-    house.registry.note_status(record.call_id, "CA1", "completed")
-    assert house.told == [(record.call_id, True), (record.call_id, False)]
+async def test_twilios_word_that_the_call_is_over_is_the_end_of_it(autojump_clock, rig):
+    record = await rig.put_through(await rig.begin())
+    rig.registry.note_status(record.call_id, "CA1", "completed")
+    assert rig.told == [(record.call_id, True), (record.call_id, False)]
     assert record.end_reason is EndReason.AGENT
 
 
-async def test_a_seat_is_free_while_they_are_put_through_and_they_need_none_to_come_back(autojump_clock, house):
-    record = await house.put_through(await house.begin())
-    other = await house.begin("CA2")
-    expected = await house.registry.dialed(record.call_id, "busy", over=False)
-    await house.live(expected.path)
-    assert house.registry.statistics().live_calls == 2
+async def test_a_seat_is_free_while_they_are_put_through_and_they_need_none_to_come_back(autojump_clock, rig):
+    record = await rig.put_through(await rig.begin())
+    other = await rig.begin("CA2")
+    expected = await rig.registry.dialed(record.call_id, "busy", over=False)
+    await rig.live(expected.path)
+    assert rig.registry.statistics().live_calls == 2
     with pytest.raises(CallRefused):
-        house.registry.expect(PERSONA, direction="inbound", from_number="", to_number="", call_sid="CA3")
-    house.registry.end_all(EndReason.DRAIN, "")
+        rig.registry.expect(PERSONA, direction="inbound", from_number="", to_number="", call_sid="CA3")
+    rig.registry.end_all(EndReason.DRAIN, "")
     assert other.ended_for == [EndReason.DRAIN]
 
 
-async def test_who_comes_back_and_opens_no_stream_is_over(autojump_clock, house):
-    record = await house.put_through(await house.begin())
-    expected = await house.registry.dialed(record.call_id, "busy", over=False)
+async def test_who_comes_back_and_opens_no_stream_is_over(autojump_clock, rig):
+    record = await rig.put_through(await rig.begin())
+    expected = await rig.registry.dialed(record.call_id, "busy", over=False)
     await trio.sleep(EXPECTED_SECONDS)
     with pytest.raises(CallRefused):
-        house.registry.take(expected.path)
+        rig.registry.take(expected.path)
     assert (record.state, record.end_reason) == (CallState.ENDED, EndReason.START_TIMEOUT)
     assert not record.handed_over  # so the phone is hung up
 
 
-async def test_a_call_whose_models_have_failed_has_nobody_to_come_back_to(autojump_clock, house):
-    record = await house.put_through(await house.begin(), EndReason.MODEL_FAILED)
-    assert await house.registry.dialed(record.call_id, "busy", over=False) is None
+async def test_a_call_whose_models_have_failed_has_nobody_to_come_back_to(autojump_clock, rig):
+    record = await rig.put_through(await rig.begin(), EndReason.MODEL_FAILED)
+    assert await rig.registry.dialed(record.call_id, "busy", over=False) is None
     assert record.end_reason is EndReason.MODEL_FAILED
     assert record.transfers[0].outcome == "busy"
 
 
-async def test_nobody_comes_back_for_ever(autojump_clock, house):
-    call = await house.begin()
+async def test_nobody_comes_back_for_ever(autojump_clock, rig):
+    call = await rig.begin()
     for _ in range(MOST_RETURNS):
-        record = await house.put_through(call)
-        expected = await house.registry.dialed(record.call_id, "busy", over=False)
-        call = await house.live(expected.path)
-    record = await house.put_through(call)
-    assert await house.registry.dialed(record.call_id, "busy", over=False) is None
+        record = await rig.put_through(call)
+        expected = await rig.registry.dialed(record.call_id, "busy", over=False)
+        call = await rig.live(expected.path)
+    record = await rig.put_through(call)
+    assert await rig.registry.dialed(record.call_id, "busy", over=False) is None
     assert len({each.outcome for each in record.transfers}) == 1
 
 
-async def test_the_time_limit_goes_on_but_leaves_time_for_a_message(autojump_clock, house):
-    call = await house.begin()
+async def test_the_time_limit_goes_on_but_leaves_time_for_a_message(autojump_clock, rig):
+    call = await rig.begin()
     await trio.sleep(400)
-    record = await house.put_through(call)
-    expected = await house.registry.dialed(record.call_id, "busy", over=False)
+    record = await rig.put_through(call)
+    expected = await rig.registry.dialed(record.call_id, "busy", over=False)
     assert expected.limits.time_limit_seconds == 600 - 430
-    call = await house.live(expected.path)
+    call = await rig.live(expected.path)
     await trio.sleep(169)
-    record = await house.put_through(call)
-    assert (await house.registry.dialed(record.call_id, "busy", over=False)).limits.time_limit_seconds == LEAST_SECONDS
+    record = await rig.put_through(call)
+    assert (await rig.registry.dialed(record.call_id, "busy", over=False)).limits.time_limit_seconds == LEAST_SECONDS
     assert record.earlier_seconds == 599
 
 
-async def test_the_outcome_waits_until_nothing_of_the_call_is_open(autojump_clock, house, nursery):
+async def test_the_outcome_waits_until_nothing_of_the_call_is_open(autojump_clock, rig, nursery):
     """Twilio may find a line busy before the model has taken leave."""
-    call = await house.begin()
+    call = await rig.begin()
     record = call.record
     record.transfers.append(Transfer("+15550001111", 30.0))
     record.handed_over = True
     found = []
 
     async def dial():
-        found.append(await house.registry.dialed(record.call_id, "busy", over=False))
+        found.append(await rig.registry.dialed(record.call_id, "busy", over=False))
 
     nursery.start_soon(dial)
     await trio.sleep(1)
@@ -232,28 +232,28 @@ async def test_the_outcome_waits_until_nothing_of_the_call_is_open(autojump_cloc
     assert found[0].came_back is not None
 
 
-async def test_a_drain_waits_for_those_who_may_come_back_and_lets_them(autojump_clock, house, nursery):
-    record = await house.put_through(await house.begin())
+async def test_a_drain_waits_for_those_who_may_come_back_and_lets_them(autojump_clock, rig, nursery):
+    record = await rig.put_through(await rig.begin())
     began = trio.current_time()
-    nursery.start_soon(house.registry.drain, 100)
+    nursery.start_soon(rig.registry.drain, 100)
     await trio.sleep(5)
-    expected = await house.registry.dialed(record.call_id, "busy", over=False)
-    call = await house.live(expected.path)
+    expected = await rig.registry.dialed(record.call_id, "busy", over=False)
+    call = await rig.live(expected.path)
     await trio.sleep(5)
     call.end(EndReason.HANGUP, "")
     await trio.testing.wait_all_tasks_blocked()
     assert trio.current_time() - began == 10
 
 
-async def test_the_end_of_a_drain_is_the_end_of_those_who_were_put_through(autojump_clock, house):
-    record = await house.put_through(await house.begin())
-    await house.registry.drain(5)
-    assert house.told == [(record.call_id, True), (record.call_id, False)]
-    assert await house.registry.dialed(record.call_id, "busy", over=False) is None
+async def test_the_end_of_a_drain_is_the_end_of_those_who_were_put_through(autojump_clock, rig):
+    record = await rig.put_through(await rig.begin())
+    await rig.registry.drain(5)
+    assert rig.told == [(record.call_id, True), (record.call_id, False)]
+    assert await rig.registry.dialed(record.call_id, "busy", over=False) is None
 
 
-async def test_a_dialing_that_nobody_knows_of(house):
-    assert await house.registry.dialed("c9", "busy", over=False) is None
+async def test_a_dialing_that_nobody_knows_of(rig):
+    assert await rig.registry.dialed("c9", "busy", over=False) is None
 
 
 # The call itself, with every kind of model

@@ -21,7 +21,7 @@ NOBODYS = "03" + "0" * 30
 PEER = Node(digits="02", node_url="https://n2", peer_url="http://10.0.0.12:8081")
 
 
-class House(Nodes):
+class ScriptedNodes(Nodes):
     """Node 01, beside one other whose answers are written down before; without a nursery, as nobody tells a status."""
 
     def __init__(self, answer):
@@ -40,19 +40,19 @@ NOW = datetime(2026, 1, 31, tzinfo=UTC)
 
 
 @pytest.fixture
-async def house(context):
+async def nodes(context):
     async def find(_call_id):
         return None
 
     context.recordings = SimpleNamespace(is_open=lambda _: False, find=find)
-    context.nodes = House(httpx2.Response(202, json={"call_id": THEIRS}))
+    context.nodes = ScriptedNodes(httpx2.Response(202, json={"call_id": THEIRS}))
     beating = Run("r", "b", 1, started_at=NOW, beat_at=NOW, node_state=PEER.as_text())
     context.nodes.directory.observe([beating], set())
     return context.nodes
 
 
 @pytest.fixture
-def client(context, house):
+def client(context, nodes):
     return create_app(context).test_client()
 
 
@@ -68,16 +68,16 @@ async def steer(client, call_id=THEIRS, **headers):
     return answer.status_code, await answer.get_json()
 
 
-async def test_a_wish_is_passed_on_as_it_is_and_its_answer_is_ours(client, house):
+async def test_a_wish_is_passed_on_as_it_is_and_its_answer_is_ours(client, nodes):
     assert await steer(client) == (202, {"call_id": THEIRS})
-    ((node, method, path, content, _),) = house.asked
+    ((node, method, path, content, _),) = nodes.asked
     assert (node, method, path) == ("02", "POST", f"/calls/{THEIRS}/say")
     assert json.loads(content) == {"text": "Hello."}
 
 
-async def test_who_is_asked_by_a_node_asks_nobody(client, house):
+async def test_who_is_asked_by_a_node_asks_nobody(client, nodes):
     status, said = await steer(client, **{NODE: "03"})
-    assert (status, said["error"]["code"], house.asked) == (404, "unknown_call", [])
+    assert (status, said["error"]["code"], nodes.asked) == (404, "unknown_call", [])
 
 
 async def test_an_answer_says_whose_it_is(client):
@@ -95,8 +95,8 @@ async def test_an_answer_says_whose_it_is(client):
         (httpx2.Response(401, json={"error": {"code": "unauthorized", "message": "no"}}), 502, "node_refuses"),
     ],
 )
-async def test_an_owner_that_does_not_answer_is_said_not_to(client, house, trouble, status, code):
-    house._answer = trouble
+async def test_an_owner_that_does_not_answer_is_said_not_to(client, nodes, trouble, status, code):
+    nodes._answer = trouble
     told, said = await steer(client)
     assert (told, said["error"]["code"]) == (status, code)
     assert "02" in said["error"]["message"]
@@ -107,7 +107,7 @@ async def test_an_owner_that_does_not_answer_is_said_not_to(client, house, troub
     assert "node 02" in await page.get_data(as_text=True)
 
 
-async def test_a_call_of_a_dead_node_may_live_is_over_or_is_nobody_s(client, context, house):
+async def test_a_call_of_a_dead_node_may_live_is_over_or_is_nobody_s(client, context, nodes):
     assert (await steer(client, NOBODYS))[1]["error"]["code"] == "unknown_call"
     context.journal.over = [journaled(NOBODYS, CallState.LIVE)]
     status, said = await steer(client, NOBODYS)
@@ -116,27 +116,27 @@ async def test_a_call_of_a_dead_node_may_live_is_over_or_is_nobody_s(client, con
     assert (await steer(client, NOBODYS))[0] == 409
     context.journal.trouble = "it is away"
     assert (await steer(client, NOBODYS))[0] == 503
-    assert house.asked == []
+    assert nodes.asked == []
 
 
-async def test_pages_of_a_call_are_its_owner_s(client, house):
-    house._answer = httpx2.Response(200, text="<h1>theirs</h1>", headers={"Content-Type": "text/html"})
+async def test_pages_of_a_call_are_its_owner_s(client, nodes):
+    nodes._answer = httpx2.Response(200, text="<h1>theirs</h1>", headers={"Content-Type": "text/html"})
     for path in ("", "/say", "/hang-up"):
         answer = await client.get(f"/console/calls/{THEIRS}{path}", headers=OPERATOR)
         assert "<h1>theirs</h1>" in await answer.get_data(as_text=True)
         assert "Content-Security-Policy" in answer.headers
-    house._answer = httpx2.Response(303, headers={"Location": "/console"})
+    nodes._answer = httpx2.Response(303, headers={"Location": "/console"})
     answer = await client.post(f"/console/calls/{THEIRS}/say", form={"text": "Hello."}, headers=OPERATOR)
     assert (answer.status_code, answer.headers["Location"]) == (303, "/console")
-    assert (house.asked[-1][3], house.asked[-1][4]["Content-Type"]) == (
+    assert (nodes.asked[-1][3], nodes.asked[-1][4]["Content-Type"]) == (
         b"text=Hello.",
         "application/x-www-form-urlencoded",
     )
 
 
-async def test_whatever_answers_at_a_peer_url_harms_no_list(client, house, context):
+async def test_whatever_answers_at_a_peer_url_harms_no_list(client, nodes, context):
     for text in ("<html>", '{"calls": 5}', '{"calls": [{"x": 1}, 7]}', "[[[", '{"cards": [1]}'):
-        house._answer = httpx2.Response(200, text=text)
+        nodes._answer = httpx2.Response(200, text=text)
         context.journal.left_open = nothing
         answer = await client.get("/calls", headers=OPERATOR)
         assert (answer.status_code, (await answer.get_json())["calls"]) == (200, [])
@@ -150,7 +150,7 @@ async def nothing(_run):
 
 
 @pytest.mark.parametrize("verb", ["GET", "DELETE"])
-async def test_a_recording_of_a_dead_node_is_there_when_the_node_is(client, context, house, verb):
+async def test_a_recording_of_a_dead_node_is_there_when_the_node_is(client, context, nodes, verb):
     async def ask(call_id):
         answer = await client.open(f"/calls/{call_id}/recording", method=verb, headers=OPERATOR)
         return answer.status_code, (await answer.get_json())["error"]["code"]
@@ -158,7 +158,7 @@ async def test_a_recording_of_a_dead_node_is_there_when_the_node_is(client, cont
     assert await ask(NOBODYS) == (404, "no_recording")
     context.journal.over = [journaled(NOBODYS, CallState.ENDED, Recording(f"/calls/{NOBODYS}/recording", 3.0))]
     assert await ask(NOBODYS) == (503, "node_away")
-    house._answer = httpx2.Response(404, json={"error": {"code": "no_recording", "message": "none"}})
+    nodes._answer = httpx2.Response(404, json={"error": {"code": "no_recording", "message": "none"}})
     assert await ask(THEIRS) == (404, "no_recording")
-    house._answer = httpx2.ConnectError("nobody listens")
+    nodes._answer = httpx2.ConnectError("nobody listens")
     assert await ask(THEIRS) == (503, "node_away")

@@ -194,7 +194,7 @@ class OneCall:
 
 
 @attrs.define
-class House:
+class AnsweredCall:
     """A call that came by the app's own stream route, and both its peers."""
 
     registry: Registry
@@ -219,23 +219,23 @@ async def answered_call():
             nursery.start_soon(twilio.run)
             with trio.fail_after(20):
                 await twilio.until(lambda: len(twilio.received) > 5)
-                yield House(reception.registry, reception.record, agent, twilio, socket)
+                yield AnsweredCall(reception.registry, reception.record, agent, twilio, socket)
                 await reception.over.wait()
                 await agent.sessions[0].wait_closed()
                 await twilio.ended.wait()
         nursery.cancel_scope.cancel()
 
 
-async def drive_hangup(house):
-    house.twilio.hang_up()
+async def drive_hangup(call):
+    call.twilio.hang_up()
 
 
-async def drive_cut(house):
-    await house.socket.cut_with_reset()
+async def drive_cut(call):
+    await call.socket.cut_with_reset()
 
 
-async def drive_operator(house):
-    house.registry.end(house.record.call_id, EndReason.OPERATOR, "")
+async def drive_operator(call):
+    call.registry.end(call.record.call_id, EndReason.OPERATOR, "")
 
 
 @pytest.mark.parametrize(
@@ -249,14 +249,14 @@ async def drive_operator(house):
 )
 async def test_a_call_over_the_route_ends_at_once_and_leaves_nothing(drive, reason):
     with capture_logs() as logs:
-        async with answered_call() as house:
-            await drive(house)
+        async with answered_call() as call:
+            await drive(call)
     assert [entry["event"] for entry in logs] == ["call_started", "call_ended"]
-    assert house.record.closing_seconds < 1
-    assert house.record.end_reason is reason
-    assert house.record.state is CallState.ENDED
-    assert house.agent.sessions[0].told_goodbye
-    assert house.record.model_sessions[0].closing is Closing.ACKNOWLEDGED
-    assert house.registry.statistics().live_calls == 0
+    assert call.record.closing_seconds < 1
+    assert call.record.end_reason is reason
+    assert call.record.state is CallState.ENDED
+    assert call.agent.sessions[0].told_goodbye
+    assert call.record.model_sessions[0].closing is Closing.ACKNOWLEDGED
+    assert call.registry.statistics().live_calls == 0
     if drive is drive_operator:
-        assert (house.twilio.end.by, house.twilio.end.code) == ("server", 1000)
+        assert (call.twilio.end.by, call.twilio.end.code) == ("server", 1000)

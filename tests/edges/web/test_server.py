@@ -52,8 +52,8 @@ class EchoReception:
         ).record.call_id
 
 
-class House:
-    """A running server and ways to knock at it."""
+class RunningServer:
+    """A running server and ways to talk to it."""
 
     def __init__(self, nursery, port, reception, refusals, answer_now):
         self.nursery, self.port, self.reception = nursery, port, reception
@@ -65,7 +65,7 @@ class House:
         headers = [("X-Twilio-Signature", sign(url, {}, TOKEN))]
         return await connect_socket(self.nursery, "127.0.0.1", self.port, f"/media-stream/{call_id}", headers)
 
-    async def knock(self, *pieces, seconds=5.0):
+    async def exchange(self, *pieces, seconds=5.0):
         """Send bytes and return all that comes back until the server closes; fails if it does not."""
         stream = await trio.open_tcp_stream("127.0.0.1", self.port)
         answer = b""
@@ -82,11 +82,11 @@ class House:
         return answer
 
     async def is_well(self):
-        assert (await self.knock(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")).endswith(b"hello")
+        assert (await self.exchange(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")).endswith(b"hello")
 
 
 @asynccontextmanager
-async def open_house(*, max_connections=50):
+async def open_server(*, max_connections=50):
     app = QuartTrio("test")
 
     @app.get("/hello")
@@ -124,56 +124,56 @@ async def open_house(*, max_connections=50):
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(server.serve, listeners)
-        yield House(nursery, listeners[0].socket.getsockname()[1], reception, refusals, answer_now)
+        yield RunningServer(nursery, listeners[0].socket.getsockname()[1], reception, refusals, answer_now)
         nursery.cancel_scope.cancel()
 
 
 async def test_http_goes_to_the_app_and_the_connection_is_closed_after_it():
-    async with open_house() as house:
+    async with open_server() as server:
         for version, extra in ((b"1.1", b""), (b"1.1", b"Connection: keep-alive\r\n"), (b"1.0", b"")):
-            answer = await house.knock(b"GET /hello HTTP/%s\r\nHost: x\r\n%s\r\n" % (version, extra), seconds=1)
+            answer = await server.exchange(b"GET /hello HTTP/%s\r\nHost: x\r\n%s\r\n" % (version, extra), seconds=1)
             assert answer.startswith(b"HTTP/1.1 200")
             assert answer.endswith(b"hello")
 
 
 async def test_a_body_that_comes_with_its_head_and_one_that_comes_after_it():
-    async with open_house() as house:
+    async with open_server() as server:
         head = b"POST /size HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\n"
-        assert (await house.knock(head + b"abcdef")).endswith(b"6")
-        assert (await house.knock(head, b"abc", b"def")).endswith(b"6")
+        assert (await server.exchange(head + b"abcdef")).endswith(b"6")
+        assert (await server.exchange(head, b"abc", b"def")).endswith(b"6")
 
 
 async def test_a_stream_takes_the_lane():
-    async with open_house() as house:
-        call_id = house.reception.expect()
-        stream = await house.stream(call_id)
+    async with open_server() as server:
+        call_id = server.reception.expect()
+        stream = await server.stream(call_id)
         for number in range(20):
             await stream.send(f"frame {number}")
             assert await stream.receive() == f"frame {number}"
         await stream.aclose()
         with trio.fail_after(20):
-            while house.reception.answered != [call_id, "EndOfChannel"]:
+            while server.reception.answered != [call_id, "EndOfChannel"]:
                 await trio.sleep(0.001)
 
 
 async def test_the_kernel_holds_little_for_a_peer_that_does_not_read():
-    async with open_house() as house:
-        await house.stream(house.reception.expect())
-        (channel,) = house.reception.channels
+    async with open_server() as server:
+        await server.stream(server.reception.expect())
+        (channel,) = server.reception.channels
         held = channel._stream.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
         assert held <= 2 * SEND_BUFFER_BYTES < 100_000  # Linux counts its bookkeeping, and doubles it for that
 
 
 async def test_a_trailing_slash_may_be_signed():
-    async with open_house() as house:
-        stream = await house.stream(house.reception.expect(), slash="/")
+    async with open_server() as server:
+        stream = await server.stream(server.reception.expect(), slash="/")
         await stream.send("x")
         assert await stream.receive() == "x"
 
 
 async def test_nobody_gets_in_without_a_signature_and_an_expected_call():
-    async with open_house() as house:
-        call_id = house.reception.expect()
+    async with open_server() as server:
+        call_id = server.reception.expect()
         for path, signed, status, code in [
             (call_id, f"https://voice.example.com/media-stream/{call_id}", 403, "bad_signature"),
             (call_id, "wss://voice.example.com/media-stream/other", 403, "bad_signature"),
@@ -182,22 +182,22 @@ async def test_nobody_gets_in_without_a_signature_and_an_expected_call():
             ("a/b", None, 404, "unknown_call"),
         ]:
             with pytest.raises(trio_websocket.ConnectionRejected) as refused:
-                await house.stream(path, signed=signed)
+                await server.stream(path, signed=signed)
             assert refused.value.status_code == status
             assert json.loads(refused.value.body)["error"]["code"] == code
-        assert house.reception.answered == []
+        assert server.reception.answered == []
 
-        assert await house.stream(call_id)  # the path was not used up by those who may not use it
+        assert await server.stream(call_id)  # the path was not used up by those who may not use it
         with pytest.raises(trio_websocket.ConnectionRejected):
-            await house.stream(call_id)
+            await server.stream(call_id)
 
 
 async def test_frames_that_come_right_behind_the_handshake_are_not_lost():
-    async with open_house() as house:
-        call_id = house.reception.expect()
+    async with open_server() as server:
+        call_id = server.reception.expect()
         signature = sign(f"wss://voice.example.com/media-stream/{call_id}", {}, TOKEN)
         header = f"X-Twilio-Signature: {signature}\r\n".encode()
-        stream = await trio.open_tcp_stream("127.0.0.1", house.port)
+        stream = await trio.open_tcp_stream("127.0.0.1", server.port)
         await stream.send_all(HANDSHAKE % (call_id.encode(), header) + b"\x81\x82\0\0\0\0hi")
         answer = b""
         with trio.fail_after(20):
@@ -207,35 +207,37 @@ async def test_frames_that_come_right_behind_the_handshake_are_not_lost():
         assert answer.startswith(b"HTTP/1.1 101")
 
 
-async def knock_with(house, behind):
+async def upgrade_with(server, behind):
     """A signed handshake for an expected call, and these bytes right behind it; what comes back."""
-    call_id = house.reception.expect()
+    call_id = server.reception.expect()
     signature = sign(f"wss://voice.example.com/media-stream/{call_id}", {}, TOKEN)
-    answer = await house.knock(HANDSHAKE % (call_id.encode(), f"X-Twilio-Signature: {signature}\r\n".encode()) + behind)
+    answer = await server.exchange(
+        HANDSHAKE % (call_id.encode(), f"X-Twilio-Signature: {signature}\r\n".encode()) + behind
+    )
     return call_id, answer
 
 
 @pytest.mark.parametrize("behind", [b"XX", b"\x81\x82\0\0\0\0\xff\xff", b"\x89\x80\0\0\0\0" * 200])
 async def test_a_promise_is_lived_to_its_end_though_garbage_came_right_behind_the_handshake(behind):
     """It is used up: the call must be written down and its phone hung up, which only those do who answer it."""
-    async with open_house() as house:
-        call_id, _ = await knock_with(house, behind)
-        assert house.reception.answered == [call_id, "BrokenResourceError"]
+    async with open_server() as server:
+        call_id, _ = await upgrade_with(server, behind)
+        assert server.reception.answered == [call_id, "BrokenResourceError"]
 
 
 async def test_a_promise_is_lived_to_its_end_though_the_peer_is_gone_before_the_handshake_is_answered(monkeypatch):
     async def gone(_stream, _data):
         raise trio.BrokenResourceError
 
-    async with open_house() as house:
+    async with open_server() as server:
         monkeypatch.setattr(trio.SocketStream, "send_all", gone)
-        call_id = house.reception.expect()
+        call_id = server.reception.expect()
         signature = sign(f"wss://voice.example.com/media-stream/{call_id}", {}, TOKEN)
         request = HANDSHAKE % (call_id.encode(), f"X-Twilio-Signature: {signature}\r\n".encode())
-        stream = await trio.open_tcp_stream("127.0.0.1", house.port)
+        stream = await trio.open_tcp_stream("127.0.0.1", server.port)
         await stream.socket.send(request)
         with trio.fail_after(20):
-            while house.reception.answered != [call_id, "BrokenResourceError"]:
+            while server.reception.answered != [call_id, "BrokenResourceError"]:
                 await trio.sleep(0.001)
         await stream.aclose()
 
@@ -253,28 +255,28 @@ HTTP_2 = {
 
 @pytest.mark.parametrize(("request_bytes", "status"), HTTP_2.values(), ids=HTTP_2)
 async def test_http_2_is_refused_at_once_and_counted(request_bytes, status):
-    async with open_house() as house:
-        answer = await house.knock(request_bytes, seconds=1)
+    async with open_server() as server:
+        answer = await server.exchange(request_bytes, seconds=1)
         assert answer.startswith(b"HTTP/1.1 %d " % status)
         assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]["code"] == "http2"
-        assert house.refusals == ["http2"]
-        await house.is_well()
+        assert server.refusals == ["http2"]
+        await server.is_well()
 
 
 async def test_a_body_whose_end_is_told_twice_is_refused():
-    async with open_house() as house:
+    async with open_server() as server:
         head = b"POST /size HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n"
-        answer = await house.knock(head + b"3\r\nabc\r\n0\r\n\r\n", seconds=1)
+        answer = await server.exchange(head + b"3\r\nabc\r\n0\r\n\r\n", seconds=1)
         assert answer.startswith(b"HTTP/1.1 400 ")
-        assert house.refusals == ["two_lengths"]
+        assert server.refusals == ["two_lengths"]
 
 
 async def test_an_answer_that_is_read_slowly_comes_whole(monkeypatch):
     """The deadline is for each piece of it, not for all of it."""
     monkeypatch.setattr(server_module, "SEND_SECONDS", 0.4)
     monkeypatch.setattr(server_module, "EXCHANGE_SECONDS", 0.6)
-    async with open_house() as house:
-        stream = await trio.open_tcp_stream("127.0.0.1", house.port)
+    async with open_server() as server:
+        stream = await trio.open_tcp_stream("127.0.0.1", server.port)
         await stream.send_all(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
         began, received = trio.current_time(), b""
         with trio.fail_after(30):
@@ -292,16 +294,16 @@ async def test_connections_that_are_broken_off_are_logged_once_in_ten_seconds(mo
 
     monkeypatch.setattr(server_module, "_read_head", broken)
     with structlog.testing.capture_logs() as lines:
-        async with open_house() as house:
+        async with open_server() as server:
             for _ in range(20):
-                await house.knock(b"x")
+                await server.exchange(b"x")
     assert [line["event"] for line in lines].count("connection_aborted") == 1
 
 
 async def test_a_large_body_may_come_in_the_same_packet_as_the_end_of_its_head():
-    async with open_house() as house:
+    async with open_server() as server:
         rest = b"st: x\r\nContent-Length: 40000\r\n\r\n" + b"x" * 40_000
-        assert (await house.knock(b"POST /size HTTP/1.1\r\nHo", rest)).endswith(b"40000")
+        assert (await server.exchange(b"POST /size HTTP/1.1\r\nHo", rest)).endswith(b"40000")
 
 
 STRANGERS = {
@@ -342,26 +344,26 @@ async def test_no_bytes_of_a_stranger_reach_anybody_else(pieces, monkeypatch):
     """A live stream and the next request do not notice, and the stranger's connection is closed in its time."""
     monkeypatch.setattr(server_module, "HEAD_SECONDS", 0.3)
     monkeypatch.setattr(server_module, "EXCHANGE_SECONDS", 0.5)
-    async with open_house() as house:
-        stream = await house.stream(house.reception.expect())
-        await house.knock(*pieces, seconds=3)
+    async with open_server() as server:
+        stream = await server.stream(server.reception.expect())
+        await server.exchange(*pieces, seconds=3)
         await stream.send("still here")
         assert await stream.receive() == "still here"
-        await house.is_well()
+        await server.is_well()
 
 
 async def test_a_head_that_never_ends_is_given_its_time_and_no_more(monkeypatch):
     monkeypatch.setattr(server_module, "HEAD_SECONDS", 0.2)
-    async with open_house() as house:
+    async with open_server() as server:
         began = trio.current_time()
-        assert await house.knock(b"GET /hello HTTP/1.1\r\nHo", seconds=2) == b""
+        assert await server.exchange(b"GET /hello HTTP/1.1\r\nHo", seconds=2) == b""
         assert trio.current_time() - began >= 0.2
 
 
 async def test_a_client_that_does_not_read_its_answer_is_given_up(monkeypatch):
     monkeypatch.setattr(server_module, "SEND_SECONDS", 0.2)
-    async with open_house(max_connections=2) as house:
-        stream = await trio.open_tcp_stream("127.0.0.1", house.port)
+    async with open_server(max_connections=2) as server:
+        stream = await trio.open_tcp_stream("127.0.0.1", server.port)
         await stream.send_all(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
         await trio.sleep(0.6)
         received = 0
@@ -373,7 +375,7 @@ async def test_a_client_that_does_not_read_its_answer_is_given_up(monkeypatch):
                 pass
         await trio.aclose_forcefully(stream)
         assert received < 5_000_000
-        await house.is_well()
+        await server.is_well()
 
 
 WITHOUT_ITS_BODY = b"POST /size HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nabc"
@@ -390,12 +392,12 @@ async def is_open(stream):
 
 
 async def test_a_newcomer_to_a_full_house_takes_the_place_of_whoever_has_waited_longest_without_a_whole_request():
-    async with open_house(max_connections=5) as house, AsyncExitStack() as held_open:
-        call = await house.stream(house.reception.expect())
+    async with open_server(max_connections=5) as server, AsyncExitStack() as held_open:
+        call = await server.stream(server.reception.expect())
         held = {}
 
         async def hold(name, said):
-            held[name] = await held_open.enter_async_context(await trio.open_tcp_stream("127.0.0.1", house.port))
+            held[name] = await held_open.enter_async_context(await trio.open_tcp_stream("127.0.0.1", server.port))
             await held[name].send_all(said)
             await trio.sleep(0.05)
 
@@ -407,54 +409,54 @@ async def test_a_newcomer_to_a_full_house_takes_the_place_of_whoever_has_waited_
             await hold(f"instead of {gone}", BEING_ANSWERED)
             assert not await is_open(held.pop(gone))
             assert [name for name, stream in held.items() if not await is_open(stream)] == []
-        assert await house.knock(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n", seconds=1) == b""
-        assert house.refusals == ["displaced", "displaced", "displaced", "full"]
+        assert await server.exchange(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n", seconds=1) == b""
+        assert server.refusals == ["displaced", "displaced", "displaced", "full"]
 
         await call.send("still here")
         assert await call.receive() == "still here"
-        house.answer_now.set()
+        server.answer_now.set()
         for stream in held.values():
             with trio.fail_after(20):
                 assert b"".join([data async for data in stream]).endswith(b"at last")
-        await house.is_well()
+        await server.is_well()
 
 
 async def test_twilio_gets_in_however_many_strangers_hold_connections_open():
-    async with open_house(max_connections=20) as house:
-        call = await house.stream(house.reception.expect())
+    async with open_server(max_connections=20) as server:
+        call = await server.stream(server.reception.expect())
 
         async def hold():
             while True:
                 await trio.lowlevel.checkpoint()
                 with suppress(trio.BrokenResourceError):
-                    async with await trio.open_tcp_stream("127.0.0.1", house.port) as stream:
+                    async with await trio.open_tcp_stream("127.0.0.1", server.port) as stream:
                         await stream.send_all(b"POST /twiml HTTP/1.1\r\nA: ")
                         await stream.receive_some()
 
         with structlog.testing.capture_logs() as log:
             for _ in range(60):
-                house.nursery.start_soon(hold)
+                server.nursery.start_soon(hold)
             await trio.sleep(0.1)
             for number in range(20):
-                await house.is_well()
-                stream = await house.stream(house.reception.expect())
+                await server.is_well()
+                stream = await server.stream(server.reception.expect())
                 for live in (call, stream):
                     await live.send(f"frame {number}")
                     assert await live.receive() == f"frame {number}"
                 await stream.aclose()
-        assert set(house.refusals) == {"displaced"}
-        assert len(house.refusals) > 60
+        assert set(server.refusals) == {"displaced"}
+        assert len(server.refusals) > 60
         assert {line["event"] for line in log if line["log_level"] == "warning"} == {"too_many_connections"}
 
 
 async def test_strangers_who_have_left_make_room():
-    async with open_house(max_connections=2) as house:
-        calls = [await house.stream(house.reception.expect()) for _ in range(2)]
-        assert await house.knock(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n", seconds=1) == b""
-        assert house.refusals == ["full"]
+    async with open_server(max_connections=2) as server:
+        calls = [await server.stream(server.reception.expect()) for _ in range(2)]
+        assert await server.exchange(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n", seconds=1) == b""
+        assert server.refusals == ["full"]
         await calls[0].aclose()
         with trio.fail_after(20):
-            while "EndOfChannel" not in house.reception.answered:
+            while "EndOfChannel" not in server.reception.answered:
                 await trio.sleep(0.001)
-        await house.is_well()
-        assert house.refusals == ["full"]
+        await server.is_well()
+        assert server.refusals == ["full"]

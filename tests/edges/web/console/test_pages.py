@@ -163,7 +163,7 @@ class List:
 
 
 @pytest.fixture(autouse=True)
-def house(context):
+def numbers(context):
     context.journal.over = [ended(number) for number in range(120)]
     context.numbers = Numbers()
     context.samples = Samples(context.metrics, lambda: NOON)
@@ -396,16 +396,16 @@ async def test_without_an_account_the_page_of_numbers_says_what_to_set(client, c
 # Do not call
 
 
-async def test_numbers_are_added_looked_up_and_removed(client, house):
+async def test_numbers_are_added_looked_up_and_removed(client, numbers):
     added = await client.post(
         "/console/do-not-call", form={"number": "+1 415 555-0199", "reason": "x"}, headers=OPERATOR
     )
     assert added.status_code == 303
-    assert house.kept["+14155550199"] == "x"
+    assert numbers.kept["+14155550199"] == "x"
     _, page = await get(client, "/console/do-not-call?number=0199")
     assert [row["data-number"] for row in page.all("tr") if "data-number" in row] == ["+14155550199"]
     removed = await client.post("/console/do-not-call/remove", form={"number": "+14155550199"}, headers=OPERATOR)
-    assert (removed.status_code, list(house.kept)) == (303, ["+15550100"])
+    assert (removed.status_code, list(numbers.kept)) == (303, ["+15550100"])
     wrong = await client.post("/console/do-not-call", form={"number": "the boss"}, headers=OPERATOR)
     assert wrong.status_code == 400
 
@@ -451,8 +451,8 @@ def test_a_bad_row_is_told_by_its_line_and_the_rest_is_read():
     assert read_csv("+14155550101\n")[0] == [("+14155550101", "")]
 
 
-async def test_what_comes_out_goes_in_again(client, house):
-    house.kept["+14155550102"] = "=1+1"
+async def test_what_comes_out_goes_in_again(client, numbers):
+    numbers.kept["+14155550102"] = "=1+1"
     text = await (await client.get("/console/do-not-call.csv", headers=OPERATOR)).get_data(as_text=True)
     assert read_csv(text)[0] == [("+14155550102", "'=1+1"), ("+15550100", EVIL)]
 

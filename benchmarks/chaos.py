@@ -27,9 +27,9 @@ from urllib.parse import urlsplit
 import httpx2
 from neighbouring.calls import BETWEEN_SECONDS, Neighbours
 from neighbouring.misbehaviour import MISBEHAVIOURS
-from neighbours import AUTHORITIES, daemon, rogue
+from neighbours import daemon, rogue
 from relaying.figures import percentile
-from relaying.relays import LOAD_CORE, running
+from relaying.relays import AUTHORITIES, LOAD_CORE, running
 
 if TYPE_CHECKING:
     from relaying.relays import Running

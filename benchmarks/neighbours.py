@@ -19,7 +19,6 @@ import argparse
 import json
 import os
 import shutil
-import ssl
 import statistics
 import subprocess
 import sys
@@ -32,40 +31,14 @@ from neighbouring import bad_tools, misbehaviour
 from neighbouring.calls import BETWEEN_SECONDS, Neighbours
 from neighbouring.misbehaviour import MISBEHAVIOURS
 from relaying.figures import percentile
-from relaying.relays import LOAD_CORE, Relay, running
+from relaying.relays import AUTHORITIES, LOAD_CORE, Relay, running, serve_ours
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from relaying.load import Window
 
-AUTHORITIES = os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().openssl_cafile
-
-CONFIG = """\
-[server]
-bind = "127.0.0.1:0"
-public_url = "https://neighbours.trio-voice.example"
-
-[twilio]
-validate_signatures = false
-
-[limits]
-max_calls = 1000
-time_limit_seconds = 3600
-idle_seconds = 3600
-playback_lead_seconds = 4
-
-[models.echo]
-kind = "assemblyai-agent"
-url = "{echo}"
-
-[personas.echo]
-model = "echo"
-{rogues}
-[numbers]
-default = "echo"
-{numbers}
-
+RECORDING = """
 [recording]
 directory = "{folder}/recordings"
 keep_free_gb = 0
@@ -200,9 +173,8 @@ def daemon(rogue: Rogue, names: list[str]) -> Relay:
                     place=place, port=rogue.port, llm_port=rogue.llm_port, tools=tools, record=record
                 )
                 numbers += f'"{misbehaviour.number_of(name)}" = "p{place}"\n'
-        config = Path(folder) / "config.toml"
-        config.write_text(CONFIG.format(echo=echo_url, rogues=rogues, numbers=numbers, folder=folder), encoding="utf-8")
-        return [sys.executable, "-m", "trio_voice", "--config", str(config), "serve"]
+        more = rogues + RECORDING.format(folder=folder)
+        return serve_ours(echo_url, folder, numbers=numbers, more=more)
 
     return Relay("trio_voice", command, environment={"TRIO_VOICE_API_TOKEN": misbehaviour.OPERATOR_TOKEN})
 

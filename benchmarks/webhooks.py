@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
-from relaying.relays import CONFIG, KEYS, LOAD_CORE, LONGEST_LEAD, RELAYS, Relay, running
+from relaying.relays import KEYS, LOAD_CORE, RELAYS, Relay, running, serve_ours
 
 if TYPE_CHECKING:
     from relaying.relays import Running
@@ -47,9 +47,9 @@ KINDS = {"TwiML": "/twiml", "callback": f"/stream-status/00{'0' * 30}"}
 
 def _daemon(python: Path, model_url: str, folder: str) -> list[str]:
     """The daemon as ``relays.py`` has it, but with Twilio's signatures checked."""
-    text = CONFIG.format(kind="assemblyai-agent", url=model_url, folder=folder, lead=LONGEST_LEAD, workers=1)
+    serve_ours(model_url, folder)
     config = Path(folder) / "config.toml"
-    config.write_text(text.replace("validate_signatures = false", ""))
+    config.write_text(config.read_text().replace("validate_signatures = false", ""))
     return [str(python.with_name("trio-voice")), "--config", str(config), "serve"]
 
 

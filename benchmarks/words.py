@@ -16,9 +16,7 @@ import argparse
 import json
 import os
 import shutil
-import ssl
 import statistics
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +25,7 @@ from playwright.sync_api import sync_playwright
 from relaying.figures import percentile
 from relaying.load import Load
 from relaying.models import AssemblyAI
-from relaying.relays import Relay, running
+from relaying.relays import AUTHORITIES, Relay, running, serve_ours
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,29 +38,9 @@ TOKEN = "operator"  # noqa: S105 - a made-up one
 EVERY_SECONDS = 1 / 3
 """Between two pieces of a line: people say about three words a second."""
 LINE_PIECES = 15
-AUTHORITIES = os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().openssl_cafile
 BETWEEN_SECONDS = 1.0
 SETTLES_SECONDS = 5.0
 """For cards to come and go."""
-CONFIG = """\
-[server]
-bind = "127.0.0.1:0"
-public_url = "https://words.trio-voice.example"
-[twilio]
-validate_signatures = false
-[limits]
-max_calls = 1000
-time_limit_seconds = 3600
-idle_seconds = 3600
-playback_lead_seconds = 4
-[models.echo]
-kind = "assemblyai-agent"
-url = "{url}"
-[personas.echo]
-model = "echo"
-[numbers]
-default = "echo"
-"""
 OBSERVER = """
 window.seen = new Set();
 window.delays = [];
@@ -80,14 +58,8 @@ new MutationObserver((changes) => {
 
 def ours() -> Relay:
     """The daemon, free to run on any core."""
-
-    def command(url: str, folder: str) -> list[str]:
-        config = Path(folder) / "config.toml"
-        config.write_text(CONFIG.format(url=url), encoding="utf-8")
-        return [sys.executable, "-m", "trio_voice", "--config", str(config), "serve"]
-
     cores = frozenset(range(os.cpu_count() or 1))
-    return Relay("trio_voice", command, cores=cores, environment={"TRIO_VOICE_API_TOKEN": TOKEN})
+    return Relay("trio_voice", serve_ours, cores=cores, environment={"TRIO_VOICE_API_TOKEN": TOKEN})
 
 
 class Speakers:

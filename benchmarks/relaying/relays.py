@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -39,7 +40,8 @@ workers = {workers}
 validate_signatures = false
 [limits]
 max_calls = 5000
-idle_seconds = 1000
+time_limit_seconds = 3600
+idle_seconds = 3600
 {lead}
 [models.bench]
 kind = "{kind}"
@@ -48,9 +50,13 @@ url = "{url}"
 model = "bench"
 [numbers]
 default = "bench"
+{numbers}
 [journal]
 url = "sqlite:///{folder}/journal.db"
+{more}
 """
+AUTHORITIES = os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().openssl_cafile
+"""Certificates that a daemon believes which speaks TLS to nobody of ours."""
 KEYS = {"ASSEMBLYAI_API_KEY": "k", "OPENAI_API_KEY": "k"}
 PIPECAT_WANTS = {
     "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
@@ -87,11 +93,30 @@ LONGEST_LEAD = "playback_lead_seconds = 4"
 """An echo that stutters puts Twilio further ahead each time, and then our pacing would be measured as delay."""
 
 
-def _ours(
-    model_url: str, folder: str, *, kind: str = "assemblyai-agent", lead: str = LONGEST_LEAD, workers: int = 1
+def serve_ours(
+    model_url: str,
+    folder: str,
+    *,
+    kind: str = "assemblyai-agent",
+    lead: str = LONGEST_LEAD,
+    workers: int = 1,
+    numbers: str = "",
+    more: str = "",
 ) -> list[str]:
+    """The command of a daemon of ours, whose configuration is written into the folder.
+
+    Args:
+        model_url: where the model of all calls listens that ``numbers`` does not name.
+        folder: for its files.
+        kind: of that model.
+        lead: how far ahead Twilio may be.
+        workers: how many processes.
+        numbers: more rows of ``[numbers]``.
+        more: further tables.
+    """
     config = Path(folder) / "config.toml"
-    config.write_text(CONFIG.format(kind=kind, url=model_url, folder=folder, lead=lead, workers=workers))
+    words = {"kind": kind, "url": model_url, "folder": folder, "lead": lead, "workers": workers}
+    config.write_text(CONFIG.format(**words, numbers=numbers, more=more), encoding="utf-8")
     return [sys.executable, "-m", "trio_voice", "--config", str(config), "serve"]
 
 
@@ -127,7 +152,7 @@ def _named(*relays: Relay) -> dict[str, Relay]:
 
 
 _OPENAI = OpenAIRealtime(transcoded=False)
-OURS_WITH_OPENAI = Relay("trio_voice (openai)", partial(_ours, kind="openai-realtime"), speaking=_OPENAI)
+OURS_WITH_OPENAI = Relay("trio_voice (openai)", partial(serve_ours, kind="openai-realtime"), speaking=_OPENAI)
 PIPECAT = Relay(
     "pipecat (openai)",
     _pipecat,
@@ -136,18 +161,20 @@ PIPECAT = Relay(
     most_calls=20,
 )
 RELAYS = _named(
-    Relay("trio_voice", _ours),
+    Relay("trio_voice", serve_ours),
     Relay("node", _node),
     Relay("asyncio", _asyncio),
     Relay("plain trio", _plain),
     OURS_WITH_OPENAI,
     PIPECAT,
 )
-WORKERS = _named(Relay("one worker", _ours, BOTH_CORES), Relay("two workers", partial(_ours, workers=2), BOTH_CORES))
+WORKERS = _named(
+    Relay("one worker", serve_ours, BOTH_CORES), Relay("two workers", partial(serve_ours, workers=2), BOTH_CORES)
+)
 """Ours beside the load on both cores, which is no comparison with others: the slope from one to two."""
 PACING = _named(
-    Relay("trio_voice", partial(_ours, lead="")),
-    Relay(OURS_WITH_OPENAI.name, partial(_ours, kind="openai-realtime", lead=""), speaking=_OPENAI),
+    Relay("trio_voice", partial(serve_ours, lead="")),
+    Relay(OURS_WITH_OPENAI.name, partial(serve_ours, kind="openai-realtime", lead=""), speaking=_OPENAI),
 )
 """Ours as it comes, for a model that sends faster than it speaks."""
 

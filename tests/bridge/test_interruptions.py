@@ -102,6 +102,18 @@ def test_what_was_heard_is_counted_over_a_resumption():
     assert cut == c.TruncateReply("r1", pytest.approx(300 - 200 + 500, abs=1))
 
 
+@pytest.mark.parametrize("filler", [False, True])
+def test_what_was_heard_before_a_stall_is_told_when_the_caller_speaks_in_it(filler):
+    book = speaking(pieces=2, done=False)  # all that has come was heard, and more is to come
+    if filler:
+        book.on(c.ReplyStarted("f1", is_filler=True))
+        book.on(c.ReplyAudio("f1", SPEECH))
+        book.on(c.ReplyDone("f1", interrupted=False))
+    book.after(1.0).on(c.CallerSpeechStarted())
+    told = [each for each in book.on(said("And on Sunday?")) if isinstance(each, c.TruncateReply)]
+    assert [each.heard_ms for each in told if each.reply_id == "r1"] == [200.0]
+
+
 def test_words_that_go_on_behind_an_agreement_still_take_the_floor():
     book = speaking()
     book.on(c.CallerSpeechStarted())

@@ -146,11 +146,13 @@ class Playback:
         """Time at which the oldest mark that is out should come back, by the clock; infinite if none is out."""
         return self._pending[0][2] if self._pending else math.inf
 
-    def forget_heard(self, now: float) -> None:
-        """Drop what lies behind the caller's ear, so that a long call stays small."""
-        heard = self.heard_ms(now)
+    def forget_heard(self, now: float) -> list[tuple[str, float]]:
+        """Drop what lies behind the caller's ear, so that a long call stays small; returns the replies, and lengths."""
+        heard, forgotten = self.heard_ms(now), list[tuple[str, float]]()
         while self._spans and self._spans[0].end_ms <= heard:
-            self._spans.pop(0)
+            span = self._spans.pop(0)
+            forgotten.append((span.reply_id, span.end_ms - span.start_ms))
+        return forgotten
 
     def clear(self, now: float) -> None:
         """A ``clear`` is sent: what was not heard never will be, and the echoes to come mean nothing."""

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 MAX_QUEUED_MS: Final = 300_000.0
 """Most speech that may wait here. Beyond it the newest is dropped and counted: nobody listens to five minutes of
 backlog, and Twilio itself refuses ten."""
+HEARD_REPLIES: Final = 4
+"""Replies of which it is remembered how much was heard, though nothing of them waits: more may come."""
 MUTED_REPLIES: Final = 16
 """Interrupted replies that are remembered; one is open at a time, so audio of an older one cannot still come."""
 FEED_EVERY_SECONDS: Final = 0.02
@@ -126,9 +128,10 @@ class Playout:
             self._fillers.append(reply_id)
         if reply_id in self._muted:
             self._muted.remove(reply_id)
-        self.playback.forget_heard(now)
+        self._note_heard(now)
         self._forget_heard(now)
         kept = {old for old, *_ in self._waiting} | set(self.playback.unheard_replies(now))
+        kept |= set([*self._heard_before][-HEARD_REPLIES:])  # more of them may be to come
         self._heard_before = {old: ms for old, ms in self._heard_before.items() if old in kept}
 
     def mute(self, reply_id: str) -> None:
@@ -280,6 +283,7 @@ class Playout:
         if self._paused_at is not None:
             return
         heard = self.playback.heard_ms(now)
+        self._note_heard(now)
         ids = self.playback.unheard_replies(now)
         self._paused_at = {reply_id: self.heard_of(reply_id, now) for reply_id in ids}
         self._forget_heard(now)
@@ -312,6 +316,11 @@ class Playout:
     def _clear(self, now: float) -> None:
         self.playback.clear(now)
         self._sent.clear()
+
+    def _note_heard(self, now: float) -> None:
+        """Remember how much was heard of replies that are played to their end so far."""
+        for reply_id, ms in self.playback.forget_heard(now):
+            self._heard_before[reply_id] = self._heard_before.pop(reply_id, 0.0) + ms
 
     def _forget_heard(self, now: float) -> None:
         """Let go of what can never be said again."""

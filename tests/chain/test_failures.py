@@ -286,6 +286,22 @@ def test_a_voice_that_falls_silent_in_the_middle_of_a_text_has_failed():
     assert [change.code for change in stage.of(s.ChangeVoice)] == ["speech_timeout"]
 
 
+@pytest.mark.parametrize("timed", [True, False])
+def test_a_voice_that_does_not_tell_the_end_of_a_reply_has_not_failed(timed):
+    stage = Stage(timed_words=timed)
+    stage.asked()
+    stage.answered("We close at five.")
+    context = stage.spoken(made_ms=1_000, over=False)
+    if timed:
+        words = [("We ", 0.0), ("close ", 200.0), ("at ", 500.0), ("five. ", 700.0)]
+        stage.do(*(s.SpokenWords(context, word, at) for word, at in words))
+    stage.wait(6)
+    assert not stage.of(s.ChangeVoice)
+    assert [done.interrupted for done in stage.of(c.ReplyDone)] == [False]
+    stage.do(s.SpeechOver(context))
+    assert not stage.of(c.ReplyDone)
+
+
 def test_a_voice_that_makes_no_sound_of_a_text_is_given_it_once_more_then_it_has_failed():
     stage = Stage()
     stage.asked()

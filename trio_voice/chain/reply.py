@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 LETTER_MS: Final = 60.0
 """Sound of a letter, spoken not too slowly: where nothing else tells how far a voice has come."""
+HASTE: Final = 0.7
+"""Share of it that a voice in a hurry needs."""
 _WORD: Final = re.compile(r"\w+")
 
 
@@ -115,6 +117,17 @@ class Reply:
         self.texts = rest or self.texts
         self.words_before, self.ms_before = len(self.line.words), self.line.made_ms
         return rest
+
+    @property
+    def is_spoken(self) -> bool:
+        """True if there is sound of all its words: by their times, else by its length, of a voice in a hurry."""
+        if self.line is None or not self.closed:
+            return False
+        timed = self.line.words[self.words_before :]
+        if timed:
+            return len(words_of("".join(word for word, _ in timed))) >= len(words_of("".join(self.texts)))
+        letters = sum(len(text.strip()) for text in self.texts)
+        return self.line.made_ms - self.ms_before >= letters * LETTER_MS * HASTE
 
     def _heard_words(self, line: SpokenText) -> int:
         """Words of the texts that were spoken to their end: by their times, else by the length of the sound."""

@@ -172,8 +172,7 @@ class ChainTurns:
     def tick(self, now: float) -> list[Output]:
         """Outputs that time asks for. Harmless to call too early."""
         self._now = now
-        if any(now >= reply.sound_due for reply in self._replies.queue):
-            self._voicing.voice_failed("speech_timeout", "the speech stage has made no sound in time")
+        self._voicing.tick(now)
         hung = self._hearing.hung(now)
         if isinstance(hung, s.EndTurn):
             self._replies.out.append(hung)

@@ -91,6 +91,17 @@ class Voicing:
         elif not reply.sounded:
             self._replies.wanted.append(c.RequestReply(OTHER_WORDS))
 
+    def tick(self, now: float) -> None:
+        """A voice that makes no more sound has failed, unless only the end of a reply was not told."""
+        for reply in [reply for reply in self._replies.queue if now >= reply.sound_due]:
+            if reply.sounded and reply.is_spoken:
+                self._replies.out.append(s.Count("speech_ends_missed"))
+                reply.is_open = False
+                self._replies.finish(reply)
+            else:
+                self.voice_failed("speech_timeout", "the speech stage has made no sound in time")
+                return
+
     def voice_failed(self, code: str, message: str) -> None:
         """The voice has failed; another may take over."""
         for reply in self._replies.queue:

@@ -283,6 +283,12 @@ def test_an_error_in_the_stream_ends_it(kind, words, retryable):
     assert failed.retryable is retryable
 
 
+def test_no_funds_are_told_as_such_though_they_come_as_an_invalid_request():
+    said = "Your credit balance is too low to access the Anthropic API."
+    error = {"type": "error", "error": {"type": "invalid_request_error", "message": said}}
+    assert "no funds" in model().refusal(3, 400, json.dumps(error).encode()).message
+
+
 @pytest.mark.parametrize(
     ("status", "kind", "words", "retryable"),
     [

@@ -160,6 +160,8 @@ class AnthropicMessages:
     ) -> s.ThoughtFailed:
         """The failure that an answer of another status than 200 means."""
         complaint = complaint_in(status, body)
+        if "credit balance" in complaint.said.lower():  # it calls this an invalid request
+            complaint = attrs.evolve(complaint, kinds=frozenset({"billing_error"}))
         return refusal_of(self._settings, self._settings.model, number, complaint, headers, broke=self._advice)
 
     def _failed(self, number: int, complaint: Complaint) -> s.ThoughtFailed:

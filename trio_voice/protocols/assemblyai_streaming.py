@@ -38,7 +38,7 @@ MAX_KEYTERM: Final = 50
 MAX_MESSAGE_BYTES: Final = 1_048_576
 
 ADVICE: Final = {
-    1008: "AssemblyAI refused the session: check the key {key} and the account's balance, or lower max_calls",
+    1008: "AssemblyAI refused the session: check {key} and the account's balance, or lower max_calls",
     1011: "AssemblyAI failed; the next call may get through",
     3005: "AssemblyAI failed; the next call may get through",
     3006: "AssemblyAI does not take a setting of this stage: check its keys, or nobody fed the session",
@@ -196,7 +196,7 @@ class AssemblyAiStreaming(EventDispatcher):
     def _on_error(self, event: dict[str, Any]) -> list[Any]:
         code, said = event.get("error_code"), str(event.get("error") or "")
         advice = ADVICE.get(code, "AssemblyAI gave the session up") if isinstance(code, int) else "AssemblyAI failed"
-        key = self._settings.key_name or "of this stage"
+        key = self._settings.key_name or "the key of this stage"
         passing = code not in _OURS or _PASSES.search(said[:500]) is not None
         words = f"{advice.format(key=key)}: {said}"[:500]
         return [c.ModelFault(f"assemblyai_{code}", words, fatal=True, passing=passing)]

@@ -181,7 +181,7 @@ class Cartesia(EventDispatcher):
         status = event.get("status_code")
         advice = ADVICE.get(status, "Cartesia failed") if isinstance(status, int) else "Cartesia failed"
         words = advice.format(
-            key=self._settings.key_name or "of this stage", voice=self._voice, model=self._settings.model
+            key=self._settings.key_name or "the key of this stage", voice=self._voice, model=self._settings.model
         )
         said = ": ".join(str(event[part]) for part in ("title", "message") if event.get(part))
         code, message = f"cartesia_{str(event.get('error_code') or status)[:60]}", f"{words}: {said}"[:500]

@@ -214,7 +214,7 @@ class ElevenLabs(ModelSession):
         code, said = str(event["error"])[:60], str(event.get("message") or "")
         words = ADVICE.get(code, "ElevenLabs said {code}").format(
             code=code,
-            key=self._settings.key_name or "of this stage",
+            key=self._settings.key_name or "the key of this stage",
             voice=self._voice,
             model=self._settings.model,
         )
@@ -228,7 +228,7 @@ class ElevenLabs(ModelSession):
 
 ADVICE: Final = {
     "invalid_api_key": "ElevenLabs refused the key: check {key}",
-    "missing_permissions": "the key {key} may not be used for text to speech: check its permissions at ElevenLabs",
+    "missing_permissions": "{key} may not be used for text to speech: check its permissions at ElevenLabs",
     "quota_exceeded": "the ElevenLabs account behind {key} has no characters left",
     "voice_id_does_not_exist": "ElevenLabs does not know the voice {voice!r}: check voice in the persona or the stage",
     "voice_not_found": "ElevenLabs does not know the voice {voice!r}: check voice in the persona or the stage",

@@ -77,7 +77,7 @@ class ElevenLabsHttp:
         words = ADVICE.get(code, "{vendor} said {code}").format(
             vendor="ElevenLabs",
             code=code,
-            key=self._settings.key_name or "of this stage",
+            key=self._settings.key_name or "the key of this stage",
             voice=self._voice,
             model=self._settings.model,
         )

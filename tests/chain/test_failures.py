@@ -251,6 +251,45 @@ def test_nothing_after_a_tool_is_no_failure_where_the_words_before_it_were_all()
     assert stage.of(s.Think) == []
 
 
+@pytest.mark.parametrize("text", ["*smiles warmly*", "[pause]", "<br/>", "![](x.png)", "(laughs) 😀"])
+def test_an_answer_of_which_nothing_can_be_heard_is_asked_for_again(text):
+    stage = Stage()
+    stage.asked()
+    stage.answered(text)
+    assert not stage.of(s.Speak, c.ReplyStarted)
+    stage.answered("Yes.")
+    assert "".join(speak.text for speak in stage.of(s.Speak)).strip() == "Yes."
+
+
+def test_an_answer_that_has_become_too_long_is_gone_on_with_behind_its_last_sentence():
+    stage = Stage()
+    number = stage.asked().number
+    stage.do(s.Thought(number, "We are open today. And then we"))
+    stage.do(s.ThoughtOver(number, cut_short="length"))
+    stage.spoken()
+    assert lines(stage.question)[-2:] == [("agent", "We are open today."), ("instruction", GO_ON)]
+
+
+def test_one_long_half_sentence_is_said_and_gone_on_with_twice_at_most():
+    stage = Stage()
+    stage.asked()
+    for _ in range(2):
+        stage.do(s.Thought(stage.question.number, "one"), s.ThoughtOver(stage.question.number, cut_short="max_tokens"))
+        stage.spoken()
+    stage.do(s.Thought(stage.question.number, "one"), s.ThoughtOver(stage.question.number, cut_short="max_tokens"))
+    stage.spoken()
+    assert not stage.of(s.Think)
+
+
+def test_an_answer_that_was_cut_at_the_end_of_a_sentence_is_whole():
+    stage = Stage()
+    number = stage.asked().number
+    stage.do(s.Thought(number, "We are open today. "))
+    stage.do(s.ThoughtOver(number, cut_short="length"))
+    stage.spoken()
+    assert not stage.of(s.Think)
+
+
 def test_thoughts_that_are_taken_back_are_not_spoken():
     stage = Stage()
     number = stage.asked().number

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from trio_voice.chain.reply import has_words
 from trio_voice.events import model as c
 from trio_voice.events import stage as s
 
@@ -15,10 +14,13 @@ if TYPE_CHECKING:
 
 SAY_SOMETHING: Final = "You have said nothing. Answer the caller in a short sentence."
 GO_ON: Final = "Your answer broke off there. Say the rest of it, and do not begin again."
+GO_ON_OTHERWISE: Final = "Your answer broke off there. Say the rest of it in other words, and do not begin again."
 MAX_BROKEN_OFF: Final = 2
 """Answers in a row whose rest is asked for."""
 FILTERED: Final = frozenset({"content_filter", "refusal"})
 """Ends of an answer that a filter has cut short, in the vendors' words."""
+LIMITED: Final = frozenset({"length", "max_tokens"})
+"""Ends of one that has become too long."""
 NOT_UNDERSTOOD: Final = "You cannot repeat what the caller has said. Say in a few words that you did not understand."
 
 
@@ -40,7 +42,7 @@ class Answers:
             reply.thought = True
             if not reply.is_speculative:
                 self._replies.out.append(c.StageReached("first_token"))
-        reply.pieces += reply.clauses.add(fact.text)
+        reply.pieces += filter(reply.is_heard, reply.clauses.add(fact.text))
 
     def unthought(self, fact: s.Unthought) -> None:
         """Void the answer so far: it is asked for once more."""
@@ -54,17 +56,21 @@ class Answers:
         if reply is None:
             return
         is_filtered = fact.cut_short in FILTERED
-        rest = reply.clauses.rest()
-        reply.pieces += [rest] if rest and not (is_filtered and reply.spoke) else []  # half a sentence
-        calls = fact.calls if reply.with_tools else ()
-        if not (reply.spoke or calls) and (is_filtered or not any(map(has_words, reply.pieces))):
+        rest, calls = reply.clauses.rest(), fact.calls if reply.with_tools else ()
+        breaks_off = (is_filtered or fact.cut_short in LIMITED) and not calls and not reply.is_speculative
+        if rest and reply.is_heard(rest) and not (breaks_off and (reply.spoke or reply.pieces)):  # half a sentence
+            reply.pieces.append(rest)
+        if not (reply.spoke or calls) and (is_filtered or not reply.pieces):
             self._thought_nothing(reply, fact.cut_short)
             return
-        self._broken_off = 0
         reply.number, reply.calls = None, calls
-        if not any(map(has_words, reply.pieces)):
-            reply.pieces.clear()
         self._replies.member = reply.tries.member
+        if not breaks_off:
+            self._broken_off = 0
+        elif (rest or is_filtered) and self._broken_off < (1 if is_filtered else MAX_BROKEN_OFF):
+            self._broken_off += 1
+            self._replies.out.append(s.Count("llm_retries_broken_off"))
+            self._replies.wanted.append(c.RequestReply(GO_ON_OTHERWISE if is_filtered else GO_ON))
 
     def _thought_nothing(self, reply: Reply, cut_short: str) -> None:
         """An answer without a word and without a call."""
@@ -125,8 +131,8 @@ class Answers:
     def _give_up(self, reply: Reply, failed: s.ThoughtFailed) -> None:
         """Nobody answers: what came of the last answer is said, or the session is at its end."""
         rest = reply.clauses.rest()
-        reply.pieces += [rest] if rest else []
-        if any(map(has_words, reply.pieces)):
+        reply.pieces += filter(reply.is_heard, [rest] if rest else [])
+        if reply.pieces:
             self._replies.out.append(c.ModelFault(failed.code, failed.message, fatal=False))
             reply.number = None
             return

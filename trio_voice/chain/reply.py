@@ -10,6 +10,7 @@ import attrs
 
 from trio_voice.chain.sentences import Sentences
 from trio_voice.chain.tries import Tries
+from trio_voice.speech_text.speakable import speakable
 
 if TYPE_CHECKING:
     from trio_voice.chain.history import SpokenText
@@ -84,6 +85,10 @@ class Reply:
     def is_ready(self) -> bool:
         """True if there is something to tell of it."""
         return bool(self.pieces) or self.number is None
+
+    def is_heard(self, piece: str) -> bool:
+        """True if there is something to hear in a piece of it: more than a stage direction, or markup."""
+        return has_words(speakable(piece, self.language))
 
     def speculates_that(self, text: str) -> bool:
         """True if it answers a turn of these words, which may still go on; case and punctuation do not matter."""

@@ -20,6 +20,7 @@ from trio_voice.audio.mulaw import BYTES_PER_MS
 from trio_voice.events import model as c
 from trio_voice.events import stage as s
 from trio_voice.persona import bounded
+from trio_voice.protocols.chat.refusals import wait_seconds
 from trio_voice.protocols.json_messages import MAX_ID, as_json
 from trio_voice.protocols.settings import StageSettings
 from trio_voice.protocols.stage_socket import EventDispatcher, SoundGatherer
@@ -199,7 +200,8 @@ class AssemblyAiStreaming(EventDispatcher):
         key = self._settings.key_name or "the key of this stage"
         passing = code not in _OURS or _PASSES.search(said[:500]) is not None
         words = f"{advice.format(key=key)}: {said}"[:500]
-        return [c.ModelFault(f"assemblyai_{code}", words, fatal=True, passing=passing)]
+        wait = wait_seconds({}, said)
+        return [c.ModelFault(f"assemblyai_{code}", words, fatal=True, passing=passing, retry_after=wait)]
 
     def _on_warning(self, event: dict[str, Any]) -> list[Any]:
         said = f"AssemblyAI warns: {event.get('warning')}"[:500]

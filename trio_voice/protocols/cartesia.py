@@ -19,6 +19,7 @@ from trio_voice.audio.mulaw import is_base64
 from trio_voice.events import model as c
 from trio_voice.events import stage as s
 from trio_voice.persona import bounded
+from trio_voice.protocols.chat.refusals import wait_seconds
 from trio_voice.protocols.json_messages import as_json
 from trio_voice.protocols.settings import StageSettings
 from trio_voice.protocols.stage_socket import EventDispatcher
@@ -186,7 +187,8 @@ class Cartesia(EventDispatcher):
         said = ": ".join(str(event[part]) for part in ("title", "message") if event.get(part))
         code, message = f"cartesia_{str(event.get('error_code') or status)[:60]}", f"{words}: {said}"[:500]
         if context is None or status in _OF_ALL:
-            return [c.ModelFault(code, message, fatal=True, passing=status not in _OURS)]
+            wait = wait_seconds({}, said)
+            return [c.ModelFault(code, message, fatal=True, passing=status not in _OURS, retry_after=wait)]
         del self._contexts[context]
         return [s.SpeechFailed(context, code, message)]
 

@@ -1,6 +1,7 @@
 """Stages of a chain whose sessions drop: opened anew, left for the next member, given up."""
 
 import json
+from collections import deque
 
 import pytest
 import trio
@@ -8,7 +9,8 @@ import trio
 from tests import calls, chains
 from tests.calls import GREETING
 from tests.chains import Chain
-from trio_voice.legs.chain.stage import RENEWAL_PAUSES
+from trio_voice.events.model import ModelFault
+from trio_voice.legs.chain.stage import RENEWAL_PAUSES, Stage
 from trio_voice.record import EndReason
 from trio_voice.sandbox.providers.assemblyai_agent import Close, Moment, Say, Script, Strike, Turn
 from trio_voice.sandbox.providers.chain import ChainFaults, StageFaults
@@ -61,6 +63,18 @@ async def test_a_session_that_drops_again_and_again_is_given_up(autojump_clock, 
     sessions = rig.agent.hearing_sessions if stage == "hearing" else rig.agent.speaking_sessions
     assert len(sessions) == 1 + len(RENEWAL_PAUSES)
     assert rig.ended_at < 6
+
+
+@pytest.mark.parametrize(
+    ("age", "asked", "pause"), [(1.0, 2.0, 2.0), (1.0, None, 0.0), (20.0, 3.0, 3.0), (1.0, 6.0, None)]
+)
+def test_the_pause_that_a_provider_asks_for_is_kept_before_another_session(age, asked, pause):
+    stage = Stage("hearing", deque([lambda: None]))
+    stage.ready.set()
+    stage.ready_at = 0.0
+    busy = ModelFault("busy", "Too many sessions. Try again later.", fatal=True, passing=True, retry_after=asked)
+    assert stage.goes_on_after(busy, age) is (pause is not None)
+    assert stage.pause == (pause or 0.0)
 
 
 async def test_one_that_drops_early_is_left_for_another_member(autojump_clock):

@@ -14,7 +14,7 @@ import attrs
 import trio
 
 from trio_voice.events.model import ModelFault
-from trio_voice.legs.attempts import Attempts
+from trio_voice.legs.attempts import MAX_RETRY_AFTER, Attempts
 
 if TYPE_CHECKING:
     from collections import deque
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 GOOD_SECONDS: Final = 10.0
 """A session that has served for so long has been good: when it drops, it is opened anew, however often."""
 RENEWAL_PAUSES: Final = (0.0, 0.3, 0.6)
-"""Seconds before a session that dropped sooner is opened anew, and no oftener in a row than that."""
+"""Seconds before a session that dropped sooner is opened anew, and no oftener in a row than that; a provider may ask
+for more."""
 READY_SECONDS: Final = 10.0
 """Time that the last member of a stage may take to be ready."""
 
@@ -81,13 +82,16 @@ class Stage:
         """The same of one that was ready."""
         if isinstance(fact, ModelFault) and not fact.passing:
             return None  # it names its cause
+        asked = getattr(fact, "retry_after", None) or 0.0
+        if asked > (0.0 if self.makers else MAX_RETRY_AFTER):
+            return None  # another is sooner there
         if self.was_good(now):
             self._renewed = 0
-            return 0.0
+            return asked
         if self.makers or self._renewed >= len(RENEWAL_PAUSES):
             return None
         self._renewed += 1
-        return RENEWAL_PAUSES[self._renewed - 1]
+        return max(RENEWAL_PAUSES[self._renewed - 1], asked)
 
     def was_good(self, now: float) -> bool:
         """True if the session has served for a while."""

@@ -28,7 +28,7 @@ XDIST ?= --numprocesses auto --maxprocesses 4 --dist worksteal
 # Much of what is slow only waits.
 XDIST_SLOW ?= --numprocesses 3 --dist worksteal
 
-.PHONY: setup demo talk docs reference test test-slow coverage mutants properties newest ci-full run lint bench turns soak neighbours words fuzz chaos processes listen faults faults-peers autobahn constraints cluster fleet clean dist test-release deb
+.PHONY: setup demo talk docs reference test test-slow coverage mutants properties newest ci-full run lint bench turns soak neighbours words fuzz chaos processes listen faults faults-peers autobahn constraints cluster fleet live clean dist test-release deb
 
 setup: $(VENV)/.ready
 	@:
@@ -203,7 +203,7 @@ chaos: setup
 # some ten minutes. In a network of its own, with the files word by word, where one may be made (root); else on free ports.
 ADDRESSES := 10.0.0.11 10.0.0.12 10.0.0.13
 cluster: setup
-	@play="$(BIN)/pytest --whole -rP $(PYTEST_ARGS) tests/test_cluster.py tests/test_balancers.py tests/test_manifest.py"; \
+	@play="$(BIN)/pytest --whole -rP $(PYTEST_ARGS) tests/test_cluster.py tests/test_cluster_faults.py tests/test_balancers.py tests/test_manifest.py"; \
 	if unshare --net true 2>/dev/null && command -v ip >/dev/null; then \
 	    TRIO_VOICE_OWN_NETWORK=1 unshare --net sh -c "ip link set lo up && \
 	        for each in $(ADDRESSES); do ip addr add \$$each/32 dev lo; done && exec $$play"; \
@@ -212,6 +212,11 @@ cluster: setup
 # What one call that misbehaves does to fifty others.
 neighbours: setup
 	@$(BIN)/python benchmarks/neighbours.py $(BENCH_ARGS)
+
+# Each provider that there is a key for, and one call by Twilio: real, by hand alone. It asks before it costs anything.
+LIVE_ARGS ?=
+live: setup
+	@$(BIN)/python benchmarks/live.py $(LIVE_ARGS)
 
 # The page on what a fleet of so many calls takes, made anew from measured figures.
 fleet: setup

@@ -112,10 +112,8 @@ async def examine(settings: Settings) -> list[Check]:
             nursery.start_soon(look, name, work, CHECK_SECONDS, f"server.public_url, {name}: look at the network")
         for name in settings.models:
             found[f"models.{name}"] = []
-            examine_model = partial(_model, placed, name, used.get(name), speech)
-            nursery.start_soon(
-                look, f"models.{name}", examine_model, MODEL_SECONDS, f"models.{name}: url and credential"
-            )
+            turn = partial(examine_model, placed, name, used.get(name), speech)
+            nursery.start_soon(look, f"models.{name}", turn, MODEL_SECONDS, f"models.{name}: url and credential")
     return [check for name in [*looks, *(f"models.{name}" for name in settings.models)] for check in found[name]]
 
 
@@ -289,8 +287,8 @@ async def _numbers(settings: Settings) -> list[Check]:
     return [Check("numbers", ok=True, message=f"{', '.join(sorted(here))} come here")]
 
 
-async def _model(settings: Settings, name: str, persona: Persona | None, speech: Any) -> list[Check]:
-    """One real turn: the model is asked to say something, and must be heard."""
+async def examine_model(settings: Settings, name: str, persona: Persona | None, speech: Any) -> list[Check]:
+    """One real turn: the model is asked to say something, and must be heard; a chain must understand somebody, too."""
     model, path = settings.models[name], f"models.{name}"
     who = Persona(name="doctor", model=name) if persona is None else attrs.evolve(persona, tools=())
     missing = [secret for secret in model.credentials if settings.secrets.get(secret) is None]

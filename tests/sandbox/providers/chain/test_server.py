@@ -1,6 +1,9 @@
 """The chain over real sockets on loopback, by the very legs that a call has."""
 
+import socket
+import struct
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 import trio
@@ -15,6 +18,7 @@ from trio_voice.persona import Limits, Persona
 from trio_voice.protocols.chain_stages import HEARING, SPEAKING, THINKING, ChainSettings
 from trio_voice.record import CallRecord, Closing
 from trio_voice.sandbox.providers.chain import open_chain, scripted
+from trio_voice.sandbox.providers.chain.http import serve_http
 
 PERSONA = Persona(name="p", model="m", greeting="Hello.", voice="alba")
 CREDENTIALS = {"stt": "STT_KEY", "llm": "LLM_KEY", "tts": "TTS_KEY"}
@@ -114,3 +118,22 @@ async def test_a_server_that_is_there_for_long_remembers_no_session():
             while server.sessions:
                 await trio.sleep(0.01)
     assert heard.problem is None
+
+
+async def test_a_client_that_drops_an_answer_ends_no_other():
+    class Talkative:
+        async def answer(self, _target, _headers, _body, sink):
+            await sink.start(200)
+            while True:
+                await sink.send(b"x" * 10_000)
+
+    request = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n"
+    async with trio.open_nursery() as nursery:
+        port = await nursery.start(partial(serve_http, Talkative()))
+        for _ in range(3):
+            stream = await trio.open_tcp_stream("127.0.0.1", port)
+            await stream.send_all(request)
+            assert await stream.receive_some()
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # it is reset
+            await stream.aclose()
+        nursery.cancel_scope.cancel()

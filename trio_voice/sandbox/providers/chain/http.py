@@ -1,7 +1,7 @@
 """Ways to the sandbox's servers of HTTP: in memory, for a virtual clock, or over HTTP on loopback."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
@@ -123,8 +123,8 @@ async def serve_http(
     async def serve(stream: trio.SocketStream) -> None:
         try:
             await _serve_connection(stream, answerer)
-        except (trio.BrokenResourceError, trio.ClosedResourceError, h11.ProtocolError):
-            pass  # the client has gone, or is none
+        except* (trio.BrokenResourceError, trio.ClosedResourceError, h11.ProtocolError):
+            pass  # the client has gone, in the middle of an answer, too, or is none
         finally:
             await trio.aclose_forcefully(stream)
 
@@ -163,8 +163,9 @@ async def _serve_connection(stream: trio.SocketStream, answerer: Answerer) -> No
 
 
 async def _notice_leaving(stream: trio.SocketStream, answering: trio.CancelScope) -> None:
-    """A client that closes its answer is not answered any further."""
-    await stream.socket.recv(1, trio.socket.MSG_PEEK)
+    """A client that closes its answer, or drops it, is not answered any further."""
+    with suppress(OSError):  # it has reset the connection
+        await stream.socket.recv(1, trio.socket.MSG_PEEK)
     answering.cancel(reason="the client has gone")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import attrs
 import trio
@@ -30,9 +30,8 @@ from trio_voice.sandbox.twilio.twiml import (
     Reject,
     Say,
     Stream,
-    TwimlError,
-    parse_twiml,
 )
+from trio_voice.sandbox.twilio.twiml_source import TwimlSource
 from trio_voice.sandbox.twilio.webhooks import Form, WebhookRequest
 
 if TYPE_CHECKING:
@@ -40,8 +39,6 @@ if TYPE_CHECKING:
 
     from trio_voice.net.channel import Channel
     from trio_voice.sandbox.twilio.callers import Capture, FrameSource
-
-_TWIML_TYPES: Final = frozenset({"text/xml", "application/xml", "text/html", "text/plain"})
 
 
 class SandboxCall:
@@ -84,6 +81,7 @@ class SandboxCall:
         self._account = account
         self._capture = capture
         self._reports = Reports(account, order, self.sid, direction)
+        self._source = TwimlSource(self._reports, order)
         self._line = PhoneLine(trio.current_time())
         self._spoken = PhoneLine(trio.current_time())
         self._answered_at = math.nan
@@ -272,46 +270,13 @@ class SandboxCall:
         """Execute these, and what they lead to, until nothing is left to do."""
         where: Instructions | None = instructions
         while where is not None:
-            document = await self._obtain(where)
+            document = await self._source.obtain(where, self.status)
             self._answer_unless_rejected(document)
             if document is None:
                 self._end("completed", "application error")
                 return
             self.documents.append(document)
             where = await self._obey(document)
-
-    async def _obtain(self, where: Instructions) -> Document | None:
-        if where.twiml is not None:
-            return self._read(where.twiml)
-        document = await self._fetch(where)
-        if document is None and self.order.fallback_url:
-            error = (("ErrorCode", str(self._reports.notices[-1].code)), ("ErrorUrl", where.url))
-            fallback = Instructions(self.order.fallback_url, self.order.fallback_method, fields=error, event="fallback")
-            document = await self._fetch(fallback)
-        return document
-
-    async def _fetch(self, where: Instructions) -> Document | None:
-        answer = await self._reports.ask(where.event, where.url, self.status, where.fields, where.method)
-        content_type = answer.content_type.partition(";")[0].strip().lower()
-        if answer.status is None:
-            self._reports.note(11205, f"{where.url}: {answer.error}")
-        elif not 200 <= answer.status < 300:
-            self._reports.note(11200, f"{where.url} answered {answer.status}", answer.status)
-        elif content_type not in _TWIML_TYPES:
-            self._reports.note(12300, f"{where.url} answered with the content type {content_type!r}")
-        else:
-            return self._read(answer.body, where.url)
-        return None
-
-    def _read(self, text: str | bytes, url: str = "") -> Document | None:
-        try:
-            document = parse_twiml(text, url)
-        except TwimlError as wrong:
-            self._reports.note(wrong.code, wrong.why)
-            return None
-        for code, why in document.warnings:
-            self._reports.note(code, why)
-        return document
 
     def _answer_unless_rejected(self, document: Document | None) -> None:
         """Everything answers a call but ``<Reject>``, and ``<Redirect>``, after which one may come."""

@@ -15,14 +15,14 @@ import json
 import math
 import uuid
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
-import attrs
 import trio
 
 from trio_voice.sandbox.twilio.callers import FRAME_SECONDS, Capture, CapturedMessage, FrameSource, Voice
 from trio_voice.sandbox.twilio.messages import Misfit, check_message
 from trio_voice.sandbox.twilio.playback_queue import PhoneLine
+from trio_voice.sandbox.twilio.stream_end import EndedBy, Received, StreamEnd, StreamWarning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -48,45 +48,6 @@ class CanMuteClose(Protocol):
 
     def mute_close(self) -> None:
         """From now on a close of the peer's gets no answer."""
-
-
-@attrs.frozen
-class Received:
-    """A message that the server sent and that kept to the protocol."""
-
-    at: float
-    message: dict[str, Any]
-
-    @property
-    def event(self) -> str:
-        """``media``, ``mark`` or ``clear``."""
-        return str(self.message["event"])
-
-
-@attrs.frozen
-class StreamWarning:
-    """An entry that Twilio's debugger would show for this stream; each code at most once."""
-
-    code: int
-    why: str
-    at: float
-
-
-EndedBy = Literal["twilio", "server", "network"]
-
-
-@attrs.frozen
-class StreamEnd:
-    """End of a stream: Twilio stopped it, the server closed the socket, or the connection was lost.
-
-    ``code`` and ``reason`` are those of the server's close frame; ``at`` is when the end was seen, in trio's clock.
-    """
-
-    by: EndedBy
-    code: int | None
-    reason: str
-    at: float
-    warnings: tuple[StreamWarning, ...]
 
 
 class MediaStreamPeer:

@@ -87,7 +87,7 @@ async def test_a_redirect_and_a_dial_with_its_action(sandbox, site):
 
 
 async def test_callbacks_come_twice_late_and_out_of_order(sandbox, site):
-    sandbox.account.delivery = Delivery(times=2, late={"stream-started": 0.2})
+    sandbox.account.delivery = Delivery(times=2, late={"stream-started": 1.0})
     call = await call_in(sandbox)
     await call.wait_for_stream()
     await trio.sleep(0.05)

@@ -11,7 +11,7 @@ def main() -> None:
         # and not SIG_IGN, which processes that are started would inherit.
         signal.signal(signal.SIGHUP, lambda _number, _frame: None)
     from trio_voice.cli import main as command  # noqa: PLC0415 - see above
-    from trio_voice.cli.exits import LEAVING_SECONDS, leave_within  # noqa: PLC0415 - as above
+    from trio_voice.cli.leaving import LEAVING_SECONDS, leave_within  # noqa: PLC0415 - as above
 
     status: object = 1
     try:

@@ -20,8 +20,10 @@ def commands(of: click.Command, path: str) -> Iterator[tuple[str, click.Command]
     """All commands that are not hidden, with the words that are typed, a group before what is in it."""
     yield path, of
     if isinstance(of, click.Group):
-        for name, each in sorted(of.commands.items()):
-            if not each.hidden:
+        context = click.Context(of)
+        for name in sorted(of.list_commands(context)):
+            each = of.get_command(context, name)
+            if each is not None and not each.hidden:
                 yield from commands(each, f"{path} {name}")
 
 

@@ -1,50 +1,54 @@
 """The command line: ``trio-voice``. One file a command, and what they share in exits, options and operator."""
 
+from __future__ import annotations
+
+from pkgutil import resolve_name
+from typing import Final
+
 import click
 
-from trio_voice.cli import (
-    call,
-    calls,
-    check,
-    console,
-    demo,
-    do_not_call,
-    doctor,
-    journal,
-    migrate,
-    numbers,
-    serve,
-    steering,
-    talk,
-    top,
-    unit,
-)
 from trio_voice.cli.options import config_option
 
-COMMANDS = (
-    serve.serve,
-    check.check,
-    call.call,
-    calls.calls,
-    call.hangup,
-    console.console,
-    do_not_call.do_not_call,
-    numbers.numbers,
-    journal.journal,
-    migrate.migrate,
-    unit.unit,
-    doctor.doctor,
-    top.top,
-    talk.talk,
-    demo.sandbox,
-    demo.demo,
-)
-
-for each in steering.COMMANDS:
-    calls.calls.add_command(each)
+COMMANDS: Final = {
+    "call": "trio_voice.cli.call:call",
+    "calls": "trio_voice.cli.calls:calls",
+    "check": "trio_voice.cli.check:check",
+    "console": "trio_voice.cli.console:console",
+    "demo": "trio_voice.cli.demo:demo",
+    "do-not-call": "trio_voice.cli.do_not_call:do_not_call",
+    "doctor": "trio_voice.cli.doctor:doctor",
+    "hangup": "trio_voice.cli.call:hangup",
+    "journal": "trio_voice.cli.journal:journal",
+    "migrate": "trio_voice.cli.migrate:migrate",
+    "numbers": "trio_voice.cli.numbers:numbers",
+    "sandbox": "trio_voice.cli.demo:sandbox",
+    "serve": "trio_voice.cli.serve:serve",
+    "talk": "trio_voice.cli.talk:talk",
+    "top": "trio_voice.cli.top:top",
+    "unit": "trio_voice.cli.unit:unit",
+}
+"""Each command, and where it is."""
 
 
-@click.group(commands=COMMANDS)
+class Commands(click.Group):
+    """The commands, each imported when it is named: the whole of them takes most of a second, and most need a part."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, as they are typed."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, None where there is none."""
+        del ctx
+        where = COMMANDS.get(cmd_name)
+        if where is None:
+            return None
+        command: click.Command = resolve_name(where)
+        return command
+
+
+@click.group(cls=Commands)
 @click.version_option(package_name="trio-voice", prog_name="trio-voice", message="%(prog)s %(version)s")
 @config_option
 def main() -> None:

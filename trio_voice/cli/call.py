@@ -9,9 +9,10 @@ import click
 import trio
 
 from trio_voice.cli.calls import words_of
+from trio_voice.cli.configuration import read
 from trio_voice.cli.exits import EXIT_FAILED, EXIT_INTERRUPTED
 from trio_voice.cli.operator import ask, whole_id
-from trio_voice.cli.options import config_option, read
+from trio_voice.cli.options import config_option
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,9 +11,11 @@ from urllib.parse import urlencode
 import click
 
 from trio_voice.call.call import wall_clock
+from trio_voice.cli.configuration import read
 from trio_voice.cli.exits import EXIT_UNAVAILABLE, stop
 from trio_voice.cli.operator import ask, whole_id
-from trio_voice.cli.options import config_option, read
+from trio_voice.cli.options import config_option
+from trio_voice.cli.steering import STEERING
 from trio_voice.errors import one_line
 from trio_voice.journal import JournalUnavailable, read_journal
 from trio_voice.journal.daily_report import lines_of, sum_up
@@ -126,3 +128,7 @@ def _audit(settings: Settings, day: datetime | None, *, as_json: bool) -> None:
         stop(EXIT_UNAVAILABLE, f"the journal cannot be read: {trouble}")
     for line in [json.dumps(found.as_json(), indent=2)] if as_json else lines_of(found):
         click.echo(line)
+
+
+for each in STEERING:
+    calls.add_command(each)

@@ -12,10 +12,11 @@ import trio
 from trio_voice.billing.cost import price_call
 from trio_voice.call.call import wall_clock
 from trio_voice.call.probe import describe, rehearse
+from trio_voice.cli.configuration import load
 from trio_voice.cli.exits import EXIT_CONFIG, EXIT_FAILED, EXIT_UNAVAILABLE, EXIT_USAGE, stop
 from trio_voice.cli.extras import missing_for, why_missing
 from trio_voice.cli.local_peers import load_speech_for, on_this_machine
-from trio_voice.cli.options import config_option, load
+from trio_voice.cli.options import config_option
 from trio_voice.config.warnings import warnings_about
 from trio_voice.daemon.peers import WITHOUT_REST, make_leg, open_rest
 from trio_voice.errors import ConfigError, RestError, one_line

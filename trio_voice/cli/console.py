@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from trio_voice.cli.configuration import read
 from trio_voice.cli.operator import ask
-from trio_voice.cli.options import config_option, read
+from trio_voice.cli.options import config_option
 
 if TYPE_CHECKING:
     from pathlib import Path

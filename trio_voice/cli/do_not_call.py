@@ -10,9 +10,10 @@ from urllib.parse import quote, urlencode
 
 import click
 
+from trio_voice.cli.configuration import read
 from trio_voice.cli.exits import EXIT_FAILED, EXIT_USAGE, stop
 from trio_voice.cli.operator import ask
-from trio_voice.cli.options import config_option, read
+from trio_voice.cli.options import config_option
 from trio_voice.edges.web.do_not_call import read_csv
 from trio_voice.errors import one_line
 

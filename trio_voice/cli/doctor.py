@@ -18,9 +18,10 @@ import httpx2
 import trio
 
 from trio_voice.call.probe import rehearse
+from trio_voice.cli.configuration import load
 from trio_voice.cli.exits import EXIT_FAILED
 from trio_voice.cli.local_peers import load_speech_for, on_this_machine
-from trio_voice.cli.options import config_option, load
+from trio_voice.cli.options import config_option
 from trio_voice.daemon.peers import make_leg, open_rest
 from trio_voice.edges.twilio.numbers import Numbers
 from trio_voice.edges.twilio.rest import HTTP_NOT_FOUND

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
@@ -23,8 +21,6 @@ EXIT_UNAVAILABLE: Final = 69
 EXIT_CONFIG: Final = 78
 EXIT_INTERRUPTED: Final = 130
 """By Ctrl-C, as shells have it."""
-LEAVING_SECONDS: Final = 5.0
-"""From the end of a command to that of its process, if a user's module keeps it."""
 
 
 def stop(code: int, *lines: str) -> NoReturn:
@@ -38,26 +34,6 @@ def problems_in(error: BaseException) -> list[str]:
     """Lines that say what is wrong, out of a configuration's error in whatever group it came."""
     innermost = first_cause(error)
     return innermost.problems if isinstance(innermost, ConfigError) else [str(innermost)]
-
-
-def leave_within(seconds: float, status: int) -> None:
-    """End the process after so long with a status if it has not ended by itself, naming what keeps it.
-
-    The interpreter waits for every thread that is no daemon, and for what is registered to be done at exit; a user's
-    module may have begun either, or a task that does not let itself be cancelled.
-    """
-
-    def leave() -> None:
-        here = {threading.current_thread(), threading.main_thread()}
-        kept = ", ".join(each.name for each in threading.enumerate() if not each.daemon and each not in here)
-        words = f"trio-voice: ended by force: something of a tool's goes on{f': thread {kept}' if kept else ''}\n"
-        with suppress(OSError):
-            os.write(2, words.encode(errors="replace"))
-        os._exit(status)
-
-    timer = threading.Timer(seconds, leave)
-    timer.daemon = True
-    timer.start()
 
 
 @contextmanager

@@ -9,8 +9,9 @@ from typing import Final
 import click
 import httpx2
 
+from trio_voice.cli.configuration import read
 from trio_voice.cli.exits import EXIT_FAILED, EXIT_UNAVAILABLE, stop
-from trio_voice.cli.options import config_option, read
+from trio_voice.cli.options import config_option
 from trio_voice.journal import JournalUnavailable, copies
 from trio_voice.journal.identity import accept, forget_changes, marker_of
 

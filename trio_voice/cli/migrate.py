@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from trio_voice.call.call import wall_clock
+from trio_voice.cli.configuration import read
 from trio_voice.cli.exits import EXIT_CONFIG, EXIT_UNAVAILABLE, stop
-from trio_voice.cli.options import config_option, read
+from trio_voice.cli.options import config_option
 from trio_voice.errors import ConfigError
 from trio_voice.journal import database_at, schema
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 import trio
 
+from trio_voice.cli.configuration import read
 from trio_voice.cli.exits import EXIT_CONFIG, EXIT_FAILED, EXIT_UNAVAILABLE, stop
-from trio_voice.cli.options import config_option, read
+from trio_voice.cli.options import config_option
 from trio_voice.daemon.peers import open_rest
 from trio_voice.edges.twilio.numbers import Numbers
 from trio_voice.edges.twilio.webhooks import PublicUrl

@@ -9,10 +9,12 @@ import click
 import trio
 
 from trio_voice.call.async_tools import open_async_tools
-from trio_voice.cli.exits import EXIT_UNAVAILABLE, LEAVING_SECONDS, leave_within, status_of_a_daemon, stop
+from trio_voice.cli.configuration import load
+from trio_voice.cli.exits import EXIT_UNAVAILABLE, status_of_a_daemon, stop
 from trio_voice.cli.extras import missing_for
+from trio_voice.cli.leaving import LEAVING_SECONDS, leave_within
 from trio_voice.cli.local_peers import load_speech_for, on_this_machine
-from trio_voice.cli.options import config_option, load
+from trio_voice.cli.options import config_option
 from trio_voice.daemon.daemon import AFTER_DRAIN_SECONDS, run_daemon
 from trio_voice.daemon.logs import set_up_logging
 from trio_voice.daemon.supervisor import WorkerSlot, supervise

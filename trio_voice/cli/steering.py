@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import httpx2
 
+from trio_voice.cli.configuration import read
 from trio_voice.cli.exits import EXIT_FAILED, EXIT_UNAVAILABLE, stop
 from trio_voice.cli.operator import LOCKED_OUT, ask, whole_id
-from trio_voice.cli.options import config_option, read
+from trio_voice.cli.options import config_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,5 +103,5 @@ def _recording(settings: Settings, call_id: str) -> Iterator[bytes]:
         stop(EXIT_UNAVAILABLE, f"the daemon at {settings.operator_bind} does not send it whole: {broken}")
 
 
-COMMANDS: Final = (say, transfer, mute, unmute, recording)
+STEERING: Final = (say, transfer, mute, unmute, recording)
 """Of the group ``calls``."""

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from trio_voice.cli.configuration import read
 from trio_voice.cli.operator import ask
-from trio_voice.cli.options import config_option, read
+from trio_voice.cli.options import config_option
 from trio_voice.errors import one_line
 
 if TYPE_CHECKING:

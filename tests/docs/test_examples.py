@@ -201,7 +201,7 @@ def test_ci_runs_the_readmes_test_command():
     assert "make test " in (ROOT / "README.md").read_text()
     steps = (ROOT / ".ci" / "run").read_text()
     assert re.search(r'^step "make test" \d+ make --no-print-directory test ', steps, re.MULTILINE)
-    assert re.search(r'^step "make docs" \d+ make --no-print-directory docs ', steps, re.MULTILINE)
+    assert re.search(r'^step_beside "make docs" \d+ make --no-print-directory docs ', steps, re.MULTILINE)
 
 
 def test_the_table_of_where_things_belong_names_every_room():

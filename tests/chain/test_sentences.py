@@ -168,6 +168,26 @@ def test_no_range_is_torn(text, size):
     assert [*pieces, *filter(None, [sentences.rest()])] in ([text], [f"{text} "])
 
 
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "See fig. 3 and sec. 4 of the manual."),
+        ("de", "Dr. med. Müller ist da."),
+        ("de", "Wir haben am 24.12. geschlossen."),
+        ("de", "In der Max-Planck-Str. 5 sind wir."),
+        ("fr", "Voici le Pr. Petit du bd. Hugo."),
+        ("es", "La UE y EE. UU. son socios."),
+        ("es", "Hay mucho, p. ej. la tienda."),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_no_abbreviation_ends_a_sentence_that_goes_on(language, text, size):
+    sentences = Sentences(language)
+    pieces = [piece for at in range(0, len(text), size) for piece in sentences.add(text[at : at + size])]
+    pieces = [*pieces, *filter(None, [sentences.rest()])]
+    assert not [piece for piece in pieces[:-1] if piece.rstrip().endswith(".")]
+
+
 def test_a_small_letter_behind_a_dot_is_no_end():
     assert pieces_of("StageEndpoint bldg. five. It is open") == ["StageEndpoint bldg. five. ", "It is open"]
     assert pieces_of("An unheardofabbr. five. it is open") == ["An unheardofabbr. five. it is open"]

@@ -48,6 +48,7 @@ _NEXT_WORD: Final = re.compile(r"[\"'“\u2018«(\[*_]*([^\W_][\w'’]*)?")
 _LETTER: Final = re.compile(r"[^\W_]")
 _LETTERS: Final = re.compile(r"[^\W\d_]{2,}(?:['’-][^\W\d_]+)*")
 _DOTTED: Final = re.compile(r"(?:[^\W\d_]{1,3}\.)+[^\W\d_]{1,3}")
+_DATE: Final = re.compile(r"\d{1,2}\.\d{1,2}")
 _LAST_WORD: Final = re.compile(r"[^\s\"'“”\u2018«(\[*_]{1,40}$")
 _CLOSER: Final = {"[": "]", "(": ")", "<": ">", "*": "*"}
 
@@ -212,6 +213,10 @@ class Sentences:
             return None
         if last.isdecimal():
             return self._number_end(last, at, end, following)
+        if self._dotted_ordinals and _DATE.fullmatch(last):
+            return None
+        if plain.endswith("str") and (following is None or following.word[:1].isdigit()):
+            return -1 if following is None else None  # Hauptstr. 5
         if plain in words.BEFORE_NUMBER:
             return -1 if following is None else None if following.word[:1].isdigit() else end
         if _DOTTED.fullmatch(last) or (

@@ -168,6 +168,8 @@ CASES = [
     ("<unused94>thought\nThey ask.<unused95>Yes.", "Yes.", []),
     # roles, and talks that are made up
     ("**Assistant:** We close.", "We close.", []),
+    ("assistant\n\nWe close.", "We close.", []),
+    ("Assistant managers close.", "Assistant managers close.", []),
     ("### Response:\nWe close.", "We close.", []),
     ("<|im_start|>assistant\nWe close.<|im_end|>", "We close.", []),
     ("We close.\n### User:\nAnd then?", "We close.", []),

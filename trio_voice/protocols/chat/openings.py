@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 LONGEST_OPENING: Final = 64
 
 _ROLE: Final = re.compile(
-    r"\s{0,9}(?:#{1,4}\s{0,2}|\*{1,2})?(?:assistant|agent|ai|bot|response|(?:final\s)?answer)\s?:\s?\*{0,2}\s{0,3}",
+    r"\s{0,9}(?:#{1,4}\s{0,2}|\*{1,2})?(?:assistant|agent|ai|bot|response|(?:final\s)?answer)\s?:\s?\*{0,2}\s{0,3}"
+    r"|\s{0,9}assistant[ \t]{0,3}\n{1,3}",
     re.IGNORECASE,
 )
+"""The name with a line of its own is Llama's, whose header has lost its tokens."""
 _STRIPPED: Final = re.compile(r"\s{0,9}analysis(?=<\|message\|>|[A-Z])")
 _STRIPPED_CALL: Final = re.compile(r"\s{0,9}commentary to=functions")
 """Beginnings of gpt-oss's answers where a server has taken its tokens out."""

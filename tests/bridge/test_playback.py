@@ -123,7 +123,7 @@ def test_a_clear_leaves_no_mark_due(playback):
 
 def test_more_is_sent_simply_up_to_the_lead_and_until_an_echo_is_overdue(playback):
     def send(now):
-        return playback.send_simply("r", 100, now, lead_ms=500, overdue_seconds=2)
+        return playback.forward("r", 100, now, lead_ms=500, overdue_seconds=2)
 
     assert send(10.0) == ""
     assert send(10.0) == "0.1"

@@ -10,7 +10,7 @@ import trio
 from tests.billing.test_cost import AGENT, TODAY, TWILIO
 from tests.calls import live_call
 from trio_voice.billing.prices import ModelPrices, Prices
-from trio_voice.call.overrun_alarm import Auditor
+from trio_voice.call.overrun_alarm import OverrunAlarm
 from trio_voice.errors import ModelUnavailable
 from trio_voice.journal import JournaledCall, Run
 from trio_voice.legs.model import SocketModelLeg
@@ -35,16 +35,16 @@ def lines_of(logged, event):
 
 @attrs.define
 class Office:
-    """An auditor, and whom it has told of alarms."""
+    """An alarm, and whom it has told of alarms."""
 
-    auditor: Auditor
+    alarm: OverrunAlarm
     alarms: list[ModelSessionRecord]
 
 
 @pytest.fixture
 def office():
     alarms = []
-    return Office(Auditor(PRICES, alarms.append), alarms)
+    return Office(OverrunAlarm(PRICES, alarms.append), alarms)
 
 
 def answers(_rig):
@@ -63,12 +63,12 @@ def does_not_read(rig):
 async def a_call(office, manner, *, seconds=90.0, limits=LONG):
     """Live a call with such a model, watched, and have it audited; returns its record and when it ended."""
     async with live_call(limits=limits) as rig, trio.open_nursery() as watching:
-        watching.start_soon(office.auditor.watch, lambda: [] if rig.over.is_set() else [rig.call])
+        watching.start_soon(office.alarm.watch, lambda: [] if rig.over.is_set() else [rig.call])
         await trio.sleep(seconds)
         manner(rig)
         rig.twilio.hang_up()
         await rig.over.wait()
-        office.auditor.audit(rig.record)
+        office.alarm.audit(rig.record)
         watching.cancel_scope.cancel()
     return rig.record
 
@@ -151,7 +151,7 @@ async def test_a_session_that_is_open_for_over_two_seconds_after_its_call_sets_o
 async def test_the_alarm_does_not_wait_for_a_session_that_is_never_closed(autojump_clock, office, logged, monkeypatch):
     slow_close(monkeypatch, 600)
     async with live_call(limits=LONG) as rig, trio.open_nursery() as watching:
-        watching.start_soon(office.auditor.watch, lambda: [rig.call])
+        watching.start_soon(office.alarm.watch, lambda: [rig.call])
         await trio.sleep(10)
         assert office.alarms == []
         rig.twilio.hang_up()
@@ -168,7 +168,7 @@ async def test_the_alarm_does_not_need_anybody_to_watch(autojump_clock, office, 
     async with live_call(limits=LONG) as rig:
         await trio.sleep(10)
         rig.twilio.hang_up()
-    office.auditor.audit(rig.record)
+    office.alarm.audit(rig.record)
     (line,) = lines_of(logged, "session_outlived_call")
     assert (line["overrun_seconds"], line["still_open"]) == (pytest.approx(3, abs=0.002), False)
 
@@ -180,7 +180,7 @@ async def test_a_model_that_fails_early_is_over_with_its_call_and_costs_what_it_
 
     async with live_call(limits=LONG, connect=nobody) as rig:
         pass
-    office.auditor.audit(rig.record)
+    office.alarm.audit(rig.record)
     (session,) = rig.record.model_sessions
     assert (session.seconds, session.overrun_seconds) == (3, 0)
     assert session.cost == pytest.approx(3 / 60 * 0.075)  # and no goodbye is billed where there was no session
@@ -194,14 +194,14 @@ def a_record(**fields):
 
 def test_a_session_that_its_call_has_left_open_is_an_alarm_and_of_unknown_cost(office, logged):
     call = a_record(seconds=10.0, model_sessions=[ModelSessionRecord("assemblyai-agent", NOON)])
-    office.auditor.audit(call)
+    office.alarm.audit(call)
     (line,) = lines_of(logged, "session_outlived_call")
     assert (line["still_open"], office.alarms) == (True, call.model_sessions)
     assert (call.telephone_cost, call.model_cost, call.cost) == (0.0125, None, None)
 
 
 def test_a_call_that_was_never_answered_has_its_line_too(office, logged):
-    office.auditor.audit(a_record(direction="outbound", twilio_status="no-answer", end_reason=EndReason.TWILIO_ENDED))
+    office.alarm.audit(a_record(direction="outbound", twilio_status="no-answer", end_reason=EndReason.TWILIO_ENDED))
     (line,) = lines_of(logged, "call_audited")
     assert (line["call_seconds"], line["model_minus_call_seconds"], line["cost"]) == (None, None, 0)
 
@@ -213,15 +213,15 @@ def test_what_has_no_price_is_unknown_and_the_line_says_which(office, logged):
     session = closed()
     session.add_usage({"characters": 5})
     for prices in (None, attrs.evolve(PRICES, models={}), attrs.evolve(PRICES, models={"assemblyai-agent": AGENT})):
-        office.auditor.prices = prices
-        office.auditor.audit(a_record(seconds=10.0, model_sessions=[attrs.evolve(session)]))
+        office.alarm.prices = prices
+        office.alarm.audit(a_record(seconds=10.0, model_sessions=[attrs.evolve(session)]))
     unpriced, no_table, no_key = lines_of(logged, "call_audited")
     assert (unpriced["currency"], unpriced["cost"], unpriced["telephone_cost"]) == (None, None, None)
     assert (no_table["telephone_cost"], no_table["model_cost"], no_table["cost"]) == (0.0125, None, None)
     assert no_table["prices_missing"] == ["prices.assemblyai-agent"]
     assert no_key["prices_missing"] == ["prices.assemblyai-agent.thousand_characters"]
-    office.auditor.prices = attrs.evolve(PRICES, models={"assemblyai-agent": ModelPrices(thousand_characters=1)})
-    office.auditor.audit(a_record(seconds=10.0, model_sessions=[session]))
+    office.alarm.prices = attrs.evolve(PRICES, models={"assemblyai-agent": ModelPrices(thousand_characters=1)})
+    office.alarm.audit(a_record(seconds=10.0, model_sessions=[session]))
     assert lines_of(logged, "call_audited")[-1]["model_cost"] == 0.005
 
 
@@ -231,7 +231,7 @@ def test_a_session_that_a_dead_daemon_had_open_is_an_alarm_with_the_most_that_it
     call.model_sessions.append(closed)
     beat = NOON + timedelta(seconds=300)
     run = Run("r1", "node", 7, started_at=NOON, beat_at=beat)
-    office.auditor.settled(JournaledCall(call, NOON, run, None), beat + timedelta(seconds=25))
+    office.alarm.settled(JournaledCall(call, NOON, run, None), beat + timedelta(seconds=25))
     (line,) = lines_of(logged, "session_outlived_call")
     assert (line["overrun_seconds_at_most"], line["still_open"]) == (25, True)
     assert office.alarms == call.model_sessions[:1]
@@ -239,5 +239,5 @@ def test_a_session_that_a_dead_daemon_had_open_is_an_alarm_with_the_most_that_it
 
 def test_no_line_has_a_number_in_it(office, logged):
     call = a_record(seconds=10.0, model_sessions=[ModelSessionRecord("assemblyai-agent", NOON)])
-    office.auditor.audit(call)
+    office.alarm.audit(call)
     assert "+1555" not in repr(logged)

@@ -14,7 +14,7 @@ import trio.testing
 
 from trio_voice.call import recovery
 from trio_voice.call.call import wall_clock
-from trio_voice.call.overrun_alarm import Auditor
+from trio_voice.call.overrun_alarm import OverrunAlarm
 from trio_voice.call.recovery import (
     ATTEMPT_SECONDS,
     BLIND_LOOKS,
@@ -592,9 +592,9 @@ async def test_a_next_daemon_settles_what_the_last_one_left(url, hasty, nursery,
             await journal.session_opening(record, record.model_sessions[0])
     phones.refused = {"CA3"}
     alarms = []
-    auditor = Auditor(None, alarms.append)
+    alarm = OverrunAlarm(None, alarms.append)
     async with opened(url, "next") as journal:
-        nursery.start_soon(OrphanRecovery(journal, phones, wall_clock, bool, auditor.settled, silent_seconds=0.5).run)
+        nursery.start_soon(OrphanRecovery(journal, phones, wall_clock, bool, alarm.settled, silent_seconds=0.5).run)
         calls = await settled(journal, "c1", "c2")
         third = await journal.call("c3")
         assert (third.record.ended_at, third.phone_down_at) == (None, None)

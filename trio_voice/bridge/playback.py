@@ -61,9 +61,7 @@ class Playback:
         self.sent_ms += ms
         self.ends_at = max(self.ends_at, now) + ms / 1000
 
-    def send_simply(
-        self, reply_id: str, ms: float, now: float, *, lead_ms: float, overdue_seconds: float
-    ) -> str | None:
+    def forward(self, reply_id: str, ms: float, now: float, *, lead_ms: float, overdue_seconds: float) -> str | None:
         """``send``, and ``place_mark`` where one is due, if Twilio is no further ahead and no echo so long overdue.
 
         Returns:

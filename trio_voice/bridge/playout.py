@@ -169,9 +169,7 @@ class Playout:
             return None
         if self._paused_at is not None or self.is_silenced:
             return None
-        mark = self.playback.send_simply(
-            reply_id, ms, now, lead_ms=self._lead_ms, overdue_seconds=self._ask_after_seconds
-        )
+        mark = self.playback.forward(reply_id, ms, now, lead_ms=self._lead_ms, overdue_seconds=self._ask_after_seconds)
         if mark is not None:
             self._sent.append((reply_id, payload, self.playback.sent_ms))
         if mark:

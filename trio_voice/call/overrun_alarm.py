@@ -42,7 +42,7 @@ class EndingCall(Protocol):
         """Since the first sign of its end; 0 before."""
 
 
-class Auditor:
+class OverrunAlarm:
     """Reckons calls up.
 
     Args:

@@ -17,7 +17,7 @@ from trio_voice.call.budget import Budget
 from trio_voice.call.call import wall_clock
 from trio_voice.call.feed import Feed
 from trio_voice.call.nodes import Node, NodeDirectory
-from trio_voice.call.overrun_alarm import Auditor
+from trio_voice.call.overrun_alarm import OverrunAlarm
 from trio_voice.call.registry import Registry
 from trio_voice.config.warnings import warnings_about
 from trio_voice.daemon.hang_ups import HangUps
@@ -114,7 +114,7 @@ class Services:
         self.metrics = Metrics(self.registry, wall_clock(), journal, dropped_lines, requests, self.budget)
         collector = settings.telemetry.url
         self.traces = None if collector is None else Traces(collector, digits, self._live_records)
-        self.auditor = Auditor(settings.prices, self.metrics.count_outlived)
+        self.overrun_alarm = OverrunAlarm(settings.prices, self.metrics.count_outlived)
         self.rest = open_rest(settings, self.metrics)
         if self.rest is None:
             log.warning("no_rest", advice=WITHOUT_REST)
@@ -162,7 +162,7 @@ class Services:
             rest=self.rest,
             numbers=None if self.rest is None else Numbers(self.rest, public_url),
             warnings=lambda: warnings_about(self._newest, wall_clock().date()),
-            prices=lambda: self.auditor.prices,
+            prices=lambda: self.overrun_alarm.prices,
             samples=Samples(self.metrics, wall_clock),
         )
 
@@ -189,7 +189,7 @@ class Services:
 
     def _minute_cost(self, persona: Persona, direction: str) -> float:
         """Cost of a minute of a call on both meters, by today's prices, with the first of its models."""
-        prices = self.auditor.prices
+        prices = self.overrun_alarm.prices
         if prices is None:
             return 0.0
         model = persona.models[0]
@@ -229,7 +229,7 @@ class Services:
                 self._journal.call_ended(record)
             return
         with contained("audit", call_id=call_id):
-            self.auditor.audit(record)
+            self.overrun_alarm.audit(record)
         with contained("budget", call_id=call_id):
             if self.budget is not None:
                 self.budget.settle(record)
@@ -327,13 +327,13 @@ class Services:
                 name for name in new.personas.keys() & old.personas.keys() if new.personas[name] != old.personas[name]
             ),
             "numbers_changed": new.numbers != old.numbers,
-            "prices_changed": settings.prices != self.auditor.prices,
+            "prices_changed": settings.prices != self.overrun_alarm.prices,
         }
         self._lines.update(lines)
         self._toolboxes |= loaded.toolboxes  # calls that are expected still have their old persona
         self.context.routing = new
         self._take_tokens(settings)
-        self.auditor.prices = settings.prices
+        self.overrun_alarm.prices = settings.prices
         self._newest = settings
         if self._recordings is not None:
             self._recordings.settings = settings.recording

@@ -185,17 +185,19 @@ async def run_daemon(
                 serving.start_soon(keep_running, "recordings", recordings.keep_tidy)
                 if services.budget is not None:
                     serving.start_soon(keep_running, "budget", partial(services.budget.watch, journal))
-                costs = partial(services.feed.keep_costs, services.registry.live, lambda: services.auditor.prices)
+                costs = partial(services.feed.keep_costs, services.registry.live, lambda: services.overrun_alarm.prices)
                 serving.start_soon(keep_running, "costs", costs)
                 if services.context.samples is not None:
                     serving.start_soon(keep_running, "samples", services.context.samples.keep)
-                serving.start_soon(keep_running, "auditor", partial(services.auditor.watch, services.registry.live))
+                serving.start_soon(
+                    keep_running, "auditor", partial(services.overrun_alarm.watch, services.registry.live)
+                )
                 recovery = OrphanRecovery(
                     journal,
                     services.rest,
                     wall_clock,
                     has_ended,
-                    services.auditor.settled,
+                    services.overrun_alarm.settled,
                     settings.journal.dead_after_seconds,
                     services.nodes.directory.observe,
                     services.closed_of_a_dead_node,

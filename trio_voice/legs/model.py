@@ -156,7 +156,7 @@ class SocketModelLeg:
                     forward(*audio)
                     return
             self._on_events(self._session.receive(message, trio.current_time()), tell)
-            self._keep_timer()
+            self._set_timer()
 
         channel, read_audio = self._channel, self._session.reply_audio
 
@@ -190,7 +190,7 @@ class SocketModelLeg:
                 await trio.sleep_forever()
             self._on_events(session.tick(trio.current_time()), tell)
 
-    def _keep_timer(self) -> None:
+    def _set_timer(self) -> None:
         wake_at = self._session.wake_at
         if wake_at != self._timer_scope.deadline:  # setting a deadline has its price
             self._timer_scope.deadline = wake_at
@@ -211,7 +211,7 @@ class SocketModelLeg:
         """Put a command of the bridge on its way. Never waits; audio that finds the outbox full pushes out older."""
         for message in self._session.encode(command, trio.current_time()):
             self._writer.post(message, droppable=isinstance(command, HearCaller))
-        self._keep_timer()
+        self._set_timer()
 
     def forward_caller_audio(self, payload: str) -> None:
         """``execute`` for ``HearCaller``, which is nearly all that ever comes."""

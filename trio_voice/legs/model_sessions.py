@@ -156,11 +156,11 @@ class Succession:
                 return
             tell(fact)
 
-        def play_of_it(reply_id: str, payload: str) -> None:
+        def forward_of_it(reply_id: str, payload: str) -> None:
             if self._leg is leg and self._order is None and self._retry_in is None:
                 forward(reply_id, payload)
 
-        return tell_of_it, play_of_it
+        return tell_of_it, forward_of_it
 
     async def _part_with(self, leg: ModelLeg) -> None:
         """Say goodbye to a session that was replaced."""

@@ -328,7 +328,7 @@ class Metrics:
     # What happens meanwhile
 
     def count_outlived(self, session: ModelSessionRecord) -> None:
-        """A session has outlived its call, or may have (``Auditor``)."""
+        """A session has outlived its call, or may have (``OverrunAlarm``)."""
         self._outlived.labels(self._providers.one_of(session.provider)).inc()
 
     def observe_relay_delay(self, way: Way, seconds: float) -> None:

@@ -41,3 +41,12 @@ class A:
         """True if it is."""
 '''
     assert [line.partition(":")[0] for line in subjectless(source)] == ["line 1", "line 4"]
+
+
+@pytest.mark.parametrize(
+    "folder", ["bridge", "protocols/assemblyai_agent", "protocols/gemini_live", "protocols/openai_realtime"]
+)
+def test_a_folder_that_tells_of_its_files_forgets_none(folder):
+    files = {path.stem for path in (ROOT / "trio_voice" / folder).glob("*.py")} - {"__init__"}
+    told = ast.get_docstring(ast.parse((ROOT / "trio_voice" / folder / "__init__.py").read_text()))
+    assert files - set(re.findall(r"\w+", told)) == set()

@@ -7,6 +7,7 @@ import pytest
 
 from tests.playbook import HUSH, MORE, SPEECH, START, TALKS_FIRST, Playbook, end_of
 from trio_voice.audio.mulaw import base64_ms, encode, silence
+from trio_voice.bridge.speaking import FINISH
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import EndCall, PlaceMark, PlayAudio, ReplaceModel, RunTool, ToolResult, ToolReturned
@@ -379,3 +380,41 @@ def test_another_session_is_tried_for_a_model_that_can_be_taken_up_as_well():
     book.on(c.CallerSpeechStopped())
     _, rest = pass_time(book, 16)
     assert [command.renews for _, command in rest if isinstance(command, ReplaceModel)] == [True]
+
+
+@pytest.mark.parametrize("yields", [True, False])
+def test_an_answer_that_stands_still_is_asked_to_be_finished(yields):
+    """Behind the second filler, of the same session."""
+    book = asked(attrs.evolve(TALKS_FIRST, truncates=True, yields_on_request=yields))
+    book.after(0.3).speak("r1", SPEECH)
+    _, rest = pass_time(book, 9)
+    asked_for = [(at, each) for at, each in rest if isinstance(each, c.TruncateReply | c.RequestReply)]
+    cut = [(pytest.approx(7.6, abs=0.2), c.TruncateReply("r1", 100.0))] if yields else []
+    assert asked_for == [*cut, (pytest.approx(7.6, abs=0.2), c.RequestReply(FINISH, instead=True))]
+    heard = [line for line in book.record.transcript if line.role == "agent" and line.interrupted]
+    assert heard == []  # what came of it was heard
+    book.on(c.ReplyDone("r1", interrupted=yields))
+    if yields:
+        book.on(c.ReplyStarted("r2"))
+    book.on(c.ReplyAudio("r2" if yields else "r1", MORE))
+    book.on(c.ReplyDone("r2" if yields else "r1", interrupted=False))
+    fillers = book.record.counters["fillers"]
+    _, rest = pass_time(book, 20)
+    assert book.record.counters["fillers"] == fillers
+    assert not [each for _, each in rest if isinstance(each, c.RequestReply)]
+
+
+def test_an_answer_that_is_given_up_before_it_sounds_is_still_owed():
+    """A session that hangs is asked once more: that is no new wait."""
+    book = Playbook(capabilities=HOSTED, limits=PATIENT, lines=LINES).live()
+    book.on(c.CallerSpeechStarted())
+    book.after(1).on(c.CallerSpeechStopped())
+    book.after(0.3).on(c.ReplyStarted("r1"))
+    book.on(c.CallerTranscript("i1", "Are you open?", final=True))
+    pass_time(book, 5.3)
+    book.on(c.ReplyDone("r1", interrupted=True))
+    pass_time(book, 1)
+    book.on(c.ReplyStarted("r2"))
+    assert book.record.counters["fillers"] == 1
+    pass_time(book, 1.8)
+    assert book.record.counters["fillers"] == 2

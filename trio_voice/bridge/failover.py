@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from trio_voice.audio.mulaw import gathered
 from trio_voice.bridge.context import MAX_DETAIL
+from trio_voice.bridge.playout import LINE
 from trio_voice.bridge.states import Caller, Model, Signal
 from trio_voice.bridge.transcript import LATEST_LINES
 from trio_voice.events import model as c
@@ -219,7 +220,8 @@ class Failover:
             self._replace(detail, now, renews=True)
         elif takeover.successors > 0:
             self._replace(detail, now, renews=False)
-            self._speaking.say_line(context.lines.takeover, now)
+            if not any(reply_id.startswith(LINE) for reply_id in context.playout.unheard_replies(now)):
+                self._speaking.say_line(context.lines.takeover, now)  # else they hear such a line already
         else:
             self._endings.fail(reason, detail, now)
 

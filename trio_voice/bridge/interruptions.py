@@ -74,7 +74,7 @@ class Interruptions:
             writes_while_spoken=capabilities.words_while_speaking,
         )
         self.has_words = False
-        """The caller has been heard saying something since they began to speak."""
+        """The caller has been heard saying something, other than a word that only agrees, since they began to speak."""
         self._is_written = False
         """And all of it is known."""
         self._item_id = ""
@@ -128,6 +128,7 @@ class Interruptions:
                 self._speaking.pause(now)  # so that of the answer nothing is lost that Twilio has
                 self._speaking.interrupt(now, keep=self._answer_id)
             return False
+        self.has_words = False
         if fact.text:
             context.commands.append(c.IgnoreTurn(fact.item_id))
         if verdict is Verdict.GO_ON:
@@ -248,6 +249,8 @@ class Interruptions:
         yields = self._context.capabilities.yields_on_request
         if not self._is_written and (verdict is Verdict.GO_ON or (verdict is Verdict.TAKEN and not self.has_words)):
             self._blind = verdict
+        if verdict is Verdict.GO_ON:
+            self.has_words = False
         if verdict is Verdict.CUT:
             self._cut_by_model = self._speaking.interrupt(now, keep=self._answer_id)
         elif verdict is Verdict.TAKEN and ((yields and not was_cut) or self._context.playout.is_busy(now)):

@@ -126,7 +126,8 @@ class Replies:
             context.commands.append(c.TruncateReply(fact.reply_id, 0.0))  # it is to know that nobody heard it
         if not self._playout.is_no_answer(fact.reply_id):
             states.signal(Signal.REPLY_ENDED)
-            if states.reply is Reply.OVER and not fact.interrupted:
+            is_latest = fact.reply_id == context.reply_id
+            if states.reply is Reply.OVER and (is_latest or not fact.interrupted):
                 self._came_to_nothing()
         if fact.reply_id == context.reply_id:
             context.transcript.reply_done(fact.reply_id, audible=states.reply_was_heard)

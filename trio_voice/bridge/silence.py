@@ -10,9 +10,9 @@ import enum
 import math
 from typing import TYPE_CHECKING
 
-from trio_voice.bridge.dead_air import DeadAir
+from trio_voice.bridge.dead_air import MAX_FILLERS, DeadAir
 from trio_voice.bridge.goodbye import MARK_PATIENCE_SECONDS
-from trio_voice.bridge.states import Caller, Ending, Model, Signal
+from trio_voice.bridge.states import Caller, Ending, Model, Reply, Signal
 from trio_voice.events import model as c
 
 if TYPE_CHECKING:
@@ -195,6 +195,8 @@ class Silence:
             verdict = self._verdict()
             if verdict is not Verdict.WAIT:
                 return verdict
+            if self._stands_still:
+                self._speaking.ask_to_finish(now)
             self.fill(now)
         if self._is_callers and not self._context.states.ended:
             self._ask(now)
@@ -251,6 +253,13 @@ class Silence:
             self.asked_another = True
             return Verdict.ASK_ANOTHER
         return Verdict.WAIT
+
+    @property
+    def _stands_still(self) -> bool:
+        """True if an answer that could be heard has stopped in the middle, one filler ago, and nobody says why."""
+        states = self._context.states
+        is_second = self._dead_air.left == MAX_FILLERS - 1
+        return is_second and states.model is Model.READY and states.reply is Reply.AUDIBLE and not self._tools
 
     def fill(self, now: float) -> None:
         """Say something in place of the answer, unless something is being said."""

@@ -23,6 +23,10 @@ GO_ON: Final = (
     "You were interrupted by a sound. If the caller has said something that wants an answer, give it. Otherwise go on "
     "exactly where you stopped, without a word about the interruption."
 )
+FINISH: Final = (
+    "Your last answer stopped in the middle, and the caller is waiting. Go on exactly where it stopped, without a word "
+    "about the interruption."
+)
 NO_FLOOR: Final = "a noise, or a word that takes no floor: the agent goes on"
 
 
@@ -164,3 +168,10 @@ class Speaking:
         """Have a model say what it has not made of the reply that it broke off."""
         self._context.commands.append(c.RequestReply(GO_ON, instead=True))
         self.is_asked = True
+
+    def ask_to_finish(self, now: float) -> None:
+        """Have a model say the rest of a reply whose sound has stopped, and that it does not end."""
+        if self._context.capabilities.yields_on_request:  # it makes one reply at a time; others may go on in the same
+            self.interrupt(now, by_caller=False)
+            self.is_asked = True
+        self._context.commands.append(c.RequestReply(FINISH, instead=True))

@@ -68,7 +68,7 @@ class Content:
         self.reply_open = False
         self._speaks = False
         """There is sound in the reply that is open."""
-        self._audible = False
+        self.audible = False
         """And something of it can be heard."""
         self._has_words = False
         self._written = ""
@@ -108,11 +108,11 @@ class Content:
             yield from self.reply_done()
         if content.get("turnComplete"):
             yield from self.reply_done()
-            if not self._audible and not self._calls:
+            if not self.audible and not self._calls:
                 self.rejects = self._watchdog.silent(now)
-            elif self._audible:
+            elif self.audible:
                 yield from self._broken_off(str(content.get("turnCompleteReason") or ""), now)
-            self._audible = False
+            self.audible = False
             yield from self._caller_said("", now, over=True)
             self.turn_open, self._late_until = False, -math.inf
 
@@ -150,8 +150,8 @@ class Content:
             mulaw = self._to_caller.feed(pcm, int(rate[1]) if rate else SPEAKS)
             if mulaw:
                 payload = audio.encode(mulaw)
-                if not self._audible and audio.is_audible(payload):
-                    self._audible, self.rejects = True, False
+                if not self.audible and audio.is_audible(payload):
+                    self.audible, self.rejects = True, False
                     self._watchdog.settle()
                 yield c.ReplyAudio(self._reply_id, payload)
 
@@ -162,7 +162,7 @@ class Content:
             yield from self.reply_goes_on()
         self._watchdog.making(now)
         self._has_words = True
-        if not self._audible:
+        if not self.audible:
             self.unheard = (self.unheard + text)[:MAX_LETTERS]
         yield c.ReplyWords(self._reply_id, text, None)
 
@@ -170,7 +170,7 @@ class Content:
         """Something of a reply has come: of the open one, else of a new one."""
         self.turn_open = self.is_answered = True
         if not self.reply_open:
-            self.reply_open, self._speaks, self._audible = True, False, False
+            self.reply_open, self._speaks, self.audible = True, False, False
             self._has_words, self._written, self.unheard = False, "", ""
             self._reply_id = f"reply-{next(self._numbers)}"
             yield c.ReplyStarted(self._reply_id)

@@ -129,6 +129,7 @@ class GeminiLiveSession(ModelSession):
                     self._asks.append(instructions)
                     return ()
                 self._content.asked_last = instructions
+                self._content.audible = False  # what is heard from here on answers it, be it in a reply that is open
                 self._watchdog.expect_answer(now)
                 return (asked(self._settings, instructions),)
             case c.IgnoreTurn():

@@ -22,6 +22,7 @@ from trio_voice.events.call import (
     LegStalled,
     ModelReplaced,
     PlaceMark,
+    PlayAudio,
     ReplaceModel,
     ToolResult,
     ToolReturned,
@@ -130,6 +131,49 @@ def test_a_model_that_never_greeted_leaves_the_greeting_to_the_next():
     book.on(ModelReplaced(OTHER))
     book.on(ms.CallerAudio(FRAME))
     assert book.on(c.ModelReady("t")) == [c.SayExactly("Hello")]  # and nothing of the past is replayed
+
+
+def test_the_lines_of_this_machine_are_no_talk_that_another_model_takes_up():
+    fillers = tuple(Line(text, WAIT.payload) for text in ("F1.", "F2.", "F3."))
+    book = Book(successors=1, lines=attrs.evolve(LINES, fillers=fillers), fillers=("F1.", "F2.", "F3."))
+    said_by_itself = [command for _ in range(510) for command in book.after(0.02)]
+    assert any(isinstance(command, PlayAudio) for command in said_by_itself)
+    (replaced,) = (command for command in said_by_itself if isinstance(command, ReplaceModel))
+    assert replaced.history == ()
+    book.on(ModelReplaced(OTHER))
+    assert book.on(c.ModelReady("t")) == [c.SayExactly("Hello")]
+
+
+@pytest.mark.parametrize("interruptible", [True, False])
+def test_a_greeting_that_is_owed_is_said_by_the_next_model_whatever_the_caller_has_said(interruptible):
+    book = Book(successors=1, greeting_interruptible=interruptible)
+    book.on(c.ModelReady("s"))
+    book.on(c.CallerSpeechStarted())
+    book.on(c.CallerTranscript("i1", "Hello?", final=True))
+    book.on(DEAD)
+    book.on(ModelReplaced(OTHER))
+    assert book.on(c.ModelReady("t")) == [c.RequestReply(TAKE_UP) if interruptible else c.SayExactly("Hello")]
+
+
+def test_what_was_asked_for_and_not_begun_is_owed_by_the_session_that_takes_over():
+    book = Book().live()
+    book.after(10)
+    book.bridge.handle(c.SessionExpiring(0.0), book.now)
+    book.on(ModelReplaced(PLAIN))
+    assert book.on(c.ModelReady("t")) == []  # in a quiet moment nobody need know
+    book.on(ms.DigitPressed("1"))
+    book.after(3)
+    book.after(20)
+    assert kinds(book.on(c.SessionExpiring(0.0)))[-1] is ReplaceModel
+    book.on(ModelReplaced(PLAIN))
+    assert book.on(c.ModelReady("u")) == [c.RequestReply(TAKE_UP)]
+
+
+def test_one_line_is_said_for_two_models_that_take_over_one_behind_the_other():
+    book = Book(successors=2, lines=LINES).live(YOUNG)
+    assert said(book.on(DEAD)[1:]) == WAIT.payload
+    book.on(ModelReplaced(OTHER))
+    assert kinds(book.on(DEAD)) == [ReplaceModel]
 
 
 def test_each_model_has_its_own_time_to_become_ready():

@@ -418,3 +418,36 @@ def test_an_answer_that_is_given_up_before_it_sounds_is_still_owed():
     assert book.record.counters["fillers"] == 1
     pass_time(book, 1.8)
     assert book.record.counters["fillers"] == 2
+
+
+def test_what_was_asked_for_is_still_owed_after_a_noise():
+    """A cough while the greeting is thought of; the model may have dropped it."""
+    book = Playbook(capabilities=attrs.evolve(HOSTED, speaks_first=False), limits=PATIENT, lines=LINES)
+    book.on(START)
+    book.on(c.ModelReady("s"))
+    book.on(c.CallerSpeechStarted())
+    book.after(0.5).on(c.CallerSpeechStopped())
+    pass_time(book, 4)
+    assert book.record.counters["fillers"] == 1
+
+
+def test_a_noise_that_is_found_to_be_one_twice_leaves_the_answer_owed():
+    """By its end, and by its empty text."""
+    book = asked()
+    pass_time(book, 3)
+    book.on(c.CallerSpeechStarted())
+    book.after(0.5).on(c.CallerSpeechStopped())
+    book.after(0.2).on(c.CallerTranscript("i2", "", final=True))
+    pass_time(book, 3)
+    assert book.record.counters["fillers"] == 2
+
+
+def test_a_reply_that_was_asked_for_and_comes_to_nothing_is_still_owed():
+    """The session asks once more, and says so by no word."""
+    book = Playbook(capabilities=attrs.evolve(HOSTED, speaks_first=False), limits=PATIENT, lines=LINES)
+    book.on(START)
+    book.on(c.ModelReady("s"))
+    for number in range(5):
+        book.after(0.2).on(c.ReplyStarted(f"r{number}"))
+        book.after(0.2).on(c.ReplyDone(f"r{number}", interrupted=False))
+    assert [text for _, text in pass_time(book, 1)[0]] == [WORDS.fillers[0]]

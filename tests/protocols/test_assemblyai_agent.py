@@ -426,6 +426,15 @@ def test_a_turn_that_is_to_be_ignored_is_owed_no_answer(listening):
     assert listening.wake_at == math.inf
 
 
+def test_what_was_asked_for_before_such_a_turn_still_is(listening):
+    listening.encode(c.RequestReply("Greet."), 0.0)
+    at(listening, 0.5, "input.speech.started")
+    at(listening, 1.0, "input.speech.stopped")
+    at(listening, 1.0, "transcript.user", item_id="i1", text="Uh-huh.")
+    listening.encode(c.IgnoreTurn("i1"), 1.0)
+    assert listening.wake_at == 3.5
+
+
 def test_an_answer_that_can_be_heard_settles_it(listening):
     asked(listening)
     at(listening, 0.1, "reply.started", reply_id="r2")

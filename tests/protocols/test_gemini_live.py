@@ -981,3 +981,14 @@ def test_a_turn_that_is_to_be_ignored_is_owed_no_answer(ready):
     idle(ready, 2.5)
     assert ready.encode(c.IgnoreTurn("caller-1"), 2.5) == ()
     assert idle(ready, 100.0) == []
+
+
+@pytest.mark.parametrize("sound", ["a noise", "uh-huh"])
+def test_what_was_asked_for_before_a_sound_that_is_nothing_still_is(ready, sound):
+    ready.encode(c.RequestReply("Greet."), 0.0)
+    hear(ready, 0.5, serverContent={"interrupted": True})
+    if sound == "uh-huh":
+        hear(ready, 0.6, serverContent={"inputTranscription": {"text": "Uh-huh."}})
+        ready.encode(c.IgnoreTurn("caller-1"), 0.7)
+    asked = [(at, said(event.message)) for at, event in idle(ready, 5.0) if isinstance(event, c.Outgoing)]
+    assert asked == [(pytest.approx(3.7, abs=0.1), {"realtimeInput": {"text": "Greet."}})]

@@ -39,6 +39,7 @@ class Context:
         "states",
         "transcript",
         "turns",
+        "was_heard",
         "watcher",
     )
 
@@ -67,6 +68,8 @@ class Context:
         self.playout = Playout(limits, record, self.turns, MarkLog(record, now))
         self.reply_id = ""
         """The model's latest reply that is no filler."""
+        self.was_heard = any(line.role == "agent" for line in record.transcript)
+        """Something of a model's was heard in this call: the greeting, or whatever came in its place."""
 
     def note(self, kind: str, now: float, detail: str = "") -> None:
         """Put something on the call's timeline."""

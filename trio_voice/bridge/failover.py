@@ -258,9 +258,12 @@ class Failover:
         owed_already = (takeover.under_way and takeover.owes_answer) or states.caller is Caller.WAITING
         speaks = states.caller is Caller.SPEAKING
         lost = speaks and not takeover.has_kept
+        owed_already = owed_already or self._speaking.is_asked
         owed = owed_already or not renews or states.reply_is_open or lost or context.turns.awaits_answer or self._tools
         handle = takeover.begin(now, renews=renews, mid_speech=speaks)
-        history = history_of(context.transcript.latest)
+        latest = context.transcript.latest
+        is_begun = context.was_heard or any(line.role == "caller" for line in latest)
+        history = history_of(latest) if is_begun else ()  # the lines of this machine are no talk
         context.record.count("model_renewals" if renews else "model_takeovers")
         context.note(EventKind.RENEWAL if renews else EventKind.TAKEOVER, now, why)
         takeover.resumes_talk = bool(history) or handle is not None
@@ -272,7 +275,14 @@ class Failover:
         self._deadlines.model_opens(now)
         context.commands.append(ReplaceModel(why[:MAX_DETAIL], history, renews, handle))
 
-    def ready(self) -> bool:
+    @property
+    def _greeting_is_owed(self) -> bool:
+        """True if the caller is to hear a greeting whatever they have said, and no model has said a word."""
+        context, persona = self._context, self._context.persona
+        is_owed = context.record.direction == "outbound" or not persona.greeting_interruptible
+        return bool(persona.greeting) and is_owed and not context.was_heard
+
+    def ready(self, now: float) -> bool:
         """The session that takes over is ready: it hears what it has missed, and speaks if an answer is owed.
 
         Returns:
@@ -283,7 +293,11 @@ class Failover:
             takeover.finish()  # of before a word was said: not replayed
             return False
         takeover.resumes_talk = False
-        if takeover.owes_answer:
+        if self._greeting_is_owed:
+            if context.capabilities.protects_replies:
+                context.commands.append(c.ProtectReply(on=True))
+            self._speaking.say(context.persona.greeting or "", now)
+        elif takeover.owes_answer:
             self._speaking.request(TAKE_UP)
         context.commands.extend(c.HearCaller(payload) for payload in takeover.finish())
         return True

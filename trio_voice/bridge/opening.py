@@ -66,7 +66,7 @@ class Opening:
             record.setup_seconds = round(now - context.began, 3)
         if self._machine is not None:
             self.machine_answered(self._machine, now)
-        elif self._failover.ready():
+        elif self._failover.ready(now):
             pass  # in the middle of a talk
         elif self._instead:
             instructions, self._instead = self._instead, ""

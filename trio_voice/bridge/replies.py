@@ -47,6 +47,7 @@ class Replies:
         "_silence",
         "_speaking",
         "_tools",
+        "_was_asked",
     )
 
     def __init__(
@@ -67,6 +68,8 @@ class Replies:
         self._silence = silence
         self._endings = endings
         self._caller_turn = caller_turn
+        self._was_asked = False
+        """The latest reply was asked for."""
 
     def began(self, fact: c.ReplyStarted, now: float) -> None:
         """The model begins one."""
@@ -81,7 +84,7 @@ class Replies:
             context.record.count("answers_in_vain")
             return
         context.reply_id = fact.reply_id
-        self._speaking.is_asked = False
+        self._was_asked, self._speaking.is_asked = self._speaking.is_asked, False
         self._caller_turn.was_answered = True
         context.states.signal(Signal.REPLY_BEGAN)
         self._interruptions.answered(fact.reply_id)
@@ -106,7 +109,7 @@ class Replies:
             if not is_filler:
                 self._context.turns.reached("first_audio", now)
                 states.signal(Signal.REPLY_SOUNDED)
-                self._caller_turn.has_heard_agent = True
+                self._caller_turn.has_heard_agent = self._context.was_heard = True
                 self._speaking.sounded()
                 self._endings.agent_sounded()
         self._context.transcript.reply_sent(fact.reply_id, length)
@@ -148,5 +151,7 @@ class Replies:
         """A reply is over without a sound: whoever has said something is still owed an answer."""
         states = self._context.states
         self._caller_turn.was_answered = False
+        if self._was_asked and not self._tools and states.caller is not Caller.SPEAKING:
+            self._speaking.is_asked = True
         if self._interruptions.has_words and states.caller is Caller.QUIET and not self._playout.is_silenced:
             states.signal(Signal.ANSWER_OWED)

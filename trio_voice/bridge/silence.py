@@ -45,6 +45,7 @@ class Silence:
     """
 
     __slots__ = (
+        "_asked_before",
         "_context",
         "_dead_air",
         "_deadlines",
@@ -75,7 +76,8 @@ class Silence:
         self._floor = floor
         self._endings = endings
         self._dead_air = DeadAir(context.limits.dead_air_seconds, context.persona.said_by_itself.fillers)
-        self._owed_before = False
+        self._owed_before = self._asked_before = False
+        """An answer was owed, or a reply asked for and not begun, when the caller began to make a sound."""
         self._turn_over_at = math.inf
         """Time at which the caller's turn was over that is not answered; infinite if they have not ended one."""
         self.asked_another = False
@@ -104,6 +106,7 @@ class Silence:
     def caller_began(self) -> None:
         """The caller makes a sound: what was owed to them still is if it was a noise."""
         self._owed_before = self._context.states.caller is Caller.WAITING
+        self._asked_before = self._speaking.is_asked
         self._turn_over_at = math.inf
 
     def caller_finished(self, now: float) -> None:
@@ -115,18 +118,19 @@ class Silence:
 
         As long as nobody says that it is, they may be going on.
         """
-        self.asked_another = False
+        self.asked_another = self._owed_before = self._asked_before = False
         if self._turn_over_at < math.inf:
             self._dead_air.owe(self._turn_over_at)
         else:
             self._dead_air.begin_again(now)
 
     def was_noise(self) -> None:
-        """It was: nothing is owed for it, and what was owed before is owed again."""
+        """It was: nothing is owed for it, and what was owed before is owed again. It may be told more than once."""
         self._context.states.signal(Signal.NOTHING_OWED)
         if self._owed_before:
             self._context.states.signal(Signal.ANSWER_OWED)
-        self._owed_before = False
+        elif self._asked_before and not self._context.states.reply_is_open:
+            self._speaking.is_asked = True
         self._turn_over_at = math.inf
 
     def session_replaced(self) -> None:
@@ -151,6 +155,7 @@ class Silence:
         if not is_filler:
             self._dead_air.settle()
             self._turn_over_at = math.inf
+            self._owed_before = self._asked_before = False
 
     def answered(self) -> None:
         """A reply that could be heard has come to its end; one that only began may break off again and again."""

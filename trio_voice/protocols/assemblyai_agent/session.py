@@ -149,7 +149,7 @@ class VoiceAgentSession(ModelSession):
             case c.ProtectReply(on=on):
                 return (self._protect(on=on),)
             case c.IgnoreTurn():
-                self._unanswered.settle()
+                self._unanswered.resume(now)
                 return ()
             case _:
                 return ()  # the server cuts its memory by its own clock

@@ -77,6 +77,8 @@ class Content:
         """The words of the last reply, if nothing of it could be heard."""
         self.asked_last = ""
         """Words that Gemini was asked to say since the caller has spoken last."""
+        self._asked_before = ""
+        """The same, if the caller has made a sound before anything of it was heard: it may have been nothing."""
         self._rest_was_asked = False
         """An answer to what the caller has said last broke off, and its end was asked for."""
         self.rejects = False
@@ -85,7 +87,8 @@ class Content:
         """The model's turn: it may go on after a reply is done."""
         self._late_until = -math.inf
         self._caller_item = ""
-        self._caller_words = ""
+        self.caller_words = ""
+        """Text of the turn that the caller is in."""
         self._words_at = -math.inf
         """Time of the last of them."""
         self.is_answered = False
@@ -115,6 +118,12 @@ class Content:
             self.audible = False
             yield from self._caller_said("", now, over=True)
             self.turn_open, self._late_until = False, -math.inf
+
+    def ask_still(self, now: float) -> None:
+        """A sound of the caller's was nothing: what Gemini was asked to say before it is still to be heard."""
+        if self._asked_before:
+            self.asked_last, self._asked_before = self._asked_before, ""
+            self._watchdog.expect_answer(now)
 
     def _broken_off(self, reason: str, now: float) -> Iterator[Event]:
         """A turn that could be heard is over; ask for the rest, once, if it was a filter or a fault that ended it."""
@@ -151,7 +160,7 @@ class Content:
             if mulaw:
                 payload = audio.encode(mulaw)
                 if not self.audible and audio.is_audible(payload):
-                    self.audible, self.rejects = True, False
+                    self.audible, self.rejects, self._asked_before = True, False, ""
                     self._watchdog.settle()
                 yield c.ReplyAudio(self._reply_id, payload)
 
@@ -192,6 +201,7 @@ class Content:
         self.reply_open = False
         self._late_until = now + LATE_SECONDS
         self._to_caller.reset()
+        self._asked_before = self.asked_last if self._watchdog.is_asked else ""
         self._watchdog.interrupted(now)
         yield from self._caller_said("", now, over=True)  # what comes now is what they interrupt with
         yield c.CallerSpeechStarted()
@@ -208,11 +218,11 @@ class Content:
             self._caller_item = f"caller-{next(self._numbers)}"
         if not self._caller_item:
             return
-        self._caller_words = (self._caller_words + text)[:MAX_LETTERS]
+        self.caller_words = (self.caller_words + text)[:MAX_LETTERS]
         if text and not self.reply_open and not self._calls:
             self.asked_last = self.unheard = ""
             self._watchdog.hear_words(now)
         if text or over:
-            yield c.CallerTranscript(self._caller_item, self._caller_words.strip(), final=over)
+            yield c.CallerTranscript(self._caller_item, self.caller_words.strip(), final=over)
         if over:
-            self._caller_item = self._caller_words = ""
+            self._caller_item = self.caller_words = ""

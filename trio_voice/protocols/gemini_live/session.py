@@ -134,6 +134,7 @@ class GeminiLiveSession(ModelSession):
                 return (asked(self._settings, instructions),)
             case c.IgnoreTurn():
                 self._watchdog.forgive()
+                self._content.ask_still(now)
                 return ()
             case _:
                 return ()  # it decides by itself how much of a reply was heard
@@ -171,6 +172,8 @@ class GeminiLiveSession(ModelSession):
                 events.append(c.CallerSpeechStarted(interrupts=False))
             case Step.PAUSED if not self._content.reply_open:
                 events.append(c.CallerSpeechStopped())
+                if not self._content.caller_words:
+                    self._content.ask_still(now)
             case Step.NUDGE:
                 events.append(c.ModelFault("silent", "Gemini does not answer, and was asked to", fatal=False))
                 aloud = ALOUD.format(self._content.unheard) if self._content.unheard else ""

@@ -63,7 +63,7 @@ class Watchdog:
         self._speaks = False
         """The caller, as far as has been told."""
         self._due_at = self._owed_at = math.inf
-        self._is_asked = False
+        self.is_asked = False
         """Gemini knows that it owes an answer: it has heard words, or was asked."""
         self._step: Step | None = None
 
@@ -91,7 +91,7 @@ class Watchdog:
     def expect_answer(self, now: float) -> None:
         """Gemini owes an answer: it says that it has heard words, or it was asked to say something."""
         if self._step is None:
-            self._is_asked, self._owed_at, self._due_at = True, now, now + ANSWER_SECONDS
+            self.is_asked, self._owed_at, self._due_at = True, now, now + ANSWER_SECONDS
 
     def hear_words(self, now: float) -> None:
         """Gemini says that it has heard words, be they ever so low."""
@@ -109,7 +109,7 @@ class Watchdog:
 
     def silent(self, now: float) -> bool:
         """The model's turn is over without a sound; returns whether it should have had one, not a noise's."""
-        if self._is_asked:
+        if self.is_asked:
             self._due_at = max(now, self._owed_at + ANSWER_SECONDS)
             return True
         self.forgive()
@@ -123,7 +123,7 @@ class Watchdog:
 
     def settle(self) -> None:
         """The model is alive: it answers."""
-        self._loud_ms, self._step, self._speaks, self._is_asked = 0.0, None, False, False
+        self._loud_ms, self._step, self._speaks, self.is_asked = 0.0, None, False, False
         self._began_at = self._pause_at = self._due_at = math.inf
 
     def interrupted(self, now: float) -> None:
@@ -143,7 +143,7 @@ class Watchdog:
                 self._speaks = False
                 return Step.PAUSED
         if now >= self._due_at:
-            patience = ANSWER_SECONDS if self._is_asked else PATIENCE_SECONDS
+            patience = ANSWER_SECONDS if self.is_asked else PATIENCE_SECONDS
             latest = self._last_loud + patience  # they may be speaking still, or again
             if now < latest and self._step is None:
                 self._due_at = latest
@@ -152,6 +152,6 @@ class Watchdog:
                 self.settle()
                 return Step.LEAVE
             self._step = Step.NUDGE
-            self._is_asked, self._owed_at, self._due_at = True, now, now + ANSWER_SECONDS
+            self.is_asked, self._owed_at, self._due_at = True, now, now + ANSWER_SECONDS
             return self._step
         return None

@@ -10,7 +10,16 @@ from trio_voice.audio.mulaw import base64_ms, encode, silence
 from trio_voice.bridge.speaking import FINISH
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
-from trio_voice.events.call import EndCall, PlaceMark, PlayAudio, ReplaceModel, RunTool, ToolResult, ToolReturned
+from trio_voice.events.call import (
+    EndCall,
+    ModelReplaced,
+    PlaceMark,
+    PlayAudio,
+    ReplaceModel,
+    RunTool,
+    ToolResult,
+    ToolReturned,
+)
 from trio_voice.persona import Limits, Line, Lines, Persona
 from trio_voice.record import EndReason
 from trio_voice.speech_text.languages import phrases_of
@@ -418,6 +427,19 @@ def test_an_answer_that_is_given_up_before_it_sounds_is_still_owed():
     assert book.record.counters["fillers"] == 1
     pass_time(book, 1.8)
     assert book.record.counters["fillers"] == 2
+
+
+def test_the_rest_of_an_answer_is_owed_and_by_the_session_that_takes_over_too():
+    book = asked()
+    book.after(0.3).speak("r1", SPEECH)
+    book.on(c.ReplyDone("r1", interrupted=False))
+    book.on(c.AnswerOwed())
+    pass_time(book, 5)
+    assert book.record.counters["fillers"] == 1
+    (replaced,) = [each for each in book.after(20).on(c.SessionExpiring(0.0)) if isinstance(each, ReplaceModel)]
+    assert replaced.renews
+    book.on(ModelReplaced(HOSTED))
+    assert [type(each) for each in book.on(c.ModelReady("t"))] == [c.RequestReply]
 
 
 def test_what_was_asked_for_is_still_owed_after_a_noise():

@@ -711,6 +711,7 @@ def test_the_rest_of_an_answer_that_a_filter_cuts_is_asked_for_once_a_turn(ready
             if ends_before:
                 hear(ready, at, serverContent={"generationComplete": True})
             events = hear(ready, at + 0.1, serverContent=cut)
+            assert (c.AnswerOwed() in events) is not again
             assert faults_in(events) == ([] if again else ["Gemini broke an answer off: RESPONSE_REJECTED"])
             asked = [said(event.message) for event in events if isinstance(event, c.Outgoing)]
             assert asked == ([] if again else [{"realtimeInput": {"text": REST}}])

@@ -1478,8 +1478,9 @@ def test_the_rest_of_an_answer_that_breaks_off_is_asked_for_once_a_turn(talk, st
     for again in (False, True):
         talk.begin("r2" if again else "r1")
         talk.audio(500, "r2" if again else "r1")
-        *_, done = talk.done("r2" if again else "r1", status, status_details={"reason": "content_filter"})
-        assert not done.interrupted
+        events = talk.done("r2" if again else "r1", status, status_details={"reason": "content_filter"})
+        assert c.ReplyDone("r2" if again else "r1", interrupted=False) in events
+        assert (c.AnswerOwed() in events) is not again
         assert talk.take() == ([] if again else [says(REST)])
 
 

@@ -170,7 +170,8 @@ class Interruptions:
 
     def answers_nothing(self, now: float) -> bool:
         """True if a reply that the model begins now, unasked, answers words that asked for nothing."""
-        answers_nothing = now < self._ignored_until and not self._speaking.is_asked
+        is_first = not self._context.was_heard  # which may be a greeting that was long in the making
+        answers_nothing = now < self._ignored_until and not self._speaking.is_asked and not is_first
         self._ignored_until = -math.inf
         return answers_nothing
 

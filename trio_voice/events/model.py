@@ -103,7 +103,7 @@ class CallerTranscript:
 
 @attrs.frozen
 class AnswerOwed:
-    """The caller's turn is over and its answer is being made: from here on silence is ours, not the caller's."""
+    """The caller's turn is over and its answer, or the rest of it, is being made: from here on silence is ours."""
 
 
 @attrs.frozen

@@ -311,7 +311,7 @@ class VoiceAgentSession(ModelSession):
         elif status == "failed" and not self._rest_was_asked:
             self._rest_was_asked = True
             self._unanswered.owe(now)
-            done.append(c.Outgoing(_asking(REST)))
+            done += [c.AnswerOwed(), c.Outgoing(_asking(REST))]
         elif self._protected:
             done.append(c.Outgoing(self._protect(on=False)))
         return done

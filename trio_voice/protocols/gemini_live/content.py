@@ -133,6 +133,7 @@ class Content:
         self.asked_last = REST
         self._watchdog.expect_answer(now)
         yield c.ModelFault("broken_off", f"Gemini broke an answer off: {reason[:60]}", fatal=False)
+        yield c.AnswerOwed()
         yield c.Outgoing(asked(self._settings, REST))
 
     def _on_part(self, part: dict[str, Any], now: float) -> Iterator[Event]:

@@ -153,6 +153,8 @@ class ResponseEvents:
             if response.audible and not response.calls and not self._context.rest_was_asked:
                 self._context.rest_was_asked = True
                 self._floor.ask(Ask(instructions=self._context.in_character(REST)))
+                if not self._context.caller_speaks:
+                    return [*events, done, c.AnswerOwed()]
         return [*events, done]
 
     def _is_nobodys_wish(self, response: Response, told: dict[str, Any]) -> bool:

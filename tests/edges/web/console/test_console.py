@@ -191,7 +191,7 @@ async def test_cards_come_and_go_without_a_page_being_fetched_and_the_keyboard_s
         calls = []
 
         async def ring():
-            calls.append((await world.talk(from_="+15550007777"))[0])
+            calls.append((await world.talk(from_=EVIL))[0])
 
         async def mute():
             await world.daemon.ask(f"/calls/{first_id}/mute", method="POST", body={"muted": True})
@@ -207,8 +207,9 @@ async def test_cards_come_and_go_without_a_page_being_fetched_and_the_keyboard_s
             card.get_by_role("link", name="Say").focus()
 
             trio.from_thread.run(ring)
-            other = page.get_by_role("article", name="Call of +15550007777")
+            other = page.get_by_role("article", name=f"Call of {EVIL}", exact=True)
             expect(other).to_have_count(1)
+            expect(other.get_by_role("heading")).to_have_text(EVIL)
             expect(other.locator("[data-field=state]")).to_have_text("live")
             expect(other.locator("[data-field=words]")).to_contain_text("lighthouse")
             expect(other.locator("[data-field=persona]")).to_have_text("receptionist")
@@ -232,6 +233,7 @@ async def test_cards_come_and_go_without_a_page_being_fetched_and_the_keyboard_s
             )
             assert page.evaluate("document.activeElement.textContent") == "Say"
             assert len(fetched) == 1
+            assert page.evaluate("document.querySelectorAll('[onerror]').length") == 0
 
             other = new_browser()
             other.sign_in()

@@ -128,6 +128,10 @@ _ADDRESS: Final = re.compile(
     r"|(?P<url>(?:https?://|www\.)[^\s<>\"“”«»]{1,2000})"
     r"|(?<![\w@.-])(?P<domain>(?:[A-Za-z0-9-]{1,63}\.){1,5}(?:com|org|net|edu|gov|info|biz|io|ai|app|dev|shop|store|online|tech|cloud|me|tv|eu|uk|us|ca|au|nz|ie|in|de|at|ch|fr|be|nl|es|pt|it|br|mx|ar|se|no|dk|fi|pl|cz|jp|cn)(?:/[^\s<>\"“”«»]{0,500})?)(?![\w@-])"
 )  # fmt: skip
+_FRACTION: Final = re.compile(r"\\d?frac\{([^{}]{1,40})\}\{([^{}]{1,40})\}")
+_SIGN: Final = re.compile(r"\s?\\(?:times|cdot)\b\s?")
+_MATHS: Final = re.compile(r"\$\$?(?P<words>[^$\d\s][^$\n]{0,200}|\d{1,9}\s?[^$\d\s.,][^$\n]{0,200})\$\$?(?!\d)")
+"""TeX between its dollars; prices have a figure behind theirs."""
 _ARROW: Final = re.compile(
     r"[ \t]*(?:[-=]{1,3}>|[\u2190-\u2194\u21d0-\u21d4\u27a1\u2794\u279c\u27f6]\ufe0f?)[ \t]*(?=[^\W_])"
 )
@@ -180,6 +184,8 @@ def _without_markup(text: str, signs: _Signs) -> str:
     text = _UNSEEN.sub("", text.replace("\r\n", "\n"))
     if "&" in text:
         text = html.unescape(text).replace("\0", "")
+    if "\\" in text:
+        text = _MATHS.sub(r"\g<words>", _SIGN.sub(" × ", _FRACTION.sub(r"\1/\2", text)))
     text = _ARROW.sub(", ", _COMMENT.sub(" ", _FENCE.sub("", text)))
     text = _AUTOLINK.sub(r"\1", text)
     text = "\n".join(_lines(text))
@@ -238,7 +244,7 @@ def _without_signs(text: str, signs: _Signs) -> str:
     text = _TIMES.sub(" × ", text)
     text = _KEY.sub(lambda found: _key(found, signs), text)
     text = re.sub(r"#[ \t]?(?=\d)", f"{signs.number} ", text)
-    text = re.sub(r"~(?=\d)", f"{signs.about} ", text)
+    text = re.sub(r"(?<!\w)~(?=\d)", f"{signs.about} ", text)
     text = _COMPARED.sub(lambda sign: signs.less if sign[0] == "<" else signs.greater, text)
     text = re.sub(r"\s>(?=\s)", ",", text)  # the way through a menu
     text = _EQUALS.sub(f" {signs.equals} ", text)

@@ -67,7 +67,7 @@ async def measure(server: Server, arguments: argparse.Namespace) -> Figures:
             ports = await providers.serve(theirs, nursery)
             async with running(server, ports, folder, str(folder / "ca.pem")) as process:
                 base = f"http://127.0.0.1:{process.port}"
-                async with httpx2.AsyncClient(trust_env=False, timeout=10, base_url=base) as http:
+                async with httpx2.AsyncClient(trust_env=False, timeout=OPEN_SECONDS, base_url=base) as http:
                     for number in range(arguments.calls):
                         await _open_call(providers, Call(name_of(number)), http, nursery)
                     began = trio.current_time()
@@ -115,7 +115,7 @@ def main() -> int:
     for name in arguments.servers.split(","):
         try:
             figures.append(trio.run(partial(measure, SERVERS[name], arguments), strict_exception_groups=True))
-        except* Unavailable as told:
+        except* (Unavailable, httpx2.HTTPError) as told:
             print(f"{name} is left out: {told.exceptions}", file=sys.stderr)
     print(table(figures, arguments.calls))
     if arguments.json is not None:

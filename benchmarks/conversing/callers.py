@@ -6,6 +6,7 @@ import json
 import random
 import sys
 from base64 import b64encode
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -33,7 +34,7 @@ class Caller:
         """Be on the line until it is hung up; turns that were not answered are the server's."""
         try:
             await self._be_on_the_line()
-        except* trio_websocket.ConnectionClosed as ended:
+        except* (trio_websocket.ConnectionClosed, trio_websocket.HandshakeError) as ended:
             if not self._call.is_over:
                 print(f"{self._call.name}: hung up: {ended.exceptions}", file=sys.stderr)
 
@@ -89,7 +90,8 @@ async def converse(call: Call, kinds: list[Kind], idle: float, began: float, see
         await trio.sleep(idle if kind == "after idling" else TURN_SECONDS * (0.75 + dice.random() / 2))
         turn = Turn(kind)
         call.turns.append(turn)
-        await _say(call, turn, number)
+        with suppress(trio_websocket.ConnectionClosed):  # its turns are unanswered, then
+            await _say(call, turn, number)
         with trio.move_on_after(ANSWER_SECONDS):
             await turn.heard.wait()
     call.is_over = True

@@ -158,7 +158,7 @@ class Providers:
             await send(type="Turn", end_of_turn_confidence=1.0 if over else 0.1, **told)
 
         async def question():
-            await trio.sleep(0.2 if before else 3)
+            await trio.sleep(0.0 if before else 3)
             if not before:
                 await send(type="SpeechStarted", timestamp=0)
                 await turn("Are")
@@ -169,7 +169,6 @@ class Providers:
                 await send(type="Error", error_code=3005, error="Server error")
                 await socket.aclose(3005)
             else:
-                await trio.sleep(0.3)
                 await turn("open?" if before else QUESTION, over=True)
 
         await send(type="Begin", id="b", expires_at=1)

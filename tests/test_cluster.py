@@ -13,13 +13,12 @@ import pytest
 import trio
 
 from tests.balancers import EXAMPLES_NODES, balancer, free_port
-from tests.daemons import HOST, open_town, operator
+from tests.daemons import HOST, eventually, keep_up, open_town, operator
 from tests.test_death import (
     DEAD_AFTER,
     all_down,
     assert_closed_on_paper,
     assert_touched,
-    calls_in_the_middle,
     measured,
     shared,
 )
@@ -30,8 +29,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 __all__ = ["shared"]
 
 QUIET = Script(greeting_ms=300)
-WE_CLOSED = 31921
-"""Twilio's notice where the stream's socket was closed by us, as it is when the operator hangs up."""
+NOTICED = {31921, 31930}
+"""Twilio's notices of which no caller hears: we closed the stream's socket, as we do when the operator hangs up; and
+the server read too slowly, which on a busy machine it may."""
 DIGITS = ("01", "02", "03")
 CALLS_PER_SECOND, MANY = 5, 200
 DEFAULT_DEAD_AFTER, BOOKED_SECONDS = 30, 60
@@ -43,9 +43,10 @@ ALONE = os.environ.get("TRIO_VOICE_OWN_NETWORK") == "1"
 class Cluster:
     """Three nodes behind one name, each with its own address, and at it again after a restart."""
 
-    def __init__(self, town, shared, folder, dead_after):
+    def __init__(self, town, shared, folder, dead_after, own_journals=None):
         self.town = town
         self._shared, self._folder, self._dead_after = shared, folder, dead_after
+        self._own_journals = own_journals or {}
         self.at = list(EXAMPLES_NODES) if ALONE else [f"127.0.0.1:{free_port()}" for _ in DIGITS]
         self.worlds = {}
         self._stacks = {}
@@ -55,7 +56,7 @@ class Cluster:
         place = DIGITS.index(digits)
         opened = self.town.daemon(
             digits,
-            journal=self._shared,
+            journal=self._own_journals.get(digits, self._shared),
             dead_after=self._dead_after,
             server=f'node = "{digits}"',
             bind=self.at[place],
@@ -81,11 +82,14 @@ class Cluster:
 
 
 @asynccontextmanager
-async def open_cluster(example, folder, shared, monkeypatch, dead_after=DEAD_AFTER):
-    """The whole fleet, with a balancer in front, ready for calls."""
+async def open_cluster(example, folder, shared, monkeypatch, dead_after=DEAD_AFTER, **how):
+    """The whole fleet, with a balancer in front, ready for calls.
+
+    ``own_journals`` has the journal's URL of a node, by its digits.
+    """
     async with open_town(folder, make_backend=QUIET.backend) as town, AsyncExitStack() as stack:
         town.twilio.account.calls_per_second = 1_000
-        cluster = Cluster(town, shared, folder, dead_after)
+        cluster = Cluster(town, shared, folder, dead_after, **how)
         stack.push_async_callback(cluster.stop_all)
         for digits in DIGITS:
             # Machines of their own, as far as anybody can see.
@@ -101,7 +105,7 @@ def assert_nothing_went_wrong(calls):
     asked = [each for call in calls for each in call.requests]
     odd = [(each.event, each.status, each.error) for each in asked if each.status not in (200, 204)]
     assert odd == []
-    assert {notice.code for call in calls for notice in call.notices} <= {WE_CLOSED}
+    assert {notice.code for call in calls for notice in call.notices} <= NOTICED
 
 
 def nodes_of(calls):
@@ -111,6 +115,16 @@ def nodes_of(calls):
 async def answered(calls):
     for call in calls:
         await call.wait_for_stream()
+
+
+async def calls_of(world, number):
+    """Calls that this node has placed, each with its agent on the line: by the balancer, as any others."""
+    placed = [await world.place(f"+1555100{n:04}", "receptionist") for n in range(number)]
+    for call in placed:
+        await call.wait_for_stream()
+        keep_up(call)
+    await eventually(lambda: len(world.agent.open_sessions) == number, seconds=60)
+    return placed
 
 
 @pytest.fixture
@@ -205,10 +219,7 @@ async def test_a_rolling_restart_loses_and_refuses_nobody(example, tmp_path, sha
 async def test_a_node_is_killed_with_its_calls_and_all_are_down_and_booked(tmp_path, shared, monkeypatch):
     async with open_cluster("nodes/haproxy.cfg", tmp_path, shared, monkeypatch, DEFAULT_DEAD_AFTER) as cluster:
         dying = cluster.worlds["02"]
-        behind = cluster.town.twilio.account.transport.ports[HOST]
-        cluster.town.twilio.connect_to(HOST, dying.daemon.port)  # all of these are its
-        calls = await calls_in_the_middle(dying, MANY)
-        cluster.town.twilio.connect_to(HOST, behind)
+        calls = await calls_of(dying, MANY)
         assert set(nodes_of(calls)) == {"02"}
         await dying.kill()
         took = await all_down(calls, BOOKED_SECONDS)

@@ -53,6 +53,8 @@ def assert_touched(town, calls, *, once, others=()):
     """By REST nothing was asked about any call but these, and to end each of the first only once if it had to be."""
     asked = {}
     for request in town.twilio.rest.requests:
+        if request.path.endswith("/Calls.json"):
+            continue  # a call is placed, or all are listed
         sid = request.path.rpartition("/")[2].removesuffix(".json")
         asked[sid] = asked.get(sid, 0) + (request.method == "POST")
     ours = {call.sid for call in calls}

@@ -473,3 +473,64 @@ def test_a_reply_that_was_asked_for_and_comes_to_nothing_is_still_owed():
         book.after(0.2).on(c.ReplyStarted(f"r{number}"))
         book.after(0.2).on(c.ReplyDone(f"r{number}", interrupted=False))
     assert [text for _, text in pass_time(book, 1)[0]] == [WORDS.fillers[0]]
+
+
+def sessions_of(book, play, most=6):
+    """Number of sessions that a model is given which plays this in each, and then stands still, until the call ends."""
+    for session in range(1, most):
+        play(book, f"r{session}")
+        commands = []
+        while not any(isinstance(command, ReplaceModel | EndCall) for command in commands):
+            commands = [command for _, command in pass_time(book, 0.1)[1]]
+            assert book.now < 1_000, "it is waited for without end"
+        if isinstance(commands[-1], EndCall):
+            return session
+        book.on(ModelReplaced(HOSTED))
+        book.on(c.ModelReady(f"s{session}"))
+    return most
+
+
+def begin_only(book, reply):
+    """Half a word; the session has been of use before it, else it has no second chance at all."""
+    pass_time(book, 4)
+    book.speak(reply, SPEECH)
+    pass_time(book, 2)
+
+
+def break_off(book, reply):
+    begin_only(book, reply)
+    book.on(c.ReplyDone(reply, interrupted=True))
+    book.on(c.ReplyStarted(f"{reply}-more"))
+
+
+def end_without_a_sound(book, reply):
+    begin_only(book, f"{reply}-half")
+    book.speak(reply, HUSH)
+    book.on(c.ReplyDone(reply, interrupted=False))
+
+
+def answer(book, reply):
+    begin_only(book, reply)
+    book.on(c.ReplyDone(reply, interrupted=False))
+    book.on(c.ReplyStarted(f"{reply}-more"))
+
+
+def ask_again(book, reply):
+    book.on(c.CallerSpeechStarted())
+    book.after(1).on(c.CallerSpeechStopped())
+    book.on(c.CallerTranscript(f"i-{reply}", "And on Sundays?", final=True))
+
+
+def begin_and_be_asked_again(book, reply):
+    begin_only(book, reply)
+    ask_again(book, reply)
+
+
+@pytest.mark.parametrize("play", [begin_only, break_off, end_without_a_sound])
+def test_an_answer_that_only_begins_earns_one_more_session_and_no_third(play):
+    assert sessions_of(asked(), play) == 2
+
+
+@pytest.mark.parametrize("play", [answer, begin_and_be_asked_again])
+def test_an_answer_to_its_end_or_a_new_question_earns_another_session(play):
+    assert sessions_of(asked(), play) == 6

@@ -247,6 +247,40 @@ async def test_no_descriptor_for_what_is_handed_over_ends_nobody(tmp_path, nurse
         await ours.aclose()
 
 
+async def test_what_was_handed_over_goes_on_when_taking_the_next_fails(tmp_path, nursery, monkeypatch):
+    accepted, ours = await a_connection(nursery)
+    accept = type(accepted.socket).accept
+    was_taken = trio.Event()
+
+    async def fail_once(self):
+        if not was_taken.is_set():
+            return await accept(self)
+        monkeypatch.setattr(type(accepted.socket), "accept", accept)
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    async def serve(_door, stream, _data):
+        was_taken.set()
+        async with stream:
+            assert await stream.receive_some() == b"on the line"
+            await stream.send_all(b"still here")
+
+    descriptor = make_call_counts(2)
+    here, there = (Colleagues(tmp_path, index, 2, CallCounts(descriptor, 2, index)) for index in range(2))
+    monkeypatch.setattr(type(accepted.socket), "accept", fail_once)
+    nursery.start_soon(there.listen, serve, lambda *_: None)
+    with trio.fail_after(20):
+        while not await here.hand_over(Entrypoint.SHARED, accepted, b"head", 1):
+            await trio.sleep(0.01)
+        await was_taken.wait()
+        await accepted.aclose()
+        await here.pass_on_status("CA1", "ringing")  # the next attempt fails
+        await ours.send_all(b"on the line")
+        assert await ours.receive_some() == b"still here"
+        await ours.aclose()
+    nursery.cancel_scope.cancel()
+    os.close(descriptor)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 async def test_a_worker_that_is_stopped_loses_no_new_call_and_is_replaced(tmp_path):

@@ -47,7 +47,7 @@ from trio_voice.edges.web.sessions import Sessions
 from trio_voice.edges.web.webhooks import Webhooks
 from trio_voice.edges.workers.call_counts import CallCounts
 from trio_voice.edges.workers.handover import Colleagues
-from trio_voice.isolation import keep_running
+from trio_voice.isolation import contained, keep_running
 from trio_voice.journal import Pace, open_journal
 from trio_voice.journal.identity import marker_of
 from trio_voice.net.http import open_http_pool
@@ -177,8 +177,7 @@ async def run_daemon(
                 serving.start_soon(keep_running, "follow_others", partial(follow_others, services.context))
                 if colleagues is not None:
                     serving.start_soon(server.serve, [colleagues.open_http()], Entrypoint.COLLEAGUE)
-                    listen = partial(colleagues.listen, server.serve_handed, services.hear_of)
-                    serving.start_soon(keep_running, "colleagues", listen)
+                    serving.start_soon(colleagues.listen, server.serve_handed, services.hear_of)
                     serving.start_soon(keep_running, "supervisor", _stop_with_supervisor)
                 serving.start_soon(keep_running, "watchdog", systemd.feed_watchdog)
                 serving.start_soon(keep_running, "loop_watch", services.metrics.watch_loop)
@@ -266,8 +265,12 @@ async def _drain(registry: Registry, seconds: float, signals: AsyncIterator[int]
         async def hurry() -> None:
             async for received in signals:
                 if received in STOP:
-                    nursery.start_soon(registry.drain, 0)
+                    nursery.start_soon(drain_now)
 
-        nursery.start_soon(hurry)
+        async def drain_now() -> None:
+            with contained("drain"):
+                await registry.drain(0)
+
+        nursery.start_soon(keep_running, "hurry", hurry)
         await registry.drain(seconds)
         nursery.cancel_scope.cancel(reason="drained")

@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
@@ -33,7 +33,7 @@ from trio_voice.edges.systemd import Notifier
 from trio_voice.edges.web.sessions import make_table
 from trio_voice.edges.workers.call_counts import CallCounts, make_call_counts
 from trio_voice.errors import ConfigError
-from trio_voice.isolation import contained
+from trio_voice.isolation import contained, keep_running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -128,9 +128,9 @@ class _Worker:
             process = self.process
             try:
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._listen, notices)
-                    nursery.start_soon(self._watch, process)
-                    await process.wait()
+                    nursery.start_soon(keep_running, "worker_notices", partial(self._listen, notices))
+                    nursery.start_soon(keep_running, "worker_watch", partial(self._watch, process))
+                    await keep_running("worker", self._wait)  # its calls do not end of what fails here
                     nursery.cancel_scope.cancel(reason="it has ended")
             finally:
                 if process.returncode is None:
@@ -140,6 +140,11 @@ class _Worker:
                 if process.stdin is not None:
                     await trio.aclose_forcefully(process.stdin)
         return process.returncode or 0
+
+    async def _wait(self) -> None:
+        """Wait for its end."""
+        if self.process is not None:
+            await self.process.wait()
 
     async def _listen(self, notices: trio.socket.SocketType) -> None:
         while True:
@@ -199,7 +204,9 @@ async def _supervise(
     command = [*python, "--config", str(config.absolute()), "serve", "--worker"]  # noqa: ASYNC240
     stopping = trio.Event()
     await trio.to_thread.run_sync(_remove_leftovers)
-    with TemporaryDirectory(prefix=PREFIX) as directory:
+    with TemporaryDirectory(prefix=PREFIX) as directory, ExitStack() as ports:
+        for listener in (*listeners, *operators):
+            ports.callback(listener.socket.close)
         Path(directory, OWNER).write_text(this_process(), encoding="utf-8")  # noqa: ASYNC240 - a word
         slots = [
             WorkerSlot(index, count, descriptors, operators_descriptors, seats_descriptor, sessions, directory)
@@ -209,8 +216,9 @@ async def _supervise(
         async with trio.open_nursery() as nursery:
             for worker in workers:
                 nursery.start_soon(_keep_alive, worker, seats, stopping)
-            nursery.start_soon(systemd.feed_watchdog)
-            nursery.start_soon(_announce, workers, systemd, lambda: announce(*urls_of(listeners, operators)))
+            nursery.start_soon(keep_running, "watchdog", systemd.feed_watchdog)
+            told = partial(_announce, workers, systemd, lambda: announce(*urls_of(listeners, operators)))
+            nursery.start_soon(keep_running, "announce", told)
             await until_told_to_stop(signals, partial(_reload, workers, systemd))
             stopping.set()
             await systemd.notify("STOPPING=1", "STATUS=draining", f"EXTEND_TIMEOUT_USEC={patience * 1e6:.0f}")
@@ -218,7 +226,7 @@ async def _supervise(
                 worker.tell(signal.SIGTERM)
             with trio.move_on_after(patience + STUBBORN_SECONDS):  # noqa: ASYNC912 - leaving a nursery is one
                 async with trio.open_nursery() as drain:
-                    drain.start_soon(_hurry, signals, workers)
+                    drain.start_soon(keep_running, "hurry", partial(_hurry, signals, workers))
                     for worker in workers:
                         if worker.process is not None:
                             await worker.process.wait()

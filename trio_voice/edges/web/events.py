@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ssl
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ from trio_voice.call.mailbox import FeedEvent, Place, Reach
 from trio_voice.edges.web.answers import failure
 from trio_voice.edges.web.nodes import NODE
 from trio_voice.edges.workers.handover import HERE, hear_lines
+from trio_voice.isolation import keep_running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -121,8 +123,8 @@ async def follow_others(context: AppContext) -> None:
         async with trio.open_nursery() as nursery:
             if context.colleagues is not None:
                 for index in context.colleagues.others:
-                    nursery.start_soon(_follow_colleague, context, index)
-            nursery.start_soon(_follow_nodes, context)
+                    nursery.start_soon(keep_running, "follow_colleague", partial(_follow_colleague, context, index))
+            nursery.start_soon(keep_running, "follow_nodes", partial(_follow_nodes, context))
             while feed.is_heard_of_all:  # noqa: ASYNC110 - looked at seldom, on purpose
                 await trio.sleep(LINGER_SECONDS)
             nursery.cancel_scope.cancel(reason="nobody listens")
@@ -146,7 +148,7 @@ async def _follow_nodes(context: AppContext) -> None:
 
     async def follow(node: Node) -> None:
         with trio.CancelScope() as followed[node.peer_url]:
-            await _follow_node(context, node)
+            await keep_running("follow_node", partial(_follow_node, context, node))
 
     async with trio.open_nursery() as nursery:
         while True:

@@ -13,6 +13,7 @@ import json
 import re
 import socket
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
@@ -21,7 +22,7 @@ import trio
 
 from trio_voice.call.nodes import DEFAULT_DIGITS
 from trio_voice.edges.web.entrypoints import Entrypoint
-from trio_voice.isolation import contained
+from trio_voice.isolation import contained, keep_running
 from trio_voice.net.tcp import keep_from_children
 
 if TYPE_CHECKING:
@@ -168,7 +169,8 @@ class Colleagues:
     async def pass_on_status(self, call_sid: str, status: str) -> None:
         """Tell everybody else what Twilio has said of a call whose id it did not say; or ``PROMISED`` or ``LIVES``."""
         for index in self.others:
-            await self._tell(index, b"S" + json.dumps([call_sid, status]).encode(), [])
+            with contained("call_status"):
+                await self._tell(index, b"S" + json.dumps([call_sid, status]).encode(), [])
 
     async def ask(self, path: str, headers: Mapping[str, str]) -> list[httpx2.Response]:
         """Answers of all others to a GET; who does not answer well, or in time, is left out."""
@@ -223,23 +225,32 @@ class Colleagues:
         serve: Callable[[Entrypoint, trio.SocketStream, bytes], Awaitable[None]],
         note_status: Callable[[str, str], None],
     ) -> None:
-        """Take what colleagues hand over, until cancelled; each connection is served by a child of this task."""
+        """Take what colleagues hand over, until cancelled; each connection is served by a child of this task.
+
+        Should taking fail, it is begun again, and no connection ends of it.
+        """
+        async with trio.open_nursery() as connections:
+            receive = partial(self._receive, serve=serve, note_status=note_status)
+            await keep_running("colleagues", partial(self._accept, receive, connections))
+
+    async def _accept(
+        self, receive: Callable[[trio.socket.SocketType], Awaitable[None]], connections: trio.Nursery
+    ) -> None:
         path = self._directory / f"hand-{self.index}"
         await trio.Path(path).unlink(missing_ok=True)  # of the one before us, who died
         with trio.socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
             keep_from_children(listening)
             await listening.bind(str(path))
             listening.listen(1024)
-            async with trio.open_nursery() as nursery:
-                while True:
-                    try:
-                        giver, _ = await listening.accept()
-                    except OSError as full:
-                        if full.errno not in FULL:
-                            raise
-                        await trio.sleep(FULL_SECONDS)  # whoever waits serves it itself
-                    else:
-                        nursery.start_soon(self._receive, giver, serve, note_status)
+            while True:
+                try:
+                    giver, _ = await listening.accept()
+                except OSError as full:
+                    if full.errno not in FULL:
+                        raise
+                    await trio.sleep(FULL_SECONDS)  # whoever waits serves it itself
+                else:
+                    connections.start_soon(receive, giver)
 
     async def _receive(
         self,

@@ -238,3 +238,33 @@ def test_a_message_of_which_a_failing_model_said_nothing_was_not_left():
     assert [(end.reason, end.detail) for end in ended] == [
         (EndReason.AGENT, "a machine answered, and no message was left")
     ]
+
+
+def test_a_caller_who_speaks_into_a_goodbye_may_be_answered():
+    book = saying_goodbye()
+    book.on(c.CallerSpeechStarted(interrupts=False))
+    book.after(0.5).on(c.CallerSpeechStopped())
+    assert not any(isinstance(command, EndCall) for _, command in book.pass_time(0.2))
+    book.on(c.CallerSpeechStarted())
+    book.after(0.5).on(c.CallerSpeechStopped())
+    assert not any(isinstance(command, EndCall) for _, command in book.pass_time(3.5))
+    assert end_of([command for _, command in book.pass_time(1)]) is EndReason.AGENT
+
+
+def test_an_agent_that_puts_a_caller_through_without_a_word_says_no_goodbye():
+    lines = Lines(None, None, idle_goodbye=Line("Goodbye.", SPEECH))
+    book = Playbook(limits=Limits(media_gap_seconds=1000, idle_seconds=1000), lines=lines).live()
+    says(book, "I want to talk to somebody.")
+    asks(book, Then.TRANSFER)
+    done = [command for _, command in book.pass_time(6)]
+    assert any(isinstance(command, TransferCall) for command in done)
+    assert book.record.transcript[-1].role == "caller"
+
+
+def test_an_agent_that_pauses_in_its_goodbye_is_heard_out():
+    book = saying_goodbye()
+    book.speak("r2", SPEECH)
+    book.after(0.1).on(ms.MarkEchoed("0.2"))
+    assert not any(isinstance(command, EndCall) for _, command in book.pass_time(3))
+    book.on(c.ReplyDone("r2", interrupted=False))
+    assert end_of([command for _, command in book.pass_time(1)]) is EndReason.AGENT

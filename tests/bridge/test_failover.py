@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from tests.calls import GREETING, live_call
+from tests.playbook import Playbook
 from trio_voice.audio.mulaw import encode
 from trio_voice.bridge.bridge import Bridge
 from trio_voice.bridge.failover import HISTORY_LINES, KEPT_FRAMES, PIECE_FRAMES, SHORTEST_SESSION_SECONDS, TAKE_UP
@@ -53,6 +54,7 @@ FRAME = encode(b"\x00\x80" * 80)
 WAIT = Line("One moment, please.", encode(b"\x01\x81" * 800))
 SORRY = Line("I am sorry.", encode(b"\x02\x82" * 800))
 LINES = Lines(WAIT, SORRY)
+TRUNCATES = c.Capabilities(speaks_first=True, truncates=True)
 PLAIN = c.Capabilities(speaks_first=True, truncates=False)
 OTHER = c.Capabilities(speaks_first=False, truncates=True, exact_speech=True)
 DEAD = LegClosed("model", politely=False, detail="cut")
@@ -523,3 +525,28 @@ async def test_a_call_that_ends_while_sessions_change_leaves_neither(autojump_cl
             rig.scope.cancel()
         assert not agent.open_sessions
         assert rig.record.closing_seconds <= 1
+
+
+def test_a_session_is_left_in_time_whoever_is_speaking():
+    book = Book().live()
+    book.on(c.ReplyStarted("r9"))
+    for _ in range(40):
+        book.on(c.ReplyAudio("r9", SPEECH))
+    assert book.on(c.SessionExpiring(2.7)) == []  # 0.7 s before it has to be left, and the agent speaks for four
+    due = book.now + 0.7
+    while book.bridge.wake_at < due - 0.001:
+        book.now = book.bridge.wake_at
+        assert not any(isinstance(command, ReplaceModel) for command in book.bridge.tick(book.now))
+    assert book.bridge.wake_at == pytest.approx(due)
+
+
+def test_a_model_is_not_told_to_truncate_what_was_said_on_this_machine():
+    book = Playbook(
+        capabilities=TRUNCATES, lines=LINES, successors=1, persona=Persona(name="p", model=("a", "b"))
+    ).live()
+    book.on(LegClosed("model", politely=False, detail="cut"))
+    book.on(ModelReplaced(TRUNCATES))
+    book.on(c.ModelReady("t"))
+    commands = book.on(c.CallerSpeechStarted())
+    assert ClearPlayback() in commands
+    assert not any(isinstance(command, c.TruncateReply) for command in commands)

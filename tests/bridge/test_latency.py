@@ -2,8 +2,11 @@
 
 import pytest
 
+from tests.playbook import SPEECH, Playbook
 from trio_voice.audio.mulaw import encode, is_speech, silence
 from trio_voice.bridge.latency import Turns
+from trio_voice.events import caller as ms
+from trio_voice.events import model as c
 from trio_voice.record import CallRecord
 
 LOUD = encode(b"\x2a" * 160)
@@ -94,3 +97,18 @@ def test_a_stage_that_a_model_names_at_length_is_written_with_a_bounded_name(tur
     turns.reached("x" * 1_000, 101.7)
     turns.frame_sent(102.0, position_ms=0.0)
     assert record.turns[0].stages == {"x" * 40: pytest.approx(200), "first_frame": pytest.approx(500)}
+
+
+def test_a_turn_has_the_pause_from_the_callers_last_sound_on():
+    book = Playbook().live()
+    book.on(c.CallerSpeechStarted())
+    book.on(ms.CallerAudio(SPEECH))
+    book.after(0.5).on(c.CallerSpeechStopped())
+    book.on(c.CallerTranscript("i1", "Are you open?", final=True))
+    book.after(0.25).speak("r1", SPEECH)
+    assert book.record.turns[0].stages == {
+        "caller_stopped": pytest.approx(-500),
+        "final_transcript": pytest.approx(0),
+        "first_audio": pytest.approx(250),
+        "first_frame": pytest.approx(250),
+    }

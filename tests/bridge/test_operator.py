@@ -221,3 +221,15 @@ def test_every_line_is_certain_once_and_at_the_end_all_of_them(book, listener):
     book.bridge.close()
     book.bridge.close()
     assert [told for told in listener.told if told[2]] == [("agent", "Good day.", True), ("caller", "Hel", True)]
+
+
+def test_the_timeline_has_what_the_operator_had_the_agent_do():
+    book = Playbook(capabilities=EXACT).live()
+    book.on(SayRequested("We close now."))
+    book.on(MuteRequested(muted=True))
+    book.on(MuteRequested(muted=False))
+    assert [event.detail for event in book.record.timeline] == [
+        "the agent is told what to say",
+        "the agent is muted",
+        "the agent is heard again",
+    ]

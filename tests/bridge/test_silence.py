@@ -534,3 +534,14 @@ def test_an_answer_that_only_begins_earns_one_more_session_and_no_third(play):
 @pytest.mark.parametrize("play", [answer, begin_and_be_asked_again])
 def test_an_answer_to_its_end_or_a_new_question_earns_another_session(play):
     assert sessions_of(asked(), play) == 6
+
+
+def test_a_caller_is_not_silent_while_the_model_is_opened():
+    limits = attrs.evolve(PATIENT, idle_seconds=30, model_ready_seconds=20)
+    book = Playbook(limits=limits)
+    book.on(START)
+    book.after(12).on(c.ModelReady("s"))
+    _, rest = pass_time(book, 19.5)
+    assert not any(isinstance(command, c.RequestReply) for _, command in rest)
+    _, rest = pass_time(book, 1)
+    assert any(isinstance(command, c.RequestReply) for _, command in rest)

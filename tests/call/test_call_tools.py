@@ -298,3 +298,39 @@ class StubRecording:
     def consent(self):
         self.asked += 1
         return self._can_record
+
+
+async def test_tools_that_are_over_make_room_for_no_more_than_may_run_at_once(autojump_clock):
+    once = Turn(reply="", tool=ToolUse("look_up"), after_tool="It is done.")
+    greedy = Turn(reply="", tool=ToolUse("look_up"), also=(ToolUse("look_up"),) * MAX_TOOLS)
+    async with live_call(script=Script(greeting_ms=500, turns=(once, greedy)), tools=[look_up]) as rig:
+        await ask(rig)
+        await trio.sleep(8)
+        await ask(rig)
+        await trio.sleep(8)
+        rig.twilio.hang_up()
+    assert sorted(failed for _, failed in results(rig)) == [False] * (MAX_TOOLS + 1) + [True]
+
+
+async def test_the_record_says_when_a_tool_was_used_and_what_was_not_asked_for(autojump_clock):
+    wanted = Script(greeting_ms=500, turns=(Turn(reply="", tool=ToolUse("look_up", {"colour": "blue"})),))
+    async with live_call(script=wanted, tools=[look_up]) as rig:
+        await ask(rig)
+        await trio.sleep(8)
+        rig.twilio.hang_up()
+    (use,) = rig.record.tools
+    assert 2.5 < use.at < 8
+    assert rig.record.counters["unknown_tool_arguments"] == 1
+
+
+async def test_a_transfer_that_twilio_refuses_is_in_the_record_as_that(autojump_clock):
+    class RefusingPhone:
+        async def transfer(self, call, number):
+            raise RestError("no")
+
+    announced = script("transfer_to_human", reply="One moment please.", after="")
+    async with live_call(script=announced, tools=[transfer_to_human], phone=RefusingPhone(), persona=PERSONA) as rig:
+        await ask(rig)
+        await trio.sleep(6)
+        rig.twilio.hang_up()
+    assert [transfer.outcome for transfer in rig.record.transfers] == ["refused"]

@@ -345,7 +345,7 @@ async def open_town(folder: Path, *, make_backend: Any = SCRIPT.backend) -> Asyn
 
 @asynccontextmanager
 async def open_world(
-    folder: Path, *, make_backend=SCRIPT.backend, seconds=30.0, at_end=0, workers=1, personas="", operator="", **limits
+    folder: Path, *, make_backend=SCRIPT.backend, seconds=90.0, at_end=0, workers=1, personas="", operator="", **limits
 ):
     """A running daemon with these limits, and perhaps more personas, for at most so many seconds.
 

@@ -84,7 +84,7 @@ OF_ONE = {
 
 
 def functions_with_nurseries():
-    """Where the package opens a nursery, but for the sandbox, which serves nobody's callers."""
+    """Functions of the package that open a nursery, but for the sandbox, which serves nobody's callers."""
     found = set()
 
     def look(node, name):
@@ -168,7 +168,7 @@ def opened_in(monkeypatch):
 
 @pytest.fixture
 def alone():
-    """What a daemon changes of its process is changed back; nothing is logged, since tracebacks take their time."""
+    """Changes that a daemon makes to its process are taken back; nothing is logged, since tracebacks take long."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     before = {number: signal.getsignal(number) for number in HELD}
     yield

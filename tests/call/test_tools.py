@@ -5,6 +5,7 @@ import threading
 from typing import Literal
 
 import attrs
+import msgspec
 import pytest
 import structlog
 import trio
@@ -168,6 +169,62 @@ async def test_a_result_that_is_no_json(returned):
 
     answer = await run(odd)
     json.loads(answer.text)
+
+
+def rows(length, levels=5):
+    """A table that is small, and long to be written."""
+    table = "a row"
+    for _ in range(levels):
+        table = [table] * length
+    return table
+
+
+@attrs.define
+class Answer:
+    """A result with fields."""
+
+    found: object
+
+
+def cycle():
+    """A list that is in itself."""
+    found = []
+    found.append({"again": found})
+    return found
+
+
+HUGE = {
+    "text": lambda: "x" * 10_000_000,
+    "bytes": lambda: memoryview(bytes(10_000_000)),
+    "list": lambda: [None] * 1_000_000,
+    "shared parts": lambda: rows(20),
+    "nested": lambda: rows(1, 40_000),
+    "cycle": cycle,
+    "fields": lambda: Answer({"found": Answer(rows(20))}),
+    "keys": lambda: {"x" * MAX_RESULT_BYTES: 1},
+}
+
+
+@pytest.mark.parametrize("returned", HUGE.values(), ids=HUGE)
+async def test_a_huge_result_is_refused_before_it_is_written(returned, monkeypatch):
+    """Writing it would have no end that anybody bounds, and every call waits for it."""
+    encode, written = msgspec.json.encode, []
+
+    def spy(value):
+        written.append(len(encode(value)))
+        return encode(value)
+
+    monkeypatch.setattr(msgspec.json, "encode", spy)
+    answer = await run(returned)
+    assert answer.failed
+    assert "too long" in answer.text
+    assert max(written) < 200, "but for the answer to the model"
+
+
+async def test_a_result_of_just_the_length_that_may_be():
+    assert len((await run(lambda: "x" * (MAX_RESULT_BYTES - 2))).text) == MAX_RESULT_BYTES
+    assert (await run(lambda: "x" * (MAX_RESULT_BYTES - 1))).failed
+    assert not (await run(lambda: [[0]] * (MAX_RESULT_BYTES // 5))).failed
 
 
 async def test_a_result_of_ten_megabytes():

@@ -22,6 +22,7 @@ import structlog
 import trio
 
 from trio_voice.call.async_tools import run_async_tool
+from trio_voice.call.result_size import is_longer_than
 from trio_voice.errors import first_cause, one_line
 from trio_voice.events.call import Then, ToolResult
 from trio_voice.persona import ToolSchema
@@ -179,8 +180,10 @@ def _tell_failure(name: str, raised: BaseException) -> None:
 
 def _places_of(raised: BaseException) -> list[str]:
     """Places where it was raised, the innermost first: file, line and function, without a word of what was in them."""
-    frames = traceback.extract_tb(first_cause(raised).__traceback__)
-    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames)][:MOST_PLACES]
+    walk = traceback.walk_tb(first_cause(raised).__traceback__)
+    # The last ones alone, and without their lines, for which their files would be read: here every call waits.
+    frames = traceback.StackSummary.extract(walk, limit=-MOST_PLACES, lookup_lines=False)
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames)]
 
 
 _limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("tool_threads")
@@ -196,15 +199,19 @@ def _threads() -> trio.CapacityLimiter:
 
 
 def _as_json(name: str, returned: Any, then: Then) -> ToolResult:
+    if is_longer_than(returned, MAX_RESULT_BYTES):
+        return _too_long(name)
     try:
         text = msgspec.json.encode(returned)
     except (TypeError, ValueError, msgspec.MsgspecError, RecursionError):
         log.warning("tool_result_no_json", tool=name, type=type(returned).__name__)
         return _failure("the tool's result cannot be read; say that it did not work")
-    if len(text) > MAX_RESULT_BYTES:
-        log.warning("tool_result_too_long", tool=name, bytes=len(text))
-        return _failure("the tool's result is too long to read out; ask for something more specific")
-    return ToolResult(text.decode(), then=then)
+    return _too_long(name) if len(text) > MAX_RESULT_BYTES else ToolResult(text.decode(), then=then)
+
+
+def _too_long(name: str) -> ToolResult:
+    log.warning("tool_result_too_long", tool=name, most_bytes=MAX_RESULT_BYTES)
+    return _failure("the tool's result is too long to read out; ask for something more specific")
 
 
 def _failure(words: str) -> ToolResult:

@@ -727,6 +727,8 @@ async def test_what_is_asked_of_the_list_reaches_the_journal_and_the_live(client
     [
         "since=noon",
         "since=2026-01-31T09:00:00",
+        "since=0001-01-01T00:00:00%2B14:00",
+        "until=9999-12-31T23:59:59-14:00",
         "until=7",
         "limit=0",
         "limit=x",

@@ -352,6 +352,14 @@ async def test_no_bytes_of_a_stranger_reach_anybody_else(pieces, monkeypatch):
         await server.is_well()
 
 
+@pytest.mark.parametrize(("length", "answered"), [(HEAD_BYTES, True), (HEAD_BYTES + 1, False)])
+async def test_a_head_may_have_so_many_bytes_and_no_more(length, answered):
+    begin, end = b"GET /hello HTTP/1.1\r\nHost: x\r\nA: ", b"\r\n\r\n"
+    head = begin + b"a" * (length - len(begin) - len(end)) + end
+    async with open_server() as server:
+        assert (b" 200 " in await server.exchange(head[:9_000], head[9_000:], seconds=2)) is answered
+
+
 async def test_a_head_that_never_ends_is_given_its_time_and_no_more(monkeypatch):
     monkeypatch.setattr(server_module, "HEAD_SECONDS", 0.2)
     async with open_server() as server:

@@ -63,7 +63,8 @@ def _time(query: Mapping[str, str], name: str) -> datetime | None:
     try:
         # A plus sign that nobody has encoded has become a space on its way.
         read = datetime.fromisoformat(re.sub(r" (\d\d:?\d\d)$", r"+\1", written))
-    except ValueError:
+        read.astimezone(UTC)
+    except (ValueError, OverflowError):  # of the first and the last day there may be no time in UTC
         read = None
     if read is None or read.tzinfo is None:
         raise ValueError(f"{name}: must be a time with its zone, like 2026-01-31T09:00:00Z")

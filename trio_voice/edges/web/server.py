@@ -297,11 +297,10 @@ class Server:
 async def _read_head(stream: trio.SocketStream) -> bytes:
     """All bytes up to and behind the first blank line; nothing if the peer leaves or sends too much before it."""
     data = b""
-    while b"\r\n\r\n" not in data:
-        more = await stream.receive_some(HEAD_BYTES)
-        data += more
-        if not more or (len(data) > HEAD_BYTES and b"\r\n\r\n" not in data):
+    while b"\r\n\r\n" not in data[:HEAD_BYTES]:
+        if len(data) >= HEAD_BYTES or not (more := await stream.receive_some(HEAD_BYTES)):
             return b""
+        data += more
     return data
 
 

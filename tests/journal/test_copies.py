@@ -2,7 +2,7 @@
 
 import sqlite3
 import stat
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 from click.testing import CliRunner
@@ -10,7 +10,8 @@ from click.testing import CliRunner
 from tests.journal.calls import live_call, open_session
 from tests.journal.conftest import PACE, Clock
 from trio_voice.cli import main
-from trio_voice.journal import copies, open_journal
+from trio_voice.journal import JournalUnavailable, copies, open_journal
+from trio_voice.journal.identity import marker_of
 
 CONFIG = """
 [server]
@@ -61,6 +62,47 @@ async def test_a_backup_is_whole_while_a_daemon_writes_and_is_put_back_where_non
         assert connection.execute("SELECT call_id FROM calls").fetchall() == [(record.call_id,)]
     assert run(elsewhere, "migrate")[0] == 0
     assert run(elsewhere, "journal", "check")[0] == 0
+
+
+async def knows_its_list(url, marker, number=None):
+    """Whether the list of the journal that is there counts, once a daemon has had it; a number is put on it."""
+    async with open_journal(url, node="here", clock=Clock(), pace=PACE, marker=marker) as journal:
+        if number:
+            await journal.mark_do_not_call(number, "asked")
+        with suppress(JournalUnavailable):
+            await journal.is_do_not_call("+15557650000")  # it looks
+        return not journal.list_trouble
+
+
+async def test_a_journal_that_was_put_back_needs_no_word(run, sqlite_stand, tmp_path):
+    """Also if more numbers were on its list since, or its end was cut off first."""
+    url, marker, copy = sqlite_stand.url, marker_of(sqlite_stand.url, None), tmp_path / "copy"
+    assert await knows_its_list(url, marker, "+15557651111")
+    assert run(url, "journal", "backup", copy)[0] == 0
+    for cut_off_first in (False, True):
+        assert await knows_its_list(url, marker, "+15557652222")
+        sqlite_stand.path.unlink()
+        if cut_off_first:
+            sqlite_stand.path.write_bytes(copy.read_bytes())  # by hand, which is one that is too old
+            assert not await knows_its_list(url, marker)
+            sqlite_stand.path.unlink()
+        code, said = run(url, "journal", "restore", copy)
+        assert (code, "accept-new is not needed" in said) == (0, True)
+        assert await knows_its_list(url, marker)
+
+
+async def test_another_journal_that_was_put_in_its_place_needs_one(run, sqlite_stand, tmp_path):
+    url, marker, copy = sqlite_stand.url, marker_of(sqlite_stand.url, None), tmp_path / "copy"
+    other = f"sqlite:///{tmp_path}/other.db"
+    assert await knows_its_list(url, marker)
+    assert await knows_its_list(other, marker_of(other, None))
+    assert run(other, "journal", "backup", copy)[0] == 0
+    sqlite_stand.path.unlink()
+    code, said = run(url, "journal", "restore", copy)
+    assert (code, "say `trio-voice journal accept-new`" in said) == (0, True)
+    assert not await knows_its_list(url, marker)
+    assert run(url, "journal", "accept-new")[0] == 0
+    assert await knows_its_list(url, marker)
 
 
 async def test_a_damaged_journal_is_told(run, sqlite_stand, tmp_path):

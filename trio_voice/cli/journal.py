@@ -13,8 +13,13 @@ from trio_voice.cli.configuration import read
 from trio_voice.cli.exits import EXIT_FAILED, EXIT_UNAVAILABLE, stop
 from trio_voice.cli.options import config_option
 from trio_voice.journal import JournalUnavailable, copies
-from trio_voice.journal.identity import accept, forget_changes, marker_of
+from trio_voice.journal.identity import accept, accept_restored, marker_of
 
+WORD_NOT_NEEDED: Final = "; accept-new is not needed: it is the journal that it was"
+WORD_NEEDED: Final = (
+    "; it is not known to be the journal that was used here, so nobody is called until you start the daemon and say "
+    "`trio-voice journal accept-new`"
+)
 _file: Final = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 
 
@@ -90,12 +95,18 @@ def restore(path: Path, file: Path) -> None:
     try:
         copies.restore(settings.journal.url, file)
         marker = marker_of(settings.journal.url, os.environ.get("STATE_DIRECTORY"))
-        if marker is not None:
-            forget_changes(marker)
+        is_known = marker is None or _is_ours(settings.journal.url, marker)
     except FileExistsError as there:
         stop(EXIT_FAILED, str(there))
     except OSError as wrong:
         stop(EXIT_FAILED, f"{file}: {wrong.strerror or wrong}")
     except JournalUnavailable as trouble:
         stop(EXIT_FAILED, str(trouble))
-    click.echo(f"restored from {file}; accept-new is not needed: it is the journal that it was")
+    click.echo(f"restored from {file}{WORD_NOT_NEEDED if is_known else WORD_NEEDED}")
+
+
+def _is_ours(url: str, marker: Path) -> bool:
+    try:
+        return accept_restored(url, marker)
+    except JournalUnavailable:  # of a version that had no ids
+        return not marker.exists()

@@ -109,6 +109,27 @@ def accept(url: str, marker: Path) -> int:
         JournalUnavailable: there is no journal, or it cannot be read.
         OSError: the marker cannot be written.
     """
+    found, numbers = _look(url)
+    _take(found, marker)
+    return numbers
+
+
+def accept_restored(url: str, marker: Path) -> bool:
+    """Take a journal that was put back with the list that it has, if it is the one that was used here; whether it is.
+
+    Raises: as ``accept``.
+    """
+    found, _ = _look(url)
+    named = _read(marker)
+    # Of one whose end was cut off, or that came back too old, the marker names none, but its changes stand beside it.
+    is_ours = named in (None, found) or (_read(_beside(marker)) or "").partition(" ")[0] == found
+    if is_ours:
+        _take(found, marker)
+    return is_ours
+
+
+def _look(url: str) -> tuple[str, int]:
+    """The id of the journal that is there, and how many numbers its list has. Raises as ``accept``."""
     database = database_at(url)
     if not database.is_there():
         raise JournalUnavailable(f"there is no journal at {database.name}: start the daemon once, and it is made")
@@ -120,14 +141,12 @@ def accept(url: str, marker: Path) -> int:
                 [(numbers,)] = database.query("SELECT count(*) FROM do_not_call")
         except Exception as error:
             raise JournalUnavailable(f"{database.name}: {database.describe(error)}") from error
-    forget_changes(marker)
-    _replace(marker, found)
-    return int(numbers)
+    return found, int(numbers)
 
 
-def forget_changes(marker: Path) -> None:
-    """Take the journal that is there with the list that it has. Raises ``OSError``."""
+def _take(journal: str, marker: Path) -> None:
     _beside(marker).unlink(missing_ok=True)
+    _replace(marker, journal)
 
 
 def _beside(marker: Path) -> Path:

@@ -12,6 +12,7 @@ import structlog
 import trio
 
 from trio_voice.call.nodes import node_of
+from trio_voice.edges import bounded_answer
 from trio_voice.errors import ConfigError
 from trio_voice.journal import JournalUnavailable, Pace
 
@@ -25,6 +26,7 @@ log: Final = structlog.stdlib.get_logger("trio_voice.nodes")
 
 ASK_SECONDS: Final = 1.0
 """For the other one to say who it is."""
+MOST_ANSWER_BYTES: Final = 65_536
 LISTEN_SECONDS: Final = Pace().beat_seconds + 2.5
 """For its next heartbeat, if it lives."""
 LOOK_SECONDS: Final = 0.5
@@ -67,7 +69,8 @@ async def _answers(other: Node) -> bool:
     with trio.move_on_after(ASK_SECONDS):  # noqa: ASYNC912 - the request is one
         try:
             async with httpx2.AsyncClient(timeout=ASK_SECONDS, trust_env=False) as client:
-                said = (await client.get(f"{other.peer_url}/readyz")).json()
+                url = f"{other.peer_url}/readyz"
+                said = (await bounded_answer.ask(client, "GET", url, most_bytes=MOST_ANSWER_BYTES)).json()
                 return isinstance(said, dict) and said.get("node") == other.digits
         except (httpx2.HTTPError, ValueError, RecursionError):
             return False

@@ -1,5 +1,6 @@
 """Hanging up by REST: idempotent, confirmed, patient, bounded."""
 
+import zlib
 from functools import partial
 
 import httpx2
@@ -7,7 +8,7 @@ import pytest
 import stamina
 import trio
 
-from trio_voice.edges.twilio.rest import HANG_UP_SECONDS, TwilioRest
+from trio_voice.edges.twilio.rest import HANG_UP_SECONDS, MOST_ANSWER_BYTES, TwilioRest
 
 API = "https://api.twilio.test"
 
@@ -170,11 +171,24 @@ NESTED = b"[" * 100_000 + b"]" * 100_000
         httpx2.Response(503, json={"code": [1], "message": {"a": 1}, "status": "x"}),
         httpx2.Response(200, content=b"{}", headers={"content-type": "application/json; charset=base64"}),
         httpx2.Response(503, content=b"{}", headers={"content-type": "application/json; charset=base64"}),
+        httpx2.Response(200, content=zlib.compress(bytes(1_000)), headers={"content-encoding": "deflate"}),
+        httpx2.Response(200, content=b" " * (MOST_ANSWER_BYTES + 1)),
         RuntimeError("can't start new thread"),
         ImportError("socksio"),
         httpx2.InvalidURL("proxy"),
     ],
-    ids=["nested", "nested_500", "code_list", "base64", "base64_503", "no_thread", "no_library", "bad_url"],
+    ids=[
+        "nested",
+        "nested_500",
+        "code_list",
+        "base64",
+        "base64_503",
+        "packed",
+        "very_long",
+        "no_thread",
+        "no_library",
+        "bad_url",
+    ],
 )
 async def test_whatever_comes_of_a_request_it_is_repeated_and_nothing_leaves_the_hang_up(autojump_clock, odd):
     answers = [odd, httpx2.Response(200, json={"sid": "CA1", "status": "completed"})]

@@ -14,6 +14,7 @@ import httpx2
 import structlog
 import trio
 
+from trio_voice.edges import bounded_answer
 from trio_voice.edges.telemetry.spans import attributes_of, root_span, session_span, turn_span
 from trio_voice.edges.web.complaints import Complaints
 
@@ -32,6 +33,7 @@ LOOK_SECONDS: Final = 1.0
 """Between two looks at which turns are over."""
 SEND_SECONDS: Final = 3.0
 """For the collector to take what it is sent."""
+MOST_ANSWER_BYTES: Final = 65_536
 MOST_WAITING: Final = 20_000
 MOST_AT_ONCE: Final = 500
 LAST_SECONDS: Final = 0.6
@@ -128,7 +130,9 @@ class Traces:
             with trio.move_on_after(SEND_SECONDS):
                 async with httpx2.AsyncClient(timeout=SEND_SECONDS, trust_env=False) as client:
                     headers = {"Content-Type": "application/json"}
-                    answer = await client.post(self._url, content=body, headers=headers)
+                    answer = await bounded_answer.ask(
+                        client, "POST", self._url, most_bytes=MOST_ANSWER_BYTES, content=body, headers=headers
+                    )
                 if answer.is_success:
                     return True
                 trouble = f"status {answer.status_code}"

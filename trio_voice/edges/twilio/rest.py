@@ -22,6 +22,7 @@ from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
+from trio_voice.edges import bounded_answer
 from trio_voice.edges.twilio.error_codes import advice_for
 from trio_voice.errors import MOST_LETTERS, ConfigError, RestError
 from trio_voice.record import TERMINAL_STATUSES
@@ -60,6 +61,8 @@ class CallOrder:
     """Have it say so only when a machine has finished its greeting."""
 
 
+MOST_ANSWER_BYTES: Final = 4_000_000
+"""A thousand numbers are less than half of it, a call some 2 kB."""
 MOST_NUMBERS: Final = 1_000
 """Telephone numbers of an account that are looked at."""
 
@@ -96,9 +99,11 @@ class _TrioHttp(AsyncHttpClient):  # type: ignore[misc]  # the SDK has no types
             params = {name: value for name, value in params.items() if value not in (None, values.unset)}
         with trio.fail_after(timeout or REQUEST_SECONDS):  # noqa: ASYNC912 - the request is a checkpoint
             async with self._open_client() as client:
-                answer = await client.request(
+                answer = await bounded_answer.ask(
+                    client,
                     method.upper(),
                     uri,
+                    most_bytes=MOST_ANSWER_BYTES,
                     params=params,
                     data=data,
                     headers=headers,

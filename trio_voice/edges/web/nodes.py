@@ -16,6 +16,7 @@ import httpx2
 import structlog
 import trio
 
+from trio_voice.edges import bounded_answer
 from trio_voice.edges.twilio.webhooks import spellings_at, stream_spellings_at
 from trio_voice.isolation import contained
 
@@ -35,6 +36,8 @@ READY_SECONDS: Final = 1.0
 """For a node to say whether it takes calls, while a caller waits."""
 CHOOSE_SECONDS: Final = 4.0
 """To find one that does. Twilio waits 15 s for TwiML."""
+MOST_ANSWER_BYTES: Final = 16_000_000
+"""A list of a thousand calls, or the record of a long one. Recordings are passed on piece by piece."""
 MOST_HOPS: Final = 7
 """Nodes that have sent a caller on, one to the next."""
 VIA: Final = "via"
@@ -179,8 +182,9 @@ class Nodes:
         with trio.move_on_after(seconds + 0.5):
             async with httpx2.AsyncClient(timeout=seconds, trust_env=False) as client:
                 asked = self.headers() | dict(headers)
-                answer = await client.request(
-                    method, self.url_at(node, path), headers=asked, json=body, content=content
+                url = self.url_at(node, path)
+                answer = await bounded_answer.ask(
+                    client, method, url, most_bytes=MOST_ANSWER_BYTES, headers=asked, json=body, content=content
                 )
                 answerer = answer.headers.get(NODE, node.digits)
                 if answerer != node.digits:

@@ -88,6 +88,20 @@ def test_what_a_server_says_of_strangers_bytes_is_said_once_in_a_while_with_how_
     assert second["event"].endswith("(1000 times)")
 
 
+def test_that_there_is_no_descriptor_for_a_connection_is_said_once_in_a_while():
+    """Trio looks ten times a second, and says so each time with a traceback."""
+    script = """
+        for _ in range(100):
+            try:
+                raise OSError(24, "Too many open files")
+            except OSError:
+                logging.getLogger("trio.serve_listeners").error("accept returned %s", "EMFILE", exc_info=True)
+    """
+    (line,) = lines_of(script)
+    assert line["event"].startswith("accept returned EMFILE: OSError(24")
+    assert "exception" not in line
+
+
 def test_libraries_say_nothing_below_info_though_we_debug():
     script = """
         set_up_logging(json=True, level=logging.DEBUG)

@@ -1,5 +1,6 @@
 """sd_notify, against a real datagram socket."""
 
+import resource
 import socket
 from contextlib import suppress
 
@@ -23,17 +24,22 @@ def systemd(request, tmp_path):
 
 async def test_it_is_told(systemd):
     listener, name = systemd
-    await Notifier({"NOTIFY_SOCKET": name}).notify("READY=1", "STATUS=x")
+    with Notifier({"NOTIFY_SOCKET": name}) as notifier:
+        await notifier.notify("READY=1", "STATUS=x")
     assert listener.recv(100) == b"READY=1\nSTATUS=x"
 
 
 async def test_outside_systemd_nobody_is_told():
-    await Notifier({}).notify("READY=1")
+    with Notifier({}) as notifier:
+        await notifier.notify("READY=1")
 
 
 async def test_a_systemd_that_does_not_listen_does_no_harm(tmp_path):
-    with structlog.testing.capture_logs() as logged:
-        await Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}).notify("READY=1")
+    with (
+        Notifier({"NOTIFY_SOCKET": str(tmp_path / "gone")}) as notifier,
+        structlog.testing.capture_logs() as logged,
+    ):
+        await notifier.notify("READY=1")
     assert [line["event"] for line in logged] == ["systemd_not_told"]
 
 
@@ -53,19 +59,36 @@ async def test_a_systemd_that_is_busy_is_told_when_it_has_time(systemd):
     """A start whose READY=1 is lost would be undone after a minute and a half."""
     listener, name = systemd
     notices = fill(name)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(Notifier({"NOTIFY_SOCKET": name}).notify, "READY=1")
-        await trio.testing.wait_all_tasks_blocked(0.05)
-        for _ in range(notices):
-            listener.recv(100)
-    assert listener.recv(100) == b"READY=1"
+    with Notifier({"NOTIFY_SOCKET": name}) as notifier:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(notifier.notify, "READY=1")
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            for _ in range(notices):
+                listener.recv(100)
+        assert listener.recv(100) == b"READY=1"
+
+
+async def test_it_is_told_though_no_descriptor_is_left(systemd):
+    """Who does not feed the watchdog is killed, and a stop that failed here would end every call undrained."""
+    listener, name = systemd
+    with Notifier({"NOTIFY_SOCKET": name}) as notifier:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        try:
+            with pytest.raises(OSError, match="Too many open files"):
+                socket.socket()
+            for notice in ("WATCHDOG=1", "STOPPING=1"):
+                await notifier.notify(notice)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert [listener.recv(100) for _ in range(2)] == [b"WATCHDOG=1", b"STOPPING=1"]
 
 
 async def test_a_systemd_that_has_no_time_at_all_holds_nobody_up(systemd, autojump_clock):
     _, name = systemd
     fill(name)
-    with structlog.testing.capture_logs() as logged:
-        await Notifier({"NOTIFY_SOCKET": name}).notify("STOPPING=1")
+    with Notifier({"NOTIFY_SOCKET": name}) as notifier, structlog.testing.capture_logs() as logged:
+        await notifier.notify("STOPPING=1")
     assert trio.current_time() == TELL_SECONDS
     assert [(line["event"], line["notice"]) for line in logged] == [("systemd_not_told", ("STOPPING=1",))]
 
@@ -75,8 +98,10 @@ async def test_the_watchdog_is_fed_twice_in_its_period(tmp_path, autojump_clock,
     listener.setblocking(False)
     listener.bind(str(tmp_path / "notify"))
     notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "20000000"})
-    nursery.start_soon(notifier.feed_watchdog)
-    await trio.sleep(35)
+    with notifier:
+        nursery.start_soon(notifier.feed_watchdog)
+        await trio.sleep(35)
+        nursery.cancel_scope.cancel()
     fed = 0
     while True:
         try:
@@ -90,4 +115,5 @@ async def test_the_watchdog_is_fed_twice_in_its_period(tmp_path, autojump_clock,
 
 async def test_without_a_watchdog_nothing_is_fed():
     with trio.fail_after(20):
-        await Notifier({}).feed_watchdog()
+        with Notifier({}) as notifier:
+            await notifier.feed_watchdog()

@@ -1,5 +1,6 @@
 """A journal that was lost is not an empty one: nobody is called until somebody says that the new one is meant."""
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -183,6 +184,25 @@ async def test_a_number_of_changes_that_is_none_stops_nothing(opened, marker):
         changes.write_text(odd)
         async with opened(marker=marker) as journal:
             assert await is_listed(journal) is False
+
+
+async def test_a_marker_that_cannot_be_opened_for_want_of_descriptors_is_not_another(
+    opened, marker, monkeypatch, logged
+):
+    read = Path.read_text
+
+    def fail(path, *how, **named):
+        if path == marker:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return read(path, *how, **named)
+
+    async with opened(marker=marker) as journal:
+        assert await is_listed(journal) is False
+        monkeypatch.setattr(Path, "read_text", fail)
+        assert await is_listed(journal) is False
+        assert "journal_lost_its_list" not in [line["event"] for line in logged]
+    async with opened(marker=marker) as journal:
+        assert await is_listed(journal) is None, "nobody has seen which it is"
 
 
 async def test_a_marker_that_cannot_be_written_stops_nothing(opened, tmp_path):

@@ -128,9 +128,8 @@ async def run_daemon(
     allow_descriptors(settings.limits.max_calls)
     keep_to_ourselves()
     trio.socket.set_custom_hostname_resolver(Lookups())
-    systemd = Notifier(os.environ)
     colleagues, seats = (None, None) if slot is None else _colleagues_at(slot, settings.server.digits)
-    with hold_signals() as signals:
+    with hold_signals() as signals, Notifier(os.environ) as systemd:
         async with (
             open_journal(
                 settings.journal.url,

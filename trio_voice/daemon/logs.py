@@ -102,7 +102,8 @@ def set_up_logging(*, json: bool | None = None, level: int = logging.INFO, worke
     # These name phone numbers, URLs and request bodies at INFO and DEBUG.
     for chatty in ("twilio", "httpx2", "httpcore2", "hypercorn", "quart", "stamina", "websockets"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    logging.getLogger("hypercorn.error").addFilter(_Strangers().keep)
+    for server in ("hypercorn.error", "trio.serve_listeners"):
+        logging.getLogger(server).addFilter(_Strangers().keep)
     stamina.instrumentation.set_on_retry_hooks([])  # each retry is logged where it is decided on
 
 
@@ -168,7 +169,11 @@ def _has_inside(value: object) -> bool:
 
 
 class _Strangers:
-    """Hypercorn's lines about a stranger's bytes, for which it writes up to 75 kB and thousands of lines."""
+    """Lines of servers about strangers, who could have thousands of them written.
+
+    Hypercorn writes up to 75 kB about their bytes, and trio a traceback ten times a second while there is no descriptor
+    for another connection.
+    """
 
     def __init__(self) -> None:
         self._next: dict[str, float] = {}

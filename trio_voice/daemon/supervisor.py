@@ -184,15 +184,19 @@ async def supervise(settings: Settings, config: Path, announce: Announce, patien
         CannotListen: an address cannot be listened on.
         ConfigError: a process found something that only it could find.
     """
-    with hold_signals() as signals:
-        await _supervise(settings, config, announce, patience, signals)
+    with hold_signals() as signals, Notifier(os.environ) as systemd:
+        await _supervise(settings, config, announce, patience, signals, systemd)
 
 
 async def _supervise(
-    settings: Settings, config: Path, announce: Announce, patience: float, signals: AsyncIterator[int]
+    settings: Settings,
+    config: Path,
+    announce: Announce,
+    patience: float,
+    signals: AsyncIterator[int],
+    systemd: Notifier,
 ) -> None:
     count = settings.server.workers
-    systemd = Notifier(os.environ)
     watchdog = float(os.environ.get("WATCHDOG_USEC") or 0) / 1_000_000 or WATCHDOG_SECONDS
     listeners, operators = await open_ports(settings)
     descriptors, operators_descriptors = _descriptors(listeners), _descriptors(operators)

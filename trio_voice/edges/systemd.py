@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 import structlog
 import trio
@@ -18,7 +18,9 @@ TELL_SECONDS: Final = 5.0
 
 
 class Notifier:
-    """Sends to ``$NOTIFY_SOCKET``, or nowhere outside systemd.
+    """Sends to ``$NOTIFY_SOCKET``, or nowhere outside systemd. To be entered; its socket is closed behind the block.
+
+    The socket is there for as long as the process: where descriptors have run out, the watchdog is fed all the same.
 
     Args:
         environment: where systemd says how it wants to be told.
@@ -27,6 +29,18 @@ class Notifier:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._address = environment.get("NOTIFY_SOCKET", "")
         self._watchdog_seconds = float(environment.get("WATCHDOG_USEC") or 0) / 1_000_000
+        self._to: trio.socket.SocketType | None = None
+
+    def __enter__(self) -> Self:
+        """Open the socket, if anybody is to be told."""
+        if self._address:
+            self._to = trio.socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        if self._to is not None:
+            self._to.close()
 
     async def notify(self, *assignments: str) -> None:
         """Send assignments such as ``READY=1``, as one notice.
@@ -34,16 +48,15 @@ class Notifier:
         Waits until systemd's queue has room for it, for at most ``TELL_SECONDS``; one that is not taken by then is
         logged and lost, for nobody's call depends on it. Cancelling is safe: it is sent or it is not.
         """
-        if not self._address:
+        if self._to is None:
             return
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
-        with trio.socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as to:
-            try:
-                with trio.fail_after(TELL_SECONDS):
-                    await to.connect(address)  # or the kernel would not say when there is room again
-                    await to.send("\n".join(assignments).encode())
-            except (OSError, trio.TooSlowError) as wrong:
-                log.warning("systemd_not_told", notice=assignments, error=repr(wrong))
+        try:
+            with trio.fail_after(TELL_SECONDS):
+                await self._to.connect(address)  # or the kernel would not say when there is room again
+                await self._to.send("\n".join(assignments).encode())
+        except (OSError, trio.TooSlowError) as wrong:
+            log.warning("systemd_not_told", notice=assignments, error=repr(wrong))
 
     async def feed_watchdog(self) -> None:
         """Say that the loop runs, twice in every watchdog period, until cancelled. A stuck loop says nothing."""

@@ -10,6 +10,7 @@ one whose end was cut off (SQLite's WAL lost or truncated, also while no daemon 
 
 from __future__ import annotations
 
+import errno
 import os
 import zlib
 from contextlib import closing, suppress
@@ -33,6 +34,10 @@ LOST: Final = (
 )
 NOBODYS: Final = "lost"
 """In a marker: of no journal."""
+CANNOT_SAY: Final = "?"
+"""For what a marker says while it cannot even be opened."""
+PASSING: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""Troubles of this process, that say nothing of a file."""
 MOST_DIGITS: Final = 19
 """Of a number of changes."""
 
@@ -80,6 +85,10 @@ class Identity:
         if self._known is None:  # what daemons before this one have seen of it
             self._changes = _changes_of(self._marker, found)
         named = _read(self._marker)
+        if named == CANNOT_SAY:
+            if self._known is not None:
+                return self.trouble  # as it was a moment ago
+            named = NOBODYS
         if named is None and self._known not in (None, found):  # it was removed together with the journal
             named = self._known
             _write(self._marker, named or NOBODYS)
@@ -166,8 +175,8 @@ def _read(marker: Path) -> str | None:
         return marker.read_text(encoding="ascii", errors="replace").strip() or NOBODYS
     except FileNotFoundError:
         return None
-    except OSError:
-        return NOBODYS
+    except OSError as wrong:
+        return CANNOT_SAY if wrong.errno in PASSING else NOBODYS
 
 
 def _write(marker: Path, name: str) -> None:

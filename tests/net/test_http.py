@@ -1,7 +1,8 @@
 """The HTTP client of the language model, against a server on loopback."""
 
+import os
 import ssl
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from functools import partial
 
 import pytest
@@ -70,6 +71,34 @@ async def test_leaving_closes_the_answer_and_the_server_sees_it_at_once():
                     await trio.sleep(0.01)
             assert not exchange.complete
             assert client._idle == []
+
+
+@pytest.mark.parametrize("around", [open_poller, nullcontext])
+async def test_leaving_reaches_the_server_though_a_child_that_c_code_forked_has_a_copy_of_the_socket(around):
+    """Else it would go on to think, and to bill, for whoever has left."""
+    left = trio.Event()
+
+    async def serve(stream):
+        await stream.receive_some()
+        await stream.send_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+        with suppress(trio.BrokenResourceError):
+            while await stream.receive_some():
+                pass
+        left.set()
+
+    async with around(), trio.open_nursery() as nursery, open_http() as client:
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        nursery.start_soon(trio.serve_listeners, serve, [listener])
+        url = f"http://127.0.0.1:{listener.socket.getsockname()[1]}/"
+        async with client.post(ModelRequest(url, {}, b"{}")) as answer:
+            assert await answer.receive() == b"half"
+            copy = os.dup(answer._connection._stream.socket.fileno())
+        try:
+            with trio.fail_after(20):
+                await left.wait()
+        finally:
+            os.close(copy)
+        nursery.cancel_scope.cancel()
 
 
 async def test_an_answer_that_breaks_off_says_so():

@@ -12,6 +12,7 @@ import trio
 
 from trio_voice.errors import ModelUnavailable
 from trio_voice.net.polled_stream import PolledStream
+from trio_voice.net.tcp import finish
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -144,6 +145,7 @@ class Connection:
         if isinstance(self._stream, PolledStream):
             self._stream.close_now()
         else:
+            finish(_socket_of(self._stream))
             _socket_of(self._stream).close()
 
 

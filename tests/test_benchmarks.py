@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from chaos import broken_by
 from compare import CLASSES, table
+from neighbouring.misbehaviour import MISBEHAVIOURS
 from relaying.audio import MULAW_FRAME_BYTES, PCM_FRAME_BYTES, Bursts, Numbered, call_number
 from relaying.figures import is_late
 from relaying.load import Load, Window
@@ -329,3 +331,37 @@ def test_what_a_webhook_costs_is_measured_beside_its_peer(tmp_path):
         "TwiML": {"trio_voice", "plain trio"},
         "callback": {"trio_voice"},
     }
+
+
+SESSION = {"closed_at": "2026-11-30T09:00:00+00:00", "overrun_seconds": 0.4}
+CHAOTIC = "its model floods"
+PERSONA = f"p{[*MISBEHAVIOURS].index(CHAOTIC)}"
+
+
+@pytest.mark.parametrize(
+    ("calls", "words"),
+    [
+        ([{"persona": PERSONA, "end_reason": "caller_lost", "model_sessions": [SESSION]}], ""),
+        ([{"persona": "echo", "end_reason": "hangup", "model_sessions": [SESSION]}], "no call was made"),
+        ([{"persona": PERSONA, "end_reason": "bug", "model_sessions": []}], "calls ended by {'bug'}"),
+        (
+            [{"persona": PERSONA, "end_reason": "idle", "model_sessions": [SESSION, SESSION | {"closed_at": None}]}],
+            "1 of 2 sessions outlived",
+        ),
+        (
+            [{"persona": PERSONA, "end_reason": "idle", "model_sessions": [SESSION | {"overrun_seconds": 2.2}]}],
+            "1 of 1 sessions outlived",
+        ),
+    ],
+    ids=["as promised", "no call", "bug", "never closed", "closed late"],
+)
+def test_chaos_holds_every_kind_of_call_to_what_is_promised(calls, words):
+    failures = broken_by(calls, [CHAOTIC])
+    assert (not failures) if not words else words in failures[0]
+
+
+def test_silence_that_the_load_did_not_send_is_no_frame_of_its():
+    audio, silent = Numbered(7), base64.b64encode(b"\xff" * 160)
+    sent = audio.frame(3, 1.0)
+    assert [audio.at_model(sent, 1.5), audio.at_model(silent, 1.5)] == [(1, 0.5), (0, None)]
+    assert [audio.at_caller(sent, 1.75), audio.at_caller(silent, 1.75)] == [(1, 0.25), (0, None)]

@@ -62,12 +62,15 @@ class Numbered:
         return base64.b64encode(struct.pack(">HI", self._number, sequence) + AUDIBLE[:154])
 
     def at_model(self, payload: bytes, now: float) -> Heard:
-        sequence = _numbers(payload)[1] % REMEMBERED
-        self._echoed_at[sequence] = now
-        return 1, now - self._sent_at[sequence]
+        number, sequence = _numbers(payload)
+        if number != self._number:  # silence, which a relay has the model hear while nothing comes from us
+            return 0, None
+        self._echoed_at[sequence % REMEMBERED] = now
+        return 1, now - self._sent_at[sequence % REMEMBERED]
 
     def at_caller(self, payload: bytes, now: float) -> Heard:
-        return 1, now - self._echoed_at[_numbers(payload)[1] % REMEMBERED]
+        number, sequence = _numbers(payload)
+        return (1, now - self._echoed_at[sequence % REMEMBERED]) if number == self._number else (0, None)
 
 
 def _numbers(payload: bytes) -> tuple[int, int]:

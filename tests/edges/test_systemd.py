@@ -69,7 +69,7 @@ async def test_a_systemd_that_is_busy_is_told_when_it_has_time(systemd):
 
 
 async def test_it_is_told_though_no_descriptor_is_left(systemd):
-    """Who does not feed the watchdog is killed, and a stop that failed here would end every call undrained."""
+    """A process that does not feed the watchdog is killed, and one that cannot say that it stops ends undrained."""
     listener, name = systemd
     with Notifier({"NOTIFY_SOCKET": name}) as notifier:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -65,7 +65,7 @@ async def test_a_backup_is_whole_while_a_daemon_writes_and_is_put_back_where_non
 
 
 async def knows_its_list(url, marker, number=None):
-    """Whether the list of the journal that is there counts, once a daemon has had it; a number is put on it."""
+    """True if the list of the journal that is there counts, once a daemon has had it; a number is put on it."""
     async with open_journal(url, node="here", clock=Clock(), pace=PACE, marker=marker) as journal:
         if number:
             await journal.mark_do_not_call(number, "asked")

@@ -199,7 +199,7 @@ processes: setup
 chaos: setup
 	@$(BIN)/python benchmarks/chaos.py $(BENCH_ARGS)
 
-# Three nodes, PostgreSQL, HAProxy and nginx with the files of examples/nodes, and everything that happens to such a house:
+# Three nodes, PostgreSQL, HAProxy and nginx with the files of examples/nodes, and everything that happens to such a fleet:
 # some ten minutes. In a network of its own, with the files word by word, where one may be made (root); else on free ports.
 ADDRESSES := 10.0.0.11 10.0.0.12 10.0.0.13
 cluster: setup

@@ -54,7 +54,7 @@ def column(plan: Plan, figures: dict[str, Figure]) -> dict[str, str]:
     """All that is told of a fleet of one size, by what it is."""
     told = play(plan)
     patient = play(Plan(**{**vars(plan), "drain_seconds": LONG_DRAIN_SECONDS}))
-    houses = math.ceil(told.most_nodes / MOST_NODES)
+    journals = math.ceil(told.most_nodes / MOST_NODES)
     value = {name: figure.value for name, figure in figures.items()}
     out = plan.outbound_share
     rows = value["rows_inbound"] * (1 - out) + value["rows_outbound"] * out
@@ -66,7 +66,7 @@ def column(plan: Plan, figures: dict[str, Figure]) -> dict[str, str]:
         "calls that begin, a second": rounded(begin),
         "nodes of one core, at most": f"{told.most_nodes:,}",
         "the same, on average over the day": rounded(told.node_seconds / told.seconds),
-        "journals (at most 256 nodes each)": str(houses),
+        "journals (at most 256 nodes each)": str(journals),
         "processor of a busy node": f"{processor(plan, told, figures):.0%}",
         "memory of all calls": f"{rounded(told.most_live * value['memory'] / 1e6)} GB",
         "network, in and out of the nodes": f"{rounded(frames * value['frame_bytes'] * 8 / 1e6)} Mbit/s",
@@ -74,7 +74,7 @@ def column(plan: Plan, figures: dict[str, Figure]) -> dict[str, str]:
         "rows written a second": rounded(begin * rows),
         "commits a second, of calls / of heartbeats": f"{rounded(begin * commits)} / {rounded(beats)}",
         "write-ahead log": f"{rounded(begin * value['call_wal'] / 1e3)} kB/s",
-        "runs that are read a second, each journal": rounded((told.most_nodes / houses) ** 2 / LOOK_SECONDS),
+        "runs that are read a second, each journal": rounded((told.most_nodes / journals) ** 2 / LOOK_SECONDS),
         "journal's growth in the busiest hour": f"{rounded(begin * 3_600 * value['call_stored'] / 1e6)} MB",
         "`calls_per_second` of the account": rounded(plan.pace),
         "longest wait for that pace": f"{rounded(told.longest_queue_seconds)} s",

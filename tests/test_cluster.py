@@ -133,7 +133,7 @@ def is_whole(request):
 
 
 @pytest.mark.parametrize("example", ["nodes/haproxy.cfg", "nodes/nginx.conf"])
-async def test_three_nodes_behind_a_balancer_are_one_house(example, tmp_path, shared, monkeypatch, is_whole):
+async def test_three_nodes_behind_a_balancer_are_one_fleet(example, tmp_path, shared, monkeypatch, is_whole):
     many = 30 if is_whole else 6
     async with open_cluster(example, tmp_path, shared, monkeypatch) as cluster:
         worlds, town = list(cluster.worlds.values()), cluster.town

@@ -399,7 +399,7 @@ async def is_open(stream):
     return True
 
 
-async def test_a_newcomer_to_a_full_house_takes_the_place_of_whoever_has_waited_longest_without_a_whole_request():
+async def test_a_newcomer_takes_the_place_of_whoever_has_waited_longest_without_a_whole_request():
     async with open_server(max_connections=5) as server, AsyncExitStack() as held_open:
         call = await server.stream(server.reception.expect())
         held = {}

@@ -4,7 +4,9 @@ import pytest
 
 from trio_voice.audio.mulaw import base64_ms, encode, silence
 from trio_voice.bridge.bridge import Bridge
-from trio_voice.bridge.playout import MAX_QUEUED_MS
+from trio_voice.bridge.latency import Turns
+from trio_voice.bridge.marks import MarkLog
+from trio_voice.bridge.playout import MAX_QUEUED_MS, Playout
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import ClearPlayback, EndCall, LegClosed, ModelReplaced, PlaceMark, PlayAudio
@@ -92,6 +94,44 @@ def test_an_agent_that_was_often_interrupted_is_still_heard():
     line.speak("last", *[SPEECH] * 300)
     line.live_on(31)
     assert line.played_ms == pytest.approx(played_ms + 30_000)
+
+
+def taken_back(playout, now):
+    playout.pause(now)
+    playout.go_on()
+
+
+@pytest.mark.parametrize(
+    "dealt_with",
+    [
+        lambda playout, now: playout.interrupt(now),
+        lambda playout, now: playout.interrupt(now, keep="r"),
+        lambda playout, now: playout.forget("r"),
+        lambda playout, now: playout.skip("r"),
+        lambda playout, now: playout.drop_waiting(),
+        taken_back,
+    ],
+    ids=["interrupted", "interrupted, and kept", "forgotten", "skipped", "dropped", "paused"],
+)
+def test_a_reply_that_is_dealt_with_in_whatever_way_leaves_no_mark_on_what_may_wait(dealt_with):
+    """What waits has a bound; what is wrongly taken for waiting makes an agent mute in the end."""
+    now = 100.0
+    record = CallRecord(call_id="c1", direction="inbound", persona="p", from_number="", to_number="")
+    playout = Playout(Limits(playback_lead_seconds=1.0), record, Turns(record, began=now), MarkLog(record, began=now))
+    for _ in range(100):
+        playout.reply_began("r", now)
+        for _ in range(100):
+            assert playout.add("r", SPEECH) == 100
+        placed = playout.feed(now)
+        now += 0.5
+        dealt_with(playout, now)
+        while playout.has_waiting or playout.playback.is_playing(now):
+            placed += playout.feed(now)
+            now = max(now, playout.playback.ends_at)
+            for each in placed:
+                if isinstance(each, PlaceMark):
+                    playout.playback.echo(each.name, now)
+        assert playout.unheard_ms(now) == pytest.approx(0, abs=1)
 
 
 def test_speech_beyond_what_may_wait_is_dropped_and_counted():

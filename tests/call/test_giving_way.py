@@ -35,7 +35,7 @@ def told(monkeypatch):
 
 
 @pytest.fixture
-def spoken_over(autojump_clock, told):
+def spoken_over(told):
     """A call in whose second turn the caller is heard saying something over the agent's answer; half of it is heard."""
 
     async def spoken_over(kind, words):
@@ -69,7 +69,9 @@ def at_of(facts, kind, **told):
 
 
 @pytest.mark.parametrize("kind", MODELS)
-async def test_a_real_interruption_is_silent_within_a_quarter_of_a_second_of_the_event_that_says_so(kind, spoken_over):
+async def test_a_real_interruption_is_silent_within_a_quarter_of_a_second_of_the_event_that_says_so(
+    kind, autojump_clock, spoken_over
+):
     rig, facts, sounds, clears = await spoken_over(kind, "Wait, what about Sunday?")
     says_so, answers = at_of(facts, c.CallerSpeechStarted), at_of(facts, c.ReplyStarted)
     assert says_so <= clears[0] <= says_so + 0.25
@@ -81,7 +83,7 @@ async def test_a_real_interruption_is_silent_within_a_quarter_of_a_second_of_the
 @pytest.mark.parametrize(("words", "event"), [("Mm-hmm.", c.CallerTranscript), ("", c.CallerSpeechStopped)])
 @pytest.mark.parametrize("kind", ["openai-realtime", "chain"])
 async def test_a_sound_that_takes_no_floor_loses_no_word_and_the_rest_follows_within_half_a_second(
-    kind, words, event, spoken_over
+    kind, words, event, autojump_clock, spoken_over
 ):
     """Of models that wait for our word. Silence until then is the agent's, who may be interrupted."""
     rig, facts, sounds, clears = await spoken_over(kind, words)
@@ -94,7 +96,9 @@ async def test_a_sound_that_takes_no_floor_loses_no_word_and_the_rest_follows_wi
 
 @pytest.mark.parametrize(("words", "event"), [("Mm-hmm.", c.CallerTranscript), ("", c.CallerSpeechStopped)])
 @pytest.mark.parametrize("kind", ["assemblyai-agent", "gemini-live"])
-async def test_a_model_that_cuts_by_itself_goes_on_within_a_second_and_a_half(kind, words, event, spoken_over):
+async def test_a_model_that_cuts_by_itself_goes_on_within_a_second_and_a_half(
+    kind, words, event, autojump_clock, spoken_over
+):
     """By itself, or because it is asked to."""
     _, facts, sounds, clears = await spoken_over(kind, words)
     decided = at_of(facts, event)

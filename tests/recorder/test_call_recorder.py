@@ -120,9 +120,9 @@ async def test_whatever_happens_in_a_call_its_recording_is_what_was_heard(autoju
                 twilio.mute,
                 twilio.unmute,
                 partial(twilio.press, "5"),
-                partial(call._tell, MuteRequested(muted=True)),
-                partial(call._tell, MuteRequested(muted=False)),
-                partial(call._tell, SayRequested("We close in ten minutes.")),
+                partial(call._on_fact, MuteRequested(muted=True)),
+                partial(call._on_fact, MuteRequested(muted=False)),
+                partial(call._on_fact, SayRequested("We close in ten minutes.")),
             ]
             weights = [8, 3, 1, 3, 1, 1, 3, 2]
             for _ in range(12):

@@ -32,7 +32,6 @@ from trio_voice.legs.session_ledger import Ledger
 from trio_voice.persona import Persona
 from trio_voice.protocols.chain_stages import ChainSettings
 from trio_voice.record import CallRecord
-from trio_voice.sandbox.twilio.captured import captured_words
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -297,6 +296,8 @@ async def examine_model(settings: Settings, name: str, persona: Persona | None, 
         message = f"credential {missing[0]} is missing"
         return [Check(path, ok=False, message=message, advice=f"set the credential {missing[0]}")]
     record = CallRecord(call_id="doctor", direction="none", persona=who.name, from_number="", to_number="")
+    from trio_voice.sandbox.twilio.captured import captured_words  # noqa: PLC0415 - a recording: no extra's library
+
     leg = make_leg(settings, name, who, Ledger(record), (), speech=speech)
     words = captured_words() if isinstance(model, ChainSettings) else ()
     heard = await rehearse(leg, who, settings.limits, TURN_SECONDS, turn=True, words=words)

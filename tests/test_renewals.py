@@ -6,13 +6,13 @@ import pytest
 import trio
 
 from tests.calls import GEMINI_LIVE, GREETING, OPENAI_REALTIME, VOICE_AGENT, live_call
-from trio_voice.persona import Limits
+from trio_voice.persona import Limits, Persona
 from trio_voice.record import EndReason
 from trio_voice.sandbox.providers.assemblyai_agent import Script, Turn
 from trio_voice.sandbox.providers.assemblyai_agent.faults import Faults
 from trio_voice.sandbox.providers.assemblyai_agent.record import AgentSession
 from trio_voice.sandbox.providers.gemini_live import GeminiFaults
-from trio_voice.sandbox.transport.faults import Close, Cut, Fail, Moment, Strike
+from trio_voice.sandbox.transport.faults import Close, Cut, Fail, GoSilent, Moment, Strike
 
 LONG = Limits(idle_seconds=10_000, time_limit_seconds=10_000)
 MODELS = {"assemblyai-agent": VOICE_AGENT, "openai-realtime": OPENAI_REALTIME, "gemini-live": GEMINI_LIVE}
@@ -104,6 +104,22 @@ async def test_a_session_that_is_lost_as_soon_as_it_was_taken_up_has_failed(auto
             session.faults = struck(family, 5, act)
     assert rig.record.end_reason is EndReason.MODEL_FAILED
     assert rig.ended_at < 25
+
+
+SOUNDS = {"assemblyai-agent": "reply.audio", "openai-realtime": "response.output_audio.delta", "gemini-live": "audio"}
+
+
+async def test_a_model_that_falls_silent_over_the_same_answer_has_two_sessions_and_no_third(autojump_clock, family):
+    """Each has served for longer than a session must, by half a greeting, and lives until it is found out."""
+    strikes = (Strike(Moment(SOUNDS[family], 2), GoSilent()),)
+    faults = (GeminiFaults if family == "gemini-live" else Faults)(strikes=strikes)
+    persona = Persona(name="p", model="m", greeting=GREETING, fillers=())
+    with trio.fail_after(120):
+        async with live_call(model=MODELS[family], faults=faults, limits=LONG, persona=persona) as rig:
+            await trio.sleep(100)
+            assert rig.record.end_reason is EndReason.MODEL_FAILED
+    assert len(rig.agent.sessions) == 2
+    assert rig.ended_at < 40
 
 
 @pytest.mark.parametrize("code", ["internal_error", "server_error"])

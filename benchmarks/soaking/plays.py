@@ -71,7 +71,7 @@ class Stage:
         account = self.twilio.account
         order = CallOrder(to=number, from_=THEIR_NUMBER, instructions=Instructions())
         form = voice_form(account.sid, sid, order, status, "inbound")
-        webhooks = Webhooks(account.transport, token or account.auth_token)
+        webhooks = Webhooks(account.transport, lambda: token or account.auth_token)
         return await webhooks.ask("twiml", f"https://{HOST}{path}", form)
 
     async def be_promised(self, number: str) -> tuple[str, str]:

@@ -281,7 +281,8 @@ async def test_each_child_may_fail_and_the_neighbours_call_goes_on(tmp_path, alo
         async def hand_over():
             """Another process of the node hands over listeners, one after the other."""
             colleague = Colleagues(tmp_path, 1, 2, CallCounts(slot.seats, 2, 1))
-            head = f"GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {OPERATOR_TOKEN}\r\n\r\n"
+            here = url.removeprefix("http://")
+            head = f"GET /events HTTP/1.1\r\nHost: {here}\r\nAuthorization: Bearer {OPERATOR_TOKEN}\r\n\r\n"
             while True:
                 async with await trio.open_tcp_stream("127.0.0.1", aside.getsockname()[1]) as handed:
                     async with trio.SocketStream(trio.socket.from_stdlib_socket(aside.accept()[0])) as accepted:

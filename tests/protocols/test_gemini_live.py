@@ -637,7 +637,7 @@ def test_a_caller_who_is_not_answered_is_not_left_alone(ready):
     assert [round(at - last - PATIENCE_SECONDS, 3) for at, _ in events] == [0, 0, ANSWER_SECONDS]
     assert not steps[0].fatal
     assert said(steps[1].message)["realtimeInput"]["text"].startswith("The caller has said something")
-    assert steps[2] == c.SessionExpiring(0.0, "h1")
+    assert steps[2] == c.SessionExpiring(0.0, "h1", is_silent=True)
 
 
 @pytest.mark.parametrize(
@@ -693,7 +693,7 @@ def test_a_turn_without_a_sound_is_asked_for_once_and_then_another_session(ready
     assert said(nudge.message)["realtimeInput"]["text"] == (ALOUD.format("At nine.") if written else NUDGE)
     for content in turn:
         hear(ready, 4.5, serverContent=content)
-    assert idle(ready, 20.0) == [(7.0, c.SessionExpiring(0.0, None))]  # taken up, it would be as silent
+    assert idle(ready, 20.0) == [(7.0, c.SessionExpiring(0.0, None, is_silent=True))]  # taken up, it would be as silent
 
 
 def faults_in(events):

@@ -311,14 +311,12 @@ class Bridge:
             case c.StageReached(stage=stage):
                 self._turns.reached(stage, now)
             case c.SessionExpiring():
-                self._failover.expires(fact, now)
-                if self._states.model is Model.OPENING:
-                    self._silence.session_replaced()
+                self._losses.expires(fact, now)
             case f.ModelReplaced(capabilities=capabilities):
                 self._context.capabilities = capabilities
                 self._interruptions.model_replaced()
-            case c.ModelFault(message=message, fatal=True, passing=passing):
-                self._losses.model_lost(EndReason.MODEL_FAILED, message, now, passing=passing)
+            case c.ModelFault(fatal=True):
+                self._losses.faulted(fact, now)
             case c.ModelFault():
                 self._context.record.count("model_faults")
             case c.ModelEnded():

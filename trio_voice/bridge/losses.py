@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from trio_voice.bridge.states import Model
 from trio_voice.events.call import CALLER
+from trio_voice.events.model import SILENT
 from trio_voice.record import EndReason
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from trio_voice.bridge.silence import Silence
     from trio_voice.bridge.speaking import Speaking
     from trio_voice.events.call import LegClosed, LegStalled
-    from trio_voice.events.model import Unrecognized
+    from trio_voice.events.model import ModelFault, SessionExpiring, Unrecognized
 
 MAX_GARBAGE: Final = 100
 """Messages of one peer that mean nothing, before its leg is given up."""
@@ -52,6 +53,20 @@ class Losses:
                 self._silence.model_replaced(now)
             else:
                 self._silence.session_replaced()
+
+    def expires(self, fact: SessionExpiring, now: float) -> None:
+        """The model's session is about to end. One that is silent again over the same answer was the second."""
+        if fact.is_silent and self._silence.asked_another:
+            self.model_lost(EndReason.MODEL_FAILED, "the model does not answer the caller", now, passing=False)
+            return
+        self._failover.expires(fact, now)
+        if self._context.states.model is Model.OPENING:
+            self._silence.session_replaced()
+
+    def faulted(self, fact: ModelFault, now: float) -> None:
+        """A fatal fault; silence again over the same answer is no passing one, as above."""
+        passing = fact.passing and not (fact.code == SILENT and self._silence.asked_another)
+        self.model_lost(EndReason.MODEL_FAILED, fact.message, now, passing=passing)
 
     def unrecognized(self, fact: Unrecognized, now: float) -> None:
         """A message that means nothing: harmless, unless it is garbage and there is too much of it."""

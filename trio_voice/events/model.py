@@ -178,11 +178,13 @@ class SessionExpiring:
     """The provider is about to end this session; another is to take over before.
 
     ``resume_with`` is the provider's handle for taking up the conversation where it stopped; without one the other
-    session is told the conversation so far.
+    session is told the conversation so far. One that ``is_silent`` is ended by nobody: it owes an answer that does not
+    come.
     """
 
     seconds_left: float
     resume_with: str | None = None
+    is_silent: bool = False
 
 
 @attrs.frozen
@@ -190,6 +192,10 @@ class Outgoing:
     """Not for the bridge: a message that the protocol itself wants sent because of what it has received."""
 
     message: str
+
+
+SILENT: Final = "silent"
+"""Code of the fault of a model that owes an answer and makes no sound."""
 
 
 @attrs.frozen

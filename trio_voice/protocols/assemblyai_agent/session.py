@@ -178,10 +178,10 @@ class VoiceAgentSession(ModelSession):
             greeting = f"Say exactly this and nothing else: {self._persona.greeting}"
             aloud, self._unheard = ALOUD.format(self._unheard) if self._unheard else "", ""
             asked = greeting if self._greets and not self._reply_id else aloud or NUDGE
-            events += [c.ModelFault("silent", words, fatal=False), c.Outgoing(_asking(asked))]
+            events += [c.ModelFault(c.SILENT, words, fatal=False), c.Outgoing(_asking(asked))]
         elif step is Step.LEAVE:
             words = "AssemblyAI's agent does not answer the caller"
-            events.append(c.ModelFault("silent", words, fatal=True, passing=True))
+            events.append(c.ModelFault(c.SILENT, words, fatal=True, passing=True))
         return events
 
     # What we hear

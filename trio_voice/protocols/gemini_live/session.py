@@ -175,11 +175,12 @@ class GeminiLiveSession(ModelSession):
                 if not self._content.caller_words:
                     self._content.ask_still(now)
             case Step.NUDGE:
-                events.append(c.ModelFault("silent", "Gemini does not answer, and was asked to", fatal=False))
+                events.append(c.ModelFault(c.SILENT, "Gemini does not answer, and was asked to", fatal=False))
                 aloud = ALOUD.format(self._content.unheard) if self._content.unheard else ""
                 events.append(c.Outgoing(asked(self._settings, aloud or self._content.asked_last or NUDGE)))
             case Step.LEAVE:
-                events.append(c.SessionExpiring(0.0, None if self._content.rejects else self._handle))
+                handle = None if self._content.rejects else self._handle
+                events.append(c.SessionExpiring(0.0, handle, is_silent=True))
         return events
 
     def _expire(self, now: float) -> Event:

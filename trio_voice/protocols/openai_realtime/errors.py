@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from trio_voice.events.model import ModelFault
+from trio_voice.events.model import SILENT, ModelFault
 from trio_voice.protocols.chat.refusals import wait_seconds
 from trio_voice.protocols.json_messages import text_in
 from trio_voice.protocols.openai_realtime.dialects import DIALECTS
@@ -164,7 +164,7 @@ class Complaint:
     def about_silence(self, *, fatal: bool) -> ModelFault:
         """Nothing can be heard of an answer."""
         words = "does not answer the caller" if fatal else "could not be heard, and was asked to answer"
-        return ModelFault("silent", f"{self._names['vendor']} {words}", fatal, passing=fatal)
+        return ModelFault(SILENT, f"{self._names['vendor']} {words}", fatal, passing=fatal)
 
     def about_format(self, wrong: str) -> ModelFault:
         """Sound that is not what was asked for."""

@@ -114,7 +114,7 @@ def taken_back(playout, now):
     ids=["interrupted", "interrupted, and kept", "forgotten", "skipped", "dropped", "paused"],
 )
 def test_a_reply_that_is_dealt_with_in_whatever_way_leaves_no_mark_on_what_may_wait(dealt_with):
-    """What waits has a bound; what is wrongly taken for waiting makes an agent mute in the end."""
+    """Speech that waits has a bound: any that is wrongly counted makes an agent mute in the end."""
     now = 100.0
     record = CallRecord(call_id="c1", direction="inbound", persona="p", from_number="", to_number="")
     playout = Playout(Limits(playback_lead_seconds=1.0), record, Turns(record, began=now), MarkLog(record, began=now))

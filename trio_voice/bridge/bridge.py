@@ -165,7 +165,6 @@ class Bridge:
             self._tools,
             self._speaking,
             self._endings,
-            self._silence,
             self._losses,
             self._caller_turn,
         )

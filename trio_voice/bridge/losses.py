@@ -54,19 +54,25 @@ class Losses:
             else:
                 self._silence.session_replaced()
 
+    def does_not_answer(self, detail: str, now: float) -> None:
+        """The model owes an answer and will not give it; another session may, once for each answer."""
+        self.model_lost(EndReason.MODEL_FAILED, detail, now, passing=not self._silence.asked_another)
+
     def expires(self, fact: SessionExpiring, now: float) -> None:
         """The model's session is about to end. One that is silent again over the same answer was the second."""
         if fact.is_silent and self._silence.asked_another:
-            self.model_lost(EndReason.MODEL_FAILED, "the model does not answer the caller", now, passing=False)
+            self.does_not_answer("the model does not answer the caller", now)
             return
         self._failover.expires(fact, now)
         if self._context.states.model is Model.OPENING:
             self._silence.session_replaced()
 
     def faulted(self, fact: ModelFault, now: float) -> None:
-        """A fatal fault; silence again over the same answer is no passing one, as above."""
-        passing = fact.passing and not (fact.code == SILENT and self._silence.asked_another)
-        self.model_lost(EndReason.MODEL_FAILED, fact.message, now, passing=passing)
+        """A fatal fault."""
+        if fact.code == SILENT:
+            self.does_not_answer(fact.message, now)
+        else:
+            self.model_lost(EndReason.MODEL_FAILED, fact.message, now, passing=fact.passing)
 
     def unrecognized(self, fact: Unrecognized, now: float) -> None:
         """A message that means nothing: harmless, unless it is garbage and there is too much of it."""

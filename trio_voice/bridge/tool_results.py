@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Final
 from trio_voice.bridge.states import Reply
 from trio_voice.events import model as c
 from trio_voice.events.call import RunTool, Then, ToolResult
-from trio_voice.record import EndReason
 
 if TYPE_CHECKING:
     from trio_voice.bridge.caller_turn import CallerTurn
     from trio_voice.bridge.context import Context
     from trio_voice.bridge.ending import Endings
     from trio_voice.bridge.losses import Losses
-    from trio_voice.bridge.silence import Silence
     from trio_voice.bridge.speaking import Speaking
     from trio_voice.bridge.tool_calls import ToolCalls
 
@@ -34,12 +32,11 @@ class ToolResults:
         tools: what runs, and who waits for it.
         speaking: the agent's voice.
         endings: what a tool may ask for.
-        silence: whether another session was asked already.
         losses: what becomes of a model that never answers.
         caller_turn: what is being answered.
     """
 
-    __slots__ = ("_caller_turn", "_context", "_endings", "_losses", "_silence", "_speaking", "_tools")
+    __slots__ = ("_caller_turn", "_context", "_endings", "_losses", "_speaking", "_tools")
 
     def __init__(
         self,
@@ -47,7 +44,6 @@ class ToolResults:
         tools: ToolCalls,
         speaking: Speaking,
         endings: Endings,
-        silence: Silence,
         losses: Losses,
         caller_turn: CallerTurn,
     ) -> None:
@@ -55,7 +51,6 @@ class ToolResults:
         self._tools = tools
         self._speaking = speaking
         self._endings = endings
-        self._silence = silence
         self._losses = losses
         self._caller_turn = caller_turn
 
@@ -66,8 +61,7 @@ class ToolResults:
             context.record.count("tool_rounds_over_the_bound")
             if self._tools.has_no_end:
                 self._tools.caller_began()
-                words = "the model asks for tools and never answers"
-                self._losses.model_lost(EndReason.MODEL_FAILED, words, now, passing=not self._silence.asked_another)
+                self._losses.does_not_answer("the model asks for tools and never answers", now)
             else:
                 self._tell(fact.call_id, ENOUGH)
             return

@@ -6,13 +6,11 @@ python asyncio_relay.py MODEL_URL [PORT]
 import asyncio
 import json
 import os
-import socket
 import sys
 import uuid
 
-import uvicorn
-import uvloop
 from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
+from serving import serve
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -70,17 +68,4 @@ async def media_stream(twilio: WebSocket, call_id: str) -> None:
             downward.cancel()
 
 
-listener = socket.create_server(("127.0.0.1", port), backlog=1_024)
-server = uvicorn.Server(uvicorn.Config(app, loop="uvloop", log_level="error", access_log=False))
-
-
-async def main() -> None:
-    """Serve, and say where once it does."""
-    serving = asyncio.create_task(server.serve([listener]))
-    while not server.started:
-        await asyncio.sleep(0.01)
-    print(f"listening on http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
-    await serving
-
-
-uvloop.run(main())
+serve(app, port)

@@ -16,19 +16,18 @@ import base64
 import json
 import logging
 import os
-import socket
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
-import uvicorn
 from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
 from livekit import rtc
 from livekit.agents import Agent, AgentSession, NotGivenOr
 from livekit.agents.types import NOT_GIVEN
 from livekit.agents.voice import io
 from livekit.plugins import assemblyai, elevenlabs, openai
+from serving import serve
 
 if TYPE_CHECKING:
     from livekit.agents.voice.turn import TurnHandlingOptions
@@ -160,17 +159,5 @@ async def media_stream(websocket: WebSocket) -> None:
             await session.aclose()
 
 
-async def serve() -> None:
-    listener = socket.create_server(("127.0.0.1", 0), backlog=1_024)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False))
-    serving = asyncio.create_task(server.serve([listener]))
-    while not server.started:
-        await asyncio.sleep(0.01)
-    print(f"listening on http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
-    await serving
-
-
 if __name__ == "__main__":
-    import uvloop
-
-    uvloop.run(serve())
+    serve(app)

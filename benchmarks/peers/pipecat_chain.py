@@ -9,11 +9,8 @@ greeting come in the environment.
 
 from __future__ import annotations
 
-import asyncio
 import os
-import socket
 
-import uvicorn
 from fastapi import FastAPI, Request, Response, WebSocket
 from loguru import logger
 from pipecat.frames.frames import TTSSpeakFrame
@@ -28,6 +25,7 @@ from pipecat.services.elevenlabs.tts import ElevenLabsTTSService
 from pipecat.services.openai.llm import OpenAILLMService
 from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams, FastAPIWebsocketTransport
 from pipecat.workers.runner import WorkerRunner
+from serving import serve
 
 logger.remove()
 logger.add(lambda line: print(line, end="", flush=True, file=__import__("sys").stderr), level="WARNING")
@@ -85,17 +83,5 @@ async def media_stream(websocket: WebSocket) -> None:
     await runner.run()
 
 
-async def serve() -> None:
-    listener = socket.create_server(("127.0.0.1", 0), backlog=1_024)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False))
-    serving = asyncio.create_task(server.serve([listener]))
-    while not server.started:
-        await asyncio.sleep(0.01)
-    print(f"listening on http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
-    await serving
-
-
 if __name__ == "__main__":
-    import uvloop
-
-    uvloop.run(serve())
+    serve(app)

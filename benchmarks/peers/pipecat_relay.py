@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 
-import uvicorn
 from fastapi import FastAPI, Request, Response, WebSocket
 from pipecat.adapters.llm.schemas.function_schema import FunctionSchema
 from pipecat.adapters.llm.schemas.tools_schema import ToolsSchema
@@ -30,6 +28,7 @@ from pipecat.services.openai.realtime.events import AudioConfiguration, AudioInp
 from pipecat.services.openai.realtime.llm import OpenAIRealtimeLLMService
 from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams, FastAPIWebsocketTransport
 from pipecat.workers.runner import WorkerRunner
+from serving import serve
 
 app = FastAPI()
 
@@ -105,17 +104,5 @@ async def media_stream(websocket: WebSocket) -> None:
     await runner.run()
 
 
-async def serve() -> None:
-    listener = socket.create_server(("127.0.0.1", 0), backlog=1_024)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False))
-    serving = asyncio.create_task(server.serve([listener]))
-    while not server.started:
-        await asyncio.sleep(0.01)
-    print(f"listening on http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
-    await serving
-
-
 if __name__ == "__main__":
-    import uvloop
-
-    uvloop.run(serve())
+    serve(app)

@@ -108,6 +108,16 @@ def assert_nothing_went_wrong(calls):
     assert {notice.code for call in calls for notice in call.notices} <= NOTICED
 
 
+async def hung_up(calls):
+    for call in calls:
+        call.hang_up()
+    for call in calls:
+        with trio.fail_after(60):
+            await call.settled.wait()
+    assert {call.ended_by for call in calls} == {"caller"}
+    assert_nothing_went_wrong(calls)
+
+
 def nodes_of(calls):
     return Counter(call.connects[-1].url.rpartition("/")[2][:2] for call in calls)
 
@@ -142,13 +152,7 @@ async def test_three_nodes_behind_a_balancer_are_one_fleet(example, tmp_path, sh
         calls = [await worlds[0].ring() for _ in range(many)]
         await answered(calls)
         assert set(nodes_of(calls)) == set(DIGITS)
-        for call in calls:
-            call.hang_up()
-        for call in calls:
-            with trio.fail_after(60):
-                await call.settled.wait()
-        assert {call.ended_by for call in calls} == {"caller"}
-        assert_nothing_went_wrong(calls)
+        await hung_up(calls)
 
         # Outbound, placed at each, ended at another.
         placed = [await worlds[n % 3].place(f"+1555000{n:04}", "receptionist") for n in range(many)]

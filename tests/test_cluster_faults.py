@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from tests.daemons import operator
-from tests.test_cluster import DEFAULT_DEAD_AFTER, assert_nothing_went_wrong, calls_of, nodes_of, open_cluster
+from tests.test_cluster import DEFAULT_DEAD_AFTER, calls_of, hung_up, nodes_of, open_cluster
 from tests.test_death import DEAD_AFTER, measured, shared
 
 pytestmark = [pytest.mark.slow, pytest.mark.whole, pytest.mark.timeout(300)]
@@ -75,16 +75,6 @@ async def until_ready_is(status, world, seconds):
     with trio.fail_after(seconds):
         while await readiness(world) != status:
             await trio.sleep(0.1)
-
-
-async def hung_up(calls):
-    for call in calls:
-        call.hang_up()
-    for call in calls:
-        with trio.fail_after(60):
-            await call.settled.wait()
-    assert {call.ended_by for call in calls} == {"caller"}
-    assert_nothing_went_wrong(calls)
 
 
 async def test_a_node_whose_journal_is_away_keeps_its_calls_and_new_ones_go_elsewhere(tmp_path, shared, monkeypatch):

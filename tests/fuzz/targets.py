@@ -16,7 +16,7 @@ from trio_voice.protocols.anthropic_messages import MessagesReader
 from trio_voice.protocols.assemblyai_agent import VoiceAgentSession
 from trio_voice.protocols.assemblyai_streaming import AssemblyAiStreaming, AssemblyAiStreamingSettings
 from trio_voice.protocols.cartesia import Cartesia, CartesiaSettings
-from trio_voice.protocols.chat_completions import ChatReader
+from trio_voice.protocols.chat_answers import ChatReader
 from trio_voice.protocols.deepgram_flux import DeepgramFlux, DeepgramFluxSettings
 from trio_voice.protocols.elevenlabs import ElevenLabs, ElevenLabsSettings
 from trio_voice.protocols.gemini_live import GeminiLiveSettings

@@ -12,7 +12,8 @@ from trio_voice.events import model as c
 from trio_voice.events import stage as s
 from trio_voice.persona import Persona, ToolSchema
 from trio_voice.protocols.chat.call_pieces import MAX_CALLS
-from trio_voice.protocols.chat_completions import ChatCompletions, ChatReader, ChatSettings
+from trio_voice.protocols.chat_answers import ChatReader
+from trio_voice.protocols.chat_completions import ChatCompletions, ChatSettings
 from trio_voice.protocols.streamed_answers import MAX_LETTERS
 from trio_voice.sandbox.agent.replies import Reply, ToolUse
 from trio_voice.sandbox.providers.chain import ChainManner, chat

@@ -8,7 +8,7 @@ import attrs
 import structlog
 import trio
 
-from trio_voice.call.tools import CallFacts, cannot_record, no_telephone, too_many_tools, unknown_tool
+from trio_voice.call.tools import CallFacts, cannot_record, no_telephone, too_many_tools, tool_of, unknown_tool
 from trio_voice.events.call import Then
 from trio_voice.record import ToolUse
 
@@ -70,7 +70,7 @@ class CallTools:
 
     async def run(self, wanted: RunTool) -> ToolResult:
         """Run one tool; the answer to the model. Cancelling is safe: see ``Tool.run``."""
-        tool = self._tools.get(wanted.name)
+        tool = tool_of(wanted.name, self._tools)
         facts = CallFacts(
             self._record.call_id,
             self._record.call_sid,
@@ -96,7 +96,7 @@ class CallTools:
             may_go_on = self._recording is not None and self._recording.consent()
             result = attrs.evolve(result, then=Then.GO_ON) if may_go_on else cannot_record()
         milliseconds = round((trio.current_time() - began) * 1000)
-        name = UNKNOWN_TOOL if tool is None else wanted.name  # what a model invents may be what was said
+        name = UNKNOWN_TOOL if tool is None else tool.schema.name  # what a model invents may be what was said
         if tool is None:
             log.debug("tool_unknown", tool=wanted.name)
         use = ToolUse(name, failed=result.failed, milliseconds=milliseconds, known=tool is not None)

@@ -36,6 +36,8 @@ MAX_RESULT_BYTES: Final = 32_768
 """A longer result than this is refused: a model would have to read it while the caller waits."""
 MOST_PLACES: Final = 8
 """Of a tool's failure, in the log."""
+WRAPPINGS: Final = frozenset({"arguments", "parameters", "args", "kwargs", "input", "params", "properties"})
+"""Names under which models put all of the arguments once more."""
 PLAIN_TOOL_THREADS: Final = 40
 """Plain functions that may run at once. One that never returns keeps its thread; when all are kept, tools wait."""
 
@@ -111,7 +113,7 @@ class Tool:
         """Run it under a deadline. Never raises but ``Cancelled``.
 
         What is as good as no arguments (null, an empty text or list) is none, and what the tool has no name for is left
-        out: models add both. Any other arguments that are no mapping fit no tool.
+        out, and so is what all are wrapped up in: models add these. Other arguments that are no mapping fit no tool.
 
         Cancelling is safe; a plain function goes on in its thread, where nothing can stop it, and is forgotten.
         """
@@ -149,6 +151,10 @@ class Tool:
             return {}, 0
         if not isinstance(arguments, Mapping):
             return arguments, 0
+        if len(arguments) == 1:
+            ((name, inside),) = arguments.items()
+            if name in WRAPPINGS and name not in self._arguments.__struct_fields__ and isinstance(inside, Mapping):
+                arguments = inside
         known = {name: value for name, value in arguments.items() if name in self._arguments.__struct_fields__}
         return known, len(arguments) - len(known)
 
@@ -226,6 +232,18 @@ def cannot_record() -> ToolResult:
 def no_telephone() -> ToolResult:
     """The answer to a transfer of a caller whose telephone is a page."""
     return _failure("this caller speaks by a browser and has no telephone line to put through; say so, and go on")
+
+
+def tool_of(name: str, tools: Mapping[str, Tool]) -> Tool | None:
+    """The tool that a model means: of this name, or the only one whose name is spelled otherwise (``lookUp``)."""
+    if name in tools:
+        return tools[name]
+    alike = [tool for other, tool in tools.items() if _letters(other) == _letters(name)]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name).casefold()
 
 
 def unknown_tool(name: str) -> ToolResult:

@@ -19,7 +19,7 @@ MAX_BROKEN_OFF: Final = 2
 """Answers in a row whose rest is asked for."""
 FILTERED: Final = frozenset({"content_filter", "refusal"})
 """Ends of an answer that a filter has cut short, in the vendors' words."""
-LIMITED: Final = frozenset({"length", "max_tokens"})
+LIMITED: Final = frozenset({"length", "max_tokens", "model_context_window_exceeded"})
 """Ends of one that has become too long."""
 NOT_UNDERSTOOD: Final = "You cannot repeat what the caller has said. Say in a few words that you did not understand."
 

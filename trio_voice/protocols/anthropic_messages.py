@@ -30,7 +30,7 @@ from trio_voice.persona import bounded
 from trio_voice.protocols.chat.call_pieces import MAX_CALLS, CallPieces
 from trio_voice.protocols.chat.refusals import complaint_in, complaint_of
 from trio_voice.protocols.chat.turns import turns_of
-from trio_voice.protocols.json_messages import MAX_ID, as_json
+from trio_voice.protocols.json_messages import MAX_ID
 from trio_voice.protocols.settings import StageSettings
 from trio_voice.protocols.streamed_answers import (
     StreamedAnswer,
@@ -211,19 +211,21 @@ class MessagesReader(StreamedAnswer):
         fail: Callable[[Complaint], s.ThoughtFailed] | None = None,
     ) -> None:
         super().__init__(number, known, fail=fail)
-        self._calls: dict[Any, CallPieces] = {}
-        """By the index of their block, in the order in which they began."""
+        self._calls: list[CallPieces] = []
+        self._open: dict[Any, CallPieces] = {}
+        """The call to which further pieces of a block belong, by the block's index."""
         self._told = {"input": 0, "cached": 0, "output": 0}
         """The tokens that were told of already."""
 
     def _understand(self, message: Any) -> list[Any]:
-        match message["type"]:
+        kind = "message" if "content" in message else "error" if message.get("error") else message["type"]
+        match kind:
             case "message":
                 return self._take_whole(message)
             case "content_block_delta":
-                return self._take_piece(message["index"], message["delta"])
+                return self._take_piece(message.get("index"), message["delta"])
             case "content_block_start":
-                return self._begin_block(message["index"], message["content_block"])
+                return self._begin_block(message.get("index"), message["content_block"])
             case "message_start":
                 return self._count(message["message"]["usage"])
             case "message_delta":
@@ -241,24 +243,27 @@ class MessagesReader(StreamedAnswer):
     def _begin_block(self, index: Any, block: Mapping[str, Any]) -> list[Any]:
         if block["type"] == "text":
             return self._say(block.get("text"))
-        if block["type"] == "tool_use" and (index in self._calls or len(self._calls) < MAX_CALLS):
-            call = self._calls[index] = CallPieces(str(block["id"])[:MAX_ID])
+        if block["type"] == "tool_use" and len(self._calls) < MAX_CALLS:
+            call = self._open[index] = CallPieces(str(block.get("id") or "")[:MAX_ID])
+            self._calls.append(call)
             call.name_again(str(block["name"])[:MAX_ID])
-            if block.get("input"):  # other servers give all of it at once
-                call.take(as_json(block["input"]))
+            call.take(block.get("input") or None)  # other servers give all of it at once
+        else:
+            self._open.pop(index, None)
         return []  # what it thinks is not said
 
     def _take_piece(self, index: Any, delta: Mapping[str, Any]) -> list[Any]:
         if delta["type"] == "text_delta":
             return self._say(delta["text"])
-        if delta["type"] == "input_json_delta" and index in self._calls:
-            self._calls[index].take(delta["partial_json"])
+        if delta["type"] == "input_json_delta" and index in self._open:
+            self._open[index].take(delta["partial_json"])
         return []
 
     def _take_whole(self, message: Mapping[str, Any]) -> list[Any]:
         """An answer that was not streamed though that was asked for."""
         events = self._count(message.get("usage") or {})
-        for index, block in enumerate(message["content"]):
+        blocks = message["content"]
+        for index, block in enumerate([{"type": "text", "text": blocks}] if isinstance(blocks, str) else blocks):
             events += self._begin_block(index, block)
         self._finish = str(message.get("stop_reason") or "")
         return [*events, *self._complete()]
@@ -279,10 +284,7 @@ class MessagesReader(StreamedAnswer):
         return [Usage(meters)] if meters else []
 
     def _calls_made(self) -> Iterable[CallPieces]:
-        return self._calls.values()
-
-    def _ended_well(self) -> bool:
-        return self._finish in {"", "end_turn", "tool_use", "stop_sequence"}
+        return self._calls
 
 
 def _whole(usage: Mapping[str, Any], name: str) -> int:

@@ -6,14 +6,9 @@ trackers. Written so as to be understood by all of them:
 - the conversation has the shape of ``chat/turns.py``. ``content`` is left out where there is no text (some refuse null
   there, some take an empty text for a reason to write calls as text), and between results and the caller's next words
   stands an assistant's turn, which Mistral wants;
-- pieces of a tool call are joined by ``index``, but a new id there begins another call; where the index is missing they
-  are joined by ``id``, else they go on with the last one;
-- whatever ``finish_reason`` says, calls that came are calls;
-- ``usage`` may be missing, and so may ``finish_reason`` and ``[DONE]``;
-- the content may be a list of parts, and the answer may come whole, as ``message``;
 - what a server refuses of a question is left out of the next one (``chat/quirks.py``).
 
-What holds for every language model is in ``streamed_answers.py``.
+What their answers look like is in ``chat_answers.py``.
 """
 
 from __future__ import annotations
@@ -27,23 +22,20 @@ import attrs
 import msgspec
 
 from trio_voice.events import stage as s
-from trio_voice.events.model import Usage
 from trio_voice.persona import bounded
-from trio_voice.protocols.chat.call_pieces import MAX_CALLS, CallPieces
 from trio_voice.protocols.chat.quirks import Quirks
-from trio_voice.protocols.chat.refusals import complaint_in, complaint_of
+from trio_voice.protocols.chat.refusals import complaint_in
 from trio_voice.protocols.chat.turns import turns_of
-from trio_voice.protocols.json_messages import MAX_ID, as_json
+from trio_voice.protocols.chat_answers import ChatReader
+from trio_voice.protocols.json_messages import as_json
 from trio_voice.protocols.settings import StageSettings
 from trio_voice.protocols.streamed_answers import (
-    MAX_LETTERS,
-    StreamedAnswer,
     failure_of,
     refusal_of,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from trio_voice.persona import Persona, ToolSchema
     from trio_voice.protocols.chat.refusals import Complaint
@@ -250,119 +242,3 @@ def _tool_call(call: s.ToolCall, call_id: str) -> dict[str, Any]:
     function = {"name": call.name, "arguments": as_json(call.arguments)}
     extra = {"extra_content": call.extra} if call.extra else {}
     return {"id": call_id, "type": "function", "function": function, **extra}
-
-
-class ChatReader(StreamedAnswer):
-    """Understands one answer. Its arguments are those of ``StreamedAnswer``."""
-
-    def __init__(
-        self,
-        number: int,
-        known: Collection[str] = (),
-        quirks: Quirks | None = None,
-        fail: Callable[[Complaint], s.ThoughtFailed] | None = None,
-    ) -> None:
-        super().__init__(number, known, quirks, fail)
-        self._calls: list[CallPieces] = []
-        self._texts: list[str] = []
-        """The text as it came, up to ``MAX_LETTERS``, and how long that is."""
-        self._told = 0
-        self._open: dict[Any, CallPieces] = {}
-        """The call to which further pieces of an index belong."""
-
-    def _understand(self, message: Any) -> list[Any]:
-        if isinstance(message, list):  # Gemini's errors
-            message = message[0]
-        if message.get("error") or (not message.get("choices") and message.get("object") == "error"):
-            return self._complain(complaint_of(0, message))
-        events: list[Any] = []
-        if isinstance(message.get("usage"), dict):
-            events += _usage(message["usage"])
-        for choice in (message.get("choices") or ())[:1]:
-            if choice.get("index"):
-                continue  # another answer to the same question
-            if isinstance(choice.get("error"), dict):
-                return [*events, *self._complain(complaint_of(0, choice))]
-            whole = choice.get("message") if not (self._letters or self._calls) else None
-            delta = choice.get("delta") or whole or {}
-            pieces = delta.get("tool_calls") or ()
-            for piece in [pieces] if isinstance(pieces, dict) else pieces:
-                self._take_piece(piece)
-            if isinstance(delta.get("function_call"), dict):  # the name that this had before 2024
-                self._take_piece({"index": 0, "function": delta["function_call"]})
-            self._finish = str(choice.get("finish_reason") or self._finish)
-            content = delta.get("content") or delta.get("refusal") or choice.get("text")
-            if isinstance(content, str) and self._is_all_again(content):
-                continue
-            events += self._say(content)
-        return events
-
-    def _is_all_again(self, content: str) -> bool:
-        """True if this is the whole text once more, with which some servers end a stream."""
-        if len(self._texts) > 1 and len(content) == self._told and content == "".join(self._texts):
-            return True
-        if self._told <= MAX_LETTERS:
-            self._texts.append(content)
-            self._told += len(content)
-        return False
-
-    def _take_piece(self, piece: Mapping[str, Any]) -> None:
-        function, call_id = piece.get("function") or piece, str(piece.get("id") or "")[:MAX_ID]
-        name, arguments = str(function.get("name") or "")[:MAX_ID], function.get("arguments")
-        if isinstance(arguments, dict):  # Ollama of old
-            arguments = as_json(arguments)
-        call = self._call_of(piece.get("index"), call_id, name, begins_anew=bool(arguments))
-        if call is not None:
-            call.call_id = call.call_id or call_id
-            call.name_again(name)
-            call.extra = call.extra or _table(piece.get("extra_content"))
-            call.take(arguments)
-
-    def _call_of(self, index: Any, call_id: str, name: str, *, begins_anew: bool) -> CallPieces | None:
-        """The call to which a piece belongs, which may begin with it; ``None`` if there are too many."""
-        call = next((call for call in reversed(self._calls) if call_id and call.call_id == call_id), None)
-        if index is None:
-            # Without an index a new id begins a call, and so does a name: it comes once, with the first piece.
-            if call is None and self._calls and not (call_id or name):
-                return self._calls[-1]
-        elif index in self._open:
-            known = self._open[index]
-            named = known.named(self._known)
-            is_another = call_id not in {"", known.call_id} and known.call_id != "" and (name != "" or known.is_whole)
-            if known.is_whole and name in self._known and named and name != named:
-                is_another = True
-            if not is_another and not (not call_id and name and named and begins_anew and known.is_whole):
-                return known
-            call = call if call is not known else None
-        else:
-            call = None
-        if call is None:
-            if len(self._calls) >= MAX_CALLS:
-                return None
-            call = CallPieces()
-            self._calls.append(call)
-        if index is not None:
-            self._open[index] = call
-        return call
-
-    def _calls_made(self) -> Iterable[CallPieces]:
-        return self._calls
-
-    def _ended_well(self) -> bool:
-        return self._finish in {"", "stop", "tool_calls", "function_call"}
-
-
-def _table(value: Any) -> Mapping[str, Any] | None:
-    return value if isinstance(value, dict) and value else None
-
-
-def _usage(usage: Mapping[str, Any]) -> list[Usage]:
-    details = usage.get("prompt_tokens_details")
-    counted = (
-        details.get("cached_tokens") if isinstance(details, dict) else 0,
-        usage.get("prompt_tokens"),
-        usage.get("completion_tokens"),
-    )
-    cached, prompt, answer = (number if isinstance(number, int) else 0 for number in counted)
-    meters = s.usage_of(text_in_tokens=max(prompt - cached, 0), cached_text_in_tokens=cached, text_out_tokens=answer)
-    return [Usage(meters)] if meters else []

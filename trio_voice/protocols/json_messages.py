@@ -23,7 +23,7 @@ MAX_ID: Final = 200
 
 JSON_IN_JSON: Final = 3
 """Times that arguments may be wrapped up as text; models have been seen to do it twice."""
-NOTHING: Final = ("null", "none", "undefined")
+NOTHING: Final = ("null", "none", "undefined", "nil")
 """Words for it that models write; one of them is JSON."""
 
 NO_JSON: Final = (msgspec.DecodeError, RecursionError)
@@ -80,7 +80,7 @@ def arguments_in(given: Any) -> Any:
     returned as far as it could be read, and is for whoever runs the tool to refuse.
     """
     for _ in range(JSON_IN_JSON):
-        if not isinstance(given, str) or not given.strip():
+        if not isinstance(given, str) or not (given := given.strip("\ufeff \t\r\n\u00a0")):
             break
         try:
             given = msgspec.json.decode(given)

@@ -21,8 +21,9 @@ from trio_voice.errors import RemoteProtocolError
 from trio_voice.events import stage as s
 from trio_voice.protocols.chat.answer_text import AnswerText
 from trio_voice.protocols.chat.call_pieces import MAX_CALLS, CallPieces
+from trio_voice.protocols.chat.finishes import BROKEN, finish_of
 from trio_voice.protocols.chat.quirks import Quirks
-from trio_voice.protocols.chat.refusals import complaint_in, wait_seconds
+from trio_voice.protocols.chat.refusals import Complaint, complaint_in, wait_seconds
 from trio_voice.protocols.json_messages import NO_JSON, UNREADABLE, garbage
 from trio_voice.protocols.server_sent_events import MAX_EVENT_BYTES, EventStreamReader, ServerSentEvent
 
@@ -30,9 +31,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from trio_voice.protocols.chat.answer_text import Heard
-    from trio_voice.protocols.chat.refusals import Complaint
     from trio_voice.protocols.settings import StageSettings
 
+MAX_BEGINNING: Final = 200
+"""Bytes of a body that is no answer, of which is told."""
+BOM: Final = b"\xef\xbb\xbf"
+_EVENTS: Final = (b"data:", b"event:", b"id:", b"retry:", b":")
+"""Beginnings of server-sent events."""
 MAX_LETTERS: Final = 20_000
 """Of one answer: a quarter of an hour of speech. Then it is cut short."""
 SLICE_LETTERS: Final = 2_000
@@ -65,6 +70,10 @@ class StreamedAnswer:
         self._whole: list[bytes] | None = None
         """The body, if it is no stream of events: JSON all at once, though a stream was asked for."""
         self._begun = False
+        self._begins = b""
+        """The first bytes of the body: what there is to tell of one that is no answer."""
+        self._understood = False
+        """Some event was one."""
         self._size = 0
         self._letters = 0
         self._finish = ""
@@ -74,17 +83,21 @@ class StreamedAnswer:
     def receive(self, data: bytes) -> Sequence[Any]:
         """Events that a further piece of the body means. Never raises."""
         if not self._begun:
-            begins = data.removeprefix(b"\xef\xbb\xbf").lstrip()
-            if not begins:
+            data = self._begins + data
+            begins = data.removeprefix(BOM).lstrip()
+            if not begins or BOM.startswith(begins):
+                self._begins = data[-len(BOM) :]
                 return []
-            self._begun = True
+            self._begun, self._begins = True, b""
             if begins.startswith((b"{", b"[")):
                 self._whole = []
+                data = begins
+        self._begins += data[: MAX_BEGINNING - len(self._begins)]
         if self._whole is not None:
             self._size += len(data)
             if self._size > MAX_EVENT_BYTES:
                 return self._fail(garbage_of(self._number, f"more than {MAX_EVENT_BYTES} bytes of JSON"))
-            self._whole.append(data if self._whole else data.removeprefix(b"\xef\xbb\xbf"))
+            self._whole.append(data)
             return []
         try:
             return self._understand_events(self._stream.receive(data))
@@ -104,8 +117,16 @@ class StreamedAnswer:
             return [*events, *self._complete()]
         if self._letters or self._text.calls or any(call.is_whole for call in self._calls_made()):
             return [*events, *self._complete(is_sure=False)]  # servers that leave out how it ended
-        cut = s.ThoughtFailed(self._number, "cut", "the language model's answer was cut off", retryable=True)
-        return [*events, *self._fail(cut)]
+        return [*events, *self._without_answer()]
+
+    def _without_answer(self) -> list[Any]:
+        """The body has ended and was none."""
+        begins = self._begins.removeprefix(BOM).strip()
+        if self._understood or not begins or begins.startswith(_EVENTS):
+            cut = s.ThoughtFailed(self._number, "cut", "the language model's answer was cut off", retryable=True)
+            return self._fail(cut)
+        what = "JSON that is no answer" if self._whole is not None else f"no answer: {begins.decode(errors='replace')}"
+        return self._fail(garbage_of(self._number, what))
 
     def _understand_events(self, received: Iterable[ServerSentEvent]) -> list[Any]:
         events: list[Any] = []
@@ -124,6 +145,7 @@ class StreamedAnswer:
             try:
                 is_end = isinstance(message, str) and message.strip() == "[DONE]"
                 events += self._complete() if is_end else self._understand(_decoded(message))
+                self._understood = True
             except UNREADABLE as wrong:
                 events.append(garbage(wrong))
         return events
@@ -134,10 +156,6 @@ class StreamedAnswer:
 
     def _calls_made(self) -> Iterable[CallPieces]:
         """The tool calls as far as they have come, in their order."""
-        raise NotImplementedError
-
-    def _ended_well(self) -> bool:
-        """True if the answer ended because all was said."""
         raise NotImplementedError
 
     def _say(self, content: object) -> list[Any]:
@@ -168,20 +186,30 @@ class StreamedAnswer:
 
     def _complete(self, *, is_sure: bool = True) -> list[Any]:
         """The answer is over; unless that ``is_sure``, a call without arguments may have been cut off before them."""
+        finish = finish_of(self._finish)
+        if finish == BROKEN and not (self._text.calls or any(call.is_whole for call in self._calls_made())):
+            events = self._heard(self._text.end())
+            why = f"the language model's server broke its answer off: {self._finish[:100]}"
+            return [*events, *self._fail(s.ThoughtFailed(self._number, "cut", why, retryable=True))]
         self._over = True
         events = self._heard(self._text.end())
         taken: set[str] = set()
         calls = [
             each
             for at, call in enumerate(self._calls_made())
-            for each in call.finish(_call_id(self._number, at), taken, self._known, is_sure=is_sure or call.is_whole)
+            for each in call.finish(
+                _call_id(self._number, at),
+                taken,
+                self._known,
+                is_sure=(is_sure and finish not in {BROKEN, "length", "max_tokens"}) or call.is_whole,
+            )
         ][:MAX_CALLS]
         if not calls:
             calls = [
                 s.ToolCall(_call_id(self._number, at), name, arguments)
                 for at, (name, arguments) in enumerate(self._text.calls)
             ]
-        return [*events, s.ThoughtOver(self._number, tuple(calls), "" if self._ended_well() else self._finish)]
+        return [*events, s.ThoughtOver(self._number, tuple(calls), finish)]
 
     def _complain(self, complaint: Complaint) -> list[Any]:
         """The server has said an error, though it began with 200."""
@@ -200,7 +228,7 @@ def texts_in(content: object) -> Iterator[str]:
         yield content
     elif isinstance(content, dict):
         if content.get("type", "text") in _SAID_PARTS:
-            yield from texts_in(content.get("text") or content.get("refusal"))
+            yield from texts_in(content.get("text") or content.get("refusal") or content.get("value"))
     elif isinstance(content, list):
         for part in content:
             if isinstance(part, str | dict):
@@ -212,7 +240,12 @@ _SAID_PARTS: Final = frozenset({"text", "output_text", "refusal"})
 
 
 def _decoded(message: str | bytes) -> Any:
-    """A message's meaning as JSON. Python's servers may write numbers that JSON does not know, such as NaN."""
+    """A message's meaning as JSON. Python's servers may write numbers that JSON does not know, such as NaN.
+
+    Some proxies put ``data:`` before what has it already.
+    """
+    if isinstance(message, str):
+        message = message.removeprefix("data:")
     try:
         return msgspec.json.decode(message)
     except NO_JSON:

@@ -114,6 +114,9 @@ CASES = [
     ("We close at five.<|im_end|>\n<|im_start|>user\nAnd on Sunday?", "We close at five.", []),
     ("We close at five.<end_of_turn>\n<start_of_turn>user\nAnd on Sunday?", "We close at five.", []),
     ("We close at five.[/INST]", "We close at five.", []),
+    ('>>>look_up\n{"day": "Monday"}', "", MONDAY),
+    (">>>all\nYes, we do.", "Yes, we do.", []),
+    ("> Yes, we do.", "> Yes, we do.", []),
     # words
     ("Agents call back: users wait.\nUsers are people.", "Agents call back: users wait.\nUsers are people.", []),
     ("Analysis is free. Ask (end_call is a tool).", "Analysis is free. Ask (end_call is a tool).", []),
@@ -246,3 +249,17 @@ def test_the_work_grows_with_the_text_and_no_faster(piece):
         return min(times)
 
     assert seconds(16_000) < 6.5 * seconds(4_000) + 0.02
+
+
+@pytest.mark.parametrize(
+    "prose", ["You can *book* online.", "We do that (book) today.", "You may [book] it.", "Say {book} for more."]
+)
+def test_a_word_in_brackets_is_no_call_of_the_tool_of_that_name(prose):
+    text = AnswerText({"book", "look_up"})
+    said = text.add(prose).said + text.end().said
+    assert (said, text.calls) == (prose, [])
+    for call in ("book()", "*calls book*", "[tool: book]", "<book/>", "*look_up*"):
+        text = AnswerText({"book", "look_up"})
+        text.add(f"Good. {call}")
+        text.end()
+        assert [name for name, _ in text.calls] == ["look_up" if "look" in call else "book"]

@@ -51,6 +51,8 @@ _ANNOUNCED: Final = rf"(?:(?:{'|'.join(_ANNOUNCING)}))?\s{{0,3}}"
 _BARE: Final = re.compile(rf"[\[{{<*(]\s{{0,3}}{_ANNOUNCED}([\w.]{{1,200}})\s{{0,3}}(?:\(\))?\s{{0,3}}(/?)[\]}}>*)]")
 _BARE_SO_FAR: Final = re.compile(rf"[\[{{<*(]\s{{0,3}}{_ANNOUNCED}([\w.]{{0,200}})[\s()/]{{0,6}}")
 """A tool's name in brackets."""
+_IDENTIFIER: Final = re.compile(r"[_\d.]|[a-z][A-Z]")
+"""What makes a name one that nobody would say."""
 _PRINTED: Final = re.compile(r"print\(\s{0,3}([\w.]{1,200})\(")
 _PRINTED_SO_FAR: Final = re.compile(r"print\(\s{0,3}([\w.]{0,200})")
 _WITH_KEYWORDS: Final = re.compile(r"[\w.]{1,200}\(\s{0,9}\w{1,40}\s?=\s?[\"'\d\[{TFN]")
@@ -265,8 +267,10 @@ class AnswerText:
             may_announce = is_all and bool(self._known) and any(word.startswith(begun) for word in _ANNOUNCING)
             return None if may_announce or (so_far and self._may_name_a_tool(so_far[1])) else 0
         name = known_name(bare[1], self._known)
-        if not name:
-            return 0
+        if not name or not (
+            _IDENTIFIER.search(name) or window[0] == "<" or bare[0] != window[0] + bare[1] + bare[0][-1]
+        ):
+            return 0  # a word in brackets, be it that of a tool
         if window[0] == "<" and not bare[2]:
             self._block = _Block(f"</{bare[1]}>")
             return 0

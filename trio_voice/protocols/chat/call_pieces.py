@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from trio_voice.events import stage as s
-from trio_voice.protocols.chat.written_calls import known_name, objects_in
-from trio_voice.protocols.json_messages import MAX_ID, arguments_in
+from trio_voice.protocols.chat.written_calls import calls_in, known_name, objects_in
+from trio_voice.protocols.json_messages import MAX_ID, arguments_in, as_json
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+
+    from trio_voice.protocols.chat.written_calls import Call
 
 MAX_CALLS: Final = 16
 """Tools asked for in one answer; further ones are not heard."""
@@ -33,10 +35,12 @@ class CallPieces:
     _letters: int = 0
 
     def take(self, arguments: object) -> None:
-        """A further piece of the arguments' JSON. What is no text is not one."""
-        if isinstance(arguments, str) and self._letters <= MAX_ARGUMENTS:
-            self._pieces.append(arguments)
-            self._letters += len(arguments)
+        """A further piece of the arguments' JSON; what is no text is all of them at once."""
+        if arguments is None or self._letters > MAX_ARGUMENTS:
+            return
+        piece = arguments if isinstance(arguments, str) else as_json(arguments)
+        self._pieces.append(piece)
+        self._letters += len(piece)
 
     @property
     def is_whole(self) -> bool:
@@ -64,10 +68,17 @@ class CallPieces:
         Some servers put several calls of one tool into one: objects of arguments, one behind the other.
         """
         name = self.named(known)
+        if name not in known and (written := self._written(name, known)):
+            return [
+                s.ToolCall(f"{otherwise[: MAX_ID - 3]}{at:02}", *call, extra=self.extra)
+                for at, call in enumerate(written)
+            ]
         if not name:
             return []
         arguments = self._read()
         found = [arguments] if isinstance(arguments, dict) else self._objects()
+        if not found and is_sure and isinstance(arguments, str):
+            found = _closed(arguments)
         call_id = self.call_id if self.call_id and self.call_id not in taken else otherwise
         taken.add(call_id)
         if not (found and is_sure):
@@ -76,6 +87,11 @@ class CallPieces:
         ids = [call_id, *(f"{call_id[: MAX_ID - 3]}{at:02}" for at in range(1, len(found)))]
         taken.update(ids)
         return [s.ToolCall(each, name, given, extra=self.extra) for each, given in zip(ids, found, strict=True)]
+
+    def _written(self, name: str, known: Collection[str]) -> list[Call]:
+        """The calls that stand in the name, or in the arguments of none: as text, or several in one wrapping."""
+        wraps = not name or "(" in name or "{" in name or name.startswith("multi_tool_use")
+        return calls_in(name + "".join(self._pieces), known)[:MAX_CALLS] if wraps else []
 
     def _objects(self) -> list[dict[str, Any]]:
         """The arguments, if they were told more than once: as a whole again, or as those of several calls."""
@@ -87,3 +103,11 @@ class CallPieces:
             return [last]  # each piece was all so far
         filled = [each for at, each in enumerate(several) if each and each not in several[:at]]
         return (filled or several[:1])[:MAX_CALLS]
+
+
+def _closed(text: str) -> list[dict[str, Any]]:
+    """The arguments, if all that they lack is the last brackets, which some servers lose."""
+    if text.rstrip()[-1:].isdigit():  # there may have been more of them
+        return []
+    made = (arguments_in(text + closing) for closing in ("}", "}}", "]}"))
+    return [found for found in made if isinstance(found, dict)][:1]

@@ -31,6 +31,9 @@ _LABELLED: Final = re.compile(
     re.IGNORECASE,
 )
 _ACTION: Final = re.compile(r"\s{0,9}action\s?:", re.IGNORECASE)
+_RECIPIENT: Final = re.compile(r"\s{0,9}>>>\s{0,3}(?:(all)|[\w.]{1,60})\s{0,3}\n")
+"""Functionary's: a line that says whom it speaks to, a tool or everybody."""
+_RECIPIENT_SO_FAR: Final = re.compile(r"\s{0,9}>{1,3}[ \w.]{0,60}")
 _WORDS_BEFORE_CALL: Final = re.compile(r"\s{0,9}functools(?=\[)")
 _STRIPPED_ENDS: Final = re.compile(r"assistant\s{0,3}final")
 _LABEL_ENDS: Final = re.compile(
@@ -70,6 +73,10 @@ def opening_of(text: str, known: Collection[str], *, last: bool) -> Opening | No
         last: whether it is all of it.
     """
     bare = text.strip()
+    if recipient := _RECIPIENT.match(text):
+        return Opening(recipient.end()) if recipient[1] else Opening(is_call=True)
+    if not last and _RECIPIENT_SO_FAR.fullmatch(text):
+        return None
     if not last and len(text) < LONGEST_OPENING:
         lowered = bare.strip(_DECORATION).lower()
         is_short = bool(lowered) or len(bare) < 4

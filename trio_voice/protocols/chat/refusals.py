@@ -82,7 +82,7 @@ class Complaint:
     """The HTTP status, or what stands for it in the error; 0 for an error without one."""
     said: str
     """Its words; empty if it had none."""
-    kinds: frozenset[str]
+    kinds: frozenset[str] = frozenset()
     """Its codes and types, in lower case."""
 
     @property
@@ -127,14 +127,14 @@ def complaint_of(status: int, message: Any) -> Complaint:
         message = message[0]
     if not isinstance(message, dict):
         return Complaint(status, str(message)[:MAX_SAID] if message else "", frozenset())
-    error = message.get("error") or message.get("detail") or message
+    error = next(filter(None, (message.get(name) for name in ("error", "detail", "errors", "base_resp"))), message)
     if isinstance(error, list) and error:  # FastAPI's list of what is wrong
         error = error[0]
     if not isinstance(error, dict):
         return Complaint(status, str(error)[:MAX_SAID], _kinds(message))
     inner = error.get("innererror") or error.get("inner_error")
     metadata = error.get("metadata")
-    said = [error.get("message") or error.get("msg") or ""]
+    said = [error.get("message") or error.get("msg") or error.get("status_msg") or ""]
     if isinstance(metadata, dict) and metadata.get("raw"):  # OpenRouter's: the words of the provider behind it
         said.append(metadata["raw"])
     if error.get("param"):

@@ -28,7 +28,7 @@ MAX_VALUES: Final = 16
 """JSON values of one block that are looked at."""
 
 NAME_KEYS: Final = ("name", "tool", "tool_name", "function", "function_name", "action", "recipient_name")
-_ARGUMENT_KEYS: Final = (
+ARGUMENT_KEYS: Final = (
     *("arguments", "parameters", "args", "input", "params", "kwargs", "tool_input", "action_input", "tool_parameters"),
 )
 _LIST_KEYS: Final = ("tool_calls", "function_calls", "calls", "tool_uses")
@@ -50,6 +50,8 @@ _BARE_KEY: Final = re.compile(r"(?<=[{,])\s{0,9}([A-Za-z_]\w{0,100})\s{0,9}:")
 """Quotes and keys as Gemma writes them."""
 _TOOL_NAME: Final = re.compile(r"<(?:tool_)?name>\s{0,9}([\w.]{1,200})\s{0,9}</(?:tool_)?name>")
 _NO_BLANK: Final = re.compile(r"[^\s,;]")
+_QUALIFIER: Final = re.compile(r"\A(?:functions?|tools?|default_api)[.:/]")
+"""Namespaces that models put before a tool's name."""
 _NEAR: Final = 120
 """Letters that may stand between a tool's name and its arguments."""
 
@@ -147,7 +149,7 @@ def _calls_of(value: Any, known: Collection[str]) -> Iterator[Call]:
             return
     name = next((found for key in NAME_KEYS if (found := known_name(value.get(key), known))), "")
     if name:
-        given: Any = next((value[key] for key in _ARGUMENT_KEYS if key in value), {})
+        given: Any = next((value[key] for key in ARGUMENT_KEYS if key in value), {})
         arguments = _object(given)
         if arguments is not None:
             yield name, arguments
@@ -161,10 +163,8 @@ def known_name(name: Any, known: Collection[str]) -> str:
     """The tool of this name; empty if there is none."""
     if not isinstance(name, str):
         return ""
-    bare = name.partition("<|")[0].strip()
-    for qualifier in ("functions.", "tools.", "default_api."):
-        bare = bare.removeprefix(qualifier)
-    bare = bare.partition(":")[0].removesuffix(".call")
+    bare = _QUALIFIER.sub("", name.partition("<|")[0].strip(), count=1)
+    bare = bare.partition(":")[0].removesuffix("()").removesuffix(".call")
     return bare if bare in known else ""
 
 

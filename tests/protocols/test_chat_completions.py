@@ -231,6 +231,11 @@ def learned(server, status, body):
             lambda body: body["max_completion_tokens"] == 200 and "max_tokens" not in body,
         ),
         (
+            400,
+            {"error": {"message": "Function call is missing a thought_signature in functionCall parts."}},
+            lambda body: "thought_signature" in body["messages"][4]["tool_calls"][0]["extra_content"]["google"],
+        ),
+        (
             500,
             {"error": {"message": "Tool call IDs should be alphanumeric strings with length 9!"}},
             lambda body: len(body["messages"][5]["tool_call_id"]) == 9,

@@ -156,7 +156,7 @@ class ChatReader(StreamedAnswer):
 
 
 def _own_shape(message: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What a message of Ollama's own endpoints, or of Cloudflare's, has as a choice; nothing if it is none."""
+    """The choice that a message of Ollama's own endpoints, or of Cloudflare's, stands for; none if it is none."""
     said = message.get("message")
     if not isinstance(said, dict):
         text = message.get("response")

@@ -53,6 +53,8 @@ OLLAMA_PORT: Final = 11_434
 
 _BRIDGE: Final = "…"
 """The assistant's turn between results and the caller's words, where it has said nothing."""
+_UNSIGNED: Final = {"google": {"thought_signature": "skip_thought_signature_validator"}}
+"""Signature that Gemini takes beside a call that is not its own (ai.google.dev/gemini-api/docs/thought-signatures)."""
 _BROKE: Final = {"insufficient_quota": "the language model's account has no funds: see its provider's billing page"}
 
 
@@ -229,7 +231,8 @@ def _messages(conversation: Sequence[s.Entry], prompt: str, quirks: Quirks) -> l
         if turn.texts:
             message["content"] = "\n".join(turn.texts)
         if turn.calls:
-            message["tool_calls"] = [_tool_call(call, id_of(call.call_id)) for call in turn.calls]
+            extra = _UNSIGNED if quirks.wants_signatures else None
+            message["tool_calls"] = [_tool_call(call, id_of(call.call_id), extra) for call in turn.calls]
         messages.append(message)
     if quirks.wants_thoughts:
         for message in messages:
@@ -238,7 +241,7 @@ def _messages(conversation: Sequence[s.Entry], prompt: str, quirks: Quirks) -> l
     return messages
 
 
-def _tool_call(call: s.ToolCall, call_id: str) -> dict[str, Any]:
+def _tool_call(call: s.ToolCall, call_id: str, otherwise: Mapping[str, Any] | None) -> dict[str, Any]:
     function = {"name": call.name, "arguments": as_json(call.arguments)}
-    extra = {"extra_content": call.extra} if call.extra else {}
-    return {"id": call_id, "type": "function", "function": function, **extra}
+    extra = call.extra or otherwise
+    return {"id": call_id, "type": "function", "function": function, **({"extra_content": extra} if extra else {})}

@@ -52,7 +52,7 @@ _BARE: Final = re.compile(rf"[\[{{<*(]\s{{0,3}}{_ANNOUNCED}([\w.]{{1,200}})\s{{0
 _BARE_SO_FAR: Final = re.compile(rf"[\[{{<*(]\s{{0,3}}{_ANNOUNCED}([\w.]{{0,200}})[\s()/]{{0,6}}")
 """A tool's name in brackets."""
 _IDENTIFIER: Final = re.compile(r"[_\d.]|[a-z][A-Z]")
-"""What makes a name one that nobody would say."""
+"""A name that nobody would say."""
 _PRINTED: Final = re.compile(r"print\(\s{0,3}([\w.]{1,200})\(")
 _PRINTED_SO_FAR: Final = re.compile(r"print\(\s{0,3}([\w.]{0,200})")
 _WITH_KEYWORDS: Final = re.compile(r"[\w.]{1,200}\(\s{0,9}\w{1,40}\s?=\s?[\"'\d\[{TFN]")

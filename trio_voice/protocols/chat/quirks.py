@@ -17,22 +17,26 @@ if TYPE_CHECKING:
 
 _NO_SUCH_PARAMETER: Final = re.compile(
     r"not support|unsupported|unknown|unrecognized|unexpected|not permitted|not allowed|extra inputs|extra_forbidden"
-    r"|invalid|no such|does not exist",
+    r"|invalid|not valid|no such|does not exist",
     re.IGNORECASE,
 )
 _NO_SYSTEM: Final = re.compile(
     r"system (?:role|message|prompt|instruction)s?.{0,40}(?:not|un)[ -]?(?:supported|enabled|allowed)"
-    r"|(?:not|n't) support.{0,20}system|roles must alternate|only user and assistant roles"
-    r"|only user.{0,40}roles are (?:supported|allowed)|developer instruction",
+    r"|role '?system'? (?:is|are) not supported|(?:not|n't) support.{0,20}system|roles must alternate"
+    r"|only user and assistant roles|only user.{0,40}roles are (?:supported|allowed)|developer instruction",
     re.IGNORECASE,
 )
 _SHORT_IDS: Final = re.compile(r"length (?:of )?9\b|9 alphanumeric", re.IGNORECASE)
 _NO_CALLS: Final = re.compile(
     r"not support(?:ed)? (?:tools|function)|(?:tools?|function) .{0,40}not (?:supported|enabled)|support tool use"
-    r"|tool choice requires|tools param requires",
+    r"|function calling not support|support the provided 'tools'|tool choice requires|tools param requires",
     re.IGNORECASE,
 )
-_THOUGHTS_MISSED: Final = re.compile(r"missing.{0,20}reasoning_content|reasoning_content.{0,40}missing", re.IGNORECASE)
+_SIGNATURE_MISSED: Final = re.compile(r"missing.{0,9}thought_signature", re.IGNORECASE)
+_NO_THINKING: Final = re.compile(r"\bthink(?:ing)? .{0,30}not supported|not support thinking", re.IGNORECASE)
+_THOUGHTS_MISSED: Final = re.compile(
+    r"missing.{0,20}reasoning_content|reasoning_content.{0,40}(?:missing|must be passed)", re.IGNORECASE
+)
 
 
 @attrs.define(eq=False)
@@ -46,6 +50,8 @@ class Quirks:
     no_tools: bool = False
     wants_thoughts: bool = False
     """It wants to see the thoughts of its own turns again (Moonshot's and DeepSeek's thinking models)."""
+    wants_signatures: bool = False
+    """It wants to see its signature of each call again, those of another model's included (Gemini)."""
     short_ids: bool = False
     """Ids of tool calls must be nine letters or digits (Mistral's templates)."""
     thinks_first: bool = False
@@ -65,10 +71,14 @@ class Quirks:
             self.short_ids = True
         elif _THOUGHTS_MISSED.search(said) and not self.wants_thoughts:
             self.wants_thoughts = True
+        elif _SIGNATURE_MISSED.search(said) and not self.wants_signatures:
+            self.wants_signatures = True
         elif _NO_SYSTEM.search(said) and not self.no_system:
             self.no_system = True
         elif _NO_CALLS.search(said) and "tools" in sent and not self.no_tools:
             self.no_tools = True
+        elif _NO_THINKING.search(said) and "reasoning_effort" in sent:
+            self.left_out.add("reasoning_effort")
         elif _NO_SUCH_PARAMETER.search(said) and (wrong := self._named(said, sent)) is not None:
             self.left_out.add(wrong)
         else:

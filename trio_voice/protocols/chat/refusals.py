@@ -29,11 +29,15 @@ _TOO_LONG_KINDS: Final = frozenset(
         "model_context_window_exceeded",
         "request_too_large",
         "string_above_max_length",
+        "array_above_max_length",
+        "input_too_long",
+        "1261",
     }
 )
 _TOO_LONG_WORDS: Final = re.compile(
     r"request too large|context shift|context[_ ](?:length|window|size|limit|overflow)"
-    r"|(?:prompt|input) (?:is )?too long"
+    r"|(?:prompt|input) (?:is )?too (?:long|large)|\bn_ctx\b|context (?:is )?full|array too long|token limit exceeded"
+    r"|maximum sequence length|max_seq_len|max(?:imum)? tokens allowed|exceeds? context|\u8d85\u957f"
     r"|too many (?:input |prompt )?tokens|reduce (?:the length|your (?:prompt|message))|longer than the model"
     r"|maximum (?:number of|allowed) (?:input )?tokens|exceeds? (?:the )?(?:token limit|max(?:imum)? (?:prompt|input))"
     r"|longer than the maximum|maximum prompt length|exceeds? the model|range of input length"
@@ -45,11 +49,12 @@ _TOO_LONG_EVER: Final = re.compile(r"request too large|tokens must be reduced", 
 _FILTERED_KINDS: Final = frozenset(
     {
         *("content_filter", "content_policy_violation", "responsibleaipolicyviolation", "data_inspection_failed"),
-        *("refusal", "invalid_prompt", "1301"),
+        *("refusal", "invalid_prompt", "blocked", "guardrail_intervened", "1301"),
     }
 )
 _FILTERED_WORDS: Final = re.compile(
     r"content management policy|content[_ ]filter|flagged (?:by|as)|moderation|safety system|inappropriate content"
+    r"|prohibited[_ ]content|prompt was blocked|sensitive (?:words?|content)|guardrail"
     r"|content exists risk|(?:usage|content|safety) (?:policy|policies|guidelines)|high risk|\u654f\u611f\u5185\u5bb9",
     re.IGNORECASE,
 )
@@ -60,16 +65,25 @@ _AGAIN: Final = frozenset(
     }
 )
 """Codes by which a server rejects its own model's answer (Groq), or says that it is busy: the next one is another."""
-_BUSY: Final = re.compile(r"overloaded|try again later|temporarily|at capacity|capacity exceeded", re.IGNORECASE)
+_BUSY: Final = re.compile(
+    r"overloaded|try again later|temporarily|at capacity|capacity exceeded|(?:server|system|model) is (?:\w+ )?busy",
+    re.IGNORECASE,
+)
+_CODES: Final = ("code", "type", "status", "error_type")
 _MAY_PASS: Final = frozenset({408, 409, 424, 425, 429, 498, 499})
 _WILL_NOT_PASS: Final = frozenset({501, 505, 511})
 
 _WAIT: Final = re.compile(
     r"(?:try again|retry|retry after|retrydelay\W{1,4}|wait|available) ?(?:in|after|for)?:? ?\"?"
-    r"(?:(?P<minutes>\d{1,4}) ?m(?:in(?:utes?)?)? ?)?"
+    r"(?:(?P<hours>\d{1,3}) ?h(?:ours?)? ?)?(?:(?P<minutes>\d{1,4}) ?m(?:in(?:utes?)?)? ?)?"
     r"(?P<number>\d{1,6}(?:\.\d{1,9})?) ?(?P<unit>ms|milliseconds?|seconds?|secs?|s|minutes?|m)\b",
     re.IGNORECASE,
 )
+_DURATION: Final = re.compile(
+    r"(?:(?P<hours>\d{1,4})h)?(?:(?P<minutes>\d{1,4})m(?!s))?(?:(?P<number>\d{1,6}(?:\.\d{1,9})?)(?P<unit>ms|s))?"
+)
+_RESETS: Final = ("x-ratelimit-reset-requests", "x-ratelimit-reset-tokens")
+"""Time at which a limit of the minute begins anew, if nothing of it is left."""
 _SECONDS: Final = {"ms": 0.001, "mil": 0.001, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0}
 """By the beginning of the unit's name."""
 
@@ -95,7 +109,7 @@ class Complaint:
     @property
     def is_filtered(self) -> bool:
         """True if a filter takes offence at the conversation: asking the same again would bring the same."""
-        if self.status not in {0, 400, 403, 422, 451}:
+        if self.status not in {0, 400, 403, 422, 446, 451}:
             return False
         return bool(self.kinds & _FILTERED_KINDS or _FILTERED_WORDS.search(self.said))
 
@@ -131,7 +145,7 @@ def complaint_of(status: int, message: Any) -> Complaint:
     if isinstance(error, list) and error:  # FastAPI's list of what is wrong
         error = error[0]
     if not isinstance(error, dict):
-        return Complaint(status, str(error)[:MAX_SAID], _kinds(message))
+        error = {"message": str(error), **{name: message[name] for name in _CODES if name in message}}
     inner = error.get("innererror") or error.get("inner_error")
     metadata = error.get("metadata")
     said = [error.get("message") or error.get("msg") or error.get("status_msg") or ""]
@@ -139,6 +153,14 @@ def complaint_of(status: int, message: Any) -> Complaint:
         said.append(metadata["raw"])
     if error.get("param"):
         said.append(f"(param: {error['param']})")
+    if isinstance(message.get("estimated_time"), int | float):  # Hugging Face's, while it loads the model
+        said.append(f"(available in {message['estimated_time']:.1f}s)")
+    details = error.get("details")
+    said += [  # Google's
+        f"(retry in {detail['retryDelay']})"
+        for detail in (details[:8] if isinstance(details, list) else ())
+        if isinstance(detail, dict) and "retryDelay" in detail
+    ]
     if isinstance(error.get("loc"), list):
         said.append(f"(param: {'.'.join(map(str, error['loc']))})")
     kinds = _kinds(error) | (_kinds(inner) if isinstance(inner, dict) else frozenset())
@@ -149,7 +171,7 @@ def complaint_of(status: int, message: Any) -> Complaint:
 
 
 def _kinds(error: Mapping[str, Any]) -> frozenset[str]:
-    told = (error.get(key) for key in ("code", "type", "status", "error_type"))
+    told = (error.get(key) for key in _CODES)
     return frozenset(kind.lower() for kind in told if isinstance(kind, str))
 
 
@@ -164,12 +186,28 @@ def wait_seconds(headers: Mapping[str, str], said: str) -> float | None:
         told = headers.get(name, "").strip()
         if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", told):
             return float(told) / unit
+        if (seconds := _duration(told)) is not None:
+            return seconds
     try:  # a date; what the server calls now stands beside it
         until, now = (parsedate_to_datetime(headers[name]) for name in ("retry-after", "date"))
         return max((until - now).total_seconds(), 0.0)
     except (KeyError, ValueError, TypeError):
         pass
     found = _WAIT.search(said[:MAX_SAID])
-    if found is None:
-        return None
-    return 60 * float(found["minutes"] or 0) + float(found["number"]) * _SECONDS[found["unit"].lower()[:3]]
+    if found is not None:
+        return _seconds_of(found)
+    reset = [
+        _duration(headers.get(name, "")) for name in _RESETS if headers.get(name.replace("reset", "remaining")) == "0"
+    ]
+    return next((seconds for seconds in (*reset, _duration(headers.get("ratelimit-reset", "") + "s")) if seconds), None)
+
+
+def _seconds_of(found: re.Match[str]) -> float:
+    hours, minutes = float(found["hours"] or 0), float(found["minutes"] or 0)
+    return 3_600 * hours + 60 * minutes + float(found["number"] or 0) * _SECONDS[(found["unit"] or "s").lower()[:3]]
+
+
+def _duration(told: str) -> float | None:
+    """Seconds of a duration such as ``120ms``, ``1.2s``, ``6m0s`` (OpenAI's limits)."""
+    found = _DURATION.fullmatch(told.strip())
+    return None if found is None or not any(found.groups()) else _seconds_of(found)

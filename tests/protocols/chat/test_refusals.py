@@ -1,0 +1,130 @@
+"""Refusals of chat servers, in the words of many of them."""
+
+import json
+
+import pytest
+
+from trio_voice.protocols.chat.quirks import Quirks
+from trio_voice.protocols.chat.refusals import complaint_in, wait_seconds
+
+
+def complaint(said, status=400, **more):
+    return complaint_in(status, json.dumps({"error": {"message": said, **more}}).encode())
+
+
+TOO_LONG = [
+    "This model's maximum context length is 8192 tokens, however you requested 8300 tokens (7300 in your prompt).",
+    "Your input exceeds the context window of this model. Please adjust your input and try again.",
+    "prompt is too long: 207000 tokens > 200000 maximum",
+    "input length and `max_tokens` exceed context limit: 190000 + 21333 > 200000, decrease input length and try again",
+    "The model returned the following errors: Input is too long for requested model.",
+    "Too many input tokens. Max input tokens: 8192, request input token count: 9000",
+    "llama_decode failed: context full",
+    "Prompt too large for the model's context. n_ctx=4096, n_tokens=5000",
+    "Input token limit exceeded",
+    "tokens in request more than max tokens allowed",
+    "This model's maximum sequence length is 4096. Your request has 5000 tokens.",
+    "The sum of prompt and max_new_tokens exceeds max_seq_len",
+    "Invalid 'messages': array too long. Expected an array with maximum length 2048",
+    "Prompt 超长",
+]
+FILTERED = [
+    "Azure has not provided the response due to a content filter being triggered",
+    "Your request was rejected as a result of our safety system.",
+    "The prompt was blocked: PROHIBITED_CONTENT",
+    "The prompt could not be submitted. This prompt contains sensitive words",
+    "Input text data may contain inappropriate content.",
+    "Guardrail was enabled and input is in violation",
+]
+OTHERWISE = [
+    "messages: text content blocks must be non-empty",
+    "model 'x' is not available",
+    "Invalid model: x",
+    "invalid message content type: <nil>",
+]
+
+
+@pytest.mark.parametrize("said", TOO_LONG)
+def test_a_question_that_is_too_long_is_known(said):
+    assert complaint(said).is_too_long
+    assert complaint_in(400, json.dumps({"detail": said}).encode()).is_too_long
+
+
+@pytest.mark.parametrize("said", FILTERED)
+def test_a_filter_is_known(said):
+    refused = complaint(said)
+    assert (refused.is_filtered, refused.is_too_long) == (True, False)
+
+
+@pytest.mark.parametrize("said", OTHERWISE)
+def test_what_is_neither_is_neither(said):
+    refused = complaint(said)
+    assert (refused.is_filtered, refused.is_too_long, refused.may_pass) == (False, False, False)
+
+
+@pytest.mark.parametrize("said", ["The server is busy. Please retry.", "The model is currently busy"])
+def test_a_server_that_is_busy_may_answer_the_next_time(said):
+    assert complaint(said).may_pass
+
+
+def test_the_codes_beside_an_error_that_is_a_text_are_its_own():
+    body = {"error": "`inputs` must have less", "error_type": "context_length_exceeded"}
+    assert complaint_in(422, json.dumps(body).encode()).is_too_long
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "seconds"),
+    [
+        ({"retry-after": "2s"}, {}, 2),
+        ({"retry-after": "-5"}, {}, None),
+        ({"x-ratelimit-reset-tokens": "120ms", "x-ratelimit-remaining-tokens": "0"}, {}, 0.12),
+        ({"x-ratelimit-reset-requests": "6m1.5s", "x-ratelimit-remaining-requests": "0"}, {}, 361.5),
+        ({"x-ratelimit-reset-requests": "1s", "x-ratelimit-remaining-requests": "7"}, {}, None),
+        ({"ratelimit-reset": "3"}, {}, 3),
+        ({"ratelimit-reset": "soon"}, {}, None),
+        ({}, {"error": "Model is currently loading", "estimated_time": 20.0}, 20),
+        ({}, {"error": {"message": "?", "details": [7, {"retryDelay": "3s"}]}}, 3),
+        ({}, {"error": {"message": "Please try again in 1h3m0s."}}, 3_780),
+    ],
+)
+def test_the_pause_that_a_server_asks_for_is_found(headers, body, seconds):
+    found = wait_seconds(headers, complaint_in(429, json.dumps(body).encode()).said)
+    assert found == (None if seconds is None else pytest.approx(seconds))
+
+
+ADAPTED = [
+    ("Unknown parameter: 'stream_options'.", "stream_options"),
+    ("property 'stream_options' is unsupported", "stream_options"),
+    ("The parameter `stream_options` specified in the request are not valid", "stream_options"),
+    ('Invalid JSON payload received. Unknown name "stream_options": Cannot find field.', "stream_options"),
+    ('json: unknown field "stream_options"', "stream_options"),
+    ('think value "low" is not supported for this model', "reasoning_effort"),
+    ('"qwen" does not support thinking', "reasoning_effort"),
+]
+
+
+@pytest.mark.parametrize(("said", "left_out"), ADAPTED)
+def test_a_parameter_that_is_refused_is_left_out(said, left_out):
+    quirks = Quirks()
+    assert quirks.learn(complaint(said), {"stream_options", "reasoning_effort", "tools"})
+    assert (quirks.left_out, quirks.no_tools) == ({left_out}, False)
+
+
+@pytest.mark.parametrize(
+    ("said", "quirk"),
+    [
+        ("No endpoints found that support the provided 'tools' parameter", "no_tools"),
+        ("model features function calling not support", "no_tools"),
+        ("This model does not support tool use", "no_tools"),
+        ("messages with role 'system' are not supported", "no_system"),
+        ("Developer instruction is not enabled for models/gemma-3", "no_system"),
+        ("The `reasoning_content` in the thinking mode must be passed back to the API.", "wants_thoughts"),
+        ("Function call is missing a thought_signature in functionCall parts.", "wants_signatures"),
+        ("Tool call id was call_abc but must be a-z, A-Z, 0-9, with a length of 9.", "short_ids"),
+    ],
+)
+def test_a_peculiarity_is_learned_of_a_refusal(said, quirk):
+    quirks = Quirks()
+    assert quirks.learn(complaint(said), {"stream_options", "tools"})
+    assert getattr(quirks, quirk) is True
+    assert quirks.left_out == set()

@@ -1,5 +1,5 @@
 import threading
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 
 import attrs
@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from tests.journal.stands import SqliteStand
-from trio_voice.journal import Pace, open_journal
+from trio_voice.journal import Pace, database_at, months, open_journal, schema
 
 PACE = Pace(
     retry_seconds=0.01, lock_seconds=20, stuck_seconds=30, open_seconds=30, answer_seconds=30, beat_seconds=3600
@@ -34,6 +34,16 @@ class Clock:
 @pytest.fixture
 def sqlite_stand(tmp_path, monkeypatch):
     return SqliteStand(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def months_stand(postgres_stand):
+    """A database whose journal is by month from the start."""
+    with closing(database_at(postgres_stand.url)) as database:
+        database.connect()
+        schema.migrate(database, datetime.now(UTC))
+        months.change_to_months(database, datetime.now(UTC))
+    return postgres_stand
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -258,6 +258,7 @@ class SlowDatabase:
     """Lets a transaction end when it is told to, or interrupted; or never."""
 
     name = "slow"
+    is_by_month = False
 
     def __init__(self, heeds_interrupts=True):
         self.go = threading.Event()

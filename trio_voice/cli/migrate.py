@@ -9,10 +9,10 @@ import click
 
 from trio_voice.call.call import wall_clock
 from trio_voice.cli.configuration import read
-from trio_voice.cli.exits import EXIT_CONFIG, EXIT_UNAVAILABLE, stop
+from trio_voice.cli.exits import EXIT_CONFIG, EXIT_UNAVAILABLE, EXIT_USAGE, stop
 from trio_voice.cli.options import config_option
 from trio_voice.errors import ConfigError
-from trio_voice.journal import database_at, schema
+from trio_voice.journal import database_at, months, schema
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,23 +22,36 @@ LOCK_SECONDS = 1.0
 
 
 @click.command()
+@click.option("--by-month", is_flag=True, help="Keep calls and sessions by month from now on (PostgreSQL).")
 @config_option
 @click.pass_obj
-def migrate(path: Path) -> None:
-    """Bring the journal up to this version, beside daemons that write. Killed, it goes on when it is run again."""
+def migrate(path: Path, by_month: bool) -> None:  # noqa: FBT001 - click's
+    """Bring the journal up to this version, beside daemons that write. Killed, it goes on when it is run again.
+
+    With --by-month every daemon must be of this version, and there is no way back.
+    """
     settings = read(path)
     try:
         database = database_at(settings.journal.url, LOCK_SECONDS)
     except ConfigError as wrong:
         stop(EXIT_CONFIG, *wrong.problems)
+    if by_month and settings.journal.url.startswith("sqlite:"):
+        stop(EXIT_USAGE, "--by-month is for a journal in PostgreSQL: a file has no partitions")
     with closing(database):
         try:
             database.connect()
             found = schema.migrate(database, wall_clock())
+            changed = by_month and not database.is_by_month
+            if changed:
+                months.change_to_months(database, wall_clock())
+                database.connect()
+            months.make_months(database, wall_clock())
         except Exception as error:  # noqa: BLE001 - whatever the driver raises
             stop(EXIT_UNAVAILABLE, f"{database.name}: {database.describe(error)}")
     newest = len(schema.MIGRATIONS)
-    if found >= newest:
-        click.echo(f"{database.name}: nothing to do, its tables are of version {found}")
-    else:
+    if found < newest:
         click.echo(f"{database.name}: from version {found} to {newest}")
+    if changed:
+        click.echo(f"{database.name}: calls and sessions are kept by month now")
+    elif found >= newest:
+        click.echo(f"{database.name}: nothing to do, its tables are of version {found}")

@@ -10,6 +10,8 @@ writer.py       the thread that writes: bounded backlog, group commit, trouble a
 reading.py      calls, page by page; also without a daemon
 rows.py         records to rows and back
 schema.py       the tables, as numbered migrations, and every statement
+steps.py        a migration's, beside daemons that write
+months.py       the same tables as partitions, for who keeps years
 engines.py      which database a URL means: sqlite.py, postgres.py
 database.py     what either of them must do
 """

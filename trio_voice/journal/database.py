@@ -31,6 +31,10 @@ class Database(Protocol):
     def now_sql(self) -> str:
         """SQL for the time by the database's clock, in seconds, the same for all who share it."""
 
+    @property
+    def is_by_month(self) -> bool:
+        """True if, when it was connected to, calls and sessions were partitions (``months.py``)."""
+
     def is_there(self) -> bool:
         """True if there may be something to read, as far as can be seen without connecting."""
 

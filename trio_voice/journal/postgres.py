@@ -15,6 +15,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from trio_voice.errors import ConfigError
+from trio_voice.journal import months
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -75,6 +76,7 @@ class PostgresDatabase:
         self._asked: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "application_name": "trio-voice", **asked}
         self._settings = SESSION | {"lock_timeout": f"{max(1, round(lock_seconds * 1000))}ms"}
         self._connection: psycopg.Connection | None = None
+        self._is_by_month = False
         self._line: socket.socket | None = None
         """The connection's socket once more, so that it can be cut from outside."""
         self._line_guard = threading.Lock()
@@ -90,6 +92,11 @@ class PostgresDatabase:
     def now_sql(self) -> str:
         """SQL for the time by the database's clock, in seconds."""
         return "extract(epoch FROM clock_timestamp())::float8"
+
+    @property
+    def is_by_month(self) -> bool:
+        """True if, when it was connected to, calls and sessions were partitions."""
+        return self._is_by_month
 
     def is_there(self) -> bool:
         """Nobody knows without asking the server."""
@@ -108,6 +115,7 @@ class PostgresDatabase:
             connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
             settings = ", ".join(["set_config(%s, %s, false)"] * len(self._settings))
             connection.execute(f"SELECT {settings}", list(chain(*self._settings.items())))
+            self._is_by_month = connection.execute(months.IS_BY_MONTH).fetchone() is not None
         except psycopg.Error:
             connection.close()
             raise
@@ -142,9 +150,13 @@ class PostgresDatabase:
     def transaction(self, *, writes: bool) -> Iterator[None]:  # noqa: ARG002 - readers and writers begin alike
         """One transaction, in a pipeline: what does not answer is not waited for, the commit waits for all."""
         connection = self._open
-        with connection.pipeline(), connection.transaction():
-            self._wait_for_locks(self._settings["lock_timeout"])
-            yield
+        try:
+            with connection.pipeline(), connection.transaction():
+                self._wait_for_locks(self._settings["lock_timeout"])
+                yield
+        except psycopg.errors.InvalidColumnReference:
+            self.close()  # the tables have become others, by month: whoever connects again finds it out
+            raise
 
     def lock_schema(self) -> None:
         """Wait for the advisory lock, which ends with the transaction; ``interrupt`` ends the wait."""
@@ -180,15 +192,27 @@ class PostgresDatabase:
         connection = self._open
         # It waits for every transaction that is older than it, and keeps nobody from writing meanwhile.
         connection.execute("SELECT set_config('lock_timeout', '0', false)")
+        table, _, what = on.partition(" ")
         try:
-            [whole] = self.query("SELECT min(indisvalid::int) FROM pg_index WHERE indexrelid = to_regclass(?)", [name])
-            if whole[0] == 0:
-                connection.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}".encode())
-            if whole[0] != 1:
-                connection.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {on}".encode())
+            parts = [part for (part,) in self.query(months.PARTITIONS, [table])]
+            for part in parts:
+                self._build_one(f"{part}_{name}", f"{part} {what}")
+            if parts:  # the whole is not built, but found to be there
+                connection.execute(f"CREATE INDEX IF NOT EXISTS {name} ON ONLY {table} {what}".encode())
+                for part in parts:
+                    connection.execute(f"ALTER INDEX {name} ATTACH PARTITION {part}_{name}".encode())
+            else:
+                self._build_one(name, on)
         finally:
             if not connection.closed:
                 connection.execute("SELECT set_config('lock_timeout', %s, false)", [self._settings["lock_timeout"]])
+
+    def _build_one(self, name: str, on: str) -> None:
+        [whole] = self.query("SELECT min(indisvalid::int) FROM pg_index WHERE indexrelid = to_regclass(?)", [name])
+        if whole[0] == 0:
+            self._open.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}".encode())
+        if whole[0] != 1:
+            self._open.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {on}".encode())
 
     def is_locked_out(self, error: Exception) -> bool:
         """True if a lock was not to be had in time, or two waited for each other."""
@@ -200,6 +224,9 @@ class PostgresDatabase:
 
     def execute(self, sql: str, rows: Sequence[Sequence[Value]] = ((),)) -> None:
         """Run a statement once for each row of values."""
+        other = months.REWRITTEN.get(sql) if self._is_by_month else None
+        if other is not None:
+            sql, rows = other.sql, [other.values(values) for values in rows]
         for values in rows:
             self._open.execute(_in_postgres(sql), values)
 

@@ -71,6 +71,11 @@ class SqliteDatabase:
         """SQL for the time by the database's clock, in seconds."""
         return "((julianday('now') - 2440587.5) * 86400.0)"
 
+    @property
+    def is_by_month(self) -> bool:
+        """A file has no partitions."""
+        return False
+
     def is_there(self) -> bool:
         """True if the file exists."""
         return self._path == MEMORY or Path(self._path).exists()

@@ -25,7 +25,7 @@ import structlog
 import trio
 
 from trio_voice.errors import TrioVoiceError
-from trio_voice.journal import schema
+from trio_voice.journal import months, schema
 from trio_voice.journal.database import LOCK_SECONDS
 
 if TYPE_CHECKING:
@@ -307,7 +307,9 @@ class DatabaseWriter:
         try:
             self._database.connect()
             self._migrates = True
-            self._found_version = schema.migrate(self._database, datetime.now(UTC))
+            now = datetime.now(UTC)
+            self._found_version = schema.migrate(self._database, now)
+            months.make_months(self._database, now)
         except Exception as error:  # whatever it is, the next attempt may succeed
             self.hopeless = not self._announced and self._database.is_hopeless(error)
             raise _DatabaseFault(self._database.describe(error)) from error

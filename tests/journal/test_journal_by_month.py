@@ -1,0 +1,19 @@
+"""All that is true of a journal is true of one by month."""
+
+import pytest
+
+from tests.journal import test_journal
+
+pytestmark = pytest.mark.slow
+
+# Its partitions' indexes have names of their own.
+OF_NAMES = "test_who_looks_for_the_dead_reads_runs_alone_and_those_of_a_dead_one_by_an_index"
+globals().update(
+    {name: test for name, test in vars(test_journal).items() if name.startswith("test_") and name != OF_NAMES}
+)
+
+
+@pytest.fixture
+def stand(months_stand):
+    """In place of either database."""
+    return months_stand

@@ -55,7 +55,7 @@ def tables_of_version_5(url, stand, *, calls, runs):
 
 
 class OldDaemon:
-    """What a daemon of version 5 writes of a call, in three transactions on a connection that it keeps."""
+    """A daemon of version 5, as far as it writes: a call in three transactions, on a connection that it keeps."""
 
     def __init__(self, url):
         self._database = database_at(url, 60)

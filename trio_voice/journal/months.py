@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MONTHS_AHEAD: Final = 12
 """Made before they begin: a daemon that was started makes more. What is of no month that was made is in ``_other``."""
 FEWEST_AHEAD: Final = 6
-"""When there are fewer, more are made."""
+"""With fewer, more are made."""
 MONTHS_BEFORE: Final = 240
 """At most, of calls that were there: a clock that was wrong makes no thousands of tables."""
 SWAP_LOCK: Final = "300ms"

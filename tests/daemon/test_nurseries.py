@@ -28,7 +28,7 @@ from trio_voice.call.call import wall_clock
 from trio_voice.call.nodes import Node, NodeDirectory
 from trio_voice.config.reading import read_settings
 from trio_voice.daemon.daemon import run_daemon
-from trio_voice.daemon.signals import HELD
+from trio_voice.daemon.signals import HELD, STRAY
 from trio_voice.daemon.supervisor import WorkerSlot, supervise
 from trio_voice.edges.twilio.rest import TwilioRest
 from trio_voice.edges.web.entrypoints import Entrypoint
@@ -170,7 +170,7 @@ def opened_in(monkeypatch):
 def alone():
     """Changes that a daemon makes to its process are taken back; nothing is logged, since tracebacks take long."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    before = {number: signal.getsignal(number) for number in HELD}
+    before = {number: signal.getsignal(number) for number in (*HELD, *STRAY)}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)

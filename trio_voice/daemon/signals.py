@@ -18,11 +18,20 @@ if TYPE_CHECKING:
 
 STOP: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 HELD: Final = (*STOP, signal.SIGHUP)
+STRAY: Final = frozenset(
+    {
+        *(signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO),
+        *(signal.SIGPWR, signal.SIGSTKFLT),
+        *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
+    }
+)
+"""Signals that mean nothing to a daemon and end a process by default: a log's rotation sends SIGUSR1 to whoever holds
+the file, a tool that gives itself so many seconds has an alarm."""
 
 
 @contextmanager
 def hold_signals() -> Iterator[AsyncIterator[int]]:
-    """Receive SIGTERM, SIGINT and SIGHUP in the block; behind it they do nothing any more.
+    """Receive SIGTERM, SIGINT and SIGHUP in the block; behind it they do nothing any more, as others do from here on.
 
     To be opened outside of all that has to be put in order at the end: a third SIGTERM must not cut that short.
     """
@@ -30,6 +39,9 @@ def hold_signals() -> Iterator[AsyncIterator[int]]:
     try:
         for number in HELD:
             signal.signal(number, _do_nothing)  # what trio restores behind the block
+        for number in STRAY:
+            if signal.getsignal(number) is signal.SIG_DFL:  # else it is a tool's, and has its meaning
+                signal.signal(number, _do_nothing)
         with trio.open_signal_receiver(*HELD) as received:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
             yield received
@@ -60,7 +72,7 @@ async def until_told_to_stop(signals: AsyncIterator[int], reload: Callable[[], A
 
 def ignore_all() -> None:
     """Signals do nothing while the process ends: the interpreter takes its own handlers away before that."""
-    for number in HELD:
+    for number in (*HELD, *STRAY):
         signal.signal(number, signal.SIG_IGN)
 
 

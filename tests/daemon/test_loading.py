@@ -138,6 +138,11 @@ async def test_a_process_of_its_own_finds_the_same_and_is_gone(module, config):
         assert f"config.toml: personas.gym.tools: '{name}:book' cannot be imported: {name}.py line" in problem
     module("dies", "import os\nos._exit(5)")
     assert "ended the process that tried it" in (await try_in_child(config("dies")))[0]
+    module("closes", "import os\nos.close(1)\ndef book():\n    pass")
+    assert (
+        "'closes:book' cannot be imported: ValueError: it closes a standard descriptor (1)"
+        in ((await try_in_child(config("closes")))[0])
+    )
     module("good", "import os, sys\nos.write(1, b'noise')\nprint('{}')\ndef book():\n    pass")
     assert await try_in_child(config("good")) == []
 
@@ -207,6 +212,10 @@ def test_a_module_that_raises_is_78_and_one_line_at_start(module, config, tmp_pa
         ("os._exit(3)", "ends.py line 3: it ends the process"),
         ("os.abort()", "ends.py line 3: it ends the process"),
         ("os.kill(os.getpid(), 9)", "its module ended the process"),
+        (
+            "os.close(2)\ndef book():\n    pass",
+            "ValueError: it closes a standard descriptor (2), where the log or the next socket would be",
+        ),
     ],
 )
 def test_a_module_that_ends_the_process_is_78_and_one_line_at_start(module, config, tmp_path, ends, words):

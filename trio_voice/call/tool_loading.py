@@ -5,10 +5,12 @@ A user's module does anything at all while it is imported; whatever that is beco
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import sysconfig
 import traceback
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -27,7 +29,7 @@ from trio_voice.call.built_in_tools import (
 from trio_voice.call.tools import Tool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from types import FrameType
 
     from trio_voice.call.built_in_tools import DoNotCall
@@ -83,7 +85,8 @@ def _import(name: str) -> Callable[..., Any]:
         )
     process = os.getpid()
     try:
-        found = getattr(import_module(module), function)
+        with _standard_descriptors():
+            found = getattr(import_module(module), function)
         if os.getpid() != process:  # it has forked, and this is the copy, which would become a second daemon
             os._exit(0)
     # What a module does while it is imported is anything at all, `sys.exit` and KeyboardInterrupt included.
@@ -92,6 +95,33 @@ def _import(name: str) -> Callable[..., Any]:
     if not callable(found):
         raise ValueError(f"{name!r} is no function")  # noqa: TRY004 - a wrong name in the configuration
     return found  # type: ignore[no-any-return]  # whatever the user wrote
+
+
+@contextmanager
+def _standard_descriptors() -> Iterator[None]:
+    """Put back standard input, output and error if they are closed in the block: the next socket would be one of them.
+
+    Raises:
+        ValueError: one was closed.
+    """
+    kept: dict[int, int] = {}
+    for descriptor in range(3):
+        with suppress(OSError):  # it was closed before
+            kept[descriptor] = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+    closed: list[int] = []
+    try:
+        yield
+    finally:
+        for descriptor, copy in kept.items():
+            try:
+                os.fstat(descriptor)
+            except OSError:
+                os.dup2(copy, descriptor)
+                closed.append(descriptor)
+            with suppress(OSError):  # closed, too
+                os.close(copy)
+    if closed:
+        raise ValueError(f"it closes a standard descriptor ({closed[0]}), where the log or the next socket would be")
 
 
 def _words(wrong: BaseException, place: str = "") -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trio_voice.phone_numbers import e164
+from trio_voice.phone_numbers import e164, premium_numbers
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,33 @@ def test_numbers_of_other_countries():
     assert e164("+44 (20) 7946 0958") == "+442079460958"
     assert e164("+44 (0)20 7946 0958") == "+442079460958"
     assert e164("442079460958") == "+442079460958"
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "+1",
+        "+1900",
+        "+44",
+        "+449",
+        "+449098",
+        "+4470",
+        "+49137",
+        "+49180",
+        "+3389",
+        "+979",
+        "+881",
+        "+8816",
+        "+882",
+        "+870",
+    ],
+)
+def test_prefixes_that_let_numbers_with_a_charge_of_their_own_through(prefix):
+    dear = premium_numbers(prefix)
+    assert dear
+    assert all(number.startswith(prefix) for number in dear)
+
+
+@pytest.mark.parametrize("prefix", ["+1415", "+4930", "+4420", "+800", "+888", "+447700900", "+999", "+331"])
+def test_prefixes_that_let_none_through(prefix):
+    assert premium_numbers(prefix) == []

@@ -7,15 +7,25 @@ Whoever compares two numbers compares what ``e164`` makes of them.
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import phonenumbers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LEAST_DIGITS_WITHOUT_PLUS: Final = 11
 """Fewer may be a number without its country; of so many, the first are taken for the country."""
 WITHHELD: Final = frozenset({"+464", "+2562533", "+8656696", "+7378742833", "+266696687", "+86282452253"})
 """Numbers that Twilio writes for callers who withhold theirs: NO, BLOCKED, UNKNOWN, RESTRICTED, ANONYMOUS and
 UNAVAILABLE on a keypad (Twilio, "How can I see withheld numbers")."""
+_DEAR: Final = (
+    phonenumbers.PhoneNumberType.PREMIUM_RATE,
+    phonenumbers.PhoneNumberType.PERSONAL_NUMBER,
+    phonenumbers.PhoneNumberType.SHARED_COST,
+)
+_DEAR_NETWORKS: Final = frozenset({808, 870, 878, 881, 882, 883, 979})
+"""Codes of no country: satellites, international networks, and premium numbers of the whole world (ITU-T E.164.D)."""
 _WRITTEN: Final = re.compile(r"(\+?)([0-9][0-9 ()./-]{0,38})")
 """Digits, and the punctuation that people put between them."""
 _ADDRESS: Final = re.compile(r"(?:sips?:([^@;:?]+)(?:[@;:?].*)?|tel:([^;]+)(?:;.*)?)", re.IGNORECASE | re.DOTALL)
@@ -64,11 +74,33 @@ def premium_numbers(prefix: str) -> list[str]:
         if not (prefix.startswith(f"+{code}") or f"+{code}".startswith(prefix)):
             continue
         for region in regions:
-            example = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.PREMIUM_RATE)
-            if example is not None:
-                number = phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)
-                found |= dict.fromkeys([number] if number.startswith(prefix) else [])
+            dear = next((number for number in _examples(code, region, prefix) if _is_dear(number)), None)
+            found |= dict.fromkeys([] if dear is None else [dear])
     return list(found)
+
+
+def _examples(code: int, region: str, prefix: str) -> Iterator[str]:
+    """Numbers of a country that begin so, as the library's examples go on, and with each digit to their length."""
+    examples = [phonenumbers.example_number_for_type(region, kind) for kind in _DEAR]
+    if code in _DEAR_NETWORKS:
+        examples.append(phonenumbers.example_number_for_non_geo_entity(code))
+    numbers = [
+        phonenumbers.format_number(each, phonenumbers.PhoneNumberFormat.E164) for each in examples if each is not None
+    ]
+    for number in numbers:
+        yield prefix + number[len(prefix) :]
+    for number in numbers:
+        yield from (prefix.ljust(len(number), digit) for digit in "0123456789")
+
+
+def _is_dear(number: str) -> bool:
+    try:
+        parsed = phonenumbers.parse(number, None)
+    except phonenumbers.NumberParseException:
+        return False
+    return phonenumbers.is_valid_number(parsed) and (
+        parsed.country_code in _DEAR_NETWORKS or phonenumbers.number_type(parsed) in _DEAR
+    )
 
 
 def countries(prefix: str) -> int:

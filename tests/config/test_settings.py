@@ -167,6 +167,30 @@ SOUND = (
         ),
         ('"+1415"', '"+44"', "twilio.allowed_prefixes: '+44' lets numbers with a charge of their own"),
         ('"+1415"', "", "twilio.allowed_prefixes: is empty, so any number may be called"),
+        ("127.0.0.1:0", "[::ffff:0.0.0.0]:8080", "server.bind: [::ffff:0.0.0.0]:8080 is not only this machine's"),
+        ("voice.bakery.org", "voice.example.com.", "server.public_url: voice.example.com is out of an example"),
+        ("voice.bakery.org", "your-name.ngrok.app", "server.public_url: your-name.ngrok.app is out of an example"),
+        ("voice.bakery.org", "YOUR_DOMAIN", "server.public_url: your_domain is out of an example"),
+        ("voice.bakery.org", "<host>", "server.public_url: <host> is out of an example"),
+        ("voice.bakery.org", "192.168.1.2", "server.public_url: 192.168.1.2 is not on the internet"),
+        ("voice.bakery.org", "box.local", "server.public_url: box.local is not on the internet"),
+        ("voice.bakery.org", "localhost:8443", "server.public_url: localhost is not on the internet"),
+        (
+            "[limits]",
+            '[telemetry]\nurl = "https://otel.example.com"\n[limits]',
+            "telemetry.url: otel.example.com is out of an example",
+        ),
+        (
+            "[limits]",
+            '[operator]\nbind = "127.0.0.1:8081"\npublic_url = "https://desk.example.com"\n[limits]',
+            "operator.public_url: desk.example.com is out of an example",
+        ),
+        (
+            '"assemblyai-agent"',
+            '"assemblyai-agent"\nurl = "wss://me:secret@a.bakery.org"',
+            "models.aai.url: has a password in it",
+        ),
+        ('"assemblyai-agent"', '"assemblyai-agent"\nurl = "WS://10.0.0.5/v1"', "models.aai.url: ws:// sends the key"),
     ],
 )
 def test_what_may_cost_or_tell_more_than_is_meant_is_a_warning(read, old, new, warning):
@@ -176,8 +200,26 @@ def test_what_may_cost_or_tell_more_than_is_meant_is_a_warning(read, old, new, w
     sound = [line for line in warnings_about(read(SOUND), today) if line.startswith(keys)]
     assert sound == []
     assert any(line.startswith(warning) for line in warnings_about(read(SOUND.replace(old, new, 1)), today))
-    local = SOUND.replace('"assemblyai-agent"', '"assemblyai-agent"\nurl = "ws://127.0.0.1:9/v1"', 1)
-    assert not [line for line in warnings_about(read(local), today) if line.startswith("models.aai.url")]
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:9", "localhost:9", "LOCALHOST.", "[::1]", "[::ffff:127.0.0.1]", "a.localhost"]
+)
+def test_what_stays_on_this_machine_may_be_said_in_clear(read, host):
+    local = SOUND.replace('"assemblyai-agent"', f'"assemblyai-agent"\nurl = "ws://{host}/v1"', 1)
+    assert not [line for line in warnings_about(read(local), date(2026, 11, 20)) if line.startswith("models.aai.url")]
+
+
+def test_a_password_of_the_journals_belongs_into_a_credential(read):
+    pytest.importorskip("psycopg")
+    secret = "postgresql://me:secret@db.bakery.org/calls"
+    text = SOUND + f'\n[journal]\nurl = "{secret}"\n'
+    [warning] = [line for line in warnings_about(read(text), date(2026, 11, 20)) if line.startswith("journal.")]
+    assert "TRIO_VOICE_JOURNAL_URL" in warning
+    assert "secret" not in warning
+    right = read(SOUND, ENVIRONMENT | {"TRIO_VOICE_JOURNAL_URL": secret})
+    assert right.journal.url == secret
+    assert not [line for line in warnings_about(right, date(2026, 11, 20)) if line.startswith("journal.")]
 
 
 def test_an_open_address_is_warned_of_more_where_the_operator_has_none_of_their_own(read):

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 from trio_voice.billing.cost import OUTLIVED_SECONDS
 from trio_voice.billing.prices import doubtful_prices
+from trio_voice.config.credentials import JOURNAL_URL
+from trio_voice.net.proxies import is_here
 from trio_voice.phone_numbers import countries, premium_numbers
 from trio_voice.protocols.settings import SANDBOX
 from trio_voice.speech_text.languages import has_phrases
@@ -22,6 +24,16 @@ if TYPE_CHECKING:
 
 _TELLS: Final = re.compile("record|aufge[nz]|mitschn|enregistr|graba|gravad|registr|opgenomen", re.IGNORECASE)
 """Stems of words for a recording, in the languages that have phrases here."""
+_PRIVATE_NAMES: Final = (".localhost", ".local", ".lan", ".internal", ".home.arpa", ".localdomain")
+"""Ends of names that only a house's own network knows (RFC 6761, 6762, 8375; ICANN's .internal)."""
+_PLACEHOLDER: Final = re.compile(
+    r"""(^|\.)example(\.(com|net|org|edu))?$|\.invalid$|\.test$  # RFC 2606
+    |^name\.                                                    # of our own pages
+    |(^|[.-])(your|my)[-_]?(domain|host|hostname|server|site|name|company|subdomain|tunnel)([.-]|$)
+    |(^|[.-])(change|replace)[-_]?me([.-]|$)|[<>{}$*]            # of everybody else's
+    """,
+    re.VERBOSE,
+)
 
 
 def warnings_about(settings: Settings, today: date) -> list[str]:
@@ -64,6 +76,8 @@ def warnings_about(settings: Settings, today: date) -> list[str]:
     warnings.extend(_open_addresses(settings))
     warnings.extend(_in_clear(settings))
     warnings.extend(_placeholders(settings))
+    warnings.extend(_out_of_reach(settings))
+    warnings.extend(_passwords(settings))
     warnings.extend(_dear_numbers(settings))
     warnings.extend(doubtful_prices(settings.prices, _that_bill(settings), today))
     return warnings
@@ -75,7 +89,7 @@ def _lonely_node(settings: Settings) -> Iterator[str]:
         return
     peer_url = settings.server.peer_url or f"http://{settings.operator_bind}"
     host = urlsplit(peer_url).hostname or ""
-    if _is_here(host) or host in ("0.0.0.0", "::"):  # noqa: S104 - compared
+    if is_here(host) or host in ("0.0.0.0", "::"):  # noqa: S104 - compared
         yield f"server.peer_url: is {peer_url}, where no other machine reaches this node: name its own address"
     if settings.secrets.get("TRIO_VOICE_API_TOKEN") is None:
         yield "credential TRIO_VOICE_API_TOKEN is not set, so nodes cannot ask one another"
@@ -85,7 +99,7 @@ def _open_addresses(settings: Settings) -> Iterator[str]:
     if not settings.twilio.validate_signatures:
         yield "twilio.validate_signatures: is false, so anybody who reaches the port may open a model session"
     operator = settings.operator.address
-    if not _is_here(settings.server.address[0]):
+    if not is_here(settings.server.address[0]):
         also = (
             ", and to the operator's routes, the console and /metrics, too: give those an address of their own, "
             '[operator] bind = "127.0.0.1:8081"'
@@ -94,7 +108,7 @@ def _open_addresses(settings: Settings) -> Iterator[str]:
             f"server.bind: {settings.server.bind} is not only this machine's: whoever reaches it speaks without TLS"
             f"{also if operator is None else ''}; bind to 127.0.0.1 and put a TLS proxy in front"
         )
-    if operator is not None and not _is_here(operator[0]):
+    if operator is not None and not is_here(operator[0]):
         yield (
             f"operator.bind: {settings.operator.bind} is not only this machine's: the token, the cookies and all that "
             "is said cross the network in clear; bind to 127.0.0.1, with a TLS proxy in front and operator.public_url"
@@ -108,24 +122,63 @@ def _in_clear(settings: Settings) -> Iterator[str]:
     for name, model in settings.models.items():
         for path, (url, _) in model.urls.items():
             parts = urlsplit(url)
-            if parts.scheme in ("ws", "http") and not _is_here(parts.hostname or "") and model.credentials:
+            if parts.scheme in ("ws", "http") and not is_here(parts.hostname or "") and model.credentials:
                 yield f"models.{name}.{path}: {parts.scheme}:// sends the key and all that is said in clear: use TLS"
     api = urlsplit(settings.twilio.api_url)
-    if api.scheme == "http" and not _is_here(api.hostname or ""):
+    if api.scheme == "http" and not is_here(api.hostname or ""):
         yield "twilio.api_url: http:// sends the account's token in clear: use https://"
 
 
 def _placeholders(settings: Settings) -> Iterator[str]:
     """Addresses out of an example."""
-    addresses = {"server.public_url": settings.server.public_url, "twilio.api_url": settings.twilio.api_url}
+    addresses = {
+        "server.public_url": settings.server.public_url,
+        "server.node_url": settings.server.node_url,
+        "server.peer_url": settings.server.peer_url,
+        "operator.public_url": settings.operator.public_url,
+        "twilio.api_url": settings.twilio.api_url,
+        "telemetry.url": settings.telemetry.url,
+    }
     for name, model in settings.models.items():
         addresses |= {f"models.{name}.{path}": url for path, (url, _) in model.urls.items()}
     for path, url in addresses.items():
-        host = urlsplit(url).hostname or ""
-        if re.search(r"(^|\.)example(\.(com|net|org))?$|\.invalid$|\.test$", host) or host.startswith("name."):
+        host = (urlsplit(url or "").hostname or "").removesuffix(".")
+        if _PLACEHOLDER.search(host):
             yield f"{path}: {host} is out of an example: put your own in its place"
     if settings.twilio.account_sid is not None and not re.fullmatch("AC[0-9a-f]{32}", settings.twilio.account_sid):
         yield "twilio.account_sid: an account's is AC and 32 hexadecimal digits"
+
+
+def _out_of_reach(settings: Settings) -> Iterator[str]:
+    """Addresses of ours that Twilio, which is not on this machine, cannot find."""
+    if is_here(urlsplit(settings.twilio.api_url).hostname or ""):
+        return
+    for path, url in {
+        "server.public_url": settings.server.public_url,
+        "server.node_url": settings.server.node_url,
+    }.items():
+        host = urlsplit(url or "").hostname
+        if host and not _is_public(host):
+            yield f"{path}: {host} is not on the internet, where Twilio looks for it"
+
+
+def _is_public(host: str) -> bool:
+    try:
+        return ip_address(host).is_global
+    except ValueError:
+        name = host.removesuffix(".")
+        return "." in name and not name.endswith(_PRIVATE_NAMES)
+
+
+def _passwords(settings: Settings) -> Iterator[str]:
+    """Secrets in a file that is for everybody to read."""
+    urls = {} if settings.secrets.get(JOURNAL_URL) is not None else {"journal.url": settings.journal.url}
+    for name, model in settings.models.items():
+        urls |= {f"models.{name}.{path}": url for path, (url, _) in model.urls.items()}
+    for path, url in urls.items():
+        if urlsplit(url).password:
+            where = f"in the credential {JOURNAL_URL}" if path == "journal.url" else "in a credential"
+            yield f"{path}: has a password in it, and this file is for everybody to read: put it {where}"
 
 
 def _dear_numbers(settings: Settings) -> Iterator[str]:
@@ -145,13 +198,6 @@ def _dear_numbers(settings: Settings) -> Iterator[str]:
                 f"twilio.allowed_prefixes: {prefix!r} lets numbers with a charge of their own be called, such as "
                 f"{dear[0]}{others}: name longer prefixes, or block them at Twilio (geographic permissions)"
             )
-
-
-def _is_here(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _that_bill(settings: Settings) -> dict[str, tuple[str, ...]]:

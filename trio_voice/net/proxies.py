@@ -9,7 +9,7 @@ can be used, and is said at start.
 from __future__ import annotations
 
 import base64
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
@@ -55,7 +55,7 @@ class Proxies:
         scheme = _SCHEMES.get(parts.scheme, parts.scheme)
         chosen = scheme if self.by_scheme.get(scheme) else "all"
         spelt = self.by_scheme.get(chosen, "")
-        if not spelt or _is_here(host) or self._is_direct(host):
+        if not spelt or is_here(host) or self._is_direct(host):
             return None
         return _read(spelt, f"{chosen.upper()}_PROXY")
 
@@ -65,11 +65,15 @@ class Proxies:
         return any(each == "*" or f".{host}".endswith(f".{each}") for each in named if each)
 
 
-def _is_here(host: str) -> bool:
+def is_here(host: str) -> bool:
+    """True if this is a name or an address that is this machine's own: what is sent there stays on it."""
     try:
-        return ip_address(host).is_loopback
+        address = ip_address(host)
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+        name = host.lower().removesuffix(".")
+        return name == "localhost" or name.endswith(".localhost")
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None  # Python 3.13 looks by itself
+    return (mapped or address).is_loopback
 
 
 def _read(spelt: str, variable: str) -> Proxy:

@@ -16,6 +16,9 @@ START = ms.CallerStarted("MZ1", "CA1", {})
 TALKS_FIRST = c.Capabilities(speaks_first=True, truncates=False)
 
 
+GREETS_NOBODY = Persona(name="p", model="m")
+
+
 class Playbook:
     """Drives a bridge and states what it must answer."""
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.playbook import HUSH, MORE, SPEECH, START, TALKS_FIRST, Playbook, end_of
+from tests.playbook import GREETS_NOBODY, HUSH, MORE, SPEECH, START, TALKS_FIRST, Playbook, end_of
 from trio_voice.audio.mulaw import PIECE_MS, encode, silence
 from trio_voice.bridge.digits import LONGEST_ENTRY
 from trio_voice.bridge.losses import MAX_GARBAGE
@@ -432,7 +432,7 @@ def test_media_and_voices_put_their_limits_off():
 
 
 def test_a_caller_whose_line_sends_nothing_stays_as_long_as_twilio_answers_for_them():
-    book = Playbook(limits=Limits(media_gap_seconds=3, idle_seconds=100)).live()
+    book = Playbook(persona=GREETS_NOBODY, limits=Limits(media_gap_seconds=3, idle_seconds=100)).live()
     book.on(ms.CallerAudio(HUSH))
     for _ in range(5):
         (asked,) = besides_silence(book.after(3).tick())

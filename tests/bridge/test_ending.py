@@ -3,7 +3,7 @@
 import attrs
 import pytest
 
-from tests.playbook import SPEECH, TALKS_FIRST, Playbook, end_of
+from tests.playbook import GREETS_NOBODY, SPEECH, TALKS_FIRST, Playbook, end_of
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import EndCall, MachineAnswered, PlayAudio, Then, ToolResult, ToolReturned, TransferCall
@@ -200,7 +200,8 @@ def test_a_goodbye_of_which_a_reply_was_heard_may_be_asked_for_in_the_next():
 
 def test_a_call_ends_as_it_was_going_to_though_its_model_fails_meanwhile():
     lines = Lines(idle_goodbye=Line("Goodbye.", SPEECH))
-    book = Playbook(lines=lines, limits=Limits(media_gap_seconds=1000, idle_seconds=30)).live()
+    limits = Limits(media_gap_seconds=1000, idle_seconds=30)
+    book = Playbook(persona=GREETS_NOBODY, lines=lines, limits=limits).live()
     done = book.pass_time(33)  # asked for its goodbye, it says none
     assert [command for _, command in done if isinstance(command, PlayAudio)] == [PlayAudio(SPEECH)]
     book.on(c.ModelFault("silent", "it does not answer", fatal=True))

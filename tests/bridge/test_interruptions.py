@@ -317,6 +317,81 @@ def test_a_model_that_cuts_itself_is_asked_to_go_on_after_a_noise():
     assert book.record.counters["false_interruptions_resumed"] == 1
 
 
+@pytest.mark.parametrize("text", ["", "Uh-huh."])
+@pytest.mark.parametrize("told_first", [True, False])
+@pytest.mark.parametrize("filler", [True, False])
+def test_the_rest_of_an_answer_that_stood_still_is_asked_for_after_a_noise(filler, told_first, text):
+    lines = Lines(fillers=(Line("One moment.", SPEECH),)) if filler else Lines()
+    book = Playbook(capabilities=CUTS_ITSELF, lines=lines).live()
+    book.speak("r1", SPEECH)
+    book.on(ms.MarkEchoed("0.1"))
+    book.pass_time(2.63)  # what was made of it has been heard, and a filler is being
+    facts = [c.CallerSpeechStarted(), c.ReplyDone("r1", interrupted=True)]
+    for fact in facts if told_first else reversed(facts):
+        book.on(fact)
+    book.after(0.4).on(c.CallerSpeechStopped())
+    done = book.on(said(text, final=True)) + [command for _, command in book.pass_time(1)]
+    assert sum(isinstance(command, c.RequestReply) for command in done) == 1
+
+
+def test_the_words_that_interrupt_an_answer_that_stood_still_are_answered_and_not_its_rest():
+    book = Playbook(capabilities=CUTS_ITSELF).live()
+    book.speak("r1", SPEECH)
+    book.on(ms.MarkEchoed("0.1"))
+    book.after(2).on(c.CallerSpeechStarted())
+    book.on(c.ReplyDone("r1", interrupted=True))
+    book.after(0.8).on(c.CallerSpeechStopped())
+    assert book.on(said("And on Sundays?", final=True)) == []
+    assert not any(isinstance(command, c.RequestReply) for _, command in book.pass_time(2))
+
+
+def test_an_answer_that_is_being_thought_of_survives_a_noise_over_a_filler():
+    lines = Lines(fillers=(Line("One moment.", MORE),))
+    book = Playbook(capabilities=CUTS_ITSELF, lines=lines).live()
+    book.on(c.ReplyStarted("r1"))
+    book.pass_time(2.55)
+    book.on(c.CallerSpeechStarted())
+    book.after(0.3).on(c.CallerSpeechStopped())
+    book.on(said("", final=True))
+    assert PlayAudio(SPEECH) in book.on(c.ReplyAudio("r1", SPEECH))
+
+
+# A reply that was asked for and comes while the caller speaks
+
+
+@pytest.mark.parametrize("capabilities", [YIELDS, WRITES_LATE])
+def test_a_reply_that_comes_into_the_callers_turn_waits_until_it_is_over(capabilities):
+    book = Playbook(capabilities=capabilities).live()  # the greeting is asked for
+    book.on(c.CallerSpeechStarted())
+    assert not sound_of(book.after(0.3).speak("r1", *[SPEECH] * 10))
+    book.after(0.3).on(c.CallerSpeechStopped())
+    assert sound_of(book.on(said("", final=True)))
+
+
+@pytest.mark.parametrize("capabilities", [YIELDS, WRITES_LATE])
+def test_words_are_not_answered_by_what_was_asked_for_before_them(capabilities):
+    book = Playbook(capabilities=capabilities).live()
+    book.on(c.CallerSpeechStarted())
+    book.after(0.3).speak("r1", *[SPEECH] * 10)
+    book.on(c.ReplyDone("r1", interrupted=False))
+    commands = book.after(1).on(c.CallerSpeechStopped()) + book.on(said("When do you open?", final=True))
+    assert c.TruncateReply("r1", 0.0) in commands
+    assert not sound_of(commands)
+    assert book.bridge._silence.is_owed
+    answer = book.after(0.5).speak("r2", MORE)
+    assert PlayAudio(MORE) in answer
+
+
+def test_what_a_server_that_tells_no_end_of_a_turn_begins_by_itself_is_the_answer():
+    book = speaking(pieces=1)
+    book.after(2).on(c.CallerSpeechStarted())
+    book.after(1)
+    assert PlayAudio(MORE) in book.speak("r2", MORE)
+    book.on(c.ReplyDone("r2", interrupted=False))
+    book.on(said("When do you open?", final=True))
+    assert not book.bridge._silence.is_owed
+
+
 def test_it_is_not_asked_when_it_answers_or_when_there_are_words():
     book = speaking(CUTS_ITSELF, done=False)
     book.on(c.CallerSpeechStarted())

@@ -5,7 +5,7 @@ from itertools import pairwise
 import attrs
 import pytest
 
-from tests.playbook import HUSH, MORE, SPEECH, START, TALKS_FIRST, Playbook, end_of
+from tests.playbook import GREETS_NOBODY, HUSH, MORE, SPEECH, START, TALKS_FIRST, Playbook, end_of
 from trio_voice.audio.mulaw import base64_ms, encode, silence
 from trio_voice.bridge.speaking import FINISH
 from trio_voice.events import caller as ms
@@ -67,6 +67,29 @@ def pass_time(book, seconds):
 
 
 # Ours
+
+
+@pytest.mark.parametrize("begins", [True, False])
+def test_a_model_that_greets_by_itself_and_cannot_be_heard_owes_its_greeting(begins):
+    book = Playbook(capabilities=HOSTED, limits=PATIENT, lines=LINES).live()
+    if begins:
+        book.after(0.5).on(c.ReplyStarted("r1"))
+        book.after(0.5).on(c.ReplyDone("r1", interrupted=False))
+    heard, _ = pass_time(book, 20)
+    assert [text for _, text in heard] == [*WORDS.fillers, WORDS.last_line]
+    assert heard[0][0] == pytest.approx(2.5 - begins, abs=0.05)
+
+
+def test_words_into_the_late_greeting_of_a_model_that_cuts_itself_are_still_owed_an_answer():
+    book = Playbook(capabilities=HOSTED, limits=PATIENT, lines=LINES).live()
+    book.after(2).on(c.CallerSpeechStarted())
+    book.after(0.5).speak("r1", SPEECH)
+    book.on(c.ReplyDone("r1", interrupted=False))
+    book.after(0.5).on(ms.MarkEchoed("0.1"))
+    book.on(c.CallerSpeechStopped())
+    book.on(c.CallerTranscript("i1", "When do you open?", final=True))
+    heard, _ = pass_time(book, 3)
+    assert heard[0][0] == pytest.approx(2.5, abs=0.05)
 
 
 def sound_of(commands):
@@ -199,7 +222,7 @@ def test_fillers_may_be_switched_off_and_the_end_is_bounded_all_the_same():
 
 
 def test_a_noise_is_owed_no_answer():
-    book = Playbook(limits=PATIENT, lines=LINES).live()
+    book = Playbook(persona=GREETS_NOBODY, limits=PATIENT, lines=LINES).live()
     book.on(c.CallerSpeechStarted())
     book.after(0.4).on(c.CallerSpeechStopped())
     assert pass_time(book, 30) == ([], [])
@@ -244,9 +267,9 @@ def test_a_model_that_opens_slowly_is_covered_by_this_machine():
 # The caller's
 
 
-def idle(**rest):
+def idle(persona=GREETS_NOBODY, **rest):
     limits = Limits(idle_seconds=30, media_gap_seconds=1000, time_limit_seconds=1000, playback_lead_seconds=10)
-    return Playbook(limits=limits, **rest).live()
+    return Playbook(persona=persona, limits=limits, **rest).live()
 
 
 def test_a_silent_caller_is_asked_and_then_told_goodbye():
@@ -365,7 +388,7 @@ def test_silence_without_end_puts_no_words_off(pace):
 @pytest.mark.parametrize("resumes", [False, True])
 def test_another_session_of_the_same_model_puts_no_words_off(resumes):
     capabilities = attrs.evolve(HOSTED, resumes=resumes)
-    book = Playbook(capabilities=capabilities, limits=PATIENT, lines=LINES).live().after(20)
+    book = Playbook(persona=GREETS_NOBODY, capabilities=capabilities, limits=PATIENT, lines=LINES).live().after(20)
     book.tick()
     book.on(c.CallerSpeechStarted())
     book.on(c.CallerTranscript("i1", "Are you open?", final=False))
@@ -538,7 +561,7 @@ def test_an_answer_to_its_end_or_a_new_question_earns_another_session(play):
 
 def test_a_caller_is_not_silent_while_the_model_is_opened():
     limits = attrs.evolve(PATIENT, idle_seconds=30, model_ready_seconds=20)
-    book = Playbook(limits=limits)
+    book = Playbook(persona=GREETS_NOBODY, limits=limits)
     book.on(START)
     book.after(12).on(c.ModelReady("s"))
     _, rest = pass_time(book, 19.5)

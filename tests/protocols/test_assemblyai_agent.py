@@ -567,10 +567,35 @@ def test_any_reply_may_be_protected(ready, on):
     assert json.loads(message)["session"] == {"input": {"turn_detection": {"interrupt_response": not on}}}
 
 
-def test_the_rest_of_an_answer_that_fails_half_way_is_asked_for_once(listening):
+def test_the_rest_of_an_answer_that_fails_half_way_is_asked_for_twice_in_a_row(listening):
     asked(listening)
-    for again in (False, True):
+    for asks in (True, True, False):
         at(listening, 0.1, "reply.started", reply_id="r2")
         at(listening, 0.2, "reply.audio", data=LOUD)
         _, *messages = at(listening, 0.3, "reply.done", status="failed")
-        assert sent(messages) == ([] if again else [{"type": "reply.create", "instructions": REST}])
+        assert sent(messages) == ([{"type": "reply.create", "instructions": REST}] if asks else [])
+
+
+@pytest.mark.parametrize("between", ["a whole answer", "a tool"])
+def test_an_answer_behind_a_whole_one_or_a_tool_has_a_rest_of_its_own(listening, between):
+    asked(listening)
+    for _ in range(4):
+        at(listening, 0.1, "reply.started", reply_id="r2")
+        at(listening, 0.2, "reply.audio", data=LOUD)
+        assert len(sent(at(listening, 0.3, "reply.done", status="failed")[1:])) == 1
+        if between == "a tool":
+            at(listening, 0.4, "tool.call", call_id="t1", name="look_up", arguments={})
+        else:
+            at(listening, 0.4, "reply.started", reply_id="r3")
+            at(listening, 0.5, "reply.audio", data=LOUD)
+            at(listening, 0.6, "reply.done")
+
+
+@pytest.mark.parametrize("words", ["", "Hello?"])
+def test_what_was_asked_for_and_not_heard_is_asked_for_again_unless_the_caller_has_said_something(listening, words):
+    listening.encode(c.RequestReply("Say that we close."), 1.0)
+    at(listening, 1.5, "input.speech.started")
+    at(listening, 2.0, "input.speech.stopped")
+    at(listening, 2.0, "transcript.user", item_id="i1", text=words)
+    (again,) = sent(listening.tick(4.6)[1:])
+    assert again["instructions"] == (NUDGE if words else "Say that we close.")

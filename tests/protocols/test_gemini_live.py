@@ -701,12 +701,12 @@ def faults_in(events):
 
 
 @pytest.mark.parametrize("ends_before", [True, False])
-def test_the_rest_of_an_answer_that_a_filter_cuts_is_asked_for_once_a_turn(ready, ends_before):
+def test_the_rest_of_an_answer_that_a_filter_cuts_is_asked_for_twice_in_a_row(ready, ends_before):
     cut = {"turnComplete": True, "turnCompleteReason": "RESPONSE_REJECTED"}
     for turn in (1.0, 20.0):
         hear(ready, turn, serverContent={"inputTranscription": {"text": "Hello?"}})
-        for again in (False, True):
-            at = turn + (3.5 if again else 0.5)
+        for nth in range(3):
+            at, again = turn + 0.5 + 3 * nth, nth == 2
             hear(ready, at, serverContent=sound())
             if ends_before:
                 hear(ready, at, serverContent={"generationComplete": True})
@@ -715,6 +715,20 @@ def test_the_rest_of_an_answer_that_a_filter_cuts_is_asked_for_once_a_turn(ready
             assert faults_in(events) == ([] if again else ["Gemini broke an answer off: RESPONSE_REJECTED"])
             asked = [said(event.message) for event in events if isinstance(event, c.Outgoing)]
             assert asked == ([] if again else [{"realtimeInput": {"text": REST}}])
+
+
+def test_an_answer_behind_a_tool_has_a_rest_of_its_own(ready):
+    hear(ready, 1.0, serverContent={"inputTranscription": {"text": "Hello?"}})
+    for nth in range(4):
+        hear(ready, 2.0 + nth, serverContent=sound())
+        events = hear(ready, 2.1 + nth, serverContent={"turnComplete": True, "turnCompleteReason": "RESPONSE_REJECTED"})
+        assert c.AnswerOwed() in events
+        (call,) = [
+            event
+            for event in hear(ready, 2.2 + nth, toolCall={"functionCalls": [{"id": "t", "name": "look_up"}]})
+            if isinstance(event, c.ToolCalled)
+        ]
+        ready.encode(c.SendToolResult(call.call_id, "{}"), 2.3 + nth)
 
 
 def test_the_rest_that_does_not_come_is_asked_for_again(ready):

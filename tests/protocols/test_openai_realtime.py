@@ -601,7 +601,7 @@ def test_a_reply_that_is_never_begun_is_asked_for_once_more_and_given_up(talk):
     assert talk.now == 2.5
     (fault,) = talk.tick()
     assert (fault.code, fault.fatal) == ("silent", False)
-    assert talk.take() == [says(NUDGE)]
+    assert talk.take() == [says("One.")]
     talk.now = talk.session.wake_at
     assert talk.now == 5
     (fault,) = talk.tick()
@@ -1474,14 +1474,43 @@ def test_what_stands_in_place_of_an_answer_waits_for_none(dialect):
 
 
 @pytest.mark.parametrize("status", ["incomplete", "cancelled"])
-def test_the_rest_of_an_answer_that_breaks_off_is_asked_for_once_a_turn(talk, status):
-    for again in (False, True):
-        talk.begin("r2" if again else "r1")
-        talk.audio(500, "r2" if again else "r1")
-        events = talk.done("r2" if again else "r1", status, status_details={"reason": "content_filter"})
-        assert c.ReplyDone("r2" if again else "r1", interrupted=False) in events
+def test_the_rest_of_an_answer_that_breaks_off_is_asked_for_twice_in_a_row(talk, status):
+    for reply, again in (("r1", False), ("r2", False), ("r3", True)):
+        talk.begin(reply)
+        talk.audio(500, reply)
+        events = talk.done(reply, status, status_details={"reason": "content_filter"})
+        assert c.ReplyDone(reply, interrupted=False) in events
         assert (c.AnswerOwed() in events) is not again
         assert talk.take() == ([] if again else [says(REST)])
+
+
+@pytest.mark.parametrize("between", ["a whole answer", "a tool"])
+def test_an_answer_behind_a_whole_one_or_a_tool_has_a_rest_of_its_own(talk, between):
+    for nth in range(4):
+        talk.begin(f"r{nth}")
+        talk.audio(500, f"r{nth}")
+        assert c.AnswerOwed() in talk.done(f"r{nth}", "incomplete", status_details={"reason": "content_filter"})
+        assert talk.take() == [says(REST)]
+        talk.begin(f"s{nth}")
+        if between == "a tool":
+            talk.call("t1", response_id=f"s{nth}")
+        else:
+            talk.audio(500, f"s{nth}")
+        talk.done(f"s{nth}")
+
+
+@pytest.mark.parametrize("words", ["", "Hello?"])
+def test_what_was_asked_for_and_not_heard_is_asked_for_again_unless_the_caller_has_said_something(talk, words):
+    talk.do(c.RequestReply("Say that we close."))
+    talk.take()
+    talk.now = 1.0
+    talk.hear("input_audio_buffer.speech_started", item_id="i1")
+    talk.now = 1.5
+    talk.hear("input_audio_buffer.speech_stopped", item_id="i1")
+    talk.hear("conversation.item.input_audio_transcription.completed", item_id="i1", transcript=words)
+    talk.now = 4.0
+    talk.tick()
+    assert talk.take() == [says(NUDGE if words else "Say that we close.")]
 
 
 def test_an_answer_that_nobody_has_cancelled_and_that_cannot_be_heard_is_asked_for_again(talk):

@@ -14,7 +14,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from trio_voice.bridge.floor import Floor, Verdict
-from trio_voice.bridge.states import Caller, Ending, Model
+from trio_voice.bridge.states import Caller, Ending, Model, Reply
 from trio_voice.events import model as c
 from trio_voice.speech_text.backchannels import takes_floor
 
@@ -156,11 +156,21 @@ class Interruptions:
 
     # The model
 
-    def answered(self, reply_id: str) -> None:
-        """The model has begun a reply."""
+    def begun_late(self, reply_id: str, now: float) -> None:
+        """A reply begins that was asked for before the caller began to speak: it speaks into their turn."""
+        self._greets(reply_id)
+        if self._context.persona.interruptible and not self._is_protected(now) and self._is_heard_over(now):
+            self._begin(now)
+
+    def _greets(self, reply_id: str) -> None:
+        """The model has begun a reply, which may be the greeting."""
         if self._context.persona.greeting and (self._greetings == 0 or self._greeting_id == ASKED):
             self._greetings += 1
             self._greeting_id = reply_id
+
+    def answered(self, reply_id: str) -> None:
+        """The model has begun a reply."""
+        self._greets(reply_id)
         if self.floor.is_undecided or self._blind is Verdict.GO_ON:
             self._answer_id = reply_id
         self.floor.answered()
@@ -175,9 +185,14 @@ class Interruptions:
         self._ignored_until = -math.inf
         return answers_nothing
 
-    def cut_by_model(self, reply_id: str, now: float) -> None:
-        """The model has broken a reply off by itself."""
-        if reply_id not in self._context.playout.unheard_replies(now):
+    def cut_by_model(self, reply_id: str, now: float, *, is_unfinished: bool = False) -> None:
+        """The model has broken a reply off by itself; ``is_unfinished`` if more of it was to come.
+
+        One that stood still was heard as far as it was made, and its rest is lost all the same.
+        """
+        playout = self._context.playout
+        is_unfinished = is_unfinished and not playout.is_muted(reply_id)
+        if reply_id not in playout.unheard_replies(now) and not is_unfinished:
             return
         if self._is_protected(now):
             self._speaking.interrupt(now)
@@ -187,7 +202,7 @@ class Interruptions:
         elif self.floor.is_undecided:
             self._cut_by_model = True  # the persona lets the agent speak on: what was made of it is said
         else:
-            self._begin(now, at_once=True)
+            self._begin(now, at_once=True, is_unfinished=is_unfinished)
 
     def release(self) -> None:
         """Whoever heard the caller is gone: there is nothing to decide any more."""
@@ -231,18 +246,20 @@ class Interruptions:
 
     # What is done
 
-    def _begin(self, now: float, *, at_once: bool = False) -> None:
+    def _begin(self, now: float, *, at_once: bool = False, is_unfinished: bool = False) -> None:
         context = self._context
+        is_unfinished = is_unfinished or context.states.reply_is_open
+        stands_still = context.states.reply is Reply.AUDIBLE
         asks = context.transcript.text_of(context.reply_id).rstrip().endswith("?")
         tail_ms = QUESTION_TAIL_MS if asks else TAIL_MS
-        answers = not context.states.reply_is_open and context.playout.unheard_ms(now) <= tail_ms
+        answers = not is_unfinished and context.playout.unheard_ms(now) <= tail_ms
         self._answer_id = ""
         verdict = self.floor.began(now, answers=answers)
         if verdict is Verdict.HUSH and context.capabilities.yields_on_request:
             self._speaking.pause(now)
         elif verdict is Verdict.HUSH or at_once:
             was_answer = self._speaking.interrupt(now)
-            self._cut_by_model = was_answer or at_once
+            self._cut_by_model = was_answer or at_once or stands_still
 
     def _do(self, verdict: Verdict, now: float) -> bool:
         """Carry out what was decided; returns whether the caller took no floor."""
@@ -252,6 +269,9 @@ class Interruptions:
             self._blind = verdict
         if verdict is Verdict.GO_ON:
             self.has_words = False
+        context = self._context
+        if verdict is Verdict.TAKEN and context.states.reply is Reply.SILENT and context.reply_id != self._answer_id:
+            context.playout.mute(context.reply_id)  # begun before these words, it is no answer to them
         if verdict is Verdict.CUT:
             self._cut_by_model = self._speaking.interrupt(now, keep=self._answer_id)
         elif verdict is Verdict.TAKEN and ((yields and not was_cut) or self._context.playout.is_busy(now)):

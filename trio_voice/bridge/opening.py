@@ -73,8 +73,10 @@ class Opening:
             self._speaking.request(instructions, kept=True)
         elif persona.greeting and not context.capabilities.speaks_first:
             self._speaking.say(persona.greeting, now)
-        elif persona.greeting and record.direction == "outbound" and context.capabilities.protects_replies:
-            context.commands.append(c.ProtectReply(on=True))  # it says the greeting, which is owed, by itself
+        elif persona.greeting:
+            self._speaking.is_asked = True  # it says the greeting by itself
+            if record.direction == "outbound" and context.capabilities.protects_replies:
+                context.commands.append(c.ProtectReply(on=True))  # which is owed
 
     def machine_answered(self, fact: MachineAnswered, now: float) -> None:
         """Twilio has found out that nobody is there to be talked with."""

@@ -134,6 +134,10 @@ class Playout:
         kept |= set([*self._heard_before][-HEARD_REPLIES:])  # more of them may be to come
         self._heard_before = {old: ms for old, ms in self._heard_before.items() if old in kept}
 
+    def is_muted(self, reply_id: str) -> bool:
+        """True if what may still come of a reply is dropped."""
+        return reply_id in self._muted
+
     def mute(self, reply_id: str) -> None:
         """Drop what may still come of a reply. Lines of this machine are whole: nothing more comes of them."""
         if reply_id not in self._muted and not reply_id.startswith(LINE):

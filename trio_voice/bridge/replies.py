@@ -84,9 +84,17 @@ class Replies:
             context.record.count("answers_in_vain")
             return
         context.reply_id = fact.reply_id
-        self._was_asked, self._speaking.is_asked = self._speaking.is_asked, False
-        self._caller_turn.was_answered = True
+        speaks = context.states.caller is Caller.SPEAKING
+        is_late = speaks and self._silence.asked_before
+        self._was_asked, self._speaking.is_asked = self._speaking.is_asked or is_late, False
         context.states.signal(Signal.REPLY_BEGAN)
+        if is_late:  # it was asked for before they spoke, and answers nothing of what they are saying
+            self._silence.begun_late()
+            self._interruptions.begun_late(fact.reply_id, now)
+            return
+        if speaks:
+            context.states.signal(Signal.ANSWER_OWED)  # whoever answers them has heard them out
+        self._caller_turn.was_answered = True
         self._interruptions.answered(fact.reply_id)
 
     def sounded(self, fact: c.ReplyAudio, now: float) -> None:
@@ -124,6 +132,7 @@ class Replies:
     def done(self, fact: c.ReplyDone, now: float) -> None:
         """Nothing more of one comes."""
         context, states = self._context, self._context.states
+        is_unfinished = states.reply is Reply.AUDIBLE and fact.reply_id == context.reply_id
         context.transcript.reply_over(fact.reply_id)
         if self._playout.is_silenced and context.capabilities.truncates and not fact.interrupted:
             context.commands.append(c.TruncateReply(fact.reply_id, 0.0))  # it is to know that nobody heard it
@@ -142,7 +151,7 @@ class Replies:
         if not context.capabilities.withdraws_tools:
             self._tools.interrupt(fact.reply_id)
         is_cut = fact.reply_id in self._playout.unheard_replies(now)
-        self._interruptions.cut_by_model(fact.reply_id, now)
+        self._interruptions.cut_by_model(fact.reply_id, now, is_unfinished=is_unfinished)
         self._playout.mute(fact.reply_id)
         if is_cut:
             self._endings.message_cut(now)

@@ -105,9 +105,19 @@ class Silence:
 
     def caller_began(self) -> None:
         """The caller makes a sound: what was owed to them still is if it was a noise."""
-        self._owed_before = self._context.states.caller is Caller.WAITING
+        states = self._context.states
+        self._owed_before = states.caller is Caller.WAITING or states.reply is Reply.SILENT
         self._asked_before = self._speaking.is_asked
         self._turn_over_at = math.inf
+
+    @property
+    def asked_before(self) -> bool:
+        """A reply was asked for, and not begun, when the caller began to speak."""
+        return self._asked_before
+
+    def begun_late(self) -> None:
+        """That reply has begun while they speak: if they say nothing, it is what they wait for."""
+        self._owed_before, self._asked_before = True, False
 
     def caller_finished(self, now: float) -> None:
         """Their turn is over. What it was may be known later."""

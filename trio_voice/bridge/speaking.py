@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from trio_voice.bridge.playout import LINE
-from trio_voice.bridge.states import Model
+from trio_voice.bridge.states import Model, Reply
 from trio_voice.events import model as c
 from trio_voice.events.call import ClearPlayback
 from trio_voice.timeline import EventKind
@@ -121,7 +121,8 @@ class Speaking:
             can_be_told = context.capabilities.truncates or context.capabilities.yields_on_request
             if can_be_told and not reply_id.startswith(LINE):
                 context.commands.append(c.TruncateReply(reply_id, heard_ms))
-        if not is_kept:
+        may_go_on = context.states.reply is Reply.SILENT and not context.capabilities.yields_on_request
+        if not is_kept and not may_go_on:  # one that thinks says itself if it has given up
             playout.mute(context.reply_id)
         context.turns.playback_cleared()
         if by_caller:

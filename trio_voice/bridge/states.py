@@ -98,7 +98,6 @@ _MOVES: Final[tuple[tuple[Signal, tuple[State, ...], State], ...]] = (
     (Signal.MODEL_LOST, (Reply.SILENT,), Reply.OVER),
     (Signal.MODEL_LOST, (Reply.AUDIBLE,), Reply.SPOKEN),
     (Signal.REPLY_BEGAN, _ANY_REPLY, Reply.SILENT),
-    (Signal.REPLY_BEGAN, (Caller.SPEAKING,), Caller.WAITING),  # whoever answers them has heard them out
     (Signal.REPLY_SOUNDED, (Reply.SILENT,), Reply.AUDIBLE),
     (Signal.REPLY_SOUNDED, (Reply.NONE, Reply.OVER), Reply.SPOKEN),
     (Signal.REPLY_SOUNDED, (Caller.WAITING,), Caller.QUIET),

@@ -30,6 +30,28 @@ MAKING_SECONDS: Final = 8.0
 """Time that a reply may be made without a sound: some models think first."""
 
 
+MAX_RESTS: Final = 2
+"""Answers that break off one after the other and whose end is asked for."""
+
+
+class Rests:
+    """Answers that break off, one after the other."""
+
+    __slots__ = ("_count",)
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def may_ask(self) -> bool:
+        """One more has broken off; returns whether its end is to be asked for."""
+        self._count += 1
+        return self._count <= MAX_RESTS
+
+    def begin_again(self) -> None:
+        """An answer came whole, a tool is asked for, or the caller has said something else."""
+        self._count = 0
+
+
 class Step(enum.Enum):
     """Outcome of an answer that is owed."""
 

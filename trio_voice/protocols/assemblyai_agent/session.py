@@ -17,7 +17,16 @@ from trio_voice.protocols.chat.refusals import wait_seconds
 from trio_voice.protocols.expiry import Expiry
 from trio_voice.protocols.json_messages import MAX_ID, UNDECODABLE, arguments_in, as_json, read, text_in, unknown
 from trio_voice.protocols.model_session import ModelSession
-from trio_voice.protocols.unanswered import ALOUD, ANSWER_SECONDS, MAX_WAIT_SECONDS, NUDGE, REST, Step, Unanswered
+from trio_voice.protocols.unanswered import (
+    ALOUD,
+    ANSWER_SECONDS,
+    MAX_WAIT_SECONDS,
+    NUDGE,
+    REST,
+    Rests,
+    Step,
+    Unanswered,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,6 +72,8 @@ class VoiceAgentSession(ModelSession):
     provider = "assemblyai-agent"
 
     __slots__ = (
+        "_asked",
+        "_asked_before",
         "_audible",
         "_expiry",
         "_greets",
@@ -74,7 +85,7 @@ class VoiceAgentSession(ModelSession):
         "_ready_at",
         "_repeated",
         "_reply_id",
-        "_rest_was_asked",
+        "_rests",
         "_resume_with",
         "_session_id",
         "_tools",
@@ -108,10 +119,13 @@ class VoiceAgentSession(ModelSession):
         """Something of the reply could be heard."""
         self._expiry = Expiry(math.inf, started_at)
         self._unanswered = Unanswered()
-        self._rest_was_asked = False
-        """An answer to this turn broke off, and its end was asked for."""
+        self._rests = Rests()
         self._unheard = ""
         """The text of the last reply, if nothing of it could be heard."""
+        self._asked = ""
+        """Words that the agent was asked to say, and of which nothing was heard yet."""
+        self._asked_before = ""
+        """The same, if the caller has made a sound before: it may have been nothing."""
 
     # What we say
 
@@ -144,6 +158,7 @@ class VoiceAgentSession(ModelSession):
                 answer = {"type": "tool.result", "call_id": call_id, "result": result}
                 return (as_json(answer | ({"is_error": True} if failed else {})),)
             case c.RequestReply(instructions=instructions):
+                self._asked, self._asked_before = instructions, ""
                 self._unanswered.owe(now)
                 return (_asking(instructions),)
             case c.ProtectReply(on=on):
@@ -175,9 +190,8 @@ class VoiceAgentSession(ModelSession):
         step = self._unanswered.tick(now)
         if step is Step.ASK:
             words = "AssemblyAI's agent could not be heard, and was asked to answer"
-            greeting = f"Say exactly this and nothing else: {self._persona.greeting}"
             aloud, self._unheard = ALOUD.format(self._unheard) if self._unheard else "", ""
-            asked = greeting if self._greets and not self._reply_id else aloud or NUDGE
+            asked = aloud or self._asked or NUDGE
             events += [c.ModelFault(c.SILENT, words, fatal=False), c.Outgoing(_asking(asked))]
         elif step is Step.LEAVE:
             words = "AssemblyAI's agent does not answer the caller"
@@ -231,6 +245,7 @@ class VoiceAgentSession(ModelSession):
         self._session_id = text_in(event, "session_id")[:MAX_ID]
         self._expiry.begin(event.get("expires_at"), now)
         if self._greets:
+            self._asked = f"Say exactly this and nothing else: {self._persona.greeting}"
             self._unanswered.owe(now)
         return [c.ModelReady(self._session_id, echoed(event.get("config")))]
 
@@ -244,11 +259,14 @@ class VoiceAgentSession(ModelSession):
 
     def _on_speech_started(self, _event: dict[str, Any], _now: float) -> list[Event]:
         self._unanswered.suspend()
-        self._repeated, self._unheard, self._rest_was_asked = set(), "", False
+        self._repeated, self._unheard = set(), ""
+        self._asked_before, self._asked = self._asked or self._asked_before, ""
+        self._rests.begin_again()
         return [c.CallerSpeechStarted()]
 
     def _on_speech_stopped(self, _event: dict[str, Any], now: float) -> list[Event]:
         self._unanswered.resume(now)  # with words more is owed: their text comes next
+        self._asked = self._asked or self._asked_before
         return [c.CallerSpeechStopped()]
 
     def _on_caller_delta(self, event: dict[str, Any], _now: float) -> list[Event]:
@@ -264,6 +282,7 @@ class VoiceAgentSession(ModelSession):
             return []
         if text.strip():
             self._unanswered.owe(now)
+            self._asked = self._asked_before = ""
         return [c.CallerTranscript(text_in(event, "item_id"), text, final=True)]
 
     def _on_reply_started(self, event: dict[str, Any], now: float) -> list[Event]:
@@ -279,6 +298,7 @@ class VoiceAgentSession(ModelSession):
             return [c.Unrecognized("reply.audio that is no base64", garbage=True)]
         if not self._audible and is_audible(payload):
             self._audible = True
+            self._asked = self._asked_before = ""
             self._unanswered.settle()
         return [c.ReplyAudio(text_in(event, "reply_id") or self._reply_id, payload)]
 
@@ -308,12 +328,14 @@ class VoiceAgentSession(ModelSession):
             self._unanswered.suspend()
         elif not self._audible:
             self._unanswered.silent(now)
-        elif status == "failed" and not self._rest_was_asked:
-            self._rest_was_asked = True
+        elif status == "failed" and self._rests.may_ask():
+            self._asked = REST
             self._unanswered.owe(now)
             done += [c.AnswerOwed(), c.Outgoing(_asking(REST))]
         elif self._protected:
             done.append(c.Outgoing(self._protect(on=False)))
+        if self._audible and status == "completed":
+            self._rests.begin_again()
         return done
 
     def _on_reply_error(self, event: dict[str, Any], now: float) -> list[Event]:
@@ -329,6 +351,8 @@ class VoiceAgentSession(ModelSession):
         # ``args`` until the spring of 2026; broken ones are answered, by whoever runs the tool
         arguments = arguments_in(event.get("arguments", event.get("args")))
         self._unanswered.settle()
+        self._rests.begin_again()
+        self._asked = self._asked_before = ""
         return [c.ToolCalled(str(event["call_id"]), str(event["name"]), arguments)]
 
     def _on_ended(self, event: dict[str, Any], _now: float) -> list[Event]:

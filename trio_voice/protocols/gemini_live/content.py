@@ -26,7 +26,7 @@ from trio_voice.events import model as c
 from trio_voice.protocols.gemini_live.frames import Frames
 from trio_voice.protocols.gemini_live.setup import asked
 from trio_voice.protocols.json_messages import text_in
-from trio_voice.protocols.unanswered import REST
+from trio_voice.protocols.unanswered import REST, Rests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,8 +79,7 @@ class Content:
         """Words that Gemini was asked to say since the caller has spoken last."""
         self._asked_before = ""
         """The same, if the caller has made a sound before anything of it was heard: it may have been nothing."""
-        self._rest_was_asked = False
-        """An answer to what the caller has said last broke off, and its end was asked for."""
+        self.rests = Rests()
         self.rejects = False
         """A turn was over without a sound: taken up where it stopped, the session would do so again."""
         self.turn_open = False
@@ -127,9 +126,11 @@ class Content:
 
     def _broken_off(self, reason: str, now: float) -> Iterator[Event]:
         """A turn that could be heard is over; ask for the rest, once, if it was a filter or a fault that ended it."""
-        if reason in WHOLE or self._calls or self._rest_was_asked:
+        if reason in WHOLE:
+            self.rests.begin_again()
             return
-        self._rest_was_asked = True
+        if self._calls or not self.rests.may_ask():
+            return
         self.asked_last = REST
         self._watchdog.expect_answer(now)
         yield c.ModelFault("broken_off", f"Gemini broke an answer off: {reason[:60]}", fatal=False)
@@ -215,7 +216,7 @@ class Content:
         if text:
             self.is_answered, self._words_at = False, now
         if text and not self._caller_item:
-            self._rest_was_asked = False
+            self.rests.begin_again()
             self._caller_item = f"caller-{next(self._numbers)}"
         if not self._caller_item:
             return

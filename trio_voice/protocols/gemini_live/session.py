@@ -273,6 +273,7 @@ class GeminiLiveSession(ModelSession):
         if not self._content.turn_open:  # else it belongs to what has just been said
             yield from self._content.reply_goes_on()
         self._watchdog.settle()
+        self._content.rests.begin_again()
         self._content.is_answered = True
         yield from self._content.reply_done()  # whatever it says when it has the results is another
         yield from self._calls.ask(wanted["functionCalls"])

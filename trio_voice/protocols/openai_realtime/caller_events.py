@@ -45,8 +45,11 @@ class CallerEvents:
     def _on_speech_stopped(self, _event: dict[str, Any], now: float) -> list[Meaning]:
         self._context.caller_speaks = False
         self._floor.caller_finished(now)
+        if not self._turns.are_written:
+            self._floor.settle()
         self._turns.end(now)
-        self._context.unheard, self._context.rest_was_asked = "", False
+        self._context.unheard = ""
+        self._context.rests.begin_again()
         if self._responses.in_the_making is not None:
             self._context.turn_waits = True
         elif not self._turns.is_undecided(now) or self._unanswered.is_suspended:
@@ -76,6 +79,7 @@ class CallerEvents:
         ignored: list[str] = []
         if text_in(event, "transcript").strip():
             self._turns.written(item_id, now)
+            self._floor.settle()
             if self._turns.awaits_answer(item_id) and not self._context.caller_speaks and not self._context.turn_waits:
                 self._unanswered.owe(now)
         elif not self._context.caller_speaks:  # a noise, to which nothing is owed

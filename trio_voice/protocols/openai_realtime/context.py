@@ -12,7 +12,7 @@ from trio_voice.protocols.openai_realtime.floor import Floor
 from trio_voice.protocols.openai_realtime.responses import Responses
 from trio_voice.protocols.openai_realtime.tools import ToolCalls
 from trio_voice.protocols.openai_realtime.turns import CallerTurns
-from trio_voice.protocols.unanswered import Unanswered
+from trio_voice.protocols.unanswered import Rests, Unanswered
 
 if TYPE_CHECKING:
     from trio_voice.persona import Persona
@@ -43,8 +43,7 @@ class Context:
         """A turn was over while a response was being made: the server has not begun another."""
         self.unheard = ""
         """The text of the last response, if nothing of it could be heard."""
-        self.rest_was_asked = False
-        """An answer to this turn broke off, and its end was asked for."""
+        self.rests = Rests()
         self.first_id = ""
         """The response that greets."""
         self.text_items = 0

@@ -69,6 +69,8 @@ class Floor:
         """Asked for, and not begun."""
         self._begun: Ask | None = None
         """The ask behind the latest response; ``None`` for one of the server's own."""
+        self._latest: Ask | None = None
+        """The latest ask that has words of its own, until something is heard or said since."""
         self._number = 0
 
     def open(self) -> None:
@@ -156,6 +158,15 @@ class Floor:
         """The ask behind the latest response; ``None`` for one of the server's own."""
         return self._begun
 
+    @property
+    def latest(self) -> Ask | None:
+        """The latest ask with words of its own of which nothing was heard, and since which nothing was said."""
+        return self._latest
+
+    def settle(self) -> None:
+        """It was heard, or the caller has said something since."""
+        self._latest = None
+
     def refused(self, event_id: str, now: float, *, busy: bool) -> None:
         """The server will not do what we asked; ``busy`` if only for now. Without an id it is the latest."""
         candidates = [ask for ask in (self._asked, self._begun) if ask is not None]
@@ -168,6 +179,7 @@ class Floor:
             self._begun = None
         ask.tries += 1
         if not busy or ask.tries >= MAX_TRIES:
+            self._latest = None if ask is self._latest else self._latest
             return
         self._hold_until = max(self._hold_until, now + REFUSED_SECONDS)
         if not ask.follows_up:
@@ -197,6 +209,8 @@ class Floor:
         self._number += 1
         ask.event_id = f"ask_{self._number}"
         self._asked = ask
+        if not ask.follows_up:
+            self._latest = ask
         return ask
 
     @property

@@ -74,6 +74,7 @@ class ResponseEvents:
         if not response.audible and is_audible(payload):
             response.audible, response.heard_from = True, max(now, self._responses.heard_until)
             self._unanswered.settle()
+            self._floor.settle()
         response.passes = response.audible and not self._turns.holds(response.response_id)
         return [*begun, c.ReplyAudio(response.response_id, payload)]
 
@@ -140,8 +141,12 @@ class ResponseEvents:
             # not every server has an event for each item
             if isinstance(item, dict) and item.get("type") == "function_call":
                 response.add_call(item)
-        if response.calls:
+        asks_tools = bool(response.calls)
+        if asks_tools or (response.audible and not broke_off):
+            self._context.rests.begin_again()
+        if asks_tools:
             self._unanswered.settle()
+            self._floor.settle()
         elif not response.audible:
             self._context.unheard = response.text or written
             self._unanswered.silent(now)
@@ -150,8 +155,7 @@ class ResponseEvents:
             reason = text_in(table_in(told, "status_details"), "reason") or "no reason given"
             words = f"{self._dialect.vendor} broke a reply off: {reason[:60]}"
             events.append(c.ModelFault(str(status), words, fatal=False))
-            if response.audible and not response.calls and not self._context.rest_was_asked:
-                self._context.rest_was_asked = True
+            if response.audible and not asks_tools and self._context.rests.may_ask():
                 self._floor.ask(Ask(instructions=self._context.in_character(REST)))
                 if not self._context.caller_speaks:
                     return [*events, done, c.AnswerOwed()]

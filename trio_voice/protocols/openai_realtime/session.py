@@ -220,12 +220,12 @@ class OpenAIRealtimeSession(ModelSession):
 
     def _ask_again(self) -> list[str]:
         """Have something said that can be heard; returns what ends the response that is still being made."""
-        making, begun = self._responses.in_the_making, self._floor.begun
+        making, latest = self._responses.in_the_making, self._floor.latest
         self._responses.abandon()
         if self._context.unheard:
             ask = Ask(instructions=self._context.in_character(ALOUD.format(self._context.unheard)))
-        elif begun is not None and not begun.follows_up:
-            ask = attrs.evolve(begun, tries=0)
+        elif latest is not None:
+            ask = attrs.evolve(latest, tries=0)
         else:
             ask = Ask(instructions=self._context.in_character(NUDGE))
         self._context.unheard = ""

@@ -39,7 +39,7 @@ class CallerTurns:
     """
 
     def __init__(self, *, are_written: bool) -> None:
-        self._are_written = are_written
+        self.are_written = are_written
         self._item_id = ""
         self._undecided_until = -math.inf
         self._ignored = False
@@ -55,7 +55,7 @@ class CallerTurns:
     def begin(self, item_id: str, *, overlaps: bool) -> None:
         """The caller begins to speak; it ``overlaps`` if they do it over the agent's words."""
         self._item_id, self._ignored, self._is_answered = item_id, False, True
-        self._undecided_until = math.inf if overlaps and self._are_written else -math.inf
+        self._undecided_until = math.inf if overlaps and self.are_written else -math.inf
 
     def end(self, now: float) -> None:
         """They have finished; their words come, or do not."""

@@ -29,6 +29,13 @@ from trio_voice.speech_text.stage_directions import is_stage_direction
         ("> They said so.\n> Twice.", "They said so. Twice."),
         ("```python\nprint(1)\n```", "print(1)."),
         ("See [our site](https://x.com/a?b=c#d) now.", "See our site now."),
+        ("As they say.[1][2] And more.[^3][4]", "As they say. And more."),
+        ("It is $$E = mc^2$$ here.", "It is E equals mc to the power of 2 here."),
+        ("In C# or F#, a + b, 10+ years", "In C sharp or F sharp, a plus b, 10 plus years"),
+        (
+            "≥5, ≤ 3, ±2, ≈5, <5 min, >10%",
+            "at least 5, at most 3, plus or minus 2, about 5, less than 5 min, greater than 10%",
+        ),
         ("See [the page][1] and [that one](/a 'title').", "See the page and that one."),
         ("![a loaf](loaf.png) and ![](x.png) more", "a loaf and more"),
         ("As they say [1], it is so.[^2] 【3†source】", "As they say, it is so."),

@@ -123,6 +123,37 @@ def test_the_time_is_linear_in_the_text(piece, language):
         ("nl", "€ 5,- en 24-12-2026", "vijf euro en vierentwintig december tweeduizendzesentwintig"),
         ("nl", "Dhr. Jansen, 06-12345678, 2½ uur", ("De heer Jansen, nul zes, één twee drie vier vijf zes zeven acht, "
          "twee en een half uur")),
+        ("en-US", "1000000 people, 50p, 5 L", "one million people, fifty pence, five liters"),
+        ("en-US", "Call 911, dial 112 or call 100 people.", ("Call nine one one, dial one one two or call one hundred "
+         "people.")),
+        ("en-US", "7/8 of an inch, 3 5/8 cups, 9/11", ("seven eighths of an inch, three and five eighths cups, nine "
+         "eleven")),
+        ("en-US", "CA$5, ¥500, CHF 20, A$ 3.50", ("five Canadian dollars, five hundred yen, twenty Swiss francs, three "
+         "Australian dollars and fifty cents")),
+        ("en-US", "10 May 2023, the 5th of December", "May tenth, twenty twenty-three, December fifth"),
+        ("en-US", "12 King Dr. Call Dr. King, 3x a day", ("twelve King Drive. Call Doctor King, three times a day")),
+        ("en-US", "+44 (0)20 7946 0958, +15551234567", ("plus four four, two zero, seven nine four six, zero nine five "
+         "eight, plus one five five five one two three four five six seven")),
+        ("de", "1.000.000 €, 1 Stunde, 1 Std., 1 Tag", "eine Million Euro, eine Stunde, eine Stunde, ein Tag"),
+        ("de", "den 3. und 4. Juli, der 5. und 6. Mai", ("den dritten und vierten Juli, der fünfte und sechste Mai")),
+        ("de", "Am 24. nicht, 1½, +49 171 1234567", ("Am vierundzwanzigsten nicht, eineinhalb, plus vier neun, eins "
+         "sieben eins, eins zwei drei vier fünf sechs sieben")),
+        ("de", "Mo.–Fr. von 9 bis 17 Uhr, Hausnr. 5", ("Montag bis Freitag von neun bis siebzehn Uhr, Hausnummer "
+         "fünf")),
+        ("fr", "1 000 000 €, 1 heure, 21 heures, 0h30", ("un million d'euros, une heure, vingt et une heures, zéro "
+         "heure trente")),
+        ("fr", "+33 1 23 45 67 89, 5 millions d'€", ("plus trois trois, un, deux trois, quatre cinq, six sept, huit "
+         "neuf, cinq millions d'euros")),
+        ("es", "1.000.000 €, 1 hora, 21 casas, 21 días", ("un millón de euros, una hora, veintiuna casas, veintiún "
+         "días")),
+        ("es", "9-17 h, 3x al día, 1 de ellos", "nueve a diecisiete horas, tres veces al día, uno de ellos"),
+        ("it", "1.000.000 €, 1 ora, 1 giorno, n. 5", "un milione di euro, una ora, un giorno, numero cinque"),
+        ("pt-BR", "R$ 1.000.000, 2 horas, 22 casas, 2 dias", ("um milhão de reais, duas horas, vinte e duas casas, "
+         "dois dias")),
+        ("pt-BR", "R$ 2 mil, ligue para o 190", "dois mil reais, ligue para o um nove zero"),
+        ("nl", "€ 1.000.000, +31 6 1234 5678", ("een miljoen euro, plus drie één, zes, één twee drie vier, vijf zes "
+         "zeven acht")),
+        ("nl", "bel 112 a.u.b., Lodewijk XIV", "bel één één twee alstublieft, Lodewijk de veertiende"),
     ],
 )  # fmt: skip
 def test_figures_of_which_each_language_has_its_own(language, written, spoken):

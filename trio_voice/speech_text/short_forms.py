@@ -18,9 +18,11 @@ _VALUES: Final = {"I": 1, "V": 5, "X": 10}
 _RULERS: Final = (
     "Henry|Louis|Charles|George|Edward|Elizabeth|James|William|Richard|Philip|Frederick|Francis|Benedict|Pius|Paul"
     "|Heinrich|Ludwig|Karl|Friedrich|Wilhelm|Georg|Henri|Philippe|François|Napoléon|Felipe|Carlos|Alfonso|Fernando"
-    "|Luis|Luigi|Carlo|Vittorio|Umberto|Pedro|João|Willem"
+    "|Luis|Luigi|Carlo|Vittorio|Umberto|Pedro|João|Willem|Lodewijk"
 )
 _ORDINAL_SIGN: Final = {"es": "º", "it": "º", "pt": "º"}
+_OFTEN: Final = {"es": "veces", "it": "volte", "pt": "vezes"}
+"""Behind a number that tells how often, where that is not said like a product."""
 _CENTURY: Final = {"fr": "siècles?", "it": "secolo", "nl": "eeuw"}
 _TENS: Final = ("", "", "twenties", "thirties", "forties", "fifties", "sixties", "seventies", "eighties", "nineties")
 _HUNDREDS: Final = {"11": "eleven", "12": "twelve", "13": "thirteen", "14": "fourteen", "15": "fifteen",
@@ -42,7 +44,7 @@ def rules_of(language: str, words: SpokenWords, in_words: Callable[[int, str, st
     rules: list[_Rule] = [
         *_roman(language, words.counted, in_words),
         (
-            re.compile(rf"(?<!\w)({day})\.?\s?[-–]\s?({day})\b"),
+            re.compile(rf"(?<!\w)({day})\.?\s?[-–]\s?({day})\b(?:\.(?=\s[\da-z]))?"),
             lambda found: f"{days[found[1]]} {to} {days[found[2]]}",
         ),
         # What programs write
@@ -65,6 +67,8 @@ def rules_of(language: str, words: SpokenWords, in_words: Callable[[int, str, st
     ]
     if language == "en":
         rules += _ENGLISH
+    times = re.compile(r"(?<=\d)\s?[x×](?=\s(?!\d)[^\W\d_])")
+    rules.append((times, f" {_OFTEN.get(language, words.times)}"))
     if language == "de":
         rules += _GERMAN
         rules.append(

@@ -33,6 +33,9 @@ class _Signs:
     less: str
     greater: str
     about: str
+    at_least: str
+    at_most: str
+    plus_or_minus: str
     equals: str
     plus: str
     power: str
@@ -51,6 +54,9 @@ _EN: Final = _Signs(
     less="less than",
     greater="greater than",
     about="about",
+    at_least="at least",
+    at_most="at most",
+    plus_or_minus="plus or minus",
     equals="equals",
     plus="plus",
     power="to the power of",
@@ -64,32 +70,38 @@ _SIGNS: Final[Mapping[str, _Signs]] = {
     "en": _EN,
     "de": _Signs(
         dot="Punkt", at="ät", slash="Schrägstrich", dash="Bindestrich", underscore="Unterstrich", number="Nummer",
-        conjunction="und", less="kleiner als", greater="größer als", about="etwa", equals="gleich",
+        conjunction="und", less="kleiner als", greater="größer als", about="etwa",
+        at_least="mindestens", at_most="höchstens", plus_or_minus="plus minus", equals="gleich",
         plus="plus", power="hoch", star="Stern", hash="Raute",
     ),
     "fr": _Signs(
         dot="point", at="arobase", slash="barre oblique", dash="tiret", underscore="tiret bas", number="numéro",
-        conjunction="et", less="inférieur à", greater="supérieur à", about="environ", equals="égale",
+        conjunction="et", less="inférieur à", greater="supérieur à", about="environ",
+        at_least="au moins", at_most="au plus", plus_or_minus="plus ou moins", equals="égale",
         plus="plus", power="puissance", star="étoile", hash="dièse",
     ),
     "es": _Signs(
         dot="punto", at="arroba", slash="barra", dash="guion", underscore="guion bajo", number="número",
-        conjunction="y", less="menor que", greater="mayor que", about="unos", equals="es igual a",
+        conjunction="y", less="menor que", greater="mayor que", about="unos",
+        at_least="al menos", at_most="como máximo", plus_or_minus="más menos", equals="es igual a",
         plus="más", power="elevado a", star="asterisco", hash="almohadilla",
     ),
     "it": _Signs(
         dot="punto", at="chiocciola", slash="barra", dash="trattino", underscore="trattino basso", number="numero",
-        conjunction="e", less="minore di", greater="maggiore di", about="circa", equals="è uguale a",
+        conjunction="e", less="minore di", greater="maggiore di", about="circa",
+        at_least="almeno", at_most="al massimo", plus_or_minus="più o meno", equals="è uguale a",
         plus="più", power="elevato a", star="asterisco", hash="cancelletto",
     ),
     "pt": _Signs(
         dot="ponto", at="arroba", slash="barra", dash="hífen", underscore="sublinhado", number="número",
-        conjunction="e", less="menor que", greater="maior que", about="cerca de", equals="é igual a",
+        conjunction="e", less="menor que", greater="maior que", about="cerca de",
+        at_least="pelo menos", at_most="no máximo", plus_or_minus="mais ou menos", equals="é igual a",
         plus="mais", power="elevado a", star="asterisco", hash="cerquilha",
     ),
     "nl": _Signs(
         dot="punt", at="apenstaartje", slash="schuine streep", dash="streepje", underscore="liggend streepje",
-        number="nummer", conjunction="en", less="kleiner dan", greater="groter dan", about="ongeveer", equals="is",
+        number="nummer", conjunction="en", less="kleiner dan", greater="groter dan", about="ongeveer",
+        at_least="minstens", at_most="hooguit", plus_or_minus="plus min", equals="is",
         plus="plus", power="tot de macht", star="sterretje", hash="hekje",
     ),
 }  # fmt: skip
@@ -117,8 +129,10 @@ _IMAGE_OR_LINK: Final = re.compile(
 )
 _LINK_TARGET: Final = re.compile(r"\]\((?:https?:|mailto:|tel:|/|#|www\.)[^()\s]{0,2000}\)")
 _CITATION: Final = re.compile(r"\[\^?\d{1,3}\]|\[\^[\w-]{1,40}\]|【[^【】]{0,100}】")
+_CITATIONS: Final = re.compile(r"(?:\[\^?\d{1,3}\]){2,20}(?!\()")
 _ASIDE: Final = re.compile(
     r"(?<![*\w])\*(?P<star>[^*\n]{1,100})\*(?![*\w])|(?<![_\w])_(?P<bar>[^_\n]{1,100})_(?![_\w])|\((?P<round>[^()\n]{1,100})\)|\[(?P<square>[^\[\]\n]{1,100})\]"
+    r"|\{(?P<curly>[^{}\n]{1,100})\}"
 )
 _EMOTICON: Final = re.compile(
     r"(?<!\S)(?:[:;=][-'^o]?[)(\]\[DPp/\\|*3oO]+|<3+|\^_*\^|[xX]D+|¯\\?_\(ツ\)_/¯)(?=[\s.,!?]|$)"
@@ -132,6 +146,7 @@ _FRACTION: Final = re.compile(r"\\d?frac\{([^{}]{1,40})\}\{([^{}]{1,40})\}")
 _SIGN: Final = re.compile(r"\s?\\(?:times|cdot)\b\s?")
 _MATHS: Final = re.compile(r"\$\$?(?P<words>[^$\d\s][^$\n]{0,200}|\d{1,9}\s?[^$\d\s.,][^$\n]{0,200})\$\$?(?!\d)")
 """TeX between its dollars; prices have a figure behind theirs."""
+_DISPLAYED: Final = re.compile(r"\$\$([^$\n]{1,200})\$\$")
 _ARROW: Final = re.compile(
     r"[ \t]*(?:[-=]{1,3}>|[\u2190-\u2194\u21d0-\u21d4\u27a1\u2794\u279c\u27f6]\ufe0f?)[ \t]*(?=[^\W_])"
 )
@@ -186,9 +201,11 @@ def _without_markup(text: str, signs: _Signs) -> str:
         text = html.unescape(text).replace("\0", "")
     if "\\" in text:
         text = _MATHS.sub(r"\g<words>", _SIGN.sub(" × ", _FRACTION.sub(r"\1/\2", text)))
+    text = _DISPLAYED.sub(r" \1 ", text)
     text = _ARROW.sub(", ", _COMMENT.sub(" ", _FENCE.sub("", text)))
     text = _AUTOLINK.sub(r"\1", text)
     text = "\n".join(_lines(text))
+    text = _CITATIONS.sub("", text)
     text = _IMAGE_OR_LINK.sub(lambda link: link["words"], text)
     text = _CITATION.sub("", _LINK_TARGET.sub("", text))
     text = _ASIDE.sub(_without_stage_direction, text)
@@ -242,9 +259,14 @@ def _address(found: re.Match[str], signs: _Signs) -> str:
 def _without_signs(text: str, signs: _Signs) -> str:
     """The text without markup, and with names for signs that have one."""
     text = _TIMES.sub(" × ", text)
+    text = re.sub(r"\b([CF])#(?!\w)", r"\1 sharp", text)
     text = _KEY.sub(lambda found: _key(found, signs), text)
     text = re.sub(r"#[ \t]?(?=\d)", f"{signs.number} ", text)
-    text = re.sub(r"(?<!\w)~(?=\d)", f"{signs.about} ", text)
+    text = re.sub(r"(?<!\w)[~≈]\s?(?=\d)", f"{signs.about} ", text)
+    text = re.sub(r"(?<!\w)[<>](?=[$€£]?\d)", lambda sign: f"{signs.less if sign[0] == '<' else signs.greater} ", text)
+    text = re.sub(r"[≥≤]\s?(?=[$€£]?\d)", lambda sign: f"{signs.at_least if sign[0] == '≥' else signs.at_most} ", text)
+    text = re.sub(r"±\s?(?=\d)", f"{signs.plus_or_minus} ", text)
+    text = re.sub(r"(?<=\w) \+ (?=\w)|(?<=\d)\+(?= |$)", f" {signs.plus} ", text)
     text = _COMPARED.sub(lambda sign: signs.less if sign[0] == "<" else signs.greater, text)
     text = re.sub(r"\s>(?=\s)", ",", text)  # the way through a menu
     text = _EQUALS.sub(f" {signs.equals} ", text)

@@ -13,79 +13,38 @@ from typing import Final
 
 from num2words import num2words
 
+from trio_voice.speech_text.agreement import agreed
 from trio_voice.speech_text.languages import primary
 from trio_voice.speech_text.short_forms import applied, rules_of
+from trio_voice.speech_text.spoken_patterns import (
+    AFTER_DER,
+    AFTER_GERMAN,
+    DOTS,
+    EMERGENCY,
+    FEMININE,
+    FIRST,
+    FRACTIONS,
+    HOUR_H,
+    MEASURED,
+    MINUS,
+    MIXED,
+    NO_CENTS,
+    OF,
+    OF_MONEY,
+    ORDINAL,
+    PER,
+    PERIODS,
+    SCALES,
+    START,
+    STREET,
+    TELEPHONE,
+    THOUSANDS,
+    VULGAR,
+)
 from trio_voice.speech_text.spoken_words import DECIMAL_DOT, MONTH_FIRST, PESO, PESOS, WORDS, Currency, SpokenWords
 
 MOST_DIGITS: Final = 12
 """A longer number, and one of five or more without separators, is said figure by figure."""
-
-_FRACTIONS: Final = {
-    "en": {"1/2": "one half", "1/3": "one third", "2/3": "two thirds", "1/4": "one quarter", "3/4": "three quarters"},
-    "de": {"1/2": "ein halb", "1/3": "ein Drittel", "2/3": "zwei Drittel", "1/4": "ein Viertel", "3/4": "drei Viertel"},
-    "fr": {"1/2": "un demi", "1/3": "un tiers", "2/3": "deux tiers", "1/4": "un quart", "3/4": "trois quarts"},
-    "es": {"1/2": "medio", "1/3": "un tercio", "2/3": "dos tercios", "1/4": "un cuarto", "3/4": "tres cuartos"},
-    "it": {"1/2": "mezzo", "1/3": "un terzo", "2/3": "due terzi", "1/4": "un quarto", "3/4": "tre quarti"},
-    "pt": {"1/2": "meio", "1/3": "um terço", "2/3": "dois terços", "1/4": "um quarto", "3/4": "três quartos"},
-    "nl": {"1/2": "een half", "1/3": "een derde", "2/3": "twee derde", "1/4": "een kwart", "3/4": "drie kwart"},
-}
-_MIXED: Final = {
-    "en": ("{n} and a half", "{n} and {f}"),
-    "de": ("{n}einhalb", "{n} {f}"),
-    "fr": ("{n} et demi", "{n} {f}"),
-    "es": ("{n} y medio", "{n} y {f}"),
-    "it": ("{n} e mezzo", "{n} e {f}"),
-    "pt": ("{n} e meio", "{n} e {f}"),
-    "nl": ("{n} en een half", "{n} {f}"),
-}
-"""A number with a half, and with another fraction, behind it."""
-_PER: Final = {"en": "per", "de": "pro", "fr": "par", "es": "por", "it": "al", "pt": "por", "nl": "per"}
-_PERIODS: Final = {
-    "mo": "month",
-    "yr": "year",
-    "hr": "hour",
-    "wk": "week",
-    "pp": "person",
-    "min": "minute",
-    "sec": "second",
-}
-"""English, behind a price and a slash."""
-_THOUSANDS: Final = {
-    "K": "thousand", "k": "thousand", "M": "million", "m": "million", "B": "billion", "bn": "billion",
-}  # fmt: skip
-"""English, right behind a price."""
-_VULGAR: Final = {"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4"}
-_SCALES: Final = (
-    "thousand|million|billion|Tausend|Millionen|Million|Milliarden|Milliarde|millions|milliards|milliard|millones|millón"
-    "|mil|milioni|milione|miliardi|milhões|milhão|miljoen|miljard"
-)
-_FEMININE: Final = {"fr": ("un$", "une"), "es": ("uno$", "una"), "it": ("uno$", "una"), "pt": ("um$", "uma")}
-"""Hours are feminine there."""
-_FIRST: Final = {"fr": "premier", "it": "primo", "pt": "primeiro"}
-"""Of a month."""
-_HOUR_H: Final = {"fr": "heures", "es": "horas", "pt": "horas"}
-"""Languages in which 13h is a time of day."""
-_START: Final = r"(?<![\w.,])"
-_MINUS: Final = r"(?P<minus>(?<!\S)[-\u2212])?"
-_ORDINAL: Final = {
-    "en": "(?:st|nd|rd|th)",
-    "de": r"\.(?=\s[A-ZÄÖÜ])",
-    "fr": "(?:er|ère|re|e|ème)",
-    "es": "(?:[ºª]|er|do|ro|to|vo)",
-    "it": "[ºª°]",
-    "pt": "[ºª]",
-    "nl": "(?:ste|de|e)",
-}
-"""Endings that make a number the third, by language."""
-_TELEPHONE: Final = re.compile(
-    r"(?<![\w.,])\+?(?:\(\d{2,5}\)|\d{1,4})(?:[ .-]?\(\d{1,5}\))?(?:[ .-]\d{2,8}){2,6}(?!\w)"
-    r"|(?<![\w.,-])0\d{1,4}[-/]\d{5,9}(?![\w-])"
-    r"|(?<![\w.,-])\d{3}-\d{4}(?![\w-])|\(\d{3}\) ?\d{3}-\d{4}|\+\d{7,15}"
-)
-_NO_CENTS: Final = re.compile(r"(?<=\d),[-–—]+(?!\w)")
-"""Whole amounts, as they are written in the Netherlands and in Germany."""
-_DOTS: Final = re.compile(r"(?<!\.)\.\.(?!\.)")
-_AFTER_GERMAN: Final = re.compile(r"\b(?:am|vom|zum|dem|den|bis|ab|seit|im|beim)\s+$", re.IGNORECASE)
 
 
 def spelled(text: str, language: str) -> str:
@@ -130,33 +89,44 @@ class _Forms:
         words = self._words
         short = (month[:3] for month in words.months if self._lang == "en")
         months = _any_of({*words.months, *short})
+        reverse: list[_Rule] = []
         if self._lang == "en":
+            reverse = [
+                (
+                    re.compile(
+                        rf"{START}(?:the\s)?(?P<d>\d{{1,2}})(?:st|nd|rd|th)?\s(?:of\s)?(?P<month>{months})\b"
+                        rf"(?:,?\s(?P<y>\d{{4}}))?(?![\w:])"
+                    ),
+                    self._named_date,
+                )
+            ]
             named = rf"\b(?P<month>{months})\.?\s(?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?:,?\s(?P<y>\d{{4}}))?(?![\w:])"
         else:
             named = (
-                rf"{_START}(?P<d>\d{{1,2}})(?:\.|er|º)?\s(?:de\s)?(?P<month>{months})(?:\s(?:de\s)?(?P<y>\d{{4}}))?\b"
+                rf"{START}(?P<d>\d{{1,2}})(?:\.|er|º)?\s(?:de\s)?(?P<month>{months})(?:\s(?:de\s)?(?P<y>\d{{4}}))?\b"
             )
         return [
-            (re.compile(rf"{_START}(?P<y>\d{{4}})-(?P<m>\d{{2}})-(?P<d>\d{{2}})(?!\w)"), self._date),
+            (re.compile(rf"{START}(?P<y>\d{{4}})-(?P<m>\d{{2}})-(?P<d>\d{{2}})(?!\w)"), self._date),
             (
-                re.compile(rf"{_START}(?P<a>\d{{1,2}})(?P<sep>[/-])(?P<b>\d{{1,2}})(?P=sep)(?P<y>\d{{4}})(?![\w-])"),
+                re.compile(rf"{START}(?P<a>\d{{1,2}})(?P<sep>[/-])(?P<b>\d{{1,2}})(?P=sep)(?P<y>\d{{4}})(?![\w-])"),
                 self._slashed,
             ),
-            (re.compile(rf"{_START}(?P<d>\d{{1,2}})\.(?P<m>\d{{1,2}})\.(?P<y>\d{{4}})?(?!\w)"), self._date),
-            (_TELEPHONE, self._telephone),
+            (re.compile(rf"{START}(?P<d>\d{{1,2}})\.(?P<m>\d{{1,2}})\.(?P<y>\d{{4}})?(?!\w)"), self._date),
+            (TELEPHONE, self._telephone),
             (
-                re.compile(rf"{_START}(?P<h>\d{{1,2}})(?::(?P<m>\d\d)(?::\d\d)?)?\s?(?P<half>[AaPp])\.?[Mm]\b\.?"),
+                re.compile(rf"{START}(?P<h>\d{{1,2}})(?::(?P<m>\d\d)(?::\d\d)?)?\s?(?P<half>[AaPp])\.?[Mm]\b\.?"),
                 self._half_day,
             ),
             (
                 re.compile(
-                    rf"{_START}(?P<h>\d{{1,2}})(?P<sep>[:.hH]|\sh\s?)(?P<m>\d\d)(?!\d|[.,:]\d)"
+                    rf"{START}(?P<h>\d{{1,2}})(?P<sep>[:.hH]|\sh\s?)(?P<m>\d\d)(?!\d|[.,:]\d)"
                     rf"(?:\s(?P<word>{_any_of(words.hour_words)})\b)?"
                 ),
                 self._time,
             ),
-            (re.compile(rf"{_START}(?P<h>\d{{1,2}})\s?h(?!\w)"), self._hour),
+            (re.compile(rf"{START}(?:(?P<from>\d{{1,2}})\s?[–-]\s?)?(?P<h>\d{{1,2}})\s?h(?!\w)"), self._hour),
             (re.compile(r"\b(?P<ft>\d)'(?P<in>\d{1,2})(?:\"|”|'')?(?!\w)"), self._feet),
+            *reverse,
             (re.compile(named), self._named_date),
         ]
 
@@ -164,17 +134,18 @@ class _Forms:
         n, signs = self._number_pattern, _any_of(self._words.currencies)
         short = "[KkMmB]|bn" if self._lang == "en" else "(?!)"
         return [
+            (OF_MONEY, lambda found: found["of"] + self._currencies[found["sign"]].many),
             (
                 re.compile(
-                    rf"(?:(?P<sign>{signs})\s?(?P<n>{n})(?:\s(?P<scale>{_SCALES})\b|(?P<short>{short})\b)?"
-                    rf"|{_START}(?P<n2>{n})(?:\s(?P<scale2>{_SCALES}))?\s?(?P<sign2>{signs})(?!\w))"
+                    rf"(?:(?P<sign>{signs})\s?(?P<n>{n})(?:\s(?P<scale>{SCALES})\b|(?P<short>{short})\b)?"
+                    rf"|{START}(?P<n2>{n})(?:\s(?P<scale2>{SCALES}))?\s?(?P<sign2>{signs})(?!\w))"
                     r"(?:\s?/\s?(?P<per>[^\W\d_]{2,20}))?"
                 ),
                 self._price,
             ),
-            (re.compile(rf"{_START}(?P<a>{n})\s?[–—-]\s?(?P<b>{n})(?=\s?(?:%|[^\W\d]|[\s.,;!?]|$))"), self._range),
+            (re.compile(rf"{START}(?P<a>{n})\s?[–—-]\s?(?P<b>{n})(?=\s?(?:%|[^\W\d]|[\s.,;!?]|$))"), self._range),
             (
-                re.compile(rf"{_MINUS}(?<![\w.,])(?P<n>{n})\s?(?P<unit>%|{_any_of(self._words.units)})(?![\w/])"),
+                re.compile(rf"{MINUS}(?<![\w.,])(?P<n>{n})\s?(?P<unit>%|{_any_of(self._words.units)})(?![\w/])"),
                 self._measure,
             ),
         ]
@@ -183,11 +154,12 @@ class _Forms:
         behind = r"(?P<between>[\s:]{1,3}(?:(?:is|ist|est|es|è|é)\s)?)(?P<n>\d{3,})\b"
         code = rf"\b(?P<word>{_any_of(self._words.codes)}){behind}"
         return [
-            (re.compile(rf"(?<![\w.,])(?P<n>\d{{1,4}}){_ORDINAL[self._lang]}(?!\w)"), self._ordinal),
+            (re.compile(rf"(?<![\w.,])(?P<n>\d{{1,4}}){ORDINAL[self._lang]}(?!\w)"), self._ordinal),
             (re.compile(code, re.IGNORECASE), self._code),
-            (re.compile(rf"{_START}(?:(?P<whole>\d{{1,3}})\s)?(?P<n>\d{{1,3}}/\d{{1,3}})(?![\w/])"), self._fraction),
+            (EMERGENCY, lambda found: found["before"] + self._one_by_one(found["n"])),
+            (re.compile(rf"{START}(?:(?P<whole>\d{{1,3}})\s)?(?P<n>\d{{1,3}}/\d{{1,3}})(?![\w/])"), self._fraction),
             (re.compile(r"\b(?P<letters>[A-Z]{1,3})-?(?P<n>\d{1,4})\b"), self._lettered),
-            (re.compile(rf"{_MINUS}(?<![\w.,])(?P<n>{self._number_pattern})(?!\w)"), self._number),
+            (re.compile(rf"{MINUS}(?<![\w.,])(?P<n>{self._number_pattern})(?!\w)"), self._number),
             (re.compile(r"\d{1,64}"), self._digits),
         ]
 
@@ -200,14 +172,14 @@ class _Forms:
         text = applied(self._short_forms, text)
         if any(letter.isdigit() or letter in "½⅓⅔¼¾" for letter in text):
             text = re.sub("(?<=\\d)(?=[½⅓⅔¼¾])", " ", text)
-            text = re.sub("[½⅓⅔¼¾]", lambda sign: _VULGAR[sign[0]], text)
-            text = _NO_CENTS.sub("", text)
+            text = re.sub("[½⅓⅔¼¾]", lambda sign: VULGAR[sign[0]], text)
+            text = NO_CENTS.sub("", text)
             rules = self._rules
         else:
             rules = self._rules[: self._wordy]
         for rule, said in rules:
             text = rule.sub(said, text)
-        return _DOTS.sub(".", text.replace("×", self._words.times))
+        return DOTS.sub(".", re.sub(r"\s?×\s?", f" {self._words.times} ", text))
 
     # Numbers
 
@@ -252,11 +224,11 @@ class _Forms:
     def _number(self, found: re.Match[str]) -> str:
         figures = found["n"]
         before = f"{self._words.minus} " if found["minus"] else ""
-        if figures.isdigit() and len(figures) >= 5:
+        if figures.isdigit() and len(figures) >= 5 and not 0 < len(figures.rstrip("0")) <= len(figures) - 3:
             return before + self._one_by_one(figures)
         if figures.isdigit() and len(figures) == 4 and 1100 <= int(figures) <= 2099 and int(figures) % 1000:
             return before + self._year(figures)
-        return before + self._cardinal(figures)
+        return before + agreed(self._cardinal(figures), found.string[found.end() : found.end() + 50], self._lang)
 
     def _digits(self, found: re.Match[str]) -> str:
         """The words for figures that no other rule took: those inside of words."""
@@ -271,11 +243,22 @@ class _Forms:
         return f"{found['letters']} {said}"
 
     def _fraction(self, found: re.Match[str]) -> str:
-        named, whole = _FRACTIONS[self._lang].get(found["n"]), found["whole"]
+        named, whole = FRACTIONS[self._lang].get(found["n"]), found["whole"]
         if named is None:
-            return " ".join(self._cardinal(figures) for figures in filter(None, (whole, *found["n"].split("/"))))
-        half, other = _MIXED[self._lang]
-        return (half if found["n"] == "1/2" else other).format(n=self._cardinal(whole), f=named) if whole else named
+            return self._parts(found) or " ".join(
+                self._cardinal(figures) for figures in filter(None, (whole, *found["n"].split("/")))
+            )
+        half, other = MIXED[self._lang]
+        return (half if found["n"] == "1/2" else other).format(n=self._counting(whole), f=named) if whole else named
+
+    def _parts(self, found: re.Match[str]) -> str:
+        """Eighths and the like, where they cannot be a day's: behind a whole number, or before what is measured."""
+        above, below = map(int, found["n"].split("/"))
+        after = found.string[found.end() : found.end() + 12]
+        if self._lang != "en" or not 0 < above < below <= 100 or not (found["whole"] or MEASURED.match(after)):
+            return ""
+        said = f"{_words_of(above, 'en')} {_words_of(below, 'en', 'ordinal')}{'s' if above > 1 else ''}"
+        return f"{self._cardinal(found['whole'])} and {said}" if found["whole"] else said
 
     def _range(self, found: re.Match[str]) -> str:
         if len(found["a"]) > 1 and found["a"].startswith("0"):
@@ -284,7 +267,7 @@ class _Forms:
 
     def _ordinal(self, found: re.Match[str]) -> str:
         said = _words_of(int(found["n"]), self._numbers, "ordinal")
-        if self._lang == "de" and _AFTER_GERMAN.search(found.string[max(found.start() - 12, 0) : found.start()]):
+        if self._lang == "de" and AFTER_GERMAN.search(found.string[max(found.start() - 12, 0) : found.start()]):
             return f"{said}n"
         if found[0].endswith("ª") and said.endswith("o"):
             return said[:-1] + "a"
@@ -327,18 +310,19 @@ class _Forms:
         said, small = _words_of(hour, self._numbers), _words_of(minute, self._numbers)
         if self._lang == "de":
             said = re.sub("eins$", "ein", said)
-        elif self._lang in _FEMININE:
-            said = re.sub(*_FEMININE[self._lang], said)
+        elif self._lang in FEMININE:
+            said = re.sub(*FEMININE[self._lang], said)
         form = (self._words.hour if minute else self._words.full_hour).format(h=said, m=small)
-        return form.replace("une heures", "une heure") if hour == 1 else form
+        return form.replace("une heures", "une heure").replace("zéro heures", "zéro heure") if hour < 2 else form
 
     def _hour(self, found: re.Match[str]) -> str:
         """An hour and the letter for it, where that is not a length of time."""
         hour = int(found["h"])
-        if hour > 24 or self._lang not in _HOUR_H:
+        if hour > 24 or self._lang not in HOUR_H:
             return found[0]
-        said, word = _words_of(hour, self._numbers), _HOUR_H[self._lang]
-        return f"{re.sub(*_FEMININE[self._lang], said)} {word.removesuffix('s') if hour == 1 else word}"
+        said, word = _words_of(hour, self._numbers), HOUR_H[self._lang]
+        since = f"{found['from']} {self._words.to} " if found["from"] else ""
+        return f"{since}{re.sub(*FEMININE[self._lang], said)} {word.removesuffix('s') if hour == 1 else word}"
 
     def _feet(self, found: re.Match[str]) -> str:
         """Somebody's height, as it is told where there are feet."""
@@ -350,11 +334,11 @@ class _Forms:
         if self._lang in ("en", "de"):
             said = _words_of(day, self._numbers, "ordinal")
             if self._lang == "de":
-                before = before[-12:].lower()
-                return said + ("n" if _AFTER_GERMAN.search(before) else "" if before.endswith("der ") else "r")
+                before = before[-20:].lower()
+                return said + ("n" if AFTER_GERMAN.search(before) else "" if AFTER_DER.search(before) else "r")
             return said
-        if day == 1 and self._lang in _FIRST:
-            return _FIRST[self._lang]
+        if day == 1 and self._lang in FIRST:
+            return FIRST[self._lang]
         return _words_of(day, self._numbers)
 
     def _said_date(self, found: re.Match[str], day: int, month: int, year: str | None) -> str:
@@ -362,7 +346,7 @@ class _Forms:
             return found[0]
         form = self._words.date if year else self._words.date_without_year
         return form.format(
-            day=self._day(day, found.string[: found.start()]),
+            day=self._day(day, found.string[max(found.start() - 24, 0) : found.start()]),
             month=self._words.months[month - 1],
             year=self._year(year) if year else "",
         )
@@ -385,11 +369,12 @@ class _Forms:
     def _price(self, found: re.Match[str]) -> str:
         figures, scale = found["n"] or found["n2"], found["scale"] or found["scale2"]
         currency = self._currencies[found["sign"] or found["sign2"]]
-        scale = scale or _THOUSANDS.get(found["short"] or "")
-        per = found["per"] and f" {_PER[self._lang]} {_PERIODS.get(found['per'], found['per'])}"
+        scale = scale or THOUSANDS.get(found["short"] or "")
+        per = found["per"] and f" {PER[self._lang]} {PERIODS.get(found['per'], found['per'])}"
         whole, _, part = re.sub(self._group, "", figures).partition(self._decimal)
         if scale or (part and len(part) != 2):
-            amount = " ".join(filter(None, (self._cardinal(figures), scale, currency.many)))
+            amount = f"{self._cardinal(figures)} {scale} {self._of(scale, currency)}" if scale else ""
+            amount = amount or f"{self._cardinal(figures)} {currency.many}"
         else:
             amount = self._amount(whole, part.lstrip("0"), currency)
         return amount + (per or "")
@@ -398,23 +383,44 @@ class _Forms:
         coins = currency.cent if self._is_one(cents) else currency.cents
         if not whole.strip("0") and cents:
             return f"{self._counting(cents)} {coins}"
-        money = f"{self._counting(whole)} {currency.one if self._is_one(whole) else currency.many}"
+        many = self._of("million" if whole.endswith("000000") else "", currency)
+        money = f"{self._counting(whole)} {currency.one if self._is_one(whole) else many}"
         if not cents:
             return money
         small = f"{self._counting(cents)} {coins}" if self._words.names_cents else self._cardinal(cents)
         return money + self._words.between_coins + small
+
+    def _of(self, scale: str, currency: Currency) -> str:
+        """A currency behind millions: "de euros" where they are a noun."""
+        of = OF.get(self._lang, "") if scale[:3].lower() == "mil" and len(scale) > 5 else ""
+        if of == "d'" and currency.many[0] not in "aeiouéy":
+            of = "de "
+        return of + currency.many
 
     def _measure(self, found: re.Match[str]) -> str:
         before = f"{self._words.minus} " if found["minus"] else ""
         if found["unit"] == "%":
             return f"{before}{self._cardinal(found['n'])} {self._words.percent}"
         one, many = self._words.units[found["unit"]]
-        return f"{before}{self._counting(found['n'])} {one if self._is_one(found['n']) else many}"
+        name = one if self._is_one(found["n"]) else many
+        whole = found["n"].isdigit() and agreed(self._cardinal(found["n"]), f" {name}", self._lang)
+        return f"{before}{whole or self._counting(found['n'])} {name}"
 
     def _telephone(self, found: re.Match[str]) -> str:
-        if sum(letter.isdigit() for letter in found[0]) < 7:
-            return found[0]
-        groups = re.findall(r"\d+", found[0])
+        text, after = found[0], found.string[found.end() : found.end() + 12]
+        if sum(letter.isdigit() for letter in text) < 7:
+            return text
+        if re.fullmatch(rf"[1-9]\d{{0,2}}(?:{self._group}\d{{3}})+", text) and (
+            " " not in text
+            or " 000" in text
+            or self._lang == "fr"
+            or text[1:3].find(" ") >= 0
+            or re.match(rf"\s?(?:{_any_of(self._currencies)})", after)
+        ):
+            return text  # a large number
+        if text.startswith("+"):
+            text = re.sub(r"\(0\)", " ", text)  # what is not dialled from abroad
+        groups = re.findall(r"\d+", text)
         if self._lang == "fr" and all(len(group) == 2 for group in groups):
             said = [self._one_by_one(group) if group[0] == "0" else _words_of(int(group), "fr") for group in groups]
         else:
@@ -425,6 +431,12 @@ class _Forms:
 
     def _abbreviation(self, found: re.Match[str]) -> str:
         short, said = found[0], self._words.abbreviations[found[0]]
+        if (
+            short == "Dr."
+            and self._lang == "en"
+            and STREET.search(found.string[max(found.start() - 24, 0) : found.start()])
+        ):
+            return "Drive." if re.match(r"\s[A-Z]", found.string[found.end() :]) else "Drive"
         after = found.string[found.end() : found.end() + 2]
         if said in ("number", "Nummer", "numéro", "número", "numero", "nummer") and not after.strip()[:1].isdigit():
             return short

@@ -118,7 +118,19 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
         months=_words("January February March April May June July August September October November December"),
         date="{month} {day}, {year}",
         date_without_year="{month} {day}",
-        currencies=_currencies("dollar/dollars/cent/cents", "euro/euros/cent/cents", "pound/pounds/penny/pence"),
+        currencies={
+            **_currencies("dollar/dollars/cent/cents", "euro/euros/cent/cents", "pound/pounds/penny/pence"),
+            **{
+                sign: Currency(one=f"{nation} dollar", many=f"{nation} dollars", cent="cent", cents="cents")
+                for sign, nation in (
+                    *(("US$", "US"), ("CA$", "Canadian"), ("C$", "Canadian"), ("A$", "Australian")),
+                    *(("AU$", "Australian"), ("NZ$", "New Zealand"), ("HK$", "Hong Kong")),
+                )
+            },
+            **dict.fromkeys(("¥", "JPY"), Currency(one="yen", many="yen", cent="sen", cents="sen")),
+            **dict.fromkeys(("₹", "INR"), Currency(one="rupee", many="rupees", cent="paisa", cents="paise")),
+            "CHF": Currency(one="Swiss franc", many="Swiss francs", cent="centime", cents="centimes"),
+        },
         units=_units(
             "km/h|kilometer per hour|kilometers per hour, mph/mile per hour/miles per hour, km/kilometer/kilometers, "
             "cm/centimeter/centimeters, mm/millimeter/millimeters, m/meter/meters, kg/kilogram/kilograms, g/gram/grams,"
@@ -129,7 +141,8 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
             "mins/minute/minutes, hrs/hour/hours, hr/hour/hours, h/hour/hours, sec/second/seconds, "
             "secs/second/seconds, "
             "m²/square meter/square meters, m³/cubic meter/cubic meters, km²/square kilometer/square kilometers, "
-            "cm²/square centimeter/square centimeters, ¢/cent/cents, GHz/gigahertz/gigahertz, MHz/megahertz/megahertz"
+            "cm²/square centimeter/square centimeters, ¢/cent/cents, p/penny/pence, "
+            "L/liter/liters, GHz/gigahertz/gigahertz, MHz/megahertz/megahertz"
         ),
         abbreviations=_pairs(
             "Dr.=Doctor, Mr.=Mister, Mrs.=Missus, Ms.=Miss, Prof.=Professor, Ave.=Avenue, Rd.=Road, Blvd.=Boulevard, "
@@ -182,7 +195,8 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
             "z.B.=zum Beispiel, z. B.=zum Beispiel, d.h.=das heißt, d. h.=das heißt, usw.=und so weiter, ca.=circa, "
             "bzw.=beziehungsweise, Nr.=Nummer, Hr.=Herr, Fr.=Frau, Dr.=Doktor, Prof.=Professor, Str.=Straße, "
             "evtl.=eventuell, ggf.=gegebenenfalls, inkl.=inklusive, zzgl.=zuzüglich, u.a.=unter anderem, "
-            "etc.=et cetera, Tel.=Telefon, Mo.=Montag, Di.=Dienstag, Mi.=Mittwoch, Do.=Donnerstag, Sa.=Samstag, "
+            "etc.=et cetera, Tel.=Telefon, Hausnr.=Hausnummer, Jh.=Jahrhundert, Abs.=Absatz, "
+            "§=Paragraf, Mo.=Montag, Di.=Dienstag, Mi.=Mittwoch, Do.=Donnerstag, Sa.=Samstag, "
             "So.=Sonntag"
         ),
         days=_pairs("Mo=Montag, Di=Dienstag, Mi=Mittwoch, Do=Donnerstag, Fr=Freitag, Sa=Samstag, So=Sonntag"),
@@ -288,6 +302,7 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
             "m²/metro quadrato/metri quadrati, m³/metro cubo/metri cubi"
         ),
         abbreviations=_pairs(
+            "ca.=circa, n.=numero, "
             "Sig.=signor, Sig.ra=signora, Dott.=dottor, Dott.ssa=dottoressa, Prof.=professor, ecc.=eccetera, "
             "p.es.=per esempio, es.=esempio, tel.=telefono, Avv.=avvocato"
         ),
@@ -324,6 +339,7 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
             "m²/metro quadrado/metros quadrados, m³/metro cúbico/metros cúbicos"
         ),
         abbreviations=_pairs(
+            "aprox.=aproximadamente, "
             "Sr.=senhor, Sra.=senhora, Dr.=doutor, Dra.=doutora, Prof.=professor, etc.=et cetera, "
             "p. ex.=por exemplo, p.ex.=por exemplo, n.º=número, nº=número, Av.=avenida, tel.=telefone"
         ),
@@ -359,6 +375,7 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
         abbreviations=_pairs(
             "dhr.=de heer, Dhr.=De heer, mevr.=mevrouw, Mevr.=Mevrouw, Dr.=dokter, dr.=dokter, Prof.=professor, "
             "bijv.=bijvoorbeeld, Bijv.=Bijvoorbeeld, "
+            "a.u.b.=alstublieft, m.b.t.=met betrekking tot, i.p.v.=in plaats van, t/m=tot en met, o.a.=onder andere, "
             "bv.=bijvoorbeeld, enz.=enzovoort, d.w.z.=dat wil zeggen, ca.=circa, nr.=nummer, Nr.=nummer, "
             "tel.=telefoon, incl.=inclusief, excl.=exclusief, t/m=tot en met, p.p.=per persoon"
         ),

@@ -1,0 +1,92 @@
+"""Patterns of figures that are said in a way of their own, and the words of them that differ by language."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+FRACTIONS: Final = {
+    "en": {"1/2": "one half", "1/3": "one third", "2/3": "two thirds", "1/4": "one quarter", "3/4": "three quarters"},
+    "de": {"1/2": "ein halb", "1/3": "ein Drittel", "2/3": "zwei Drittel", "1/4": "ein Viertel", "3/4": "drei Viertel"},
+    "fr": {"1/2": "un demi", "1/3": "un tiers", "2/3": "deux tiers", "1/4": "un quart", "3/4": "trois quarts"},
+    "es": {"1/2": "medio", "1/3": "un tercio", "2/3": "dos tercios", "1/4": "un cuarto", "3/4": "tres cuartos"},
+    "it": {"1/2": "mezzo", "1/3": "un terzo", "2/3": "due terzi", "1/4": "un quarto", "3/4": "tre quarti"},
+    "pt": {"1/2": "meio", "1/3": "um terço", "2/3": "dois terços", "1/4": "um quarto", "3/4": "três quartos"},
+    "nl": {"1/2": "een half", "1/3": "een derde", "2/3": "twee derde", "1/4": "een kwart", "3/4": "drie kwart"},
+}
+MEASURED: Final = re.compile(r"\s?(?:of\b|inch|cup|mile|full|teaspoon|tablespoon|hour|of an|\")")
+"""English words behind a part."""
+MIXED: Final = {
+    "en": ("{n} and a half", "{n} and {f}"),
+    "de": ("{n}einhalb", "{n} {f}"),
+    "fr": ("{n} et demi", "{n} {f}"),
+    "es": ("{n} y medio", "{n} y {f}"),
+    "it": ("{n} e mezzo", "{n} e {f}"),
+    "pt": ("{n} e meio", "{n} e {f}"),
+    "nl": ("{n} en een half", "{n} {f}"),
+}
+"""A number with a half, and with another fraction, behind it."""
+PER: Final = {"en": "per", "de": "pro", "fr": "par", "es": "por", "it": "al", "pt": "por", "nl": "per"}
+PERIODS: Final = {
+    "mo": "month",
+    "yr": "year",
+    "hr": "hour",
+    "wk": "week",
+    "pp": "person",
+    "min": "minute",
+    "sec": "second",
+}
+"""English, behind a price and a slash."""
+THOUSANDS: Final = {
+    "K": "thousand", "k": "thousand", "M": "million", "m": "million", "B": "billion", "bn": "billion",
+}  # fmt: skip
+"""English, right behind a price."""
+VULGAR: Final = {"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4"}
+SCALES: Final = (
+    "thousand|million|billion|Tausend|Millionen|Million|Milliarden|Milliarde|millions|milliards|milliard|millones|millón"
+    "|mil|milioni|milione|miliardi|milhões|milhão|miljoen|miljard"
+)
+FEMININE: Final = {"fr": ("un$", "une"), "es": ("uno$", "una"), "it": ("uno$", "una"), "pt": ("um$", "uma")}
+"""Hours are feminine there."""
+FIRST: Final = {"fr": "premier", "it": "primo", "pt": "primeiro"}
+"""Of a month."""
+HOUR_H: Final = {"fr": "heures", "es": "horas", "pt": "horas"}
+"""Languages in which 13h is a time of day."""
+START: Final = r"(?<![\w.,])"
+MINUS: Final = r"(?P<minus>(?<!\S)[-\u2212])?"
+ORDINAL: Final = {
+    "en": "(?:st|nd|rd|th)",
+    "de": r"\.(?=\s(?:[A-ZÄÖÜ]|(?:und|oder|bis)\s(?:\d{1,2}\.|\w{2,20}te[rn]?\b))"
+    r"|(?<=\b[aAvV]m\s\d\.)|(?<=\b[aAvV]m\s\d\d\.))",
+    "fr": "(?:er|ère|re|e|ème)",
+    "es": "(?:[ºª]|er|do|ro|to|vo)",
+    "it": "[ºª°]",
+    "pt": "[ºª]",
+    "nl": "(?:ste|de|e)",
+}
+"""Endings that make a number the third, by language."""
+TELEPHONE: Final = re.compile(
+    r"(?<!\w)\+\d{1,3}(?:[ .-]?\(0\))?(?:[ .-]?\d{1,12}(?!\d)){1,7}(?!\w)"
+    r"|(?<![\w.,])\+?(?:\(\d{2,5}\)|\d{1,4})(?:[ .-]?\(\d{1,5}\))?(?:[ .-]\d{2,8}){2,6}(?!\w)"
+    r"|(?<![\w.,-])0\d{1,4}[-/]\d{5,9}(?![\w-])"
+    r"|(?<![\w.,-])\d{3}-\d{4}(?![\w-])|\(\d{3}\) ?\d{3}-\d{4}|\+\d{7,15}"
+)
+AFTER_DER: Final = re.compile(r"\bder\s(?:\d{1,2}\.\s(?:und|oder|bis)\s)?\Z")
+OF: Final = {"es": "de ", "pt": "de ", "it": "di ", "fr": "d'"}
+STREET: Final = re.compile(r"\d\s[A-Z][a-z]{1,20}\s\Z")
+OF_MONEY: Final = re.compile(
+    r"(?P<of>(?:millones|milhões|milioni|miliardi|millions|milliards)\s(?:de\s|di\s|d['’]))(?P<sign>[€$£]|R\$)"
+)
+NO_CENTS: Final = re.compile(r"(?<=\d),[-–—]+(?!\w)")
+"""Whole amounts, as they are written in the Netherlands and in Germany."""
+EMERGENCY: Final = re.compile(
+    r"(?P<before>\b(?:call|dial|ring|text|bel|disque|lig(?:ue|ar)|(?:wähl|ruf|appele|compos|llam|marqu|chiam)\w{0,6})\s"
+    r"(?:[^\W\d_]{1,4}\s){0,2})"
+    r"(?P<n>911|999|112|110|113|115|118|119|144|133|122|190|192|193|988|[2-8]11|061|062|091|116117)\b(?![.,:]\d|\s(?-i:[A-Z]))",
+    re.IGNORECASE,
+)
+"""Short numbers behind a word for telephoning."""
+DOTS: Final = re.compile(r"(?<!\.)\.\.(?!\.)")
+AFTER_GERMAN: Final = re.compile(
+    r"\b(?:am|vom|zum|dem|den|bis|ab|seit|im|beim)\s+(?:\d{1,2}\.\s(?:und|oder|bis)\s+)?$", re.IGNORECASE
+)

@@ -544,3 +544,64 @@ def test_what_was_said_before_the_filter_stays_without_the_half_sentence():
     number = stage.asked().number
     stage.do(s.Thought(number, "Yes. You mix"), s.ThoughtOver(number, (), "content_filter"))
     assert "".join(speak.text for speak in stage.of(s.Speak)).strip() == "Yes."
+
+
+def test_an_answer_that_repeats_itself_ends_where_it_begins_to():
+    stage = Stage()
+    number = stage.asked().number
+    stage.do(*[s.Thought(number, "We close at five. Come in soon. ")] * 2)
+    assert stage.of(s.StopThinking) == []
+    stage.do(*[s.Thought(number, "We close at five. Come in soon. ")] * 2)
+    assert stage.of(s.StopThinking) == [s.StopThinking(number)]
+    assert [fault.code for fault in stage.of(c.ModelFault)] == ["repeats"]
+    assert [output.text for output in stage.of(s.Speak)] == [""]  # no more than was said before
+    assert stage.of(s.Speak)[0].last
+    assert stage.of(s.Think) == []
+
+
+def test_an_answer_that_is_a_few_words_without_an_end_is_none_and_asked_for_once_more():
+    stage = Stage()
+    for is_fatal in (False, True):
+        number = (stage.question if is_fatal else stage.asked()).number
+        stage.do(s.Thought(number, "very " * 100 + ". "))
+        assert stage.of(s.StopThinking) == [s.StopThinking(number)]
+        assert faults(stage) == [is_fatal]
+    assert stage.of(s.Speak) == []
+
+
+@pytest.mark.parametrize("text", ["Yes. Yes. Yes. Yes. ", "We are open. We are open. ", "One, two. Two, one. " * 2])
+def test_what_is_said_twice_or_in_a_word_is_no_circle(text):
+    stage = Stage()
+    stage.do(s.Thought(stage.asked().number, text))
+    assert stage.of(s.StopThinking, c.ModelFault) == []
+
+
+@pytest.mark.parametrize("code", ["http_400", "http_422"])
+def test_a_question_that_is_refused_for_an_unknown_reason_is_put_once_more_as_plainly_as_can_be(code):
+    stage = Stage(said=[c.Said("caller", "Hello."), c.Said("agent", "Good day.")])
+    think = stage.asked()
+    assert think.with_tools
+    refusal = s.ThoughtFailed(think.number, code, "it failed", retryable=False)
+    stage.do(refusal)
+    assert (lines(stage.question), stage.question.with_tools) == ([("caller", "Are you open?")], False)
+    assert faults(stage) == [False]
+    stage.do(attrs.evolve(refusal, number=stage.question.number))
+    assert faults(stage) == [True]
+
+
+def test_the_plainest_question_tells_what_a_tool_has_found():
+    stage = Stage()
+    stage.asked()
+    stage.answered("One moment.", s.ToolCall("id", "look_up", {}))
+    stage.do(c.SendToolResult("1.0", "open"))
+    stage.do(s.ThoughtFailed(stage.question.number, "http_400", "it failed", retryable=False))
+    told = ["Are you open?", "One moment.", "A look-up has brought this: open"]
+    assert [text for _, text in lines(stage.question)] == told
+    assert not any(entry.calls or entry.results for entry in stage.question.conversation)
+
+
+@pytest.mark.parametrize("code", ["http_401", "http_404", "http_500"])
+def test_a_refusal_that_has_nothing_to_do_with_the_question_is_final(code):
+    stage = Stage()
+    stage.do(s.ThoughtFailed(stage.asked().number, code, "it failed", retryable=False))
+    assert (stage.of(s.Think), faults(stage)) == ([], [True])

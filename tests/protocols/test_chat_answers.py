@@ -218,3 +218,23 @@ def test_a_body_that_is_no_answer_is_told_of_and_asked_for_again(body, words):
     text, failed = read(body)
     assert (text, failed.retryable) == ("", True)
     assert words in failed.message
+
+
+@pytest.mark.parametrize(
+    ("body", "has"),
+    [
+        (": keep-alive\n\n", False),
+        (chunk({"role": "assistant", "content": ""}), False),
+        (event({"choices": [], "usage": None}), False),
+        (chunk({"content": "We"}), True),
+        (chunk({"reasoning_content": "Hm."}), True),
+        (piece(index=0, id="a", name="look_up"), True),
+        ("{", True),
+    ],
+)
+def test_a_server_that_only_says_that_it_lives_has_not_gone_on(body, has):
+    reader = ChatReader(3)
+    reader.receive(body.encode())
+    assert reader.has_gone_on is has
+    reader.receive(b"\n")
+    assert reader.has_gone_on is (body == "{")

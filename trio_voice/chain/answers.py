@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from trio_voice.chain.sentences import Sentences
 from trio_voice.events import model as c
 from trio_voice.events import stage as s
 
@@ -21,6 +22,8 @@ FILTERED: Final = frozenset({"content_filter", "refusal"})
 """Ends of an answer that a filter has cut short, in the vendors' words."""
 LIMITED: Final = frozenset({"length", "max_tokens", "model_context_window_exceeded"})
 """Ends of one that has become too long."""
+UNEXPLAINED: Final = frozenset({"http_400", "http_422"})
+"""Refusals of the question itself: where nothing else helps, it is put as plainly as can be."""
 NOT_UNDERSTOOD: Final = "You cannot repeat what the caller has said. Say in a few words that you did not understand."
 
 
@@ -42,7 +45,22 @@ class Answers:
             reply.thought = True
             if not reply.is_speculative:
                 self._replies.out.append(c.StageReached("first_token"))
-        reply.pieces += filter(reply.is_heard, reply.clauses.add(fact.text))
+        for piece in filter(reply.is_heard, reply.clauses.add(fact.text)):
+            if reply.circles.closes(piece):
+                self._end_circle(reply)
+                return
+            reply.pieces.append(piece)
+
+    def _end_circle(self, reply: Reply) -> None:
+        """An answer that repeats itself is over where it began to; if that is at once, it is none."""
+        number, message = reply.number or 0, "the language model repeats itself"
+        self._replies.out.append(s.StopThinking(number))
+        if not (reply.spoke or reply.pieces):
+            self._failed(reply, s.ThoughtFailed(number, "repeats", message, retryable=True))
+            return
+        self._replies.out.append(c.ModelFault("repeats", message, fatal=False))
+        reply.number, reply.clauses = None, Sentences(reply.language)
+        self._broken_off = 0
 
     def unthought(self, fact: s.Unthought) -> None:
         """Void the answer so far: it is asked for once more."""
@@ -113,6 +131,9 @@ class Answers:
         can_shorten = failed.remedy == "shorten" and self._history.forget_half()
         tries = reply.tries
         wait = tries.after_nothing() if nothing else tries.after_failure(failed, can_shorten=can_shorten)
+        plainly = wait is None and failed.code in UNEXPLAINED and tries.once_plainly()
+        if plainly:
+            wait = 0.0
         if wait is None:
             self._give_up(reply, failed)
             return
@@ -125,7 +146,8 @@ class Answers:
             self._history.instructed(SAY_SOMETHING)
             reply.with_tools = False  # some servers lose the words where tools are offered
         reply.forget_thoughts()
-        reply.conversation = self._history.entries()
+        reply.conversation = self._history.last_words() if plainly else self._history.entries()
+        reply.with_tools = reply.with_tools and not plainly
         self._replies.ask(reply, wait)
 
     def _give_up(self, reply: Reply, failed: s.ThoughtFailed) -> None:

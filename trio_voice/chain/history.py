@@ -29,6 +29,7 @@ CUT_MARK: Final = " —"
 """Ends what the caller has interrupted, as a writer would; words such as "[interrupted]" end up being spoken."""
 UNKNOWN: Final = '{"error":"outcome unknown: it may have been carried out; do not repeat it without asking the caller"}'
 """Answers a call whose result never came."""
+FOUND: Final = "A look-up has brought this: {result}"
 PENDING: Final = '{"status":"still being carried out, outcome unknown; its result will be told: do not call it again"}'
 """Answers a call for now whose result is still to come."""
 NOT_UNDERSTOOD: Final = "(not to be repeated)"
@@ -214,6 +215,16 @@ class History:
             if entries and entries[-1] == Entry("agent", last.heard):
                 entries.pop()
         return tuple(entries)
+
+    def last_words(self) -> tuple[Entry, ...]:
+        """The question, as plainly as can be told: without the talk before it, and without tool calls."""
+        entries = self.entries()
+        begins = max((at for at, entry in enumerate(entries) if entry.role == "caller"), default=0)
+        plain: list[Entry] = []
+        for entry in entries[begins:]:
+            plain += [Entry("instruction", FOUND.format(result=answer.text)) for answer in entry.results]
+            plain += [attrs.evolve(entry, calls=())] if entry.text and not entry.results else []
+        return tuple(plain)
 
     def _answers_after(self, at: int, calls: Iterable[ToolCall]) -> Entry:
         """The answers to the calls of a line: the next results, if they come before another line with calls."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from trio_voice.chain.circles import Circles
 from trio_voice.chain.sentences import Sentences
 from trio_voice.chain.tries import Tries
 from trio_voice.speech_text.speakable import speakable
@@ -42,6 +43,7 @@ class Reply:
     with_tools: bool = True
     tries: Tries = attrs.field(factory=Tries)
     clauses: Sentences = attrs.field(default=attrs.Factory(lambda self: Sentences(self.language), takes_self=True))
+    circles: Circles = attrs.field(factory=Circles)
     pieces: list[str] = attrs.field(factory=list)
     """Text that is ready to be spoken and held back."""
     thought: bool = False
@@ -96,7 +98,7 @@ class Reply:
 
     def forget_thoughts(self) -> None:
         """Drop the part of the answer that was not sent to be spoken."""
-        self.clauses, self.thought = Sentences(self.language), False
+        self.clauses, self.circles, self.thought = Sentences(self.language), Circles(), False
         self.pieces.clear()
 
     def next_context(self) -> str:

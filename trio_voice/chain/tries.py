@@ -40,6 +40,7 @@ class Tries:
     adapted: int = 0
     empty: int = 0
     rephrased: bool = False
+    plain: bool = False
 
     def after_failure(self, failed: ThoughtFailed, *, can_shorten: bool) -> float | None:
         """Seconds until the question is put again, in the way that has been noted here; ``None`` to give it up."""
@@ -60,6 +61,11 @@ class Tries:
             return self._ask_next()
         self.asked += 1
         return RETRY_SECONDS if wait is None else wait
+
+    def once_plainly(self) -> bool:
+        """True if the question has not been put without tools and the talk before it; then it is now."""
+        was_plain, self.plain = self.plain, True
+        return not was_plain
 
     def after_nothing(self) -> float | None:
         """The same after an answer without a word."""

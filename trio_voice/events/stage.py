@@ -303,6 +303,10 @@ class LanguageModel(Protocol):
 class AnswerReader(Protocol):
     """Understands one streamed answer. Never raises."""
 
+    @property
+    def has_gone_on(self) -> bool:
+        """True if the last piece of the body had anything of the answer: more than that the server still lives."""
+
     def receive(self, data: bytes, /) -> Sequence[Any]:
         """Events that a piece of the body means: ``ThinkingFact``, ``events.model.Usage``, ``Unrecognized``."""
 

@@ -219,6 +219,7 @@ class MessagesReader(StreamedAnswer):
 
     def _understand(self, message: Any) -> list[Any]:
         kind = "message" if "content" in message else "error" if message.get("error") else message["type"]
+        self._went_on = self._went_on or kind not in {"ping", "message_start"}
         match kind:
             case "message":
                 return self._take_whole(message)

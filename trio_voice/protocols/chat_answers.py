@@ -79,6 +79,7 @@ class ChatReader(StreamedAnswer):
 
     def _take(self, choice: Mapping[str, Any]) -> list[Any]:
         delta, whole = choice.get("delta") or {}, choice.get("message") or {}
+        self._went_on = self._went_on or any(value for key, value in delta.items() if key != "role")
         if role := delta.get("role"):
             self._is_others = role in _OTHERS
         pieces = delta.get("tool_calls") or choice.get("tool_calls") or (not self._calls and whole.get("tool_calls"))

@@ -72,6 +72,7 @@ class StreamedAnswer:
         self._begun = False
         self._begins = b""
         """The first bytes of the body: what there is to tell of one that is no answer."""
+        self._went_on = False
         self._understood = False
         """Some event was one."""
         self._size = 0
@@ -80,8 +81,14 @@ class StreamedAnswer:
         """Reason for which the answer ended, in the vendor's words, once that is known."""
         self._over = False
 
+    @property
+    def has_gone_on(self) -> bool:
+        """True if the last piece of the body had anything of the answer: more than that the server still lives."""
+        return self._went_on
+
     def receive(self, data: bytes) -> Sequence[Any]:
         """Events that a further piece of the body means. Never raises."""
+        self._went_on = False
         if not self._begun:
             data = self._begins + data
             begins = data.removeprefix(BOM).lstrip()
@@ -98,6 +105,7 @@ class StreamedAnswer:
             if self._size > MAX_EVENT_BYTES:
                 return self._fail(garbage_of(self._number, f"more than {MAX_EVENT_BYTES} bytes of JSON"))
             self._whole.append(data)
+            self._went_on = True
             return []
         try:
             return self._understand_events(self._stream.receive(data))

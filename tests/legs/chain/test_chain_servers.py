@@ -280,6 +280,31 @@ async def test_a_silent_language_model_is_not_waited_for_where_there_is_another(
     assert server.times[1] - server.times[0] == pytest.approx(5.0, abs=0.01)
 
 
+@pytest.mark.parametrize(
+    "nothing", [b": OPENROUTER PROCESSING\n\n", sse({"role": "assistant", "content": ""}, finish="", done=False)]
+)
+async def test_a_server_that_only_says_that_it_lives_is_not_waited_for(autojump_clock, nothing):
+    async def lives(_target, _headers, body, sink):
+        asked.append(json.loads(body)["model"])
+        await sink.start(200, {})
+        while asked[-1] == "slow":
+            await sink.send(nothing)
+            await trio.sleep(0.5)
+        await sink.send(sse({"content": WORDS}))
+
+    asked: list[str] = []
+    server = Server(YES)
+    server.answer = lives
+    chain = Chain(answerer=server, models=({"model": "slow"}, {"model": "m"}), filler="")
+    async with calls.live_call(model=chain, script=SCRIPT, limits=Limits(idle_seconds=100)) as rig:
+        await trio.sleep(1)
+        rig.speak(0.5)
+        await trio.sleep(9)
+        assert said(rig)[-1] == WORDS
+        rig.twilio.hang_up()
+    assert asked == ["slow", "m"]
+
+
 async def test_an_ollama_loads_its_model_during_the_greeting(autojump_clock):
     loading = Answer(body=b'{"done":true,"done_reason":"load"}', after=0.5)
     models = ({"model": "m", "url": "http://127.0.0.1:11434/v1"},)

@@ -52,15 +52,15 @@ class Http(Protocol):
         """See to it that a connection is open for the next request to this address. Never waits, never raises."""
 
 
-async def read_all(answer: Answer, patience: trio.CancelScope, take: Callable[[bytes], None]) -> None:
+async def read_all(answer: Answer, patience: trio.CancelScope, take: Callable[[bytes], bool]) -> None:
     """Give a body to ``take``, piece by piece, to its very end: only then can the connection be used again.
 
     Cancelling is safe.
 
     Args:
         answer: whose body it is.
-        patience: the deadline, in whose scope this is called; each piece puts it off.
-        take: what becomes of a piece. Must not wait.
+        patience: the deadline, in whose scope this is called.
+        take: what becomes of a piece; true if that puts the deadline off. Must not wait.
 
     Raises:
         ModelUnavailable: it broke off, or is too long.
@@ -70,11 +70,11 @@ async def read_all(answer: Answer, patience: trio.CancelScope, take: Callable[[b
         count += 1
         if count % PIECES_AT_ONCE == 0:  # all that has come may stand in a buffer, where waiting for it is no pause
             await trio.lowlevel.checkpoint()
-        patience.deadline = trio.current_time() + QUIET_SECONDS
         size += len(piece)
         if size > MAX_ANSWER_BYTES:
             raise ModelUnavailable(f"its answer is longer than {MAX_ANSWER_BYTES} bytes")
-        take(piece)
+        if take(piece):
+            patience.deadline = trio.current_time() + QUIET_SECONDS
 
 
 async def read_beginning(answer: Answer) -> bytes:

@@ -108,10 +108,11 @@ class HttpSpeaker:
         """Ask for the sound of a text; why there is none, and the seconds until there may be some; None for never."""
         failure, sounded = f"no sound, or no more of it, within {QUIET_SECONDS:g} s", False
 
-        def hear(piece: bytes) -> None:
+        def hear(piece: bytes) -> bool:
             nonlocal sounded
             sounded = True
             self._sound(name, piece)
+            return True
 
         with trio.move_on_after(QUIET_SECONDS) as patience:  # noqa: ASYNC912 - asking is a checkpoint
             try:

@@ -61,7 +61,7 @@ class Thinker:
         with trio.move_on_after(model.first_byte_seconds(others=False)) as patience:  # noqa: ASYNC912 - asking is a checkpoint
             try:
                 async with http.post(request) as answer:
-                    await read_all(answer, patience, lambda _piece: None)
+                    await read_all(answer, patience, lambda _piece: True)
             except ModelUnavailable as failed:
                 log.info("not_loaded", why=str(failed))  # the first question will tell
 
@@ -134,7 +134,12 @@ class Thinker:
                 body = await read_beginning(answer)
                 tell(model.refusal(number, answer.status, body, answer.headers))
                 return
-            await read_all(answer, patience, lambda piece: self._tell_all(reader.receive(piece), command, tell))
+
+            def take(piece: bytes) -> bool:
+                self._tell_all(reader.receive(piece), command, tell)
+                return reader.has_gone_on
+
+            await read_all(answer, patience, take)
             self._tell_all(reader.end(), command, tell)
 
     def _tell_all(self, events: Any, command: Think, tell: Callable[[Any], None]) -> None:

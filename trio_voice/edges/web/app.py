@@ -13,7 +13,7 @@ from trio_voice.edges.metrics.metrics import CONTENT_TYPE
 from trio_voice.edges.web.answers import bug_answer, failure, http_error_answer
 from trio_voice.edges.web.browser_calls import add_browser_calls
 from trio_voice.edges.web.calls import add_calls
-from trio_voice.edges.web.console.rendering import TEMPLATES
+from trio_voice.edges.web.console.rendering import TEMPLATES, notice_page, wants_html
 from trio_voice.edges.web.console.routes import add_console
 from trio_voice.edges.web.context import AppContext, AppJournal
 from trio_voice.edges.web.do_not_call import add_do_not_call
@@ -109,6 +109,8 @@ def _health_of(journal: AppJournal) -> str:
 def _add_errors(app: QuartTrio) -> None:
     @app.errorhandler(HTTPException)
     async def http_error(error: HTTPException) -> Response:
+        if request.path.startswith("/console") and wants_html():
+            return await notice_page(error.name, error.description or "", status=error.code or 500)
         return http_error_answer(error).as_response()
 
     @app.errorhandler(Exception)

@@ -306,6 +306,20 @@ async def test_a_call_that_nobody_knows_is_told_so(client, context):
 # History
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/console/nowhere", 404), ("PUT", "/console/history", 405), ("POST", "/console/do-not-call/import", 413)],
+)
+async def test_a_request_that_cannot_be_served_is_a_page_for_people_and_json_for_programs(client, method, path, status):
+    body = {"data": "x" * 100_000, "headers": OPERATOR | {"Content-Type": "multipart/form-data; boundary=b"}}
+    answer = await client.open(path, method=method, **body)
+    assert (answer.status_code, answer.mimetype) == (status, "text/html")
+    assert Page(await answer.get_data(as_text=True)).all("main")
+    body["headers"] |= {"Accept": "application/json"}
+    answer = await client.open(path, method=method, **body)
+    assert (answer.status_code, answer.mimetype) == (status, "application/json")
+
+
 def calls_of(page):
     return [row["data-call"] for row in page.all("tr") if "data-call" in row]
 
@@ -333,7 +347,9 @@ async def test_history_asks_the_journal_for_what_was_asked_and_exports_the_same(
     assert "keep_transcripts" in page.text
 
 
-@pytest.mark.parametrize("query", ["number=1", "number=abc", "day=yesterday", "end_reason=boredom", "after=x"])
+@pytest.mark.parametrize(
+    "query", ["number=1", "number=abc", "day=yesterday", "day=9999-12-31", "end_reason=boredom", "after=x"]
+)
 async def test_a_question_that_cannot_be_meant_is_told_so(client, query):
     answer, page = await get(client, f"/console/history?{query}")
     assert answer.status_code == 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
@@ -57,6 +58,9 @@ def add_history(app: QuartTrio, context: AppContext, access: OperatorAccess) -> 
             except JournalUnavailable as why:
                 trouble = str(why)
         rest = {name: value for name, value in query.items() if name != "after"}
+        day = ""
+        with suppress(ValueError):  # browsers complain of a day that is none
+            day = _bounds_of(query.get("day", ""))[0].date().isoformat()
         following = ""
         if len(found) > PAGE_CALLS:
             following = urlencode(rest | {"after": found[PAGE_CALLS - 1].record.call_id})
@@ -67,6 +71,7 @@ def add_history(app: QuartTrio, context: AppContext, access: OperatorAccess) -> 
             following=following,
             first=urlencode(rest) if "after" in query else None,
             query=query,
+            day=day,
             exported=urlencode(rest),
             wrong=wrong,
             trouble=trouble,
@@ -94,14 +99,19 @@ def _query() -> dict[str, str]:
 def _selection(query: Mapping[str, str]) -> Selection:
     """The calls that are asked for. Raises ``ValueError`` where a value cannot be meant."""
     asked = dict(query)
-    day = asked.pop("day", None)
-    if day is not None:
-        try:
-            begins = datetime.fromisoformat(f"{day}T00:00:00+00:00")
-        except ValueError:
-            raise ValueError("day: must be like 2026-01-31") from None
-        asked |= {"since": begins.isoformat(), "until": (begins + timedelta(days=1)).isoformat()}
+    if "day" in asked:
+        begins, ends = _bounds_of(asked.pop("day"))
+        asked |= {"since": begins.isoformat(), "until": ends.isoformat()}
     return selection_of(asked)
+
+
+def _bounds_of(day: str) -> tuple[datetime, datetime]:
+    """The first moment of a day, and of the next. Raises ``ValueError`` for what is no day."""
+    try:
+        begins = datetime.fromisoformat(f"{day}T00:00:00+00:00")
+        return begins, begins + timedelta(days=1)
+    except (ValueError, OverflowError):  # behind the last of all there is none
+        raise ValueError("day: must be like 2026-01-31") from None
 
 
 def _row(found: JournaledCall) -> dict[str, Any]:

@@ -47,6 +47,12 @@ function show(phase) {
   for (const button of document.querySelectorAll("[data-live]")) button.disabled = !live;
 }
 
+/* A button that is switched off loses the keyboard to the top of the page: the one that begins another call takes it. */
+function focusOnCall() {
+  const has = document.activeElement;
+  if (has === null || has === document.body || has.disabled) at("call").focus();
+}
+
 function base64(bytes) {
   return btoa(String.fromCharCode(...bytes));
 }
@@ -316,6 +322,7 @@ async function ended(of, words) {
   if (call === of) call = null;
   floor.levels = { caller: 0, agent: 0 };
   show("idle");
+  focusOnCall();
   at("mute").setAttribute("aria-pressed", "false");
   at("floor").textContent = "No call";
   at("floor").className = "floor";
@@ -360,6 +367,7 @@ async function begin() {
     if (of.socket) of.socket.close();
     call = null;
     show("idle");
+    focusOnCall();
     tell(error.message, true);
   }
 }
@@ -367,7 +375,6 @@ async function begin() {
 at("call").addEventListener("click", begin);
 at("hang-up").addEventListener("click", () => {
   if (call) call.hangUp();
-  at("call").focus();
 });
 at("mute").addEventListener("click", () => {
   if (!call) return;

@@ -75,7 +75,7 @@ LOOK = r"""
   return found;
 }
 """
-"""What eyes and fingers would stumble over, a line each."""
+"""Stumbling blocks for eyes and fingers, a line each."""
 FOCUSED = r"""
 () => {
   const e = document.activeElement;
@@ -99,7 +99,7 @@ VIEWS = (("light", 360, 640), ("dark", 1_100, 800))
 
 
 def stumbles(person):
-    """What is wrong with the page as it stands, for eyes, for a keyboard, for a screen reader, and to the browser."""
+    """Faults with the page as it stands, for eyes, for a keyboard, for a screen reader, and to the browser."""
     page = person.page
     found = [*page.evaluate(LOOK), *unnamed(person), *walk(page), *person.complaints]
     person.complaints.clear()

@@ -460,7 +460,8 @@ async def test_calls_are_found_by_what_was_said(opened, words, found):
 async def test_the_do_not_call_list_is_read_page_by_page_and_numbers_leave_it(opened):
     async with opened() as journal:
         await journal.mark_do_not_call("+14155550101", "asked", "c1")
-        await journal.set_do_not_call("+14155550102", "twice")
+        await journal.set_all_do_not_call([("+14155550102", "once"), ("+14155550102", "twice")])
+        await journal.set_all_do_not_call([])
         await journal.set_do_not_call("+14155550101", "asked again")
         listed = await journal.do_not_call_numbers("", "", 10)
         assert [(each.number, each.reason, each.call_id) for each in listed] == [

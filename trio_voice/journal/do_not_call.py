@@ -10,7 +10,7 @@ from trio_voice.journal import rows, schema
 from trio_voice.journal.writer import JournalUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from trio_voice.journal.database import Database, Value
@@ -83,9 +83,19 @@ class DoNotCallList:
         Raises:
             JournalUnavailable: it is not yet written, and will be unless the daemon dies first.
         """
-        row: list[Value] = [rows.kept(number), rows.kept(reason), rows.moment(self._clock())]
-        changes: list[Statement] = [(SET, [row]), (schema.COUNT_CHANGE, [[]])]
-        await self._requests.answered(self._requests.post("do_not_call", changes, awaited=True))
+        await self.set_all_do_not_call([(number, reason)])
+
+    async def set_all_do_not_call(self, numbers: Iterable[tuple[str, str]]) -> None:
+        """Put numbers with their reasons on the list, all or none. Returns when that is on the disk.
+
+        Raises:
+            JournalUnavailable: it is not yet written, and will be unless the daemon dies first.
+        """
+        marked_at = rows.moment(self._clock())
+        listed: list[list[Value]] = [[rows.kept(number), rows.kept(reason), marked_at] for number, reason in numbers]
+        if listed:
+            changes: list[Statement] = [(SET, listed), (schema.COUNT_CHANGE, [[]])]
+            await self._requests.answered(self._requests.post("do_not_call", changes, awaited=True))
 
     async def remove_do_not_call(self, number: str) -> bool:
         """Take a number off the list. Returns True if it was on it, once that is on the disk.

@@ -17,7 +17,7 @@ from trio_voice.phone_numbers import e164
 from trio_voice.tokens import lines_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import httpx2
 
@@ -91,6 +91,9 @@ class AppJournal(OrderBook, Protocol):
 
     async def set_do_not_call(self, number: str, reason: str) -> None:
         """Put a number on the list, or give it another reason. Raises ``JournalUnavailable``."""
+
+    async def set_all_do_not_call(self, numbers: Iterable[tuple[str, str]]) -> None:
+        """Put numbers with their reasons on the list, all or none. Raises ``JournalUnavailable``."""
 
     async def remove_do_not_call(self, number: str) -> bool:
         """Take a number off the list; True if it was on it. Raises ``JournalUnavailable``."""

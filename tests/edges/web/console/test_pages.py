@@ -142,6 +142,7 @@ class List:
     def __init__(self, journal):
         self.kept = {"+15550100": EVIL}
         journal.set_do_not_call = self.set
+        journal.set_all_do_not_call = self.set_all
         journal.remove_do_not_call = self.remove
         journal.do_not_call_numbers = self.page
         journal.keeps_words = False
@@ -151,6 +152,10 @@ class List:
         if self._journal.trouble:
             raise JournalUnavailable(self._journal.trouble)
         self.kept[number] = reason
+
+    async def set_all(self, numbers):
+        for number, reason in numbers:
+            await self.set(number, reason)
 
     async def remove(self, number):
         return self.kept.pop(number, None) is not None
@@ -442,6 +447,9 @@ async def test_numbers_are_added_looked_up_and_removed(client, numbers):
         ("DELETE", "/do-not-call/x", None, 400),
         ("GET", "/do-not-call/+14155550199", None, 404),
         ("GET", "/do-not-call?limit=x", None, 400),
+        ("GET", f"/do-not-call?limit={'9' * 5_000}", None, 400),
+        ("GET", "/do-not-call?limit=1001", None, 400),
+        ("GET", "/do-not-call?limit=1000", None, 200),
         ("GET", "/do-not-call?number=x", None, 400),
     ],
 )
@@ -471,6 +479,18 @@ async def test_what_comes_out_goes_in_again(client, numbers):
     numbers.kept["+14155550102"] = "=1+1"
     text = await (await client.get("/console/do-not-call.csv", headers=OPERATOR)).get_data(as_text=True)
     assert read_csv(text)[0] == [("+14155550102", "'=1+1"), ("+15550100", EVIL)]
+
+
+async def test_a_file_of_numbers_is_brought_in_at_once_and_its_bad_rows_are_counted(client, numbers):
+    rows = "".join(f"+1415556{n:04},\r\n" for n in range(1_000)) + "x\n" * 5_000
+    body = f'--b\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n{rows}\r\n--b--\r\n'
+    headers = OPERATOR | {"Content-Type": "multipart/form-data; boundary=b"}
+    answer = await client.post("/console/do-not-call/import", data=body.encode(), headers=headers)
+    page = Page(await answer.get_data(as_text=True))
+    assert "1000 numbers were brought in" in page.text
+    assert re.findall(r"and (\d+) more", page.text) == ["4980"]
+    assert len(page.all("li")) == 21
+    assert len(numbers.kept) == 1_001
 
 
 # Health

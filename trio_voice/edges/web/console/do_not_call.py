@@ -47,6 +47,7 @@ def add_do_not_call_page(app: QuartTrio, editor: DoNotCallEditor, access: Operat
             wrong=wrong,
             done=done or request.args.get("done", ""),
             bad=(bad or [])[:MOST_SHOWN],
+            bad_beyond=len((bad or [])[MOST_SHOWN:]),
             trouble=trouble,
         )
 
@@ -86,7 +87,8 @@ def add_do_not_call_page(app: QuartTrio, editor: DoNotCallEditor, access: Operat
             added, bad = await editor.bring_in(text)
         except JournalUnavailable as trouble:
             return await shown(f"It could not be written: {trouble}", status=503)
-        return await shown(done=f"{added} numbers were brought in.", bad=bad)
+        done = f"{added} {'number was' if added == 1 else 'numbers were'} brought in."
+        return await shown(done=done, bad=bad)
 
     @app.get("/console/do-not-call.csv")
     @access.lets_in

@@ -146,17 +146,45 @@ def test_a_goodbye_whose_sound_is_being_made_asks_for_no_other():
     assert not answer.go_on
 
 
-def test_a_model_that_says_goodbye_for_ever_is_heard_once_more_and_no_further():
+@pytest.mark.parametrize("ends", [1, 2])
+@pytest.mark.parametrize("then", [Then.END_CALL, Then.TRANSFER])
+def test_a_model_that_speaks_on_behind_each_result_is_heard_saying_goodbye_once(then, ends):
+    """AssemblyAI's agent and Gemini begin another reply with every result, whether or not they are asked."""
     book = Playbook().live()
     book.speak("r1", SPEECH)
-    for number in (1, 2):
+    for number in range(ends):
         book.on(c.ToolCalled(f"t{number}", "end_call", {}))
-        book.on(ToolReturned(f"t{number}", ToolResult("{}", then=Then.END_CALL)))
+        book.on(ToolReturned(f"t{number}", ToolResult("{}", then=then)))
     book.on(c.ReplyDone("r1", interrupted=False))
     assert book.speak("r2", SPEECH) == []
     book.on(c.ReplyDone("r2", interrupted=False))
     done = [command for _, command in book.pass_time(5)]
-    assert end_of(done) is EndReason.AGENT
+    assert isinstance(done[-1], EndCall if then is Then.END_CALL else TransferCall)
+    assert book.record.counters["answers_in_vain"] == 1
+
+
+def test_what_is_looked_up_beside_a_goodbye_is_told_and_asks_for_no_more_words():
+    book = Playbook().live()
+    book.speak("r1", SPEECH)
+    book.on(c.ToolCalled("t0", "look_up", {}))
+    asks(book)
+    assert book.on(ToolReturned("t0", ToolResult("seven"))) == [c.SendToolResult("t0", "seven", go_on=False)]
+
+
+@pytest.mark.parametrize("asked", ["by the agent", "for silence"])
+def test_a_goodbye_that_was_said_on_this_machine_is_said_by_nobody_else(asked):
+    limits = Limits(media_gap_seconds=1000, idle_seconds=30, playback_lead_seconds=10)
+    book = Playbook(lines=Lines(idle_goodbye=GOODBYE), limits=limits).live()
+    if asked == "by the agent":
+        says(book, "Never mind.")
+        asks(book)
+        book.pass_time(4.1)
+    else:
+        book.pass_time(33)
+    assert [line.text for line in book.record.transcript if line.role == "agent"] == ["Goodbye."]
+    assert book.speak("r1", SPEECH) == []
+    book.on(c.ReplyDone("r1", interrupted=False))
+    assert isinstance(book.pass_time(5)[-1][1], EndCall)
 
 
 def test_words_of_before_the_goodbye_take_nothing_back_however_late_their_text_is():
@@ -263,9 +291,10 @@ def test_an_agent_that_puts_a_caller_through_without_a_word_says_no_goodbye():
 
 
 def test_an_agent_that_pauses_in_its_goodbye_is_heard_out():
-    book = saying_goodbye()
-    book.speak("r2", SPEECH)
-    book.after(0.1).on(ms.MarkEchoed("0.2"))
+    book = Playbook(limits=Limits(media_gap_seconds=1000, idle_seconds=1000, playback_lead_seconds=10)).live()
+    book.speak("r1", *[SPEECH] * 2)
+    asks(book)
+    book.after(0.2).on(ms.MarkEchoed("0.1"))
     assert not any(isinstance(command, EndCall) for _, command in book.pass_time(3))
-    book.on(c.ReplyDone("r2", interrupted=False))
-    assert end_of([command for _, command in book.pass_time(1)]) is EndReason.AGENT
+    book.on(c.ReplyDone("r1", interrupted=False))
+    assert end_of([command for _, command in book.pass_time(2)]) is EndReason.AGENT

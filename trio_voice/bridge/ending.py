@@ -41,8 +41,8 @@ class Endings:
         "_context",
         "_failed",
         "_goodbye",
+        "_is_said",
         "_leaves_message",
-        "_said_twice",
         "_speaking",
         "_voicemail",
         "wake_at",
@@ -61,8 +61,8 @@ class Endings:
         self._voicemail: str | None = None
         """A message that a machine is to be left, and that may have to be asked for once more."""
         self._leaves_message = False
-        self._said_twice = False
-        """The goodbye was heard, and the model has asked for the end again: it would say goodbye for ever."""
+        self._is_said = False
+        """The words of the goodbye were said, by the model or in its stead; some models would say it for ever."""
         self.wake_at = math.inf
         """Time at which ``tick`` is next needed."""
 
@@ -79,14 +79,17 @@ class Endings:
         The first wish counts: another is the same again, and makes the goodbye no longer.
         """
         if self._goodbye is None:
-            self._begin(Goodbye(then, now, spoken=spoken), now)
+            self._begin(Goodbye(then, now, spoken=spoken), now, is_said=spoken)
         elif self._goodbye.is_heard:
-            self._said_twice = True
+            self._is_said = True
 
     @property
     def is_said(self) -> bool:
-        """True if all is said, and nothing that the model begins now is wanted."""
-        return self._goodbye is not None and self._said_twice
+        """True if all is said, and nothing that the model begins now is wanted.
+
+        Some begin another reply with every result of a tool, be it that of ``end_call`` behind a goodbye.
+        """
+        return self._goodbye is not None and self._is_said
 
     def say_idle_goodbye(self, detail: str, now: float) -> None:
         """Nobody speaks: say goodbye, and end the call."""
@@ -106,8 +109,8 @@ class Endings:
         words = ("a machine answered, and the message was left", "a machine answered, and no message was left")
         self._begin(Goodbye(Then.END_CALL, now, spoken=False, details=words, revocable=False), now)
 
-    def _begin(self, goodbye: Goodbye, now: float) -> None:
-        self._goodbye, self._said_twice = goodbye, False
+    def _begin(self, goodbye: Goodbye, now: float, *, is_said: bool = False) -> None:
+        self._goodbye, self._is_said = goodbye, is_said
         self._began_at = now - self._context.began
         self._context.states.signal(Signal.GOODBYE)
         self.tick(now)
@@ -131,10 +134,11 @@ class Endings:
         """A line of this machine was said in place of what the model was asked for."""
         if self._goodbye is not None and self._goodbye.is_wordless:
             self._goodbye.was_said_for_it()
+            self._is_said = True
 
     def caller_began(self) -> None:
         """The caller speaks into it."""
-        self._said_twice = False
+        self._is_said = False
         if self._goodbye is not None:
             self._goodbye.caller_began()
 
@@ -179,6 +183,7 @@ class Endings:
         elif self._has_left_unanswered(goodbye):
             self._speaking.say_line(context.lines.idle_goodbye, now)
             goodbye.was_said_for_it()
+            self._is_said = context.lines.idle_goodbye is not None
             self.tick(now)
         else:
             self._goodbye = None

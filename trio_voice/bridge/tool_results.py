@@ -96,7 +96,8 @@ class ToolResults:
 
     def _tell(self, call_id: str, result: ToolResult) -> None:
         self._tools.told()
-        go_on = result.then is Then.GO_ON or not self._reply_speaks
+        ends = result.then is not Then.GO_ON or self._endings.is_leaving
+        go_on = not (ends and self._reply_speaks)
         self._context.commands.append(c.SendToolResult(call_id, result.text, result.failed, go_on))
         self._speaking.is_asked = self._speaking.is_asked or go_on
         self._caller_turn.has_heard_agent = self._caller_turn.has_heard_agent and not go_on

@@ -153,8 +153,9 @@ class VoiceAgentSession(ModelSession):
                 if not self._ready:
                     raise LocalProtocolError("no audio may be sent before session.ready")
                 return (self.caller_audio[0] + payload + self.caller_audio[1],)
-            case c.SendToolResult(call_id=call_id, result=result, failed=failed):
-                self._unanswered.owe(now, TOOL_SECONDS)
+            case c.SendToolResult(call_id=call_id, result=result, failed=failed, go_on=go_on):
+                if go_on:
+                    self._unanswered.owe(now, TOOL_SECONDS)
                 answer = {"type": "tool.result", "call_id": call_id, "result": result}
                 return (as_json(answer | ({"is_error": True} if failed else {})),)
             case c.RequestReply(instructions=instructions):

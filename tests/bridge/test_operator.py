@@ -218,8 +218,8 @@ def test_every_line_is_certain_once_and_at_the_end_all_of_them(book, listener):
     book.on(c.ReplyStarted("r1"))
     book.on(c.ReplyWords("r1", "Good day.", None))
     book.on(c.CallerTranscript("i", "Hel", final=False))
-    book.bridge.close()
-    book.bridge.close()
+    book.bridge.close(book.now)
+    book.bridge.close(book.now)
     assert [told for told in listener.told if told[2]] == [("agent", "Good day.", True), ("caller", "Hel", True)]
 
 

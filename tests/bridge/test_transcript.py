@@ -1,5 +1,8 @@
 """The record of a call is bounded, whatever the model says."""
 
+import pytest
+
+from tests.playbook import SPEECH, Playbook
 from trio_voice.bridge.failover import HISTORY_LETTERS, history_of
 from trio_voice.bridge.transcript import (
     KEPT_REPLIES,
@@ -10,6 +13,9 @@ from trio_voice.bridge.transcript import (
     MAX_LINES,
     Transcript,
 )
+from trio_voice.events import caller as ms
+from trio_voice.events import model as c
+from trio_voice.events.call import SayRequested
 from trio_voice.events.model import retold
 from trio_voice.record import CallRecord
 
@@ -183,3 +189,64 @@ def test_words_of_a_reply_that_was_given_up_before_it_had_any_are_not_heard():
     transcript.reply_words("r1", " again!", None, 1)
     (line,) = record.transcript
     assert (line.text, line.interrupted, line.heard_ms) == ("", True, 0)
+
+
+def book_of_a_reply(over):
+    book = Playbook().live()
+    book.speak("r1", *[SPEECH] * 4)
+    book.on(c.ReplyWords("r1", "Good day, ", 0.0))
+    book.on(c.ReplyWords("r1", "dear caller.", 200.0))
+    if over:
+        book.on(c.ReplyDone("r1", interrupted=False))
+    return book
+
+
+@pytest.mark.parametrize("over", [True, False], ids=["made", "being made"])
+def test_what_an_end_cuts_is_not_recorded_as_heard(over):
+    book = book_of_a_reply(over)
+    book.after(0.15).on(ms.CallerStopped())
+    book.bridge.close(book.now)
+    assert book.lines() == [("agent", "Good day,", True)]
+
+
+def test_a_reply_that_is_still_being_made_was_not_heard_to_its_end():
+    book = book_of_a_reply(over=False)
+    for mark in ("0.1", "0.2"):
+        book.after(0.25).on(ms.MarkEchoed(mark))
+    book.on(ms.CallerStopped())
+    book.bridge.close(book.now)
+    assert book.lines() == [("agent", "Good day, dear caller.", True)]
+
+
+def test_what_was_heard_before_the_end_is_whole():
+    book = book_of_a_reply(over=True)
+    for mark in ("0.1", "0.2"):
+        book.after(0.25).on(ms.MarkEchoed(mark))
+    book.on(ms.CallerStopped())
+    book.bridge.close(book.now)
+    assert book.lines() == [("agent", "Good day, dear caller.", False)]
+
+
+def test_a_reply_of_which_all_was_heard_that_had_come_is_cut_by_what_comes_later():
+    """A model that sends its sound as it is spoken, and its text at the end, knows nothing of the operator's wish."""
+    book = Playbook().live()
+    book.speak("r1", *[SPEECH] * 2)
+    book.after(0.3).on(SayRequested("Listen to me."))
+    for _ in range(2):
+        book.on(c.ReplyAudio("r1", SPEECH))
+    book.on(c.ReplyTranscript("r1", "Good day, dear caller.", interrupted=False))
+    assert book.lines() == [("agent", "Good day,", True)]
+
+
+def test_a_turn_whose_beginning_is_told_twice_stands_where_it_began():
+    """Recognisers tell of a sound, and once more of its first word."""
+    book = Playbook().live()
+    book.on(c.CallerSpeechStarted())
+    book.after(2).on(c.CallerSpeechStarted())
+    book.on(c.CallerTranscript("i1", "Are you open?", final=False))
+    book.on(c.CallerSpeechStopped())
+    book.on(c.CallerTranscript("i1", "Are you open?", final=True))
+    book.after(3).on(c.CallerSpeechStarted())
+    book.after(1).on(c.CallerSpeechStopped())
+    book.on(c.CallerTranscript("i2", "And tomorrow?", final=True))
+    assert [line.at for line in book.record.transcript] == [0, 5]

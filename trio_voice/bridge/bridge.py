@@ -324,6 +324,7 @@ class Bridge:
                 self._losses.unrecognized(fact, now)
             case f.MachineAnswered():
                 self._opening.machine_answered(fact, now)
+                self._caller_turn.ignore_machine()
             case f.TransferFailed():
                 self._endings.transfer_failed()
             case f.LegClosed():
@@ -370,8 +371,10 @@ class Bridge:
         """Reason for which the operator's wish cannot be done now, as a code and in words; ``None`` if it can."""
         return self._operator.refusal_of(fact)
 
-    def close(self) -> None:
-        """The call is over, however it ended."""
+    def close(self, ended_at: float) -> None:
+        """The call is over, however it ended: what was being said at that time was heard so far and no further."""
+        for reply_id, heard_ms in self._playout.interrupt(ended_at):
+            self._context.transcript.reply_cut(reply_id, heard_ms)
         self._context.transcript.close()
 
     @property

@@ -47,6 +47,7 @@ class CallerTurn:
         "_digits",
         "_endings",
         "_interruptions",
+        "_item_id",
         "_open_turn",
         "_silence",
         "_speaking",
@@ -73,6 +74,7 @@ class CallerTurn:
         self._silence = silence
         self._endings = endings
         self._open_turn = OpenTurn()
+        self._item_id = ""
         self._digits = DigitEntry()
         self.was_answered = False
         """The model has begun a reply since the caller last began to speak."""
@@ -85,15 +87,24 @@ class CallerTurn:
         self._deadlines.caller_heard(now)
         self._open_turn.begin(now, is_owed=context.states.caller is Caller.WAITING)
         self._silence.caller_began()
+        if fact.item_id or context.states.caller is not Caller.SPEAKING:  # some say so again with the first word
+            context.transcript.caller_began(fact.item_id, now - context.began)
         context.states.signal(Signal.SPEECH_BEGAN)
-        context.transcript.caller_began(fact.item_id, now - context.began)
         context.turns.caller_began()
+        self._item_id = fact.item_id
         self.was_answered = self.has_heard_agent = False
         self._tools.caller_began()
+        self.ignore_machine()
         if fact.interrupts and not self._endings.leaves_message:  # a machine takes no floor, whatever its noises
             self._speaking.is_asked = False
             self._endings.caller_began()
             self._interruptions.began(now)
+
+    def ignore_machine(self) -> None:
+        """Have a turn that a machine has begun left unanswered, whichever its words will be, where that can be had."""
+        yields, is_open = self._context.capabilities.yields_on_request, self._context.states.caller is Caller.SPEAKING
+        if yields and is_open and self._endings.leaves_message:
+            self._context.commands.append(c.IgnoreTurn(self._item_id))
 
     def stopped(self, now: float) -> None:
         """The turn is over."""
@@ -101,6 +112,8 @@ class CallerTurn:
         self._open_turn.end()
         self._context.states.signal(Signal.TURN_ENDED)
         self._context.turns.caller_finished(now)
+        if self._endings.leaves_message:
+            return
         if self._interruptions.ended(now):
             self._was_nothing()
         elif not self._interruptions.has_words:
@@ -118,6 +131,10 @@ class CallerTurn:
             context.turns.transcript_is_final(now)
         at = now - context.began
         began_at = context.transcript.caller_said(fact.item_id, fact.text, at, final=fact.final)
+        if self._endings.leaves_message:  # a machine's words interrupt nothing, and want no answer
+            if fact.final:
+                context.commands.append(c.IgnoreTurn(fact.item_id))
+            return
         takes_no_floor = self._interruptions.said(fact, now)
         if takes_no_floor:
             self._was_nothing()

@@ -26,6 +26,9 @@ MAX_UNHEARD_MS: Final = 1_000.0
 """Most of a dead model's words that may still be heard before the last line; more would keep the caller for too
 long."""
 
+FIRST_WORDS: Final = 3
+"""Words by which a message is known."""
+
 
 class Endings:
     """Those of one call.
@@ -43,6 +46,7 @@ class Endings:
         "_goodbye",
         "_is_said",
         "_leaves_message",
+        "_message",
         "_speaking",
         "_voicemail",
         "wake_at",
@@ -60,7 +64,7 @@ class Endings:
         """Reason for which there is no model any more, while the last line is said."""
         self._voicemail: str | None = None
         """A message that a machine is to be left, and that may have to be asked for once more."""
-        self._leaves_message = False
+        self._leaves_message, self._message = False, ""
         self._is_said = False
         """The words of the goodbye were said, by the model or in its stead; some models would say it for ever."""
         self.wake_at = math.inf
@@ -89,7 +93,15 @@ class Endings:
 
         Some begin another reply with every result of a tool, be it that of ``end_call`` behind a goodbye.
         """
+        if self._leaves_message and self._has_said_message:
+            return not self._speaking.is_asked
         return self._goodbye is not None and self._is_said
+
+    @property
+    def _has_said_message(self) -> bool:
+        """True if the latest reply is the message, by its first words; models answer a machine that talks as well."""
+        message, said = self._message.split(), self._context.transcript.text_of(self._context.reply_id).split()
+        return [word.casefold() for word in said[:FIRST_WORDS]] == [word.casefold() for word in message[:FIRST_WORDS]]
 
     def say_idle_goodbye(self, detail: str, now: float) -> None:
         """Nobody speaks: say goodbye, and end the call."""
@@ -102,10 +114,10 @@ class Endings:
 
     def leave_message(self, message: str, now: float) -> None:
         """A machine has answered: leave it the message, and end the call."""
-        if self._context.playout.is_busy(now):
+        if self._context.playout.is_busy(now) or self._context.states.reply_is_open:
             self._speaking.interrupt(now)
         self._speaking.say(message, now, because="A machine has answered. ")
-        self._voicemail, self._leaves_message = message, True
+        self._voicemail, self._message, self._leaves_message = message, message, True
         words = ("a machine answered, and the message was left", "a machine answered, and no message was left")
         self._begin(Goodbye(Then.END_CALL, now, spoken=False, details=words, revocable=False), now)
 

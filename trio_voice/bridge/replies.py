@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from trio_voice.audio.mulaw import is_audible
+from trio_voice.audio.mulaw import base64_ms, is_audible
 from trio_voice.bridge.states import Caller, Reply, Signal
 from trio_voice.events import model as c
 
@@ -108,6 +108,8 @@ class Replies:
         else:
             length = self._playout.add(fact.reply_id, fact.payload)
         if not length:
+            if self._playout.is_muted(fact.reply_id):
+                self._context.transcript.reply_lost(fact.reply_id, base64_ms(fact.payload))
             return
         if is_silent:
             if not is_filler:

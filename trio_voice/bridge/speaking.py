@@ -114,8 +114,11 @@ class Speaking:
         was_paused, heard_of_open = playout.is_paused, playout.heard_of(context.reply_id, now)
         cut = dict(playout.interrupt(now, keep))
         is_kept = bool(keep) and keep == context.reply_id
-        if context.capabilities.yields_on_request and context.states.reply_is_open and not is_kept:
-            cut.setdefault(context.reply_id, heard_of_open)  # more of it would come that nobody waits for any more
+        if context.states.reply_is_open and not is_kept:  # more of it would come that nobody waits for any more
+            if context.capabilities.yields_on_request:
+                cut.setdefault(context.reply_id, heard_of_open)
+            elif context.reply_id not in cut:
+                context.transcript.reply_cut(context.reply_id, heard_of_open)
         for reply_id, heard_ms in cut.items():
             context.transcript.reply_cut(reply_id, heard_ms)
             can_be_told = context.capabilities.truncates or context.capabilities.yields_on_request

@@ -109,6 +109,12 @@ class Transcript:
         """More of a reply's sound has come from the model."""
         self._reply(reply_id).sent_ms += ms
 
+    def reply_lost(self, reply_id: str, ms: float) -> None:
+        """More of the sound of a reply that was cut has come, which nobody hears."""
+        reply = self._reply(reply_id)
+        reply.sent_ms += ms
+        self._cut_at_last(reply)
+
     def reply_words(self, reply_id: str, text: str, start_ms: float | None, at: float) -> None:
         """Some words of a reply."""
         reply = self._reply(reply_id)
@@ -166,8 +172,10 @@ class Transcript:
                 self._settle(reply)
 
     def close(self) -> None:
-        """The call is over: every line stays as it is."""
+        """The call is over: every line stays as it is. A reply that is still being made was not heard to its end."""
         for reply in self._replies.values():
+            if reply.line is not None and not reply.over:
+                reply.line.interrupted = True
             self._settle(reply)
         for line in self._callers.values():
             self._watcher.line(line, settled=True)

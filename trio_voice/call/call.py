@@ -386,7 +386,7 @@ class Call:
 
     def _write_down(self) -> None:
         record = self.record
-        self._bridge.close()
+        self._bridge.close(self._ended_at)
         record.state, record.ended_at = CallState.ENDED, wall_clock()
         record.seconds = round(self._ended_at - self._began, 3)
         record.closing_seconds = round(trio.current_time() - self._ended_at, 3)

@@ -153,7 +153,8 @@ class Transfer:
     """Seconds since the call began."""
     outcome: str | None = None
     """Its end: Twilio's word (``completed``, ``busy``, ``no-answer``, ``failed``, ``canceled``), ``answered``
-    while they talk, ``refused`` where Twilio did not even try; ``None`` while it rings, and if nobody has said."""
+    while they talk, ``refused`` where Twilio did not even try, ``unknown`` where it did not say whether it does;
+    ``None`` while it rings, and if nobody has said."""
 
 
 @attrs.define

@@ -10,7 +10,9 @@ import trio
 from tests.calls import GREETING, live_call
 from trio_voice.call.built_in_tools import consent_to_recording, end_call, transfer_to_human
 from trio_voice.call.call_tools import MAX_TOOLS
-from trio_voice.errors import RestError
+from trio_voice.call.transfers import REQUEST_SECONDS
+from trio_voice.errors import CallRefused, RestError
+from trio_voice.events.call import TransferRequested
 from trio_voice.events.model import ToolWithdrawn
 from trio_voice.persona import Limits, Persona
 from trio_voice.record import BROWSER, EndReason
@@ -207,6 +209,45 @@ async def test_a_transfer_is_the_agents_end_though_the_callback_of_a_caller_who_
         await ask(rig)
     assert rig.record.end_reason is EndReason.AGENT
     assert rig.record.handed_over
+
+
+@pytest.mark.parametrize("trouble", ["hangs", "breaks off"])
+async def test_a_transfer_of_which_twilio_says_nothing_may_be_done_all_the_same(autojump_clock, trouble):
+    """The caller hears a word within seconds; if the stream stops then, Twilio is asked what became of them."""
+
+    class SlowPhone:
+        async def transfer(self, call, number):
+            if trouble == "hangs":
+                await trio.sleep_forever()
+            raise RestError("Twilio cannot be reached", retryable=True, outcome_unknown=True)
+
+    announced = script("transfer_to_human", reply="One moment please.", after="")
+    async with live_call(script=announced, tools=[transfer_to_human], phone=SlowPhone(), persona=PERSONA) as rig:
+        await ask(rig)
+        await trio.sleep(REQUEST_SECONDS + 4)
+        assert any("could not be put through" in str(message) for message in rig.session.messages)
+        assert not rig.record.handed_over
+        rig.twilio.hang_up()
+    assert rig.record.end_reason is EndReason.HANGUP
+    assert rig.record.transfers[0].outcome == "unknown"
+    assert rig.record.handed_over
+
+
+@pytest.mark.parametrize("end", ["from_number", "to_number"])
+async def test_nobody_is_put_through_to_an_end_of_their_own_call(autojump_clock, end):
+    """A number of ours that points here would begin another call with the same agent, and so on."""
+    phone = StubPhone()
+    announced = script("transfer_to_human", reply="One moment please.", after="")
+    async with live_call(script=announced, tools=[transfer_to_human], phone=phone, persona=PERSONA) as rig:
+        setattr(rig.record, end, f"sip:{DESK}@example.com")
+        await ask(rig)
+        await trio.sleep(3)
+        with pytest.raises(CallRefused, match="own"):
+            rig.call.ask(TransferRequested(DESK))
+        rig.twilio.hang_up()
+    assert phone.transferred == []
+    assert rig.record.transfers == []
+    assert any("could not be put through" in str(message) for message in rig.session.messages)
 
 
 async def test_a_caller_who_hangs_up_before_they_can_be_put_through_was_not(autojump_clock):

@@ -5,6 +5,7 @@ import pytest
 import trio
 
 from tests.call.test_tools_of_every_kind import KINDS, assert_no_mistakes, exchanges
+from tests.calls import live_call
 from trio_voice.call.expected import EXPECTED_SECONDS
 from trio_voice.call.put_through import LEAST_SECONDS, MOST_RETURNS, OUTCOME_SECONDS, CameBack
 from trio_voice.call.registry import Registry
@@ -216,6 +217,7 @@ async def test_the_outcome_waits_until_nothing_of_the_call_is_open(autojump_cloc
     """Twilio may find a line busy before the model has taken leave."""
     call = await rig.begin()
     record = call.record
+    call.phone_over = call.ended_for.append  # it takes its time
     record.transfers.append(Transfer("+15550001111", 30.0))
     record.handed_over = True
     found = []
@@ -230,6 +232,23 @@ async def test_the_outcome_waits_until_nothing_of_the_call_is_open(autojump_cloc
     call.over.set()
     await trio.testing.wait_all_tasks_blocked()
     assert found[0].came_back is not None
+
+
+async def test_a_stream_that_does_not_say_that_it_is_over_keeps_nobody_from_coming_back(autojump_clock, rig):
+    """Twilio has dialed: whatever its stream looks like, it is not there any more."""
+    call = await rig.begin()
+    call.record.transfers.append(Transfer("+15550001111", 30.0))
+    call.record.handed_over, call.record.end_reason = True, EndReason.AGENT  # which its end says
+    expected = await rig.registry.dialed(call.record.call_id, "failed", over=False)
+    assert expected.came_back is not None
+    assert call.over.is_set()
+
+
+@pytest.mark.parametrize("reason", [EndReason.HANGUP, EndReason.CALLER_LOST])
+async def test_a_stop_that_was_twilios_answer_to_a_transfer_lets_the_caller_come_back(autojump_clock, rig, reason):
+    record = await rig.put_through(await rig.begin(), reason)
+    expected = await rig.registry.dialed(record.call_id, "busy", over=False)
+    assert (expected is not None) is (reason is EndReason.HANGUP)
 
 
 async def test_a_drain_waits_for_those_who_may_come_back_and_lets_them(autojump_clock, rig, nursery):
@@ -265,6 +284,16 @@ SAID = (
     Utterance("agent", "One moment, please.", 4.0),
 )
 AGAIN = Script(greeting_ms=500, turns=(Turn(heard="Till noon?", reply="Till noon."),))
+
+
+async def test_a_verdict_of_before_is_none_of_the_caller_who_comes_back(autojump_clock):
+    """A machine answered, Twilio said, when they were being put through: whoever comes back is on the line."""
+    made = live_call(script=AGAIN, said=SAID[:1], came_back=CameBack(trio.current_time() - 40, "They are here again."))
+    async with made as rig:
+        rig.record.answered_by = "machine_start"
+        await trio.sleep(6)
+        assert rig.record.end_reason is None
+        rig.twilio.hang_up()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -35,7 +35,7 @@ import trio
 from trio_voice.bridge.bridge import Bridge
 from trio_voice.bridge.watcher import NOBODY
 from trio_voice.call.call_tools import CallTools
-from trio_voice.call.transfers import Transfers
+from trio_voice.call.transfers import OWN_NUMBER, Transfers
 from trio_voice.errors import CallRefused
 from trio_voice.events.call import (
     CALLER,
@@ -110,6 +110,7 @@ class Call:
         "_began",
         "_bridge",
         "_caller",
+        "_came_back",
         "_closing_at",
         "_ended_at",
         "_has_phone",
@@ -155,6 +156,7 @@ class Call:
         self._now = trio.lowlevel.current_clock().current_time
         """As ``trio.current_time``, which looks for this clock anew each time."""
         self._began = self._now() if came_back is None else came_back.began
+        self._came_back = came_back is not None
         self._transfers = Transfers(record, phone, ledger or Ledger(record), limits.tool_seconds, self._began)
         self._tools = CallTools(tools or {}, record, persona, limits.tool_seconds, self._began, recording, watcher)
         self._bridge = Bridge(
@@ -206,6 +208,8 @@ class Call:
             raise CallRefused("not_live", "the call is not live")
         if isinstance(wish, TransferRequested) and (not self._has_phone or self.record.call_sid is None):
             raise CallRefused("not_supported", "this call cannot be put through: it has no telephone at Twilio")
+        if isinstance(wish, TransferRequested) and self._transfers.is_own(wish.number):
+            raise CallRefused("not_supported", OWN_NUMBER)
         refusal = self._bridge.refusal_of(wish)
         if refusal is not None:
             raise CallRefused(*refusal)
@@ -254,7 +258,7 @@ class Call:
                 async with trio.open_nursery() as self._nursery:
                     self._nursery.start_soon(self._live_leg, self._model)
                     self._nursery.start_soon(self._run_timer)
-                    if record.answered_by_machine:  # it was quicker than the stream
+                    if record.answered_by_machine and not self._came_back:  # it was quicker than the stream
                         self.machine_answered()
                     await self._live_leg(self._caller)
         except* Exception:  # one call's failure stays one call's failure, and beside a cancellation it is one too
@@ -341,6 +345,8 @@ class Call:
                         self._caller.give_up()
                     self.record.end_reason, self.record.end_detail = reason, detail
                     self._transfers.is_stopped = transferred
+                    if reason is EndReason.HANGUP and self._transfers.may_be_done:
+                        self.record.handed_over = True  # the stop may be Twilio's answer: then it tells how it went
                     self._scope.cancel(reason=f"{reason}: {detail}")
                 case RunTool():
                     self._start(self._run_tool, command)

@@ -60,7 +60,7 @@ class PutThrough:
     @property
     def may_be_answered_again(self) -> bool:
         """True if the agent is to have them back: not one whose models have all failed, nor without an end."""
-        by_choice = self.record.end_reason in (EndReason.AGENT, EndReason.OPERATOR)
+        by_choice = self.record.end_reason in (EndReason.AGENT, EndReason.OPERATOR, EndReason.HANGUP)
         return by_choice and len(self.record.transfers) <= MOST_RETURNS
 
     def back(self, outcome: str, now: float) -> tuple[CameBack, Limits]:

@@ -282,6 +282,8 @@ class Registry:
         Returns:
             The promise of a path by which they come back to the agent; ``None`` if they do not.
         """
+        if call_id in self._live and self._live[call_id].record.handed_over:
+            self._live[call_id].phone_over("Twilio has dialed: its stream is over, whether or not it says so")
         with trio.move_on_after(self.limits.close_seconds + 1):  # noqa: ASYNC912 - checkpoints only while it closes
             while call_id in self._live and self._live[call_id].record.handed_over:
                 await self._departure.wait()
@@ -384,6 +386,9 @@ class Registry:
             return  # said already, or overtaken by what came after it
         record.twilio_status = status
         expected = self._expected.get(call_id)
+        if expected is not None and record.call_sid is None and call_sid:  # Twilio's answer to the create was lost
+            record.call_sid = call_sid
+            self._by_sid[call_sid] = expected
         if expected is not None and status in STATES:
             record.state = STATES[status]
             if self._on_change is not None:

@@ -8,12 +8,19 @@ import structlog
 import trio
 
 from trio_voice.errors import RestError
+from trio_voice.phone_numbers import e164
 from trio_voice.record import Transfer
 
 if TYPE_CHECKING:
     from trio_voice.legs.session_ledger import Ledger
     from trio_voice.record import CallRecord
 
+REQUEST_SECONDS: Final = 5.0
+"""For Twilio's answer, which the caller waits for without a word; they are longer only where it is in trouble."""
+OWN_NUMBER: Final = "the number is one of the call's own: nobody else would answer there"
+REFUSED: Final = "refused"
+UNKNOWN: Final = "unknown"
+"""Outcomes of a request that Twilio refused, or did not answer: then it may do it all the same."""
 log: Final = structlog.stdlib.get_logger("trio_voice.call")
 
 
@@ -35,7 +42,7 @@ class Transfers:
         began: the time from which transfers are counted.
     """
 
-    __slots__ = ("_began", "_ledger", "_phone", "_record", "_seconds", "is_stopped")
+    __slots__ = ("_began", "_ledger", "_phone", "_record", "_seconds", "is_stopped", "may_be_done")
 
     def __init__(
         self, record: CallRecord, phone: CallControl | None, ledger: Ledger, seconds: float, began: float
@@ -47,6 +54,12 @@ class Transfers:
         self._began = began
         self.is_stopped = False
         """Twilio has stopped the stream because of it."""
+        self.may_be_done = False
+        """Twilio did not say whether it does what it was asked for last."""
+
+    def is_own(self, number: str) -> bool:
+        """True if a number is at an end of this very call: whoever is put through to it reaches us, or a busy line."""
+        return number in (e164(self._record.from_number), e164(self._record.to_number))
 
     async def put_through(self, number: str | None) -> bool:
         """Connect the caller to this number; returns whether Twilio does. It answers by stopping the stream, too.
@@ -57,19 +70,23 @@ class Transfers:
         if self._phone is None or record.call_sid is None or number is None:
             log.warning("transfer_failed", error="it needs account_sid, TWILIO_AUTH_TOKEN and transfer_to")
             return False
+        if self.is_own(number):
+            log.warning("transfer_failed", error=OWN_NUMBER)
+            return False
         transfer = Transfer(number, round(trio.current_time() - self._began, 3))
         record.transfers.append(transfer)
         record.handed_over = True  # before the request: Twilio may stop the stream before it answers us
         self._ledger.changed()
         done = False
         try:
-            with trio.fail_after(self._seconds):
+            with trio.fail_after(min(self._seconds, REQUEST_SECONDS)):
                 await self._phone.transfer(record, number)
-            done = True
+            done, self.may_be_done = True, False
             log.info("transferred")
         except (RestError, trio.TooSlowError) as failed:
             log.warning("transfer_failed", error=str(failed) or "Twilio did not answer in time")
-            transfer.outcome = "refused"
+            self.may_be_done = not isinstance(failed, RestError) or failed.outcome_unknown
+            transfer.outcome = UNKNOWN if self.may_be_done else REFUSED
         finally:
             record.handed_over = done or self.is_stopped
             self._ledger.changed()

@@ -66,12 +66,16 @@ class StubJournal:
         self.unread = {}
         self.list_trouble = ""
         self.began = []
+        self.ended = []
         self.wanted = []
         self.over = []
         """Calls of before a restart, the newest first."""
 
     def call_began(self, record):
         self.began.append((record.call_id, record.call_sid))
+
+    def call_ended(self, record):
+        self.ended.append(record)
 
     async def call(self, call_id):
         if self.trouble:
@@ -630,6 +634,15 @@ async def test_somebody_who_has_answered_settles_it_before_they_have_talked(clie
     assert record.transfers[0].outcome == "completed"
 
 
+@pytest.mark.parametrize("status", ["initiated", "ringing", "busy", "no-answer", "completed", "", "of 2027"])
+async def test_whoever_is_called_and_has_not_answered_settles_nothing(client, registry, nursery, status):
+    record = await put_through(client, registry, nursery)
+    called = {"CallSid": "CA9", "ParentCallSid": "CA1", "CallStatus": status}
+    assert await dial_status(client, record.call_id, **called) == ""
+    assert record.transfers[0].outcome is None
+    assert verbs(await dial_status(client, record.call_id, DialCallStatus="busy")) == ["Connect", "Hangup"]
+
+
 async def test_a_daemon_that_knows_nothing_of_the_transfer_says_so_and_hangs_up(client):
     assert verbs(await dial_status(client, "c9", DialCallStatus="busy")) == ["Say", "Hangup"]
     assert verbs(await dial_status(client, "c9", DialCallStatus="completed")) == ["Hangup"]
@@ -651,6 +664,40 @@ async def test_a_recording_is_remembered(client, registry, nursery):
     await post(client, "/recording-status/other", RecordingStatus="completed", RecordingUrl=url)
     assert call.record.as_json()["recording_url"] == url
     call.over.set()
+
+
+@pytest.mark.parametrize(
+    ("path", "form", "found"),
+    [
+        ("/recording-status/c1", {"RecordingStatus": "completed", "RecordingUrl": "https://x/RE1"}, "https://x/RE1"),
+        ("/amd-status/c1", {"AnsweredBy": "human"}, "human"),
+    ],
+)
+async def test_what_twilio_says_of_a_call_that_is_over_is_written_down_once_more(
+    client, registry, nursery, context, path, form, found
+):
+    """A recording is made when the call is over, and never before."""
+    call = StubCall()
+    nursery.start_soon(call.live, registry)
+    await trio.testing.wait_all_tasks_blocked()
+    call.record.state = CallState.ENDED
+    call.over.set()
+    await trio.testing.wait_all_tasks_blocked()
+    await post(client, path, **form)
+    (written,) = context.journal.ended
+    assert found in (written.recording_url, written.answered_by)
+
+
+async def test_a_call_whose_create_was_never_answered_has_its_name_from_the_first_callback(client, registry, context):
+    """So whoever hangs it up while it rings can."""
+    record = registry.expect(
+        PERSONAS["desk"], direction="outbound", from_number="+1", to_number="+2", call_sid=None
+    ).record
+    for status in ("initiated", "ringing"):
+        await post(client, f"/call-status/{record.call_id}", CallSid="CA8", CallStatus=status)
+    assert record.call_sid == "CA8"
+    assert registry.holds("CA8")
+    assert context.journal.began == [(record.call_id, "CA8")]
 
 
 OPERATORS = [("POST", "/call"), ("GET", "/calls"), ("GET", "/calls/c1"), ("DELETE", "/calls/c1")]

@@ -224,8 +224,9 @@ class Webhooks:
 
     async def _dial_status(self, webhook: Webhook) -> Answer:
         context, call_id = self._context, webhook.call_id or ""
-        if "DialCallStatus" not in webhook.form:  # of the one who was called, who has answered
-            await context.registry.dialed(call_id, "answered", over=False)
+        if "DialCallStatus" not in webhook.form:  # of the one who was called
+            if webhook.field("CallStatus") == "in-progress":  # and who has answered
+                await context.registry.dialed(call_id, "answered", over=False)
             return NO_CONTENT
         outcome = webhook.field("DialCallStatus")
         over = webhook.field("CallStatus") in TERMINAL_STATUSES
@@ -234,25 +235,34 @@ class Webhooks:
         if expected is not None:
             context.journal.call_began(expected.record)
             return self._stream(call_id, expected.path)
+        self._write_again(call_id)
         return _twiml(hangup_twiml() if over or outcome in ANSWERED else sorry_twiml(NOBODY))
 
     async def _amd_status(self, webhook: Webhook) -> Answer:
-        context, call_id = self._context, webhook.call_id or ""
-        context.registry.note_machine(call_id, webhook.field("AnsweredBy", "unknown"))
-        record = context.registry.record(call_id)
-        if record is not None and record.state is CallState.ENDED:
-            context.journal.call_ended(record)  # it is in the record of a call that was quicker than this
+        self._context.registry.note_machine(webhook.call_id or "", webhook.field("AnsweredBy", "unknown"))
+        self._write_again(webhook.call_id or "")
         return NO_CONTENT
+
+    def _write_again(self, call_id: str) -> None:
+        """Have what Twilio has said of a call that was over before in its record all the same."""
+        record = self._context.registry.record(call_id)
+        if record is not None and record.state is CallState.ENDED:
+            self._context.journal.call_ended(record)
 
     async def _recording_status(self, webhook: Webhook) -> Answer:
         record = self._context.registry.record(webhook.call_id or "")
         if record is not None and webhook.field("RecordingStatus") == "completed":
             record.recording_url = webhook.field("RecordingUrl") or None
+            self._write_again(record.call_id)
         return NO_CONTENT
 
     async def _call_status(self, webhook: Webhook) -> Answer:
         call_sid, status = webhook.field("CallSid"), webhook.field("CallStatus")
+        record = self._context.registry.record(webhook.call_id or "")
+        was_nameless = record is not None and record.call_sid is None
         self._context.registry.note_status(webhook.call_id, call_sid, status)
+        if record is not None and was_nameless and record.call_sid is not None and record.ended_at is None:
+            self._context.journal.call_began(record)  # whoever comes after us can hang it up
         if webhook.call_id is None:
             await self._tell_others(call_sid, status)
         return NO_CONTENT

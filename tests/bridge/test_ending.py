@@ -174,7 +174,7 @@ def test_what_is_looked_up_beside_a_goodbye_is_told_and_asks_for_no_more_words()
 @pytest.mark.parametrize("asked", ["by the agent", "for silence"])
 def test_a_goodbye_that_was_said_on_this_machine_is_said_by_nobody_else(asked):
     limits = Limits(media_gap_seconds=1000, idle_seconds=30, playback_lead_seconds=10)
-    book = Playbook(lines=Lines(idle_goodbye=GOODBYE), limits=limits).live()
+    book = Playbook(persona=GREETS_NOBODY, lines=Lines(idle_goodbye=GOODBYE), limits=limits).live()
     if asked == "by the agent":
         says(book, "Never mind.")
         asks(book)

@@ -144,10 +144,6 @@ class Playout:
             self._muted.append(reply_id)
             del self._muted[:-MUTED_REPLIES]
 
-    def is_muted(self, reply_id: str) -> bool:
-        """True if nothing more of a reply is said, whatever comes of it."""
-        return reply_id in self._muted
-
     def add(self, reply_id: str, payload: str) -> float:
         """Take speech in, base64 of mu-law of any length. Returns how many milliseconds: all, or 0 if it is dropped.
 

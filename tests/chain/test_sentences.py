@@ -282,3 +282,26 @@ def test_the_first_piece_of_a_reply_comes_after_few_tokens():
     assert statistics.mean(counts) <= 8.5
     assert counts[round(len(counts) * 0.9) - 1] <= 13
     assert counts[-1] <= 20
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("de", "Fa. Meier liefert lt. Plan die Ware aus."),
+        ("de", "Wir haben z. Zt. keine Termine frei."),
+        ("fr", "MM. Durand et Petit sont ici."),
+        ("fr", "Le 5 janv. et le 3 févr. sont pris."),
+        ("es", "Abrimos de lun. a vie. todo el año."),
+        ("es", "Dña. María y Juan viven en Roma."),
+        ("it", "Siamo aperti dal lun. al ven. sempre."),
+        ("pt", "Abrimos de seg. a sex. o ano todo."),
+        ("nl", "Open van ma. t/m vr. het hele jaar."),
+        ("nl", "Bel drs. Bakker of mevr. Jansen op."),
+    ],
+)
+def test_abbreviations_of_each_language_tear_no_sentence(language, text):
+    for size in (1, 3, 6, 200):
+        sentences = Sentences(language)
+        pieces = [piece for at in range(0, len(text), size) for piece in sentences.add(text[at : at + size])]
+        pieces = [piece.strip() for piece in [*pieces, sentences.rest()] if piece.strip()]
+        assert not any(piece.endswith(".") for piece in pieces[:-1])

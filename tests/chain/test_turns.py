@@ -10,7 +10,7 @@ from tests.chain.stages import SOUND, Stage, lines
 from trio_voice.chain.hearing import WORDLESS_SECONDS
 from trio_voice.chain.history import PENDING
 from trio_voice.chain.tool_calls import BROKEN
-from trio_voice.chain.turns import WISH_SECONDS
+from trio_voice.chain.turns import VERDICT_SECONDS, WISH_SECONDS
 from trio_voice.events import model as c
 from trio_voice.events import stage as s
 
@@ -461,3 +461,40 @@ def test_a_voice_that_does_not_read_figures_is_given_words_and_the_history_keeps
     assert [spoken.text for spoken in stage.of(s.Speak)][-1] == "It is five dollars at nine thirty."
     stage.spoken()
     assert lines(stage.asked("Thanks."))[1] == ("agent", "It is **$5** at 9:30.")
+
+
+def pause(stage, text, *, ends, item):
+    """Return the questions that come of a pause, after which the turn is over or the caller goes on."""
+    stage.do(s.SpeechBegan(), s.TurnMayBeOver(item, text))
+    asked = stage.of(s.Think)
+    if not ends:
+        stage.do(s.TurnResumed(item))
+    return asked
+
+
+def test_nothing_is_begun_in_the_middle_of_a_sentence():
+    stage = Stage()
+    stage.do(s.SpeechBegan(), s.TurnMayBeOver("c1", "I would like to"))
+    assert stage.of(s.Think) == []
+    stage.do(s.TurnMayBeOver("c1", "I would like to book a table"))
+    assert len(stage.of(s.Think)) == 1
+
+
+def test_with_a_caller_who_goes_on_after_each_pause_nothing_is_begun_any_more_until_pauses_are_ends():
+    stage = Stage()
+    began = [bool(pause(stage, f"one two {number}", ends=False, item="c1")) for number in range(5)]
+    assert began == [True, True, False, False, False]
+    for number in range(8):  # the last eight tell
+        stage.turns._eagerness.begins(f"three {number}")
+        stage.turns._eagerness.over(f"three {number}")
+    assert pause(stage, "four five", ends=True, item="c1")
+
+
+@pytest.mark.parametrize("noise", [".", "...", " ", "[inaudible]", "(coughs)", "*sighs*", "♪"])
+def test_a_sound_that_is_written_down_is_no_turn(noise):
+    stage = Stage()
+    stage.do(s.SpeechBegan(), s.TurnGoesOn("c1", noise), s.TurnOver("c1", noise))
+    assert stage.of(c.CallerTranscript) == []
+    stage.wait(VERDICT_SECONDS)
+    assert stage.of(s.Think) == []
+    assert stage.asked(item="c2").conversation[-1].text == "Are you open?"

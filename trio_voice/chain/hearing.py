@@ -7,6 +7,7 @@ from typing import Final
 
 from trio_voice.chain.reply import words_of
 from trio_voice.events.stage import EndTurn, TurnOver
+from trio_voice.speech_text.backchannels import is_speech
 
 WORDLESS_SECONDS: Final = 2.0
 """Time that a caller counts as speaking while no word comes: recognisers hear noise, and then say no more of it."""
@@ -61,7 +62,7 @@ class HearingTurn:
     def goes_on(self, item_id: str, text: str, now: float) -> tuple[str, str] | None:
         """The turn's words so far, under its id; ``None`` if they are those of a turn that is over."""
         new = self._new_of(item_id, text)
-        if new is None or not new[1]:
+        if new is None or not is_speech(new[1]):
             return None
         self.is_open = True
         if new != (self._item_id, self._text):
@@ -75,6 +76,8 @@ class HearingTurn:
         new = self._new_of(item_id, text)
         if new is None:
             return None
+        if not is_speech(new[1]):
+            new = (new[0], "")
         words, (said, said_at) = words_of(new[1]), self._last
         too_soon = now - said_at < min(max(REPEATED_SECONDS, SECONDS_A_LETTER * len(new[1])), LONGEST_REPEATED_SECONDS)
         if words and words == said and too_soon and not self.words:

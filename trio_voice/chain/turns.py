@@ -8,7 +8,7 @@ itself. Rules that a reader might ask about:
   before an answer that is still being thought.
 - **An answer may begin early.** When the recogniser believes that the caller has finished, the language model is asked
   at once. Nothing of that answer is spoken, and none of its tools run, until the turn is over with the same words;
-  if the caller goes on, it is dropped.
+  if the caller goes on, it is dropped. Not where the words are unfinished, or the caller mostly goes on.
 - **Nothing is cut but by the bridge.** That the caller speaks stops no thought and no speech: it may be a cough. The
   bridge hears the words first and says whether they take the floor (``TruncateReply``), ask for nothing
   (``IgnoreTurn``) or are a question like any other. Meanwhile nothing new begins to be spoken.
@@ -30,6 +30,7 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from trio_voice.chain.answers import Answers
+from trio_voice.chain.eagerness import Eagerness
 from trio_voice.chain.hearing import HearingTurn
 from trio_voice.chain.history import History
 from trio_voice.chain.replies import MAX_WANTED, Replies
@@ -98,6 +99,7 @@ class ChainTurns:
         self._filler_due = math.inf
 
         self._hearing = HearingTurn(hang_seconds)
+        self._eagerness = Eagerness(language)
         self._speech = Speech(sound_seconds, language, timed_words=timed_words, spelled_out=spelled_out)
         self._replies = Replies(self._history, prefix=prefix, language=language, members=members)
         self._answers = Answers(self._replies, self._history)
@@ -213,8 +215,9 @@ class ChainTurns:
         if any(reply.speculates_that(fact.text) for reply in self._replies.queue):
             return
         self._drop_speculation()
+        begins = self._eagerness.begins(fact.text)
         busy = self._replies.queue or self._tools or self._waiting or self._speech.is_playing(now)
-        if fact.text and not busy:
+        if fact.text and begins and not busy:
             conversation = (*self._history.entries(), s.Entry("caller", fact.text))
             self._replies.ask(
                 Reply(self._replies.next_id(), self._language, speculates_on=fact.text, conversation=conversation)
@@ -222,6 +225,7 @@ class ChainTurns:
 
     def _turn_resumed(self, now: float) -> None:
         self._hearing.resumed(now)
+        self._eagerness.went_on()
         self._drop_speculation()
 
     def _turn_over(self, fact: s.TurnOver, now: float) -> None:
@@ -230,6 +234,7 @@ class ChainTurns:
         if heard is None:
             return  # it was ended for the recogniser
         item_id, text = heard
+        self._eagerness.over(text)
         floor_taken, self._floor_taken = self._floor_taken, False
         if had_words and not text:  # they are taken back
             self._replies.out.append(c.CallerTranscript(item_id, "", final=True))

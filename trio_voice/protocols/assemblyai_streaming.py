@@ -78,7 +78,8 @@ class AssemblyAiStreamingSettings(StageSettings):
     session is a lost one."""
     eager_eot_threshold: float = bounded(0, 1, 0.5)
     """Confidence that the turn is over at which the language model begins, if it is more than that of the partial
-    before. Lower is earlier, and more answers are dropped and billed. 0 has nothing begin early."""
+    before. Lower is earlier, and more answers are dropped and billed. 0 has nothing begin early. Nothing does where the
+    words are unfinished ("I would like to"), or where the caller mostly goes on after a pause."""
 
 
 class AssemblyAiStreaming(EventDispatcher):

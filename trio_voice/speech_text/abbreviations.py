@@ -11,22 +11,29 @@ def _set(words: str) -> frozenset[str]:
 
 TITLES: Final = _set(
     "Mr Mrs Ms Mx Dr Prof Rev Hon Fr Gen Col Capt Lt Sgt Maj Cmdr Gov Sen Rep Pres Messrs Mt Ft "
+    "Dña Drs drs Ilmo Exma MM Fa "
     "Hr Frl Dipl Ing med Pr EE Mme Mlle Mgr Sr Sra Srta Dra Dhr Mevr Mej Sig Sigra Dott Dssa Avv Geom Eng Exmo "
     "mr mrs ms dr prof sr sra srta dra dhr mevr sig"
 )
 """Before a name: no sentence ends with one."""
 
 WITHIN: Final = _set(
-    "approx vs cf viz ej incl excl est tel ca circa bzw evtl ggf inkl exkl zzgl vgl bspw sog resp bijv aprox env Tel Ca"
+    "approx vs cf viz ej incl excl est tel ca circa bzw evtl ggf inkl exkl zzgl vgl bspw sog resp bijv aprox env "
+    "Tel Ca "
+    "lt zt"
 )
 """Something always follows; in whatever case."""
 
-BEFORE_NUMBER: Final = _set("no nos nr sec núm num art vol fig ext apt ste pág pag págs pp abs str ziff kap hfdst")
+BEFORE_NUMBER: Final = _set(
+    "max ed int ch no nos nr sec núm num art vol fig ext apt ste pág pag págs pp abs str ziff kap hfdst"
+)
 """Abbreviated where a number follows, else a word like others: "No. 5" and "No. We are closed." In lower case."""
 
 PERHAPS_LAST: Final = _set(
     "etc inc ltd co corp llc plc gmbh jr esq st ave blvd rd ln hwy pkwy sq ct pl bldg dept govt assn bros univ "
     "usw uvm enz ecc cie hrs hr min mins sec secs lb lbs oz ft mi yr yrs mo mos wk wks std mwst av avda pza "
+    "lun mié jue vie sáb dom mar mié gio ven sab seg ter qua qui sex ma wo vr za zo janv févr juil déc "
+    "og verd afd pça esq re li "
     "al hosp deg jh bd uu ud uds vd vds ex env "
     "mon tue tues wed thu thur thurs fri sat sun jan feb mar apr jun jul aug sep sept oct nov dec mo di mi do fr sa so"
 )

@@ -33,6 +33,11 @@ _MURMUR: Final = re.compile(
 _QUESTION: Final = re.compile("[?\u037e\u061f\uff1f\u00bf]")
 
 
+def is_speech(text: str) -> bool:
+    """True if there are words in what a recogniser has written, be it more than ``[noise]`` or a dot."""
+    return len(text) > MAX_LETTERS or bool(_words(_NOISE.sub(" ", text)))
+
+
 def takes_floor(
     text: str, language: str, extra: Sequence[str] = (), min_words: int | None = None, *, partial: bool = False
 ) -> bool:

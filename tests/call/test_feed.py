@@ -135,6 +135,14 @@ def test_a_place_is_read_as_it_is_written():
     assert str(Place.read(str(place))) == str(place) == "a1b2c3d4.15-0f9e8d7c.3"
 
 
+def test_a_place_never_goes_back():
+    """A newcomer is told which calls live by an event of long ago, and has missed nothing since."""
+    place = Place({"a1b2c3d4": 15})
+    place.move("a1b2c3d4", 3)
+    place.move("0f9e8d7c", 3)
+    assert str(place) == "a1b2c3d4.15-0f9e8d7c.3"
+
+
 async def test_a_place_in_a_process_that_is_gone_is_no_error(feed):
     feed.call_changed(call())
     with feed.listening(Place({"00000000": 99})) as mailbox:

@@ -61,8 +61,8 @@ class Place:
         return self._numbers.get(origin, 0)
 
     def move(self, origin: str, number: int) -> None:
-        """An event was heard."""
-        self._numbers[origin] = number
+        """An event was heard, perhaps one from before: a newcomer is told first which calls live."""
+        self._numbers[origin] = max(number, self.after(origin))
 
     def copy(self) -> Place:
         """Another that is the same."""

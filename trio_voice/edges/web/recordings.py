@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
 from quart import Response, request
+from werkzeug.datastructures import Range
 from werkzeug.http import parse_range_header
 
 from trio_voice.call.call import wall_clock
@@ -113,12 +114,10 @@ def add_recordings(
         if isinstance(answer, Response):
             return answer
         record, found = answer
-        # A validator would say whether the whole is still what it was; we give none, so that none is right (13.1.5).
-        asked = None if "If-Range" in request.headers else parse_range_header(request.headers.get("Range"))
-        # Several ranges at once are answered with the whole (RFC 9110, 14.2 allows that), and so is what is no range.
-        part = asked.range_for_length(found.file_bytes) if asked is not None and asked.units == "bytes" else None
-        if asked is not None and asked.units == "bytes" and len(asked.ranges) == 1 and part is None:
-            refusal = failure(416, "no_such_range", f"the recording has {found.file_bytes} bytes")
+        try:
+            part = _part_asked_for(found.file_bytes)
+        except LookupError as none:
+            refusal = failure(416, "no_such_range", str(none))
             refusal.headers["Content-Range"] = f"bytes */{found.file_bytes}"
             return refusal
         begin, end = (0, found.file_bytes) if part is None else part
@@ -167,6 +166,26 @@ def add_recordings(
             record.recording = gone
             journal.recording_changed(call_id, gone)
         return {"call_id": call_id, "recording": gone.as_json()}
+
+
+def _part_asked_for(file_bytes: int) -> tuple[int, int] | None:
+    """First byte of the part that is asked for and the one behind it; ``None`` for the whole.
+
+    The whole is what is sent for several parts at once (RFC 9110, 14.2 allows that), for what is no part, and where
+    ``If-Range`` wants one only of a file that has a validator: ours have none (13.1.5).
+
+    Raises:
+        LookupError: the file has no such part.
+    """
+    asked = parse_range_header(request.headers.get("Range"))
+    if asked is None or asked.units != "bytes" or len(asked.ranges) != 1 or "If-Range" in request.headers:
+        return None
+    [(first, behind)] = asked.ranges
+    first = max(first, -file_bytes)  # the last hundred bytes of fifty are all of them (14.1.2)
+    part = Range("bytes", [(first, behind)]).range_for_length(file_bytes)
+    if part is None:
+        raise LookupError(f"the recording has {file_bytes} bytes")
+    return part
 
 
 async def described(record: CallRecord, recordings: Recordings) -> None:

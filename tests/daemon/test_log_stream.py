@@ -1,5 +1,6 @@
 """Log lines whose reader may have stopped."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -66,6 +67,32 @@ def test_a_reader_that_is_gone_does_no_harm():
     os.close(writer)
     stream.write(LINE)
     assert stream.finish(5)
+
+
+def test_lines_that_a_full_disk_does_not_take_are_counted_and_the_next_begins_a_line(monkeypatch):
+    told, written, room = [], [], [6, 0, 1_000]
+
+    def write(_descriptor, data):
+        if not room[0]:
+            room.pop(0)
+            raise OSError(errno.ENOSPC, "no space")
+        taken, room[0] = data[: room[0]], max(0, room[0] - len(data))
+        written.append(taken)
+        return len(taken)
+
+    monkeypatch.setattr(log_stream.os, "write", write)
+    stream = LogStream(2, told.append)
+    for line in ("whole\n", "torn\n", "lost\n", "next\n", "last\n"):
+        stream.write(line)
+        assert stream.finish(10)
+    assert b"".join(written) == b"whole\nnext\nlast\n"
+    assert (stream.dropped, told) == (2, [2])
+    room[:] = [3, 1_000]
+    for line in ("torn\n", "next\n"):
+        stream.write(line)
+        assert stream.finish(10)
+    assert b"".join(written).endswith(b"last\ntor\nnext\n")
+    assert stream.dropped == 3
 
 
 def test_a_descriptor_that_does_not_block_is_waited_for_by_the_thread_alone():

@@ -41,6 +41,8 @@ class LogStream:
         self._lines: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._untold = 0
+        self._is_torn = False
+        """True if what was last written may be half a line, behind which the next must not go on."""
         self._change = threading.Condition()
         self._thread: threading.Thread | None = None
         atexit.register(self.finish)
@@ -75,11 +77,14 @@ class LogStream:
             with self._change:
                 self._change.wait_for(lambda: self._lines)
                 some = self._take()
-            written = self._write(some)
+            lost = self._write(some)
             with self._change:
                 self._waiting_bytes -= len(some)
                 untold = 0
-                if written:
+                if lost:
+                    self.dropped += lost
+                    self._untold += lost
+                else:
                     untold, self._untold = self._untold, 0
                 self._change.notify_all()
             if untold and self._on_dropped is not None:
@@ -94,16 +99,22 @@ class LogStream:
             some.append(self._lines.popleft())
         return b"".join(some)
 
-    def _write(self, data: bytes) -> bool:
-        """Write it all, however long that takes; whether it could be."""
+    def _write(self, data: bytes) -> int:
+        """Write it all, however long that takes; the number of lines that could not be, as on a disk that is full."""
+        if self._is_torn:
+            data = b"\n" + data
+        whole = data
         while data:
             try:
                 data = data[os.write(self.descriptor, data) :]
             except BlockingIOError:  # somebody who has a copy of the descriptor wants it so
                 select.select([], [self.descriptor], [])
-            except (OSError, ValueError):  # nobody will ever read it
-                return False
-        return True
+            except (OSError, ValueError):
+                written = whole[: len(whole) - len(data)]
+                self._is_torn = not written.endswith(b"\n") if written else self._is_torn
+                return data.count(b"\n")
+        self._is_torn = False
+        return 0
 
     def _begin_anew(self) -> None:
         """In a forked child: the thread and what waits for it are its parent's."""

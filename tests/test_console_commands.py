@@ -6,6 +6,7 @@ import sys
 from functools import partial
 
 import httpx2
+import pytest
 import trio
 
 from tests.daemons import open_world
@@ -32,8 +33,9 @@ async def run(world, *arguments):
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
+@pytest.mark.timeout(240)  # a dozen processes, each a second of a processor that may be full
 async def test_the_list_is_kept_numbers_are_pointed_and_the_operator_signs_in(tmp_path):
-    async with open_world(tmp_path, operator="127.0.0.1:0", seconds=58) as world:
+    async with open_world(tmp_path, operator="127.0.0.1:0", seconds=220) as world:
         bought = world.twilio.rest.buy(
             "+15559876543", voice_url="https://other.example.org/voice", sms_url="https://x.example/"
         )

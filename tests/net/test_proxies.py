@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from trio_voice.edges.twilio.rest import TwilioRest, open_client_maker
-from trio_voice.errors import ModelUnavailable
+from trio_voice.errors import ModelUnavailable, RestError
 from trio_voice.events.stage import ModelRequest
 from trio_voice.net.http import open_http
 from trio_voice.net.proxies import Proxies, Proxy
@@ -108,6 +108,21 @@ async def test_a_proxy_that_answers_nonsense_is_a_model_that_cannot_be_reached(a
     async with open_proxy(answer) as (proxy, _):
         with trio.fail_after(20), pytest.raises(ModelUnavailable, match=r"the proxy 127\.0\.0\.1"):
             await open_websocket("ws://models.example.com/v1", {}, max_message_bytes=9, proxy=proxy)
+
+
+async def test_a_refusal_of_the_proxy_s_is_understood_however_much_it_says_of_it():
+    async with open_proxy(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n" + b"x" * 50_000) as (proxy, _):
+        with trio.fail_after(20), pytest.raises(ModelUnavailable, match="HTTP 407"):
+            await open_websocket("ws://models.example.com/v1", {}, max_message_bytes=9, proxy=proxy)
+
+
+async def test_what_a_proxy_says_commands_no_terminal():
+    async with open_proxy(b"HTTP/1.1 502 \x1b]0;evil\x07" + b"z" * 5_000 + b"\r\n\r\n") as (proxy, _):
+        rest = TwilioRest("AC1", "t0ken", "https://api.twilio.com", open_client_maker(proxy))
+        with trio.fail_after(20), pytest.raises(RestError, match="502") as failed:
+            await rest.reach()
+    assert str(failed.value).isprintable()
+    assert len(str(failed.value)) < 1_000
 
 
 async def test_a_language_model_and_twilio_go_through_the_proxy():

@@ -13,6 +13,7 @@ from trio_voice.cli.configuration import read
 from trio_voice.cli.exits import EXIT_FAILED, EXIT_INTERRUPTED
 from trio_voice.cli.operator import ask, whole_id
 from trio_voice.cli.options import config_option
+from trio_voice.cli.printing import print_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,11 +32,11 @@ def call(path: Path, to: str, persona: str | None) -> None:
     wanted = {"to": to} | ({"persona": persona} if persona else {})
     placed = ask(settings, "POST", "/call", wanted)
     call_id = placed["call_id"]
-    click.echo(f"{call_id}  {placed['status']}")
+    print_line(f"{call_id}  {placed['status']}")
     try:
         trio.run(_follow, settings, call_id)
     except KeyboardInterrupt:
-        click.echo(f"the call goes on, and its meters run; to end it: trio-voice hangup {call_id}", err=True)
+        print_line(f"the call goes on, and its meters run; to end it: trio-voice hangup {call_id}", err=True)
         sys.exit(EXIT_INTERRUPTED)
 
 
@@ -47,9 +48,9 @@ async def _follow(settings: Settings, call_id: str) -> None:
         call = await trio.to_thread.run_sync(ask, settings, "GET", f"/calls/{call_id}", abandon_on_cancel=True)
         if call["state"] != state:
             state = call["state"]
-            click.echo(f"{call_id}  {state}")
+            print_line(f"{call_id}  {state}")
     for line in words_of(call):
-        click.echo(line)
+        print_line(line)
     if call["started_at"] is None:
         sys.exit(EXIT_FAILED)
 
@@ -62,4 +63,4 @@ def hangup(path: Path, call_id: str) -> None:
     """End a call of the running daemon; the beginning of its id is enough."""
     settings = read(path)
     call = ask(settings, "DELETE", f"/calls/{whole_id(settings, call_id)}")
-    click.echo(f"{call['call_id']}  {call['state']}")
+    print_line(f"{call['call_id']}  {call['state']}")

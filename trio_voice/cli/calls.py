@@ -15,6 +15,7 @@ from trio_voice.cli.configuration import read
 from trio_voice.cli.exits import EXIT_UNAVAILABLE, stop
 from trio_voice.cli.operator import ask, whole_id
 from trio_voice.cli.options import config_option
+from trio_voice.cli.printing import print_line
 from trio_voice.cli.steering import STEERING
 from trio_voice.errors import one_line
 from trio_voice.journal import JournalUnavailable, read_journal
@@ -65,11 +66,11 @@ def calls(
         click.echo(json.dumps(found, indent=2))
         return
     for call in found["calls"]:
-        click.echo(_row_of(call))
+        print_line(_row_of(call))
     if not found["calls"]:
-        click.echo("no calls", err=True)
+        print_line("no calls", err=True)
     if found.get("next"):
-        click.echo("there are more: --limit, --since, --persona, --number, --end-reason", err=True)
+        print_line("there are more: --limit, --since, --persona, --number, --end-reason", err=True)
 
 
 def _row_of(call: dict[str, Any]) -> str:
@@ -99,13 +100,13 @@ def show(path: Path, call_id: str, *, as_json: bool) -> None:
         click.echo(json.dumps(call, indent=2))
         return
     for name in ("call_id", "call_sid", "direction", "persona", "from", "to", "state", "started_at", "ended_at"):
-        click.echo(f"{name:<12} {one_line(str(call[name] or ''))}")
+        print_line(f"{name:<12} {one_line(str(call[name] or ''))}")
     for session in call["model_sessions"]:
-        click.echo(f"{'session':<12} {session['provider']}, {session['seconds']} s, {session['closing']}")
+        print_line(f"{'session':<12} {session['provider']}, {session['seconds']} s, {session['closing']}")
     for transfer in call.get("transfers", ()):
-        click.echo(f"{'transfer':<12} {transfer['to']}: {transfer['outcome']}")
+        print_line(f"{'transfer':<12} {transfer['to']}: {transfer['outcome']}")
     for line in words_of(call):
-        click.echo(line)
+        print_line(line)
 
 
 def words_of(call: dict[str, Any]) -> Iterator[str]:
@@ -122,12 +123,15 @@ def _audit(settings: Settings, day: datetime | None, *, as_json: bool) -> None:
         calls = list(read_journal(settings.journal.url, since, since + timedelta(days=1)))
         for call in calls:
             if call.unread:
-                click.echo(f"warning: {call.record.call_id}: not understood: {', '.join(call.unread)}", err=True)
+                print_line(f"warning: {call.record.call_id}: not understood: {', '.join(call.unread)}", err=True)
         found = sum_up(calls, since.date(), settings.prices, now)
     except JournalUnavailable as trouble:
         stop(EXIT_UNAVAILABLE, f"the journal cannot be read: {trouble}")
-    for line in [json.dumps(found.as_json(), indent=2)] if as_json else lines_of(found):
-        click.echo(line)
+    if as_json:
+        click.echo(json.dumps(found.as_json(), indent=2))
+        return
+    for line in lines_of(found):
+        print_line(line)
 
 
 for each in STEERING:

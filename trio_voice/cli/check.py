@@ -17,9 +17,10 @@ from trio_voice.cli.exits import EXIT_CONFIG, EXIT_FAILED, EXIT_UNAVAILABLE, EXI
 from trio_voice.cli.extras import missing_for, why_missing
 from trio_voice.cli.local_peers import load_speech_for, on_this_machine
 from trio_voice.cli.options import config_option
+from trio_voice.cli.printing import print_line
 from trio_voice.config.warnings import warnings_about
 from trio_voice.daemon.peers import WITHOUT_REST, make_leg, open_rest
-from trio_voice.errors import ConfigError, RestError, one_line
+from trio_voice.errors import ConfigError, RestError
 from trio_voice.journal import database_at
 from trio_voice.legs.session_ledger import Ledger
 from trio_voice.protocols.chain_stages import ChainSettings
@@ -56,28 +57,28 @@ def check(path: Path, live: str | None) -> None:
     trouble = database_at(settings.journal.url).look()
     if trouble and not _depends_on_where(settings.journal.url):
         stop(EXIT_CONFIG, f"{path}: journal.url: {trouble}")
-    click.echo(f"{path}: in order")
-    click.echo(f"listens on   {settings.server.bind}, known to Twilio as {settings.server.public_url}")
+    print_line(f"{path}: in order")
+    print_line(f"listens on   {settings.server.bind}, known to Twilio as {settings.server.public_url}")
     if settings.operator.bind is not None:
         known = f", known as {settings.operator.public_url}" if settings.operator.public_url else ""
-        click.echo(f"operator     {settings.operator.bind}{known}")
-    click.echo(f"Twilio       account {settings.account_sid or 'not set'}, calls from {settings.twilio.from_number}")
+        print_line(f"operator     {settings.operator.bind}{known}")
+    print_line(f"Twilio       account {settings.account_sid or 'not set'}, calls from {settings.twilio.from_number}")
     for number, name in settings.numbers.items():
-        click.echo(f"{number:<12} is answered by {name}")
+        print_line(f"{number:<12} is answered by {name}")
     for name, persona in settings.personas.items():
         models = [settings.models[model] for model in persona.models]
         answers = ", then ".join(model.summary for model in models)
         recorded = f"; recorded in {settings.recording.directory}" if persona.record == "here" else ""
-        click.echo(f"persona      {name}: {answers}; tools: {', '.join(toolboxes[persona]) or 'none'}{recorded}")
+        print_line(f"persona      {name}: {answers}; tools: {', '.join(toolboxes[persona]) or 'none'}{recorded}")
     if trouble:
-        click.echo(f"warning: journal.url: as seen from here, where the daemon need not run: {trouble}", err=True)
+        print_line(f"warning: journal.url: as seen from here, where the daemon need not run: {trouble}", err=True)
     for warning in [
         *([WITHOUT_REST] if rest is None else []),
         *warnings_about(settings, wall_clock().date()),
         *_unknown_voices(settings),
         *_unspoken_lines(settings),
     ]:
-        click.echo(f"warning: {warning}", err=True)
+        print_line(f"warning: {warning}", err=True)
     if live is not None:
         if live not in settings.personas:
             stop(EXIT_USAGE, f"{path}: personas.{live}: no such persona; known are {', '.join(settings.personas)}")
@@ -129,9 +130,9 @@ async def _reaches_twilio(settings: Settings, rest: TwilioRest) -> bool:
     except RestError as failed:
         said = str(failed)
         if not failed.status:
-            click.echo(f"Twilio: by the proxy {proxy.host}:{proxy.port}: {said}")
+            print_line(f"Twilio: by the proxy {proxy.host}:{proxy.port}: {said}")
             return False
-    click.echo(f"Twilio: by the proxy {proxy.host}:{proxy.port}: {said}")
+    print_line(f"Twilio: by the proxy {proxy.host}:{proxy.port}: {said}")
     return True
 
 
@@ -145,11 +146,11 @@ async def _check_live(
         for name in persona.models:
             record = CallRecord(call_id="check", direction="none", persona=persona.name, from_number="", to_number="")
             leg = make_leg(placed, name, persona, Ledger(record), tools, speech=speech)
-            click.echo(f"{name}: opening a session of {settings.models[name].kind} for {LIVE_SECONDS:g} s")
+            print_line(f"{name}: opening a session of {settings.models[name].kind} for {LIVE_SECONDS:g} s")
             heard = await rehearse(leg, persona, settings.limits, LIVE_SECONDS)
             works = works and heard.problem is None
             if settings.prices is not None:
                 price_call(record, settings.prices)
             for line in describe(heard, record, settings.prices):
-                click.echo(f"  {one_line(line, sys.maxsize)}")
+                print_line(f"  {line}")
     return works

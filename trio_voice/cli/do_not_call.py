@@ -14,6 +14,7 @@ from trio_voice.cli.configuration import read
 from trio_voice.cli.exits import EXIT_FAILED, EXIT_USAGE, stop
 from trio_voice.cli.operator import ask
 from trio_voice.cli.options import config_option
+from trio_voice.cli.printing import print_line
 from trio_voice.edges.web.do_not_call import read_csv
 from trio_voice.errors import one_line
 
@@ -42,9 +43,9 @@ def list_numbers(path: Path, number: str | None, *, as_json: bool) -> None:
         click.echo(json.dumps({"numbers": rows}, indent=2))
         return
     for row in rows:
-        click.echo(f"{row['number']:<16} {row['marked_at'][:10]}  {one_line(row['reason'])}".rstrip())
+        print_line(f"{row['number']:<16} {row['marked_at'][:10]}  {one_line(row['reason'])}".rstrip())
     if not rows:
-        click.echo("no number is on the list" if not number else "no such number is on the list", err=True)
+        print_line("no number is on the list" if not number else "no such number is on the list", err=True)
 
 
 @do_not_call.command()
@@ -55,7 +56,7 @@ def list_numbers(path: Path, number: str | None, *, as_json: bool) -> None:
 def add(path: Path, number: str, reason: str) -> None:
     """Put a number on the list, or give it another reason."""
     put = ask(read(path), "PUT", f"/do-not-call/{quote(number, safe='')}", {"reason": reason})
-    click.echo(f"{put['number']} is never called again")
+    print_line(f"{put['number']} is never called again")
 
 
 @do_not_call.command()
@@ -65,7 +66,7 @@ def add(path: Path, number: str, reason: str) -> None:
 def remove(path: Path, number: str) -> None:
     """Take a number off the list."""
     gone = ask(read(path), "DELETE", f"/do-not-call/{quote(number, safe='')}")
-    click.echo(f"{gone['number']} may be called again")
+    print_line(f"{gone['number']} may be called again")
 
 
 @do_not_call.command("import")
@@ -80,9 +81,9 @@ def import_file(path: Path, file: Any) -> None:
         stop(EXIT_USAGE, "the file has no number")
     for number, reason in rows:
         ask(settings, "PUT", f"/do-not-call/{quote(number, safe='')}", {"reason": reason})
-    click.echo(f"{len(rows)} numbers are never called again")
+    print_line(f"{len(rows)} numbers are never called again")
     for each in bad:
-        click.echo(f"line {each.line}: {each.why}", err=True)
+        print_line(f"line {each.line}: {each.why}", err=True)
     if bad:
         sys.exit(EXIT_FAILED)
 

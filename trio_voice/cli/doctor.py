@@ -22,6 +22,7 @@ from trio_voice.cli.configuration import load
 from trio_voice.cli.exits import EXIT_FAILED
 from trio_voice.cli.local_peers import load_speech_for, on_this_machine
 from trio_voice.cli.options import config_option
+from trio_voice.cli.printing import print_line
 from trio_voice.daemon.peers import make_leg, open_rest
 from trio_voice.edges.twilio.numbers import Numbers
 from trio_voice.edges.twilio.rest import HTTP_NOT_FOUND
@@ -76,9 +77,9 @@ def doctor(path: Path, *, as_json: bool) -> None:
     else:
         for check in checks:
             word = {True: "ok", False: "FAILED", None: "not looked at"}[check.ok]
-            click.echo(f"{check.name}: {word}: {check.message}")
+            print_line(f"{check.name}: {word}: {check.message}")
             if check.advice is not None:
-                click.echo(f"    {check.advice}")
+                print_line(f"    {check.advice}")
     if any(check.ok is False for check in checks):
         sys.exit(EXIT_FAILED)
 

@@ -6,8 +6,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NoReturn
 
-import click
-
+from trio_voice.cli.printing import print_line
 from trio_voice.daemon.signals import ignore_all
 from trio_voice.errors import CannotListen, ConfigError, first_cause
 from trio_voice.speech import SpeechUnavailable
@@ -26,7 +25,7 @@ EXIT_INTERRUPTED: Final = 130
 def stop(code: int, *lines: str) -> NoReturn:
     """End the command with a status, and a line for each thing that is wrong on stderr."""
     for line in lines:
-        click.echo(line, err=True)
+        print_line(line, err=True)
     sys.exit(code)
 
 

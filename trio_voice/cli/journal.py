@@ -12,6 +12,7 @@ import httpx2
 from trio_voice.cli.configuration import read
 from trio_voice.cli.exits import EXIT_FAILED, EXIT_UNAVAILABLE, stop
 from trio_voice.cli.options import config_option
+from trio_voice.cli.printing import print_line
 from trio_voice.journal import JournalUnavailable, copies
 from trio_voice.journal.identity import accept, accept_restored, marker_of
 
@@ -43,7 +44,7 @@ def accept_new(path: Path) -> None:
         numbers = 0 if marker is None else accept(settings.journal.url, marker)
     except (JournalUnavailable, OSError) as trouble:
         stop(EXIT_UNAVAILABLE, f"the journal cannot be accepted: {trouble}")
-    click.echo(f"accepted: {numbers} numbers are on its do-not-call list ({marker})")
+    print_line(f"accepted: {numbers} numbers are on its do-not-call list ({marker})")
 
 
 @journal.command()
@@ -55,7 +56,7 @@ def check(path: Path) -> None:
         problems, said = copies.check(read(path).journal.url)
     except JournalUnavailable as trouble:
         stop(EXIT_UNAVAILABLE, str(trouble))
-    click.echo(said)
+    print_line(said)
     if problems:
         stop(EXIT_FAILED, *problems)
 
@@ -74,7 +75,7 @@ def backup(path: Path, file: Path) -> None:
         stop(EXIT_FAILED, f"{file}: {wrong.strerror or wrong}")
     except JournalUnavailable as trouble:
         stop(EXIT_UNAVAILABLE, str(trouble))
-    click.echo(f"copied to {file}")
+    print_line(f"copied to {file}")
 
 
 @journal.command()
@@ -102,7 +103,7 @@ def restore(path: Path, file: Path) -> None:
         stop(EXIT_FAILED, f"{file}: {wrong.strerror or wrong}")
     except JournalUnavailable as trouble:
         stop(EXIT_FAILED, str(trouble))
-    click.echo(f"restored from {file}{WORD_NOT_NEEDED if is_known else WORD_NEEDED}")
+    print_line(f"restored from {file}{WORD_NOT_NEEDED if is_known else WORD_NEEDED}")
 
 
 def _is_ours(url: str, marker: Path) -> bool:

@@ -11,6 +11,7 @@ from trio_voice.call.call import wall_clock
 from trio_voice.cli.configuration import read
 from trio_voice.cli.exits import EXIT_CONFIG, EXIT_UNAVAILABLE, EXIT_USAGE, stop
 from trio_voice.cli.options import config_option
+from trio_voice.cli.printing import print_line
 from trio_voice.errors import ConfigError
 from trio_voice.journal import database_at, months, schema
 
@@ -50,8 +51,8 @@ def migrate(path: Path, by_month: bool) -> None:  # noqa: FBT001 - click's
             stop(EXIT_UNAVAILABLE, f"{database.name}: {database.describe(error)}")
     newest = len(schema.MIGRATIONS)
     if found < newest:
-        click.echo(f"{database.name}: from version {found} to {newest}")
+        print_line(f"{database.name}: from version {found} to {newest}")
     if changed:
-        click.echo(f"{database.name}: calls and sessions are kept by month now")
+        print_line(f"{database.name}: calls and sessions are kept by month now")
     elif found >= newest:
-        click.echo(f"{database.name}: nothing to do, its tables are of version {found}")
+        print_line(f"{database.name}: nothing to do, its tables are of version {found}")

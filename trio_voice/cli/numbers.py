@@ -10,6 +10,7 @@ import trio
 from trio_voice.cli.configuration import read
 from trio_voice.cli.exits import EXIT_CONFIG, EXIT_FAILED, EXIT_UNAVAILABLE, stop
 from trio_voice.cli.options import config_option
+from trio_voice.cli.printing import print_line
 from trio_voice.daemon.peers import open_rest
 from trio_voice.edges.twilio.numbers import Numbers
 from trio_voice.edges.twilio.webhooks import PublicUrl
@@ -38,9 +39,9 @@ def numbers(context: click.Context) -> None:
     for each in found:
         here = "here" if account.points_here(each) else "    "
         persona = routing.persona_for(each.number)
-        click.echo(f"{each.number:<16} {here}  {persona.name if persona else '-':<16} {each.where}")
+        print_line(f"{each.number:<16} {here}  {persona.name if persona else '-':<16} {each.where}")
     if not found:
-        click.echo("the account has no number", err=True)
+        print_line("the account has no number", err=True)
 
 
 @numbers.command()
@@ -54,14 +55,14 @@ def point(path: Path, number: str) -> None:
     found = next((each for each in _asked(account) if each.number == wanted), None)
     if found is None:
         stop(EXIT_FAILED, f"the account has no number {wanted}; trio-voice numbers lists those that it has")
-    click.echo(f"{found.number} went to {found.where}")
+    print_line(f"{found.number} went to {found.where}")
     if found.status_callback:
-        click.echo(f"{found.number} had the status callback {found.status_callback}")
+        print_line(f"{found.number} had the status callback {found.status_callback}")
     try:
         trio.run(account.point, found)
     except RestError as refused:
         _refuse(refused)
-    click.echo(f"{found.number} goes to {account.url}")
+    print_line(f"{found.number} goes to {account.url}")
 
 
 def _account(settings: Settings) -> Numbers:

@@ -13,6 +13,7 @@ from trio_voice.cli.configuration import read
 from trio_voice.cli.exits import EXIT_FAILED, EXIT_UNAVAILABLE, stop
 from trio_voice.cli.operator import LOCKED_OUT, ask, whole_id
 from trio_voice.cli.options import config_option
+from trio_voice.cli.printing import print_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 def _steer(path: Path, call_id: str, verb: str, wish: dict[str, Any]) -> None:
     settings = read(path)
     asked = ask(settings, "POST", f"/calls/{whole_id(settings, call_id)}/{verb}", wish)
-    click.echo(f"{asked['call_id']}  asked for")
+    print_line(f"{asked['call_id']}  asked for")
 
 
 @click.command()
@@ -84,7 +85,7 @@ def recording(path: Path, call_id: str, file: Path) -> None:
         with suppress(OSError):
             file.unlink()
         raise
-    click.echo(f"{call_id}  {file}")
+    print_line(f"{call_id}  {file}")
 
 
 def _recording(settings: Settings, call_id: str) -> Iterator[bytes]:

@@ -84,8 +84,9 @@ async def dig_tunnel(tcp: trio.SocketStream, proxy: Proxy, host: str, port: int)
         await tcp.send_all(f"{asked}\r\n".encode("ascii"))
         head = b""
         while HEAD_END not in head:
-            more = await tcp.receive_some(MAX_PROXY_BYTES - len(head))
-            if not more or len(head := head + more) >= MAX_PROXY_BYTES:
+            more = await tcp.receive_some(MAX_PROXY_BYTES)
+            head += more
+            if not more or (len(head) >= MAX_PROXY_BYTES and HEAD_END not in head):
                 raise ModelUnavailable(f"the proxy {proxy.host} does not answer CONNECT as a proxy does")
         status = re.match(rb"HTTP/1\.[01] ([0-9]{3})(?: |\r)", head)
         if status is None or not status[1].startswith(b"2"):

@@ -24,7 +24,7 @@ from twilio.rest import Client
 
 from trio_voice.edges import bounded_answer
 from trio_voice.edges.twilio.error_codes import advice_for
-from trio_voice.errors import MOST_LETTERS, ConfigError, RestError
+from trio_voice.errors import ConfigError, RestError, one_line
 from trio_voice.record import TERMINAL_STATUSES
 
 if TYPE_CHECKING:
@@ -297,18 +297,18 @@ class TwilioRest:
         except TwilioRestException as refused:
             code = refused.code if isinstance(refused.code, int) else 0  # whatever stood there
             raise RestError(
-                advice_for(code, refused.status, str(refused.msg)[:MOST_LETTERS]),
+                advice_for(code, refused.status, one_line(str(refused.msg))),
                 status=refused.status,
                 code=code,
                 retryable=refused.status in RETRYABLE,
                 outcome_unknown=refused.status >= 500,
             ) from refused
         except TwilioException as refused:
-            raise RestError(f"Twilio's answer is not understood: {refused}") from refused
+            raise RestError(one_line(f"Twilio's answer is not understood: {refused}")) from refused
         except (httpx2.HTTPError, trio.TooSlowError) as failed:
             unsent = isinstance(failed, httpx2.ConnectError | httpx2.ConnectTimeout)
             raise RestError(
-                f"Twilio cannot be reached: {type(failed).__name__}: {failed}",
+                one_line(f"Twilio cannot be reached: {type(failed).__name__}: {failed}".removesuffix(": ")),
                 retryable=True,
                 outcome_unknown=not unsent,
             ) from failed

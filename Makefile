@@ -74,7 +74,7 @@ test-slow: setup
 
 # What is handed to others: built, installed where nothing else is, and looked at.
 test-release: setup
-	@$(BIN)/pytest -m release -o faulthandler_timeout=550 $(PYTEST_ARGS)
+	@$(BIN)/pytest -m release -o faulthandler_timeout=1700 $(PYTEST_ARGS)
 
 # The wheel and the sdist, the same bytes wherever they are built.
 dist: setup
@@ -209,7 +209,7 @@ chaos: setup
 # some ten minutes. In a network of its own, with the files word by word, where one may be made (root); else on free ports.
 ADDRESSES := 10.0.0.11 10.0.0.12 10.0.0.13
 cluster: setup
-	@play="$(BIN)/pytest --whole -rP $(PYTEST_ARGS) tests/test_cluster.py tests/test_cluster_faults.py tests/test_balancers.py tests/test_manifest.py"; \
+	@play="$(BIN)/pytest --whole -rP $(PYTEST_ARGS) tests/test_cluster.py tests/test_cluster_faults.py tests/test_clock_jump.py tests/test_balancers.py tests/test_manifest.py"; \
 	if unshare --net true 2>/dev/null && command -v ip >/dev/null; then \
 	    TRIO_VOICE_OWN_NETWORK=1 unshare --net sh -c "ip link set lo up && \
 	        for each in $(ADDRESSES); do ip addr add \$$each/32 dev lo; done && exec $$play"; \

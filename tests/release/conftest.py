@@ -15,7 +15,9 @@ ROOT = Path(__file__).parents[2]
 def pytest_collection_modifyitems(items):
     for item in items:
         if "tests/release/" in item.nodeid:
-            item.add_marker(pytest.mark.timeout(600))
+            item.add_marker(
+                pytest.mark.timeout(1_800)
+            )  # two packages and a system: ten minutes where nobody else works
 
 
 def run(*command, cwd=ROOT, env=None, status=0, timeout=300):

@@ -356,6 +356,20 @@ def test_an_answer_that_is_being_thought_of_survives_a_noise_over_a_filler():
     assert PlayAudio(SPEECH) in book.on(c.ReplyAudio("r1", SPEECH))
 
 
+@pytest.mark.parametrize("capabilities", [YIELDS, WRITES_LATE, CUTS_ITSELF])
+def test_the_rest_is_heard_though_nobody_says_that_the_noise_is_over(capabilities):
+    book = speaking(capabilities)
+    book.on(c.CallerSpeechStarted())
+    if capabilities is CUTS_ITSELF:
+        book.on(c.ReplyDone("r1", interrupted=True))
+    done = [command for _, command in book.pass_time(6.5)]
+    asked = sum(isinstance(command, c.RequestReply) for command in done)
+    assert asked <= 1
+    assert asked or sound_of(done)
+    if asked:
+        assert PlayAudio(MORE) in book.speak("r2", MORE)
+
+
 # A reply that was asked for and comes while the caller speaks
 
 

@@ -8,6 +8,7 @@ import pytest
 from tests.playbook import GREETS_NOBODY, HUSH, MORE, SPEECH, START, TALKS_FIRST, Playbook, end_of
 from trio_voice.audio.mulaw import base64_ms, encode, silence
 from trio_voice.bridge.speaking import FINISH
+from trio_voice.bridge.states import Reply
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import (
@@ -67,6 +68,36 @@ def pass_time(book, seconds):
 
 
 # Ours
+
+
+def played(book, payload, times):
+    """That much of r1, as it comes in real time, by the way that a call takes; how many fillers were said by then."""
+    for _ in range(times):
+        if book.bridge.forward_reply_audio("r1", payload, book.now) is None:
+            book.on(c.ReplyAudio("r1", payload))
+        pass_time(book, base64_ms(payload) / 1000)
+    return book.record.counters.get("fillers", 0)
+
+
+@pytest.mark.parametrize("capabilities", [HOSTED, CHAIN])
+@pytest.mark.parametrize("payload", [HUSH, encode(bytes([0x7F]) * 800)])
+def test_long_silence_in_the_middle_of_an_answer_is_ours(payload, capabilities):
+    book = asked(capabilities)
+    book.speak("r1", SPEECH)
+    played(book, SPEECH, 10)
+    assert played(book, payload, 38) == 0
+    assert played(book, payload, 10) == 1
+    played(book, SPEECH, 5)
+    assert book.bridge._states.reply is Reply.AUDIBLE
+    book.on(c.ReplyDone("r1", interrupted=False))
+    assert book.bridge._states.reply is Reply.SPOKEN
+
+
+def test_pauses_in_an_answer_are_pauses():
+    book = asked()
+    book.speak("r1", SPEECH)
+    for _ in range(8):
+        assert played(book, SPEECH, 3) == played(book, HUSH, 14) == 0
 
 
 @pytest.mark.parametrize("begins", [True, False])

@@ -591,6 +591,14 @@ def test_an_answer_behind_a_whole_one_or_a_tool_has_a_rest_of_its_own(listening,
             at(listening, 0.6, "reply.done")
 
 
+def test_a_turn_whose_text_comes_before_its_end_is_owed_an_answer(listening):
+    at(listening, 1.0, "input.speech.started")
+    at(listening, 1.5, "transcript.user", item_id="i1", text="Are you open?")
+    at(listening, 2.0, "input.speech.stopped")
+    assert listening.wake_at == 4.5
+    assert sent(listening.tick(4.5)[1:]) == [{"type": "reply.create", "instructions": NUDGE}]
+
+
 @pytest.mark.parametrize("words", ["", "Hello?"])
 def test_what_was_asked_for_and_not_heard_is_asked_for_again_unless_the_caller_has_said_something(listening, words):
     listening.encode(c.RequestReply("Say that we close."), 1.0)

@@ -717,6 +717,24 @@ def test_the_rest_of_an_answer_that_a_filter_cuts_is_asked_for_twice_in_a_row(re
             assert asked == ([] if again else [{"realtimeInput": {"text": REST}}])
 
 
+def test_a_model_that_withdraws_its_only_tool_owes_an_answer(ready):
+    hear(ready, 1.0, serverContent={"inputTranscription": {"text": "Hello?"}})
+    hear(ready, 1.2, toolCall={"functionCalls": [{"id": "t", "name": "look_up"}]})
+    hear(ready, 2.0, toolCallCancellation={"ids": ["another"]})
+    assert idle(ready, 6.0) == []
+    hear(ready, 6.5, toolCallCancellation={"ids": ["t"]})
+    assert said(steps(idle(ready, 9.9))[1].message)["realtimeInput"]["text"] == NUDGE
+
+
+def test_what_was_heard_is_not_asked_for_again(ready):
+    ready.encode(c.RequestReply("Greet them."), 1.0)
+    hear(ready, 1.2, serverContent=sound())
+    hear(ready, 1.4, serverContent={"turnComplete": True})
+    for frame in range(40):
+        ready.encode(c.HearCaller(LOUD), 3.0 + frame / 50)
+    assert said(steps(idle(ready, 20.0))[1].message)["realtimeInput"]["text"] == NUDGE
+
+
 def test_an_answer_behind_a_tool_has_a_rest_of_its_own(ready):
     hear(ready, 1.0, serverContent={"inputTranscription": {"text": "Hello?"}})
     for nth in range(4):

@@ -1513,6 +1513,66 @@ def test_what_was_asked_for_and_not_heard_is_asked_for_again_unless_the_caller_h
     assert talk.take() == [says(NUDGE if words else "Say that we close.")]
 
 
+def turn(talk, words="When do you open?", seconds=1.0):
+    """The caller's, whole."""
+    talk.hear("input_audio_buffer.speech_started", item_id="i1")
+    talk.now += seconds
+    talk.hear("input_audio_buffer.speech_stopped", item_id="i1")
+    talk.hear("conversation.item.input_audio_transcription.completed", item_id="i1", transcript=words)
+
+
+@pytest.mark.parametrize("words", ["When do you open?", ""])
+def test_a_turn_is_answered_behind_what_was_asked_for_before_it(talk, words):
+    talk.do(c.RequestReply("Greet them."))
+    talk.take()
+    turn(talk, words)
+    talk.begin("r1")
+    talk.audio(500, "r1")
+    talk.done("r1")
+    talk.now += 0.5
+    talk.tick()
+    asked = [message for message in talk.take() if message["type"] == "response.create"]
+    assert asked == ([{"type": "response.create"}] if words else [])
+
+
+def test_a_turn_that_the_server_answers_by_itself_before_it_takes_our_ask_is_answered_once(talk):
+    talk.do(c.RequestReply("Greet them."))
+    talk.take()
+    turn(talk)
+    talk.begin("r1")  # its own
+    talk.refuse(event_id="ask_1")
+    talk.audio(500, "r1")
+    talk.done("r1")
+    talk.now += 2
+    talk.tick()
+    assert talk.take() == [says("Greet them.")]
+
+
+@pytest.mark.parametrize("code", ["response_cancel_not_active", None])
+def test_a_response_that_is_cancelled_in_vain_is_over(talk, code):
+    talk.begin("r1")
+    talk.audio(500, "r1")
+    talk.do(c.TruncateReply("r1", 100.0))
+    talk.do(c.RequestReply("Go on.", instead=True))
+    talk.take()
+    events = talk.refuse(code=code, message="Cancellation failed: no active response found")
+    assert events == [c.ReplyDone("r1", interrupted=True)]
+    assert talk.take() == [says("Go on.")]
+    assert talk.refuse(code=code, message="Cancellation failed: no active response found") == []
+
+
+@pytest.mark.parametrize("in_vain", [True, False])
+def test_a_response_of_xais_that_stands_still_gives_way_to_its_rest(in_vain):
+    talk = ready("xai")
+    talk.begin("r1")
+    talk.audio(500, "r1")
+    talk.do(c.RequestReply("Go on.", instead=True))
+    assert [message["type"] for message in talk.take()] == ["response.cancel"]
+    done = talk.refuse("response_cancel_not_active") if in_vain else talk.done("r1", "cancelled")
+    assert done == [c.ReplyDone("r1", interrupted=False)]  # nobody has: its rest is on its way
+    assert [message["type"] for message in talk.take()] == ["response.create"]
+
+
 def test_an_answer_that_nobody_has_cancelled_and_that_cannot_be_heard_is_asked_for_again(talk):
     spoke(talk)
     talk.begin("r1")

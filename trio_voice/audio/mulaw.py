@@ -56,6 +56,10 @@ def is_audible(payload: str) -> bool:
         return False
 
 
+SILENCE_BEGINS = frozenset({"////", "f39/"})
+"""The first four letters of sound that begins with digital silence (mu-law has two zeros), in base64."""
+
+
 def is_speech(payload: str) -> bool:
     """True if a base64 mu-law payload is as loud as somebody who speaks; undecodable text is silence.
 

@@ -35,7 +35,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from trio_voice.audio.mulaw import base64_ms
+from trio_voice.audio.mulaw import SILENCE_BEGINS, base64_ms
 from trio_voice.bridge.caller_turn import CallerTurn
 from trio_voice.bridge.context import Context
 from trio_voice.bridge.deadlines import Deadlines
@@ -207,6 +207,9 @@ class Bridge:
         states = self._states
         if states.reply is not Reply.AUDIBLE or states.caller is Caller.AWAITED or states.ending is Ending.ENDED:
             return None
+        if payload[:4] in SILENCE_BEGINS:
+            return None
+        self._replies.pause_ms = 0.0
         length = base64_ms(payload)
         mark = self._playout.forward_reply_audio(reply_id, payload, length, now)
         if mark is None:

@@ -249,7 +249,7 @@ class Interruptions:
     def _begin(self, now: float, *, at_once: bool = False, is_unfinished: bool = False) -> None:
         context = self._context
         is_unfinished = is_unfinished or context.states.reply_is_open
-        stands_still = context.states.reply is Reply.AUDIBLE
+        stands_open = context.states.stands_open
         asks = context.transcript.text_of(context.reply_id).rstrip().endswith("?")
         tail_ms = QUESTION_TAIL_MS if asks else TAIL_MS
         answers = not is_unfinished and context.playout.unheard_ms(now) <= tail_ms
@@ -259,7 +259,7 @@ class Interruptions:
             self._speaking.pause(now)
         elif verdict is Verdict.HUSH or at_once:
             was_answer = self._speaking.interrupt(now)
-            self._cut_by_model = was_answer or at_once or stands_still
+            self._cut_by_model = was_answer or at_once or stands_open
 
     def _do(self, verdict: Verdict, now: float) -> bool:
         """Carry out what was decided; returns whether the caller took no floor."""

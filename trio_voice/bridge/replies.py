@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 SILENCE_AHEAD_MS: Final = 400.0
 """Silence at the beginning of a reply is not played where so much waits already: some replies are nothing else, and
 words that are said meanwhile would stand behind it."""
+PAUSE_MS: Final = 1_500.0
+"""Silence in the middle of a reply that may be a pause in it. What is longer is as silence at its beginning."""
 
 
 class Replies:
@@ -48,6 +50,7 @@ class Replies:
         "_speaking",
         "_tools",
         "_was_asked",
+        "pause_ms",
     )
 
     def __init__(
@@ -68,6 +71,8 @@ class Replies:
         self._silence = silence
         self._endings = endings
         self._caller_turn = caller_turn
+        self.pause_ms = 0.0
+        """Length of the silence that came last, in a reply that could be heard."""
         self._was_asked = False
         """The latest reply was asked for."""
 
@@ -88,6 +93,7 @@ class Replies:
         is_late = speaks and self._silence.asked_before
         self._was_asked, self._speaking.is_asked = self._speaking.is_asked or is_late, False
         context.states.signal(Signal.REPLY_BEGAN)
+        self.pause_ms = 0.0
         if is_late:  # it was asked for before they spoke, and answers nothing of what they are saying
             self._silence.begun_late()
             self._interruptions.begun_late(fact.reply_id, now)
@@ -101,8 +107,9 @@ class Replies:
         """Sound of one, or silence at its beginning."""
         states = self._context.states
         is_filler = self._playout.is_no_answer(fact.reply_id)
-        is_known = states.reply_was_heard and not is_filler
-        is_silent = not is_known and not is_audible(fact.payload)
+        is_silent = not is_audible(fact.payload)
+        is_known = states.reply_was_heard and not is_filler and not self._has_hushed(fact.payload, is_silent=is_silent)
+        is_silent = is_silent and not is_known
         if is_silent and self._playout.unheard_ms(now) >= SILENCE_AHEAD_MS:
             length = self._playout.pass_over(fact.reply_id, fact.payload)
         else:
@@ -117,12 +124,20 @@ class Replies:
         elif not is_known:
             self._silence.sounded(now, is_filler=is_filler)
             if not is_filler:
-                self._context.turns.reached("first_audio", now)
+                if states.reply is not Reply.HUSHED:
+                    self._context.turns.reached("first_audio", now)
                 states.signal(Signal.REPLY_SOUNDED)
                 self._caller_turn.has_heard_agent = self._context.was_heard = True
                 self._speaking.sounded()
                 self._endings.agent_sounded()
         self._context.transcript.reply_sent(fact.reply_id, length)
+
+    def _has_hushed(self, payload: str, *, is_silent: bool) -> bool:
+        """True if the reply had been silent for longer than a pause takes before this sound of it, or is with it."""
+        self.pause_ms = self.pause_ms + base64_ms(payload) if is_silent else 0.0
+        if self.pause_ms > PAUSE_MS:
+            self._context.states.signal(Signal.REPLY_HUSHED)
+        return self._context.states.reply is Reply.HUSHED
 
     def written(self, fact: c.ReplyTranscript, now: float) -> None:
         """The text of one."""
@@ -134,7 +149,7 @@ class Replies:
     def done(self, fact: c.ReplyDone, now: float) -> None:
         """Nothing more of one comes."""
         context, states = self._context, self._context.states
-        is_unfinished = states.reply is Reply.AUDIBLE and fact.reply_id == context.reply_id
+        is_unfinished = states.stands_open and fact.reply_id == context.reply_id
         context.transcript.reply_over(fact.reply_id)
         if self._playout.is_silenced and context.capabilities.truncates and not fact.interrupted:
             context.commands.append(c.TruncateReply(fact.reply_id, 0.0))  # it is to know that nobody heard it

@@ -274,7 +274,7 @@ class Silence:
         """True if an answer that could be heard has stopped in the middle, one filler ago, and nobody says why."""
         states = self._context.states
         is_second = self._dead_air.left == MAX_FILLERS - 1
-        return is_second and states.model is Model.READY and states.reply is Reply.AUDIBLE and not self._tools
+        return is_second and states.model is Model.READY and states.stands_open and not self._tools
 
     def fill(self, now: float) -> None:
         """Say something in place of the answer, unless something is being said."""

@@ -40,6 +40,8 @@ class Reply(enum.Enum):
     SILENT = "silent"
     """Begun; nothing of it could be heard so far."""
     AUDIBLE = "audible"
+    HUSHED = "hushed"
+    """It could be heard, and there is nothing but silence in it for longer than a pause takes."""
     OVER = "over"
     """Done without a sound."""
     SPOKEN = "spoken"
@@ -69,6 +71,7 @@ class Signal(enum.Enum):
     MODEL_LOST = "no model is left"
     REPLY_BEGAN = "a reply begins"
     REPLY_SOUNDED = "a reply can be heard"
+    REPLY_HUSHED = "a reply falls silent and goes on"
     REPLY_ENDED = "a reply is done"
     GOODBYE = "the agent says goodbye"
     TAKEN_BACK = "the goodbye is taken back"
@@ -96,13 +99,14 @@ _MOVES: Final[tuple[tuple[Signal, tuple[State, ...], State], ...]] = (
     (Signal.MODEL_LOST, (Model.OPENING, Model.READY), Model.LOST),
     (Signal.MODEL_LOST, (Caller.SPEAKING, Caller.WAITING), Caller.QUIET),
     (Signal.MODEL_LOST, (Reply.SILENT,), Reply.OVER),
-    (Signal.MODEL_LOST, (Reply.AUDIBLE,), Reply.SPOKEN),
+    (Signal.MODEL_LOST, (Reply.AUDIBLE, Reply.HUSHED), Reply.SPOKEN),
     (Signal.REPLY_BEGAN, _ANY_REPLY, Reply.SILENT),
-    (Signal.REPLY_SOUNDED, (Reply.SILENT,), Reply.AUDIBLE),
+    (Signal.REPLY_SOUNDED, (Reply.SILENT, Reply.HUSHED), Reply.AUDIBLE),
     (Signal.REPLY_SOUNDED, (Reply.NONE, Reply.OVER), Reply.SPOKEN),
     (Signal.REPLY_SOUNDED, (Caller.WAITING,), Caller.QUIET),
     (Signal.REPLY_ENDED, (Reply.SILENT, Reply.NONE), Reply.OVER),
-    (Signal.REPLY_ENDED, (Reply.AUDIBLE,), Reply.SPOKEN),
+    (Signal.REPLY_HUSHED, (Reply.AUDIBLE,), Reply.HUSHED),
+    (Signal.REPLY_ENDED, (Reply.AUDIBLE, Reply.HUSHED), Reply.SPOKEN),
     (Signal.GOODBYE, (Ending.NONE,), Ending.GOODBYE),
     (Signal.TAKEN_BACK, (Ending.GOODBYE,), Ending.NONE),
     (Signal.TRANSFER, (Ending.GOODBYE,), Ending.TRANSFERRING),
@@ -142,12 +146,17 @@ class States:
     @property
     def reply_is_open(self) -> bool:
         """The model has begun a reply and not finished it."""
-        return self.reply is Reply.SILENT or self.reply is Reply.AUDIBLE
+        return self.reply is Reply.SILENT or self.stands_open
 
     @property
     def reply_was_heard(self) -> bool:
         """The latest reply has made a sound."""
-        return self.reply is Reply.AUDIBLE or self.reply is Reply.SPOKEN
+        return self.reply is Reply.SPOKEN or self.stands_open
+
+    @property
+    def stands_open(self) -> bool:
+        """The model has begun a reply that could be heard, and not finished it."""
+        return self.reply is Reply.AUDIBLE or self.reply is Reply.HUSHED
 
     @property
     def ended(self) -> bool:

@@ -266,7 +266,10 @@ class VoiceAgentSession(ModelSession):
         return [c.CallerSpeechStarted()]
 
     def _on_speech_stopped(self, _event: dict[str, Any], now: float) -> list[Event]:
-        self._unanswered.resume(now)  # with words more is owed: their text comes next
+        if self._unanswered.is_owed:
+            self._unanswered.owe(now)  # their text came before
+        else:
+            self._unanswered.resume(now)  # with words more is owed: it comes next
         self._asked = self._asked or self._asked_before
         return [c.CallerSpeechStopped()]
 

@@ -162,7 +162,8 @@ class Content:
             if mulaw:
                 payload = audio.encode(mulaw)
                 if not self.audible and audio.is_audible(payload):
-                    self.audible, self.rejects, self._asked_before = True, False, ""
+                    self.audible, self.rejects = True, False
+                    self.asked_last = self._asked_before = ""
                     self._watchdog.settle()
                 yield c.ReplyAudio(self._reply_id, payload)
 

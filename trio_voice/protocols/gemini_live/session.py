@@ -278,9 +278,12 @@ class GeminiLiveSession(ModelSession):
         yield from self._content.reply_done()  # whatever it says when it has the results is another
         yield from self._calls.ask(wanted["functionCalls"])
 
-    def _on_cancellation(self, cancelled: dict[str, Any], _now: float) -> Iterator[Event]:
+    def _on_cancellation(self, cancelled: dict[str, Any], now: float) -> Iterator[Event]:
+        waited = bool(self._calls)
         for event in self._calls.withdraw(list(cancelled["ids"])):
             yield c.Outgoing(as_json(event)) if isinstance(event, dict) else event
+        if waited and not self._calls:
+            self._watchdog.expect_answer(now)  # to what it wanted them for, or to what it gave them up for
 
     def _on_nothing(self, _field: Any, _now: float) -> Iterator[Event]:
         yield from ()

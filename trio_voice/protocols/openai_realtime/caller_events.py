@@ -83,6 +83,7 @@ class CallerEvents:
             if self._turns.awaits_answer(item_id) and not self._context.caller_speaks and not self._context.turn_waits:
                 self._unanswered.owe(now)
         elif not self._context.caller_speaks:  # a noise, to which nothing is owed
+            self._floor.turn_was_nothing()
             ignored = self._context.ignore(item_id, now) if self._turns.waits_for(item_id) else []
             self._unanswered.resume(now)
             self._context.turn_waits = False

@@ -72,10 +72,11 @@ PASSING: Final = frozenset(
 RATE_LIMITS: Final = frozenset({"rate_limit_exceeded", "rate_limit_error", "inference_rate_limit_exceeded"})
 
 _BUSY: Final = "conversation_already_has_active_response"
+_NOT_ACTIVE: Final = "response_cancel_not_active"
 _BENIGN: Final = frozenset(
     {
         _BUSY,
-        "response_cancel_not_active",
+        _NOT_ACTIVE,
         "input_audio_buffer_commit_empty",
         "item_create_duplicate_item_id",
         "item_truncate_invalid_audio_end_ms",
@@ -94,6 +95,11 @@ def is_busy(error: dict[str, Any]) -> bool:
 def is_expired(error: dict[str, Any]) -> bool:
     """True if the longest session's end has come."""
     return EXPIRED in _codes(error)
+
+
+def is_cancelled_in_vain(error: dict[str, Any]) -> bool:
+    """True if nothing was being made when we wanted it broken off."""
+    return _NOT_ACTIVE in _codes(error) or "no active response" in _said(error).lower()
 
 
 def is_about_truncation(error: dict[str, Any]) -> bool:

@@ -45,6 +45,8 @@ class Ask:
     tries: int = 0
     results: dict[str, bool] = attrs.field(factory=dict)
     """The results that it is to see, as in ``Floor``."""
+    overtaken: bool = False
+    """The caller has had a turn since it was sent: it answers nothing of that."""
 
     @property
     def follows_up(self) -> bool:
@@ -91,6 +93,13 @@ class Floor:
         """The caller has spoken, and the server is about to answer: what it was asked for before is no answer."""
         self._begun = None
         self._hold_until = now + TURN_SECONDS
+        if self._asked is not None:
+            self._asked.overtaken = True
+
+    def turn_was_nothing(self) -> None:
+        """It was a noise: what was asked for before it is still an answer."""
+        if self._asked is not None:
+            self._asked.overtaken = False
 
     # What becomes of tools
 
@@ -167,26 +176,32 @@ class Floor:
         """It was heard, or the caller has said something since."""
         self._latest = None
 
-    def refused(self, event_id: str, now: float, *, busy: bool) -> None:
-        """The server will not do what we asked; ``busy`` if only for now. Without an id it is the latest."""
+    def refused(self, event_id: str, now: float, *, busy: bool) -> bool:
+        """The server will not do what we asked; ``busy`` if only for now. Without an id it is the latest.
+
+        Returns:
+            True if the response that was taken for what we asked is one of the server's own.
+        """
         candidates = [ask for ask in (self._asked, self._begun) if ask is not None]
         ask = next((ask for ask in candidates if event_id in ("", ask.event_id)), None)
         if ask is None:
-            return
-        if ask is self._asked:
-            self._asked = None
-        else:
+            return False
+        is_own = ask is self._begun
+        if is_own:
             self._begun = None
+        else:
+            self._asked = None
         ask.tries += 1
         if not busy or ask.tries >= MAX_TRIES:
             self._latest = None if ask is self._latest else self._latest
-            return
+            return is_own
         self._hold_until = max(self._hold_until, now + REFUSED_SECONDS)
         if not ask.follows_up:
             self._waiting.appendleft(ask)
         elif ask.results:
             self._results = ask.results | self._results
             self._results_complete = True
+        return is_own
 
     # What is to be said
 
@@ -208,7 +223,7 @@ class Floor:
         self._retry_at = math.inf
         self._number += 1
         ask.event_id = f"ask_{self._number}"
-        self._asked = ask
+        self._asked, ask.overtaken = ask, False
         if not ask.follows_up:
             self._latest = ask
         return ask

@@ -63,6 +63,8 @@ class ResponseEvents:
             if self._turns.answered_by(response, now):
                 self._unanswered.settle()
                 begun += map(c.Outgoing, self._context.drop(response.response_id))
+        elif self._floor.begun.overtaken:
+            self._context.turn_waits = True
         return response, begun
 
     def _on_audio(self, event: dict[str, Any], now: float) -> list[Meaning]:
@@ -126,7 +128,8 @@ class ResponseEvents:
             meters = usage.of_response(told.get("usage") or event.get("usage"))  # some have it at the top
             events += [c.Usage(meters)] if meters else []
         broke_off = status == "incomplete" or (status == "cancelled" and self._is_nobodys_wish(response, told))
-        done = c.ReplyDone(response.response_id, interrupted=status == "cancelled" and not broke_off)
+        interrupted = status == "cancelled" and not broke_off and not response.gives_way
+        done = c.ReplyDone(response.response_id, interrupted)
         if status == "failed":
             return [*events, done, *self._failed(table_in(table_in(told, "status_details"), "error"), now)]
         if is_last:

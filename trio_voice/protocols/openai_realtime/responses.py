@@ -49,6 +49,8 @@ class Response:
     """Its further sound may be passed on without being looked at."""
     cancelled: bool = False
     """The server was told to break it off."""
+    gives_way: bool = False
+    """And that was to have its rest said by another: nobody has interrupted it."""
     calls: dict[str, dict[str, Any]] = attrs.field(factory=dict)
     """The function call items that are whole, by the server's call id."""
 

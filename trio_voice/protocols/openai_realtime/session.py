@@ -42,6 +42,7 @@ from trio_voice.protocols.openai_realtime.errors import (
     is_about_truncation,
     is_benign,
     is_busy,
+    is_cancelled_in_vain,
     is_expired,
 )
 from trio_voice.protocols.openai_realtime.floor import Ask
@@ -143,7 +144,8 @@ class OpenAIRealtimeSession(ModelSession):
                 self._floor.ask(Ask(instructions=self._context.in_character(instructions)))
                 if kept and self._dialect.bills_text_items:
                     self._context.text_items += 1
-                return [*([messages.line(c.Said("caller", instructions))] if kept else ()), *self._say(now)]
+                told = [messages.line(c.Said("caller", instructions))] if kept else []
+                return [*told, *(self._give_way() if instead else ()), *self._say(now)]
             case c.SayExactly(text=text):
                 self._floor.ask(Ask(exact=text))
                 return self._say(now)
@@ -198,6 +200,14 @@ class OpenAIRealtimeSession(ModelSession):
             return []
         response.cancelled = True
         return [messages.cancellation(response_id, f"cancel_{next(self._context.numbers)}")]
+
+    def _give_way(self) -> list[str]:
+        """Break off a response that stands still: one is made at a time, and its rest is to be said by another."""
+        response = self._responses.in_the_making
+        if response is None or not response.audible or response.cancelled or self._dialect.may_not_interrupt:
+            return []  # where the server may not interrupt, the bridge has told how much of it was heard
+        response.cancelled = response.gives_way = True
+        return [messages.cancellation(response.response_id, f"cancel_{next(self._context.numbers)}")]
 
     # Time
 
@@ -315,11 +325,23 @@ class OpenAIRealtimeSession(ModelSession):
         event_id = text_in(error, "event_id") if error is not event else ""
         if fault.fatal:
             return [fault]
+        if is_cancelled_in_vain(error):
+            return self._over_already()
         if event_id or not is_about_truncation(error):
-            self._floor.refused(event_id, now, busy=is_busy(error))
+            if self._floor.refused(event_id, now, busy=is_busy(error)) and is_busy(error):
+                self._context.turn_waits = False  # what is in its way answers the turn
             if is_busy(error):
                 self._unanswered.suspend()  # until it is asked for again, or what is in its way is heard
         return [] if is_benign(error) else [fault]
+
+    def _over_already(self) -> list[Meaning]:
+        """The server is not making the response that we wanted broken off: its end was never told."""
+        response = self._responses.in_the_making
+        if response is None or not response.cancelled:
+            return []
+        self._responses.abandon()
+        self._floor.response_over()
+        return [c.ReplyDone(response.response_id, interrupted=not response.gives_way)]
 
     def explain_close(self, code: int | None, _reason: str, now: float) -> Sequence[Meaning]:
         """Events that a socket means which the server has closed.

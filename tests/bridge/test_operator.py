@@ -9,12 +9,17 @@ from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import (
     ClearPlayback,
+    EndCall,
     LegClosed,
+    MachineAnswered,
     MuteRequested,
     PlaceMark,
     PlayAudio,
     ReplaceModel,
     SayRequested,
+    Then,
+    ToolResult,
+    ToolReturned,
     TransferCall,
     TransferFailed,
     TransferRequested,
@@ -24,6 +29,7 @@ from trio_voice.record import EndReason
 
 EXACT = attrs.evolve(TALKS_FIRST, exact_speech=True)
 TRUNCATES = attrs.evolve(TALKS_FIRST, truncates=True)
+QUIET_LINE = Limits(media_gap_seconds=1000, idle_seconds=1000)
 
 
 def of_kind(commands, kind):
@@ -133,6 +139,24 @@ def test_the_caller_is_put_through_at_once_and_the_record_says_by_whom():
     (end,) = book.on(ms.CallerStopped())
     assert (end.reason, end.transferred) == (EndReason.OPERATOR, True)
     assert end.detail == "the operator put the caller through"
+
+
+@pytest.mark.parametrize("then", [Then.END_CALL, Then.TRANSFER])
+def test_a_caller_who_is_being_put_through_is_neither_hung_up_nor_put_through_twice(then):
+    """Whatever the agent, which does not know of it, asks for meanwhile."""
+    book = Playbook(limits=QUIET_LINE).live()
+    book.on(c.ToolCalled("t1", "end_call", {}))
+    book.on(TransferRequested("+15550100"))
+    book.on(ToolReturned("t1", ToolResult("{}", then=then)))
+    assert of_kind([command for _, command in book.pass_time(20)], EndCall | TransferCall) == []
+    assert book.on(ms.CallerStopped())[-1].transferred
+
+
+def test_a_machines_verdict_on_a_call_that_is_being_put_through_is_too_late():
+    book = Playbook(limits=QUIET_LINE, direction="outbound").live()
+    book.on(TransferRequested("+15550100"))
+    assert book.on(MachineAnswered()) == []
+    assert book.record.counters["machine_verdicts_too_late"] == 1
 
 
 def test_a_transfer_that_fails_gives_the_caller_back_to_the_agent():

@@ -232,6 +232,18 @@ def test_a_voice_that_makes_no_sound_of_a_filler_gives_way_to_the_line_of_this_m
     assert at - (book.now - 2) <= 1.5
 
 
+def test_an_answer_that_goes_on_instead_of_the_filler_lets_the_bridge_sleep():
+    book = asked(CHAIN)
+    book.after(0.3).speak("r1", SPEECH)
+    book.after(0.1).on(ms.MarkEchoed("0.1"))
+    assert [command for _, command in book.pass_time(3)] == [c.SayExactly(WORDS.fillers[0], is_filler=True)]
+    for _ in range(30):
+        assert book.bridge.forward_reply_audio("r1", SPEECH, book.now) is not None
+    woken = [at for at, _ in book.pass_time(3)]
+    assert len(woken) < 3
+    assert book.record.counters["fillers"] == 1
+
+
 @pytest.mark.parametrize("capabilities", [HOSTED, CHAIN])
 def test_a_slow_tool_is_covered_and_never_given_up(capabilities):
     book = Playbook(capabilities=capabilities, limits=PATIENT, lines=LINES).live()

@@ -75,13 +75,21 @@ class Endings:
         """True if the call ends, or is transferred, as soon as something was heard or done."""
         return self._context.states.ending in (Ending.GOODBYE, Ending.TRANSFERRING)
 
+    @property
+    def is_transferring(self) -> bool:
+        """True while Twilio is asked to put the caller through."""
+        return self._context.states.ending is Ending.TRANSFERRING
+
     # A goodbye
 
     def say_goodbye(self, then: Then, now: float, *, spoken: bool) -> None:
         """From here on the call ends, or is transferred, as soon as the caller has heard the last words.
 
-        The first wish counts: another is the same again, and makes the goodbye no longer.
+        The first wish counts: another is the same again, and makes the goodbye no longer. A caller who is being put
+        through needs none.
         """
+        if self.is_transferring:
+            return
         if self._goodbye is None:
             self._begin(Goodbye(then, now, spoken=spoken), now, is_said=spoken)
         elif self._goodbye.is_heard:
@@ -269,7 +277,7 @@ class Endings:
     def caller_stopped(self) -> None:
         """Twilio has ended the stream."""
         context = self._context
-        if context.states.ending is not Ending.TRANSFERRING:
+        if not self.is_transferring:
             context.end(EndReason.HANGUP, "Twilio sent stop")
         elif self._by_operator:
             context.end(EndReason.OPERATOR, "the operator put the caller through", transferred=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from trio_voice.bridge.states import Ending, Model, Signal
+from trio_voice.bridge.states import Model, Signal
 from trio_voice.events import model as c
 from trio_voice.record import EndReason
 
@@ -81,8 +81,7 @@ class Opening:
     def machine_answered(self, fact: MachineAnswered, now: float) -> None:
         """Twilio has found out that nobody is there to be talked with."""
         context = self._context
-        is_put_through = context.states.ending is Ending.TRANSFERRING
-        if len(context.record.turns) >= TURNS_WITH_A_HUMAN or is_put_through:
+        if len(context.record.turns) >= TURNS_WITH_A_HUMAN or self._endings.is_transferring:
             context.record.count("machine_verdicts_too_late")
             return
         message = None if fact.is_fax else context.persona.voicemail

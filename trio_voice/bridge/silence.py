@@ -279,6 +279,7 @@ class Silence:
     def fill(self, now: float) -> None:
         """Say something in place of the answer, unless something is being said."""
         if now < self._heard_until:
+            self._dead_air.heard()  # what was asked for a filler goes on with its answer instead
             return
         context, dead_air = self._context, self._dead_air
         was_silent = dead_air.voice_is_silent

@@ -3,15 +3,19 @@
 What is drawn fits what is open: a thought answers a question that was asked, sound is of a text that was to be spoken,
 a result is of a tool that was wanted. What comes late comes as well. ``make properties`` makes up many more.
 
+Every fact that a chain knows is told in such a talk, and every output given: whatever is added to ``events`` and has no
+rule here fails.
+
 Numbers are drawn by ``sampled_from``: ``integers`` would also draw constants of whatever modules are loaded,
 and the examples would differ from process to process.
 """
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from tests.reached import Reached, run_until_reached
 from trio_voice.audio.mulaw import encode
+from trio_voice.chain.replies import Output
 from trio_voice.chain.turns import ChainTurns
 from trio_voice.events import model as c
 from trio_voice.events import stage as s
@@ -21,15 +25,39 @@ WORDS = st.sampled_from(["Are you open?", "Yes.", "Well, that would be very fine
 TEXTS = WORDS | st.just("")
 BOOLEANS = st.booleans()
 PAUSES = st.sampled_from([0.0, 0.1, 0.5, 1.0, 3.0, 9.0])
-FAILURES = st.sampled_from([("unavailable", True), ("http_401", False)])
+FAILURES = st.sampled_from(
+    [
+        {"code": "unavailable", "retryable": True},
+        {"code": "http_429", "retryable": True, "wait_seconds": 2.0},
+        {"code": "http_401", "retryable": False},
+        {"code": "context_length", "retryable": True, "remedy": "shorten"},
+        {"code": "content_filter", "retryable": True, "remedy": "rephrase"},
+        {"code": "unsupported", "retryable": True, "remedy": "adapted"},
+    ]
+)
+CUT_SHORT = st.sampled_from(["", "", "length", "content_filter"])
+OF_THE_LEG = {
+    *("ModelReady", "SessionExpiring", "SessionExpiring.is_silent=False", "SessionExpiring.is_silent=True"),
+    *("ModelEnded", "Usage", "Unrecognized", "Unrecognized.garbage=False", "Unrecognized.garbage=True"),
+    *("CallerSpeechStarted.interrupts=False", "ReplyTranscript.interrupted=True", "ModelFault.passing=True"),
+    "ToolWithdrawn",  # a tool that has begun is let finish
+}
+"""Outputs that are no decision of a chain's: its leg tells them, or hosted models do."""
+
+reached = Reached()
 
 
 class Talk(RuleBasedStateMachine):
     """One chain's decisions and its three stages, and a bridge that says what was heard."""
 
-    @initialize(interruptible=BOOLEANS, timed_words=BOOLEANS, filler=st.sampled_from(["", "One moment."]))
-    def begin(self, interruptible, timed_words, filler):
-        self.turns = ChainTurns(interruptible=interruptible, timed_words=timed_words, filler=filler)
+    @initialize(
+        interruptible=BOOLEANS,
+        timed_words=BOOLEANS,
+        filler=st.sampled_from(["", "One moment."]),
+        members=st.sampled_from([1, 2]),
+    )
+    def begin(self, interruptible, timed_words, filler, members):
+        self.turns = ChainTurns(interruptible=interruptible, timed_words=timed_words, filler=filler, members=members)
         self.now = 0.0
         self.turn = self.calls = 0
         self.questions, self.asked = [], set()
@@ -41,10 +69,12 @@ class Talk(RuleBasedStateMachine):
 
     def tell(self, *facts):
         for fact in facts:
+            reached.add(fact)
             for output in self.turns.handle(fact, self.now):
                 self.take(output)
 
     def take(self, output):
+        reached.add(output)
         match output:
             case s.Think(number=number, conversation=conversation):
                 assert number not in self.asked
@@ -83,8 +113,6 @@ class Talk(RuleBasedStateMachine):
                 assert call_id not in self.wanted, "each tool is asked for once"
                 self.wanted.add(call_id)
                 self.tools.append(call_id)
-            case c.ToolWithdrawn(call_id=call_id):
-                self.tools.remove(call_id)
             case c.ModelFault(fatal=fatal):
                 self.failed = self.failed or fatal
 
@@ -113,11 +141,12 @@ class Talk(RuleBasedStateMachine):
         turn = f"c{self.turn}"
         self.one_of(
             data,
-            (lambda _: self.tell(s.SpeechBegan()), True),
+            (lambda data: self.tell(s.SpeechBegan(data.draw(BOOLEANS))), True),
             (lambda data: self.tell(s.TurnGoesOn(turn, data.draw(WORDS))), True),
             (lambda data: self.tell(s.TurnMayBeOver(turn, data.draw(TEXTS))), True),
             (lambda _: self.tell(s.TurnResumed(turn)), True),
             (lambda data: self.end_turn(data.draw(TEXTS)), True),
+            (lambda _: self.change_hearing(), True),
         )
 
     @rule(text=WORDS, early=BOOLEANS)
@@ -127,6 +156,11 @@ class Talk(RuleBasedStateMachine):
         if early:
             self.tell(s.TurnMayBeOver(f"c{self.turn}", text))
         self.end_turn(text)
+
+    def change_hearing(self):
+        """Another recogniser, whose turns are others."""
+        self.turn += 1
+        self.tell(s.HearingChanged())
 
     def end_turn(self, text):
         self.tell(s.TurnOver(f"c{self.turn}", text))
@@ -142,11 +176,14 @@ class Talk(RuleBasedStateMachine):
         self.one_of(
             data,
             (lambda data: self.tell(s.Thought(number, data.draw(TEXTS))), True),
+            (lambda _: self.tell(s.Unthought(number)), True),
             (
-                lambda data: self.stop(s.ThoughtOver(number, self.some_calls(data.draw(st.sampled_from(range(3)))))),
+                lambda data: self.stop(
+                    s.ThoughtOver(number, self.some_calls(data.draw(st.sampled_from(range(3)))), data.draw(CUT_SHORT))
+                ),
                 is_open,
             ),
-            (lambda data: self.fail(number, *data.draw(FAILURES)), is_open),
+            (lambda data: self.fail(number, **data.draw(FAILURES)), is_open),
             (lambda _: self.tell(s.ThoughtOver(number)), not is_open),
         )
 
@@ -167,8 +204,8 @@ class Talk(RuleBasedStateMachine):
         self.questions = [number for number in self.questions if number != fact.number]
         self.tell(fact)
 
-    def fail(self, number, code, retryable):
-        self.stop(s.ThoughtFailed(number, code, "it says no", retryable))
+    def fail(self, number, **why):
+        self.stop(s.ThoughtFailed(number, message="it says no", **why))
 
     def some_calls(self, count):
         self.calls += count
@@ -185,6 +222,7 @@ class Talk(RuleBasedStateMachine):
             (lambda _: self.tell(s.Sound(context, SOUND)), True),
             (lambda _: self.tell(s.SpokenWords(context, "Yes. ", 0.0)), True),
             (lambda _: self.finish(context), True),
+            (lambda _: self.refuse(context), True),
         )
 
     @precondition(lambda self: self.texts)
@@ -200,6 +238,10 @@ class Talk(RuleBasedStateMachine):
         self.voice_is_wanted = False
         self.tell(s.VoiceChanged(timed_words))
 
+    def refuse(self, context):
+        self.texts = [text for text in self.texts if text != context]
+        self.tell(s.SpeechFailed(context, "invalid_text", "it cannot be spoken"))
+
     def finish(self, context):
         self.texts = [text for text in self.texts if text != context]
         self.tell(s.SpeechOver(context))
@@ -212,14 +254,15 @@ class Talk(RuleBasedStateMachine):
         self.one_of(
             data,
             (lambda data: self.tell(c.SayExactly(data.draw(WORDS), data.draw(BOOLEANS))), True),
-            (lambda _: self.tell(c.RequestReply("Apologise.")), True),
-            (lambda data: self.answer(data.draw(st.sampled_from(self.tools))), self.tools),
-            (lambda data: self.answer(data.draw(st.sampled_from(sorted(self.wanted)))), self.wanted),
+            (lambda data: self.tell(c.RequestReply("Apologise.", data.draw(BOOLEANS), data.draw(BOOLEANS))), True),
+            (lambda data: self.answer(data.draw(st.sampled_from(self.tools)), data), self.tools),
+            (lambda data: self.answer(data.draw(st.sampled_from(sorted(self.wanted))), data), self.wanted),
             (
                 lambda data: self.truncate(data.draw(st.sampled_from(recent)), data.draw(st.sampled_from(range(901)))),
                 recent,
             ),
             (lambda _: self.tell(c.IgnoreTurn(f"c{self.turn - 1}")), self.turn > 0),
+            (lambda data: self.tell(c.HearCaller(SOUND), c.ProtectReply(data.draw(BOOLEANS))), True),  # for the leg
         )
 
     @precondition(lambda self: self.tools)
@@ -228,9 +271,10 @@ class Talk(RuleBasedStateMachine):
         for call_id in list(self.tools):
             self.answer(call_id)
 
-    def answer(self, call_id):
+    def answer(self, call_id, data=None):
         self.tools = [tool for tool in self.tools if tool != call_id]
-        self.tell(c.SendToolResult(call_id, "1"))
+        failed, go_on = (False, True) if data is None else (data.draw(BOOLEANS), data.draw(BOOLEANS))
+        self.tell(c.SendToolResult(call_id, "1", failed, go_on))
 
     def truncate(self, reply_id, heard_ms):
         self.tell(c.TruncateReply(reply_id, float(heard_ms)))
@@ -255,5 +299,11 @@ class Talk(RuleBasedStateMachine):
         assert self.questions == self.texts == self.tools == []
 
 
-TestTalk = Talk.TestCase
-TestTalk.settings = settings(stateful_step_count=80, max_examples=settings().max_examples // 2)
+def test_whatever_the_stages_do_all_comes_to_its_end_and_everything_happens():
+    reached.counts.clear()
+    assert run_until_reached(Talk, missing) == []
+
+
+def missing():
+    facts = s.HearingFact | s.ThinkingFact | s.SpeakingFact | c.ModelCommand
+    return reached.missing(facts) + reached.missing(Output, but=OF_THE_LEG)

@@ -45,7 +45,7 @@ class Reached:
         self.counts.update(f"{type(each).__name__}.{flag}={getattr(each, flag)}" for flag in _flags_of(type(each)))
 
     def missing(self, union, *, but=()):
-        """What was never there of a union, but for those for which there is a reason."""
+        """Kinds of a union that were never there, ``but`` those for which there is a reason."""
         kinds = get_args(union)
         wanted = [kind.__name__ for kind in kinds]
         wanted += [f"{kind.__name__}.{flag}={on}" for kind in kinds for flag in _flags_of(kind) for on in (False, True)]

@@ -550,7 +550,7 @@ class LiveCall(RuleBasedStateMachine):
         assert self.end is None or self.bridge.handle(ms.CallerStopped(), self.now) == []
 
     def teardown(self):
-        """What has not ended yet comes to its end; left alone every call does, if only by its limits."""
+        """A call that has not ended yet comes to its end; left alone every call does, if only by its limits."""
         if not hasattr(self, "bridge"):
             return
         if self.end is None:

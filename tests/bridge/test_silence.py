@@ -127,6 +127,18 @@ def sound_of(commands):
     return "".join(command.payload for command in commands if isinstance(command, PlayAudio))
 
 
+def test_a_model_that_has_begun_to_greet_before_it_is_ready_owes_no_other_greeting():
+    """A chain whose voice is ready before its ears."""
+    book = Playbook(capabilities=TALKS_FIRST, limits=PATIENT, lines=LINES)
+    book.on(START)
+    book.on(c.ReplyStarted("r1"))
+    book.on(c.ReplyAudio("r1", SPEECH))
+    book.on(c.ReplyDone("r1", interrupted=False))
+    book.on(c.ModelReady("s"))
+    assert [command for _, command in book.pass_time(8) if isinstance(command, PlayAudio)] == []
+    assert book.record.counters.get("fillers", 0) == 0
+
+
 @pytest.mark.parametrize("frames", [1, 30, 200])
 def test_digital_silence_is_no_answer_however_long_it_is(frames):
     book = asked(limits=attrs.evolve(PATIENT, playback_lead_seconds=1))

@@ -74,7 +74,7 @@ class Opening:
         elif persona.greeting and not context.capabilities.speaks_first:
             self._speaking.say(persona.greeting, now)
         elif persona.greeting:
-            self._speaking.is_asked = True  # it says the greeting by itself
+            self._speaking.is_asked = not context.reply_id  # it says the greeting by itself, if it has not begun to
             if record.direction == "outbound" and context.capabilities.protects_replies:
                 context.commands.append(c.ProtectReply(on=True))  # which is owed
 

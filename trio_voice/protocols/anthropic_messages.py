@@ -51,8 +51,10 @@ VERSION: Final = "2023-06-01"
 MAX_TOKENS: Final = 4_096
 """The protocol wants a number: some hundred for what is said, the rest for what is thought before it."""
 
-FIRST_BYTE_SECONDS: Final = 10.0
-"""Time that a server may take for the first piece of an answer."""
+FIRST_BYTE_SECONDS: Final = 20.0
+"""Time that the only server may take for the first piece of an answer."""
+SECOND_SECONDS: Final = 8.0
+"""Time that the question to it may be without an answer before another is put beside it."""
 FIRST_BYTE_SECONDS_OF_SEVERAL: Final = 5.0
 """The same where another language model could be asked."""
 
@@ -116,8 +118,8 @@ class AnthropicMessages:
 
     @property
     def second_after_seconds(self) -> float:
-        """After how long it is asked a second time: never."""
-        return math.inf
+        """After how long it is asked a second time: who is slow must not be hung up on, who hangs must."""
+        return SECOND_SECONDS if self._settings.first_byte_seconds is None else math.inf
 
     def request(
         self, conversation: Sequence[s.Entry], tools: Sequence[ToolSchema], *, with_tools: bool = True

@@ -40,14 +40,14 @@ if TYPE_CHECKING:
     from trio_voice.persona import Persona, ToolSchema
     from trio_voice.protocols.chat.refusals import Complaint
 
-FIRST_BYTE_SECONDS: Final = 10.0
-"""Time that a provider may take for the first piece of an answer."""
+FIRST_BYTE_SECONDS: Final = 20.0
+"""Time that the only provider may take for the first piece of an answer: nobody else could be asked meanwhile."""
 FIRST_BYTE_SECONDS_OF_SEVERAL: Final = 5.0
 """The same where another language model could be asked."""
 LOADING_SECONDS: Final = 30.0
 """The same in one's own network, where the model may have to be loaded first."""
 SECOND_SECONDS: Final = 8.0
-"""There, how long the first question may be without an answer before another is put beside it."""
+"""Time that the question to the only provider may be without an answer before another is put beside it."""
 OLLAMA_PORT: Final = 11_434
 """Ollama's, which loads a model when it is first asked, and forgets it after five idle minutes."""
 
@@ -125,9 +125,8 @@ class ChatCompletions:
 
     @property
     def second_after_seconds(self) -> float:
-        """After how long it is asked a second time: who loads a model must not be hung up on, who hangs must."""
-        settings = self._settings
-        return SECOND_SECONDS if settings.is_in_house and settings.first_byte_seconds is None else math.inf
+        """After how long it is asked a second time: who is slow must not be hung up on, who hangs must."""
+        return SECOND_SECONDS if self._settings.first_byte_seconds is None else math.inf
 
     def request(
         self, conversation: Sequence[s.Entry], tools: Sequence[ToolSchema], *, with_tools: bool = True

@@ -72,7 +72,8 @@ class StageSettings:
     the provider's is sent a key only if this names one."""
     first_byte_seconds: float | None = bounded(0.1, 300)
     """Time for the first piece of an answer or of a sound, then the next member takes over. By default 5 for a voice,
-    10 for a language model, 30 for one in your own network, which may have to be loaded."""
+    5 for a language model beside others, 20 for the only one, 30 for one in your own network, which may have to be
+    loaded; the only one is asked a second time after 8, beside the first question, unless this is set."""
 
     default_url: ClassVar[str]
     own_credential: ClassVar[str]

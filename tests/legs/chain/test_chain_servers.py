@@ -261,8 +261,21 @@ async def test_a_server_of_ones_own_that_loads_is_not_hung_up_on(autojump_clock)
     assert rig.record.end_reason is EndReason.HANGUP
 
 
-async def test_a_server_of_ones_own_that_hangs_is_asked_a_second_time_meanwhile(autojump_clock):
-    server, rig = await a_call(attrs.evolve(YES, after=1_000.0), YES, models=IN_HOUSE, seconds=14)
+async def test_the_only_model_is_not_hung_up_on_where_it_is_slow(autojump_clock):
+    server, rig = await a_call(attrs.evolve(YES, after=13.0), seconds=20)
+    assert said(rig).count(WORDS) == 1
+    assert len(server.asked) == 2  # the second, beside the first, is not waited for
+
+
+async def test_a_second_question_that_is_refused_costs_the_first_nothing(autojump_clock):
+    server, rig = await a_call(attrs.evolve(YES, after=13.0), error(429), seconds=20)
+    assert said(rig).count(WORDS) == 1
+    assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize("models", [IN_HOUSE, ({"model": "m"},)], ids=["in one's own network", "elsewhere"])
+async def test_the_only_model_that_hangs_is_asked_a_second_time_meanwhile(autojump_clock, models):
+    server, rig = await a_call(attrs.evolve(YES, after=1_000.0), YES, models=models, seconds=14)
     assert said(rig)[-1] == WORDS
     assert len(server.asked) == 2
     assert server.times[1] - server.times[0] == pytest.approx(8.0, abs=0.01)

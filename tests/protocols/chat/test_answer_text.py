@@ -117,6 +117,8 @@ CASES = [
     ('>>>look_up\n{"day": "Monday"}', "", MONDAY),
     (">>>all\nYes, we do.", "Yes, we do.", []),
     ("> Yes, we do.", "> Yes, we do.", []),
+    ("assistantfinalYes, we do.", "Yes, we do.", []),
+    ("Final offer: five.", "Final offer: five.", []),
     # words
     ("Agents call back: users wait.\nUsers are people.", "Agents call back: users wait.\nUsers are people.", []),
     ("Analysis is free. Ask (end_call is a tool).", "Analysis is free. Ask (end_call is a tool).", []),

@@ -94,6 +94,7 @@ class Thinker:
         asked: list[trio.CancelScope] = []
         heard: list[trio.CancelScope] = []
         failed: dict[trio.CancelScope, ModelUnavailable] = {}
+        first_is_over: list[trio.CancelScope] = []
         begun = trio.Event()
 
         async def ask() -> None:
@@ -101,6 +102,9 @@ class Thinker:
                 asked.append(scope)
 
                 def hear(event: Any) -> None:
+                    is_first = scope is asked[0]
+                    if not (heard or is_first or first_is_over) and isinstance(event, ThoughtFailed):
+                        return  # the first may still be answered
                     if not heard:
                         heard.append(scope)
                         begun.set()
@@ -114,6 +118,8 @@ class Thinker:
                     await self._ask(command, http, hear, patience)
                 except ModelUnavailable as unavailable:
                     failed[scope] = unavailable
+            if scope is asked[0]:
+                first_is_over.append(scope)
             begun.set()
 
         async with trio.open_nursery() as nursery:

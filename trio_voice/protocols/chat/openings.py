@@ -23,6 +23,7 @@ _ROLE: Final = re.compile(
 )
 """The name with a line of its own is Llama's, whose header has lost its tokens."""
 _STRIPPED: Final = re.compile(r"\s{0,9}analysis(?=<\|message\|>|[A-Z])")
+_STRIPPED_FINAL: Final = re.compile(r"\s{0,9}(?:assistant\s{0,3})?final(?=<\|message\|>|[A-Z])")
 _STRIPPED_CALL: Final = re.compile(r"\s{0,9}commentary to=functions")
 """Beginnings of gpt-oss's answers where a server has taken its tokens out."""
 _LABELLED: Final = re.compile(
@@ -45,7 +46,16 @@ _FIRST_WORDS: Final = (
     *("assistant:", "agent:", "ai:", "bot:", "response:", "answer:", "final answer:"),
     *("thought:", "thoughts:", "thinking:", "reasoning:"),
     *("here is my thought process:", "here are my reasoning steps:"),
-    *("analysis<|message|>", "analysis", "commentary to=functions", "action:", "functools["),
+    *(
+        "assistantfinal",
+        "final",
+        "final<|message|>",
+        "analysis<|message|>",
+        "analysis",
+        "commentary to=functions",
+        "action:",
+        "functools[",
+    ),
 )
 _DECORATION: Final = "#* \t\r\n"
 
@@ -86,6 +96,8 @@ def opening_of(text: str, known: Collection[str], *, last: bool) -> Opening | No
             return None
     if role := _ROLE.match(text):
         return Opening(role.end())
+    if final := _STRIPPED_FINAL.match(text):
+        return Opening(final.end())
     if stripped := _STRIPPED.match(text):
         return Opening(stripped.end(), ends=_STRIPPED_ENDS)
     if labelled := _LABELLED.match(text):

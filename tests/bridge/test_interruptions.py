@@ -303,6 +303,21 @@ def test_a_sound_that_was_too_short_is_none_whenever_its_words_come():
     assert book.on(said("No, tomorrow.", final=True)) == [c.IgnoreTurn("i1")]
 
 
+@pytest.mark.parametrize("lasts", [0.3, 0.9])
+def test_how_long_somebody_speaks_is_heard_on_the_line(lasts):
+    """A model says half a second later that they have stopped; by that alone any cough would last as long as words."""
+    persona = Persona(name="p", model="m", turn_detection=TurnDetection(min_interruption_ms=600))
+    book = speaking(WRITES_LATE, persona=persona)
+    done = book.on(c.CallerSpeechStarted())
+    for moment in range(round((lasts + 0.5) / 0.02)):
+        done += book.after(0.02).on(ms.CallerAudio(SPEECH if moment * 0.02 < lasts else HUSH))
+        done += book.tick() if book.now >= book.bridge.wake_at else []
+    done += book.on(c.CallerSpeechStopped()) + book.on(said("No, tomorrow.", final=True))
+    is_taken = lasts > 0.6
+    assert any(isinstance(each, ClearPlayback) for each in done) is is_taken
+    assert (c.IgnoreTurn("i1") in done) is not is_taken
+
+
 # A model that falls silent by itself
 
 

@@ -31,6 +31,10 @@ LOUD_SECONDS: Final = 1.0
 """After the last loud piece of it, a sound that is not over is still no noise."""
 WORDLESS_SECONDS: Final = 5.0
 """Sound that goes on so long without a word is none of the caller's."""
+PAUSE_SECONDS: Final = 0.2
+"""Whoever was loud so short a time ago is speaking; models wait longer until they say that a turn is over."""
+LOOK_SECONDS: Final = 0.1
+"""Between two looks at whether a sound has become long enough."""
 
 
 class Verdict(enum.Enum):
@@ -62,6 +66,8 @@ class Floor:
         "_answers",
         "_began_at",
         "_ended_at",
+        "_last_sound_at",
+        "_looked_at",
         "_loud_until",
         "_min_seconds",
         "_min_words",
@@ -87,6 +93,8 @@ class Floor:
         self._ended_at = math.inf
         self._loud_until = -math.inf
         """Time before which it is no noise: the line is as loud as speech, and its words come at its end."""
+        self._last_sound_at = self._looked_at = -math.inf
+        """Time of the last piece that was as loud as speech, and of the last look at it."""
         self._text = ""
         self._answers = False
         self._was_answered = False
@@ -110,6 +118,7 @@ class Floor:
             self._ended_at = math.inf  # they go on
             return Verdict.NOTHING
         self._began_at, self._ended_at, self._loud_until, self._text = now, math.inf, -math.inf, ""
+        self._last_sound_at = self._looked_at = -math.inf
         self._answers, self._was_answered, self._was_cut = answers, False, False
         self._was_long_enough, self._was_too_short = not self._min_seconds, False
         if self._min_seconds or self._min_words is not None:
@@ -118,20 +127,25 @@ class Floor:
         self._state = _State.HUSHED
         return Verdict.HUSH
 
-    def said(self, text: str, now: float, *, final: bool) -> Verdict:
+    def said(self, text: str, now: float, *, final: bool, last_sound_at: float = -math.inf) -> Verdict:
         """The words of it so far."""
         if self._state is _State.FREE:
             return Verdict.NOTHING
+        self._last_sound_at = last_sound_at
         self._text = text.strip()
         if self._takes(now, partial=not final):
             return self._decide(Verdict.TAKEN)
-        return self._decide(Verdict.GO_ON) if final and not self._is_too_soon(now) else Verdict.NOTHING
+        too_soon = self._is_too_soon(now)
+        if not final or (too_soon and self._ended_at == math.inf):
+            return Verdict.NOTHING
+        self._was_too_short = too_soon
+        return self._decide(Verdict.GO_ON)
 
-    def ended(self, now: float) -> Verdict:
+    def ended(self, now: float, last_sound_at: float = -math.inf) -> Verdict:
         """The caller has fallen silent."""
         if self._state is not _State.FREE:
             self._ended_at = now
-        return self.tick(now)
+        return self.tick(now, last_sound_at)
 
     def answered(self) -> None:
         """The model has begun another reply: it has heard somebody, whatever the words are."""
@@ -152,17 +166,21 @@ class Floor:
             seconds = WORDS_SECONDS if self._writes_while_spoken else LATE_WORDS_SECONDS
             return self._ended_at + (2 * seconds if self._was_cut else seconds)
         if not self._was_long_enough:
-            return self._began_at + self._min_seconds
+            return max(self._began_at + self._min_seconds, self._looked_at + LOOK_SECONDS)
         seconds = max(LONG_SPEECH_SECONDS if self._length_tells else WORDLESS_SECONDS, self._min_seconds)
         return max(self._began_at + seconds, self._loud_until)
 
     def tick(self, now: float, last_sound_at: float = -math.inf) -> Verdict:
         """The step that time decides, if the last speech on the line was then. Harmless to call too early."""
+        self._last_sound_at = last_sound_at
         if self._state is not _State.FREE and self._ended_at == math.inf and not self._writes_while_spoken:
             self._loud_until = last_sound_at + LOUD_SECONDS
         if self._state is _State.FREE or now < self.wake_at:
             return Verdict.NOTHING
-        if not self._was_long_enough and self._ended_at == math.inf:
+        if not self._was_long_enough and self._ended_at == math.inf and now < self._began_at + WORDLESS_SECONDS:
+            self._looked_at = now
+            if self._is_too_soon(now):
+                return Verdict.NOTHING
             self._was_long_enough = True
             return self._decide(Verdict.TAKEN) if self._takes(now) else Verdict.NOTHING
         if self._takes(now) or (not self._text and self._was_answered):
@@ -202,7 +220,10 @@ class Floor:
 
     def _is_too_soon(self, now: float) -> bool:
         """True if the sound has not lasted, or did not last, as long as the persona asks for."""
-        return not self._was_long_enough and min(now, self._ended_at) < self._began_at + self._min_seconds
+        until = min(now, self._ended_at)
+        if self._last_sound_at >= self._began_at - PAUSE_SECONDS:  # else their voice is too low for us to hear
+            until = min(until, self._last_sound_at + PAUSE_SECONDS)
+        return not self._was_long_enough and until < self._began_at + self._min_seconds
 
     def _decide(self, verdict: Verdict) -> Verdict:
         self.release()

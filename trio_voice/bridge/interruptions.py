@@ -109,7 +109,9 @@ class Interruptions:
         if fact.final and fact.text:
             self._item_id = fact.item_id
         if self.floor.is_undecided:
-            return self._do(self.floor.said(fact.text, now, final=fact.final), now)
+            return self._do(
+                self.floor.said(fact.text, now, final=fact.final, last_sound_at=self._context.turns.last_sound_at), now
+            )
         if self._blind is not None and fact.final:
             return self._said_late(fact, now)
         if self._context.states.caller is Caller.SPEAKING and self._context.capabilities.yields_on_request:
@@ -152,7 +154,7 @@ class Interruptions:
         """They have fallen silent; returns whether it is decided by that that they took no floor."""
         if self._greeting_is_owed:
             self._greet_again_at = now + GREET_AGAIN_SECONDS
-        return self._do(self.floor.ended(now), now)
+        return self._do(self.floor.ended(now, self._context.turns.last_sound_at), now)
 
     # The model
 

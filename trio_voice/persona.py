@@ -163,6 +163,9 @@ class Persona:
     failure_line: str | None = None
     """Said on this machine when no model is left, before the call ends or is transferred; the language's own by
     default, ``""`` for none."""
+    goodbye_line: str | None = None
+    """Said on this machine before a call ends that has lasted as long as it may, or that a drain ends, and where the
+    agent ends one without a word; the language's own by default, ``""`` for none."""
     voicemail: str | None = None
     """Said to a machine after its beep; without it the call is ended when a machine answers."""
     language: str = "en-US"
@@ -207,6 +210,7 @@ class Persona:
             fillers=own.fillers if self.fillers is None else self.fillers,
             still_there=own.still_there if self.still_there is None else self.still_there,
             idle_goodbye=own.idle_goodbye if self.idle_goodbye is None else self.idle_goodbye,
+            goodbye=own.goodbye if self.goodbye_line is None else self.goodbye_line,
             last_line=own.last_line if self.failure_line is None else self.failure_line,
         )
 
@@ -247,6 +251,7 @@ class Lines:
     failure: Line | None = None
     still_there: Line | None = None
     idle_goodbye: Line | None = None
+    goodbye: Line | None = None
     fillers: tuple[Line, ...] = ()
 
     def filler(self, text: str) -> Line | None:

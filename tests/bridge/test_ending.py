@@ -6,7 +6,18 @@ import pytest
 from tests.playbook import GREETS_NOBODY, SPEECH, TALKS_FIRST, Playbook, end_of
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
-from trio_voice.events.call import EndCall, MachineAnswered, PlayAudio, Then, ToolResult, ToolReturned, TransferCall
+from trio_voice.events.call import (
+    ClearPlayback,
+    EndCall,
+    LastWordsDue,
+    MachineAnswered,
+    PlaceMark,
+    PlayAudio,
+    Then,
+    ToolResult,
+    ToolReturned,
+    TransferCall,
+)
 from trio_voice.persona import Limits, Line, Lines, Persona
 from trio_voice.record import EndReason
 
@@ -100,7 +111,7 @@ GOODBYE = Line("Goodbye.", SPEECH)
 
 @pytest.mark.parametrize("line", [GOODBYE, None])
 def test_a_caller_who_gets_no_word_to_their_last_ones_hears_the_persona_s_goodbye_once(line):
-    book = Playbook(lines=Lines(idle_goodbye=line)).live()
+    book = Playbook(lines=Lines(goodbye=line)).live()
     says(book, "Never mind.")
     asks(book)
     asked_at = book.now
@@ -113,7 +124,7 @@ def test_a_caller_who_gets_no_word_to_their_last_ones_hears_the_persona_s_goodby
 
 
 def test_an_agent_that_spoke_last_has_said_its_goodbye():
-    book = Playbook(lines=Lines(idle_goodbye=GOODBYE)).live()
+    book = Playbook(lines=Lines(goodbye=GOODBYE)).live()
     says(book, "Never mind.")
     book.speak("r1", SPEECH)
     book.on(c.ReplyDone("r1", interrupted=False))
@@ -174,7 +185,8 @@ def test_what_is_looked_up_beside_a_goodbye_is_told_and_asks_for_no_more_words()
 @pytest.mark.parametrize("asked", ["by the agent", "for silence"])
 def test_a_goodbye_that_was_said_on_this_machine_is_said_by_nobody_else(asked):
     limits = Limits(media_gap_seconds=1000, idle_seconds=30, playback_lead_seconds=10)
-    book = Playbook(persona=GREETS_NOBODY, lines=Lines(idle_goodbye=GOODBYE), limits=limits).live()
+    lines = Lines(idle_goodbye=GOODBYE, goodbye=GOODBYE)
+    book = Playbook(persona=GREETS_NOBODY, lines=lines, limits=limits).live()
     if asked == "by the agent":
         says(book, "Never mind.")
         asks(book)
@@ -324,13 +336,57 @@ def test_a_caller_who_speaks_into_a_goodbye_may_be_answered():
 
 
 def test_an_agent_that_puts_a_caller_through_without_a_word_says_no_goodbye():
-    lines = Lines(None, None, idle_goodbye=Line("Goodbye.", SPEECH))
+    lines = Lines(goodbye=Line("Goodbye.", SPEECH))
     book = Playbook(limits=Limits(media_gap_seconds=1000, idle_seconds=1000), lines=lines).live()
     says(book, "I want to talk to somebody.")
     asks(book, Then.TRANSFER)
     done = [command for _, command in book.pass_time(6)]
     assert any(isinstance(command, TransferCall) for command in done)
     assert book.record.transcript[-1].role == "caller"
+
+
+def sounds(done):
+    return [round(at, 2) for at, command in done if isinstance(command, PlayAudio)]
+
+
+@pytest.mark.parametrize("limit", [29, 30, 600])
+def test_a_call_that_has_lasted_as_long_as_it_may_ends_behind_a_goodbye(limit):
+    limits = Limits(media_gap_seconds=5_000, idle_seconds=5_000, time_limit_seconds=limit)
+    book = Playbook(persona=GREETS_NOBODY, lines=Lines(goodbye=GOODBYE), limits=limits).live()
+    done = book.pass_time(limit + 1)
+    ended_at, end = done[-1]
+    assert (end.reason, end.detail) == (
+        EndReason.TIME_LIMIT,
+        f"the call has lasted as long as it may: time_limit_seconds = {limit}",
+    )
+    if limit < 30:
+        assert (sounds(done), ended_at) == ([], 100 + limit)
+    else:
+        assert sounds(done) == [100 + limit - 5]
+        assert 95.5 + limit < ended_at <= 100 + limit
+
+
+def test_the_last_words_of_a_call_are_said_whoever_speaks_and_answered_by_nobody():
+    chain = attrs.evolve(TALKS_FIRST, yields_on_request=True, words_while_speaking=True, truncates=True)
+    limits = Limits(media_gap_seconds=5_000, idle_seconds=5_000, playback_lead_seconds=4)
+    book = Playbook(persona=GREETS_NOBODY, lines=Lines(goodbye=GOODBYE), limits=limits, capabilities=chain).live()
+    book.speak("r1", *[SPEECH] * 20)
+    done = book.after(0.5).on(LastWordsDue(EndReason.DRAIN, "the server goes down"))
+    assert [type(each) for each in done] == [c.TruncateReply, ClearPlayback, PlayAudio, PlaceMark]
+    done = book.on(c.CallerSpeechStarted(item_id="i1"))
+    done += book.on(c.CallerTranscript("i1", "But I have a question.", final=False))
+    done += book.on(c.CallerSpeechStopped())
+    done += book.on(c.CallerTranscript("i1", "But I have a question.", final=True))
+    assert set(done) == {c.IgnoreTurn("i1")}
+    assert book.speak("r2", SPEECH) == []
+    ended = [command for _, command in book.pass_time(5)]
+    assert (end_of(ended), ended[-1].detail) == (EndReason.DRAIN, "the server goes down")
+
+
+@pytest.mark.parametrize("lines", [Lines(), Lines(goodbye=GOODBYE)], ids=["no line", "a goodbye already"])
+def test_last_words_disturb_no_goodbye_and_end_nothing_by_themselves(lines):
+    book = Playbook(lines=lines).live() if lines == Lines() else saying_goodbye(lines=lines)
+    assert book.on(LastWordsDue(EndReason.DRAIN, "the server goes down")) == []
 
 
 def test_an_agent_that_pauses_in_its_goodbye_is_heard_out():

@@ -30,6 +30,9 @@ class StubCall:
         self.record.end_reason = self.record.end_reason or reason
         self.over.set()
 
+    def say_last_words(self, reason, detail):
+        pass
+
     def phone_over(self, detail):
         self.end(EndReason.TWILIO_ENDED, detail)
 

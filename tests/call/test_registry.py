@@ -26,9 +26,13 @@ class StubCall:
         self.over = trio.Event()
         self.ended_for = []
         self.machines = 0
+        self.last_words = []
 
     def machine_answered(self):
         self.machines += 1
+
+    def say_last_words(self, reason, detail):
+        self.last_words.append((trio.current_time(), reason))
 
     def phone_over(self, detail):
         self.end(EndReason.TWILIO_ENDED, detail)
@@ -246,6 +250,19 @@ async def test_a_drain_ends_the_calls_that_do_not_end(autojump_clock, nursery):
     await registry.drain(120)
     assert trio.current_time() == 120
     assert call.ended_for[0][0] is EndReason.DRAIN
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(14, []), (15, [10]), (120, [115])])
+async def test_whoever_is_still_there_near_the_end_of_a_drain_is_told_goodbye(autojump_clock, nursery, seconds, told):
+    registry = Registry(Limits())
+    call = StubCall()
+    nursery.start_soon(call.live, registry)
+    await trio.testing.wait_all_tasks_blocked()
+    began = trio.current_time()
+    await registry.drain(seconds)
+    assert [(at - began, reason) for at, reason in call.last_words] == [(at, EndReason.DRAIN) for at in told]
+    assert trio.current_time() - began == seconds
+    assert [reason for reason, _ in call.ended_for] == [EndReason.DRAIN]
 
 
 async def test_a_drain_is_over_when_the_calls_are_though_a_promised_one_came_meanwhile(autojump_clock, nursery):

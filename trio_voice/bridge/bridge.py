@@ -226,7 +226,7 @@ class Bridge:
         for deadline in self._deadlines.of(self._states, self._playback.echo_due, self._gap.dead_at):
             if now < deadline.at:
                 continue
-            detail = f"{deadline.words}: {deadline.limit} = {getattr(self._context.limits, deadline.limit):g}"
+            detail = self._deadlines.detail_of(deadline)
             if deadline.reason is EndReason.MODEL_FAILED:
                 self._losses.model_lost(deadline.reason, detail, now, passing=False)
             else:
@@ -234,6 +234,10 @@ class Bridge:
                 self._context.end(deadline.reason, detail, deaf=deaf)
                 self._set_wake_at(now)
                 return self._context.take()
+        if now >= self._deadlines.last_words_at:
+            self._deadlines.last_words_at = math.inf
+            limit = self._deadlines.time_limit
+            self._endings.say_last_words(limit.reason, self._deadlines.detail_of(limit), now)
         self._caller_turn.tick(now)
         verdict = self._silence.tick(now)
         if verdict is not Verdict.WAIT:
@@ -266,6 +270,7 @@ class Bridge:
         parts = (self._speaking, self._endings, self._interruptions, self._caller_turn, self._silence, self._failover)
         deadlines = self._deadlines.of(self._states, self._playback.echo_due, self._gap.dead_at)
         self.wake_at = min(*(deadline.at for deadline in deadlines), *(part.wake_at for part in parts))
+        self.wake_at = min(self.wake_at, self._deadlines.last_words_at)
         if self._states.started:
             self.wake_at = min(self.wake_at, self._gap.wake_at(now, hears=self._states.model is Model.READY))
 
@@ -327,7 +332,7 @@ class Bridge:
                 self._losses.unrecognized(fact, now)
             case f.MachineAnswered():
                 self._opening.machine_answered(fact, now)
-                self._caller_turn.ignore_machine()
+                self._caller_turn.ignore_at_the_end()
             case f.TransferFailed():
                 self._endings.transfer_failed()
             case f.LegClosed():
@@ -340,6 +345,8 @@ class Bridge:
                 self._speaking.set_muted(muted=muted, now=now)
             case f.TransferRequested(number=number):
                 self._endings.put_through(number, now)
+            case f.LastWordsDue(reason=reason, detail=detail):
+                self._endings.say_last_words(reason, detail, now)
             case f.EndRequested(reason=reason, detail=detail):
                 self._context.end(reason, detail)
             case _:

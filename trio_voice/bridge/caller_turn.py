@@ -94,16 +94,16 @@ class CallerTurn:
         self._item_id = fact.item_id
         self.was_answered = self.has_heard_agent = False
         self._tools.caller_began()
-        self.ignore_machine()
-        if fact.interrupts and not self._endings.leaves_message:  # a machine takes no floor, whatever its noises
+        self.ignore_at_the_end()
+        if fact.interrupts and not self._endings.is_final:  # a machine takes no floor, whatever its noises
             self._speaking.is_asked = False
             self._endings.caller_began()
             self._interruptions.began(now)
 
-    def ignore_machine(self) -> None:
-        """Have a turn that a machine has begun left unanswered, whichever its words will be, where that can be had."""
+    def ignore_at_the_end(self) -> None:
+        """Have a turn that has begun left unanswered, whichever its words will be, where nothing changes the end."""
         yields, is_open = self._context.capabilities.yields_on_request, self._context.states.caller is Caller.SPEAKING
-        if yields and is_open and self._endings.leaves_message:
+        if yields and is_open and self._endings.is_final:
             self._context.commands.append(c.IgnoreTurn(self._item_id))
 
     def stopped(self, now: float) -> None:
@@ -112,7 +112,7 @@ class CallerTurn:
         self._open_turn.end()
         self._context.states.signal(Signal.TURN_ENDED)
         self._context.turns.caller_finished(now)
-        if self._endings.leaves_message:
+        if self._endings.is_final:
             return
         if self._interruptions.ended(now):
             self._was_nothing()
@@ -131,7 +131,7 @@ class CallerTurn:
             context.turns.transcript_is_final(now)
         at = now - context.began
         began_at = context.transcript.caller_said(fact.item_id, fact.text, at, final=fact.final)
-        if self._endings.leaves_message:  # a machine's words interrupt nothing, and want no answer
+        if self._endings.is_final:  # they interrupt nothing, and want no answer
             if fact.final:
                 context.commands.append(c.IgnoreTurn(fact.item_id))
             return

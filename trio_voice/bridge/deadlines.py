@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from trio_voice.bridge.states import Model
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
 ASKED_AT: Final = 2 / 3
 """The share of ``idle_seconds`` after which a silent caller is asked whether they are there."""
+LAST_WORDS_SECONDS: Final = 5.0
+"""Before the call has lasted as long as it may, the caller is told goodbye."""
+LONG_CALL_SECONDS: Final = 30.0
+"""A shorter limit leaves no time for that."""
 
 
 class Deadline(NamedTuple):
@@ -34,7 +39,7 @@ class Deadlines:
         now: when its stream was accepted.
     """
 
-    __slots__ = ("_began", "_limits", "_quiet_since", "_was_asked", "ready_by")
+    __slots__ = ("_began", "_limits", "_quiet_since", "_was_asked", "last_words_at", "ready_by")
 
     def __init__(self, limits: Limits, now: float) -> None:
         self._limits = limits
@@ -43,6 +48,9 @@ class Deadlines:
         """Time by which the session that is being opened must be ready."""
         self._quiet_since = now
         self._was_asked = False
+        limit = limits.time_limit_seconds
+        self.last_words_at = now + limit - LAST_WORDS_SECONDS if limit >= LONG_CALL_SECONDS else math.inf
+        """Time at which the caller is to be told that the call ends; infinite once they were."""
 
     def model_opens(self, now: float) -> None:
         """A session begins to be opened."""
@@ -80,6 +88,16 @@ class Deadlines:
 
     # What ends the call at once
 
+    @property
+    def time_limit(self) -> Deadline:
+        """The call's length."""
+        words, at = "the call has lasted as long as it may", self._began + self._limits.time_limit_seconds
+        return Deadline(at, EndReason.TIME_LIMIT, "time_limit_seconds", words)
+
+    def detail_of(self, deadline: Deadline) -> str:
+        """The record's words for an end that one has brought."""
+        return f"{deadline.words}: {deadline.limit} = {getattr(self._limits, deadline.limit):g}"
+
     def of(self, states: States, echo_due: float, dead_at: float) -> Iterator[Deadline]:
         """All that count in these states.
 
@@ -89,8 +107,7 @@ class Deadlines:
             dead_at: when a stream without media counts as dead.
         """
         limits = self._limits
-        words = "the call has lasted as long as it may"
-        yield Deadline(self._began + limits.time_limit_seconds, EndReason.TIME_LIMIT, "time_limit_seconds", words)
+        yield self.time_limit
         if states.started:
             gap, stalled = limits.media_gap_seconds, EndReason.CALLER_STALLED
             words = "no media came from Twilio, nor an answer to a mark"

@@ -120,6 +120,19 @@ class Endings:
         self._speaking.say(words, now, instead=self._context.lines.idle_goodbye)
         self._begin(Goodbye(Then.END_CALL, now, spoken=False, reason=EndReason.IDLE, details=(detail, detail)), now)
 
+    def say_last_words(self, reason: EndReason, detail: str, now: float) -> None:
+        """The call will be ended in a moment: tell the caller goodbye, whoever is speaking, and end it then."""
+        context, line = self._context, self._context.lines.goodbye
+        if line is None or context.states.ending is not Ending.NONE or not context.states.started:
+            return
+        if context.playout.is_silenced:
+            return
+        if context.playout.is_busy(now) or context.states.reply_is_open:
+            self._speaking.interrupt(now, by_caller=False)
+        self._speaking.say_line(line, now)
+        goodbye = Goodbye(Then.END_CALL, now, spoken=True, reason=reason, details=(detail, detail), revocable=False)
+        self._begin(goodbye, now, is_said=True)
+
     def leave_message(self, message: str, now: float) -> None:
         """A machine has answered: leave it the message, and end the call."""
         if self._context.playout.is_busy(now) or self._context.states.reply_is_open:
@@ -191,7 +204,8 @@ class Endings:
         if goodbye is None or context.states.ended:
             return
         caller_speaks = goodbye.revocable and context.states.caller is Caller.SPEAKING
-        more_to_come = caller_speaks or context.states.reply_is_open or context.playout.has_waiting
+        makes_more = context.states.reply_is_open and not context.playout.is_muted(context.reply_id)
+        more_to_come = caller_speaks or makes_more or context.playout.has_waiting
         due = goodbye.due(now, context.playout.playback, more_to_come=more_to_come)
         if now < due:
             self.wake_at = due
@@ -201,9 +215,9 @@ class Endings:
             goodbye.begin_again(now)
             self.tick(now)
         elif self._has_left_unanswered(goodbye):
-            self._speaking.say_line(context.lines.idle_goodbye, now)
+            self._speaking.say_line(context.lines.goodbye, now)
             goodbye.was_said_for_it()
-            self._is_said = context.lines.idle_goodbye is not None
+            self._is_said = context.lines.goodbye is not None
             self.tick(now)
         else:
             self._goodbye = None
@@ -226,9 +240,9 @@ class Endings:
             context.end(goodbye.reason, goodbye.detail)
 
     @property
-    def leaves_message(self) -> bool:
-        """True if it is a machine that listens."""
-        return self._leaves_message
+    def is_final(self) -> bool:
+        """True if nothing that is said to us changes the end: a machine listens, or it is not ours to put off."""
+        return self._leaves_message or (self._goodbye is not None and not self._goodbye.revocable)
 
     # No model
 

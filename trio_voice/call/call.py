@@ -43,6 +43,7 @@ from trio_voice.events.call import (
     EndCall,
     EndRequested,
     Fact,
+    LastWordsDue,
     LegClosed,
     MachineAnswered,
     PlaceMark,
@@ -234,6 +235,10 @@ class Call:
             self._on_fact(CallerStopped())
         else:
             self._on_fact(EndRequested(EndReason.TWILIO_ENDED, detail))
+
+    def say_last_words(self, reason: EndReason, detail: str) -> None:
+        """It will be ended in a moment, for this reason: tell the caller goodbye, and end it then. Does not wait."""
+        self._on_fact(LastWordsDue(reason, detail))
 
     def end(self, reason: EndReason, detail: str) -> None:
         """End the call from outside. Does not wait; only the first reason counts."""

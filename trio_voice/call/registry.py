@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 ARRIVAL_SECONDS: Final = 2.0
 """From a stream that was admitted to a live call: one answer to a handshake lies between them. One that never becomes a
 call is forgotten then."""
+LAST_WORDS_SECONDS: Final = 5.0
+"""Of a drain, at its end: callers who are still there are told goodbye."""
+LONG_DRAIN_SECONDS: Final = 15.0
+"""A shorter one leaves no time for that."""
 
 
 @attrs.frozen
@@ -468,9 +472,16 @@ class Registry:
         hears us already. Returns when no call is live. Cancelling is safe; no call is taken any more.
         """
         self._draining = True
-        with trio.move_on_after(seconds):
+        because = f"the server went down and drain_seconds = {seconds:g} had passed"
+        left = LAST_WORDS_SECONDS if seconds >= LONG_DRAIN_SECONDS else 0.0
+        with trio.move_on_after(seconds - left):
             await self._wait_until_empty()
-        self._drained_because = f"the server went down and drain_seconds = {seconds:g} had passed"
+        if left:
+            for call in self.live():
+                call.say_last_words(EndReason.DRAIN, because)
+            with trio.move_on_after(left):
+                await self._wait_until_empty()
+        self._drained_because = because
         self.end_all(EndReason.DRAIN, self._drained_because)
         await self._wait_until_empty()
 

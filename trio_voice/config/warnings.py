@@ -48,7 +48,7 @@ def warnings_about(settings: Settings, today: date) -> list[str]:
     ]
     warnings.extend(
         f"personas.{name}.language: {persona.language} has no phrases here, so English ones are used: set fillers, "
-        "still_there, idle_goodbye and backchannels"
+        "still_there, idle_goodbye, goodbye_line and backchannels"
         for name, persona in settings.personas.items()
         if not has_phrases(persona.language)
         and (persona.fillers is None or persona.still_there is None or persona.idle_goodbye is None)

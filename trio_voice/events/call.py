@@ -101,6 +101,14 @@ class EndRequested:
 
 
 @attrs.frozen
+class LastWordsDue:
+    """The call will be ended from outside in a moment, for this reason: the caller is to be told goodbye."""
+
+    reason: EndReason
+    detail: str
+
+
+@attrs.frozen
 class SayRequested:
     """The operator has the agent say this, to the letter if it can."""
 
@@ -134,6 +142,7 @@ Fact = (
     | TransferFailed
     | ModelReplaced
     | OperatorFact
+    | LastWordsDue
     | EndRequested
 )
 

@@ -55,6 +55,7 @@ def _lines_of(mouth: Mouth, persona: Persona) -> Lines:
         failure=line(words.last_line),
         still_there=line(words.still_there),
         idle_goodbye=line(words.idle_goodbye),
+        goodbye=line(words.goodbye),
         fillers=tuple(filter(None, map(line, words.fillers))),
     )
 

@@ -24,6 +24,8 @@ class Phrases:
     """To a caller who has been silent for long."""
     idle_goodbye: str
     """Before hanging up on a caller who stayed silent."""
+    goodbye: str
+    """Before hanging up on a caller who may be in the middle of a sentence. Three seconds at most."""
     last_line: str
     """Last resort: the conversation cannot go on. Five seconds at most: the call is over after six."""
     backchannels: tuple[str, ...]
@@ -43,6 +45,7 @@ _EN: Final = Phrases(
     fillers=("One moment, please.", "I am still on it, just a moment.", "Thank you for waiting, nearly there."),
     still_there="Are you still there?",
     idle_goodbye="I cannot hear you, so I will hang up now. Goodbye.",
+    goodbye="I have to end our call now. Goodbye.",
     last_line="Sorry, we have a problem here. Please call again later. Goodbye.",
     backchannels=_listed("""
         yeah, yes, yep, yup, ya, yea, okay, ok, okey, k, okie dokie, alright, all right, right, sure, sure
@@ -72,6 +75,7 @@ _DE: Final = Phrases(
     ),
     still_there="Sind Sie noch da?",
     idle_goodbye="Ich kann Sie nicht hören und lege jetzt auf. Auf Wiederhören.",
+    goodbye="Ich muss unser Gespräch jetzt beenden. Auf Wiederhören.",
     last_line="Es tut mir leid, hier ist etwas gestört. Bitte rufen Sie später an.",
     backchannels=_listed("""
         ja, jo, jep, jawohl, genau, okay, ok, okey, alles klar, klar, gut, sehr gut, schön, prima, super,
@@ -101,6 +105,7 @@ _FR: Final = Phrases(
     ),
     still_there="Vous êtes toujours là ?",
     idle_goodbye="Je ne vous entends pas, je vais donc raccrocher. Au revoir.",
+    goodbye="Je dois mettre fin à notre appel. Au revoir.",
     last_line="Désolé, nous avons un problème. Rappelez plus tard. Au revoir.",
     backchannels=_listed("""
         oui, ouais, ouai, mouais, si, d'accord, dac, ok, okay, okey, bien, très bien, bon, ah bon, parfait,
@@ -124,6 +129,7 @@ _ES: Final = Phrases(
     fillers=("Un momento, por favor.", "Sigo en ello, un momentito.", "Gracias por esperar, ya casi lo tengo."),
     still_there="¿Sigue usted ahí?",
     idle_goodbye="No le oigo, así que voy a colgar. Adiós.",
+    goodbye="Tengo que terminar la llamada. Adiós.",
     last_line="Lo siento, tenemos un problema. Llame más tarde. Adiós.",
     backchannels=_listed("""
         sí, sip, ajá, aja, ok, okay, okey, vale, bueno, bien, muy bien, claro, claro que sí, por supuesto, de
@@ -147,6 +153,7 @@ _IT: Final = Phrases(
     fillers=("Un momento, per favore.", "Ci sto ancora lavorando, un attimo.", "Grazie per l'attesa, ci sono quasi."),
     still_there="È ancora in linea?",
     idle_goodbye="Non la sento, quindi ora riaggancio. Arrivederci.",
+    goodbye="Devo chiudere la chiamata. Arrivederci.",
     last_line="Mi dispiace, c'è un problema. Richiami più tardi, per favore.",
     backchannels=_listed("""
         sì, già, ok, okay, okey, va bene, bene, molto bene, benissimo, certo, certamente, esatto, esattamente,
@@ -169,6 +176,7 @@ _PT: Final = Phrases(
     fillers=("Um momento, por favor.", "Ainda estou vendo isso, só um instante.", "Obrigado por esperar, está quase."),
     still_there="Ainda está aí?",
     idle_goodbye="Não consigo ouvir, por isso vou desligar. Até logo.",
+    goodbye="Tenho de terminar a chamada. Até logo.",
     last_line="Desculpe, temos um problema. Ligue mais tarde, por favor.",
     backchannels=_listed("""
         sim, é, tá, tá bom, tá bem, está bem, está bom, ok, okay, okey, certo, claro, com certeza, isso, isso
@@ -196,6 +204,7 @@ _NL: Final = Phrases(
     ),
     still_there="Bent u er nog?",
     idle_goodbye="Ik kan u niet horen en hang nu op. Tot ziens.",
+    goodbye="Ik moet ons gesprek nu beëindigen. Tot ziens.",
     last_line="Sorry, er is een storing. Belt u later nog eens. Tot ziens.",
     backchannels=_listed("""
         ja, jaja, jep, oké, oke, ok, okay, goed, heel goed, prima, mooi, fijn, top, precies, juist, klopt, dat

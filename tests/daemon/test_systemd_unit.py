@@ -321,7 +321,7 @@ def service(tmp_path, **environment):
     [command] = lines(render_unit(this_executable(), config))["ExecStart"]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
-        systemd.settimeout(20)
+        systemd.settimeout(60)
         given = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "CREDENTIALS_DIRECTORY": str(credentials)}
         process = subprocess.Popen(
             shlex.split(command),

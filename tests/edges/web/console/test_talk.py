@@ -299,6 +299,19 @@ def test_without_a_microphone_the_page_says_what_to_do_and_no_call_is_made(
         assert len(calls(page)) == before
 
 
+def test_a_daemon_that_is_gone_is_told_in_words_and_one_may_try_again(driver, talk, cookies):
+    with browser(driver, *FLAGS) as started:
+        page, wire = open_page(started, talk, cookies)
+        page.route("**/browser-calls", lambda route: route.abort())
+        press_call(page)
+        expect(page.get_by_role("alert")).to_contain_text("Is it still running?", timeout=PATIENCE_MS)
+        expect(page.get_by_role("button", name="Call", exact=True)).to_be_focused()
+        assert not wire.sockets
+        page.unroute("**/browser-calls")
+        press_call(page)
+        expect(page.locator("#lines")).to_contain_text("Welcome", timeout=PATIENCE_MS)
+
+
 def test_a_page_that_is_not_secure_says_where_it_would_be(driver, talk, cookies):
     with browser(driver) as started:
         page, wire = open_page(

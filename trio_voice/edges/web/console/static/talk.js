@@ -119,6 +119,8 @@ class Call {
       method: "POST",
       headers: { "Content-Type": "application/json", Accept: "application/json" },
       body: JSON.stringify({ persona: this.persona }),
+    }).catch(() => {
+      throw new Error(WORDS.lost);
     });
     const told = await promised.json().catch(() => ({}));
     if (promised.status === 401) throw new Error("You are signed out: load the page again and sign in.");

@@ -28,7 +28,7 @@ XDIST ?= --numprocesses auto --maxprocesses 4 --dist worksteal
 # Much of what is slow only waits.
 XDIST_SLOW ?= --numprocesses 3 --dist worksteal
 
-.PHONY: setup demo talk docs reference test test-slow coverage mutants properties newest ci-full run lint bench turns soak neighbours words fuzz chaos processes listen faults faults-peers autobahn constraints cluster fleet live clean dist test-release deb
+.PHONY: setup demo talk docs reference screenshots test test-slow coverage mutants properties newest ci-full run lint bench turns soak neighbours words fuzz chaos processes listen faults faults-peers autobahn constraints cluster fleet live clean dist test-release deb
 
 setup: $(VENV)/.ready
 	@:
@@ -131,6 +131,10 @@ docs: .venv-docs/.ready
 # The pages of the reference that are made from the code; a test fails where they are out of date.
 reference: setup
 	@$(BIN)/python docs/generate.py
+
+# The pictures of the console and of the telephone's page, taken anew in a Chromium; to be looked at before they are committed.
+screenshots: setup
+	@$(BIN)/python docs/screenshots.py
 
 run: setup
 	@$(BIN)/trio-voice --config $(CONFIG) serve

@@ -26,6 +26,7 @@ import trio
 from trio_voice.errors import ModelUnavailable
 from trio_voice.isolation import keep_running
 from trio_voice.net.connect import Unreachable, connect
+from trio_voice.net.content_coding import Decoder
 from trio_voice.net.http_connection import BROKEN, Closed, Connection, Origin, origin_of, words_of
 
 if TYPE_CHECKING:
@@ -121,17 +122,25 @@ class HttpAnswer:
         self.response = response
         self.status = response.status_code
         self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in response.headers}
+        self._decoder = Decoder(self.headers.get("content-encoding", ""))
 
     async def receive(self) -> bytes:
         """The next piece of the body; empty at its end. Cancelling is safe.
 
         Raises:
-            ModelUnavailable: it broke off.
+            ModelUnavailable: it broke off, or cannot be read.
         """
-        try:
-            return await self._connection.receive()
-        except BROKEN as broken:
-            raise ModelUnavailable(f"the answer broke off: {words_of(broken)}") from broken
+        if (rest := self._decoder.rest) and (plain := self._decoder.take(rest)):
+            await trio.lowlevel.checkpoint()
+            return plain
+        while True:
+            try:
+                data = await self._connection.receive()
+            except BROKEN as broken:
+                raise ModelUnavailable(f"the answer broke off: {words_of(broken)}") from broken
+            plain = self._decoder.take(data) if data else b""
+            if plain or not data:
+                return plain
 
 
 class HttpClient:

@@ -92,6 +92,7 @@ class Connection:
         parts = urlsplit(request.url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         headers = {"Host": parts.netloc.rpartition("@")[2], "User-Agent": "trio-voice", "Accept": "*/*"}
+        headers["Accept-Encoding"] = "identity"  # without it any coding would be allowed
         length = {"Content-Length": str(len(request.body))}
         asked = h11.Request(method="POST", target=target, headers=[*(headers | {**request.headers} | length).items()])
         data = [self._http.send(event) for event in (asked, h11.Data(data=request.body), h11.EndOfMessage())]

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+import struct
 
 import pytest
 from hypothesis import given
@@ -70,3 +71,13 @@ def test_what_is_no_base64_cannot_be_heard():
 def test_a_frame_is_160_bytes_of_20_ms():
     assert audio.FRAME_BYTES == len(audio.silence(20)) == 160
     assert base64.b64decode(audio.encode(audio.silence(20))) == b"\xff" * 160
+
+
+def test_of_a_wav_file_the_sound_is_left():
+    sound = bytes(range(256)) * 4
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 7, 1, 8000, 8000, 1, 8)
+    header = struct.pack("<4sI4s", b"RIFF", 36 + len(sound), b"WAVE") + form + struct.pack("<4sI", b"data", len(sound))
+    payload = base64.b64encode(header + sound).decode()
+    assert base64.b64decode(audio.without_header(payload)) == sound
+    for other in (base64.b64encode(sound).decode(), "UklGR!", base64.b64encode(b"RIFF" + sound).decode(), ""):
+        assert audio.without_header(other) == other

@@ -605,3 +605,12 @@ def test_a_refusal_that_has_nothing_to_do_with_the_question_is_final(code):
     stage = Stage()
     stage.do(s.ThoughtFailed(stage.asked().number, code, "it failed", retryable=False))
     assert (stage.of(s.Think), faults(stage)) == ([], [True])
+
+
+def test_the_header_of_a_wav_file_is_not_played():
+    stage = Stage()
+    stage.asked()
+    stage.answered("Yes.")
+    header = b"RIFF\0\0\0\0WAVEfmt \0data\0\0\0\0"
+    stage.do(s.Sound("1", encode(header + b"\x2a" * 800)), s.Sound("1", SOUND))
+    assert stage.of(c.ReplyAudio) == [c.ReplyAudio("1", SOUND)] * 2

@@ -48,6 +48,18 @@ def pieces(payload: str) -> Iterable[str]:
     return (payload[at : at + PIECE_CHARS] for at in range(0, len(payload), PIECE_CHARS))
 
 
+def without_header(payload: str) -> str:
+    """The sound alone, of a payload that a server has made a WAV file of; undecodable text as it is."""
+    if not payload.startswith("UklGR"):  # RIFF, in base64
+        return payload
+    try:
+        raw = base64.b64decode(payload, validate=True)
+    except (binascii.Error, ValueError):
+        return payload
+    begins = raw.find(b"data", 12, 512) if raw[8:12] == b"WAVE" else -1
+    return base64.b64encode(raw[begins + 8 :]).decode() if begins >= 0 else payload
+
+
 def is_audible(payload: str) -> bool:
     """True if a base64 mu-law payload holds more than silence and line noise; undecodable text is silence."""
     try:

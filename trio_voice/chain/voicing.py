@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from trio_voice.audio.mulaw import base64_ms, is_audible
+from trio_voice.audio.mulaw import base64_ms, is_audible, without_header
 from trio_voice.events import model as c
 from trio_voice.events import stage as s
 
@@ -34,13 +34,14 @@ class Voicing:
         reply = self._replies.spoken_in(fact.context_id)
         if reply is None:
             return
-        ms = base64_ms(fact.payload)
-        if reply.sounded or is_audible(fact.payload):  # digital silence is none
+        payload = fact.payload if reply.sounded else without_header(fact.payload)
+        ms = base64_ms(payload)
+        if reply.sounded or is_audible(payload):  # digital silence is none
             self._speech.sounded(reply, ms, now)
             self._refused = 0
         if reply.line is not None:
             reply.line.made_ms += ms
-        self._replies.out.append(c.ReplyAudio(reply.reply_id, fact.payload))
+        self._replies.out.append(c.ReplyAudio(reply.reply_id, payload))
 
     def spoken_words(self, fact: s.SpokenWords) -> None:
         """The voice tells when it speaks these words."""

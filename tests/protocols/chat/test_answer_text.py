@@ -117,6 +117,13 @@ CASES = [
     ('>>>look_up\n{"day": "Monday"}', "", MONDAY),
     (">>>all\nYes, we do.", "Yes, we do.", []),
     ("> Yes, we do.", "> Yes, we do.", []),
+    # a result that is made up
+    (
+        '<tool_call>{"name":"look_up","arguments":{"day":"Monday"}}</tool_call><tool_response>1</tool_response>Done.',
+        "",
+        MONDAY,
+    ),
+    ("Yes.\n<function_results>1</function_results> Done.", "Yes.", []),
     ("assistantfinalYes, we do.", "Yes, we do.", []),
     ("Final offer: five.", "Final offer: five.", []),
     # words

@@ -35,6 +35,7 @@ SILENT: Final = re.compile(
 """Tokens of a template that a server has left in."""
 ANSWER_ENDS: Final = re.compile(
     r"<\|(?:im_end|eot_id|endoftext|end_of_text|return)\|>|<end_of_turn>|<turn\|>|\[INST\]"
+    r"|<(?:tool|function)_(?:response|result|output)s?>|<\|tool_response\|?>"
     r"|\n(?:#{1,4}\s{0,2}|\*{1,2})?(?:user|human|caller|customer|observation)\s?:",
     re.IGNORECASE,
 )

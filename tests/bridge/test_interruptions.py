@@ -121,14 +121,25 @@ def test_words_that_go_on_behind_an_agreement_still_take_the_floor():
     assert book.after(0.3).on(said("yeah but what about")) == [c.TruncateReply("r1", pytest.approx(300))]
 
 
-def test_okay_at_the_very_end_of_a_question_is_the_answer_to_it():
+@pytest.mark.parametrize("text", ["Shall I book it?", "Shall I book it? "])
+def test_okay_at_the_very_end_of_a_question_is_the_answer_to_it(text):
     book = speaking(pieces=15)
-    book.on(c.ReplyTranscript("r1", "Shall I book it?", interrupted=False))
+    book.on(c.ReplyTranscript("r1", text, interrupted=False))
     book.on(c.CallerSpeechStarted())
     book.after(0.3).on(c.CallerSpeechStopped())
     commands = book.on(said("Okay.", final=True))
     assert c.IgnoreTurn("i1") not in commands
     assert c.TruncateReply("r1", pytest.approx(300)) in commands
+
+
+def test_words_behind_a_long_noise_that_may_still_only_agree_take_no_floor():
+    """The noise is over for us after five seconds, though nobody has said that it is; the agent speaks again."""
+    book = speaking(pieces=80)
+    book.on(c.CallerSpeechStarted())
+    book.pass_time(5.5)
+    assert book.on(said("makes")) == []  # sense?
+    assert book.on(said("makes sense")) == []
+    assert any(isinstance(each, c.TruncateReply) for each in book.on(said("makes sense but what")))
 
 
 def test_a_word_that_agrees_while_nobody_speaks_is_an_answer():
@@ -278,6 +289,17 @@ def test_words_that_are_written_late_interrupt_what_goes_on():
     assert ClearPlayback() in done
     assert [command.reply_id for command in done if isinstance(command, c.TruncateReply)] == ["r1"]
     assert sound_of(done) == base64.b64decode(MORE)
+
+
+def test_words_that_are_written_when_all_was_heard_interrupt_nothing():
+    book = speaking(WRITES_LATE, pieces=6)
+    book.on(c.CallerSpeechStarted())
+    book.after(0.3).on(c.CallerSpeechStopped())
+    marks = [each.name for _, each in book.pass_time(1.9) if isinstance(each, PlaceMark)]
+    for name in marks:
+        book.on(ms.MarkEchoed(name))
+    book.on(said("And on Sunday?", final=True))
+    assert "barge_ins" not in book.record.counters
 
 
 def test_what_a_model_answers_to_a_word_that_only_agrees_gives_way_to_the_rest():

@@ -26,7 +26,7 @@ class PlayingLine:
         self.record = CallRecord(call_id="c1", direction="inbound", persona="p", from_number="", to_number="")
         self.now, self.echoes = 100.0, True
         self.played_ms, self.marks, self.ended = 0.0, 0, False
-        self._plays_until = self.now
+        self.plays_until = self.now
         self._pending = []
         persona = Persona(name="p", model=("a", "b"))
         more = {} if lines is None else {"lines": lines}
@@ -37,7 +37,7 @@ class PlayingLine:
 
     def on(self, fact):
         commands = self.bridge.handle(fact, self.now)
-        self._obey(commands)
+        self.obey(commands)
         return commands
 
     def speak(self, reply, *payloads):
@@ -51,22 +51,25 @@ class PlayingLine:
         while self.now < until:
             self.now += 0.02
             self.on(ms.CallerAudio(encode(silence(20))))
-            while self.echoes and self._pending and self._pending[0][0] <= self.now:
-                self.on(ms.MarkEchoed(self._pending.pop(0)[1]))
+            self.echo_what_was_played()
             if self.bridge.wake_at <= self.now:
-                self._obey(self.bridge.tick(self.now))
+                self.obey(self.bridge.tick(self.now))
 
-    def _obey(self, commands):
+    def echo_what_was_played(self):
+        while self.echoes and self._pending and self._pending[0][0] <= self.now:
+            self.on(ms.MarkEchoed(self._pending.pop(0)[1]))
+
+    def obey(self, commands):
         for command in commands:
             match command:
                 case PlayAudio(payload=payload):
                     self.played_ms += base64_ms(payload)
-                    self._plays_until = max(self._plays_until, self.now) + base64_ms(payload) / 1000
+                    self.plays_until = max(self.plays_until, self.now) + base64_ms(payload) / 1000
                 case PlaceMark(name=name):
                     self.marks += 1
-                    self._pending.append((self._plays_until, name))
+                    self._pending.append((self.plays_until, name))
                 case ClearPlayback():  # and every mark comes back at once
-                    self._plays_until = self.now
+                    self.plays_until = self.now
                     self._pending = [(self.now, name) for _, name in self._pending]
                 case EndCall():
                     self.ended = True
@@ -132,6 +135,35 @@ def test_a_reply_that_is_dealt_with_in_whatever_way_leaves_no_mark_on_what_may_w
                 if isinstance(each, PlaceMark):
                     playout.playback.echo(each.name, now)
         assert playout.unheard_ms(now) == pytest.approx(0, abs=1)
+
+
+def test_what_waits_is_handed_over_before_twilio_has_nothing_left_and_not_too_often():
+    line = PlayingLine(playback_lead_seconds=0.1)
+    line.speak("r1", *[SPEECH] * 50)
+    woken = 0
+    while line.bridge.wake_at < 105.0 and line.played_ms < 5_000:
+        assert line.bridge.wake_at <= line.plays_until + 1e-9, "the caller would hear a gap"
+        line.now, woken = line.bridge.wake_at, woken + 1
+        line.obey(line.bridge.tick(line.now))
+        line.echo_what_was_played()
+    assert line.played_ms == 5_000
+    assert woken <= 5 * 50
+
+
+def test_late_silence_of_a_reply_that_was_cut_is_counted_as_late_and_not_as_heard():
+    line = PlayingLine()
+    line.on(c.ReplyStarted("r1"))
+    for _ in range(10):
+        line.on(c.ReplyAudio("r1", SPEECH))
+    line.live_on(0.5)
+    line.on(c.CallerSpeechStarted())
+    line.on(c.ReplyStarted("f1", is_filler=True))
+    for _ in range(10):
+        line.on(c.ReplyAudio("f1", SPEECH))
+    line.on(c.ReplyStarted("r2"))
+    for _ in range(30):
+        line.on(c.ReplyAudio("r1", encode(silence(100))))
+    assert line.record.counters["late_reply_frames"] == 30
 
 
 def test_speech_beyond_what_may_wait_is_dropped_and_counted():

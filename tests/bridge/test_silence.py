@@ -339,6 +339,7 @@ def test_a_silent_caller_is_asked_and_then_told_goodbye():
     assert rest[0][0] == pytest.approx(9, abs=0.1)  # the question has made the caller no less silent
     assert WORDS.idle_goodbye in rest[0][1].instructions
     assert end_of([command for _, command in rest]) is EndReason.IDLE
+    assert rest[-1][1].detail == "nobody has spoken: idle_seconds = 30"
 
 
 def test_a_model_that_does_not_ask_is_spoken_for_by_this_machine():

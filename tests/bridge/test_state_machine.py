@@ -503,6 +503,7 @@ class LiveCall(RuleBasedStateMachine):
                 lives,
             ),
             (lambda data: self.tell(data.draw(FAILURES)), lives and self.successors > 0),
+            (lambda data: self.tell(data.draw(FAILURES)), self.session == "gone"),  # too late to matter
             (lambda _: self.tell(c.ModelFault("x", "it is unwell", fatal=False)), lives),
             (lambda data: self.tell(c.Unrecognized("#", garbage=data.draw(BOOLEANS))), lives),
             (lambda data: self.tell(c.Unrecognized("#", garbage=data.draw(BOOLEANS), leg="caller")), True),

@@ -7,7 +7,8 @@ import trio
 
 from tests.calls import GREETING, SPEECH, live_call
 from tests.overriding import override
-from trio_voice.errors import ModelUnavailable
+from trio_voice.errors import CallRefused, ModelUnavailable
+from trio_voice.events.call import MuteRequested, SayRequested, TransferRequested
 from trio_voice.persona import Limits, Persona
 from trio_voice.record import CallState, Closing, EndReason
 from trio_voice.sandbox.providers.assemblyai_agent import faults as f
@@ -235,6 +236,77 @@ def caller_never_answers(rig):
 
 def caller_does_not_read(rig):
     rig.caller_wire[0].stall_sends()
+
+
+async def test_a_fax_is_left_no_message(autojump_clock):
+    persona = Persona(name="desk", model="m", voicemail="Please call us back.")
+    async with live_call(persona=persona, limits=LONG) as rig:
+        await trio.sleep(2)
+        rig.record.answered_by = "fax"
+        rig.call.machine_answered()
+    assert rig.record.end_detail == "Twilio says that a fax answered"
+    assert rig.ended_at == pytest.approx(2, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("wish", "code"),
+    [
+        (SayRequested("Hello?"), "muted"),
+        (TransferRequested("+15550001111"), "not_supported"),
+        (MuteRequested(muted=False), None),
+    ],
+)
+async def test_what_an_operator_cannot_have_of_a_muted_agent_without_a_telephone(autojump_clock, wish, code):
+    async with live_call(limits=LONG) as rig:
+        await trio.sleep(2)
+        rig.call.ask(MuteRequested(muted=True))
+        assert refusal_of(rig, wish) == code
+        rig.twilio.hang_up()
+
+
+async def test_a_call_that_is_over_or_nearly_takes_no_wish(autojump_clock):
+    async with live_call(limits=LONG) as rig:
+        await trio.sleep(2)
+        assert refusal_of(rig, MuteRequested(muted=True)) is None
+        rig.call.phone_over("Twilio says that the call is completed")
+        assert refusal_of(rig, MuteRequested(muted=False)) == "not_live"
+        assert rig.call.is_muted
+    assert refusal_of(rig, MuteRequested(muted=False)) == "not_live"
+
+
+def refusal_of(rig, wish):
+    try:
+        rig.call.ask(wish)
+    except CallRefused as refused:
+        return refused.code
+    return None
+
+
+@pytest.mark.parametrize(("way", "stalls"), [("caller", caller_does_not_read), ("reply", does_not_read)])
+async def test_a_bug_on_the_way_of_a_frame_ends_the_call_at_once_though_nobody_reads(autojump_clock, way, stalls):
+    """The leg that met it may hang in sending to a peer that does not read: it is not waited for."""
+    async with live_call(limits=LONG) as rig:
+        await trio.sleep(0.3)  # in the greeting
+        stalls(rig)
+        await trio.sleep(0.3)
+        override(rig.call._bridge, **{f"forward_{way}_audio": broken})
+        broke_at = trio.current_time()
+    assert rig.record.end_reason is EndReason.BUG
+    assert rig.ended_at == pytest.approx(broke_at + 2, abs=0.1)
+
+
+async def test_a_bug_behind_the_end_is_not_its_reason(autojump_clock):
+    async def breaks(_):
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise RuntimeError("a bug")
+
+    async with live_call(limits=LONG) as rig:
+        await trio.sleep(2.5)
+        rig.call._start(breaks, None)
+        rig.twilio.hang_up()
+    assert rig.record.end_reason is EndReason.HANGUP
 
 
 def nobody_does_anything(rig):

@@ -188,6 +188,7 @@ def test_an_empty_answer_is_asked_for_again_then_in_so_many_words_then_the_model
     think = stage.asked()
     stage.answered(text)
     assert stage.question.conversation == think.conversation
+    assert stage.question.after_seconds == 0  # the caller waits, and the server is well
     stage.answered(text)
     assert lines(stage.question)[-1] == ("instruction", SAY_SOMETHING)
     assert (think.with_tools, stage.question.with_tools) == (True, False)
@@ -439,6 +440,21 @@ def test_a_text_that_a_voice_refuses_is_tried_plainly_and_then_that_reply_s_loss
     assert lines(stage.question) == [("caller", "Are you open?"), ("instruction", OTHER_WORDS)]
 
 
+def test_a_voice_that_has_spoken_between_two_refusals_has_not_failed():
+    stage = Stage()
+    stage.asked()
+    for refuses in (True, False, True):
+        stage.answered("Yes you can.")
+        context = next(speak.context_id for speak in stage.of(s.Speak))
+        if refuses:
+            stage.do(s.SpeechFailed(context, "cartesia_500", "no"))
+            stage.do(s.SpeechFailed(f"{context}.2", "cartesia_500", "no"))
+            assert stage.of(s.ChangeVoice) == []
+        else:
+            stage.spoken()
+            stage.asked("And on Sunday?", "c2")
+
+
 def test_a_voice_that_refuses_one_reply_after_the_other_has_failed():
     stage = Stage()
     stage.asked()
@@ -512,6 +528,13 @@ def test_the_rest_of_an_answer_that_breaks_off_is_asked_for():
     stage.asked()
     broken_off(stage, "Yes. And on ")
     assert lines(stage.question) == [("caller", "Are you open?"), ("agent", "Yes."), ("instruction", GO_ON)]
+
+
+def test_a_rest_that_is_asked_for_is_counted_whatever_cut_the_answer_short():
+    stage = Stage()
+    number = stage.asked().number
+    stage.do(s.Thought(number, "Yes. And on "), s.ThoughtOver(number, (), "length"))
+    assert stage.of(s.Count) == [s.Count("llm_retries_broken_off")]
 
 
 def test_it_is_asked_for_twice_at_most():

@@ -58,6 +58,8 @@ CUTS = [
     ("Call (555) 123-4567. Thanks.", ["Call (555) 123-4567.", "Thanks."]),
     # Ellipses and marks
     ("Well... maybe. Hmm... Yes.", ["Well... maybe.", "Hmm...", "Yes."]),
+    ("Wait... iPhones are sold out. Sorry.", ["Wait... iPhones are sold out.", "Sorry."]),
+    ('"Sold out?" iPhone fans ask. Yes.', ['"Sold out?" iPhone fans ask.', "Yes."]),
     ("Wait… what? Really?! Yes!", ["Wait… what?", "Really?!", "Yes!"]),
     ("... Hello. ?! Bye.", ["... Hello.", "?! Bye."]),
     ("It is 3. – Yes. Ok", ["It is 3.", "– Yes.", "Ok"]),

@@ -134,6 +134,23 @@ def test_an_early_answer_is_held_back_until_the_turn_is_over():
     assert lines(stage.asked("Good."))[:2] == [("caller", "Are you open?"), ("agent", "Yes. Until six.")]
 
 
+def test_the_same_words_at_a_second_early_end_are_not_asked_twice():
+    stage = Stage()
+    stage.do(s.SpeechBegan(), s.TurnMayBeOver("c1", "are you open"))
+    assert stage.of(s.Think)
+    stage.do(s.TurnMayBeOver("c1", "Are you open?"))
+    assert stage.of(s.Think, s.StopThinking, s.Count) == []
+
+
+def test_other_words_at_a_second_early_end_are_asked_instead():
+    stage = Stage()
+    stage.do(s.SpeechBegan(), s.TurnMayBeOver("c1", "are you open"))
+    number = stage.question.number
+    stage.do(s.TurnMayBeOver("c1", "Are you open today?"))
+    assert stage.of(s.StopThinking) == [s.StopThinking(number)]
+    assert lines(stage.question) == [("caller", "Are you open today?")]
+
+
 def test_tools_of_an_early_answer_wait_too():
     stage = Stage()
     stage.do(s.SpeechBegan(), s.TurnMayBeOver("c1", "hi"))

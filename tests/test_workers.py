@@ -7,8 +7,10 @@ import signal
 import socket
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import structlog.testing
 import trio
 
 from tests.daemons import PATIENCE_SECONDS, eventually, keep_up, open_world, operator
@@ -92,6 +94,37 @@ async def test_a_worker_that_dies_takes_its_own_calls_only_and_is_replaced(tmp_p
             assert world.rest_updates(call) == []
             call.hang_up()
             assert (await world.ended(call))["end_reason"] == "hangup"
+
+
+async def test_a_configuration_that_broke_meanwhile_keeps_one_worker_from_coming_back_and_ends_none(autojump_clock):
+    """What somebody is just writing into the file must not end the calls of the others, until it can be used again."""
+    begun, stopping = trio.Event(), trio.Event()
+    statuses = iter([supervisor.EXIT_CONFIG, supervisor.EXIT_CONFIG])
+    ran_at = []
+
+    class Worker:
+        slot = SimpleNamespace(index=1)
+
+        async def run(self):
+            ran_at.append(trio.current_time())
+            status = next(statuses, None)
+            if status is None:
+                await stopping.wait()
+            await trio.lowlevel.checkpoint()
+            return status or 0
+
+    seats = SimpleNamespace(occupy=lambda *_: None)
+    begun.set()
+    with structlog.testing.capture_logs() as lines, trio.fail_after(100):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(supervisor._keep_alive, Worker(), seats, begun, stopping)
+            await trio.sleep(50)
+            stopping.set()
+    assert len(ran_at) == 3
+    assert [(line["event"], line["advice"]) for line in lines] == [("worker_died", supervisor.UNUSABLE)] * 2
+    statuses, stopping = iter([supervisor.EXIT_CONFIG]), trio.Event()
+    with pytest.raises(ConfigError):  # at start nobody has a call, and whoever waits for it wants to know
+        await supervisor._keep_alive(Worker(), seats, trio.Event(), stopping)
 
 
 async def test_a_drain_is_everybodys(tmp_path):

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 log: Final = structlog.stdlib.get_logger("trio_voice.supervisor")
 
 EXIT_CONFIG: Final = 78
+UNUSABLE: Final = "a worker could not use the configuration: its lines above say why"
 START_SECONDS: Final = 30.0
 """For a process to be ready."""
 STEADY_SECONDS: Final = 60.0
@@ -206,7 +207,7 @@ async def _supervise(
     # -P: without it the working directory, which the service may write to, would be looked in before the library.
     python = [sys.executable, "-P", "-m", "trio_voice"]
     command = [*python, "--config", str(config.absolute()), "serve", "--worker"]  # noqa: ASYNC240
-    stopping = trio.Event()
+    stopping, begun = trio.Event(), trio.Event()
     await trio.to_thread.run_sync(_remove_leftovers)
     with TemporaryDirectory(prefix=PREFIX) as directory, ExitStack() as ports:
         for listener in (*listeners, *operators):
@@ -219,9 +220,9 @@ async def _supervise(
         workers = [_Worker(slot, command, os.environ, watchdog) for slot in slots]
         async with trio.open_nursery() as nursery:
             for worker in workers:
-                nursery.start_soon(_keep_alive, worker, seats, stopping)
+                nursery.start_soon(_keep_alive, worker, seats, begun, stopping)
             nursery.start_soon(keep_running, "watchdog", systemd.feed_watchdog)
-            told = partial(_announce, workers, systemd, lambda: announce(*urls_of(listeners, operators)))
+            told = partial(_announce, workers, systemd, begun, lambda: announce(*urls_of(listeners, operators)))
             nursery.start_soon(keep_running, "announce", told)
             await until_told_to_stop(signals, partial(_reload, workers, systemd))
             stopping.set()
@@ -255,15 +256,21 @@ def _descriptors(listeners: list[trio.SocketListener]) -> tuple[int, ...]:
     return tuple(listener.socket.fileno() for listener in listeners)
 
 
-async def _announce(workers: list[_Worker], systemd: Notifier, announce: Callable[[], None]) -> None:
+async def _announce(workers: list[_Worker], systemd: Notifier, begun: trio.Event, announce: Callable[[], None]) -> None:
     for worker in workers:
         await worker.ready.wait()
+    begun.set()
     announce()
     await systemd.notify("READY=1")
 
 
-async def _keep_alive(worker: _Worker, seats: CallCounts, stopping: trio.Event) -> None:
-    """Start a process, and another whenever it ends, until all are to stop."""
+async def _keep_alive(worker: _Worker, seats: CallCounts, begun: trio.Event, stopping: trio.Event) -> None:
+    """Start a process, and another whenever it ends, until all are to stop.
+
+    Raises:
+        ConfigError: the configuration is wrong, and not all were ready yet. Later the others have calls, and the file
+            may be what somebody is just writing: it is tried again until it can be used.
+    """
     pause = FIRST_PAUSE_SECONDS
     while not stopping.is_set():
         began = trio.current_time()
@@ -273,9 +280,11 @@ async def _keep_alive(worker: _Worker, seats: CallCounts, stopping: trio.Event) 
         seats.occupy(0, worker.slot.index)
         if stopping.is_set():
             return
-        if status == EXIT_CONFIG:
-            raise ConfigError(["a worker could not use the configuration: its lines above say why"])
-        log.error("worker_died", worker=worker.slot.index, status=status, seconds=round(trio.current_time() - began))
+        if status == EXIT_CONFIG and not begun.is_set():
+            raise ConfigError([UNUSABLE])
+        advice = {"advice": UNUSABLE} if status == EXIT_CONFIG else {}
+        seconds = round(trio.current_time() - began)
+        log.error("worker_died", worker=worker.slot.index, status=status, seconds=seconds, **advice)
         pause = FIRST_PAUSE_SECONDS if trio.current_time() - began > STEADY_SECONDS else pause
         with trio.move_on_after(pause):
             await stopping.wait()

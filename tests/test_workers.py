@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import socket
 from contextlib import asynccontextmanager
@@ -18,8 +19,10 @@ from trio_voice.call.recovery import LOOKS, SILENT_SECONDS
 from trio_voice.config.reading import read_settings
 from trio_voice.daemon import supervisor
 from trio_voice.daemon.process_identity import this_process
+from trio_voice.edges.systemd import Notifier
 from trio_voice.edges.web.entrypoints import Entrypoint
 from trio_voice.edges.workers import handover
+from trio_voice.edges.workers.addresses import bind_at
 from trio_voice.edges.workers.aggregate import metrics
 from trio_voice.edges.workers.call_counts import CallCounts, make_call_counts
 from trio_voice.edges.workers.handover import Colleagues
@@ -227,6 +230,34 @@ async def test_a_connection_is_handed_over_when_the_other_has_taken_it(tmp_path,
             assert await ours.receive_some() == b""  # the other has closed it
         assert served == [b"head"]
         await ours.aclose()
+
+
+async def test_who_listens_does_so_again_where_somebody_has_emptied_the_folder(tmp_path, nursery, monkeypatch):
+    monkeypatch.setattr(handover, "LOOK_SECONDS", 0.02)
+    folder = tmp_path / "trio-voice-x"
+    folder.mkdir()
+    async with two_processes(folder) as (here, served):
+        shutil.rmtree(folder)
+        await eventually((folder / "hand-1").exists)
+        assert folder.stat().st_mode & 0o777 == 0o700
+        accepted, ours = await a_connection(nursery)
+        assert await here.hand_over(Entrypoint.SHARED, accepted, b"head", 1)
+        await accepted.aclose()
+        await ours.aclose()
+        await eventually(lambda: served == [b"head"])
+
+
+async def test_a_worker_is_heard_again_where_somebody_has_emptied_the_folder(tmp_path, nursery, monkeypatch):
+    monkeypatch.setattr(supervisor, "LOOK_SECONDS", 0.02)
+    address = tmp_path / "folder" / "notify-0"
+    worker = supervisor._Worker(SimpleNamespace(index=0), [], {}, 10)
+    with await bind_at(address, socket.SOCK_DGRAM) as notices:
+        nursery.start_soon(worker._listen, address, notices)
+        shutil.rmtree(address.parent)
+        await eventually(address.exists)
+        with Notifier({"NOTIFY_SOCKET": str(address)}) as notifier, trio.fail_after(PATIENCE_SECONDS):
+            await notifier.notify("READY=1")
+            await worker.ready.wait()
 
 
 async def test_one_that_stands_still_takes_nothing_and_serves_nothing_of_it_later(tmp_path, nursery, monkeypatch):

@@ -31,6 +31,7 @@ from trio_voice.daemon.process_identity import has_ended, this_process
 from trio_voice.daemon.signals import STOP, hold_signals, until_told_to_stop
 from trio_voice.edges.systemd import Notifier
 from trio_voice.edges.web.sessions import make_table
+from trio_voice.edges.workers.addresses import LOOK_SECONDS, bind_at
 from trio_voice.edges.workers.call_counts import CallCounts, make_call_counts
 from trio_voice.errors import ConfigError
 from trio_voice.isolation import contained, keep_running
@@ -114,11 +115,9 @@ class _Worker:
         if self.ready.is_set():
             self.ready = trio.Event()
         address = Path(self.slot.directory) / f"notify-{self.slot.index}"
-        address.unlink(missing_ok=True)
         told = {"NOTIFY_SOCKET": str(address), "WATCHDOG_USEC": f"{self._watchdog * 1e6:.0f}"}
         environment = dict(self._environment) | told
-        with trio.socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices:
-            await notices.bind(str(address))
+        with await bind_at(address, socket.SOCK_DGRAM) as notices:
             # Its standard input says when we are gone: it ends then.
             self.process = await trio.lowlevel.open_process(
                 [*self._command, self.slot.as_text()],
@@ -129,7 +128,7 @@ class _Worker:
             process = self.process
             try:
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(keep_running, "worker_notices", partial(self._listen, notices))
+                    nursery.start_soon(keep_running, "worker_notices", partial(self._listen, address, notices))
                     nursery.start_soon(keep_running, "worker_watch", partial(self._watch, process))
                     await keep_running("worker", self._wait)  # its calls do not end of what fails here
                     nursery.cancel_scope.cancel(reason="it has ended")
@@ -147,12 +146,20 @@ class _Worker:
         if self.process is not None:
             await self.process.wait()
 
-    async def _listen(self, notices: trio.socket.SocketType) -> None:
-        while True:
-            said = (await notices.recv(4096)).decode(errors="replace").split("\n")
-            self._heard_at = trio.current_time()
-            if "READY=1" in said:
-                self.ready.set()
+    async def _listen(self, address: Path, notices: trio.socket.SocketType) -> None:
+        await self._hear(address, notices)
+        while True:  # somebody has emptied /tmp
+            with await bind_at(address, socket.SOCK_DGRAM) as anew:
+                await self._hear(address, anew)
+
+    async def _hear(self, address: Path, notices: trio.socket.SocketType) -> None:
+        """Hear what it says until the address is gone."""
+        while address.exists():  # noqa: ASYNC240 - a look at memory
+            with trio.move_on_after(LOOK_SECONDS):
+                said = (await notices.recv(4096)).decode(errors="replace").split("\n")
+                self._heard_at = trio.current_time()
+                if "READY=1" in said:
+                    self.ready.set()
 
     async def _watch(self, process: trio.Process) -> None:
         """End it if it is never ready, or if its loop stands still."""
@@ -209,7 +216,7 @@ async def _supervise(
     command = [*python, "--config", str(config.absolute()), "serve", "--worker"]  # noqa: ASYNC240
     stopping, begun = trio.Event(), trio.Event()
     await trio.to_thread.run_sync(_remove_leftovers)
-    with TemporaryDirectory(prefix=PREFIX) as directory, ExitStack() as ports:
+    with TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as directory, ExitStack() as ports:
         for listener in (*listeners, *operators):
             ports.callback(listener.socket.close)
         Path(directory, OWNER).write_text(this_process(), encoding="utf-8")  # noqa: ASYNC240 - a word

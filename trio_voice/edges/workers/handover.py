@@ -22,8 +22,8 @@ import trio
 
 from trio_voice.call.nodes import DEFAULT_DIGITS
 from trio_voice.edges.web.entrypoints import Entrypoint
+from trio_voice.edges.workers.addresses import LOOK_SECONDS, bind_at
 from trio_voice.isolation import contained, keep_running
-from trio_voice.net.tcp import keep_from_children
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -237,20 +237,18 @@ class Colleagues:
         self, receive: Callable[[trio.socket.SocketType], Awaitable[None]], connections: trio.Nursery
     ) -> None:
         path = self._directory / f"hand-{self.index}"
-        await trio.Path(path).unlink(missing_ok=True)  # of the one before us, who died
-        with trio.socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
-            keep_from_children(listening)
-            await listening.bind(str(path))
-            listening.listen(1024)
-            while True:
-                try:
-                    giver, _ = await listening.accept()
-                except OSError as full:
-                    if full.errno not in FULL:
-                        raise
-                    await trio.sleep(FULL_SECONDS)  # whoever waits serves it itself
-                else:
-                    connections.start_soon(receive, giver)
+        while True:
+            with await bind_at(path, socket.SOCK_SEQPACKET) as listening:
+                listening.listen(1024)
+                while path.exists():
+                    try:
+                        with trio.move_on_after(LOOK_SECONDS):
+                            giver, _ = await listening.accept()
+                            connections.start_soon(receive, giver)
+                    except OSError as full:
+                        if full.errno not in FULL:
+                            raise
+                        await trio.sleep(FULL_SECONDS)  # whoever waits serves it itself
 
     async def _receive(
         self,

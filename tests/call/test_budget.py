@@ -103,6 +103,24 @@ async def test_what_other_nodes_spend_counts_and_without_the_journal_the_last_lo
         nursery.cancel_scope.cancel()
 
 
+async def test_a_call_that_lives_elsewhere_counts_as_one_here_does(budget, autojump_clock):
+    """Or whoever has stolen a token would have the ceiling of every process."""
+
+    class Elsewhere:
+        async def spent_elsewhere(self, since):
+            await trio.lowlevel.checkpoint()
+            return 0.0, 1
+
+    budget.reserve("a", PERSONA, "inbound", 60)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(budget.watch, Elsewhere())
+        await trio.sleep(1)
+        with pytest.raises(CallRefused):
+            budget.reserve("b", PERSONA, "inbound", 570)
+        budget.reserve("c", PERSONA, "inbound", 60)
+        nursery.cancel_scope.cancel()
+
+
 async def test_the_journal_adds_up_what_others_have_spent(tmp_path, clock):
     async with open_journal(f"sqlite:///{tmp_path}/journal.db", node="a", clock=clock) as here:
         here.call_ended(ended("a1", 0.5))

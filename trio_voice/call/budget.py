@@ -1,10 +1,11 @@
 """``[limits] daily_cost``: what all calls of a day may cost, by UTC, over all nodes of a journal, on both meters.
 
 A call is refused that could pass it. What is counted: the cost of the day's ended calls, here and (as the journal has
-it) elsewhere; for each call that is promised or lives here, the most that it may come to within its time limit; for
-each that lives elsewhere, and for the one that asks, a minute. So whoever has stolen a token and places many calls at
-once is stopped by their time limits, and the day's last call may pass the ceiling by what is left of its own. Calls
-that live go on. What has no price is not counted: it is unknown, and ``check`` says so.
+it) elsewhere; for each call that is promised or lives, here or elsewhere, the most that it may come to within its time
+limit (elsewhere: that of the one that asks); for the one that asks, a minute. So whoever has stolen a token and places
+many calls at once is stopped by their time limits, and the day's last call may pass the ceiling by what is left of its
+own. Of what other processes take the journal is asked every ``LOOK_SECONDS``: within such a time each may take what is
+left for its own. Calls that live go on. What has no price is not counted: it is unknown, and ``check`` says so.
 """
 
 from __future__ import annotations
@@ -79,11 +80,12 @@ class Budget:
             CallRefused: ``budget``.
         """
         minute = self._minute_cost(persona, direction)
-        committed = self.spent + sum(self._reserved.values()) + self._live_elsewhere * minute
+        most = minute * max(1, math.ceil(seconds / 60))
+        committed = self.spent + sum(self._reserved.values()) + self._live_elsewhere * most
         if committed + minute > self.daily_cost:
             self._alarm()
             raise CallRefused("budget", f"the day's ceiling is reached: [limits] daily_cost = {self.daily_cost:g}")
-        self._reserved[call_id] = minute * max(1, math.ceil(seconds / 60))
+        self._reserved[call_id] = most
 
     def settle(self, call: CallRecord) -> None:
         """A call is over: what it has cost is in its record."""

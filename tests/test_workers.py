@@ -100,7 +100,7 @@ async def test_a_worker_that_dies_takes_its_own_calls_only_and_is_replaced(tmp_p
 
 
 async def test_a_configuration_that_broke_meanwhile_keeps_one_worker_from_coming_back_and_ends_none(autojump_clock):
-    """What somebody is just writing into the file must not end the calls of the others, until it can be used again."""
+    """A file that somebody is just writing must not end the calls of the others; it is tried until it can be used."""
     begun, stopping = trio.Event(), trio.Event()
     statuses = iter([supervisor.EXIT_CONFIG, supervisor.EXIT_CONFIG])
     ran_at = []

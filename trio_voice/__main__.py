@@ -1,5 +1,6 @@
 """``trio-voice``, and ``python -m trio_voice``: as little as possible before a daemon bears SIGHUP."""
 
+import io
 import signal
 import sys
 
@@ -10,6 +11,8 @@ def main() -> None:
         # It takes a second to import the rest, and SIGHUP ends a process that has not said what it is to do. A handler,
         # and not SIG_IGN, which processes that are started would inherit.
         signal.signal(signal.SIGHUP, lambda _number, _frame: None)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal of few letters shows what it can
     from trio_voice.cli import main as command  # noqa: PLC0415 - see above
     from trio_voice.cli.leaving import LEAVING_SECONDS, leave_within  # noqa: PLC0415 - as above
 

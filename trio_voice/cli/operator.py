@@ -16,24 +16,47 @@ CALL_ID_LETTERS: Final = 32
 LOCKED_OUT: Final = "set TRIO_VOICE_API_TOKEN to the token that the daemon was started with"
 
 
+class NotAnswered(Exception):
+    """The daemon does not do what it was asked for; the message says why.
+
+    Args:
+        status: with which the command ends.
+        line: in words.
+    """
+
+    def __init__(self, status: int, line: str) -> None:
+        super().__init__(line)
+        self.status = status
+
+
 def ask(settings: Settings, method: str, path: str, body: Any = None) -> Any:
-    """Ask the running daemon as its operator."""
+    """Ask the running daemon as its operator; without an answer the command ends."""
+    try:
+        return answer_of(settings, method, path, body)
+    except NotAnswered as why:
+        stop(why.status, str(why))
+
+
+def answer_of(settings: Settings, method: str, path: str, body: Any = None) -> Any:
+    """Answer of the running daemon to its operator. Raises ``NotAnswered``."""
     token = settings.secrets.get("TRIO_VOICE_API_TOKEN")
     if token is None:
-        stop(EXIT_UNAVAILABLE, LOCKED_OUT)
-    url = f"http://{settings.operator_bind}{path}"
+        raise NotAnswered(EXIT_UNAVAILABLE, LOCKED_OUT)
+    where = settings.operator_bind
     try:
         headers = {"Authorization": f"Bearer {token}"}
         # Not through a proxy of the environment: it could not reach this machine, and would be given the token.
-        answer = httpx2.request(method, url, headers=headers, json=body, timeout=30, trust_env=False)
+        answer = httpx2.request(
+            method, f"http://{where}{path}", headers=headers, json=body, timeout=30, trust_env=False
+        )
         said = answer.json()
         failure = said["error"]["message"] if answer.is_error else None
     except httpx2.HTTPError as unreachable:
-        stop(EXIT_UNAVAILABLE, f"no daemon answers at {settings.operator_bind}: {unreachable}")
-    except (ValueError, KeyError, TypeError):
-        stop(EXIT_UNAVAILABLE, f"what answers at {settings.operator_bind} is no trio-voice")
+        raise NotAnswered(EXIT_UNAVAILABLE, f"no daemon answers at {where}: {unreachable}") from unreachable
+    except (ValueError, KeyError, TypeError) as odd:
+        raise NotAnswered(EXIT_UNAVAILABLE, f"what answers at {where} is no trio-voice") from odd
     if failure is not None:
-        stop(EXIT_FAILED, failure)
+        raise NotAnswered(EXIT_FAILED, failure)
     return said
 
 

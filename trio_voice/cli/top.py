@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from trio_voice.cli.configuration import read
-from trio_voice.cli.operator import ask
+from trio_voice.cli.exits import stop
+from trio_voice.cli.operator import NotAnswered, answer_of
 from trio_voice.cli.options import config_option
 from trio_voice.errors import one_line
 
@@ -41,18 +42,20 @@ def top(path: Path) -> None:
     settings = read(path)
 
     def look() -> list[dict[str, Any]]:
-        calls = ask(settings, "GET", "/calls?limit=1")["calls"]
+        calls = answer_of(settings, "GET", "/calls?limit=1")["calls"]
         return [call for call in calls if call["state"] != "ended"]
 
-    if not sys.stdout.isatty():
-        for call in look():
-            click.echo("  ".join(_row_of(call)))
-        return
     try:
+        if not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+            for call in look():
+                click.echo("  ".join(_row_of(call)))
+            return
         with _keys() as pressed, _screen() as show:
             show(look())
             while not pressed(LOOK_SECONDS):
                 show(look())
+    except NotAnswered as why:  # said where it stays, and not on the screen that is left
+        stop(why.status, str(why))
     except KeyboardInterrupt:
         pass
 
@@ -60,13 +63,13 @@ def top(path: Path) -> None:
 @contextmanager
 def _keys() -> Iterator[Any]:
     """Ask within the block whether q, or an end of the input, has come within some seconds."""
-    descriptor = sys.stdin.fileno()
+    descriptor = -1 if sys.stdin is None else sys.stdin.fileno()
     before = termios.tcgetattr(descriptor) if os.isatty(descriptor) else None
     if before is not None:
         tty.setcbreak(descriptor)
 
     def pressed(seconds: float) -> bool:
-        ready, _, _ = select.select([descriptor], [], [], seconds)
+        ready, _, _ = select.select([] if descriptor < 0 else [descriptor], [], [], seconds)
         return bool(ready) and os.read(descriptor, 64)[:1].lower() in (b"q", b"")
 
     try:

@@ -300,6 +300,23 @@ async def test_connections_that_are_broken_off_are_logged_once_in_ten_seconds(mo
     assert [line["event"] for line in lines].count("connection_aborted") == 1
 
 
+@pytest.mark.parametrize("behind", [b"", b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"])
+async def test_who_has_said_all_and_sends_fin_has_its_answer_all_the_same(behind):
+    """Also if another request came behind the first: that one is not answered, and costs the first nothing."""
+    async with open_server() as server:
+        async with await trio.open_tcp_stream("127.0.0.1", server.port) as stream:
+            await stream.send_all(b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n" + behind)
+            await stream.send_eof()
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            server.answer_now.set()
+            answer = b""
+            with trio.fail_after(5):
+                async for data in stream:
+                    answer += data
+        assert answer.endswith(b"at last")
+        await server.is_well()
+
+
 async def test_a_large_body_may_come_in_the_same_packet_as_the_end_of_its_head():
     async with open_server() as server:
         rest = b"st: x\r\nContent-Length: 40000\r\n\r\n" + b"x" * 40_000

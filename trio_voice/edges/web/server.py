@@ -8,6 +8,7 @@ hypercorn and the Quart-Trio app, which has the webhooks, too.
 What this file adds around hypercorn 0.18, each for a fault of that version under trio that we have seen:
 
 - one stray byte after an upgrade request raises out of the whole server: here nothing a connection raises leaves it;
+- an end of the input ends the request that it is answering: here it hears of that some seconds later;
 - its sends are shielded without a deadline: here the stream under it gives up by itself;
 - with quart-trio it never closes ``Connection: close``, HTTP/1.0 and idle keep-alive sockets: here every connection
   serves one request, its last body message cannot be cancelled away, and it has a deadline of its own.
@@ -73,6 +74,9 @@ EXCHANGE_SECONDS: Final = 30.0
 SEND_SECONDS: Final = 5.0
 """For one write to an HTTP client, of ``SEND_BYTES`` at the most: whoever is slower than 6 kB a second is given up."""
 SEND_BYTES: Final = 32_768
+HALF_CLOSED_SECONDS: Final = 5.0
+"""For whoever has said all, and sends FIN, to have its answer. Whoever leaves altogether looks the same until something
+is sent, so who listens to ``/events`` and leaves is noticed so much later."""
 SEND_BUFFER_BYTES: Final = 32_768
 """Bytes that the kernel may hold for one peer. Left alone it may take 4 MB, which is six minutes of speech that nobody
 hears before a peer that has stopped reading is noticed; this is filled within seconds."""
@@ -88,6 +92,7 @@ class _HttpStream(trio.abc.HalfCloseableStream):
         self._stream = stream
         self._on_progress = on_progress
         self._already_read = already_read
+        self._closed = trio.Event()
         self.socket = stream.socket  # hypercorn asks it for the addresses
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
@@ -95,7 +100,12 @@ class _HttpStream(trio.abc.HalfCloseableStream):
             await trio.lowlevel.checkpoint_if_cancelled()
             data, self._already_read = self._already_read, b""
             return data
-        return await self._stream.receive_some(max_bytes)
+        data = await self._stream.receive_some(max_bytes)
+        if not data:
+            # Told of the end, hypercorn forgets the request that it is answering.
+            with trio.move_on_after(HALF_CLOSED_SECONDS):
+                await self._closed.wait()
+        return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         if not data:
@@ -117,6 +127,7 @@ class _HttpStream(trio.abc.HalfCloseableStream):
         await self._stream.send_eof()
 
     async def aclose(self) -> None:
+        self._closed.set()
         finish(self.socket)
         await self._stream.aclose()
 

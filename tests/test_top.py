@@ -67,7 +67,7 @@ def environment(**more):
 
 
 def watched(command, *, rows, columns, keys=b"", term="xterm", then=None):
-    """What a terminal of this size was told, and the exit status. ``keys`` are pressed once it shows something."""
+    """Text that a terminal of this size was told, and the exit status. ``keys`` are pressed once it shows something."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     before = termios.tcgetattr(theirs)

@@ -287,6 +287,14 @@ def test_an_expiring_session_is_renewed_when_nobody_speaks():
     assert kinds(book.on(DEAD)) == [ReplaceModel]  # a renewal used up no model
 
 
+def test_an_end_that_is_told_early_and_is_far_away_is_no_failure():
+    book = Book().live(1)
+    assert book.on(c.SessionExpiring(300, "handle")) == []
+    assert book.after(5) == []
+    (renewal,) = book.after(5)  # it has lasted ten seconds by now
+    assert (renewal.renews, renewal.resume_with) == (True, "handle")
+
+
 def test_it_is_renewed_in_the_end_whoever_speaks():
     book = Book().live()
     book.on(c.CallerSpeechStarted())

@@ -3,7 +3,7 @@
 import attrs
 import pytest
 
-from tests.playbook import SPEECH, TALKS_FIRST, Playbook
+from tests.playbook import GREETS_NOBODY, SPEECH, TALKS_FIRST, Playbook
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import EndCall
@@ -58,6 +58,34 @@ def test_whoever_has_said_no_word_is_listened_to_as_well():
     book = live(limits=attrs.evolve(PATIENT, idle_seconds=6))
     book.on(c.CallerSpeechStarted())
     assert not any(isinstance(command, EndCall | c.RequestReply) for _, command in book.pass_time(60))
+
+
+@pytest.mark.parametrize("owed", [False, True])
+def test_speech_of_which_nothing_more_is_told_is_answered(owed):
+    book = live()
+    book.on(c.CallerSpeechStarted())
+    if owed:
+        book.on(c.CallerSpeechStopped())
+        book.on(c.CallerTranscript("i1", "Hello?", final=True))
+        book.on(c.CallerSpeechStarted())
+    for _ in range(15):
+        book.after(0.1).on(ms.CallerAudio(SPEECH))
+    quiet_since = book.now
+    ((at, request),) = asked(book.pass_time(12))
+    assert at - quiet_since == pytest.approx(5 if owed else 9)
+    assert request.instead
+    assert book.bridge._silence.is_owed
+
+
+def test_speech_that_was_answered_though_no_end_of_it_was_told_is_not_asked_about():
+    book = Playbook(persona=GREETS_NOBODY, limits=PATIENT).live()
+    book.on(c.CallerSpeechStarted())
+    for _ in range(15):
+        book.after(0.1).on(ms.CallerAudio(SPEECH))
+    book.on(c.ReplyStarted("r1"))
+    book.on(c.ReplyAudio("r1", SPEECH))
+    book.on(c.ReplyDone("r1", interrupted=False))
+    assert asked(book.pass_time(20)) == []
 
 
 def test_a_model_that_sees_to_its_turns_is_left_alone():

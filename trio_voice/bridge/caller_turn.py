@@ -190,7 +190,10 @@ class CallerTurn:
     def _end_unheard(self, now: float) -> None:
         """The caller's turn is over, and the model does not know it: it is asked to answer."""
         self._context.record.count("turns_without_an_end")
+        asks = not self.was_answered and self._open_turn.was_loud(self._context.turns.last_sound_at)
         self.stopped(now)
+        if asks:
+            self._context.states.signal(Signal.ANSWER_OWED)
         if self._context.states.caller is Caller.WAITING and not self._endings.is_leaving:
             self._context.commands.append(c.RequestReply(NUDGE, instead=True))
             self._speaking.is_asked = True

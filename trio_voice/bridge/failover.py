@@ -245,7 +245,8 @@ class Failover:
             return
         caller_waits = states.caller in (Caller.SPEAKING, Caller.WAITING) or context.turns.answer_is_near(now)
         quiet = not (caller_waits or states.reply_is_open or context.playout.has_waiting or self._tools)
-        if now < takeover.latest_at and (not quiet or context.playout.playback.is_playing(now)):
+        quiet = quiet and not context.playout.playback.is_playing(now)
+        if now < takeover.latest_at and (not quiet or takeover.was_too_short(now)):
             self._look_at = now + QUIET_EVERY_SECONDS
         elif takeover.was_too_short(now):
             expired = "the model's session expired as soon as it had begun"

@@ -1,9 +1,10 @@
 """Turns of the caller's whose end nobody tells: an event was lost, or a detector takes the line's hum for speech.
 
 Whoever has said something, or was waiting for an answer when a noise began, waits in silence for ever then. So a turn
-is over when no word of it and no speech on the line has come for a while. A turn without words in which nothing is owed
-is left alone: it may be somebody who is being listened to, and nothing is lost by it. Pure: time is an argument, in
-seconds.
+is over when no word of it and no speech on the line has come for a while. Where words come late, or not at all, it is
+longer: some detectors wait for eight seconds whether a sentence goes on. A turn without words in which nothing is owed,
+and in which the line was not as loud as speech, is left alone: it may be somebody who is being listened to, and nothing
+is lost by it. Pure: time is an argument, in seconds.
 """
 
 from __future__ import annotations
@@ -13,21 +14,27 @@ from typing import Final
 
 OPEN_SECONDS: Final = 5.0
 """Quiet, and no new word, after which a turn counts as over."""
+OPEN_WORDLESS_SECONDS: Final = 9.0
+"""The same for one of which no word has come, but which was as loud as speech for some time."""
+SPOKE_SECONDS: Final = 0.5
+"""That time, from its beginning to the last speech on the line."""
 
 
 class OpenTurn:
     """The turn that the caller is in, if they are in one."""
 
-    __slots__ = ("_asks", "_last_at")
+    __slots__ = ("_asks", "_began_at", "_last_at")
 
     def __init__(self) -> None:
+        self._began_at = math.inf
         self._last_at = math.inf
         """Time of its beginning or its last new word; infinite outside one."""
         self._asks = False
 
     def begin(self, now: float, *, is_owed: bool) -> None:
         """The caller begins to speak; ``is_owed`` if they were waiting for an answer."""
-        self._last_at, self._asks = now, is_owed
+        self._began_at = self._last_at = now
+        self._asks = is_owed
 
     def said(self, text: str, now: float) -> None:
         """More words of it."""
@@ -40,4 +47,10 @@ class OpenTurn:
 
     def due(self, last_sound_at: float) -> float:
         """Time at which it counts as over, if the last speech on the line was then; infinite for never."""
-        return max(self._last_at, last_sound_at) + OPEN_SECONDS if self._asks else math.inf
+        if self._asks:
+            return max(self._last_at, last_sound_at) + OPEN_SECONDS
+        return last_sound_at + OPEN_WORDLESS_SECONDS if self.was_loud(last_sound_at) else math.inf
+
+    def was_loud(self, last_sound_at: float) -> bool:
+        """True if the line has been as loud as speech in it, if the last speech on it was then."""
+        return last_sound_at - self._began_at >= SPOKE_SECONDS

@@ -726,6 +726,22 @@ def test_a_model_that_withdraws_its_only_tool_owes_an_answer(ready):
     assert said(steps(idle(ready, 9.9))[1].message)["realtimeInput"]["text"] == NUDGE
 
 
+@pytest.mark.parametrize("text", ["<noise>", "...", " [cough] "])
+def test_a_noise_that_is_written_down_is_no_word(ready, text):
+    ready.encode(c.RequestReply("Greet them."), 1.0)
+    events = hear(ready, 1.5, serverContent={"inputTranscription": {"text": text}})
+    events += hear(ready, 1.6, serverContent={"inputTranscription": {"text": "", "finished": True}})
+    assert [event.text for event in events if isinstance(event, c.CallerTranscript)] == [""]
+    assert said(steps(idle(ready, 4.9))[1].message)["realtimeInput"]["text"] == "Greet them."
+
+
+def test_punctuation_behind_words_belongs_to_them(ready):
+    events = []
+    for text in ("Are you", " open", "?"):
+        events += hear(ready, 1.0, serverContent={"inputTranscription": {"text": text}})
+    assert [event.text for event in events if isinstance(event, c.CallerTranscript)][-1] == "Are you open?"
+
+
 def test_what_was_heard_is_not_asked_for_again(ready):
     ready.encode(c.RequestReply("Greet them."), 1.0)
     hear(ready, 1.2, serverContent=sound())

@@ -1499,7 +1499,7 @@ def test_an_answer_behind_a_whole_one_or_a_tool_has_a_rest_of_its_own(talk, betw
         talk.done(f"s{nth}")
 
 
-@pytest.mark.parametrize("words", ["", "Hello?"])
+@pytest.mark.parametrize("words", ["", "[noise]", "...", "Hello?"])
 def test_what_was_asked_for_and_not_heard_is_asked_for_again_unless_the_caller_has_said_something(talk, words):
     talk.do(c.RequestReply("Say that we close."))
     talk.take()
@@ -1510,7 +1510,18 @@ def test_what_was_asked_for_and_not_heard_is_asked_for_again_unless_the_caller_h
     talk.hear("conversation.item.input_audio_transcription.completed", item_id="i1", transcript=words)
     talk.now = 4.0
     talk.tick()
-    assert talk.take() == [says(NUDGE if words else "Say that we close.")]
+    assert talk.take() == [says(NUDGE if words == "Hello?" else "Say that we close.")]
+
+
+@pytest.mark.parametrize("speaks", [True, False])
+def test_an_answer_that_fails_in_the_middle_is_still_owed(talk, speaks):
+    talk.begin("r1")
+    talk.audio(500, "r1")
+    if speaks:
+        talk.hear("input_audio_buffer.speech_started", item_id="i1")
+    error = {"type": "server_error", "code": None, "message": "oops"}
+    events = talk.done("r1", "failed", status_details={"type": "failed", "error": error})
+    assert (c.AnswerOwed() in events) is not speaks
 
 
 def turn(talk, words="When do you open?", seconds=1.0):

@@ -38,6 +38,11 @@ def is_speech(text: str) -> bool:
     return len(text) > MAX_LETTERS or bool(_words(_NOISE.sub(" ", text)))
 
 
+def spoken_in(text: str) -> str:
+    """The text if there are words in it, else none: nobody has said ``[noise]`` or a dot."""
+    return text if is_speech(text) else ""
+
+
 def takes_floor(
     text: str, language: str, extra: Sequence[str] = (), min_words: int | None = None, *, partial: bool = False
 ) -> bool:

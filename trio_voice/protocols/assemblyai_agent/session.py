@@ -27,6 +27,7 @@ from trio_voice.protocols.unanswered import (
     Step,
     Unanswered,
 )
+from trio_voice.speech_text.backchannels import spoken_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -278,13 +279,14 @@ class VoiceAgentSession(ModelSession):
         text = text_in(event, "text")
         if any(said.startswith(text) for said in self._repeated):
             return []
-        return [c.CallerTranscript(text_in(event, "item_id"), text, final=False)]
+        return [c.CallerTranscript(text_in(event, "item_id"), spoken_in(text), final=False)]
 
     def _on_caller_text(self, event: dict[str, Any], now: float) -> list[Event]:
         text = text_in(event, "text")
         if text in self._repeated:
             return []
-        if text.strip():
+        text = spoken_in(text)
+        if text:
             self._unanswered.owe(now)
             self._asked = self._asked_before = ""
         return [c.CallerTranscript(text_in(event, "item_id"), text, final=True)]

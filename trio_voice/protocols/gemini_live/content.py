@@ -27,6 +27,7 @@ from trio_voice.protocols.gemini_live.frames import Frames
 from trio_voice.protocols.gemini_live.setup import asked
 from trio_voice.protocols.json_messages import text_in
 from trio_voice.protocols.unanswered import REST, Rests
+from trio_voice.speech_text.backchannels import spoken_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,6 +89,8 @@ class Content:
         self._caller_item = ""
         self.caller_words = ""
         """Text of the turn that the caller is in."""
+        self.has_spoken = False
+        """There are words in it; Gemini writes noises down as well."""
         self._words_at = -math.inf
         """Time of the last of them."""
         self.is_answered = False
@@ -214,18 +217,21 @@ class Content:
     def _caller_said(self, text: str, now: float, *, over: bool) -> Iterator[Event]:
         if text and self._caller_item and self.is_answered and now - self._words_at > NEXT_TURN_SECONDS:
             yield from self._caller_said("", now, over=True)
-        if text:
+        self.caller_words = (self.caller_words + text)[:MAX_LETTERS]
+        spoken = spoken_in(self.caller_words.strip())
+        if text and spoken:
             self.is_answered, self._words_at = False, now
         if text and not self._caller_item:
-            self.rests.begin_again()
             self._caller_item = f"caller-{next(self._numbers)}"
         if not self._caller_item:
             return
-        self.caller_words = (self.caller_words + text)[:MAX_LETTERS]
-        if text and not self.reply_open and not self._calls:
+        if text and spoken and not self.has_spoken:
+            self.has_spoken = True
+            self.rests.begin_again()
+        if text and spoken and not self.reply_open and not self._calls:
             self.asked_last = self.unheard = ""
             self._watchdog.hear_words(now)
-        if text or over:
-            yield c.CallerTranscript(self._caller_item, self.caller_words.strip(), final=over)
+        if (text and spoken) or over:
+            yield c.CallerTranscript(self._caller_item, spoken, final=over)
         if over:
-            self._caller_item = self.caller_words = ""
+            self._caller_item, self.caller_words, self.has_spoken = "", "", False

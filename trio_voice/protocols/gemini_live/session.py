@@ -172,7 +172,7 @@ class GeminiLiveSession(ModelSession):
                 events.append(c.CallerSpeechStarted(interrupts=False))
             case Step.PAUSED if not self._content.reply_open:
                 events.append(c.CallerSpeechStopped())
-                if not self._content.caller_words:
+                if not self._content.has_spoken:
                     self._content.ask_still(now)
             case Step.NUDGE:
                 events.append(c.ModelFault(c.SILENT, "Gemini does not answer, and was asked to", fatal=False))

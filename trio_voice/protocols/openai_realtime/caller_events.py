@@ -9,6 +9,7 @@ from trio_voice.protocols.json_messages import table_in, text_in
 from trio_voice.protocols.openai_realtime import usage
 from trio_voice.protocols.openai_realtime.errors import MAX_SAID
 from trio_voice.protocols.openai_realtime.responses import MAX_LETTERS, id_in
+from trio_voice.speech_text.backchannels import spoken_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,13 +72,14 @@ class CallerEvents:
         self._transcriptions[item_id] = text = text[:MAX_LETTERS]
         if len(self._transcriptions) > KEPT_TRANSCRIPTIONS:
             self._transcriptions.pop(next(iter(self._transcriptions)))
-        return [c.CallerTranscript(item_id, text, final=False)]
+        return [c.CallerTranscript(item_id, spoken_in(text), final=False)]
 
     def _on_caller_text(self, event: dict[str, Any], now: float) -> list[Meaning]:
         item_id = id_in(event, "item_id")
         self._transcriptions.pop(item_id, None)
         ignored: list[str] = []
-        if text_in(event, "transcript").strip():
+        text = spoken_in(text_in(event, "transcript"))
+        if text:
             self._turns.written(item_id, now)
             self._floor.settle()
             if self._turns.awaits_answer(item_id) and not self._context.caller_speaks and not self._context.turn_waits:
@@ -89,7 +91,7 @@ class CallerEvents:
             self._context.turn_waits = False
         meters = usage.of_transcription(event.get("usage"))
         billed = [c.Usage(meters)] if meters and self._context.bills_tokens else []
-        written = c.CallerTranscript(item_id, text_in(event, "transcript"), final=True)
+        written = c.CallerTranscript(item_id, text, final=True)
         return [written, *map(c.Outgoing, ignored), *billed]
 
     def _on_caller_lost(self, event: dict[str, Any], _now: float) -> list[Meaning]:

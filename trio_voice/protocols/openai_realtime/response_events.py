@@ -131,7 +131,8 @@ class ResponseEvents:
         interrupted = status == "cancelled" and not broke_off and not response.gives_way
         done = c.ReplyDone(response.response_id, interrupted)
         if status == "failed":
-            return [*events, done, *self._failed(table_in(table_in(told, "status_details"), "error"), now)]
+            owed = [c.AnswerOwed()] if response.audible and not self._context.caller_speaks else []
+            return [*events, done, *owed, *self._failed(table_in(table_in(told, "status_details"), "error"), now)]
         if is_last:
             self._floor.response_over()
         if done.interrupted or self._turns.is_dropped(response.response_id):

@@ -11,7 +11,7 @@ from trio_voice.errors import LocalProtocolError
 from trio_voice.events import model as c
 from trio_voice.persona import Persona, ToolSchema, TurnDetection
 from trio_voice.protocols.assemblyai_agent import VoiceAgentSession
-from trio_voice.protocols.unanswered import ALOUD, NUDGE, REST
+from trio_voice.protocols.unanswered import ALOUD, NUDGE, OTHERWISE, REST
 
 READY = {
     "type": "session.ready",
@@ -567,13 +567,15 @@ def test_any_reply_may_be_protected(ready, on):
     assert json.loads(message)["session"] == {"input": {"turn_detection": {"interrupt_response": not on}}}
 
 
-def test_the_rest_of_an_answer_that_fails_half_way_is_asked_for_twice_in_a_row(listening):
+def test_the_rest_of_an_answer_that_fails_half_way_is_asked_for_twice_in_a_row_and_then_something_else(listening):
     asked(listening)
-    for asks in (True, True, False):
+    for words in (REST, REST, OTHERWISE, None):
         at(listening, 0.1, "reply.started", reply_id="r2")
         at(listening, 0.2, "reply.audio", data=LOUD)
-        _, *messages = at(listening, 0.3, "reply.done", status="failed")
-        assert sent(messages) == ([{"type": "reply.create", "instructions": REST}] if asks else [])
+        _, *events = at(listening, 0.3, "reply.done", status="failed")
+        messages = [event for event in events if isinstance(event, c.Outgoing)]
+        assert sent(messages) == ([{"type": "reply.create", "instructions": words}] if words else [])
+    assert [event.fatal for event in events] == [True]
 
 
 @pytest.mark.parametrize("between", ["a whole answer", "a tool"])

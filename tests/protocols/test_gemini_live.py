@@ -19,7 +19,7 @@ from trio_voice.protocols.gemini_live.session import GeminiLiveSession
 from trio_voice.protocols.gemini_live.tools import MAX_CALLS
 from trio_voice.protocols.gemini_live.watchdog import ANSWER_SECONDS, PATIENCE_SECONDS, PAUSE_SECONDS
 from trio_voice.protocols.json_messages import arguments_in
-from trio_voice.protocols.unanswered import ALOUD, NUDGE, REST
+from trio_voice.protocols.unanswered import ALOUD, NUDGE, OTHERWISE, REST
 
 types = pytest.importorskip("google.genai.types")
 
@@ -705,16 +705,17 @@ def test_the_rest_of_an_answer_that_a_filter_cuts_is_asked_for_twice_in_a_row(re
     cut = {"turnComplete": True, "turnCompleteReason": "RESPONSE_REJECTED"}
     for turn in (1.0, 20.0):
         hear(ready, turn, serverContent={"inputTranscription": {"text": "Hello?"}})
-        for nth in range(3):
-            at, again = turn + 0.5 + 3 * nth, nth == 2
+        for nth, words in enumerate((REST, REST, OTHERWISE, None)):
+            at = turn + 0.5 + 3 * nth
             hear(ready, at, serverContent=sound())
             if ends_before:
                 hear(ready, at, serverContent={"generationComplete": True})
             events = hear(ready, at + 0.1, serverContent=cut)
-            assert (c.AnswerOwed() in events) is not again
-            assert faults_in(events) == ([] if again else ["Gemini broke an answer off: RESPONSE_REJECTED"])
+            assert (c.AnswerOwed() in events) is bool(words)
+            assert faults_in(events) == ["Gemini broke an answer off: RESPONSE_REJECTED"]
+            assert any(isinstance(event, c.ModelFault) and event.fatal for event in events) is not bool(words)
             asked = [said(event.message) for event in events if isinstance(event, c.Outgoing)]
-            assert asked == ([] if again else [{"realtimeInput": {"text": REST}}])
+            assert asked == ([{"realtimeInput": {"text": words}}] if words else [])
 
 
 def test_a_model_that_withdraws_its_only_tool_owes_an_answer(ready):

@@ -19,7 +19,7 @@ from trio_voice.protocols.openai_realtime.floor import REPLY_SECONDS
 from trio_voice.protocols.openai_realtime.responses import KEPT_RESPONSES, MAX_ARGUMENTS, MAX_CALLS, MAX_ITEMS
 from trio_voice.protocols.openai_realtime.tools import MAX_RUNNING
 from trio_voice.protocols.openai_realtime.turns import KEEP_SECONDS
-from trio_voice.protocols.unanswered import ALOUD, NUDGE, REST
+from trio_voice.protocols.unanswered import ALOUD, NUDGE, OTHERWISE, REST
 
 CREATED = {"type": "session.created", "session": {"type": "realtime", "id": "sess_1", "expires_at": 1_790_003_600}}
 STARTED_AT = 1_790_000_000.0
@@ -1475,13 +1475,14 @@ def test_what_stands_in_place_of_an_answer_waits_for_none(dialect):
 
 @pytest.mark.parametrize("status", ["incomplete", "cancelled"])
 def test_the_rest_of_an_answer_that_breaks_off_is_asked_for_twice_in_a_row(talk, status):
-    for reply, again in (("r1", False), ("r2", False), ("r3", True)):
+    for reply, words in (("r1", REST), ("r2", REST), ("r3", OTHERWISE), ("r4", None)):
         talk.begin(reply)
         talk.audio(500, reply)
         events = talk.done(reply, status, status_details={"reason": "content_filter"})
         assert c.ReplyDone(reply, interrupted=False) in events
-        assert (c.AnswerOwed() in events) is not again
-        assert talk.take() == ([] if again else [says(REST)])
+        assert (c.AnswerOwed() in events) is bool(words)
+        assert talk.take() == ([says(words)] if words else [])
+    assert events[-1].fatal
 
 
 @pytest.mark.parametrize("between", ["a whole answer", "a tool"])

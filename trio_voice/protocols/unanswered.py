@@ -30,22 +30,29 @@ MAKING_SECONDS: Final = 8.0
 """Time that a reply may be made without a sound: some models think first."""
 
 
+OTHERWISE: Final = (
+    "Your answer broke off again and cannot be given. Tell the caller in one short sentence that you cannot say it, "
+    "and ask what else you can do."
+)
+"""Words for a model whose answer broke off again and again."""
 MAX_RESTS: Final = 2
 """Answers that break off one after the other and whose end is asked for."""
 
 
 class Rests:
-    """Answers that break off, one after the other."""
+    """Answers that break off, one after the other: their end is asked for, then something else."""
 
     __slots__ = ("_count",)
 
     def __init__(self) -> None:
         self._count = 0
 
-    def may_ask(self) -> bool:
-        """One more has broken off; returns whether its end is to be asked for."""
+    def next(self) -> str | None:
+        """Words for a model of which one more has broken off; ``None`` if it was asked for everything."""
         self._count += 1
-        return self._count <= MAX_RESTS
+        if self._count <= MAX_RESTS:
+            return REST
+        return OTHERWISE if self._count == MAX_RESTS + 1 else None
 
     def begin_again(self) -> None:
         """An answer came whole, a tool is asked for, or the caller has said something else."""

@@ -22,7 +22,6 @@ from trio_voice.protocols.unanswered import (
     ANSWER_SECONDS,
     MAX_WAIT_SECONDS,
     NUDGE,
-    REST,
     Rests,
     Step,
     Unanswered,
@@ -334,15 +333,23 @@ class VoiceAgentSession(ModelSession):
             self._unanswered.suspend()
         elif not self._audible:
             self._unanswered.silent(now)
-        elif status == "failed" and self._rests.may_ask():
-            self._asked = REST
-            self._unanswered.owe(now)
-            done += [c.AnswerOwed(), c.Outgoing(_asking(REST))]
+        elif status == "failed":
+            done += self._broken_off(now)
         elif self._protected:
             done.append(c.Outgoing(self._protect(on=False)))
         if self._audible and status == "completed":
             self._rests.begin_again()
         return done
+
+    def _broken_off(self, now: float) -> list[Event]:
+        """What is done about an answer that could be heard and broke off."""
+        words = self._rests.next()
+        if words is None:
+            said = "AssemblyAI's agent breaks its answers off"
+            return [c.ModelFault("broken_off", said, fatal=True)]
+        self._asked = words
+        self._unanswered.owe(now)
+        return [c.AnswerOwed(), c.Outgoing(_asking(words))]
 
     def _on_reply_error(self, event: dict[str, Any], now: float) -> list[Event]:
         said = str(event.get("message") or event.get("code"))

@@ -26,7 +26,7 @@ from trio_voice.events import model as c
 from trio_voice.protocols.gemini_live.frames import Frames
 from trio_voice.protocols.gemini_live.setup import asked
 from trio_voice.protocols.json_messages import text_in
-from trio_voice.protocols.unanswered import REST, Rests
+from trio_voice.protocols.unanswered import Rests
 from trio_voice.speech_text.backchannels import spoken_in
 
 if TYPE_CHECKING:
@@ -132,13 +132,17 @@ class Content:
         if reason in WHOLE:
             self.rests.begin_again()
             return
-        if self._calls or not self.rests.may_ask():
+        if self._calls:
             return
-        self.asked_last = REST
+        words, said = self.rests.next(), f"Gemini broke an answer off: {reason[:60]}"
+        if words is None:
+            yield c.ModelFault("broken_off", said, fatal=True)
+            return
+        self.asked_last = words
         self._watchdog.expect_answer(now)
-        yield c.ModelFault("broken_off", f"Gemini broke an answer off: {reason[:60]}", fatal=False)
+        yield c.ModelFault("broken_off", said, fatal=False)
         yield c.AnswerOwed()
-        yield c.Outgoing(asked(self._settings, REST))
+        yield c.Outgoing(asked(self._settings, words))
 
     def _on_part(self, part: dict[str, Any], now: float) -> Iterator[Event]:
         sound = part.get("inlineData")

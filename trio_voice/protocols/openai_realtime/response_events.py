@@ -13,7 +13,7 @@ from trio_voice.protocols.openai_realtime import usage
 from trio_voice.protocols.openai_realtime.errors import is_fatal, is_passing, is_rate_limit
 from trio_voice.protocols.openai_realtime.floor import RETRY_SECONDS, Ask
 from trio_voice.protocols.openai_realtime.responses import MAX_LETTERS, id_in
-from trio_voice.protocols.unanswered import MAX_WAIT_SECONDS, REST
+from trio_voice.protocols.unanswered import MAX_WAIT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -158,9 +158,12 @@ class ResponseEvents:
         if broke_off:
             reason = text_in(table_in(told, "status_details"), "reason") or "no reason given"
             words = f"{self._dialect.vendor} broke a reply off: {reason[:60]}"
+            rest = self._context.rests.next() if response.audible and not asks_tools else ""
+            if rest is None:
+                return [*events, done, c.ModelFault("broken_off", words, fatal=True)]
             events.append(c.ModelFault(str(status), words, fatal=False))
-            if response.audible and not asks_tools and self._context.rests.may_ask():
-                self._floor.ask(Ask(instructions=self._context.in_character(REST)))
+            if rest:
+                self._floor.ask(Ask(instructions=self._context.in_character(rest)))
                 if not self._context.caller_speaks:
                     return [*events, done, c.AnswerOwed()]
         return [*events, done]

@@ -8,6 +8,7 @@ import pytest
 from tests.playbook import HUSH, MORE, SPEECH, TALKS_FIRST, Playbook
 from trio_voice.audio.mulaw import encode
 from trio_voice.bridge.interruptions import MAX_GREETINGS
+from trio_voice.bridge.states import Caller
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import ClearPlayback, PlaceMark, PlayAudio, ToolResult, ToolReturned
@@ -431,6 +432,13 @@ def test_words_are_not_answered_by_what_was_asked_for_before_them(capabilities):
     assert book.bridge._silence.is_owed
     answer = book.after(0.5).speak("r2", MORE)
     assert PlayAudio(MORE) in answer
+
+
+def test_somebody_who_only_seems_to_be_speaking_is_answered_by_what_comes():
+    book = Playbook(capabilities=CUTS_ITSELF).live()
+    book.on(c.CallerSpeechStarted(interrupts=False))
+    assert PlayAudio(SPEECH) in book.after(0.5).speak("r1", SPEECH)
+    assert book.bridge._states.caller is Caller.QUIET
 
 
 def test_what_a_server_that_tells_no_end_of_a_turn_begins_by_itself_is_the_answer():

@@ -743,6 +743,14 @@ def test_punctuation_behind_words_belongs_to_them(ready):
     assert [event.text for event in events if isinstance(event, c.CallerTranscript)][-1] == "Are you open?"
 
 
+def test_a_caller_falls_silent_though_a_tool_is_asked_for_meanwhile(ready):
+    for frame in range(20):
+        ready.encode(c.HearCaller(LOUD), 1.0 + frame / 50)
+    assert ready.tick(1.4) == [c.CallerSpeechStarted(interrupts=False)]
+    hear(ready, 1.41, toolCall={"functionCalls": [{"id": "t", "name": "look_up"}]})
+    assert idle(ready, 3.0) == [(1.58, c.CallerSpeechStopped())]
+
+
 def test_what_was_heard_is_not_asked_for_again(ready):
     ready.encode(c.RequestReply("Greet them."), 1.0)
     hear(ready, 1.2, serverContent=sound())

@@ -86,7 +86,7 @@ class CallerTurn:
         context = self._context
         self._deadlines.caller_heard(now)
         self._open_turn.begin(now, is_owed=context.states.caller is Caller.WAITING)
-        self._silence.caller_began()
+        self._silence.caller_began(interrupts=fact.interrupts)
         if fact.item_id or context.states.caller is not Caller.SPEAKING:  # some say so again with the first word
             context.transcript.caller_began(fact.item_id, now - context.began)
         context.states.signal(Signal.SPEECH_BEGAN)

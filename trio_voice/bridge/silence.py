@@ -103,11 +103,14 @@ class Silence:
             return True
         return not self._deadlines.was_asked and (states.reply_is_open or self._speaking.is_asked)
 
-    def caller_began(self) -> None:
-        """The caller makes a sound: what was owed to them still is if it was a noise."""
+    def caller_began(self, *, interrupts: bool) -> None:
+        """The caller makes a sound: what was owed to them still is if it was a noise.
+
+        One that does not interrupt puts an end to nothing that was asked for.
+        """
         states = self._context.states
         self._owed_before = states.caller is Caller.WAITING or states.reply is Reply.SILENT
-        self._asked_before = self._speaking.is_asked
+        self._asked_before = interrupts and self._speaking.is_asked
         self._turn_over_at = math.inf
 
     @property

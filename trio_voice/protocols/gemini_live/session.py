@@ -272,7 +272,7 @@ class GeminiLiveSession(ModelSession):
     def _on_tool_call(self, wanted: dict[str, Any], _now: float) -> Iterator[Event]:
         if not self._content.turn_open:  # else it belongs to what has just been said
             yield from self._content.reply_goes_on()
-        self._watchdog.settle()
+        self._watchdog.forgive()  # whoever seems to be speaking has not stopped yet
         self._content.rests.begin_again()
         self._content.is_answered = True
         yield from self._content.reply_done()  # whatever it says when it has the results is another

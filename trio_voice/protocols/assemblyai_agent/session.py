@@ -342,7 +342,7 @@ class VoiceAgentSession(ModelSession):
         return done
 
     def _broken_off(self, now: float) -> list[Event]:
-        """What is done about an answer that could be heard and broke off."""
+        """An answer that could be heard has broken off: ask for what is left of it."""
         words = self._rests.next()
         if words is None:
             said = "AssemblyAI's agent breaks its answers off"

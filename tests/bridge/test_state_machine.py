@@ -35,6 +35,7 @@ from trio_voice.events.call import (
     EndCall,
     EndRequested,
     Fact,
+    LastWordsDue,
     LegClosed,
     LegStalled,
     MachineAnswered,
@@ -59,7 +60,11 @@ from trio_voice.record import CallRecord, EndReason
 FRAME = encode(b"\x00\x80" * 80)  # 20 ms
 HUSH = encode(b"\xff" * 160)
 FILLER = encode(b"\x66\xe6" * 400)
-LINES = Lines(Line("One moment, please.", encode(b"\x70\xf0" * 80)), Line("I am sorry.", encode(b"\x71\xf1" * 80)))
+LINES = Lines(
+    Line("One moment, please.", encode(b"\x70\xf0" * 80)),
+    Line("I am sorry.", encode(b"\x71\xf1" * 80)),
+    goodbye=Line("Goodbye.", encode(b"\x72\xf2" * 80)),
+)
 PLAIN = c.Capabilities(speaks_first=True, truncates=False)
 WORDS = "No, wait a moment, I meant Monday."
 """Of a caller who takes the floor: nobody takes them for noise."""
@@ -98,6 +103,7 @@ ENDS = st.sampled_from(
         EndRequested(EndReason.OPERATOR, ""),
         EndRequested(EndReason.DRAIN, ""),
         EndRequested(EndReason.TWILIO_ENDED, ""),
+        LastWordsDue(EndReason.DRAIN, ""),
     ]
 )
 

@@ -20,6 +20,15 @@ from trio_voice.phone_numbers import e164, premium_numbers
         "sips:15550001111@10.0.0.1:5061;transport=tls?x=y",
         "SIP:+15550001111",
         "tel:+1-555-000-1111;phone-context=example.com",
+        "sip:%2B15550001111@example.com",
+        '"Desk" <sip:+15550001111@example.com>;tag=1'.partition(";")[0],
+        "00 1 555 000 1111",
+        "001-555-000-1111",
+        "+1\u00a0555\u202f000\u20111111",
+        "\u202a+1 555 000 1111\u202c",
+        "+1 555\u2013000\u22121111",
+        "\uff0b\uff11 555 000 1111",
+        "+\u0661 \u0665\u0665\u0665 000 1111",
     ],
 )
 def test_one_number_in_many_spellings(written):
@@ -48,6 +57,9 @@ def test_one_number_in_many_spellings(written):
         "+" + "1" * 10_000,
         "1" + "(" * 10_000,
         "+0015550001111",
+        "00 555 000",
+        "011 1 555 000 1111",
+        "<+15550001111",
     ],
 )
 def test_what_is_no_number_that_can_be_dialed(written):

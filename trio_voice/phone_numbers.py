@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Final
+from unicodedata import category, decimal, normalize
+from urllib.parse import unquote
 
 import phonenumbers
 
@@ -28,6 +30,8 @@ _DEAR_NETWORKS: Final = frozenset({808, 870, 878, 881, 882, 883, 979})
 """Codes of no country: satellites, international networks, and premium numbers of the whole world (ITU-T E.164.D)."""
 _WRITTEN: Final = re.compile(r"(\+?)([0-9][0-9 ()./-]{0,38})")
 """Digits, and the punctuation that people put between them."""
+_NAMED: Final = re.compile(r"[^<>]*<([^<>]*)>")
+"""RFC 3261, 20.10: an address with a name."""
 _ADDRESS: Final = re.compile(r"(?:sips?:([^@;:?]+)(?:[@;:?].*)?|tel:([^;]+)(?:;.*)?)", re.IGNORECASE | re.DOTALL)
 """RFC 3261, 19.1.1, and RFC 3966: the user part, and the number."""
 
@@ -38,8 +42,12 @@ def e164(written: str) -> str | None:
     Without a plus sign the country's code must be there all the same: ``15551234567`` is a number, ``(555) 123-4567``
     may be anybody's. ``sip:`` and ``tel:`` addresses are the number inside, if there is one. Linear in its length.
     """
-    address = _ADDRESS.fullmatch(written.strip()[:200])
-    spelt = ((address[1] or address[2]) if address else written).strip()
+    plain = _plain(written[:200])
+    named = _NAMED.fullmatch(plain)
+    address = _ADDRESS.fullmatch(named[1] if named else plain)
+    spelt = (unquote(address[1] or address[2]) if address else plain).strip()
+    if spelt.startswith("00"):
+        spelt = f"+{spelt[2:].lstrip(' -')}"
     if spelt.startswith("(+"):
         spelt = spelt[1:]
     found = _WRITTEN.fullmatch(spelt.replace("(0)", "", 1))  # "+44 (0)20": the zero is dialed at home only
@@ -55,6 +63,15 @@ def e164(written: str) -> str | None:
     number = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
     # The library drops what it takes for a prefix of the country: what it would dial is not what was written.
     return number if number == f"+{digits}" and phonenumbers.is_possible_number(parsed) else None
+
+
+def _plain(written: str) -> str:
+    """The number in the letters of a keypad; pages and contacts have other spaces, hyphens and digits."""
+    if written.isascii():
+        return written.strip()
+    letters = (letter for letter in normalize("NFKC", written) if category(letter) != "Cf")  # marks of direction
+    keys = (str(decimal(letter)) if letter.isdecimal() else letter for letter in letters)
+    return "".join("-" if category(key) == "Pd" or key == "\u2212" else key for key in keys).strip()
 
 
 def of_telephone(written: str) -> str | None:

@@ -349,6 +349,23 @@ def test_a_model_that_does_not_ask_is_spoken_for_by_this_machine():
     assert end_of([command for _, command in rest]) is EndReason.IDLE
 
 
+def test_what_was_said_on_this_machine_is_not_said_by_a_slow_model_as_well():
+    book = idle(lines=LINES)
+    heard, _ = pass_time(book, 24)
+    assert [text for _, text in heard] == [WORDS.still_there]
+    assert book.speak("r1", SPEECH) == []
+    book.on(c.ReplyDone("r1", interrupted=False))
+    assert book.speak("r2", SPEECH) != []  # whatever that is, it is something else
+
+
+def test_an_answer_to_whoever_answers_such_a_line_is_heard():
+    book = idle(lines=LINES)
+    pass_time(book, 24)
+    book.on(c.CallerSpeechStarted())
+    book.after(1).on(c.CallerSpeechStopped())
+    assert book.speak("r1", SPEECH) != []
+
+
 def test_the_persona_words_what_a_silent_caller_is_asked():
     persona = Persona(name="p", model="m", still_there="Noch da?", idle_goodbye="Tschüss.")
     _, rest = pass_time(idle(persona=persona), 40)

@@ -96,7 +96,7 @@ class CallerTurn:
         self._tools.caller_began()
         self.ignore_at_the_end()
         if fact.interrupts and not self._endings.is_final:  # a machine takes no floor, whatever its noises
-            self._speaking.is_asked = False
+            self._speaking.is_asked = self._speaking.was_said_instead = False
             self._endings.caller_began()
             self._interruptions.began(now)
 

@@ -37,12 +37,14 @@ class Speaking:
         context: of the call.
     """
 
-    __slots__ = ("_context", "_instead", "_say_instead_at", "is_asked")
+    __slots__ = ("_context", "_instead", "_say_instead_at", "is_asked", "was_said_instead")
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self.is_asked = False
         """The model was asked for a reply that it has not begun."""
+        self.was_said_instead = False
+        """A line has said what it was asked for, and the caller nothing since: if it says that yet, it comes twice."""
         self._instead: Line | None = None
         self._say_instead_at = math.inf
 
@@ -51,6 +53,7 @@ class Speaking:
     def say(self, text: str, now: float, *, because: str = "", instead: Line | None = None) -> None:
         """Have this said and nothing else: by the model, or if nothing of it is heard soon by the line ``instead``."""
         context = self._context
+        self.was_said_instead = False
         if context.states.model is not Model.READY:
             self.say_line(instead, now)
             return
@@ -94,6 +97,7 @@ class Speaking:
         if line is not None:
             self._instead, self._say_instead_at = None, math.inf
             self.say_line(line, now)
+            self.was_said_instead = self.is_asked
         self.feed(now)
         return line is not None
 

@@ -233,16 +233,17 @@ async def test_a_transfer_of_which_twilio_says_nothing_may_be_done_all_the_same(
     assert rig.record.handed_over
 
 
-@pytest.mark.parametrize("end", ["from_number", "to_number"])
-async def test_nobody_is_put_through_to_an_end_of_their_own_call(autojump_clock, end):
+@pytest.mark.parametrize(("direction", "ours"), [("inbound", "to_number"), ("outbound", "from_number")])
+async def test_nobody_is_put_through_to_our_end_of_their_call(autojump_clock, direction, ours):
     """A number of ours that points here would begin another call with the same agent, and so on."""
     phone = StubPhone()
     announced = script("transfer_to_human", reply="One moment please.", after="")
     async with live_call(script=announced, tools=[transfer_to_human], phone=phone, persona=PERSONA) as rig:
-        setattr(rig.record, end, f"sip:{DESK}@example.com")
+        rig.record.direction = direction
+        setattr(rig.record, ours, f"sip:{DESK}@example.com")
         await ask(rig)
         await trio.sleep(3)
-        with pytest.raises(CallRefused, match="own"):
+        with pytest.raises(CallRefused, match="of ours"):
             rig.call.ask(TransferRequested(DESK))
         rig.twilio.hang_up()
     assert phone.transferred == []

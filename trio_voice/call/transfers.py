@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 REQUEST_SECONDS: Final = 5.0
 """For Twilio's answer, which the caller waits for without a word; they are longer only where it is in trouble."""
-OWN_NUMBER: Final = "the number is one of the call's own: nobody else would answer there"
+OWN_NUMBER: Final = "the number is the one of ours in this call: the agent would answer there again"
 REFUSED: Final = "refused"
 UNKNOWN: Final = "unknown"
 """Outcomes of a request that Twilio refused, or did not answer: then it may do it all the same."""
@@ -58,8 +58,9 @@ class Transfers:
         """Twilio did not say whether it does what it was asked for last."""
 
     def is_own(self, number: str) -> bool:
-        """True if a number is at an end of this very call: whoever is put through to it reaches us, or a busy line."""
-        return number in (e164(self._record.from_number), e164(self._record.to_number))
+        """True if a number is our end of this very call: whoever is put through to it reaches the agent again."""
+        record = self._record
+        return number == e164(record.from_number if record.direction == "outbound" else record.to_number)
 
     async def put_through(self, number: str | None) -> bool:
         """Connect the caller to this number; returns whether Twilio does. It answers by stopping the stream, too.

@@ -751,6 +751,18 @@ def test_a_caller_falls_silent_though_a_tool_is_asked_for_meanwhile(ready):
     assert idle(ready, 3.0) == [(1.58, c.CallerSpeechStopped())]
 
 
+def test_the_rest_is_waited_for_though_the_turn_before_it_was_nothing(ready):
+    hear(ready, 1.0, serverContent={"inputTranscription": {"text": "Uh-huh."}})
+    hear(ready, 1.2, serverContent=sound())
+    events = hear(ready, 1.5, serverContent={"turnComplete": True, "turnCompleteReason": "RESPONSE_REJECTED"})
+    turn = next(event for event in events if isinstance(event, c.CallerTranscript))
+    assert turn.final
+    assert events.index(turn) < events.index(c.AnswerOwed())
+    ready.encode(c.IgnoreTurn(turn.item_id), 1.5)
+    hear(ready, 1.6, serverContent={"turnComplete": True})
+    assert said(steps(idle(ready, 4.9))[1].message)["realtimeInput"]["text"] == REST
+
+
 def test_what_was_heard_is_not_asked_for_again(ready):
     ready.encode(c.RequestReply("Greet them."), 1.0)
     hear(ready, 1.2, serverContent=sound())

@@ -113,12 +113,12 @@ class Content:
             yield from self.reply_done()
         if content.get("turnComplete"):
             yield from self.reply_done()
+            yield from self._caller_said("", now, over=True)
             if not self.audible and not self._calls:
                 self.rejects = self._watchdog.silent(now)
             elif self.audible:
                 yield from self._broken_off(str(content.get("turnCompleteReason") or ""), now)
             self.audible = False
-            yield from self._caller_said("", now, over=True)
             self.turn_open, self._late_until = False, -math.inf
 
     def ask_still(self, now: float) -> None:

@@ -133,7 +133,8 @@ class GeminiLiveSession(ModelSession):
                 self._watchdog.expect_answer(now)
                 return (asked(self._settings, instructions),)
             case c.IgnoreTurn():
-                self._watchdog.forgive()
+                if not self._content.asked_last:  # what it was asked for since is waited for still
+                    self._watchdog.forgive()
                 self._content.ask_still(now)
                 return ()
             case _:

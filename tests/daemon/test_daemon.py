@@ -304,7 +304,7 @@ async def test_a_second_model_takes_over_and_the_caller_hears_a_line_meanwhile(t
     async with open_world(tmp_path) as world:
         call, session = await world.talk(to=UNDERSTUDIED_NUMBER)
         assert json.loads(session.messages[0])["session"]["greeting"] == "Stand by."
-        await trio.sleep(1)
+        await trio.sleep(4)  # the line is heard to its end
         call.hang_up()
         record = await world.ended(call)
         assert record["end_reason"] == "hangup"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from quart import Response, request, websocket
+from quart import Response, has_request_context, request, websocket
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
@@ -109,7 +109,8 @@ def _health_of(journal: AppJournal) -> str:
 def _add_errors(app: QuartTrio) -> None:
     @app.errorhandler(HTTPException)
     async def http_error(error: HTTPException) -> Response:
-        if request.path.startswith("/console") and wants_html():
+        is_page = has_request_context() and request.path.startswith("/console")  # a WebSocket has none
+        if is_page and wants_html():
             return await notice_page(error.name, error.description or "", status=error.code or 500)
         return http_error_answer(error).as_response()
 

@@ -23,10 +23,10 @@ PEERS := benchmarks/peers
 MUTANTS := benchmarks/mutants
 FAULTS_ARGS ?=
 MUTANTS_ARGS ?=
-# A process for each core, up to four: XDIST= for one, in order.
-XDIST ?= --numprocesses auto --maxprocesses 4 --dist worksteal
+# A process for each core and one more, since a third of the time is waited, up to four: XDIST= for one, in order.
+XDIST ?= --numprocesses $(shell expr $$(nproc) + 1) --maxprocesses 4 --dist worksteal
 # Much of what is slow only waits.
-XDIST_SLOW ?= --numprocesses 3 --dist worksteal
+XDIST_SLOW ?= --numprocesses 4 --dist worksteal
 
 .PHONY: setup demo talk docs reference screenshots test test-slow coverage mutants properties newest ci-full run lint bench turns soak neighbours words fuzz chaos processes listen faults faults-peers autobahn constraints cluster fleet live clean dist test-release deb
 

@@ -96,6 +96,20 @@ async def test_a_plain_close_of_a_polled_stream_is_seen_and_what_was_sent_before
         assert peer.recv(100) == b""
 
 
+async def test_a_cut_that_a_send_has_found_is_told_to_who_reads():
+    """The kernel tells of a reset once, and of an end from then on."""
+    async with open_poller():
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        ours = adopt(await trio.open_tcp_stream(*listener.socket.getsockname()[:2]))
+        theirs = await listener.accept()
+        reset(theirs.socket)  # on loopback it is here before this returns
+        assert not ours.send_now(b"a frame")
+        with trio.fail_after(20), pytest.raises(trio.BrokenResourceError, match="reset"):
+            await ours.listen(lambda _: None)
+        for each in (ours, theirs, listener):
+            await each.aclose()
+
+
 async def test_a_socket_that_is_closed_is_watched_no_more_though_a_child_has_a_copy():
     """Its number belongs to the next socket, which is not to be woken by what the old one hears."""
     async with connected(polled=True) as (ours, peer), copied(ours.socket):

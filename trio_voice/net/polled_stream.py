@@ -57,6 +57,7 @@ class PolledStream(trio.abc.AsyncResource):
 
     __slots__ = (
         "_closed",
+        "_cut",
         "_ended",
         "_ending",
         "_error",
@@ -86,6 +87,8 @@ class PolledStream(trio.abc.AsyncResource):
         self._ending = False
         """The kernel has told of the end, and may not tell again: read on until it is there."""
         self._ended = False
+        self._cut: OSError | None = None
+        """Failure of a ``send_now``: what the kernel then tells a reader looks like an end."""
         self._error: Exception | None = None
         self._closed = False
         self._listener: Listener | None = None
@@ -268,6 +271,8 @@ class PolledStream(trio.abc.AsyncResource):
         if len(data) < READ_BYTES and not self._ending:
             self._may_have_more = False  # the kernel will tell of what comes next
         if not data:
+            if self._cut is not None:
+                raise self._cut
             self._ended = True
         elif self._tls is not None:
             return self._decrypt(data)
@@ -302,7 +307,9 @@ class PolledStream(trio.abc.AsyncResource):
             sent = self.socket.send(data)
         except BlockingIOError:
             sent = 0
-        except OSError:  # which TLS's errors are, too
+        except OSError as cut:  # which TLS's errors are, too
+            if not isinstance(cut, BrokenPipeError):  # that comes of an end of the peer's which is still to be read
+                self._cut = cut  # the kernel tells it once
             return False  # it is gone: whoever waits for it will be told
         if sent < len(data):
             self.unsent = data[sent:]

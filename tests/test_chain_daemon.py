@@ -260,6 +260,8 @@ async def test_whoever_fails_the_caller_is_answered(tmp_path):
 
                     while not await finished():
                         await trio.sleep(0.5)
+                    line = call.streams[-1].line
+                    await eventually(lambda: line.queued_seconds(trio.current_time()) == 0)  # all was heard
                     call.hang_up()
                     await call.settled.wait()
                     await eventually(lambda: f'"{call_id}"' in log.read_text().partition('"call_ended"')[2])

@@ -1,5 +1,6 @@
 """More than a real daemon has lines for: it says no in words, keeps its memory small, and live calls go on."""
 
+import gc
 import resource
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -202,6 +203,7 @@ async def test_long_messages_at_full_speed_end_their_own_calls_and_fill_no_memor
 async def test_the_daemon_takes_the_descriptors_that_its_calls_need(tmp_path):
     """A shell's 1,024 are too few for 500 calls, and where they end models cannot be reached."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    gc.collect()  # every app of other tests in this process holds a descriptor until then
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
     try:
         async with open_world(tmp_path, max_calls=150) as world:

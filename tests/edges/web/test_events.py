@@ -9,7 +9,7 @@ import trio
 from tests.daemons import GREETING, open_town, open_world, operator
 from trio_voice.sandbox.demo.scenes import OPERATOR_TOKEN
 
-PATIENCE = 15.0
+PATIENCE = 45.0
 
 
 class Lines:

@@ -57,23 +57,28 @@ async def confuse_caller(call: Call) -> None:
 
 
 async def close_model(call: Call) -> None:
+    call.model.leave(call.stage)
     await call.struck.close(1000, "bye")
 
 
 async def cut_model(call: Call) -> None:
+    call.model.leave(call.stage)
     call.struck.fall_silent()
     await call.struck.line.finish()
 
 
 async def reset_model(call: Call) -> None:
+    call.model.leave(call.stage)
     call.struck.line.reset()
 
 
 async def fail_model(call: Call) -> None:
+    call.model.leave(call.stage)
     await call.struck.fail()
 
 
 async def garble_model(call: Call) -> None:
+    call.model.leave(call.stage)
     await call.struck.talk_garbage()
 
 

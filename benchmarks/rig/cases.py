@@ -84,6 +84,8 @@ class Case:
             return "silent voice"
         if self.fault.limit == "last line" and self.phase in (Phase.HANDSHAKE, Phase.OPENING):
             return "ready and last line"  # it is tried again meanwhile
+        if self.fault.limit == "last line" and self.stage:
+            return "tries and last line"  # a chain's stage is, too, while the caller hears fillers
         return self.fault.limit
 
     def can_tell(self, stage: str) -> bool:

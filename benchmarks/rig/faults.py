@@ -44,7 +44,14 @@ FAULTS: Final = (
     Fault(words="caller vanishes, Twilio reports it", phases=IN_CALL, acts=(act.report_stream_error,)),
     Fault(words="caller stops reading", phases=(Phase.REPLY,), acts=(act.stall_caller,), limit="time_limit_seconds"),
     # The model's side
-    Fault(words="model closes", phases=OPENED, acts=(act.close_model,), told=Told.CANNOT, at_model=True),
+    Fault(
+        words="model closes",
+        phases=OPENED,
+        acts=(act.close_model,),
+        limit="last line",
+        told=Told.CANNOT,
+        at_model=True,
+    ),
     Fault(
         words="model's socket cut",
         phases=CONNECTING,
@@ -172,26 +179,39 @@ OF_CHAINS: Final = (
         manner=Manner(answer=Answer.HELD),
     ),
     Fault(
-        words="language model falls silent",
+        words="language model falls silent",  # on this machine it may have to be loaded first: 30 s, under fillers
         phases=WHILE_THINKING,
         acts=(act.nothing,),
         manner=Manner(answer=Answer.HELD),
-        limit="idle_seconds",
+        limit="time_limit_seconds",
     ),
     Fault(
-        words="language model refuses", phases=WHILE_THINKING, acts=(act.nothing,), manner=Manner(answer=Answer.REFUSED)
+        words="language model refuses",
+        phases=WHILE_THINKING,
+        acts=(act.nothing,),
+        manner=Manner(answer=Answer.REFUSED),
+        limit="last line",
     ),
     Fault(
-        words="language model breaks off", phases=WHILE_THINKING, acts=(act.nothing,), manner=Manner(answer=Answer.CUT)
+        words="language model breaks off",
+        phases=WHILE_THINKING,
+        acts=(act.nothing,),
+        manner=Manner(answer=Answer.CUT),
+        limit="last line",
     ),
     Fault(
-        words="language model is reset", phases=WHILE_THINKING, acts=(act.nothing,), manner=Manner(answer=Answer.RESET)
+        words="language model is reset",
+        phases=WHILE_THINKING,
+        acts=(act.nothing,),
+        manner=Manner(answer=Answer.RESET),
+        limit="last line",
     ),
     Fault(
         words="language model answers garbage",
         phases=WHILE_THINKING,
         acts=(act.nothing,),
         manner=Manner(answer=Answer.GARBAGE),
+        limit="last line",
     ),
     Fault(
         words="language model talks nonsense, hang-up",

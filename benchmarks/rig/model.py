@@ -6,11 +6,12 @@ import ssl
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
+import attrs
 import trio
 import trustme
 
 from rig.exchange import Exchange, Script
-from rig.manner import ORDINARY
+from rig.manner import ORDINARY, Handshake, Manner
 from rig.protocols import HEARING, SPEAKING, THINKING
 from rig.session import Session, SocketSession
 from rig.wire import narrow
@@ -99,6 +100,11 @@ class Model:
         for stage, provider in self.providers.items():
             provider.manner = manner_of(stage)
 
+    def leave(self, stage: str = "") -> None:
+        """Be had no more: whoever comes to this stage is refused. Else the call goes on with another session."""
+        provider = self.providers[stage] if stage else self._first
+        provider.manner = attrs.evolve(provider.manner, handshake=Handshake.REFUSED)
+
     async def forget(self) -> None:
         """The case is over."""
         for provider in self.providers.values():
@@ -177,8 +183,9 @@ class Chain(Model):
             await self._here(stage).configured.wait()
 
     async def wait_greeted(self) -> None:
-        """See ``Model``."""
-        await self._here(SPEAKING).greeted.wait()
+        """See ``Model``. The greeting is heard by now: if the voice says nothing it was kept, and is not sent."""
+        if self._here(SPEAKING).greets:
+            await self._here(SPEAKING).greeted.wait()
 
     def lacks(self, tool: str) -> bool:
         """Never: what it offers is seen when it asks, and then it is too late."""

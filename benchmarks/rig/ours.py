@@ -26,6 +26,8 @@ UNANSWERED_SECONDS: Final = LIMITS["media_gap_seconds"] + 2.0
 """Time without media after which the caller is lost: then Twilio is asked by a mark, and has 2 s to echo it."""
 LAST_LINE_SECONDS: Final = 4.0
 """A caller whose model has failed, and was not renewed, is told so: six seconds with the two that are promised."""
+TRIES_SECONDS: Final = 5.0
+"""A stage of a chain that was lost is tried again for so long, where no other can take over."""
 SILENT_VOICE_SECONDS: Final = 9.0
 """A chain's voice has 5 s to make a sound of what it is given, and in a tool it is given a filler after 2.5 s."""
 CONFIG: Final = """\
@@ -104,6 +106,7 @@ def our_daemon(python: str = sys.executable) -> Target:
             "silent voice": SILENT_VOICE_SECONDS,
             "unanswered mark": UNANSWERED_SECONDS,
             "last line": LAST_LINE_SECONDS,
+            "tries and last line": TRIES_SECONDS + LAST_LINE_SECONDS,
             "ready and last line": LIMITS["model_ready_seconds"] + LAST_LINE_SECONDS,
         },
         own_folder=True,

@@ -154,6 +154,11 @@ class SocketSession(Session):
             self._greeting = True
             self._nursery.start_soon(self._greet)
 
+    @property
+    def greets(self) -> bool:
+        """True if it has begun to say something: a chain's greeting may have been kept from the call before."""
+        return self._greeting
+
     async def _be_configured(self) -> None:
         self.configured.set()
         if self._manner.becomes_ready:

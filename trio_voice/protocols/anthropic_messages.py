@@ -17,7 +17,6 @@ What holds for every language model is in ``streamed_answers.py``.
 
 from __future__ import annotations
 
-import math
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
@@ -27,6 +26,7 @@ import msgspec
 from trio_voice.events import stage as s
 from trio_voice.events.model import Unrecognized, Usage
 from trio_voice.persona import bounded
+from trio_voice.protocols.chat import patience
 from trio_voice.protocols.chat.call_pieces import MAX_CALLS, CallPieces
 from trio_voice.protocols.chat.refusals import complaint_in, complaint_of
 from trio_voice.protocols.chat.turns import turns_of
@@ -50,13 +50,6 @@ VERSION: Final = "2023-06-01"
 
 MAX_TOKENS: Final = 4_096
 """The protocol wants a number: some hundred for what is said, the rest for what is thought before it."""
-
-FIRST_BYTE_SECONDS: Final = 20.0
-"""Time that the only server may take for the first piece of an answer."""
-SECOND_SECONDS: Final = 8.0
-"""Time that the question to it may be without an answer before another is put beside it."""
-FIRST_BYTE_SECONDS_OF_SEVERAL: Final = 5.0
-"""The same where another language model could be asked."""
 
 _BROKE: Final = {
     "authentication_error": "the language model's server refused the key: check {key}",
@@ -114,12 +107,12 @@ class AnthropicMessages:
 
     def first_byte_seconds(self, *, others: bool) -> float:
         """Time that the server may take for the first piece of an answer, if ``others`` could be asked in its place."""
-        return self._settings.first_byte_seconds or (FIRST_BYTE_SECONDS_OF_SEVERAL if others else FIRST_BYTE_SECONDS)
+        return patience.first_byte_seconds(self._settings, others=others)
 
     @property
     def second_after_seconds(self) -> float:
         """After how long it is asked a second time: who is slow must not be hung up on, who hangs must."""
-        return SECOND_SECONDS if self._settings.first_byte_seconds is None else math.inf
+        return patience.second_after_seconds(self._settings)
 
     def request(
         self, conversation: Sequence[s.Entry], tools: Sequence[ToolSchema], *, with_tools: bool = True

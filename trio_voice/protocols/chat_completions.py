@@ -13,7 +13,6 @@ What their answers look like is in ``chat_answers.py``.
 
 from __future__ import annotations
 
-import math
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 from urllib.parse import urlsplit
@@ -23,6 +22,7 @@ import msgspec
 
 from trio_voice.events import stage as s
 from trio_voice.persona import bounded
+from trio_voice.protocols.chat import patience
 from trio_voice.protocols.chat.quirks import Quirks
 from trio_voice.protocols.chat.refusals import complaint_in
 from trio_voice.protocols.chat.turns import turns_of
@@ -40,14 +40,8 @@ if TYPE_CHECKING:
     from trio_voice.persona import Persona, ToolSchema
     from trio_voice.protocols.chat.refusals import Complaint
 
-FIRST_BYTE_SECONDS: Final = 20.0
-"""Time that the only provider may take for the first piece of an answer: nobody else could be asked meanwhile."""
-FIRST_BYTE_SECONDS_OF_SEVERAL: Final = 5.0
-"""The same where another language model could be asked."""
 LOADING_SECONDS: Final = 30.0
-"""The same in one's own network, where the model may have to be loaded first."""
-SECOND_SECONDS: Final = 8.0
-"""Time that the question to the only provider may be without an answer before another is put beside it."""
+"""Time for the first piece of an answer in one's own network, where the model may have to be loaded first."""
 OLLAMA_PORT: Final = 11_434
 """Ollama's, which loads a model when it is first asked, and forgets it after five idle minutes."""
 
@@ -120,13 +114,13 @@ class ChatCompletions:
 
     def first_byte_seconds(self, *, others: bool) -> float:
         """Time that the server may take for the first piece of an answer, if ``others`` could be asked in its place."""
-        usual = LOADING_SECONDS if self._settings.is_in_house else FIRST_BYTE_SECONDS
-        return self._settings.first_byte_seconds or (FIRST_BYTE_SECONDS_OF_SEVERAL if others else usual)
+        usual = LOADING_SECONDS if self._settings.is_in_house else patience.FIRST_BYTE_SECONDS
+        return patience.first_byte_seconds(self._settings, others=others, usual=usual)
 
     @property
     def second_after_seconds(self) -> float:
         """After how long it is asked a second time: who is slow must not be hung up on, who hangs must."""
-        return SECOND_SECONDS if self._settings.first_byte_seconds is None else math.inf
+        return patience.second_after_seconds(self._settings)
 
     def request(
         self, conversation: Sequence[s.Entry], tools: Sequence[ToolSchema], *, with_tools: bool = True

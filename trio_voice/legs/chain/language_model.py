@@ -94,8 +94,7 @@ class Thinker:
         asked: list[trio.CancelScope] = []
         heard: list[trio.CancelScope] = []
         failed: dict[trio.CancelScope, ModelUnavailable] = {}
-        first_is_over: list[trio.CancelScope] = []
-        begun = trio.Event()
+        first_is_over, begun = trio.Event(), trio.Event()
 
         async def ask() -> None:
             with trio.CancelScope() as scope:  # noqa: ASYNC912 - asking is a checkpoint
@@ -103,7 +102,7 @@ class Thinker:
 
                 def hear(event: Any) -> None:
                     is_first = scope is asked[0]
-                    if not (heard or is_first or first_is_over) and isinstance(event, ThoughtFailed):
+                    if not (heard or is_first or first_is_over.is_set()) and isinstance(event, ThoughtFailed):
                         return  # the first may still be answered
                     if not heard:
                         heard.append(scope)
@@ -119,7 +118,7 @@ class Thinker:
                 except ModelUnavailable as unavailable:
                     failed[scope] = unavailable
             if scope is asked[0]:
-                first_is_over.append(scope)
+                first_is_over.set()
             begun.set()
 
         async with trio.open_nursery() as nursery:

@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from tests.daemons import operator
-from tests.test_cluster import DEFAULT_DEAD_AFTER, calls_of, hung_up, nodes_of, open_cluster
+from tests.test_cluster import DEFAULT_DEAD_AFTER, assert_nothing_went_wrong, calls_of, hung_up, nodes_of, open_cluster
 from tests.test_death import DEAD_AFTER, measured, shared
 
 pytestmark = [pytest.mark.slow, pytest.mark.whole, pytest.mark.timeout(300)]
@@ -106,6 +106,7 @@ async def test_a_node_whose_journal_is_away_keeps_its_calls_and_new_ones_go_else
         assert not any(call.over for call in [*calls, *late])
         assert not cut.logged("declared_dead")
         await hung_up([*calls, *late])
+        assert_nothing_went_wrong([*calls, *late])
         # What could not be written meanwhile is.
         async with operator() as http:
             with trio.fail_after(30):

@@ -44,45 +44,15 @@ FAULTS: Final = (
     Fault(words="caller vanishes, Twilio reports it", phases=IN_CALL, acts=(act.report_stream_error,)),
     Fault(words="caller stops reading", phases=(Phase.REPLY,), acts=(act.stall_caller,), limit="time_limit_seconds"),
     # The model's side
-    Fault(
-        words="model closes",
-        phases=OPENED,
-        acts=(act.close_model,),
-        limit="last line",
-        told=Told.CANNOT,
-        at_model=True,
-    ),
-    Fault(
-        words="model's socket cut",
-        phases=CONNECTING,
-        acts=(act.cut_model,),
-        limit="last line",
-        told=Told.CANNOT,
-        at_model=True,
-    ),
-    Fault(
-        words="model's socket reset",
-        phases=CONNECTING,
-        acts=(act.reset_model,),
-        limit="last line",
-        told=Told.CANNOT,
-        at_model=True,
-    ),
-    Fault(
-        words="model fails and closes",
-        phases=OPENED,
-        acts=(act.fail_model,),
-        limit="last line",
-        told=Told.CANNOT,
-        at_model=True,
-    ),
-    Fault(
-        words="model's frames are garbage",
-        phases=OPENED,
-        acts=(act.garble_model,),
-        limit="last line",
-        told=Told.CANNOT,
-        at_model=True,
+    *(
+        Fault(words=words, phases=phases, acts=(loses,), limit="last line", told=Told.CANNOT, at_model=True)
+        for words, phases, loses in (
+            ("model closes", OPENED, act.close_model),
+            ("model's socket cut", CONNECTING, act.cut_model),
+            ("model's socket reset", CONNECTING, act.reset_model),
+            ("model fails and closes", OPENED, act.fail_model),
+            ("model's frames are garbage", OPENED, act.garble_model),
+        )
     ),
     Fault(
         words="nonsense from the model, hang-up",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ASKED_AT: Final = 2 / 3
 """The share of ``idle_seconds`` after which a silent caller is asked whether they are there."""
 LAST_WORDS_SECONDS: Final = 5.0
-"""Before the call has lasted as long as it may, the caller is told goodbye."""
+"""Before a call has lasted as long as it may, or a drain has, whoever is still there is told goodbye."""
 LONG_CALL_SECONDS: Final = 30.0
 """A shorter limit leaves no time for that."""
 

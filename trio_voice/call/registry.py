@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import trio
 
+from trio_voice.bridge.deadlines import LAST_WORDS_SECONDS
 from trio_voice.call.call import wall_clock
 from trio_voice.call.call_counts import NoOthers
 from trio_voice.call.expected import EXPECTED_SECONDS, ExpectedCall
@@ -36,10 +37,8 @@ if TYPE_CHECKING:
 ARRIVAL_SECONDS: Final = 2.0
 """From a stream that was admitted to a live call: one answer to a handshake lies between them. One that never becomes a
 call is forgotten then."""
-LAST_WORDS_SECONDS: Final = 5.0
-"""Of a drain, at its end: callers who are still there are told goodbye."""
 LONG_DRAIN_SECONDS: Final = 15.0
-"""A shorter one leaves no time for that."""
+"""A shorter one leaves no time to tell callers goodbye at its end."""
 
 
 @attrs.frozen

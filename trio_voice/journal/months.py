@@ -318,14 +318,18 @@ def _is_month(text: str) -> bool:
 def _ahead(now: datetime) -> list[str]:
     """This month and those that follow, as ``2026-01``."""
     first = now.year * 12 + now.month - 1
-    return [f"{month // 12:04}-{month % 12 + 1:02}" for month in range(first, first + MONTHS_AHEAD + 1)]
+    return [_month(number) for number in range(first, first + MONTHS_AHEAD + 1)]
+
+
+def _month(number: int) -> str:
+    """A month by its number from the beginning of the year 0 on."""
+    return f"{number // 12:04}-{number % 12 + 1:02}"
 
 
 def _bounds(month: str) -> tuple[str, str]:
     """Texts between which this month's times are."""
     year, number = (int(part) for part in month.split("-"))
-    after = year * 12 + number
-    return f"{month}-01", f"{after // 12:04}-{after % 12 + 1:02}-01"
+    return f"{month}-01", f"{_month(year * 12 + number)}-01"
 
 
 def _range_of(month: str) -> str:

@@ -10,6 +10,7 @@ import trio
 from tests import calls
 from trio_voice.call.call import wall_clock
 from trio_voice.chain.turns import ChainTurns
+from trio_voice.errors import ModelUnavailable
 from trio_voice.legs.chain.http_voice import HttpSpeaker
 from trio_voice.legs.chain.kept_lines import KeptLines, VoiceLines
 from trio_voice.legs.chain.language_model import Thinker
@@ -42,6 +43,8 @@ class Chain:
     models: tuple[dict[str, Any], ...] = ({"model": "m"},)
     """The members of the stage that thinks: what they have besides their kind."""
     voice_opens_after: float = 0.0
+    refused: set[str] = attrs.field(factory=set)
+    """Stages whose host takes no connection."""
     """Seconds until the voice's socket is open."""
     more_voices: tuple[dict[str, Any], ...] = ()
     """Members of the stage that speaks, after ``tts``."""
@@ -78,6 +81,8 @@ class Chain:
 
         async def reach(name, stage, serve):
             await trio.sleep(self.voice_opens_after if name == "speaking" else 0)
+            if name in self.refused:
+                raise ModelUnavailable("the host refused the connection", passing=True)
             again = name in wanted.rigs[0].used
             wire = self.wires[name] if first and not again else calls.memory_channels()
             wanted.rigs[0].used.add(name)

@@ -1,5 +1,6 @@
 """A session that could not be opened is tried again where that may help, as long as a caller can be left waiting."""
 
+import base64
 from functools import partial
 
 import pytest
@@ -10,7 +11,7 @@ from trio_voice.errors import ModelUnavailable
 from trio_voice.events.call import LegClosed
 from trio_voice.events.model import ModelFault, ModelReady
 from trio_voice.legs.attempts import MAX_RETRY_AFTER, Attempts
-from trio_voice.persona import Limits, Persona
+from trio_voice.persona import Limits, Line, Lines, Persona
 from trio_voice.record import Closing, EndReason
 from trio_voice.sandbox.providers.assemblyai_agent import VoiceAgentServer
 from trio_voice.sandbox.providers.assemblyai_agent.faults import Faults
@@ -18,6 +19,8 @@ from trio_voice.sandbox.transport.faults import Cut, Fail, Moment, Strike
 
 GONE = LegClosed("model", politely=False, detail="HTTP 503", passing=True)
 FIRST_MESSAGE = Moment(heard=True)
+LINE_SECONDS = 4
+LINES = Lines(failure=Line("Please call again.", base64.b64encode(bytes(LINE_SECONDS * 8_000)).decode()))
 
 
 def told_to_wait(seconds):
@@ -31,15 +34,18 @@ def pauses(attempts, now=0.0):
 
 
 def test_the_pauses_grow_and_end_before_the_caller_has_waited_too_long():
-    assert list(pauses(Attempts(0, 10, others=False))) == [0.3, 0.6, 1.2, 2.0]
-    assert list(pauses(Attempts(0, 3, others=False))) == [0.3, 0.6]
-    assert list(pauses(Attempts(0, 10, others=True))) == [0.3, 0.6]
+    assert list(pauses(Attempts(0, 10, others=False, first=True))) == [0.3, 0.6, 1.2, 2.0]
+    assert list(pauses(Attempts(0, 3, others=False, first=True))) == [0.3, 0.6]
+    assert list(pauses(Attempts(0, 10, others=True, first=True))) == [0.3, 0.6]
+    assert list(pauses(Attempts(0, 10, others=False, first=False))) == [0.3, 0.6]
 
 
 def test_a_wait_that_the_provider_asks_for_is_kept_up_to_a_bound():
-    assert Attempts(0, 10, others=False).pause_after(told_to_wait(MAX_RETRY_AFTER), 0) == MAX_RETRY_AFTER
-    assert Attempts(0, 20, others=False).pause_after(told_to_wait(MAX_RETRY_AFTER + 1), 0) is None
-    assert Attempts(0, 10, others=True).pause_after(told_to_wait(3), 0) is None  # somebody else can answer before
+    assert Attempts(0, 10, others=False, first=True).pause_after(told_to_wait(MAX_RETRY_AFTER), 0) == MAX_RETRY_AFTER
+    assert Attempts(0, 20, others=False, first=True).pause_after(told_to_wait(MAX_RETRY_AFTER + 1), 0) is None
+    assert (
+        Attempts(0, 10, others=True, first=True).pause_after(told_to_wait(3), 0) is None
+    )  # somebody else can answer before
 
 
 @pytest.mark.parametrize(
@@ -52,7 +58,7 @@ def test_a_wait_that_the_provider_asks_for_is_kept_up_to_a_bound():
     ids=["closed", "fault", "ready"],
 )
 def test_what_names_its_cause_is_not_asked_again(fact):
-    assert Attempts(0, 10, others=False).pause_after(fact, 0) is None
+    assert Attempts(0, 10, others=False, first=True).pause_after(fact, 0) is None
 
 
 class Refusing:
@@ -88,6 +94,21 @@ async def test_a_handshake_that_fails_twice_is_no_end_of_the_call(autojump_clock
         Closing.ACKNOWLEDGED,
     ]
     assert rig.record.counters["model_faults"] == 2
+
+
+@pytest.mark.parametrize("after", [5.0, 15.0], ids=["young", "good"])
+async def test_who_loses_a_model_that_refuses_from_then_on_has_heard_the_last_line_within_six_seconds(
+    autojump_clock, any_call, after
+):
+    async def refuse():
+        if trio.current_time() >= after:
+            raise ModelUnavailable("the host refused the connection", passing=True)
+
+    async with any_call(connect=refuse, lines=LINES) as rig:
+        await trio.sleep(after)
+        rig.model_wire[1].cut()
+    assert (rig.record.end_reason, rig.record.transcript[-1].text) == (EndReason.MODEL_FAILED, LINES.failure.text)
+    assert LINE_SECONDS < rig.ended_at - after < 6
 
 
 async def test_a_handshake_that_always_fails_is_given_up_while_somebody_still_waits(autojump_clock, any_call):

@@ -19,10 +19,11 @@ PAUSES: Final = (0.3, 0.6, 1.2, 2.0)
 MAX_RETRY_AFTER: Final = 5.0
 """A longer wait than this is not kept: the next model is used, if there is one."""
 PATIENCE_SECONDS: Final = 5.0
-"""Time in which a session is tried again: a caller who hears nothing for longer than six seconds has been left
-alone."""
+"""Time in which a call's first session is tried again: a caller who hears nothing for longer than six seconds has been
+left alone."""
 IMPATIENCE_SECONDS: Final = 1.0
-"""The same while another model could take over."""
+"""The same while another model could take over, or once the talk has begun: a caller whose model is lost has heard the
+last line six seconds later, and that takes some four."""
 LAST_TRY_SECONDS: Final = 1.0
 """Time before the model has to be ready in which no other try is begun."""
 
@@ -34,11 +35,12 @@ class Attempts:
         now: when the first is begun.
         ready_seconds: how long after that the model has to be ready.
         others: whether another model could take over.
+        first: whether the call has had no session yet that was ready.
     """
 
-    def __init__(self, now: float, ready_seconds: float, *, others: bool) -> None:
+    def __init__(self, now: float, ready_seconds: float, *, others: bool, first: bool) -> None:
         last = now + ready_seconds - LAST_TRY_SECONDS
-        self._until = min(last, now + (IMPATIENCE_SECONDS if others else PATIENCE_SECONDS))
+        self._until = min(last, now + (PATIENCE_SECONDS if first and not others else IMPATIENCE_SECONDS))
         self._asked_until = self._until if others else last
         self._failed = 0
 

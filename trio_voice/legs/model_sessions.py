@@ -52,6 +52,7 @@ class Succession:
         "_ready_seconds",
         "_resume_with",
         "_retry_in",
+        "_was_ready",
         "forward_caller_audio",
     )
 
@@ -65,6 +66,8 @@ class Succession:
         """At the session that is being opened; ``None`` once it is ready."""
         self._retry_in: float | None = None
         """Seconds; the leg that was tried is dead."""
+        self._was_ready = False
+        """True once a session of this call was."""
         self._history = history
         self._resume_with: str | None = None
         self._leg = self._makers[0](history, None)
@@ -95,7 +98,8 @@ class Succession:
         """
         async with trio.open_nursery() as goodbyes:
             while True:
-                self._attempts = Attempts(trio.current_time(), self._ready_seconds, others=self.successors > 0)
+                others, first = self.successors > 0, not self._was_ready
+                self._attempts = Attempts(trio.current_time(), self._ready_seconds, others=others, first=first)
                 while self._order is None:
                     leg = self._leg
                     with self._living:
@@ -146,7 +150,7 @@ class Succession:
             if self._leg is not leg or self._order is not None or self._retry_in is not None:
                 return
             if isinstance(fact, ModelReady):
-                self._attempts = None
+                self._attempts, self._was_ready = None, True
             elif self._attempts is not None and (pause := self._attempts.pause_after(fact, trio.current_time())):
                 why = fact.detail if isinstance(fact, LegClosed) else getattr(fact, "message", "")
                 log.warning("model_tried_again", why=why, after_seconds=pause)

@@ -27,7 +27,8 @@ class Phrases:
     goodbye: str
     """Before hanging up on a caller who may be in the middle of a sentence. Three seconds at most."""
     last_line: str
-    """Last resort: the conversation cannot go on. Five seconds at most: the call is over after six."""
+    """Last resort: the conversation cannot go on. Four seconds at most: the call is over after six, and a model that
+    was lost is tried again for one of them."""
     backchannels: tuple[str, ...]
     """Words that tell only that somebody listens: they do not take the floor."""
     farewells: tuple[str, ...]
@@ -46,7 +47,7 @@ _EN: Final = Phrases(
     still_there="Are you still there?",
     idle_goodbye="I cannot hear you, so I will hang up now. Goodbye.",
     goodbye="I have to end our call now. Goodbye.",
-    last_line="Sorry, we have a problem here. Please call again later. Goodbye.",
+    last_line="Sorry, we have a problem. Please call again later.",
     backchannels=_listed("""
         yeah, yes, yep, yup, ya, yea, okay, ok, okey, k, okie dokie, alright, all right, right, sure, sure
         thing, of course, certainly, definitely, absolutely, exactly, indeed, true, correct, fine, good,
@@ -76,7 +77,7 @@ _DE: Final = Phrases(
     still_there="Sind Sie noch da?",
     idle_goodbye="Ich kann Sie nicht hören und lege jetzt auf. Auf Wiederhören.",
     goodbye="Ich muss unser Gespräch jetzt beenden. Auf Wiederhören.",
-    last_line="Es tut mir leid, hier ist etwas gestört. Bitte rufen Sie später an.",
+    last_line="Hier ist etwas gestört. Bitte rufen Sie später an.",
     backchannels=_listed("""
         ja, jo, jep, jawohl, genau, okay, ok, okey, alles klar, klar, gut, sehr gut, schön, prima, super,
         toll, perfekt, richtig, stimmt, das stimmt, natürlich, sicher, gerne, gern, einverstanden, in ordnung,
@@ -130,7 +131,7 @@ _ES: Final = Phrases(
     still_there="¿Sigue usted ahí?",
     idle_goodbye="No le oigo, así que voy a colgar. Adiós.",
     goodbye="Tengo que terminar la llamada. Adiós.",
-    last_line="Lo siento, tenemos un problema. Llame más tarde. Adiós.",
+    last_line="Lo siento, tenemos un problema. Llame más tarde.",
     backchannels=_listed("""
         sí, sip, ajá, aja, ok, okay, okey, vale, bueno, bien, muy bien, claro, claro que sí, por supuesto, de
         acuerdo, perfecto, exacto, exactamente, correcto, cierto, es cierto, así es, eso es, eso, entiendo,
@@ -154,7 +155,7 @@ _IT: Final = Phrases(
     still_there="È ancora in linea?",
     idle_goodbye="Non la sento, quindi ora riaggancio. Arrivederci.",
     goodbye="Devo chiudere la chiamata. Arrivederci.",
-    last_line="Mi dispiace, c'è un problema. Richiami più tardi, per favore.",
+    last_line="Mi dispiace, c'è un problema. Richiami più tardi.",
     backchannels=_listed("""
         sì, già, ok, okay, okey, va bene, bene, molto bene, benissimo, certo, certamente, esatto, esattamente,
         giusto, perfetto, d'accord, d'accordo, capito, ho capito, capisco, vedo, lo so, chiaro, è chiaro, è
@@ -177,7 +178,7 @@ _PT: Final = Phrases(
     still_there="Ainda está aí?",
     idle_goodbye="Não consigo ouvir, por isso vou desligar. Até logo.",
     goodbye="Tenho de terminar a chamada. Até logo.",
-    last_line="Desculpe, temos um problema. Ligue mais tarde, por favor.",
+    last_line="Desculpe, temos um problema. Ligue mais tarde.",
     backchannels=_listed("""
         sim, é, tá, tá bom, tá bem, está bem, está bom, ok, okay, okey, certo, claro, com certeza, isso, isso
         mesmo, exato, exatamente, correto, perfeito, bom, bem, muito bem, ótimo, legal, beleza, entendi,
@@ -205,7 +206,7 @@ _NL: Final = Phrases(
     still_there="Bent u er nog?",
     idle_goodbye="Ik kan u niet horen en hang nu op. Tot ziens.",
     goodbye="Ik moet ons gesprek nu beëindigen. Tot ziens.",
-    last_line="Sorry, er is een storing. Belt u later nog eens. Tot ziens.",
+    last_line="Sorry, er is een storing. Belt u later nog eens.",
     backchannels=_listed("""
         ja, jaja, jep, oké, oke, ok, okay, goed, heel goed, prima, mooi, fijn, top, precies, juist, klopt, dat
         klopt, inderdaad, zeker, natuurlijk, tuurlijk, begrepen, ik begrijp het, begrijp ik, snap ik, ik snap

@@ -1,5 +1,6 @@
 """Stages of a chain whose sessions drop: opened anew, left for the next member, given up."""
 
+import base64
 import json
 from collections import deque
 
@@ -11,6 +12,7 @@ from tests.calls import GREETING
 from tests.chains import Chain
 from trio_voice.events.model import ModelFault
 from trio_voice.legs.chain.stage import RENEWAL_PAUSES, Stage
+from trio_voice.persona import Line, Lines
 from trio_voice.record import EndReason
 from trio_voice.sandbox.providers.assemblyai_agent import Close, Moment, Say, Script, Strike, Turn
 from trio_voice.sandbox.providers.chain import ChainFaults, StageFaults
@@ -63,6 +65,37 @@ async def test_a_session_that_drops_again_and_again_is_given_up(autojump_clock, 
     sessions = rig.agent.hearing_sessions if stage == "hearing" else rig.agent.speaking_sessions
     assert len(sessions) == 1 + len(RENEWAL_PAUSES)
     assert rig.ended_at < 6
+
+
+@pytest.mark.parametrize("after", [5.0, 15.0], ids=["young", "good"])
+@pytest.mark.parametrize("stage", ["hearing", "speaking"])
+async def test_who_loses_a_stage_whose_host_is_gone_has_heard_the_last_line_within_six_seconds(
+    autojump_clock, stage, after
+):
+    chain = Chain(filler="")
+    lines = Lines(failure=Line("Please call again.", base64.b64encode(bytes(4 * 8_000)).decode()))
+    async with calls.live_call(model=chain, script=SCRIPT, lines=lines) as rig:
+        await trio.sleep(after)
+        chain.refused.add(stage)
+        chain.wires[stage][1].cut()
+    assert (rig.record.end_reason, said(rig)[-1]) == (EndReason.MODEL_FAILED, ("agent", "Please call again."))
+    assert 4 < rig.ended_at - after < 6
+
+
+@pytest.mark.parametrize("stage", ["hearing", "speaking"])
+async def test_a_stage_whose_host_is_back_after_a_moment_costs_no_call(autojump_clock, stage):
+    chain = Chain(filler="")
+    async with calls.live_call(model=chain, script=SCRIPT) as rig:
+        await trio.sleep(15)
+        chain.refused.add(stage)
+        chain.wires[stage][1].cut()
+        await trio.sleep(0.8)
+        chain.refused.clear()
+        await trio.sleep(0.5)
+        rig.speak(0.5)
+        await trio.sleep(4)
+        rig.twilio.hang_up()
+    assert said(rig) == [("agent", GREETING), ("caller", "Are you open?"), ("agent", YES)]
 
 
 @pytest.mark.parametrize(

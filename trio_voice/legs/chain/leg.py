@@ -68,6 +68,8 @@ FRAMES_AT_ONCE: Final = 10
 """Of those, in one message."""
 LAST_SEND_SECONDS: Final = 0.3
 """Time that a member which has failed may take for the message that it is just being sent."""
+STAGE_LOST: Final = "stage_lost"
+"""Code of the fault that is told where a member's socket has ended, and nobody can take over."""
 CLOSE_SECONDS: Final = 2.0
 """Time that a member which has failed may take to be closed."""
 
@@ -166,10 +168,11 @@ class ChainLeg:
         """A member has failed: the next one takes over, or the session is at its end."""
         if stage.living.cancel_called:
             return
-        if not stage.goes_on_after(fact, trio.current_time()):
-            self._tell(fact)
+        goes_on = stage.goes_on_after(fact, trio.current_time())
+        why = getattr(fact, "message", "") or getattr(fact, "detail", "") or f"{stage.name}: the peer stopped reading"
+        if not goes_on:  # whoever was tried again need not be once more with the other stages
+            self._tell(c.ModelFault(getattr(fact, "code", STAGE_LOST), why, fatal=True))
             return
-        why = getattr(fact, "message", "") or getattr(fact, "detail", "") or type(fact).__name__
         log.warning("stage_replaced", stage=stage.name, provider=stage.leg.provider, why=why[:500])
         self._count(f"{stage.name}_takeovers")
         is_gone = isinstance(fact, LegClosed)

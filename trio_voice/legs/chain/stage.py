@@ -57,6 +57,8 @@ class Stage:
     """Seconds until the next one is opened."""
     _maker: Callable[[], StageLeg] = attrs.field(init=False)
     _attempts: Attempts | None = attrs.field(init=False, default=None)
+    _has_served: bool = attrs.field(init=False, default=False)
+    """True once a member was ready."""
     _renewed: int = attrs.field(init=False, default=0)
     """Times in a row that a session which was not good yet was opened anew."""
 
@@ -75,7 +77,7 @@ class Stage:
     def _pause_after_refusal(self, fact: Fact, now: float) -> float | None:
         """Seconds until the same member is opened again that was not ready; None for never."""
         if self._attempts is None:
-            self._attempts = Attempts(now, READY_SECONDS, others=bool(self.makers))
+            self._attempts = Attempts(now, READY_SECONDS, others=bool(self.makers), first=not self._has_served)
         return self._attempts.pause_after(fact, now)
 
     def _pause_after_drop(self, fact: Fact, now: float) -> float | None:
@@ -110,6 +112,7 @@ class Stage:
     def replace(self) -> None:
         """Let the next member take over."""
         self.replaced += 1
+        self._has_served = self._has_served or self.is_ready
         maker = self.makers.popleft()
         if maker is not self._maker:
             self._renewed = 0

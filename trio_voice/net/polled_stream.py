@@ -25,8 +25,6 @@ READ_BYTES: Final = 4_096
 """Most bytes of one read: a hundred of the shortest messages, some 4 ms in which nobody else is heard. A 20 ms frame is
 about 400 bytes."""
 
-INTEREST: Final = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
-"""Events that the kernel is asked to tell, once each time that one becomes true."""
 _READABLE: Final = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 _WRITABLE: Final = select.EPOLLOUT | select.EPOLLHUP | select.EPOLLERR
 _ENDING: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR

@@ -20,12 +20,14 @@ from typing import TYPE_CHECKING, Final
 import structlog
 import trio
 
-from trio_voice.net.polled_stream import INTEREST, PolledStream
+from trio_voice.net.polled_stream import PolledStream
 from trio_voice.net.timer import Pause
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+INTEREST: Final = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+"""Events that the kernel is asked to tell, once each time that one becomes true."""
 log: Final = structlog.stdlib.get_logger("trio_voice.poller")
 
 PEER_SECONDS: Final = 10

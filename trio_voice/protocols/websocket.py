@@ -9,14 +9,10 @@ reserved bit is a breach. Subprotocols and the upgrade itself are the business o
 from __future__ import annotations
 
 import codecs
-import os
 import struct
 from typing import Final
 
-try:
-    from websockets.speedups import apply_mask
-except ImportError:  # there is no wheel with the compiled one for this machine
-    from websockets.utils import apply_mask
+from trio_voice.protocols.masking import apply_mask, draw_key
 
 CONTINUATION: Final = 0x0
 TEXT: Final = 0x1
@@ -41,8 +37,6 @@ _CODES: Final = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})
 """Codes of a close frame besides 3000 to 4999: section 7.4, and IANA's registry since."""
 SMALL_PIECE_BYTES: Final = 32
 """A piece of a message that is not the last and shorter than this costs more for its frame than for what is in it."""
-_KEY_POOL_BYTES: Final = 512
-"""Masking keys are drawn from the kernel by the hundred: one draw each would be a system call each frame."""
 
 _utf8_decoder: Final = codecs.getincrementaldecoder("utf-8")
 _medium_head: Final = struct.Struct("!BBH").pack
@@ -338,7 +332,7 @@ class WebSocket:
             return self._frame(_WHOLE_TEXT, payload)
         if not self._client:
             return _medium_head(_WHOLE_TEXT, 126, size) + payload
-        key = _draw_key()
+        key = draw_key()
         return _medium_head(_WHOLE_TEXT, _MASKED | 126, size) + key + apply_mask(payload, key)
 
     def binary(self, message: bytes) -> bytes:
@@ -368,21 +362,8 @@ class WebSocket:
             head = _long_head(first, self._mask_bit | 127, size)
         if not self._client:
             return head + payload
-        key = _draw_key()
+        key = draw_key()
         return head + key + apply_mask(payload, key)
-
-
-_keys: Final[list[bytes]] = []
-"""Masking keys that were drawn and not used."""
-
-
-def _draw_key() -> bytes:
-    try:
-        return _keys.pop()
-    except IndexError:
-        drawn = os.urandom(_KEY_POOL_BYTES)
-        _keys.extend(drawn[at : at + 4] for at in range(4, _KEY_POOL_BYTES, 4))
-        return drawn[:4]
 
 
 def _text(payload: bytes) -> str:

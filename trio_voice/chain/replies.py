@@ -76,8 +76,12 @@ class Replies:
     def say(self, command: c.SayExactly) -> None:
         """A reply whose text is given; it is said before all that have not begun.
 
-        A filler comes first of all: it is asked for only where nothing is heard, be it in the middle of a reply.
+        A filler comes first of all: it is asked for only where nothing is heard, be it in the middle of a reply. Where
+        too many wait, the oldest of them is left out.
         """
+        waiting = [reply for reply in self.queue if reply.is_given and not reply.told]
+        if len(waiting) >= MAX_WANTED:
+            self.queue.remove(waiting[0])
         reply = Reply(self.next_id(), self._language, is_given=True, is_filler=command.is_filler)
         reply.pieces.append(command.text)
         at = next((at for at, other in enumerate(self.queue) if not (other.told or other.is_given)), None)

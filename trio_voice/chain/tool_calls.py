@@ -30,6 +30,8 @@ class AwaitedTools:
     def __init__(self) -> None:
         self._tools: dict[str, _Tool] = {}
         self._late: dict[str, ToolCall] = {}
+        self.end_turn = False
+        """The call or the talk is over once the results are there: nothing is asked of the model."""
 
     def __bool__(self) -> bool:
         """True if a result is waited for."""
@@ -37,6 +39,7 @@ class AwaitedTools:
 
     def ask(self, reply_id: str, calls: Iterable[ToolCall]) -> list[c.ToolCalled]:
         """A reply asks for these; returns those that are to be run. A broken one is answered already."""
+        self.end_turn = False
         requested: list[c.ToolCalled] = []
         for at, call in enumerate(calls):
             call_id = f"{reply_id}.{at}"
@@ -47,12 +50,13 @@ class AwaitedTools:
                 requested.append(c.ToolCalled(call_id, call.name, call.arguments))
         return requested
 
-    def answer(self, call_id: str, result: str, *, failed: bool) -> bool:
+    def answer(self, result: c.SendToolResult) -> bool:
         """A tool has its result; returns whether that was waited for."""
-        tool = self._tools.get(call_id)
+        tool = self._tools.get(result.call_id)
         if tool is None or tool.answer is not None:
             return False
-        tool.answer = ToolCallResult(tool.call.call_id, result, failed)
+        tool.answer = ToolCallResult(tool.call.call_id, result.result, result.failed)
+        self.end_turn = self.end_turn or not result.go_on
         return True
 
     def take_answers(self) -> list[ToolCallResult] | None:

@@ -31,9 +31,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from trio_voice.chain.answers import Answers
 from trio_voice.chain.eagerness import Eagerness
+from trio_voice.chain.filler import Filler
 from trio_voice.chain.hearing import HearingTurn
 from trio_voice.chain.history import History
-from trio_voice.chain.replies import MAX_WANTED, Replies
+from trio_voice.chain.replies import Replies
 from trio_voice.chain.reply import Reply
 from trio_voice.chain.speech import Speech
 from trio_voice.chain.tool_calls import AwaitedTools
@@ -94,9 +95,7 @@ class ChainTurns:
         self._interruptible = interruptible
         self._language = language
         self._history = History(said)
-        self._filler = filler
-        self._filler_after_seconds = filler_after_seconds
-        self._filler_due = math.inf
+        self._filler = Filler(filler, filler_after_seconds)
 
         self._hearing = HearingTurn(hang_seconds)
         self._eagerness = Eagerness(language)
@@ -105,8 +104,6 @@ class ChainTurns:
         self._answers = Answers(self._replies, self._history)
         self._voicing = Voicing(self._replies, self._speech, has_voice=has_voice)
         self._tools = AwaitedTools()
-        self._results_end_turn = False
-        """The call or the talk is over once the results are there: nothing is asked of the model."""
         self._waiting: dict[str, s.Entry] = {}
         """Turns of the caller that are over and were not answered yet, by their item ids."""
         self._verdict_due = -math.inf
@@ -161,7 +158,7 @@ class ChainTurns:
             case c.RequestReply():
                 self._replies.wanted.append(fact)
             case c.SayExactly():
-                self._said_exactly(fact)
+                self._replies.say(fact)
             case c.SendToolResult():
                 self._tool_answered(fact)
             case c.TruncateReply():
@@ -181,9 +178,8 @@ class ChainTurns:
         elif hung is not None:
             self._turn_over(hung, now)
             self._hearing.end_for(hung)
-        if now >= self._filler_due:
-            self._filler_due = math.inf
-            self._replies.say(c.SayExactly(self._filler, is_filler=True))
+        if self._filler.is_due(now):
+            self._replies.say(c.SayExactly(self._filler.text, is_filler=True))
         self._advance(now)
         return self._take(now)
 
@@ -194,7 +190,7 @@ class ChainTurns:
         if self._waiting or self._replies.wanted or any(not reply.told for reply in self._replies.queue):
             holds = (self._hearing.speaks_until, self._verdict_due, self._wish_due if self._tools else -math.inf)
             waits += [hold for hold in holds if hold > self._now]
-        return min([self._filler_due, self._hearing.wake_at, *waits])
+        return min([self._filler.due, self._hearing.wake_at, *waits])
 
     # The caller
 
@@ -245,7 +241,7 @@ class ChainTurns:
                 self._replies.wanted.append(c.RequestReply(CUT_FOR_NOTHING))
             return
         self._waiting[item_id] = self._history.caller_said(text)
-        self._filler_due = math.inf
+        self._filler.not_needed()
         confirmed = next((reply for reply in self._replies.queue if reply.speculates_that(text)), None)
         if confirmed is not None and len(self._waiting) == 1 and not self._replies.wanted and not self._tools:
             confirmed.speculates_on = None
@@ -335,12 +331,6 @@ class ChainTurns:
         self._begin_turn()
         self._answer()
 
-    def _said_exactly(self, command: c.SayExactly) -> None:
-        waiting = [reply for reply in self._replies.queue if reply.is_given and not reply.told]
-        if len(waiting) >= MAX_WANTED:
-            self._replies.queue.remove(waiting[0])
-        self._replies.say(command)
-
     def _answer(self) -> None:
         """Have the language model answer the conversation as it stands."""
         with_tools = self._rounds < MAX_ROUNDS and not self._tools.has_late
@@ -358,7 +348,7 @@ class ChainTurns:
         self._replies.out += self._speech.speak(reply, pieces, over=over, now=now)
         self._replies.spoke_in_turn = self._replies.spoke_in_turn or (reply.spoke and not reply.is_given)
         if reply.spoke:
-            self._filler_due = math.inf
+            self._filler.not_needed()
         if not over:
             return
         if reply.calls:
@@ -372,13 +362,11 @@ class ChainTurns:
         calls, reply.calls = reply.calls, ()
         if reply.line is not None:
             reply.line.calls = calls
-        self._results_end_turn = False
         self._replies.out += self._tools.ask(reply.reply_id, calls)
         self._go_on_if_answered()
 
     def _tool_answered(self, command: c.SendToolResult) -> None:
-        if self._tools.answer(command.call_id, command.result, failed=command.failed):
-            self._results_end_turn = self._results_end_turn or not command.go_on
+        if self._tools.answer(command):
             self._go_on_if_answered()
         elif (call := self._tools.late(command.call_id)) is not None:
             self._history.answered_late(s.ToolCallResult(call.call_id, command.result, command.failed))
@@ -389,7 +377,7 @@ class ChainTurns:
         if answers is None:
             return
         self._history.answered(answers)
-        if self._results_end_turn:
+        if self._tools.end_turn:
             return
         self._rounds += 1
         self._waiting.clear()  # whoever spoke meanwhile is answered along with it
@@ -403,9 +391,9 @@ class ChainTurns:
         owes = bool((self._waiting and self._verdict_due <= now) or self._tools or thinks)
         if owes and (not self._owes or any(isinstance(output, c.ReplyDone) for output in out)):
             out.append(c.AnswerOwed())
-        if owes and not self._owes and self._filler and not self._replies.spoke_in_turn:
-            self._filler_due = now + self._filler_after_seconds
+        if owes and not self._owes and not self._replies.spoke_in_turn:
+            self._filler.wait(now)
         if not owes:
-            self._filler_due = math.inf
+            self._filler.not_needed()
         self._owes = owes
         return out

@@ -20,10 +20,11 @@ from trio_voice.cli import call as call_command
 from trio_voice.cli import check as check_command
 from trio_voice.cli import main
 from trio_voice.journal import open_journal
-from trio_voice.record import CallRecord, Closing, ModelSessionRecord
+from trio_voice.record import CallRecord
 from trio_voice.sandbox.demo.demo import AGENT_KEY
 from trio_voice.sandbox.demo.scenes import OPERATOR_TOKEN
 from trio_voice.sandbox.twilio.account import Callee
+from trio_voice.session_record import Closing, ModelSessionRecord
 
 CONFIG = """\
 [server]

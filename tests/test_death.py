@@ -17,8 +17,8 @@ from trio_voice.call.call import wall_clock
 from trio_voice.call.recovery import LEAST_SILENT_SECONDS, LOOKS
 from trio_voice.daemon.process_identity import BOOT_VARIABLE
 from trio_voice.journal import Pace, open_journal
-from trio_voice.record import Closing
 from trio_voice.sandbox.providers.assemblyai_agent import Script
+from trio_voice.session_record import Closing
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 

@@ -49,14 +49,14 @@ RINGS = {
     ),
     # Ring 0, where figures become words: alone in knowing num2words.
     "figures": Ring(
-        modules="speech_text.spoken_forms",
+        modules="speech_text.spoken_numbers",
         sees="pure",
         packages="num2words",
         never=NO_CLOCK_NO_IO,
     ),
     # Ring 0: decisions and what they are about. No trio, no clock, no socket; time is an argument.
     "pure": Ring(
-        modules="audio billing bridge chain errors events persona record speech_text timeline tokens",
+        modules="audio billing bridge chain errors events persona record session_record speech_text timeline tokens",
         sees="pure protocols figures",
         packages="attrs msgspec",
         never=NO_CLOCK_NO_IO,

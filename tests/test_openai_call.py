@@ -12,7 +12,7 @@ from tests.openai_types import mistakes
 from trio_voice.call.built_in_tools import end_call
 from trio_voice.persona import Limits, Persona, TurnDetection
 from trio_voice.protocols.openai_realtime.dialects import DIALECTS as DIALECTS_KNOWN
-from trio_voice.record import CallState, Closing, EndReason
+from trio_voice.record import CallState, EndReason
 from trio_voice.sandbox.agent.replies import ToolUse
 from trio_voice.sandbox.providers.assemblyai_agent import Script, Turn
 from trio_voice.sandbox.providers.assemblyai_agent import faults as f
@@ -24,6 +24,7 @@ from trio_voice.sandbox.providers.openai_realtime import (
     Manner,
     RealtimeServer,
 )
+from trio_voice.session_record import Closing
 
 LONG = Limits(idle_seconds=10_000, time_limit_seconds=10_000)
 openai_call = partial(live_call, model=OPENAI_REALTIME)

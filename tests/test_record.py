@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from trio_voice.record import MAX_USAGE, CallRecord, ModelSessionRecord
+from trio_voice.record import CallRecord
+from trio_voice.session_record import MAX_USAGE, ModelSessionRecord
 from trio_voice.timeline import MAX_EVENTS, MAX_LETTERS
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)

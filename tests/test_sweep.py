@@ -19,8 +19,9 @@ from trio_voice.bridge.losses import MAX_GARBAGE
 from trio_voice.edges.web.steering import STATUSES
 from trio_voice.errors import CallRefused
 from trio_voice.events.call import MuteRequested, SayRequested, TransferRequested
-from trio_voice.record import Closing, EndReason
+from trio_voice.record import EndReason
 from trio_voice.sandbox.transport.memory import MemoryChannel
+from trio_voice.session_record import Closing
 
 EACH_KIND = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from reference_pages.markdown import MADE, attribute_docs, meaning, meanings, refuse_leftovers, table
-from trio_voice import record, timeline
+from trio_voice import record, session_record, timeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LISTS: Final = {
-    "model_sessions": record.ModelSessionRecord,
+    "model_sessions": session_record.ModelSessionRecord,
     "transcript": record.Utterance,
     "turns": record.Turn,
     "tools": record.ToolUse,

@@ -15,7 +15,8 @@ from reference_pages.markdown import (
     sources,
     table,
 )
-from trio_voice.record import CallState, Closing, EndReason
+from trio_voice.record import CallState, EndReason
+from trio_voice.session_record import Closing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,7 +18,8 @@ from trio_voice.billing.cost import (
 )
 from trio_voice.billing.prices import OLD_DAYS, UNITS, ModelPrices, Prices, TwilioPrices, doubtful_prices
 from trio_voice.events.model import Meter
-from trio_voice.record import CallRecord, Closing, ModelSessionRecord
+from trio_voice.record import CallRecord
+from trio_voice.session_record import Closing, ModelSessionRecord
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 TODAY = NOON.date()

@@ -32,7 +32,7 @@ from trio_voice.events.call import (
 )
 from trio_voice.legs.model import OUTBOX_MESSAGES
 from trio_voice.persona import SILENT, Limits, Line, Lines, Persona
-from trio_voice.record import CallRecord, Closing, EndReason
+from trio_voice.record import CallRecord, EndReason
 from trio_voice.sandbox.providers.assemblyai_agent import (
     MID_REPLY,
     Close,
@@ -48,6 +48,7 @@ from trio_voice.sandbox.providers.assemblyai_agent import (
     Turn,
     VoiceAgentServer,
 )
+from trio_voice.session_record import Closing
 
 SPEECH = encode(b"\x00\x80" * 400)  # 100 ms that can be heard
 FRAME = encode(b"\x00\x80" * 80)

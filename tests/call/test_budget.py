@@ -11,7 +11,8 @@ from trio_voice.call.registry import Registry
 from trio_voice.errors import CallRefused
 from trio_voice.journal import JournalUnavailable, open_journal
 from trio_voice.persona import Limits, Persona
-from trio_voice.record import CallRecord, ModelSessionRecord
+from trio_voice.record import CallRecord
+from trio_voice.session_record import ModelSessionRecord
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 PERSONA = Persona(name="p", model="m")

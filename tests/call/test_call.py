@@ -10,8 +10,9 @@ from tests.overriding import override
 from trio_voice.errors import CallRefused, ModelUnavailable
 from trio_voice.events.call import MuteRequested, SayRequested, TransferRequested
 from trio_voice.persona import Limits, Persona
-from trio_voice.record import CallState, Closing, EndReason
+from trio_voice.record import CallState, EndReason
 from trio_voice.sandbox.providers.assemblyai_agent import faults as f
+from trio_voice.session_record import Closing
 from trio_voice.speech_text.languages import phrases_of
 
 LONG = Limits(idle_seconds=1_000)

@@ -11,7 +11,8 @@ from trio_voice.billing.prices import ModelPrices, Prices, TwilioPrices
 from trio_voice.call.call_teller import CallTeller
 from trio_voice.call.feed import COST_SECONDS, MOST_KEPT, Feed
 from trio_voice.call.mailbox import Mailbox, Place, Reach
-from trio_voice.record import CallRecord, CallState, EndReason, ModelSessionRecord, ToolUse, Turn, Utterance
+from trio_voice.record import CallRecord, CallState, EndReason, ToolUse, Turn, Utterance
+from trio_voice.session_record import ModelSessionRecord
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 

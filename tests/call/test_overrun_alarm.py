@@ -15,8 +15,9 @@ from trio_voice.errors import ModelUnavailable
 from trio_voice.journal import JournaledCall, Run
 from trio_voice.legs.model import SocketModelLeg
 from trio_voice.persona import Limits
-from trio_voice.record import CallRecord, CallState, Closing, EndReason, ModelSessionRecord
+from trio_voice.record import CallRecord, CallState, EndReason
 from trio_voice.sandbox.providers.assemblyai_agent import faults as f
+from trio_voice.session_record import Closing, ModelSessionRecord
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 PRICES = Prices(as_of=TODAY, twilio=TWILIO, models={"assemblyai-agent": AGENT})

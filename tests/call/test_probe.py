@@ -19,7 +19,7 @@ from trio_voice.legs.model import SocketModelLeg
 from trio_voice.legs.session_ledger import Ledger
 from trio_voice.persona import Limits, Persona
 from trio_voice.protocols.assemblyai_agent import VoiceAgentSession
-from trio_voice.record import CallRecord, Closing, ModelSessionRecord
+from trio_voice.record import CallRecord
 from trio_voice.sandbox.providers.assemblyai_agent import (
     AT_READY,
     Cut,
@@ -35,6 +35,7 @@ from trio_voice.sandbox.providers.chain import ChainFaults
 from trio_voice.sandbox.providers.gemini_live import GeminiFaults
 from trio_voice.sandbox.transport.memory import memory_channels
 from trio_voice.sandbox.twilio.captured import captured_words
+from trio_voice.session_record import Closing, ModelSessionRecord
 
 TODAY = date(2026, 11, 20)
 PERSONA = Persona(name="p", model="m", greeting="Good morning.", voice="alba")

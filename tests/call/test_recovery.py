@@ -32,7 +32,8 @@ from trio_voice.call.recovery import (
 from trio_voice.call.registry import Registry
 from trio_voice.journal import JournaledCall, JournalUnavailable, Pace, Run, open_journal
 from trio_voice.persona import Limits, Persona
-from trio_voice.record import CallRecord, CallState, Closing, EndReason, ModelSessionRecord
+from trio_voice.record import CallRecord, CallState, EndReason
+from trio_voice.session_record import Closing, ModelSessionRecord
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LOOK_SECONDS = SILENT_SECONDS / LOOKS

@@ -21,7 +21,7 @@ from trio_voice.config.warnings import warnings_about
 from trio_voice.errors import ConfigError
 from trio_voice.legs.providers import KINDS
 from trio_voice.persona import TurnDetection
-from trio_voice.record import Closing, ModelSessionRecord
+from trio_voice.session_record import Closing, ModelSessionRecord
 
 GOOD = """
 [server]

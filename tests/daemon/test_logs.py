@@ -15,7 +15,7 @@ def lines_of(script, *, json_lines=True):
     program = f"""
 import logging, structlog
 from trio_voice.daemon.logs import set_up_logging
-from trio_voice.record import Closing
+from trio_voice.session_record import Closing
 set_up_logging(json={json_lines})
 log = structlog.stdlib.get_logger("trio_voice.test")
 {textwrap.dedent(script)}

@@ -6,18 +6,8 @@ from itertools import count
 import attrs
 import trio
 
-from trio_voice.record import (
-    CallRecord,
-    CallState,
-    Closing,
-    EndReason,
-    ModelSessionRecord,
-    Recording,
-    ToolUse,
-    Transfer,
-    Turn,
-    Utterance,
-)
+from trio_voice.record import CallRecord, CallState, EndReason, Recording, ToolUse, Transfer, Turn, Utterance
+from trio_voice.session_record import Closing, ModelSessionRecord
 from trio_voice.timeline import Marks, TimelineEvent
 
 NOON = datetime(2026, 1, 31, 12, 0, 0, 250_000, tzinfo=UTC)

@@ -10,7 +10,8 @@ from tests.billing.test_cost import AGENT, TWILIO
 from trio_voice.billing.prices import Prices
 from trio_voice.journal import JournaledCall, Run
 from trio_voice.journal.daily_report import CLOSINGS, lines_of, sum_up
-from trio_voice.record import CallRecord, Closing, ModelSessionRecord
+from trio_voice.record import CallRecord
+from trio_voice.session_record import Closing, ModelSessionRecord
 
 DAY = date(2026, 11, 20)
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -15,7 +15,8 @@ from tests.journal.calls import NOON, close_session, end_call, live_call, open_s
 from tests.journal.conftest import PACE
 from trio_voice.journal import JournalUnavailable, reading, schema, writer
 from trio_voice.journal.selection import Selection
-from trio_voice.record import CallRecord, Closing, ModelSessionRecord, Utterance
+from trio_voice.record import CallRecord, Utterance
+from trio_voice.session_record import Closing, ModelSessionRecord
 
 
 async def test_a_call_comes_back_as_it_was(opened, clock):

@@ -12,10 +12,11 @@ from trio_voice.events.call import LegClosed
 from trio_voice.events.model import ModelFault, ModelReady
 from trio_voice.legs.attempts import MAX_RETRY_AFTER, Attempts
 from trio_voice.persona import Limits, Line, Lines, Persona
-from trio_voice.record import Closing, EndReason
+from trio_voice.record import EndReason
 from trio_voice.sandbox.providers.assemblyai_agent import VoiceAgentServer
 from trio_voice.sandbox.providers.assemblyai_agent.faults import Faults
 from trio_voice.sandbox.transport.faults import Cut, Fail, Moment, Strike
+from trio_voice.session_record import Closing
 
 GONE = LegClosed("model", politely=False, detail="HTTP 503", passing=True)
 FIRST_MESSAGE = Moment(heard=True)

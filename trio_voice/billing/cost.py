@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from trio_voice.billing.prices import UNITS
-from trio_voice.record import Closing
+from trio_voice.session_record import Closing
 
 if TYPE_CHECKING:
     from trio_voice.billing.prices import ModelPrices, Prices, TwilioPrices
-    from trio_voice.record import CallRecord, ModelSessionRecord
+    from trio_voice.record import CallRecord
+    from trio_voice.session_record import ModelSessionRecord
 
 OUTLIVED_SECONDS: Final = 2.0
 """Most time after its call that a session may still be open: the promise, whatever ``close_seconds`` says."""

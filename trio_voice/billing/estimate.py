@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from trio_voice.billing.prices import Prices
-    from trio_voice.record import ModelSessionRecord
+    from trio_voice.session_record import ModelSessionRecord
 
 AUDIO_TOKENS: Final[Mapping[str, tuple[float, float]]] = {
     "openai-realtime": (

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from trio_voice.billing.prices import Prices
     from trio_voice.journal import JournaledCall
-    from trio_voice.record import CallRecord, ModelSessionRecord
+    from trio_voice.record import CallRecord
+    from trio_voice.session_record import ModelSessionRecord
 
 log: Final = structlog.stdlib.get_logger("trio_voice.auditor")
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from trio_voice.billing.prices import Prices
     from trio_voice.journal import JournaledCall
-    from trio_voice.record import ModelSessionRecord
+    from trio_voice.session_record import ModelSessionRecord
 
 GONE_SECONDS: Final = 60
 """A daemon that has not written a heartbeat for so long, which it does every 5 s, is taken to be gone."""

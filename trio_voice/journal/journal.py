@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from trio_voice.journal.requests import Statement
     from trio_voice.journal.selection import Selection
     from trio_voice.journal.writer import DatabaseWriter, Pace
-    from trio_voice.record import CallRecord, ModelSessionRecord, Recording
+    from trio_voice.record import CallRecord, Recording
+    from trio_voice.session_record import ModelSessionRecord
 
 log: Final = structlog.stdlib.get_logger("trio_voice.journal")
 T = TypeVar("T")

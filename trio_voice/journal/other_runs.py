@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from trio_voice.journal import reading, rows, schema
 from trio_voice.journal.heartbeat import declared_dead_by
 from trio_voice.journal.requests import execute
-from trio_voice.record import CallState, Closing
+from trio_voice.record import CallState
+from trio_voice.session_record import Closing
 
 if TYPE_CHECKING:
     from collections.abc import Callable

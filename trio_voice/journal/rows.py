@@ -11,18 +11,8 @@ import attrs
 import msgspec
 
 from trio_voice.journal import schema
-from trio_voice.record import (
-    CallRecord,
-    CallState,
-    Closing,
-    EndReason,
-    ModelSessionRecord,
-    Recording,
-    ToolUse,
-    Transfer,
-    Turn,
-    Utterance,
-)
+from trio_voice.record import CallRecord, CallState, EndReason, Recording, ToolUse, Transfer, Turn, Utterance
+from trio_voice.session_record import Closing, ModelSessionRecord
 from trio_voice.timeline import Marks, TimelineEvent
 
 if TYPE_CHECKING:

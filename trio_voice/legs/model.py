@@ -17,7 +17,7 @@ from trio_voice.events.model import HearCaller, ModelEnded, ModelReady, Outgoing
 from trio_voice.legs.pumps import run_pair
 from trio_voice.legs.writer import Writer
 from trio_voice.net.flood import FLOOD_MESSAGE_BYTES, RateLimiter
-from trio_voice.record import Closing, ModelSessionRecord
+from trio_voice.session_record import Closing, ModelSessionRecord
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable

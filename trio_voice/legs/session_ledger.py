@@ -8,7 +8,8 @@ import attrs
 import trio
 
 if TYPE_CHECKING:
-    from trio_voice.record import CallRecord, ModelSessionRecord
+    from trio_voice.record import CallRecord
+    from trio_voice.session_record import ModelSessionRecord
 
 
 class Journal(Protocol):

@@ -29,10 +29,11 @@ from trio_voice.legs.session_ledger import Ledger
 from trio_voice.net.websocket import open_websocket
 from trio_voice.persona import Limits, Persona
 from trio_voice.protocols.assemblyai_agent import VoiceAgentSession
-from trio_voice.record import CallRecord, CallState, Closing, EndReason
+from trio_voice.record import CallRecord, CallState, EndReason
 from trio_voice.sandbox.providers.assemblyai_agent import Script, VoiceAgentServer, open_voice_agent
 from trio_voice.sandbox.transport.sockets import SandboxSocket, connect_socket
 from trio_voice.sandbox.twilio.media_stream import MediaStreamPeer
+from trio_voice.session_record import Closing
 
 TOKEN = "12345"
 PERSONA = Persona(name="p", model="m", greeting="Hello.")

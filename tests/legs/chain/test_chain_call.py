@@ -13,10 +13,11 @@ from tests.chains import Chain
 from trio_voice.call.built_in_tools import end_call
 from trio_voice.legs.chain.kept_lines import KeptLines
 from trio_voice.persona import Limits, Persona, TurnDetection
-from trio_voice.record import Closing, EndReason
+from trio_voice.record import EndReason
 from trio_voice.sandbox.agent.replies import Line, ToolUse
 from trio_voice.sandbox.providers.assemblyai_agent import Script, Turn
 from trio_voice.sandbox.providers.chain import ChainFaults, ChainManner, StageFaults
+from trio_voice.session_record import Closing
 
 YES = "Yes, until six in the evening, and on Saturdays until four. What else?"
 

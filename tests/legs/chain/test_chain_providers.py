@@ -9,10 +9,11 @@ from tests.calls import GREETING
 from tests.chains import Chain, live_chain
 from trio_voice.persona import Limits
 from trio_voice.protocols.chain_stages import HEARING, SPEAKING
-from trio_voice.record import Closing, EndReason
+from trio_voice.record import EndReason
 from trio_voice.sandbox.agent.replies import ToolUse
 from trio_voice.sandbox.providers.assemblyai_agent import Script, Turn
 from trio_voice.sandbox.providers.chain import ChainFaults, ChainManner
+from trio_voice.session_record import Closing
 
 FLUX = {"kind": "deepgram-flux"}
 SETTLES = ChainManner(settle_ms=400)

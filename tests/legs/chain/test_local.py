@@ -13,7 +13,8 @@ from trio_voice.events.call import LegClosed
 from trio_voice.events.stage import EndTurn, Sound, Speak, SpeechBegan, SpeechFailed, SpeechOver, SpokenWords, TurnOver
 from trio_voice.legs.chain.local import MAX_UTTERANCES, UNDERSTAND_SECONDS, LocalHearing, LocalSpeaking
 from trio_voice.legs.session_ledger import Ledger
-from trio_voice.record import CallRecord, Closing
+from trio_voice.record import CallRecord
+from trio_voice.session_record import Closing
 
 FRAME = encode(b"\xff" * 160)
 STARTED = object()

@@ -28,7 +28,8 @@ from trio_voice.billing.cost import believed_seconds
 from trio_voice.edges.metrics.gauges import JournalNow, LogNow, Now, Process, RequestsNow, SpendingNow
 from trio_voice.edges.metrics.labels import OTHER, BoundedLabel
 from trio_voice.legs.providers import KINDS
-from trio_voice.record import Closing, EndReason
+from trio_voice.record import EndReason
+from trio_voice.session_record import Closing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
 
     from trio_voice.call.registry import Registry
     from trio_voice.edges.metrics.gauges import JournalState, SpendingState
-    from trio_voice.record import CallRecord, ModelSessionRecord, ToolUse
+    from trio_voice.record import CallRecord, ToolUse
+    from trio_voice.session_record import ModelSessionRecord
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 """Of ``Metrics.render``."""

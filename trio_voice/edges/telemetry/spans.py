@@ -17,7 +17,8 @@ from trio_voice.record import EndReason
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from trio_voice.record import CallRecord, ModelSessionRecord, Turn
+    from trio_voice.record import CallRecord, Turn
+    from trio_voice.session_record import ModelSessionRecord
 
 Span = dict[str, Any]
 

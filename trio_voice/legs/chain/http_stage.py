@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import trio
 
 from trio_voice.errors import ModelUnavailable
-from trio_voice.record import Closing, ModelSessionRecord
+from trio_voice.session_record import Closing, ModelSessionRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -24,18 +24,8 @@ from trio_voice.edges.web.spreadsheet import safe_cell
 from trio_voice.journal import JournaledCall, JournalUnavailable, Run
 from trio_voice.journal.do_not_call import ListedNumber
 from trio_voice.persona import Persona
-from trio_voice.record import (
-    CallRecord,
-    CallState,
-    Closing,
-    EndReason,
-    ModelSessionRecord,
-    Recording,
-    ToolUse,
-    Transfer,
-    Turn,
-    Utterance,
-)
+from trio_voice.record import CallRecord, CallState, EndReason, Recording, ToolUse, Transfer, Turn, Utterance
+from trio_voice.session_record import Closing, ModelSessionRecord
 from trio_voice.timeline import Marks
 
 __all__ = ["client", "context", "registry"]

@@ -16,9 +16,10 @@ from trio_voice.legs.session_ledger import Ledger
 from trio_voice.net.websocket import open_websocket
 from trio_voice.persona import Limits, Persona
 from trio_voice.protocols.chain_stages import HEARING, SPEAKING, THINKING, ChainSettings
-from trio_voice.record import CallRecord, Closing
+from trio_voice.record import CallRecord
 from trio_voice.sandbox.providers.chain import open_chain, scripted
 from trio_voice.sandbox.providers.chain.http import serve_http
+from trio_voice.session_record import Closing
 
 PERSONA = Persona(name="p", model="m", greeting="Hello.", voice="alba")
 CREDENTIALS = {"stt": "STT_KEY", "llm": "LLM_KEY", "tts": "TTS_KEY"}

@@ -13,7 +13,8 @@ from trio_voice.timeline import EventKind
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from trio_voice.record import CallRecord, ModelSessionRecord, ToolUse, Turn, Utterance
+    from trio_voice.record import CallRecord, ToolUse, Turn, Utterance
+    from trio_voice.session_record import ModelSessionRecord
     from trio_voice.timeline import Marks, TimelineEvent
 
 WORDS: Final[Mapping[str, str]] = {

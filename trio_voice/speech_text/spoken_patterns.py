@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+Said: TypeAlias = "Callable[[re.Match[str]], str]"
+"""Words for what was found."""
+Rule: TypeAlias = "tuple[re.Pattern[str], Said]"
+"""A pattern, and the words for what it finds."""
 
 FRACTIONS: Final = {
     "en": {"1/2": "one half", "1/3": "one third", "2/3": "two thirds", "1/4": "one quarter", "3/4": "three quarters"},
@@ -90,3 +98,8 @@ DOTS: Final = re.compile(r"(?<!\.)\.\.(?!\.)")
 AFTER_GERMAN: Final = re.compile(
     r"\b(?:am|vom|zum|dem|den|bis|ab|seit|im|beim)\s+(?:\d{1,2}\.\s(?:und|oder|bis)\s+)?$", re.IGNORECASE
 )
+
+
+def any_of(texts: Iterable[str]) -> str:
+    """A pattern of any of these, the longest first."""
+    return "|".join(map(re.escape, sorted(texts, key=len, reverse=True)))

@@ -6,8 +6,9 @@ import trio
 
 from tests.call.test_tools_of_every_kind import KINDS, assert_no_mistakes, exchanges
 from tests.calls import live_call
-from trio_voice.call.expected import EXPECTED_SECONDS
-from trio_voice.call.put_through import LEAST_SECONDS, MOST_RETURNS, OUTCOME_SECONDS, CameBack
+from trio_voice.call.drain import drain
+from trio_voice.call.expected import EXPECTED_SECONDS, CameBack
+from trio_voice.call.put_through import LEAST_SECONDS, MOST_RETURNS, OUTCOME_SECONDS
 from trio_voice.call.registry import Registry
 from trio_voice.errors import CallRefused
 from trio_voice.persona import Limits, Persona
@@ -257,7 +258,7 @@ async def test_a_stop_that_was_twilios_answer_to_a_transfer_lets_the_caller_come
 async def test_a_drain_waits_for_those_who_may_come_back_and_lets_them(autojump_clock, rig, nursery):
     record = await rig.put_through(await rig.begin())
     began = trio.current_time()
-    nursery.start_soon(rig.registry.drain, 100)
+    nursery.start_soon(drain, rig.registry, 100)
     await trio.sleep(5)
     expected = await rig.registry.dialed(record.call_id, "busy", over=False)
     call = await rig.live(expected.path)
@@ -269,7 +270,7 @@ async def test_a_drain_waits_for_those_who_may_come_back_and_lets_them(autojump_
 
 async def test_the_end_of_a_drain_is_the_end_of_those_who_were_put_through(autojump_clock, rig):
     record = await rig.put_through(await rig.begin())
-    await rig.registry.drain(5)
+    await drain(rig.registry, 5)
     assert rig.told == [(record.call_id, True), (record.call_id, False)]
     assert await rig.registry.dialed(record.call_id, "busy", over=False) is None
 

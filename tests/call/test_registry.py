@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 import pytest
 import trio
 
-from trio_voice.call.expected import EXPECTED_SECONDS, QUEUED_SECONDS
-from trio_voice.call.registry import ARRIVAL_SECONDS, Registry
+from trio_voice.call.drain import drain
+from trio_voice.call.expected import ARRIVAL_SECONDS, EXPECTED_SECONDS, QUEUED_SECONDS
+from trio_voice.call.registry import Registry
 from trio_voice.call.remembered import MOST_CALLS
 from trio_voice.errors import CallRefused
 from trio_voice.persona import Limits, Persona
@@ -232,7 +233,7 @@ async def test_a_drain_takes_no_more_calls_and_waits_for_the_live_ones(autojump_
     call = StubCall()
     nursery.start_soon(call.live, registry)
     await trio.testing.wait_all_tasks_blocked()
-    nursery.start_soon(registry.drain, 120)
+    nursery.start_soon(drain, registry, 120)
     await trio.sleep(50)
     assert refusal(expect, registry) == "draining"
     assert registry.statistics().draining
@@ -247,7 +248,7 @@ async def test_a_drain_ends_the_calls_that_do_not_end(autojump_clock, nursery):
     call = StubCall()
     nursery.start_soon(call.live, registry)
     await trio.testing.wait_all_tasks_blocked()
-    await registry.drain(120)
+    await drain(registry, 120)
     assert trio.current_time() == 120
     assert call.ended_for[0][0] is EndReason.DRAIN
 
@@ -259,7 +260,7 @@ async def test_whoever_is_still_there_near_the_end_of_a_drain_is_told_goodbye(au
     nursery.start_soon(call.live, registry)
     await trio.testing.wait_all_tasks_blocked()
     began = trio.current_time()
-    await registry.drain(seconds)
+    await drain(registry, seconds)
     assert [(at - began, reason) for at, reason in call.last_words] == [(at, EndReason.DRAIN) for at in told]
     assert trio.current_time() - began == seconds
     assert [reason for reason, _ in call.ended_for] == [EndReason.DRAIN]
@@ -272,7 +273,7 @@ async def test_a_drain_is_over_when_the_calls_are_though_a_promised_one_came_mea
     nursery.start_soon(calls[0].live, registry)
     await trio.testing.wait_all_tasks_blocked()
     async with trio.open_nursery() as draining:
-        draining.start_soon(registry.drain, 120)
+        draining.start_soon(drain, registry, 120)
         await trio.sleep(1)
         registry.take(promised.call_id)
         nursery.start_soon(calls[1].live, registry)
@@ -296,7 +297,7 @@ async def test_a_drain_waits_for_one_call_after_the_other_and_for_how_long_their
     await trio.testing.wait_all_tasks_blocked()
     nursery.start_soon(leave, calls[0], 10)
     nursery.start_soon(leave, calls[1], 20)
-    await registry.drain(30)
+    await drain(registry, 30)
     assert trio.current_time() == 32
     assert registry.statistics().live_calls == 0
 
@@ -305,7 +306,7 @@ async def test_a_drain_does_not_wait_for_a_stream_whose_call_could_not_begin(aut
     registry = Registry(Limits())
     expected = registry.take(expect(registry).record.call_id)
     registry.remember(expected.record)
-    await registry.drain(120)
+    await drain(registry, 120)
     assert trio.current_time() == 0
 
 
@@ -313,7 +314,7 @@ async def test_a_drain_waits_for_a_promised_call_and_lets_it_be_answered(autojum
     registry = Registry(Limits())
     call = StubCall(expect(registry).record.call_id)
     async with trio.open_nursery() as draining:
-        draining.start_soon(registry.drain, 120)
+        draining.start_soon(drain, registry, 120)
         await trio.sleep(10)
         registry.take(call.record.call_id)
         await trio.sleep(1)  # its handshake
@@ -329,7 +330,7 @@ async def test_a_drain_waits_for_a_promise_no_longer_than_it_is_good(autojump_cl
     registry = Registry(Limits())
     expect(registry)
     await trio.sleep(10)
-    await registry.drain(120)
+    await drain(registry, 120)
     assert trio.current_time() == EXPECTED_SECONDS
 
 
@@ -337,7 +338,7 @@ async def test_a_promise_that_is_withdrawn_is_not_waited_for(autojump_clock):
     registry = Registry(Limits())
     call_id = expect(registry).record.call_id
     async with trio.open_nursery() as draining:
-        draining.start_soon(registry.drain, 120)
+        draining.start_soon(drain, registry, 120)
         await trio.sleep(10)
         registry.note_status(call_id, "CA1", "completed")
     assert trio.current_time() == 10
@@ -347,7 +348,7 @@ async def test_a_promise_that_was_not_kept_when_the_drain_is_over_is_ended_like_
     told = []
     registry = Registry(Limits(), told.append)
     call_id = expect(registry).record.call_id
-    await registry.drain(5)
+    await drain(registry, 5)
     assert trio.current_time() == 5
     assert [(record.call_id, record.end_reason) for record in told] == [(call_id, EndReason.DRAIN)]
     assert refusal(registry.take, call_id) == "unknown_call"
@@ -358,7 +359,7 @@ async def test_a_stream_that_was_admitted_as_the_drain_ended_is_ended_at_once_an
     late = StubCall(expect(registry).record.call_id)
     async with trio.open_nursery() as draining:
         registry.take(late.record.call_id)
-        draining.start_soon(registry.drain, 0)
+        draining.start_soon(drain, registry, 0)
         await trio.sleep(1)
         await late.live(registry)
     assert [reason for reason, _ in late.ended_for] == [EndReason.DRAIN]
@@ -369,7 +370,7 @@ async def test_a_stream_that_was_admitted_and_never_became_a_call_holds_nobody_u
     registry = Registry(Limits(max_calls=1))
     registry.take(expect(registry).record.call_id)
     assert refusal(expect, registry, "CA2") == "full"  # it may be live any moment
-    await registry.drain(120)
+    await drain(registry, 120)
     assert trio.current_time() == ARRIVAL_SECONDS
 
 
@@ -388,7 +389,7 @@ async def test_all_calls_can_be_ended_at_once(nursery):
 
 
 async def test_an_empty_registry_drains_at_once(autojump_clock):
-    await Registry(Limits()).drain(120)
+    await drain(Registry(Limits()), 120)
     assert trio.current_time() == 0
 
 

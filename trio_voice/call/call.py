@@ -8,12 +8,7 @@ The story, in one nursery:
       → each leg says goodbye as soon as it has stopped, for at most ``close_seconds`` from that sign
       → the record is closed
 
-**Which sign says why.** The first one that says why a call ends gives it its reason, and what comes after it changes
-nothing. Twilio's callback that the telephone call is over does not say why: it comes on a way of its own, and may
-overtake the stream's ``stop`` or close, or our own end that it is the echo of. So it starts the clock of the end, and
-the stream has a moment (``STREAM_TELLS_SECONDS``) to say what happened: ``hangup``, ``caller_lost``, or the ``agent``
-who put the caller through. If it says nothing (it is half-open), the callback is the reason: ``twilio_ended``. What
-the model says meanwhile is no reason any more. A ``stream-error`` says why, and waits for nothing.
+Which sign says why is told in ``first_sign.py``.
 
 The bound counts from the first sign, wherever it came from. A cancellation from outside (the daemon goes down hard, or
 an old Quart cancels its handler when the peer disconnects) is noticed by the timer's task, which waits for nobody, and
@@ -24,7 +19,6 @@ A frame passes through a dozen of a call's parts, and what that costs is mostly 
 
 from __future__ import annotations
 
-import logging
 import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -35,16 +29,15 @@ import trio
 from trio_voice.bridge.bridge import Bridge
 from trio_voice.bridge.watcher import NOBODY
 from trio_voice.call.call_tools import CallTools
-from trio_voice.call.transfers import OWN_NUMBER, Transfers
+from trio_voice.call.first_sign import log_end, says_why, stream_tells_within
+from trio_voice.call.transfers import Transfers
 from trio_voice.errors import CallRefused
 from trio_voice.events.call import (
-    CALLER,
     ClearPlayback,
     EndCall,
     EndRequested,
     Fact,
     LastWordsDue,
-    LegClosed,
     MachineAnswered,
     PlaceMark,
     PlayAudio,
@@ -66,7 +59,7 @@ if TYPE_CHECKING:
 
     from trio_voice.bridge.watcher import Watcher
     from trio_voice.call.call_tools import Recording
-    from trio_voice.call.put_through import CameBack
+    from trio_voice.call.expected import CameBack
     from trio_voice.call.tools import Tool
     from trio_voice.call.transfers import CallControl
     from trio_voice.events.call import Command, OperatorFact
@@ -74,13 +67,7 @@ if TYPE_CHECKING:
     from trio_voice.legs.model_sessions import Succession
     from trio_voice.persona import Limits, Lines, Persona
 
-ALARMING: Final = frozenset({EndReason.MODEL_FAILED, EndReason.BUG})
-"""Ends that are no caller's wish and no limit's: warnings in the log."""
 log: Final = structlog.stdlib.get_logger("trio_voice.call")
-
-STREAM_TELLS_SECONDS: Final = 0.5
-"""Time that a stream may take to say why its call is over, once a callback has said that it is; at most half of
-``close_seconds``, in which all of the end must be done."""
 
 
 def wall_clock() -> datetime:
@@ -114,7 +101,6 @@ class Call:
         "_came_back",
         "_closing_at",
         "_ended_at",
-        "_has_phone",
         "_limits",
         "_model",
         "_now",
@@ -149,7 +135,6 @@ class Call:
         self.record = record
         self._watcher = watcher
         self._persona = persona
-        self._has_phone = phone is not None
         self._phone_is_over = False
         self._limits = limits
         self._caller = caller
@@ -207,10 +192,8 @@ class Call:
         """
         if self._nursery is None or self._closing_at < math.inf or self._phone_is_over:
             raise CallRefused("not_live", "the call is not live")
-        if isinstance(wish, TransferRequested) and (not self._has_phone or self.record.call_sid is None):
-            raise CallRefused("not_supported", "this call cannot be put through: it has no telephone at Twilio")
-        if isinstance(wish, TransferRequested) and self._transfers.is_own(wish.number):
-            raise CallRefused("not_supported", OWN_NUMBER)
+        if isinstance(wish, TransferRequested):
+            self._transfers.check(wish.number)
         refusal = self._bridge.refusal_of(wish)
         if refusal is not None:
             raise CallRefused(*refusal)
@@ -230,7 +213,7 @@ class Call:
 
     async def _let_stream_tell(self, detail: str) -> None:
         """End the call unless its stream says why it is over. Cancelling is safe: then it has."""
-        await trio.sleep(min(STREAM_TELLS_SECONDS, self._limits.close_seconds / 2))
+        await trio.sleep(stream_tells_within(self._limits.close_seconds))
         if self.record.handed_over:
             self._on_fact(CallerStopped())
         else:
@@ -325,7 +308,7 @@ class Call:
         """Tell the bridge and do what it says. Called between checkpoints, so nothing interleaves."""
         if self._closing_at < math.inf:
             return  # the first sign has won: what comes of hurrying the legs is no other
-        if self._phone_is_over and not _says_why(fact):
+        if self._phone_is_over and not says_why(fact):
             return
         try:
             commands = self._bridge.handle(fact, self._now())
@@ -401,20 +384,4 @@ class Call:
         record.state, record.ended_at = CallState.ENDED, wall_clock()
         record.seconds = round(self._ended_at - self._began, 3)
         record.closing_seconds = round(trio.current_time() - self._ended_at, 3)
-        log.log(
-            logging.WARNING if record.end_reason in ALARMING else logging.INFO,
-            "call_ended",
-            end_reason=record.end_reason,
-            detail=record.end_detail,
-            seconds=record.seconds,
-            closing_seconds=record.closing_seconds,
-            model_closing=[session.closing for session in record.model_sessions],
-            **record.counters,
-        )
-
-
-def _says_why(fact: Fact) -> bool:
-    """True if a fact tells why a telephone call is over, or what becomes of its transfer."""
-    if isinstance(fact, LegClosed):
-        return fact.leg == CALLER
-    return isinstance(fact, CallerStopped | EndRequested | TransferFailed)
+        log_end(record)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from trio_voice.record import EndReason
+from trio_voice.call.expected import EXPECTED_SECONDS, CameBack, ExpectedCall
+from trio_voice.record import CallState, EndReason
 
 if TYPE_CHECKING:
     from trio_voice.persona import Limits, Persona
@@ -36,16 +37,6 @@ _WHY: Final = {
 
 
 @attrs.frozen
-class CameBack:
-    """Differences of a call whose caller has come back from a transfer."""
-
-    began: float
-    """Time at which the call first began, by trio's clock: its record goes on."""
-    why: str
-    """Words by which the agent learns why."""
-
-
-@attrs.frozen
 class PutThrough:
     """A call that was put through, while its caller may come back."""
 
@@ -63,18 +54,19 @@ class PutThrough:
         by_choice = self.record.end_reason in (EndReason.AGENT, EndReason.OPERATOR, EndReason.HANGUP)
         return by_choice and len(self.record.transfers) <= MOST_RETURNS
 
-    def back(self, outcome: str, now: float) -> tuple[CameBack, Limits]:
-        """They come back, because of this outcome; within these limits."""
+    def come_back(self, outcome: str, now: float, path: str) -> ExpectedCall:
+        """Have them come back by this path, because of this outcome: the record of a call that had ended lives."""
+        record = self.record
+        record.earlier_seconds = round(now - self.began, 3)
+        record.end_reason, record.end_detail, record.handed_over = None, "", False
+        record.ended_at = record.seconds = record.closing_seconds = None
+        record.count("transfers_unanswered")
+        record.state = CallState.LIVE
         why = (
             f"The caller was to be put through to a human, but {_WHY.get(outcome, 'nobody could be reached')}. "
             "They are on the line with you again. Apologise, and offer to take a message."
         )
         left = max(self.limits.time_limit_seconds - (now - self.began), LEAST_SECONDS)
-        return CameBack(self.began, why), attrs.evolve(self.limits, time_limit_seconds=left)
-
-    def reopen(self, now: float) -> None:
-        """The record of a call that had ended is that of one that lives."""
-        record = self.record
-        record.earlier_seconds = round(now - self.began, 3)
-        record.end_reason, record.end_detail, record.handed_over = None, "", False
-        record.ended_at = record.seconds = record.closing_seconds = None
+        limits = attrs.evolve(self.limits, time_limit_seconds=left)
+        came_back = CameBack(self.began, why)
+        return ExpectedCall(record, self.persona, limits, now + EXPECTED_SECONDS, came_back=came_back, path=path)

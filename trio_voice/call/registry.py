@@ -1,4 +1,4 @@
-"""Calls that there are: expected, live and ended; the check of who may come in; and the drain.
+"""Calls that there are: expected, live and ended; and the check of who may come in.
 
 A call is *expected* from the TwiML that promised it a path until its stream comes (once, and in time), *arriving* while
 that is being answered, *live* until its sockets are closed, and then *remembered* for a while. All but the last count
@@ -7,18 +7,16 @@ against ``max_calls``, and a drain waits for them: a promise made is a promise t
 
 from __future__ import annotations
 
-import math
 import secrets
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import attrs
 import trio
 
-from trio_voice.bridge.deadlines import LAST_WORDS_SECONDS
 from trio_voice.call.call import wall_clock
 from trio_voice.call.call_counts import NoOthers
-from trio_voice.call.expected import EXPECTED_SECONDS, ExpectedCall
+from trio_voice.call.expected import EXPECTED_SECONDS, ExpectedCall, ExpectedCalls
 from trio_voice.call.put_through import ANSWERED, OUTCOME_SECONDS, PutThrough
 from trio_voice.call.remembered import RememberedCalls
 from trio_voice.call.twilio_status import DIALED, STATES, rank
@@ -33,12 +31,6 @@ if TYPE_CHECKING:
     from trio_voice.call.call import Call
     from trio_voice.call.call_counts import CallCounts
     from trio_voice.persona import Limits, Persona
-
-ARRIVAL_SECONDS: Final = 2.0
-"""From a stream that was admitted to a live call: one answer to a handshake lies between them. One that never becomes a
-call is forgotten then."""
-LONG_DRAIN_SECONDS: Final = 15.0
-"""A shorter one leaves no time to tell callers goodbye at its end."""
 
 
 @attrs.frozen
@@ -84,18 +76,9 @@ class Registry:
         self._seats = NoOthers() if seats is None else seats
         self._prefix = prefix
         self._budget = budget
-        self._expected: dict[str, ExpectedCall] = {}
-        self._by_sid: dict[str, ExpectedCall] = {}
-        """The promises of all calls that are not over, kept or not: a call has one record, however often it is asked
-        for."""
-        self._arriving: dict[str, float] = {}
-        """Time at which each is given up."""
-        self._browsers: set[str] = set()
-        """Calls of pages whose stream has come, and that are not over."""
+        self._expected = ExpectedCalls()
         self._live: dict[str, Call] = {}
         self._put_through: dict[str, PutThrough] = {}
-        self._returning: dict[str, str] = {}
-        """The call ids of those that come back, by their paths."""
         self._ended = RememberedCalls()
         self._draining = False
         self._drained_because = ""
@@ -123,9 +106,10 @@ class Registry:
             CallRefused: ``draining``, ``full``, ``budget``, or ``over`` for a call that has ended.
         """
         self._forget_expired()
-        if call_sid is not None and call_sid in self._by_sid:
-            return self._by_sid[call_sid]  # Twilio repeats a webhook whose answer it did not get
-        if call_sid is not None and any(_is_over(record, call_sid) for record in self._ended):
+        promised = self._expected.of_sid(call_sid)
+        if promised is not None:
+            return promised  # Twilio repeats a webhook whose answer it did not get
+        if call_sid is not None and self._ended.is_over(call_sid):
             raise CallRefused("over", "this call has ended")  # the webhook was delivered late
         if self._draining:
             raise CallRefused("draining", "this server is going down and takes no new calls")
@@ -153,9 +137,7 @@ class Registry:
         expected = ExpectedCall(
             record, persona, limits, trio.current_time() + seconds, seconds_from_dialing=seconds_from_dialing
         )
-        self._expected[record.call_id] = expected
-        if call_sid is not None:
-            self._by_sid[call_sid] = expected
+        self._expected.add(expected)
         if self._on_change is not None:
             self._on_change(record)
         return expected
@@ -166,14 +148,7 @@ class Registry:
         Twilio may be quicker with this than with its answer to the create, and may ask more than once.
         """
         self._forget_expired()
-        expected = self._expected.get(call_id)
-        if expected is not None and expected.record.call_sid in (None, call_sid):
-            expected.record.call_sid = call_sid
-            if call_sid is not None:
-                self._by_sid[call_sid] = expected
-            return expected.record
-        known = self._by_sid.get(call_sid or "")
-        return known.record if known is not None and known.record.call_id == call_id else None
+        return self._expected.answered(call_id, call_sid)
 
     def take(self, path: str) -> ExpectedCall:
         """Keep a promise: the stream has come. Works once for each path.
@@ -182,18 +157,7 @@ class Registry:
             CallRefused: ``unknown_call``: never promised, already used, or expired.
         """
         self._forget_expired()
-        call_id = self._returning.get(path, path)
-        expected = self._expected.get(call_id)
-        if expected is None or expected.path != path:
-            raise CallRefused("unknown_call", "no call is expected on this path: it is unknown, used or expired")
-        del self._expected[call_id]
-        self._returning.pop(path, None)
-        if expected.record.call_sid is not None:
-            self._by_sid[expected.record.call_sid] = expected
-        self._arriving[call_id] = trio.current_time() + ARRIVAL_SECONDS
-        if expected.record.is_browser_call:
-            self._browsers.add(call_id)
-        return expected
+        return self._expected.take(path, trio.current_time())
 
     def _new_id(self) -> str:
         """The id of a call, or a path: nobody guesses it, and it says whose it is."""
@@ -213,8 +177,7 @@ class Registry:
     def browser_calls(self) -> int:
         """Number of calls of pages that live here, or are promised."""
         self._forget_expired()
-        promised = sum(expected.record.is_browser_call for expected in self._expected.values())
-        return promised + len(self._browsers)
+        return self._expected.browser_calls
 
     def is_for_browser(self, path: str) -> bool:
         """True if a path was promised to a page."""
@@ -224,19 +187,14 @@ class Registry:
     @property
     def _held(self) -> int:
         """Number of the ``max_calls`` that are ours."""
-        return len(self._live) + len(self._arriving) + len(self._expected)
+        return len(self._live) + self._expected.arriving + len(self._expected)
 
     def _forget_expired(self) -> None:
         now = trio.current_time()
-        for call_id, until in list(self._arriving.items()):
-            if until <= now:
-                del self._arriving[call_id]
-                self._browsers.discard(call_id)
-                self._by_sid = {sid: each for sid, each in self._by_sid.items() if each.record.call_id != call_id}
+        self._expected.give_up_lost(now)
         self._seats.occupy(self._held)
-        for call_id, expected in list(self._expected.items()):
-            if expected.expires_at <= now:
-                self.end(call_id, EndReason.START_TIMEOUT, "no stream came while its path was good")
+        for call_id in self._expected.expired(now):
+            self.end(call_id, EndReason.START_TIMEOUT, "no stream came while its path was good")
         for call_id, through in list(self._put_through.items()):
             if through.until <= now:
                 self._settle(call_id)
@@ -245,7 +203,7 @@ class Registry:
     def living(self, call: Call) -> Iterator[None]:
         """While a call is live. Afterwards its record is remembered."""
         call_id = call.record.call_id
-        self._arriving.pop(call_id, None)
+        self._expected.came(call_id)
         self._live[call_id] = call
         self._seats.occupy(self._held)
         if self._drained_because:
@@ -262,7 +220,7 @@ class Registry:
 
     def _note_put_through(self, record: CallRecord, began: float) -> None:
         """See whether the caller of a call that ends may come back."""
-        expected = self._by_sid.get(record.call_sid or "")
+        expected = self._expected.of_sid(record.call_sid)
         if record.handed_over and expected is not None and not self._drained_because:
             began = began if expected.came_back is None else expected.came_back.began
             until, limits = trio.current_time() + OUTCOME_SECONDS, expected.persona.within(self.limits)
@@ -295,7 +253,7 @@ class Registry:
         if record is None or not record.transfers:
             return None
         if call_id not in self._put_through:
-            known = self._by_sid.get(record.call_sid or "")
+            known = self._expected.of_sid(record.call_sid)
             is_again = known is not None and known.came_back is not None and record.transfers[-1].outcome == outcome
             if known is None:
                 record.transfers[-1].outcome = outcome
@@ -309,19 +267,11 @@ class Registry:
 
     def _bring_back(self, through: PutThrough, outcome: str) -> ExpectedCall:
         """Promise a path to a caller who was put through to nobody. They had a seat, and need ask for none."""
-        record, now = through.record, trio.current_time()
-        del self._put_through[record.call_id]
-        self._ended.pop(record.call_id)
-        through.reopen(now)
-        record.count("transfers_unanswered")
-        record.state = CallState.LIVE
-        came_back, limits = through.back(outcome, now)
-        expected = ExpectedCall(
-            record, through.persona, limits, now + EXPECTED_SECONDS, came_back=came_back, path=self._new_id()
-        )
-        self._expected[record.call_id] = expected
-        self._returning[expected.path] = record.call_id
-        self._by_sid[record.call_sid or ""] = expected
+        call_id = through.record.call_id
+        del self._put_through[call_id]
+        self._ended.pop(call_id)
+        expected = through.come_back(outcome, trio.current_time(), self._new_id())
+        self._expected.add(expected)
         self._seats.occupy(self._held)
         return expected
 
@@ -339,11 +289,7 @@ class Registry:
         """Keep an ended call's record for a while, and tell of its end."""
         if record.ended_at is None:  # its stream never came, or could not be answered
             record.ended_at = self._clock()
-        self._arriving.pop(record.call_id, None)
-        self._browsers.discard(record.call_id)
-        held = self._by_sid.get(record.call_sid or "")
-        if held is not None and held.record.call_id == record.call_id:
-            del self._by_sid[record.call_sid or ""]
+        self._expected.over(record)
         if self._on_ended is not None:
             self._on_ended(record)
         self._seats.occupy(self._held)
@@ -356,10 +302,9 @@ class Registry:
         if call_id in self._live:
             self._live[call_id].end(reason, detail)
             return True
-        expected = self._expected.pop(call_id, None)
+        expected = self._expected.withdraw(call_id)
         if expected is None:
             return False
-        self._returning.pop(expected.path, None)
         expected.record.state, expected.record.end_reason = CallState.ENDED, reason
         expected.record.end_detail = detail
         self.remember(expected.record)
@@ -380,7 +325,7 @@ class Registry:
         Args:
             call_id: ours, where the callback's path has it.
             call_sid: Twilio's, which a number's own callback has.
-            status: a terminal one ends the call though its socket may look alive; see ``call.py`` for the reason.
+            status: a terminal one ends the call though its socket may look alive; see ``first_sign.py``.
         """
         if call_id is None:
             call_id = next((record.call_id for record in self.records() if record.call_sid == call_sid), "")
@@ -390,8 +335,7 @@ class Registry:
         record.twilio_status = status
         expected = self._expected.get(call_id)
         if expected is not None and record.call_sid is None and call_sid:  # Twilio's answer to the create was lost
-            record.call_sid = call_sid
-            self._by_sid[call_sid] = expected
+            self._expected.identify(expected, call_sid)
         if expected is not None and status in STATES:
             record.state = STATES[status]
             if self._on_change is not None:
@@ -411,12 +355,12 @@ class Registry:
 
     def lives(self, call_sid: str) -> bool:
         """True if the stream of this call has come here, and is here still."""
-        held = self._by_sid.get(call_sid)
+        held = self._expected.of_sid(call_sid)
         return held is not None and held.record.call_id not in self._expected
 
     def lives_elsewhere(self, call_sid: str) -> None:
         """The stream of this call has come to another process: what was promised to it here is no promise any more."""
-        held = self._by_sid.get(call_sid)
+        held = self._expected.of_sid(call_sid)
         if held is not None and held.record.call_id in self._expected and held.record.direction == "inbound":
             held.record.handed_over = True  # so that nobody hangs its phone up
             self.end(held.record.call_id, EndReason.START_TIMEOUT, "its stream came to another process")
@@ -447,9 +391,8 @@ class Registry:
         self._forget_expired()
         if call_id in self._live:
             return self._live[call_id].record
-        if call_id in self._expected:
-            return self._expected[call_id].record
-        return self._ended.get(call_id)
+        expected = self._expected.get(call_id)
+        return self._ended.get(call_id) if expected is None else expected.record
 
     def records(self) -> list[CallRecord]:
         """Every record that there is: open calls first, then ended ones, the latest first."""
@@ -457,46 +400,29 @@ class Registry:
         return [*self._open_records(), *self._ended.latest_first()]
 
     def _open_records(self) -> list[CallRecord]:
-        return [call.record for call in self._live.values()] + [expected.record for expected in self._expected.values()]
+        return [call.record for call in self._live.values()] + self._expected.records()
 
     def statistics(self) -> Statistics:
         """The counts of this moment."""
         self._forget_expired()
         return Statistics(len(self._live), len(self._expected), self._draining)
 
-    async def drain(self, seconds: float) -> None:
-        """Promise nothing more, give what was promised and what is live so long to end by itself, then end it all.
-
-        A call that has its TwiML and not yet its stream is waited for while its path is good, and answered: its caller
-        hears us already. Returns when no call is live. Cancelling is safe; no call is taken any more.
-        """
+    def refuse_new(self) -> None:
+        """Promise nothing more from now on; who was promised a path still comes in."""
         self._draining = True
-        because = f"the server went down and drain_seconds = {seconds:g} had passed"
-        left = LAST_WORDS_SECONDS if seconds >= LONG_DRAIN_SECONDS else 0.0
-        with trio.move_on_after(seconds - left):
-            await self._wait_until_empty()
-        if left:
-            for call in self.live():
-                call.say_last_words(EndReason.DRAIN, because)
-            with trio.move_on_after(left):
-                await self._wait_until_empty()
-        self._drained_because = because
-        self.end_all(EndReason.DRAIN, self._drained_because)
-        await self._wait_until_empty()
 
-    async def _wait_until_empty(self) -> None:
+    def end_arrivals(self, because: str) -> None:
+        """End every call that is live, or that still comes: the drain is over."""
+        self._drained_because = because
+        self.end_all(EndReason.DRAIN, because)
+
+    async def wait_until_empty(self) -> None:
+        """Return when nothing is live, arriving, expected or may come back. Cancelling is safe."""
         while True:
             self._forget_expired()
-            if not (self._live or self._arriving or self._expected or self._put_through):
+            if not (self._held or self._put_through):
                 await trio.lowlevel.checkpoint()
                 return
-            promises = (expected.expires_at for expected in self._expected.values())
             returns = (through.until for through in self._put_through.values())
-            with trio.move_on_at(min([*promises, *returns, *self._arriving.values()], default=math.inf)):
+            with trio.move_on_at(min([self._expected.wake_at, *returns])):
                 await self._departure.wait()
-
-
-def _is_over(record: CallRecord, call_sid: str) -> bool:
-    """True if this is the record of that call, which is over at Twilio or was ended by us."""
-    ended_by_us = record.end_reason is not EndReason.HANGUP and not record.handed_over
-    return record.call_sid == call_sid and (record.twilio_status in TERMINAL_STATUSES or ended_by_us)

@@ -6,6 +6,8 @@ import sys
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
+from trio_voice.record import TERMINAL_STATUSES, EndReason
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -24,6 +26,11 @@ def bytes_of(record: CallRecord) -> int:
     """Roughly how much memory a record takes."""
     words = sum(sys.getsizeof(line.text) + _LINE_BYTES for line in record.transcript)
     return _RECORD_BYTES + words + _TURN_BYTES * (len(record.turns) + len(record.tools) + len(record.model_sessions))
+
+
+def _is_over(record: CallRecord) -> bool:
+    ended_by_us = record.end_reason is not EndReason.HANGUP and not record.handed_over
+    return record.twilio_status in TERMINAL_STATUSES or ended_by_us
 
 
 class RememberedCalls:
@@ -51,6 +58,10 @@ class RememberedCalls:
         """The record of this call, if it is still remembered."""
         found = self._records.get(call_id)
         return None if found is None else found[0]
+
+    def is_over(self, call_sid: str) -> bool:
+        """True if the call with this call SID is over at Twilio, or was ended by us."""
+        return any(record.call_sid == call_sid and _is_over(record) for record, _ in self._records.values())
 
     def __iter__(self) -> Iterator[CallRecord]:
         """The one that ended first, first."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import structlog
 import trio
 
-from trio_voice.errors import RestError
+from trio_voice.errors import CallRefused, RestError
 from trio_voice.phone_numbers import e164
 from trio_voice.record import Transfer
 
@@ -61,6 +61,17 @@ class Transfers:
         """True if a number is our end of this very call: whoever is put through to it reaches the agent again."""
         record = self._record
         return number == e164(record.from_number if record.direction == "outbound" else record.to_number)
+
+    def check(self, number: str) -> None:
+        """Look whether the operator may have the caller put through to a number.
+
+        Raises:
+            CallRefused: ``not_supported``.
+        """
+        if self._phone is None or self._record.call_sid is None:
+            raise CallRefused("not_supported", "this call cannot be put through: it has no telephone at Twilio")
+        if self.is_own(number):
+            raise CallRefused("not_supported", OWN_NUMBER)
 
     async def put_through(self, number: str | None) -> bool:
         """Connect the caller to this number; returns whether Twilio does. It answers by stopping the stream, too.

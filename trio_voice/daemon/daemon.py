@@ -30,6 +30,7 @@ import structlog
 import trio
 
 from trio_voice.call.call import wall_clock
+from trio_voice.call.drain import drain
 from trio_voice.call.recovery import OrphanRecovery, heed_own_death
 from trio_voice.call.registry import Registry
 from trio_voice.daemon.assembly import Services
@@ -268,8 +269,8 @@ async def _drain(registry: Registry, seconds: float, signals: AsyncIterator[int]
 
         async def drain_now() -> None:
             with contained("drain"):
-                await registry.drain(0)
+                await drain(registry, 0)
 
         nursery.start_soon(keep_running, "hurry", hurry)
-        await registry.drain(seconds)
+        await drain(registry, seconds)
         nursery.cancel_scope.cancel(reason="drained")

@@ -11,11 +11,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.call.test_registry import StubCall
 from trio_voice.billing.cost import is_late
+from trio_voice.call.drain import drain
 from trio_voice.call.registry import Registry
 from trio_voice.edges.metrics.labels import MAX_WORDS
 from trio_voice.edges.metrics.metrics import CONTENT_TYPE, Metrics
 from trio_voice.persona import Limits, Persona
-from trio_voice.record import CallRecord, CallState, Closing, EndReason, ModelSessionRecord, ToolUse, Turn
+from trio_voice.record import CallRecord, CallState, EndReason, ToolUse, Turn
+from trio_voice.session_record import Closing, ModelSessionRecord
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 PERSONA = Persona(name="desk", model="m")
@@ -186,7 +188,7 @@ async def test_a_provider_that_was_seen_once_does_not_vanish(metrics, calls):
 
 async def test_a_drain_is_seen(metrics, calls):
     assert read(metrics)["trio_voice_draining"] == 0
-    await calls.drain(0)
+    await drain(calls, 0)
     assert read(metrics)["trio_voice_draining"] == 1
 
 

@@ -11,6 +11,7 @@ import trio
 import trio.testing
 
 from tests.call.test_registry import StubCall
+from trio_voice.call.drain import drain
 from trio_voice.call.registry import Registry
 from trio_voice.edges.metrics.metrics import Metrics
 from trio_voice.edges.twilio.webhooks import PublicUrl, sign
@@ -201,7 +202,7 @@ async def test_when_no_call_can_be_taken_the_caller_is_told(client, registry, wh
         await post(client, "/twiml", CallSid="CA8")
         await post(client, "/twiml", CallSid="CA9")
     else:
-        await registry.drain(0)
+        await drain(registry, 0)
     answer = await post(client, "/twiml")
     assert answer.status_code == 200  # of any other Twilio plays nothing
     verbs = [verb.tag for verb in ET.fromstring(await answer.get_data(as_text=True))]
@@ -447,14 +448,14 @@ async def test_a_balancer_learns_whether_new_calls_are_taken(client, context, re
     assert await ready() == (200, "ready")
     context.journal.trouble = "the disk is full"
     assert await ready() == (503, "no_journal")
-    await registry.drain(0)
+    await drain(registry, 0)
     assert await ready() == (503, "draining")
     assert (await client.get("/healthz")).status_code == 200
 
 
 async def test_health_needs_no_key(client, registry):
     assert await (await client.get("/healthz")).get_json() == {"status": "ok", "live_calls": 0, "journal": "ok"}
-    await registry.drain(0)
+    await drain(registry, 0)
     assert (await (await client.get("/healthz")).get_json())["status"] == "draining"
 
 

@@ -58,12 +58,13 @@ $(VENV)/.ready: $(VENV)/.sandbox
 	@$(PIP) install --require-hashes --no-deps -r constraints.txt
 	@touch $@
 
+# What is compiled once is kept in these two, whatever the environment says: each start would take a fifth longer.
 demo: $(VENV)/.sandbox
-	@$(BIN)/trio-voice demo
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/trio-voice demo
 
 # An agent on this machine, and a link: talk to it in a browser.
 talk: $(VENV)/.sandbox
-	@$(BIN)/trio-voice --config $(CONFIG) talk
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/trio-voice --config $(CONFIG) talk
 
 test: setup
 	@$(BIN)/pytest -m "not slow" $(XDIST) $(PYTEST_ARGS)

@@ -32,7 +32,7 @@ def test_what_has_no_meaning_says_where_to_write_one(monkeypatch):
     monkeypatch.setattr(markdown, "meanings", lambda: {"log_events": {}, "routes": {}})
     with pytest.raises(Undocumented, match=r"'all_stopped' has no meaning: write one in docs/reference_pages/meanings"):
         log_events.page()
-    with pytest.raises(Undocumented, match=r"'POST /amd-status/<call id>' has no meaning"):
+    with pytest.raises(Undocumented, match=r"'GET /' has no meaning"):
         routes.page()
 
 

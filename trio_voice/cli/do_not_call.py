@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from trio_voice.cli.exits import EXIT_FAILED, EXIT_USAGE, stop
 from trio_voice.cli.operator import ask
 from trio_voice.cli.options import config_option
 from trio_voice.cli.printing import print_line
-from trio_voice.edges.web.do_not_call import read_csv
+from trio_voice.edges.web.number_file import csv_of
 from trio_voice.errors import one_line
 
 if TYPE_CHECKING:
@@ -71,20 +70,19 @@ def remove(path: Path, number: str) -> None:
 
 @do_not_call.command("import")
 @config_option
-@click.argument("file", type=click.File(encoding="utf-8-sig", errors="replace"))
+@click.argument("file", type=click.File("rb"))
 @click.pass_obj
 def import_file(path: Path, file: Any) -> None:
     """Put all numbers of a CSV with the columns number and reason on the list. A bad row is told, the rest goes in."""
-    settings = read(path)
-    rows, bad = read_csv(file.read())
-    if not rows and not bad:
+    told = ask(read(path), "POST", "/do-not-call", csv=file.read())
+    if not told["added"] and not told["bad"]:
         stop(EXIT_USAGE, "the file has no number")
-    for number, reason in rows:
-        ask(settings, "PUT", f"/do-not-call/{quote(number, safe='')}", {"reason": reason})
-    print_line(f"{len(rows)} numbers are never called again")
-    for each in bad:
-        print_line(f"line {each.line}: {each.why}", err=True)
-    if bad:
+    print_line(f"{told['added']} {'number is' if told['added'] == 1 else 'numbers are'} never called again")
+    for each in told["bad"]:
+        print_line(f"line {each['line']}: {one_line(each['why'])}", err=True)
+    if told["bad_rows"] > len(told["bad"]):
+        print_line(f"and {told['bad_rows'] - len(told['bad'])} more rows", err=True)
+    if told["bad"]:
         sys.exit(EXIT_FAILED)
 
 
@@ -93,9 +91,8 @@ def import_file(path: Path, file: Any) -> None:
 @click.pass_obj
 def export(path: Path) -> None:
     """Print the list as a CSV, which ``import`` reads."""
-    written = csv.writer(sys.stdout)
-    written.writerow(("number", "reason"))
-    written.writerows((row["number"], row["reason"]) for row in _rows(read(path), ""))
+    sys.stdout.write("number,reason\r\n")
+    sys.stdout.writelines(csv_of([(row["number"], row["reason"])]) for row in _rows(read(path), ""))
 
 
 def _rows(settings: Settings, number: str) -> Iterator[dict[str, Any]]:

@@ -29,16 +29,16 @@ class NotAnswered(Exception):
         self.status = status
 
 
-def ask(settings: Settings, method: str, path: str, body: Any = None) -> Any:
+def ask(settings: Settings, method: str, path: str, body: Any = None, *, csv: bytes | None = None) -> Any:
     """Ask the running daemon as its operator; without an answer the command ends."""
     try:
-        return answer_of(settings, method, path, body)
+        return answer_of(settings, method, path, body, csv=csv)
     except NotAnswered as why:
         stop(why.status, str(why))
 
 
-def answer_of(settings: Settings, method: str, path: str, body: Any = None) -> Any:
-    """Answer of the running daemon to its operator. Raises ``NotAnswered``."""
+def answer_of(settings: Settings, method: str, path: str, body: Any = None, *, csv: bytes | None = None) -> Any:
+    """Answer of the running daemon to its operator who sends JSON, or a file. Raises ``NotAnswered``."""
     token = settings.secrets.get("TRIO_VOICE_API_TOKEN")
     if token is None:
         raise NotAnswered(EXIT_UNAVAILABLE, LOCKED_OUT)
@@ -46,9 +46,11 @@ def answer_of(settings: Settings, method: str, path: str, body: Any = None) -> A
     try:
         headers = {"Authorization": f"Bearer {token}"}
         # Not through a proxy of the environment: it could not reach this machine, and would be given the token.
-        answer = httpx2.request(
-            method, f"http://{where}{path}", headers=headers, json=body, timeout=30, trust_env=False
-        )
+        sent: dict[str, Any] = {"json": body}
+        if csv is not None:
+            headers["Content-Type"] = "text/csv"
+            sent = {"content": csv}
+        answer = httpx2.request(method, f"http://{where}{path}", headers=headers, timeout=30, trust_env=False, **sent)
         said = answer.json()
         failure = said["error"]["message"] if answer.is_error else None
     except httpx2.HTTPError as unreachable:

@@ -6,6 +6,7 @@ import socket
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import structlog
 import trio
@@ -41,6 +42,7 @@ from trio_voice.isolation import contained
 from trio_voice.legs.chain.kept_lines import KeptLines
 from trio_voice.legs.model_sessions import Succession
 from trio_voice.legs.providers import KINDS
+from trio_voice.net.proxies import is_here
 from trio_voice.persona import SILENT
 from trio_voice.record import TERMINAL_STATUSES, EndReason
 
@@ -116,7 +118,8 @@ class Services:
         self.traces = None if collector is None else Traces(collector, digits, self._live_records)
         self.overrun_alarm = OverrunAlarm(settings.prices, self.metrics.count_outlived)
         self.rest = open_rest(settings, self.metrics)
-        if self.rest is None:
+        if self.rest is None and not is_here(urlsplit(settings.server.public_url).hostname or ""):
+            # Where Twilio cannot reach us, no phone has to be hung up.
             log.warning("no_rest", advice=WITHOUT_REST)
         public_url = PublicUrl(settings.server.public_url, settings.server.node_url)
         reception = Reception(

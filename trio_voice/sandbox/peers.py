@@ -15,9 +15,6 @@ import trio
 
 from trio_voice.sandbox.agent.replies import ChatResponses, KeywordResponses, ResponseGenerator
 from trio_voice.sandbox.providers.assemblyai_agent import Manner, open_voice_agent, speaking
-from trio_voice.sandbox.providers.chain import EARLY_MS, ChainManner, chain_speaking, open_chain
-from trio_voice.sandbox.providers.gemini_live import open_gemini_live
-from trio_voice.sandbox.providers.openai_realtime import open_realtime
 from trio_voice.speech import SILENCE_MS, load_speech
 
 if TYPE_CHECKING:
@@ -117,15 +114,27 @@ def _voice_agent(options: PeerOptions) -> AbstractAsyncContextManager[Peer]:
     return open_voice_agent(options.make_backend, api_key=options.key, manner=PROMPT)
 
 
+# The others are imported by whoever plays them: trio-voice talk need not wait for their code.
 def _openai_realtime(options: PeerOptions) -> AbstractAsyncContextManager[Peer]:
+    from trio_voice.sandbox.providers.openai_realtime import open_realtime  # noqa: PLC0415 - see above
+
     return open_realtime(options.make_backend, api_key=options.key)
 
 
 def _gemini_live(options: PeerOptions) -> AbstractAsyncContextManager[Peer]:
+    from trio_voice.sandbox.providers.gemini_live import open_gemini_live  # noqa: PLC0415 - see above
+
     return open_gemini_live(options.make_backend, api_key=options.key)
 
 
 def _chain(options: PeerOptions) -> AbstractAsyncContextManager[Peer]:
+    from trio_voice.sandbox.providers.chain import (  # noqa: PLC0415 - see above
+        EARLY_MS,
+        ChainManner,
+        chain_speaking,
+        open_chain,
+    )
+
     backend = chain_speaking(options.speech, options.make_generator)
     return open_chain(
         backend,

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from quart import Response, has_request_context, request, websocket
 from quart_trio import QuartTrio
+from quart_trio.wrappers import TrioRequest
 from werkzeug.exceptions import HTTPException
 
 from trio_voice.call.nodes import READY
@@ -13,10 +14,12 @@ from trio_voice.edges.metrics.metrics import CONTENT_TYPE
 from trio_voice.edges.web.answers import bug_answer, failure, http_error_answer
 from trio_voice.edges.web.browser_calls import add_browser_calls
 from trio_voice.edges.web.calls import add_calls
+from trio_voice.edges.web.console.do_not_call import IMPORT
 from trio_voice.edges.web.console.rendering import TEMPLATES, notice_page, wants_html
 from trio_voice.edges.web.console.routes import add_console
 from trio_voice.edges.web.context import AppContext, AppJournal
-from trio_voice.edges.web.do_not_call import add_do_not_call
+from trio_voice.edges.web.do_not_call import MOST_FILE_BYTES, add_do_not_call
+from trio_voice.edges.web.do_not_call import PATH as DO_NOT_CALL
 from trio_voice.edges.web.entrypoints import entrypoint_of
 from trio_voice.edges.web.events import add_events
 from trio_voice.edges.web.media_stream import PREFIX, STATUSES
@@ -30,8 +33,19 @@ from trio_voice.edges.workers import aggregate
 from trio_voice.errors import CallRefused
 from trio_voice.record import EndReason
 
+FILES: Final = frozenset({DO_NOT_CALL, IMPORT})
+"""Paths to which files are sent."""
 MOST_NAMED: Final = 20
 """Calls that /healthz names because the journal has rows of theirs that are not understood."""
+
+
+class _Request(TrioRequest):
+    """A request, whose body may be a file where it is sent to bring one in."""
+
+    def __init__(self, method: str, scheme: str, path: str, *head: Any, max_content_length: int, **rest: Any) -> None:
+        most = MOST_FILE_BYTES if method == "POST" and path in FILES else max_content_length
+        super().__init__(method, scheme, path, *head, max_content_length=most, **rest)
+        self.max_content_length = most
 
 
 def create_app(context: AppContext, webhooks: Webhooks | None = None) -> QuartTrio:
@@ -42,6 +56,7 @@ def create_app(context: AppContext, webhooks: Webhooks | None = None) -> QuartTr
         webhooks: the answers to Twilio, where the server gives them by itself, too.
     """
     app = QuartTrio("trio_voice", template_folder=TEMPLATES, static_folder=None)
+    app.request_class = _Request  # type: ignore[assignment]  # the framework names the class that it has by default
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.config["BODY_TIMEOUT"] = BODY_SECONDS
     app.json.sort_keys = False  # type: ignore[attr-defined]  # quart's default provider has it

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
+import trio
 from quart import request
 
 from trio_voice.edges.web.answers import failure
-from trio_voice.edges.web.spreadsheet import safe_cell
+from trio_voice.edges.web.number_file import MOST_LETTERS, NO_NUMBER, BadRow, GoodRow, csv_of, read_rows, text_of
 from trio_voice.journal import JournalUnavailable
 from trio_voice.phone_numbers import e164
 
@@ -25,19 +24,17 @@ if TYPE_CHECKING:
     from trio_voice.edges.web.operator_access import OperatorAccess
     from trio_voice.journal.do_not_call import ListedNumber
 
+PATH: Final = "/do-not-call"
 MOST_NUMBERS: Final = 1_000
 """In one answer."""
-MOST_LETTERS: Final = 500
-"""Of a reason."""
-NO_NUMBER: Final = "must be a telephone number with its country, like +15551234567"
-
-
-@attrs.frozen
-class BadRow:
-    """A row of a file that is left out."""
-
-    line: int
-    why: str
+MOST_FILE_BYTES: Final = 8_388_608
+"""Of a file that is brought in: some 400,000 numbers."""
+ROWS_AT_ONCE: Final = 50
+"""Rows that are read between two turns of the loop: a millisecond."""
+ROWS_WRITTEN: Final = 5_000
+"""Rows that are written together: the journal answers in seconds."""
+MOST_BAD_ROWS: Final = 1_000
+"""Bad rows that a program is told; it is told how many there are."""
 
 
 class DoNotCallEditor:
@@ -88,15 +85,30 @@ class DoNotCallEditor:
             raise LookupError(f"{written} is not on the list")
         return written
 
-    async def bring_in(self, text: str) -> tuple[int, list[BadRow]]:
-        """Put all numbers of a CSV on the list; bad rows are told, and the rest is brought in.
+    async def bring_in(self, data: bytes) -> tuple[int, list[BadRow]]:
+        """Put all numbers of a file on the list; bad rows are told, and the rest is brought in.
+
+        Cancelling is safe, and takes back nothing of what is written.
 
         Raises:
-            JournalUnavailable: it is not written.
+            JournalUnavailable: it is not written, or not all of it.
         """
-        rows, bad = read_csv(text)
-        await self._context.journal.set_all_do_not_call(rows)
-        return len(rows), bad
+        good: list[tuple[str, str]] = []
+        bad: list[BadRow] = []
+        added = 0
+        for number, row in enumerate(read_rows(text_of(data)), 1):
+            if isinstance(row, GoodRow):
+                good.append((row.number, row.reason))
+            else:
+                bad.append(row)
+            if len(good) >= ROWS_WRITTEN:
+                await self._context.journal.set_all_do_not_call(good)
+                added += len(good)
+                good = []
+            elif number % ROWS_AT_ONCE == 0:
+                await trio.lowlevel.checkpoint()
+        await self._context.journal.set_all_do_not_call(good)
+        return added + len(good), bad
 
 
 def _number(text: str) -> str:
@@ -106,52 +118,13 @@ def _number(text: str) -> str:
     return number
 
 
-def read_csv(text: str) -> tuple[list[tuple[str, str]], list[BadRow]]:
-    """The numbers in E.164 and the reasons of a CSV with ``number`` and ``reason``, and the rows that are neither.
-
-    The first row may name the columns, in any order; other columns are left alone.
-    """
-    good: list[tuple[str, str]] = []
-    bad: list[BadRow] = []
-    reader = csv.reader(io.StringIO(text))
-    columns = {"number": 0, "reason": 1}
-    is_first = True
-    while True:
-        try:
-            row = next(reader)
-        except StopIteration:
-            return good, bad
-        except csv.Error as odd:
-            bad.append(BadRow(reader.line_num, str(odd)))
-            continue
-        names = [cell.strip().lower() for cell in row]
-        if is_first and "number" in names:
-            columns = {name: names.index(name) for name in ("number", "reason") if name in names}
-            is_first = False
-            continue
-        is_first = False
-        if not any(names):
-            continue
-        cells = {name: row[at].strip() for name, at in columns.items() if at < len(row)}
-        number = e164(cells.get("number", "").removeprefix("'"))
-        reason = cells.get("reason", "")
-        if number is None:
-            bad.append(BadRow(reader.line_num, f"number {NO_NUMBER}, not {cells.get('number', '')[:40]!r}"))
-        elif len(reason) > MOST_LETTERS:
-            bad.append(BadRow(reader.line_num, f"reason must be at most {MOST_LETTERS} letters"))
-        else:
-            good.append((number, reason))
-
-
-async def csv_of(editor: DoNotCallEditor) -> AsyncIterator[bytes]:  # noqa: ASYNC900 - a body: Quart closes it
-    """The whole list as a CSV that ``read_csv`` reads. A number has its plus sign: it is text, and no formula."""
+async def whole_list(editor: DoNotCallEditor) -> AsyncIterator[bytes]:  # noqa: ASYNC900 - a body: Quart closes it
+    """The whole list as a CSV that can be brought in again."""
     yield b"number,reason\r\n"
     after = ""
     while True:
         rows = await editor.page("", after, MOST_NUMBERS)
-        text = io.StringIO()
-        csv.writer(text).writerows([row.number, safe_cell(row.reason)] for row in rows)
-        yield text.getvalue().encode()
+        yield csv_of((row.number, row.reason) for row in rows).encode()
         if len(rows) < MOST_NUMBERS:
             return
         after = rows[-1].number
@@ -161,7 +134,7 @@ def add_do_not_call(app: QuartTrio, context: AppContext, access: OperatorAccess)
     """The routes."""
     editor = DoNotCallEditor(context)
 
-    @app.get("/do-not-call")
+    @app.get(PATH)
     @access.lets_in
     async def do_not_call_list() -> Any:
         limit = request.args.get("limit", "1000")
@@ -178,6 +151,18 @@ def add_do_not_call(app: QuartTrio, context: AppContext, access: OperatorAccess)
             "numbers": [attrs.asdict(row) for row in shown],
             "next": shown[-1].number if len(rows) > int(limit) else None,
         }
+
+    @app.post(PATH)
+    @access.lets_in
+    async def bring_in_numbers() -> Any:
+        if request.mimetype != "text/csv":
+            return failure(415, "wrong_content_type", "send a file with the columns number and reason as text/csv")
+        try:
+            data = await request.get_data(cache=False, as_text=False, parse_form_data=False)
+            added, bad = await editor.bring_in(data)
+        except JournalUnavailable as trouble:
+            return failure(503, "no_list", f"it is not written, or not all of it: {trouble}")
+        return {"added": added, "bad": [attrs.asdict(row) for row in bad[:MOST_BAD_ROWS]], "bad_rows": len(bad)}
 
     @app.put("/do-not-call/<number>")
     @access.lets_in

@@ -19,7 +19,7 @@ from trio_voice.edges.twilio.numbers import TwilioNumber
 from trio_voice.edges.web.console.static_files import FOLDER
 from trio_voice.edges.web.console.waterfall import WIDTH, waterfall
 from trio_voice.edges.web.context import NumberRouting
-from trio_voice.edges.web.do_not_call import read_csv
+from trio_voice.edges.web.number_file import GoodRow, read_rows
 from trio_voice.edges.web.spreadsheet import safe_cell
 from trio_voice.journal import JournaledCall, JournalUnavailable, Run
 from trio_voice.journal.do_not_call import ListedNumber
@@ -303,7 +303,7 @@ async def test_a_call_that_nobody_knows_is_told_so(client, context):
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", "/console/nowhere", 404), ("PUT", "/console/history", 405), ("POST", "/console/do-not-call/import", 413)],
+    [("GET", "/console/nowhere", 404), ("PUT", "/console/history", 405), ("POST", "/console/do-not-call", 413)],
 )
 async def test_a_request_that_cannot_be_served_is_a_page_for_people_and_json_for_programs(client, method, path, status):
     body = {"data": "x" * 100_000, "headers": OPERATOR | {"Content-Type": "multipart/form-data; boundary=b"}}
@@ -313,6 +313,13 @@ async def test_a_request_that_cannot_be_served_is_a_page_for_people_and_json_for
     body["headers"] |= {"Accept": "application/json"}
     answer = await client.open(path, method=method, **body)
     assert (answer.status_code, answer.mimetype) == (status, "application/json")
+
+
+@pytest.mark.parametrize("path", ["/", "/console/"])
+async def test_whoever_types_the_address_alone_comes_to_the_console_and_a_program_to_nothing(client, path):
+    answer = await client.get(path, headers={"Accept": "text/html"})
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/console")
+    assert (await client.get(path, headers=OPERATOR | {"Accept": "application/json"})).status_code == 404
 
 
 def calls_of(page):
@@ -457,18 +464,12 @@ async def test_a_list_that_cannot_be_kept_is_told_so(client, context):
         assert (answer.status_code, (await answer.get_json())["error"]["code"]) == (503, "no_list")
 
 
-def test_a_bad_row_is_told_by_its_line_and_the_rest_is_read():
-    text = 'reason,number,x\r\nasked,+1 415 555 0101,\r\n\r\n"two\nlines",nobody,\r\n,\'+14155550102,\r\nx\r\n'
-    good, bad = read_csv(text)
-    assert good == [("+14155550101", "asked"), ("+14155550102", "")]
-    assert [row.line for row in bad] == [5, 7]
-    assert read_csv("+14155550101\n")[0] == [("+14155550101", "")]
-
-
 async def test_what_comes_out_goes_in_again(client, numbers):
     numbers.kept["+14155550102"] = "=1+1"
     text = await (await client.get("/console/do-not-call.csv", headers=OPERATOR)).get_data(as_text=True)
-    assert read_csv(text)[0] == [("+14155550102", "'=1+1"), ("+15550100", EVIL)]
+    assert list(read_rows(text)) == [GoodRow("+14155550102", "=1+1"), GoodRow("+15550100", EVIL)]
+    for row in text.splitlines()[1:]:
+        assert not row.partition(",")[2].startswith(("=", "-", "@"))
 
 
 async def test_a_file_of_numbers_is_brought_in_at_once_and_its_bad_rows_are_counted(client, numbers):
@@ -481,6 +482,34 @@ async def test_a_file_of_numbers_is_brought_in_at_once_and_its_bad_rows_are_coun
     assert re.findall(r"and (\d+) more", page.text) == ["4980"]
     assert len(page.all("li")) == 21
     assert len(numbers.kept) == 1_001
+
+
+async def test_a_file_of_a_hundred_thousand_lines_is_brought_in(client, numbers):
+    rows = "\r\n".join(f"+1 415 {n // 10_000 + 550} {n % 10_000:04};asked" for n in range(100_000))
+    data = f"\ufeffTelefon;Grund\r\n{rows}".encode("utf-16-le")
+    headers = {"Authorization": "Bearer op", "Content-Type": "text/csv"}
+    answer = await client.post("/do-not-call", data=data, headers=headers)
+    assert await answer.get_json() == {"added": 100_000, "bad": [], "bad_rows": 0}
+    assert numbers.kept["+14155599999"] == "asked"
+
+
+async def test_a_file_that_is_too_big_or_none_is_refused(client, numbers):
+    headers = {"Authorization": "Bearer op", "Content-Type": "text/csv"}
+    assert (await client.post("/do-not-call", data=b"x" * 8_388_609, headers=headers)).status_code == 413
+    headers["Content-Type"] = "application/json"
+    assert (await client.post("/do-not-call", data=b"{}", headers=headers)).status_code == 415
+    assert (
+        await client.post("/do-not-call", data=b"+14155550101", headers={"Content-Type": "text/csv"})
+    ).status_code == 401
+    assert list(numbers.kept) == ["+15550100"]
+
+
+async def test_what_was_done_is_told_of_a_number_and_a_link_can_say_nothing_else(client):
+    _, page = await get(client, "/console/do-not-call?added=%2B14155550199")
+    assert "+14155550199 is never called again." in page.text
+    _, page = await get(client, "/console/do-not-call?done=Call+me&added=Call+me&removed=%3Cb%3E")
+    assert "Call me" not in page.text
+    assert not [tag for tag, attributes in page.tags if attributes.get("role") == "status"]
 
 
 # Health

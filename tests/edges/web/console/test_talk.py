@@ -169,6 +169,10 @@ def press_call(page):
     page.get_by_role("button", name="Call", exact=True).click()
 
 
+def test_nothing_alarming_is_printed_beside_the_link(talk):
+    assert (talk.folder / "log").read_text() in ("", "Open it in your browser, press Call and speak. Ctrl-C ends.\n")
+
+
 def test_a_call_from_click_to_recording(driver, talk, cookies, question):
     with browser(driver, *flags_for(question)) as started:
         page, wire = open_page(started, talk, cookies)

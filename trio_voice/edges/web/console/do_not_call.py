@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
 from quart import Response, request
 
 from trio_voice.edges.web.console.rendering import page
-from trio_voice.edges.web.do_not_call import BadRow, DoNotCallEditor, csv_of
+from trio_voice.edges.web.do_not_call import DoNotCallEditor, whole_list
+from trio_voice.edges.web.number_file import BadRow
 from trio_voice.journal import JournalUnavailable
+from trio_voice.phone_numbers import e164
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -18,8 +20,11 @@ if TYPE_CHECKING:
 
     from trio_voice.edges.web.operator_access import OperatorAccess
 
-PAGE_NUMBERS = 50
-MOST_SHOWN = 20
+IMPORT: Final = "/console/do-not-call/import"
+PAGE_NUMBERS: Final = 50
+DONE: Final = {"added": "is never called again", "removed": "may be called again"}
+"""The words for each change, by its name in the address that follows it."""
+MOST_SHOWN: Final = 20
 """Bad rows of a file that are told."""
 
 
@@ -45,21 +50,21 @@ def add_do_not_call_page(app: QuartTrio, editor: DoNotCallEditor, access: Operat
             following=following,
             asked=asked,
             wrong=wrong,
-            done=done or request.args.get("done", ""),
+            done=done or _done(),
             bad=(bad or [])[:MOST_SHOWN],
             bad_beyond=len((bad or [])[MOST_SHOWN:]),
             trouble=trouble,
         )
 
     async def changed(change: Awaitable[str], done: str) -> Response:
-        """The answer to a change of one number, whose result is that number."""
+        """The answer to a change of one number, whose result is that number; ``done`` is a name in ``DONE``."""
         try:
             number = await change
         except (ValueError, LookupError) as odd:
             return await shown(f"{odd}.", status=400)
         except JournalUnavailable as trouble:
             return await shown(f"It could not be written: {trouble}", status=503)
-        return _back(f"{number} {done}.")
+        return Response("", 303, {"Location": f"/console/do-not-call?{urlencode({done: number})}"})
 
     @app.get("/console/do-not-call")
     @access.lets_in
@@ -70,34 +75,37 @@ def add_do_not_call_page(app: QuartTrio, editor: DoNotCallEditor, access: Operat
     @access.lets_in
     async def add_number() -> Response:
         form = await request.form
-        return await changed(editor.add(form.get("number", ""), form.get("reason", "")), "is never called again")
+        return await changed(editor.add(form.get("number", ""), form.get("reason", "")), "added")
 
     @app.post("/console/do-not-call/remove")
     @access.lets_in
     async def remove_number() -> Response:
         number = (await request.form).get("number", "")
-        return await changed(editor.remove(number), "may be called again")
+        return await changed(editor.remove(number), "removed")
 
-    @app.post("/console/do-not-call/import")
+    @app.post(IMPORT)
     @access.lets_in
     async def import_numbers() -> Response:
         sent = (await request.files).get("file")
-        text = "" if sent is None else sent.read().decode("utf-8-sig", "replace")
         try:
-            added, bad = await editor.bring_in(text)
+            added, bad = await editor.bring_in(b"" if sent is None else sent.read())
         except JournalUnavailable as trouble:
-            return await shown(f"It could not be written: {trouble}", status=503)
+            return await shown(f"It could not be written, or not all of it: {trouble}", status=503)
         done = f"{added} {'number was' if added == 1 else 'numbers were'} brought in."
         return await shown(done=done, bad=bad)
 
     @app.get("/console/do-not-call.csv")
     @access.lets_in
     async def export_numbers() -> Response:
-        answer = Response(csv_of(editor), content_type="text/csv; charset=utf-8")
+        answer = Response(whole_list(editor), content_type="text/csv; charset=utf-8")
         answer.timeout = None
         answer.headers["Content-Disposition"] = 'attachment; filename="do-not-call.csv"'
         return answer
 
 
-def _back(done: str) -> Response:
-    return Response("", 303, {"Location": f"/console/do-not-call?{urlencode({'done': done})}"})
+def _done() -> str:
+    """Words for the change after which the browser was sent here. A link can name a number and nothing else."""
+    for name, words in DONE.items():
+        if number := e164(request.args.get(name, "")):
+            return f"{number} {words}."
+    return ""

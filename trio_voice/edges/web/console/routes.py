@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quart import Response, request
+from werkzeug.exceptions import NotFound
 
 from trio_voice.edges.web.console.actions import add_actions
 from trio_voice.edges.web.console.call_page import add_call_page
@@ -14,7 +15,7 @@ from trio_voice.edges.web.console.history import add_history
 from trio_voice.edges.web.console.live import add_live
 from trio_voice.edges.web.console.numbers import add_numbers
 from trio_voice.edges.web.console.personas import add_personas
-from trio_voice.edges.web.console.rendering import dress
+from trio_voice.edges.web.console.rendering import dress, wants_html
 from trio_voice.edges.web.console.sign_in import add_sign_in
 from trio_voice.edges.web.console.static_files import PREFIX, answer_with
 from trio_voice.edges.web.console.talk import add_talk
@@ -43,6 +44,13 @@ def add_console(
     @app.get(f"{PREFIX}<name>")
     async def static_file(name: str) -> Response:
         return answer_with(name)
+
+    @app.get("/")
+    @app.get("/console/")
+    async def first_page() -> Response:
+        if not wants_html():
+            raise NotFound
+        return Response("", 303, {"Location": "/console"})
 
     add_sign_in(app, context, access)
     add_live(app, context, access)

@@ -696,6 +696,30 @@ def test_a_turn_without_a_sound_is_asked_for_once_and_then_another_session(ready
     assert idle(ready, 20.0) == [(7.0, c.SessionExpiring(0.0, None, is_silent=True))]  # taken up, it would be as silent
 
 
+@pytest.mark.parametrize("more", [[QUIET_SOUND], [{"outputTranscription": {"text": "At nine."}}], []])
+def test_silence_is_no_rest_of_a_reply_that_stood_still(ready, more):
+    """Nor is what the filter kept of the sound before it."""
+    hear(ready, 1.0, serverContent={"inputTranscription": {"text": "When do you open?"}})
+    hear(ready, 2.0, serverContent=sound(110))
+    idle(ready, 6.0)
+    ready.encode(c.RequestReply("Go on.", instead=True), 10.0)
+    events = [event for part in more for event in hear(ready, 11.0, serverContent=part)]
+    for part in ({"generationComplete": True}, {"turnComplete": True}):
+        events += hear(ready, 11.5, serverContent=part)
+    assert kinds(events)[-3:] == ["ReplyDone", "CallerTranscript", "AnswerOwed"]
+    (_, fault), (at, again), *_ = idle(ready, 13.5)
+    assert (fault.code, at) == ("silent", 13.0)
+    assert "At nine." in str(said(again.message)) or "Go on." in str(said(again.message))
+
+
+def test_a_rest_that_is_heard_is_one(ready):
+    hear(ready, 2.0, serverContent=sound(110))
+    ready.encode(c.RequestReply("Go on.", instead=True), 10.0)
+    hear(ready, 11.0, serverContent=sound(110))
+    assert kinds(hear(ready, 11.5, serverContent={"turnComplete": True})) == ["ReplyAudio", "ReplyDone"]
+    assert idle(ready, 30.0) == []
+
+
 def faults_in(events):
     return [event.message for event in events if isinstance(event, c.ModelFault)]
 

@@ -70,7 +70,9 @@ class Content:
         self._speaks = False
         """There is sound in the reply that is open."""
         self.audible = False
-        """And something of it can be heard."""
+        """And something of it can be heard: since Gemini was asked to go on with it, if it was."""
+        self._stood_still = False
+        """Something of it could be heard before that, and nothing since."""
         self._has_words = False
         self._written = ""
         """Text of the reply in writing, which is said to nobody."""
@@ -116,10 +118,19 @@ class Content:
             yield from self._caller_said("", now, over=True)
             if not self.audible and not self._calls:
                 self.rejects = self._watchdog.silent(now)
+                if self.rejects and self._stood_still:  # to everybody else it is a reply that was heard
+                    yield c.AnswerOwed()
             elif self.audible:
                 yield from self._broken_off(str(content.get("turnCompleteReason") or ""), now)
             self.audible = False
             self.turn_open, self._late_until = False, -math.inf
+
+    def was_asked(self, instructions: str, now: float) -> None:
+        """Gemini is asked to say something: what is heard from here on answers it, be it in a reply that is open."""
+        self.asked_last = instructions
+        self._stood_still = self.reply_open and (self.audible or self._stood_still)
+        self.audible = False
+        self._watchdog.expect_answer(now)
 
     def ask_still(self, now: float) -> None:
         """A sound of the caller's was nothing: what Gemini was asked to say before it is still to be heard."""
@@ -168,8 +179,9 @@ class Content:
             mulaw = self._to_caller.feed(pcm, int(rate[1]) if rate else SPEAKS)
             if mulaw:
                 payload = audio.encode(mulaw)
-                if not self.audible and audio.is_audible(payload):
-                    self.audible, self.rejects = True, False
+                # what was left in the filter may still sound behind a pause, and answers nothing
+                if not self.audible and audio.is_audible(payload) and pcm.strip(b"\0"):
+                    self.audible, self.rejects, self._stood_still = True, False, False
                     self.asked_last = self._asked_before = ""
                     self._watchdog.settle()
                 yield c.ReplyAudio(self._reply_id, payload)
@@ -189,7 +201,7 @@ class Content:
         """Something of a reply has come: of the open one, else of a new one."""
         self.turn_open = self.is_answered = True
         if not self.reply_open:
-            self.reply_open, self._speaks, self.audible = True, False, False
+            self.reply_open, self._speaks, self.audible, self._stood_still = True, False, False, False
             self._has_words, self._written, self.unheard = False, "", ""
             self._reply_id = f"reply-{next(self._numbers)}"
             yield c.ReplyStarted(self._reply_id)

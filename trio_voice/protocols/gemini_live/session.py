@@ -128,9 +128,7 @@ class GeminiLiveSession(ModelSession):
                 if not self._ready:
                     self._asks.append(instructions)
                     return ()
-                self._content.asked_last = instructions
-                self._content.audible = False  # what is heard from here on answers it, be it in a reply that is open
-                self._watchdog.expect_answer(now)
+                self._content.was_asked(instructions, now)
                 return (asked(self._settings, instructions),)
             case c.IgnoreTurn():
                 if not self._content.asked_last:  # what it was asked for since is waited for still

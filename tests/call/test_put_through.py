@@ -275,6 +275,39 @@ async def test_the_end_of_a_drain_is_the_end_of_those_who_were_put_through(autoj
     assert await rig.registry.dialed(record.call_id, "busy", over=False) is None
 
 
+async def test_a_stream_that_broke_before_the_caller_came_back_is_nobodys(autojump_clock, rig):
+    """Callbacks come late: the caller has another stream by then."""
+    call = await rig.begin()
+    call.record.stream_sid = "MZ1"
+    record = await rig.put_through(call)
+    expected = await rig.registry.dialed(record.call_id, "busy", over=False)
+    rig.registry.stream_failed(record.call_id, "MZ1", "31921")
+    call = await rig.live(expected.path)
+    rig.registry.stream_failed(record.call_id, "MZ1", "31921")
+    assert call.ended_for == []
+    record.stream_sid = "MZ2"
+    rig.registry.stream_failed(record.call_id, "MZ2", "31924")
+    assert call.ended_for == [EndReason.TWILIO_ENDED]
+
+
+async def test_a_stream_that_breaks_where_its_caller_is_put_through_is_no_end_of_the_call(autojump_clock, rig):
+    call = await rig.begin()
+    told = []
+    call.phone_over, call.record.stream_sid = told.append, "MZ1"
+    call.record.transfers.append(Transfer("+15550001111", 30.0))
+    call.record.handed_over = True
+    rig.registry.stream_failed(call.record.call_id, "MZ1", "31921")
+    assert (call.ended_for, told) == ([], ["31921"])
+
+
+async def test_a_stream_that_never_came_ends_the_call_that_waits_for_it(autojump_clock, rig):
+    record = await rig.put_through(await rig.begin())
+    await rig.registry.dialed(record.call_id, "busy", over=False)
+    rig.registry.stream_failed(record.call_id, "MZ2", "31920")
+    assert record.end_reason is EndReason.TWILIO_ENDED
+    rig.registry.stream_failed("c9", "", "31920")
+
+
 async def test_a_dialing_that_nobody_knows_of(rig):
     assert await rig.registry.dialed("c9", "busy", over=False) is None
 

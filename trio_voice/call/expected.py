@@ -33,6 +33,8 @@ class CameBack:
     """Time at which the call first began, by trio's clock: its record goes on."""
     why: str
     """Words by which the agent learns why."""
+    earlier_streams: frozenset[str] = frozenset()
+    """Ids of the streams of before."""
 
 
 @attrs.define

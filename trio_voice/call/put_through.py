@@ -47,6 +47,8 @@ class PutThrough:
     began: float
     until: float
     """Time from which it is certain that they do not, by trio's clock."""
+    earlier_streams: frozenset[str] = frozenset()
+    """Ids of the streams that the caller has had."""
 
     @property
     def may_be_answered_again(self) -> bool:
@@ -68,5 +70,5 @@ class PutThrough:
         )
         left = max(self.limits.time_limit_seconds - (now - self.began), LEAST_SECONDS)
         limits = attrs.evolve(self.limits, time_limit_seconds=left)
-        came_back = CameBack(self.began, why)
+        came_back = CameBack(self.began, why, self.earlier_streams)
         return ExpectedCall(record, self.persona, limits, now + EXPECTED_SECONDS, came_back=came_back, path=path)

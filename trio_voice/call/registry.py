@@ -222,9 +222,11 @@ class Registry:
         """See whether the caller of a call that ends may come back."""
         expected = self._expected.of_sid(record.call_sid)
         if record.handed_over and expected is not None and not self._drained_because:
-            began = began if expected.came_back is None else expected.came_back.began
+            earlier, streams = expected.came_back, frozenset(filter(None, [record.stream_sid]))
+            if earlier is not None:
+                began, streams = earlier.began, streams | earlier.earlier_streams
             until, limits = trio.current_time() + OUTCOME_SECONDS, expected.persona.within(self.limits)
-            self._put_through[record.call_id] = PutThrough(record, expected.persona, limits, began, until)
+            self._put_through[record.call_id] = PutThrough(record, expected.persona, limits, began, until, streams)
 
     def may_come_back(self, call_id: str) -> bool:
         """True if a call was put through and its caller may be here again; if not, it is told of as ended once more."""
@@ -348,6 +350,22 @@ class Registry:
                 self._live[call_id].phone_over(detail)
             elif not self.end(call_id, EndReason.TWILIO_ENDED, detail):
                 self._settle(call_id)
+
+    def stream_failed(self, call_id: str, stream_sid: str, detail: str) -> None:
+        """Twilio has said that a stream broke, which may have been so for minutes without a sign of it here.
+
+        One that a transfer has replaced breaks, or is over; one of before the caller came back is nobody's.
+        """
+        record = self.record(call_id)
+        if record is None:
+            return
+        held = self._expected.of_sid(record.call_sid)
+        if held is not None and held.came_back is not None and stream_sid in held.came_back.earlier_streams:
+            return
+        if record.handed_over and call_id in self._live:
+            self._live[call_id].phone_over(detail)
+        else:
+            self.end(call_id, EndReason.TWILIO_ENDED, detail)
 
     def knows(self, call_sid: str) -> bool:
         """True if a call with this call SID is, or was, ours, as far as that is remembered."""

@@ -279,7 +279,7 @@ class Webhooks:
         if webhook.field("StreamEvent") == "stream-error":
             # In known incidents this came at once, while the socket stayed half-open for minutes.
             detail = f"Twilio's stream failed: {webhook.field('StreamError', 'no reason given')}"
-            self._context.registry.end(webhook.call_id or "", EndReason.TWILIO_ENDED, detail)
+            self._context.registry.stream_failed(webhook.call_id or "", webhook.field("StreamSid"), detail)
         return NO_CONTENT
 
 

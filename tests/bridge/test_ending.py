@@ -21,6 +21,8 @@ from trio_voice.events.call import (
 from trio_voice.persona import Limits, Line, Lines, Persona
 from trio_voice.record import EndReason
 
+YIELDS = attrs.evolve(TALKS_FIRST, truncates=True, yields_on_request=True)
+
 
 def saying_goodbye(then=Then.END_CALL, **rest):
     """A live call whose agent has asked for its end, beside a goodbye that was heard."""
@@ -172,6 +174,52 @@ def test_a_model_that_speaks_on_behind_each_result_is_heard_saying_goodbye_once(
     done = [command for _, command in book.pass_time(5)]
     assert isinstance(done[-1], EndCall if then is Then.END_CALL else TransferCall)
     assert book.record.counters["answers_in_vain"] == 1
+
+
+@pytest.mark.parametrize("asked", ["before the noise", "in it"])
+def test_a_noise_asks_for_no_second_goodbye(asked):
+    book = Playbook(capabilities=YIELDS, limits=Limits(media_gap_seconds=1000, playback_lead_seconds=10)).live()
+    book.speak("r1", *[SPEECH] * 20)
+    book.on(c.ReplyDone("r1", interrupted=False))
+    if asked == "before the noise":
+        asks(book)
+    book.after(0.5).on(c.CallerSpeechStarted("i1"))
+    if asked == "in it":
+        asks(book)
+    book.after(0.3).on(c.CallerSpeechStopped())
+    rest = book.after(0.3).on(c.CallerTranscript("i1", "", final=True))
+    marks = [command.name for command in rest if isinstance(command, PlaceMark)]
+    book.speak("r2", SPEECH)
+    book.on(c.ReplyDone("r2", interrupted=False))
+    book.after(1.8).on(ms.MarkEchoed(marks[-1]))
+    assert book.record.counters["late_reply_frames"] == 1
+    assert end_of([command for _, command in book.pass_time(1)]) is EndReason.AGENT
+
+
+@pytest.mark.parametrize("then", [Then.END_CALL, Then.TRANSFER])
+def test_a_goodbye_whose_rest_was_asked_for_is_said_once_it_was_heard(then):
+    """A server that was told of the result says another one behind it."""
+    book = saying_goodbye_in_two_parts(then)
+    rest = book.speak("r2", SPEECH) + book.on(c.ReplyDone("r2", interrupted=False))
+    (mark,) = (command.name for command in rest if isinstance(command, PlaceMark))
+    assert book.speak("r3", SPEECH) == []
+    book.on(c.ReplyDone("r3", interrupted=False))
+    book.after(0.1).on(ms.MarkEchoed(mark))
+    done = [command for _, command in book.pass_time(1)]
+    assert isinstance(done[-1], EndCall if then is Then.END_CALL else TransferCall)
+
+
+def saying_goodbye_in_two_parts(then):
+    """The model has broken its goodbye off for a noise, and was asked for the rest."""
+    book = Playbook(limits=Limits(media_gap_seconds=1000, playback_lead_seconds=10)).live()
+    book.speak("r1", *[SPEECH] * 20)
+    asks(book, then)
+    book.after(0.5).on(c.CallerSpeechStarted("i1"))
+    book.on(c.ReplyDone("r1", interrupted=True))
+    book.after(0.3).on(c.CallerSpeechStopped())
+    done = book.on(c.CallerTranscript("i1", "", final=True)) + [command for _, command in book.pass_time(1)]
+    assert any(isinstance(command, c.RequestReply) for command in done)
+    return book
 
 
 def test_what_is_looked_up_beside_a_goodbye_is_told_and_asks_for_no_more_words():

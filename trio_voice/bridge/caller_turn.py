@@ -46,6 +46,7 @@ class CallerTurn:
         "_deadlines",
         "_digits",
         "_endings",
+        "_had_heard_agent",
         "_interruptions",
         "_item_id",
         "_open_turn",
@@ -80,6 +81,8 @@ class CallerTurn:
         """The model has begun a reply since the caller last began to speak."""
         self.has_heard_agent = False
         """The agent has been heard since the caller last began to speak, or it was told a tool's result."""
+        self._had_heard_agent = False
+        """The same, before they did: it may have been nothing."""
 
     def began(self, fact: c.CallerSpeechStarted, now: float) -> None:
         """The model hears the caller speak."""
@@ -92,6 +95,7 @@ class CallerTurn:
         context.states.signal(Signal.SPEECH_BEGAN)
         context.turns.caller_began()
         self._item_id = fact.item_id
+        self._had_heard_agent = self.has_heard_agent
         self.was_answered = self.has_heard_agent = False
         self._tools.caller_began()
         self.ignore_at_the_end()
@@ -185,6 +189,9 @@ class CallerTurn:
     def _was_nothing(self) -> None:
         """A sound of the caller's has taken no floor: what it put an end to is wanted still."""
         self._silence.was_noise()
+        rest_is_owed = self._interruptions.rest_is_owed
+        self._endings.caller_made_noise(rest_is_owed=rest_is_owed, spoken=self._had_heard_agent)
+        self.has_heard_agent = self.has_heard_agent or self._had_heard_agent
         self._tools.resume()
 
     def _end_unheard(self, now: float) -> None:

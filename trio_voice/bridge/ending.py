@@ -49,6 +49,7 @@ class Endings:
         "_message",
         "_speaking",
         "_voicemail",
+        "_was_said",
         "wake_at",
     )
 
@@ -67,6 +68,8 @@ class Endings:
         self._leaves_message, self._message = False, ""
         self._is_said = False
         """The words of the goodbye were said, by the model or in its stead; some models would say it for ever."""
+        self._was_said = False
+        """The same, before the caller began to make a sound."""
         self.wake_at = math.inf
         """Time at which ``tick`` is next needed."""
 
@@ -171,9 +174,28 @@ class Endings:
 
     def caller_began(self) -> None:
         """The caller speaks into it."""
-        self._is_said = False
+        self._was_said, self._is_said = self._is_said, False
         if self._goodbye is not None:
             self._goodbye.caller_began()
+
+    def caller_made_noise(self, *, rest_is_owed: bool, spoken: bool) -> None:
+        """They did not: it is as it was, but for what may have been cut of it.
+
+        If it was asked for meanwhile, and the agent had ``spoken`` before, that was it.
+        """
+        goodbye = self._goodbye
+        if goodbye is None or rest_is_owed:
+            return
+        if spoken and not goodbye.is_heard and not self._leaves_message:
+            goodbye.sounded()
+        self._is_said = self._was_said or (spoken and goodbye.is_heard)
+        goodbye.returned()
+
+    def reply_was_heard(self) -> None:
+        """A reply has come to its end, and could be heard: if there is a goodbye, it was that."""
+        goodbye = self._goodbye
+        if goodbye is not None and goodbye.is_heard and not self._leaves_message:
+            self._is_said = not self._speaking.is_asked and self._context.states.caller is not Caller.SPEAKING
 
     def caller_said(self, fact: CallerTranscript, began_at: float) -> None:
         """The caller's words: those that take the floor take the goodbye back, but not their own goodbye.

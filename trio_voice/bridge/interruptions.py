@@ -62,6 +62,7 @@ class Interruptions:
         "_speaking",
         "floor",
         "has_words",
+        "rest_is_owed",
     )
 
     def __init__(self, context: Context, speaking: Speaking) -> None:
@@ -75,6 +76,8 @@ class Interruptions:
         )
         self.has_words = False
         """The caller has been heard saying something, other than a word that only agrees, since they began to speak."""
+        self.rest_is_owed = False
+        """It has cut the agent's words for nothing, and they are not all made: the model is asked for what is left."""
         self._is_written = False
         """And all of it is known."""
         self._item_id = ""
@@ -98,7 +101,7 @@ class Interruptions:
     def began(self, now: float) -> None:
         """They begin to speak."""
         self.has_words, self._is_written, self._item_id, self._blind = False, False, "", None
-        self._go_on_at, self._ignored_until = math.inf, -math.inf
+        self._go_on_at, self._ignored_until, self.rest_is_owed = math.inf, -math.inf, False
         if self._context.persona.interruptible and not self._is_protected(now) and self._is_heard_over(now):
             self._begin(now)
 
@@ -139,6 +142,7 @@ class Interruptions:
         elif self._answer_id:
             self._speaking.interrupt(now, by_caller=False)
             self._speaking.ask_to_go_on(now)
+            self.rest_is_owed = True
         return True
 
     def _said_on(self, fact: c.CallerTranscript, now: float) -> None:
@@ -270,7 +274,7 @@ class Interruptions:
         if not self._is_written and (verdict is Verdict.GO_ON or (verdict is Verdict.TAKEN and not self.has_words)):
             self._blind = verdict
         if verdict is Verdict.GO_ON:
-            self.has_words = False
+            self.has_words, self.rest_is_owed = False, was_cut
         context = self._context
         if verdict is Verdict.TAKEN and context.states.reply is Reply.SILENT and context.reply_id != self._answer_id:
             context.playout.mute(context.reply_id)  # begun before these words, it is no answer to them

@@ -164,6 +164,7 @@ class Replies:
             context.transcript.reply_done(fact.reply_id, audible=states.reply_was_heard)
             if states.reply_was_heard and not fact.interrupted:
                 self._silence.answered()
+                self._endings.reply_was_heard()
         if not fact.interrupted:
             self._playout.add_mark(fact.reply_id)
             return

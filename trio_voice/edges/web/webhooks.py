@@ -28,7 +28,7 @@ from trio_voice.edges.web.media_stream import STATUSES, OtherNode, refusal_of
 from trio_voice.edges.web.nodes import MOST_HOPS
 from trio_voice.edges.workers.handover import PROMISED
 from trio_voice.errors import CallRefused
-from trio_voice.record import TERMINAL_STATUSES, CallState, EndReason
+from trio_voice.record import TERMINAL_STATUSES, CallState
 from trio_voice.tokens import lines_of
 
 if TYPE_CHECKING:

@@ -739,3 +739,9 @@ ANY = st.recursive(
 @given(st.lists(st.binary(max_size=40) | ANY, max_size=10))
 def test_nothing_that_comes_raises(messages):
     read(*(m if isinstance(m, bytes) else b"data: " + json.dumps(m).encode() + b"\n\n" for m in messages))
+
+
+def test_a_server_that_has_moved_to_another_host_is_named():
+    refused = model().refusal(3, 308, b"", {"location": "https://elsewhere.example/v1"})
+    assert (refused.retryable, "https://elsewhere.example/v1" in refused.message) == (False, True)
+    assert "has moved" not in model().refusal(3, 308, b"").message

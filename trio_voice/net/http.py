@@ -8,6 +8,9 @@ is still good when the call ends is kept for the next call, for seconds (``open_
 disturbing it. What a server sends unasked on one is read first, for TLS 1.3 hands out its tickets when it likes; only
 an end, an error, or bytes of HTTP that nobody asked for make it useless.
 
+A server that has moved is followed within its own host (a proxy that wants TLS, a slash too many); a key is never sent
+to another one. What came of a permanent move is remembered for the call.
+
 No request is repeated, but one: where a kept connection turns out to have been closed at the other end before a byte of
 an answer came, the request is sent on a new one.
 """
@@ -15,11 +18,13 @@ an answer came, the request is sent on a new one.
 from __future__ import annotations
 
 import math
+import urllib.parse
 from collections import Counter
 from contextlib import asynccontextmanager, suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+import attrs
 import h11
 import trio
 
@@ -42,6 +47,10 @@ KEPT_SECONDS: Final = 1.5
 WARM_SECONDS: Final = 5.0
 """For opening a connection ahead of its use."""
 HASTY_SECONDS: Final = 20.0
+MOVED: Final = frozenset({301, 302, 307, 308})
+"""Answers that name another address for the same request; the first two mean it wherever a proxy gives them."""
+MOVED_FOR_GOOD: Final = frozenset({301, 308})
+MOST_MOVES: Final = 3
 STALE_SECONDS: Final = 2.0
 """A server that closes idle connections so soon has another opened for the next request, if the one that is there has
 been idle for some time: it could be closed between the caller's words and the question."""
@@ -151,6 +160,8 @@ class HttpClient:
         self._proxies = {origin_of(address): proxy for address, proxy in proxies.items()}
         self._idle: list[Connection] = []
         self._opening: dict[Origin, trio.Event] = {}
+        self._moved: dict[str, str] = {}
+        """Addresses of requests, by those that they had before."""
         pool = _pool.get()
         self._hasty: set[Origin] = set() if pool is None else pool.hasty
         self.used: Counter[str] = Counter() if pool is None else pool.used
@@ -162,6 +173,7 @@ class HttpClient:
             origin = origin_of(url)
         except ModelUnavailable:
             return  # the request will tell
+        origin = next((origin_of(new) for old, new in self._moved.items() if origin_of(old) == origin), origin)
         if origin in self._opening:
             return
         pool = _pool.get()
@@ -193,8 +205,7 @@ class HttpClient:
         Raises:
             ModelUnavailable: nobody answers there; the message names the host and never a header.
         """
-        origin = origin_of(request.url)
-        connection, response = await self._ask(origin, request)
+        connection, response = await self._ask_where_it_is(request)
         is_settled = False
         try:
             yield HttpAnswer(connection, response)
@@ -204,6 +215,20 @@ class HttpClient:
                 self._idle.append(connection)
             else:
                 connection.close()
+
+    async def _ask_where_it_is(self, request: ModelRequest) -> tuple[Connection, h11.Response]:
+        """Ask, and follow a server that has moved within its host; the last answer where it goes on for ever."""
+        url = self._moved.get(request.url, request.url)
+        for _ in range(MOST_MOVES):
+            connection, response = await self._ask(origin_of(url), attrs.evolve(request, url=url))
+            new = _moved_to(url, response)
+            if new is None:
+                return connection, response
+            connection.close()
+            if response.status_code in MOVED_FOR_GOOD:
+                self._moved[request.url] = new
+            url = new
+        return await self._ask(origin_of(url), attrs.evolve(request, url=url))
 
     async def _ask(self, origin: Origin, request: ModelRequest) -> tuple[Connection, h11.Response]:
         how, connection = "new", await self._warm_one(origin)
@@ -261,6 +286,19 @@ class HttpClient:
         for connection in idle:
             if pool is None or not pool.keep(connection):
                 connection.close()
+
+
+def _moved_to(url: str, response: h11.Response) -> str | None:
+    """The address to which a request is to be sent instead; ``None`` for another host's, or one without TLS."""
+    if response.status_code not in MOVED:
+        return None
+    told = next((value for name, value in response.headers if name == b"location"), b"").decode("latin-1")
+    try:
+        new = urllib.parse.urljoin(url, told)
+        was, now = origin_of(url), origin_of(new)
+    except (ValueError, ModelUnavailable):
+        return None
+    return new if new != url and now.host == was.host and (now.secure or not was.secure) else None
 
 
 @asynccontextmanager

@@ -7,7 +7,8 @@ Rules for all of them:
 - an answer that is too long is cut short;
 - thoughts are no text, and neither are calls written as text: those are run (``chat/answer_text.py``);
 - an event that is no JSON object, or not as it was described, is ``Unrecognized``, and the answer goes on;
-- a clean end of the body is the end of the answer if any of it has come; without any, it was cut off.
+- a clean end of the body is the end of the answer if any of it has come; without any, or in the middle of an event, it
+  was cut off.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import msgspec
 
 from trio_voice.errors import RemoteProtocolError
 from trio_voice.events import stage as s
+from trio_voice.events.model import Unrecognized
 from trio_voice.protocols.chat.answer_text import AnswerText
 from trio_voice.protocols.chat.call_pieces import MAX_CALLS, CallPieces
 from trio_voice.protocols.chat.finishes import BROKEN, finish_of
@@ -38,6 +40,7 @@ MAX_BEGINNING: Final = 200
 BOM: Final = b"\xef\xbb\xbf"
 _EVENTS: Final = (b"data:", b"event:", b"id:", b"retry:", b":")
 """Beginnings of server-sent events."""
+NO_FUNDS: Final = "the language model's account has no funds: see its provider's billing page"
 MAX_LETTERS: Final = 20_000
 """Of one answer: a quarter of an hour of speech. Then it is cut short."""
 SLICE_LETTERS: Final = 2_000
@@ -123,6 +126,8 @@ class StreamedAnswer:
         events += self._heard(self._text.end())
         if self._finish:
             return [*events, *self._complete()]
+        if self._whole is None and any(isinstance(event, Unrecognized) for event in events):
+            return [*events, *self._without_answer()]  # it ends in the middle of an event
         if self._letters or self._text.calls or any(call.is_whole for call in self._calls_made()):
             return [*events, *self._complete(is_sure=False)]  # servers that leave out how it ended
         return [*events, *self._without_answer()]
@@ -328,7 +333,12 @@ def refusal_of(
         broke: what to do about the vendor's errors, by their code, that no waiting mends.
     """
     key, status = settings.key_name, complaint.status
+    moved = headers.get("location") if 300 <= status < 400 else None
     broken = next((words for kind, words in broke.items() if kind in complaint.kinds), None)
+    broken = broken or (NO_FUNDS if complaint.has_no_funds else None)
+    broken = broken or (
+        f"the language model's server has moved to {moved[:200]}: set url of the stage" if moved else None
+    )
     advice = broken or {
         401: f"the language model's server refused the key: check {key or 'credential of the stage'}",
         403: f"the language model's server does not let us in: check the account behind {key or 'the stage'}",

@@ -194,8 +194,11 @@ async def test_a_context_that_is_full_costs_the_older_half_and_no_call(autojump_
         Answer(body=sse({"content": ""})),
         Answer(body=b""),
         error(400, "The response was filtered", code="content_filter"),
+        Answer(204, b""),
+        error(421, "misdirected"),
+        error(403, "Rate limit exceeded"),
     ],
-    ids=["tool_use_failed", "503", "an error in a 200", "an empty answer", "nothing", "a filter"],
+    ids=["tool_use_failed", "503", "an error in a 200", "an empty answer", "nothing", "a filter", "204", "421", "403"],
 )
 async def test_what_passes_is_asked_once_more(autojump_clock, answer):
     server, rig = await a_call(answer, YES)
@@ -217,6 +220,12 @@ async def test_the_pause_that_a_provider_asks_for_is_kept(autojump_clock, limite
     assert said(rig)[-1] == WORDS  # after what is said meanwhile
     first, second, third = server.times
     assert [second - first, third - second] == [pytest.approx(seconds, abs=0.01)] * 2
+
+
+async def test_an_answer_of_another_good_status_is_one(autojump_clock):
+    server, rig = await a_call(attrs.evolve(YES, status=201))
+    assert said(rig) == [WORDS]
+    assert len(server.asked) == 1
 
 
 async def test_the_next_language_model_answers_within_the_turn_and_is_in_the_record(autojump_clock):

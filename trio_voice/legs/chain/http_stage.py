@@ -24,7 +24,7 @@ PIECES_AT_ONCE: Final = 16
 """Pieces of an answer that are read before other calls have their turn."""
 MAX_ANSWER_BYTES: Final = 8_388_608
 MAX_REFUSAL_BYTES: Final = 16_384
-HTTP_OK: Final = 200
+HTTP_OK: Final = range(200, 300)
 
 
 class Answer(Protocol):

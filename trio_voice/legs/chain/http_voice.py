@@ -117,7 +117,7 @@ class HttpSpeaker:
         with trio.move_on_after(QUIET_SECONDS) as patience:  # noqa: ASYNC912 - asking is a checkpoint
             try:
                 async with self._http.post(request) as answer:
-                    if answer.status != HTTP_OK:
+                    if answer.status not in HTTP_OK:
                         body = await read_beginning(answer)
                         refusal = self._voice.refusal(answer.status, body)
                         if answer.status not in MAY_PASS:

@@ -135,7 +135,7 @@ class Thinker:
         model, number = self._models[command.member], command.number
         reader = model.reader(number, self._tools if command.with_tools else ())
         async with http.post(model.request(command.conversation, self._tools, with_tools=command.with_tools)) as answer:
-            if answer.status != HTTP_OK:
+            if answer.status not in HTTP_OK:
                 body = await read_beginning(answer)
                 tell(model.refusal(number, answer.status, body, answer.headers))
                 return

@@ -81,6 +81,25 @@ def test_an_answer_is_heard_in_whichever_shape_it_comes(body):
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        event({"choices": [{"index": 1, "delta": {"content": "No."}}, {"index": 0, "delta": {"content": WORDS}}]}),
+        event({"choices": {"delta": {"content": WORDS}}}),
+        event({"choices": [None]}) + chunk({"content": WORDS}),
+        chunk({"text": WORDS}),
+        event({"choices": [{"message": {"content": "We close"}}]})
+        + event({"choices": [{"message": {"content": " at five."}}]}),
+        event({"choices": [{"message": {"content": "We close"}}]})
+        + event({"choices": [{"message": {"content": WORDS}}]}),
+        "\ufeff" + chunk({"content": "We close"}) + "\ufeff" + chunk({"content": " at five."}),
+        " " + chunk({"content": WORDS}),
+    ],
+)
+def test_an_answer_is_heard_in_less_usual_shapes(body):
+    assert made(body + DONE) == (WORDS, [])
+
+
+@pytest.mark.parametrize(
     ("body", "calls"),
     [
         (
@@ -127,6 +146,47 @@ def test_an_answer_is_heard_in_whichever_shape_it_comes(body):
         ),
         (piece(index=0, id="a", name="look_up", arguments='{"day":"Monday"'), MONDAY),
         (piece(index=0, id="a", name="end_call", arguments="nil"), [("end_call", {})]),
+        # Pieces: numbers that are none, one a piece, JSON text, tables, nothing
+        (piece(index=[0], id="a", name="look_up", arguments='{"day":"Monday"}'), MONDAY),
+        (
+            piece(index=0, id="a", name="look_up", arguments='{"day":') + piece(index=1, id="a", arguments='"Monday"}'),
+            MONDAY,
+        ),
+        (chunk({"tool_calls": [None, {"index": 0, "function": "look_up", "arguments": '{"day":"Monday"}'}]}), MONDAY),
+        (chunk({"tool_calls": [{"index": 0, "function": '{"name":"look_up","arguments":{"day":"Monday"}}'}]}), MONDAY),
+        (chunk({"tool_calls": '[{"function":{"name":"look_up","arguments":{"day":"Monday"}}}]'}), MONDAY),
+        (chunk({"tool_calls": {"0": {"function": {"name": "look_up", "arguments": '{"day":"Monday"}'}}}}), MONDAY),
+        # Arguments that are nearly JSON, or Python's
+        *(
+            (piece(index=0, id="a", name="look_up", arguments=arguments), MONDAY)
+            for arguments in (
+                "{day: 'Monday'}",
+                '{"day": "Monday"}}',
+                '{"day": "Monday"} // as they said',
+                '{"day": "Monday"}</s>',
+                'json\n{"day": "Monday"}',
+                'day="Monday"',
+                '(day="Monday")',
+                'look_up(day="Monday")',
+            )
+        ),
+        # Names
+        *(
+            (piece(index=0, id="a", name=name, arguments='{"day":"Monday"}'), MONDAY)
+            for name in (
+                *('"look_up"', "Look_Up", "lookUp", "look-up", "functions_look_up", "functions-look_up"),
+                "assistant<|channel|>commentary to=functions.look_up",
+            )
+        ),
+        (
+            piece(
+                index=0,
+                id="a",
+                name="parallel",
+                arguments='{"tool_uses":[{"recipient_name":"look_up","parameters":{"day":"Monday"}}]}',
+            ),
+            MONDAY,
+        ),
         (
             chunk(
                 {
@@ -140,6 +200,25 @@ def test_an_answer_is_heard_in_whichever_shape_it_comes(body):
 )
 def test_a_call_is_read_in_whichever_shape_it_comes(body, calls):
     assert made(body + DONE if "data:" in body else body) == ("", calls)
+
+
+@pytest.mark.parametrize(
+    "arguments", ['{"day": "Monday"} {oops', "Monday", '("Monday")', "day=", '{"day": "Monday"} and then', "{day}"]
+)
+def test_what_is_not_surely_the_arguments_is_broken(arguments):
+    _, over = read(piece(index=0, id="a", name="look_up", arguments=arguments) + DONE)
+    assert over.calls[0].broken
+
+
+def test_a_name_that_two_tools_could_have_is_neithers():
+    reader = ChatReader(3, {"look_up", "lookup"})
+    events = reader.receive((piece(index=0, id="a", name="LookUp", arguments="{}") + DONE).encode())
+    assert [call.name for call in events[-1].calls] == ["LookUp"]
+
+
+def test_a_stream_that_ends_in_the_middle_of_an_event_was_cut_off():
+    text, failed = read(chunk({"content": WORDS}) + 'data: {"choices":[{"delta":{"con')
+    assert (text, failed.code, failed.retryable) == (WORDS, "cut", True)
 
 
 def test_calls_may_come_in_the_message_at_the_end_alone():
@@ -167,7 +246,7 @@ def test_nothing_is_added_to_arguments_that_an_answer_was_too_long_for():
     ("told", "meant"),
     [
         *((told, "") for told in ("stop", "STOP", "eos", "eos_token", "end_turn", "COMPLETE", "tool_calls", "null")),
-        *((told, "length") for told in ("length", "max_output_tokens", "TOKEN_LIMIT")),
+        *((told, "length") for told in ("length", "max_output_tokens", "TOKEN_LIMIT", "model_length")),
         ("MAX_TOKENS", "max_tokens"),
         *((told, "content_filter") for told in ("SAFETY", "content_filter: SAFETY", "sensitive", "RECITATION")),
         ("refusal", "refusal"),

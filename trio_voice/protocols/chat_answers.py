@@ -25,11 +25,13 @@ from trio_voice.protocols.json_messages import MAX_ID, table_in
 from trio_voice.protocols.streamed_answers import MAX_LETTERS, StreamedAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from trio_voice.protocols.chat.quirks import Quirks
     from trio_voice.protocols.chat.refusals import Complaint
 
+MAX_CHOICES: Final = 8
+"""Answers to one question that are looked at for the one that is wanted."""
 _OTHERS: Final = frozenset({"user", "system", "developer", "tool", "function"})
 """Roles whose turns are no answer."""
 
@@ -53,6 +55,8 @@ class ChatReader(StreamedAnswer):
         """The call to which further pieces of an index belong."""
         self._is_others = False
         """The turn that comes is not the assistant's."""
+        self._by_messages = ""
+        """The text so far, where it comes as ``message`` and not as ``delta``."""
 
     def _understand(self, message: Any) -> list[Any]:
         events: list[Any] = []
@@ -63,13 +67,14 @@ class ChatReader(StreamedAnswer):
 
     def _understand_one(self, message: Mapping[str, Any]) -> list[Any]:
         choices = message.get("choices") or _own_shape(message)
+        choices = [choices] if isinstance(choices, dict) else choices
         if message.get("error") or (not choices and _is_error(message)):
             return self._complain(complaint_of(0, message))
         events: list[Any] = []
         if isinstance(message.get("usage"), dict):
             events += _usage(message["usage"])
-        for choice in choices[:1]:
-            if choice.get("index"):
+        for choice in choices[:MAX_CHOICES]:
+            if not choice or choice.get("index"):
                 continue  # another answer to the same question
             wrong = choice if isinstance(choice.get("error"), dict) else message.get("x_groq")
             if isinstance(wrong, dict) and wrong.get("error"):
@@ -83,15 +88,18 @@ class ChatReader(StreamedAnswer):
         if role := delta.get("role"):
             self._is_others = role in _OTHERS
         pieces = delta.get("tool_calls") or choice.get("tool_calls") or (not self._calls and whole.get("tool_calls"))
-        for piece in [pieces] if isinstance(pieces, dict) else pieces or ():
+        for piece in _pieces_in(pieces):
             self._take_piece(piece)
         function = delta.get("function_call") or (not self._calls and whole.get("function_call"))
         if isinstance(function, dict) and not pieces:  # the name that this had before 2024
             self._take_piece({"index": 0, "function": function})
         self._finish = str(choice.get("finish_reason") or self._finish)
-        content = delta.get("content") or delta.get("refusal") or choice.get("text")
-        if not content and not self._told:
+        content = delta.get("content") or delta.get("refusal") or delta.get("text") or choice.get("text")
+        if not content and (self._by_messages or not self._told):
             content = whole.get("content") or whole.get("refusal")
+            if isinstance(content, str):  # a further piece, or all so far
+                content = content.removeprefix(self._by_messages)
+                self._by_messages += content if len(self._by_messages) < MAX_LETTERS else ""
         if self._is_others or (isinstance(content, str) and self._is_all_again(content)):
             return []
         return self._say(content)
@@ -107,9 +115,14 @@ class ChatReader(StreamedAnswer):
 
     def _take_piece(self, piece: Mapping[str, Any]) -> None:
         function = piece.get("function") or piece.get("custom") or piece
+        if isinstance(function, str):  # its name alone, or all of the call as JSON
+            is_all = function.lstrip().startswith(("{", "["))
+            function = {"arguments": function} if is_all else {**piece, "name": function}
         call_id, name = str(piece.get("id") or "")[:MAX_ID], str(function.get("name") or "")[:MAX_ID]
         arguments = next((function[key] for key in ARGUMENT_KEYS if function.get(key) is not None), None)
-        call = self._call_of(piece.get("index"), call_id, name, begins_anew=bool(arguments))
+        index = piece.get("index")
+        index = index if isinstance(index, int | float | str) else None
+        call = self._call_of(index, call_id, name, begins_anew=bool(arguments))
         if call is not None:
             call.call_id = call.call_id or call_id
             call.name_again(name)
@@ -136,6 +149,8 @@ class ChatReader(StreamedAnswer):
             call = call if call is not known else None
         elif goes_on and not self._calls[-1].is_whole:  # some number the pieces
             return self._calls[-1]
+        elif call is not None and not name:
+            return call
         else:
             call = None
         if call is None:
@@ -154,6 +169,16 @@ class ChatReader(StreamedAnswer):
 
     def _calls_made(self) -> Iterable[CallPieces]:
         return self._calls
+
+
+def _pieces_in(told: Any) -> Sequence[Mapping[str, Any]]:
+    """The pieces of calls, be they a list, one alone, a table by their numbers, or JSON text of any of these."""
+    if isinstance(told, dict):
+        is_piece = bool({"function", "custom", "name", *ARGUMENT_KEYS} & told.keys())
+        told = [told] if is_piece else [each for each in told.values() if isinstance(each, dict)]
+    elif isinstance(told, str):
+        told = [told]
+    return [piece if isinstance(piece, dict) else {"function": str(piece)} for piece in told or () if piece]
 
 
 def _own_shape(message: Mapping[str, Any]) -> list[dict[str, Any]]:

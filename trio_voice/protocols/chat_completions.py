@@ -30,6 +30,7 @@ from trio_voice.protocols.chat_answers import ChatReader
 from trio_voice.protocols.json_messages import as_json
 from trio_voice.protocols.settings import StageSettings
 from trio_voice.protocols.streamed_answers import (
+    NO_FUNDS,
     failure_of,
     refusal_of,
 )
@@ -49,7 +50,6 @@ _BRIDGE: Final = "…"
 """The assistant's turn between results and the caller's words, where it has said nothing."""
 _UNSIGNED: Final = {"google": {"thought_signature": "skip_thought_signature_validator"}}
 """Signature that Gemini takes beside a call that is not its own (ai.google.dev/gemini-api/docs/thought-signatures)."""
-_BROKE: Final = {"insufficient_quota": "the language model's account has no funds: see its provider's billing page"}
 
 
 @attrs.frozen(kw_only=True)
@@ -179,14 +179,13 @@ class ChatCompletions:
     ) -> s.ThoughtFailed:
         """The failure that an answer of another status than 200 means."""
         complaint = complaint_in(status, body)
-        refused = refusal_of(self._settings, self._settings.model, number, complaint, headers, broke=_BROKE)
+        refused = refusal_of(self._settings, self._settings.model, number, complaint, headers, broke={})
         return self._adapted(refused, complaint)
 
     def _failed(self, number: int, complaint: Complaint) -> s.ThoughtFailed:
         """The failure that an error inside an answer means."""
-        broken = next((words for kind, words in _BROKE.items() if kind in complaint.kinds), None)
-        if broken is not None:
-            return failure_of(number, complaint, advice=broken, retryable=False)
+        if complaint.has_no_funds:
+            return failure_of(number, complaint, advice=NO_FUNDS, retryable=False)
         return self._adapted(failure_of(number, complaint), complaint)
 
     def _adapted(self, failed: s.ThoughtFailed, complaint: Complaint) -> s.ThoughtFailed:

@@ -88,7 +88,7 @@ class EventStreamReader:
             self._first, line = False, line.removeprefix(b"\xef\xbb\xbf")
         self._line.clear()
         name, _, value = line.decode(errors="replace").partition(":")
-        value = value.removeprefix(" ")
+        name, value = name.strip(" \t\ufeff"), value.removeprefix(" ")  # some put marks and blanks before each line
         if name == "data":
             if self._is_another(value):  # some servers leave out the blank line
                 event = ServerSentEvent(self._event, "\n".join(self._data))

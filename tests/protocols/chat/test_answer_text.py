@@ -26,6 +26,38 @@ INVOKED = (
 )
 
 CASES = [
+    # Hermes: attributes, commas, line breaks
+    ('<tool_call id="1">{"name": "look_up", "arguments": {"day": "Monday"}}</tool_call>', "", MONDAY),
+    ('<tool_call name="look_up">{"day": "Monday"}</tool_call>', "", MONDAY),
+    ('<tool_call >{"name": "look_up", "arguments": {"day": "Monday",}}</tool_call>', "", MONDAY),
+    (
+        '<tool_call>{"name": "look_up", "arguments": {"day": "Mon\nday"}}</tool_call>',
+        "",
+        [("look_up", {"day": "Mon\nday"})],
+    ),
+    # Functionary, Qwen's first, gpt-oss without its tokens
+    ('>>>all\nOne moment.>>>look_up\n{"day": "Monday"}>>>end_call\n{}', "One moment.", [*MONDAY, ("end_call", {})]),
+    ('<|recipient|>look_up\n<|content|>{"day": "Monday"}<|stop|>', "", MONDAY),
+    ("<|recipient|>all\n<|content|>Yes.", "Yes.", []),
+    ('✿FUNCTION✿: look_up\n✿ARGS✿: {"day": "Monday"}\n✿RESULT✿', "", MONDAY),
+    ('analysisThey ask.assistantcommentary to=functions.look_up json{"day":"Monday"}', "", MONDAY),
+    # Labels
+    ('Tool call: look_up({"day": "Monday"})', "", MONDAY),
+    ('Function call: look_up\nArguments: {"day": "Monday"}', "", MONDAY),
+    ('Call: {"name": "look_up", "arguments": {"day": "Monday"}}', "", MONDAY),
+    ("Call: five five five.", "Call: five five five.", []),
+    # Thoughts
+    ("<mm:think>They ask.</mm:think>Yes.", "Yes.", []),
+    ("<scratch_pad>They ask.</scratch_pad>Yes.", "Yes.", []),
+    ("<chain_of_thought>They ask.</chain_of_thought>Yes.", "Yes.", []),
+    ("[thinking]They ask.[/thinking]Yes.", "Yes.", []),
+    ("### Thinking\nThey ask.\n\n### Response\nYes.", "Yes.", []),
+    ("Thinking of you. Answer: no.", "Thinking of you. Answer: no.", []),
+    # Tokens behind the answer, and before it
+    ("Yes.<|end|><|user|>And then?", "Yes.", []),
+    ("<|im_start|>We close.", "We close.", []),
+    ("Yes.\n/no_think", "Yes.", []),
+    ("Either/nor, 2 >> 1 and/think.", "Either/nor, 2 >> 1 and/think.", []),
     ("<think>They ask.</think>\n\nWe close at five.", "We close at five.", []),
     ("<THINKING>They <b>ask</b>.</THINKING>Yes.", "Yes.", []),
     ("[THINK]They ask.[/THINK]Yes.", "Yes.", []),
@@ -244,6 +276,12 @@ def test_nothing_that_comes_raises(pieces):
         "\n#",
         "end_call ",
         "<｜",
+        ">>>",
+        "/no_",
+        "✿",
+        "<|recipient|>",
+        "<tool_call ",
+        ",}",
     ],
 )
 def test_the_work_grows_with_the_text_and_no_faster(piece):

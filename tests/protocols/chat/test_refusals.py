@@ -27,6 +27,16 @@ TOO_LONG = [
     "The sum of prompt and max_new_tokens exceeds max_seq_len",
     "Invalid 'messages': array too long. Expected an array with maximum length 2048",
     "Prompt 超长",
+    "Input length 5000 exceeds model's maximum length 4096",
+    "The combined length of the messages and tools is too long",
+    "messages is too long. maximum length is 2048, but got 2100 items",
+    "length limit exceeded: 9000 tokens",
+    "Token limit is exceeded: 9000 > 8000",
+    "Total tokens of image and text exceed max message tokens",
+    "Invalid request: Your request exceeded model token limit: 8192 (requested: 9000)",
+    "The text is too long: 9000 tokens",
+    "KV cache is full",
+    "The prompt contains 5000 tokens, which is more than the allowed 4096",
 ]
 FILTERED = [
     "Azure has not provided the response due to a content filter being triggered",
@@ -35,6 +45,11 @@ FILTERED = [
     "The prompt could not be submitted. This prompt contains sensitive words",
     "Input text data may contain inappropriate content.",
     "Guardrail was enabled and input is in violation",
+    "Content violates policy.",
+    "litellm.ContentPolicyViolationError: no",
+    "The content you provided or machine outputted is blocked.",
+    "input new_sensitive (1026)",
+    "Blocked by Llama Guard: S1",
 ]
 OTHERWISE = [
     "messages: text content blocks must be non-empty",
@@ -67,6 +82,20 @@ def test_a_server_that_is_busy_may_answer_the_next_time(said):
     assert complaint(said).may_pass
 
 
+@pytest.mark.parametrize(
+    "said", ["Insufficient credits", "Your account has run out of credits", "Your credit balance is too low"]
+)
+@pytest.mark.parametrize("status", [400, 403, 429])
+def test_nobody_waits_for_an_account_to_be_paid(said, status):
+    refused = complaint(f"{said}: rate limit", status=status)
+    assert (refused.has_no_funds, refused.may_pass, refused.is_too_long) == (True, False, False)
+    assert not complaint("You exceeded your current quota. Please retry in 7.2s.", status=429).has_no_funds
+
+
+def test_a_limit_of_requests_passes_whatever_its_status():
+    assert complaint("Rate limit exceeded for this key", status=403).may_pass
+
+
 def test_the_codes_beside_an_error_that_is_a_text_are_its_own():
     body = {"error": "`inputs` must have less", "error_type": "context_length_exceeded"}
     assert complaint_in(422, json.dumps(body).encode()).is_too_long
@@ -85,6 +114,12 @@ def test_the_codes_beside_an_error_that_is_a_text_are_its_own():
         ({}, {"error": "Model is currently loading", "estimated_time": 20.0}, 20),
         ({}, {"error": {"message": "?", "details": [7, {"retryDelay": "3s"}]}}, 3),
         ({}, {"error": {"message": "Please try again in 1h3m0s."}}, 3_780),
+        ({}, {"error": {"message": "Try again in about 5 seconds"}}, 5),
+        ({}, {"error": {"message": "Requests can be made again in 4 seconds"}}, 4),
+        ({}, {"error": {"message": "The limit will reset in 4s"}}, 4),
+        ({}, {"error": {"message": "Retry after: 3"}}, 3),
+        ({}, {"error": {"message": "Too many requests (retry_after=4)"}}, 4),
+        ({}, {"error": {"message": "Try again in a few seconds"}}, None),
     ],
 )
 def test_the_pause_that_a_server_asks_for_is_found(headers, body, seconds):
@@ -100,6 +135,7 @@ ADAPTED = [
     ('json: unknown field "stream_options"', "stream_options"),
     ('think value "low" is not supported for this model', "reasoning_effort"),
     ('"qwen" does not support thinking', "reasoning_effort"),
+    ("stream_options must be left out", "stream_options"),
 ]
 
 
@@ -121,6 +157,10 @@ def test_a_parameter_that_is_refused_is_left_out(said, left_out):
         ("The `reasoning_content` in the thinking mode must be passed back to the API.", "wants_thoughts"),
         ("Function call is missing a thought_signature in functionCall parts.", "wants_signatures"),
         ("Tool call id was call_abc but must be a-z, A-Z, 0-9, with a length of 9.", "short_ids"),
+        (
+            "Invalid 'messages[1].tool_calls[0].id': string too long. Expected a string with maximum length 40",
+            "short_ids",
+        ),
     ],
 )
 def test_a_peculiarity_is_learned_of_a_refusal(said, quirk):

@@ -14,6 +14,7 @@ import attrs
 from trio_voice.protocols.chat.notations import (
     ANSWER_ENDS,
     BLOCKS,
+    CALL_TAGS,
     OBSERVATION,
     SILENT,
     TAGS,
@@ -29,14 +30,14 @@ if TYPE_CHECKING:
 MAX_CALLS: Final = 16
 
 _LANDMARK: Final = re.compile(
-    r"<(?=[|｜/A-Za-z]|\Z)|\[(?=[\w/{\s]|\Z)|`(?=`|\Z)|[◁{]|\n(?=[\s#*UHCOAuhcoa]|\Z)|[*(](?=[A-Za-z]|\Z)|(?<![\w.])[A-Za-z_][\w.]{0,199}\("
+    r"<(?=[|｜/A-Za-z]|\Z)|\[(?=[\w/{\s]|\Z)|`(?=`|\Z)|[◁{✿]|>(?=>|\Z)|/(?=n|\Z)|\n(?=[\s#*UHCOAuhcoa]|\Z)|[*(](?=[A-Za-z]|\Z)|(?<![\w.])[A-Za-z_][\w.]{0,199}\("
 )
 """Places where something else than speech may begin."""
 _NAME: Final = re.compile(r"(?<![\w.])[A-Za-z_][\w.]{0,199}\Z")
 _LONGEST_NAME: Final = 200
 _WINDOW: Final = 256
 _ORPHAN: Final = -1
-_ORPHANS: Final = re.compile(rf"</(?:{TAGS})>|\[/THINK\]|◁/think▷", re.IGNORECASE)
+_ORPHANS: Final = re.compile(rf"</(?:{TAGS})>|\[/THINK(?:ING)?\]|◁/think▷", re.IGNORECASE)
 _BRACKET: Final = re.compile(r"\[\s{0,9}(?:\{|[A-Za-z_][\w.]{0,60}\()")
 """A list of calls in JSON, or in Python."""
 _BRACKET_SO_FAR: Final = re.compile(r"\[\s{0,9}(?:[A-Za-z_][\w.]{0,60})?")
@@ -62,13 +63,13 @@ _LINE_BEGINS: Final = re.compile(r"(?:^|\n)[ \t>*-]{0,9}\Z")
 _PROSE: Final = frozenset({"", "text", "plaintext", "markdown", "md"})
 """Languages of a fence whose inside is an answer."""
 _UNDECIDED: Final = re.compile(
-    r"<\|(?:channel|start|start_header_id|im_start)\|?>[^<]{0,100}(?:<[^>]{0,30})?", re.IGNORECASE
+    r"<\|(?:channel|start|start_header_id|im_start|recipient)\|?>[^<]{0,100}(?:<[^>]{0,30})?", re.IGNORECASE
 )
 """Tokens whose meaning the next ones tell."""
 _PARTIAL: Final = re.compile(
     r"<[|｜/]{0,2}[\w:▁]{0,30}\s{0,3}[|｜]?(?:\s{0,3}\w{0,40}(?:<\|\w{0,30}\|?)?)?|\[/?[A-Z_ ]{0,22}|◁/?[a-z]{0,5}"
-    r"|`{1,2}"
-    rf"|(?i:<(?:{TAGS}|details)\s[^<>]{{0,170}}|\n\s{{0,3}}[#*]{{0,4}}\s{{0,2}}[a-z]{{0,11}}\s?)",
+    r"|`{1,2}|✿[A-Z]{0,8}✿?|>{1,3}[ \w.]{0,60}|/(?:no?|no_(?:t(?:h(?:i(?:nk?)?)?)?)?)?"
+    rf"|(?i:<(?:{TAGS}|{CALL_TAGS}|details)\s[^<>]{{0,170}}|\n\s{{0,3}}[#*]{{0,4}}\s{{0,2}}[a-z]{{0,11}}\s?)",
 )
 
 
@@ -225,7 +226,7 @@ class AnswerText:
         if ANSWER_ENDS.match(window):
             self._answered = True
             return 0
-        if window[0] in "<[◁`\n":
+        if window[0] in "<[◁`\n✿>/":
             if is_all and _UNDECIDED.fullmatch(window):
                 return None
             if (thought := THOUGHT_BEGINS.match(window)) is not None:
@@ -300,6 +301,9 @@ class AnswerText:
         if end is not None:
             self._thinking = self._guessed = False
             self._kept.clear()
+            if end.groupdict().get("call"):
+                self._block = _Block(OBSERVATION)
+                return end.start("call")
             return end.end()
         keep = len(buffer) if last else max(at, len(buffer) - 2 * LONGEST_OPENING)
         if self._guessed:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
 from trio_voice.events import stage as s
-from trio_voice.protocols.chat.written_calls import calls_in, known_name, objects_in
+from trio_voice.protocols.chat.written_calls import arguments_written, calls_in, known_name, objects_in
 from trio_voice.protocols.json_messages import MAX_ID, arguments_in, as_json
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ MAX_CALLS: Final = 16
 """Tools asked for in one answer; further ones are not heard."""
 MAX_ARGUMENTS: Final = 32_768
 """Letters of one call's arguments."""
+_NAMESPACE: Final = re.compile(r"\A.{0,60}?\b(?:functions?|tools?)(?:[.:/_-])", re.IGNORECASE)
+"""What models write before a tool's name, such as ``functions_``, or ``commentary to=functions.`` (gpt-oss)."""
 MAX_NAMES: Final = 64
 """Pieces of one tool's name."""
 
@@ -59,7 +62,8 @@ class CallPieces:
     def named(self, known: Collection[str]) -> str:
         """The name: of the tools that are known, if it can be made out to be one of these."""
         joined = "".join(self._names)
-        found = (known_name(name, known) for name in (joined, self._names[-1] if self._names else ""))
+        last = self._names[-1] if self._names else ""
+        found = (known_name(name, known) or _alike(name, known) for name in (joined, last))
         return next(filter(None, found), self._names[0] if self._names else "")
 
     def finish(self, otherwise: str, taken: set[str], known: Collection[str], *, is_sure: bool) -> list[s.ToolCall]:
@@ -78,7 +82,7 @@ class CallPieces:
         arguments = self._read()
         found = [arguments] if isinstance(arguments, dict) else self._objects()
         if not found and is_sure and isinstance(arguments, str):
-            found = _closed(arguments)
+            found = arguments_written(arguments, name) or _closed(arguments)
         call_id = self.call_id if self.call_id and self.call_id not in taken else otherwise
         taken.add(call_id)
         if not (found and is_sure):
@@ -90,7 +94,7 @@ class CallPieces:
 
     def _written(self, name: str, known: Collection[str]) -> list[Call]:
         """The calls that stand in the name, or in the arguments of none: as text, or several in one wrapping."""
-        wraps = not name or "(" in name or "{" in name or name.startswith("multi_tool_use")
+        wraps = not name or "(" in name or "{" in name or name.startswith("multi_tool_use") or name == "parallel"
         return calls_in(name + "".join(self._pieces), known)[:MAX_CALLS] if wraps else []
 
     def _objects(self) -> list[dict[str, Any]]:
@@ -103,6 +107,17 @@ class CallPieces:
             return [last]  # each piece was all so far
         filled = [each for at, each in enumerate(several) if each and each not in several[:at]]
         return (filled or several[:1])[:MAX_CALLS]
+
+
+def _alike(name: str, known: Collection[str]) -> str:
+    """The one tool whose name has the same letters and figures, whatever stands between and before them."""
+    bare = _NAMESPACE.sub("", name)
+    found = [tool for tool in known if _folded(tool) in (_folded(name), _folded(bare))] if bare else []
+    return found[0] if len(found) == 1 else ""
+
+
+def _folded(name: str) -> str:
+    return "".join(letter for letter in name.casefold() if letter.isalnum())
 
 
 def _closed(text: str) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ _BROKEN: Final = re.compile(r"malformed|error|abort|cancel|timeout|network|insuf
 _FILTERED: Final = re.compile(
     r"filter|safety|sensitive|recitation|prohibited|blocklist|spii|guardrail|toxic|moderation"
 )
-_TOO_LONG: Final = re.compile(r"max_.{0,10}tokens|max_length|token_limit")
+_TOO_LONG: Final = re.compile(r"max_.{0,10}tokens|(?:max|model)_length|token_limit")
 
 BROKEN: Final = "broken"
 """The server could not go on."""

@@ -10,23 +10,25 @@ import re
 from typing import Final
 
 TAGS: Final = (
-    "think|thinking|thought|thoughts|reason|reasoning|reflection|analysis|scratchpad|plan|planning|cot|seed:think"
-    "|antthinking|inner_?(?:monologue|thoughts?)|internal_?(?:monologue|thoughts?)|(?:thinking|thought)_process"
+    "think|thinking|thought|thoughts|reason|reasoning|reflection|analysis|scratch_?pad|plan|planning|cot|[a-z]{2,8}:think"
+    "|chain_?of_?thought|deliberation|antthinking|inner_?(?:monologue|thoughts?)|internal_?(?:monologue|thoughts?)|(?:thinking|thought)_process"
 )
+CALL_TAGS: Final = "(?:longcat_)?tool_?calls?|function_calls?|tool_code|tool_uses?|use_tool|tools?"
 THOUGHT_ENDS: Final = re.compile(
-    rf"</(?:{TAGS}|details)\s{{0,3}}>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>|<\|END_THINKING\|>|<channel\|>"
+    rf"</(?:{TAGS}|details)\s{{0,3}}>|\[/THINK(?:ING)?\]|◁/think▷|<\|end_of_thought\|>|<\|END_THINKING\|>|<channel\|>"
     r"|<\|/think(?:ing)?\|>|<unused95>"
     r"|<\|end\|>|<\|channel\|>\s{0,3}final[^<]{0,40}(?:<\|constrain\|>[^<]{0,40})?<\|message\|>",
     re.IGNORECASE,
 )
 THOUGHT_BEGINS: Final = re.compile(
-    rf"<(?:{TAGS})(?:\s[^<>]{{0,80}})?>|<details\s[^<>]{{0,80}}reasoning[^<>]{{0,80}}>|\[THINK\]|◁think▷"
+    rf"<(?:{TAGS})(?:\s[^<>/]{{0,80}})?>|<details\s[^<>]{{0,80}}reasoning[^<>]{{0,80}}>|\[THINK(?:ING)?\]|◁think▷"
     r"|<\|begin_of_thought\|>|<\|START_THINKING\|>|<\|channel\|?>\s{0,3}(?:analysis|thought)|<\|think(?:ing)?\|>"
     r"|<unused94>",
     re.IGNORECASE,
 )
 SILENT: Final = re.compile(
-    r"<\|(?:start|start_header_id|im_start)\|>\s{0,3}\w{0,20}(?:<\|end_header_id\|>)?"
+    r"<\|(?:start|start_header_id|im_start)\|>\s{0,3}(?:(?:assistant|user|system|model|tool|ipython)\b)?"
+    r"(?:<\|end_header_id\|>)?|/no_think\b|<\|recipient\|>\s{0,3}all\s{0,3}<\|content\|>"
     r"|<\|channel\|>\s{0,3}(?:final|commentary)[^<]{0,40}(?:<\|constrain\|>[^<]{0,40})?<\|message\|>"
     r"|<\|[^|<>\s]{1,40}\|>|</?s>|<(?:end|start)_of_turn>(?:model)?|<\|turn>(?:model)?|<turn\|>|\[/INST\]"
     r"|\[(?:BEGIN|END) FINAL RESPONSE\]|<｜[^<>\s]{1,40}｜>",
@@ -34,7 +36,7 @@ SILENT: Final = re.compile(
 )
 """Tokens of a template that a server has left in."""
 ANSWER_ENDS: Final = re.compile(
-    r"<\|(?:im_end|eot_id|endoftext|end_of_text|return)\|>|<end_of_turn>|<turn\|>|\[INST\]"
+    r"<\|(?:im_end|eot_id|endoftext|end_of_text|return|user|human)\|>|<end_of_turn>|<turn\|>|\[INST\]"
     r"|<(?:tool|function)_(?:response|result|output)s?>|<\|tool_response\|?>"
     r"|\n(?:#{1,4}\s{0,2}|\*{1,2})?(?:user|human|caller|customer|observation)\s?:",
     re.IGNORECASE,
@@ -46,7 +48,7 @@ _PREFIX: Final = "(?:[a-z]{2,12}:|｜DSML｜)?"
 BLOCKS: Final = (
     (
         re.compile(
-            rf"<({_PREFIX}(?:(?:longcat_)?tool_?calls?|function_calls?|tool_code|tool_uses?|use_tool|tools?))>",
+            rf"<({_PREFIX}(?:{CALL_TAGS}))(?:\s[^<>]{{0,100}})?>",
             re.IGNORECASE,
         ),
         "</{}>",
@@ -65,6 +67,9 @@ BLOCKS: Final = (
     (re.compile(r"\[TOOL_(CALLS)\]"), "</s>"),
     (re.compile(r"\[TOOL_(REQUEST)\]"), "[END_TOOL_{}]"),
     (re.compile(r"``(`)"), "```"),
+    (re.compile(r"✿(FUNCTION)✿"), "✿RESULT✿"),
+    (re.compile(r"<\|recipient()\|>\s{0,3}(?!all\b)[\w.]{1,60}\s{0,3}\n"), "<|stop|>"),
+    (re.compile(r">>>()\s{0,3}(?!all\b)[\w.]{1,60}\s{0,3}\n"), OBSERVATION),
     (re.compile(r"\n\s{0,3}action\s?:()", re.IGNORECASE), OBSERVATION),
 )
 """Beginnings of blocks of calls, each with the words that end it (the end of the answer does, too)."""

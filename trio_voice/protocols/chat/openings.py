@@ -28,17 +28,21 @@ _STRIPPED_CALL: Final = re.compile(r"\s{0,9}commentary to=functions")
 """Beginnings of gpt-oss's answers where a server has taken its tokens out."""
 _LABELLED: Final = re.compile(
     r"\s{0,9}(?:#{1,4}\s{0,2}|\*{1,2})?(?:thoughts?|thinking|reasoning|here is my thought process"
-    r"|here are my reasoning steps)\s?:\*{0,2}",
+    r"|here are my reasoning steps)\s?:\*{0,2}|\s{0,9}#{1,4}\s{0,2}(?:thoughts?|thinking|reasoning)[ \t]{0,3}\n",
     re.IGNORECASE,
 )
-_ACTION: Final = re.compile(r"\s{0,9}action\s?:", re.IGNORECASE)
+_ACTION: Final = re.compile(
+    r"\s{0,9}(?:action\s?:|(?:tool|function)[ _]?calls?\s?:|call\s?:\s{0,3}(?=[{\[]))", re.IGNORECASE
+)
 _RECIPIENT: Final = re.compile(r"\s{0,9}>>>\s{0,3}(?:(all)|[\w.]{1,60})\s{0,3}\n")
 """Functionary's: a line that says whom it speaks to, a tool or everybody."""
 _RECIPIENT_SO_FAR: Final = re.compile(r"\s{0,9}>{1,3}[ \w.]{0,60}")
 _WORDS_BEFORE_CALL: Final = re.compile(r"\s{0,9}functools(?=\[)")
-_STRIPPED_ENDS: Final = re.compile(r"assistant\s{0,3}final")
+_STRIPPED_ENDS: Final = re.compile(r"assistant\s{0,3}(?:final|(?P<call>commentary to=functions))")
 _LABEL_ENDS: Final = re.compile(
     r"\n\s{0,3}(?:#{1,4}\s{0,2}|\*{1,2})?(?:(?:final\s)?(?:answer|response|reply)|here is my response)\s?:\s?\*{0,2}"
+    r"|(?<=[.!?])\s{1,3}(?:final\s)?answer\s?:"
+    r"|\n\s{0,3}#{1,4}\s{0,2}(?:final\s)?(?:answer|response|reply)[ \t]{0,3}\n"
     r"|\[BEGIN FINAL RESPONSE\]|(?=\n\s{0,3}action\s?:)",
     re.IGNORECASE,
 )
@@ -53,7 +57,7 @@ _FIRST_WORDS: Final = (
         "analysis<|message|>",
         "analysis",
         "commentary to=functions",
-        "action:",
+        *("action:", "tool call:", "tool_call:", "function call:", "function_call:", "call:"),
         "functools[",
     ),
 )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _NO_SUCH_PARAMETER: Final = re.compile(
     r"not support|unsupported|unknown|unrecognized|unexpected|not permitted|not allowed|extra inputs|extra_forbidden"
-    r"|invalid|not valid|no such|does not exist",
+    r"|invalid|not valid|no such|does not exist|too (?:large|high|low|small)|out of range|less than or equal|must be",
     re.IGNORECASE,
 )
 _NO_SYSTEM: Final = re.compile(
@@ -26,7 +26,9 @@ _NO_SYSTEM: Final = re.compile(
     r"|only user and assistant roles|only user.{0,40}roles are (?:supported|allowed)|developer instruction",
     re.IGNORECASE,
 )
-_SHORT_IDS: Final = re.compile(r"length (?:of )?9\b|9 alphanumeric", re.IGNORECASE)
+_SHORT_IDS: Final = re.compile(
+    r"length (?:of )?9\b|9 alphanumeric|tool_call.{0,20}id'?:? (?:string too long|.{0,20}pattern)", re.IGNORECASE
+)
 _NO_CALLS: Final = re.compile(
     r"not support(?:ed)? (?:tools|function)|(?:tools?|function) .{0,40}not (?:supported|enabled)|support tool use"
     r"|function calling not support|support the provided 'tools'|tool choice requires|tools param requires",

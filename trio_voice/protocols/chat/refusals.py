@@ -39,23 +39,37 @@ _TOO_LONG_WORDS: Final = re.compile(
     r"|(?:prompt|input) (?:is )?too (?:long|large)|\bn_ctx\b|context (?:is )?full|array too long|token limit exceeded"
     r"|maximum sequence length|max_seq_len|max(?:imum)? tokens allowed|exceeds? context|\u8d85\u957f"
     r"|too many (?:input |prompt )?tokens|reduce (?:the length|your (?:prompt|message))|longer than the model"
-    r"|maximum (?:number of|allowed) (?:input )?tokens|exceeds? (?:the )?(?:token limit|max(?:imum)? (?:prompt|input))"
+    r"|maximum (?:number of|allowed) (?:input )?tokens|exceeds? (?:the )?(?:model's |token limit)"
+    r"|exceeds? (?:the )?max(?:imum)? (?:prompt|input)"
     r"|longer than the maximum|maximum prompt length|exceeds? the model|range of input length"
-    r"|must (?:be <= \d|have less than \d{1,9} tokens)|tokens must be reduced",
+    r"|must (?:be <= \d|have less than \d{1,9} tokens)|tokens must be reduced"
+    r"|exceed(?:s|ed)? (?:the )?(?:model(?:'s)?|max(?:imum)?) (?:(?:message|input|sequence) )?(?:token|length)"
+    r"|(?:messages?|text|conversation|dialogue|history|tools) (?:is|are|too) (?:too )?long\b|length limit exceeded"
+    r"|token limit (?:is )?exceeded|exceeded model token limit|kv cache is full|more than the (?:allowed|maximum) \d",
     re.IGNORECASE,
 )
 _TOO_LONG_EVER: Final = re.compile(r"request too large|tokens must be reduced", re.IGNORECASE)
 """Words of a limit of tokens a minute that this question alone exceeds."""
+_ID_TOO_LONG: Final = re.compile(r"tool_call.{0,20}id'?:? string too long", re.IGNORECASE)
+"""Words about the id of a call, which another server has given it, and not about the talk."""
+_NO_FUNDS_KINDS: Final = frozenset({"insufficient_quota", "insufficient_balance", "billing_hard_limit_reached"})
+_NO_FUNDS_WORDS: Final = re.compile(
+    r"insufficient (?:credits?|balance|funds|quota)|(?:out of|no (?:more |remaining )?) ?credits"
+    r"|credit balance is too low|billing (?:hard )?limit|(?:add|purchase|buy) (?:more )?credits",
+    re.IGNORECASE,
+)
 _FILTERED_KINDS: Final = frozenset(
     {
         *("content_filter", "content_policy_violation", "responsibleaipolicyviolation", "data_inspection_failed"),
-        *("refusal", "invalid_prompt", "blocked", "guardrail_intervened", "1301"),
+        *("refusal", "invalid_prompt", "blocked", "content_blocked", "guardrail_intervened", "1301"),
     }
 )
 _FILTERED_WORDS: Final = re.compile(
     r"content management policy|content[_ ]filter|flagged (?:by|as)|moderation|safety system|inappropriate content"
     r"|prohibited[_ ]content|prompt was blocked|sensitive (?:words?|content)|guardrail"
-    r"|content exists risk|(?:usage|content|safety) (?:policy|policies|guidelines)|high risk|\u654f\u611f\u5185\u5bb9",
+    r"|content exists risk|(?:usage|content|safety) (?:policy|policies|guidelines)|high risk|\u654f\u611f\u5185\u5bb9"
+    r"|content ?policy|content violates|new_sensitive|llama ?guard"
+    r"|(?:content|input|output|machine outputted) is blocked",
     re.IGNORECASE,
 )
 _AGAIN: Final = frozenset(
@@ -66,19 +80,23 @@ _AGAIN: Final = frozenset(
 )
 """Codes by which a server rejects its own model's answer (Groq), or says that it is busy: the next one is another."""
 _BUSY: Final = re.compile(
-    r"overloaded|try again later|temporarily|at capacity|capacity exceeded|(?:server|system|model) is (?:\w+ )?busy",
+    r"overloaded|try again later|temporarily|at capacity|capacity exceeded|(?:server|system|model) is (?:\w+ )?busy"
+    r"|rate limit|too many requests",
     re.IGNORECASE,
 )
 _CODES: Final = ("code", "type", "status", "error_type")
-_MAY_PASS: Final = frozenset({408, 409, 424, 425, 429, 498, 499})
+_MAY_PASS: Final = frozenset({408, 409, 421, 424, 425, 429, 498, 499})
 _WILL_NOT_PASS: Final = frozenset({501, 505, 511})
 
 _WAIT: Final = re.compile(
-    r"(?:try again|retry|retry after|retrydelay\W{1,4}|wait|available) ?(?:in|after|for)?:? ?\"?"
+    r"(?:try again|again|retry|retry[_ ]after|retrydelay\W{1,4}|wait|available|resets?) ?(?:in|after|for)?[:=]? ?\"?"
+    r"(?:about |approximately |another |~ ?)?"
     r"(?:(?P<hours>\d{1,3}) ?h(?:ours?)? ?)?(?:(?P<minutes>\d{1,4}) ?m(?:in(?:utes?)?)? ?)?"
     r"(?P<number>\d{1,6}(?:\.\d{1,9})?) ?(?P<unit>ms|milliseconds?|seconds?|secs?|s|minutes?|m)\b",
     re.IGNORECASE,
 )
+_BARE_WAIT: Final = re.compile(r"retry[_ -]after\"?\s?[:=]\s?\"?(\d{1,6}(?:\.\d{1,9})?)(?![\w.])", re.IGNORECASE)
+"""The same in seconds without a unit, as a field in a text."""
 _DURATION: Final = re.compile(
     r"(?:(?P<hours>\d{1,4})h)?(?:(?P<minutes>\d{1,4})m(?!s))?(?:(?P<number>\d{1,6}(?:\.\d{1,9})?)(?P<unit>ms|s))?"
 )
@@ -104,6 +122,8 @@ class Complaint:
         """True if the question does not fit into the model's context."""
         if self.status == 429:
             return _TOO_LONG_EVER.search(self.said) is not None
+        if _ID_TOO_LONG.search(self.said):
+            return False
         return self.status == 413 or bool(self.kinds & _TOO_LONG_KINDS or _TOO_LONG_WORDS.search(self.said))
 
     @property
@@ -114,9 +134,14 @@ class Complaint:
         return bool(self.kinds & _FILTERED_KINDS or _FILTERED_WORDS.search(self.said))
 
     @property
+    def has_no_funds(self) -> bool:
+        """True if nobody answers before somebody has paid: no waiting mends it."""
+        return bool(self.kinds & _NO_FUNDS_KINDS) or _NO_FUNDS_WORDS.search(self.said) is not None
+
+    @property
     def may_pass(self) -> bool:
         """True if the very same question may be answered the next time."""
-        if self.status in {401, 402}:
+        if self.status in {401, 402} or self.has_no_funds:
             return False
         return bool(self.kinds & _AGAIN) or _BUSY.search(self.said) is not None
 
@@ -196,6 +221,8 @@ def wait_seconds(headers: Mapping[str, str], said: str) -> float | None:
     found = _WAIT.search(said[:MAX_SAID])
     if found is not None:
         return _seconds_of(found)
+    if (bare := _BARE_WAIT.search(said[:MAX_SAID])) is not None:
+        return float(bare[1])
     reset = [
         _duration(headers.get(name, "")) for name in _RESETS if headers.get(name.replace("reset", "remaining")) == "0"
     ]

@@ -43,12 +43,19 @@ _PREFIX: Final = re.compile(r"<(/?)(?:[a-z]{2,12}:|｜DSML｜)")
 _ELEMENT: Final = re.compile(r"\s{0,9}<([\w.]{1,200})>")
 _CHILD: Final = re.compile(r"<([\w.\-]{1,200})>([^<]*)</([\w.\-]{1,200})>")
 _JSON_BEGINS: Final = re.compile(r"[{\[]")
-_MARKS: Final = re.compile(r"```(?:json)?|<\|[^|<>\s]{1,40}\|>|</?tool_call>")
+_MARKS: Final = re.compile(r"```(?:json)?|<\|[^|<>\s]{1,40}\|>|</?tool_call>|</s>")
 """Marks that models leave around a tool's arguments."""
 _QUOTES: Final = re.compile(r"<escape>|<\|\"\|>")
 _BARE_KEY: Final = re.compile(r"(?<=[{,])\s{0,9}([A-Za-z_]\w{0,100})\s{0,9}:")
 """Quotes and keys as Gemma writes them."""
 _TOOL_NAME: Final = re.compile(r"<(?:tool_)?name>\s{0,9}([\w.]{1,200})\s{0,9}</(?:tool_)?name>")
+_BEFORE_ARGUMENTS: Final = re.compile(
+    r"\s{0,9}(?:json|arguments?|parameters?|args)?\s{0,3}[:=]?\s{0,9}(?=\{)", re.IGNORECASE
+)
+_BEHIND_ARGUMENTS: Final = re.compile(r"[\s}\])]{0,20}(?:(?://|#|/\*)[^{}]{0,500})?")
+"""Words, brackets and comments that models leave around the JSON of a tool's arguments."""
+_KEYWORD: Final = re.compile(r"\(\s{0,9}\w{1,40}\s?=")
+_TRAILING: Final = re.compile(r",\s{0,9}(?=[}\]])")
 _NO_BLANK: Final = re.compile(r"[^\s,;]")
 _QUALIFIER: Final = re.compile(r"\A(?:functions?|tools?|default_api)[.:/]")
 """Namespaces that models put before a tool's name."""
@@ -64,6 +71,8 @@ def calls_in(block: str, known: Collection[str]) -> list[Call]:
     if _QUOTES.search(block):
         block = _BARE_KEY.sub(r'"\1":', _QUOTES.sub('"', block))
     calls = [call for value in values_in(block) for call in _calls_of(value, known)]
+    if not calls and _TRAILING.search(block):
+        calls = [call for value in values_in(_TRAILING.sub("", block)) for call in _calls_of(value, known)]
     if not calls and "'" in block:
         inside = block[block.find("{") : block.rfind("}") + 1]
         calls = [call for value in _python_object(inside) for call in _calls_of(value, known)]
@@ -91,7 +100,7 @@ def answer_in(block: str) -> str:
 
 def values_in(text: str) -> Iterator[Any]:
     """The JSON objects and lists in a text, one after the other."""
-    decoder, at = json.JSONDecoder(), 0
+    decoder, at = json.JSONDecoder(strict=False), 0
     for _ in range(MAX_VALUES):
         begins = _JSON_BEGINS.search(text, at)
         if begins is None:
@@ -121,6 +130,23 @@ def objects_in(text: str) -> list[dict[str, Any]]:
             return []
         found.append(value)
     return found
+
+
+def arguments_written(text: str, name: str) -> list[dict[str, Any]]:
+    """A tool's arguments that are nearly JSON, or are Python's keywords; none if they cannot be told for sure."""
+    text = _MARKS.sub(" ", text[:MAX_WRITTEN]).strip()
+    before = _BEFORE_ARGUMENTS.match(text)
+    if before is None:
+        keywords = text.removeprefix(name)
+        keywords = keywords if keywords.startswith("(") else f"({keywords})"
+        found = _of_python(keywords) if _KEYWORD.match(keywords) else None
+        return [found] if found else []
+    text = text[before.end() :]
+    try:
+        value, end = json.JSONDecoder(strict=False).raw_decode(text)
+    except (ValueError, RecursionError):
+        return _python_object(_BARE_KEY.sub(r'"\1":', text))
+    return [value] if isinstance(value, dict) and _BEHIND_ARGUMENTS.fullmatch(text, end) else []
 
 
 def _python_object(text: str) -> list[dict[str, Any]]:

@@ -147,7 +147,7 @@ def test_the_time_is_linear_in_the_text(piece, language):
         ("es", "1.000.000 €, 1 hora, 21 casas, 21 días", ("un millón de euros, una hora, veintiuna casas, veintiún "
          "días")),
         ("es", "9-17 h, 3x al día, 1 de ellos", "nueve a diecisiete horas, tres veces al día, uno de ellos"),
-        ("it", "1.000.000 €, 1 ora, 1 giorno, n. 5", "un milione di euro, una ora, un giorno, numero cinque"),
+        ("it", "1.000.000 €, 1 ora, 1 giorno, n. 5", "un milione di euro, un'ora, un giorno, numero cinque"),
         ("pt-BR", "R$ 1.000.000, 2 horas, 22 casas, 2 dias", ("um milhão de reais, duas horas, vinte e duas casas, "
          "dois dias")),
         ("pt-BR", "R$ 2 mil, ligue para o 190", "dois mil reais, ligue para o um nove zero"),
@@ -157,4 +157,65 @@ def test_the_time_is_linear_in_the_text(piece, language):
     ],
 )  # fmt: skip
 def test_figures_of_which_each_language_has_its_own(language, written, spoken):
+    assert said(written, language) == spoken
+
+
+@pytest.mark.parametrize(
+    ("language", "written", "spoken"),
+    [
+        # Sums are told from sides, ranges and dates by what stands behind them
+        ("en", "3 x 4 = 12, 10 / 2 = 5", "three times four equals twelve, ten divided by two equals five"),
+        ("en", "5 - 3 = 2 and 12 ÷ 4 = 3", "five minus three equals two and twelve divided by four equals three"),
+        ("en", "3 x 4 m, 5 - 3", "three by four meters, five to three"),
+        ("fr", "3 x 4 = 12", "trois fois quatre égale douze"),
+        ("nl", "3 x 4 = 12", "drie keer vier is twaalf"),
+        # Codes in groups
+        (
+            "de",
+            "IBAN DE89 3704 0044 0532 0130 00.",
+            (
+                "IBAN D E acht neun, drei sieben null vier, null null vier vier, null fünf drei zwei, "
+                "null eins drei null, null null."
+            ),
+        ),
+        (
+            "en",
+            "IBAN GB33BUKB20201555555555.",
+            ("IBAN G B three three, B U K B, two zero two zero, one five five five, five five five five, five five."),
+        ),
+        ("en", "Sort code 12-34-56", "Sort code one two, three four, five six"),
+        # Money
+        (
+            "en",
+            "$5-10, $.50, -$5, $-5",
+            ("five to ten dollars, fifty cents, minus five dollars, minus five dollars"),
+        ),
+        ("en", "₩1000, 50 zł", "one thousand won, fifty zloty"),
+        ("de", "-5 €, CHF 5.50, Fr. 5.-", "minus fünf Euro, fünf Franken fünfzig, fünf Franken"),
+        ("fr", "5€50", "cinq euros cinquante"),
+        # Ordinals
+        ("de", "1. Stock", "erster Stock"),
+        ("de", "2. Etage, 3. Haus", "zweite Etage, drittes Haus"),
+        ("de", "Ihr 3. Termin in der 2. Etage", "Ihr dritter Termin in der zweiten Etage"),
+        ("de", "1. Brot", "eins, Brot"),
+        ("fr", "la 1re fois, le 1er prix", "la première fois, le premier prix"),
+        # Agreement
+        ("it", "Aspetti 1 ora, 1 altra, 1 iena.", "Aspetti un'ora, un'altra, una iena."),
+        ("es", "200 personas, 500 horas, 200 días", "doscientas personas, quinientas horas, doscientos días"),
+        ("pt", "200 pessoas e 300 dias", "duzentas pessoas e trezentos dias"),
+        # Days
+        ("en", "Mon, Nov 30 or 11/30", "Monday, November thirtieth or November thirtieth"),
+        ("en", "9/11, 24/7, 7/8", "nine eleven, twenty-four seven, seven eight"),
+        ("en", "from 00:00 to 24:00", "from midnight to midnight"),
+        ("de", "am 30.11.26", "am dreißigsten November zweitausendsechsundzwanzig"),
+        # Units and signs
+        (
+            "en",
+            "20-25°C, +3%, 220V, 3 yrs",
+            ("twenty to twenty-five degrees Celsius, plus three percent, two hundred twenty volts, three years"),
+        ),
+        ("en", "10k people, 4K, 4.5/5 stars", "ten thousand people, four K, four point five out of five stars"),
+    ],
+)
+def test_figures_that_were_read_wrongly(language, written, spoken):
     assert said(written, language) == spoken

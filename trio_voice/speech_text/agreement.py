@@ -50,7 +50,12 @@ _GENDERS: Final[Mapping[str, _Genders]] = {
         re.compile(r".*(?:as?|ión|iones|dad|dades)|noches?|ve(?:z|ces)|tardes?|clases?|calles?|llaves?|mujer(?:es)?"),
         _words("día días mapa mapas problema problemas programa programas tema temas sistema sistemas"),
         _words("a al con de del e el en es hasta la las los más menos ni o para por que sin son u y"),
-        (("veintiuno", "veintiún", "veintiuna"), ("uno", "un", "una")),
+        (
+            ("veintiuno", "veintiún", "veintiuna"),
+            ("uno", "un", "una"),
+            ("cientos", "cientos", "cientas"),
+            ("quinientos", "quinientos", "quinientas"),
+        ),
     ),
     "it": _Genders(
         re.compile(r".*a|notte|classe|stazione"),
@@ -62,9 +67,10 @@ _GENDERS: Final[Mapping[str, _Genders]] = {
         re.compile(r".*(?:as?|ção|ções|dades?|gem|gens)|noites?|vez|vezes|tardes?|mulher(?:es)?"),
         _words("dia dias mapa mapas problema problemas programa programas tema temas sistema sistemas"),
         _words("a ao as até com da das de do dos e em mais menos na no o os ou para por que"),
-        (("um", "um", "uma"), ("dois", "dois", "duas")),
+        (("um", "um", "uma"), ("dois", "dois", "duas"), ("entos", "entos", "entas")),
     ),
 }
+BORDER: Final = r"\b"
 _NOUN: Final = re.compile(r"\s([^\W\d_]{2,40})(?![\w'’])")
 _WHOLE_ALONE: Final = frozenset({"de", "it"})
 """Languages in which larger numbers stay as they are."""
@@ -79,6 +85,8 @@ def agreed(said: str, after: str, language: str) -> str:
         return said
     is_feminine = genders.feminine.fullmatch(noun[1]) is not None and noun[1] not in genders.masculine
     for ending, masculine, feminine in genders.forms:
-        if said == ending or (language not in _WHOLE_ALONE and re.search(rf"\b{ending}\Z", said)):
+        if said == ending or (
+            language not in _WHOLE_ALONE and re.search(rf"{'' if ending.endswith('ntos') else BORDER}{ending}\Z", said)
+        ):
             return said[: len(said) - len(ending)] + (feminine if is_feminine else masculine)
     return said

@@ -28,6 +28,13 @@ _TENS: Final = ("", "", "twenties", "thirties", "forties", "fifties", "sixties",
 _HUNDREDS: Final = {"11": "eleven", "12": "twelve", "13": "thirteen", "14": "fourteen", "15": "fifteen",
                     "16": "sixteen", "17": "seventeen", "18": "eighteen", "19": "nineteen", "20": "twenty"}  # fmt: skip
 
+_MONTHS: Final = (
+    *("January", "February", "March", "April", "May", "June", "July"),
+    *("August", "September", "October", "November", "December"),
+)
+_DAYS: Final = {day[:3]: day for day in ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")}
+_EQUALS: Final = "(?:=|equals|gleich|égale|es igual a|è uguale a|é igual a|is)"
+"""The sign as it stands in a text that is made fit to be spoken."""
 _Rule = tuple["re.Pattern[str]", "str | Callable[[re.Match[str]], str]"]
 
 
@@ -40,6 +47,13 @@ def rules_of(language: str, words: SpokenWords, in_words: Callable[[int, str, st
         in_words: says a number in a language, in the form that is named last.
     """
     to, days = words.to, words.days
+    times = words.times
+    sums = {
+        **dict.fromkeys("-\u2212", words.minus),
+        **dict.fromkeys("x×*", times),
+        **dict.fromkeys("/÷:", words.divided_by),
+        "+": words.plus,
+    }
     day = "|".join(sorted(days, key=len, reverse=True))
     rules: list[_Rule] = [
         *_roman(language, words.counted, in_words),
@@ -62,13 +76,28 @@ def rules_of(language: str, words: SpokenWords, in_words: Callable[[int, str, st
         (re.compile(r"(?<=\d:\d\d)\s?-\s?(?=\d{1,2}:\d\d)|(?<=\d[hH€%])\s?-\s?(?=\d)"), f" {to} "),
         (re.compile(r"(?<=\d)-(?=\d{1,4}(?:[.,]\d{1,2})?\s?[€$£])"), f" {to} "),
         (re.compile(r"(?<![\w:.,])(\d{1,4}):(\d)(?![\w:])"), rf"\1 {words.ratio} \2"),
+        # Sums: a sign is what it is in arithmetic where the outcome stands behind it
+        (
+            re.compile(rf"(?<![\w.,])\d{{1,9}}(?:\s?[-\u2212x×*/÷:+]\s?\d{{1,9}}){{1,4}}(?=\s?{_EQUALS}\s)"),
+            lambda found: re.sub(r"\s?([-\u2212x×*/÷:+])\s?", lambda sign: f" {sums[sign[1]]} ", found[0]),
+        ),
+        (re.compile(r"(?<=\d)\s?÷\s?(?=\d)"), f" {words.divided_by} "),
         (re.compile(r"(?<=\d)\s?x\s?(?=\d)"), f" {words.by} "),
+        # Signs of money
+        (re.compile(r"([$€£])\.(?=\d\d\b)"), r"\g<1>0."),
+        (
+            re.compile(r"(?<![\w)])[-\u2212]\s?(?=[$€£¥₹]\s?\d)|(?<![\w)])[-\u2212](?=\d{1,9}(?:[.,]\d{1,3})?\s?[€£])"),
+            f"{words.minus} ",
+        ),
+        (re.compile(r"([$€£¥₹])[-\u2212](?=\d)"), rf"{words.minus} \1"),
+        (re.compile(r"([$€£])(\d{1,4}(?:\.\d\d)?)\s?[–-]\s?(?=\d{1,4}(?:\.\d\d)?\b)"), rf"\2 {to} \1"),
+        (re.compile(r"(?<![\w+(.,])\+(?=\d{1,3}(?:[.,]\d{1,3})?(?:\s?[%°]|\s?$))"), f"{words.plus} "),
         (re.compile(r"(?<![\w.,$€£])(?<![$€£]\s)(\d{1,3})(?=[A-Z]\b)"), r"\1 "),
     ]
     if language == "en":
         rules += _ENGLISH
-    times = re.compile(r"(?<=\d)\s?[x×](?=\s(?!\d)[^\W\d_])")
-    rules.append((times, f" {_OFTEN.get(language, words.times)}"))
+    often = re.compile(r"(?<=\d)\s?[x×](?=\s(?!\d)[^\W\d_])")
+    rules.append((often, f" {_OFTEN.get(language, times)}"))
     if language == "de":
         rules += _GERMAN
         rules.append(
@@ -133,6 +162,9 @@ def _decade(found: re.Match[str]) -> str:
 
 
 _GERMAN: Final[list[_Rule]] = [
+    (re.compile(r"\b(?:CHF|Fr\.|SFr\.)\s?(\d{1,6})\.(\d\d)\b"), r"\1,\2 CHF"),
+    (re.compile(r"\b(?:Fr\.|SFr\.)\s?(?=\d)"), "CHF "),
+    (re.compile(r"(?<![\w.])(\d{1,2})\.(\d{1,2})\.(\d\d)(?![\w.]*\d)"), r"\1.\2.20\3"),
     (re.compile(r"\bMio\b\.?"), "Millionen"),
     (re.compile(r"\bMrd\b\.?"), "Milliarden"),
     (re.compile(r"\bTsd\b\.?"), "Tausend"),
@@ -140,12 +172,27 @@ _GERMAN: Final[list[_Rule]] = [
 _ORDINAL_DOT: Final[_Rule] = (re.compile(r"(?<=\d)\.(?=[ºª])"), "")
 _DOTTED_TIME: Final[_Rule] = (re.compile(r"(?<![\w.,])(\d{1,2})\.([0-5]\d)(?![\w.,]*\d)"), r"\1:\2")
 _OTHERS: Final[dict[str, list[_Rule]]] = {
+    "fr": [(re.compile(r"(?<![\w.,])(\d{1,6})\s?€(\d\d)\b"), r"\1,\2 €")],
     "es": [_ORDINAL_DOT],
     "pt": [_ORDINAL_DOT],
     "it": [_DOTTED_TIME, (re.compile(r"(?<=\d)°(?=\s?[a-z])"), "º")],
     "nl": [_DOTTED_TIME, (re.compile(r"(?<=\d:\d\d)\s?u\b\.?"), " uur")],
 }
 _ENGLISH: Final[list[_Rule]] = [
+    (re.compile(r"(?<![\w:])(?:00:00|24:00)(?![\w:])"), "midnight"),
+    (re.compile(r"(?<![\w.,$€£])(\d{1,3})k(?=\s[a-z]{3})"), r"\1,000"),
+    (re.compile(r"(?<![\w/])(\d(?:\.\d)?)\s?/\s?(5|10|100)(?=\s(?:stars?|points?)\b)"), r"\1 out of \2"),
+    (
+        re.compile(
+            r"\b(Mon|Tue|Tues|Wed|Thu|Thurs|Fri|Sat|Sun)(?=,?\s(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec|\d{1,2}(?:[:/]|\s?[ap]\.?m)))"
+        ),
+        lambda found: _DAYS[found[1][:3]],
+    ),
+    # A day and a month of which it is certain which is which
+    (
+        re.compile(r"(?<![\w/.$])(1[0-2]|[1-9])/(1[3-9]|2\d|3[01])(?![\w/]|\s?(?:inch|of\b|\"))"),
+        lambda found: f"{_MONTHS[int(found[1]) - 1]} {found[2]}",
+    ),
     (re.compile(r"(?<!\w)['’]?(1[1-9]|20)?([0-9])0['’]?s\b"), _decade),
     (re.compile(r"(?<=\d)(\s?[ap]\.?m\.?)\s?[–—-]\s?(?=\d)", re.IGNORECASE), r"\1 to "),
     (re.compile(r"\b(\d)\s?ft\.?\s(\d{1,2})\s?in\b\.?"), r"\1'\2"),

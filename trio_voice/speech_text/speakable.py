@@ -16,6 +16,7 @@ import attrs
 
 from trio_voice.speech_text.languages import primary
 from trio_voice.speech_text.spoken_forms import spelled
+from trio_voice.speech_text.spoken_patterns import GERMAN_NUMBERED
 from trio_voice.speech_text.stage_directions import is_stage_direction
 
 
@@ -171,7 +172,7 @@ _PLACED: Final = re.compile(r" +(?=[,;:!?…](?!\d)|\.(?!\w))")
 _CROWDED: Final = re.compile(r"[,;:]+(?=[,;:.!?])|(?<=[!?…])[,;:]+")
 _REPEATED: Final = re.compile(r"([!?,;])(?:\s?\1)+|\.{4,}")
 _EMPTY: Final = re.compile(r"\(\s*\)|\[\s*\]|\"\s*\"|“\s*”|'\s+'")
-_LEADING: Final = re.compile(r"^[\s,.;:!?…)\]}•·*_|/\\–—-]+(?=[^\s\d])|^[\s,.;:!?…)\]}•·*_|]+")
+_LEADING: Final = re.compile(r"^[\s,.;:!?…)\]}•·*_|/\\–—-]+(?=[^\s\d$€£])|^[\s,.;:!?…)\]}•·*_|]+")
 _LETTER: Final = re.compile(r"[^\W_]")
 
 
@@ -184,7 +185,7 @@ def speakable(text: str, language: str = "en-US", *, spelled_out: bool = False) 
         spelled_out: figures and abbreviations in words, for a voice that does not read them by itself.
     """
     if not _PLAIN.fullmatch(text):
-        text = _without_markup(text, _signs_of(language))
+        text = _without_markup(text, _signs_of(language), is_german=primary(language) == "de")
     if spelled_out:
         text = spelled(text, language)
     text = " ".join(text.split())
@@ -195,7 +196,7 @@ def _signs_of(language: str) -> _Signs:
     return _AMERICAN if language.lower() in _AMERICA else _SIGNS.get(primary(language), _EN)
 
 
-def _without_markup(text: str, signs: _Signs) -> str:
+def _without_markup(text: str, signs: _Signs, *, is_german: bool) -> str:
     text = _UNSEEN.sub("", text.replace("\r\n", "\n"))
     if "&" in text:
         text = html.unescape(text).replace("\0", "")
@@ -204,7 +205,7 @@ def _without_markup(text: str, signs: _Signs) -> str:
     text = _DISPLAYED.sub(r" \1 ", text)
     text = _ARROW.sub(", ", _COMMENT.sub(" ", _FENCE.sub("", text)))
     text = _AUTOLINK.sub(r"\1", text)
-    text = "\n".join(_lines(text))
+    text = "\n".join(_lines(text, numbered=GERMAN_NUMBERED if is_german else None))
     text = _CITATIONS.sub("", text)
     text = _IMAGE_OR_LINK.sub(lambda link: link["words"], text)
     text = _CITATION.sub("", _LINK_TARGET.sub("", text))
@@ -215,8 +216,11 @@ def _without_markup(text: str, signs: _Signs) -> str:
     return _tidy(_without_signs(text, signs))
 
 
-def _lines(text: str) -> list[str]:
-    """The lines without what marks headings, quotations, lists and tables; each of those ends like a sentence."""
+def _lines(text: str, *, numbered: re.Pattern[str] | None) -> list[str]:
+    """The lines without what marks headings, quotations, lists and tables; each of those ends like a sentence.
+
+    Before nouns that are ``numbered``, a number and a dot are part of what is said: German "1. Stock".
+    """
     lines = []
     for line in _RULE.sub("", text).split("\n"):
         marker = _MARKER.match(line)
@@ -224,6 +228,8 @@ def _lines(text: str) -> list[str]:
         row = _TABLE_ROW.fullmatch(line)
         if row and "|" in row["cells"] + ("|" if line.rstrip().endswith("|") else ""):
             rest = ", ".join(filter(None, (cell.strip() for cell in row["cells"].split("|"))))
+        elif marker and marker["number"] and numbered is not None and numbered.match(rest):
+            rest = line
         elif marker and marker["number"]:
             rest = f"{marker['number']}, {rest}"
         rest = rest.strip()

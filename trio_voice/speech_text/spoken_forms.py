@@ -18,12 +18,19 @@ from trio_voice.speech_text.spoken_dates import Dates
 from trio_voice.speech_text.spoken_numbers import Numbers, words_of
 from trio_voice.speech_text.spoken_patterns import (
     AFTER_GERMAN,
+    CODE_OF_GROUPS,
+    DATIVE_DER,
     DOTS,
+    ELIDED,
     EMERGENCY,
     FRACTIONS,
+    GERMAN_NOUNS,
+    GERMAN_NUMBERED,
+    IBAN,
     MEASURED,
     MINUS,
     MIXED,
+    NO_ARTICLE,
     NO_CENTS,
     OF,
     OF_MONEY,
@@ -67,6 +74,7 @@ class _Forms:
         self._wordy = len(self._of_words())
         self._rules = [
             *self._of_words(),
+            (IBAN, self._iban),
             *Dates(language, words, self._numbers, self._telephone).rules(),
             *self._of_amounts(),
             *self._of_numbers(),
@@ -82,6 +90,7 @@ class _Forms:
         n, signs = self._numbers.pattern, any_of(self._words.currencies)
         short = "[KkMmB]|bn" if self._lang == "en" else "(?!)"
         return [
+            (CODE_OF_GROUPS, lambda found: ", ".join(map(self._numbers.one_by_one, found[0].split("-")))),
             (OF_MONEY, lambda found: found["of"] + self._currencies[found["sign"]].many),
             (
                 re.compile(
@@ -91,7 +100,7 @@ class _Forms:
                 ),
                 self._price,
             ),
-            (re.compile(rf"{START}(?P<a>{n})\s?[–—-]\s?(?P<b>{n})(?=\s?(?:%|[^\W\d]|[\s.,;!?]|$))"), self._range),
+            (re.compile(rf"{START}(?P<a>{n})\s?[–—-]\s?(?P<b>{n})(?=\s?(?:%|°|[^\W\d]|[\s.,;!?]|$))"), self._range),
             (
                 re.compile(rf"{MINUS}(?<![\w.,])(?P<n>{n})\s?(?P<unit>%|{any_of(self._words.units)})(?![\w/])"),
                 self._measure,
@@ -122,6 +131,8 @@ class _Forms:
             rules = self._rules[: self._wordy]
         for rule, said in rules:
             text = rule.sub(said, text)
+        if self._lang == "it":
+            text = ELIDED.sub("un'", text)
         return DOTS.sub(".", re.sub(r"\s?×\s?", f" {self._words.times} ", text))
 
     # Numbers
@@ -137,8 +148,19 @@ class _Forms:
             self._numbers.cardinal(figures), found.string[found.end() : found.end() + 50], self._lang
         )
 
+    def _iban(self, found: re.Match[str]) -> str:
+        """An account's number: letters and figures one by one, in groups of four."""
+        bare = found[0].replace(" ", "")
+        groups = [bare[at : at + 4] for at in range(0, len(bare), 4)]
+        return ", ".join(
+            " ".join(self._numbers.one_by_one(sign) if sign.isdigit() else sign for sign in group) for group in groups
+        )
+
     def _digits(self, found: re.Match[str]) -> str:
         """The words for figures that no other rule took: those inside of words."""
+        before = found.string[max(found.start() - 1, 0) : found.start()]
+        if len(found[0]) < 4 and found[0][0] != "0" and not before.isalnum():
+            return f" {self._numbers.cardinal(found[0])} "
         return f" {self._numbers.one_by_one(found[0])} "
 
     def _code(self, found: re.Match[str]) -> str:
@@ -182,8 +204,15 @@ class _Forms:
 
     def _ordinal(self, found: re.Match[str]) -> str:
         said = self._numbers.said(int(found["n"]), "ordinal")
-        if self._lang == "de" and AFTER_GERMAN.search(found.string[max(found.start() - 12, 0) : found.start()]):
-            return f"{said}n"
+        if self._lang == "de":
+            before = found.string[max(found.start() - 20, 0) : found.start()]
+            noun = GERMAN_NUMBERED.match(found.string[found.end() : found.end() + 20].lstrip())
+            ending = GERMAN_NOUNS[noun[0]] if noun else ""
+            if AFTER_GERMAN.search(before) or (DATIVE_DER.search(before) and ending != "er"):
+                return f"{said}n"
+            return said.removesuffix("e") + ending if noun and NO_ARTICLE.search(before) else said
+        if self._lang == "fr" and found["n"] == "1" and not found[0].endswith("er"):
+            return f"{said[:-2]}ère"
         if found[0].endswith("ª") and said.endswith("o"):
             return said[:-1] + "a"
         if found[0].endswith("er") and self._lang == "es":

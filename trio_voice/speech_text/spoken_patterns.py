@@ -79,13 +79,26 @@ TELEPHONE: Final = re.compile(
     r"|(?<![\w.,-])0\d{1,4}[-/]\d{5,9}(?![\w-])"
     r"|(?<![\w.,-])\d{3}-\d{4}(?![\w-])|\(\d{3}\) ?\d{3}-\d{4}|\+\d{7,15}"
 )
+_NOUNS: Final = {
+    "er": "Stock|Tag|Termin|Versuch|Platz|Gang|Hof|Schritt|Advent|Punkt|Teil|Monat|Weihnachtstag",
+    "e": "Etage|Klasse|Liga|Reihe|Stufe|Runde|Stunde|Woche|Seite|Auflage|Person|Straße|Tür",
+    "es": "Obergeschoss|Untergeschoss|OG|UG|Stockwerk|Mal|Halbjahr|Quartal|Haus|Zimmer|Kapitel",
+}
+GERMAN_NOUNS: Final = {noun: ending for ending, nouns in _NOUNS.items() for noun in nouns.split("|")}
+"""Nouns that are numbered, by the ending of the number without an article."""
+GERMAN_NUMBERED: Final = re.compile(rf"(?:{'|'.join(GERMAN_NOUNS)})\b")
+NO_ARTICLE: Final = re.compile(r"(?:\A|[^\w\s]\s?|\b(?:[km]?ein|dein|sein|ihr|unser|euer))\s?\Z", re.IGNORECASE)
+"""What stands before a number that has the ending itself."""
+DATIVE_DER: Final = re.compile(
+    r"\b(?:in|an|auf|vor|hinter|neben|zwischen|mit|von|zu|bei|nach|seit|aus|ab|über|unter)\sder\s\Z", re.IGNORECASE
+)
 AFTER_DER: Final = re.compile(r"\bder\s(?:\d{1,2}\.\s(?:und|oder|bis)\s)?\Z")
 OF: Final = {"es": "de ", "pt": "de ", "it": "di ", "fr": "d'"}
 STREET: Final = re.compile(r"\d\s[A-Z][a-z]{1,20}\s\Z")
 OF_MONEY: Final = re.compile(
     r"(?P<of>(?:millones|milhões|milioni|miliardi|millions|milliards)\s(?:de\s|di\s|d['’]))(?P<sign>[€$£]|R\$)"
 )
-NO_CENTS: Final = re.compile(r"(?<=\d),[-–—]+(?!\w)")
+NO_CENTS: Final = re.compile(r"(?<=\d),[-–—]+(?!\w)|(?<=\d)\.[-–—]+(?=\s|$)")
 """Whole amounts, as they are written in the Netherlands and in Germany."""
 EMERGENCY: Final = re.compile(
     r"(?P<before>\b(?:call|dial|ring|text|bel|disque|lig(?:ue|ar)|(?:wähl|ruf|appele|compos|llam|marqu|chiam)\w{0,6})\s"
@@ -94,6 +107,13 @@ EMERGENCY: Final = re.compile(
     re.IGNORECASE,
 )
 """Short numbers behind a word for telephoning."""
+IBAN: Final = re.compile(
+    r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}(?![A-Za-z0-9])){2,8}(?: [A-Z0-9]{1,3}\b)?|\b[A-Z]{2}\d{2}[A-Z0-9]{10,30}\b"
+)
+CODE_OF_GROUPS: Final = re.compile(r"(?<![\w.,-])\d{2,6}(?:-\d{1,6}){2,6}(?![\w-])")
+"""Figures in groups that are neither a date nor a telephone number."""
+ELIDED: Final = re.compile(r"\buna\s(?=[aeoàèò]|i(?![aeou])|u(?![aeio]))")
+"""Italian before a vowel: "un'ora"."""
 DOTS: Final = re.compile(r"(?<!\.)\.\.(?!\.)")
 AFTER_GERMAN: Final = re.compile(
     r"\b(?:am|vom|zum|dem|den|bis|ab|seit|im|beim)\s+(?:\d{1,2}\.\s(?:und|oder|bis)\s+)?$", re.IGNORECASE

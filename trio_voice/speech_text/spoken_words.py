@@ -29,6 +29,7 @@ class SpokenWords:
     minus: str
     percent: str
     times: str
+    divided_by: str
     plus: str
     to: str
     """Between the ends of a range."""
@@ -92,6 +93,7 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
         minus="minus",
         percent="percent",
         times="times",
+        divided_by="divided by",
         plus="plus",
         to="to",
         ratio="to",
@@ -130,6 +132,9 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
             **dict.fromkeys(("¥", "JPY"), Currency(one="yen", many="yen", cent="sen", cents="sen")),
             **dict.fromkeys(("₹", "INR"), Currency(one="rupee", many="rupees", cent="paisa", cents="paise")),
             "CHF": Currency(one="Swiss franc", many="Swiss francs", cent="centime", cents="centimes"),
+            **dict.fromkeys(("₩", "KRW"), Currency(one="won", many="won", cent="jeon", cents="jeon")),
+            **dict.fromkeys(("zł", "PLN"), Currency(one="zloty", many="zloty", cent="grosz", cents="grosz")),
+            "₿": Currency(one="bitcoin", many="bitcoin", cent="cent", cents="cents"),
         },
         units=_units(
             "km/h|kilometer per hour|kilometers per hour, mph/mile per hour/miles per hour, km/kilometer/kilometers, "
@@ -142,6 +147,8 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
             "secs/second/seconds, "
             "m²/square meter/square meters, m³/cubic meter/cubic meters, km²/square kilometer/square kilometers, "
             "cm²/square centimeter/square centimeters, ¢/cent/cents, p/penny/pence, "
+            "V/volt/volts, W/watt/watts, kW/kilowatt/kilowatts, yrs/year/years, yr/year/years, ‰/per mille/per mille, "
+            "Mbit/s|megabit per second|megabits per second, Mbps/megabit per second/megabits per second, "
             "L/liter/liters, GHz/gigahertz/gigahertz, MHz/megahertz/megahertz"
         ),
         abbreviations=_pairs(
@@ -169,6 +176,7 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
         minus="minus",
         percent="Prozent",
         times="mal",
+        divided_by="geteilt durch",
         plus="plus",
         to="bis",
         ratio="zu",
@@ -182,7 +190,8 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
         months=_words("Januar Februar März April Mai Juni Juli August September Oktober November Dezember"),
         date="{day} {month} {year}",
         date_without_year="{day} {month}",
-        currencies=_currencies("Dollar/Dollar/Cent/Cent", "Euro/Euro/Cent/Cent", "Pfund/Pfund/Penny/Pence"),
+        currencies=_currencies("Dollar/Dollar/Cent/Cent", "Euro/Euro/Cent/Cent", "Pfund/Pfund/Penny/Pence")
+        | {"CHF": Currency(one="Franken", many="Franken", cent="Rappen", cents="Rappen")},
         units=_units(
             "km/h|Kilometer pro Stunde|Kilometer pro Stunde, km/Kilometer/Kilometer, cm/Zentimeter/Zentimeter, "
             "mm/Millimeter/Millimeter, m/Meter/Meter, kg/Kilogramm/Kilogramm, g/Gramm/Gramm, mg/Milligramm/Milligramm, "
@@ -208,6 +217,7 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
         minus="moins",
         percent="pour cent",
         times="fois",
+        divided_by="divisé par",
         plus="plus",
         to="à",
         ratio="à",
@@ -221,7 +231,8 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
         months=_words("janvier février mars avril mai juin juillet août septembre octobre novembre décembre"),
         date="{day} {month} {year}",
         date_without_year="{day} {month}",
-        currencies=_currencies("dollar/dollars/cent/cents", "euro/euros/centime/centimes", "livre/livres/penny/pence"),
+        currencies=_currencies("dollar/dollars/cent/cents", "euro/euros/centime/centimes", "livre/livres/penny/pence")
+        | {"CHF": Currency(one="franc", many="francs", cent="centime", cents="centimes")},
         units=_units(
             "km/h|kilomètre à l'heure|kilomètres à l'heure, km/kilomètre/kilomètres, cm/centimètre/centimètres, "
             "mm/millimètre/millimètres, m/mètre/mètres, kg/kilo/kilos, g/gramme/grammes, mg/milligramme/milligrammes, "
@@ -242,6 +253,7 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
         minus="menos",
         percent="por ciento",
         times="por",
+        divided_by="dividido por",
         plus="más",
         to="a",
         ratio="a",
@@ -279,6 +291,7 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
         minus="meno",
         percent="per cento",
         times="per",
+        divided_by="diviso",
         plus="più",
         to="a",
         ratio="a",
@@ -315,6 +328,7 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
         minus="menos",
         percent="por cento",
         times="vezes",
+        divided_by="dividido por",
         plus="mais",
         to="a",
         ratio="a",
@@ -352,6 +366,7 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
         minus="min",
         percent="procent",
         times="keer",
+        divided_by="gedeeld door",
         plus="plus",
         to="tot",
         ratio="op",

@@ -21,7 +21,7 @@ MAX_CALLS: Final = 16
 MAX_ARGUMENTS: Final = 32_768
 """Letters of one call's arguments."""
 _NAMESPACE: Final = re.compile(r"\A.{0,60}?\b(?:functions?|tools?)(?:[.:/_-])", re.IGNORECASE)
-"""What models write before a tool's name, such as ``functions_``, or ``commentary to=functions.`` (gpt-oss)."""
+"""Namespaces that models write before a tool's name, such as ``functions_`` or ``commentary to=functions.``."""
 MAX_NAMES: Final = 64
 """Pieces of one tool's name."""
 

@@ -220,3 +220,16 @@ def test_a_confidence_that_does_not_climb_or_is_not_asked_for_begins_nothing(con
 
 def test_a_turn_that_hangs_is_ended_on_request():
     assert session().encode(s.EndTurn(), 0.0) == ['{"type":"ForceEndpoint"}']
+
+
+def test_turns_may_be_told_out_of_order_or_without_a_number():
+    stage = session()
+    assert hear(stage, **turn(1, "Are you open?", over=True))[-1] == s.TurnOver("caller_1", "Are you open?")
+    assert hear(stage, **turn(0, "Hello")) == []  # a partial of one that is behind
+    assert hear(stage, **turn(0, "Hello.", over=True))[-1] == s.TurnOver("caller_0", "Hello.")
+    for number in (0, 1):
+        assert hear(stage, **turn(number, "Hello?", over=True)) == []  # told before
+    unnumbered = turn(None, "And on Sunday?", over=True)
+    assert hear(stage, **unnumbered)[-1] == s.TurnOver("caller_2", "And on Sunday?")
+    del unnumbered["turn_order"]
+    assert hear(stage, **unnumbered)[-1] == s.TurnOver("caller_3", "And on Sunday?")

@@ -190,3 +190,12 @@ def test_nothing_that_comes_raises(messages):
 
 def test_a_turn_that_hangs_is_ended_on_request():
     assert session().encode(s.EndTurn(), 0.0) == ['{"type":"ForceEndTurn"}']
+
+
+def test_turns_may_be_told_out_of_order_or_without_a_number():
+    stage = session()
+    assert turn(stage, "EndOfTurn", "Are you open?", index=5)[-1] == s.TurnOver("caller_5", "Are you open?")
+    assert turn(stage, "Update", "Hello", index=0) == []  # of one that is behind
+    assert turn(stage, "EndOfTurn", "Hello.", index=0)[-1] == s.TurnOver("caller_0", "Hello.")
+    assert turn(stage, "EndOfTurn", "Hello.", index=5) == []  # told before
+    assert turn(stage, "EndOfTurn", "And on Sunday?", index=None)[-1] == s.TurnOver("caller_6", "And on Sunday?")

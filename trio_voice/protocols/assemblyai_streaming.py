@@ -24,6 +24,7 @@ from trio_voice.protocols.chat.refusals import wait_seconds
 from trio_voice.protocols.json_messages import MAX_ID, as_json
 from trio_voice.protocols.settings import StageSettings
 from trio_voice.protocols.stage_socket import EventDispatcher, SoundGatherer
+from trio_voice.protocols.turn_numbers import TurnNumbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -94,8 +95,7 @@ class AssemblyAiStreaming(EventDispatcher):
         self._sound = SoundGatherer(FRAME_BYTES, LONGEST_FRAME_BYTES)
         self._begun = -1
         """The last turn that was told of as the caller's speaking."""
-        self._over = -1
-        """The last turn that is over."""
+        self._turns = TurnNumbers()
         self._confidence = 0.0
         """Of the last partial that the turn is over."""
         self._may_be_over = ""
@@ -164,16 +164,16 @@ class AssemblyAiStreaming(EventDispatcher):
         return [s.SpeechBegan()]
 
     def _on_turn(self, event: dict[str, Any]) -> list[Any]:
-        number, text = int(event["turn_order"]), str(event.get("transcript") or "").strip()
-        if number <= self._over:
+        number, text = self._turns.number_of(event.get("turn_order")), str(event.get("transcript") or "").strip()
+        if self._turns.is_over(number, with_this=event.get("end_of_turn") is True):
             return []  # a second, formatted final of older models
         item_id, events = f"caller_{number}", list[Any]()
-        if text and number > self._begun:  # older models have no SpeechStarted, and words are speech
+        if text and number != self._begun:  # older models have no SpeechStarted, and words are speech
             self._begun = number
             events.append(s.SpeechBegan())
         # Not ``turn_is_formatted``: live, partials of 3.5 carry it too.
         if event.get("end_of_turn") is True:
-            self._over = number
+            self._turns.end(number)
             self._confidence, self._may_be_over = 0.0, ""
             events.append(s.TurnOver(item_id, text))
         elif text:

@@ -24,6 +24,7 @@ from trio_voice.persona import bounded, one_of
 from trio_voice.protocols.json_messages import MAX_ID
 from trio_voice.protocols.settings import StageSettings
 from trio_voice.protocols.stage_socket import EventDispatcher, SoundGatherer
+from trio_voice.protocols.turn_numbers import TurnNumbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -82,8 +83,7 @@ class DeepgramFlux(EventDispatcher):
         self._sound = SoundGatherer(FRAME_BYTES, FRAME_BYTES)
         self._begun = -1
         """The last turn that was told of as the caller's speaking."""
-        self._over = -1
-        """The last turn that is over."""
+        self._turns = TurnNumbers()
         self._text = ""
         """The transcript of the turn, as it was last told."""
 
@@ -130,15 +130,15 @@ class DeepgramFlux(EventDispatcher):
         return [c.ModelReady(str(event.get("request_id") or "")[:MAX_ID])]
 
     def _on_turn_info(self, event: dict[str, Any]) -> list[Any]:
-        number, text = int(event["turn_index"]), str(event.get("transcript") or "").strip()
-        if number <= self._over:
+        number, text = self._turns.number_of(event.get("turn_index")), str(event.get("transcript") or "").strip()
+        if self._turns.is_over(number, with_this=event.get("event") == "EndOfTurn"):
             return []  # of a turn that has been answered
         kind, item_id, events = event.get("event"), f"caller_{number}", list[Any]()
-        if number > self._begun and (text or kind == "StartOfTurn"):
+        if number != self._begun and (text or kind == "StartOfTurn"):
             self._begun, self._text = number, ""
             events.append(s.SpeechBegan())
         if kind == "EndOfTurn":
-            self._over = number
+            self._turns.end(number)
             events.append(s.TurnOver(item_id, text))
         elif kind == "EagerEndOfTurn":
             events.append(s.TurnMayBeOver(item_id, text))

@@ -196,7 +196,7 @@ def partial(stage, text, confidence):
 
 
 def test_a_confidence_that_climbs_in_a_pause_begins_an_answer_and_more_words_drop_it():
-    stage = session()
+    stage = session(eager_eot_threshold=0.5)
     assert partial(stage, "are you open", 0.1) == [s.SpeechBegan(), s.TurnGoesOn("caller_0", "are you open")]
     assert partial(stage, "are you open", 0.4) == [s.TurnGoesOn("caller_0", "are you open")]
     assert partial(stage, "are you open", 0.6) == [s.TurnMayBeOver("caller_0", "are you open")]
@@ -210,7 +210,8 @@ def test_a_confidence_that_climbs_in_a_pause_begins_an_answer_and_more_words_dro
 
 
 @pytest.mark.parametrize(
-    ("confidences", "more"), [((0.8, 0.8), {}), ((0.1, 0.9), {"eager_eot_threshold": 0.0}), ((None, 0.9), {})]
+    ("confidences", "more"),
+    [((0.8, 0.8), {}), ((0.3, 0.6), {}), ((0.1, 0.9), {"eager_eot_threshold": 0.0}), ((None, 0.9), {})],
 )
 def test_a_confidence_that_does_not_climb_or_is_not_asked_for_begins_nothing(confidences, more):
     stage = session(**more)

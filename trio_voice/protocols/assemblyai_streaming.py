@@ -77,7 +77,7 @@ class AssemblyAiStreamingSettings(StageSettings):
     inactivity_timeout_seconds: int = bounded(5, 3600, 30)
     """Time without sound after which the provider ends the session. Twilio's frames flow even in silence, so such a
     session is a lost one."""
-    eager_eot_threshold: float = bounded(0, 1, 0.5)
+    eager_eot_threshold: float = bounded(0, 1, 0.7)
     """Confidence that the turn is over at which the language model begins, if it is more than that of the partial
     before. Lower is earlier, and more answers are dropped and billed. 0 has nothing begin early. Nothing does where the
     words are unfinished ("I would like to"), or where the caller mostly goes on after a pause."""

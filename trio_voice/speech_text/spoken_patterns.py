@@ -88,7 +88,7 @@ GERMAN_NOUNS: Final = {noun: ending for ending, nouns in _NOUNS.items() for noun
 """Nouns that are numbered, by the ending of the number without an article."""
 GERMAN_NUMBERED: Final = re.compile(rf"(?:{'|'.join(GERMAN_NOUNS)})\b")
 NO_ARTICLE: Final = re.compile(r"(?:\A|[^\w\s]\s?|\b(?:[km]?ein|dein|sein|ihr|unser|euer))\s?\Z", re.IGNORECASE)
-"""What stands before a number that has the ending itself."""
+"""Text before a number that has the ending itself."""
 DATIVE_DER: Final = re.compile(
     r"\b(?:in|an|auf|vor|hinter|neben|zwischen|mit|von|zu|bei|nach|seit|aus|ab|über|unter)\sder\s\Z", re.IGNORECASE
 )

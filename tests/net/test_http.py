@@ -346,11 +346,13 @@ async def test_connecting_to_nobody_says_why_and_leaves_nothing_open():
 
 async def test_a_server_that_closes_idle_connections_soon_has_a_fresh_one_opened_for_the_next_request(monkeypatch):
     monkeypatch.setattr(under_test, "STALE_SECONDS", 0.05)
+    monkeypatch.setattr(under_test, "PATIENT_SECONDS", 0.05)
     async with a_server() as server, open_http() as client:
         await ask(client, server)
+        await trio.sleep(0.1)
         client.warm(server.url)
         await trio.sleep(0.1)
-        assert len(server.streams) == 1  # nothing is known of it yet
+        assert len(server.streams) == 1  # it has kept one for long enough
         await trio.aclose_forcefully(server.streams[0])
         await until(lambda: not client._idle[0].is_good(trio.current_time()))
         await ask(client, server)
@@ -361,6 +363,30 @@ async def test_a_server_that_closes_idle_connections_soon_has_a_fresh_one_opened
         await trio.aclose_forcefully(server.streams[0])
         await ask(client, server)
         assert client.used == {"new": 2, "warm": 1}
+
+
+async def test_a_server_of_which_nothing_is_known_has_a_fresh_one_opened_until_it_has_kept_one(monkeypatch):
+    """Else the first turn would wait for a handshake, where the server closes between the words and the question."""
+    monkeypatch.setattr(under_test, "STALE_SECONDS", 0.05)
+    async with a_server() as server, open_http_pool() as pool, open_http() as client:
+        client.warm(server.url)
+        await until(lambda: client._idle)
+        client.warm(server.url)
+        assert not client._opening  # it is fresh
+        await trio.sleep(0.1)
+        client.warm(server.url)
+        await until(lambda: len(client._idle) == 2)
+        old = min(client._idle, key=lambda kept: kept.idle_since)
+        await trio.aclose_forcefully(server.streams[0])
+        await until(lambda: not old.is_good(trio.current_time()))
+        await ask(client, server)
+        assert pool.used == {"warm": 1}
+        monkeypatch.setattr(under_test, "PATIENT_SECONDS", 0.05)
+        pool.hasty.clear()
+        await trio.sleep(0.1)
+        client.warm(server.url)
+        assert pool.patient
+        assert not client._opening
 
 
 async def test_a_connection_hurries_from_the_question_until_the_answer_has_begun():

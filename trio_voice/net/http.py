@@ -51,9 +51,11 @@ MOVED: Final = frozenset({301, 302, 307, 308})
 """Answers that name another address for the same request; the first two mean it wherever a proxy gives them."""
 MOVED_FOR_GOOD: Final = frozenset({301, 308})
 MOST_MOVES: Final = 3
+PATIENT_SECONDS: Final = 6.0
+"""Many servers close an idle connection after two, four or five seconds; who keeps it longer is not one of these."""
 STALE_SECONDS: Final = 2.0
-"""A server that closes idle connections so soon has another opened for the next request, if the one that is there has
-been idle for some time: it could be closed between the caller's words and the question."""
+"""A server that closes idle connections soon, or of which it is not known yet, has another opened for the next request,
+if the one that is there has been idle for so long: it could be closed between the caller's words and the question."""
 
 
 class HttpPool:
@@ -67,6 +69,8 @@ class HttpPool:
         """Requests, by their connection, of all calls: see ``HttpClient``."""
         self.hasty: set[Origin] = set()
         """Servers that have closed a connection which was idle for less than ``HASTY_SECONDS``."""
+        self.patient: set[Origin] = set()
+        """Servers that have kept one for ``PATIENT_SECONDS``."""
 
     def take(self, origin: Origin) -> Connection | None:
         """One that is good, and the taker's from now on."""
@@ -164,6 +168,7 @@ class HttpClient:
         """Addresses of requests, by those that they had before."""
         pool = _pool.get()
         self._hasty: set[Origin] = set() if pool is None else pool.hasty
+        self._patient: set[Origin] = set() if pool is None else pool.patient
         self.used: Counter[str] = Counter() if pool is None else pool.used
         """Requests, by their connection: ``warm``; ``new``; or ``again``, a new one because the warm one was dead."""
 
@@ -180,7 +185,8 @@ class HttpClient:
         good = self._idle_one(origin) or (pool.take(origin) if pool is not None else None)
         if good is not None:
             self._idle.append(good)
-            if origin not in self._hasty or trio.current_time() - good.idle_since < STALE_SECONDS:
+            idle = trio.current_time() - good.idle_since
+            if idle < STALE_SECONDS or (origin in self._patient and origin not in self._hasty):
                 return  # else it may be closed before the request comes
         self._opening[origin] = trio.Event()
         self._nursery.start_soon(self._open_ahead, origin)
@@ -267,12 +273,14 @@ class HttpClient:
         now = trio.current_time()
         good = None
         for connection in [idle for idle in reversed(self._idle) if idle.origin == origin]:
-            if not connection.is_good(now):
-                if now - connection.idle_since < HASTY_SECONDS:
-                    self._hasty.add(origin)
-            elif good is None:
+            is_good, idle = connection.is_good(now), now - connection.idle_since
+            if not is_good and idle < HASTY_SECONDS:
+                self._hasty.add(origin)
+            elif is_good and idle > PATIENT_SECONDS:
+                self._patient.add(origin)
+            if is_good and good is None:
                 good = connection
-            elif now - connection.idle_since < HASTY_SECONDS:
+            elif is_good and idle < HASTY_SECONDS:
                 continue  # the next one's
             self._idle.remove(connection)
             if connection is not good:

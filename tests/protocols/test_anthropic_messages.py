@@ -408,3 +408,10 @@ ANY = st.recursive(
 @given(st.lists(st.binary(max_size=40) | ANY, max_size=10))
 def test_nothing_that_comes_raises(events):
     read(*(m if isinstance(m, bytes) else b"data: " + json.dumps(m).encode() + b"\n\n" for m in events))
+
+
+def test_an_id_that_another_model_has_given_is_written_as_it_is_taken_here():
+    call, result = s.ToolCall("functions.look_up:0", "look_up", {}), s.ToolCallResult("functions.look_up:0", "{}")
+    conversation = (s.Entry("caller", "When?"), s.Entry("agent", "", (call,)), s.Entry("results", "", (), (result,)))
+    _, asked, told = body_of(conversation)["messages"]
+    assert asked["content"][0]["id"] == told["content"][0]["tool_use_id"] == "functions_look_up_0"

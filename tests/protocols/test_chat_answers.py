@@ -210,6 +210,11 @@ def test_what_is_not_surely_the_arguments_is_broken(arguments):
     assert over.calls[0].broken
 
 
+def test_a_name_of_no_tool_is_told_again_as_servers_take_it():
+    _, over = read(piece(index=0, id="a", name="functions.fly to<|x|>" + 80 * "y", arguments="{}") + DONE)
+    assert over.calls[0].name == "functions_fly_to__x__" + 43 * "y"
+
+
 def test_a_name_that_two_tools_could_have_is_neithers():
     reader = ChatReader(3, {"look_up", "lookup"})
     events = reader.receive((piece(index=0, id="a", name="LookUp", arguments="{}") + DONE).encode())

@@ -17,6 +17,7 @@ What holds for every language model is in ``streamed_answers.py``.
 
 from __future__ import annotations
 
+import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
@@ -62,6 +63,9 @@ _BROKE: Final = {
 }
 """By the error's type, what no waiting mends."""
 _PASSING: Final = frozenset({"api_error", "overloaded_error", "rate_limit_error", "timeout_error"})
+
+_NO_ID: Final = re.compile(r"[^A-Za-z0-9_-]")
+"""Letters of which no id may have one."""
 
 
 @attrs.frozen(kw_only=True)
@@ -187,13 +191,18 @@ def _text(text: str) -> dict[str, Any]:
     return {"type": "text", "text": text}
 
 
+def _id(call_id: str) -> str:
+    """A call's id as it is taken here; another model may have given it (Kimi's are ``functions.name:0``)."""
+    return _NO_ID.sub("_", call_id)
+
+
 def _tool_use(call: s.ToolCall) -> dict[str, Any]:
-    return {"type": "tool_use", "id": call.call_id, "name": call.name, "input": call.arguments}
+    return {"type": "tool_use", "id": _id(call.call_id), "name": call.name, "input": call.arguments}
 
 
 def _tool_result(answer: s.ToolCallResult) -> dict[str, Any]:
     failed = {"is_error": True} if answer.failed else {}
-    return {"type": "tool_result", "tool_use_id": answer.call_id, "content": answer.text, **failed}
+    return {"type": "tool_result", "tool_use_id": _id(answer.call_id), "content": answer.text, **failed}
 
 
 class MessagesReader(StreamedAnswer):

@@ -22,6 +22,9 @@ MAX_ARGUMENTS: Final = 32_768
 """Letters of one call's arguments."""
 _NAMESPACE: Final = re.compile(r"\A.{0,60}?\b(?:functions?|tools?)(?:[.:/_-])", re.IGNORECASE)
 """Namespaces that models write before a tool's name, such as ``functions_`` or ``commentary to=functions.``."""
+_NO_NAME: Final = re.compile(r"[^A-Za-z0-9_-]")
+LONGEST_NAME: Final = 64
+"""Letters of a tool's name that servers take."""
 MAX_NAMES: Final = 64
 """Pieces of one tool's name."""
 
@@ -79,6 +82,8 @@ class CallPieces:
             ]
         if not name:
             return []
+        if name not in known:  # it is told again with the refusal, and servers look at names
+            name = _NO_NAME.sub("_", name)[:LONGEST_NAME]
         arguments = self._read()
         found = [arguments] if isinstance(arguments, dict) else self._objects()
         if not found and is_sure and isinstance(arguments, str):

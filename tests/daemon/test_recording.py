@@ -95,6 +95,7 @@ async def test_a_recording_is_what_was_heard_and_is_served_to_operators_only(tmp
             assert (more.status_code, more.content) == (206, data)
             beyond = await get(world, path, Range=f"bytes={len(data)}-")
             assert (beyond.status_code, beyond.headers["Content-Range"]) == (416, f"bytes */{len(data)}")
+            assert (await get(world, path, Range="bytes=-0")).status_code == 416
             for whole_of in ({"Range": "lines=1-2"}, {"Range": "bytes=0-1", "If-Range": '"of another"'}):
                 odd = await get(world, path, **whole_of)
                 assert (odd.status_code, odd.content) == (200, data)

@@ -159,6 +159,16 @@ async def test_a_link_signs_in_once_and_looking_at_it_does_not_use_it_up(client)
     assert (await client.post("/console/links")).status_code == 401
 
 
+async def test_a_program_that_looks_at_the_head_of_a_link_uses_up_none(client):
+    for way in ("enter", "talk"):
+        path = (await (await client.post("/console/links", headers={"Authorization": "Bearer op"})).get_json())["path"]
+        path = path.replace("/enter/", f"/{way}/")
+        looked = await client.head(path, headers=HTML)
+        assert (looked.status_code, "Set-Cookie" in looked.headers) == ({"enter": 200, "talk": 303}[way], False)
+        used = await client.open(path, method={"enter": "POST", "talk": "GET"}[way], headers=PEOPLE)
+        assert (used.status_code, "Set-Cookie" in used.headers) == (303, True)
+
+
 async def test_big_answers_are_zipped_for_those_who_understand_it(client):
     zipped = await client.get("/console/static/console.css", headers={"Accept-Encoding": "gzip"})
     assert zipped.headers["Content-Encoding"] == "gzip"

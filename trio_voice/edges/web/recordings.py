@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -177,7 +178,10 @@ def _part_asked_for(file_bytes: int) -> tuple[int, int] | None:
     Raises:
         LookupError: the file has no such part.
     """
-    asked = parse_range_header(request.headers.get("Range"))
+    header = request.headers.get("Range", "")
+    if re.fullmatch(r"bytes=\s*-0+", header) and "If-Range" not in request.headers:
+        raise LookupError("a part of no bytes is none")  # 14.1.2; the library takes it for what is no part
+    asked = parse_range_header(header)
     if asked is None or asked.units != "bytes" or len(asked.ranges) != 1 or "If-Range" in request.headers:
         return None
     [(first, behind)] = asked.ranges

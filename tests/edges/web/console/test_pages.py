@@ -292,6 +292,16 @@ async def test_what_was_recorded_can_be_played(client, context):
     assert [audio["src"] for audio in page.all("audio")] == ["/calls/x/recording"]
 
 
+async def test_a_recording_says_who_listened_and_when_it_was_deleted(client, context):
+    listened = ["2026-01-31T12:30:00+00:00", "2026-01-31T13:00:00.5+00:00"]
+    recording = Recording(None, 63.0, 0.0, listened, deleted_at="2026-02-01T09:00:00+00:00")
+    context.journal.over = [ended(recording=recording)]
+    _, page = await get(client, f"/console/calls/{'0' * 32}")
+    assert page.all("audio") == []
+    assert "recordingdeleted 2026-02-01 09:00:00" in page.text
+    assert "listened to2 times, last 2026-01-31 13:00:00" in page.text
+
+
 async def test_a_call_that_nobody_knows_is_told_so(client, context):
     context.journal.over = []
     answer, page = await get(client, f"/console/calls/{'f' * 32}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from quart import Response
@@ -97,7 +98,21 @@ def _facts(record: CallRecord, prices: Prices | None, seconds: float | None) -> 
         facts.append(("Twilio's last word", record.twilio_status))
     if record.answered_by:
         facts.append(("answered by", record.answered_by))
+    kept = record.recording
+    if kept is not None and kept.deleted_at is not None:
+        facts.append(("recording", f"deleted {_minute(kept.deleted_at)}"))
+    if kept is not None and kept.listened:
+        times = len(kept.listened)
+        facts.append(("listened to", f"{times} {'time' if times == 1 else 'times'}, last {_minute(kept.listened[-1])}"))
     return facts
+
+
+def _minute(written: str) -> str:
+    """A moment of the record as pages show it; as it is written where that is no moment."""
+    try:
+        return moment(datetime.fromisoformat(written))
+    except ValueError:
+        return written
 
 
 def _session(record: CallRecord, session: Any) -> dict[str, str]:

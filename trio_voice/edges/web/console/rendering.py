@@ -71,7 +71,7 @@ async def sign_in_page(wrong: str = "", *, status: int | None = None, link: str 
     """
     text = await render_template("sign_in.html", static=address_of, wrong=wrong, link=link, signed_in=False)
     if status is None:
-        status = 200 if request.method == "GET" else 401
+        status = 200 if request.method in ("GET", "HEAD") else 401
     return Response(text, status, content_type="text/html; charset=utf-8")
 
 

@@ -30,9 +30,13 @@ def add_talk(app: QuartTrio, context: AppContext, access: OperatorAccess) -> Non
 
     @app.get("/console/talk/<secret>")
     async def enter(secret: str) -> Response:
-        """Sign in by a link that is good once, and show the page. It is printed for whoever sits at this machine."""
-        token = context.sessions.use_link(secret, context.tokens)
-        if token is None and not context.sessions.is_open(access.cookie, context.tokens):
+        """Sign in by a link that is good once, and show the page. It is printed for whoever sits at this machine.
+
+        Programs that look at links ask for no more than the head, and use nothing up.
+        """
+        only_looks = request.method == "HEAD"
+        token = None if only_looks else context.sessions.use_link(secret, context.tokens)
+        if token is None and not only_looks and not context.sessions.is_open(access.cookie, context.tokens):
             words = "A link is good once, and for some minutes. Start trio-voice talk again for another."
             return await notice_page("This link is used up", words, status=410)
         persona = request.args.get("persona", "")

@@ -33,6 +33,11 @@ from trio_voice.edges.workers import aggregate
 from trio_voice.errors import CallRefused
 from trio_voice.record import EndReason
 
+NOTICES: Final = {
+    404: ("There is no such page", "Nothing is at this address. The console begins at Live."),
+    413: ("Too big", "This is more than is taken at once."),
+}
+"""Title and words of a page that is not had, by its status."""
 FILES: Final = frozenset({DO_NOT_CALL, IMPORT})
 """Paths to which files are sent."""
 MOST_NAMED: Final = 20
@@ -126,7 +131,8 @@ def _add_errors(app: QuartTrio) -> None:
     async def http_error(error: HTTPException) -> Response:
         is_page = has_request_context() and request.path.startswith("/console")  # a WebSocket has none
         if is_page and wants_html():
-            return await notice_page(error.name, error.description or "", status=error.code or 500)
+            title, words = NOTICES.get(error.code or 500, (error.name, error.description or ""))
+            return await notice_page(title, words, status=error.code or 500)
         return http_error_answer(error).as_response()
 
     @app.errorhandler(Exception)

@@ -61,6 +61,15 @@ LOOK = r"""
       found.push(`small, ${width} x ${height}: ${named(e)}`);
     }
   }
+  for (const e of document.querySelectorAll("button, a.button, th")) {
+    const text = e.firstChild;
+    if (!text || text.nodeType !== Node.TEXT_NODE || !e.checkVisibility()) continue;
+    if (/\s/.test(text.textContent.trim())) continue;
+    const range = document.createRange();
+    range.selectNodeContents(text);
+    const lines = new Set([...range.getClientRects()].map((box) => Math.round(box.top)));
+    if (lines.size > 1) found.push(`broken: ${named(e)}`);
+  }
   const ids = [...document.querySelectorAll("[id]")].map((e) => e.id);
   for (const id of ids.filter((id, at) => ids.indexOf(id) !== at)) found.push(`twice: #${id}`);
   let level = 0;
@@ -94,6 +103,11 @@ SPOKEN = {
     *("meter", "navigation", "searchbox", "slider", "textbox", "timer"),
 }
 """Roles whose name a screen reader says."""
+LONG = f"""
+[personas.{"w" * 60}]
+model = "aai"
+greeting = "{"w" * 200}"
+"""
 MOST_STOPS = 150
 VIEWS = (("light", 360, 640), ("dark", 1_100, 800))
 
@@ -139,7 +153,7 @@ def walk(page):
 async def test_every_page_is_for_everybody(tmp_path):
     """With a caller, a number, a persona and a reason that are markup or longer than any page is wide."""
     async with open_world(
-        tmp_path, make_backend=TALK.backend, operator="127.0.0.1:0", personas=PERSONAS, seconds=500
+        tmp_path, make_backend=TALK.backend, operator="127.0.0.1:0", personas=PERSONAS + LONG, seconds=500
     ) as world:
         url = world.daemon.operator_url
         world.twilio.rest.buy("+15551234567", friendly_name=EVIL * 3)

@@ -259,7 +259,9 @@ const transcript = {
     const who = document.createElement("span");
     who.className = "who";
     who.textContent = role === "agent" ? "Agent" : "You";
-    line.append(who, document.createElement("p"));
+    const words = document.createElement("p");
+    words.dir = "auto";
+    line.append(who, words);
     at("lines").append(line);
     return line;
   },

@@ -1,7 +1,7 @@
 """An order that comes twice is placed once, and calls are placed at the account's pace: over all nodes."""
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 import trio
@@ -24,7 +24,14 @@ class Placing:
         return {"call_id": f"c{self.placed}"}, self.status
 
 
-async def test_an_order_is_placed_once_whoever_is_asked(opened, clock):
+def age_orders(stand, hours):
+    """Make them so much older, by the database's clock."""
+    for key, made_at in stand.query("SELECT idempotency_key, made_at FROM journal_orders"):
+        older = (datetime.fromisoformat(made_at) - timedelta(hours=hours)).isoformat(timespec="microseconds")
+        stand.execute(f"UPDATE journal_orders SET made_at = '{older}' WHERE idempotency_key = '{key}'")
+
+
+async def test_an_order_is_placed_once_whoever_is_asked(opened, stand):
     async with opened(node="a") as one, opened(node="b") as other:
         place = Placing()
         answers = []
@@ -42,10 +49,27 @@ async def test_an_order_is_placed_once_whoever_is_asked(opened, clock):
         assert place.placed == 1
         assert (await once(other, "k1", {"to": "+1"}, place))[1] == 422
         assert (await once(other, "k2", ASKED, place))[0] == {"call_id": "c2"}
-        clock.advance(timedelta(hours=25).total_seconds())
+        age_orders(stand, 23.9)
+        assert (await once(other, "k1", ASKED, place))[0] == {"call_id": "c1"}
+        age_orders(stand, 0.2)
         assert (await once(other, "k1", ASKED, place))[0] == {"call_id": "c3"}
         for wrong in ("", "x" * 256, "a\nb"):
             assert (await once(one, wrong, ASKED, place))[1] == 400
+
+
+@pytest.mark.parametrize("jump", [timedelta(days=2), timedelta(days=-2)])
+async def test_a_node_whose_clock_is_wrong_by_days_neither_forgets_orders_nor_keeps_them(opened, clock, stand, jump):
+    async with opened(node="a") as one, opened(node="b") as other:
+        place = Placing()
+        await once(one, "k1", ASKED, place)
+        clock.advance(jump.total_seconds())  # all that is asked from here on has another time of day
+        assert (await once(other, "k1", ASKED, place))[0] == {"call_id": "c1"}
+        assert (await once(other, "k2", ASKED, place))[0] == {"call_id": "c2"}
+        clock.advance(-jump.total_seconds())
+        assert (await once(one, "k2", ASKED, place))[0] == {"call_id": "c2"}
+        assert place.placed == 2
+        age_orders(stand, 24.1)
+        assert (await once(one, "k2", ASKED, place))[0] == {"call_id": "c3"}
 
 
 async def test_what_was_refused_may_be_sent_again_and_what_may_ring_is_not_repeated(opened):

@@ -38,6 +38,8 @@ T = TypeVar("T")
 
 OPENING_SECONDS: Final = 1.0
 """Time that a session may wait for its journal before it is opened without."""
+FORGET_ORDERS_SECONDS: Final = 3600.0
+"""Between two times that all orders of yesterday are forgotten; the one that is asked for is looked at each time."""
 
 
 class Journal(DoNotCallList, OtherRuns):
@@ -68,7 +70,7 @@ class Journal(DoNotCallList, OtherRuns):
         self._keep_transcripts = keep_transcripts
         self._known: dict[str, tuple[str | None, bool]] = {}
         """Of each call that is not over, what a successor knows of it: its SID, and whether it was handed over."""
-        self._orders_forgotten_at = clock()
+        self._forget_orders_at = trio.current_time() + FORGET_ORDERS_SECONDS
         self._unwritten_openings = 0
 
     # Health
@@ -227,13 +229,15 @@ class Journal(DoNotCallList, OtherRuns):
             JournalUnavailable: nobody knows, and no call may be placed.
         """
         claimant = f"{self.heartbeat.run.run_id} {secrets.token_hex(4)}"
-        now = self._clock()
+        now = trio.current_time()
+        forgets = now >= self._forget_orders_at
+        if forgets:
+            self._forget_orders_at = now + FORGET_ORDERS_SECONDS
 
         def claim(database: Database) -> orders.Order | None:
-            if now - self._orders_forgotten_at > orders.KEPT / 24:
-                orders.forget(database, now)
-                self._orders_forgotten_at = now
-            return orders.claim(database, key, asked, claimant, now)
+            if forgets:
+                orders.forget(database)
+            return orders.claim(database, key, asked, claimant)
 
         return await self._requests.ask("claim_order", claim, writes=True)
 
@@ -243,7 +247,7 @@ class Journal(DoNotCallList, OtherRuns):
         Raises:
             JournalUnavailable: nobody knows.
         """
-        return await self._requests.ask("order", partial(orders.find, key=key, now=self._clock()))
+        return await self._requests.ask("order", partial(orders.find, key=key))
 
     async def answer_order(self, key: str, answer: str | None) -> None:
         """Write down what was answered to an order; without an answer its key is free again.

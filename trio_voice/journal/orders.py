@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -10,8 +10,6 @@ import attrs
 from trio_voice.journal import rows
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from trio_voice.journal.database import Database
 
 KEPT: Final = timedelta(hours=24)
@@ -39,17 +37,18 @@ class Order:
     """Of whoever placed it; ``None`` while it is being placed, or if nobody knows what became of it."""
 
 
-def claim(database: Database, key: str, asked: str, claimant: str, now: datetime) -> Order | None:
+def claim(database: Database, key: str, asked: str, claimant: str) -> Order | None:
     """Claim a key, within a transaction; the order that has it already, if one has."""
+    now = _now(database)
     database.execute(_FORGET_ONE, [(key, rows.moment(now - KEPT))])
     database.execute(_CLAIM, [(key, rows.kept(asked), claimant, rows.moment(now))])
     [(before, who, answer)] = database.query(_FIND, [key, ""])
     return None if who == claimant else Order(before, answer)
 
 
-def find(database: Database, key: str, now: datetime) -> Order | None:
+def find(database: Database, key: str) -> Order | None:
     """The order with a key."""
-    found = database.query(_FIND, [key, rows.moment(now - KEPT)])
+    found = database.query(_FIND, [key, rows.moment(_now(database) - KEPT)])
     return Order(found[0][0], found[0][2]) if found else None
 
 
@@ -61,9 +60,15 @@ def answer(database: Database, key: str, text: str | None) -> None:
         database.execute(_ANSWER, [(text, key)])
 
 
-def forget(database: Database, now: datetime) -> None:
+def forget(database: Database) -> None:
     """Forget the orders of yesterday."""
-    database.execute(_FORGET, [(rows.moment(now - KEPT),)])
+    database.execute(_FORGET, [(rows.moment(_now(database) - KEPT),)])
+
+
+def _now(database: Database) -> datetime:
+    """The time by the clock that all nodes share: one whose own is a day ahead forgets nobody's orders."""
+    [(seconds,)] = database.query(f"SELECT {database.now_sql}")
+    return datetime.fromtimestamp(float(seconds), UTC)
 
 
 def take_turn(database: Database, account: str, per_second: float) -> float | None:

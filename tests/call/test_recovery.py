@@ -21,6 +21,7 @@ from trio_voice.call.recovery import (
     FIRST_RETRY_SECONDS,
     JOIN_SECONDS,
     LAST_RETRY_SECONDS,
+    PHONE_LASTS_SECONDS,
     LEAST_SILENT_SECONDS,
     LOOKS,
     PHONES_AT_ONCE,
@@ -349,12 +350,30 @@ async def test_what_is_handed_over_is_not_hung_up_and_what_has_no_phone_cannot_b
     run = archive.add_run("dead", ended=True)
     archive.leave(run, call_of(1, handed_over=True))
     archive.leave(run, call_of(2, call_sid=None))
-    archive.leave(run, call_of(3), began_at=NOON - timedelta(hours=25))  # Twilio has ended it long since
     archive.leave(run, call_of(4, ended_at=NOON))  # ended, and its daemon died before the phone was down
     archive.leave(run, call_of(5, ended_at=NOON), phone_down_at=NOON)  # only its session is open
     nursery.start_soon(reckoner(archive, phones).run)
     await until(lambda: not archive.open_calls)
     assert phones.hung_up == ["CA4"]
+
+
+@pytest.mark.parametrize("days", [-3, 3])
+async def test_whoever_settles_may_have_a_clock_that_is_wrong_by_days(archive, phones, autojump_clock, nursery, days):
+    archive.leave(archive.add_run("dead", ended=True), call_of(1), began_at=NOON + timedelta(days=days))
+    nursery.start_soon(reckoner(archive, phones).run)
+    await until(lambda: not archive.open_calls)
+    assert phones.hung_up == ["CA1"]
+
+
+async def test_a_phone_is_given_up_when_twilio_must_have_ended_it_by_itself(archive, phones, autojump_clock, nursery):
+    archive.leave(archive.add_run("dead", ended=True), call_of(1))
+    phones.refused = {"CA1"}
+    nursery.start_soon(reckoner(archive, phones).run)
+    await trio.sleep(PHONE_LASTS_SECONDS - 60)
+    assert archive.open_calls
+    await trio.sleep(LAST_RETRY_SECONDS + 120)
+    assert not archive.open_calls
+    assert not phones.hung_up
 
 
 async def test_what_is_settled_while_somebody_looks_is_not_settled_again(archive, phones, autojump_clock, nursery):

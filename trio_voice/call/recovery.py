@@ -24,7 +24,6 @@ long as a phone may be up at all.
 from __future__ import annotations
 
 import math
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
 import attrs
@@ -66,8 +65,9 @@ ATTEMPT_SECONDS: Final = 15.0
 """For hanging up one phone, before it makes room for the next: one that hangs may not hold up the others."""
 FIRST_RETRY_SECONDS: Final = 5.0
 LAST_RETRY_SECONDS: Final = 300.0
-PHONE_LASTS: Final = timedelta(hours=24)
-"""Twilio ends every call by then: after four hours, if nobody has asked for more."""
+PHONE_LASTS_SECONDS: Final = 24 * 3600.0
+"""Twilio ends every call by then: after four hours, if nobody has asked for more. Counted from when its daemon was
+first seen to be gone, because the time that a call began is by another machine's clock."""
 
 
 class CallEnder(Protocol):
@@ -275,7 +275,7 @@ class OrphanRecovery:
             call.phone_down_at is None
             and call.record.call_sid is not None
             and not call.record.handed_over
-            and self._clock() - call.began_at < PHONE_LASTS
+            and trio.current_time() - self._gone_since.get(call.run.run_id, math.inf) < PHONE_LASTS_SECONDS
         )
 
     async def _hang_up(self, call_sid: str) -> bool:

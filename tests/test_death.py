@@ -244,6 +244,28 @@ async def test_a_node_that_was_only_stopped_comes_back_and_bills_nothing_that_wa
                 assert kept.phone_down_at
 
 
+async def test_a_node_that_was_frozen_while_another_took_its_digits_ends_itself(tmp_path, shared, monkeypatch):
+    """Frozen for less than `dead_after_seconds`: nobody has declared it dead, and two machines have one name."""
+    node = 'node = "01"'
+    async with (
+        open_town(tmp_path, make_backend=QUIET.backend) as town,
+        town.daemon("a", host=A, journal=shared, server=node, drain_seconds=60) as frozen,
+    ):
+        call, session = await frozen.talk()
+        frozen.tell(signal.SIGSTOP)
+        monkeypatch.setenv(BOOT_VARIABLE, "another")
+        async with town.daemon("b", host=B, journal=shared, server=node) as heir:
+            frozen.tell(signal.SIGCONT)
+            (told, *_) = await eventually(lambda: frozen.logged("node_digits_taken"), seconds=60)
+            assert heir.daemon.url in told["problem"]
+            await eventually(lambda: frozen.logged("draining"))
+            assert session.is_open  # it drains
+            call.hang_up()
+            assert await frozen.exit_status(60) == 78
+            assert not heir.logged("node_digits_taken")
+            await heir.talk()
+
+
 async def test_a_phone_that_the_last_daemon_could_not_hang_up_is_hung_up_by_the_next(tmp_path):
     """It ended in good order while Twilio's API was away: the call is over in the journal, and its phone is up."""
     async with open_town(tmp_path, make_backend=QUIET.backend) as town:

@@ -7,6 +7,7 @@ import pytest
 import trio
 
 from trio_voice.call.nodes import FRESH_SECONDS, Node, NodeDirectory, node_digits, node_of
+from trio_voice.daemon.node_check import wait_to_yield
 from trio_voice.journal import Run
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
@@ -110,3 +111,61 @@ async def test_a_node_of_several_processes_drains_when_one_does(autojump_clock):
     fleet.observe([run_of(TWO, run_id="a"), run_of(attrs.evolve(TWO, status="draining"), run_id="b")], set())
     assert [node.status for node in fleet.others] == ["draining"]
     assert len(fleet.runs_of("02")) == 2
+
+
+OURS = Node(digits="01", node_url="https://n.example.com", peer_url="http://10.0.0.11:8081", host="a", since="2026-01")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "goes"),
+    [
+        ({"since": "2026-02"}, True),  # they found these digits free, so we were away
+        ({"since": "2025-12"}, False),
+        ({"since": "2026-02", "was_free": False}, False),  # they did not look
+        ({"since": "2025-12", "was_free": False}, False),
+    ],
+)
+def test_of_two_with_the_same_digits_one_goes(theirs, goes):
+    other = attrs.evolve(OURS, host="b", **theirs)
+    assert OURS.yields_to(other) is goes
+    assert other.yields_to(OURS) is not goes
+
+
+def test_of_two_that_did_not_look_the_later_goes_and_of_two_at_once_still_one():
+    ours = attrs.evolve(OURS, was_free=False)
+    assert ours.yields_to(attrs.evolve(ours, host="b", since="2025-12"))
+    assert not ours.yields_to(attrs.evolve(ours, host="b", since="2026-02"))
+    for one in (OURS, ours):
+        other = attrs.evolve(one, host="b")
+        assert one.yields_to(other) is not other.yields_to(one)
+
+
+async def test_a_namesake_is_one_whose_heart_is_seen_to_beat(autojump_clock):
+    fleet, other = NodeDirectory("01"), attrs.evolve(OURS, host="b")
+    fleet.observe([run_of(other, NOW, "r")], set())
+    assert fleet.namesakes == []  # it may be long dead
+    fleet.observe([run_of(other, NOW, "r")], set())
+    assert fleet.namesakes == []
+    fleet.observe([run_of(other, NOW + timedelta(seconds=5), "r")], set())
+    assert fleet.namesakes == [other]
+    fleet.observe([run_of(other, NOW + timedelta(seconds=10), "r")], {"r"})
+    assert fleet.namesakes == []
+    assert fleet.others == []
+
+
+async def test_a_node_waits_until_somebody_has_the_better_claim_to_its_digits(autojump_clock, nursery):
+    fleet, ended = NodeDirectory("01"), []
+
+    async def wait():
+        ended.append(await wait_to_yield(lambda: OURS, fleet))
+
+    nursery.start_soon(wait)
+    for other in (OURS, attrs.evolve(OURS, host="b", since="2025-12")):  # another process of ours; one that goes
+        fleet.namesakes = [other]
+        await trio.sleep(5)
+        assert not ended
+    fleet.namesakes = [OURS, attrs.evolve(OURS, host="b", since="2026-02")]
+    await trio.sleep(5)
+    [wrong] = ended
+    assert "server.node" in str(wrong.problems)
+    assert "(host b)" in str(wrong.problems)

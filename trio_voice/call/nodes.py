@@ -70,11 +70,26 @@ class Node:
     seats: int = 0
     """Calls that are live or promised."""
     max_calls: int = 0
+    since: str = ""
+    """Time at which it began to be this node, by its own clock."""
+    was_free: bool = True
+    """True if the journal said then that nobody else had these digits; false if the journal was not there."""
 
     @property
     def address(self) -> tuple[str, str]:
         """Machine that it is, as far as it can be told: two of one address are one, restarted."""
         return self.host, self.peer_url
+
+    def yields_to(self, other: Node) -> bool:
+        """True if, of two that live and have the same digits, the other one keeps them.
+
+        Whoever took them while they were free has found that the one before did not live, which therefore goes. Who
+        took them without having looked goes before anybody who did.
+        """
+        if self.was_free != other.was_free:
+            return other.was_free
+        mine, theirs = (self.since, self.address), (other.since, other.address)
+        return mine < theirs if self.was_free else mine > theirs
 
     def as_text(self) -> str:
         """As it stands in the journal."""
@@ -89,8 +104,8 @@ def node_of(run: Run) -> Node | None:
         node = Node(**known)
     except (ValueError, TypeError, RecursionError):
         return None
-    texts = (node.digits, node.node_url, node.peer_url, node.host, node.status)
-    numbers = (node.seats, node.max_calls)
+    texts = (node.digits, node.node_url, node.peer_url, node.host, node.status, node.since)
+    numbers = (node.seats, node.max_calls, node.was_free)
     is_sound = all(isinstance(text, str) for text in texts) and all(isinstance(number, int) for number in numbers)
     if not is_sound or not re.fullmatch("[0-9a-f]{2}", node.digits):
         return None
@@ -119,16 +134,22 @@ class NodeDirectory:
         self._beats: dict[str, tuple[datetime, float]] = {}
         """The last heartbeat of each run, and when it was first seen."""
         self._nodes: dict[str, tuple[Node, list[Run]]] = {}
+        self.namesakes: list[Node] = []
+        """Facts of each run with our own digits whose heart was just seen to beat, those of ours among them."""
 
     def observe(self, runs: Iterable[Run], gone: AbstractSet[str]) -> None:
         """Take over what was read: all runs that are not settled, and the ids of those that are gone."""
         now, before = trio.current_time(), self._beats
-        self._beats, self._nodes = {}, {}
+        self._beats, self._nodes, self.namesakes = {}, {}, []
         for run in runs:
             beat, since = before.get(run.run_id, (None, now))
             self._beats[run.run_id] = (run.beat_at, since if beat == run.beat_at else now)
             node = node_of(run)
-            if run.run_id in gone or node is None or node.digits == self.digits:
+            if run.run_id in gone or node is None:
+                continue
+            if node.digits == self.digits:
+                if beat not in (None, run.beat_at):
+                    self.namesakes.append(node)
                 continue
             known, theirs = self._nodes.get(node.digits, (node, []))
             newest = max((known, node), key=lambda each: each.status == DRAINING)

@@ -97,6 +97,8 @@ class Services:
         self._toolboxes = toolboxes_of(settings, journal)
         digits = settings.server.digits
         prefix = digits if colleagues is None else colleagues.prefix
+        self.node_was_free = True
+        self._node_since = wall_clock().isoformat(timespec="microseconds")
         self.nodes = Nodes(
             NodeDirectory(digits), lambda: self.context.tokens, after_work, is_alone=settings.server.node is None
         )
@@ -284,6 +286,8 @@ class Services:
             status=self.context.status,
             seats=self.registry.seats,
             max_calls=self.registry.limits.max_calls,
+            since=self._node_since,
+            was_free=self.node_was_free,
         )
 
     def tell_nodes(self, peer_url: str) -> tuple[str, str]:

@@ -35,7 +35,7 @@ from trio_voice.call.recovery import OrphanRecovery, heed_own_death
 from trio_voice.call.registry import Registry
 from trio_voice.daemon.assembly import Services
 from trio_voice.daemon.gc_tuning import leave_calls_alone
-from trio_voice.daemon.node_check import refuse_second_of
+from trio_voice.daemon.node_check import refuse_second_of, wait_to_yield
 from trio_voice.daemon.ports import hosts_of, open_ports, urls_of
 from trio_voice.daemon.process_identity import has_ended, this_process
 from trio_voice.daemon.signals import STOP, hold_signals, until_told_to_stop
@@ -58,12 +58,14 @@ from trio_voice.net.tcp import PrivateSockets
 from trio_voice.recorder.recordings import open_recordings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
+    from trio_voice.call.nodes import Node, NodeDirectory
     from trio_voice.config.settings import Settings
     from trio_voice.daemon.assembly import LineMaker
     from trio_voice.daemon.ports import Announce, Ports
     from trio_voice.daemon.supervisor import WorkerSlot
+    from trio_voice.errors import ConfigError
     from trio_voice.legs.chain.local import Speech
 
 log: Final = structlog.stdlib.get_logger("trio_voice.daemon")
@@ -124,11 +126,12 @@ async def run_daemon(
 
     Raises:
         CannotListen: an address cannot be listened on.
-        ConfigError: a tool cannot be loaded.
+        ConfigError: a tool cannot be loaded, or another machine has this node's digits.
     """
     allow_descriptors(settings.limits.max_calls)
     keep_to_ourselves()
     trio.socket.set_custom_hostname_resolver(Lookups())
+    taken: list[ConfigError] = []
     colleagues, seats = (None, None) if slot is None else _colleagues_at(slot, settings.server.digits)
     with hold_signals() as signals, Notifier(os.environ) as systemd:
         async with (
@@ -155,9 +158,11 @@ async def run_daemon(
             services.context.hosts = services.context.authenticator.hosts = hosts
             peer_url = urls_of(listeners, operators)[-1]
             if settings.server.node is not None:
-                await refuse_second_of(services.describe_node(peer_url), journal, has_ended)
+                this_node = services.describe_node(peer_url)
+                services.node_was_free = await refuse_second_of(this_node, journal, has_ended)
                 journal.heartbeat.tell = partial(services.tell_nodes, peer_url)
-            services.context.drain = partial(os.kill, os.getpid() if slot is None else os.getppid(), signal.SIGTERM)
+            drain = partial(os.kill, os.getpid() if slot is None else os.getppid(), signal.SIGTERM)
+            services.context.drain = drain
             services.context.sessions = Sessions(None if slot is None else slot.sessions)
             connections = settings.limits.max_calls + HALF_OPEN_CONNECTIONS + MOST_LISTENERS
             webhooks = Webhooks(services.context)
@@ -205,6 +210,10 @@ async def run_daemon(
                     serving.start_soon(keep_running, "telemetry", services.traces.run)
                 serving.start_soon(keep_running, "reckoning", recovery.run)
                 serving.start_soon(keep_running, "own_death", partial(heed_own_death, journal, services.registry))
+                if settings.server.node is not None:
+                    describe, directory = partial(services.describe_node, peer_url), services.nodes.directory
+                    watch = partial(_yield_digits, describe, directory, drain, taken)
+                    serving.start_soon(keep_running, "namesakes", watch)
                 await trio.lowlevel.checkpoint()  # all of them have begun before anybody is told
                 announce(*urls_of(listeners, operators))
                 await systemd.notify("READY=1")
@@ -221,6 +230,16 @@ async def run_daemon(
                 serving.cancel_scope.cancel(reason="drained")
             after_work.cancel_scope.deadline = trio.current_time() + AFTER_WORK_SECONDS
     log.info("stopped")
+    for wrong in taken:
+        raise wrong
+
+
+async def _yield_digits(
+    describe: Callable[[], Node], directory: NodeDirectory, drain: Callable[[], None], taken: list[ConfigError]
+) -> None:
+    """Drain when another machine has this one's digits by a better claim."""
+    taken.append(await wait_to_yield(describe, directory))
+    drain()
 
 
 async def _reload(services: Services, config: Path, make_lines: LineMaker, systemd: Notifier) -> None:

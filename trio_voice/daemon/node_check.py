@@ -1,6 +1,7 @@
 """Two nodes of one name would take each other's calls: whoever comes second does not start.
 
-A node that was killed, and comes back at another address, may: its heart is listened for.
+A node that was killed, and comes back at another address, may: its heart is listened for. And one that was only
+frozen meanwhile goes when it sees that.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from trio_voice.journal import JournalUnavailable, Pace
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from trio_voice.call.nodes import Node
+    from trio_voice.call.nodes import Node, NodeDirectory
     from trio_voice.journal import Journal, Run
 
 log: Final = structlog.stdlib.get_logger("trio_voice.nodes")
@@ -32,13 +33,16 @@ LISTEN_SECONDS: Final = Pace().beat_seconds + 2.5
 LOOK_SECONDS: Final = 0.5
 
 
-async def refuse_second_of(node: Node, journal: Journal, has_ended: Callable[[str], bool]) -> None:
+async def refuse_second_of(node: Node, journal: Journal, has_ended: Callable[[str], bool]) -> bool:
     """Look whether a living node of another address has these digits. Without the journal nobody knows, and we start.
 
     Args:
         node: this one.
         journal: of the fleet.
         has_ended: whether a process is certainly gone.
+
+    Returns:
+        Whether nobody has them, as far as the journal says.
 
     Raises:
         ConfigError: there is one; it is named.
@@ -56,13 +60,38 @@ async def refuse_second_of(node: Node, journal: Journal, has_ended: Callable[[st
         ]
         for run, other in suspects:
             if await _answers(other) or await _beats(run, journal):
-                there = f"{other.peer_url} (host {other.host})"
-                problem = (
-                    f'server.node: "{node.digits}" is the living node at {there}: give each machine its own digits'
-                )
-                raise ConfigError([problem])
+                raise ConfigError([_problem(other)])
     except JournalUnavailable as trouble:
         log.warning("nodes_unknown", error=str(trouble), effect="nobody knows whether another node has these digits")
+        return False
+    return True
+
+
+async def wait_to_yield(describe: Callable[[], Node], directory: NodeDirectory) -> ConfigError:
+    """Wait until another machine is seen to live by these digits and to have the better claim to them.
+
+    That may be if this one had stood still, or was cut off from the journal, and another was started in its place.
+
+    Args:
+        describe: this node, as it is now.
+        directory: what is looked at; it is told of others' heartbeats.
+
+    Returns:
+        With which this daemon is to end, once its calls are over. Cancelling is safe.
+    """
+    while True:
+        await trio.sleep(LOOK_SECONDS)
+        node = describe()
+        for other in directory.namesakes:
+            if other.address != node.address and node.yields_to(other):
+                problem = _problem(other)
+                log.error("node_digits_taken", problem=problem, effect="no more calls are taken, and this node ends")
+                return ConfigError([problem])
+
+
+def _problem(other: Node) -> str:
+    there = f"{other.peer_url} (host {other.host})"
+    return f'server.node: "{other.digits}" is the living node at {there}: give each machine its own digits'
 
 
 async def _answers(other: Node) -> bool:

@@ -245,6 +245,8 @@ async def _supervise(
                     drain.cancel_scope.cancel(reason="all have stopped")
             nursery.cancel_scope.cancel(reason="stopped")
     log.info("all_stopped")
+    if any(worker.process is not None and worker.process.returncode == EXIT_CONFIG for worker in workers):
+        raise ConfigError([UNUSABLE])  # another machine has this node's digits
 
 
 def _remove_leftovers() -> None:

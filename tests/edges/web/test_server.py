@@ -317,6 +317,26 @@ async def test_who_has_said_all_and_sends_fin_has_its_answer_all_the_same(behind
         await server.is_well()
 
 
+@pytest.mark.parametrize("whole", [True, False])
+async def test_who_has_said_all_may_wait_as_long_as_an_answer_may_take(monkeypatch, whole):
+    """And who has left in the middle of a request keeps nothing."""
+    monkeypatch.setattr(server_module, "HALF_CLOSED_SECONDS", 0.05)
+    async with open_server() as server:
+        async with await trio.open_tcp_stream("127.0.0.1", server.port) as stream:
+            length = 0 if whole else 5
+            await stream.send_all(b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % length)
+            await stream.send_eof()
+            if whole:
+                await trio.sleep(0.3)
+                server.answer_now.set()
+            answer = b""
+            with trio.fail_after(5):
+                async for data in stream:
+                    answer += data
+        assert answer.endswith(b"at last") is whole
+        await server.is_well()
+
+
 async def test_a_large_body_may_come_in_the_same_packet_as_the_end_of_its_head():
     async with open_server() as server:
         rest = b"st: x\r\nContent-Length: 40000\r\n\r\n" + b"x" * 40_000

@@ -75,7 +75,8 @@ SEND_SECONDS: Final = 5.0
 """For one write to an HTTP client, of ``SEND_BYTES`` at the most: whoever is slower than 6 kB a second is given up."""
 SEND_BYTES: Final = 32_768
 HALF_CLOSED_SECONDS: Final = 5.0
-"""For whoever has said all, and sends FIN, to have its answer. Whoever leaves altogether looks the same until something
+"""Between two pieces of the answer of whoever sends FIN. Where its request had come whole, the first piece may take as
+long as the answer may: the same is sent by who has said all. Whoever leaves altogether looks like them until something
 is sent, so who listens to ``/events`` and leaves is noticed so much later."""
 SEND_BUFFER_BYTES: Final = 32_768
 """Bytes that the kernel may hold for one peer. Left alone it may take 4 MB, which is six minutes of speech that nobody
@@ -92,7 +93,10 @@ class _HttpStream(trio.abc.HalfCloseableStream):
         self._stream = stream
         self._on_progress = on_progress
         self._already_read = already_read
+        self._pieces_sent = 0
         self._closed = trio.Event()
+        self.has_request = False
+        """True once the whole request was read."""
         self.socket = stream.socket  # hypercorn asks it for the addresses
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
@@ -103,8 +107,13 @@ class _HttpStream(trio.abc.HalfCloseableStream):
         data = await self._stream.receive_some(max_bytes)
         if not data:
             # Told of the end, hypercorn forgets the request that it is answering.
-            with trio.move_on_after(HALF_CLOSED_SECONDS):
-                await self._closed.wait()
+            is_answering = True
+            while is_answering:
+                sent = self._pieces_sent
+                with trio.move_on_after(HALF_CLOSED_SECONDS):
+                    await self._closed.wait()
+                is_unanswered = self.has_request and not self._pieces_sent
+                is_answering = not self._closed.is_set() and (is_unanswered or self._pieces_sent > sent)
         return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -118,6 +127,7 @@ class _HttpStream(trio.abc.HalfCloseableStream):
             if deadline.cancelled_caught:
                 await trio.aclose_forcefully(self._stream)
                 raise trio.BrokenResourceError("the client does not read")
+            self._pieces_sent += 1
             self._on_progress()
 
     async def wait_send_all_might_not_block(self) -> None:
@@ -294,9 +304,13 @@ class Server:
         def go_on() -> None:
             exchange.deadline = trio.current_time() + EXCHANGE_SECONDS
 
+        def arrive() -> None:
+            http.has_request = True
+            on_arrival()
+
         http = _HttpStream(stream, head, go_on)
         connection = TCPServer(
-            _one_request(self._app, entrypoint, on_arrival),
+            _one_request(self._app, entrypoint, arrive),
             self._config,
             self._context,
             ConnectionState({}),

@@ -6,8 +6,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,7 +15,7 @@ import pytest
 
 from tests.journal.calls import end_call, live_call, open_session
 from tests.journal.conftest import PACE, Clock
-from trio_voice.journal import database_at, open_journal, schema
+from trio_voice.journal import database_at, months, open_journal, schema
 
 CONFIG = """
 [databases]
@@ -65,7 +65,9 @@ def pooler(stand):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-async def test_a_journal_behind_a_pooler_is_made_written_read_and_settled(postgres_stand):
+@pytest.mark.parametrize("kind", ["postgres_stand", "months_stand"])
+async def test_a_journal_behind_a_pooler_is_made_written_read_and_settled(kind, request):
+    postgres_stand = request.getfixturevalue(kind)
     with pooler(postgres_stand) as url:
         record = live_call()
         async with open_journal(url, node="a", clock=Clock(), pace=PACE) as one:
@@ -85,3 +87,18 @@ async def test_a_journal_behind_a_pooler_is_made_written_read_and_settled(postgr
     database.connect()
     assert schema.migrate(database, datetime.now(UTC)) == len(schema.MIGRATIONS)
     database.close()
+
+
+def test_a_journal_is_brought_to_months_and_made_more_of_them_behind_a_pooler(postgres_stand):
+    with pooler(postgres_stand) as url, closing(database_at(url)) as database:
+        database.connect()
+        now = datetime.now(UTC)
+        schema.migrate(database, now)
+        months.change_to_months(database, now)
+        months.change_to_months(database, now)  # there is nothing to do
+        database.connect()
+        later = now + timedelta(days=31 * (months.MONTHS_AHEAD + 2))
+        months.make_months(database, later)
+    names = {name for (name,) in postgres_stand.query("SELECT relname FROM pg_class WHERE relkind = 'r'")}
+    assert f"calls_{now:%Y_%m}" in names
+    assert f"calls_{later:%Y_%m}" in names

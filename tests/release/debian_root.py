@@ -57,7 +57,9 @@ class DebianRoot:
             check=False,
             timeout=timeout,
         )
-        assert status is None or done.returncode == status, f"{command}: {done.returncode}\n{done.stdout[-3000:]}"
+        if status is not None and done.returncode != status:
+            journal = self.run("journalctl", "-b", "-o", "short-precise", "-n", "60", status=None)
+            raise AssertionError(f"{command}: {done.returncode}\n{done.stdout[-3000:]}\n{journal[-8000:]}")
         return done.stdout
 
     def show(self, unit: str, what: str) -> str:

@@ -7,9 +7,11 @@ import subprocess
 import sys
 import threading
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import click.testing
+import httpx2
 import pytest
 import structlog
 import structlog.testing
@@ -326,6 +328,32 @@ def test_a_demo_that_is_stopped_says_in_a_line_what_is_left_of_it(tmp_path, monk
     result = run("demo", "--out", str(tmp_path))
     until_now = f"; what was recorded until now is in {tmp_path}/call.wav" if recorded else ""
     assert (result.exit_code, result.stderr) == (130, f"stopped{until_now}\n")
+
+
+@pytest.mark.parametrize("status", [404, None])
+def test_a_demo_with_a_language_model_that_does_not_answer_is_red_before_anybody_calls(tmp_path, monkeypatch, status):
+    def answer(request):
+        if status is None:
+            raise httpx2.ConnectError("nothing is there")
+        return httpx2.Response(status, json={"error": "model not found, try pulling it first"})
+
+    client = partial(httpx2.AsyncClient, transport=httpx2.MockTransport(answer))
+    monkeypatch.setattr("trio_voice.sandbox.peers.httpx2.AsyncClient", client)
+    result = run("demo", "--out", str(tmp_path), "--chat-url", "http://127.0.0.1:1/v1")
+    why = "ConnectError: nothing is there" if status is None else '404: {"error":"model not found, try pulling it'
+    assert result.exit_code == 1
+    assert f"✗ the language model at http://127.0.0.1:1/v1 answers: {why}" in result.stdout
+    assert "✓" not in result.stdout
+
+
+def test_a_demo_that_can_write_nothing_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    for out in ("/proc/nope", str(tmp_path / "file")):
+        result = run("demo", "--out", out)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr.startswith(f"--out {out}: nothing can be written there: ")
+        assert result.stderr.count("\n") == 1
+    assert run("demo", "--out", str(tmp_path), "--outbound", "--transfer").exit_code == 2
 
 
 def test_an_audit_without_a_journal_is_69_and_says_where_it_was_looked_for(config, tmp_path):

@@ -45,10 +45,13 @@ def sandbox(ring: float | None) -> None:
     show_default=True,
 )
 @click.option("--outbound", is_flag=True, help="The daemon calls somebody; a tool is used; the agent ends the call.")
+@click.option("--transfer", is_flag=True, help="A caller asks for a person, and is put through to one.")
 @click.option("--quiet", is_flag=True, help="Without meters, for a log instead of a terminal.")
 @click.option("--chat-url", help="An OpenAI-compatible server that answers, such as http://127.0.0.1:11434/v1.")
 @click.option("--chat-model", default="default", help="The model's name there.  [default: default]")
-def demo(out: Path, kind: str, *, outbound: bool, quiet: bool, chat_url: str | None, chat_model: str) -> None:
+def demo(
+    out: Path, kind: str, *, outbound: bool, transfer: bool, quiet: bool, chat_url: str | None, chat_model: str
+) -> None:
     """Live a whole call on this machine: no account, key, number or network."""
     _need_sandbox()
     from trio_voice.sandbox.demo.demo import run_demo  # noqa: PLC0415 - only this needs the sandbox extra
@@ -56,13 +59,29 @@ def demo(out: Path, kind: str, *, outbound: bool, quiet: bool, chat_url: str | N
 
     if kind not in PEERS:
         stop(EXIT_USAGE, f"no model of kind {kind!r} lives on this machine; known are {', '.join(PEERS)}")
+    if outbound and transfer:
+        stop(EXIT_USAGE, "--outbound and --transfer are two calls: ask for one of them")
+    _make_folder(out)
     set_up_logging(json=False)
+    scene = "outbound" if outbound else "transfer" if transfer else "inbound"
     try:
         chat = Chat(chat_url, chat_model, os.environ.get("OPENAI_API_KEY")) if chat_url else None
-        succeeded = _run_demo(partial(run_demo, out, kind=kind, chat=chat, outbound=outbound, quiet=quiet), out)
+        succeeded = _run_demo(partial(run_demo, out, kind=kind, chat=chat, scene=scene, quiet=quiet), out)
     except SpeechUnavailable as missing:
         stop(EXIT_UNAVAILABLE, str(missing))
     sys.exit(0 if succeeded else EXIT_FAILED)
+
+
+def _make_folder(out: Path) -> None:
+    """Make the folder of the recording, or end the command with a line that says why not."""
+    from trio_voice.sandbox.demo.scenes import RECORDING  # noqa: PLC0415
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / RECORDING).unlink(missing_ok=True)
+        (out / "daemon.log").touch()
+    except OSError as wrong:
+        stop(EXIT_USAGE, f"--out {out}: nothing can be written there: {wrong.strerror or wrong}")
 
 
 def _need_sandbox() -> None:

@@ -67,6 +67,10 @@ class Peer(Protocol):
         """The session that is the ``number``-th to be opened, once it is."""
 
 
+FIRST_ANSWER_SECONDS: Final = 60.0
+"""Time for the first answer of a language model, which may have to be loaded."""
+
+
 @attrs.frozen
 class Chat:
     """An OpenAI-compatible server that answers in place of the intents."""
@@ -74,6 +78,15 @@ class Chat:
     url: str
     model: str
     key: str | None = None
+    failures: list[str] = attrs.field(factory=list, eq=False)
+    """Reasons for which it did not answer, in its own words where it has any."""
+
+    async def ask_first(self) -> str:
+        """One small question, before anybody calls: why there is no answer to it; empty if there is one."""
+        async with httpx2.AsyncClient() as http:
+            answers = ChatResponses(http, self.url, self.model, key=self.key, deadline_seconds=FIRST_ANSWER_SECONDS)
+            await answers.reply("Hello.", (), "Answer in one word.", ())
+        return answers.last_failure
 
 
 @attrs.frozen(kw_only=True)
@@ -173,7 +186,9 @@ async def open_peer(
     async with httpx2.AsyncClient() as http:
         make_generator: Callable[[], ResponseGenerator] = KeywordResponses
         if chat is not None:
-            make_generator = partial(ChatResponses, http, chat.url, chat.model, key=chat.key)
+            make_generator = partial(
+                ChatResponses, http, chat.url, chat.model, key=chat.key, on_failure=chat.failures.append
+            )
         options = PeerOptions(speech=speech, make_generator=make_generator, key=key, remembers=remembers)
         async with PEERS[kind].open(options) as peer:
             yield peer

@@ -60,3 +60,15 @@ def test_the_demo_succeeds_and_leaves_a_recording_and_a_transcript_of_both_sides
     assert "[interrupted]" in transcript
     assert record["end_reason"] == "hangup"
     assert '"event": "stopped"' in (out / "daemon.log").read_text()
+
+
+@pytest.mark.parametrize("scene", ["--outbound", "--transfer"])
+def test_the_other_calls_succeed(tmp_path, monkeypatch, scene):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+    command = [sys.executable, "-m", "trio_voice", "demo", "--quiet", scene]
+    shown = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=180, check=False)
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert "✗" not in shown.stdout
+    record = json.loads((tmp_path / "demo" / "call.json").read_text())
+    assert record["end_reason"] == "agent"
+    assert (record["end_detail"] == "the agent put the caller through") is (scene == "--transfer")

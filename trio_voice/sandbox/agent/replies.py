@@ -84,6 +84,8 @@ class ResponseGenerator(Protocol):
         """
 
 
+MOST_REFUSAL_LETTERS: Final = 300
+"""Of a server's own words."""
 APOLOGY: Final = "I am sorry, I lost my train of thought for a moment. Could you say that again?"
 
 _INTENTS: Final[Mapping[str, Sequence[str]]] = {  # the first that fits wins: what must not be missed stands first
@@ -307,12 +309,21 @@ class ChatResponses:
         model: its name there.
         key: the bearer token, where the server wants one.
         deadline_seconds: after this, or on any failure, the answer is a spoken apology; ``last_failure`` says why.
+        on_failure: told the same.
     """
 
     def __init__(
-        self, client: httpx2.AsyncClient, url: str, model: str, *, key: str | None = None, deadline_seconds: float = 10
+        self,
+        client: httpx2.AsyncClient,
+        url: str,
+        model: str,
+        *,
+        key: str | None = None,
+        deadline_seconds: float = 10,
+        on_failure: Callable[[str], object] = lambda _: None,
     ) -> None:
         self.last_failure = ""
+        self._on_failure = on_failure
         self._client = client
         self._url = url.rstrip("/") + "/chat/completions"
         self._model = model
@@ -330,8 +341,12 @@ class ChatResponses:
             return _read_completion(response.raise_for_status().json())
         except trio.TooSlowError:
             self.last_failure = f"no answer within {self._deadline_seconds:g} s"
+        except httpx2.HTTPStatusError as refusal:
+            said = " ".join(refusal.response.text.split())[:MOST_REFUSAL_LETTERS]
+            self.last_failure = f"{refusal.response.status_code}: {said}"
         except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, LookupError, TypeError, AttributeError) as failure:
             self.last_failure = f"{type(failure).__name__}: {failure}"
+        self._on_failure(self.last_failure)
         return Reply(APOLOGY)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import httpx2
 import trio
 
-from trio_voice.sandbox.demo.scenes import OPERATOR_TOKEN, PUBLIC_HOST, RECORDING, Daemon, Stage
+from trio_voice.sandbox.demo.scenes import COLLEAGUE, OPERATOR_TOKEN, PUBLIC_HOST, RECORDING, Daemon, Stage
 from trio_voice.sandbox.demo.view import View
 from trio_voice.sandbox.peers import PEERS, open_peer
 from trio_voice.sandbox.twilio.server import open_sandbox_twilio
@@ -32,6 +32,12 @@ if TYPE_CHECKING:
 KIND: Final = "assemblyai-agent"
 AGENT_KEY: Final = "demo-agent-key"
 START_SECONDS: Final = 60.0
+
+SCENES: Final = {
+    "inbound": (Stage.converse, Stage.replay),
+    "outbound": (Stage.call_out,),
+    "transfer": (Stage.put_through,),
+}
 
 CONFIG: Final = """\
 [server]
@@ -49,6 +55,9 @@ model = "here"
 voice = "{voices[0]}"
 greeting = "Hello, this is the automated receptionist of Juniper Bakery. How can I help you?"
 prompt = "You answer the telephone of a small bakery."
+
+tools = ["transfer_to_human"]
+transfer_to = "{colleague}"
 
 [personas.reminder]
 model = "here"
@@ -68,7 +77,12 @@ def configuration(kind: str, peer: Peer, twilio: SandboxTwilio) -> str:
     model = "\n".join(["[models.here]", *(f'{key} = "{value}"' for key, value in keys.items())])
     voices = PEERS[kind].voices
     return CONFIG.format(
-        host=PUBLIC_HOST, account_sid=twilio.account_sid, api_url=twilio.api_url, model=model, voices=voices
+        host=PUBLIC_HOST,
+        account_sid=twilio.account_sid,
+        api_url=twilio.api_url,
+        model=model,
+        voices=voices,
+        colleague=COLLEAGUE,
     )
 
 
@@ -112,7 +126,7 @@ async def open_daemon(config: Path, log: Path, auth_token: str) -> AsyncIterator
 
 
 async def run_demo(
-    out: Path, *, kind: str = KIND, chat: Chat | None = None, outbound: bool = False, quiet: bool = False
+    out: Path, *, kind: str = KIND, chat: Chat | None = None, scene: str = "inbound", quiet: bool = False
 ) -> bool:
     """The demo: a conversation with an interruption, then a real captured stream, then what they have left.
 
@@ -120,7 +134,7 @@ async def run_demo(
         out: where recording, transcript and log are written.
         kind: of the model.
         chat: answers in place of the intents.
-        outbound: the daemon calls somebody, instead of being called.
+        scene: ``inbound``, ``outbound`` (the daemon calls somebody) or ``transfer`` (a caller is put through).
         quiet: without meters, for a log instead of a terminal.
 
     Returns:
@@ -129,9 +143,9 @@ async def run_demo(
     Raises:
         SpeechUnavailable: the ``speech`` extra is not installed or does not work here.
     """
-    out.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - nothing else runs yet
-    (out / RECORDING).unlink(missing_ok=True)
     view = View(quiet=quiet)
+    if chat is not None and (reason := await chat.ask_first()):
+        return view.check(f"the language model at {chat.url} answers: {reason}", kept=False)
     view.say("loading ears and a voice for this machine")
     speech = await trio.to_thread.run_sync(load_speech)
     async with open_peer(kind, speech, chat, AGENT_KEY) as agent, open_sandbox_twilio() as twilio:
@@ -142,10 +156,13 @@ async def run_demo(
             view.say(f"the daemon listens on {daemon.url}, as a process of its own")
             stage = Stage(view, speech, agent, twilio, daemon, out)
             try:
-                promises = [await stage.call_out()] if outbound else [await stage.converse(), await stage.replay()]
+                promises = [await play(stage) for play in SCENES[scene]]
             finally:
                 stage.keep_recording()  # of a demo that is stopped, too
             promises.append(await stage.look_around())
         promises.append(view.check("the daemon stopped when it was told to", daemon.process.returncode == 0))
+        if chat is not None:
+            said = f" ({chat.failures[-1]})" if chat.failures else ""
+            promises.append(view.check(f"the language model answered each time{said}", not chat.failures))
     view.say(f"listen to {out / RECORDING} (left: the caller, right: what they heard); read {out / 'transcript.txt'}")
     return all(promises)

@@ -36,6 +36,8 @@ PUBLIC_HOST: Final = "demo.trio-voice.example"
 OPERATOR_TOKEN: Final = "demo-operator-token"
 RECORDING: Final = "call.wav"
 CALLEE: Final = "+15557654321"
+COLLEAGUE: Final = "+15557650001"
+"""To whom callers are put through."""
 CALLER_VOICE: Final = "george"
 ANSWER_SECONDS: Final = 12.0
 """Time that the caller waits for an answer before going on."""
@@ -86,7 +88,7 @@ class Stage:
     async def call_out(self) -> bool:
         """The daemon calls somebody, a tool is used, and the agent ends the call."""
         view = self._view
-        self._descriptors = self._daemon.open_descriptors()
+        await self._count_descriptors()
         view.title("The daemon calls somebody")
         voice = Voice()
         self._twilio.account.anybody = Callee(ring_seconds=1.0, voice=lambda: voice)
@@ -121,9 +123,7 @@ class Stage:
     async def converse(self) -> bool:
         """The caller asks, listens, interrupts, says goodbye and hangs up."""
         view = self._view
-        await self._daemon.ask("/healthz")  # by now it has opened all that it keeps open
-        await trio.sleep(0.2)  # and has closed that connection
-        self._descriptors = self._daemon.open_descriptors()
+        await self._count_descriptors()
         view.title("A call comes in")
         voice = Voice()
         call = await self._twilio.call_in(f"https://{PUBLIC_HOST}/twiml", caller=voice)
@@ -161,6 +161,43 @@ class Stage:
             ]
         )
 
+    async def put_through(self) -> bool:
+        """The caller asks for a person, and has one: the model's meter stops, the telephone goes on."""
+        view = self._view
+        await self._count_descriptors()
+        view.title("A caller asks for a person")
+        voice = Voice()
+        self._twilio.account.callees[COLLEAGUE] = Callee(ring_seconds=1.0)
+        call = await self._twilio.call_in(f"https://{PUBLIC_HOST}/twiml", caller=voice)
+        stream = await call.wait_for_stream()
+        session = await self._agent.wait_session(1)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(view.follow, stream, partial(self._transcript_of, call))
+            await self._answer(stream, "the greeting is heard", "the stream was opened")
+            await self._speak(voice, "Please put me through to a real person.")
+            with trio.move_on_after(30):  # noqa: ASYNC912 - both waits are checkpoints
+                await session.wait_closed()
+                while not call.dialed:  # noqa: ASYNC110 - nobody tells
+                    await trio.sleep(LOOK_SECONDS)
+            nursery.cancel_scope.cancel()
+        await trio.sleep(2)  # it rings, and somebody answers
+        view.line("twilio", f"the caller speaks to {', '.join(call.dialed) or 'nobody'}")
+        went_on = not call.over
+        view.line("caller", "hangs up")
+        call.hang_up()
+        with trio.move_on_after(10):
+            await call.settled.wait()
+        record = await self._record_of(call)
+        self._write(record)
+        view.end(record)
+        return all(
+            [
+                view.check("the agent put the caller through", call.dialed == [COLLEAGUE]),
+                view.check("the telephone went on without the agent, until the caller hung up", went_on),
+                self._check_end(call, session, record),
+            ]
+        )
+
     async def replay(self) -> bool:
         """A real stream, as it was captured, and what of it reached the agent."""
         view = self._view
@@ -180,6 +217,12 @@ class Stage:
         record = await self._record_of(call)
         view.end(record)
         return all([self._check_hearing(capture, session, record), self._check_end(call, session, record)])
+
+    async def _count_descriptors(self) -> None:
+        """Of a daemon without a call."""
+        await self._daemon.ask("/healthz")  # by now it has opened all that it keeps open
+        await trio.sleep(0.2)  # and has closed that connection
+        self._descriptors = self._daemon.open_descriptors()
 
     def _check_hearing(self, capture: Capture, session: PeerSession, record: dict[str, Any]) -> bool:
         """True if all that was captured is what the agent heard, byte for byte where it takes mu-law."""

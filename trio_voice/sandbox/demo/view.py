@@ -8,6 +8,7 @@ import trio
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
+from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
@@ -51,13 +52,24 @@ class View:
         """Something that happened, and when."""
         colour = _COLOURS.get(who, "white")
         at = trio.current_time() - self._began
-        self._console.print(f"[dim]{at:6.2f} s[/dim]  [{colour}]{who:>8}[/{colour}]  {escape(text)}", soft_wrap=True)
+        self._print(f"[dim]{at:6.2f} s[/dim]  [{colour}]{who:>8}[/{colour}]", escape(text))
 
     def check(self, what: str, kept: bool) -> bool:  # noqa: FBT001 - reads as a sentence where it is used
         """A promise, kept or not; returns which."""
         mark = "[green]✓[/green]" if kept else "[bold red]✗[/bold red]"
-        self._console.print(f"  {mark} {escape(what)}", soft_wrap=True)
+        self._print(f"  {mark}", escape(what), gap=1)
         return kept
+
+    def _print(self, head: str, text: str, *, gap: int = 2) -> None:
+        """A line; on a terminal that is too narrow its text goes on below itself, not in the middle of a word."""
+        if not self._console.is_terminal:
+            self._console.print(f"{head}{' ' * gap}{text}", soft_wrap=True)
+            return
+        columns = Table.grid(padding=(0, gap, 0, 0))
+        columns.add_column(no_wrap=True)
+        columns.add_column()
+        columns.add_row(head, text)
+        self._console.print(columns)
 
     def end(self, record: dict[str, Any]) -> None:
         """Tell the end of a call in the daemon's own words."""

@@ -356,6 +356,30 @@ def test_a_demo_that_can_write_nothing_is_one_line(tmp_path):
     assert run("demo", "--out", str(tmp_path), "--outbound", "--transfer").exit_code == 2
 
 
+@pytest.mark.parametrize(
+    "command", ["calls", "hangup 01ab", "top", "console", "call +15550001111 --persona p", "do-not-call list"]
+)
+def test_whoever_asks_the_daemon_needs_no_credential_but_the_operators_token(config, monkeypatch, taken, command):
+    """As the tutorial has it, in another terminal."""
+    for name in ("TWILIO_AUTH_TOKEN", "ASSEMBLYAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    path = config(port=1)
+    assert "credential TWILIO_AUTH_TOKEN is missing" in run("--config", path, "check").stderr
+    result = run("--config", path, *command.split())
+    assert result.exit_code == 69
+    assert result.stderr.startswith("no daemon answers at 127.0.0.1:1: ")
+    monkeypatch.delenv("TRIO_VOICE_API_TOKEN")
+    assert run("--config", path, *command.split()).stderr.startswith("set TRIO_VOICE_API_TOKEN")
+
+
+def test_a_journal_is_looked_after_without_any_credential(config, monkeypatch):
+    for name in ("TWILIO_AUTH_TOKEN", "ASSEMBLYAI_API_KEY", "TRIO_VOICE_API_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    path = config()
+    for command in ("migrate", "journal check"):
+        assert run("--config", path, *command.split()).exit_code == 0
+
+
 def test_an_audit_without_a_journal_is_69_and_says_where_it_was_looked_for(config, tmp_path):
     result = run("--config", config(), *AUDIT)
     assert (result.exit_code, result.stdout) == (69, "")

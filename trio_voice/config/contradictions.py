@@ -27,12 +27,13 @@ AT_A_PROVIDERS: Final = "https://a-provider.invalid"
 """Stands for the usual address of a model that names none."""
 
 
-def contradictions(settings: Settings, document: Mapping[str, Any]) -> list[str]:
+def contradictions(settings: Settings, document: Mapping[str, Any], *, needs_credentials: bool = True) -> list[str]:
     """Mistakes of settings that are well-formed and still cannot work.
 
     Args:
         settings: as far as they could be read.
         document: the tables that they were read from; what is named in a broken one is not missing.
+        needs_credentials: whether it is a mistake if Twilio's or a provider's are not there.
     """
     problems: list[str] = []
     _check_server(settings, problems)
@@ -72,7 +73,8 @@ def contradictions(settings: Settings, document: Mapping[str, Any]) -> list[str]
     except ConfigError as wrong:
         problems.extend(wrong.problems)
     problems.extend(wrong_prices(settings.prices) if settings.prices else ())
-    problems.extend(_missing_credentials(settings))
+    if needs_credentials:
+        problems.extend(_missing_credentials(settings))
     problems.extend(_wrong_proxies(settings))
     return problems
 

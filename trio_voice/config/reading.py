@@ -47,29 +47,40 @@ UNREADABLE: Final = "https://unreadable.invalid"
 """Stands for a public_url that could not be read, so that the rest is checked all the same."""
 
 
-def read_settings(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
+def read_settings(
+    path: Path, environment: Mapping[str, str] | None = None, *, needs_credentials: bool = True
+) -> Settings:
     """Read and check everything.
+
+    Args:
+        path: the file.
+        environment: where credentials are; the process's own by default.
+        needs_credentials: see ``settings_of``.
 
     Raises:
         ConfigError: with one line for each mistake, whatever is in the file.
     """
-    return settings_of(read_toml(path), os.environ if environment is None else environment, path)
+    environment = os.environ if environment is None else environment
+    return settings_of(read_toml(path), environment, path, needs_credentials=needs_credentials)
 
 
-def settings_of(document: Mapping[str, Any], environment: Mapping[str, str], path: Path) -> Settings:
+def settings_of(
+    document: Mapping[str, Any], environment: Mapping[str, str], path: Path, *, needs_credentials: bool = True
+) -> Settings:
     """Check everything of a document that was read.
 
     Args:
         document: the tables.
         environment: where credentials are.
         path: the file that mistakes are told of.
+        needs_credentials: whether it is a mistake if Twilio's or a provider's are not there.
 
     Raises:
         ConfigError: as ``read_settings``.
     """
     reader = _Reader(dict(document))
     try:
-        settings = reader.settings(environment)
+        settings = reader.settings(environment, needs_credentials=needs_credentials)
     except ConfigError as wrong:
         reader.problems.extend(wrong.problems)
     except Exception as odd:  # noqa: BLE001 - what nobody foresaw must neither end a daemon nor be a traceback
@@ -108,7 +119,7 @@ class _Reader:
         self._document = document
         self._converter = converter_of(_TABLES, _KINDS)
 
-    def settings(self, environment: Mapping[str, str]) -> Settings:
+    def settings(self, environment: Mapping[str, str], *, needs_credentials: bool) -> Settings:
         """Settings as far as they could be read; worth something only if there are no problems."""
         known = [field.name for field in attrs.fields(Settings) if field.name not in ("secrets", "proxies")]
         self.problems.extend(no_such_key(key, key, known) for key in self._document if key not in known)
@@ -138,7 +149,7 @@ class _Reader:
         address = settings.secrets.get(JOURNAL_URL)
         if address is not None:
             settings = attrs.evolve(settings, journal=attrs.evolve(settings.journal, url=address))
-        self.problems.extend(contradictions(settings, self._document))
+        self.problems.extend(contradictions(settings, self._document, needs_credentials=needs_credentials))
         return settings
 
     def _numbers(self) -> dict[str, str]:

@@ -25,8 +25,10 @@ from trio_voice.journal import open_journal
 from trio_voice.record import CallRecord
 from trio_voice.sandbox.demo.demo import AGENT_KEY
 from trio_voice.sandbox.demo.scenes import OPERATOR_TOKEN
+from trio_voice.sandbox.demo.try_it import write_unless_changed
 from trio_voice.sandbox.twilio.account import Callee
 from trio_voice.session_record import Closing, ModelSessionRecord
+from trio_voice.speech import SpeechUnavailable
 
 CONFIG = """\
 [server]
@@ -344,6 +346,37 @@ def test_a_demo_with_a_language_model_that_does_not_answer_is_red_before_anybody
     assert result.exit_code == 1
     assert f"✗ the language model at http://127.0.0.1:1/v1 answers: {why}" in result.stdout
     assert "✓" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("ends", "status", "said"),
+    [
+        (KeyboardInterrupt(), 0, ""),
+        (OSError(98, "Address already in use"), 69, "the sandbox cannot begin: [Errno 98] Address already in use"),
+        (SpeechUnavailable("no voice"), 69, "no voice"),
+    ],
+)
+def test_a_sandbox_that_ends_says_so_in_a_line(monkeypatch, ends, status, said):
+    async def playground(*_, **__):
+        async with trio.open_nursery():
+            raise ends
+
+    monkeypatch.setattr("trio_voice.sandbox.demo.try_it.run_playground", playground)
+    result = run("sandbox")
+    assert result.exit_code == status
+    assert result.stderr.startswith(said)
+    assert result.stderr.count("\n") == bool(said)
+
+
+def test_a_sandbox_leaves_a_configuration_that_was_changed_as_it_is(tmp_path):
+    file = tmp_path / "sandbox.toml"
+    assert write_unless_changed(file, "ours", force=False)
+    assert write_unless_changed(file, "ours", force=False)
+    file.write_text("mine")
+    assert not write_unless_changed(file, "ours", force=False)
+    assert file.read_text() == "mine"
+    assert write_unless_changed(file, "ours", force=True)
+    assert file.read_text() == "ours"
 
 
 def test_a_demo_that_can_write_nothing_is_one_line(tmp_path):

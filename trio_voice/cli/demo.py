@@ -14,6 +14,7 @@ import trio
 from trio_voice.cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_UNAVAILABLE, EXIT_USAGE, stop
 from trio_voice.cli.extras import why_missing
 from trio_voice.daemon.logs import set_up_logging
+from trio_voice.errors import first_cause
 from trio_voice.speech import SpeechUnavailable
 
 if TYPE_CHECKING:
@@ -22,17 +23,23 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--ring", type=float, metavar="SECONDS", help="Call the daemon after so many seconds.")
-def sandbox(ring: float | None) -> None:
+@click.option("--force", is_flag=True, help="Write sandbox.toml anew, also where you have changed it.")
+def sandbox(ring: float | None, *, force: bool) -> None:
     """Run a Twilio and an agent on this machine, to try a daemon against by hand. Writes sandbox.toml."""
     _need_sandbox()
     from trio_voice.sandbox.demo.try_it import run_playground  # noqa: PLC0415 - only this needs the sandbox extra
 
+    wrong: list[str] = []
     try:
-        trio.run(partial(run_playground, Path(), ring_in=ring))
-    except SpeechUnavailable as missing:
-        stop(EXIT_UNAVAILABLE, str(missing))
-    except KeyboardInterrupt:
+        trio.run(partial(run_playground, Path(), force=force, ring_in=ring))
+    except* SpeechUnavailable as missing:
+        wrong.append(str(first_cause(missing)))
+    except* OSError as refused:
+        wrong.append(f"the sandbox cannot begin: {first_cause(refused)} (does another one run?)")
+    except* KeyboardInterrupt:
         pass
+    if wrong:
+        stop(EXIT_UNAVAILABLE, *wrong)
 
 
 @click.command()

@@ -99,6 +99,8 @@ class PeerOptions:
     """Key that lets somebody in; without one, anybody comes in."""
     remembers: bool = True
     """Keep the sessions that are over, for whoever looks afterwards."""
+    port: int = 0
+    """Port on which a voice agent listens; 0 for a free one."""
 
     @property
     def make_backend(self) -> AgentBackendFactory:
@@ -124,7 +126,7 @@ class PeerFactory:
 
 
 def _voice_agent(options: PeerOptions) -> AbstractAsyncContextManager[Peer]:
-    return open_voice_agent(options.make_backend, api_key=options.key, manner=PROMPT)
+    return open_voice_agent(options.make_backend, port=options.port, api_key=options.key, manner=PROMPT)
 
 
 # The others are imported by whoever plays them: trio-voice talk need not wait for their code.
@@ -180,16 +182,22 @@ PEERS: Final[Mapping[str, PeerFactory]] = {
 
 @asynccontextmanager
 async def open_peer(
-    kind: str, speech: Speech, chat: Chat | None = None, key: str | None = None, *, remembers: bool = True
+    kind: str,
+    speech: Speech,
+    chat: Chat | None = None,
+    key: str | None = None,
+    *,
+    remembers: bool = True,
+    port: int = 0,
 ) -> AsyncIterator[Peer]:
-    """A peer of this kind, on loopback, until the block is left; for ``key`` and ``remembers`` see ``PeerOptions``."""
+    """A peer of this kind, on loopback, until the block is left; the rest is as ``PeerOptions`` has it."""
     async with httpx2.AsyncClient() as http:
         make_generator: Callable[[], ResponseGenerator] = KeywordResponses
         if chat is not None:
             make_generator = partial(
                 ChatResponses, http, chat.url, chat.model, key=chat.key, on_failure=chat.failures.append
             )
-        options = PeerOptions(speech=speech, make_generator=make_generator, key=key, remembers=remembers)
+        options = PeerOptions(speech=speech, make_generator=make_generator, key=key, remembers=remembers, port=port)
         async with PEERS[kind].open(options) as peer:
             yield peer
 

@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 
 PORT: Final = 8080
 """Port on which the daemon under trial listens."""
+AGENT_PORT, TWILIO_PORT = 8091, 8092
+"""Always the same, as the account's SID is: a daemon that runs, and a file that was edited, go on with the next
+sandbox."""
+ACCOUNT_SID: Final = "AC" + "5" * 32
+CLOSED_BY_US: Final = 31921
+"""A notice of Twilio's that each call has which the agent ends."""
 AUTH_TOKEN: Final = "sandbox-auth-token"
 LINES: Final = ("What are your opening hours?", "Please give me a random number.", "Thank you, goodbye.")
 LISTEN_SECONDS: Final = 15.0
@@ -36,25 +42,31 @@ PAUSE_SECONDS: Final = 0.8
 LOOK_SECONDS: Final = 0.1
 
 
-async def run_playground(out: Path, *, ring_in: float | None = None) -> None:
+async def run_playground(out: Path, *, force: bool = False, ring_in: float | None = None) -> None:
     """Run until cancelled.
 
     Args:
         out: where the daemon's configuration is written.
+        force: also over one that somebody has edited.
         ring_in: call the daemon after so many seconds; otherwise it is only called.
 
     Raises:
         SpeechUnavailable: the ``speech`` extra is not installed or does not work here.
+        OSError: a port is taken, or the configuration cannot be written.
     """
     view = View(quiet=True)
     speech = await trio.to_thread.run_sync(load_speech)
     lines = [await speech.say(line, "george") for line in LINES]
     async with (
-        open_peer(KIND, speech, None, AGENT_KEY) as agent,
-        open_sandbox_twilio(auth_token=AUTH_TOKEN, connect_to={PUBLIC_HOST: PORT}) as twilio,
+        open_peer(KIND, speech, None, AGENT_KEY, port=AGENT_PORT) as agent,
+        open_sandbox_twilio(
+            account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN, connect_to={PUBLIC_HOST: PORT}, port=TWILIO_PORT
+        ) as twilio,
     ):
         config = out / "sandbox.toml"
-        config.write_text(configuration(KIND, agent, twilio).replace("127.0.0.1:0", f"127.0.0.1:{PORT}"))
+        ours = configuration(KIND, agent, twilio).replace("127.0.0.1:0", f"127.0.0.1:{PORT}")
+        if not write_unless_changed(config, ours, force=force):
+            view.say(f"{config} is there and is left as it is; trio-voice sandbox --force writes it anew")
         view.say(f"a Twilio and an agent are running; in another terminal, run a daemon on {config}:")
         view.say(f"  export TWILIO_AUTH_TOKEN={AUTH_TOKEN} ASSEMBLYAI_API_KEY={AGENT_KEY}")
         view.say(f"  export TRIO_VOICE_API_TOKEN={OPERATOR_TOKEN}")
@@ -71,6 +83,14 @@ async def run_playground(out: Path, *, ring_in: float | None = None) -> None:
                     seen.add(sid)
                     nursery.start_soon(_talk, view, twilio.calls[sid], lines)
                 await trio.sleep(LOOK_SECONDS)
+
+
+def write_unless_changed(config: Path, text: str, *, force: bool) -> bool:
+    """Write a file, but not over one that says something else; false if there is such a one."""
+    if config.exists() and not force:
+        return config.read_text() == text
+    config.write_text(text)
+    return True
 
 
 async def _ring(twilio: SandboxTwilio, seconds: float) -> None:
@@ -107,6 +127,6 @@ async def _talk(view: View, call: SandboxCall, lines: list[bytes]) -> None:
 async def _until_over(view: View, call: SandboxCall, talking: trio.CancelScope) -> None:
     await call.settled.wait()
     view.line("end", f"Twilio says {call.status}, by {call.ended_by}")
-    for notice in call.notices:
+    for notice in (each for each in call.notices if each.code != CLOSED_BY_US):
         view.line("twilio", f"{notice.code}: {notice.text}")
     talking.cancel(reason="the call is over")

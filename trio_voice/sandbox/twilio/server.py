@@ -104,18 +104,19 @@ class SandboxTwilio:
 
 @asynccontextmanager
 async def open_sandbox_twilio(
-    *, account_sid: str = "", auth_token: str = "", connect_to: Mapping[str, int] | None = None
+    *, account_sid: str = "", auth_token: str = "", connect_to: Mapping[str, int] | None = None, port: int = 0
 ) -> AsyncIterator[SandboxTwilio]:
     """Run an account's calls and REST API until the block is left.
 
     Then whatever is still open is dropped at once; no task and no socket remain. The SID and the token are made up
-    unless they are given.
+    unless they are given, and the REST API's port is a free one.
     """
     transport = Loopback(connect_to or {})
     account = Account(sid=account_sid or new_sid("AC"), auth_token=auth_token or uuid.uuid4().hex, transport=transport)
     try:
         async with trio.open_nursery() as nursery:
             twilio = SandboxTwilio(account, nursery)
+            twilio.rest.server.port = port
             await nursery.start(twilio.rest.server.run)
             yield twilio
             nursery.cancel_scope.cancel("the sandbox is closed")

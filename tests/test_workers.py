@@ -193,18 +193,18 @@ def test_so_many_workers_are_refused(workers, tmp_path):
 
 
 @asynccontextmanager
-async def two_processes(folder):
-    """Two processes' views of their node, the second of which takes what it is handed."""
+async def two_processes(folder, serve=None):
+    """Two processes' views of their node, the second of which takes what it is handed, and serves it as it is told."""
     descriptor = make_call_counts(2)
     here, there = (Colleagues(folder, index, 2, CallCounts(descriptor, 2, index)) for index in range(2))
     served = []
 
-    async def serve(_entrypoint, stream, data):
+    async def note(_entrypoint, stream, data):
         served.append(data)
         await stream.aclose()
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(there.listen, serve, lambda *_: None)
+        nursery.start_soon(there.listen, serve or note, lambda *_: None)
         while not (folder / "hand-1").exists():
             await trio.sleep(0.01)
         yield here, served
@@ -245,6 +245,26 @@ async def test_who_listens_does_so_again_where_somebody_has_emptied_the_folder(t
         await accepted.aclose()
         await ours.aclose()
         await eventually(lambda: served == [b"head"])
+
+
+async def test_a_question_is_answered_again_where_somebody_has_emptied_the_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(handover, "LOOK_SECONDS", 0.02)
+    folder = tmp_path / "trio-voice-x"
+    folder.mkdir()
+
+    async def serve(entrypoint, stream, _data):
+        async with stream:
+            await stream.receive_some()
+            await stream.send_all(
+                b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n" + entrypoint.value * 2
+            )
+
+    async with two_processes(folder, serve) as (here, _served):
+        for _ in range(2):
+            await eventually(here.http_address(1).exists)
+            (answer,) = await here.ask("/calls", {})
+            assert answer.content == Entrypoint.COLLEAGUE.value * 2
+            shutil.rmtree(folder)
 
 
 async def test_a_worker_is_heard_again_where_somebody_has_emptied_the_folder(tmp_path, nursery, monkeypatch):

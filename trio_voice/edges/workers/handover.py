@@ -197,15 +197,6 @@ class Colleagues:
             stream = await trio.open_unix_socket(self.http_address(index))
         await hear_lines(stream, "colleague", path, {**headers, HERE: "1"}, heard)
 
-    def open_http(self) -> trio.SocketListener:
-        """Listen for the questions of colleagues; the caller serves it."""
-        path = self.http_address(self.index)
-        path.unlink(missing_ok=True)  # of the one before us, who died
-        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        listening.bind(str(path))
-        listening.listen(128)
-        return trio.SocketListener(trio.socket.from_stdlib_socket(listening))
-
     async def _tell(self, to: int, message: bytes, rights: list[Any]) -> bool:
         try:
             with trio.socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as other, trio.fail_after(HAND_OVER_SECONDS):
@@ -225,26 +216,39 @@ class Colleagues:
         serve: Callable[[Entrypoint, trio.SocketStream, bytes], Awaitable[None]],
         note_status: Callable[[str, str], None],
     ) -> None:
-        """Take what colleagues hand over, until cancelled; each connection is served by a child of this task.
+        """Take what colleagues hand over and ask, until cancelled; each connection is served by a child of this task.
 
         Should taking fail, it is begun again, and no connection ends of it.
         """
+
+        async def answer(asked: trio.socket.SocketType) -> None:
+            with contained("colleague"):
+                await serve(Entrypoint.COLLEAGUE, trio.SocketStream(asked), b"")
+
+        receive = partial(self._receive, serve=serve, note_status=note_status)
+        handed = self._directory / f"hand-{self.index}"
+        asked = self.http_address(self.index)
         async with trio.open_nursery() as connections:
-            receive = partial(self._receive, serve=serve, note_status=note_status)
-            await keep_running("colleagues", partial(self._accept, receive, connections))
+            take = partial(self._accept, handed, socket.SOCK_SEQPACKET, receive, connections)
+            heed = partial(self._accept, asked, socket.SOCK_STREAM, answer, connections)
+            connections.start_soon(keep_running, "colleagues", take)
+            connections.start_soon(keep_running, "colleagues_questions", heed)
 
     async def _accept(
-        self, receive: Callable[[trio.socket.SocketType], Awaitable[None]], connections: trio.Nursery
+        self,
+        path: Path,
+        kind: socket.SocketKind,
+        serve: Callable[[trio.socket.SocketType], Awaitable[None]],
+        connections: trio.Nursery,
     ) -> None:
-        path = self._directory / f"hand-{self.index}"
         while True:
-            with await bind_at(path, socket.SOCK_SEQPACKET) as listening:
+            with await bind_at(path, kind) as listening:
                 listening.listen(1024)
-                while path.exists():
+                while path.exists():  # noqa: ASYNC240 - a look at memory
                     try:
                         with trio.move_on_after(LOOK_SECONDS):
-                            giver, _ = await listening.accept()
-                            connections.start_soon(receive, giver)
+                            colleague, _ = await listening.accept()
+                            connections.start_soon(serve, colleague)
                     except OSError as full:
                         if full.errno not in FULL:
                             raise

@@ -136,8 +136,12 @@ async def test_a_process_of_its_own_finds_the_same_and_is_gone(module, config):
         (problem,) = await try_in_child(config(name))
         assert problem.endswith(MODULES[name][1])
         assert f"config.toml: personas.gym.tools: '{name}:book' cannot be imported: {name}.py line" in problem
-    module("dies", "import os\nos._exit(5)")
-    assert "ended the process that tried it" in (await try_in_child(config("dies")))[0]
+    module("dies", "import os\n\nos._exit(5)")
+    (problem,) = await try_in_child(config("dies"))
+    assert problem.endswith("'dies:book' cannot be imported: dies.py line 3: it ends the process")
+    module("killed", "import os\nos.kill(os.getpid(), 9)")
+    (problem,) = await try_in_child(config("killed"))
+    assert problem.endswith("personas.gym.tools: 'killed:book' cannot be imported: its module ended the process")
     module("closes", "import os\nos.close(1)\ndef book():\n    pass")
     assert (
         "'closes:book' cannot be imported: ValueError: it closes a standard descriptor (1)"
@@ -158,22 +162,26 @@ async def test_what_cannot_even_be_tried_is_refused(config, monkeypatch):
 
 
 async def test_a_module_that_is_right_elsewhere_and_hangs_or_fails_here_is_refused_in_its_time(
-    module, config, monkeypatch
+    module, config, monkeypatch, mock_clock, nursery
 ):
     async def found_nothing(_path):
         await trio.lowlevel.checkpoint()
         return []
 
     monkeypatch.setattr(loading, "try_in_child", found_nothing)
-    monkeypatch.setattr(loading, "LOADING_SECONDS", 0.2)
-    release = threading.Event()
+    begun, release = threading.Event(), threading.Event()
+    monkeypatch.setattr(loading, "begun", begun, raising=False)
     monkeypatch.setattr(loading, "release", release, raising=False)
-    module("hangs", "from trio_voice.daemon import loading\nloading.release.wait()\ndef book():\n    pass")
+    wait = "from trio_voice.daemon import loading\nloading.begun.set()\nloading.release.wait()\n"
+    module("hangs", f"{wait}def book():\n    pass")
+
+    async def its_time_passes():
+        await trio.to_thread.run_sync(begun.wait)
+        mock_clock.jump(loading.LOADING_SECONDS)
+
+    nursery.start_soon(its_time_passes)
     try:
-        with (
-            trio.fail_after(20),
-            pytest.raises(ConfigError, match="'hangs:book' could be imported, and here"),
-        ):
+        with pytest.raises(ConfigError, match="'hangs:book' could be imported, and here not within 10 s"):
             await load_again(config("hangs"), NoList())
     finally:
         release.set()
@@ -266,7 +274,7 @@ async def steady(session):
 
 ODD_MODULES = {
     **{name: MODULES[name] for name in ("exits", "interrupts", "syntax", "annotation")},
-    "dies": ("import os\nos._exit(5)", "ended the process that tried it"),
+    "dies": ("import os\nos._exit(5)", "dies.py line 2: it ends the process"),
 }
 ODD_FILES = {
     **{GYM.format(model="'aai'", module=name): words for name, (_, words) in ODD_MODULES.items()},

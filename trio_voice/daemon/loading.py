@@ -104,10 +104,24 @@ def _noted(persona: Persona, progress: list[str]) -> Iterator[str]:
         yield tool
 
 
+class _Progress(list[str]):
+    """What is being loaded, the last entry now; each is told at once, for whoever is left if this process ends."""
+
+    def __init__(self, tell: Callable[[str], object]) -> None:
+        super().__init__([""])
+        self._tell = tell
+
+    def append(self, what: str) -> None:
+        super().append(what)
+        self._tell(what)
+
+
 @contextmanager
-def _bounded(path: Path, refuse: Callable[[str], object]) -> Iterator[list[str]]:
+def _bounded(
+    path: Path, refuse: Callable[[str], object], tell: Callable[[str], object] = lambda _what: None
+) -> Iterator[list[str]]:
     """While this thread loads; if that takes too long, ``refuse`` is told in one line, and must end the process."""
-    loader, progress = threading.get_ident(), [""]
+    loader, progress = threading.get_ident(), _Progress(tell)
 
     def give_up() -> None:
         where = place_in(sys._current_frames().get(loader))  # noqa: SLF001 - documented, "for debugging"
@@ -193,37 +207,37 @@ def _import_and_leave(path: Path, settings: Settings, verdict: int) -> NoReturn:
         with suppress(OSError):
             os.write(verdict, words)
 
-    class Progress(list[str]):
-        def append(self, tool: str) -> None:
-            super().append(tool)
-            noted.append(tool)
-            say(b"\0" + tool.encode())
-
-    leave, progress, ours = os._exit, Progress(), os.getpid()
+    leave = os._exit
 
     def refuse(problem: str) -> None:
         say(b"\0" + problem.encode() + _WRONG)
         leave(0)
 
-    def ends_process(*_status: object) -> None:
-        if os.getpid() != ours:  # a process that the module has forked ends itself alone
-            leave(0)
-        where = place_in(sys._getframe(1))  # noqa: SLF001 - documented, and the module's own frame is what is told
-        tool = progress[-1] if progress else "a module"
-        refuse(f"{path}: {tool} cannot be imported: {where}: it ends the process")
-
-    os._exit, os.abort = ends_process, ends_process  # type: ignore[assignment]  # they return nothing, for they never do
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
     threading.Timer(LOADING_SECONDS + GRACE_SECONDS, leave, [0]).start()
     try:
-        with _bounded(path, refuse) as noted:
+        with _bounded(path, refuse, lambda tool: say(b"\0" + tool.encode())) as progress:
+            _catch_ends(path, progress, refuse)
             toolboxes_of(settings, NoList(), progress)
     except BaseException:  # noqa: ASYNC103, BLE001, S110 - no trio here; it is told where the tools are loaded
         pass
     say(_DONE)
     leave(0)
+
+
+def _catch_ends(path: Path, progress: list[str], refuse: Callable[[str], object]) -> None:
+    """From now on ``refuse`` is told where a module ends this process, and must do so, where that can be caught."""
+    leave, ours = os._exit, os.getpid()
+
+    def ends_process(*_status: object) -> None:
+        if os.getpid() != ours:  # a process that the module has forked ends itself alone
+            leave(0)
+        where = place_in(sys._getframe(1))  # noqa: SLF001 - documented, and the module's own frame is what is told
+        refuse(f"{path}: {progress[-1] or 'a module'} cannot be imported: {where}: it ends the process")
+
+    os._exit, os.abort = ends_process, ends_process  # type: ignore[assignment]  # they return nothing, for they never do
 
 
 async def load_again(path: Path, numbers: DoNotCall) -> Loaded:
@@ -274,33 +288,38 @@ async def _ask_child(path: Path) -> list[str]:
         raise
     finally:
         os.close(writing)
-    said = b""
+    problems: list[str] | None = None
+    tool, waiting, has_begun = "", b"", False
     try:
         async with trio.lowlevel.FdStream(reading) as verdict:
             with trio.move_on_after(BEGINNING_SECONDS) as patience:  # noqa: ASYNC912 - the first reading is one
                 # Not to its end: whatever the modules have started may hold it open.
-                while said.count(b"\n") < 2 and len(said) < _VERDICT_BYTES:
+                while problems is None and len(waiting) < _VERDICT_BYTES:
                     more = await verdict.receive_some()
                     if not more:
                         break
-                    if not said:
-                        patience.deadline = trio.current_time() + LOADING_SECONDS + GRACE_SECONDS
-                    said += more
+                    if not has_begun:
+                        has_begun, patience.deadline = True, trio.current_time() + LOADING_SECONDS + GRACE_SECONDS
+                    *lines, waiting = (waiting + more).split(b"\n")
+                    for said in map(json.loads, filter(None, lines)):
+                        tool, problems = (tool, said) if isinstance(said, list) else (one_line(said), None)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         with trio.CancelScope(shield=True, deadline=trio.current_time() + 1):
             await process.wait()
+    if problems is not None:
+        return problems
     if patience.cancelled_caught:
-        return [f"{path}: it was not loaded within {LOADING_SECONDS:g} s"]
-    if said.count(b"\n") != 2:
-        return [f"{path}: loading it ended the process that tried it"]
-    problems: list[str] = json.loads(said.split(b"\n")[1])
-    return problems
+        return [f"{path}: {tool or 'it'} was not loaded within {LOADING_SECONDS:g} s"]
+    return [f"{path}: {f'{tool} cannot be imported: its module' if tool else 'loading it'} ended the process"]
 
 
 def _try(order: str) -> None:
-    """The child's whole life: say that it begins, load, say in one line of JSON what is wrong, and go at once."""
+    """The child's whole life: say that it begins, and what it loads, and in a list what is wrong, and go at once.
+
+    Each in a line of JSON, but for the first.
+    """
     wanted = json.loads(order)
     verdict: int = wanted["verdict"]
     os.set_inheritable(verdict, False)  # noqa: FBT003 - the standard library's
@@ -308,16 +327,22 @@ def _try(order: str) -> None:
 
     os.write(verdict, b"\n")
 
-    def say(*problems: str) -> None:
-        data = json.dumps([one_line(problem) for problem in problems]).encode() + b"\n"
+    leave = os._exit
+
+    def tell(word: str | list[str]) -> None:
+        data = json.dumps(word).encode() + b"\n"
         while data:
             data = data[os.write(verdict, data) :]
-        os._exit(0)
+
+    def say(*problems: str) -> None:
+        tell([one_line(problem) for problem in problems])
+        leave(0)
 
     def run() -> None:
         path = Path(wanted["config"])
         try:
-            with _bounded(path, say) as progress:
+            with _bounded(path, say, tell) as progress:
+                _catch_ends(path, progress, say)
                 load(path, NoList(), progress)
         except ConfigError as wrong:
             say(*wrong.problems)

@@ -75,6 +75,21 @@ def test_what_is_spent_is_spent_until_midnight_and_the_alarm_sounds_once(budget,
     assert [line["event"] for line in logged] == ["daily_cost_reached"]
 
 
+def test_a_clock_that_goes_astray_and_comes_back_frees_nothing(budget, clock):
+    budget.settle(ended("a", 0.95))
+    for astray in (timedelta(days=365), timedelta(hours=-13)):
+        clock.now = NOON + astray
+        assert budget.spent == 0
+        budget.settle(ended(f"on {clock.now}", 0.5, at=clock.now))
+        clock.now = NOON
+        assert budget.spent == pytest.approx(0.95)
+        with pytest.raises(CallRefused):
+            budget.reserve("b", PERSONA, "outbound", 60)
+    for day in range(1, 10):
+        budget.settle(ended(f"{day}", 0.5, at=NOON + timedelta(days=day)))
+    assert budget.spent == 0, "days long gone take no memory"
+
+
 def test_what_has_no_price_is_not_counted(clock):
     budget = Budget(1.0, lambda _persona, _direction: 0.0, clock)
     record = a_call("a", started_at=NOON)

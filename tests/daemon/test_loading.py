@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from tests.test_cli import CONFIG
 from trio_voice.call.tool_loading import load_tools
 from trio_voice.call.tools import CallFacts, Tool
 from trio_voice.daemon import loading
-from trio_voice.daemon.loading import NoList, load_again, try_in_child
+from trio_voice.daemon.loading import NoList, load_again, load_at_start, try_in_child
 from trio_voice.errors import ConfigError
 from trio_voice.isolation import contained, keep_running
 
@@ -188,6 +189,49 @@ async def test_a_module_that_is_right_elsewhere_and_hangs_or_fails_here_is_refus
     module("exits", MODULES["exits"][0])
     with pytest.raises(ConfigError, match="SystemExit: 3"):
         await load_again(config("exits"), NoList())
+
+
+def test_a_file_that_does_not_come_to_its_end_is_refused_at_start_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(loading, "LOADING_SECONDS", 0.05)
+    refused, told = threading.Event(), []
+
+    def never_ends(_path):
+        assert refused.wait(20)
+        raise ConfigError([])
+
+    def refuse(problem):
+        told.append(problem)
+        refused.set()
+
+    monkeypatch.setattr(loading, "read_settings", never_ends)
+    with pytest.raises(ConfigError):
+        load_at_start(tmp_path / "config.toml", refuse)
+    assert "config.toml: the file has not come to its end within 0.05 s" in told[0]
+
+
+@pytest.mark.parametrize(
+    ("does", "what"),
+    [
+        ("os.chdir('/')", "the working directory"),
+        ("os.umask(0o777)", "the mode of new files (umask)"),
+        ("signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})", "which signals are heard"),
+        ("resource.setrlimit(resource.RLIMIT_NOFILE, (20, resource.getrlimit(7)[1]))", "a limit of the process"),
+    ],
+)
+def test_a_module_that_changes_what_is_the_whole_daemons_is_refused_and_it_is_put_back(
+    module, tmp_path, monkeypatch, does, what
+):
+    monkeypatch.chdir(tmp_path)
+    umask, limit = Path("/proc/self/status").read_text(), resource.getrlimit(resource.RLIMIT_NOFILE)
+    module("changes", f"import os, resource, signal\n{does}\ndef book():\n    pass")
+    with pytest.raises(
+        ValueError, match=re.escape(f"'changes:book' cannot be imported: ValueError: it changes {what}")
+    ):
+        load_tools(["changes:book"], NoList())
+    assert Path.cwd() == tmp_path
+    assert umask.split("Umask:")[1].split()[0] in Path("/proc/self/status").read_text().split("Umask:")[1].split()[0]
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == limit
+    assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def process(folder, command, *, text=None):

@@ -75,6 +75,7 @@ PROOFS = {
     ),
     "cannot stop the daemon": (
         "daemon/test_log_reader.py: test_a_daemon_whose_log_is_not_read_answers_and_ends",
+        "daemon/test_logs.py: test_what_tools_print_waits_for_no_reader",
         "daemon/test_log_stream.py: test_lines_that_a_full_disk_does_not_take_are_counted_and_the_next_begins_a_line",
     ),
     "Refusals are counted": (
@@ -107,6 +108,9 @@ PROOFS = {
     "A configuration and its modules of tools": (
         "daemon/test_loading.py: test_whatever_is_reloaded_the_live_call_goes_on_and_the_old_one_is_kept",
         "daemon/test_loading.py: test_a_process_of_its_own_finds_the_same_and_is_gone",
+    ),
+    "What is the whole process's": (
+        ("daemon/test_loading.py: test_a_module_that_changes_what_is_the_whole_daemons_is_refused_and_it_is_put_back"),
     ),
     "No answer of a provider and no row": (
         "fuzz/test_fuzz.py: test_nothing_raises",

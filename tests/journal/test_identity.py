@@ -186,19 +186,38 @@ async def test_a_number_of_changes_that_is_none_stops_nothing(opened, marker):
             assert await is_listed(journal) is False
 
 
+ODD_MARKERS = {
+    "a pipe": os.mkfifo,
+    "a device without end": lambda marker: marker.symlink_to("/dev/zero"),
+    "a directory": Path.mkdir,
+    "itself": lambda marker: marker.symlink_to(marker),
+    "larger than all memory": lambda marker: marker.touch() or os.truncate(marker, 1 << 42),
+}
+
+
+@pytest.mark.parametrize("odd", ODD_MARKERS)
+async def test_what_stands_in_a_markers_place_is_not_waited_for_and_names_no_journal(opened, marker, odd):
+    async with opened(marker=marker) as journal:
+        assert await is_listed(journal) is False
+        marker.unlink()
+        ODD_MARKERS[odd](marker)
+        assert await is_listed(journal) is None
+        assert journal.list_trouble
+
+
 async def test_a_marker_that_cannot_be_opened_for_want_of_descriptors_is_not_another(
     opened, marker, monkeypatch, logged
 ):
-    read = Path.read_text
+    open_file = os.open
 
     def fail(path, *how, **named):
         if path == marker:
             raise OSError(errno.EMFILE, "Too many open files")
-        return read(path, *how, **named)
+        return open_file(path, *how, **named)
 
     async with opened(marker=marker) as journal:
         assert await is_listed(journal) is False
-        monkeypatch.setattr(Path, "read_text", fail)
+        monkeypatch.setattr(os, "open", fail)
         assert await is_listed(journal) is False
         assert "journal_lost_its_list" not in [line["event"] for line in logged]
     async with opened(marker=marker) as journal:

@@ -30,6 +30,8 @@ log: Final = structlog.stdlib.get_logger("trio_voice.budget")
 
 LOOK_SECONDS: Final = 5.0
 """Between two looks at what the other nodes have spent."""
+KEPT_DAYS: Final = 3
+"""Days whose calls are remembered."""
 
 
 class SpendingJournal(Protocol):
@@ -58,20 +60,28 @@ class Budget:
         self.daily_cost = daily_cost
         self._minute_cost = minute_cost
         self._clock = clock
-        self._day = clock().date()
-        self._spent: dict[str, float] = {}
-        """By call, of those that began today and are over."""
+        self._spent: dict[date, dict[str, float]] = {}
+        """Of calls that are over, by the day on which they began: a clock that goes astray and comes back finds them."""
         self._reserved: dict[str, float] = {}
         """By call, of those that are not."""
-        self._elsewhere = 0.0
-        self._live_elsewhere = 0
+        self._elsewhere: tuple[date, float, int] = clock().date(), 0.0, 0
+        """What others have spent on a day, and how many of their calls live."""
         self._alarmed_on: date | None = None
 
     @property
     def spent(self) -> float:
         """Cost of today's ended calls, as far as it is known."""
-        self._turn_the_day()
-        return sum(self._spent.values()) + self._elsewhere
+        return sum(self._spent.get(self._today, {}).values()) + self._of_others[0]
+
+    @property
+    def _today(self) -> date:
+        return self._clock().date()
+
+    @property
+    def _of_others(self) -> tuple[float, int]:
+        """What they have spent today, and how many of their calls live; nothing until they were looked at today."""
+        day, cost, live = self._elsewhere
+        return (cost, live) if day == self._today else (0.0, 0)
 
     def reserve(self, call_id: str, persona: Persona, direction: str, seconds: float) -> None:
         """Promise a call what it may come to within its time limit.
@@ -81,7 +91,7 @@ class Budget:
         """
         minute = self._minute_cost(persona, direction)
         most = minute * max(1, math.ceil(seconds / 60))
-        committed = self.spent + sum(self._reserved.values()) + self._live_elsewhere * most
+        committed = self.spent + sum(self._reserved.values()) + self._of_others[1] * most
         if committed + minute > self.daily_cost:
             self._alarm()
             raise CallRefused("budget", f"the day's ceiling is reached: [limits] daily_cost = {self.daily_cost:g}")
@@ -90,12 +100,12 @@ class Budget:
     def settle(self, call: CallRecord) -> None:
         """A call is over: what it has cost is in its record."""
         self._reserved.pop(call.call_id, None)
-        self._turn_the_day()
-        if call.started_at is not None and call.started_at.date() != self._day:
-            return
-        self._spent[call.call_id] = sum(
+        day = self._today if call.started_at is None else call.started_at.date()
+        self._spent.setdefault(day, {})[call.call_id] = sum(
             filter(None, [call.telephone_cost, *(each.cost for each in call.model_sessions)])
         )
+        while len(self._spent) > KEPT_DAYS:
+            del self._spent[next(iter(self._spent))]
         if self.spent >= self.daily_cost:
             self._alarm()
 
@@ -104,7 +114,7 @@ class Budget:
         while True:
             midnight = self._clock().replace(hour=0, minute=0, second=0, microsecond=0)
             try:
-                self._elsewhere, self._live_elsewhere = await journal.spent_elsewhere(midnight)
+                self._elsewhere = midnight.date(), *await journal.spent_elsewhere(midnight)
             except JournalUnavailable as trouble:
                 log.warning("budget_unknown_elsewhere", error=str(trouble))
             await trio.sleep(LOOK_SECONDS)
@@ -112,18 +122,12 @@ class Budget:
     @property
     def is_reached(self) -> bool:
         """True if a call was refused today, or all is spent."""
-        return self._alarmed_on == self._clock().date()
-
-    def _turn_the_day(self) -> None:
-        today = self._clock().date()
-        if today != self._day:
-            self._day, self._elsewhere, self._live_elsewhere = today, 0.0, 0
-            self._spent.clear()
+        return self._alarmed_on == self._today
 
     def _alarm(self) -> None:
         """Once a day."""
         if not self.is_reached:
-            self._alarmed_on = self._clock().date()
+            self._alarmed_on = self._today
             log.error(
                 "daily_cost_reached",
                 daily_cost=self.daily_cost,

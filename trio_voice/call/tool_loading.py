@@ -8,6 +8,8 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import resource
+import signal
 import sysconfig
 import traceback
 from contextlib import contextmanager, suppress
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 TOOL_NAME: Final = re.compile("[a-zA-Z0-9_-]{1,64}")
 """Names that all models take for that of a function."""
+_LIMITS: Final = [value for name, value in vars(resource).items() if name.startswith("RLIMIT_")]
 
 
 def load_tools(names: Iterable[str], numbers: DoNotCall) -> dict[str, Tool]:
@@ -85,7 +88,7 @@ def _import(name: str) -> Callable[..., Any]:
         )
     process = os.getpid()
     try:
-        with _standard_descriptors():
+        with _standard_descriptors(), _process_kept():
             found = getattr(import_module(module), function)
         if os.getpid() != process:  # it has forked, and this is the copy, which would become a second daemon
             os._exit(0)
@@ -122,6 +125,43 @@ def _standard_descriptors() -> Iterator[None]:
                 os.close(copy)
     if closed:
         raise ValueError(f"it closes a standard descriptor ({closed[0]}), where the log or the next socket would be")
+
+
+@contextmanager
+def _process_kept() -> Iterator[None]:
+    """Put back what the block has changed of the process, which is the whole daemon's.
+
+    Raises:
+        ValueError: something was changed. A limit that was lowered for good cannot be put back.
+    """
+    directory, umask = Path("/proc/self/cwd").readlink(), _umask()
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    limits = {limit: resource.getrlimit(limit) for limit in _LIMITS}
+    changed: list[str] = []
+    try:
+        yield
+    finally:
+        if Path("/proc/self/cwd").readlink() != directory:
+            os.chdir(directory)
+            changed.append("the working directory")
+        if _umask() != umask:
+            os.umask(umask)
+            changed.append("the mode of new files (umask)")
+        if signal.pthread_sigmask(signal.SIG_SETMASK, blocked) != blocked:
+            changed.append("which signals are heard")
+        for limit, before in limits.items():
+            if resource.getrlimit(limit) != before:
+                with suppress(OSError, ValueError):
+                    resource.setrlimit(limit, before)
+                changed.append("a limit of the process")
+    if changed:
+        raise ValueError(f"it changes {', '.join(changed)}, which is the whole daemon's")
+
+
+def _umask() -> int:
+    """The process's, which os.umask tells only by setting another for a moment."""
+    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    return int(status.partition("Umask:")[2].split(maxsplit=1)[0], 8)
 
 
 def _words(wrong: BaseException, place: str = "") -> str:

@@ -136,6 +136,7 @@ def _bounded(
         yield progress
     finally:
         timer.cancel()
+        timer.join()  # whoever is copied next has no other thread
 
 
 def load_at_start(path: Path, refuse: Callable[[str], object]) -> Loaded:
@@ -148,7 +149,8 @@ def load_at_start(path: Path, refuse: Callable[[str], object]) -> Loaded:
     Raises:
         ConfigError: as ``load``.
     """
-    settings = read_settings(path)
+    with _bounded(path, refuse):
+        settings = read_settings(path)
     if any(":" in tool for persona in settings.personas.values() for tool in persona.tools):
         ended = _try_in_fork(path, settings)
         if ended:

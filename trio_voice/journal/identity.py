@@ -40,6 +40,8 @@ PASSING: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """Troubles of this process, that say nothing of a file."""
 MOST_DIGITS: Final = 19
 """Of a number of changes."""
+MOST_BYTES: Final = 200
+"""Of a marker."""
 
 
 def marker_of(url: str, state_directory: str | None) -> Path | None:
@@ -170,13 +172,21 @@ def _changes_of(marker: Path, journal: str) -> int:
 
 
 def _read(marker: Path) -> str | None:
-    """The name in a marker; ``None`` if there is no marker. One that cannot be read names no journal."""
+    """The name in a marker; ``None`` if there is no marker. One that cannot be read names no journal.
+
+    Whatever is in its place is not waited for (a pipe) nor read without end (a device).
+    """
     try:
-        return marker.read_text(encoding="ascii", errors="replace").strip() or NOBODYS
+        descriptor = os.open(marker, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            said = os.read(descriptor, MOST_BYTES)
+        finally:
+            os.close(descriptor)
     except FileNotFoundError:
         return None
     except OSError as wrong:
         return CANNOT_SAY if wrong.errno in PASSING else NOBODYS
+    return said.decode("ascii", errors="replace").strip() or NOBODYS
 
 
 def _write(marker: Path, name: str) -> None:

@@ -168,10 +168,13 @@ class Process:
         yield CounterMetricFamily("process_cpu_seconds", "Processor time, user and system.", time.process_time())
         yield gauge("start_time_seconds", "When the process began, in seconds since 1970.", self._started_at)
         yield gauge("max_fds", "Descriptors that it may have open.", resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-        open_fds = len(os.listdir("/proc/self/fd")) - OUR_OWN_DESCRIPTOR  # noqa: PTH208 - names, not paths
+        try:
+            open_fds = len(os.listdir("/proc/self/fd")) - OUR_OWN_DESCRIPTOR  # noqa: PTH208 - names, not paths
+            with open("/proc/self/statm", encoding="ascii") as pages:  # noqa: PTH123 - no file that anybody wrote
+                virtual, resident = (int(word) * resource.getpagesize() for word in pages.read().split()[:2])
+        except OSError:  # there is no descriptor to look with: the rest is told all the same
+            return
         yield gauge("open_fds", "Descriptors that it has open.", open_fds)
-        with open("/proc/self/statm", encoding="ascii") as pages:  # noqa: PTH123 - no file that anybody wrote
-            virtual, resident = (int(word) * resource.getpagesize() for word in pages.read().split()[:2])
         yield gauge("virtual_memory_bytes", "Memory it has asked for.", virtual)
         yield gauge("resident_memory_bytes", "Memory it has.", resident)
 

@@ -186,12 +186,17 @@ async def test_a_number_of_changes_that_is_none_stops_nothing(opened, marker):
             assert await is_listed(journal) is False
 
 
+def _enormous(marker):
+    marker.touch()
+    os.truncate(marker, 1 << 42)
+
+
 ODD_MARKERS = {
     "a pipe": os.mkfifo,
     "a device without end": lambda marker: marker.symlink_to("/dev/zero"),
     "a directory": Path.mkdir,
     "itself": lambda marker: marker.symlink_to(marker),
-    "larger than all memory": lambda marker: marker.touch() or os.truncate(marker, 1 << 42),
+    "larger than all memory": _enormous,
 }
 
 
@@ -222,6 +227,16 @@ async def test_a_marker_that_cannot_be_opened_for_want_of_descriptors_is_not_ano
         assert "journal_lost_its_list" not in [line["event"] for line in logged]
     async with opened(marker=marker) as journal:
         assert await is_listed(journal) is None, "nobody has seen which it is"
+
+
+async def test_a_marker_is_nobody_elses_to_write_to_whatever_the_umask(opened, marker):
+    umask = os.umask(0)
+    try:
+        async with opened(marker=marker) as journal:
+            assert await is_listed(journal) is False
+    finally:
+        os.umask(umask)
+    assert marker.stat().st_mode & 0o777 == 0o644
 
 
 async def test_a_marker_that_cannot_be_written_stops_nothing(opened, tmp_path):

@@ -5,6 +5,7 @@ import json
 import socket
 import subprocess
 import sys
+import textwrap
 import threading
 from datetime import UTC, datetime
 from functools import partial
@@ -564,3 +565,18 @@ def test_without_an_account_nothing_is_logged_into_what_programs_read(command, c
         result = run("--config", config(text=CONFIG.replace('account_sid = "AC1"', "")), command)
     assert logged == []
     assert "account_sid" in result.stderr
+
+
+def test_what_is_closed_at_the_start_is_no_file_of_ours_later(tmp_path):
+    script = f"""
+        import os, sys
+        from trio_voice.__main__ import fill_standard_descriptors
+        fill_standard_descriptors()
+        print("to nobody")
+        print("to nobody", file=sys.stderr)
+        with open({str(tmp_path / "ours")!r}, "w") as file:
+            file.write(str(file.fileno()))
+    """
+    closed = 'exec "$0" "$@" <&- >&- 2>&-'
+    subprocess.run(["sh", "-c", closed, sys.executable, "-c", textwrap.dedent(script)], check=True, timeout=120)
+    assert int((tmp_path / "ours").read_text()) > 2

@@ -42,11 +42,13 @@ def test_a_daemon_whose_log_is_not_read_answers_and_ends(tmp_path):
         env=environment,
         stdout=subprocess.PIPE,
         stderr=writer,
+        umask=0o777,  # somebody's mistake, which must not lock it out of its own files
     )
     try:
         address = daemon.stdout.readline().decode().split()[-1]
         with urllib.request.urlopen(f"{address}/healthz", timeout=10) as answer:
             assert answer.status == 200
+        assert {(tmp_path / name).stat().st_mode & 0o777 for name in ("journal.db", ".journal.db.marker")} == {0o600}
         began = time.monotonic()
         daemon.send_signal(signal.SIGTERM)
         assert daemon.wait(30) == 0

@@ -1,6 +1,7 @@
 """Lines of the log: who may command a terminal, and how much of what strangers wrote is in them."""
 
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -60,6 +61,36 @@ def test_what_a_stranger_wrote_is_cut_and_our_advice_is_not():
     assert 200 <= len(line["path"]) < 220
     assert 200 <= len(line["many"][0]) < 220
     assert len(line["advice"]) == 1_000
+
+
+def test_a_list_without_end_is_cut_and_what_is_left_out_counted():
+    (line,) = lines_of("log.error('x', problems=['p'] * 5_000, names=['n'] * 100)")
+    assert line["problems"][-2:] == ["p", "and 4900 more"]
+    assert line["names"] == ["n"] * 100
+
+
+def test_what_tools_print_waits_for_no_reader():
+    script = """
+        import os, sys
+        from trio_voice.daemon import logs
+        logs.set_up_logging(json=True)
+        logs.keep_prints_from_waiting()
+        for stream in (sys.stdout, sys.stderr):
+            for _ in range(300):
+                print("x" * 999, file=stream)
+        print("ready", flush=True)
+        os.write(3, b"both are printed")
+    """
+    heard, told = os.pipe()
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    command = f"import os\nos.dup2({told}, 3)\n{textwrap.dedent(script)}"
+    with subprocess.Popen([sys.executable, "-c", command], pass_fds=(told,), **pipes) as process:
+        os.close(told)
+        assert os.read(heard, 100) == b"both are printed"  # though nobody has read a pipe's 64 kB of them
+        os.close(heard)
+        out, error = process.communicate(timeout=60)
+    assert out == b"x" * 999 + b"\n" + b"".join([b"x" * 999 + b"\n"] * 299) + b"ready\n"
+    assert error == b"".join([b"x" * 999 + b"\n"] * 300)
 
 
 def test_enumerations_are_plain_words_and_a_terminals_line_is_one_line():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +17,7 @@ from trio_voice.cli.leaving import LEAVING_SECONDS, leave_within
 from trio_voice.cli.local_peers import load_speech_for, on_this_machine
 from trio_voice.cli.options import config_option
 from trio_voice.daemon.daemon import AFTER_DRAIN_SECONDS, run_daemon
-from trio_voice.daemon.logs import set_up_logging
+from trio_voice.daemon.logs import keep_prints_from_waiting, set_up_logging
 from trio_voice.daemon.supervisor import WorkerSlot, supervise
 from trio_voice.speech.lines import make_lines
 
@@ -37,6 +38,8 @@ def serve(path: Path, slot_text: str | None) -> None:
         stop(EXIT_UNAVAILABLE, *lacking)
     level = getattr(logging, settings.log.level.upper())
     set_up_logging(level=level, worker=None if slot is None else slot.index)
+    keep_prints_from_waiting()
+    os.umask(os.umask(0o077) & 0o077)  # whatever is asked for: its own files it must be able to read
 
     def announce(url: str, operator_url: str | None = None) -> None:
         if slot is None:

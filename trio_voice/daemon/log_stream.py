@@ -8,11 +8,12 @@ says how many once it can be written again.
 from __future__ import annotations
 
 import atexit
+import io
 import os
 import select
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,3 +123,28 @@ class LogStream:
         self._waiting_bytes = self._untold = 0
         self._change = threading.Condition()
         self._thread = None
+
+
+class Unwaited(io.RawIOBase):
+    """The bytes below a text stream that others print to, on their way through a ``LogStream``."""
+
+    def __init__(self, stream: LogStream) -> None:
+        self._stream = stream
+
+    def writable(self) -> bool:
+        """True."""
+        return True
+
+    def fileno(self) -> int:
+        """Descriptor of where it goes."""
+        return self._stream.descriptor
+
+    def isatty(self) -> bool:
+        """True for a terminal."""
+        return os.isatty(self._stream.descriptor)
+
+    def write(self, data: Any) -> int:
+        """Have it written; all of it is taken."""
+        taken = bytes(data)
+        self._stream.write(taken.decode(errors="backslashreplace"))
+        return len(taken)

@@ -6,20 +6,23 @@ Whoever reads it is not waited for (``log_stream.py``). What strangers wrote is 
 from __future__ import annotations
 
 import enum
+import io
 import logging
 import sys
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import stamina.instrumentation
 import structlog
 import structlog.tracebacks
 
-from trio_voice.daemon.log_stream import LogStream
+from trio_voice.daemon.log_stream import LogStream, Unwaited
 from trio_voice.errors import STRANGERS_LETTERS, first_cause, one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from structlog.typing import EventDict, Processor
 
 
@@ -31,6 +34,8 @@ OURS: Final = frozenset({"advice", "event", "problems"})
 """Fields that no stranger fills, whole however long they are."""
 MOST_OF_A_LINE: Final = 500
 """Letters of a line of a traceback, whose last one says what a stranger may have written."""
+MOST_ENTRIES: Final = 100
+"""Of a list: a configuration may be wrong in thousands of places."""
 COMPLAINT_SECONDS: Final = 10.0
 """Between two lines of one kind that a server library has to say about strangers' bytes."""
 
@@ -117,6 +122,27 @@ def _says(name: str, value: object) -> Processor:
     return add
 
 
+def keep_prints_from_waiting() -> None:
+    """Have what tools print wait for no reader, as the log does not: a print in an async function would stop the loop.
+
+    What does not fit is lost. Called once, when the log is set up.
+    """
+    sys.stdout = _unwaited(sys.stdout, LogStream)
+    sys.stderr = _unwaited(sys.stderr, lambda _descriptor: _stream)
+
+
+def _unwaited(text: TextIO, open_stream: Callable[[int], LogStream | None]) -> TextIO:
+    """A text stream that neither waits nor raises; the same one where it is no descriptor."""
+    try:
+        text.flush()
+        stream = open_stream(text.fileno())
+    except (AttributeError, OSError, ValueError):
+        return text
+    if stream is None:
+        return text
+    return io.TextIOWrapper(io.BufferedWriter(Unwaited(stream)), "utf-8", "backslashreplace", line_buffering=True)
+
+
 def _open_stream() -> Any:
     """Standard error, without waiting for it; as it is where it is no descriptor."""
     global _stream  # noqa: PLW0603 - there is one standard error
@@ -149,7 +175,8 @@ def _plain(value: Any, *, whole: bool) -> Any:
     if isinstance(value, dict):
         return {one_line(str(key), STRANGERS_LETTERS): _plain(each, whole=whole) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(each, whole=whole) for each in value]
+        shown = [_plain(each, whole=whole) for each in value[:MOST_ENTRIES]]
+        return shown if len(value) <= MOST_ENTRIES else [*shown, f"and {len(value) - MOST_ENTRIES} more"]
     if value is None or isinstance(value, (bool, int, float)):
         return value
     return one_line(str(value), STRANGERS_LETTERS)

@@ -61,7 +61,7 @@ class Budget:
         self._minute_cost = minute_cost
         self._clock = clock
         self._spent: dict[date, dict[str, float]] = {}
-        """Of calls that are over, by the day on which they began: a clock that goes astray and comes back finds them."""
+        """Of calls that are over, by the day on which they began, and by call: a clock that comes back finds them."""
         self._reserved: dict[str, float] = {}
         """By call, of those that are not."""
         self._elsewhere: tuple[date, float, int] = clock().date(), 0.0, 0

@@ -9,7 +9,7 @@ import structlog
 import trio
 import trio.testing
 
-from trio_voice.edges.systemd import TELL_SECONDS, Notifier
+from trio_voice.edges.systemd import TELL_SECONDS, Notifier, watchdog_seconds
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -117,3 +117,24 @@ async def test_without_a_watchdog_nothing_is_fed():
     with trio.fail_after(20):
         with Notifier({}) as notifier:
             await notifier.feed_watchdog()
+
+
+@pytest.mark.parametrize("told", ["", "0", "junk", "-1", "nan", "inf", "1e6", " 5", "\u0665", "9" * 5_000])
+async def test_a_watchdog_that_asks_for_nonsense_is_none(told, autojump_clock):
+    assert watchdog_seconds({"WATCHDOG_USEC": told}) == 0
+    with trio.fail_after(1):
+        await Notifier({"WATCHDOG_USEC": told}).feed_watchdog()
+
+
+async def test_a_watchdog_in_a_hurry_gets_ten_signs_a_second(autojump_clock):
+    told = []
+    notifier = Notifier({"WATCHDOG_USEC": "1"})
+
+    async def notify(*assignments):
+        await trio.lowlevel.checkpoint()
+        told.append(assignments)
+
+    notifier.notify = notify
+    with trio.move_on_after(1.05):
+        await notifier.feed_watchdog()
+    assert len(told) == 11

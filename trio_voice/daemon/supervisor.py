@@ -29,7 +29,7 @@ import trio
 from trio_voice.daemon.ports import open_ports, urls_of
 from trio_voice.daemon.process_identity import has_ended, this_process
 from trio_voice.daemon.signals import STOP, hold_signals, until_told_to_stop
-from trio_voice.edges.systemd import Notifier
+from trio_voice.edges.systemd import Notifier, watchdog_seconds
 from trio_voice.edges.web.sessions import make_table
 from trio_voice.edges.workers.addresses import LOOK_SECONDS, bind_at
 from trio_voice.edges.workers.call_counts import CallCounts, make_call_counts
@@ -205,7 +205,7 @@ async def _supervise(
     systemd: Notifier,
 ) -> None:
     count = settings.server.workers
-    watchdog = float(os.environ.get("WATCHDOG_USEC") or 0) / 1_000_000 or WATCHDOG_SECONDS
+    watchdog = watchdog_seconds(os.environ) or WATCHDOG_SECONDS
     listeners, operators = await open_ports(settings)
     descriptors, operators_descriptors = _descriptors(listeners), _descriptors(operators)
     seats_descriptor = make_call_counts(count)

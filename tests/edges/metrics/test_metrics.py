@@ -1,6 +1,8 @@
 """Text that a scraper reads, parsed as a scraper would."""
 
+import errno
 import math
+import os
 import socket
 from datetime import UTC, datetime
 
@@ -225,6 +227,16 @@ async def test_the_process_is_told_under_the_usual_names(metrics):
     assert before["process_resident_memory_bytes"] < before["process_virtual_memory_bytes"]
     assert read(metrics)["process_cpu_seconds_total"] > before["process_cpu_seconds_total"] > 0
     assert before["process_max_fds"] > before["process_open_fds"]
+
+
+async def test_where_no_descriptor_is_left_to_look_with_the_rest_is_told(metrics, monkeypatch):
+    def fail(_path):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "listdir", fail)
+    told = read(metrics)
+    assert "process_open_fds" not in told
+    assert told["process_cpu_seconds_total"] > 0
 
 
 # Ended calls

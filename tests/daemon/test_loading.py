@@ -213,6 +213,7 @@ def test_a_file_that_does_not_come_to_its_end_is_refused_at_start_too(tmp_path, 
     ("does", "what"),
     [
         ("os.chdir('/')", "the working directory"),
+        ("os.environ.clear()", "the environment (variables are gone)"),
         ("os.umask(0o777)", "the mode of new files (umask)"),
         ("signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})", "which signals are heard"),
         ("resource.setrlimit(resource.RLIMIT_NOFILE, (20, resource.getrlimit(7)[1]))", "a limit of the process"),
@@ -222,6 +223,7 @@ def test_a_module_that_changes_what_is_the_whole_daemons_is_refused_and_it_is_pu
     module, tmp_path, monkeypatch, does, what
 ):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OF_THE_DAEMON", "kept")
     umask, limit = Path("/proc/self/status").read_text(), resource.getrlimit(resource.RLIMIT_NOFILE)
     module("changes", f"import os, resource, signal\n{does}\ndef book():\n    pass")
     with pytest.raises(
@@ -229,6 +231,7 @@ def test_a_module_that_changes_what_is_the_whole_daemons_is_refused_and_it_is_pu
     ):
         load_tools(["changes:book"], NoList())
     assert Path.cwd() == tmp_path
+    assert os.environ["OF_THE_DAEMON"] == "kept"
     assert umask.split("Umask:")[1].split()[0] in Path("/proc/self/status").read_text().split("Umask:")[1].split()[0]
     assert resource.getrlimit(resource.RLIMIT_NOFILE) == limit
     assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())

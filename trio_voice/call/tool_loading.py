@@ -137,10 +137,14 @@ def _process_kept() -> Iterator[None]:
     directory, umask = Path("/proc/self/cwd").readlink(), _umask()
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     limits = {limit: resource.getrlimit(limit) for limit in _LIMITS}
+    variables = dict(os.environ)
     changed: list[str] = []
     try:
         yield
     finally:
+        if variables.keys() - os.environ.keys():
+            os.environ.update({name: value for name, value in variables.items() if name not in os.environ})
+            changed.append("the environment (variables are gone)")
         if Path("/proc/self/cwd").readlink() != directory:
             os.chdir(directory)
             changed.append("the working directory")

@@ -46,8 +46,8 @@ log: Final = structlog.stdlib.get_logger("trio_voice.supervisor")
 
 EXIT_CONFIG: Final = 78
 UNUSABLE: Final = "a worker could not use the configuration: its lines above say why"
-START_SECONDS: Final = 30.0
-"""For a process to be ready."""
+START_SECONDS: Final = 90.0
+"""For a process to be ready: as long as systemd waits. Where the machine is busy, half a minute was not enough."""
 STEADY_SECONDS: Final = 60.0
 """A process that has lived so long has not died of its start."""
 FIRST_PAUSE_SECONDS: Final = 0.2

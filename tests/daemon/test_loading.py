@@ -1,6 +1,7 @@
 """Configuration and tools, whatever is in them: one line with key, file and line, and a daemon that goes on."""
 
 import json
+import logging
 import os
 import re
 import resource
@@ -12,6 +13,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import structlog
+import structlog.testing
 import trio
 
 from tests.daemons import eventually, open_world
@@ -235,6 +238,32 @@ def test_a_module_that_changes_what_is_the_whole_daemons_is_refused_and_it_is_pu
     assert umask.split("Umask:")[1].split()[0] in Path("/proc/self/status").read_text().split("Umask:")[1].split()[0]
     assert resource.getrlimit(resource.RLIMIT_NOFILE) == limit
     assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+@pytest.mark.parametrize(
+    "does",
+    [
+        "logging.basicConfig(force=True, level=0)",
+        "logging.disable(50)",
+        "logging.getLogger().handlers.clear()",
+        "structlog.configure(processors=[])",
+        "structlog.reset_defaults()",
+    ],
+)
+@pytest.mark.parametrize("is_set_up", [True, False])
+def test_how_a_module_sets_up_logging_is_undone(module, does, is_set_up):
+    root = logging.getLogger()
+    structlog.reset_defaults()
+    if is_set_up:
+        structlog.configure(processors=[structlog.testing.LogCapture()])
+    before = [*root.handlers], root.level, root.manager.disable, structlog.get_config()
+    module("talkative", f"import logging, structlog\n{does}\ndef book():\n    pass")
+    try:
+        assert "book" in load_tools(["talkative:book"], NoList())
+        assert ([*root.handlers], root.level, root.manager.disable, structlog.get_config()) == before
+        assert structlog.is_configured() == is_set_up
+    finally:
+        structlog.reset_defaults()
 
 
 def process(folder, command, *, text=None):

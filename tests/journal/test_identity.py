@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from trio_voice.errors import ConfigError
-from trio_voice.journal import JournalUnavailable, open_journal
+from trio_voice.journal import JournalUnavailable, database_at, open_journal
 from trio_voice.journal.identity import accept, marker_of
 
 NUMBER = "+15557654321"
@@ -242,6 +242,61 @@ async def test_a_marker_is_nobody_elses_to_write_to_whatever_the_umask(opened, m
 async def test_a_marker_that_cannot_be_written_stops_nothing(opened, tmp_path):
     async with opened(marker=tmp_path / "nowhere" / "journal.db.marker") as journal:
         assert await is_listed(journal) is False
+
+
+@pytest.mark.parametrize(
+    ("part", "wrong", "words"),
+    [("tv@", "nobody_of_this_name@", "does not let this user in"), ("?", "_gone?", "create the database")],
+)
+async def test_a_server_that_lets_nobody_in_by_this_url_is_a_mistake_at_start(
+    postgres_stand, clock, part, wrong, words
+):
+    with pytest.raises(BaseExceptionGroup) as refused:
+        async with open_journal(postgres_stand.url.replace(part, wrong), node="here", clock=clock, insist=True):
+            pass
+    assert refused.group_contains(ConfigError, match=f"journal.url: .*{words}")
+
+
+@pytest.mark.parametrize(
+    ("words", "state"),
+    [
+        ('FATAL:  role "tv" does not exist', "28000"),
+        ('FATAL:  no pg_hba.conf entry for host "10.0.0.9", user "tv", database "tv", no encryption', "28000"),
+        ('FATAL:  Peer authentication failed for user "tv"', "28000"),
+        ('FATAL:  password authentication failed for user "tv"', "28P01"),
+        ("fe_sendauth: no password supplied", "28P01"),
+        ('FATAL:  database "tv" does not exist', "3D000"),
+        ('FATAL:  permission denied for database "tv"', "42501"),
+        ("FATAL:  the database system is starting up", None),
+        ("FATAL:  sorry, too many clients already", None),
+        ("Connection refused", None),
+    ],
+)
+def test_what_a_refused_connection_says_is_told_from_what_passes(words, state):
+    psycopg = pytest.importorskip("psycopg")
+    from trio_voice.journal.postgres import ADVICE
+
+    database = database_at("postgresql://db.example/tv")
+    said = psycopg.OperationalError(f'connection failed: connection to server at "db.example" failed: {words}')
+    assert database.is_hopeless(said) == (state is not None)
+    assert (": " + ADVICE[state] if state else words) in database.describe(said)
+
+
+@pytest.mark.parametrize("right", ["USAGE", "CREATE"])
+async def test_a_role_without_a_right_to_the_schema_is_a_mistake_at_start(postgres_stand, clock, right):
+    other = {"USAGE": "CREATE", "CREATE": "USAGE"}[right]
+    name = f"weak_{right.lower()}"
+    postgres_stand.execute(f"CREATE ROLE {name} LOGIN")
+    try:
+        postgres_stand.execute(f"REVOKE ALL ON SCHEMA public FROM PUBLIC; GRANT {other} ON SCHEMA public TO {name}")
+        with pytest.raises(BaseExceptionGroup) as wrong:
+            async with open_journal(
+                postgres_stand.url.replace("tv@", f"{name}@"), node="here", clock=clock, insist=True
+            ):
+                pass
+        assert wrong.group_contains(ConfigError, match="grant it, or give the database to this user")
+    finally:
+        postgres_stand.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
 
 
 @pytest.mark.parametrize("place", ["missing/journal.db", "directory", "text"])

@@ -6,6 +6,7 @@ A user's module does anything at all while it is imported; whatever that is beco
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import re
 import resource
@@ -16,6 +17,8 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+import structlog
 
 from trio_voice.call.built_in_tools import (
     BUILT_IN,
@@ -88,7 +91,7 @@ def _import(name: str) -> Callable[..., Any]:
         )
     process = os.getpid()
     try:
-        with _standard_descriptors(), _process_kept():
+        with _standard_descriptors(), _process_kept(), _log_kept():
             found = getattr(import_module(module), function)
         if os.getpid() != process:  # it has forked, and this is the copy, which would become a second daemon
             os._exit(0)
@@ -160,6 +163,24 @@ def _process_kept() -> Iterator[None]:
                 changed.append("a limit of the process")
     if changed:
         raise ValueError(f"it changes {', '.join(changed)}, which is the whole daemon's")
+
+
+@contextmanager
+def _log_kept() -> Iterator[None]:
+    """Undo how the block sets up logging: many modules do, for themselves, and the log is the daemon's."""
+    root = logging.getLogger()
+    handlers, level, disabled = [*root.handlers], root.level, root.manager.disable
+    was_set_up, processing = structlog.is_configured(), structlog.get_config()
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        logging.disable(disabled)
+        if was_set_up:
+            structlog.configure(**processing)
+        else:
+            structlog.reset_defaults()
 
 
 def _umask() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import threading
 import time
@@ -42,6 +43,7 @@ ADVICE: Final = {
     "28P01": "user or password are wrong",
     "28000": "the server does not let this user in",
     "3D000": "create the database, or mend journal.url",
+    "3F000": "this user may not use the schema public: grant it, or give the database to this user",
     "42501": "this user may not do that: grant it, or give the database to this user",
     "42P07": "the database has tables of ours or by our names, but not our journal_versions: give it one of its own",
     "25006": "this server is a standby: journal.url must name the primary",
@@ -53,8 +55,16 @@ MIGRATION_LOCK_SECONDS: Final = 60
 """Waited for the others that migrate before us, one after the other: on a busy server each takes its time."""
 LOOK_AGAIN_SECONDS: Final = 0.2
 """Between two looks at whether another daemon still migrates."""
-HOPELESS: Final = frozenset({"28P01", "28000", "3D000", "42501", "42P07"})
+HOPELESS: Final = frozenset({"28P01", "28000", "3D000", "3F000", "42501", "42P07"})
 """Of these, what somebody has to mend."""
+REFUSALS: Final = (
+    (re.compile(r'role ".*" does not exist|no pg_hba\.conf entry|(?:Peer|Ident) authentication failed'), "28000"),
+    (re.compile(r"password authentication failed|no password supplied"), "28P01"),
+    (re.compile(r'database ".*" does not exist'), "3D000"),
+    (re.compile(r"permission denied for database"), "42501"),
+)
+"""Words for which of them: of a connection that the server refuses libpq tells no SQLSTATE. A server may have other
+words, by its ``lc_messages``; then it is waited for."""
 
 
 class PostgresDatabase:
@@ -240,7 +250,7 @@ class PostgresDatabase:
 
     def is_hopeless(self, error: Exception) -> bool:
         """True if the server was reached, and lets nobody in by this URL."""
-        return isinstance(error, psycopg.Error) and error.sqlstate in HOPELESS
+        return isinstance(error, psycopg.Error) and _state_of(error) in HOPELESS
 
     def look(self) -> str:
         """Nobody knows without asking the server."""
@@ -248,11 +258,20 @@ class PostgresDatabase:
 
     def describe(self, error: Exception) -> str:
         """The server's words, without the details, which quote rows."""
-        if isinstance(error, psycopg.Error) and error.sqlstate:
-            advice = ADVICE.get(error.sqlstate)
-            said = error.diag.message_primary or type(error).__name__
-            return f"{said}: {advice}" if advice else said
-        return str(error).partition("\n")[0]
+        state = _state_of(error) if isinstance(error, psycopg.Error) else None
+        if state is None:
+            return str(error).partition("\n")[0]
+        advice = ADVICE.get(state)
+        said = error.diag.message_primary if isinstance(error, psycopg.Error) and error.sqlstate else None
+        said = said or str(error).partition("\n")[0] or type(error).__name__
+        return f"{said}: {advice}" if advice else said
+
+
+def _state_of(error: psycopg.Error) -> str | None:
+    """The SQLSTATE of an error, or the one of which a refusal's words tell."""
+    if error.sqlstate or not isinstance(error, psycopg.OperationalError):
+        return error.sqlstate
+    return next((state for words, state in REFUSALS if words.search(str(error))), None)
 
 
 @lru_cache

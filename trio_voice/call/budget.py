@@ -65,7 +65,7 @@ class Budget:
         self._reserved: dict[str, float] = {}
         """By call, of those that are not."""
         self._elsewhere: tuple[date, float, int] = clock().date(), 0.0, 0
-        """What others have spent on a day, and how many of their calls live."""
+        """Cost of others' calls on a day, and number of those that live."""
         self._alarmed_on: date | None = None
 
     @property
@@ -79,7 +79,7 @@ class Budget:
 
     @property
     def _of_others(self) -> tuple[float, int]:
-        """What they have spent today, and how many of their calls live; nothing until they were looked at today."""
+        """Cost of others' calls today, and number of those that live; nothing until they were looked at today."""
         day, cost, live = self._elsewhere
         return (cost, live) if day == self._today else (0.0, 0)
 

@@ -105,7 +105,7 @@ def _noted(persona: Persona, progress: list[str]) -> Iterator[str]:
 
 
 class _Progress(list[str]):
-    """What is being loaded, the last entry now; each is told at once, for whoever is left if this process ends."""
+    """Names of all that is loaded, the last one now; each is told at once, for whoever is left if this process ends."""
 
     def __init__(self, tell: Callable[[str], object]) -> None:
         super().__init__([""])

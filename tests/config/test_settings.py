@@ -438,6 +438,13 @@ def test_each_mistake_has_its_line(problems, old, new, line):
     assert "\n" not in found
 
 
+def test_where_there_is_nothing_to_choose_from_that_is_said(tmp_path):
+    document = {"server": {"public_url": "https://voice.example.com"}, "personas": {"p": {"model": "aai"}}}
+    with pytest.raises(ConfigError) as wrong:
+        settings_of(document, ENVIRONMENT, tmp_path / "c.toml")
+    assert wrong.value.problems == [f"{tmp_path}/c.toml: personas.p.model = 'aai': no such key; there is none yet"]
+
+
 def test_all_mistakes_are_told_at_once(problems):
     text = GOOD.replace("= 60", '= "60"').replace("voice =", "voise =").replace('"127.0.0.1:0"', '"nowhere"')
     found = problems(text.replace('default = "receptionist"', 'default = "x"'), {})

@@ -252,7 +252,8 @@ def explained(wrong: BaseException, path: str) -> list[str]:
 def no_such_key(path: str, key: str, known: list[str]) -> str:
     """The line for a key or a name that does not exist, with the nearest one that does, or all of them."""
     near = difflib.get_close_matches(key, known, n=1)
-    return f"{path}: no such key" + (f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}")
+    others = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}" if known else "there is none yet"
+    return f"{path}: no such key; {others}"
 
 
 def _is_tuple(kind: Any) -> bool:

@@ -167,7 +167,7 @@ class Dialer:
         try:
             parsed = phonenumbers.parse(number, None)
         except phonenumbers.NumberParseException as wrong:
-            raise CallRefused("bad_number", f"the number must be like +15551234567: {wrong}") from wrong
+            raise CallRefused("bad_number", "the number must be like +15551234567") from wrong
         if phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164) != number:
             raise CallRefused("bad_number", "the number must be written like +15551234567, without spaces or signs")
         if not phonenumbers.is_possible_number(parsed):

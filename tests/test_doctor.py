@@ -5,11 +5,13 @@ import os
 import sys
 from types import SimpleNamespace
 
+import pytest
 import trio
 
 from tests.daemons import ABSENT_NUMBER, SCRIPT, UNDERSTUDIED_NUMBER, open_town
 from trio_voice.call.probe import Rehearsal
-from trio_voice.cli.doctor import STAGES, _stages
+from trio_voice.cli.doctor import STAGES, _stages, _twilio, _why
+from trio_voice.errors import RestError
 from trio_voice.sandbox.demo.demo import AGENT_KEY
 
 
@@ -52,10 +54,42 @@ async def test_what_works_is_told_from_what_does_not_with_what_to_do(tmp_path):
             assert all(f"{name}: " in words for name in checks)
 
 
+class Rest:
+    """Twilio's API, or what stands where it should be."""
+
+    def __init__(self, code, *, lists=False):
+        self._code, self._lists = code, lists
+
+    async def reach(self):
+        raise RestError("refused", status=404, code=self._code)
+
+    async def numbers(self):
+        if not self._lists:
+            raise RestError("not understood", status=404, code=404)
+        return []
+
+
+@pytest.mark.parametrize(
+    ("rest", "ok"), [(Rest(20404), True), (Rest(404, lists=True), True), (Rest(404), False)], ids=str
+)
+async def test_a_404_is_twilios_or_somebody_elses(monkeypatch, rest, ok):
+    monkeypatch.setattr("trio_voice.cli.doctor.open_rest", lambda _: rest)
+    [check] = await _twilio(SimpleNamespace(twilio=SimpleNamespace(api_url="http://here")))
+    assert check.ok is ok
+    assert ok or "twilio.api_url: http://here" in check.advice
+
+
+def test_an_error_without_words_is_told_by_what_caused_it():
+    broken = ConnectionError()
+    broken.__cause__ = ValueError("self-signed certificate")
+    assert _why(broken) == "ConnectionError: self-signed certificate"
+    assert _why(ConnectionError()) == "ConnectionError"
+
+
 def test_a_chain_is_told_by_stage():
     model = SimpleNamespace(
         **{
-            stage: [SimpleNamespace(kind=kind)]
+            stage: [SimpleNamespace(kind=kind, key_name=f"{stage}_KEY")]
             for stage, kind in zip(STAGES, ("flux", "openai-chat", "cartesia"), strict=True)
         }
     )
@@ -65,6 +99,8 @@ def test_a_chain_is_told_by_stage():
 
     assert told(ok=True) == {"m.stt": True, "m.llm": True, "m.tts": True}
     assert told(problem="cartesia: wrong key") == {"m.stt": None, "m.llm": None, "m.tts": False}
+    [*_, spoken] = _stages("m", model, Rehearsal(problem="cartesia: wrong key"), ok=False)
+    assert spoken.advice == "m.tts: url, model and voice; credential tts_KEY"
     assert told(ready_seconds=1.0) == {
         "m.stt": None,
         "m.llm": False,

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from trio_voice.call.probe import Rehearsal
     from trio_voice.config.settings import Settings
+    from trio_voice.edges.twilio.rest import TwilioRest
 
 CHECK_SECONDS: Final = 10.0
 MODEL_SECONDS: Final = 32.0
@@ -48,6 +49,8 @@ TURN_SECONDS: Final = 8.0
 CLOCK_SECONDS: Final = 60.0
 """A clock that is further off breaks certificates and tokens."""
 CERTIFICATE_DAYS: Final = 7
+NO_SUCH_RESOURCE: Final = 20404
+"""Twilio's code of its own 404 (Twilio, error and warning dictionary)."""
 UNKNOWN_CALL: Final = "0" * 32
 STAGES: Final = ("stt", "llm", "tts")
 
@@ -140,7 +143,7 @@ async def _public_url(settings: Settings) -> list[Check]:
         async with _client() as client:
             answer = await client.post(url, data={"CallSid": "CA0"})
     except httpx2.HTTPError as away:
-        return [Check("public_url", ok=False, message=one_line(f"{url}: {away!r}"), advice=advice)]
+        return [Check("public_url", ok=False, message=one_line(f"{url}: {_why(away)}"), advice=advice)]
     if not settings.twilio.validate_signatures:
         message = f"{url} answers {answer.status_code}; signatures are not checked"
         ok = answer.status_code in (204, 404)
@@ -150,6 +153,14 @@ async def _public_url(settings: Settings) -> list[Check]:
         return [Check("public_url", ok=True, message=f"{url} is this daemon's, and refuses what Twilio has not signed")]
     message = f"{url} answers {answer.status_code}, which is no answer of trio-voice's to an unsigned webhook"
     return [Check("public_url", ok=False, message=message, advice=advice)]
+
+
+def _why(away: BaseException) -> str:
+    """The words of an error, or of what caused it, where it has none of its own."""
+    said: BaseException | None = away
+    while said is not None and not str(said):
+        said = said.__cause__ or said.__context__
+    return f"{type(away).__name__}: {said}" if said is not None else type(away).__name__
 
 
 def _error_code(answer: httpx2.Response) -> str | None:
@@ -198,7 +209,7 @@ async def _websocket(settings: Settings) -> list[Check]:
         async with _client() as client:
             answer = await client.get(url, headers=headers)
     except httpx2.HTTPError as away:
-        return [Check("websocket", ok=False, message=one_line(repr(away)), advice=advice)]
+        return [Check("websocket", ok=False, message=one_line(_why(away)), advice=advice)]
     if _error_code(answer) in ("bad_signature", "unknown_call", "other_node"):
         return [Check("websocket", ok=True, message="a handshake comes through")]
     message = f"a handshake is answered by {answer.status_code}, and not by trio-voice"
@@ -259,10 +270,23 @@ async def _twilio(settings: Settings) -> list[Check]:
     try:
         await rest.reach()
     except RestError as refused:
-        if refused.status == HTTP_NOT_FOUND:  # whose key is wrong is told 401 before that
+        if refused.status == HTTP_NOT_FOUND and await _is_twilio(rest, refused):  # a wrong key is told 401 before that
             return [Check("twilio", ok=True, message="it answers, and takes the credentials")]
+        if refused.status == HTTP_NOT_FOUND:
+            advice = f"twilio.api_url: {settings.twilio.api_url} must be Twilio's, or a proxy to it"
         return [Check("twilio", ok=False, message=one_line(str(refused)), advice=advice)]
     return [Check("twilio", ok=True, message="the account answers, with this token")]
+
+
+async def _is_twilio(rest: TwilioRest, refused: RestError) -> bool:
+    """True if a 404 is the API's own: it has Twilio's code, or other questions are answered."""
+    if refused.code == NO_SUCH_RESOURCE:
+        return True
+    try:
+        await rest.numbers()
+    except RestError:
+        return False
+    return True
 
 
 async def _numbers(settings: Settings) -> list[Check]:
@@ -326,9 +350,15 @@ def _stages(path: str, model: ChainSettings, heard: Rehearsal, *, ok: bool) -> l
         blamed = {"stt"} if thought else {"llm"}
     checks = []
     for stage, each in members.items():
+        keys = sorted({member.key_name for member in each if member.key_name})
         kinds = ", ".join(member.kind for member in each)
         verdict = False if stage in blamed and not ok else (True if ok or (thought and stage != "stt") else None)
-        advice = f"{path}.{stage}: url, model and credential" if verdict is False else None
+        named = f"{path}.{stage}: url, model and voice" + (
+            f"; credential {', '.join(keys)}"
+            if keys
+            else "; a key is sent to another address only if `credential` names it"
+        )
+        advice = named if verdict is False else None
         message = kinds if verdict is not False else one_line(f"{kinds}: {heard.problem or 'it said nothing'}")
         checks.append(Check(f"{path}.{stage}", ok=verdict, message=message, advice=advice))
     return checks

@@ -150,6 +150,18 @@ async def test_a_place_in_a_process_that_is_gone_is_no_error(feed):
         assert kinds(await mailbox.take()) == ["call"]
 
 
+async def test_a_place_that_has_not_happened_yet_is_the_last_that_has(feed):
+    feed.call_changed(call())
+    end = str(feed.place())
+    later = Place.read(f"{feed.origin}.1000-00000000.7")
+    assert str(feed.within(later)) == f"{end}-00000000.7"  # of others nobody here knows
+    assert str(feed.within(Place.read(end))) == end
+    assert str(feed.within(Place.read("00000000.7"))) == "00000000.7"
+    with feed.listening(feed.within(later)) as mailbox:
+        feed.call_changed(call("c2"))
+        assert [data["call_id"] for _, data in told(await mailbox.take())] == ["c2"]
+
+
 async def test_a_full_mailbox_loses_what_passes_first_and_is_given_up_when_that_is_not_enough(feed):
     record = call()
     mailbox = Mailbox(Place(), most=10)

@@ -89,6 +89,13 @@ class Feed:
         """The end of what was told so far, of all processes or of this one."""
         return Place({self.origin: self._place.after(self.origin)}) if own else self._place.copy()
 
+    def within(self, place: Place) -> Place:
+        """The place, or the end of what this process has told, if it names what has not happened here yet.
+
+        Of other processes nobody here knows what they have told already.
+        """
+        return place.at_most(self.origin, self._place.after(self.origin))
+
     @contextmanager
     def listening(self, since: Place | None = None, reach: Reach = Reach.FLEET) -> Iterator[Mailbox]:
         """Listen while the block runs.

@@ -64,6 +64,10 @@ class Place:
         """An event was heard, perhaps one from before: a newcomer is told first which calls live."""
         self._numbers[origin] = max(number, self.after(origin))
 
+    def at_most(self, origin: str, number: int) -> Place:
+        """The same, with no later event of that process."""
+        return Place({each: min(number, last) if each == origin else last for each, last in self._numbers.items()})
+
     def copy(self) -> Place:
         """Another that is the same."""
         return Place(self._numbers)

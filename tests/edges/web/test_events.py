@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
-from tests.daemons import GREETING, open_town, open_world, operator
+from tests.daemons import GREETING, eventually, open_town, open_world, operator
+from trio_voice.edges.web.events import MOST_LISTENERS
 from trio_voice.sandbox.demo.scenes import OPERATOR_TOKEN
 
 PATIENCE = 45.0
@@ -106,6 +107,31 @@ async def test_a_call_is_told_of_while_it_lives_and_whoever_comes_back_misses_no
             assert (await http.get(f"{url}/events", headers={"Last-Event-ID": "nonsense"})).status_code == 400
             del http.headers["Authorization"]
             assert (await http.get(f"{url}/events")).status_code == 401
+
+
+@pytest.mark.slow
+async def test_so_many_listen_and_no_more_though_they_come_at_once(tmp_path):
+    async with open_world(tmp_path, operator="127.0.0.1:0", seconds=55) as world:
+        host, port = world.daemon.operator_url.removeprefix("http://").split(":")
+        head = f"GET /events HTTP/1.0\r\nHost: {host}:{port}\r\nAuthorization: Bearer {OPERATOR_TOKEN}\r\n\r\n"
+        streams = [await trio.open_tcp_stream(host, int(port)) for _ in range(MOST_LISTENERS + 4)]
+        for stream in streams:
+            await stream.send_all(head.encode())
+        ended = set()
+
+        async def read(stream):
+            while await stream.receive_some():
+                pass
+            ended.add(stream)
+
+        async with trio.open_nursery() as nursery:
+            for stream in streams:
+                nursery.start_soon(read, stream)
+            await eventually(lambda: len(ended) == 4, seconds=40)
+            nursery.cancel_scope.cancel()
+        for stream in streams:
+            await stream.aclose()
+        assert len(ended) == 4
 
 
 async def test_an_operator_steers_a_live_call(tmp_path):

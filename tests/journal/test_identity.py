@@ -46,14 +46,14 @@ async def is_listed(journal):
     ],
 )
 def test_where_the_marker_is(url, state, path):
-    assert marker_of(url, state) == (Path(path) if path else None)
+    assert marker_of(url, state) == (Path(path).absolute() if path else None)
 
 
 def test_a_servers_marker_is_of_its_database_and_tells_no_password():
     one = marker_of("postgresql://me:s3cret@db.example.com/calls", None)
     assert one == marker_of("postgresql://me:other@db.example.com/calls", None)
     assert one != marker_of("postgresql://me:s3cret@db.example.com/tests", None)
-    assert one.parent == Path()
+    assert one.parent == Path.cwd()
 
 
 async def test_a_first_start_and_a_restart_need_no_word(opened, marker):
@@ -227,6 +227,19 @@ async def test_a_marker_that_cannot_be_opened_for_want_of_descriptors_is_not_ano
         assert "journal_lost_its_list" not in [line["event"] for line in logged]
     async with opened(marker=marker) as journal:
         assert await is_listed(journal) is None, "nobody has seen which it is"
+
+
+async def test_who_goes_to_another_folder_takes_no_journal_along(tmp_path, monkeypatch, clock):
+    url = "sqlite:///journal.db"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(tmp_path)
+    async with open_journal(url, node="here", clock=clock, marker=marker_of(url, None)) as journal:
+        await journal.mark_do_not_call(NUMBER, "asked")
+        monkeypatch.chdir(elsewhere)
+        assert await is_listed(journal) is True
+        assert not journal.list_trouble
+    assert not [*elsewhere.iterdir()]
 
 
 async def test_a_marker_is_nobody_elses_to_write_to_whatever_the_umask(opened, marker):

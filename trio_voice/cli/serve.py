@@ -46,14 +46,16 @@ def serve(path: Path, slot_text: str | None) -> None:
             second = "" if operator_url is None else f"\noperator on {operator_url}"
             click.echo(f"listening on {url}{second}")  # at once: whoever starts it may read until the first line's end
 
+    config = path.absolute()  # a tool may go to another folder
+
     async def run() -> None:
         if settings.server.workers > 1 and slot is None:
             patience = settings.limits.drain_seconds + settings.limits.close_seconds + AFTER_DRAIN_SECONDS
-            await supervise(settings, path, announce, patience)
+            await supervise(settings, config, announce, patience)
             return
         speech = await trio.to_thread.run_sync(load_speech_for, settings)
         async with on_this_machine(settings) as placed, open_async_tools():
-            await run_daemon(placed, announce, path, make_lines, slot, speech)
+            await run_daemon(placed, announce, config, make_lines, slot, speech)
             leave_within(LEAVING_SECONDS, 0)  # all is in order, and a tool's task may never come to its end
 
     with status_of_a_daemon():

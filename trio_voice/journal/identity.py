@@ -59,8 +59,8 @@ def marker_of(url: str, state_directory: str | None) -> Path | None:
     name = f".{file.name}.marker" if file else f".journal-{zlib.crc32(rest.rpartition('@')[2].encode()):08x}.marker"
     first = (state_directory or "").partition(":")[0]
     if first:
-        return Path(first, name)
-    return file.with_name(name) if file else Path(name)
+        return Path(first, name).absolute()
+    return (file.with_name(name) if file else Path(name)).absolute()
 
 
 class Identity:

@@ -53,7 +53,8 @@ class SqliteDatabase:
     """
 
     def __init__(self, path: str, lock_seconds: float) -> None:
-        self._path = path
+        # Absolute: a tool may go to another folder, and its process with it.
+        self._path = path if path == MEMORY else str(Path(path).absolute())
         self._lock_seconds = lock_seconds
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
@@ -64,7 +65,7 @@ class SqliteDatabase:
     @property
     def name(self) -> str:
         """The file's path."""
-        return self._path if self._path == MEMORY else str(Path(self._path).absolute())
+        return self._path
 
     @property
     def now_sql(self) -> str:

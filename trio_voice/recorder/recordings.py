@@ -122,6 +122,7 @@ class Recordings:
 
     def __init__(self, settings: RecordingSettings, disk: Disk) -> None:
         self.settings = settings
+        self._folder = Path.cwd()  # a tool may go to another
         self._disk = disk
         self._open: dict[str, OpenRecording] = {}
 
@@ -193,12 +194,12 @@ class Recordings:
         return True
 
     def _path(self, call_id: str) -> Path:
-        return Path(self.settings.directory) / f"{call_id}.wav"
+        return (self._folder / self.settings.directory) / f"{call_id}.wav"
 
     async def keep_tidy(self) -> None:
         """Mend what a killed daemon left, and delete what is too old, now and every hour, until cancelled."""
         while True:
-            directory, days = Path(self.settings.directory), self.settings.keep_days
+            directory, days = (self._folder / self.settings.directory), self.settings.keep_days
             self._disk.post(lambda directory=directory, days=days: _tidy(directory, days))  # type: ignore[misc]
             await trio.sleep(TIDY_SECONDS)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Final
 
@@ -113,6 +114,10 @@ LONGEST_PATH: Final = 40
 # Nothing in such a text needs a second look: letters, digits, spaces and the signs of plain sentences.
 _PLAIN: Final = re.compile(r"(?!\d{1,3}\. )(?:[^\W_]|[ ,?!'’;]|\.(?=[ \n]|\Z)|(?<=[^\W_])-(?=[^\W_]))*")
 
+_STYLED: Final = re.compile("[\U0001d400-\U0001d7ff\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\ufb00-\ufb06]+")
+"""Letters that are bold, wide or joined by themselves."""
+_SHORTCODE: Final = re.compile(r"(?<![\w:]):(?=[a-z])[a-z0-9_+-]{2,30}:(?![\w:])")
+"""Emoji by their names."""
 _FENCE: Final = re.compile(r"^[ \t]*(?:`{3,}|~{3,})[^\n`]*$|`{3}[\w+#.-]{0,20}[ \t]*$", re.MULTILINE)
 _RULE: Final = re.compile(r"^[ \t|:*_=-]*[-*_=|]{2}[ \t|:*_=-]*$", re.MULTILINE)
 _MARKER: Final = re.compile(
@@ -145,6 +150,9 @@ _ADDRESS: Final = re.compile(
 )  # fmt: skip
 _FRACTION: Final = re.compile(r"\\d?frac\{([^{}]{1,40})\}\{([^{}]{1,40})\}")
 _SIGN: Final = re.compile(r"\s?\\(?:times|cdot)\b\s?")
+_NAMED: Final = re.compile(r"\\(approx|leq?|geq?|pm|div)(?![a-z])\s?|\\([%$&])")
+_NAMES: Final = {"approx": "≈", "le": "≤", "leq": "≤", "ge": "≥", "geq": "≥", "pm": "±", "div": "÷"}
+_MARKED: Final = re.compile(r"\\(?:text(?:bf|it|rm|tt|sf)?|math(?:bf|rm|it)|emph|underline)\{([^{}]{0,200})\}")
 _MATHS: Final = re.compile(r"\$\$?(?P<words>[^$\d\s][^$\n]{0,200}|\d{1,9}\s?[^$\d\s.,][^$\n]{0,200})\$\$?(?!\d)")
 """TeX between its dollars; prices have a figure behind theirs."""
 _DISPLAYED: Final = re.compile(r"\$\$([^$\n]{1,200})\$\$")
@@ -171,7 +179,7 @@ _SPACE: Final = re.compile(r"[^\S\n]+")
 _PLACED: Final = re.compile(r" +(?=[,;:!?…](?!\d)|\.(?!\w))")
 _CROWDED: Final = re.compile(r"[,;:]+(?=[,;:.!?])|(?<=[!?…])[,;:]+")
 _REPEATED: Final = re.compile(r"([!?,;])(?:\s?\1)+|\.{4,}")
-_EMPTY: Final = re.compile(r"\(\s*\)|\[\s*\]|\"\s*\"|“\s*”|'\s+'")
+_EMPTY: Final = re.compile(r"\((?:see|cf\.|siehe|voir|véase|vedi|ver|zie)?\s*\)|\[\s*\]|\"\s*\"|“\s*”|'\s+'")
 _LEADING: Final = re.compile(r"^[\s,.;:!?…)\]}•·*_|/\\–—-]+(?=[^\s\d$€£])|^[\s,.;:!?…)\]}•·*_|]+")
 _LETTER: Final = re.compile(r"[^\W_]")
 
@@ -184,6 +192,7 @@ def speakable(text: str, language: str = "en-US", *, spelled_out: bool = False) 
         language: a BCP 47 tag, of the signs that are said: "example dot com".
         spelled_out: figures and abbreviations in words, for a voice that does not read them by itself.
     """
+    text = _STYLED.sub(lambda styled: unicodedata.normalize("NFKC", styled[0]), text)
     if not _PLAIN.fullmatch(text):
         text = _without_markup(text, _signs_of(language), is_german=primary(language) == "de")
     if spelled_out:
@@ -201,6 +210,7 @@ def _without_markup(text: str, signs: _Signs, *, is_german: bool) -> str:
     if "&" in text:
         text = html.unescape(text).replace("\0", "")
     if "\\" in text:
+        text = _MARKED.sub(r"\1", _NAMED.sub(lambda sign: _NAMES.get(sign[1]) or sign[2], text))
         text = _MATHS.sub(r"\g<words>", _SIGN.sub(" × ", _FRACTION.sub(r"\1/\2", text)))
     text = _DISPLAYED.sub(r" \1 ", text)
     text = _ARROW.sub(", ", _COMMENT.sub(" ", _FENCE.sub("", text)))
@@ -211,7 +221,7 @@ def _without_markup(text: str, signs: _Signs, *, is_german: bool) -> str:
     text = _CITATION.sub("", _LINK_TARGET.sub("", text))
     text = _ASIDE.sub(_without_stage_direction, text)
     text = _ADDRESS.sub(lambda found: _address(found, signs), text)
-    text = _EMOTICON.sub("", _TAG.sub(" ", text))
+    text = _SHORTCODE.sub(" ", _EMOTICON.sub("", _TAG.sub(" ", text)))
     text = _EMOJI.sub(" ", text)
     return _tidy(_without_signs(text, signs))
 
@@ -287,6 +297,8 @@ def _without_signs(text: str, signs: _Signs) -> str:
 def _key(found: re.Match[str], signs: _Signs) -> str:
     """A key's name; lonely asterisks are no keys where there are several of them."""
     names = {"*": signs.star, "#": signs.hash}
+    if found["n"] and len(found[0]) == 3 and found[0][0] == found[0][-1] == "*":
+        return found["n"]  # a key that is stressed
     if found["n"]:
         return f"{names[found['first']]} {found['n']} {names[found['last']]}"
     if found["escaped"]:

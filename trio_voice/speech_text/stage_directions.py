@@ -10,6 +10,11 @@ MAX_WORDS: Final = 6
 
 _WORD: Final = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 
+_THOUGHT: Final = re.compile(
+    r"\s*(?:thinking|thought|internal|inner monologue|reasoning|note to self)\s?:", re.IGNORECASE
+)
+"""Beginning of what a model thinks, in brackets."""
+
 
 def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
@@ -36,6 +41,8 @@ _BEFORE_ACTIONS: Final = _set("""
 
 def is_stage_direction(aside: str) -> bool:
     """True if what stands between asterisks or brackets is an action, a sound or a manner, and not to be said."""
+    if _THOUGHT.match(aside):
+        return True
     words = _WORD.findall(aside.lower()[:200])
     if not words or len(words) > MAX_WORDS or any(letter.isdigit() for letter in aside):
         return False

@@ -400,6 +400,24 @@ def test_what_a_voice_has_broken_off_in_is_begun_anew_with_that_word(made_ms, re
     assert [speak.text for speak in stage.of(s.Speak)] == [rest]  # of that one no word was whole
 
 
+def test_words_of_which_a_voice_that_broke_off_made_no_sound_are_not_told_twice():
+    stage = Stage()
+    stage.asked()
+    stage.answered("We close at six.")
+    words = [s.SpokenWords("1", word, 300.0 * at) for at, word in enumerate(("We ", "close ", "at ", "six."))]
+    told = []
+    for fact in (*words, *[s.Sound("1", SOUND)] * 6, s.VoiceChanged()):
+        stage.do(fact)
+        told += [each.text for each in stage.of(c.ReplyWords)]
+    assert told == ["We ", "close "]
+    for fact in (s.SpokenWords("1.2", "at ", 0.0), s.SpokenWords("1.2", "six.", 300.0), *[s.Sound("1.2", SOUND)] * 2):
+        stage.do(fact)
+        told += [each.text for each in stage.of(c.ReplyWords)]
+    assert told == ["We ", "close ", "at "]
+    stage.do(s.SpeechOver("1.2"))
+    assert [each.text for each in stage.of(c.ReplyWords)] == ["six."]
+
+
 def test_a_voice_that_tells_the_times_of_parts_of_words_has_spoken_no_more_words_for_it():
     stage = Stage()
     stage.asked()

@@ -37,8 +37,8 @@ def test_a_turn():
         s.Speak("1", "", last=True),
     ]
     assert stage.do(s.SpokenWords("1", "Yes. ", 0.0), s.Sound("1", SOUND), s.SpeechOver("1")) == [
-        c.ReplyWords("1", "Yes. ", 0.0),
         c.ReplyAudio("1", SOUND),
+        c.ReplyWords("1", "Yes. ", 0.0),
         c.ReplyTranscript("1", "Yes. Until six.", interrupted=False),
         c.ReplyDone("1", interrupted=False),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -62,6 +63,8 @@ class Reply:
     words_before: int = 0
     """Words in its line that a voice before has spoken, and the sound that it has made of them."""
     ms_before: float = 0.0
+    words_ahead: deque[tuple[str, float]] = attrs.field(factory=deque)
+    """Words of the context, and when they are spoken, whose sound has not been made yet."""
     repeated: bool = False
     """The voice was given it once more."""
     is_open: bool = False
@@ -106,6 +109,7 @@ class Reply:
         self.contexts += 1
         self.context_id = self.reply_id if self.contexts == 1 else f"{self.reply_id}.{self.contexts}"
         self.is_open, self.closed = True, False
+        self.words_ahead.clear()
         return self.context_id
 
     def take_unspoken(self) -> list[str]:

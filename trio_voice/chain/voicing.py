@@ -6,11 +6,13 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from trio_voice.audio.mulaw import base64_ms, is_audible, without_header
+from trio_voice.chain.history import MAX_WORDS
 from trio_voice.events import model as c
 from trio_voice.events import stage as s
 
 if TYPE_CHECKING:
     from trio_voice.chain.replies import Replies
+    from trio_voice.chain.reply import Reply
     from trio_voice.chain.speech import Speech
 
 MAX_REFUSED: Final = 2
@@ -42,22 +44,32 @@ class Voicing:
         if reply.line is not None:
             reply.line.made_ms += ms
         self._replies.out.append(c.ReplyAudio(reply.reply_id, payload))
+        self._tell_words(reply)
 
     def spoken_words(self, fact: s.SpokenWords) -> None:
         """The voice tells when it speaks these words."""
         reply = self._replies.spoken_in(fact.context_id)
         if reply is None:
             return
-        start_ms = fact.start_ms + reply.offset_ms
-        if reply.line is not None:
-            reply.line.add_words(fact.text, start_ms)
-        self._replies.out.append(c.ReplyWords(reply.reply_id, fact.text, start_ms))
+        if len(reply.words_ahead) < MAX_WORDS:
+            reply.words_ahead.append((fact.text, fact.start_ms + reply.offset_ms))
+        self._tell_words(reply)
+
+    def _tell_words(self, reply: Reply, *, is_over: bool = False) -> None:
+        """Tell the words whose sound has been made: a voice that breaks off has spoken no others."""
+        line, ahead = reply.line, reply.words_ahead
+        while line is not None and ahead and (is_over or ahead[0][1] < line.made_ms):
+            words, start_ms = ahead.popleft()
+            line.add_words(words, start_ms)
+            self._replies.out.append(c.ReplyWords(reply.reply_id, words, start_ms))
 
     def speech_over(self, fact: s.SpeechOver, now: float) -> None:
         """A context is at its end: a reply that was not heard is spoken once more."""
         reply = self._replies.spoken_in(fact.context_id)
         if reply is None:
             return
+        if reply.sounded:
+            self._tell_words(reply, is_over=True)
         if not reply.closed:  # in a pause of the language model: what comes of it goes on in another context
             self._speech.paused(reply)
         elif reply.sounded:

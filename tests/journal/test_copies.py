@@ -3,14 +3,16 @@
 import sqlite3
 import stat
 from contextlib import closing, suppress
+from functools import partial
 
 import pytest
+import trio
 from click.testing import CliRunner
 
 from tests.journal.calls import live_call, open_session
 from tests.journal.conftest import PACE, Clock
 from trio_voice.cli import main
-from trio_voice.journal import JournalUnavailable, copies, open_journal
+from trio_voice.journal import JournalUnavailable, open_journal
 from trio_voice.journal.identity import marker_of
 
 CONFIG = """
@@ -126,12 +128,27 @@ def test_a_migration_of_nothing_and_of_no_server(run, tmp_path):
     assert run("postgresql://nobody@127.0.0.1:1/none", "migrate")[0] == 69
 
 
-def test_a_server_s_journal_is_copied_by_its_own_programs(run, postgres_stand, tmp_path):
-    assert run(postgres_stand.url, "migrate")[0] == 0
-    code, said = run(postgres_stand.url, "journal", "backup", tmp_path / "dump")
+@pytest.mark.parametrize("kind", ["postgres_stand", "months_stand"])
+async def test_a_server_s_journal_is_copied_by_its_own_programs(run, request, kind, tmp_path):
+    """Whole, also where it is by month, and put back as what it was."""
+    stand, record = request.getfixturevalue(kind), live_call()
+    async with open_journal(stand.url, node="n", clock=Clock(), pace=PACE) as journal:
+        assert await open_session(journal, record)
+        await journal.mark_do_not_call("+15550001111", "asked")
+    code, said = await trio.to_thread.run_sync(run, stand.url, "journal", "backup", tmp_path / "dump")
     if "is not here" in said:
         pytest.skip("PostgreSQL's client programs are not installed")
     assert code == 0, said
-    assert run(postgres_stand.url, "journal", "restore", tmp_path / "dump")[0] == 1
-    postgres_stand.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-    copies._run(["pg_restore", "--version"])
+    assert (tmp_path / "dump").stat().st_mode & 0o777 == 0o600
+    restore = partial(run, stand.url, "journal", "restore", tmp_path / "dump")
+    assert (await trio.to_thread.run_sync(restore))[0] == 1  # there is one
+    kinds = "SELECT relname, relkind::text FROM pg_class WHERE relname IN ('calls', 'model_sessions') ORDER BY 1"
+    before = stand.query(kinds)
+    stand.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    code, said = await trio.to_thread.run_sync(restore)
+    assert code == 0, said
+    assert stand.query(kinds) == before
+    async with open_journal(stand.url, node="n", clock=Clock(), pace=PACE) as journal:
+        assert (await journal.call(record.call_id)).record.call_sid == record.call_sid
+        assert await journal.is_do_not_call("+15550001111")
+        assert await open_session(journal, live_call())

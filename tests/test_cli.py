@@ -349,6 +349,14 @@ def test_a_demo_with_a_language_model_that_does_not_answer_is_red_before_anybody
     assert "✓" not in result.stdout
 
 
+@pytest.mark.parametrize("group", [(), ("calls",), ("journal",), ("do-not-call",), ("numbers",)])
+def test_a_list_of_commands_breaks_off_in_no_sentence(group):
+    shown = click.testing.CliRunner(env={"COLUMNS": "80"}).invoke(main, [*group, "--help"], terminal_width=80)
+    listed = shown.stdout.partition("Commands:")[2].splitlines()[1:]
+    assert listed
+    assert not [line for line in listed if line.endswith("...")]
+
+
 @pytest.mark.parametrize(
     ("ends", "status", "said"),
     [

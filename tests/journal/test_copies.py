@@ -129,8 +129,9 @@ def test_a_migration_of_nothing_and_of_no_server(run, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["postgres_stand", "months_stand"])
-async def test_a_server_s_journal_is_copied_by_its_own_programs(run, request, kind, tmp_path):
+async def test_a_server_s_journal_is_copied_by_its_own_programs(run, request, kind, tmp_path, monkeypatch):
     """Whole, also where it is by month, and put back as what it was."""
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
     stand, record = request.getfixturevalue(kind), live_call()
     async with open_journal(stand.url, node="n", clock=Clock(), pace=PACE) as journal:
         assert await open_session(journal, record)

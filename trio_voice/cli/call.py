@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from trio_voice.config.settings import Settings
 
 
-@click.command()
+@click.command(short_help="Place a call, and follow it to its end.")
 @config_option
 @click.argument("to")
 @click.option("--persona", help="Who speaks.  [default: who answers the default number]")
@@ -55,7 +55,7 @@ async def _follow(settings: Settings, call_id: str) -> None:
         sys.exit(EXIT_FAILED)
 
 
-@click.command()
+@click.command(short_help="End a call.")
 @config_option
 @click.argument("call_id")
 @click.pass_obj

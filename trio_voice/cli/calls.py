@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from trio_voice.config.settings import Settings
 
 
-@click.group(invoke_without_command=True)
+@click.group(invoke_without_command=True, short_help="List calls, live and ended, or sum up a day's costs.")
 @config_option
 @click.option("--audit", is_flag=True, help="Sum up a day from the journal instead; needs no running daemon.")
 @click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="Which one, in UTC.  [default: today]")

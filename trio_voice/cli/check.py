@@ -39,7 +39,7 @@ LIVE_SECONDS: Final = 4.0
 """For which a session stays open that is only tried."""
 
 
-@click.command()
+@click.command(short_help="Say what would run, and what is wrong or missing.")
 @config_option
 @click.option("--live", metavar="PERSONA", help="Open a session of each of its models for some seconds. This costs.")
 @click.pass_obj

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@click.command()
+@click.command(short_help="Print a link that signs you in at the console.")
 @config_option
 @click.pass_obj
 def console(path: Path) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 
-@click.command()
+@click.command(short_help="Run a Twilio and an agent on this machine.")
 @click.option("--ring", type=float, metavar="SECONDS", help="Call the daemon after so many seconds.")
 @click.option("--force", is_flag=True, help="Write sandbox.toml anew, also where you have changed it.")
 def sandbox(ring: float | None, *, force: bool) -> None:
@@ -42,7 +42,7 @@ def sandbox(ring: float | None, *, force: bool) -> None:
         stop(EXIT_UNAVAILABLE, *wrong)
 
 
-@click.command()
+@click.command(short_help="Live a whole call on this machine.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("demo"), help="Where the recording goes.")
 @click.option(
     "--model",

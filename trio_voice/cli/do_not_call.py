@@ -68,7 +68,7 @@ def remove(path: Path, number: str) -> None:
     print_line(f"{gone['number']} may be called again")
 
 
-@do_not_call.command("import")
+@do_not_call.command("import", short_help="Put all numbers of a CSV on the list.")
 @config_option
 @click.argument("file", type=click.File("rb"))
 @click.pass_obj

@@ -67,7 +67,7 @@ class Check:
     """Of what is not right: the key or the credential to mend."""
 
 
-@click.command()
+@click.command(short_help="Look from outside in, with one real turn a model.")
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj

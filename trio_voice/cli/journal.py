@@ -30,7 +30,7 @@ def journal() -> None:
     """Look after the journal."""
 
 
-@journal.command("accept-new")
+@journal.command("accept-new", short_help="Say that another journal than before is meant.")
 @config_option
 @click.pass_obj
 def accept_new(path: Path) -> None:
@@ -78,7 +78,7 @@ def backup(path: Path, file: Path) -> None:
     print_line(f"copied to {file}")
 
 
-@journal.command()
+@journal.command(short_help="Put a backup in the journal's place.")
 @config_option
 @_file
 @click.pass_obj

@@ -22,7 +22,7 @@ LOCK_SECONDS = 1.0
 """For a lock: longer than that no writer waits behind this. Then it is tried again."""
 
 
-@click.command()
+@click.command(short_help="Bring the journal up to this version.")
 @click.option("--by-month", is_flag=True, help="Keep calls and sessions by month from now on (PostgreSQL).")
 @config_option
 @click.pass_obj

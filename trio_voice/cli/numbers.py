@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from trio_voice.edges.twilio.numbers import TwilioNumber
 
 
-@click.group(invoke_without_command=True)
+@click.group(invoke_without_command=True, short_help="List the account's numbers, and where their calls go.")
 @config_option
 @click.pass_context
 def numbers(context: click.Context) -> None:

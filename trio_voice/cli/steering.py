@@ -27,7 +27,7 @@ def _steer(path: Path, call_id: str, verb: str, wish: dict[str, Any]) -> None:
     print_line(f"{asked['call_id']}  asked for")
 
 
-@click.command()
+@click.command(short_help="Have the agent of a live call say something.")
 @config_option
 @click.argument("call_id")
 @click.argument("text")
@@ -47,7 +47,7 @@ def transfer(path: Path, call_id: str, to: str) -> None:
     _steer(path, call_id, "transfer", {"to": to})
 
 
-@click.command()
+@click.command(short_help="Have nothing heard of what the agent says.")
 @config_option
 @click.argument("call_id")
 @click.pass_obj
@@ -65,7 +65,7 @@ def unmute(path: Path, call_id: str) -> None:
     _steer(path, call_id, "mute", {"muted": False})
 
 
-@click.command()
+@click.command(short_help="Write a call's recording into a WAV file.")
 @config_option
 @click.argument("call_id")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))

@@ -46,7 +46,7 @@ DRAIN_SECONDS: Final = 0.2
 ASK_SECONDS: Final = 10.0
 
 
-@click.command()
+@click.command(short_help="Start an agent on this machine, and talk to it.")
 @config_option
 @click.option("--persona", "name", help="Talk to this persona, with its own model.  [default: one of this machine]")
 @click.pass_obj

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@click.command()
+@click.command(short_help="Print a systemd unit for this installation.")
 @config_option
 @click.pass_obj
 def unit(path: Path) -> None:

@@ -54,6 +54,22 @@ def test_a_turn_over_the_agent_waits_for_the_bridge_s_word():
     assert "Uh-huh." not in str(stage.asked("Good.", "c3"))
 
 
+def test_speech_that_was_made_and_not_yet_heard_is_the_agent_s_too_and_no_longer():
+    stage = Stage()
+    stage.asked()
+    stage.answered("Yes, until six.")
+    stage.spoken(made_ms=5_000)  # all of it, at once
+    stage.wait(4.9)
+    stage.do(s.SpeechBegan(), s.TurnOver("c2", "And tomorrow?"))
+    assert not stage.of(s.Think)  # the bridge may say what it is
+    stage.wait(VERDICT_SECONDS)
+    stage.answered("Tomorrow, too.")
+    stage.spoken(made_ms=1_000)
+    stage.wait(1.1)
+    stage.do(s.SpeechBegan(), s.TurnOver("c3", "And on Sunday?"))
+    assert stage.of(s.Think)
+
+
 def test_a_turn_that_takes_the_floor_is_asked_at_once_with_what_was_heard():
     stage = Stage()
     number = speaking(stage)

@@ -46,5 +46,5 @@ def test_two_hours_and_thirty_tools():
     finally:
         tracemalloc.stop()
     assert max(letters) <= MAX_LETTERS
-    assert max(results) <= max(MAX_RESULTS, len(RESULT))
+    assert max(results) <= max(MAX_RESULTS, len(RESULT)) + 250 * (TURNS // EVERY)  # what is left of those before it
     assert memory[-1] - memory[2] < 100_000

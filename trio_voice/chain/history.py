@@ -10,7 +10,7 @@ from trio_voice.events.stage import Entry, ToolCallResult
 from trio_voice.protocols.json_messages import as_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from trio_voice.events.model import Said
     from trio_voice.events.stage import ToolCall
@@ -20,7 +20,8 @@ MAX_ENTRIES: Final = 400
 MAX_LETTERS: Final = 200_000
 """Of all lines together, some 50,000 tokens; beyond them the oldest are forgotten likewise."""
 MAX_RESULTS: Final = 24_000
-"""Letters of all results of tools together. Beyond them the oldest are shortened, down to half of it."""
+"""Letters of all results of tools together. Beyond them the oldest are shortened, down to half of it; never
+the newest."""
 SHORTENED: Final = 200
 """Letters that are left of a result that is shortened."""
 MAX_WORDS: Final = 5_000
@@ -117,12 +118,16 @@ class History:
             del self._lines[:count]  # up to here; the rest begins with whatever is the next exchange
             self._forget(0)
             return True
-        return self._shorten_results(to=0)
+        return self._shorten_results(self._lines, to=0)
 
-    def _shorten_results(self, *, to: int) -> bool:
-        """Shorten the oldest results until all have at most ``to`` letters together; returns whether any was."""
+    def _shorten_results(self, lines: Sequence[Entry | SpokenText], *, to: int) -> bool:
+        """Shorten the results of the first lines until all have at most ``to`` letters together.
+
+        Returns:
+            Whether any was.
+        """
         total, did = sum(_letters_of(line) for line in self._lines if _is_results(line)), False
-        for at, line in enumerate(self._lines):
+        for at, line in enumerate(lines):
             if total <= to:
                 break
             if isinstance(line, Entry) and line.role == "results":
@@ -168,8 +173,7 @@ class History:
         """The results of the calls of the last reply with calls."""
         self._add(Entry("results", results=tuple(answers)))
         if sum(_letters_of(line) for line in self._lines if _is_results(line)) > MAX_RESULTS:
-            newest = _letters_of(self._lines[-1])
-            self._shorten_results(to=max(MAX_RESULTS // 2, newest))
+            self._shorten_results(self._lines[:-1], to=MAX_RESULTS // 2)  # what was just found is told whole
 
     def answered_late(self, answer: ToolCallResult) -> None:
         """The result of a call that has been answered with ``PENDING``."""

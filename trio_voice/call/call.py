@@ -278,30 +278,25 @@ class Call:
                 log.exception("close_bug")
 
     def _forward_caller_audio(self, payload: str) -> None:
-        """Tell the bridge of ``CallerAudio`` and obey, in one step: nearly all that ever happens."""
+        """Tell the bridge of ``CallerAudio`` and obey, in one step: nearly all that ever happens.
+
+        An error in here ends the call at once, by the reader that met it (``legs/pumps.py``).
+        """
         if self._closing_at < math.inf:
             return
-        try:
-            if self._bridge.forward_caller_audio(payload, self._now()):
-                self._model.forward_caller_audio(payload)
-        except Exception:
-            self._scope.cancel(reason="a bug")  # at once, as in _on_fact
-            raise
+        if self._bridge.forward_caller_audio(payload, self._now()):
+            self._model.forward_caller_audio(payload)
 
     def _forward_reply_audio(self, reply_id: str, payload: str) -> None:
         """The same for ``ReplyAudio``."""
         if self._closing_at < math.inf:
             return
-        try:
-            mark = self._bridge.forward_reply_audio(reply_id, payload, self._now())
-            if mark is not None:
-                self._caller.forward_reply_audio(payload, mark)
-        except Exception:
-            self._scope.cancel(reason="a bug")
-            raise
+        mark = self._bridge.forward_reply_audio(reply_id, payload, self._now())
         if mark is None:
             self._on_fact(ReplyAudio(reply_id, payload))
-        elif mark:
+            return
+        self._caller.forward_reply_audio(payload, mark)
+        if mark:
             self._set_timer()
 
     def _on_fact(self, fact: Fact) -> None:

@@ -84,6 +84,7 @@ async def test_speech_comes_back_as_good_as_mu_law_can_carry_it(speech, rate):
         assert log_spectral_distance(one, other) < 2.5
 
 
+@pytest.mark.slow  # seconds of a processor for each, in the recogniser
 @pytest.mark.parametrize("rate", [16_000, 24_000])
 async def test_the_recogniser_hears_the_same_words_after_it(speech, rate):
     """But for one in ten: it hears a word of the same recording differently now and then."""

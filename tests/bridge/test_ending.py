@@ -3,7 +3,7 @@
 import attrs
 import pytest
 
-from tests.playbook import GREETS_NOBODY, SPEECH, TALKS_FIRST, Playbook, end_of
+from tests.playbook import GREETS_NOBODY, HUSH, SPEECH, TALKS_FIRST, Playbook, end_of
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import (
@@ -20,6 +20,18 @@ from trio_voice.events.call import (
 )
 from trio_voice.persona import Limits, Line, Lines, Persona
 from trio_voice.record import EndReason
+
+
+@pytest.mark.parametrize("then", [Then.END_CALL, Then.TRANSFER])
+def test_a_noise_without_an_end_does_not_hold_the_end_up_for_long(then):
+    book = saying_goodbye(then)
+    book.after(0.1).on(c.CallerSpeechStarted())
+    began, done = book.now, []
+    while not done and book.now < began + 20:
+        commands = book.after(0.02).on(ms.CallerAudio(HUSH)) + book.tick()
+        done = [each for each in commands if isinstance(each, EndCall | TransferCall)]
+    assert book.now - began <= 6
+
 
 YIELDS = attrs.evolve(TALKS_FIRST, truncates=True, yields_on_request=True)
 
@@ -78,7 +90,9 @@ def test_a_caller_who_says_goodbye_as_well_takes_nothing_back(text):
 def test_patience_does_not_run_while_they_speak():
     book = saying_goodbye()
     book.on(c.CallerSpeechStarted())
-    assert not any(isinstance(command, EndCall) for _, command in book.pass_time(20))
+    for _ in range(200):
+        said = book.after(0.1).on(ms.CallerAudio(SPEECH)) + book.tick()
+        assert not any(isinstance(command, EndCall) for command in said)
 
 
 def test_each_goodbye_of_many_is_the_first_one_again():
@@ -133,6 +147,20 @@ def test_an_agent_that_spoke_last_has_said_its_goodbye():
     book.after(0.5).on(ms.MarkEchoed("0.1"))
     asks(book)
     assert not [command for _, command in book.pass_time(7) if isinstance(command, PlayAudio)]
+
+
+def test_what_was_said_long_ago_was_no_goodbye():
+    """A model that ends a silent call by itself, and does not say why."""
+    book = Playbook(lines=Lines(goodbye=GOODBYE), limits=Limits(media_gap_seconds=1000)).live()
+    book.speak("r1", SPEECH)
+    book.on(c.ReplyDone("r1", interrupted=False))
+    book.after(0.5).on(ms.MarkEchoed("0.1"))
+    book.pass_time(10)
+    (answer,) = (each for each in asks(book) if isinstance(each, c.SendToolResult))
+    assert answer.go_on
+    done = [command for _, command in book.pass_time(6)]
+    assert any(isinstance(command, PlayAudio) for command in done)
+    assert [said.text for said in book.record.transcript][-1] == "Goodbye."
 
 
 def test_a_message_that_was_left_is_not_taken_back_by_a_machines_words():

@@ -283,6 +283,28 @@ def test_a_noise_is_owed_no_answer():
     assert pass_time(book, 30) == ([], [])
 
 
+def test_a_noise_that_interrupts_nobody_is_owed_none_whatever_was_said_before():
+    """Gemini says that words are final when they are answered; noises it does not tell of, they are heard here."""
+    book = asked()
+    book.speak("r1", SPEECH)
+    book.on(c.ReplyDone("r1", interrupted=False))
+    book.on(c.CallerTranscript("i1", "Are you open?", final=True))
+    pass_time(book, 3)
+    book.on(c.CallerSpeechStarted(interrupts=False))
+    book.after(0.4).on(c.CallerSpeechStopped())
+    assert pass_time(book, 30) == ([], [])
+
+
+def test_words_that_come_before_their_beginning_is_told_are_owed_an_answer():
+    """Whoever speaks too low to be heard here is heard by Gemini."""
+    book = Playbook(persona=GREETS_NOBODY, limits=PATIENT, lines=LINES).live()
+    book.on(c.CallerTranscript("i1", "Are you", final=False))
+    book.on(c.CallerSpeechStarted(interrupts=False))
+    book.after(0.8).on(c.CallerSpeechStopped())
+    heard, _ = pass_time(book, 3)
+    assert heard
+
+
 def test_a_question_that_a_noise_came_behind_is_still_owed_its_answer():
     book = asked()
     book.after(1).on(c.CallerSpeechStarted())
@@ -292,6 +314,18 @@ def test_a_question_that_a_noise_came_behind_is_still_owed_its_answer():
     assert book.bridge.handle(c.CallerTranscript("i2", "", final=True), book.now) == []
     heard, _ = pass_time(book, 6)
     assert heard
+
+
+@pytest.mark.parametrize("yields", [True, False])
+def test_a_noise_over_a_filler_whose_end_is_never_told_leaves_nobody_in_silence(yields):
+    book = asked(attrs.evolve(HOSTED, truncates=yields, yields_on_request=yields))
+    heard, _ = pass_time(book, 3.0)
+    assert heard
+    book.on(c.CallerSpeechStarted())
+    for _ in range(4):
+        book.after(0.1).on(ms.CallerAudio(SPEECH))
+    heard, _ = pass_time(book, 5.8)
+    assert [text for _, text in heard] == [*WORDS.fillers[:2]]
 
 
 def test_how_long_nothing_was_heard_is_counted():

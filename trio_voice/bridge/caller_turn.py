@@ -88,7 +88,8 @@ class CallerTurn:
         """The model hears the caller speak."""
         context = self._context
         self._deadlines.caller_heard(now)
-        self._open_turn.begin(now, is_owed=context.states.caller is Caller.WAITING)
+        waits = context.states.caller is Caller.WAITING or self._endings.is_leaving
+        self._open_turn.begin(now, is_owed=waits)
         self._silence.caller_began(interrupts=fact.interrupts)
         if fact.item_id or context.states.caller is not Caller.SPEAKING:  # some say so again with the first word
             context.transcript.caller_began(fact.item_id, now - context.began)
@@ -103,6 +104,8 @@ class CallerTurn:
             self._speaking.is_asked = self._speaking.was_said_instead = False
             self._endings.caller_began()
             self._interruptions.began(now)
+        elif not fact.interrupts:
+            self._interruptions.turn_began()
 
     def ignore_at_the_end(self) -> None:
         """Have a turn that has begun left unanswered, whichever its words will be, where nothing changes the end."""
@@ -183,6 +186,7 @@ class CallerTurn:
         """Decide what was left open: that it was nothing, or is over though nobody says so."""
         if self._interruptions.tick(now):
             self._was_nothing()
+            self._silence.fill_late(now)
         if now >= self._over_at:
             self._end_unheard(now)
 
@@ -199,8 +203,21 @@ class CallerTurn:
         self._context.record.count("turns_without_an_end")
         asks = not self.was_answered and self._open_turn.was_loud(self._context.turns.last_sound_at)
         self.stopped(now)
+        if not self._interruptions.has_words:
+            self._was_nothing()
         if asks:
             self._context.states.signal(Signal.ANSWER_OWED)
+        self.want_answer()
+        self._silence.fill_late(now)  # they have heard nothing for as long as it took to find that out
+
+    def want_answer(self) -> None:
+        """Ask for the answer that the caller waits for, and that nobody makes."""
         if self._context.states.caller is Caller.WAITING and not self._endings.is_leaving:
             self._context.commands.append(c.RequestReply(NUDGE, instead=True))
             self._speaking.is_asked = True
+
+    def agent_is_unmuted(self) -> None:
+        """What the agent has answered while it was muted, nobody has heard."""
+        states = self._context.states
+        if states.model is Model.READY and not states.reply_is_open and not self._tools:
+            self.want_answer()

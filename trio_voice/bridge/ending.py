@@ -26,6 +26,8 @@ MAX_UNHEARD_MS: Final = 1_000.0
 """Most of a dead model's words that may still be heard before the last line; more would keep the caller for too
 long."""
 
+STALE_SECONDS: Final = 6.0
+"""Quiet after which what the agent said last was no goodbye."""
 FIRST_WORDS: Final = 3
 """Words by which a message is known."""
 
@@ -44,6 +46,7 @@ class Endings:
         "_context",
         "_failed",
         "_goodbye",
+        "_is_late",
         "_is_said",
         "_leaves_message",
         "_message",
@@ -68,6 +71,8 @@ class Endings:
         self._leaves_message, self._message = False, ""
         self._is_said = False
         """The words of the goodbye were said, by the model or in its stead; some models would say it for ever."""
+        self._is_late = False
+        """Nothing had been heard for long when the agent asked for the end."""
         self._was_said = False
         """The same, before the caller began to make a sound."""
         self.wake_at = math.inf
@@ -94,9 +99,15 @@ class Endings:
         if self.is_transferring:
             return
         if self._goodbye is None:
+            self._is_late = self.last_words_are_old(now)
             self._begin(Goodbye(then, now, spoken=spoken), now, is_said=spoken)
         elif self._goodbye.is_heard:
             self._is_said = True
+
+    def last_words_are_old(self, now: float) -> bool:
+        """True if what was heard last was heard too long ago to be a goodbye."""
+        playout = self._context.playout
+        return not playout.is_busy(now) and now - playout.playback.ends_at > STALE_SECONDS
 
     @property
     def is_said(self) -> bool:
@@ -246,10 +257,15 @@ class Endings:
             self._go(goodbye)
 
     def _has_left_unanswered(self, goodbye: Goodbye) -> bool:
-        """True if the agent ends the call without a word to a caller who spoke last: the persona's goodbye is said."""
+        """True if the agent ends the call without a word to a caller who spoke last, or who has heard none for long.
+
+        The persona's goodbye is said then.
+        """
         said = self._context.record.transcript
+        is_late = self._is_late and self._context.lines.goodbye is not None
+        is_owed = is_late or (bool(said) and said[-1].role == "caller")
         is_the_agents = goodbye.reason is EndReason.AGENT and goodbye.then is Then.END_CALL and goodbye.revocable
-        return is_the_agents and goodbye.is_wordless and bool(said) and said[-1].role == "caller"
+        return is_the_agents and goodbye.is_wordless and is_owed
 
     def _go(self, goodbye: Goodbye) -> None:
         context = self._context

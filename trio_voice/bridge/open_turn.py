@@ -32,7 +32,7 @@ class OpenTurn:
         self._asks = False
 
     def begin(self, now: float, *, is_owed: bool) -> None:
-        """The caller begins to speak; ``is_owed`` if they were waiting for an answer."""
+        """The caller begins to speak; ``is_owed`` if they were waiting for an answer, or the call for its end."""
         self._began_at = self._last_at = now
         self._asks = is_owed
 

@@ -279,6 +279,12 @@ class Silence:
         is_second = self._dead_air.left == MAX_FILLERS - 1
         return is_second and states.model is Model.READY and states.stands_open and not self._tools
 
+    def fill_late(self, now: float) -> None:
+        """Say something at once, if an answer is owed: the line was silent before anybody knew that it is."""
+        self.note(now)
+        if self.is_owed and now >= self._heard_until + self._context.limits.dead_air_seconds:
+            self.fill(now)
+
     def fill(self, now: float) -> None:
         """Say something in place of the answer, unless something is being said."""
         if now < self._heard_until:

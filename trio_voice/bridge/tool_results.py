@@ -63,11 +63,11 @@ class ToolResults:
                 self._tools.caller_began()
                 self._losses.does_not_answer("the model asks for tools and never answers", now)
             else:
-                self._tell(fact.call_id, ENOUGH)
+                self._tell(fact.call_id, ENOUGH, now)
             return
         wanted = self._tools.request(fact.call_id, fact.name, fact.arguments, context.reply_id, now)
         if isinstance(wanted, ToolResult):
-            self._tell(fact.call_id, wanted)
+            self._tell(fact.call_id, wanted, now)
         elif wanted:
             context.commands.append(RunTool(fact.call_id, fact.name, fact.arguments))
 
@@ -81,23 +81,23 @@ class ToolResults:
             self._context.record.count("tool_results_not_wanted")
             return
         for each in asked_by or ():
-            self._tell(each, result)
+            self._tell(each, result, now)
         if result.then is not Then.GO_ON:
-            self._endings.say_goodbye(result.then, now, spoken=self._reply_speaks)
+            self._endings.say_goodbye(result.then, now, spoken=self._reply_speaks(now))
 
-    @property
-    def _reply_speaks(self) -> bool:
+    def _reply_speaks(self, now: float) -> bool:
         """True if the agent has said something by now: it was heard, or its sound is being made.
 
-        That is, since the caller spoke or it was told something: it may ask for the end in a reply of its own.
+        That is, since the caller spoke or it was told something, and not long ago: it may ask for the end in a reply of
+        its own.
         """
         is_made = self._context.capabilities.speaks_meanwhile and self._context.states.reply is Reply.SILENT
-        return self._caller_turn.has_heard_agent or is_made
+        return (self._caller_turn.has_heard_agent and not self._endings.last_words_are_old(now)) or is_made
 
-    def _tell(self, call_id: str, result: ToolResult) -> None:
+    def _tell(self, call_id: str, result: ToolResult, now: float) -> None:
         self._tools.told()
         ends = result.then is not Then.GO_ON or self._endings.is_leaving
-        go_on = not (ends and self._reply_speaks)
+        go_on = not (ends and self._reply_speaks(now))
         self._context.commands.append(c.SendToolResult(call_id, result.text, result.failed, go_on))
         self._speaking.is_asked = self._speaking.is_asked or go_on
         self._caller_turn.has_heard_agent = self._caller_turn.has_heard_agent and not go_on

@@ -4,6 +4,7 @@ import attrs
 import pytest
 
 from tests.playbook import SPEECH, START, TALKS_FIRST, Playbook
+from trio_voice.bridge.caller_turn import NUDGE
 from trio_voice.bridge.operator import MOST_TO_SAY
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
@@ -121,6 +122,25 @@ def test_nothing_is_owed_to_a_caller_whose_agent_is_muted():
         book.on(ms.CallerAudio(SPEECH))
         assert of_kind(book.after(1).tick(), c.SayExactly | c.RequestReply | PlayAudio | ReplaceModel) == []
     assert "fillers" not in book.record.counters
+
+
+def test_an_answer_that_was_lost_while_the_agent_was_muted_is_asked_for():
+    book = Playbook(limits=Limits(idle_seconds=300)).live()
+    book.on(MuteRequested(muted=True))
+    book.on(c.CallerSpeechStarted())
+    book.on(c.CallerTranscript("i", "Hello?", final=True))
+    book.on(c.CallerSpeechStopped())
+    book.speak("r1", SPEECH)
+    book.on(c.ReplyDone("r1", interrupted=False))
+    (asked,) = book.after(2).on(MuteRequested(muted=False))
+    assert asked == c.RequestReply(NUDGE, instead=True)
+    assert book.on(MuteRequested(muted=False)) == []
+
+
+def test_an_agent_that_is_unmuted_while_nobody_waits_is_asked_for_nothing():
+    book = Playbook().live()
+    book.on(MuteRequested(muted=True))
+    assert book.after(2).on(MuteRequested(muted=False)) == []
 
 
 def test_a_muted_agent_can_be_told_nothing_to_say():

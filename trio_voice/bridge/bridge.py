@@ -342,7 +342,10 @@ class Bridge:
             case f.SayRequested(text=text):
                 self._operator.say(text, now)
             case f.MuteRequested(muted=muted):
+                was_muted = self.is_silenced
                 self._speaking.set_muted(muted=muted, now=now)
+                if was_muted and not muted:
+                    self._caller_turn.agent_is_unmuted()
             case f.TransferRequested(number=number):
                 self._endings.put_through(number, now)
             case f.LastWordsDue(reason=reason, detail=detail):

@@ -211,7 +211,7 @@ def test_a_noise_asks_for_no_second_goodbye(asked):
     book.on(c.ReplyDone("r1", interrupted=False))
     if asked == "before the noise":
         asks(book)
-    book.after(0.5).on(c.CallerSpeechStarted("i1"))
+    book.after(0.5).on(c.CallerSpeechStarted(item_id="i1"))
     if asked == "in it":
         asks(book)
     book.after(0.3).on(c.CallerSpeechStopped())
@@ -242,7 +242,7 @@ def saying_goodbye_in_two_parts(then):
     book = Playbook(limits=Limits(media_gap_seconds=1000, playback_lead_seconds=10)).live()
     book.speak("r1", *[SPEECH] * 20)
     asks(book, then)
-    book.after(0.5).on(c.CallerSpeechStarted("i1"))
+    book.after(0.5).on(c.CallerSpeechStarted(item_id="i1"))
     book.on(c.ReplyDone("r1", interrupted=True))
     book.after(0.3).on(c.CallerSpeechStopped())
     done = book.on(c.CallerTranscript("i1", "", final=True)) + [command for _, command in book.pass_time(1)]

@@ -295,6 +295,32 @@ def test_a_noise_that_interrupts_nobody_is_owed_none_whatever_was_said_before():
     assert pass_time(book, 30) == ([], [])
 
 
+@pytest.mark.parametrize("began", [c.CallerSpeechStarted(item_id="i2"), c.CallerSpeechStarted(interrupts=False)])
+@pytest.mark.parametrize("late", ["in the noise", "behind it"])
+def test_the_text_of_an_answered_question_that_comes_late_asks_for_nothing(began, late):
+    """Nor does it take the floor, though somebody coughs meanwhile."""
+    book = Playbook(
+        capabilities=attrs.evolve(HOSTED, truncates=True, yields_on_request=True), limits=PATIENT, lines=LINES
+    ).live()
+    book.on(c.CallerSpeechStarted(item_id="i1" if began.item_id else ""))
+    if not began.item_id:
+        book.on(c.CallerTranscript("i1", "Are you", final=False))
+    book.after(1).on(c.CallerSpeechStopped())
+    book.speak("r1", *[SPEECH] * 30)
+    book.on(c.ReplyDone("r1", interrupted=False))
+    pass_time(book, 1)
+    book.on(began)
+    text = c.CallerTranscript("i1", "Are you open?", final=True)
+    if late == "in the noise":
+        assert not [each for each in book.after(0.2).on(text) if isinstance(each, c.TruncateReply)]
+    book.after(0.4).on(c.CallerSpeechStopped())
+    book.on(c.CallerTranscript("i2", "", final=True))
+    if late == "behind it":
+        book.after(0.2).on(text)
+    assert pass_time(book, 20)[0] == []
+    assert [line.interrupted for line in book.record.transcript if line.role == "agent"] in ([], [False])
+
+
 def test_words_that_come_before_their_beginning_is_told_are_owed_an_answer():
     """Whoever speaks too low to be heard here is heard by Gemini."""
     book = Playbook(persona=GREETS_NOBODY, limits=PATIENT, lines=LINES).live()

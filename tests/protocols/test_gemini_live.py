@@ -622,6 +622,16 @@ def test_a_click_is_nobody_speaking(ready):
     assert idle(ready, 20.0) == []
 
 
+def test_a_noise_over_what_is_still_heard_is_geminis_to_tell(ready):
+    hear(ready, 1.0, serverContent=sound(2_000))
+    hear(ready, 1.0, serverContent={"generationComplete": True})
+    last = speak(ready, 0.5, 1.5)
+    assert last < 3.0
+    assert idle(ready, 20.0) == []
+    speak(ready, 0.5, 20.0)
+    assert [event for _, event in idle(ready, 22.0)]
+
+
 def test_the_end_of_what_the_caller_interrupts_with_is_told_however_short(ready):
     hear(ready, 1.0, serverContent=sound())
     hear(ready, 2.0, serverContent={"interrupted": True})

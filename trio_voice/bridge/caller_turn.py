@@ -49,7 +49,10 @@ class CallerTurn:
         "_had_heard_agent",
         "_interruptions",
         "_item_id",
+        "_old_items",
+        "_old_items_may_go_on",
         "_open_turn",
+        "_said_item_id",
         "_silence",
         "_speaking",
         "_tools",
@@ -75,7 +78,11 @@ class CallerTurn:
         self._silence = silence
         self._endings = endings
         self._open_turn = OpenTurn()
-        self._item_id = ""
+        self._item_id = self._said_item_id = ""
+        self._old_items: frozenset[str] = frozenset()
+        """Turns that were answered before the caller began to speak: their text may come late."""
+        self._old_items_may_go_on = False
+        """Whoever tells of the new turn does not say which it is: words of an old one may be of it, until the last."""
         self._digits = DigitEntry()
         self.was_answered = False
         """The model has begun a reply since the caller last began to speak."""
@@ -95,7 +102,11 @@ class CallerTurn:
             context.transcript.caller_began(fact.item_id, now - context.began)
         context.states.signal(Signal.SPEECH_BEGAN)
         context.turns.caller_began()
+        if self.was_answered and (fact.item_id or not fact.interrupts):
+            self._old_items = frozenset((self._item_id, self._said_item_id)) - {fact.item_id, ""}
+            self._old_items_may_go_on = not fact.item_id
         self._item_id = fact.item_id
+        was_answered = self.was_answered
         self._had_heard_agent = self.has_heard_agent
         self.was_answered = self.has_heard_agent = False
         self._tools.caller_began()
@@ -104,7 +115,7 @@ class CallerTurn:
             self._speaking.is_asked = self._speaking.was_said_instead = False
             self._endings.caller_began()
             self._interruptions.began(now)
-        elif not fact.interrupts:
+        elif not fact.interrupts and was_answered:
             self._interruptions.turn_began()
 
     def ignore_at_the_end(self) -> None:
@@ -138,6 +149,9 @@ class CallerTurn:
             context.turns.transcript_is_final(now)
         at = now - context.began
         began_at = context.transcript.caller_said(fact.item_id, fact.text, at, final=fact.final)
+        if fact.item_id in self._old_items and (fact.final or not self._old_items_may_go_on):
+            return  # answered already
+        self._said_item_id = fact.item_id
         if self._endings.is_final:  # they interrupt nothing, and want no answer
             if fact.final:
                 context.commands.append(c.IgnoreTurn(fact.item_id))

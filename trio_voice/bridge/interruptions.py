@@ -99,9 +99,8 @@ class Interruptions:
     # The caller
 
     def turn_began(self) -> None:
-        """They seem to speak, and interrupt nobody: what they have said before is not of this turn."""
-        if self._is_written:
-            self.has_words = self._is_written = False
+        """They seem to speak, and interrupt nobody: what they have said before was answered."""
+        self.has_words = self._is_written = False
 
     def began(self, now: float) -> None:
         """They begin to speak."""

@@ -82,6 +82,8 @@ class Content:
         """Words that Gemini was asked to say since the caller has spoken last."""
         self._asked_before = ""
         """The same, if the caller has made a sound before anything of it was heard: it may have been nothing."""
+        self.heard_until = -math.inf
+        """Time at which all that has come was heard, by the clock: until then Gemini says itself who speaks over it."""
         self.rests = Rests()
         self.rejects = False
         """A turn was over without a sound: taken up where it stopped, the session would do so again."""
@@ -179,6 +181,7 @@ class Content:
             mulaw = self._to_caller.feed(pcm, int(rate[1]) if rate else SPEAKS)
             if mulaw:
                 payload = audio.encode(mulaw)
+                self.heard_until = max(self.heard_until, now) + len(mulaw) / (audio.BYTES_PER_MS * 1000)
                 # what was left in the filter may still sound behind a pause, and answers nothing
                 if not self.audible and audio.is_audible(payload) and pcm.strip(b"\0"):
                     self.audible, self.rejects, self._stood_still = True, False, False
@@ -221,7 +224,7 @@ class Content:
     def _interrupted(self, now: float) -> Iterator[Event]:
         """The caller has begun to speak while the model spoke, or while it believes that it is still heard."""
         self.reply_open = False
-        self._late_until = now + LATE_SECONDS
+        self._late_until, self.heard_until = now + LATE_SECONDS, -math.inf
         self._to_caller.reset()
         self._asked_before = self.asked_last if self._watchdog.is_asked else ""
         self._watchdog.interrupted(now)

@@ -231,7 +231,7 @@ class CallerTurn:
             self._speaking.is_asked = True
 
     def agent_is_unmuted(self) -> None:
-        """What the agent has answered while it was muted, nobody has heard."""
+        """The agent is heard again: an answer that it gave meanwhile is lost."""
         states = self._context.states
         if states.model is Model.READY and not states.reply_is_open and not self._tools:
             self.want_answer()

@@ -462,6 +462,7 @@ async def test_a_reload_is_for_the_next_call_and_a_broken_file_for_none_and_syst
         third, third_session = await world.talk()
 
         assert reloaded["personas_changed"] == ["receptionist"]
+        assert world.logged("reload_left_out") == []
         assert "personas.receptionist.greetin: no such key; did you mean 'greeting'?" in refused["problems"][0]
         sessions = (first_session, second_session, third_session)
         configs = [session.settings.config for session in sessions]

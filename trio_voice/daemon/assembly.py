@@ -20,6 +20,7 @@ from trio_voice.call.feed import Feed
 from trio_voice.call.nodes import Node, NodeDirectory
 from trio_voice.call.overrun_alarm import OverrunAlarm
 from trio_voice.call.registry import Registry
+from trio_voice.config.tables_left import tables_left
 from trio_voice.config.warnings import warnings_about
 from trio_voice.daemon.hang_ups import HangUps
 from trio_voice.daemon.loading import LOADING_SECONDS, load_again, toolboxes_of
@@ -345,6 +346,8 @@ class Services:
         if self._recordings is not None:
             self._recordings.settings = settings.recording
         log.info("reloaded", **changes)
+        for table in tables_left(self._settings, settings):
+            log.warning("reload_left_out", table=table, effect="it is as it was: restart to use it")
         return []
 
 

@@ -274,7 +274,8 @@ async def test_a_worker_is_heard_again_where_somebody_has_emptied_the_folder(tmp
     with await bind_at(address, socket.SOCK_DGRAM) as notices:
         nursery.start_soon(worker._listen, address, notices)
         shutil.rmtree(address.parent)
-        await eventually(address.exists)
+        await eventually(address.with_name(supervisor.OWNER).exists)
+        assert address.exists()
         with Notifier({"NOTIFY_SOCKET": str(address)}) as notifier, trio.fail_after(PATIENCE_SECONDS):
             await notifier.notify("READY=1")
             await worker.ready.wait()

@@ -203,6 +203,18 @@ def test_what_may_cost_or_tell_more_than_is_meant_is_a_warning(read, old, new, w
 
 
 @pytest.mark.parametrize(
+    ("token", "letters"), [("x", 1), ("x" * 15, 15), (f"{'x' * 32}\n{'y' * 3}", 3), ("x" * 16, None), (None, None)]
+)
+def test_an_operators_token_that_can_be_guessed_is_a_warning(read, token, letters):
+    environment = ENVIRONMENT | ({} if token is None else {"TRIO_VOICE_API_TOKEN": token})
+    warnings = warnings_about(read(SOUND, environment), date(2026, 11, 20))
+    said = [line for line in warnings if line.startswith("credential TRIO_VOICE_API_TOKEN has")]
+    assert [line.split(" letters")[0].rpartition(" ")[2] for line in said] == (
+        [] if letters is None else [str(letters)]
+    )
+
+
+@pytest.mark.parametrize(
     "host", ["127.0.0.1:9", "localhost:9", "LOCALHOST.", "[::1]", "[::ffff:127.0.0.1]", "a.localhost"]
 )
 def test_what_stays_on_this_machine_may_be_said_in_clear(read, host):

@@ -14,6 +14,7 @@ from trio_voice.net.proxies import is_here
 from trio_voice.phone_numbers import countries, premium_numbers
 from trio_voice.protocols.settings import SANDBOX
 from trio_voice.speech_text.languages import has_phrases
+from trio_voice.tokens import lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +27,8 @@ _TELLS: Final = re.compile("record|aufge[nz]|mitschn|enregistr|graba|gravad|regi
 """Stems of words for a recording, in the languages that have phrases here."""
 _PRIVATE_NAMES: Final = (".localhost", ".local", ".lan", ".internal", ".home.arpa", ".localdomain")
 """Ends of names that only a house's own network knows (RFC 6761, 6762, 8375; ICANN's .internal)."""
+LEAST_TOKEN_LETTERS: Final = 16
+"""Of the operator's: some twenty tries a second are judged."""
 _PLACEHOLDER: Final = re.compile(
     r"""(^|\.)example(\.(com|net|org|edu))?$|\.invalid$|\.test$  # RFC 2606
     |^name\.                                                    # of our own pages
@@ -74,6 +77,7 @@ def warnings_about(settings: Settings, today: date) -> list[str]:
         )
     warnings.extend(_lonely_node(settings))
     warnings.extend(_open_addresses(settings))
+    warnings.extend(_short_tokens(settings))
     warnings.extend(_in_clear(settings))
     warnings.extend(_placeholders(settings))
     warnings.extend(_out_of_reach(settings))
@@ -115,6 +119,15 @@ def _open_addresses(settings: Settings) -> Iterator[str]:
         )
     if operator is not None and urlsplit(settings.operator.public_url or "").scheme == "http":
         yield "operator.public_url: is not https://: all is sent in clear, and browsers give its pages no microphone"
+
+
+def _short_tokens(settings: Settings) -> Iterator[str]:
+    shortest = min(map(len, lines_of(settings.secrets.tokens("TRIO_VOICE_API_TOKEN"))), default=LEAST_TOKEN_LETTERS)
+    if shortest < LEAST_TOKEN_LETTERS:
+        yield (
+            f"credential TRIO_VOICE_API_TOKEN has {shortest} letters, and some twenty tries a second are judged: "
+            "make a longer one, as `openssl rand -hex 32` does"
+        )
 
 
 def _in_clear(settings: Settings) -> Iterator[str]:

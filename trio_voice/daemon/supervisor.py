@@ -150,6 +150,8 @@ class _Worker:
         await self._hear(address, notices)
         while True:  # somebody has emptied /tmp
             with await bind_at(address, socket.SOCK_DGRAM) as anew:
+                # For who starts when we were killed.
+                address.with_name(OWNER).write_text(this_process(), encoding="utf-8")
                 await self._hear(address, anew)
 
     async def _hear(self, address: Path, notices: trio.socket.SocketType) -> None:

@@ -116,7 +116,7 @@ async def test_a_configuration_that_broke_meanwhile_keeps_one_worker_from_coming
             await trio.lowlevel.checkpoint()
             return status or 0
 
-    seats = SimpleNamespace(occupy=lambda *_: None)
+    seats = SimpleNamespace(occupy=lambda *_: None, occupy_browsers=lambda *_: None)
     begun.set()
     with structlog.testing.capture_logs() as lines, trio.fail_after(100):
         async with trio.open_nursery() as nursery:
@@ -163,6 +163,12 @@ def test_a_seat_is_counted_once_by_everybody():
     assert (one.emptiest, two.emptiest, supervisor.emptiest) == (1, 1, 2)  # its own, where that is as good
     two.occupy(0, index=0)
     assert two.occupied_by_others == 2
+    one.occupy_browsers(1)
+    two.occupy_browsers(2)
+    assert (one.browsers_of_others, two.browsers_of_others, supervisor.browsers_of_others) == (2, 1, 3)
+    assert (two.occupied_by_others, supervisor.occupied_by_others) == (2, 2)
+    supervisor.occupy_browsers(0, 1)
+    assert one.browsers_of_others == 0
     os.close(descriptor)
 
 

@@ -13,6 +13,13 @@ class CallCounts(Protocol):
     def occupied_by_others(self) -> int:
         """Number of calls of all other processes."""
 
+    @property
+    def browsers_of_others(self) -> int:
+        """Number of those of all other processes that are calls of pages."""
+
+    def occupy_browsers(self, calls: int, /) -> None:
+        """Say how many calls of pages this process has, promised ones included."""
+
     def occupy(self, calls: int, /) -> None:
         """Say how many calls this process has, promised ones included."""
 
@@ -24,6 +31,10 @@ class NoOthers:
     """A process that has ``max_calls`` to itself."""
 
     occupied_by_others = 0
+    browsers_of_others = 0
+
+    def occupy_browsers(self, calls: int, /) -> None:
+        """Nobody wants to know."""
 
     def occupy(self, calls: int, /) -> None:
         """Nobody wants to know."""

@@ -123,7 +123,7 @@ class Registry:
             try:
                 self._budget.reserve(call_id, persona, direction, limits.time_limit_seconds)
             except CallRefused:
-                self._seats.occupy(self._held)
+                self._say_counts()
                 raise
         record = CallRecord(
             call_id=call_id,
@@ -138,6 +138,7 @@ class Registry:
             record, persona, limits, trio.current_time() + seconds, seconds_from_dialing=seconds_from_dialing
         )
         self._expected.add(expected)
+        self._say_counts()
         if self._on_change is not None:
             self._on_change(record)
         return expected
@@ -175,9 +176,9 @@ class Registry:
 
     @property
     def browser_calls(self) -> int:
-        """Number of calls of pages that live here, or are promised."""
+        """Number of calls of pages that live or are promised, here and in the other processes that share the seats."""
         self._forget_expired()
-        return self._expected.browser_calls
+        return self._expected.browser_calls + self._seats.browsers_of_others
 
     def is_for_browser(self, path: str) -> bool:
         """True if a path was promised to a page."""
@@ -189,10 +190,15 @@ class Registry:
         """Number of the ``max_calls`` that are ours."""
         return len(self._live) + self._expected.arriving + len(self._expected)
 
+    def _say_counts(self) -> None:
+        """Have the other processes know how many calls there are here."""
+        self._seats.occupy(self._held)
+        self._seats.occupy_browsers(self._expected.browser_calls)
+
     def _forget_expired(self) -> None:
         now = trio.current_time()
         self._expected.give_up_lost(now)
-        self._seats.occupy(self._held)
+        self._say_counts()
         for call_id in self._expected.expired(now):
             self.end(call_id, EndReason.START_TIMEOUT, "no stream came while its path was good")
         for call_id, through in list(self._put_through.items()):
@@ -205,7 +211,7 @@ class Registry:
         call_id = call.record.call_id
         self._expected.came(call_id)
         self._live[call_id] = call
-        self._seats.occupy(self._held)
+        self._say_counts()
         if self._drained_because:
             call.end(EndReason.DRAIN, self._drained_because)
         if self._on_live is not None:
@@ -274,7 +280,7 @@ class Registry:
         self._ended.pop(call_id)
         expected = through.come_back(outcome, trio.current_time(), self._new_id())
         self._expected.add(expected)
-        self._seats.occupy(self._held)
+        self._say_counts()
         return expected
 
     def _settle(self, call_id: str) -> None:
@@ -294,7 +300,7 @@ class Registry:
         self._expected.over(record)
         if self._on_ended is not None:
             self._on_ended(record)
-        self._seats.occupy(self._held)
+        self._say_counts()
         self._departure.set()
         self._departure = trio.Event()
         self._ended.add(record)

@@ -289,6 +289,7 @@ async def _keep_alive(worker: _Worker, seats: CallCounts, begun: trio.Event, sto
         with contained("worker", worker=worker.slot.index):
             status = await worker.run()
         seats.occupy(0, worker.slot.index)
+        seats.occupy_browsers(0, worker.slot.index)
         if stopping.is_set():
             return
         if status == EXIT_CONFIG and not begun.is_set():

@@ -1,5 +1,7 @@
 """Calls of pages: who is promised a path, for how long, and who may open it."""
 
+import os
+
 import pytest
 import trio
 
@@ -9,6 +11,7 @@ from trio_voice.billing.prices import TwilioPrices
 from trio_voice.edges.twilio.webhooks import sign
 from trio_voice.edges.web.entrypoints import Hosts
 from trio_voice.edges.web.media_stream import PREFIX
+from trio_voice.edges.workers.call_counts import CallCounts, make_call_counts
 from trio_voice.errors import CallRefused
 from trio_voice.record import EndReason
 
@@ -66,6 +69,21 @@ async def test_there_may_be_only_so_many(client, context, registry, nursery):  #
     assert "max_browser_calls" in error["message"]
     registry.end(first["call_id"], EndReason.OPERATOR, "")
     assert (await ask(client)).status_code == 201
+
+
+async def test_those_of_other_processes_count(client, context, registry):  # noqa: F811
+    descriptor = make_call_counts(2)
+    here, there = (CallCounts(descriptor, 2, index) for index in range(2))
+    registry._seats = here
+    there.occupy_browsers(1)
+    first = await (await ask(client)).get_json()
+    assert there.browsers_of_others == 1
+    assert (await ask(client)).status_code == 503
+    there.occupy_browsers(0)
+    assert (await ask(client)).status_code == 201
+    registry.end(first["call_id"], EndReason.OPERATOR, "")
+    assert there.browsers_of_others == 1
+    os.close(descriptor)
 
 
 async def test_a_path_is_good_for_ten_seconds(client, context, autojump_clock):  # noqa: F811

@@ -1,8 +1,8 @@
-"""Number of calls of each process that shares our port, in memory that all of them see.
+"""Number of calls of each process that shares our port, and of pages' among them, in memory that all of them see.
 
-So ``max_calls`` holds for all of them, and a new call goes to whoever has the fewest. Each process writes its own
-number; the lock lets one at a time decide whether there is room for one more. It is held for microseconds and is gone
-with its process.
+So ``max_calls`` and ``max_browser_calls`` hold for all of them, and a new call goes to whoever has the fewest. Each
+process writes its own numbers; the lock lets one at a time decide whether there is room for one more. It is held for
+microseconds and is gone with its process.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _NUMBER: Final = struct.Struct("=q")
 def make_call_counts(workers: int) -> int:
     """A file in memory for the counts of ``workers``; the descriptor is to be inherited."""
     descriptor = os.memfd_create("trio-voice-seats", 0)
-    os.ftruncate(descriptor, workers * _NUMBER.size)
+    os.ftruncate(descriptor, 2 * workers * _NUMBER.size)
     return descriptor
 
 
@@ -38,7 +38,7 @@ class CallCounts:
 
     def __init__(self, descriptor: int, workers: int, index: int) -> None:
         self._descriptor = descriptor
-        self._memory = mmap.mmap(descriptor, workers * _NUMBER.size)
+        self._memory = mmap.mmap(descriptor, 2 * workers * _NUMBER.size)
         self._workers = workers
         self._index = index
 
@@ -64,6 +64,18 @@ class CallCounts:
     def occupy(self, calls: int, index: int | None = None) -> None:
         """Set the number of calls of this process, or of another that is known to be dead."""
         _NUMBER.pack_into(self._memory, (self._index if index is None else index) * _NUMBER.size, calls)
+
+    @property
+    def browsers_of_others(self) -> int:
+        """Number of calls of pages of all other processes; they stand behind all calls."""
+        others = (index for index in range(self._workers) if index != self._index)
+        found = (_NUMBER.unpack_from(self._memory, (self._workers + index) * _NUMBER.size) for index in others)
+        return sum(int(calls) for (calls,) in found)
+
+    def occupy_browsers(self, calls: int, index: int | None = None) -> None:
+        """Set the number of calls of pages of this process, or of another that is known to be dead."""
+        at = self._workers + (self._index if index is None else index)
+        _NUMBER.pack_into(self._memory, at * _NUMBER.size, calls)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

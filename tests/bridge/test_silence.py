@@ -569,6 +569,22 @@ def test_an_answer_that_stands_still_is_asked_to_be_finished(yields):
     assert not [each for _, each in rest if isinstance(each, c.RequestReply)]
 
 
+@pytest.mark.parametrize("expires", [False, True], ids=["nothing", "another session"])
+@pytest.mark.parametrize("capabilities", [HOSTED, CHAIN], ids=["hosted", "chain"])
+def test_the_rest_of_an_answer_is_owed_until_it_comes(capabilities, expires):
+    """The server breaks the answer off for it, and begins no other."""
+    book = asked(capabilities)
+    book.after(0.3).speak("r1", SPEECH)
+    before, _ = pass_time(book, 10)
+    book.on(c.ReplyDone("r1", interrupted=True))
+    if expires:
+        book.on(c.SessionExpiring(1.0))
+        book.on(c.ModelReady("t"))
+    said, rest = pass_time(book, 10)
+    asked_for = [each for _, each in rest if isinstance(each, ReplaceModel | c.RequestReply | c.SayExactly)]
+    assert asked_for or len(said) > len(before)  # the lines of before are told again
+
+
 def test_an_answer_that_is_given_up_before_it_sounds_is_still_owed():
     """A session that hangs is asked once more: that is no new wait."""
     book = Playbook(capabilities=HOSTED, limits=PATIENT, lines=LINES).live()

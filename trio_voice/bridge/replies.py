@@ -163,6 +163,7 @@ class Replies:
         if fact.reply_id == context.reply_id:
             context.transcript.reply_done(fact.reply_id, audible=states.reply_was_heard)
             if states.reply_was_heard and not fact.interrupted:
+                self._speaking.finished(fact.reply_id)
                 self._silence.answered()
                 self._endings.reply_was_heard()
         if not fact.interrupted:

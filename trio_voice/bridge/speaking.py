@@ -37,7 +37,7 @@ class Speaking:
         context: of the call.
     """
 
-    __slots__ = ("_context", "_instead", "_say_instead_at", "is_asked", "was_said_instead")
+    __slots__ = ("_context", "_finishing", "_instead", "_say_instead_at", "is_asked", "was_said_instead")
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -45,6 +45,8 @@ class Speaking:
         """The model was asked for a reply that it has not begun."""
         self.was_said_instead = False
         """A line has said what it was asked for, and the caller nothing since: if it says that yet, it comes twice."""
+        self._finishing = ""
+        """The reply whose rest was asked for last: some models go on in it, others begin another."""
         self._instead: Line | None = None
         self._say_instead_at = math.inf
 
@@ -181,5 +183,10 @@ class Speaking:
         """Have a model say the rest of a reply whose sound has stopped, and that it does not end."""
         if self._context.capabilities.yields_on_request:  # it makes one reply at a time; others may go on in the same
             self.interrupt(now, by_caller=False)
-            self.is_asked = True
+        self._finishing, self.is_asked = self._context.reply_id, True
         self._context.commands.append(c.RequestReply(FINISH, instead=True))
+
+    def finished(self, reply_id: str) -> None:
+        """A reply has come to its own end: if its rest was asked for, that was it."""
+        if reply_id == self._finishing:
+            self._finishing, self.is_asked = "", False

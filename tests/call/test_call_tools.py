@@ -224,7 +224,7 @@ async def test_a_transfer_of_which_twilio_says_nothing_may_be_done_all_the_same(
     announced = script("transfer_to_human", reply="One moment please.", after="")
     async with live_call(script=announced, tools=[transfer_to_human], phone=SlowPhone(), persona=PERSONA) as rig:
         await ask(rig)
-        await trio.sleep(REQUEST_SECONDS + 4)
+        await trio.sleep(REQUEST_SECONDS + 6)  # the reply that is being made is waited for
         assert any("could not be put through" in str(message) for message in rig.session.messages)
         assert not rig.record.handed_over
         rig.twilio.hang_up()

@@ -2,6 +2,7 @@
 
     session     what is said and heard on the socket
     setup       the table of config.toml, the first message, what the server makes of it
+    requests    replies that are asked for, one at a time
     errors      which of them end a session, and what to do about each
 
 Sources, where they disagree with each other the choice is said at the place: AssemblyAI's events reference and session

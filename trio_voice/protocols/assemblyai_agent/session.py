@@ -12,6 +12,7 @@ from trio_voice.audio.mulaw import is_audible, is_base64
 from trio_voice.errors import LocalProtocolError
 from trio_voice.events import model as c
 from trio_voice.protocols.assemblyai_agent.errors import LOST, PASSING, code_of, fault_of
+from trio_voice.protocols.assemblyai_agent.requests import Requests, asking
 from trio_voice.protocols.assemblyai_agent.setup import differences, echoed, protect_message, update_message
 from trio_voice.protocols.chat.refusals import wait_seconds
 from trio_voice.protocols.expiry import Expiry
@@ -72,8 +73,6 @@ class VoiceAgentSession(ModelSession):
     provider = "assemblyai-agent"
 
     __slots__ = (
-        "_asked",
-        "_asked_before",
         "_audible",
         "_expiry",
         "_greets",
@@ -85,6 +84,7 @@ class VoiceAgentSession(ModelSession):
         "_ready_at",
         "_repeated",
         "_reply_id",
+        "_requests",
         "_rests",
         "_resume_with",
         "_session_id",
@@ -120,12 +120,9 @@ class VoiceAgentSession(ModelSession):
         self._expiry = Expiry(math.inf, started_at)
         self._unanswered = Unanswered()
         self._rests = Rests()
+        self._requests = Requests()
         self._unheard = ""
         """The text of the last reply, if nothing of it could be heard."""
-        self._asked = ""
-        """Words that the agent was asked to say, and of which nothing was heard yet."""
-        self._asked_before = ""
-        """The same, if the caller has made a sound before: it may have been nothing."""
 
     # What we say
 
@@ -158,10 +155,8 @@ class VoiceAgentSession(ModelSession):
                     self._unanswered.owe(now, TOOL_SECONDS)
                 answer = {"type": "tool.result", "call_id": call_id, "result": result}
                 return (as_json(answer | ({"is_error": True} if failed else {})),)
-            case c.RequestReply(instructions=instructions):
-                self._asked, self._asked_before = instructions, ""
-                self._unanswered.owe(now)
-                return (_asking(instructions),)
+            case c.RequestReply(instructions=instructions, instead=instead):
+                return self._asked(self._requests.ask(instructions, now, instead=instead), now)
             case c.ProtectReply(on=on):
                 return (self._protect(on=on),)
             case c.IgnoreTurn():
@@ -182,22 +177,30 @@ class VoiceAgentSession(ModelSession):
     @property
     def wake_at(self) -> float:
         """Time at which ``tick`` is next needed."""
-        return min(self._expiry.wake_at, self._unanswered.wake_at)
+        return min(self._expiry.wake_at, self._unanswered.wake_at, self._requests.wake_at)
 
     def tick(self, now: float) -> Sequence[Event]:
         """Events that are due by now: an answer that is still owed, a session that is about to expire."""
         left = self._expiry.pop(now)
         events: list[Event] = [] if left is None else [c.SessionExpiring(left)]
+        events += map(c.Outgoing, self._asked(self._requests.tick(now), now))
         step = self._unanswered.tick(now)
         if step is Step.ASK:
             words = "AssemblyAI's agent could not be heard, and was asked to answer"
             aloud, self._unheard = ALOUD.format(self._unheard) if self._unheard else "", ""
-            asked = aloud or self._asked or NUDGE
-            events += [c.ModelFault(c.SILENT, words, fatal=False), c.Outgoing(_asking(asked))]
+            asked = aloud or self._requests.unheard or NUDGE
+            events += [c.ModelFault(c.SILENT, words, fatal=False), c.Outgoing(asking(asked))]
         elif step is Step.LEAVE:
             words = "AssemblyAI's agent does not answer the caller"
             events.append(c.ModelFault(c.SILENT, words, fatal=True, passing=True))
         return events
+
+    def _asked(self, message: str | None, now: float) -> list[str]:
+        """A request that is sent now, if one is: its answer is owed from here."""
+        if message is None:
+            return []
+        self._unanswered.owe(now)
+        return [message]
 
     # What we hear
 
@@ -246,7 +249,7 @@ class VoiceAgentSession(ModelSession):
         self._session_id = text_in(event, "session_id")[:MAX_ID]
         self._expiry.begin(event.get("expires_at"), now)
         if self._greets:
-            self._asked = f"Say exactly this and nothing else: {self._persona.greeting}"
+            self._requests.unheard = f"Say exactly this and nothing else: {self._persona.greeting}"
             self._unanswered.owe(now)
         return [c.ModelReady(self._session_id, echoed(event.get("config")))]
 
@@ -261,7 +264,7 @@ class VoiceAgentSession(ModelSession):
     def _on_speech_started(self, _event: dict[str, Any], _now: float) -> list[Event]:
         self._unanswered.suspend()
         self._repeated, self._unheard = set(), ""
-        self._asked_before, self._asked = self._asked or self._asked_before, ""
+        self._requests.caller_began()
         self._rests.begin_again()
         return [c.CallerSpeechStarted()]
 
@@ -270,7 +273,7 @@ class VoiceAgentSession(ModelSession):
             self._unanswered.owe(now)  # their text came before
         else:
             self._unanswered.resume(now)  # with words more is owed: it comes next
-        self._asked = self._asked or self._asked_before
+        self._requests.caller_finished()
         return [c.CallerSpeechStopped()]
 
     def _on_caller_delta(self, event: dict[str, Any], _now: float) -> list[Event]:
@@ -287,7 +290,7 @@ class VoiceAgentSession(ModelSession):
         text = spoken_in(text)
         if text:
             self._unanswered.owe(now)
-            self._asked = self._asked_before = ""
+            self._requests.settle()
         return [c.CallerTranscript(text_in(event, "item_id"), text, final=True)]
 
     def _on_reply_started(self, event: dict[str, Any], now: float) -> list[Event]:
@@ -295,6 +298,7 @@ class VoiceAgentSession(ModelSession):
         if not self._unanswered.is_owed:
             self._unanswered.owe(now)
         self._unanswered.making(now)
+        self._requests.reply_began()
         return [c.ReplyStarted(self._reply_id)]
 
     def _on_reply_audio(self, event: dict[str, Any], _now: float) -> list[Event]:
@@ -303,7 +307,7 @@ class VoiceAgentSession(ModelSession):
             return [c.Unrecognized("reply.audio that is no base64", garbage=True)]
         if not self._audible and is_audible(payload):
             self._audible = True
-            self._asked = self._asked_before = ""
+            self._requests.settle()
             self._unanswered.settle()
         return [c.ReplyAudio(text_in(event, "reply_id") or self._reply_id, payload)]
 
@@ -329,27 +333,27 @@ class VoiceAgentSession(ModelSession):
         status = str(event.get("status") or "completed").lower()
         interrupted = status == "interrupted"
         done: list[Event] = [c.ReplyDone(text_in(event, "reply_id") or self._reply_id, interrupted)]
+        waited = self._requests.reply_over()
         if interrupted:
             self._unanswered.suspend()
         elif not self._audible:
             self._unanswered.silent(now)
-        elif status == "failed":
+        elif status == "failed" and waited is None:
             done += self._broken_off(now)
         elif self._protected:
             done.append(c.Outgoing(self._protect(on=False)))
         if self._audible and status == "completed":
             self._rests.begin_again()
-        return done
+        return [*done, *map(c.Outgoing, self._asked(waited, now))]
 
     def _broken_off(self, now: float) -> list[Event]:
         """An answer that could be heard has broken off: ask for what is left of it."""
         words = self._rests.next()
         if words is None:
-            said = "AssemblyAI's agent breaks its answers off"
-            return [c.ModelFault("broken_off", said, fatal=True)]
-        self._asked = words
+            return [c.ModelFault("broken_off", "AssemblyAI's agent breaks its answers off", fatal=True)]
+        self._requests.unheard = words
         self._unanswered.owe(now)
-        return [c.AnswerOwed(), c.Outgoing(_asking(words))]
+        return [c.AnswerOwed(), c.Outgoing(asking(words))]
 
     def _on_reply_error(self, event: dict[str, Any], now: float) -> list[Event]:
         said = str(event.get("message") or event.get("code"))
@@ -365,7 +369,7 @@ class VoiceAgentSession(ModelSession):
         arguments = arguments_in(event.get("arguments", event.get("args")))
         self._unanswered.settle()
         self._rests.begin_again()
-        self._asked = self._asked_before = ""
+        self._requests.settle()
         return [c.ToolCalled(str(event["call_id"]), str(event["name"]), arguments)]
 
     def _on_ended(self, event: dict[str, Any], _now: float) -> list[Event]:
@@ -394,7 +398,3 @@ class VoiceAgentSession(ModelSession):
         "reply.error": _on_reply_error,
         "tool.call": _on_tool_call,
     }
-
-
-def _asking(instructions: str) -> str:
-    return as_json({"type": "reply.create", "instructions": instructions})

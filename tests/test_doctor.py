@@ -70,7 +70,9 @@ class Rest:
 
 
 @pytest.mark.parametrize(
-    ("rest", "ok"), [(Rest(20404), True), (Rest(404, lists=True), True), (Rest(404), False)], ids=str
+    ("rest", "ok"),
+    [(Rest(20404), True), (Rest(404, lists=True), True), (Rest(404), False)],
+    ids=["Twilio's code", "its numbers are had", "somebody else's"],
 )
 async def test_a_404_is_twilios_or_somebody_elses(monkeypatch, rest, ok):
     monkeypatch.setattr("trio_voice.cli.doctor.open_rest", lambda _: rest)

@@ -102,10 +102,10 @@ def of_a_call(ours: Running, load: Load, calls: int) -> float:
     cpu = ours.cpu()
     for _ in range(calls):
         call = load.add(ours.webhook())
-        load.run(5, until=lambda call=call: call.model is not None)  # type: ignore[misc]
+        load.run(5, until=lambda call=call: call.model is not None)  # type: ignore[misc]  # a default gives a lambda no type
         load.run(OPEN_SECONDS)
         load.stop(call)
-        load.run(5, until=lambda call=call: call.over)  # type: ignore[misc]
+        load.run(5, until=lambda call=call: call.over)  # type: ignore[misc]  # a default gives a lambda no type
     load.run(1)
     return (ours.cpu() - cpu) / calls * 1e3
 
@@ -143,7 +143,7 @@ def main() -> None:
         ]:
             load = Load(AssemblyAI())
             stack.callback(load.close)
-            setups[name] = stack.enter_context(open_setup(model_url=load.model_url)), load  # type: ignore[operator]
+            setups[name] = stack.enter_context(open_setup(model_url=load.model_url)), load  # type: ignore[operator]  # two kinds of callable in one list
         rounds: dict[str, list[tuple[float, float]]] = {name: [] for name in setups}
         for number in range(options.rounds + 1):
             for name, (ours, load) in setups.items():

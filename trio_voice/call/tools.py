@@ -181,7 +181,7 @@ def _tell_failure(name: str, raised: BaseException) -> None:
         log.error("tool_failed", tool=name, error=error, at=_places_of(raised))
         log.debug("tool_failed_saying", tool=name, exc_info=raised)
     except BaseException:  # noqa: ASYNC103, BLE001 - classes have code of their own, for their names and words as well
-        log.error("tool_failed", tool=name, error="of a class that cannot be named", at=[])  # noqa: TRY400
+        log.error("tool_failed", tool=name, error="of a class that cannot be named", at=[])  # noqa: TRY400 - its traceback cannot be written
 
 
 def _places_of(raised: BaseException) -> list[str]:

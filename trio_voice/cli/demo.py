@@ -62,7 +62,7 @@ def demo(
     """Live a whole call on this machine: no account, key, number or network."""
     _need_sandbox()
     from trio_voice.sandbox.demo.demo import run_demo  # noqa: PLC0415 - only this needs the sandbox extra
-    from trio_voice.sandbox.peers import PEERS, Chat  # noqa: PLC0415
+    from trio_voice.sandbox.peers import PEERS, Chat  # noqa: PLC0415 - likewise
 
     if kind not in PEERS:
         stop(EXIT_USAGE, f"no model of kind {kind!r} lives on this machine; known are {', '.join(PEERS)}")
@@ -81,7 +81,7 @@ def demo(
 
 def _make_folder(out: Path) -> None:
     """Make the folder of the recording, or end the command with a line that says why not."""
-    from trio_voice.sandbox.demo.scenes import RECORDING  # noqa: PLC0415
+    from trio_voice.sandbox.demo.scenes import RECORDING  # noqa: PLC0415 - only the demo needs the sandbox extra
 
     try:
         out.mkdir(parents=True, exist_ok=True)

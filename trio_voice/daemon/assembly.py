@@ -313,19 +313,19 @@ class Services:
                 - self._settings.models.keys()
             )
             if missing:
-                raise ConfigError([f"models.{name} is new: restart to use it" for name in missing])  # noqa: TRY301
+                raise ConfigError([f"models.{name} is new: restart to use it" for name in missing])  # noqa: TRY301 - told below, like what the file's reader finds
             unseen = [model for model in used_models(settings) if not self._extras.issuperset(model.extras)]
             if unseen:
-                raise ConfigError(  # noqa: TRY301
+                raise ConfigError(  # noqa: TRY301 - likewise
                     [f"models.{model.name} needs {', '.join(model.extras)}: restart to use it" for model in unseen]
                 )
             lines: Mapping[Persona, Lines] | None = None
             with contained("lines"), trio.move_on_after(LOADING_SECONDS):
                 lines = await make_lines(settings.personas.values())
             if lines is None:
-                raise ConfigError(["what personas say when no model speaks could not be made"])  # noqa: TRY301
+                raise ConfigError(["what personas say when no model speaks could not be made"])  # noqa: TRY301 - likewise
         except ConfigError as wrong:
-            log.error("reload_refused", problems=wrong.problems, effect="the old one is kept")  # noqa: TRY400
+            log.error("reload_refused", problems=wrong.problems, effect="the old one is kept")  # noqa: TRY400 - the problems say it all, no traceback does
             return wrong.problems
         old, new = self.context.routing, NumberRouting(settings.personas, settings.numbers)
         changes = {

@@ -41,7 +41,7 @@ def check(url: str) -> tuple[list[str], str]:
     with closing(database):
         try:
             if not database.is_there():
-                raise JournalUnavailable(f"there is no journal at {database.name}")  # noqa: TRY301
+                raise JournalUnavailable(f"there is no journal at {database.name}")  # noqa: TRY301 - passed on below; whatever else is raised becomes one
             database.connect()
             version = schema.version_of(database)
             newest = len(schema.MIGRATIONS)
@@ -50,7 +50,7 @@ def check(url: str) -> tuple[list[str], str]:
             with database.transaction(writes=False):
                 missing = [table for table in TABLES if not _has(database, table)]
                 problems += [f"table {table} is missing: restore a backup" for table in missing]
-                counts = [] if missing else [database.query(f"SELECT count(*) FROM {table}")[0][0] for table in TABLES]  # noqa: S608
+                counts = [] if missing else [database.query(f"SELECT count(*) FROM {table}")[0][0] for table in TABLES]  # noqa: S608 - names of our own tables
                 if not missing:
                     [(orphans,)] = database.query(_OF_NO_RUN)
                     if orphans:

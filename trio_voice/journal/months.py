@@ -150,7 +150,7 @@ def _columns(database: Database, table: str) -> list[tuple[str, str]]:
 def _begin(database: Database, table: Table, now: datetime) -> None:
     """Make the new table, with its months, and the trigger that fills it. What an earlier attempt has made is kept."""
     with database.transaction(writes=False):
-        there = [month for (month,) in database.query(f"SELECT DISTINCT substr({table.by}, 1, 7) FROM {table.name}")]  # noqa: S608
+        there = [month for (month,) in database.query(f"SELECT DISTINCT substr({table.by}, 1, 7) FROM {table.name}")]  # noqa: S608 - names of our own tables
     past = sorted(each for each in there if _is_month(each))[-MONTHS_BEFORE:]
 
     def make() -> None:

@@ -81,11 +81,11 @@ def take_turn(database: Database, account: str, per_second: float) -> float | No
     database.execute(_FIRST_PACE, [(account,)])
     now = database.now_sql
     database.execute(
-        f"UPDATE journal_pace SET next_at = CASE WHEN next_at < {now} THEN {now} ELSE next_at END + ? "  # noqa: S608
+        f"UPDATE journal_pace SET next_at = CASE WHEN next_at < {now} THEN {now} ELSE next_at END + ? "  # noqa: S608 - now is SQL of our own
         "WHERE account = ?",
         [(every, account)],
     )
-    [(next_at, at)] = database.query(f"SELECT next_at, {now} FROM journal_pace WHERE account = ?", [account])  # noqa: S608
+    [(next_at, at)] = database.query(f"SELECT next_at, {now} FROM journal_pace WHERE account = ?", [account])  # noqa: S608 - likewise
     wait = float(next_at) - every - float(at)
     if wait > MOST_WAIT_SECONDS:
         database.execute("UPDATE journal_pace SET next_at = next_at - ? WHERE account = ?", [(every, account)])

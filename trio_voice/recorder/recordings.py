@@ -11,6 +11,7 @@ import os
 import re
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -200,7 +201,7 @@ class Recordings:
         """Mend what a killed daemon left, and delete what is too old, now and every hour, until cancelled."""
         while True:
             directory, days = (self._folder / self.settings.directory), self.settings.keep_days
-            self._disk.post(lambda directory=directory, days=days: _tidy(directory, days))  # type: ignore[misc]
+            self._disk.post(partial(_tidy, directory, days))
             await trio.sleep(TIDY_SECONDS)
 
 

@@ -55,7 +55,7 @@ class Speech:
 
         ``silence_ms`` of silence end an utterance. Cancelling is safe, and waits 50 ms where a detector is being made.
         """
-        from trio_voice.speech.ears import Ears  # noqa: PLC0415  needs numpy
+        from trio_voice.speech.ears import Ears  # noqa: PLC0415 - needs numpy
 
         idle = self._idle_detectors
         detector = idle.pop() if idle else await trio.to_thread.run_sync(self._make_detector)
@@ -105,7 +105,7 @@ def load_speech() -> Speech:
     except (ImportError, OSError) as error:  # OSError: made for another C library
         raise SpeechUnavailable(_not_installed(error)) from error
 
-    from trio_voice.speech.recogniser import Recogniser  # noqa: PLC0415  needs numpy
+    from trio_voice.speech.recogniser import Recogniser  # noqa: PLC0415 - needs numpy
 
     def make_detector() -> Detector:
         detector: Detector = silero.SileroVAD(8_000)
@@ -132,7 +132,7 @@ def load_mouth() -> Mouth:
     except (ImportError, OSError) as error:
         raise SpeechUnavailable(_not_installed(error)) from error
 
-    from trio_voice.speech.mouth import Mouth  # noqa: PLC0415  needs numpy
+    from trio_voice.speech.mouth import Mouth  # noqa: PLC0415 - needs numpy
 
     try:
         mouth = Mouth(nanotts.NanoTTS())

@@ -5,7 +5,7 @@ import os
 import pytest
 import trio
 
-from tests.edges.web.test_app import OPERATOR, client, context, registry  # noqa: F401 - fixtures
+from tests.edges.web.test_app import OPERATOR
 from trio_voice.billing.cost import telephone_cost
 from trio_voice.billing.prices import TwilioPrices
 from trio_voice.edges.twilio.webhooks import sign
@@ -19,11 +19,11 @@ HOST = "127.0.0.1:8081"
 ORIGIN = f"http://{HOST}"
 
 
-async def ask(client, body='{"persona": "desk"}', **headers):  # noqa: F811
+async def ask(client, body='{"persona": "desk"}', **headers):
     return await client.post("/browser-calls", data=body, headers={**OPERATOR, "Host": HOST, **headers})
 
 
-async def test_a_page_is_promised_a_path_of_its_own(client, registry, context):  # noqa: F811
+async def test_a_page_is_promised_a_path_of_its_own(client, registry, context):
     answer = await ask(client)
     assert answer.status_code == 201
     told = await answer.get_json()
@@ -47,19 +47,19 @@ async def test_a_page_is_promised_a_path_of_its_own(client, registry, context): 
         ('{"persona": "desk", "to": "+1"}', 400, "unknown_field"),
     ],
 )
-async def test_a_request_that_makes_no_sense(client, registry, body, status, code):  # noqa: F811
+async def test_a_request_that_makes_no_sense(client, registry, body, status, code):
     answer = await ask(client, body)
     assert answer.status_code == status
     assert (await answer.get_json())["error"]["code"] == code
     assert registry.statistics().expected_calls == 0
 
 
-async def test_only_operators_are_promised_anything(client):  # noqa: F811
+async def test_only_operators_are_promised_anything(client):
     answer = await client.post("/browser-calls", json={"persona": "desk"}, headers={"Host": HOST})
     assert answer.status_code == 401
 
 
-async def test_there_may_be_only_so_many(client, context, registry, nursery):  # noqa: F811
+async def test_there_may_be_only_so_many(client, context, registry, nursery):
     context.max_browser_calls = 1
     first = await (await ask(client)).get_json()
     second = await ask(client)
@@ -71,7 +71,7 @@ async def test_there_may_be_only_so_many(client, context, registry, nursery):  #
     assert (await ask(client)).status_code == 201
 
 
-async def test_those_of_other_processes_count(client, context, registry):  # noqa: F811
+async def test_those_of_other_processes_count(client, context, registry):
     descriptor = make_call_counts(2)
     here, there = (CallCounts(descriptor, 2, index) for index in range(2))
     registry._seats = here
@@ -86,7 +86,7 @@ async def test_those_of_other_processes_count(client, context, registry):  # noq
     os.close(descriptor)
 
 
-async def test_a_path_is_good_for_ten_seconds(client, context, autojump_clock):  # noqa: F811
+async def test_a_path_is_good_for_ten_seconds(client, context, autojump_clock):
     told = await (await ask(client)).get_json()
     await trio.sleep(10)
     with pytest.raises(CallRefused, match="unknown, used or expired"):
@@ -105,7 +105,7 @@ async def test_a_path_is_good_for_ten_seconds(client, context, autojump_clock): 
         f"{ORIGIN}.evil.example",
     ],
 )
-async def test_only_a_page_of_the_console_opens_it_and_once(client, context, origin):  # noqa: F811
+async def test_only_a_page_of_the_console_opens_it_and_once(client, context, origin):
     context.authenticator.hosts = Hosts(("127.0.0.1", 8081), "https://desk.example.com")
     path = PREFIX + (await (await ask(client)).get_json())["call_id"]
     signature = sign(f"wss://voice.example.com{path}", {}, "12345")
@@ -118,13 +118,13 @@ async def test_only_a_page_of_the_console_opens_it_and_once(client, context, ori
 
 
 @pytest.mark.parametrize("origin", ["http://localhost:8081", "https://desk.example.com"])
-async def test_the_console_has_several_names(client, context, origin):  # noqa: F811
+async def test_the_console_has_several_names(client, context, origin):
     context.authenticator.hosts = Hosts(("127.0.0.1", 8081), "https://desk.example.com")
     told = await (await ask(client)).get_json()
     assert context.authenticator.admit(PREFIX + told["call_id"], None, origin, HOST)
 
 
-async def test_twilios_own_paths_need_a_signature_whatever_the_origin_says(context, registry):  # noqa: F811
+async def test_twilios_own_paths_need_a_signature_whatever_the_origin_says(context, registry):
     expected = registry.expect(
         context.routing.personas["desk"], direction="inbound", from_number="browser", to_number="", call_sid="CA1"
     )
@@ -133,13 +133,13 @@ async def test_twilios_own_paths_need_a_signature_whatever_the_origin_says(conte
     assert refused.value.code == "bad_signature"
 
 
-async def test_behind_tls_the_page_is_told_to_use_it(client, context):  # noqa: F811
+async def test_behind_tls_the_page_is_told_to_use_it(client, context):
     context.hosts = Hosts(("127.0.0.1", 8081), "https://desk.example.com")
     told = await (await ask(client, Host="desk.example.com")).get_json()
     assert told["stream_url"].startswith("wss://desk.example.com/media-stream/")
 
 
-async def test_twilio_bills_nothing_for_it(client, registry):  # noqa: F811
+async def test_twilio_bills_nothing_for_it(client, registry):
     record = registry.record((await (await ask(client)).get_json())["call_id"])
     record.seconds = 100.0
     assert telephone_cost(record, TwilioPrices()) == 0

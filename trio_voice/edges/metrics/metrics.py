@@ -109,7 +109,7 @@ class Metrics:
         budget: SpendingState | None = None,
     ) -> None:
         # Without a second series beside every counter. The switch is the whole process's, which is ours.
-        disable_created_metrics()  # type: ignore[no-untyped-call]
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no type for it
         self._registry = CollectorRegistry()
         self._personas = BoundedLabel()
         self._models = BoundedLabel()

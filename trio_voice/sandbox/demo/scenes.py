@@ -311,8 +311,8 @@ class Stage:
     async def _answer(self, stream: MediaStreamPeer, *words: str) -> None:
         """Return once the agent has answered and fallen silent."""
         await self._begin_answer(stream, *words)
-        while (quiet_at := stream.line.runs_out_at + BREATH_SECONDS) > trio.current_time():  # noqa: ASYNC110
-            await trio.sleep_until(quiet_at)  # not an event: audio that comes meanwhile moves it
+        while (quiet_at := stream.line.runs_out_at + BREATH_SECONDS) > trio.current_time():  # noqa: ASYNC110 - audio that comes meanwhile moves it
+            await trio.sleep_until(quiet_at)
 
     def keep_recording(self) -> None:
         """Write down what there is by now of the first call, if it was answered."""

@@ -111,10 +111,10 @@ async def _talk(view: View, call: SandboxCall, lines: list[bytes]) -> None:
         for words, mulaw in zip(LINES, lines, strict=True):
             heard = len(stream.line.heard(trio.current_time()))
             with trio.move_on_after(LISTEN_SECONDS):  # noqa: ASYNC912 - it sleeps
-                while not stream.line.heard(trio.current_time())[heard:].strip(SILENCE):  # noqa: ASYNC110
+                while not stream.line.heard(trio.current_time())[heard:].strip(SILENCE):  # noqa: ASYNC110 - a line raises no event
                     await trio.sleep(LOOK_SECONDS)
-                while (quiet_at := stream.line.runs_out_at + PAUSE_SECONDS) > trio.current_time():  # noqa: ASYNC110
-                    await trio.sleep_until(quiet_at)  # not an event: audio that comes meanwhile moves it
+                while (quiet_at := stream.line.runs_out_at + PAUSE_SECONDS) > trio.current_time():  # noqa: ASYNC110 - audio that comes meanwhile moves it
+                    await trio.sleep_until(quiet_at)
             view.line("caller", words)
             if isinstance(call.caller, Voice):
                 call.caller.say(mulaw)

@@ -17,7 +17,7 @@ FRAME_BYTES: Final = 160
 """Every media message of the captured stream holds 160 bytes of mu-law, 20 ms."""
 LONGEST_SPEECH_SECONDS: Final = 600.0
 
-COMFORT_NOISE: Final = bytes(random.Random(1).choices(b"\xff\x7f\xfe\x7e", k=50 * FRAME_BYTES))  # noqa: S311
+COMFORT_NOISE: Final = bytes(random.Random(1).choices(b"\xff\x7f\xfe\x7e", k=50 * FRAME_BYTES))  # noqa: S311 - noise, and the same every time
 """A second of what a silent line carries: these four bytes are 79 % of the captured stream's."""
 SILENCE: Final = b"\xff" * FRAME_BYTES
 

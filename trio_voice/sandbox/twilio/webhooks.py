@@ -135,7 +135,7 @@ class Webhooks:
         at = trio.current_time()
         if method == "GET":
             parts = urlsplit(url)
-            url = urlunsplit(parts._replace(query=urlencode([*parse_qsl(parts.query, True), *form])))  # noqa: FBT003
+            url = urlunsplit(parts._replace(query=urlencode([*parse_qsl(parts.query, keep_blank_values=True), *form])))
             form, content = (), None
         else:
             content = urlencode(form)

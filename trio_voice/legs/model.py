@@ -72,6 +72,9 @@ class SocketModelLeg:
         on_delay: see ``Writer``.
     """
 
+    times_words = True
+    """As a chain's voice, it says when each word is spoken."""
+
     __slots__ = (
         "_acknowledged",
         "_caller_audio",

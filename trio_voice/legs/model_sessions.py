@@ -151,8 +151,12 @@ class Succession:
                 return
             if isinstance(fact, ModelReady):
                 self._attempts, self._was_ready = None, True
-            elif self._attempts is not None and (pause := self._attempts.pause_after(fact, trio.current_time())):
-                why = fact.detail if isinstance(fact, LegClosed) else getattr(fact, "message", "")
+            elif (
+                self._attempts is not None
+                and isinstance(fact, LegClosed | ModelFault)
+                and (pause := self._attempts.pause_after(fact, trio.current_time()))
+            ):
+                why = fact.detail if isinstance(fact, LegClosed) else fact.message
                 log.warning("model_tried_again", why=why, after_seconds=pause)
                 tell(ModelFault("tried_again", why, fatal=False))
                 self._retry_in = pause

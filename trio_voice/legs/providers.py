@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from trio_voice.events.model import Said
     from trio_voice.legs.chain.local import Speech
-    from trio_voice.legs.chain.stage import StageLeg
+    from trio_voice.legs.chain.stage import HearingLeg, SpeakingLeg
     from trio_voice.legs.model import ModelLeg
     from trio_voice.legs.session_ledger import Ledger
     from trio_voice.net.channel import Channel
@@ -186,12 +186,12 @@ def _chain(spec: LegSpec) -> ModelLeg:
         by = {stage.address: proxy for stage in stages if (proxy := spec.proxies.for_url(stage.address))}
         return partial(open_http, by)
 
-    def ears(settings: StageSettings, stage: Stage) -> StageLeg:
+    def ears(settings: StageSettings, stage: Stage) -> HearingLeg:
         if stage.in_process:
             return LocalHearing(spec.speech, spec.ledger, spec.wall_clock)
         return over_socket(settings, stage)
 
-    def voice(settings: StageSettings, stage: Stage) -> StageLeg:
+    def voice(settings: StageSettings, stage: Stage) -> SpeakingLeg:
         if isinstance(settings, LocalSpeakingSettings):
             return LocalSpeaking(spec.speech, persona.voice or settings.voice, spec.ledger, spec.wall_clock)
         if not stage.over_http:

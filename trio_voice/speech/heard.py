@@ -19,6 +19,8 @@ class SpeechStarted:
     """
 
     at_ms: int
+    utterance: None = attrs.field(init=False, default=None, repr=False)
+    """Nothing is complete yet."""
 
 
 @attrs.frozen

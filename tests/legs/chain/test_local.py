@@ -17,20 +17,22 @@ from trio_voice.record import CallRecord
 from trio_voice.session_record import Closing
 
 FRAME = encode(b"\xff" * 160)
-STARTED = object()
 
 
 @attrs.frozen
-class Stopped:
-    utterance: bytes
+class Report:
+    utterance: bytes | None
+
+
+STARTED = Report(None)
 
 
 @attrs.define
 class Ears:
     """Report what they are told to."""
 
-    reports: list[object] = attrs.field(factory=list)
-    open: Stopped | None = None
+    reports: list[Report] = attrs.field(factory=list)
+    open: Report | None = None
     over: bool = False
 
     def hear(self, mulaw):
@@ -92,7 +94,7 @@ def speaking(speech, ledger):
 
 
 def utter(leg, speech, words):
-    speech.ears.reports = [STARTED, Stopped(words)]
+    speech.ears.reports = [STARTED, Report(words)]
     leg.forward_caller_audio(FRAME)
 
 
@@ -114,7 +116,7 @@ async def test_a_turn_is_ended_by_force(autojump_clock):
     async with running(hearing, speech) as (leg, told, _):
         speech.ears.reports = [STARTED]
         leg.forward_caller_audio(FRAME)
-        speech.ears.open = Stopped(b"four two")
+        speech.ears.open = Report(b"four two")
         leg.execute(EndTurn())
         await trio.sleep(0.2)
         assert told[-1] == TurnOver("caller_0", "four two")

@@ -17,7 +17,7 @@ what waits to be heard.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 import structlog
@@ -40,6 +40,8 @@ from trio_voice.events.stage import (
     Think,
     TurnGoesOn,
     TurnMayBeOver,
+    TurnOver,
+    TurnResumed,
     VoiceChanged,
 )
 from trio_voice.legs.chain.http_voice import HttpSpeaker
@@ -49,12 +51,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from trio_voice.chain.replies import Output
     from trio_voice.chain.turns import ChainTurns
     from trio_voice.events.model import ModelCommand
+    from trio_voice.events.stage import HearingFact, SpeakingFact, ThinkingFact
     from trio_voice.legs.chain.http_stage import Http
     from trio_voice.legs.chain.kept_lines import VoiceLines
     from trio_voice.legs.chain.language_model import Thinker
-    from trio_voice.legs.chain.stage import StageLeg
+    from trio_voice.legs.chain.stage import HearingLeg, Loss, SpeakingLeg
+
+    AnyStage = Stage[HearingLeg] | Stage[SpeakingLeg]
+    StageFact = (
+        HearingFact | SpeakingFact | c.ModelReady | c.ModelEnded | c.Usage | c.Unrecognized | Loss | EndRequested
+    )
 
 log: Final = structlog.stdlib.get_logger("trio_voice.legs.chain")
 
@@ -93,18 +102,18 @@ class ChainLeg:
     def __init__(
         self,
         turns: ChainTurns,
-        hearing: Sequence[Callable[[], StageLeg]],
+        hearing: Sequence[Callable[[], HearingLeg]],
         thinker: Thinker,
-        speaking: Sequence[Callable[[], StageLeg]],
+        speaking: Sequence[Callable[[], SpeakingLeg]],
         open_http: Callable[[], AbstractAsyncContextManager[Http]],
         greeting: str = "",
         count: Callable[[str], object] = lambda _name: None,
         lines: VoiceLines | None = None,
     ) -> None:
         self._turns = turns
-        self._hearing = Stage(HEARING, deque(hearing))
+        self._hearing: Stage[HearingLeg] = Stage(HEARING, deque(hearing))
         self._thinker = thinker
-        self._speaking = Stage(SPEAKING, deque(speaking))
+        self._speaking: Stage[SpeakingLeg] = Stage(SPEAKING, deque(speaking))
         self._open_http = open_http
         self._greeting = greeting
         self._count = count
@@ -136,12 +145,12 @@ class ChainLeg:
             self._nursery.start_soon(self._prepare_to_think)
             self._nursery.start_soon(self._run_timer)
 
-    async def _live_stage(self, stage: Stage) -> None:
+    async def _live_stage(self, stage: AnyStage) -> None:
         """Run one member of a stage after the other."""
         while True:
             leg = stage.leg
 
-            def hear(event: Any, leg: StageLeg = leg) -> None:
+            def hear(event: StageFact, leg: HearingLeg | SpeakingLeg = leg) -> None:
                 if leg is stage.leg:
                     self._hear_stage(stage, event)
 
@@ -156,7 +165,7 @@ class ChainLeg:
             if stage is self._speaking and self._lines is not None:
                 self._lines.forget()
 
-    async def _expect_ready(self, stage: Stage) -> None:
+    async def _expect_ready(self, stage: AnyStage) -> None:
         seconds = READY_SECONDS_OF_SEVERAL if stage.makers else READY_SECONDS
         with trio.move_on_after(seconds):
             await stage.ready.wait()
@@ -164,14 +173,20 @@ class ChainLeg:
             what = f"{stage.leg.provider} ({stage.name}) was not ready within {seconds:g} s"
             self._lose(stage, c.ModelFault("stage_not_ready", what, fatal=True))
 
-    def _lose(self, stage: Stage, fact: Fact) -> None:
+    def _lose(self, stage: AnyStage, fact: Loss) -> None:
         """A member has failed: the next one takes over, or the session is at its end."""
         if stage.living.cancel_called:
             return
         goes_on = stage.goes_on_after(fact, trio.current_time())
-        why = getattr(fact, "message", "") or getattr(fact, "detail", "") or f"{stage.name}: the peer stopped reading"
+        match fact:
+            case c.ModelFault(code=code, message=why):
+                pass
+            case LegClosed(detail=why):
+                code = STAGE_LOST
+            case LegStalled():
+                code, why = STAGE_LOST, f"{stage.name}: the peer stopped reading"
         if not goes_on:  # whoever was tried again need not be once more with the other stages
-            self._tell(c.ModelFault(getattr(fact, "code", STAGE_LOST), why, fatal=True))
+            self._tell(c.ModelFault(code, why, fatal=True))
             return
         log.warning("stage_replaced", stage=stage.name, provider=stage.leg.provider, why=why[:500])
         self._count(f"{stage.name}_takeovers")
@@ -184,7 +199,7 @@ class ChainLeg:
         self._thinker.warm(self._http)
         await self._thinker.load(self._http)
 
-    def _hear_stage(self, stage: Stage, event: Any) -> None:
+    def _hear_stage(self, stage: AnyStage, event: StageFact) -> None:
         """Something that a socket's reader or its end has to say."""
         match event:
             case c.ModelReady(session_id=session_id, accepted=accepted):
@@ -206,7 +221,8 @@ class ChainLeg:
                     self._lines.hear(event)
                     if isinstance(event, SpeechOver):
                         self._lines.end(event.context_id)
-                if stage.replaced and hasattr(event, "item_id"):  # each session counts its turns from the beginning
+                if stage.replaced and isinstance(event, TurnGoesOn | TurnMayBeOver | TurnResumed | TurnOver):
+                    # each session counts its turns from the beginning
                     event = attrs.evolve(event, item_id=f"{event.item_id}.{stage.replaced}")
                 self._do(self._turns.handle(event, trio.current_time()))
 
@@ -216,7 +232,7 @@ class ChainLeg:
         if self._speaking.serves and isinstance(self._speaking.leg, HttpSpeaker):
             self._speaking.leg.warm()
 
-    def _become_ready(self, stage: Stage, session_id: str, accepted: dict[str, str]) -> None:
+    def _become_ready(self, stage: AnyStage, session_id: str, accepted: dict[str, str]) -> None:
         if stage.is_ready:
             return
         stage.ready.set()
@@ -234,7 +250,7 @@ class ChainLeg:
 
     def _tell_of_voice(self) -> None:
         """Whatever is to be spoken can be."""
-        timed = getattr(self._speaking.leg, "times_words", True)
+        timed = self._speaking.leg.times_words
         self._do(self._turns.handle(VoiceChanged(timed_words=timed), trio.current_time()))
 
     def execute(self, command: ModelCommand) -> None:
@@ -247,13 +263,13 @@ class ChainLeg:
     def forward_caller_audio(self, payload: str) -> None:
         """``execute`` for ``HearCaller``, by its payload."""
         if self._hearing.serves:
-            self._hearing.leg.forward_caller_audio(payload)  # type: ignore[union-attr]  # a recogniser is a socket
+            self._hearing.leg.forward_caller_audio(payload)
         else:
             if len(self._unheard) == KEPT_FRAMES:
                 self._count("caller_frames_between_recognisers")
             self._unheard.append(payload)
 
-    def _do(self, outputs: Iterable[Any]) -> None:
+    def _do(self, outputs: Iterable[Output]) -> None:
         for output in outputs:
             match output:
                 case Speak() | BeSilent():
@@ -305,7 +321,7 @@ class ChainLeg:
         finally:
             del self._requests[command.number]
 
-    def _hear_thought(self, event: Any) -> None:
+    def _hear_thought(self, event: ThinkingFact | c.Usage | c.Unrecognized) -> None:
         if isinstance(event, c.Usage | c.Unrecognized):
             self._tell(event)
         else:
@@ -334,13 +350,13 @@ class ChainLeg:
             nursery.start_soon(_close, self._speaking.leg)
 
 
-async def _part_with(leg: StageLeg) -> None:
+async def _part_with(leg: HearingLeg | SpeakingLeg) -> None:
     """Close a member that has failed; cancelling is safe, it is closed all the same."""
     with trio.move_on_after(CLOSE_SECONDS):
         await _close(leg)
 
 
-async def _close(leg: StageLeg) -> None:
+async def _close(leg: HearingLeg | SpeakingLeg) -> None:
     try:
         await leg.close()
     except Exception:  # logged, and the other stage still says goodbye

@@ -44,6 +44,14 @@ SOUND_PIECE: Final = 200 * BYTES_PER_MS
 """Bytes of mu-law in one ``Sound``."""
 
 
+class Report(Protocol):
+    """Report of ears: ``speech.SpeechStarted``, which has no utterance yet, or ``speech.SpeechStopped``."""
+
+    @property
+    def utterance(self) -> bytes | None:
+        """Sound of what was said, once somebody pauses."""
+
+
 class Utterance(Protocol):
     """Report of ears when somebody pauses: ``speech.SpeechStopped``."""
 
@@ -55,8 +63,8 @@ class Utterance(Protocol):
 class Ears(Protocol):
     """The ears of one call."""
 
-    def hear(self, mulaw: bytes, /) -> Iterable[Any]:
-        """Facts that these bytes make certain: an ``Utterance``, or else that somebody has begun to speak."""
+    def hear(self, mulaw: bytes, /) -> Iterable[Report]:
+        """Facts that these bytes make certain: somebody has begun to speak, or has paused."""
 
     def end_utterance(self) -> Utterance | None:
         """The utterance until now, taken for all of it; ``None`` in silence."""
@@ -132,11 +140,10 @@ class LocalHearing:
         except ValueError:
             return
         for report in self._ears.hear(sound):
-            utterance = getattr(report, "utterance", None)
-            if utterance is None:
+            if report.utterance is None:
                 self._report(self._turns.speech_started())
             else:
-                self._recognise(utterance)
+                self._recognise(report.utterance)
         self._report(self._turns.heard(len(sound)))
 
     def execute(self, command: Any) -> None:

@@ -8,11 +8,12 @@ stage has another member, one that drops before it was good is left for that.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import attrs
 import trio
 
+from trio_voice.events.call import LegClosed, LegStalled
 from trio_voice.events.model import ModelFault
 from trio_voice.legs.attempts import MAX_RETRY_AFTER, Attempts
 
@@ -20,12 +21,16 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable
 
-    from trio_voice.events.call import Fact
     from trio_voice.legs.chain.http_voice import HttpSpeaker
     from trio_voice.legs.chain.local import LocalHearing, LocalSpeaking
     from trio_voice.legs.model import SocketModelLeg
 
-    StageLeg = SocketModelLeg | HttpSpeaker | LocalHearing | LocalSpeaking
+    HearingLeg = SocketModelLeg | LocalHearing
+    SpeakingLeg = SocketModelLeg | HttpSpeaker | LocalSpeaking
+
+Leg = TypeVar("Leg", bound="HearingLeg | SpeakingLeg")
+Loss = LegClosed | LegStalled | ModelFault
+"""The end of a member: of its socket, of its peer's patience, or in its provider's words."""
 
 GOOD_SECONDS: Final = 10.0
 """A session that has served for so long has been good: when it drops, it is opened anew, however often."""
@@ -37,7 +42,7 @@ READY_SECONDS: Final = 10.0
 
 
 @attrs.define(eq=False)
-class Stage:
+class Stage(Generic[Leg]):
     """The members of a stage that is a socket, or like one.
 
     Args:
@@ -45,8 +50,8 @@ class Stage:
     """
 
     name: str
-    makers: deque[Callable[[], StageLeg]]
-    leg: StageLeg = attrs.field(init=False)
+    makers: deque[Callable[[], Leg]]
+    leg: Leg = attrs.field(init=False)
     """The member that serves."""
     living: trio.CancelScope = attrs.field(init=False, factory=trio.CancelScope)
     ready: trio.Event = attrs.field(init=False, factory=trio.Event)
@@ -55,7 +60,7 @@ class Stage:
     """Times that another session has taken over."""
     pause: float = attrs.field(init=False, default=0.0)
     """Seconds until the next one is opened."""
-    _maker: Callable[[], StageLeg] = attrs.field(init=False)
+    _maker: Callable[[], Leg] = attrs.field(init=False)
     _attempts: Attempts | None = attrs.field(init=False, default=None)
     _has_served: bool = attrs.field(init=False, default=False)
     """True once a member was ready."""
@@ -66,7 +71,7 @@ class Stage:
         self._maker = self.makers.popleft()
         self.leg = self._maker()
 
-    def goes_on_after(self, fact: Fact, now: float) -> bool:
+    def goes_on_after(self, fact: Loss, now: float) -> bool:
         """True if the stage goes on after the end of its member: with a new session of the same, or with the next."""
         pause = self._pause_after_drop(fact, now) if self.is_ready else self._pause_after_refusal(fact, now)
         if pause is not None:
@@ -74,17 +79,17 @@ class Stage:
         self.pause = pause or 0.0
         return bool(self.makers)
 
-    def _pause_after_refusal(self, fact: Fact, now: float) -> float | None:
+    def _pause_after_refusal(self, fact: Loss, now: float) -> float | None:
         """Seconds until the same member is opened again that was not ready; None for never."""
         if self._attempts is None:
             self._attempts = Attempts(now, READY_SECONDS, others=bool(self.makers), first=not self._has_served)
         return self._attempts.pause_after(fact, now)
 
-    def _pause_after_drop(self, fact: Fact, now: float) -> float | None:
+    def _pause_after_drop(self, fact: Loss, now: float) -> float | None:
         """The same of one that was ready."""
         if isinstance(fact, ModelFault) and not fact.passing:
             return None  # it names its cause
-        asked = getattr(fact, "retry_after", None) or 0.0
+        asked = 0.0 if isinstance(fact, LegStalled) else fact.retry_after or 0.0
         if asked > (0.0 if self.makers else MAX_RETRY_AFTER):
             return None  # another is sooner there
         if self.was_good(now):

@@ -161,8 +161,8 @@ async def run_daemon(
                 this_node = services.describe_node(peer_url)
                 services.node_was_free = await refuse_second_of(this_node, journal, has_ended)
                 journal.heartbeat.tell = partial(services.tell_nodes, peer_url)
-            drain = partial(os.kill, os.getpid() if slot is None else os.getppid(), signal.SIGTERM)
-            services.context.drain = drain
+            stop = partial(os.kill, os.getpid() if slot is None else os.getppid(), signal.SIGTERM)
+            services.context.drain = stop
             services.context.sessions = Sessions(None if slot is None else slot.sessions)
             connections = settings.limits.max_calls + HALF_OPEN_CONNECTIONS + MOST_LISTENERS
             webhooks = Webhooks(services.context)
@@ -211,7 +211,7 @@ async def run_daemon(
                 serving.start_soon(keep_running, "own_death", partial(heed_own_death, journal, services.registry))
                 if settings.server.node is not None:
                     describe, directory = partial(services.describe_node, peer_url), services.nodes.directory
-                    watch = partial(_yield_digits, describe, directory, drain, taken)
+                    watch = partial(_yield_digits, describe, directory, stop, taken)
                     serving.start_soon(keep_running, "namesakes", watch)
                 await trio.lowlevel.checkpoint()  # all of them have begun before anybody is told
                 announce(*urls_of(listeners, operators))
@@ -234,11 +234,11 @@ async def run_daemon(
 
 
 async def _yield_digits(
-    describe: Callable[[], Node], directory: NodeDirectory, drain: Callable[[], None], taken: list[ConfigError]
+    describe: Callable[[], Node], directory: NodeDirectory, stop: Callable[[], None], taken: list[ConfigError]
 ) -> None:
     """Drain when another machine has this one's digits by a better claim."""
     taken.append(await wait_to_yield(describe, directory))
-    drain()
+    stop()
 
 
 async def _reload(services: Services, config: Path, make_lines: LineMaker, systemd: Notifier) -> None:

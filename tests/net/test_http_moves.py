@@ -117,8 +117,11 @@ async def test_a_server_that_has_moved_within_its_host_is_followed_with_the_ques
             assert asked[2:] == [*again, ("/v2/chat/", True)]
 
 
-@pytest.mark.parametrize("location", ["http://localhost:{port}/v1", "ftp://127.0.0.1/", "http://[", "", "//localhost/"])
-async def test_the_key_is_sent_to_no_other_host(location):
+@pytest.mark.parametrize(
+    "location",
+    ["http://localhost:{port}/v1", "http://127.0.0.1:1/v1", "ftp://127.0.0.1/", "http://[", "", "//localhost/"],
+)
+async def test_the_key_is_sent_to_no_other_host_or_port(location):
     with trio.fail_after(30):
         async with (
             a_server(lambda _: moves(307, location.format(port=port))) as (asked, port),

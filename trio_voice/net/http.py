@@ -8,8 +8,8 @@ is still good when the call ends is kept for the next call, for seconds (``open_
 disturbing it. What a server sends unasked on one is read first, for TLS 1.3 hands out its tickets when it likes; only
 an end, an error, or bytes of HTTP that nobody asked for make it useless.
 
-A server that has moved is followed within its own host (a proxy that wants TLS, a slash too many); a key is never sent
-to another one. What came of a permanent move is remembered for the call.
+A server that has moved is followed where it is still that server (a slash too many), or the same host with TLS; a key
+is never sent to another host or port. What came of a permanent move is remembered for the call.
 
 No request is repeated, but one: where a kept connection turns out to have been closed at the other end before a byte of
 an answer came, the request is sent on a new one.
@@ -223,7 +223,7 @@ class HttpClient:
                 connection.close()
 
     async def _ask_where_it_is(self, request: ModelRequest) -> tuple[Connection, h11.Response]:
-        """Ask, and follow a server that has moved within its host; the last answer where it goes on for ever."""
+        """Ask, and follow a server that has moved within itself; the last answer where it goes on for ever."""
         url = self._moved.get(request.url, request.url)
         for _ in range(MOST_MOVES):
             connection, response = await self._ask(origin_of(url), attrs.evolve(request, url=url))
@@ -297,7 +297,7 @@ class HttpClient:
 
 
 def _moved_to(url: str, response: h11.Response) -> str | None:
-    """The address to which a request is to be sent instead; ``None`` for another host's, or one without TLS."""
+    """The address to which a request is to be sent instead; ``None`` for another server's, or one without TLS."""
     if response.status_code not in MOVED:
         return None
     told = next((value for name, value in response.headers if name == b"location"), b"").decode("latin-1")
@@ -306,7 +306,8 @@ def _moved_to(url: str, response: h11.Response) -> str | None:
         was, now = origin_of(url), origin_of(new)
     except (ValueError, ModelUnavailable):
         return None
-    return new if new != url and now.host == was.host and (now.secure or not was.secure) else None
+    is_same = now == was or (now.host == was.host and now.secure and not was.secure)
+    return new if new != url and is_same else None
 
 
 @asynccontextmanager

@@ -30,6 +30,7 @@ What is said:
 The end:
 
     ending          from inside: a goodbye, a transfer, no model left; goodbye: when it was heard
+    voicemail       the message that a machine is left
     deadlines       limits and longest waits
 
 What is kept: transcript (the words, as they were heard), latency (pauses before answers).

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from trio_voice.bridge.context import MAX_DETAIL
 from trio_voice.bridge.goodbye import Goodbye
 from trio_voice.bridge.states import Caller, Ending, Model, Signal
+from trio_voice.bridge.voicemail import Voicemail
 from trio_voice.events.call import ClearPlayback, DismissModel, Then, TransferCall
 from trio_voice.events.model import IgnoreTurn
 from trio_voice.record import EndReason
@@ -28,8 +29,6 @@ long."""
 
 STALE_SECONDS: Final = 6.0
 """Quiet after which what the agent said last was no goodbye."""
-FIRST_WORDS: Final = 3
-"""Words by which a message is known."""
 
 
 class Endings:
@@ -48,8 +47,6 @@ class Endings:
         "_goodbye",
         "_is_late",
         "_is_said",
-        "_leaves_message",
-        "_message",
         "_speaking",
         "_voicemail",
         "_was_said",
@@ -66,9 +63,8 @@ class Endings:
         """Time at which the goodbye was asked for, in seconds since the call began."""
         self._failed: tuple[EndReason, str] | None = None
         """Reason for which there is no model any more, while the last line is said."""
-        self._voicemail: str | None = None
-        """A message that a machine is to be left, and that may have to be asked for once more."""
-        self._leaves_message, self._message = False, ""
+        self._voicemail: Voicemail | None = None
+        """A machine listens, and is left a message."""
         self._is_said = False
         """The words of the goodbye were said, by the model or in its stead; some models would say it for ever."""
         self._is_late = False
@@ -115,15 +111,11 @@ class Endings:
 
         Some begin another reply with every result of a tool, be it that of ``end_call`` behind a goodbye.
         """
-        if self._leaves_message and self._has_said_message:
-            return not self._speaking.is_asked
+        if self._voicemail is not None:
+            said = self._context.transcript.text_of(self._context.reply_id)
+            if self._voicemail.is_begun_by(said):
+                return not self._speaking.is_asked
         return self._goodbye is not None and self._is_said
-
-    @property
-    def _has_said_message(self) -> bool:
-        """True if the latest reply is the message, by its first words; models answer a machine that talks as well."""
-        message, said = self._message.split(), self._context.transcript.text_of(self._context.reply_id).split()
-        return [word.casefold() for word in said[:FIRST_WORDS]] == [word.casefold() for word in message[:FIRST_WORDS]]
 
     def say_idle_goodbye(self, detail: str, now: float) -> None:
         """Nobody speaks: say goodbye, and end the call."""
@@ -152,7 +144,7 @@ class Endings:
         if self._context.playout.is_busy(now) or self._context.states.reply_is_open:
             self._speaking.interrupt(now)
         self._speaking.say(message, now, because="A machine has answered. ")
-        self._voicemail, self._message, self._leaves_message = message, message, True
+        self._voicemail = Voicemail(message)
         words = ("a machine answered, and the message was left", "a machine answered, and no message was left")
         self._begin(Goodbye(Then.END_CALL, now, spoken=False, details=words, revocable=False), now)
 
@@ -169,12 +161,11 @@ class Endings:
 
     def message_cut(self, now: float) -> None:
         """The model has broken the message off, for a machine's noises: it is said once more, or was not left."""
-        if self._goodbye is None or not self._leaves_message:
+        if self._goodbye is None or self._voicemail is None:
             return
         self._goodbye.unheard()
-        if self._voicemail is not None:
-            message, self._voicemail = self._voicemail, None
-            self._speaking.say(message, now, because="It was cut off. ")
+        if self._voicemail.may_be_said_again:
+            self._speaking.say(self._voicemail.say_again(), now, because="It was cut off. ")
             self._goodbye.begin_again(now)
 
     def said_for_it(self) -> None:
@@ -197,7 +188,7 @@ class Endings:
         goodbye = self._goodbye
         if goodbye is None or rest_is_owed:
             return
-        if spoken and not goodbye.is_heard and not self._leaves_message:
+        if spoken and not goodbye.is_heard and self._voicemail is None:
             goodbye.sounded()
         self._is_said = self._was_said or (spoken and goodbye.is_heard)
         goodbye.returned()
@@ -205,7 +196,7 @@ class Endings:
     def reply_was_heard(self) -> None:
         """A reply has come to its end, and could be heard: if there is a goodbye, it was that."""
         goodbye = self._goodbye
-        if goodbye is not None and goodbye.is_heard and not self._leaves_message:
+        if goodbye is not None and goodbye.is_heard and self._voicemail is None:
             self._is_said = not self._speaking.is_asked and self._context.states.caller is not Caller.SPEAKING
 
     def caller_said(self, fact: CallerTranscript, began_at: float) -> None:
@@ -232,7 +223,7 @@ class Endings:
 
     def tick(self, now: float) -> None:
         """See whether the last words were heard. Harmless to call too early."""
-        goodbye, context = self._goodbye, self._context
+        goodbye, voicemail, context = self._goodbye, self._voicemail, self._context
         self.wake_at = math.inf
         if goodbye is None or context.states.ended:
             return
@@ -242,9 +233,8 @@ class Endings:
         due = goodbye.due(now, context.playout.playback, more_to_come=more_to_come)
         if now < due:
             self.wake_at = due
-        elif self._voicemail is not None and not goodbye.is_heard and context.states.model is Model.READY:
-            message, self._voicemail = self._voicemail, None
-            self._speaking.say(message, now, because="You have not said it yet. ")
+        elif voicemail is not None and self._may_say_again(voicemail, goodbye):
+            self._speaking.say(voicemail.say_again(), now, because="You have not said it yet. ")
             goodbye.begin_again(now)
             self.tick(now)
         elif self._has_left_unanswered(goodbye):
@@ -255,6 +245,11 @@ class Endings:
         else:
             self._goodbye = None
             self._go(goodbye)
+
+    def _may_say_again(self, voicemail: Voicemail, goodbye: Goodbye) -> bool:
+        """True if the message was not said, and may be yet."""
+        is_ready = self._context.states.model is Model.READY
+        return voicemail.may_be_said_again and is_ready and not goodbye.is_heard
 
     def _has_left_unanswered(self, goodbye: Goodbye) -> bool:
         """True if the agent ends the call without a word to a caller who spoke last, or who has heard none for long.
@@ -272,7 +267,7 @@ class Endings:
         if goodbye.then is Then.TRANSFER:
             context.states.signal(Signal.TRANSFER)
             context.commands.append(TransferCall())
-        elif self._failed is not None and goodbye.is_wordless is not self._leaves_message:
+        elif self._failed is not None and goodbye.is_wordless is (self._voicemail is None):
             context.end(*self._failed)
         else:
             context.end(goodbye.reason, goodbye.detail)
@@ -280,7 +275,7 @@ class Endings:
     @property
     def is_final(self) -> bool:
         """True if nothing that is said to us changes the end: a machine listens, or it is not ours to put off."""
-        return self._leaves_message or (self._goodbye is not None and not self._goodbye.revocable)
+        return self._voicemail is not None or (self._goodbye is not None and not self._goodbye.revocable)
 
     # No model
 

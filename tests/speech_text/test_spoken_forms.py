@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.speech_text.torture import ratio_of_twice
 from trio_voice.speech_text.speakable import speakable
-from trio_voice.speech_text.spoken_words import WORDS
+from trio_voice.speech_text.word_tables import WORDS
 
 
 def said(text, language="en-US"):

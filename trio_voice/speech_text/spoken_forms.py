@@ -44,7 +44,8 @@ from trio_voice.speech_text.spoken_patterns import (
     VULGAR,
     any_of,
 )
-from trio_voice.speech_text.spoken_words import PESO, PESOS, WORDS, Currency, SpokenWords
+from trio_voice.speech_text.spoken_words import PESO, PESOS, Currency, SpokenWords
+from trio_voice.speech_text.word_tables import WORDS
 
 if TYPE_CHECKING:
     from trio_voice.speech_text.spoken_patterns import Rule

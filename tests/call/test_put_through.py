@@ -6,6 +6,7 @@ import trio
 
 from tests.call.test_tools_of_every_kind import KINDS, assert_no_mistakes, exchanges
 from tests.calls import live_call
+from trio_voice.call.callbacks import note_status, note_stream_failure
 from trio_voice.call.drain import drain
 from trio_voice.call.expected import EXPECTED_SECONDS, CameBack
 from trio_voice.call.put_through import LEAST_SECONDS, MOST_RETURNS, OUTCOME_SECONDS
@@ -159,7 +160,7 @@ async def test_after_its_time_it_is_certain_that_somebody_has_answered(autojump_
 
 async def test_twilios_word_that_the_call_is_over_is_the_end_of_it(autojump_clock, rig):
     record = await rig.put_through(await rig.begin())
-    rig.registry.note_status(record.call_id, "CA1", "completed")
+    note_status(rig.registry, record.call_id, "CA1", "completed")
     assert rig.told == [(record.call_id, True), (record.call_id, False)]
     assert record.end_reason is EndReason.AGENT
 
@@ -281,12 +282,12 @@ async def test_a_stream_that_broke_before_the_caller_came_back_is_nobodys(autoju
     call.record.stream_sid = "MZ1"
     record = await rig.put_through(call)
     expected = await rig.registry.dialed(record.call_id, "busy", over=False)
-    rig.registry.stream_failed(record.call_id, "MZ1", "31921")
+    note_stream_failure(rig.registry, record.call_id, "MZ1", "31921")
     call = await rig.live(expected.path)
-    rig.registry.stream_failed(record.call_id, "MZ1", "31921")
+    note_stream_failure(rig.registry, record.call_id, "MZ1", "31921")
     assert call.ended_for == []
     record.stream_sid = "MZ2"
-    rig.registry.stream_failed(record.call_id, "MZ2", "31924")
+    note_stream_failure(rig.registry, record.call_id, "MZ2", "31924")
     assert call.ended_for == [EndReason.TWILIO_ENDED]
 
 
@@ -296,16 +297,16 @@ async def test_a_stream_that_breaks_where_its_caller_is_put_through_is_no_end_of
     call.phone_over, call.record.stream_sid = told.append, "MZ1"
     call.record.transfers.append(Transfer("+15550001111", 30.0))
     call.record.handed_over = True
-    rig.registry.stream_failed(call.record.call_id, "MZ1", "31921")
+    note_stream_failure(rig.registry, call.record.call_id, "MZ1", "31921")
     assert (call.ended_for, told) == ([], ["31921"])
 
 
 async def test_a_stream_that_never_came_ends_the_call_that_waits_for_it(autojump_clock, rig):
     record = await rig.put_through(await rig.begin())
     await rig.registry.dialed(record.call_id, "busy", over=False)
-    rig.registry.stream_failed(record.call_id, "MZ2", "31920")
+    note_stream_failure(rig.registry, record.call_id, "MZ2", "31920")
     assert record.end_reason is EndReason.TWILIO_ENDED
-    rig.registry.stream_failed("c9", "", "31920")
+    note_stream_failure(rig.registry, "c9", "", "31920")
 
 
 async def test_a_dialing_that_nobody_knows_of(rig):

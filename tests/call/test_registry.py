@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 import trio
 
+from trio_voice.call.callbacks import note_status
 from trio_voice.call.drain import drain
 from trio_voice.call.expected import ARRIVAL_SECONDS, EXPECTED_SECONDS, QUEUED_SECONDS
 from trio_voice.call.registry import Registry
@@ -89,10 +90,10 @@ async def test_a_call_that_we_place_may_wait_in_twilios_queue_and_then_ring(auto
     call_id = expected.record.call_id
     await trio.sleep(QUEUED_SECONDS - 1)
     for status in ("initiated", "ringing"):
-        registry.note_status(call_id, "CA1", status)
+        note_status(registry, call_id, "CA1", status)
         await trio.sleep(89)
-        registry.note_status(call_id, "CA1", status)  # repeated, it gives nobody more time
-        registry.note_status(call_id, "CA1", "initiated")
+        note_status(registry, call_id, "CA1", status)  # repeated, it gives nobody more time
+        note_status(registry, call_id, "CA1", "initiated")
         assert registry.answered(call_id, "CA1") is expected.record
     await trio.sleep(2)
     assert registry.answered(call_id, "CA1") is None
@@ -188,8 +189,8 @@ async def test_a_call_can_be_ended_by_either_name(nursery):
     call = StubCall()
     nursery.start_soon(call.live, registry)
     await trio.testing.wait_all_tasks_blocked()
-    registry.note_status(None, "CA1", "completed")
-    registry.note_status(None, "CA9", "completed")
+    note_status(registry, None, "CA1", "completed")
+    note_status(registry, None, "CA9", "completed")
     assert registry.end("c1", EndReason.OPERATOR, "")
     assert not registry.end("other", EndReason.OPERATOR, "")
     assert [reason for reason, _ in call.ended_for] == [EndReason.TWILIO_ENDED, EndReason.OPERATOR]
@@ -215,7 +216,7 @@ async def test_a_call_whose_stream_never_came_has_an_end_in_time_all_the_same(au
         case "ended":
             registry.end(call_id, EndReason.OPERATOR, "")
         case "hung up at Twilio":
-            registry.note_status(call_id, "CA1", "no-answer")
+            note_status(registry, call_id, "CA1", "no-answer")
     assert [(record.ended_at, record.state, record.seconds) for record in told] == [(NOON, CallState.ENDED, None)]
 
 
@@ -340,7 +341,7 @@ async def test_a_promise_that_is_withdrawn_is_not_waited_for(autojump_clock):
     async with trio.open_nursery() as draining:
         draining.start_soon(drain, registry, 120)
         await trio.sleep(10)
-        registry.note_status(call_id, "CA1", "completed")
+        note_status(registry, call_id, "CA1", "completed")
     assert trio.current_time() == 10
 
 

@@ -19,9 +19,8 @@ from trio_voice.call.call_counts import NoOthers
 from trio_voice.call.expected import EXPECTED_SECONDS, ExpectedCall, ExpectedCalls
 from trio_voice.call.put_through import ANSWERED, OUTCOME_SECONDS, PutThrough
 from trio_voice.call.remembered import RememberedCalls
-from trio_voice.call.twilio_status import DIALED, STATES, rank
 from trio_voice.errors import CallRefused
-from trio_voice.record import TERMINAL_STATUSES, CallRecord, CallState, EndReason
+from trio_voice.record import CallRecord, CallState, EndReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,24 +58,25 @@ class Registry:
     def __init__(
         self,
         limits: Limits,
-        on_ended: Callable[[CallRecord], None] | None = None,
+        on_ended: Callable[[CallRecord], object] = lambda _record: None,
         clock: Callable[[], datetime] = wall_clock,
         *,
         seats: CallCounts | None = None,
         prefix: str = "",
-        on_live: Callable[[CallRecord], None] | None = None,
+        on_live: Callable[[CallRecord], object] = lambda _record: None,
         budget: Budget | None = None,
-        on_change: Callable[[CallRecord], None] | None = None,
+        on_change: Callable[[CallRecord], object] = lambda _record: None,
     ) -> None:
         self.limits = limits
-        self._on_change = on_change
+        self.on_change = on_change
         self._on_live = on_live
         self._on_ended = on_ended
         self._clock = clock
         self._seats = NoOthers() if seats is None else seats
         self._prefix = prefix
         self._budget = budget
-        self._expected = ExpectedCalls()
+        self.expected = ExpectedCalls()
+        """Promises, kept or not, of the calls that are not over."""
         self._live: dict[str, Call] = {}
         self._put_through: dict[str, PutThrough] = {}
         self._ended = RememberedCalls()
@@ -106,7 +106,7 @@ class Registry:
             CallRefused: ``draining``, ``full``, ``budget``, or ``over`` for a call that has ended.
         """
         self._forget_expired()
-        promised = self._expected.of_sid(call_sid)
+        promised = self.expected.of_sid(call_sid)
         if promised is not None:
             return promised  # Twilio repeats a webhook whose answer it did not get
         if call_sid is not None and self._ended.is_over(call_sid):
@@ -137,10 +137,9 @@ class Registry:
         expected = ExpectedCall(
             record, persona, limits, trio.current_time() + seconds, seconds_from_dialing=seconds_from_dialing
         )
-        self._expected.add(expected)
+        self.expected.add(expected)
         self._say_counts()
-        if self._on_change is not None:
-            self._on_change(record)
+        self.on_change(record)
         return expected
 
     def answered(self, call_id: str, call_sid: str | None) -> CallRecord | None:
@@ -149,7 +148,7 @@ class Registry:
         Twilio may be quicker with this than with its answer to the create, and may ask more than once.
         """
         self._forget_expired()
-        return self._expected.answered(call_id, call_sid)
+        return self.expected.answered(call_id, call_sid)
 
     def take(self, path: str) -> ExpectedCall:
         """Keep a promise: the stream has come. Works once for each path.
@@ -158,7 +157,7 @@ class Registry:
             CallRefused: ``unknown_call``: never promised, already used, or expired.
         """
         self._forget_expired()
-        return self._expected.take(path, trio.current_time())
+        return self.expected.take(path, trio.current_time())
 
     def _new_id(self) -> str:
         """The id of a call, or a path: nobody guesses it, and it says whose it is."""
@@ -178,44 +177,43 @@ class Registry:
     def browser_calls(self) -> int:
         """Number of calls of pages that live or are promised, here and in the other processes that share the seats."""
         self._forget_expired()
-        return self._expected.browser_calls + self._seats.browsers_of_others
+        return self.expected.browser_calls + self._seats.browsers_of_others
 
     def is_for_browser(self, path: str) -> bool:
         """True if a path was promised to a page."""
-        expected = self._expected.get(path)
+        expected = self.expected.get(path)
         return expected is not None and expected.record.is_browser_call
 
     @property
     def _held(self) -> int:
         """Number of the ``max_calls`` that are ours."""
-        return len(self._live) + self._expected.arriving + len(self._expected)
+        return len(self._live) + self.expected.arriving + len(self.expected)
 
     def _say_counts(self) -> None:
         """Have the other processes know how many calls there are here."""
         self._seats.occupy(self._held)
-        self._seats.occupy_browsers(self._expected.browser_calls)
+        self._seats.occupy_browsers(self.expected.browser_calls)
 
     def _forget_expired(self) -> None:
         now = trio.current_time()
-        self._expected.give_up_lost(now)
+        self.expected.give_up_lost(now)
         self._say_counts()
-        for call_id in self._expected.expired(now):
+        for call_id in self.expected.expired(now):
             self.end(call_id, EndReason.START_TIMEOUT, "no stream came while its path was good")
         for call_id, through in list(self._put_through.items()):
             if through.until <= now:
-                self._settle(call_id)
+                self.settle(call_id)
 
     @contextmanager
     def living(self, call: Call) -> Iterator[None]:
         """While a call is live. Afterwards its record is remembered."""
         call_id = call.record.call_id
-        self._expected.came(call_id)
+        self.expected.came(call_id)
         self._live[call_id] = call
         self._say_counts()
         if self._drained_because:
             call.end(EndReason.DRAIN, self._drained_because)
-        if self._on_live is not None:
-            self._on_live(call.record)
+        self._on_live(call.record)
         began = trio.current_time()
         try:
             yield
@@ -226,7 +224,7 @@ class Registry:
 
     def _note_put_through(self, record: CallRecord, began: float) -> None:
         """See whether the caller of a call that ends may come back."""
-        expected = self._expected.of_sid(record.call_sid)
+        expected = self.expected.of_sid(record.call_sid)
         if record.handed_over and expected is not None and not self._drained_because:
             earlier, streams = expected.came_back, frozenset(filter(None, [record.stream_sid]))
             if earlier is not None:
@@ -261,7 +259,7 @@ class Registry:
         if record is None or not record.transfers:
             return None
         if call_id not in self._put_through:
-            known = self._expected.of_sid(record.call_sid)
+            known = self.expected.of_sid(record.call_sid)
             is_again = known is not None and known.came_back is not None and record.transfers[-1].outcome == outcome
             if known is None:
                 record.transfers[-1].outcome = outcome
@@ -269,7 +267,7 @@ class Registry:
         record.transfers[-1].outcome = outcome
         through = self._put_through[call_id]
         if outcome in ANSWERED or over or not through.may_be_answered_again or self._drained_because:
-            self._settle(call_id)
+            self.settle(call_id)
             return None
         return self._bring_back(through, outcome)
 
@@ -279,17 +277,16 @@ class Registry:
         del self._put_through[call_id]
         self._ended.pop(call_id)
         expected = through.come_back(outcome, trio.current_time(), self._new_id())
-        self._expected.add(expected)
+        self.expected.add(expected)
         self._say_counts()
         return expected
 
-    def _settle(self, call_id: str) -> None:
+    def settle(self, call_id: str) -> None:
         """Whoever was put through does not come back."""
         through = self._put_through.pop(call_id, None)
         if through is None:
             return
-        if self._on_ended is not None:
-            self._on_ended(through.record)
+        self._on_ended(through.record)
         self._departure.set()
         self._departure = trio.Event()
 
@@ -297,9 +294,8 @@ class Registry:
         """Keep an ended call's record for a while, and tell of its end."""
         if record.ended_at is None:  # its stream never came, or could not be answered
             record.ended_at = self._clock()
-        self._expected.over(record)
-        if self._on_ended is not None:
-            self._on_ended(record)
+        self.expected.over(record)
+        self._on_ended(record)
         self._say_counts()
         self._departure.set()
         self._departure = trio.Event()
@@ -310,7 +306,7 @@ class Registry:
         if call_id in self._live:
             self._live[call_id].end(reason, detail)
             return True
-        expected = self._expected.withdraw(call_id)
+        expected = self.expected.withdraw(call_id)
         if expected is None:
             return False
         expected.record.state, expected.record.end_reason = CallState.ENDED, reason
@@ -320,58 +316,12 @@ class Registry:
 
     def end_all(self, reason: EndReason, detail: str) -> int:
         """End every live and expected call; returns how many there were."""
-        calls = [*self._live, *self._expected]
+        calls = [*self._live, *self.expected]
         for call_id in calls:
             self.end(call_id, reason, detail)
         for call_id in list(self._put_through):
-            self._settle(call_id)
+            self.settle(call_id)
         return len(calls)
-
-    def note_status(self, call_id: str | None, call_sid: str, status: str) -> None:
-        """Twilio has said what a call is doing. Callbacks come twice, late and out of order, and for unknown calls.
-
-        Args:
-            call_id: ours, where the callback's path has it.
-            call_sid: Twilio's, which a number's own callback has.
-            status: a terminal one ends the call though its socket may look alive; see ``first_sign.py``.
-        """
-        if call_id is None:
-            call_id = next((record.call_id for record in self.records() if record.call_sid == call_sid), "")
-        record = self.record(call_id)
-        if record is None or rank(status) <= rank(record.twilio_status):
-            return  # said already, or overtaken by what came after it
-        record.twilio_status = status
-        expected = self._expected.get(call_id)
-        if expected is not None and record.call_sid is None and call_sid:  # Twilio's answer to the create was lost
-            self._expected.identify(expected, call_sid)
-        if expected is not None and status in STATES:
-            record.state = STATES[status]
-            if self._on_change is not None:
-                self._on_change(record)
-        if expected is not None and status in DIALED and expected.seconds_from_dialing:
-            expected.expires_at = trio.current_time() + expected.seconds_from_dialing
-        if status in TERMINAL_STATUSES:
-            detail = f"Twilio says that the call is {status}"
-            if call_id in self._live:
-                self._live[call_id].phone_over(detail)
-            elif not self.end(call_id, EndReason.TWILIO_ENDED, detail):
-                self._settle(call_id)
-
-    def stream_failed(self, call_id: str, stream_sid: str, detail: str) -> None:
-        """Twilio has said that a stream broke, which may have been so for minutes without a sign of it here.
-
-        One that a transfer has replaced breaks, or is over; one of before the caller came back is nobody's.
-        """
-        record = self.record(call_id)
-        if record is None:
-            return
-        held = self._expected.of_sid(record.call_sid)
-        if held is not None and held.came_back is not None and stream_sid in held.came_back.earlier_streams:
-            return
-        if record.handed_over and call_id in self._live:
-            self._live[call_id].phone_over(detail)
-        else:
-            self.end(call_id, EndReason.TWILIO_ENDED, detail)
 
     def knows(self, call_sid: str) -> bool:
         """True if a call with this call SID is, or was, ours, as far as that is remembered."""
@@ -379,28 +329,19 @@ class Registry:
 
     def lives(self, call_sid: str) -> bool:
         """True if the stream of this call has come here, and is here still."""
-        held = self._expected.of_sid(call_sid)
-        return held is not None and held.record.call_id not in self._expected
+        held = self.expected.of_sid(call_sid)
+        return held is not None and held.record.call_id not in self.expected
 
     def lives_elsewhere(self, call_sid: str) -> None:
         """The stream of this call has come to another process: what was promised to it here is no promise any more."""
-        held = self._expected.of_sid(call_sid)
-        if held is not None and held.record.call_id in self._expected and held.record.direction == "inbound":
+        held = self.expected.of_sid(call_sid)
+        if held is not None and held.record.call_id in self.expected and held.record.direction == "inbound":
             held.record.handed_over = True  # so that nobody hangs its phone up
             self.end(held.record.call_id, EndReason.START_TIMEOUT, "its stream came to another process")
 
     def holds(self, call_sid: str) -> bool:
         """True if a call that is not over has this call SID."""
         return any(record.call_sid == call_sid for record in self._open_records())
-
-    def note_machine(self, call_id: str, answered_by: str) -> None:
-        """Twilio has found out who answered a call that we placed. Acts once, and only on a machine."""
-        record = self.record(call_id)
-        if record is None or record.answered_by is not None:
-            return
-        record.answered_by = answered_by
-        if record.answered_by_machine and call_id in self._live:
-            self._live[call_id].machine_answered()
 
     def live(self) -> list[Call]:
         """The calls whose sockets are not yet closed."""
@@ -415,7 +356,7 @@ class Registry:
         self._forget_expired()
         if call_id in self._live:
             return self._live[call_id].record
-        expected = self._expected.get(call_id)
+        expected = self.expected.get(call_id)
         return self._ended.get(call_id) if expected is None else expected.record
 
     def records(self) -> list[CallRecord]:
@@ -424,12 +365,12 @@ class Registry:
         return [*self._open_records(), *self._ended.latest_first()]
 
     def _open_records(self) -> list[CallRecord]:
-        return [call.record for call in self._live.values()] + self._expected.records()
+        return [call.record for call in self._live.values()] + self.expected.records()
 
     def statistics(self) -> Statistics:
         """The counts of this moment."""
         self._forget_expired()
-        return Statistics(len(self._live), len(self._expected), self._draining)
+        return Statistics(len(self._live), len(self.expected), self._draining)
 
     def refuse_new(self) -> None:
         """Promise nothing more from now on; who was promised a path still comes in."""
@@ -448,5 +389,5 @@ class Registry:
                 await trio.lowlevel.checkpoint()
                 return
             returns = (through.until for through in self._put_through.values())
-            with trio.move_on_at(min([self._expected.wake_at, *returns])):
+            with trio.move_on_at(min([self.expected.wake_at, *returns])):
                 await self._departure.wait()

@@ -16,6 +16,7 @@ from trio_voice.billing.estimate import minute_cost
 from trio_voice.call.accept import Reception
 from trio_voice.call.budget import Budget
 from trio_voice.call.call import wall_clock
+from trio_voice.call.callbacks import note_status
 from trio_voice.call.feed import Feed
 from trio_voice.call.nodes import Node, NodeDirectory
 from trio_voice.call.overrun_alarm import OverrunAlarm
@@ -221,7 +222,7 @@ class Services:
             if self._colleagues is not None and self.registry.lives(call_sid):
                 self._after_work.start_soon(self._colleagues.pass_on_status, call_sid, LIVES)
         else:
-            self.registry.note_status(None, call_sid, status)
+            note_status(self.registry, None, call_sid, status)
 
     def _ended(self, record: CallRecord) -> None:
         """Reckon up and write down a call that is over, whether or not it was ever answered; see its phone down.

@@ -4,6 +4,7 @@ import httpx2
 import pytest
 import trio
 
+from trio_voice.call.callbacks import note_status
 from trio_voice.call.registry import Registry
 from trio_voice.edges.twilio.dialer import Dialer
 from trio_voice.edges.twilio.rest import TwilioRest
@@ -198,7 +199,7 @@ async def test_what_a_quicker_callback_has_said_stays_said(desk, monkeypatch):
     async def create_slowly(rest, order):
         placed = await create(rest, order)
         [record] = desk.registry.records()
-        desk.registry.note_status(record.call_id, placed[0], "busy")
+        note_status(desk.registry, record.call_id, placed[0], "busy")
         return placed
 
     monkeypatch.setattr(TwilioRest, "create", create_slowly)

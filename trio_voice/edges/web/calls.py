@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from quart import Response, request
 
+from trio_voice.call.callbacks import note_status
 from trio_voice.edges.web.answers import failure
 from trio_voice.edges.web.call_request import read_call_request
 from trio_voice.edges.web.elsewhere import calls_elsewhere, ended_elsewhere, placed_elsewhere
@@ -131,7 +132,7 @@ def add_calls(app: QuartTrio, context: AppContext, access: OperatorAccess) -> No
         status = said.get("status") if isinstance(said, dict) else None
         if not isinstance(status, str) or status not in TERMINAL_STATUSES:
             return failure(400, "bad_request", f"send JSON with a status: {', '.join(sorted(TERMINAL_STATUSES))}")
-        context.registry.note_status(None, call_sid, status)
+        note_status(context.registry, None, call_sid, status)
         if context.colleagues is not None:
             await context.colleagues.pass_on_status(call_sid, status)
         return "", 204

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import structlog
 
+from trio_voice.call.callbacks import note_machine, note_status, note_stream_failure
 from trio_voice.call.put_through import ANSWERED
 from trio_voice.edges.twilio.webhooks import (
     connect_twiml,
@@ -239,7 +240,7 @@ class Webhooks:
         return _twiml(hangup_twiml() if over or outcome in ANSWERED else sorry_twiml(NOBODY))
 
     async def _amd_status(self, webhook: Webhook) -> Answer:
-        self._context.registry.note_machine(webhook.call_id or "", webhook.field("AnsweredBy", "unknown"))
+        note_machine(self._context.registry, webhook.call_id or "", webhook.field("AnsweredBy", "unknown"))
         self._write_again(webhook.call_id or "")
         return NO_CONTENT
 
@@ -260,7 +261,7 @@ class Webhooks:
         call_sid, status = webhook.field("CallSid"), webhook.field("CallStatus")
         record = self._context.registry.record(webhook.call_id or "")
         was_nameless = record is not None and record.call_sid is None
-        self._context.registry.note_status(webhook.call_id, call_sid, status)
+        note_status(self._context.registry, webhook.call_id, call_sid, status)
         if record is not None and was_nameless and record.call_sid is not None and record.ended_at is None:
             self._context.journal.call_began(record)  # whoever comes after us can hang it up
         if webhook.call_id is None:
@@ -279,7 +280,7 @@ class Webhooks:
         if webhook.field("StreamEvent") == "stream-error":
             # In known incidents this came at once, while the socket stayed half-open for minutes.
             detail = f"Twilio's stream failed: {webhook.field('StreamError', 'no reason given')}"
-            self._context.registry.stream_failed(webhook.call_id or "", webhook.field("StreamSid"), detail)
+            note_stream_failure(self._context.registry, webhook.call_id or "", webhook.field("StreamSid"), detail)
         return NO_CONTENT
 
 

@@ -1,0 +1,77 @@
+"""Twilio's callbacks about calls: how far one is, who answered it, and that its stream broke.
+
+They come twice, late, out of order, and for calls that nobody knows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import trio
+
+from trio_voice.call.twilio_status import DIALED, STATES, rank
+from trio_voice.record import TERMINAL_STATUSES, EndReason
+
+if TYPE_CHECKING:
+    from trio_voice.call.registry import Registry
+
+
+def note_status(registry: Registry, call_id: str | None, call_sid: str, status: str) -> None:
+    """Twilio has said what a call is doing.
+
+    Args:
+        registry: where the call is looked for.
+        call_id: ours, where the callback's path has it.
+        call_sid: Twilio's, which a number's own callback has.
+        status: a terminal one ends the call though its socket may look alive; see ``first_sign.py``.
+    """
+    if call_id is None:
+        call_id = next((record.call_id for record in registry.records() if record.call_sid == call_sid), "")
+    record = registry.record(call_id)
+    if record is None or rank(status) <= rank(record.twilio_status):
+        return  # said already, or overtaken by what came after it
+    record.twilio_status = status
+    expected = registry.expected.get(call_id)
+    if expected is not None and record.call_sid is None and call_sid:  # Twilio's answer to the create was lost
+        registry.expected.identify(expected, call_sid)
+    if expected is not None and status in STATES:
+        record.state = STATES[status]
+        registry.on_change(record)
+    if expected is not None and status in DIALED and expected.seconds_from_dialing:
+        expected.expires_at = trio.current_time() + expected.seconds_from_dialing
+    if status in TERMINAL_STATUSES:
+        detail = f"Twilio says that the call is {status}"
+        live = registry.live_call(call_id)
+        if live is not None:
+            live.phone_over(detail)
+        elif not registry.end(call_id, EndReason.TWILIO_ENDED, detail):
+            registry.settle(call_id)
+
+
+def note_stream_failure(registry: Registry, call_id: str, stream_sid: str, detail: str) -> None:
+    """Twilio has said that a stream broke, which may have been so for minutes without a sign of it here.
+
+    One that a transfer has replaced breaks, or is over; one of before the caller came back is nobody's.
+    """
+    record = registry.record(call_id)
+    if record is None:
+        return
+    held = registry.expected.of_sid(record.call_sid)
+    if held is not None and held.came_back is not None and stream_sid in held.came_back.earlier_streams:
+        return
+    live = registry.live_call(call_id)
+    if record.handed_over and live is not None:
+        live.phone_over(detail)
+    else:
+        registry.end(call_id, EndReason.TWILIO_ENDED, detail)
+
+
+def note_machine(registry: Registry, call_id: str, answered_by: str) -> None:
+    """Twilio has found out who answered a call that we placed. Acts once, and only on a machine."""
+    record = registry.record(call_id)
+    if record is None or record.answered_by is not None:
+        return
+    record.answered_by = answered_by
+    live = registry.live_call(call_id)
+    if record.answered_by_machine and live is not None:
+        live.machine_answered()

@@ -14,7 +14,7 @@ from trio_voice.events.stage import ModelRequest
 from trio_voice.net import http as under_test
 from trio_voice.net.connect import Unreachable, connect
 from trio_voice.net.http import KEPT_A_HOST, KEPT_SECONDS, open_http, open_http_pool
-from trio_voice.net.http_connection import EARLY_SECONDS, HURRIED_PIECES
+from trio_voice.net.http_connection import EARLY_SECONDS, LOW_LATENCY_PIECES
 from trio_voice.net.poller import open_poller
 from trio_voice.sandbox.providers.assemblyai_agent import Script, Turn
 from trio_voice.sandbox.providers.chain import ChainManner, open_chain, scripted
@@ -389,7 +389,7 @@ async def test_a_server_of_which_nothing_is_known_has_a_fresh_one_opened_until_i
         assert not client._opening
 
 
-async def test_a_connection_hurries_from_the_question_until_the_answer_has_begun():
+async def test_a_connection_has_low_latency_from_the_question_until_the_answer_has_begun():
     """Its news would else wait for others', before a caller hears something."""
     with trio.fail_after(20):
         async with (
@@ -401,11 +401,11 @@ async def test_a_connection_hurries_from_the_question_until_the_answer_has_begun
             client.warm(address)
             await until(lambda: client._idle)
             stream = client._idle[0]._stream
-            assert not stream.hurries
+            assert not stream.low_latency
             async with client.post(ModelRequest(address, {"Authorization": "Bearer k"}, BODY)) as answer:
                 pieces = 0
                 while await answer.receive():
                     pieces += 1
-                    assert stream.hurries == (pieces < HURRIED_PIECES)
-                assert pieces > HURRIED_PIECES
-            assert not stream.hurries
+                    assert stream.low_latency == (pieces < LOW_LATENCY_PIECES)
+                assert pieces > LOW_LATENCY_PIECES
+            assert not stream.low_latency

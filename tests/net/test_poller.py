@@ -61,9 +61,9 @@ async def test_streams_are_let_gather_where_some_come_at_once():
         assert len(heard) == 2
 
 
-async def test_a_stream_that_hurries_is_served_at_once_and_the_others_with_it():
+async def test_a_stream_of_low_latency_is_served_at_once_and_the_others_with_it():
     async with streams(3) as (pairs, heard):
-        pairs[2][0].hurry()
+        pairs[2][0].set_low_latency()
         await begin_to_gather(pairs, heard)
         pairs[0][1].send(b"another")
         pairs[2][1].send(b"the answer")
@@ -71,14 +71,14 @@ async def test_a_stream_that_hurries_is_served_at_once_and_the_others_with_it():
         assert set(heard[2:]) == {(2, b"the answer"), (0, b"another")}
 
 
-async def test_a_stream_that_hurries_no_more_waits_again_and_nothing_is_lost():
+async def test_a_stream_of_low_latency_no_more_waits_again_and_nothing_is_lost():
     async with streams(3) as (pairs, heard):
         stream, peer = pairs[2]
-        stream.hurry()
+        stream.set_low_latency()
         peer.send(b"one")
         await until(lambda: heard)
         peer.send(b"two")  # has come, and nobody has read it
-        stream.hurry(wanted=False)
+        stream.set_low_latency(wanted=False)
         await until(lambda: len(heard) == 2)
         assert heard == [(2, b"one"), (2, b"two")]
         heard.clear()
@@ -88,16 +88,16 @@ async def test_a_stream_that_hurries_no_more_waits_again_and_nothing_is_lost():
         assert len(heard) == 2
 
 
-async def test_a_stream_that_hurries_is_watched_no_more_when_it_is_closed():
+async def test_a_stream_of_low_latency_is_watched_no_more_when_it_is_closed():
     async with streams(1) as (pairs, heard):
         stream, peer = pairs[0]
-        stream.hurry()
+        stream.set_low_latency()
         peer.send(b"one")
         await until(lambda: heard)
         poller, copy = stream._poller, stream.socket.dup()  # a child's, for which the kernel would go on telling
         with copy:
             stream.close_now()
-            stream.hurry(wanted=False)  # does no harm
+            stream.set_low_latency(wanted=False)  # does no harm
             peer.close()
             await trio.testing.wait_all_tasks_blocked(0.01)
-            assert poller._hurried.poll(0) == []
+            assert poller._low_latency.poll(0) == []

@@ -112,7 +112,7 @@ class LegSpec:
                         dict(headers),
                         max_message_bytes=max_message_bytes,
                         proxy=proxy,
-                        hurries=stage is not None,
+                        low_latency=stage is not None,
                     )
             except trio.TooSlowError as slow:
                 words = f"{urlsplit(url).hostname} did not answer the WebSocket handshake in {HANDSHAKE_SECONDS:g} s"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MAX_HEAD_BYTES: Final = 65_536
 """Of an answer, and of each chunk's length: what is longer is no HTTP."""
 READ_BYTES: Final = 16_384
-HURRIED_PIECES: Final = 32
+LOW_LATENCY_PIECES: Final = 32
 """Of an answer, from its head on, that are not let gather with others' news (``poller.py``): those before the first
 text that can be spoken, and more."""
 EARLY_SECONDS: Final = 1.0
@@ -71,7 +71,7 @@ class Connection:
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
         self._good_until = math.inf
         self._pieces = 0
-        """That have come of the answer; what follows those that hurry may be late."""
+        """That have come of the answer; what follows ``LOW_LATENCY_PIECES`` may be late."""
         self.idle_since = trio.current_time()
         self._is_usable = True
 
@@ -97,7 +97,7 @@ class Connection:
         asked = h11.Request(method="POST", target=target, headers=[*(headers | {**request.headers} | length).items()])
         data = [self._http.send(event) for event in (asked, h11.Data(data=request.body), h11.EndOfMessage())]
         self._pieces = 0
-        self._hurry(wanted=True)
+        self._set_low_latency(wanted=True)
         with _told_if_closed():
             await self._stream.send_all(b"".join(filter(None, data)))
             came = await self._stream.receive_some(READ_BYTES)
@@ -121,8 +121,8 @@ class Connection:
                 return b""
             elif event.data:
                 self._pieces += 1
-                if self._pieces == HURRIED_PIECES:
-                    self._hurry(wanted=False)
+                if self._pieces == LOW_LATENCY_PIECES:
+                    self._set_low_latency(wanted=False)
                 return bytes(event.data)
 
     def settle(self, response: h11.Response) -> bool:
@@ -130,15 +130,15 @@ class Connection:
         if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
             return False
         self._http.start_next_cycle()
-        self._hurry(wanted=False)
+        self._set_low_latency(wanted=False)
         now = trio.current_time()
         self.idle_since = now
         self._good_until = now + _seconds_kept(response) - EARLY_SECONDS
         return self.is_good(now)
 
-    def _hurry(self, *, wanted: bool) -> None:
+    def _set_low_latency(self, *, wanted: bool) -> None:
         if isinstance(self._stream, PolledStream):
-            self._stream.hurry(wanted=wanted)
+            self._stream.set_low_latency(wanted=wanted)
 
     def close(self) -> None:
         """Close. Never waits, never raises. Idempotent."""

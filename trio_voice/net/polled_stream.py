@@ -40,7 +40,7 @@ class Watcher(Protocol):
         """Stop watching, before the socket is closed. Harmless if it is not watched."""
 
     def move(self, stream: PolledStream) -> None:
-        """``stream.hurries`` is about to change."""
+        """``stream.low_latency`` is about to change."""
 
     def remember(self, stream: PolledStream) -> None:
         """Call its ``go_on`` in the next round: it may have more to read, and the kernel tells that only once."""
@@ -66,7 +66,7 @@ class PolledStream(trio.abc.AsyncResource):
         "_run",
         "_tls",
         "_writing",
-        "hurries",
+        "low_latency",
         "socket",
         "unsent",
     )
@@ -75,7 +75,7 @@ class PolledStream(trio.abc.AsyncResource):
         sock.setblocking(False)  # noqa: FBT003 - the standard library's signature
         self.socket = sock
         self._poller = poller
-        self.hurries = False
+        self.low_latency = False
         """True while what comes is served at once; else it may be let gather with others' (``poller.py``)."""
         self._tls: ClientTls | None = None
         self.unsent = b""
@@ -114,11 +114,11 @@ class PolledStream(trio.abc.AsyncResource):
         self._tls = tls
         self._may_have_more = True  # application data may have come with the last of the handshake
 
-    def hurry(self, *, wanted: bool = True) -> None:
+    def set_low_latency(self, *, wanted: bool = True) -> None:
         """Have what comes served at once, or let it gather with others' again. Harmless once it is closed."""
-        if wanted != self.hurries and not self._closed:
+        if wanted != self.low_latency and not self._closed:
             self._poller.move(self)
-            self.hurries = wanted
+            self.low_latency = wanted
 
     # Called by the poller
 

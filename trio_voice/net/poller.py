@@ -43,8 +43,8 @@ PAUSE_SECONDS: Final = 0.002
 """Time for which streams are let gather when they come to be served a few at a time. A turn of trio's loop that begins
 with the processor idle costs as much of its time as two or three frames (most of it is waiting for memory), and so
 several share one. It adds two or three milliseconds to the delay of a frame, which lasts 20. Where there are many
-already, and where there is but one, it would win nothing. It is cut short by a stream that hurries
-(``PolledStream.hurry``), which would add its delay to the pause before an answer, once for each stage."""
+already, and where there is but one, it would win nothing. It is cut short by a stream of low latency
+(``PolledStream.set_low_latency``): it would lengthen the pause before an answer, once for each stage."""
 
 _poller: Final = trio.lowlevel.RunVar["Poller | None"]("trio_voice.poller", None)
 
@@ -94,14 +94,14 @@ def _notice_loss(sock: socket.socket, seconds: int) -> None:
 
 
 class Poller:
-    """An epoll, one for streams that hurry, and the task that serves the streams in both."""
+    """An epoll, one for streams of low latency, and the task that serves the streams in both."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
-        self._hurried = select.epoll()
-        self._epoll.register(self._hurried, select.EPOLLIN)
+        self._low_latency = select.epoll()
+        self._epoll.register(self._low_latency, select.EPOLLIN)
         self._streams: dict[int, PolledStream] = {}
-        self._pause = Pause(PAUSE_SECONDS, self._hurried.fileno())
+        self._pause = Pause(PAUSE_SECONDS, self._low_latency.fileno())
         self._unfinished: list[PolledStream] = []
         """Streams whose last read may have left something."""
         self._scope = trio.CancelScope(shield=True)
@@ -119,9 +119,9 @@ class Poller:
 
     async def _serve(self) -> None:
         poll, descriptor_of_all, streams = self._epoll.poll, self._epoll.fileno(), self._streams
-        poll_hurried = self._hurried.poll
+        poll_low_latency = self._low_latency.poll
         while True:
-            events = poll_hurried(0, ROUND_EVENTS) + poll(0, ROUND_EVENTS)
+            events = poll_low_latency(0, ROUND_EVENTS) + poll(0, ROUND_EVENTS)
             again, self._unfinished = self._unfinished, []
             for descriptor, flags in events:
                 stream = streams.get(descriptor)
@@ -153,7 +153,7 @@ class Poller:
         """Free the descriptors."""
         self._pause.close()
         self._epoll.close()
-        self._hurried.close()
+        self._low_latency.close()
 
     def add(self, stream: PolledStream) -> None:
         """Begin to watch."""
@@ -166,13 +166,13 @@ class Poller:
             self._epoll_of(stream).unregister(stream.socket)
 
     def move(self, stream: PolledStream) -> None:
-        """``stream.hurries`` is about to change. What has come is told again."""
+        """``stream.low_latency`` is about to change. What has come is told again."""
         if stream.socket.fileno() in self._streams:
             self._epoll_of(stream).unregister(stream.socket)
-            (self._epoll if stream.hurries else self._hurried).register(stream.socket, INTEREST)
+            (self._epoll if stream.low_latency else self._low_latency).register(stream.socket, INTEREST)
 
     def _epoll_of(self, stream: PolledStream) -> select.epoll:
-        return self._hurried if stream.hurries else self._epoll
+        return self._low_latency if stream.low_latency else self._epoll
 
     def remember(self, stream: PolledStream) -> None:
         """Serve it again: it may have more to read, and the kernel tells that only once."""

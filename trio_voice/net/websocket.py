@@ -283,12 +283,12 @@ async def open_websocket(
     max_message_bytes: int,
     tls: ssl.SSLContext | None = None,
     proxy: Proxy | None = None,
-    hurries: bool = False,
+    low_latency: bool = False,
 ) -> WebSocketChannel:
     """Connect to a WebSocket server, over TLS for ``wss``.
 
     Cancelling is safe: the socket is closed. The caller sets the deadline. What comes may be let gather with others',
-    unless it ``hurries``: few messages, and a caller who waits for each.
+    unless ``low_latency`` is wanted: few messages, and a caller who waits for each.
 
     Raises:
         ModelUnavailable: the address does not resolve, nobody listens, TLS fails, or the answer is not 101; the
@@ -319,8 +319,8 @@ async def open_websocket(
                 stream = trio.SSLStream(stream, context, server_hostname=uri.host, https_compatible=True)
         frames = WebSocket(client=True, max_message_bytes=max_message_bytes)
         channel = await _shake_hands(WebSocketChannel(stream, frames), stream, protocol, headers)
-        if hurries and isinstance(stream, PolledStream):
-            stream.hurry()
+        if low_latency and isinstance(stream, PolledStream):
+            stream.set_low_latency()
         opened = True
     except InvalidStatus as refused:
         status = refused.response.status_code

@@ -10,7 +10,7 @@ import trio.testing
 from trio_voice.billing.prices import ModelPrices, Prices, TwilioPrices
 from trio_voice.call.call_teller import CallTeller
 from trio_voice.call.feed import COST_SECONDS, MOST_KEPT, Feed
-from trio_voice.call.mailbox import Mailbox, Place, Reach
+from trio_voice.call.mailbox import Cursor, Mailbox, Reach
 from trio_voice.record import CallRecord, CallState, EndReason, ToolUse, Turn, Utterance
 from trio_voice.session_record import ModelSessionRecord
 
@@ -110,16 +110,16 @@ async def test_whoever_comes_back_is_told_what_they_missed_once_and_in_order_and
         say(feed, record, "One", final=True)
         say(feed, record, "Two", final=False)
         *_, last = await mailbox.take()
-    place = Place({last.origin: last.number})
+    cursor = Cursor({last.origin: last.number})
     say(feed, record, "Two is", final=False)
     say(feed, record, "Two is enough.", final=True)
     CallTeller(feed, record).turn(Turn(1, 500))
     feed.call_ended(record)
-    with feed.listening(Place.read(str(place))) as mailbox:
+    with feed.listening(Cursor.read(str(cursor))) as mailbox:
         events = await mailbox.take()
     assert kinds(events) == ["words", "turn", "end"]
     assert json.loads(events[0].data)["text"] == "Two is enough."
-    with feed.listening(Place({last.origin: events[-1].number})) as mailbox:
+    with feed.listening(Cursor({last.origin: events[-1].number})) as mailbox:
         assert mailbox.take_now() == []
 
 
@@ -128,35 +128,35 @@ async def test_whoever_comes_back_is_told_what_they_missed_once_and_in_order_and
 )
 def test_what_is_no_place_is_told_so(text):
     with pytest.raises(ValueError, match="id of no event"):
-        Place.read(text)
+        Cursor.read(text)
 
 
 def test_a_place_is_read_as_it_is_written():
-    place = Place({"a1b2c3d4": 15, "0f9e8d7c": 3})
-    assert str(Place.read(str(place))) == str(place) == "a1b2c3d4.15-0f9e8d7c.3"
+    cursor = Cursor({"a1b2c3d4": 15, "0f9e8d7c": 3})
+    assert str(Cursor.read(str(cursor))) == str(cursor) == "a1b2c3d4.15-0f9e8d7c.3"
 
 
 def test_a_place_never_goes_back():
     """A newcomer is told which calls live by an event of long ago, and has missed nothing since."""
-    place = Place({"a1b2c3d4": 15})
-    place.move("a1b2c3d4", 3)
-    place.move("0f9e8d7c", 3)
-    assert str(place) == "a1b2c3d4.15-0f9e8d7c.3"
+    cursor = Cursor({"a1b2c3d4": 15})
+    cursor.move("a1b2c3d4", 3)
+    cursor.move("0f9e8d7c", 3)
+    assert str(cursor) == "a1b2c3d4.15-0f9e8d7c.3"
 
 
 async def test_a_place_in_a_process_that_is_gone_is_no_error(feed):
     feed.call_changed(call())
-    with feed.listening(Place({"00000000": 99})) as mailbox:
+    with feed.listening(Cursor({"00000000": 99})) as mailbox:
         assert kinds(await mailbox.take()) == ["call"]
 
 
 async def test_a_place_that_has_not_happened_yet_is_the_last_that_has(feed):
     feed.call_changed(call())
-    end = str(feed.place())
-    later = Place.read(f"{feed.origin}.1000-00000000.7")
+    end = str(feed.cursor())
+    later = Cursor.read(f"{feed.origin}.1000-00000000.7")
     assert str(feed.within(later)) == f"{end}-00000000.7"  # of others nobody here knows
-    assert str(feed.within(Place.read(end))) == end
-    assert str(feed.within(Place.read("00000000.7"))) == "00000000.7"
+    assert str(feed.within(Cursor.read(end))) == end
+    assert str(feed.within(Cursor.read("00000000.7"))) == "00000000.7"
     with feed.listening(feed.within(later)) as mailbox:
         feed.call_changed(call("c2"))
         assert [data["call_id"] for _, data in told(await mailbox.take())] == ["c2"]
@@ -164,7 +164,7 @@ async def test_a_place_that_has_not_happened_yet_is_the_last_that_has(feed):
 
 async def test_a_full_mailbox_loses_what_passes_first_and_is_given_up_when_that_is_not_enough(feed):
     record = call()
-    mailbox = Mailbox(Place(), most=10)
+    mailbox = Mailbox(Cursor(), most=10)
     feed._mailboxes.add(mailbox)
     say(feed, record, "passing", final=False)
     for number in range(9):
@@ -192,7 +192,7 @@ def test_what_is_kept_is_bounded(feed):
 
 def test_nothing_is_made_of_what_passes_while_nobody_listens(feed):
     say(feed, call(), "Are you", final=False)
-    assert str(feed.place()) == f"{feed.origin}.0"
+    assert str(feed.cursor()) == f"{feed.origin}.0"
 
 
 class Live:
@@ -245,7 +245,7 @@ def pass_on(mailbox, to, *, is_past=False):
 async def test_what_another_process_tells_is_told_here_once(feed):
     other = Feed()
     record = call("o1")
-    with other.listening(Place(), Reach.PROCESS) as theirs, feed.listening() as mailbox:
+    with other.listening(Cursor(), Reach.PROCESS) as theirs, feed.listening() as mailbox:
         other.call_changed(record)
         say(other, record, "Hello", final=True)
         events = theirs.take_now()
@@ -253,7 +253,7 @@ async def test_what_another_process_tells_is_told_here_once(feed):
             for event in events:
                 feed.take_over(event.origin, event.number, event.kind, event.data)
         assert kinds(await mailbox.take()) == ["call", "words"]
-    with feed.listening(Place({feed.origin: 0, other.origin: 1})) as mailbox:
+    with feed.listening(Cursor({feed.origin: 0, other.origin: 1})) as mailbox:
         assert kinds(mailbox.take_now()) == ["words"]
     with feed.listening(reach=Reach.PROCESS) as mailbox:  # who asks this process wants nothing of others
         say(feed, call(), "Mine", final=True)
@@ -267,8 +267,8 @@ async def test_what_is_past_there_is_told_to_those_who_come_back_and_others_hear
     other.call_changed(gone)
     other.call_ended(gone)
     other.call_changed(live)
-    with feed.listening() as new, feed.listening(Place({feed.origin: 0})) as back:
-        with other.listening(Place(), Reach.PROCESS) as theirs:
+    with feed.listening() as new, feed.listening(Cursor({feed.origin: 0})) as back:
+        with other.listening(Cursor(), Reach.PROCESS) as theirs:
             pass_on(theirs, feed, is_past=True)
         feed.caught_up({other.origin})
         assert [data["call_id"] for _, data in told(new.take_now())] == ["o2"]
@@ -305,11 +305,11 @@ async def test_somebody_who_wants_to_hear_of_all_is_noticed(feed, autojump_clock
 
 async def test_another_machine_is_not_told_what_it_may_have_told_itself(feed):
     other, node = Feed(), Feed()
-    with feed.listening(Place(), Reach.NODE) as asked, feed.listening() as all_of_it:
+    with feed.listening(Cursor(), Reach.NODE) as asked, feed.listening() as all_of_it:
         feed.take_over(node.origin, 1, "end", b'{"call_id":"n1"}', of_node=True)
         feed.take_over(other.origin, 1, "end", b'{"call_id":"o1"}')
         assert [data["call_id"] for _, data in told(asked.take_now())] == ["o1"]
         assert [data["call_id"] for _, data in told(all_of_it.take_now())] == ["n1", "o1"]
         assert feed.is_heard_of_nodes
-    with feed.listening(Place(), Reach.NODE):
+    with feed.listening(Cursor(), Reach.NODE):
         assert (feed.is_heard_of_all, feed.is_heard_of_nodes) == (True, False)

@@ -13,7 +13,7 @@ Events, each about one call, in the order in which they happened:
 replaced by what follows it, and is the first to go where there is no room; a listener who has missed anything else is
 cut off, and may come back.
 
-**Coming back.** What is not passing is kept for a while. Each event has a number, and the place where a listener
+**Coming back.** What is not passing is kept for a while. Each event has a number, and the cursor of a listener who
 stopped is one for each process that they have heard of, because several may be told of in one stream:
 ``a1b2c3d4.15-0f9e8d7c.3``.
 """
@@ -29,7 +29,7 @@ import msgspec
 import trio
 
 from trio_voice.billing.running import running_cost
-from trio_voice.call.mailbox import MOST_WAITING, FeedEvent, Mailbox, Place, Reach
+from trio_voice.call.mailbox import MOST_WAITING, Cursor, FeedEvent, Mailbox, Reach
 from trio_voice.record import CallState
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Feed:
 
     def __init__(self) -> None:
         self.origin = secrets.token_hex(4)
-        self._place = Place({self.origin: 0})
+        self._cursor = Cursor({self.origin: 0})
         self._heard = trio.Event()
         """Somebody wants to hear of all processes."""
         self._kept: deque[FeedEvent] = deque()
@@ -85,19 +85,19 @@ class Feed:
         self._heard = trio.Event()
         await self._heard.wait()
 
-    def place(self, *, own: bool = False) -> Place:
+    def cursor(self, *, own: bool = False) -> Cursor:
         """The end of what was told so far, of all processes or of this one."""
-        return Place({self.origin: self._place.after(self.origin)}) if own else self._place.copy()
+        return Cursor({self.origin: self._cursor.after(self.origin)}) if own else self._cursor.copy()
 
-    def within(self, place: Place) -> Place:
-        """The place, or the end of what this process has told, if it names what has not happened here yet.
+    def within(self, cursor: Cursor) -> Cursor:
+        """The cursor, or the end of what this process has told, if it names what has not happened here yet.
 
         Of other processes nobody here knows what they have told already.
         """
-        return place.at_most(self.origin, self._place.after(self.origin))
+        return cursor.at_most(self.origin, self._cursor.after(self.origin))
 
     @contextmanager
-    def listening(self, since: Place | None = None, reach: Reach = Reach.FLEET) -> Iterator[Mailbox]:
+    def listening(self, since: Cursor | None = None, reach: Reach = Reach.FLEET) -> Iterator[Mailbox]:
         """Listen while the block runs.
 
         Args:
@@ -105,7 +105,7 @@ class Feed:
             reach: the processes that they want to hear of.
         """
         most = MOST_WAITING + len(self._kept) + len(self._calls)
-        start = Place() if since is None else since.copy()
+        start = Cursor() if since is None else since.copy()
         takes: dict[Reach, Callable[[FeedEvent], bool]] = {
             Reach.PROCESS: lambda event: event.origin == self.origin,
             Reach.NODE: lambda event: not event.is_of_other_node,
@@ -131,7 +131,7 @@ class Feed:
         """Tell everybody who listens. Does not wait."""
         if is_passing and not self._mailboxes:
             return
-        number = self._place.after(self.origin) + 1
+        number = self._cursor.after(self.origin) + 1
         self._post(
             FeedEvent(self.origin, number, kind, msgspec.json.encode(fields), key, is_passing), fields["call_id"]
         )
@@ -152,7 +152,7 @@ class Feed:
         Raises:
             ValueError: that is nothing that any of them tells.
         """
-        if number <= self._place.after(origin):
+        if number <= self._cursor.after(origin):
             return  # told before the connection broke
         try:
             told = msgspec.json.decode(data, type=_Told)
@@ -174,7 +174,7 @@ class Feed:
         self._calls = {call_id: event for call_id, event in self._calls.items() if event.origin != origin}
 
     def _post(self, event: FeedEvent, call_id: str, *, is_past: bool = False) -> None:
-        self._place.move(event.origin, event.number)
+        self._cursor.move(event.origin, event.number)
         if not event.is_passing:
             self._keep(event)
         if event.kind == "call":

@@ -1,4 +1,4 @@
-"""One event of the feed, a listener's place in it, and the mailbox of what they have still to be told."""
+"""One event of the feed, a listener's cursor, and the mailbox of what they have still to be told."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MOST_WAITING: Final = 1_000
 """Events in one mailbox."""
-_PLACE: Final = re.compile(r"[0-9a-f]{8}\.[0-9]{1,15}(?:-[0-9a-f]{8}\.[0-9]{1,15}){0,255}")
+_CURSOR: Final = re.compile(r"[0-9a-f]{8}\.[0-9]{1,15}(?:-[0-9a-f]{8}\.[0-9]{1,15}){0,255}")
 
 
 @attrs.frozen(eq=False)
@@ -43,16 +43,16 @@ class Reach(enum.Enum):
     FLEET = "all"
 
 
-class Place:
-    """A listener's place: the number of the last event of each process."""
+class Cursor:
+    """A listener's place in the feed: the number of the last event that they heard of each process."""
 
     def __init__(self, numbers: Mapping[str, int] = {}) -> None:
         self._numbers = dict(numbers)
 
     @classmethod
-    def read(cls, text: str) -> Place:
-        """The place that ``str`` has written. Raises ``ValueError`` if it has not."""
-        if not _PLACE.fullmatch(text):
+    def read(cls, text: str) -> Cursor:
+        """The cursor that ``str`` has written. Raises ``ValueError`` if it has not."""
+        if not _CURSOR.fullmatch(text):
             raise ValueError("this is the id of no event here")
         return cls({origin: int(number) for origin, _, number in (each.partition(".") for each in text.split("-"))})
 
@@ -64,13 +64,13 @@ class Place:
         """An event was heard, perhaps one from before: a newcomer is told first which calls live."""
         self._numbers[origin] = max(number, self.after(origin))
 
-    def at_most(self, origin: str, number: int) -> Place:
+    def at_most(self, origin: str, number: int) -> Cursor:
         """The same, with no later event of that process."""
-        return Place({each: min(number, last) if each == origin else last for each, last in self._numbers.items()})
+        return Cursor({each: min(number, last) if each == origin else last for each, last in self._numbers.items()})
 
-    def copy(self) -> Place:
+    def copy(self) -> Cursor:
         """Another that is the same."""
-        return Place(self._numbers)
+        return Cursor(self._numbers)
 
     def __str__(self) -> str:
         return "-".join(f"{origin}.{number}" for origin, number in self._numbers.items())
@@ -88,7 +88,7 @@ class Mailbox:
 
     def __init__(
         self,
-        since: Place,
+        since: Cursor,
         reach: Reach = Reach.FLEET,
         takes: Callable[[FeedEvent], bool] = lambda _: True,
         *,

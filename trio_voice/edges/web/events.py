@@ -1,6 +1,6 @@
 """``GET /events``: the feed as server-sent events, of all processes of the fleet at any of them.
 
-An event's id is the listener's place in the feeds of all processes (``call/feed.py``), so ``Last-Event-ID`` resumes at
+An event's id is the listener's cursor in the feeds of all processes (``call/feed.py``), so ``Last-Event-ID`` resumes at
 any of them. A process follows the others, of its machine and of other nodes, only while anybody listens here
 (``follow_others``); what they have told meanwhile comes first then. Another process of the machine is told of this one
 only, another node of this machine's: nobody hears anything twice.
@@ -21,7 +21,7 @@ import structlog
 import trio
 from quart import Response, request
 
-from trio_voice.call.mailbox import FeedEvent, Place, Reach
+from trio_voice.call.mailbox import Cursor, FeedEvent, Reach
 from trio_voice.edges.web.answers import failure
 from trio_voice.edges.web.nodes import NODE
 from trio_voice.edges.workers.handover import HERE, hear_lines
@@ -69,7 +69,7 @@ def add_events(app: QuartTrio, context: AppContext, access: OperatorAccess) -> N
         # A browser sends the header by itself when it comes back; in the query it may be given from the start.
         text = request.headers.get("Last-Event-ID") or request.args.get("last_event_id")
         try:
-            since = Place.read(text) if text else None
+            since = Cursor.read(text) if text else None
         except ValueError as wrong:
             return failure(400, "bad_request", f"Last-Event-ID: {wrong}")
         if context.feed.listeners >= MOST_LISTENERS:
@@ -77,7 +77,7 @@ def add_events(app: QuartTrio, context: AppContext, access: OperatorAccess) -> N
         reach = Reach.FLEET
         if HERE in request.headers or NODE in request.headers:
             reach = Reach.PROCESS if HERE in request.headers else Reach.NODE
-            since = since or Place()  # another process, which wants all that there is
+            since = since or Cursor()  # another process, which wants all that there is
         answer = Response(_told(context.feed, since, reach), content_type="text/event-stream")
         answer.timeout = None  # it has no end
         answer.headers["Cache-Control"] = "no-cache, no-store"
@@ -85,32 +85,32 @@ def add_events(app: QuartTrio, context: AppContext, access: OperatorAccess) -> N
         return answer
 
 
-async def _told(feed: Feed, since: Place | None, reach: Reach) -> AsyncIterator[bytes]:  # noqa: ASYNC900 - a body: Quart closes it
+async def _told(feed: Feed, since: Cursor | None, reach: Reach) -> AsyncIterator[bytes]:  # noqa: ASYNC900 - a body: Quart closes it
     """The body of the answer, until the listener goes, or is cut off. Cancelling is safe."""
     is_inside = reach is not Reach.FLEET
     with feed.listening(since, reach) as mailbox:
-        place = feed.place() if since is None else since.copy()
-        # Its place, before anything has happened: whoever is cut off at once has one, too.
-        first = f"id: {place}\n" if str(place) and not is_inside else ""
+        cursor = feed.cursor() if since is None else since.copy()
+        # Its cursor, before anything has happened: whoever is cut off at once has one, too.
+        first = f"id: {cursor}\n" if str(cursor) and not is_inside else ""
         yield f"retry: {RETRY_MS}\n{first}: hello\n\n".encode()  # noqa: ASYNC119 - as above
         if is_inside:
-            past = b"".join(_written(event, place, is_inside=True) for event in mailbox.take_now())
+            past = b"".join(_written(event, cursor, is_inside=True) for event in mailbox.take_now())
             yield past + f"event: {NOW}\norigin: {feed.origin}\ndata: {{}}\n\n".encode()  # noqa: ASYNC119 - as above
         while not mailbox.is_overrun:
             taken: list[FeedEvent] = []
             with trio.move_on_after(HEARTBEAT_SECONDS):
                 taken = await mailbox.take()
-            told = b"".join(_written(event, place, is_inside=is_inside) for event in taken)
+            told = b"".join(_written(event, cursor, is_inside=is_inside) for event in taken)
             yield told or b": here\n\n"  # noqa: ASYNC119 - as above
             await trio.sleep(PACE_SECONDS)
         log.warning("listener_too_slow")
 
 
-def _written(event: FeedEvent, place: Place, *, is_inside: bool) -> bytes:
+def _written(event: FeedEvent, cursor: Cursor, *, is_inside: bool) -> bytes:
     """An event as it is sent; another process is told whose it is, in fields of our own."""
-    place.move(event.origin, event.number)
+    cursor.move(event.origin, event.number)
     whose = b"origin: %b\nnumber: %d\n" % (event.origin.encode(), event.number) if is_inside else b""
-    return b"id: %b\n%bevent: %b\ndata: %b\n\n" % (str(place).encode(), whose, event.kind.encode(), event.data)
+    return b"id: %b\n%bevent: %b\ndata: %b\n\n" % (str(cursor).encode(), whose, event.kind.encode(), event.data)
 
 
 async def follow_others(context: AppContext) -> None:
@@ -136,7 +136,7 @@ async def _follow_colleague(context: AppContext, index: int) -> None:
     other = Follower(context.feed, of_node=False)
     while True:
         with suppress(OSError, trio.BrokenResourceError, trio.TooSlowError, ValueError, LookupError):
-            headers = context.as_operator() | {"Last-Event-ID": str(context.feed.place())}
+            headers = context.as_operator() | {"Last-Event-ID": str(context.feed.cursor())}
             other.begin()
             await context.colleagues.listen_to(index, PATH, headers, other.hear)
         await trio.sleep(AGAIN_SECONDS)
@@ -171,7 +171,7 @@ async def _follow_node(context: AppContext, node: Node) -> None:
     port = parts.port or (443 if parts.scheme == "https" else 80)
     while True:
         with suppress(OSError, trio.BrokenResourceError, trio.TooSlowError, ValueError, LookupError):
-            headers = context.as_operator() | {"Last-Event-ID": str(context.feed.place()), NODE: digits}
+            headers = context.as_operator() | {"Last-Event-ID": str(context.feed.cursor()), NODE: digits}
             other.begin()
             with trio.fail_after(CONNECT_SECONDS):
                 stream: trio.abc.Stream = await trio.open_tcp_stream(parts.hostname or "", port)

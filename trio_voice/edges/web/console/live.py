@@ -49,8 +49,8 @@ def add_live(app: QuartTrio, context: AppContext, access: OperatorAccess) -> Non
     @app.get("/console")
     @access.lets_in
     async def live() -> Response:
-        place = context.feed.place()  # before the cards: what happens meanwhile is told once more
-        return await page("live", here="live", cards=await everywhere(), place=str(place), newcomer=NEWCOMER)
+        cursor = context.feed.cursor()  # before the cards: what happens meanwhile is told once more
+        return await page("live", here="live", cards=await everywhere(), cursor=str(cursor), newcomer=NEWCOMER)
 
     @app.get("/console/cards")
     @access.lets_in

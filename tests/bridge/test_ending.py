@@ -68,6 +68,19 @@ def test_a_caller_who_has_more_to_say_takes_it_back(then):
     assert book.record.counters["goodbyes_taken_back"] == 1
 
 
+def test_two_words_so_far_may_still_become_a_goodbye_and_three_take_it_back():
+    book = saying_goodbye()
+    book.on(c.CallerSpeechStarted())
+    for text in ("Have", "Have a", "Have a nice day"):
+        book.after(0.2).on(c.CallerTranscript("i1", text, final=False))
+    book.on(c.CallerSpeechStopped())
+    assert "goodbyes_taken_back" not in book.record.counters
+    book.on(c.CallerSpeechStarted())
+    for text, taken_back in (("Wait", 0), ("Wait, one", 0), ("Wait, one more", 1)):
+        book.after(0.2).on(c.CallerTranscript("i2", text, final=False))
+        assert book.record.counters.get("goodbyes_taken_back", 0) == taken_back
+
+
 def test_an_agent_that_renews_it_ends_the_call_all_the_same():
     book = saying_goodbye()
     says(book, "Wait, one more thing.")

@@ -635,3 +635,11 @@ def test_the_rest_of_what_a_server_broke_off_though_it_was_told_not_to_is_asked_
     resumed = book.on(said("", final=True))
     assert any(isinstance(command, PlayAudio) for command in resumed)
     assert [command.instead for command in resumed if isinstance(command, c.RequestReply)] == [True]
+
+
+@pytest.mark.parametrize("pieces", [6, 30], ids=["little was not heard", "much was not heard"])
+def test_the_last_line_is_heard_though_the_model_is_lost_while_it_is_undecided_who_speaks(pieces):
+    book = speaking(pieces=pieces, lines=Lines(failure=Line("Sorry.", MORE)))
+    book.on(c.CallerSpeechStarted())
+    lost = book.after(0.1).on(c.ModelFault("gone", "it is gone", fatal=True))
+    assert sound_of(lost) == base64.b64decode(MORE)

@@ -187,6 +187,19 @@ def test_a_transfer_that_fails_gives_the_caller_back_to_the_agent():
     assert book.bridge.refusal_of(SayRequested("Sorry.")) is None
 
 
+def test_a_transfer_by_the_agent_is_its_own_though_one_by_the_operator_has_failed():
+    book = Playbook(limits=QUIET_LINE).live()
+    book.on(TransferRequested("+15550100"))
+    book.on(TransferFailed())
+    book.speak("r1", SPEECH)
+    book.on(c.ToolCalled("t1", "transfer_to_human", {}))
+    book.on(ToolReturned("t1", ToolResult("{}", then=Then.TRANSFER)))
+    book.on(c.ReplyDone("r1", interrupted=False))
+    assert of_kind([command for _, command in book.pass_time(20)], TransferCall) == [TransferCall()]
+    (end,) = book.on(ms.CallerStopped())
+    assert (end.reason, end.transferred) == (EndReason.AGENT, True)
+
+
 def test_a_transfer_that_fails_before_there_is_a_model_asks_nothing_of_it():
     book = Playbook()
     book.on(START)

@@ -6,7 +6,7 @@ from trio_voice.audio.mulaw import base64_ms, encode, silence
 from trio_voice.bridge.bridge import Bridge
 from trio_voice.bridge.latency import Turns
 from trio_voice.bridge.marks import MarkLog
-from trio_voice.bridge.playout import MAX_QUEUED_MS, Playout
+from trio_voice.bridge.playout import LINE, MAX_QUEUED_MS, MUTED_REPLIES, Playout
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import ClearPlayback, EndCall, LegClosed, ModelReplaced, PlaceMark, PlayAudio
@@ -199,3 +199,15 @@ def test_a_line_of_our_own_is_not_taken_for_the_answer():
     line.speak("r1", SPEECH)
     (turn,) = line.record.turns
     assert turn.latency_ms == pytest.approx(1_000, abs=50)
+
+
+def test_late_speech_of_a_reply_that_was_cut_is_not_heard_however_many_lines_are_cut_with_it():
+    record = CallRecord(call_id="c1", direction="inbound", persona="p", from_number="", to_number="")
+    playout = Playout(Limits(), record, Turns(record, began=100.0), MarkLog(record, began=100.0))
+    playout.reply_began("r", 100.0)
+    playout.add("r", SPEECH)
+    for number in range(MUTED_REPLIES):
+        playout.add(f"{LINE}{number}", SPEECH)
+    playout.interrupt(100.0)
+    assert playout.add("r", SPEECH) == 0
+    assert not playout.has_waiting

@@ -708,6 +708,26 @@ def test_an_answer_to_its_end_or_a_new_question_earns_another_session(play):
     assert sessions_of(asked(), play) == 6
 
 
+def test_another_model_earns_a_second_session_too():
+    """Two of the first, two of the one that takes over."""
+    assert sessions_of(asked(successors=1), begin_only) == 4
+
+
+def test_what_is_said_after_a_noise_to_another_session_is_owed_from_then_on():
+    """The session that heard the beginning of it is gone; the noise was long before."""
+    book = Playbook(persona=GREETS_NOBODY, limits=PATIENT, lines=LINES).live()
+    book.on(c.CallerSpeechStarted())
+    book.after(0.3).on(c.CallerSpeechStopped())
+    pass_time(book, 20)
+    book.on(c.CallerSpeechStarted())
+    book.after(0.5).on(c.ModelFault("gone", "it is gone", fatal=True, passing=True))
+    book.on(ModelReplaced(HOSTED))
+    book.on(c.ModelReady("t"))
+    book.after(1).on(c.CallerTranscript("i2", "Are you open?", final=True))
+    heard, _ = pass_time(book, 3)
+    assert heard == [(pytest.approx(2.5, abs=0.05), WORDS.fillers[0])]
+
+
 def test_a_caller_is_not_silent_while_the_model_is_opened():
     limits = attrs.evolve(PATIENT, idle_seconds=30, model_ready_seconds=20)
     book = Playbook(persona=GREETS_NOBODY, limits=limits)

@@ -65,7 +65,7 @@ class DeadAir:
 
     def begin_again(self, now: float) -> None:
         """It is owed from here on, whatever was owed before."""
-        self._since, self._count, self._asked_at, self._tried_at = now, 0, math.inf, -math.inf
+        self._since, self._count, self._asked_at = now, 0, math.inf
 
     def settle(self) -> None:
         """It is heard, or nobody waits for it."""

@@ -306,8 +306,7 @@ class Playout:
         if ids:
             self._heard_before[ids[0]] -= min(max(back, 0.0), self._paused_at[ids[0]])
         taken_back = [(reply_id, payload, base64_ms(payload)) for reply_id, payload, _ in rest]
-        ends = _with_ends(taken_back, still_comes={reply_id for reply_id, *_ in self._waiting})
-        self._waiting.extendleft(reversed(ends))
+        self._waiting.extendleft(reversed(_with_ends(taken_back)))
         self._waiting_ms += sum(ms for *_, ms in taken_back)
         self._clear(now)
 
@@ -348,12 +347,11 @@ def _cut(payload: str, ms: float) -> str:
         return payload
 
 
-def _with_ends(taken_back: list[tuple[str, str, float]], still_comes: set[str]) -> list[tuple[str, str, float]]:
-    """The same with a mark asked for behind each reply whose end was among it."""
+def _with_ends(taken_back: list[tuple[str, str, float]]) -> list[tuple[str, str, float]]:
+    """The same with a mark asked for behind each reply; one too many, in the middle of a reply, does no harm."""
     ends: list[tuple[str, str, float]] = []
     for at, piece in enumerate(taken_back):
         ends.append(piece)
-        is_last = at + 1 == len(taken_back) or taken_back[at + 1][0] != piece[0]
-        if is_last and piece[0] not in still_comes:
+        if at + 1 == len(taken_back) or taken_back[at + 1][0] != piece[0]:
             ends.append((piece[0], "", 0.0))
     return ends

@@ -7,6 +7,7 @@ from tests.chain.stages import SOUND, Stage, lines
 from trio_voice.audio.mulaw import encode
 from trio_voice.audio.mulaw import silence as mulaw_silence
 from trio_voice.chain.answers import GO_ON, MAX_BROKEN_OFF, SAY_SOMETHING
+from trio_voice.chain.tries import LONGEST_WAIT_SECONDS, MAX_ADAPTED, MAX_ASKED, MAX_EMPTY
 from trio_voice.chain.voicing import OTHER_WORDS
 from trio_voice.events import model as c
 from trio_voice.events import stage as s
@@ -56,6 +57,46 @@ def test_a_pause_that_is_too_long_is_not_waited_for():
     stage.do(refused(stage.asked().number, wait_seconds=20.0))
     assert (stage.question.member, stage.question.after_seconds) == (1, 0)
     stage.do(refused(stage.question.number, wait_seconds=20.0))
+    assert faults(stage) == [True]
+
+
+def test_a_pause_that_is_just_short_enough_is_kept():
+    stage = Stage(members=2)
+    stage.do(refused(stage.asked().number, wait_seconds=LONGEST_WAIT_SECONDS))
+    assert (stage.question.member, stage.question.after_seconds) == (0, LONGEST_WAIT_SECONDS)
+
+
+def test_the_last_language_model_is_asked_once_more_though_it_is_silent():
+    stage = Stage()
+    stage.do(refused(stage.asked().number, "unavailable"))
+    stage.do(refused(stage.question.number, "unavailable"))
+    assert faults(stage) == [True]
+
+
+def test_the_next_language_model_has_all_its_tries():
+    """Whatever the one before has used up."""
+    stage = Stage(members=2)
+    stage.asked()
+    for member in (0, 1):
+        for _ in range(MAX_ASKED):
+            assert stage.question.member == member
+            stage.do(refused(stage.question.number))
+    assert faults(stage) == [True]
+    stage = Stage(members=2)
+    stage.asked()
+    for member in (0, 1):
+        for _ in range(MAX_EMPTY):
+            assert stage.question.member == member
+            stage.answered("")
+    assert faults(stage) == [True]
+
+
+def test_a_server_of_which_there_is_no_end_of_what_to_learn_is_given_up():
+    stage = Stage()
+    stage.asked()
+    for _ in range(MAX_ADAPTED):
+        stage.do(refused(stage.question.number, "http_418", retryable=False, remedy="adapted"))
+    stage.do(refused(stage.question.number, "http_418", retryable=False, remedy="adapted"))
     assert faults(stage) == [True]
 
 

@@ -275,6 +275,13 @@ def test_words_that_have_waited_long_for_a_tool_are_answered_and_its_result_is_t
     assert stage.do(c.SendToolResult("1.0", '"again"')) == []
 
 
+def test_a_filler_is_not_said_once_nothing_is_owed():
+    stage = Stage()
+    with_tools(stage, A)
+    stage.do(c.SendToolResult("1.0", "1", go_on=False))
+    assert stage.wait(2.0) == []
+
+
 def test_nothing_is_asked_of_a_model_whose_words_have_ended_the_call():
     stage = Stage()
     with_tools(stage, A, text="Goodbye!")

@@ -54,6 +54,15 @@ def test_a_turn_over_the_agent_waits_for_the_bridge_s_word():
     assert "Uh-huh." not in str(stage.asked("Good.", "c3"))
 
 
+def test_what_is_asked_for_behind_words_that_ask_for_nothing_waits_for_no_other_verdict():
+    stage = Stage()
+    stage.asked()
+    stage.answered("Yes, until six.")
+    stage.spoken(made_ms=5_000)
+    stage.do(s.SpeechBegan(), s.TurnOver("c2", "Uh-huh."), c.IgnoreTurn("c2"), c.RequestReply("Tell the hours."))
+    assert stage.question.conversation[-1].text == "Tell the hours."
+
+
 def test_speech_that_was_made_and_not_yet_heard_is_the_agent_s_too_and_no_longer():
     stage = Stage()
     stage.asked()
@@ -167,6 +176,19 @@ def test_a_slow_language_model_is_covered_by_the_chain_s_own_filler_once_a_turn(
     assert [output for _ in range(5) for output in stage.wait(3.0) if isinstance(output, s.Speak)] == []
     stage.do(s.Thought(number, "Yes."), s.ThoughtOver(number))
     assert stage.of(s.Speak)
+
+
+def test_the_filler_waits_anew_for_a_caller_who_has_said_more():
+    stage = Stage(filler_after_seconds=1.5)
+    stage.asked()
+    stage.wait(1.4)
+    stage.do(s.SpeechBegan(), s.TurnOver("c2", "I mean tomorrow."))
+    stage.wait(VERDICT_SECONDS)
+    assert stage.turns.wake_at == 1.4 + 1.5
+    assert [type(output) for output in stage.wait(1.5 - VERDICT_SECONDS)] == [c.ReplyStarted, s.Speak]
+    stage.spoken()
+    stage.do(s.SpeechBegan(), s.TurnOver("c3", "In the morning."))
+    assert [output for _ in range(5) for output in stage.wait(1.0) if isinstance(output, s.Speak)] == []
 
 
 # A turn that is left open

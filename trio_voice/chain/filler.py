@@ -24,6 +24,11 @@ class Filler:
         if self.text:
             self.due = now + self._after_seconds
 
+    def begin_anew(self, now: float) -> None:
+        """Whoever waits has said more: they wait from now on."""
+        if self.due < math.inf:
+            self.wait(now)
+
     def not_needed(self) -> None:
         """Something is heard, or nothing is owed any more."""
         self.due = math.inf

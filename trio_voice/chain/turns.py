@@ -241,7 +241,7 @@ class ChainTurns:
                 self._replies.wanted.append(c.RequestReply(CUT_FOR_NOTHING))
             return
         self._waiting[item_id] = self._history.caller_said(text)
-        self._filler.not_needed()
+        self._filler.begin_anew(now)
         confirmed = next((reply for reply in self._replies.queue if reply.speculates_that(text)), None)
         if confirmed is not None and len(self._waiting) == 1 and not self._replies.wanted and not self._tools:
             confirmed.speculates_on = None

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 import trio
+import trio.testing
 
 from tests.net.test_channels import our_client, our_polled_client, our_polled_server, our_polled_tls_client, our_server
 from trio_voice.net.poller import adopt, open_poller
@@ -108,6 +109,38 @@ async def test_a_cut_that_a_send_has_found_is_told_to_who_reads():
             await ours.listen(lambda _: None)
         for each in (ours, theirs, listener):
             await each.aclose()
+
+
+async def test_an_end_that_comes_with_the_last_words_is_heard_behind_them():
+    """The kernel tells of both at once, and no more."""
+    async with connected(polled=True) as (ours, peer), trio.open_nursery() as nursery:
+        heard = []
+
+        async def hear():
+            await ours.listen(heard.append)
+            heard.append(b"")
+
+        nursery.start_soon(hear)
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        peer.sendall(b"last words")
+        peer.shutdown(socket.SHUT_WR)  # the poller has not looked in between
+        with trio.move_on_after(20):
+            while len(heard) < 2:
+                await trio.sleep(0.001)
+        assert heard == [b"last words", b""]
+        ours.close_now()
+
+
+async def test_an_end_is_no_cut_though_somebody_has_sent_after_it():
+    async with connected(polled=True) as (ours, peer):
+        peer.sendall(b"last words")
+        peer.close()
+        with trio.fail_after(20):
+            while ours.send_now(b"a frame"):  # a reset answers the first
+                await trio.sleep(0.001)
+            assert await ours.receive_some() == b"last words"
+            assert await ours.receive_some() == b""
+        ours.close_now()
 
 
 async def test_a_socket_that_is_closed_is_watched_no_more_though_a_child_has_a_copy():

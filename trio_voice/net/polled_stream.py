@@ -323,7 +323,7 @@ class PolledStream(trio.abc.AsyncResource):
         await trio.lowlevel.checkpoint_if_cancelled()
         self._check_open()
         try:
-            self.unsent += self._tls.encrypt(data) if self._tls is not None and data else data
+            self.unsent += data if self._tls is None else self._tls.encrypt(data)
         except OSError as cut:
             raise trio.BrokenResourceError(str(cut)) from cut
         await self._send(b"")

@@ -124,7 +124,6 @@ class Bridge:
         context = self._context = Context(persona, limits, capabilities, record, now, lines, watcher)
         self._states, self._playout, self._turns = context.states, context.playout, context.turns
         self._playback = context.playout.playback
-        self._turns = context.turns
         self._tools = ToolCalls()
         self._speaking = Speaking(context)
         self._endings = Endings(context, self._speaking)
@@ -134,39 +133,17 @@ class Bridge:
         self._takeover = self._failover.takeover
         self._interruptions = Interruptions(context, self._speaking)
         self._silence = Silence(
-            context,
-            self._speaking,
-            self._deadlines,
-            self._tools,
-            self._interruptions.floor,
-            self._endings,
+            context, self._speaking, self._deadlines, self._tools, self._interruptions.floor, self._endings
         )
         self._caller_turn = CallerTurn(
-            context,
-            self._speaking,
-            self._deadlines,
-            self._tools,
-            self._interruptions,
-            self._silence,
-            self._endings,
+            context, self._speaking, self._deadlines, self._tools, self._interruptions, self._silence, self._endings
         )
         self._losses = Losses(context, self._failover, self._speaking, self._silence)
         self._replies = Replies(
-            context,
-            self._speaking,
-            self._tools,
-            self._interruptions,
-            self._silence,
-            self._endings,
-            self._caller_turn,
+            context, self._speaking, self._tools, self._interruptions, self._silence, self._endings, self._caller_turn
         )
         self._tool_results = ToolResults(
-            context,
-            self._tools,
-            self._speaking,
-            self._endings,
-            self._losses,
-            self._caller_turn,
+            context, self._tools, self._speaking, self._endings, self._losses, self._caller_turn
         )
         self._opening = Opening(context, self._speaking, self._deadlines, self._failover, self._endings, opening)
         self._operator = Operator(context, self._speaking, self._endings)

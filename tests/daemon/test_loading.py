@@ -220,6 +220,7 @@ def test_a_file_that_does_not_come_to_its_end_is_refused_at_start_too(tmp_path, 
         ("os.umask(0o777)", "the mode of new files (umask)"),
         ("signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})", "which signals are heard"),
         ("resource.setrlimit(resource.RLIMIT_NOFILE, (20, resource.getrlimit(7)[1]))", "a limit of the process"),
+        ("resource.setrlimit(resource.RLIMIT_NOFILE, (3, resource.getrlimit(7)[1]))", "a limit of the process"),
     ],
 )
 def test_a_module_that_changes_what_is_the_whole_daemons_is_refused_and_it_is_put_back(

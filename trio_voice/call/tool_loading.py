@@ -145,6 +145,11 @@ def _process_kept() -> Iterator[None]:
     try:
         yield
     finally:
+        for limit, before in limits.items():  # first: the rest opens a file
+            if resource.getrlimit(limit) != before:
+                with suppress(OSError, ValueError):
+                    resource.setrlimit(limit, before)
+                changed.append("a limit of the process")
         if variables.keys() - os.environ.keys():
             os.environ.update({name: value for name, value in variables.items() if name not in os.environ})
             changed.append("the environment (variables are gone)")
@@ -156,11 +161,6 @@ def _process_kept() -> Iterator[None]:
             changed.append("the mode of new files (umask)")
         if signal.pthread_sigmask(signal.SIG_SETMASK, blocked) != blocked:
             changed.append("which signals are heard")
-        for limit, before in limits.items():
-            if resource.getrlimit(limit) != before:
-                with suppress(OSError, ValueError):
-                    resource.setrlimit(limit, before)
-                changed.append("a limit of the process")
     if changed:
         raise ValueError(f"it changes {', '.join(changed)}, which is the whole daemon's")
 

@@ -485,6 +485,17 @@ def test_words_that_come_late_have_been_owed_an_answer_since_the_turn_was_over()
     assert heard == [(pytest.approx(1.7, abs=0.05), WORDS.fillers[0])]
 
 
+def test_words_long_behind_a_noise_are_no_words_of_it():
+    """From a model that tells the words of a turn before its beginning."""
+    book = Playbook(persona=GREETS_NOBODY, limits=PATIENT, lines=LINES).live()
+    book.on(c.CallerSpeechStarted())
+    book.after(0.3).on(c.CallerSpeechStopped())
+    pass_time(book, 20)
+    book.on(c.CallerTranscript("i2", "Are you", final=False))
+    heard, _ = pass_time(book, 3)
+    assert heard == [(pytest.approx(2.5, abs=0.05), WORDS.fillers[0])]
+
+
 def test_words_that_nobody_calls_final_are_owed_an_answer_once_no_more_come():
     book = Playbook(limits=PATIENT, lines=LINES).live()
     for text in ("Are", "Are you", "Are you open?"):
@@ -714,11 +725,11 @@ def test_another_model_earns_a_second_session_too():
 
 
 def test_what_is_said_after_a_noise_to_another_session_is_owed_from_then_on():
-    """The session that heard the beginning of it is gone; the noise was long before."""
+    """The session that heard the beginning of it is gone; the noise was before."""
     book = Playbook(persona=GREETS_NOBODY, limits=PATIENT, lines=LINES).live()
     book.on(c.CallerSpeechStarted())
     book.after(0.3).on(c.CallerSpeechStopped())
-    pass_time(book, 20)
+    pass_time(book, 2)
     book.on(c.CallerSpeechStarted())
     book.after(0.5).on(c.ModelFault("gone", "it is gone", fatal=True, passing=True))
     book.on(ModelReplaced(HOSTED))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from trio_voice.bridge.dead_air import MAX_FILLERS, DeadAir
 from trio_voice.bridge.goodbye import MARK_PATIENCE_SECONDS
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from trio_voice.bridge.floor import Floor
     from trio_voice.bridge.speaking import Speaking
     from trio_voice.bridge.tool_calls import ToolCalls
+
+
+LATE_WORDS_SECONDS: Final = 5.0
+"""Time by which the words of a turn may follow its end; those that come later are of another."""
 
 
 class Verdict(enum.Enum):
@@ -132,7 +136,7 @@ class Silence:
         As long as nobody says that it is, they may be going on.
         """
         self.asked_another = self._owed_before = self._asked_before = False
-        if self._turn_over_at < math.inf:
+        if 0 <= now - self._turn_over_at <= LATE_WORDS_SECONDS:
             self._dead_air.owe(self._turn_over_at)
         else:
             self._dead_air.begin_again(now)

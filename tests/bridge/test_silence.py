@@ -727,6 +727,7 @@ def test_another_model_earns_a_second_session_too():
 def test_what_is_said_after_a_noise_to_another_session_is_owed_from_then_on():
     """The session that heard the beginning of it is gone; the noise was before."""
     book = Playbook(persona=GREETS_NOBODY, limits=PATIENT, lines=LINES).live()
+    pass_time(book, 20)
     book.on(c.CallerSpeechStarted())
     book.after(0.3).on(c.CallerSpeechStopped())
     pass_time(book, 2)

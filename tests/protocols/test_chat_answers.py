@@ -5,6 +5,8 @@ import json
 import pytest
 
 from trio_voice.events import stage as s
+from trio_voice.protocols.chat.call_pieces import MAX_CALLS
+from trio_voice.protocols.chat.written_calls import MAX_VALUES
 from trio_voice.protocols.chat_answers import ChatReader
 
 WORDS = "We close at five."
@@ -200,6 +202,13 @@ def test_an_answer_is_heard_in_less_usual_shapes(body):
 )
 def test_a_call_is_read_in_whichever_shape_it_comes(body, calls):
     assert made(body + DONE if "data:" in body else body) == ("", calls)
+
+
+def test_the_arguments_of_many_calls_in_one_are_not_all_run():
+    days = [f"day {number}" for number in range(2 * MAX_VALUES)]
+    several = "".join(json.dumps({"day": day}) for day in days)
+    _, calls = made(piece(index=0, id="a", name="look_up", arguments=several) + DONE)
+    assert calls == [("look_up", {"day": day}) for day in days[:MAX_CALLS]]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trio_voice.protocols.chat.answer_text import AnswerText
-from trio_voice.protocols.chat.written_calls import MAX_WRITTEN
+from trio_voice.protocols.chat.written_calls import MAX_VALUES, MAX_WRITTEN
 
 TOOLS = {"look_up", "end_call"}
 MONDAY = [("look_up", {"day": "Monday"})]
@@ -177,6 +177,11 @@ CASES = [
     ('<|tool_call>call:look_up{day:<|"|>Monday<|"|>}<tool_call|>', "", MONDAY),
     ("<tool_call>\n{'name': 'look_up', 'arguments': {'day': 'Monday'}}\n</tool_call>", "", MONDAY),
     ('<function(look_up)>{"day": "Monday"}</function>', "", MONDAY),
+    ("<tool_call>end_call</tool_call>", "", ["end_call"]),
+    ("<tool_call>end_call", "", ["end_call"]),
+    # Python's strings and lists, with the brackets and quotes in them
+    ('look_up(day="the \\"first\\" (Monday")', "", [("look_up", {"day": 'the "first" (Monday'})]),
+    ('look_up(days=["Monday", "Sunday"])', "", [("look_up", {"days": ["Monday", "Sunday"]})]),
     ('{"function_call": {"name": "look_up", "arguments": "{\\"day\\": \\"Monday\\"}"}}', "", MONDAY),
     ("<tool_use><tool_name>look_up</tool_name><parameters><day>Monday</day></parameters></tool_use>", "", MONDAY),
     (
@@ -234,6 +239,33 @@ def test_an_answer_wherever_its_pieces_end(text, said, calls):
         assert (made if not calls or isinstance(calls[0], tuple) else [name for name, _ in made]) == calls
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        '{"name": "look_up", "arguments": "on Monday"}',
+        'look_up {"day": Monday}',
+        'look_up ["Monday"]',
+        "look_up on Monday",
+        "look_up(day=today)",
+        'look_up("Monday")',
+        'look_up({"day": today})',
+        'look_up(day="Monday"',
+    ],
+)
+def test_a_call_whose_arguments_cannot_be_told_is_neither_said_nor_run(written):
+    assert read(f"One moment. <tool_call>{written}</tool_call>") == ("One moment.", [])
+
+
+def test_a_call_behind_one_whose_arguments_cannot_be_told_is_run():
+    for broken in ('look_up {"day": Monday}', "look_up(day=today)", "look_up, then"):
+        assert read(f"<tool_call>{broken} end_call()</tool_call>") == ("", [("end_call", {})])
+
+
+def test_a_name_that_is_written_again_and_again_is_looked_at_some_times_only():
+    assert read("<tool_call>" + "look_up, " * 10 + "end_call()</tool_call>") == ("", [("end_call", {})])
+    assert read("<tool_call>" + "look_up, " * MAX_VALUES + "end_call()</tool_call>") == ("", [])
+
+
 def test_words_do_not_wait():
     text = AnswerText(TOOLS)
     assert text.add("We close").said == "We close"
@@ -250,6 +282,8 @@ def test_thoughts_that_a_server_is_known_to_begin_with_wait_for_their_end():
 def test_a_block_that_never_ends_is_neither_said_nor_run():
     assert read('{"name": "look_up", "x": "' + "y" * 3 * MAX_WRITTEN + '"}') == ("", [])
     assert read("<tool_call>" + "y" * 3 * MAX_WRITTEN + "</tool_call>") == ("", [])
+    pieces = ["y" * 1_000] * (3 * MAX_WRITTEN // 1_000)
+    assert read('<tool_call>{"name": "end_call", "x": "', *pieces, '"}</tool_call>') == ("", [])
 
 
 @given(st.lists(st.text(alphabet='<>[]{}()`|/"\\ \nthinktool_callook_up="', max_size=12), max_size=12))

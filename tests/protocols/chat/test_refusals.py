@@ -102,6 +102,21 @@ def test_the_codes_beside_an_error_that_is_a_text_are_its_own():
 
 
 @pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"error": {"message": "Not valid.", "param": "tools[0].name"}}, "Not valid. (param: tools[0].name)"),
+        ("No such model", "No such model"),
+        ([], ""),
+        (None, ""),
+        (["Overloaded"], "Overloaded"),
+    ],
+)
+def test_a_refusal_is_told_in_the_servers_words_and_with_the_parameter_that_it_names(body, said):
+    refused = complaint_in(400, json.dumps(body).encode())
+    assert (refused.status, refused.said) == (400, said)
+
+
+@pytest.mark.parametrize(
     ("headers", "body", "seconds"),
     [
         ({"retry-after": "2s"}, {}, 2),

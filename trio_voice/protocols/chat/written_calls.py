@@ -157,13 +157,11 @@ def _python_object(text: str) -> list[dict[str, Any]]:
     return [value] if isinstance(value, dict) and all(isinstance(key, str) for key in value) else []
 
 
-def _calls_of(value: Any, known: Collection[str]) -> Iterator[Call]:
+def _calls_of(value: dict[str, Any] | list[Any], known: Collection[str]) -> Iterator[Call]:
     if isinstance(value, list):
         for each in value[:MAX_VALUES]:
             if isinstance(each, dict):
                 yield from _calls_of(each, known)
-        return
-    if not isinstance(value, dict):
         return
     for key in _LIST_KEYS:
         if isinstance(value.get(key), list):
@@ -248,9 +246,8 @@ def _named(block: str, known: Collection[str]) -> Iterator[Call]:
             except (ValueError, RecursionError):
                 continue
             at += length
-            if isinstance(value, dict):
-                yield name, value
-        elif not rest.strip(" \n\r\t>"):
+            yield name, value
+        elif not rest.replace("</tool_call>", "").strip(" \n\r\t>"):
             yield name, {}
 
 
@@ -280,7 +277,7 @@ def _of_python(rest: str) -> dict[str, Any] | None:
             value, length = json.JSONDecoder().raw_decode(inside)
         except (ValueError, RecursionError):
             return None
-        return value if isinstance(value, dict) and inside[length:].lstrip().startswith(")") else None
+        return value if inside[length:].lstrip().startswith(")") else None
     depth, quote, skip = 0, "", False
     for at, letter in enumerate(rest):
         if skip:

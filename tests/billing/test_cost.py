@@ -15,8 +15,11 @@ from trio_voice.billing.cost import (
     overrun_of,
     session_cost,
     telephone_cost,
+    telephone_minute,
 )
+from trio_voice.billing.estimate import minute_cost, minute_of
 from trio_voice.billing.prices import OLD_DAYS, UNITS, ModelPrices, Prices, TwilioPrices, doubtful_prices
+from trio_voice.billing.running import RunningCost, running_cost
 from trio_voice.events.model import Meter
 from trio_voice.record import CallRecord
 from trio_voice.session_record import Closing, ModelSessionRecord
@@ -173,6 +176,63 @@ def test_a_calls_cost_is_known_when_both_of_its_meters_are():
     assert (call.model_cost, call.cost) == (None, None)
     assert a_call(currency="USD", telephone_cost=0.0125).cost == 0.0125  # no session, no cost
     assert a_call().cost is None
+
+
+# A minute, before anybody has talked
+
+
+def test_a_minute_of_the_telephone_is_what_there_are_prices_for():
+    assert telephone_minute("inbound", TWILIO) == pytest.approx(0.0125)
+    assert telephone_minute("outbound", TWILIO) == pytest.approx(0.018)
+    assert telephone_minute("outbound", TwilioPrices(inbound_minute=0.0085)) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("provider", "table", "cost"),
+    [
+        ("assemblyai-agent", AGENT, 0.075),
+        # 30 s of each side: 300 tokens heard, 600 spoken
+        ("openai-realtime", TOKENS, 0.0096 + 0.0384),
+        ("openai-realtime", ModelPrices(million_audio_in_tokens=32), 0.0096),
+        ("deepgram-flux", ModelPrices(audio_minute=0.0065), 0.0065),
+        ("anthropic", ModelPrices(million_text_in_tokens=4), 0.0),
+        ("anthropic", None, 0.0),
+    ],
+)
+def test_a_minute_of_a_session_is_what_can_be_known_of_it(provider, table, cost):
+    models = {} if table is None else {"desk": table}
+    assert minute_cost("desk", provider, prices(**models)) == pytest.approx(cost)
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (ModelPrices(audio_minute=0.0065), "0.0065 USD, by the sound that it is sent"),
+        (ModelPrices(thousand_characters=0.03), "priced by the letter: unknown until used"),
+    ],
+)
+def test_a_minute_of_one_stage_is_told_by_what_it_is_billed_by(table, words):
+    assert minute_of(ModelSessionRecord("deepgram-flux", NOON, model="stt"), prices(stt=table)) == words
+
+
+# While it lasts
+
+
+def test_a_call_that_lasts_costs_what_it_would_if_it_were_over_now():
+    is_open = {"seconds": None, "closed_at": None, "closing": None}
+    call = a_call(model_sessions=[a_session(seconds=20.0), a_session(opened_after_seconds=20.0, **is_open)])
+    cost = running_cost(call, prices(aai=AGENT), 80.0)
+    assert (cost.telephone, cost.model, cost.total, cost.currency) == (0.025, 0.1, 0.125, "USD")
+    assert (call.seconds, call.model_sessions[1].seconds) == (None, None)
+
+
+def test_a_call_that_lasts_has_no_cost_that_is_known_without_all_its_prices():
+    call = a_call(model_sessions=[a_session()])
+    assert running_cost(call, None, 80.0) == RunningCost(None, None, None)
+    unpriced = running_cost(call, prices(), 80.0)
+    assert (unpriced.telephone, unpriced.model, unpriced.total) == (0.025, None, None)
+    no_telephone = running_cost(call, attrs.evolve(prices(aai=AGENT), twilio=TwilioPrices()), 80.0)
+    assert (no_telephone.telephone, no_telephone.model, no_telephone.total) == (None, 0.075, None)
 
 
 # Overruns

@@ -18,7 +18,7 @@ from trio_voice.protocols.openai_realtime.dialects import DIALECTS, OpenAIRealti
 from trio_voice.protocols.openai_realtime.floor import REPLY_SECONDS
 from trio_voice.protocols.openai_realtime.responses import KEPT_RESPONSES, MAX_ARGUMENTS, MAX_CALLS, MAX_ITEMS
 from trio_voice.protocols.openai_realtime.tools import MAX_RUNNING
-from trio_voice.protocols.openai_realtime.turns import KEEP_SECONDS
+from trio_voice.protocols.openai_realtime.turns import KEEP_SECONDS, MAX_KEPT
 from trio_voice.protocols.unanswered import ALOUD, NUDGE, OTHERWISE, REST
 
 CREATED = {"type": "session.created", "session": {"type": "realtime", "id": "sess_1", "expires_at": 1_790_003_600}}
@@ -183,6 +183,18 @@ def test_the_beta_dialect_is_flat():
         "input_audio_transcription": {"model": "whisper-1"},
         "tools": [],
     }
+
+
+def test_each_dialect_has_its_place_for_the_speed_and_against_noise():
+    def update(dialect, **more):
+        return settings(dialect=dialect, **more).update(persona(), (), "")
+
+    assert update("xai", speed=1.2)["audio"]["output"]["speed"] == 1.2
+    session = update("beta", speed=1.2, noise_reduction="far_field")
+    assert (session["speed"], session["input_audio_noise_reduction"]) == (1.2, {"type": "far_field"})
+    session = update("ga", speed=1.2, noise_reduction="far_field")
+    assert session["audio"]["output"]["speed"] == 1.2
+    assert session["audio"]["input"]["noise_reduction"] == {"type": "far_field"}
 
 
 def test_only_the_turn_detection_that_was_set_is_sent():
@@ -616,6 +628,30 @@ def test_xai_says_to_the_letter_and_bills_it():
     assert talk.take() == [{"type": "conversation.item.create", "item": item}]
     assert talk.begin() == [c.ReplyStarted("r1"), c.Usage({"text_items": 1})]
     assert talk.done() == [c.ReplyDone("r1", interrupted=False)]
+
+
+def test_xai_bills_what_it_is_told_of_the_caller():
+    talk = ready("xai", greeting="This call is recorded. How are you?")
+    talk.do(c.RequestReply("They pressed 1.", kept=True))
+    assert [message["type"] for message in talk.take()] == ["conversation.item.create", "response.create"]
+    assert talk.begin() == [c.ReplyStarted("r1"), c.Usage({"text_items": 1})]
+    talk.audio(1_000)
+    talk.done()
+    talk.do(c.TruncateReply("r1", 200))  # a note of the greeting's first sentence, which they did not hear whole
+    assert "conversation.item.create" in [message["type"] for message in talk.take()]
+    assert talk.begin("r2") == [c.ReplyStarted("r2"), c.Usage({"text_items": 1})]
+    talk.do(c.RequestReply("Go on."))
+    assert talk.done("r2") == [c.ReplyDone("r2", interrupted=False)]
+
+
+@pytest.mark.parametrize("dialect", ["ga", "xai", "beta"])
+def test_a_reply_that_is_to_be_heard_whole_takes_no_word_to_the_server(dialect):
+    talk = ready(dialect)
+    talk.begin()
+    talk.audio(500)
+    for on in (True, False):
+        talk.do(c.ProtectReply(on))
+    assert talk.take() == []
 
 
 def test_a_response_that_failed_is_asked_for_once_more(talk):
@@ -1296,6 +1332,28 @@ def test_a_noise_is_owed_no_answer_but_takes_none_away(talk):
     assert talk.take() == [says(NUDGE)]
 
 
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            {"message": "The audio is corrupt."},
+            "OpenAI could not write down what the caller said: The audio is corrupt.",
+        ),
+        (None, "OpenAI could not write down what the caller said"),
+    ],
+)
+def test_words_that_the_server_could_not_write_down_are_told_and_the_turn_is_answered(talk, error, words):
+    talk.hear("input_audio_buffer.speech_started", item_id="u1")
+    talk.hear("input_audio_buffer.speech_stopped", item_id="u1")
+    kind = "conversation.item.input_audio_transcription"
+    talk.hear(f"{kind}.delta", item_id="u1", delta="Are you")
+    assert talk.hear(f"{kind}.failed", item_id="u1", error=error) == [
+        c.ModelFault("transcription_failed", words, fatal=False)
+    ]
+    assert talk.hear(f"{kind}.delta", item_id="u1", delta="Open?") == [c.CallerTranscript("u1", "Open?", final=False)]
+    assert talk.begin() == [c.ReplyStarted("r1")]
+
+
 def test_a_server_that_says_only_that_a_turn_is_committed(talk):
     talk.hear("input_audio_buffer.speech_started", item_id="u1")
     assert talk.hear("input_audio_buffer.committed", item_id="u1") == [c.CallerSpeechStopped()]
@@ -1337,6 +1395,23 @@ def test_what_the_server_makes_of_an_agreeing_word_is_not_heard(speaking):
     speaking.now = 60
     assert speaking.tick() == []
     assert speaking.take() == []
+
+
+def test_another_turn_that_is_ignored_takes_nothing_away_from_this_one(speaking):
+    for other in ("u0", ""):
+        speaking.do(c.IgnoreTurn(other))
+    assert speaking.take() == []
+    written(speaking, text="What about Sunday?")
+    assert speaking.tick() == ANSWER
+
+
+def test_more_than_is_kept_is_heard_before_they_are_understood(speaking):
+    for _ in range(MAX_KEPT - 2):
+        speaking.audio(20, "r2", "i2")
+    assert speaking.tick() == []
+    assert speaking.audio(20, "r2", "i2") == []
+    assert speaking.session.wake_at <= speaking.now
+    assert len(speaking.tick()) == MAX_KEPT + 1
 
 
 def test_what_the_server_makes_of_a_cough_is_not_heard(speaking):

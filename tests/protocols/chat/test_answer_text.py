@@ -180,7 +180,7 @@ CASES = [
     ("<tool_call>end_call</tool_call>", "", ["end_call"]),
     ("<tool_call>end_call", "", ["end_call"]),
     # Python's strings and lists, with the brackets and quotes in them
-    ('look_up(day="the \\"first\\" (Monday")', "", [("look_up", {"day": 'the "first" (Monday'})]),
+    ('look_up(day="the \\"first (Monday")', "", [("look_up", {"day": 'the "first (Monday'})]),
     ('look_up(days=["Monday", "Sunday"])', "", [("look_up", {"days": ["Monday", "Sunday"]})]),
     ('{"function_call": {"name": "look_up", "arguments": "{\\"day\\": \\"Monday\\"}"}}', "", MONDAY),
     ("<tool_use><tool_name>look_up</tool_name><parameters><day>Monday</day></parameters></tool_use>", "", MONDAY),
@@ -282,8 +282,15 @@ def test_thoughts_that_a_server_is_known_to_begin_with_wait_for_their_end():
 def test_a_block_that_never_ends_is_neither_said_nor_run():
     assert read('{"name": "look_up", "x": "' + "y" * 3 * MAX_WRITTEN + '"}') == ("", [])
     assert read("<tool_call>" + "y" * 3 * MAX_WRITTEN + "</tool_call>") == ("", [])
-    pieces = ["y" * 1_000] * (3 * MAX_WRITTEN // 1_000)
-    assert read('<tool_call>{"name": "end_call", "x": "', *pieces, '"}</tool_call>') == ("", [])
+
+
+@pytest.mark.parametrize("size", [4 * MAX_WRITTEN, 1_000, 7])
+@pytest.mark.parametrize(
+    "block", ['<tool_call>{{"name": "end_call", "x": "{}"}}</tool_call>', '{{"name": "x", "y": "{}"}}']
+)
+def test_what_stands_behind_a_block_that_is_far_too_long_is_said(block, size):
+    text = block.format("y" * 3 * MAX_WRITTEN) + " Yes."
+    assert read(*(text[at : at + size] for at in range(0, len(text), size))) == ("Yes.", [])
 
 
 @given(st.lists(st.text(alphabet='<>[]{}()`|/"\\ \nthinktool_callook_up="', max_size=12), max_size=12))

@@ -325,8 +325,6 @@ class AnswerText:
 
     @staticmethod
     def _find_end(block: _Block, buffer: str, at: int) -> int | None:
-        if block.letters > MAX_WRITTEN:
-            return None  # whatever it is, it is neither said nor run
         if block.closing:
             tail, length = block.tail, len(block.closing)
             found = (tail + buffer[at:]).find(block.closing)

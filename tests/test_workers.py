@@ -267,8 +267,10 @@ async def test_a_question_is_answered_again_where_somebody_has_emptied_the_folde
 
     async with two_processes(folder, serve) as (here, _served):
         for _ in range(2):
-            await eventually(here.http_address(1).exists)
-            (answer,) = await here.ask("/calls", {})
+            with trio.fail_after(PATIENCE_SECONDS):
+                while not (answers := await here.ask("/calls", {})):  # it is there before it listens
+                    await trio.sleep(0.01)
+            (answer,) = answers
             assert answer.content == Entrypoint.COLLEAGUE.value * 2
             shutil.rmtree(folder)
 

@@ -316,7 +316,7 @@ def test_what_we_add_to_a_turn_is_measured_and_every_turn_is_answered(tmp_path):
     assert figures["unanswered"] == 0
     assert 0 < figures["shares"]["first"][0] < 1_000
     assert 0 < figures["after_pause"][0] < 1_000
-    assert figures["in_vain"] == 2  # of the pause that was none, one a call
+    assert figures["in_vain"] == 0  # in a pause that is none the recogniser is not sure enough
     assert figures["connections"] >= 2
 
 

@@ -69,7 +69,7 @@ def add_events(app: QuartTrio, context: AppContext, access: OperatorAccess) -> N
         # A browser sends the header by itself when it comes back; in the query it may be given from the start.
         text = request.headers.get("Last-Event-ID") or request.args.get("last_event_id")
         try:
-            since = Cursor.read(text) if text else None
+            since = context.feed.within(Cursor.read(text)) if text else None
         except ValueError as wrong:
             return failure(400, "bad_request", f"Last-Event-ID: {wrong}")
         if context.feed.listeners >= MOST_LISTENERS:
@@ -88,6 +88,8 @@ def add_events(app: QuartTrio, context: AppContext, access: OperatorAccess) -> N
 async def _told(feed: Feed, since: Cursor | None, reach: Reach) -> AsyncIterator[bytes]:  # noqa: ASYNC900 - a body: Quart closes it
     """The body of the answer, until the listener goes, or is cut off. Cancelling is safe."""
     is_inside = reach is not Reach.FLEET
+    if feed.listeners >= MOST_LISTENERS:
+        return  # others have come in the moment since this one was let in
     with feed.listening(since, reach) as mailbox:
         cursor = feed.cursor() if since is None else since.copy()
         # Its cursor, before anything has happened: whoever is cut off at once has one, too.

@@ -231,8 +231,8 @@ class Colleagues:
         async with trio.open_nursery() as connections:
             take = partial(self._accept, handed, socket.SOCK_SEQPACKET, receive, connections)
             heed = partial(self._accept, asked, socket.SOCK_STREAM, answer, connections)
-            connections.start_soon(keep_running, "colleagues", take)
             connections.start_soon(keep_running, "colleagues_questions", heed)
+            await keep_running("colleagues", take)
 
     async def _accept(
         self,

@@ -70,6 +70,8 @@ if TYPE_CHECKING:
 
 log: Final = structlog.stdlib.get_logger("trio_voice.daemon")
 
+HEEDING_SECONDS: Final = 5.0
+"""For a worker to listen to the others before it says that it is ready."""
 AFTER_WORK_SECONDS: Final = 10.0
 """For the last phones to be hung up once everything else has stopped."""
 AFTER_DRAIN_SECONDS: Final = AFTER_WORK_SECONDS + Pace().flush_seconds + Pace().interrupt_seconds + 10
@@ -214,6 +216,9 @@ async def run_daemon(
                     watch = partial(_yield_digits, describe, directory, stop, taken)
                     serving.start_soon(keep_running, "namesakes", watch)
                 await trio.lowlevel.checkpoint()  # all of them have begun before anybody is told
+                if colleagues is not None:
+                    with trio.move_on_after(HEEDING_SECONDS):
+                        await colleagues.heeds.wait()
                 announce(*urls_of(listeners, operators))
                 await systemd.notify("READY=1")
                 leave_calls_alone()

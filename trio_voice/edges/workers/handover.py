@@ -103,6 +103,10 @@ async def hear_lines(
                 in_body = in_body or not text
 
 
+OUR_ADDRESSES: Final = 2
+"""Names of sockets at which one process listens to the others: for connections, and for questions."""
+
+
 class Colleagues:
     """All processes of a node, as one of them sees it.
 
@@ -122,6 +126,9 @@ class Colleagues:
         self._seats = seats
         self._away: dict[int, float] = {}
         """Times until which no new call is offered to a process, by its index."""
+        self._heeded: set[Path] = set()
+        self.heeds = trio.Event()
+        """Set once colleagues may hand over and ask: whoever is told of before loses the first that they say."""
 
     @property
     def prefix(self) -> str:
@@ -244,6 +251,9 @@ class Colleagues:
         while True:
             with await bind_at(path, kind) as listening:
                 listening.listen(1024)
+                self._heeded.add(path)
+                if len(self._heeded) == OUR_ADDRESSES:
+                    self.heeds.set()
                 while path.exists():  # noqa: ASYNC240 - a look at memory
                     try:
                         with trio.move_on_after(LOOK_SECONDS):

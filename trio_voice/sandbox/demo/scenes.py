@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +19,7 @@ from trio_voice.sandbox.twilio.captured import captured_stream
 from trio_voice.sandbox.twilio.playback_queue import SILENCE
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     import httpx2
@@ -95,11 +97,7 @@ class Stage:
         placed = await self._daemon.ask("/call", method="POST", body={"to": CALLEE, "persona": "reminder"})
         call = self._twilio.calls[placed["call_sid"]]
         view.line("twilio", f"it rings at {CALLEE}")
-        stream = await call.wait_for_stream()
-        session = await self._agent.wait_session(1)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(view.follow, stream, partial(self._transcript_of, call))
-            await self._answer(stream, "the greeting is heard", "the stream was opened")
+        async with self._greeted(call) as (stream, session):
             await self._speak(voice, "Please give me a random number.")
             await self._answer(stream)
             await self._speak(voice, "Thank you, goodbye.")
@@ -107,7 +105,6 @@ class Stage:
                 await call.ended.wait()
                 await call.settled.wait()
                 await session.wait_closed()
-            nursery.cancel_scope.cancel()
         record = await self._daemon.ask(f"/calls/{placed['call_id']}")
         self._write(record)
         view.end(record)
@@ -127,11 +124,7 @@ class Stage:
         view.title("A call comes in")
         voice = Voice()
         call = await self._twilio.call_in(f"https://{PUBLIC_HOST}/twiml", caller=voice)
-        stream = await call.wait_for_stream()
-        session = await self._agent.wait_session(1)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(view.follow, stream, partial(self._transcript_of, call))
-            await self._answer(stream, "the greeting is heard", "the stream was opened")
+        async with self._greeted(call) as (stream, session):
             await self._speak(voice, "What are your opening hours?")
             await self._answer(stream)
             await self._speak(voice, "Please tell me about the menu.")
@@ -146,7 +139,6 @@ class Stage:
             with trio.move_on_after(10):
                 await call.settled.wait()
                 await session.wait_closed()
-            nursery.cancel_scope.cancel()
         record = await self._record_of(call)
         self._write(record)
         cleared = [message for message in stream.received if message.event == "clear"]
@@ -169,17 +161,12 @@ class Stage:
         voice = Voice()
         self._twilio.account.callees[COLLEAGUE] = Callee(ring_seconds=1.0)
         call = await self._twilio.call_in(f"https://{PUBLIC_HOST}/twiml", caller=voice)
-        stream = await call.wait_for_stream()
-        session = await self._agent.wait_session(1)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(view.follow, stream, partial(self._transcript_of, call))
-            await self._answer(stream, "the greeting is heard", "the stream was opened")
+        async with self._greeted(call) as (_, session):
             await self._speak(voice, "Please put me through to a real person.")
             with trio.move_on_after(30):  # noqa: ASYNC912 - both waits are checkpoints
                 await session.wait_closed()
                 while not call.dialed:  # noqa: ASYNC110 - nobody tells
                     await trio.sleep(LOOK_SECONDS)
-            nursery.cancel_scope.cancel()
         await trio.sleep(2)  # it rings, and somebody answers
         view.line("twilio", f"the caller speaks to {', '.join(call.dialed) or 'nobody'}")
         went_on = not call.over
@@ -204,19 +191,32 @@ class Stage:
         view.title("A real captured stream is replayed")
         capture = Capture(captured_stream(), verbatim=False)
         call = await self._twilio.call_in(f"https://{PUBLIC_HOST}/twiml", capture=capture)
-        stream = await call.wait_for_stream()
-        session = await self._agent.wait_session(2)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(view.follow, stream, partial(self._transcript_of, call))
+        async with self._followed(call, number=2) as (stream, session):
             with trio.move_on_after(20):  # noqa: ASYNC912 - all three waits are checkpoints
                 await stream.ended.wait()
                 call.hang_up()
                 await call.settled.wait()
                 await session.wait_closed()
-            nursery.cancel_scope.cancel()
         record = await self._record_of(call)
         view.end(record)
         return all([self._check_hearing(capture, session, record), self._check_end(call, session, record)])
+
+    @asynccontextmanager
+    async def _followed(self, call: SandboxCall, *, number: int) -> AsyncIterator[tuple[MediaStreamPeer, PeerSession]]:
+        """The stream of a call and its session, the ``number``-th; what is said is shown until the block is left."""
+        stream = await call.wait_for_stream()
+        session = await self._agent.wait_session(number)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._view.follow, stream, partial(self._transcript_of, call))
+            yield stream, session
+            nursery.cancel_scope.cancel()
+
+    @asynccontextmanager
+    async def _greeted(self, call: SandboxCall) -> AsyncIterator[tuple[MediaStreamPeer, PeerSession]]:
+        """The same of the first call, once its caller has heard the greeting."""
+        async with self._followed(call, number=1) as (stream, session):
+            await self._answer(stream, "the greeting is heard", "the stream was opened")
+            yield stream, session
 
     async def _count_descriptors(self) -> None:
         """Of a daemon without a call."""

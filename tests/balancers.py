@@ -27,6 +27,27 @@ def free_port():
 
 
 @contextmanager
+def started(example, text, folder, environment=None):
+    """The program of an example, by its name, with this text of it as its configuration; its process."""
+    if "nginx" in example:
+        settings = f"daemon off; pid {folder}/nginx.pid;"
+        command = [program("nginx"), "-p", str(folder), "-g", settings, "-e", "stderr", "-c"]
+    elif "Caddy" in example:
+        command = [program("caddy"), "run", "--adapter", "caddyfile", "--config"]
+    else:
+        command = [program("haproxy"), "-f"]
+    config = folder / Path(example).name
+    config.write_text(text)
+    quiet = {"stderr": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+    with subprocess.Popen([*command, str(config)], env=environment, **quiet) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait()
+
+
+@contextmanager
 def balancer(example, nodes, folder, *, as_it_is=False):
     """A balancer with this example in front of nodes at these addresses; its port.
 
@@ -40,36 +61,16 @@ def balancer(example, nodes, folder, *, as_it_is=False):
         text = text.replace("127.0.0.1:8080", nodes[0]).replace("listen 80;", f"listen 127.0.0.1:{port};")
         text = text.replace("worker_processes auto", "worker_processes 1")
         text = text.replace("bind :80\n", f"bind 127.0.0.1:{port}\n").replace("maxconn 8000", "maxconn 2000")
-    if "nginx" in example:
-        command = [
-            program("nginx"),
-            "-p",
-            str(folder),
-            "-g",
-            f"daemon off; pid {folder}/nginx.pid;",
-            "-e",
-            "stderr",
-            "-c",
-        ]
-    elif "Caddy" in example:
+    if "Caddy" in example:
         text = "{\n\tadmin off\n}\n" + text.replace("voice.example.com", f"http://:{port}")
-        command = [program("caddy"), "run", "--adapter", "caddyfile", "--config"]
-    else:
-        command = [program("haproxy"), "-f"]
-    config = folder / Path(example).name
-    config.write_text(text)
-    with subprocess.Popen([*command, str(config)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
-        try:
-            latest = time.monotonic() + PATIENCE_SECONDS
-            while True:
-                try:
-                    socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                    break
-                except OSError:
-                    assert process.poll() is None
-                    assert time.monotonic() < latest
-                    time.sleep(0.05)
-            yield port
-        finally:
-            process.terminate()
-            process.wait()
+    with started(example, text, folder) as process:
+        latest = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                assert process.poll() is None
+                assert time.monotonic() < latest
+                time.sleep(0.05)
+        yield port

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 import trio
 
-from tests.balancers import EXAMPLES, free_port, program
+from tests.balancers import EXAMPLES, free_port, program, started
 from tests.daemons import open_world
 from trio_voice.sandbox.demo.scenes import OPERATOR_TOKEN
 
@@ -39,32 +39,14 @@ def proxy(example, folder, behind):
     if example == "nginx.conf":
         text = text.replace("listen 443", f"listen 127.0.0.1:{port}").replace("/etc/nginx", str(folder))
         text = text.replace("worker_processes auto", "worker_processes 1")
-        command = [
-            program("nginx"),
-            "-p",
-            str(folder),
-            "-g",
-            f"daemon off; pid {folder}/nginx.pid;",
-            "-e",
-            "stderr",
-            "-c",
-        ]
     elif example == "Caddyfile":
         text = text.replace(f"{HOST} {{", f"{HOST}:{port} {{\n\ttls {folder}/desk.crt {folder}/desk.key")
         text = "{\n\tadmin off\n\tauto_https off\n}\n" + text
-        command = [program("caddy"), "run", "--adapter", "caddyfile", "--config"]
     else:
         text = text.replace("bind :443", f"bind 127.0.0.1:{port}").replace("/etc/haproxy", str(folder))
-        command = [program("haproxy"), "-f"]
-    config = folder / example
-    config.write_text(text)
     environment = os.environ | {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
-    with subprocess.Popen([*command, str(config)], env=environment, stderr=subprocess.DEVNULL) as process:
-        try:
-            yield port, process
-        finally:
-            process.terminate()
-            process.wait()
+    with started(example, text, folder, environment) as process:
+        yield port, process
 
 
 async def connected(port, process, trusted):

@@ -112,12 +112,18 @@ def test_what_a_muted_agent_said_is_in_the_record_as_unheard():
     assert (line.interrupted, line.heard_ms) == (True, 0.0)
 
 
-def test_nothing_is_owed_to_a_caller_whose_agent_is_muted():
+def asked_while_muted():
+    """A call whose caller has just spoken to a muted agent."""
     book = Playbook(limits=Limits(idle_seconds=300)).live()
     book.on(MuteRequested(muted=True))
     book.on(c.CallerSpeechStarted())
     book.on(c.CallerTranscript("i", "Hello?", final=True))
     book.on(c.CallerSpeechStopped())
+    return book
+
+
+def test_nothing_is_owed_to_a_caller_whose_agent_is_muted():
+    book = asked_while_muted()
     for _ in range(50):
         book.on(ms.CallerAudio(SPEECH))
         assert of_kind(book.after(1).tick(), c.SayExactly | c.RequestReply | PlayAudio | ReplaceModel) == []
@@ -125,11 +131,7 @@ def test_nothing_is_owed_to_a_caller_whose_agent_is_muted():
 
 
 def test_an_answer_that_was_lost_while_the_agent_was_muted_is_asked_for():
-    book = Playbook(limits=Limits(idle_seconds=300)).live()
-    book.on(MuteRequested(muted=True))
-    book.on(c.CallerSpeechStarted())
-    book.on(c.CallerTranscript("i", "Hello?", final=True))
-    book.on(c.CallerSpeechStopped())
+    book = asked_while_muted()
     book.speak("r1", SPEECH)
     book.on(c.ReplyDone("r1", interrupted=False))
     (asked,) = book.after(2).on(MuteRequested(muted=False))

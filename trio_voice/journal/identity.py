@@ -200,8 +200,7 @@ def _replace(marker: Path, name: str) -> None:
     """Whole or not at all, whatever happens meanwhile."""
     new = marker.with_name(f"{marker.name}.{os.getpid()}")
     try:
-        with suppress(FileNotFoundError):
-            new.unlink()
+        new.unlink(missing_ok=True)
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)  # whatever the umask
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.write(f"{name}\n")

@@ -194,14 +194,17 @@ class Recordings:
         await trio.to_thread.run_sync(_unlink, found.path)
         return True
 
+    @property
+    def _directory(self) -> Path:
+        return self._folder / self.settings.directory
+
     def _path(self, call_id: str) -> Path:
-        return (self._folder / self.settings.directory) / f"{call_id}.wav"
+        return self._directory / f"{call_id}.wav"
 
     async def keep_tidy(self) -> None:
         """Mend what a killed daemon left, and delete what is too old, now and every hour, until cancelled."""
         while True:
-            directory, days = (self._folder / self.settings.directory), self.settings.keep_days
-            self._disk.post(partial(_tidy, directory, days))
+            self._disk.post(partial(_tidy, self._directory, self.settings.keep_days))
             await trio.sleep(TIDY_SECONDS)
 
 

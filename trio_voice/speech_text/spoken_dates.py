@@ -115,7 +115,7 @@ class Dates:
             return self._clock(hour, minute) + ("" if minute else " o'clock")
         said, small = self._numbers.said(hour), self._numbers.said(minute)
         if self._lang == "de":
-            said = re.sub("eins$", "ein", said)
+            said = self._numbers.counting(str(hour))
         elif self._lang in FEMININE:
             said = re.sub(*FEMININE[self._lang], said)
         form = (self._words.hour if minute else self._words.full_hour).format(h=said, m=small)

@@ -44,13 +44,17 @@ class CallCounts:
 
     def occupied_by(self, index: int) -> int:
         """Number of calls of a process, promised ones included."""
-        (calls,) = _NUMBER.unpack_from(self._memory, index * _NUMBER.size)
-        return int(calls)
+        return self._number_at(index)
 
     @property
     def occupied_by_others(self) -> int:
         """Number of calls of all other processes."""
-        return sum(self.occupied_by(index) for index in range(self._workers) if index != self._index)
+        return sum(map(self._number_at, self._others()))
+
+    @property
+    def browsers_of_others(self) -> int:
+        """Number of calls of pages of all other processes; they stand behind all calls."""
+        return sum(self._number_at(self._workers + index) for index in self._others())
 
     @property
     def emptiest(self) -> int:
@@ -63,19 +67,21 @@ class CallCounts:
 
     def occupy(self, calls: int, index: int | None = None) -> None:
         """Set the number of calls of this process, or of another that is known to be dead."""
-        _NUMBER.pack_into(self._memory, (self._index if index is None else index) * _NUMBER.size, calls)
-
-    @property
-    def browsers_of_others(self) -> int:
-        """Number of calls of pages of all other processes; they stand behind all calls."""
-        others = (index for index in range(self._workers) if index != self._index)
-        found = (_NUMBER.unpack_from(self._memory, (self._workers + index) * _NUMBER.size) for index in others)
-        return sum(int(calls) for (calls,) in found)
+        self._set(self._index if index is None else index, calls)
 
     def occupy_browsers(self, calls: int, index: int | None = None) -> None:
         """Set the number of calls of pages of this process, or of another that is known to be dead."""
-        at = self._workers + (self._index if index is None else index)
-        _NUMBER.pack_into(self._memory, at * _NUMBER.size, calls)
+        self._set(self._workers + (self._index if index is None else index), calls)
+
+    def _others(self) -> Iterator[int]:
+        return (index for index in range(self._workers) if index != self._index)
+
+    def _number_at(self, place: int) -> int:
+        (number,) = _NUMBER.unpack_from(self._memory, place * _NUMBER.size)
+        return int(number)
+
+    def _set(self, place: int, number: int) -> None:
+        _NUMBER.pack_into(self._memory, place * _NUMBER.size, number)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -28,8 +28,8 @@ from rig.ours import our_daemon
 from rig.protocols import KINDS
 
 from tests.openai_types import mistakes
-from tests.protocols.test_openai_realtime import make as make_openai
-from tests.protocols.test_openai_realtime import persona
+from tests.protocols.openai_realtime.talk import make as make_openai
+from tests.protocols.openai_realtime.talk import persona
 from trio_voice.config.reading import read_settings
 from trio_voice.events import model as c
 from trio_voice.protocols.assemblyai_agent import VoiceAgentSession

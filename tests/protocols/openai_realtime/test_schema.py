@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.openai_types import mistakes
-from tests.protocols.test_openai_realtime import ROLL, Talk, make, persona, settings
+from tests.protocols.openai_realtime.talk import ROLL, Talk, make, persona, settings
 from trio_voice.events import model as c
 from trio_voice.persona import TurnDetection
 from trio_voice.protocols.openai_realtime import OpenAIRealtimeSession

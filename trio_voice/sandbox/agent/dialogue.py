@@ -117,6 +117,10 @@ class Dialogue(Generic[Current]):
         """Ask for the tools of ``wanted``. Results that belong to this same reply are returned, and answered in it."""
         raise NotImplementedError
 
+    def _merged(self, _reply: Current) -> Sequence[Line]:
+        """Requests that have come meanwhile and are answered in this same reply. Never waits."""
+        return ()
+
     async def _finish_reply(self, reply: Current, last: Reply) -> None:
         """All of a reply was said and done, and it may be current still."""
         raise NotImplementedError
@@ -190,9 +194,10 @@ class Dialogue(Generic[Current]):
                 if made.text:
                     await self._speak(reply, made.text)
                 results = await self._call_tools(reply, made) if made.tools else ()
-                if not results:
+                further = (*results, *self._merged(reply))
+                if not further:
                     break
-                made = await self._think(results)
+                made = await self._think(further)
             await self._finish_reply(reply, made)
 
     async def _think(self, prompts: Sequence[Line]) -> Reply:

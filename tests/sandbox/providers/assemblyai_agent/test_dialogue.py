@@ -134,8 +134,10 @@ async def test_a_voice_that_fails_is_a_reply_error(autojump_clock):
 
 async def test_more_is_asked_for_than_is_answered(autojump_clock):
     async with telephone(agent=VoiceAgentServer(slow_backend(thinking=1, understanding=100))) as (client, record):
-        for _ in range(25):
+        await client.speak(300)
+        for _ in range(25):  # none is merged with another, while the caller has the floor
             await client.send("reply.create")
+        await client.hush(500)
         await trio.sleep(200)
         assert 20 <= len(client.of("reply.done")) <= 22
         assert {error.message for error in record.client_errors} == {"asks for more than 20 replies at once"}

@@ -7,8 +7,6 @@ import pytest
 import trio
 
 from tests.sandbox.providers.assemblyai_agent.client import (
-    GREETING,
-    LONG,
     REPLY,
     ROLL,
     TO_READY,
@@ -117,14 +115,3 @@ async def test_wrong_results(autojump_clock):
         await client.send("tool.result", call_id="call_1", result="6", is_error="yes")
         await trio.sleep(1)
         assert [code for code, _ in client.errors()] == ["invalid_value"] + ["invalid_format"] * 3
-
-
-async def test_reply_create_waits_for_its_turn(autojump_clock):
-    async with telephone(LONG, session(greeting=GREETING)) as (client, record):
-        await client.send("reply.create", instructions="Say that we close soon.")
-        await client.wait("reply.done", 2)
-        assert client.of("reply.started")[1][0] == client.of("reply.done")[0][0] == 4.207
-        assert record.history[1:] == [
-            Line("instruction", "Say that we close soon."),
-            Line("agent", "Say that we close soon."),
-        ]

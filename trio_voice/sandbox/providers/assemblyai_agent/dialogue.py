@@ -49,6 +49,14 @@ class _Speaking(dialogue.CurrentReply):
     audio: bytes = b""
     sent_bytes: int = 0
     call_ids: list[str] = attrs.field(factory=list)
+    part: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+    """The sound that is being sent; cancelled by a request that the reply is merged with."""
+    merged: list[Line] = attrs.field(factory=list)
+
+    def text_until(self, now: float) -> str:
+        """Words whose sound was sent by then."""
+        sent_ms = (now - self.began_at) * 1_000
+        return "".join(word.text for word in self.words if word.end_ms <= sent_ms)
 
 
 @attrs.define(eq=False)
@@ -147,14 +155,23 @@ class Dialogue(dialogue.Dialogue[_Speaking]):
         if spoken is None:
             self._emit(reply, "reply.error", code="tts_provider_error", message="No voice came", retryable=True)
             return
-        silence_ms = self._record.manner.leading_silence_ms
-        reply.text = text
-        reply.words = list(_timed(text, silence_ms, len(spoken) / BYTES_PER_MS))
-        for word in reply.words:
+        if reply.merged:
+            return
+        silence_ms, now = self._record.manner.leading_silence_ms, trio.current_time()
+        if not reply.words:
+            reply.began_at = now
+        begins_ms = (now - reply.began_at) * 1_000 + silence_ms
+        words = list(_timed(f" {text}" if reply.words else text, begins_ms, len(spoken) / BYTES_PER_MS))
+        for word in words:
             times = {"start_ms": round(word.start_ms), "end_ms": round(word.end_ms)}
             self._emit(reply, "transcript.agent.delta", item_id=reply.item_id, delta=word.text, **times)
-        reply.began_at = trio.current_time()
+        reply.words += words
+        reply.text = "".join(word.text for word in reply.words)
         await self._sound(reply, SILENCE * (silence_ms * BYTES_PER_MS) + spoken)
+        if reply.merged:
+            now = trio.current_time()
+            reply.text = reply.text_until(now)
+            reply.words = [word for word in reply.words if word.end_ms <= (now - reply.began_at) * 1_000]
 
     async def _sound(self, reply: _Speaking, audio: bytes) -> None:
         """Send audio at the pace at which it is heard, and stay until it has been."""
@@ -164,8 +181,25 @@ class Dialogue(dialogue.Dialogue[_Speaking]):
             reply.sent_bytes = at + CHUNK_BYTES
             self._emit(reply, "reply.audio", data=_encoded(piece))
 
-        await self._pace(audio, CHUNK_BYTES, send, ahead_seconds=self._record.manner.ahead_ms / 1_000)
-        await trio.sleep_until(began + len(audio) / (1_000 * BYTES_PER_MS))
+        with trio.CancelScope() as reply.part:
+            await self._pace(audio, CHUNK_BYTES, send, ahead_seconds=self._record.manner.ahead_ms / 1_000)
+            await trio.sleep_until(began + len(audio) / (1_000 * BYTES_PER_MS))
+
+    def create(self, request: Line) -> None:
+        """Have a reply made to a request of the client's. Never waits.
+
+        While a reply is being made it is merged with that one, whose rest is not said (seen live, 3 of 3); a greeting
+        is replaced likewise (the vendor's reference).
+        """
+        if self._current is None:
+            self.ask(request)
+            return
+        self._current.merged.append(request)
+        self._current.part.cancel(reason="merged with a request")
+
+    def _merged(self, reply: _Speaking) -> Sequence[Line]:
+        merged, reply.merged = reply.merged, []
+        return merged
 
     def _interrupt(self, speaking: _Speaking) -> None:
         """The caller has talked over a reply."""
@@ -173,8 +207,7 @@ class Dialogue(dialogue.Dialogue[_Speaking]):
         self.stop()
         for call_id in speaking.call_ids:
             self._forget_call(call_id)
-        sent_ms = (trio.current_time() - speaking.began_at) * 1_000
-        text = "".join(word.text for word in speaking.words if word.end_ms <= sent_ms)
+        text = speaking.text_until(trio.current_time())
         if text:
             record.history.append(Line("agent", text))
         of_reply = {"reply_id": speaking.reply_id}

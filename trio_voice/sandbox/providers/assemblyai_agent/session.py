@@ -206,7 +206,7 @@ class ServedSession:
     def _on_create(self, event: dict[str, Any]) -> None:
         instructions = event.get("instructions") or ""
         if isinstance(instructions, str):
-            self._dialogue.ask(Line("instruction", instructions))
+            self._dialogue.create(Line("instruction", instructions))
         else:
             self._refuse("invalid_format", "instructions must be a string", "instructions")
 

@@ -2,6 +2,7 @@
 
 import base64
 from functools import partial
+from itertools import pairwise
 
 import pytest
 import trio
@@ -135,6 +136,14 @@ async def test_a_wait_that_is_asked_for_is_waited(autojump_clock, any_call):
         rig.twilio.hang_up()
     assert peer.came_at == pytest.approx([0, 4.01])
     assert rig.record.end_reason is EndReason.HANGUP
+
+
+async def test_who_asks_for_no_wait_at_all_is_not_asked_without_a_pause(autojump_clock, any_call):
+    peer = Refusing(99, status=503, passing=True, retry_after=0.0)
+    async with any_call(connect=peer.open) as rig:
+        pass
+    assert rig.record.end_reason is EndReason.MODEL_FAILED
+    assert min(later - earlier for earlier, later in pairwise(peer.came_at)) >= 0.3
 
 
 @pytest.mark.parametrize("act", [Cut(), Cut(reset=True)], ids=str)

@@ -9,6 +9,7 @@ import trio
 from trio_voice.errors import ModelUnavailable
 from trio_voice.events.stage import ModelRequest
 from trio_voice.net.http import MOST_MOVES, open_http
+from trio_voice.protocols.retry_after import wait_seconds
 
 QUESTION = b'{"model":"m"}'
 WORDS = b"We close at five."
@@ -136,3 +137,16 @@ async def test_a_server_that_moves_for_ever_is_asked_a_few_times():
         async with a_server(lambda target: moves(308, target + "x")) as (asked, port), open_http() as client:
             assert await ask(client, port) == (308, b"")
             assert len(asked) == MOST_MOVES + 1
+
+
+@pytest.mark.parametrize(("head", "seconds"), [(b"", 0), (b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n", 3)])
+async def test_an_answer_that_bears_no_date_gets_ours(head, seconds):
+    def answer(_target):
+        return (
+            b"HTTP/1.1 429 Slow\r\n" + head + b"Retry-After: Sun, 06 Nov 1994 08:49:40 GMT\r\nContent-Length: 0\r\n\r\n"
+        )
+
+    async with a_server(answer) as (_, port), open_http() as client:
+        request = ModelRequest(f"http://127.0.0.1:{port}/v1/chat", {}, QUESTION)
+        async with client.post(request) as refused:
+            assert wait_seconds(refused.headers, "") == seconds

@@ -311,13 +311,22 @@ async def test_servers_that_are_no_model(nursery, answer, words):
     ("answer", "passing", "retry_after"),
     [
         (b"HTTP/1.1 503 Busy\r\nRetry-After: 3\r\nContent-Length: 0\r\n\r\n", True, 3.0),
-        (b"HTTP/1.1 429 Slow\r\nRetry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 0\r\n\r\n", True, None),
+        (b"HTTP/1.1 429 Slow\r\nRetry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 0\r\n\r\n", True, 0.0),
+        (
+            (
+                b"HTTP/1.1 429 Slow\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+                b"Retry-After: Sun, 06 Nov 1994 08:49:40 GMT\r\nContent-Length: 0\r\n\r\n"
+            ),
+            True,
+            3.0,
+        ),
+        (b"HTTP/1.1 429 Slow\r\nContent-Length: 27\r\n\r\nPlease try again in 1500ms.", True, 1.5),
         (b"HTTP/1.1 401 Who\r\nContent-Length: 0\r\n\r\n", False, None),
         (b"HTTP/1.1 404 None\r\nContent-Length: 0\r\n\r\n", False, None),
         (b"", True, None),
         (b"SSH-2.0-OpenSSH_9.2\r\n", False, None),
     ],
-    ids=["503", "429", "401", "404", "cut", "no HTTP"],
+    ids=["503", "429 of the past", "429 with a date", "429 in words", "401", "404", "cut", "no HTTP"],
 )
 async def test_a_refusal_says_whether_it_may_pass_and_when(nursery, answer, passing, retry_after):
     port = await serve_bytes(nursery, answer)

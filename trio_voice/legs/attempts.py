@@ -48,9 +48,9 @@ class Attempts:
         """Seconds to wait before the next try, if this fact ends one that may go better; ``None`` otherwise."""
         if not isinstance(fact, LegClosed | ModelFault) or not fact.passing:
             return None
-        wait, until = fact.retry_after, self._asked_until
-        if wait is None:
-            wait, until = PAUSES[min(self._failed, len(PAUSES) - 1)], self._until
+        wait, until = PAUSES[min(self._failed, len(PAUSES) - 1)], self._until
+        if fact.retry_after is not None:
+            wait, until = max(fact.retry_after, PAUSES[0]), self._asked_until
         if wait > MAX_RETRY_AFTER or now + wait > until:
             return None
         self._failed += 1

@@ -21,6 +21,7 @@ import math
 import urllib.parse
 from collections import Counter
 from contextlib import asynccontextmanager, suppress
+from email.utils import formatdate
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -134,7 +135,8 @@ class HttpAnswer:
         self._connection = connection
         self.response = response
         self.status = response.status_code
-        self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in response.headers}
+        told = {name.decode("latin-1"): value.decode("latin-1") for name, value in response.headers}
+        self.headers = {"date": formatdate(usegmt=True)} | told  # RFC 9110, 6.6.1
         self._decoder = Decoder(self.headers.get("content-encoding", ""))
 
     async def receive(self) -> bytes:

@@ -10,9 +10,9 @@ stream, such as one in memory, the same is done by waiting. The upgrade is done 
 from __future__ import annotations
 
 import logging
-import re
 import socket
 import ssl
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import trio
@@ -28,10 +28,13 @@ from trio_voice.net.flood import FLOOD_PER_SECOND, Flooded, RateLimiter
 from trio_voice.net.polled_stream import PolledStream
 from trio_voice.net.poller import adopt
 from trio_voice.net.tcp import finish, reset
+from trio_voice.protocols.retry_after import wait_seconds
 from trio_voice.protocols.websocket import WebSocket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from websockets.http11 import Response
 
     from trio_voice.net.proxies import Proxy
 
@@ -328,7 +331,7 @@ async def open_websocket(
             f"{uri.host} answered the WebSocket handshake with HTTP {status}",
             status=status,
             passing=status in PASSING_STATUSES or status >= 500,
-            retry_after=_seconds(refused.response.headers.get("Retry-After")),
+            retry_after=_wait_of(refused.response),
         ) from refused
     except (InvalidHandshake, EOFError, OSError, trio.BrokenResourceError) as failed:  # ssl.SSLError is an OSError
         why = failed.__cause__ or failed  # trio wraps what TLS said
@@ -345,9 +348,10 @@ def _is_unknown(unreachable: OSError) -> bool:
     return isinstance(unreachable, socket.gaierror) and unreachable.errno == socket.EAI_NONAME
 
 
-def _seconds(retry_after: str | None) -> float | None:
-    """The wait that a ``Retry-After`` asks for; one that names a date is not understood (RFC 9110, 10.2.3)."""
-    return float(retry_after) if retry_after and re.fullmatch(r"\d{1,6}(\.\d{1,6})?", retry_after) else None
+def _wait_of(refusal: Response) -> float | None:
+    """The pause that a refusal asks for before the next try."""
+    told = {name.lower(): value for name, value in refusal.headers.raw_items()}
+    return wait_seconds({"date": formatdate(usegmt=True)} | told, bytes(refusal.body or b"").decode(errors="replace"))
 
 
 async def _shake_hands(

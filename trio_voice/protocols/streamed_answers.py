@@ -25,8 +25,9 @@ from trio_voice.protocols.chat.answer_text import AnswerText
 from trio_voice.protocols.chat.call_pieces import MAX_CALLS, CallPieces
 from trio_voice.protocols.chat.finishes import BROKEN, finish_of
 from trio_voice.protocols.chat.quirks import Quirks
-from trio_voice.protocols.chat.refusals import Complaint, complaint_in, wait_seconds
+from trio_voice.protocols.chat.refusals import Complaint, complaint_in
 from trio_voice.protocols.json_messages import NO_JSON, UNREADABLE, garbage
+from trio_voice.protocols.retry_after import wait_seconds
 from trio_voice.protocols.server_sent_events import MAX_EVENT_BYTES, EventStreamReader, ServerSentEvent
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from trio_voice.protocols.chat.quirks import Quirks
-from trio_voice.protocols.chat.refusals import complaint_in, wait_seconds
+from trio_voice.protocols.chat.refusals import complaint_in
 
 
 def complaint(said, status=400, **more):
@@ -114,32 +114,6 @@ def test_the_codes_beside_an_error_that_is_a_text_are_its_own():
 def test_a_refusal_is_told_in_the_servers_words_and_with_the_parameter_that_it_names(body, said):
     refused = complaint_in(400, json.dumps(body).encode())
     assert (refused.status, refused.said) == (400, said)
-
-
-@pytest.mark.parametrize(
-    ("headers", "body", "seconds"),
-    [
-        ({"retry-after": "2s"}, {}, 2),
-        ({"retry-after": "-5"}, {}, None),
-        ({"x-ratelimit-reset-tokens": "120ms", "x-ratelimit-remaining-tokens": "0"}, {}, 0.12),
-        ({"x-ratelimit-reset-requests": "6m1.5s", "x-ratelimit-remaining-requests": "0"}, {}, 361.5),
-        ({"x-ratelimit-reset-requests": "1s", "x-ratelimit-remaining-requests": "7"}, {}, None),
-        ({"ratelimit-reset": "3"}, {}, 3),
-        ({"ratelimit-reset": "soon"}, {}, None),
-        ({}, {"error": "Model is currently loading", "estimated_time": 20.0}, 20),
-        ({}, {"error": {"message": "?", "details": [7, {"retryDelay": "3s"}]}}, 3),
-        ({}, {"error": {"message": "Please try again in 1h3m0s."}}, 3_780),
-        ({}, {"error": {"message": "Try again in about 5 seconds"}}, 5),
-        ({}, {"error": {"message": "Requests can be made again in 4 seconds"}}, 4),
-        ({}, {"error": {"message": "The limit will reset in 4s"}}, 4),
-        ({}, {"error": {"message": "Retry after: 3"}}, 3),
-        ({}, {"error": {"message": "Too many requests (retry_after=4)"}}, 4),
-        ({}, {"error": {"message": "Try again in a few seconds"}}, None),
-    ],
-)
-def test_the_pause_that_a_server_asks_for_is_found(headers, body, seconds):
-    found = wait_seconds(headers, complaint_in(429, json.dumps(body).encode()).said)
-    assert found == (None if seconds is None else pytest.approx(seconds))
 
 
 ADAPTED = [

@@ -14,7 +14,7 @@ from trio_voice.events.model import ModelFault, ModelReady
 from trio_voice.events.stage import Sound
 from trio_voice.legs.chain.contexts import SpeechContexts
 from trio_voice.legs.chain.http_stage import HTTP_OK, QUIET_SECONDS, RequestsRecord, read_all, read_beginning
-from trio_voice.protocols.chat.refusals import wait_seconds
+from trio_voice.protocols.retry_after import wait_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,10 +14,10 @@ from trio_voice.events import model as c
 from trio_voice.protocols.assemblyai_agent.errors import LOST, PASSING, code_of, fault_of
 from trio_voice.protocols.assemblyai_agent.requests import Requests, asking
 from trio_voice.protocols.assemblyai_agent.setup import differences, echoed, protect_message, update_message
-from trio_voice.protocols.chat.refusals import wait_seconds
 from trio_voice.protocols.expiry import Expiry
 from trio_voice.protocols.json_messages import MAX_ID, UNDECODABLE, arguments_in, as_json, read, text_in, unknown
 from trio_voice.protocols.model_session import ModelSession
+from trio_voice.protocols.retry_after import wait_seconds
 from trio_voice.protocols.unanswered import (
     ALOUD,
     ANSWER_SECONDS,

@@ -8,7 +8,6 @@ llama.cpp's, Ollama's, Mistral's, Gemini's and Anthropic's clients (2023 to 2026
 from __future__ import annotations
 
 import re
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -88,23 +87,6 @@ _CODES: Final = ("code", "type", "status", "error_type")
 _MAY_PASS: Final = frozenset({408, 409, 421, 424, 425, 429, 498, 499})
 _WILL_NOT_PASS: Final = frozenset({501, 505, 511})
 
-_WAIT: Final = re.compile(
-    r"(?:try again|again|retry|retry[_ ]after|retrydelay\W{1,4}|wait|available|resets?) ?(?:in|after|for)?[:=]? ?\"?"
-    r"(?:about |approximately |another |~ ?)?"
-    r"(?:(?P<hours>\d{1,3}) ?h(?:ours?)? ?)?(?:(?P<minutes>\d{1,4}) ?m(?:in(?:utes?)?)? ?)?"
-    r"(?P<number>\d{1,6}(?:\.\d{1,9})?) ?(?P<unit>ms|milliseconds?|seconds?|secs?|s|minutes?|m)\b",
-    re.IGNORECASE,
-)
-_BARE_WAIT: Final = re.compile(r"retry[_ -]after\"?\s?[:=]\s?\"?(\d{1,6}(?:\.\d{1,9})?)(?![\w.])", re.IGNORECASE)
-"""The same in seconds without a unit, as a field in a text."""
-_DURATION: Final = re.compile(
-    r"(?:(?P<hours>\d{1,4})h)?(?:(?P<minutes>\d{1,4})m(?!s))?(?:(?P<number>\d{1,6}(?:\.\d{1,9})?)(?P<unit>ms|s))?"
-)
-_RESETS: Final = ("x-ratelimit-reset-requests", "x-ratelimit-reset-tokens")
-"""Time at which a limit of the minute begins anew, if nothing of it is left."""
-_SECONDS: Final = {"ms": 0.001, "mil": 0.001, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0}
-"""By the beginning of the unit's name."""
-
 
 @attrs.frozen
 class Complaint:
@@ -176,6 +158,8 @@ def complaint_of(status: int, message: Any) -> Complaint:
     said = [error.get("message") or error.get("msg") or error.get("status_msg") or ""]
     if isinstance(metadata, dict) and metadata.get("raw"):  # OpenRouter's: the words of the provider behind it
         said.append(metadata["raw"])
+    if isinstance(metadata, dict) and isinstance(metadata.get("headers"), dict):  # those of its own limits, likewise
+        said += [f"({name}: {told})" for name, told in metadata["headers"].items() if "reset" in str(name).lower()][:8]
     if error.get("param"):
         said.append(f"(param: {error['param']})")
     if isinstance(message.get("estimated_time"), int | float):  # Hugging Face's, while it loads the model
@@ -198,43 +182,3 @@ def complaint_of(status: int, message: Any) -> Complaint:
 def _kinds(error: Mapping[str, Any]) -> frozenset[str]:
     told = (error.get(key) for key in _CODES)
     return frozenset(kind.lower() for kind in told if isinstance(kind, str))
-
-
-def wait_seconds(headers: Mapping[str, str], said: str) -> float | None:
-    """The pause that a server asks for before the next question; ``None`` if it says nothing of it.
-
-    Args:
-        headers: the answer's, their names in lower case.
-        said: the error's words, such as "Please try again in 2.4s".
-    """
-    for name, unit in (("retry-after-ms", 1_000.0), ("retry-after", 1.0)):
-        told = headers.get(name, "").strip()
-        if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", told):
-            return float(told) / unit
-        if (seconds := _duration(told)) is not None:
-            return seconds
-    try:  # a date; what the server calls now stands beside it
-        until, now = (parsedate_to_datetime(headers[name]) for name in ("retry-after", "date"))
-        return max((until - now).total_seconds(), 0.0)
-    except (KeyError, ValueError, TypeError):
-        pass
-    found = _WAIT.search(said[:MAX_SAID])
-    if found is not None:
-        return _seconds_of(found)
-    if (bare := _BARE_WAIT.search(said[:MAX_SAID])) is not None:
-        return float(bare[1])
-    reset = [
-        _duration(headers.get(name, "")) for name in _RESETS if headers.get(name.replace("reset", "remaining")) == "0"
-    ]
-    return next((seconds for seconds in (*reset, _duration(headers.get("ratelimit-reset", "") + "s")) if seconds), None)
-
-
-def _seconds_of(found: re.Match[str]) -> float:
-    hours, minutes = float(found["hours"] or 0), float(found["minutes"] or 0)
-    return 3_600 * hours + 60 * minutes + float(found["number"] or 0) * _SECONDS[(found["unit"] or "s").lower()[:3]]
-
-
-def _duration(told: str) -> float | None:
-    """Seconds of a duration such as ``120ms``, ``1.2s``, ``6m0s`` (OpenAI's limits)."""
-    found = _DURATION.fullmatch(told.strip())
-    return None if found is None or not any(found.groups()) else _seconds_of(found)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from trio_voice.events.model import SILENT, ModelFault
-from trio_voice.protocols.chat.refusals import wait_seconds
 from trio_voice.protocols.json_messages import text_in
 from trio_voice.protocols.openai_realtime.dialects import DIALECTS
+from trio_voice.protocols.retry_after import wait_seconds
 
 if TYPE_CHECKING:
     from trio_voice.persona import Persona

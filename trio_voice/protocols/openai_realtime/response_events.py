@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from trio_voice.audio.mulaw import is_audible, is_base64
 from trio_voice.events import model as c
-from trio_voice.protocols.chat.refusals import wait_seconds
 from trio_voice.protocols.json_messages import table_in, text_in
 from trio_voice.protocols.openai_realtime import usage
 from trio_voice.protocols.openai_realtime.errors import is_fatal, is_passing, is_rate_limit
 from trio_voice.protocols.openai_realtime.floor import RETRY_SECONDS, Ask
 from trio_voice.protocols.openai_realtime.responses import MAX_LETTERS, id_in
+from trio_voice.protocols.retry_after import wait_seconds
 from trio_voice.protocols.unanswered import MAX_WAIT_SECONDS
 
 if TYPE_CHECKING:

@@ -1,11 +1,13 @@
 """A bridge that is driven by hand: facts in, commands out, and a clock that is moved."""
 
+import pytest
+
 from trio_voice.audio.mulaw import encode, silence
 from trio_voice.bridge.bridge import Bridge
 from trio_voice.bridge.watcher import NOBODY
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
-from trio_voice.events.call import EndCall
+from trio_voice.events.call import EndCall, TransferCall
 from trio_voice.persona import SILENT, Limits, Persona
 from trio_voice.record import CallRecord
 
@@ -91,3 +93,14 @@ class Playbook:
 def end_of(commands):
     assert isinstance(commands[-1], EndCall)
     return commands[-1].reason
+
+
+def run_until_end(book, limit=60.0):
+    """Let time pass as the driver does; returns the last commands."""
+    stop = book.now + limit
+    while book.now < stop:
+        book.now = max(book.bridge.wake_at, book.now)
+        commands = book.tick()
+        if commands and isinstance(commands[-1], EndCall | TransferCall):
+            return commands
+    pytest.fail("it never came")

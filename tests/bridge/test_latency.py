@@ -2,11 +2,12 @@
 
 import pytest
 
-from tests.playbook import SPEECH, Playbook
+from tests.playbook import HUSH, SPEECH, Playbook
 from trio_voice.audio.mulaw import encode, is_speech, silence
 from trio_voice.bridge.latency import Turns
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
+from trio_voice.persona import Limits
 from trio_voice.record import CallRecord
 
 LOUD = encode(b"\x2a" * 160)
@@ -112,3 +113,34 @@ def test_a_turn_has_the_pause_from_the_callers_last_sound_on():
         "first_audio": pytest.approx(250),
         "first_frame": pytest.approx(250),
     }
+
+
+def test_a_turns_latency_runs_to_the_first_sound_that_can_be_heard(book):
+    book.live().on(c.CallerSpeechStopped())
+    book.after(0.3).speak("r1", HUSH)
+    assert book.record.turns == []
+    book.after(0.1).on(c.ReplyAudio("r1", SPEECH))
+    assert [turn.latency_ms for turn in book.record.turns] == [pytest.approx(400)]
+
+
+def test_a_turn_says_where_its_time_went():
+    book = Playbook(limits=Limits(playback_lead_seconds=0.15)).live()
+    book.speak("r0", SPEECH, SPEECH)
+    book.after(0.5).on(ms.MarkEchoed("0.1"))
+    book.on(c.CallerSpeechStarted())
+    book.after(1).on(c.CallerTranscript("i1", "Are you open?", final=True))
+    book.after(0.1).on(c.CallerSpeechStopped())
+    book.after(0.2).on(c.StageReached("first_token"))
+    book.after(0.1).on(c.StageReached("first_token"))
+    book.after(0.1).speak("r1", HUSH, SPEECH, SPEECH)
+    book.after(0.05).tick()
+    book.after(0.3).on(ms.MarkEchoed("0.2"))
+    (turn,) = book.record.turns
+    assert turn.stages == {
+        "final_transcript": pytest.approx(-100),
+        "first_token": pytest.approx(200),
+        "first_audio": pytest.approx(400),
+        "first_frame": pytest.approx(400),
+        "first_mark": pytest.approx(750),
+    }
+    assert turn.latency_ms == pytest.approx(400)

@@ -3,7 +3,7 @@
 import attrs
 import pytest
 
-from tests.playbook import SPEECH, TALKS_FIRST, Playbook
+from tests.playbook import HUSH, SPEECH, TALKS_FIRST, Playbook
 from trio_voice.bridge.tool_calls import KEPT_SECONDS, MAX_KEPT, ToolCalls
 from trio_voice.events import model as c
 from trio_voice.events.call import DismissModel, EndCall, LegClosed, ModelReplaced, RunTool, ToolResult, ToolReturned
@@ -147,3 +147,53 @@ def test_a_result_that_words_made_the_model_give_up_on_is_kept():
     book.on(c.CallerTranscript("i1", "No, forget that.", final=True))
     assert book.on(ToolReturned("t1", ToolResult('"tomorrow"'))) == []
     assert book.on(c.ToolCalled("t2", "look_up", {})) == [c.SendToolResult("t2", '"tomorrow"')]
+
+
+def test_a_tool_that_the_model_withdraws_is_let_finish_and_not_answered(book):
+    book.live().on(c.ToolCalled("t1", "look_up", {}))
+    assert book.on(c.ToolWithdrawn("t1")) == []
+    assert book.on(c.ToolWithdrawn("never asked for")) == []
+    assert book.on(ToolReturned("t1", ToolResult("{}"))) == []
+
+
+# Tools
+
+
+def test_a_model_that_withdraws_requests_itself_gets_the_results_of_an_interrupted_reply():
+    book = Playbook(capabilities=attrs.evolve(TALKS_FIRST, withdraws_tools=True)).live()
+    book.speak("r1", SPEECH)
+    book.on(c.ToolCalled("t1", "roll", {}))
+    book.on(c.ReplyDone("r1", interrupted=True))
+    assert book.on(ToolReturned("t1", ToolResult("4"))) == [c.SendToolResult("t1", "4")]
+    book.on(c.ToolCalled("t2", "roll", {}))
+    book.on(c.ToolWithdrawn("t2"))
+    assert book.on(ToolReturned("t2", ToolResult("4"))) == []
+
+
+def test_a_tool_is_run_and_its_result_told(book):
+    book.live().speak("r1", HUSH)
+    assert book.on(c.ToolCalled("t1", "roll", {"max": 6})) == [RunTool("t1", "roll", {"max": 6})]
+    assert book.on(ToolReturned("t1", ToolResult("4"))) == [c.SendToolResult("t1", "4")]
+
+
+@pytest.mark.parametrize("done_first", [True, False])
+def test_a_result_may_come_before_or_after_its_reply_is_done(book, done_first):
+    book.live().speak("r1", HUSH)
+    book.on(c.ToolCalled("t1", "roll", {}))
+    done = c.ReplyDone("r1", interrupted=False)
+    finished = ToolReturned("t1", ToolResult("4", failed=True))
+    commands = [command for fact in ((done, finished) if done_first else (finished, done)) for command in book.on(fact)]
+    assert c.SendToolResult("t1", "4", failed=True) in commands
+
+
+def test_nothing_is_answered_into_an_interrupted_reply(book):
+    book.live().speak("r1", SPEECH)
+    book.on(c.ToolCalled("t1", "roll", {}))
+    book.on(c.ReplyDone("r1", interrupted=True))
+    assert book.on(ToolReturned("t1", ToolResult("4"))) == []
+    assert book.record.counters["tool_results_not_wanted"] == 1
+
+
+def test_a_result_that_nobody_asked_for_is_not_told(book):
+    book.live()
+    assert book.on(ToolReturned("t9", ToolResult("4"))) == []

@@ -250,3 +250,62 @@ def test_a_turn_whose_beginning_is_told_twice_stands_where_it_began():
     book.after(1).on(c.CallerSpeechStopped())
     book.on(c.CallerTranscript("i2", "And tomorrow?", final=True))
     assert [line.at for line in book.record.transcript] == [0, 5]
+
+
+def test_what_was_said_is_written_down(book):
+    book.live()
+    book.on(c.CallerTranscript("i1", "Are you", final=False))
+    book.on(c.CallerTranscript("i1", "Are you open?", final=True))
+    book.speak("r1", SPEECH)
+    book.on(c.ReplyTranscript("r1", "Yes, until six.", interrupted=False))
+    assert book.lines() == [("caller", "Are you open?", False), ("agent", "Yes, until six.", False)]
+
+
+def test_a_reply_is_cut_to_the_words_that_were_heard(book):
+    book.live().speak("r1", *[SPEECH] * 10)
+    for text, start in [("We ", 0.0), ("open ", 300.0), ("at ", 500.0), ("seven.", 700.0)]:
+        book.on(c.ReplyWords("r1", text, start))
+    book.on(c.ReplyTranscript("r1", "We open at seven.", interrupted=False))
+    book.on(c.ReplyDone("r1", interrupted=False))
+    book.after(0.2).on(ms.MarkEchoed("0.1"))
+    book.after(0.2).on(ms.MarkEchoed("0.2"))
+    book.after(0.15).on(c.CallerSpeechStarted())
+    assert book.lines() == [("agent", "We open at", True)]
+    assert book.record.transcript[0].heard_ms == pytest.approx(550)
+
+
+def test_without_word_times_a_reply_is_cut_by_proportion_between_words(book):
+    book.live().speak("r1", *[SPEECH] * 2)
+    book.on(c.ReplyTranscript("r1", "one two three four", interrupted=False))
+    book.after(0.1).on(c.CallerSpeechStarted())
+    assert book.lines() == [("agent", "one two", True)]
+
+
+def test_text_that_comes_after_the_interruption_is_cut_as_well(book):
+    book.live().speak("r1", *[SPEECH] * 2)
+    book.after(0.1).on(c.CallerSpeechStarted())
+    book.on(c.ReplyTranscript("r1", "one two three four", interrupted=False))
+    assert book.lines() == [("agent", "one two", True)]
+
+
+def test_a_text_that_the_model_has_cut_itself_is_believed(book):
+    book.live().speak("r1", *[SPEECH] * 2)
+    book.after(0.1).on(c.CallerSpeechStarted())
+    book.on(c.ReplyTranscript("r1", "one two", interrupted=True))
+    assert book.lines() == [("agent", "one two", True)]
+
+
+def test_a_reply_that_was_heard_to_its_end_is_whole(book):
+    book.live().speak("r1", SPEECH)
+    book.on(c.ReplyTranscript("r1", "Goodbye", interrupted=False))
+    book.on(c.ReplyDone("r1", interrupted=False))
+    book.after(5).on(c.CallerSpeechStarted())
+    assert book.lines() == [("agent", "Goodbye", False)]
+
+
+def test_what_is_cleared_is_never_heard(book):
+    book.live().on(c.CallerSpeechStopped())
+    book.speak("r1", SPEECH, SPEECH)
+    book.after(0.1).on(c.CallerSpeechStarted())
+    book.on(ms.MarkEchoed("0.1"))
+    assert [turn.stages.keys() for turn in book.record.turns] == [{"first_audio", "first_frame"}]

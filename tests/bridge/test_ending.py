@@ -3,6 +3,7 @@
 import attrs
 import pytest
 
+from tests.bridge.goodbyes import GOODBYE, asks, says
 from tests.playbook import GREETS_NOBODY, HUSH, SPEECH, TALKS_FIRST, Playbook, end_of
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
@@ -10,7 +11,6 @@ from trio_voice.events.call import (
     ClearPlayback,
     EndCall,
     LastWordsDue,
-    MachineAnswered,
     PlaceMark,
     PlayAudio,
     Then,
@@ -18,7 +18,7 @@ from trio_voice.events.call import (
     ToolReturned,
     TransferCall,
 )
-from trio_voice.persona import Limits, Line, Lines, Persona
+from trio_voice.persona import Limits, Line, Lines
 from trio_voice.record import EndReason
 
 
@@ -33,9 +33,6 @@ def test_a_noise_without_an_end_does_not_hold_the_end_up_for_long(then):
     assert book.now - began <= 6
 
 
-YIELDS = attrs.evolve(TALKS_FIRST, truncates=True, yields_on_request=True)
-
-
 def saying_goodbye(then=Then.END_CALL, **rest):
     """A live call whose agent has asked for its end, beside a goodbye that was heard."""
     book = Playbook(limits=Limits(media_gap_seconds=1000, idle_seconds=1000, playback_lead_seconds=10), **rest).live()
@@ -44,17 +41,6 @@ def saying_goodbye(then=Then.END_CALL, **rest):
     book.on(c.ReplyDone("r1", interrupted=False))
     book.after(0.2).on(ms.MarkEchoed("0.1"))
     return book
-
-
-def asks(book, then=Then.END_CALL):
-    book.on(c.ToolCalled("t1", "end_call", {}))
-    return book.on(ToolReturned("t1", ToolResult("{}", then=then)))
-
-
-def says(book, text, seconds=0.5):
-    done = book.on(c.CallerSpeechStarted())
-    done += book.after(seconds).on(c.CallerTranscript(text, text, final=False))
-    return done + book.on(c.CallerSpeechStopped()) + book.on(c.CallerTranscript(text, text, final=True))
 
 
 @pytest.mark.parametrize("then", [Then.END_CALL, Then.TRANSFER])
@@ -135,157 +121,12 @@ def test_a_goodbye_that_nobody_heard_is_not_recorded_as_heard():
     assert end.detail == "the agent ended the call, and no goodbye of its own was heard"
 
 
-GOODBYE = Line("Goodbye.", SPEECH)
-
-
-@pytest.mark.parametrize("line", [GOODBYE, None])
-def test_a_caller_who_gets_no_word_to_their_last_ones_hears_the_persona_s_goodbye_once(line):
-    book = Playbook(lines=Lines(goodbye=line)).live()
-    says(book, "Never mind.")
-    asks(book)
-    asked_at = book.now
-    done = book.pass_time(7)
-    assert [command.payload for _, command in done if isinstance(command, PlayAudio)] == [SPEECH] * (line is not None)
-    ended_at, end = done[-1]
-    assert end.detail == "the agent ended the call, and no goodbye of its own was heard"
-    assert 4 <= ended_at - asked_at < 7  # no mark comes back here, and is waited for
-    assert [said.text for said in book.record.transcript[1:]] == ["Goodbye."] * (line is not None)
-
-
-def test_an_agent_that_spoke_last_has_said_its_goodbye():
-    book = Playbook(lines=Lines(goodbye=GOODBYE)).live()
-    says(book, "Never mind.")
-    book.speak("r1", SPEECH)
-    book.on(c.ReplyDone("r1", interrupted=False))
-    book.after(0.5).on(ms.MarkEchoed("0.1"))
-    asks(book)
-    assert not [command for _, command in book.pass_time(7) if isinstance(command, PlayAudio)]
-
-
-def test_what_was_said_long_ago_was_no_goodbye():
-    """A model that ends a silent call by itself, and does not say why."""
-    book = Playbook(lines=Lines(goodbye=GOODBYE), limits=Limits(media_gap_seconds=1000)).live()
-    book.speak("r1", SPEECH)
-    book.on(c.ReplyDone("r1", interrupted=False))
-    book.after(0.5).on(ms.MarkEchoed("0.1"))
-    book.pass_time(10)
-    (answer,) = (each for each in asks(book) if isinstance(each, c.SendToolResult))
-    assert answer.go_on
-    done = [command for _, command in book.pass_time(6)]
-    assert any(isinstance(command, PlayAudio) for command in done)
-    assert [said.text for said in book.record.transcript][-1] == "Goodbye."
-
-
-def test_a_message_that_was_left_is_not_taken_back_by_a_machines_words():
-    book = Playbook(persona=Persona(name="p", model="m", voicemail="Call us.")).live()
-    book.on(MachineAnswered())
-    book.speak("r1", SPEECH)
-    book.on(c.ReplyDone("r1", interrupted=False))
-    book.on(ms.MarkEchoed("0.1"))
-    done = says(book, "To delete this message press seven.") + [command for _, command in book.pass_time(6)]
-    assert end_of(done) is EndReason.AGENT
-
-
-def test_a_goodbye_whose_sound_is_being_made_asks_for_no_other():
-    """A tool may be done before the voice has made a sound of the words that stood beside it."""
-    chain = attrs.evolve(TALKS_FIRST, speaks_meanwhile=True, yields_on_request=True, words_while_speaking=True)
-    book = Playbook(capabilities=chain).live()
-    book.on(c.ReplyStarted("r1"))
-    book.on(c.ToolCalled("t1", "end_call", {}))
-    (answer,) = (
-        each
-        for each in book.on(ToolReturned("t1", ToolResult("{}", then=Then.END_CALL)))
-        if isinstance(each, c.SendToolResult)
-    )
-    assert not answer.go_on
-
-
-@pytest.mark.parametrize("ends", [1, 2])
-@pytest.mark.parametrize("then", [Then.END_CALL, Then.TRANSFER])
-def test_a_model_that_speaks_on_behind_each_result_is_heard_saying_goodbye_once(then, ends):
-    """AssemblyAI's agent and Gemini begin another reply with every result, whether or not they are asked."""
-    book = Playbook().live()
-    book.speak("r1", SPEECH)
-    for number in range(ends):
-        book.on(c.ToolCalled(f"t{number}", "end_call", {}))
-        book.on(ToolReturned(f"t{number}", ToolResult("{}", then=then)))
-    book.on(c.ReplyDone("r1", interrupted=False))
-    assert book.speak("r2", SPEECH) == []
-    book.on(c.ReplyDone("r2", interrupted=False))
-    done = [command for _, command in book.pass_time(5)]
-    assert isinstance(done[-1], EndCall if then is Then.END_CALL else TransferCall)
-    assert book.record.counters["answers_in_vain"] == 1
-
-
-@pytest.mark.parametrize("asked", ["before the noise", "in it"])
-def test_a_noise_asks_for_no_second_goodbye(asked):
-    book = Playbook(capabilities=YIELDS, limits=Limits(media_gap_seconds=1000, playback_lead_seconds=10)).live()
-    book.speak("r1", *[SPEECH] * 20)
-    book.on(c.ReplyDone("r1", interrupted=False))
-    if asked == "before the noise":
-        asks(book)
-    book.after(0.5).on(c.CallerSpeechStarted(item_id="i1"))
-    if asked == "in it":
-        asks(book)
-    book.after(0.3).on(c.CallerSpeechStopped())
-    rest = book.after(0.3).on(c.CallerTranscript("i1", "", final=True))
-    marks = [command.name for command in rest if isinstance(command, PlaceMark)]
-    book.speak("r2", SPEECH)
-    book.on(c.ReplyDone("r2", interrupted=False))
-    book.after(1.8).on(ms.MarkEchoed(marks[-1]))
-    assert book.record.counters["late_reply_frames"] == 1
-    assert end_of([command for _, command in book.pass_time(1)]) is EndReason.AGENT
-
-
-@pytest.mark.parametrize("then", [Then.END_CALL, Then.TRANSFER])
-def test_a_goodbye_whose_rest_was_asked_for_is_said_once_it_was_heard(then):
-    """A server that was told of the result says another one behind it."""
-    book = saying_goodbye_in_two_parts(then)
-    rest = book.speak("r2", SPEECH) + book.on(c.ReplyDone("r2", interrupted=False))
-    (mark,) = (command.name for command in rest if isinstance(command, PlaceMark))
-    assert book.speak("r3", SPEECH) == []
-    book.on(c.ReplyDone("r3", interrupted=False))
-    book.after(0.1).on(ms.MarkEchoed(mark))
-    done = [command for _, command in book.pass_time(1)]
-    assert isinstance(done[-1], EndCall if then is Then.END_CALL else TransferCall)
-
-
-def saying_goodbye_in_two_parts(then):
-    """The model has broken its goodbye off for a noise, and was asked for the rest."""
-    book = Playbook(limits=Limits(media_gap_seconds=1000, playback_lead_seconds=10)).live()
-    book.speak("r1", *[SPEECH] * 20)
-    asks(book, then)
-    book.after(0.5).on(c.CallerSpeechStarted(item_id="i1"))
-    book.on(c.ReplyDone("r1", interrupted=True))
-    book.after(0.3).on(c.CallerSpeechStopped())
-    done = book.on(c.CallerTranscript("i1", "", final=True)) + [command for _, command in book.pass_time(1)]
-    assert any(isinstance(command, c.RequestReply) for command in done)
-    return book
-
-
 def test_what_is_looked_up_beside_a_goodbye_is_told_and_asks_for_no_more_words():
     book = Playbook().live()
     book.speak("r1", SPEECH)
     book.on(c.ToolCalled("t0", "look_up", {}))
     asks(book)
     assert book.on(ToolReturned("t0", ToolResult("seven"))) == [c.SendToolResult("t0", "seven", go_on=False)]
-
-
-@pytest.mark.parametrize("asked", ["by the agent", "for silence"])
-def test_a_goodbye_that_was_said_on_this_machine_is_said_by_nobody_else(asked):
-    limits = Limits(media_gap_seconds=1000, idle_seconds=30, playback_lead_seconds=10)
-    lines = Lines(idle_goodbye=GOODBYE, goodbye=GOODBYE)
-    book = Playbook(persona=GREETS_NOBODY, lines=lines, limits=limits).live()
-    if asked == "by the agent":
-        says(book, "Never mind.")
-        asks(book)
-        book.pass_time(4.1)
-    else:
-        book.pass_time(33)
-    assert [line.text for line in book.record.transcript if line.role == "agent"] == ["Goodbye."]
-    assert book.speak("r1", SPEECH) == []
-    book.on(c.ReplyDone("r1", interrupted=False))
-    assert isinstance(book.pass_time(5)[-1][1], EndCall)
 
 
 def test_words_of_before_the_goodbye_take_nothing_back_however_late_their_text_is():
@@ -338,79 +179,6 @@ def test_a_call_ends_as_it_was_going_to_though_its_model_fails_meanwhile():
     ((at, end),) = [each for each in book.pass_time(10) if isinstance(each[1], EndCall)]
     assert end.reason is EndReason.IDLE
     assert at - book.now + 10 <= 0.6
-
-
-def leaving_message(capabilities=TALKS_FIRST):
-    persona = Persona(name="p", model="m", voicemail="Call us back.")
-    limits = Limits(media_gap_seconds=1000, idle_seconds=1000, playback_lead_seconds=10)
-    book = Playbook(persona=persona, limits=limits, capabilities=capabilities, direction="outbound").live()
-    book.on(MachineAnswered())
-    return book
-
-
-def test_a_message_that_a_machines_noise_breaks_off_is_said_once_more():
-    book = leaving_message()
-    book.speak("r1", *[SPEECH] * 10)
-    book.after(0.3).on(c.CallerSpeechStarted())
-    (again,) = [each for each in book.on(c.ReplyDone("r1", interrupted=True)) if isinstance(each, c.RequestReply)]
-    assert "Call us back." in again.instructions
-    book.speak("r2", *[SPEECH] * 10)
-    book.after(0.3)
-    assert not any(isinstance(each, c.RequestReply) for each in book.on(c.ReplyDone("r2", interrupted=True)))
-    ended = [command for _, command in book.pass_time(10) if isinstance(command, EndCall)]
-    assert [end.detail for end in ended] == ["a machine answered, and no message was left"]
-
-
-def test_a_machine_that_was_talking_interrupts_no_message_and_is_not_answered():
-    chain = attrs.evolve(TALKS_FIRST, yields_on_request=True, words_while_speaking=True, exact_speech=True)
-    persona = Persona(name="p", model="m", voicemail="Call us back.")
-    book = Playbook(persona=persona, capabilities=chain, direction="outbound").live()
-    book.on(c.CallerSpeechStarted(item_id="i1"))
-    assert c.IgnoreTurn("i1") in book.after(1).on(MachineAnswered())
-    book.speak("r1", *[SPEECH] * 5)
-    done = book.on(c.CallerTranscript("i1", "Leave a message after", final=False))
-    done += book.on(c.CallerTranscript("i1", "Leave a message after the tone.", final=True))
-    assert done == [c.IgnoreTurn("i1")]
-    assert book.on(c.CallerSpeechStarted(item_id="i2")) == [c.IgnoreTurn("i2")]
-
-
-def test_what_a_model_answers_to_a_machine_is_not_left_behind_the_message():
-    book = leaving_message()
-    book.speak("r1", *[SPEECH] * 5)
-    book.on(c.ReplyTranscript("r1", "Call us back.", interrupted=False))
-    book.on(c.ReplyDone("r1", interrupted=False))
-    says(book, "To delete this message press seven.")
-    assert book.speak("r2", SPEECH) == []
-    assert book.record.counters["answers_in_vain"] == 1
-
-
-def test_an_answer_that_was_being_made_is_not_taken_for_the_message():
-    book = leaving_message()
-    book.speak("r1", *[SPEECH] * 5)
-    book.on(c.ReplyTranscript("r1", "Hello, Bob.", interrupted=False))
-    book.on(c.ReplyDone("r1", interrupted=False))
-    assert any(isinstance(each, PlayAudio) for each in book.speak("r2", SPEECH))
-
-
-@pytest.mark.parametrize("voicemail", ["Call us back.", None])
-def test_whoever_is_being_put_through_is_no_machine(voicemail):
-    book = Playbook(persona=Persona(name="p", model="m", voicemail=voicemail), direction="outbound").live()
-    book.speak("r1", SPEECH)
-    asks(book, Then.TRANSFER)
-    book.on(c.ReplyDone("r1", interrupted=False))
-    book.on(ms.MarkEchoed("0.1"))
-    assert any(isinstance(command, TransferCall) for _, command in book.pass_time(2))
-    assert book.on(MachineAnswered()) == []
-    assert book.record.counters["machine_verdicts_too_late"] == 1
-
-
-def test_a_message_of_which_a_failing_model_said_nothing_was_not_left():
-    book = leaving_message()
-    book.after(3).on(c.ModelFault("silent", "it does not answer", fatal=True))
-    ended = [command for _, command in book.pass_time(10) if isinstance(command, EndCall)]
-    assert [(end.reason, end.detail) for end in ended] == [
-        (EndReason.AGENT, "a machine answered, and no message was left")
-    ]
 
 
 def test_a_caller_who_speaks_into_a_goodbye_may_be_answered():

@@ -5,7 +5,7 @@ import random
 import attrs
 import pytest
 
-from tests.bridge.test_silence import HOSTED, LINES, PATIENT
+from tests.bridge.silences import HOSTED, LINES, PATIENT
 from tests.playbook import HUSH, SPEECH, START, Playbook
 from trio_voice.bridge.states import Model
 from trio_voice.events import caller as ms

@@ -95,7 +95,8 @@ def broken_by(calls: list[dict[str, Any]], names: Iterable[str]) -> list[str]:
         if not own:
             failures.append(f"no call was made or none ended: {name}")
         if late:
-            failures.append(f"{len(late)} of {len(sessions)} sessions outlived their call: {name}")
+            worst = max(each["overrun_seconds"] or float("inf") for each in late)
+            failures.append(f"{len(late)} of {len(sessions)} sessions outlived their call by up to {worst:g} s: {name}")
         if odd := {reason for reason in reasons if reason in (None, "bug")}:
             failures.append(f"calls ended by {odd}: {name}")
     return failures

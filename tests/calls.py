@@ -15,8 +15,8 @@ from trio_voice.call.tools import Tool
 from trio_voice.events.model import Said
 from trio_voice.legs.caller import CallerLeg
 from trio_voice.legs.model import SocketModelLeg
-from trio_voice.legs.model_sessions import Succession
 from trio_voice.legs.session_ledger import Ledger
+from trio_voice.legs.succession import Succession
 from trio_voice.net.channel import Channel
 from trio_voice.persona import SILENT, Limits, Persona, ToolSchema
 from trio_voice.protocols.assemblyai_agent import VoiceAgentSession

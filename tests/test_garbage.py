@@ -10,7 +10,7 @@ from trio_voice.bridge.bridge import Bridge
 from trio_voice.call.call import Call
 from trio_voice.legs.caller import CallerLeg
 from trio_voice.legs.model import SocketModelLeg
-from trio_voice.legs.model_sessions import Succession
+from trio_voice.legs.succession import Succession
 from trio_voice.legs.writer import Writer
 from trio_voice.persona import Limits, Persona
 from trio_voice.record import CallRecord, EndReason

@@ -76,7 +76,7 @@ OF_ONE = {
     "legs.chain.leg.ChainLeg.run",
     "legs.chain.local.LocalSpeaking.run",
     "legs.model.SocketModelLeg.run",
-    "legs.model_sessions.Succession.run",
+    "legs.succession.Succession.run",
     "legs.pumps.run_pair",
     "net.http.open_http",
 }

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from trio_voice.call.transfers import CallControl
     from trio_voice.events.model import Said
     from trio_voice.journal import Journal
-    from trio_voice.legs.model_sessions import Succession
+    from trio_voice.legs.succession import Succession
     from trio_voice.net.channel import Channel
     from trio_voice.persona import Lines, Persona, ToolSchema
     from trio_voice.recorder.recordings import Recordings

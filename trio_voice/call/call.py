@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from trio_voice.call.transfers import CallControl
     from trio_voice.events.call import Command, OperatorFact
     from trio_voice.legs.caller import CallerLeg
-    from trio_voice.legs.model_sessions import Succession
+    from trio_voice.legs.succession import Succession
     from trio_voice.persona import Limits, Lines, Persona
 
 log: Final = structlog.stdlib.get_logger("trio_voice.call")

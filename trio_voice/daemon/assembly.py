@@ -42,8 +42,8 @@ from trio_voice.edges.workers.handover import LIVES, PROMISED, Colleagues
 from trio_voice.errors import ConfigError
 from trio_voice.isolation import contained
 from trio_voice.legs.chain.kept_lines import KeptLines
-from trio_voice.legs.model_sessions import Succession
 from trio_voice.legs.providers import KINDS
+from trio_voice.legs.succession import Succession
 from trio_voice.net.proxies import is_here
 from trio_voice.persona import SILENT
 from trio_voice.record import TERMINAL_STATUSES, EndReason

@@ -24,8 +24,8 @@ from trio_voice.edges.web.media_stream import StreamAuthenticator
 from trio_voice.edges.web.quart_channel import QuartChannel
 from trio_voice.legs.caller import CallerLeg
 from trio_voice.legs.model import SocketModelLeg
-from trio_voice.legs.model_sessions import Succession
 from trio_voice.legs.session_ledger import Ledger
+from trio_voice.legs.succession import Succession
 from trio_voice.net.websocket import open_websocket
 from trio_voice.persona import Limits, Persona
 from trio_voice.protocols.assemblyai_agent import VoiceAgentSession

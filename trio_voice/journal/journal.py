@@ -11,7 +11,7 @@ import attrs
 import structlog
 import trio
 
-from trio_voice.journal import orders, reading, rows, schema
+from trio_voice.journal import idempotency_keys, pace, reading, rows, schema
 from trio_voice.journal.do_not_call import DoNotCallList
 from trio_voice.journal.heartbeat import Heartbeat
 from trio_voice.journal.identity import Identity
@@ -222,7 +222,7 @@ class Journal(DoNotCallList, OtherRuns):
 
     # Orders to place calls
 
-    async def claim_order(self, key: str, asked: str) -> orders.Order | None:
+    async def claim_order(self, key: str, asked: str) -> idempotency_keys.Order | None:
         """Claim an ``Idempotency-Key``; the order that has it already, if one has.
 
         Raises:
@@ -234,20 +234,20 @@ class Journal(DoNotCallList, OtherRuns):
         if forgets:
             self._forget_orders_at = now + FORGET_ORDERS_SECONDS
 
-        def claim(database: Database) -> orders.Order | None:
+        def claim(database: Database) -> idempotency_keys.Order | None:
             if forgets:
-                orders.forget(database)
-            return orders.claim(database, key, asked, claimant)
+                idempotency_keys.forget(database)
+            return idempotency_keys.claim(database, key, asked, claimant)
 
         return await self._requests.ask("claim_order", claim, writes=True)
 
-    async def order(self, key: str) -> orders.Order | None:
+    async def order(self, key: str) -> idempotency_keys.Order | None:
         """The order with this key.
 
         Raises:
             JournalUnavailable: nobody knows.
         """
-        return await self._requests.ask("order", partial(orders.find, key=key))
+        return await self._requests.ask("order", partial(idempotency_keys.find, key=key))
 
     async def answer_order(self, key: str, answer: str | None) -> None:
         """Write down what was answered to an order; without an answer its key is free again.
@@ -255,7 +255,7 @@ class Journal(DoNotCallList, OtherRuns):
         Raises:
             JournalUnavailable: it is not written yet, and will be unless the daemon dies first.
         """
-        written = self._requests.do("answer_order", partial(orders.answer, key=key, text=answer))
+        written = self._requests.do("answer_order", partial(idempotency_keys.answer, key=key, text=answer))
         await self._requests.answered(written)
 
     async def take_turn(self, account: str, per_second: float) -> float | None:
@@ -264,7 +264,7 @@ class Journal(DoNotCallList, OtherRuns):
         Raises:
             JournalUnavailable: nobody knows.
         """
-        take = partial(orders.take_turn, account=account, per_second=per_second)
+        take = partial(pace.take_turn, account=account, per_second=per_second)
         return await self._requests.ask("take_turn", take, writes=True)
 
     # What it has cost

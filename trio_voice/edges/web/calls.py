@@ -12,9 +12,9 @@ from trio_voice.call.callbacks import note_status
 from trio_voice.edges.web.answers import failure
 from trio_voice.edges.web.call_request import read_call_request
 from trio_voice.edges.web.elsewhere import calls_elsewhere, ended_elsewhere, placed_elsewhere
+from trio_voice.edges.web.idempotency import once
 from trio_voice.edges.web.listing import selection_of, together
 from trio_voice.edges.web.nodes import NODE, json_of
-from trio_voice.edges.web.orders import once
 from trio_voice.edges.web.recordings import described
 from trio_voice.edges.workers import aggregate
 from trio_voice.edges.workers.handover import HERE

@@ -1,4 +1,4 @@
-"""Orders to place a call that may come twice, and the pace at which an account's calls are placed, over all nodes."""
+"""Orders to place a call that may come twice: each by its ``Idempotency-Key``, over all nodes of a journal."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from trio_voice.journal.database import Database
 
 KEPT: Final = timedelta(hours=24)
-MOST_WAIT_SECONDS: Final = 20.0
-"""For a call's turn: whoever asks is answered within the time of a request."""
 
 _FORGET: Final = "DELETE FROM journal_orders WHERE made_at < ?"
 _CLAIM: Final = """
@@ -25,7 +23,6 @@ _FIND: Final = "SELECT asked, run_id, answer FROM journal_orders WHERE idempoten
 _ANSWER: Final = "UPDATE journal_orders SET answer = ? WHERE idempotency_key = ?"
 _RELEASE: Final = "DELETE FROM journal_orders WHERE idempotency_key = ?"
 _FORGET_ONE: Final = "DELETE FROM journal_orders WHERE idempotency_key = ? AND made_at < ?"
-_FIRST_PACE: Final = "INSERT INTO journal_pace (account, next_at) VALUES (?, 0) ON CONFLICT (account) DO NOTHING"
 
 
 @attrs.frozen
@@ -69,25 +66,3 @@ def _now(database: Database) -> datetime:
     """The time by the clock that all nodes share: one whose own is a day ahead forgets nobody's orders."""
     [(seconds,)] = database.query(f"SELECT {database.now_sql}")
     return datetime.fromtimestamp(float(seconds), UTC)
-
-
-def take_turn(database: Database, account: str, per_second: float) -> float | None:
-    """Take the next turn of an account, within a transaction.
-
-    Returns:
-        Seconds until then, by the database's clock; ``None``, and no turn, if that is too long.
-    """
-    every = 1 / per_second
-    database.execute(_FIRST_PACE, [(account,)])
-    now = database.now_sql
-    database.execute(
-        f"UPDATE journal_pace SET next_at = CASE WHEN next_at < {now} THEN {now} ELSE next_at END + ? "  # noqa: S608 - now is SQL of our own
-        "WHERE account = ?",
-        [(every, account)],
-    )
-    [(next_at, at)] = database.query(f"SELECT next_at, {now} FROM journal_pace WHERE account = ?", [account])  # noqa: S608 - likewise
-    wait = float(next_at) - every - float(at)
-    if wait > MOST_WAIT_SECONDS:
-        database.execute("UPDATE journal_pace SET next_at = next_at - ? WHERE account = ?", [(every, account)])
-        return None
-    return max(0.0, wait)

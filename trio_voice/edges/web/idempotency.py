@@ -16,7 +16,7 @@ from trio_voice.journal import JournalUnavailable
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from trio_voice.journal.orders import Order
+    from trio_voice.journal.idempotency_keys import Order
 
 Answer = tuple[dict[str, Any], int]
 

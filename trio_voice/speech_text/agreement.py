@@ -65,7 +65,7 @@ _GENDERS: Final[Mapping[str, _Genders]] = {
     ),
     "pt": _Genders(
         re.compile(r".*(?:as?|ção|ções|dades?|gem|gens)|noites?|vez|vezes|tardes?|mulher(?:es)?"),
-        _words("dia dias mapa mapas problema problemas programa programas tema temas sistema sistemas"),
+        _words("dia dias mapa mapas problema problemas programa programas tema temas sistema sistemas grama gramas"),
         _words("a ao as até com da das de do dos e em mais menos na no o os ou para por que"),
         (("um", "um", "uma"), ("dois", "dois", "duas"), ("entos", "entos", "entas")),
     ),

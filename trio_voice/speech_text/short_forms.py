@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from trio_voice.speech_text.spoken_patterns import PERIODS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -18,7 +20,7 @@ _VALUES: Final = {"I": 1, "V": 5, "X": 10}
 _RULERS: Final = (
     "Henry|Louis|Charles|George|Edward|Elizabeth|James|William|Richard|Philip|Frederick|Francis|Benedict|Pius|Paul"
     "|Heinrich|Ludwig|Karl|Friedrich|Wilhelm|Georg|Henri|Philippe|François|Napoléon|Felipe|Carlos|Alfonso|Fernando"
-    "|Luis|Luigi|Carlo|Vittorio|Umberto|Pedro|João|Willem|Lodewijk"
+    "|Luis|Luigi|Carlo|Vittorio|Umberto|Pedro|João|Willem|Lodewijk|Luís|Paolo|Paulo|Pablo"
 )
 _ORDINAL_SIGN: Final = {"es": "º", "it": "º", "pt": "º"}
 _OFTEN: Final = {"es": "veces", "it": "volte", "pt": "vezes"}
@@ -33,18 +35,20 @@ _MONTHS: Final = (
     *("August", "September", "October", "November", "December"),
 )
 _DAYS: Final = {day[:3]: day for day in ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")}
+_SQUARES: Final = {"ft": "feet", "mi": "miles", "m": "meters"}
 _EQUALS: Final = "(?:=|equals|gleich|égale|es igual a|è uguale a|é igual a|is)"
 """The sign as it stands in a text that is made fit to be spoken."""
 _Rule = tuple["re.Pattern[str]", "str | Callable[[re.Match[str]], str]"]
 
 
-def rules_of(language: str, words: SpokenWords, in_words: Callable[[int, str, str], str]) -> list[_Rule]:
+def rules_of(language: str, words: SpokenWords, in_words: Callable[[int, str, str], str], decimal: str) -> list[_Rule]:
     """The rules of one language, in the order in which they are to be applied.
 
     Args:
         language: the first part of its tag.
         words: its own.
         in_words: says a number in a language, in the form that is named last.
+        decimal: what stands between whole and part there.
     """
     to, days = words.to, words.days
     times = words.times
@@ -55,7 +59,37 @@ def rules_of(language: str, words: SpokenWords, in_words: Callable[[int, str, st
         "+": words.plus,
     }
     day = "|".join(sorted(days, key=len, reverse=True))
+    units, group = words.units, "." if decimal == "," else ","
+    month = "|".join(sorted({name[:size] for name in words.months for size in (3, 4, 20)}, key=len, reverse=True))
+
+    def month_of(short: str) -> str:
+        return next(name for name in words.months if name.startswith(short))
+
     rules: list[_Rule] = [
+        *_BEFORE.get(language, ()),
+        # Amounts as another country writes them
+        (
+            re.compile(rf"(?<![\w.,])(\d{{1,3}}(?:{decimal}\d{{3}}){{1,3}})[{group}](\d\d)(?![\w]|[.,]\d)"),
+            lambda found: found[1].replace(decimal, group) + decimal + found[2],
+        ),
+        # Lengths of time, months from one to another, days before a date or from one to another
+        (
+            re.compile(r"(?<![\w.,])(\d{1,2})\s?(?:h|hrs?|u)\s?(\d{1,2})\s?(?:m|min)(?!\w)\.?"),
+            lambda found: f"{found[1]} {units['h'][found[1] != '1']} {found[2]} {units['min'][found[2] != '1']}",
+        ),
+        (
+            re.compile(rf"(?<!\w)({month})\.?\s?[-–]\s?({month})\b(?:\.(?=\s[\da-z]))?"),
+            lambda found: f"{month_of(found[1])} {to} {month_of(found[2])}",
+        ),
+        (
+            re.compile(rf"(?<!\w)({day})\.?(?=,?\s\d{{1,2}}(?:[./]\d|(?:\.|er|º)?\s(?:de\s)?(?:{month})\b))"),
+            lambda found: days[found[1]],
+        ),
+        (
+            re.compile(rf"(?<!\w)({day})\.?\s(a|al|au|à|até|bis|tot|t/m)\s({day})\b\.?(?=[\s,;:)]|\Z)"),
+            lambda found: f"{days[found[1]]} {found[2]} {days[found[3]]}",
+        ),
+        (re.compile(r"(?<=\d)\s?([ck]?m)([23])\b"), lambda found: f" {found[1]}{'²³'[int(found[2]) - 2]}"),
         *_roman(language, words.counted, in_words),
         (
             re.compile(rf"(?<!\w)({day})\.?\s?[-–]\s?({day})\b(?:\.(?=\s[\da-z]))?"),
@@ -90,7 +124,7 @@ def rules_of(language: str, words: SpokenWords, in_words: Callable[[int, str, st
             f"{words.minus} ",
         ),
         (re.compile(r"([$€£¥₹])[-\u2212](?=\d)"), rf"{words.minus} \1"),
-        (re.compile(r"([$€£])(\d{1,4}(?:\.\d\d)?)\s?[–-]\s?(?=\d{1,4}(?:\.\d\d)?\b)"), rf"\2 {to} \1"),
+        (re.compile(r"(R\$|[$€£])\s?(\d{1,4}(?:[.,]\d\d)?)\s?[–-]\s?(?=\d{1,4}(?:[.,]\d\d)?\b)"), rf"\2 {to} \1"),
         (re.compile(r"(?<![\w+(.,])\+(?=\d{1,3}(?:[.,]\d{1,3})?(?:\s?[%°]|\s?$))"), f"{words.plus} "),
         (re.compile(r"(?<![\w.,$€£])(?<![$€£]\s)(\d{1,3})(?=[A-Z]\b)"), r"\1 "),
     ]
@@ -128,13 +162,14 @@ def _roman(language: str, counted: Iterable[str], in_words: Callable[[int, str, 
         sign = _ORDINAL_SIGN.get(language, "") if number <= 10 or language == "it" else ""
         return f"{found[1]} {number}{sign}"
 
+    alone = "" if language == "en" else r"|I\b"
     behind = r"(?:\.(?!\s[^\W\da-zäöü]))?" if language == "de" else ""
     rules: list[_Rule] = [
         (
             re.compile(rf"\b((?i:{'|'.join(counted)}))\s(?=[XVI]+\b)(?!I\s[^\W_])({_ROMAN})\b"),
             lambda found: f"{found[1]} {_value(found[2])}",
         ),
-        (re.compile(rf"\b({_RULERS})\s(?=[XVI]{{2,6}}\b|[VX]\b)({_ROMAN})\b{behind}"), ruler),
+        (re.compile(rf"\b({_RULERS})\s(?=[XVI]{{2,6}}\b|[VX]\b{alone})({_ROMAN})\b{behind}"), ruler),
     ]
     if language in _CENTURY:
         written = rf"\b(?=[XVI]{{1,6}}[a-zèº]*\s)({_ROMAN})(?:e|ème|er|º)?(?=\s{_CENTURY[language]})"
@@ -171,14 +206,64 @@ _GERMAN: Final[list[_Rule]] = [
 ]
 _ORDINAL_DOT: Final[_Rule] = (re.compile(r"(?<=\d)\.(?=[ºª])"), "")
 _DOTTED_TIME: Final[_Rule] = (re.compile(r"(?<![\w.,])(\d{1,2})\.([0-5]\d)(?![\w.,]*\d)"), r"\1:\2")
+_BEFORE: Final[dict[str, list[_Rule]]] = {
+    "de": [
+        (
+            re.compile(r"(?<![\w.])([XVI]{1,4})\.(?=\s(?:Weltkrieg|Quartal|Klasse|Stock|Etage|Liga)\b)"),
+            lambda found: f"{_value(found[1])}.",
+        ),
+        (re.compile(r"(?<![\w.])(\d{1,2}\.)\s?[-–]\s?(?=\d{1,2}\.\s[^\W\d])"), r"\1 bis "),
+    ],
+    "fr": [
+        (re.compile(rf"\b({_RULERS}) I[eᵉ]r\b"), r"\1 premier"),
+        (
+            re.compile(r"(?<![\w.,])(\d{1,2})\s?([hj])/(\d{1,2})\b"),
+            lambda found: f"{found[1]} {'heures' if found[2] == 'h' else 'jours'} sur {found[3]}",
+        ),
+        (re.compile(r"(?<=\d)\s?M€"), " millions d'€"),
+        (re.compile(r"(?<=\d)\s?Mds?€"), " milliards d'€"),
+    ],
+    "es": [
+        (re.compile(r"(?<!\w)s\.\s(?=[XVI]+\b)"), "siglo "),
+        (re.compile(r"(?<=\d)\s?M€"), " millones de €"),
+        (re.compile(r"\bC/\s?(?=[A-ZÁÉÍÓÚ])"), "calle "),
+    ],
+    "it": [
+        _DOTTED_TIME,
+        (re.compile(r"(?<!\w)sec\.\s(?=[XVI]+\b)"), "secolo "),
+        (re.compile(r"(?<=\d)\s?(?:mln|M)\s?€"), " milioni di €"),
+        (re.compile(r"(?<=\d\s)mln\b"), "milioni"),
+    ],
+    "pt": [
+        (re.compile(r"(?<!\w)séc\.\s(?=[XVI]+\b)"), "século "),
+        (re.compile(r"(?<=\d)\s?mi\b(?=\s|[.,;!?]|\Z)"), " milhões"),
+        (re.compile(r"(?<=\d)\s?bi\b(?=\s|[.,;!?]|\Z)"), " bilhões"),
+    ],
+    "nl": [
+        _DOTTED_TIME,
+        (re.compile(r"(?<=\d)\s?mln\b\.?"), " miljoen"),
+        (re.compile(r"(?<=\d)\s?mld\b\.?"), " miljard"),
+        (re.compile(r"(?<=[a-z])str\.(?=\s\d)"), "straat"),
+    ],
+}
 _OTHERS: Final[dict[str, list[_Rule]]] = {
     "fr": [(re.compile(r"(?<![\w.,])(\d{1,6})\s?€(\d\d)\b"), r"\1,\2 €")],
     "es": [_ORDINAL_DOT],
     "pt": [_ORDINAL_DOT],
-    "it": [_DOTTED_TIME, (re.compile(r"(?<=\d)°(?=\s?[a-z])"), "º")],
-    "nl": [_DOTTED_TIME, (re.compile(r"(?<=\d:\d\d)\s?u\b\.?"), " uur")],
+    "it": [(re.compile(r"(?<=\d)°(?=\s?[a-z])"), "º")],
+    "nl": [(re.compile(r"(?<=\d:\d\d)\s?u\b\.?"), " uur")],
 }
 _ENGLISH: Final[list[_Rule]] = [
+    (re.compile(r"\b24/7/365\b"), "24/7, 365"),
+    (re.compile(r"(?<![\w-])9-1-1(?![\w-])"), "9 1 1"),
+    (re.compile(r"\b(144|240|360|480|720|1080|1440|2160)p\b"), r"\1 P"),
+    (re.compile(r"(?<=\d)/(\d{1,2})(?:rds?|ths?|nds?)\b"), r"/\1"),
+    (re.compile(r"(?<![\w.,$])([1-9]?[1-9])s(?!\w)"), r"\1 sec"),
+    (re.compile(r"\bper (hr|yr|mo|wk|sec|min)\b\.?"), lambda found: f"per {PERIODS[found[1]]}"),
+    (re.compile(r"(?<=\d)\s?sq\.?\s(ft|mi|m)\b\.?"), lambda found: f" square {_SQUARES[found[1]]}"),
+    (re.compile(r"\b(\d{1,3}(?:st|nd|rd|th)\sSt)\b\.?"), r"\1reet"),
+    (re.compile(r"^([^\"']{0,400}\d)\s?\"(?=\s[a-z])(?![^\"]{0,400}\")"), r"\1 inch"),
+    (re.compile(r"^([^\"']{0,400}\d)\s?\"(?=[\s.,;:!?)]|\Z)(?![^\"]{0,400}\")"), r"\1 inches"),
     (re.compile(r"(?<![\w:])(?:00:00|24:00)(?![\w:])"), "midnight"),
     (re.compile(r"(?<![\w.,$€£])(\d{1,3})k(?=\s[a-z]{3})"), r"\1,000"),
     (re.compile(r"(?<![\w/])(\d(?:\.\d)?)\s?/\s?(5|10|100)(?=\s(?:stars?|points?)\b)"), r"\1 out of \2"),

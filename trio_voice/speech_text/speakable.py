@@ -121,7 +121,7 @@ _SHORTCODE: Final = re.compile(r"(?<![\w:]):(?=[a-z])[a-z0-9_+-]{2,30}:(?![\w:])
 _FENCE: Final = re.compile(r"^[ \t]*(?:`{3,}|~{3,})[^\n`]*$|`{3}[\w+#.-]{0,20}[ \t]*$", re.MULTILINE)
 _RULE: Final = re.compile(r"^[ \t|:*_=-]*[-*_=|]{2}[ \t|:*_=-]*$", re.MULTILINE)
 _MARKER: Final = re.compile(
-    r"[ \t]*(?:>[ \t]?){0,5}(?:(?P<heading>#{1,6}[ \t]+)|(?P<item>[-*+•·▪◦‣–—][ \t]+(?:\[[ xX]\][ \t]+)?)"
+    r"[ \t]*(?:>(?![\d$€£])[ \t]?){0,5}(?:(?P<heading>#{1,6}[ \t]+)|(?P<item>[-*+•·▪◦‣–—][ \t]+(?:\[[ xX]\][ \t]+)?)"
     r"|(?P<number>\d{1,3})[.)][ \t]+(?=\S))?"
 )
 _TABLE_ROW: Final = re.compile(r"[ \t]*\|(?P<cells>.*?)\|?[ \t]*")
@@ -165,6 +165,7 @@ _KEY: Final = re.compile(
     r"|(?<![^\s\"'`(“])(?P<alone>[*#])(?=[\s.,;:!?)\"'`”]|\Z)"
 )
 """A key of a telephone. Asterisks come in pairs otherwise, or begin the items of a list."""
+_NUMERO: Final = re.compile(r"№\s?(?=\d)|(?<!\w)[Nn](?:\.?º|°)\s?(?=\d)|#[ \t]?(?=[A-Z]{1,4}-?\d)")
 _COMPARED: Final = re.compile(r"(?:(?<=[\d%]\s)|(?<=(?<!\w)\w\s))[<>](?=\s)|(?<=\s)[<>](?=\s(?:[$€£]?\d|\w(?!\w)))")
 _EQUALS: Final = re.compile(r"(?<=[^\W_])(?P<left>\s?)=(?P<right>\s?)(?=[^\W_])|(?<=\w\s)=(?=\s-?\w)")
 _TIMES: Final = re.compile(r"(?<=\d)[ \t]?\*[ \t]?(?=\d)")
@@ -275,6 +276,8 @@ def _address(found: re.Match[str], signs: _Signs) -> str:
 def _without_signs(text: str, signs: _Signs) -> str:
     """The text without markup, and with names for signs that have one."""
     text = _TIMES.sub(" × ", text)
+    text = re.sub(r"(?<![\w.,)\]])\.(?=\d)", "0.", text)
+    text = _NUMERO.sub(f"{signs.number} ", text)
     text = re.sub(r"\b([CF])#(?!\w)", r"\1 sharp", text)
     text = _KEY.sub(lambda found: _key(found, signs), text)
     text = re.sub(r"#[ \t]?(?=\d)", f"{signs.number} ", text)

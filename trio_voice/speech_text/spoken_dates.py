@@ -59,13 +59,30 @@ class Dates:
             ]
             named = rf"\b(?P<month>{months})\.?\s(?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?:,?\s(?P<y>\d{{4}}))?(?![\w:])"
         else:
+            shorter = "|".join({month[:size] for month in words.months for size in (3, 4)} | {"mrt"})
             named = (
-                rf"{START}(?P<d>\d{{1,2}})(?:\.|er|º)?\s(?:de\s)?(?P<month>{months})(?:\s(?:de\s)?(?P<y>\d{{4}}))?\b"
+                rf"{START}(?P<d>\d{{1,2}})(?:\.|er|º)?\s(?:de\s)?"
+                rf"(?:(?P<month>{months})\b|(?P<short>{shorter})(?:\.|(?=\s(?:de\s)?\d{{4}}\b)))"
+                rf"(?:\s(?:de\s)?(?P<y>\d{{4}})\b)?"
             )
+            reverse = [
+                (
+                    re.compile(rf"{START}(?P<d>0[1-9]|1[3-9]|2\d|3[01])/(?P<m>0?[1-9]|1[0-2])(?![\w/])(?!\s?\")"),
+                    self._day_and_month,
+                )
+            ]
+            if self._lang == "nl":
+                reverse.append(
+                    (re.compile(rf"{START}(?P<d>1[3-9]|2\d|3[01])-(?P<m>0?[1-9]|1[0-2])(?![\w-])"), self._day_and_month)
+                )
         return [
             (re.compile(rf"{START}(?P<y>\d{{4}})-(?P<m>\d{{2}})-(?P<d>\d{{2}})(?!\w)"), self._date),
             (
                 re.compile(rf"{START}(?P<a>\d{{1,2}})(?P<sep>[/-])(?P<b>\d{{1,2}})(?P=sep)(?P<y>\d{{4}})(?![\w-])"),
+                self._slashed,
+            ),
+            (
+                re.compile(rf"{START}(?P<a>\d{{1,2}})/(?P<b>\d{{1,2}})/(?P<y>\d\d)(?![\w/-])"),
                 self._slashed,
             ),
             (re.compile(rf"{START}(?P<d>\d{{1,2}})\.(?P<m>\d{{1,2}})\.(?P<y>\d{{4}})?(?!\w)"), self._date),
@@ -154,7 +171,7 @@ class Dates:
         return form.format(
             day=self._day(day, found.string[max(found.start() - 24, 0) : found.start()]),
             month=self._words.months[month - 1],
-            year=self._numbers.year(year) if year else "",
+            year=self._numbers.year(year if len(year) == 4 else f"20{year}") if year else "",
         )
 
     def _date(self, found: re.Match[str]) -> str:
@@ -165,7 +182,15 @@ class Dates:
         day, month = (b, a) if (self._month_first and a <= 12) or b > 12 else (a, b)
         return self._said_date(found, day, month, found["y"])
 
+    def _day_and_month(self, found: re.Match[str]) -> str:
+        if found[0] == "24/7":
+            return found[0]
+        return self._said_date(found, int(found["d"]), int(found["m"]), None)
+
     def _named_date(self, found: re.Match[str]) -> str:
-        name = found["month"]
-        month = next(at for at, whole in enumerate(self._words.months, start=1) if whole.startswith(name))
-        return self._said_date(found, int(found["d"]), month, found["y"])
+        groups = found.groupdict()
+        short = groups.get("short")
+        name = (short or found["month"]).replace("mrt", "maart")
+        month = next((at for at, whole in enumerate(self._words.months, start=1) if whole.startswith(name)), 0)
+        said = self._said_date(found, int(found["d"]), month, found["y"])
+        return f"{said}." if found[0].endswith(".") and not found.string[found.end() :].strip() else said

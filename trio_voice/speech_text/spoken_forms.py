@@ -32,6 +32,7 @@ from trio_voice.speech_text.spoken_patterns import (
     MIXED,
     NO_ARTICLE,
     NO_CENTS,
+    NUMBERED,
     OF,
     OF_MONEY,
     ORDINAL,
@@ -70,7 +71,7 @@ class _Forms:
         self._numbers = Numbers(language, words)
         self._lang = self._numbers.lang
         self._words = words
-        self._short_forms = rules_of(self._lang, words, words_of)
+        self._short_forms = rules_of(self._lang, words, words_of, self._numbers.decimal)
         self._currencies = {**words.currencies, **({"$": PESO} if language.lower() in PESOS else {})}
         self._wordy = len(self._of_words())
         self._rules = [
@@ -91,7 +92,7 @@ class _Forms:
         n, signs = self._numbers.pattern, any_of(self._words.currencies)
         short = "[KkMmB]|bn" if self._lang == "en" else "(?!)"
         return [
-            (CODE_OF_GROUPS, lambda found: ", ".join(map(self._numbers.one_by_one, found[0].split("-")))),
+            (CODE_OF_GROUPS, lambda found: ", ".join(map(self._numbers.one_by_one, re.split(r"\D", found[0])))),
             (OF_MONEY, lambda found: found["of"] + self._currencies[found["sign"]].many),
             (
                 re.compile(
@@ -103,7 +104,7 @@ class _Forms:
             ),
             (re.compile(rf"{START}(?P<a>{n})\s?[–—-]\s?(?P<b>{n})(?=\s?(?:%|°|[^\W\d]|[\s.,;!?]|$))"), self._range),
             (
-                re.compile(rf"{MINUS}(?<![\w.,])(?P<n>{n})\s?(?P<unit>%|{any_of(self._words.units)})(?![\w/])"),
+                re.compile(rf"{MINUS}(?<![\w.,/])(?P<n>{n})\s?(?P<unit>%|{any_of(self._words.units)})(?![\w/])"),
                 self._measure,
             ),
         ]
@@ -112,10 +113,21 @@ class _Forms:
         behind = r"(?P<between>[\s:]{1,3}(?:(?:is|ist|est|es|è|é)\s)?)(?P<n>\d{3,})\b"
         code = rf"\b(?P<word>{any_of(self._words.codes)}){behind}"
         return [
-            (re.compile(rf"(?<![\w.,])(?P<n>\d{{1,4}}){ORDINAL[self._lang]}(?!\w)"), self._ordinal),
+            (
+                re.compile(
+                    rf"(?<![\w.,/])(?P<n>\d{{1,3}}(?:{self._numbers.group}\d{{3}})+|\d{{1,4}}){ORDINAL[self._lang]}(?!\w)"
+                ),
+                self._ordinal,
+            ),
             (re.compile(code, re.IGNORECASE), self._code),
             (EMERGENCY, lambda found: found["before"] + self._numbers.one_by_one(found["n"])),
-            (re.compile(rf"{START}(?:(?P<whole>\d{{1,3}})\s)?(?P<n>\d{{1,3}}/\d{{1,3}})(?![\w/])"), self._fraction),
+            (
+                re.compile(
+                    rf"{START}(?:(?P<whole>\d{{1,3}})\s)?(?P<n>\d{{1,3}}/\d{{1,3}})(?![\d/])"
+                    rf"(?:\s?(?P<unit>{any_of(self._words.units)})(?![\w/])|(?!\w))"
+                ),
+                self._fraction,
+            ),
             (re.compile(r"\b(?P<letters>[A-Z]{1,3})-?(?P<n>\d{1,4})\b"), self._lettered),
             (re.compile(rf"{MINUS}(?<![\w.,])(?P<n>{self._numbers.pattern})(?!\w)"), self._number),
             (re.compile(r"\d{1,64}"), self._digits),
@@ -177,7 +189,12 @@ class _Forms:
         return f"{found['letters']} {said}"
 
     def _fraction(self, found: re.Match[str]) -> str:
-        named, whole = FRACTIONS[self._lang].get(found["n"]), found["whole"]
+        whole, unit = found["whole"], self._words.units.get(found["unit"] or "")
+        said = self._part(found, whole)
+        return f"{said} {unit[1 if whole else 0]}" if unit else said
+
+    def _part(self, found: re.Match[str], whole: str | None) -> str:
+        named = FRACTIONS[self._lang].get(found["n"])
         if named is None:
             return self._parts(found) or " ".join(
                 self._numbers.cardinal(figures) for figures in filter(None, (whole, *found["n"].split("/")))
@@ -193,7 +210,8 @@ class _Forms:
         """Eighths and the like, where they cannot be a day's: behind a whole number, or before what is measured."""
         above, below = map(int, found["n"].split("/"))
         after = found.string[found.end() : found.end() + 12]
-        if self._lang != "en" or not 0 < above < below <= 100 or not (found["whole"] or MEASURED.match(after)):
+        measured = found["whole"] or found["unit"] or MEASURED.match(after)
+        if self._lang != "en" or not 0 < above < below <= 100 or not measured:
             return ""
         said = f"{words_of(above, 'en')} {words_of(below, 'en', 'ordinal')}{'s' if above > 1 else ''}"
         return f"{self._numbers.cardinal(found['whole'])} and {said}" if found["whole"] else said
@@ -204,7 +222,7 @@ class _Forms:
         return f"{found['a']} {self._words.to} {found['b']}"
 
     def _ordinal(self, found: re.Match[str]) -> str:
-        said = self._numbers.said(int(found["n"]), "ordinal")
+        said = self._numbers.said(int(re.sub(self._numbers.group, "", found["n"])), "ordinal")
         if self._lang == "de":
             before = found.string[max(found.start() - 20, 0) : found.start()]
             noun = GERMAN_NUMBERED.match(found.string[found.end() : found.end() + 20].lstrip())
@@ -226,7 +244,7 @@ class _Forms:
         figures, scale = found["n"] or found["n2"], found["scale"] or found["scale2"]
         currency = self._currencies[found["sign"] or found["sign2"]]
         scale = scale or THOUSANDS.get(found["short"] or "")
-        per = found["per"] and f" {PER[self._lang]} {PERIODS.get(found['per'], found['per'])}"
+        per = found["per"] and f" {PER[self._lang]} {self._per(found['per'])}"
         whole, _, part = re.sub(self._numbers.group, "", figures).partition(self._numbers.decimal)
         if scale or (part and len(part) != 2):
             amount = f"{self._numbers.cardinal(figures)} {scale} {self._of(scale, currency)}" if scale else ""
@@ -234,6 +252,11 @@ class _Forms:
         else:
             amount = self._amount(whole, part.lstrip("0"), currency)
         return amount + (per or "")
+
+    def _per(self, short: str) -> str:
+        """The name of a measure or a time behind a price."""
+        unit = self._words.units.get(short)
+        return PERIODS.get(short, unit[0] if unit else short)
 
     def _amount(self, whole: str, cents: str, currency: Currency) -> str:
         coins = currency.cent if self._numbers.is_one(cents) else currency.cents
@@ -296,7 +319,7 @@ class _Forms:
         ):
             return "Drive." if re.match(r"\s[A-Z]", found.string[found.end() :]) else "Drive"
         after = found.string[found.end() : found.end() + 2]
-        if said in ("number", "Nummer", "numéro", "número", "numero", "nummer") and not after.strip()[:1].isdigit():
+        if said in NUMBERED and not after.strip()[:1].isdigit():
             return short
         ends = short.endswith(".") and (not after or after[0] == "\n")
         return f"{said}." if ends else said

@@ -56,17 +56,25 @@ SCALES: Final = (
 )
 FEMININE: Final = {"fr": ("un$", "une"), "es": ("uno$", "una"), "it": ("uno$", "una"), "pt": ("um$", "uma")}
 """Hours are feminine there."""
+NUMBERED: Final = frozenset(
+    {
+        *("number", "Nummer", "numéro", "número", "numero", "nummer", "volume"),
+        *("page", "Seite", "página", "pagina", "bladzijde"),
+        *("Artikel", "article", "artículo", "articolo", "artigo", "artikel"),
+    }
+)
+"""Words whose abbreviations are words of their own where no number follows."""
 FIRST: Final = {"fr": "premier", "it": "primo", "pt": "primeiro"}
 """Of a month."""
 HOUR_H: Final = {"fr": "heures", "es": "horas", "pt": "horas"}
 """Languages in which 13h is a time of day."""
 START: Final = r"(?<![\w.,])"
-MINUS: Final = r"(?P<minus>(?<!\S)[-\u2212])?"
+MINUS: Final = r"(?P<minus>(?<!\S)[-\u2212\u2013])?"
 ORDINAL: Final = {
     "en": "(?:st|nd|rd|th)",
     "de": r"\.(?=\s(?:[A-ZÄÖÜ]|(?:und|oder|bis)\s(?:\d{1,2}\.|\w{2,20}te[rn]?\b))"
     r"|(?<=\b[aAvV]m\s\d\.)|(?<=\b[aAvV]m\s\d\d\.))",
-    "fr": "(?:er|ère|re|e|ème)",
+    "fr": "(?:er|ère|re|e|ème|nde?)",
     "es": "(?:[ºª]|er|do|ro|to|vo)",
     "it": "[ºª°]",
     "pt": "[ºª]",
@@ -76,17 +84,22 @@ ORDINAL: Final = {
 TELEPHONE: Final = re.compile(
     r"(?<!\w)\+\d{1,3}(?:[ .-]?\(0\))?(?:[ .-]?\d{1,12}(?!\d)){1,7}(?!\w)"
     r"|(?<![\w.,])\+?(?:\(\d{2,5}\)|\d{1,4})(?:[ .-]?\(\d{1,5}\))?(?:[ .-]\d{2,8}){2,6}(?!\w)"
-    r"|(?<![\w.,-])0\d{1,4}[-/]\d{5,9}(?![\w-])"
+    r"|(?<![\w.,-])0\d{1,4}[-/]\d{5,9}(?![\w-])|(?<![\w.,-])0\d{2,4}/\d{2,4}(?: \d{2,8}){1,4}(?!\w)"
     r"|(?<![\w.,-])\d{3}-\d{4}(?![\w-])|\(\d{3}\) ?\d{3}-\d{4}|\+\d{7,15}"
 )
 _NOUNS: Final = {
-    "er": "Stock|Tag|Termin|Versuch|Platz|Gang|Hof|Schritt|Advent|Punkt|Teil|Monat|Weihnachtstag",
+    "er": "Stock|Tag|Termin|Versuch|Platz|Gang|Hof|Schritt|Advent|Punkt|Teil|Monat|Weihnachtstag|Preis|Weltkrieg"
+    "|Geburtstag",
     "e": "Etage|Klasse|Liga|Reihe|Stufe|Runde|Stunde|Woche|Seite|Auflage|Person|Straße|Tür",
     "es": "Obergeschoss|Untergeschoss|OG|UG|Stockwerk|Mal|Halbjahr|Quartal|Haus|Zimmer|Kapitel",
 }
 GERMAN_NOUNS: Final = {noun: ending for ending, nouns in _NOUNS.items() for noun in nouns.split("|")}
 """Nouns that are numbered, by the ending of the number without an article."""
-GERMAN_NUMBERED: Final = re.compile(rf"(?:{'|'.join(GERMAN_NOUNS)})\b")
+_MONTHS: Final = (
+    "Jan(?:uar)?|Feb(?:ruar)?|März|Apr(?:il)?|Mai|Juni?|Juli?|Aug(?:ust)?|Sept?(?:ember)?|Okt(?:ober)?|Nov(?:ember)?"
+    "|Dez(?:ember)?"
+)
+GERMAN_NUMBERED: Final = re.compile(rf"(?:{'|'.join(GERMAN_NOUNS)}|{_MONTHS})\b")
 NO_ARTICLE: Final = re.compile(r"(?:\A|[^\w\s]\s?|\b(?:[km]?ein|dein|sein|ihr|unser|euer))\s?\Z", re.IGNORECASE)
 """Text before a number that has the ending itself."""
 DATIVE_DER: Final = re.compile(
@@ -110,9 +123,9 @@ EMERGENCY: Final = re.compile(
 IBAN: Final = re.compile(
     r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}(?![A-Za-z0-9])){2,8}(?: [A-Z0-9]{1,3}\b)?|\b[A-Z]{2}\d{2}[A-Z0-9]{10,30}\b"
 )
-CODE_OF_GROUPS: Final = re.compile(r"(?<![\w.,-])\d{2,6}(?:-\d{1,6}){2,6}(?![\w-])")
+CODE_OF_GROUPS: Final = re.compile(r"(?<![\w.,-])(?:\d{2,6}(?:-\d{1,6}){2,6}|\d{2}\.\d{3}\.\d{3}/\d{4}-\d{2})(?![\w-])")
 """Figures in groups that are neither a date nor a telephone number."""
-ELIDED: Final = re.compile(r"\buna\s(?=[aeoàèò]|i(?![aeou])|u(?![aeio]))")
+ELIDED: Final = re.compile(r"\buna\s(?!(?:a[dil]?|all[ae]|agli|ed?|od?|ogni|in)\b)(?=[aeoàèò]|i(?![aeou])|u(?![aeio]))")
 """Italian before a vowel: "un'ora"."""
 DOTS: Final = re.compile(r"(?<!\.)\.\.(?!\.)")
 AFTER_GERMAN: Final = re.compile(

@@ -70,10 +70,15 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
             "cm²/square centimeter/square centimeters, ¢/cent/cents, p/penny/pence, "
             "V/volt/volts, W/watt/watts, kW/kilowatt/kilowatts, yrs/year/years, yr/year/years, ‰/per mille/per mille, "
             "Mbit/s|megabit per second|megabits per second, Mbps/megabit per second/megabits per second, "
-            "L/liter/liters, GHz/gigahertz/gigahertz, MHz/megahertz/megahertz"
+            "L/liter/liters, GHz/gigahertz/gigahertz, MHz/megahertz/megahertz, mL/milliliter/milliliters, "
+            "Hz/hertz/hertz, "
+            "kHz/kilohertz/kilohertz, dB/decibel/decibels, kcal/kilocalorie/kilocalories, s/second/seconds"
         ),
         abbreviations=pairs_of(
-            "Dr.=Doctor, Mr.=Mister, Mrs.=Missus, Ms.=Miss, Prof.=Professor, Ave.=Avenue, Rd.=Road, Blvd.=Boulevard, "
+            "Sgt.=Sergeant, Rev.=Reverend, Gov.=Governor, Lt.=Lieutenant, Capt.=Captain, Sen.=Senator, Gen.=General, "
+            "Mt.=Mount, Ft.=Fort, Dr.=Doctor, Mr.=Mister, Mrs.=Missus, Ms.=Miss, Prof.=Professor, Ave.=Avenue, "
+            "Rd.=Road, "
+            "Blvd.=Boulevard, "
             "approx.=approximately, e.g.=for example, i.e.=that is, etc.=et cetera, vs.=versus, dept.=department, "
             "Dept.=Department, Inc.=Incorporated, Ltd.=Limited, Apt.=Apartment, Jan.=January, Feb.=February, "
             "Mar.=March, Apr.=April, Aug.=August, Sept.=September, Sep.=September, Oct.=October, Nov.=November, "
@@ -119,7 +124,8 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
             "ml/Milliliter/Milliliter, l/Liter/Liter, °C/Grad/Grad, °/Grad/Grad, kWh/Kilowattstunde/Kilowattstunden, "
             "MB/Megabyte/Megabyte, GB/Gigabyte/Gigabyte, min/Minute/Minuten, Min./Minute/Minuten, Std./Stunde/Stunden, "
             "h/Stunde/Stunden, m²/Quadratmeter/Quadratmeter, m³/Kubikmeter/Kubikmeter, "
-            "km²/Quadratkilometer/Quadratkilometer"
+            "km²/Quadratkilometer/Quadratkilometer, cl/Zentiliter/Zentiliter, Hz/Hertz/Hertz, MHz/Megahertz/Megahertz, "
+            "V/Volt/Volt, W/Watt/Watt, Stk./Stück/Stück, Pers./Person/Personen"
         ),
         abbreviations=pairs_of(
             "z.B.=zum Beispiel, z. B.=zum Beispiel, d.h.=das heißt, d. h.=das heißt, usw.=und so weiter, ca.=circa, "
@@ -127,7 +133,11 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
             "evtl.=eventuell, ggf.=gegebenenfalls, inkl.=inklusive, zzgl.=zuzüglich, u.a.=unter anderem, "
             "etc.=et cetera, Tel.=Telefon, Hausnr.=Hausnummer, Jh.=Jahrhundert, Abs.=Absatz, "
             "§=Paragraf, Mo.=Montag, Di.=Dienstag, Mi.=Mittwoch, Do.=Donnerstag, Sa.=Samstag, "
-            "So.=Sonntag"
+            "So.=Sonntag, max.=maximal, mind.=mindestens, Bestellnr.=Bestellnummer, Kd.-Nr.=Kundennummer, Fa.=Firma, "
+            "i.d.R.=in der Regel, u.v.m.=und vieles mehr, s.o.=siehe oben, s.u.=siehe unten, o.ä.=oder Ähnliches, "
+            "v.Chr.=vor Christus, v. Chr.=vor Christus, n. Chr.=nach Christus, bspw.=beispielsweise, S.=Seite, "
+            "Art.=Artikel, MwSt.=Mehrwertsteuer, MwSt=Mehrwertsteuer, Dipl.-Ing.=Diplom-Ingenieur, "
+            "u. a.=unter anderem, exkl.=exklusive, vgl.=vergleiche"
         ),
         days=pairs_of("Mo=Montag, Di=Dienstag, Mi=Mittwoch, Do=Donnerstag, Fr=Freitag, Sa=Samstag, So=Sonntag"),
         counted=words_of("Kapitel Teil Weltkrieg Band Akt Phase Stufe Abschnitt Artikel Anhang Typ Klasse Tabelle"),
@@ -158,12 +168,15 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
             "km/h|kilomètre à l'heure|kilomètres à l'heure, km/kilomètre/kilomètres, cm/centimètre/centimètres, "
             "mm/millimètre/millimètres, m/mètre/mètres, kg/kilo/kilos, g/gramme/grammes, mg/milligramme/milligrammes, "
             "ml/millilitre/millilitres, l/litre/litres, °C/degré/degrés, °/degré/degrés, min/minute/minutes, "
-            "Go/gigaoctet/gigaoctets, Mo/mégaoctet/mégaoctets, m²/mètre carré/mètres carrés, m³/mètre cube/mètres cubes"
+            "Go/gigaoctet/gigaoctets, Mo/mégaoctet/mégaoctets, m²/mètre carré/mètres carrés, "
+            "m³/mètre cube/mètres cubes, h/heure/heures, cl/centilitre/centilitres, j/jour/jours"
         ),
         abbreviations=pairs_of(
             "M.=Monsieur, Mme.=Madame, Mme=Madame, Mlle=Mademoiselle, Dr.=Docteur, Dr=Docteur, Pr.=Professeur, "
             "etc.=et cetera, p. ex.=par exemple, p.ex.=par exemple, n°=numéro, N°=numéro, av.=avenue, bd.=boulevard, "
-            "env.=environ, tél.=téléphone, MM.=Messieurs, art.=article"
+            "env.=environ, tél.=téléphone, MM.=Messieurs, art.=article, "
+            "Pr=Professeur, bd=boulevard, p.=page, vol.=volume, c.-à-d.=c'est-à-dire, max.=maximum, "
+            "av. J.-C.=avant Jésus-Christ, ap. J.-C.=après Jésus-Christ, J.-C.=Jésus-Christ"
         ),
         days=pairs_of("lun=lundi, mar=mardi, mer=mercredi, jeu=jeudi, ven=vendredi, sam=samedi, dim=dimanche"),
         counted=words_of("Chapitre Partie Tome Acte Phase Niveau Section Article Annexe Type Classe"),
@@ -195,13 +208,15 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
             "km/h|kilómetro por hora|kilómetros por hora, km/kilómetro/kilómetros, cm/centímetro/centímetros, "
             "mm/milímetro/milímetros, m/metro/metros, kg/kilo/kilos, g/gramo/gramos, ml/mililitro/mililitros, "
             "l/litro/litros, °C/grado/grados, °/grado/grados, min/minuto/minutos, "
-            "m²/metro cuadrado/metros cuadrados, m³/metro cúbico/metros cúbicos"
+            "m²/metro cuadrado/metros cuadrados, m³/metro cúbico/metros cúbicos, h/hora/horas, "
+            "cl/centilitro/centilitros"
         ),
         abbreviations=pairs_of(
             "Sr.=señor, Sra.=señora, Srta.=señorita, Dr.=doctor, Dra.=doctora, Prof.=profesor, etc.=etcétera, "
             "p. ej.=por ejemplo, p.ej.=por ejemplo, núm.=número, Núm.=número, n.º=número, Av.=avenida, Avda.=avenida, "
             "EE. UU.=Estados Unidos, EE.UU.=Estados Unidos, Ud.=usted, Uds.=ustedes, aprox.=aproximadamente, "
-            "tel.=teléfono"
+            "tel.=teléfono, máx.=máximo, mín.=mínimo, pág.=página, art.=artículo, vol.=volumen, Dña.=doña, "
+            "ext.=extensión, a. C.=antes de Cristo, d. C.=después de Cristo"
         ),
         days=pairs_of("lun=lunes, mar=martes, mié=miércoles, jue=jueves, vie=viernes, sáb=sábado, dom=domingo"),
         counted=words_of("Capítulo Parte Tomo Acto Fase Nivel Sección Artículo Anexo Tipo Clase siglo Siglo"),
@@ -235,15 +250,18 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
             "km/h|chilometro all'ora|chilometri all'ora, km/chilometro/chilometri, cm/centimetro/centimetri, "
             "mm/millimetro/millimetri, m/metro/metri, kg/chilo/chili, g/grammo/grammi, ml/millilitro/millilitri, "
             "l/litro/litri, °C/grado/gradi, °/grado/gradi, min/minuto/minuti, "
-            "m²/metro quadrato/metri quadrati, m³/metro cubo/metri cubi"
+            "m²/metro quadrato/metri quadrati, m³/metro cubo/metri cubi, mq/metro quadrato/metri quadrati, "
+            "h/ora/ore, cl/centilitro/centilitri"
         ),
         abbreviations=pairs_of(
             "ca.=circa, n.=numero, "
             "Sig.=signor, Sig.ra=signora, Dott.=dottor, Dott.ssa=dottoressa, Prof.=professor, ecc.=eccetera, "
-            "p.es.=per esempio, es.=esempio, tel.=telefono, Avv.=avvocato"
+            "p.es.=per esempio, es.=esempio, tel.=telefono, Avv.=avvocato, "
+            "p. es.=per esempio, max.=massimo, pag.=pagina, art.=articolo, Sig.na=signorina, Ing.=ingegner, "
+            "P.zza=piazza, C.so=corso, V.le=viale, a.C.=avanti Cristo, d.C.=dopo Cristo, int.=interno"
         ),
         days=pairs_of("lun=lunedì, mar=martedì, mer=mercoledì, gio=giovedì, ven=venerdì, sab=sabato, dom=domenica"),
-        counted=words_of("Capitolo Parte Volume Atto Fase Livello Sezione Articolo Allegato Tipo Classe"),
+        counted=words_of("Capitolo Parte Volume Atto Fase Livello Sezione Articolo Allegato Tipo Classe secolo"),
     ),
     "pt": SpokenWords(
         decimal=",",
@@ -273,10 +291,12 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
             "km/h|quilômetro por hora|quilômetros por hora, km/quilômetro/quilômetros, cm/centímetro/centímetros, "
             "mm/milímetro/milímetros, m/metro/metros, kg/quilo/quilos, g/grama/gramas, ml/mililitro/mililitros, "
             "l/litro/litros, °C/grau/graus, °/grau/graus, min/minuto/minutos, "
-            "m²/metro quadrado/metros quadrados, m³/metro cúbico/metros cúbicos"
+            "m²/metro quadrado/metros quadrados, m³/metro cúbico/metros cúbicos, h/hora/horas, "
+            "cl/centilitro/centilitros"
         ),
         abbreviations=pairs_of(
-            "aprox.=aproximadamente, "
+            "máx.=máximo, mín.=mínimo, pág.=página, art.=artigo, vol.=volume, Srta.=senhorita, Profa.=professora, "
+            "a.C.=antes de Cristo, d.C.=depois de Cristo, Ltda.=limitada, aprox.=aproximadamente, "
             "Sr.=senhor, Sra.=senhora, Dr.=doutor, Dra.=doutora, Prof.=professor, etc.=et cetera, "
             "p. ex.=por exemplo, p.ex.=por exemplo, n.º=número, nº=número, Av.=avenida, tel.=telefone"
         ),
@@ -308,14 +328,18 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
             "km/h|kilometer per uur|kilometer per uur, km/kilometer/kilometer, cm/centimeter/centimeter, "
             "mm/millimeter/millimeter, m/meter/meter, kg/kilo/kilo, g/gram/gram, ml/milliliter/milliliter, "
             "l/liter/liter, °C/graad/graden, °/graad/graden, min/minuut/minuten, "
-            "m²/vierkante meter/vierkante meter, m³/kubieke meter/kubieke meter"
+            "m²/vierkante meter/vierkante meter, m³/kubieke meter/kubieke meter, "
+            "km/u|kilometer per uur|kilometer per uur, u/uur/uur, h/uur/uur, cl/centiliter/centiliter, "
+            "mnd/maand/maanden"
         ),
         abbreviations=pairs_of(
             "dhr.=de heer, Dhr.=De heer, mevr.=mevrouw, Mevr.=Mevrouw, Dr.=dokter, dr.=dokter, Prof.=professor, "
             "bijv.=bijvoorbeeld, Bijv.=Bijvoorbeeld, "
             "a.u.b.=alstublieft, m.b.t.=met betrekking tot, i.p.v.=in plaats van, t/m=tot en met, o.a.=onder andere, "
             "bv.=bijvoorbeeld, enz.=enzovoort, d.w.z.=dat wil zeggen, ca.=circa, nr.=nummer, Nr.=nummer, "
-            "tel.=telefoon, incl.=inclusief, excl.=exclusief, t/m=tot en met, p.p.=per persoon"
+            "tel.=telefoon, incl.=inclusief, excl.=exclusief, t/m=tot en met, p.p.=per persoon, "
+            "mw.=mevrouw, Mw.=Mevrouw, max.=maximaal, blz.=bladzijde, art.=artikel, a.s.=aanstaande, jl.=jongstleden, "
+            "v.Chr.=voor Christus, n.Chr.=na Christus, p/m=per maand"
         ),
         days=pairs_of("ma=maandag, di=dinsdag, wo=woensdag, do=donderdag, vr=vrijdag, za=zaterdag, zo=zondag"),
         counted=words_of("Hoofdstuk Deel Wereldoorlog Akte Fase Niveau Sectie Artikel Bijlage Type Klasse"),

@@ -16,7 +16,7 @@ from trio_voice.protocols.anthropic_messages import AnthropicMessages, MessagesS
 from trio_voice.protocols.chat.call_pieces import MAX_ARGUMENTS, MAX_CALLS
 from trio_voice.protocols.streamed_answers import MAX_LETTERS
 from trio_voice.sandbox.agent.replies import Reply, ToolUse
-from trio_voice.sandbox.providers.chain import ChainManner, messages
+from trio_voice.sandbox.providers.chain import ChainManner, anthropic_messages
 
 MONDAY = s.ToolCall("toolu_1", "look_up", {"day": "Monday"})
 TUESDAY = s.ToolCall("toolu_2", "look_up", {"day": "Tuesday"})
@@ -29,7 +29,7 @@ def model(prompt="Be brief.", **more):
 
 def body_of(conversation=(), tools=(), **more):
     body = json.loads(model(**more).request(conversation, tools).body)
-    assert messages.problem_of(body) == ""
+    assert anthropic_messages.problem_of(body) == ""
     return body
 
 
@@ -320,7 +320,7 @@ def test_another_server_gets_no_key_that_it_was_not_promised():
 
 def streamed(reply, **more):
     manner, asked = ChainManner(), {"model": "m", "messages": []} | more
-    return "".join(messages.stream(reply, asked, manner)).encode()
+    return "".join(anthropic_messages.stream(reply, asked, manner)).encode()
 
 
 REPLY = Reply("Grüß Gott, 世界.", ToolUse("look_up", {"day": "Grüner Montag"}), (ToolUse("look_up"),))
@@ -377,7 +377,7 @@ def test_the_sdk_agrees_with_what_the_sandbox_says():
     with pytest.raises(pydantic.ValidationError):
         as_the_sdk_knows_it(types.RawMessageStreamEvent, sent[0] | {"message": {}})
     for status in (400, 401, 404, 500, 529):
-        types.ErrorResponse.model_validate(messages.error(status, "No."))
+        types.ErrorResponse.model_validate(anthropic_messages.error(status, "No."))
 
 
 ANY = st.recursive(

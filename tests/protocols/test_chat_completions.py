@@ -16,7 +16,7 @@ from trio_voice.protocols.chat_answers import ChatReader
 from trio_voice.protocols.chat_completions import ChatCompletions, ChatSettings
 from trio_voice.protocols.streamed_answers import MAX_LETTERS
 from trio_voice.sandbox.agent.replies import Reply, ToolUse
-from trio_voice.sandbox.providers.chain import ChainManner, chat
+from trio_voice.sandbox.providers.chain import ChainManner, chat_completions
 
 TOOL = ToolSchema(
     name="look_up",
@@ -705,7 +705,7 @@ def test_the_sdk_agrees_with_what_the_sandbox_says(indexes_calls):
     types = pytest.importorskip("openai.types.chat")
     reply = Reply("Grüß Gott.", ToolUse("look_up", {"day": "Grüner Montag"}), (ToolUse("look_up"),))
     asked = {"model": "m", "messages": [], "stream_options": {"include_usage": True}}
-    sent = "".join(chat.stream(reply, asked, ChainManner(indexes_calls=indexes_calls)))
+    sent = "".join(chat_completions.stream(reply, asked, ChainManner(indexes_calls=indexes_calls)))
     chunks = [part.removeprefix("data: ") for part in sent.split("\n\n") if part.startswith("data: {")]
     wrong = [each for each in chunks if not _is_valid(types.ChatCompletionChunk, each)]
     assert len(wrong) == (

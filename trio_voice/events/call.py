@@ -146,7 +146,7 @@ Fact = (
     | EndRequested
 )
 
-# Commands to the caller's leg and to the call; those to the model are in ``conversation``.
+# Commands to the caller's leg and to the call; those to the model are in ``events.model``.
 
 
 @attrs.frozen
@@ -175,7 +175,7 @@ class RunTool:
     call_id: str
     name: str
     arguments: Any
-    """As they came, see ``conversation.ToolCalled``."""
+    """As they came, see ``events.model.ToolCalled``."""
 
 
 @attrs.frozen

@@ -326,5 +326,5 @@ class ModelRequest:
 
 
 def usage_of(**meters: float) -> dict[Meter, float]:
-    """Meters that are not zero, as ``conversation.Usage`` wants them."""
+    """Meters that are not zero, as ``events.model.Usage`` wants them."""
     return {meter: amount for meter, amount in meters.items() if amount}  # type: ignore[misc]  # the names are Meters

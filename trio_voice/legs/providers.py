@@ -1,4 +1,4 @@
-"""The kinds of model that config.toml may name, one row each."""
+"""The kinds of model that config.toml may name, one row each. A new one: ``docs/how-to/add-a-kind.md``."""
 
 from __future__ import annotations
 

@@ -29,10 +29,10 @@ class Stage:
     settings: type[StageSettings]
     """Its inline table in config.toml."""
     protocol: Any
-    """A ``ModelSession`` with ``url`` and ``headers``, or a ``stages.LanguageModel``."""
+    """A ``ModelSession`` with ``url`` and ``headers``, or an ``events.stage.LanguageModel``."""
     max_message_bytes: int = 0
     over_http: bool = False
-    """A voice that is asked for each text by a request: a ``legs.speaking.VoiceRequests``. It times no words."""
+    """A voice that is asked for each text by a request: an ``http_voice.VoiceRequests``. It times no words."""
     in_process: bool = False
     """On this machine, and nobody else's: there is no protocol, no address and nothing to pay."""
 

@@ -3,17 +3,16 @@
 The files, from the socket inwards:
 
     server      what a test or a demo opens, and what is known of the sessions
-    recogniser  common ground of the next two
-    hearing     AssemblyAI's streaming speech-to-text
-    flux        Deepgram's
-    thinking    chat completions
-    speaking    ElevenLabs' multi-context socket
-    cartesia    the voice of that name
-    speaking_http   ElevenLabs' voice, asked for each text over HTTP
+    recogniser  common ground of assemblyai_streaming and deepgram_flux
+    thinking    a server of language models, which speaks chat_completions and anthropic_messages
+    elevenlabs  its multi-context socket; elevenlabs_http is asked for each text
+    cartesia    the other voice
     http        how what is asked over HTTP is reached: in memory, or on loopback
     wire        what is known of each socket, and what its messages are called
     backend     who hears, thinks and speaks: the real thing, or a script
     faults      how they vary, and how they fail
+
+A vendor's file has the name of its protocol in ``trio_voice.protocols``.
 
 They share nothing with ``trio_voice.protocols``, so that each of the two finds the other's misreadings.
 """

@@ -14,11 +14,11 @@ import attrs
 import trio
 
 from trio_voice.net.channel import Channel
+from trio_voice.sandbox.providers.chain.backend import ChainBackend
 from trio_voice.sandbox.providers.chain.faults import ChainManner
 from trio_voice.sandbox.providers.chain.wire import StageSession, StageWire
 from trio_voice.sandbox.transport.wire import parse
 
-PROVIDER: Final = "cartesia"
 WAITING_TEXTS: Final = 200
 BYTES_PER_MS: Final = 8
 FORMAT: Final = {"container": "raw", "encoding": "pcm_mulaw", "sample_rate": 8000}
@@ -172,6 +172,13 @@ def refusal_of(session: StageSession, api_key: str | None) -> tuple[int, str] | 
     if api_key not in {None, key.removeprefix("Bearer ")}:
         return 401, "Invalid API key"
     return None
+
+
+async def serve(
+    channel: Channel, session: StageSession, backend: ChainBackend, manner: ChainManner, _api_key: str | None
+) -> None:
+    """Serve one socket until either side ends it. The key was looked at in the handshake."""
+    await CartesiaSpeaking(channel, session, backend.say, manner).run()
 
 
 def credential_of(headers: Mapping[str, str]) -> str:

@@ -1,6 +1,6 @@
 """The sandbox's chain: three servers that a test or a demo opens together."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
@@ -12,15 +12,24 @@ import trio_websocket
 
 from trio_voice.net.channel import Channel
 from trio_voice.sandbox.providers.assemblyai_agent import AgentBackendFactory, ClientError
-from trio_voice.sandbox.providers.chain import cartesia, flux, hearing, speaking, speaking_http
+from trio_voice.sandbox.providers.chain import (
+    assemblyai_streaming,
+    cartesia,
+    deepgram_flux,
+    elevenlabs,
+    elevenlabs_http,
+)
 from trio_voice.sandbox.providers.chain.backend import ChainBackend, chain_backend_of
+from trio_voice.sandbox.providers.chain.elevenlabs_http import ElevenLabsHttpSpeaking
 from trio_voice.sandbox.providers.chain.faults import NO_FAULTS, USUAL, ChainFaults, ChainManner, StageFaults
 from trio_voice.sandbox.providers.chain.http import serve_http
-from trio_voice.sandbox.providers.chain.speaking_http import ElevenLabsHttpSpeaking
 from trio_voice.sandbox.providers.chain.thinking import Sink, Thinking
 from trio_voice.sandbox.providers.chain.wire import StageSession
 from trio_voice.sandbox.transport.serving import headers_of, kept
 from trio_voice.sandbox.transport.sockets import SandboxSocket, serve_sockets
+
+Serve = Callable[[Channel, StageSession, ChainBackend, ChainManner, str | None], Awaitable[None]]
+"""The last is the key that is let in."""
 
 
 @attrs.frozen
@@ -33,15 +42,23 @@ class StageEndpoint:
     """End of its address."""
     credential_of: Callable[[Mapping[str, str]], str]
     """Finder of the credential in a handshake's headers."""
+    serve: Serve
+    """Server of one socket, until either side ends it."""
     refusal_of: Callable[[StageSession, str | None], tuple[int, str] | None] = lambda _session, _key: None
     """The HTTP status of a handshake that is not accepted, and why; most accept, and say it afterwards."""
 
 
 STAGE_ENDPOINTS: Final[Mapping[str, StageEndpoint]] = {
-    "assemblyai-streaming": StageEndpoint("hearing", "/v3/ws", hearing.credential_of),
-    flux.PROVIDER: StageEndpoint("hearing", "/v2/listen", flux.credential_of, flux.refusal_of),
-    cartesia.PROVIDER: StageEndpoint("speaking", "/tts/websocket", cartesia.credential_of, cartesia.refusal_of),
-    "elevenlabs": StageEndpoint("speaking", "/multi-stream-input", speaking.credential_of),
+    "assemblyai-streaming": StageEndpoint(
+        "hearing", "/v3/ws", assemblyai_streaming.credential_of, assemblyai_streaming.serve
+    ),
+    "deepgram-flux": StageEndpoint(
+        "hearing", "/v2/listen", deepgram_flux.credential_of, deepgram_flux.serve, deepgram_flux.refusal_of
+    ),
+    "cartesia": StageEndpoint(
+        "speaking", "/tts/websocket", cartesia.credential_of, cartesia.serve, cartesia.refusal_of
+    ),
+    "elevenlabs": StageEndpoint("speaking", "/multi-stream-input", elevenlabs.credential_of, elevenlabs.serve),
 }
 
 
@@ -137,7 +154,7 @@ class ChainServer:
 
     async def answer(self, target: str, headers: Mapping[str, str], body: bytes, sink: Sink) -> None:
         """Answer a request that comes over HTTP. Cancelling is safe."""
-        answerer = self.speaking_http if target.startswith(speaking_http.PATH) else self.thinking
+        answerer = self.speaking_http if target.startswith(elevenlabs_http.PATH) else self.thinking
         await answerer.answer(target, headers, body, sink)
 
     @property
@@ -163,24 +180,17 @@ class ChainServer:
         async with kept(session, channel, self.hearing_sessions, remembers=self._remembers):
             self._opened.set()
             self._opened = trio.Event()
-            twice = session.provider == flux.PROVIDER
-            listen = (self._backend.listen_early if twice else None) or self._backend.listen
-            async with listen() as backend:
-                if twice:
-                    await flux.FluxHearing(channel, session, backend, self._manner).run()
-                else:
-                    await hearing.AssemblyAiHearing(channel, session, backend, api_key=self._api_key).run()
+            await self._serve(channel, session)
 
     async def serve_speaking(self, channel: Channel, *, url: str, headers: Mapping[str, str]) -> None:
         """Serve the other end of a channel as a voice, until either side ends it, and close it."""
         session = self._session(url, headers, self.faults.speaking)
         async with kept(session, channel, self.speaking_sessions, remembers=self._remembers):
-            if session.provider == cartesia.PROVIDER:
-                await cartesia.CartesiaSpeaking(channel, session, self._backend.say, self._manner).run()
-            else:
-                await speaking.ElevenLabsSpeaking(
-                    channel, session, self._backend.say, self._manner, api_key=self._api_key
-                ).run()
+            await self._serve(channel, session)
+
+    async def _serve(self, channel: Channel, session: StageSession) -> None:
+        serve = STAGE_ENDPOINTS[session.provider].serve
+        await serve(channel, session, self._backend, self._manner, self._api_key)
 
     def refusal_of(self, url: str, headers: Mapping[str, str]) -> tuple[int, str] | None:
         """Status of a handshake's answer instead of 101, and why: some providers let nobody in who is not welcome.

@@ -1,6 +1,7 @@
 """A server of language models, with a generator of responses behind it. No transport: see ``http.py``.
 
-It answers in whichever protocol it is asked in: ``chat.py`` and ``messages.py`` know the two.
+It answers in whichever protocol it is asked in: ``chat_completions.py`` and
+``anthropic_messages.py`` know the two.
 """
 
 import json
@@ -11,7 +12,7 @@ import attrs
 import trio
 
 from trio_voice.sandbox.agent.replies import Line, Reply, Tool, ToolUse
-from trio_voice.sandbox.providers.chain import chat, messages
+from trio_voice.sandbox.providers.chain import anthropic_messages, chat_completions
 from trio_voice.sandbox.providers.chain.backend import Think
 from trio_voice.sandbox.providers.chain.faults import ChainManner, Whim
 from trio_voice.sandbox.transport.record import ClientError
@@ -57,7 +58,7 @@ class Dialect(Protocol):
         """The event of an error after the answer has begun."""
 
 
-DIALECTS: Final[Sequence[Dialect]] = (chat, messages)
+DIALECTS: Final[Sequence[Dialect]] = (chat_completions, anthropic_messages)
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -102,7 +103,7 @@ class Thinking:
         self.exchanges.append(exchange)
         path = target.partition("?")[0]
         known = next((dialect for dialect in DIALECTS if path.endswith(dialect.PATH)), None)
-        dialect = known or chat
+        dialect = known or chat_completions
         try:
             exchange.credential = dialect.key_of(headers)
             refusal = self._refusal(exchange, dialect, body)

@@ -14,13 +14,13 @@ import trio
 
 from trio_voice.net.channel import Channel
 from trio_voice.sandbox.providers.assemblyai_agent import AgentBackend
+from trio_voice.sandbox.providers.chain.backend import ChainBackend
 from trio_voice.sandbox.providers.chain.faults import ChainManner
 from trio_voice.sandbox.providers.chain.recogniser import BYTES_PER_MS, Recogniser
 from trio_voice.sandbox.providers.chain.wire import StageSession
 from trio_voice.sandbox.transport.wire import parse
 from trio_voice.speech import SpeechStarted
 
-PROVIDER: Final = "deepgram-flux"
 MODELS: Final = ("flux-general-en", "flux-general-multi")
 IDLE_SECONDS: Final = 10.0
 """Without any sound."""
@@ -141,6 +141,15 @@ def refusal_of(session: StageSession, api_key: str | None) -> tuple[int, str] | 
         if name in query and not least <= float(query[name]) <= most:
             return 400, f"{name} must be from {least} to {most}"
     return None
+
+
+async def serve(
+    channel: Channel, session: StageSession, backend: ChainBackend, manner: ChainManner, _api_key: str | None
+) -> None:
+    """Serve one socket until either side ends it. The key was looked at in the handshake."""
+    listen = backend.listen_early or backend.listen
+    async with listen() as ears:
+        await FluxHearing(channel, session, ears, manner).run()
 
 
 def credential_of(headers: Mapping[str, str]) -> str:

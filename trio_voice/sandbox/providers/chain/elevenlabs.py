@@ -13,6 +13,7 @@ import attrs
 import trio
 
 from trio_voice.net.channel import Channel
+from trio_voice.sandbox.providers.chain.backend import ChainBackend
 from trio_voice.sandbox.providers.chain.faults import ChainManner
 from trio_voice.sandbox.providers.chain.wire import StageSession, StageWire
 from trio_voice.sandbox.transport.wire import parse
@@ -164,6 +165,13 @@ class ElevenLabsSpeaking:
                 }
             )
             await trio.sleep(ms / 1_000 / self._manner.speed)
+
+
+async def serve(
+    channel: Channel, session: StageSession, backend: ChainBackend, manner: ChainManner, api_key: str | None
+) -> None:
+    """Serve one socket until either side ends it."""
+    await ElevenLabsSpeaking(channel, session, backend.say, manner, api_key=api_key).run()
 
 
 def credential_of(headers: Mapping[str, str]) -> str:

@@ -12,6 +12,8 @@ import trio
 
 from trio_voice.net.channel import Channel
 from trio_voice.sandbox.providers.assemblyai_agent import AgentBackend
+from trio_voice.sandbox.providers.chain.backend import ChainBackend
+from trio_voice.sandbox.providers.chain.faults import ChainManner
 from trio_voice.sandbox.providers.chain.recogniser import Recogniser
 from trio_voice.sandbox.providers.chain.wire import StageSession
 from trio_voice.sandbox.transport.wire import parse
@@ -137,6 +139,14 @@ class AssemblyAiHearing(Recogniser):
             "end_of_turn_confidence": 1.0 if over else 0.3,
             "words": listed,
         }
+
+
+async def serve(
+    channel: Channel, session: StageSession, backend: ChainBackend, _manner: ChainManner, api_key: str | None
+) -> None:
+    """Serve one socket until either side ends it."""
+    async with backend.listen() as ears:
+        await AssemblyAiHearing(channel, session, ears, api_key=api_key).run()
 
 
 def credential_of(headers: Mapping[str, str]) -> str:

@@ -331,3 +331,18 @@ def test_a_server_that_only_says_that_it_lives_has_not_gone_on(body, has):
     assert reader.has_gone_on is has
     reader.receive(b"\n")
     assert reader.has_gone_on is (body == "{")
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [{"audio": {"id": "a", "transcript": "We close "}}, {"audio": {"transcript": "at five.", "data": "AAAA"}}],
+        [{"content": "We close at "}, {"content": 5}, {"content": "."}],
+        [{"content": [{"type": "text", "text": "Hm.", "thought": True}, {"type": "text", "text": WORDS}]}],
+    ],
+    ids=["transcript of a sound", "number", "thought with a flag"],
+)
+def test_words_are_found_in_odd_places(pieces):
+    reader = ChatReader(1)
+    events = reader.receive("".join([*map(chunk, pieces), chunk(finish="stop"), "data: [DONE]\n\n"]).encode())
+    assert "".join(event.text for event in events if isinstance(event, s.Thought)).replace("5", "five") == WORDS

@@ -95,6 +95,7 @@ class ChatReader(StreamedAnswer):
             self._take_piece({"index": 0, "function": function})
         self._finish = str(choice.get("finish_reason") or self._finish)
         content = delta.get("content") or delta.get("refusal") or delta.get("text") or choice.get("text")
+        content = content or table_in(dict(delta), "audio").get("transcript")
         if not content and (self._by_messages or not self._told):
             content = whole.get("content") or whole.get("refusal")
             if isinstance(content, str):  # a further piece, or all so far

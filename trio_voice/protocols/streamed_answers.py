@@ -240,8 +240,10 @@ def texts_in(content: object) -> Iterator[str]:
     """The texts of a content: itself, or those of its parts that are to be said."""
     if isinstance(content, str):
         yield content
+    elif isinstance(content, int | float) and not isinstance(content, bool):
+        yield str(content)
     elif isinstance(content, dict):
-        if content.get("type", "text") in _SAID_PARTS:
+        if content.get("type", "text") in _SAID_PARTS and content.get("thought") is not True:
             yield from texts_in(content.get("text") or content.get("refusal") or content.get("value"))
     elif isinstance(content, list):
         for part in content:

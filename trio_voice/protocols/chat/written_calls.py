@@ -33,6 +33,13 @@ ARGUMENT_KEYS: Final = (
 )
 _LIST_KEYS: Final = ("tool_calls", "function_calls", "calls", "tool_uses")
 _ANSWER_KEYS: Final = ("response", "answer", "content", "text", "message", "reply", "speech", "say")
+_ANSWER_KEY: Final = re.compile(
+    r"(?<![a-z])(?:answer|response|reply|text|message|content|output|speech|utterance|say|said|assistant)(?![a-z])",
+    re.IGNORECASE,
+)
+_WRAPPERS: Final = frozenset({"data", "result", "turn", "agent"})
+_CALL_KEYS: Final = frozenset(ARGUMENT_KEYS) - {"input"} | {"tool_calls", "function_call", "function", "tool"}
+"""Keys of an object that is for a tool, be it one that nobody knows."""
 _FUNCTION: Final = re.compile(r"<function[=(]\"?([\w.\-]{1,200})\"?\)?(?:>|(?=\{))", re.IGNORECASE)
 _PARAMETER: Final = re.compile(r"<parameter=\"?([\w.\-]{1,200})\"?>(.*?)</parameter>", re.IGNORECASE | re.DOTALL)
 _INVOKE: Final = re.compile(r"<invoke name=\"([\w.\-]{1,200})\">", re.IGNORECASE)
@@ -88,14 +95,24 @@ def calls_in(block: str, known: Collection[str]) -> list[Call]:
 
 
 def answer_in(block: str) -> str:
-    """The text of an answer that a model has wrapped in a JSON object of its own; empty if it is no such object."""
-    for value in values_in(block[:MAX_WRITTEN]):
-        if isinstance(value, dict):
-            texts = [value[key] for key in _ANSWER_KEYS if isinstance(value.get(key), str)]
-            if len(texts) == 1:
-                return str(texts[0])
+    """The text of an answer that a model has wrapped in JSON of its own; empty if it is none."""
+    return _answer_of(next(values_in(block[:MAX_WRITTEN]), None))
+
+
+def _answer_of(value: Any, depth: int = 3) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and depth:
+        return "".join(_answer_of(part, depth - 1) for part in value[:MAX_VALUES] if isinstance(part, dict))
+    if not isinstance(value, dict) or not depth:
         return ""
-    return ""
+    if str(value.get("action")).lower().startswith("final"):  # LangChain's
+        return _answer_of(value.get("action_input"), depth - 1)
+    if not value.keys().isdisjoint(_CALL_KEYS):
+        return ""
+    usual = [key for key in _ANSWER_KEYS if isinstance(value.get(key), str)]
+    keys = usual or [key for key in value if _ANSWER_KEY.search(key)] or [key for key in value if key in _WRAPPERS]
+    return _answer_of(value[keys[0]], depth - 1) if len(keys) == 1 else ""
 
 
 def values_in(text: str) -> Iterator[Any]:

@@ -140,6 +140,14 @@ def test_a_reload_hands_over_what_credentials_are_by_then_and_a_stop_leaves_none
         assert read_secrets({RELOADED: str(copies)}).tokens("TWILIO_AUTH_TOKEN") == token
     assert copies.stat().st_mode & 0o077 == 0
     assert not (tmp_path / "copies.new").exists()
+    # What an editor leaves beside a file while it is open is none of it: Emacs' lock is a link to nowhere.
+    (files / ".#twilio_auth_token").symlink_to("me@desk.1:2")
+    (files / "old").mkdir()
+    subprocess.run(words, check=True)
+    assert [each.name for each in copies.iterdir()] == ["twilio_auth_token"]
+    # Where no copy can be made the one before stays: the copy of the start may hold a token that was taken away.
+    assert subprocess.run([*words[:-1], "none"], capture_output=True, check=False).returncode
+    assert read_secrets({RELOADED: str(copies)}).tokens("TWILIO_AUTH_TOKEN") == "t-1\nt-2"
     shutil.rmtree(files)
     subprocess.run(words, check=True)  # everything is loaded from elsewhere
     assert not copies.exists()

@@ -28,7 +28,7 @@ from trio_voice.edges.workers.handover import HERE, hear_lines
 from trio_voice.isolation import keep_running
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from quart_trio import QuartTrio
 
@@ -42,6 +42,8 @@ log: Final = structlog.stdlib.get_logger("trio_voice.app")
 PATH: Final = "/events"
 HEARTBEAT_SECONDS: Final = 10.0
 """Between two signs of life, while nothing happens: less than what proxies and browsers wait."""
+LET_IN_SECONDS: Final = 1.0
+"""Between two looks if a listener is still let in: their token may be taken away, their session end."""
 PACE_SECONDS: Final = 0.05
 """Between two writes to one listener: what happens meanwhile goes in one."""
 MOST_LISTENERS: Final = 60
@@ -78,15 +80,18 @@ def add_events(app: QuartTrio, context: AppContext, access: OperatorAccess) -> N
         if HERE in request.headers or NODE in request.headers:
             reach = Reach.PROCESS if HERE in request.headers else Reach.NODE
             since = since or Cursor()  # another process, which wants all that there is
-        answer = Response(_told(context.feed, since, reach), content_type="text/event-stream")
+        told = _told(context.feed, since, reach, access.lasting())
+        answer = Response(told, content_type="text/event-stream")
         answer.timeout = None  # it has no end
         answer.headers["Cache-Control"] = "no-cache, no-store"
         answer.headers["X-Accel-Buffering"] = "no"
         return answer
 
 
-async def _told(feed: Feed, since: Cursor | None, reach: Reach) -> AsyncIterator[bytes]:  # noqa: ASYNC900 - a body: Quart closes it
-    """The body of the answer, until the listener goes, or is cut off. Cancelling is safe."""
+async def _told(  # noqa: ASYNC900 - a body: Quart closes it
+    feed: Feed, since: Cursor | None, reach: Reach, is_let_in: Callable[[], bool]
+) -> AsyncIterator[bytes]:
+    """The body of the answer, until the listener goes, is cut off, or is let in no more. Cancelling is safe."""
     is_inside = reach is not Reach.FLEET
     if feed.listeners >= MOST_LISTENERS:
         return  # others have come in the moment since this one was let in
@@ -98,10 +103,15 @@ async def _told(feed: Feed, since: Cursor | None, reach: Reach) -> AsyncIterator
         if is_inside:
             past = b"".join(_written(event, cursor, is_inside=True) for event in mailbox.take_now())
             yield past + f"event: {NOW}\norigin: {feed.origin}\ndata: {{}}\n\n".encode()  # noqa: ASYNC119 - as above
+        looked_at = trio.current_time()
         while not mailbox.is_overrun:
             taken: list[FeedEvent] = []
             with trio.move_on_after(HEARTBEAT_SECONDS):
                 taken = await mailbox.take()
+            if trio.current_time() - looked_at >= LET_IN_SECONDS:
+                looked_at = trio.current_time()
+                if not is_let_in():
+                    return
             told = b"".join(_written(event, cursor, is_inside=is_inside) for event in taken)
             yield told or b": here\n\n"  # noqa: ASYNC119 - as above
             await trio.sleep(PACE_SECONDS)

@@ -90,6 +90,13 @@ class OperatorAccess:
         """The verdict on a token; guessing is slow, over all connections together. Cancelling is safe."""
         return await self._judge.judge(offered, self._context.tokens)
 
+    def lasting(self) -> Callable[[], bool]:
+        """Answers later, as often as it is asked, if whoever is asking now would still be let in."""
+        offered, cookie, context = bearer_of(request.headers.get("Authorization", "")), self.cookie, self._context
+        if offered is not None:
+            return lambda: offered in context.tokens  # it was judged
+        return lambda: context.sessions.is_open(cookie, context.tokens)
+
     def refuse(self, status: int, code: str, message: str) -> Response:
         """Turn a request away, counted, and in the log now and then."""
         self.note_refusal(code)

@@ -103,6 +103,7 @@ class OperatorAccess:
         answer = failure(status, code, message)
         if status == 401:
             answer.headers["WWW-Authenticate"] = "Bearer"
+            answer.headers["HX-Refresh"] = "true"  # a page that fetches parts of itself becomes the one to sign in
         elif status == 429:
             answer.headers["Retry-After"] = "1"
         return answer

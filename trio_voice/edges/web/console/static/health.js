@@ -19,6 +19,7 @@
 
   const load = async () => {
     const answer = await fetch("/console/health.json");
+    if (answer.status === 401) location.reload(); // signed out: to the page that says so
     if (!answer.ok) return;
     const {times, charts} = await answer.json();
     for (const place of document.querySelectorAll("[data-chart]")) {

@@ -96,11 +96,15 @@
     if (call) told[type](call, fields);
   });
 
-  let wasLost = false;
-  document.body.addEventListener("htmx:sseError", () => { wasLost = true; });
+  const lost = document.getElementById("lost");
+  document.body.addEventListener("htmx:sseError", (event) => {
+    if (!lost.textContent) lost.textContent = `No news since ${new Date().toLocaleTimeString("en-GB")}: what is below is as it was then.`;
+    // The daemon has answered, and not with the feed: the page is told that nobody is signed in.
+    if (event.detail.source.readyState === EventSource.CLOSED) htmx.trigger(cards, "anew");
+  });
   document.body.addEventListener("htmx:sseOpen", () => {
-    if (wasLost) htmx.trigger(cards, "anew");
-    wasLost = false;
+    if (lost.textContent) htmx.trigger(cards, "anew");
+    lost.textContent = "";
   });
 
   cards.addEventListener("htmx:beforeSwap", (event) => {

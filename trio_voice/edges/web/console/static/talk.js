@@ -15,6 +15,7 @@ const WORDS = {
   missing: "There is no microphone: plug one in or switch it on, then press Call again.",
   busy: "The microphone cannot be opened: another program may be using it. Close that, then press Call again.",
   silent: "There is no loudspeaker: plug one in or switch it on, load the page again, then press Call.",
+  out: "You are signed out: load the page again and sign in. A call that lives goes on until you hang up.",
   lost: "The connection to the daemon was lost. Is it still running?",
 };
 
@@ -123,7 +124,7 @@ class Call {
       throw new Error(WORDS.lost);
     });
     const told = await promised.json().catch(() => ({}));
-    if (promised.status === 401) throw new Error("You are signed out: load the page again and sign in.");
+    if (promised.status === 401) throw new Error(WORDS.out);
     if (!promised.ok) throw new Error((told.error && told.error.message) || `The daemon answered ${promised.status}.`);
     if (this.over) return undefined;
     this.id = told.call_id;
@@ -301,6 +302,9 @@ function follow(of) {
   on("words", (told) => transcript.say(told.role, told.text, told.final));
   on("turn", (told) => transcript.turn(told.latency_ms));
   on("call", () => {});
+  feed.onerror = () => {
+    if (feed.readyState === EventSource.CLOSED) isHeard = false; // it was refused, and does not come back by itself
+  };
   of.poll = setInterval(async () => {
     if (isHeard || of.over) return;
     const record = await recordOf(of);
@@ -313,6 +317,7 @@ async function recordOf(of) {
   if (!of.id) return null;
   try {
     const answer = await fetch(`/calls/${of.id}`, { headers: { Accept: "application/json" } });
+    if (answer.status === 401) tell(WORDS.out, true);
     return answer.ok ? await answer.json() : null;
   } catch {
     return null;

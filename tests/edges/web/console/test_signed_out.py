@@ -2,10 +2,15 @@
 
 import signal
 
+import pytest
 import trio
 
+pytest.importorskip("playwright", reason="needs playwright")
+
+from playwright.sync_api import expect
+
 from tests.daemons import open_world
-from tests.edges.web.console.test_console import PATIENCE_MS, browse, expect, pytestmark
+from tests.edges.web.console.test_console import PATIENCE_MS, browse, pytestmark
 
 __all__ = ["pytestmark"]
 

@@ -73,7 +73,13 @@ def test_it_is_ready_when_the_daemon_says_so_and_watched(packaged):
     assert packaged["Type"] == ["notify"]  # notify-reload came with systemd 253
     assert packaged["NotifyAccess"] == ["main"]
     assert seconds(packaged["WatchdogSec"][0]) >= 10
-    assert packaged["ExecReload"][-1] == "/bin/kill -HUP $MAINPID"
+    assert packaged["ExecReload"][-1] == "/bin/sh -c 'kill -HUP ${MAINPID}'"
+
+
+def test_it_needs_no_program_that_a_small_debian_has_not(packaged):
+    # Of bash, dash, coreutils and findutils, which every Debian has; /bin/kill is in procps.
+    programs = [command for name in ("ExecReload", "ExecStopPost") for command in packaged[name]]
+    assert {command.removeprefix("+").split()[0] for command in programs} == {"/bin/sh", "/bin/rm"}
 
 
 def test_its_command_is_one_of_ours(packaged):

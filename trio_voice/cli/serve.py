@@ -6,6 +6,7 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
+import attrs
 import click
 import trio
 
@@ -16,6 +17,7 @@ from trio_voice.cli.extras import missing_for
 from trio_voice.cli.leaving import LEAVING_SECONDS, leave_within
 from trio_voice.cli.local_peers import load_speech_for, on_this_machine
 from trio_voice.cli.options import config_option
+from trio_voice.config.settings import LEVELS, LogSettings
 from trio_voice.daemon.daemon import AFTER_DRAIN_SECONDS, run_daemon
 from trio_voice.daemon.logs import keep_prints_from_waiting, set_up_logging
 from trio_voice.daemon.supervisor import WorkerSlot, supervise
@@ -27,17 +29,19 @@ if TYPE_CHECKING:
 
 @click.command()
 @config_option
+@click.option("--log-level", type=click.Choice(LEVELS), help="Instead of the configuration's `[log] level`.")
 @click.option("--worker", "slot_text", hidden=True, help="For the processes that server.workers starts.")
 @click.pass_obj
-def serve(path: Path, slot_text: str | None) -> None:
+def serve(path: Path, log_level: str | None, slot_text: str | None) -> None:
     """Run the daemon until SIGTERM or SIGINT, then drain. SIGHUP re-reads personas, numbers and prices."""
     slot = WorkerSlot.from_text(slot_text) if slot_text is not None else None
     settings = load(path).settings
     lacking = [f"{path}: {line}" for line in missing_for(settings)]
     if lacking:
         stop(EXIT_UNAVAILABLE, *lacking)
-    level = getattr(logging, settings.log.level.upper())
-    set_up_logging(level=level, worker=None if slot is None else slot.index)
+    if log_level is not None:
+        settings = attrs.evolve(settings, log=LogSettings(level=log_level))
+    set_up_logging(level=getattr(logging, settings.log.level.upper()), worker=None if slot is None else slot.index)
     keep_prints_from_waiting()
     os.umask(os.umask(0o077) & 0o077)  # whatever is asked for: its own files it must be able to read
 

@@ -215,7 +215,8 @@ async def _supervise(
     seats = CallCounts(seats_descriptor, count, count)  # none of ours: we have no calls
     # -P: without it the working directory, which the service may write to, would be looked in before the library.
     python = [sys.executable, "-P", "-m", "trio_voice"]
-    command = [*python, "--config", str(config.absolute()), "serve", "--worker"]  # noqa: ASYNC240 - it holds up no call
+    serve = ["serve", "--log-level", settings.log.level, "--worker"]
+    command = [*python, "--config", str(config.absolute()), *serve]  # noqa: ASYNC240 - it holds up no call
     stopping, begun = trio.Event(), trio.Event()
     await trio.to_thread.run_sync(_remove_leftovers)
     with TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as directory, ExitStack() as ports:

@@ -68,6 +68,20 @@ tools = ["generate_random_number", "end_call", "mark_do_not_call"]
 
 [numbers]
 default = "receptionist"
+
+# As the shipped config.toml has them; yours are in your contracts.
+[prices]
+as_of = 2026-11-20
+currency = "USD"
+
+[prices.twilio]
+inbound_minute = 0.0085
+outbound_minute = 0.014
+media_stream_minute = 0.004
+
+[prices.assemblyai-agent]
+minute = 0.075
+unacknowledged_seconds = 30
 """
 
 

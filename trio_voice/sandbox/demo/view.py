@@ -74,12 +74,7 @@ class View:
     def end(self, record: dict[str, Any]) -> None:
         """Tell the end of a call in the daemon's own words."""
         self.line("end", f"{record['end_reason']}: {record['end_detail']}, after {record['seconds']:.1f} s")
-        if record["turns"]:
-            latencies = ", ".join(f"{turn['latency_ms']} ms" for turn in record["turns"])
-            self.line("end", f"answers began {latencies} after the agent knew that the caller had finished")
-        heard = [f"{turn['heard_after_ms']} ms" for turn in record["turns"] if turn["heard_after_ms"] is not None]
-        if heard:
-            self.line("end", f"the caller heard something {', '.join(heard)} after their own last sound")
+        self._console.print(_figures(record))
 
     async def follow(self, stream: MediaStreamPeer, transcript: Callable[[], Awaitable[list[dict[str, Any]]]]) -> None:
         """Comment on a call until cancelled: what was said, as the daemon tells it, and what Twilio was told."""
@@ -103,6 +98,29 @@ class View:
         finally:
             if live is not None:
                 live.stop()
+
+
+def _figures(record: dict[str, Any]) -> Table:
+    """What a call came to: its answers, and its meters.
+
+    The agent's time runs from when it knows that the caller has finished, the caller's from their own last sound.
+    """
+    table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
+    for name in ("answer", "the agent begins after", "the caller hears it after"):
+        table.add_column(name, justify="right")
+    for number, turn in enumerate(record["turns"], 1):
+        table.add_row(str(number), _milliseconds(turn["latency_ms"]), _milliseconds(turn["heard_after_ms"]))
+    cost = record["cost"]
+    meters = {"telephone": record["seconds"], "model": sum(each["seconds"] for each in record["model_sessions"])}
+    table.add_row(*(Text(name, "dim") for name in ("meter", "ran", "costs")))
+    for name, seconds in meters.items():
+        known = cost[name] is not None
+        table.add_row(name, f"{seconds:.1f} s", f"{cost[name]:.4f} {cost['currency']}" if known else "no price known")
+    return table
+
+
+def _milliseconds(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0f} ms"
 
 
 class _Said:

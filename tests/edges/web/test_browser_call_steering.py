@@ -1,4 +1,4 @@
-"""What an operator can do with a call whose telephone is a page, over sockets and with a real daemon."""
+"""Steering of a call whose telephone is a page, over sockets and with a real daemon."""
 
 import base64
 import json

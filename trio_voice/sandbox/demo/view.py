@@ -50,7 +50,7 @@ class View:
 
     def line(self, who: str, text: str) -> None:
         """Something that happened, and when."""
-        colour = _COLOURS.get(who, "white")
+        colour = _COLOURS.get(who.partition(" ")[0], "white")
         at = trio.current_time() - self._began
         self._print(f"[dim]{at:6.2f} s[/dim]  [{colour}]{who:>8}[/{colour}]", escape(text))
 
@@ -101,7 +101,7 @@ class View:
 
 
 def _figures(record: dict[str, Any]) -> Table:
-    """What a call came to: its answers, and its meters.
+    """Figures of a call: its answers, and its meters.
 
     The agent's time runs from when it knows that the caller has finished, the caller's from their own last sound.
     """

@@ -73,6 +73,7 @@ async def run_playground(out: Path, *, force: bool = False, ring_in: float | Non
         view.say(f"  trio-voice --config {config} serve")
         view.say("and in a third, with the same variables:")
         view.say(f"  trio-voice --config {config} call +15557654321 --persona reminder")
+        view.say("what is said on this side stands here; `trio-voice calls show` has both sides")
         async with trio.open_nursery() as nursery:
             twilio.account.anybody = Callee(ring_seconds=1.0)
             if ring_in is not None:
@@ -81,7 +82,7 @@ async def run_playground(out: Path, *, force: bool = False, ring_in: float | Non
             while True:
                 for sid in twilio.calls.keys() - seen:
                     seen.add(sid)
-                    nursery.start_soon(_talk, view, twilio.calls[sid], lines)
+                    nursery.start_soon(_talk, len(seen), twilio.calls[sid], lines)
                 await trio.sleep(LOOK_SECONDS)
 
 
@@ -98,16 +99,18 @@ async def _ring(twilio: SandboxTwilio, seconds: float) -> None:
     await twilio.call_in(f"https://{PUBLIC_HOST}/twiml", status_callback=f"https://{PUBLIC_HOST}/call-status")
 
 
-async def _talk(view: View, call: SandboxCall, lines: list[bytes]) -> None:
-    """Be the person at the telephone, until the call is over."""
-    view.title(f"A call, {call.direction}: {call.sid}")
+async def _talk(number: int, call: SandboxCall, lines: list[bytes]) -> None:
+    """Be the person at the telephone, until the call is over. Calls have numbers, for there may be two at once."""
+    view = View(quiet=True)  # with a clock of its own
+    view.title(f"Call {number}, {call.direction}: {call.sid}")
+    caller, twilio = f"caller {number}", f"twilio {number}"
     try:
         stream = await call.wait_for_stream()
     except EOFError:
-        view.line("twilio", f"it is over without a stream: {call.status}, {call.ended_by}")
+        view.line(twilio, f"it is over without a stream: {call.status}, {call.ended_by}")
         return
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_until_over, view, call, nursery.cancel_scope)
+        nursery.start_soon(_until_over, view, twilio, call, nursery.cancel_scope)
         for words, mulaw in zip(LINES, lines, strict=True):
             heard = len(stream.line.heard(trio.current_time()))
             with trio.move_on_after(LISTEN_SECONDS):  # noqa: ASYNC912 - it sleeps
@@ -115,18 +118,18 @@ async def _talk(view: View, call: SandboxCall, lines: list[bytes]) -> None:
                     await trio.sleep(LOOK_SECONDS)
                 while (quiet_at := stream.line.runs_out_at + PAUSE_SECONDS) > trio.current_time():  # noqa: ASYNC110 - audio that comes meanwhile moves it
                     await trio.sleep_until(quiet_at)
-            view.line("caller", words)
+            view.line(caller, words)
             if isinstance(call.caller, Voice):
                 call.caller.say(mulaw)
                 await trio.sleep(call.caller.pending_seconds)
         await trio.sleep(LISTEN_SECONDS)
-        view.line("caller", "hangs up")
+        view.line(caller, "hangs up")
         call.hang_up()
 
 
-async def _until_over(view: View, call: SandboxCall, talking: trio.CancelScope) -> None:
+async def _until_over(view: View, twilio: str, call: SandboxCall, talking: trio.CancelScope) -> None:
     await call.settled.wait()
-    view.line("end", f"Twilio says {call.status}, by {call.ended_by}")
+    view.line(twilio, f"says {call.status}, by {call.ended_by}")
     for notice in (each for each in call.notices if each.code != CLOSED_BY_US):
-        view.line("twilio", f"{notice.code}: {notice.text}")
+        view.line(twilio, f"{notice.code}: {notice.text}")
     talking.cancel(reason="the call is over")

@@ -184,7 +184,7 @@ class Bridge:
         states = self._states
         if states.reply is not Reply.AUDIBLE or states.caller is Caller.AWAITED or states.ending is Ending.ENDED:
             return None
-        if payload[:4] in SILENCE_BEGINS:
+        if payload[:4] in SILENCE_BEGINS or reply_id != self._context.reply_id:
             return None
         self._replies.pause_ms = 0.0
         length = base64_ms(payload)

@@ -270,6 +270,7 @@ class Failover:
         takeover.resumes_talk = bool(history) or handle is not None
         takeover.owes_answer = bool(owed)
         context.states.signal(Signal.MODEL_REPLACED)
+        context.playout.model_replaced()
         if context.playout.is_paused:
             self._speaking.go_on(now)  # who was to decide is gone
         self._tools.abandon()

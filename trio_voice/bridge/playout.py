@@ -2,6 +2,7 @@
 
 - **Pacing.** Twilio is given at most ``playback_lead_seconds`` more than it has played; the rest waits here, where a
   barge-in can discard it.
+- **Two replies at once** are said one after the other (``speech_queue.py``).
 - **Barge-in.** What waits is dropped, and so is audio of an interrupted reply that comes late.
 - **A pause** takes back what Twilio has not played, so that it can still be said, or thrown away. What is said again
   begins a moment before the place where it was cut: a word that was torn is whole.
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from trio_voice.audio.mulaw import BYTES_PER_MS, PIECE_CHARS, base64_ms, encode, is_audible, pieces
 from trio_voice.bridge.playback import Playback
+from trio_voice.bridge.speech_queue import SpeechQueue
 from trio_voice.events.call import Command, PlaceMark, PlayAudio
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ LINE: Final = "trio-voice-line-"
 """Prefix of the ids of replies that are made on this machine."""
 AGAIN_MS: Final = 200.0
 """Length of what was heard that is said again after a pause."""
+STANDS_STILL_SECONDS: Final = 0.5
+"""Time after the last of a reply was played, and its end not told, at which another that is held goes before it."""
 MAX_SENT: Final = 2_000
 """Pieces with Twilio that can be taken back: more than the longest lead and media gap hold. The oldest is forgotten."""
 
@@ -63,11 +67,10 @@ class Playout:
         "_lead_ms",
         "_muted",
         "_paused_at",
+        "_queue",
         "_record",
         "_sent",
         "_turns",
-        "_waiting",
-        "_waiting_ms",
         "is_silenced",
         "playback",
         "wake_at",
@@ -84,9 +87,8 @@ class Playout:
         self._ask_after_seconds = limits.media_gap_seconds / 2
         self._record = record
         self._turns = turns
-        self._waiting: deque[tuple[str, str, float]] = deque()
-        """Reply id, payload and length of audio that is not yet with Twilio; an empty payload asks for a mark."""
-        self._waiting_ms = 0.0
+        self._queue = SpeechQueue()
+        """Speech that is not yet with Twilio."""
         self._fillers: deque[str] = deque(maxlen=MUTED_REPLIES)
         """Replies that are no answers."""
         self._muted: list[str] = []
@@ -108,19 +110,24 @@ class Playout:
     @property
     def has_waiting(self) -> bool:
         """True if something is not yet with Twilio."""
-        return bool(self._waiting)
+        return bool(self._queue)
 
     def is_busy(self, now: float) -> bool:
         """True if something is playing or waiting to."""
-        return bool(self._waiting) or self.playback.is_playing(now)
+        return bool(self._queue) or self.playback.is_playing(now)
 
     def unheard_replies(self, now: float) -> list[str]:
         """Replies that the caller has not heard as far as they have come, in order."""
-        return list(dict.fromkeys([*self.playback.unheard_replies(now), *(reply_id for reply_id, *_ in self._waiting)]))
+        return list(dict.fromkeys([*self.playback.unheard_replies(now), *self._queue.reply_ids]))
 
     def is_no_answer(self, reply_id: str) -> bool:
         """True if this is a filler, or a line of this machine's."""
         return reply_id.startswith(LINE) or reply_id in self._fillers
+
+    def said_beside(self, reply_id: str) -> str:
+        """Another answer that is being said and made; empty if there is none."""
+        speaks = self._queue.speaks
+        return "" if speaks == reply_id or self.is_no_answer(speaks) else speaks
 
     def reply_began(self, reply_id: str, now: float, *, is_filler: bool = False) -> None:
         """A new reply: its audio is wanted, even from a model that does not number its replies."""
@@ -130,7 +137,7 @@ class Playout:
             self._muted.remove(reply_id)
         self._note_heard(now)
         self._forget_heard(now)
-        kept = {old for old, *_ in self._waiting} | set(self.playback.unheard_replies(now))
+        kept = set(self.unheard_replies(now))
         kept |= set([*self._heard_before][-HEARD_REPLIES:])  # more of them may be to come
         self._heard_before = {old: ms for old, ms in self._heard_before.items() if old in kept}
 
@@ -143,6 +150,7 @@ class Playout:
         if reply_id not in self._muted and not reply_id.startswith(LINE):
             self._muted.append(reply_id)
             del self._muted[:-MUTED_REPLIES]
+            self._queue.leave(reply_id)
 
     def add(self, reply_id: str, payload: str) -> float:
         """Take speech in, base64 of mu-law of any length. Returns how many milliseconds: all, or 0 if it is dropped.
@@ -156,11 +164,13 @@ class Playout:
             self._record.count("late_reply_frames")
             return 0.0
         length = base64_ms(payload)
-        if self._waiting_ms + length > MAX_QUEUED_MS:
+        if self._queue.ms + length > MAX_QUEUED_MS:
             self._record.count("reply_frames_over_the_bound")
             return 0.0
-        self._waiting.extend((reply_id, piece, base64_ms(piece)) for piece in pieces(payload))
-        self._waiting_ms += length
+        # nothing waits for a line, which is whole; and what is said where nothing is heard waits for nothing
+        is_line = reply_id.startswith(LINE)
+        whole = ((reply_id, piece, base64_ms(piece)) for piece in pieces(payload))
+        self._queue.add(reply_id, whole, holds=not is_line, waits=not self.is_no_answer(reply_id))
         return length
 
     def forward_reply_audio(self, reply_id: str, payload: str, ms: float, now: float) -> str | None:
@@ -169,9 +179,9 @@ class Playout:
         Returns:
             The mark that is to be sent behind it, empty for none; ``None`` if it is not so simple: nothing was done.
         """
-        if self._waiting or self._turns.awaits_answer or len(payload) > PIECE_CHARS or reply_id in self._muted:
+        if self._queue or self._turns.awaits_answer or len(payload) > PIECE_CHARS or reply_id in self._muted:
             return None
-        if self._paused_at is not None or self.is_silenced:
+        if reply_id != self._queue.speaks or self._paused_at is not None or self.is_silenced:
             return None
         mark = self.playback.forward(reply_id, ms, now, lead_ms=self._lead_ms, overdue_seconds=self._ask_after_seconds)
         if mark is not None:
@@ -191,22 +201,32 @@ class Playout:
     def add_mark(self, reply_id: str) -> None:
         """Mark the place behind all that waits: a reply is at its end."""
         if self.is_silenced:
-            return
-        self._waiting.append((reply_id, "", 0.0))
+            self._queue.leave(reply_id)
+        else:
+            self._queue.end(reply_id)
+
+    def model_replaced(self) -> None:
+        """Nothing more comes of any reply."""
+        while self._queue.speaks:
+            self._queue.go_on()
 
     def feed(self, now: float) -> list[Command]:
         """Hand over what waits, as far as the lead allows."""
         self.wake_at = math.inf
         playback, commands = self.playback, list[Command]()
         self._forget_heard(now)
-        while self._waiting and self._paused_at is None:
+        if self._queue.holds and self._paused_at is None:
+            self.wake_at = playback.ends_at + STANDS_STILL_SECONDS
+            if now >= self.wake_at:
+                self._queue.go_on()
+                self.wake_at = math.inf
+        while self._queue.is_ready and self._paused_at is None:
             too_far_ahead = playback.ahead_ms(now) - self._lead_ms
             if too_far_ahead > 0:
                 self.wake_at = now + max(too_far_ahead / 1000, FEED_EVERY_SECONDS)
                 break
-            reply_id, payload, length = self._waiting.popleft()
+            reply_id, payload, length = self._queue.take()
             if payload:
-                self._waiting_ms -= length
                 if self._turns.awaits_answer and is_audible(payload):
                     self._turns.sound_sent(now, playback.ahead_ms(now))
                     if not self.is_no_answer(reply_id):
@@ -238,30 +258,26 @@ class Playout:
 
         Twilio is to be sent ``ClearPlayback`` if it has begun to listen.
         """
-        unheard = [reply_id for reply_id in self.unheard_replies(now) if not keep or reply_id != keep]
-        cut = [(reply_id, self.heard_of(reply_id, now)) for reply_id in unheard]
-        kept = [piece for piece in self._waiting if keep and piece[0] == keep]
+        unheard = dict.fromkeys([*self.unheard_replies(now), *filter(None, [self._queue.speaks])])
+        cut = [(reply_id, self.heard_of(reply_id, now)) for reply_id in unheard if not keep or reply_id != keep]
+        self._paused_at = None
+        self._queue.keep_only(lambda piece: bool(keep) and piece[0] == keep)
         for reply_id, _ in cut:
             self.mute(reply_id)
-        self.drop_waiting()
         self._clear(now)
         self._heard_before.clear()
-        self._waiting.extend(kept)
-        self._waiting_ms = sum(ms for *_, ms in kept)
         return cut
 
     def forget(self, reply_id: str) -> None:
         """Nothing of a reply that waits, or is still to come, will be said."""
         if not reply_id:
             return
+        self._queue.keep_only(lambda piece: piece[0] != reply_id)
         self.mute(reply_id)
-        self._waiting = deque(piece for piece in self._waiting if piece[0] != reply_id)
-        self._waiting_ms = sum(ms for *_, ms in self._waiting)
 
     def skip(self, reply_id: str) -> None:
         """Drop the part of a reply that waits; whatever is still to come is said."""
-        self._waiting = deque(piece for piece in self._waiting if piece[0] != reply_id or not piece[1])
-        self._waiting_ms = sum(ms for *_, ms in self._waiting)
+        self._queue.keep_only(lambda piece: piece[0] != reply_id or not piece[1])
 
     def heard_of(self, reply_id: str, now: float) -> float:
         """Milliseconds of a reply that the caller has heard."""
@@ -271,12 +287,12 @@ class Playout:
 
     def ended_before(self, ms: float, now: float) -> float:
         """Time by the clock at which all that had come before the latest so many milliseconds is, or was, played."""
-        waiting_ms = self._waiting_ms - ms
+        waiting_ms = self._queue.ms - ms
         return max(self.playback.ends_at, now) + waiting_ms / 1000 if waiting_ms > 0 else self.playback.ends_at
 
     def unheard_ms(self, now: float) -> float:
         """Milliseconds of what has come that the caller has not heard."""
-        return self._waiting_ms + self.playback.sent_ms - self.playback.heard_ms(now)
+        return self._queue.ms + self.playback.sent_ms - self.playback.heard_ms(now)
 
     # A pause
 
@@ -306,8 +322,7 @@ class Playout:
         if ids:
             self._heard_before[ids[0]] -= min(max(back, 0.0), self._paused_at[ids[0]])
         taken_back = [(reply_id, payload, base64_ms(payload)) for reply_id, payload, _ in rest]
-        self._waiting.extendleft(reversed(_with_ends(taken_back)))
-        self._waiting_ms += sum(ms for *_, ms in taken_back)
+        self._queue.put_back(_with_ends(taken_back))
         self._clear(now)
 
     def go_on(self) -> None:
@@ -331,8 +346,7 @@ class Playout:
 
     def drop_waiting(self) -> None:
         """Nothing more is to be said."""
-        self._waiting.clear()
-        self._waiting_ms = 0.0
+        self._queue.keep_only(lambda _: False)
         self._paused_at = None
 
 

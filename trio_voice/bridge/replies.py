@@ -108,7 +108,8 @@ class Replies:
     def sounded(self, fact: c.ReplyAudio, now: float) -> None:
         """Sound of one, or silence at its beginning."""
         states = self._context.states
-        is_filler = self._playout.is_no_answer(fact.reply_id)
+        # what is said beside the latest reply, be it an older one that goes on, is no answer either
+        is_filler = self._playout.is_no_answer(fact.reply_id) or fact.reply_id != self._context.reply_id
         is_silent = not is_audible(fact.payload)
         is_known = states.reply_was_heard and not is_filler and not self._has_hushed(fact.payload, is_silent=is_silent)
         is_silent = is_silent and not is_known
@@ -155,12 +156,13 @@ class Replies:
         context.transcript.reply_over(fact.reply_id)
         if self._playout.is_silenced and context.capabilities.truncates and not fact.interrupted:
             context.commands.append(c.TruncateReply(fact.reply_id, 0.0))  # it is to know that nobody heard it
-        if not self._playout.is_no_answer(fact.reply_id):
-            states.signal(Signal.REPLY_ENDED)
-            is_latest = fact.reply_id == context.reply_id
-            if states.reply is Reply.OVER and (is_latest or not fact.interrupted):
-                self._came_to_nothing()
         if fact.reply_id == context.reply_id:
+            states.signal(Signal.REPLY_ENDED)
+            if states.reply is Reply.OVER and (other := self._playout.said_beside(fact.reply_id)):
+                context.reply_id = other  # which goes on
+                states.signal(Signal.REPLY_BEGAN)
+            elif states.reply is Reply.OVER:
+                self._came_to_nothing()
             context.transcript.reply_done(fact.reply_id, audible=states.reply_was_heard)
             if states.reply_was_heard and not fact.interrupted:
                 self._speaking.finished(fact.reply_id)

@@ -331,8 +331,10 @@ class VoiceAgentSession(ModelSession):
     def _on_reply_done(self, event: dict[str, Any], now: float) -> list[Event]:
         # An open set: completed and interrupted are in the schema, others in older texts, absent means completed.
         status = str(event.get("status") or "completed").lower()
-        interrupted = status == "interrupted"
-        done: list[Event] = [c.ReplyDone(text_in(event, "reply_id") or self._reply_id, interrupted)]
+        interrupted, reply_id = status == "interrupted", text_in(event, "reply_id") or self._reply_id
+        done: list[Event] = [c.ReplyDone(reply_id, interrupted)]
+        if self._reply_id and reply_id != self._reply_id:
+            return done  # another is being made
         waited = self._requests.reply_over()
         if interrupted:
             self._unanswered.suspend()

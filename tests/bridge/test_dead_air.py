@@ -19,7 +19,7 @@ def test_a_voice_that_was_asked_for_its_first_words_has_longer_than_for_those_be
 
 def test_a_caller_who_has_answered_and_falls_silent_again_is_asked_again():
     deadlines = Deadlines(Limits(idle_seconds=30), 0.0)
-    deadlines.asked()
+    deadlines.asked(20.0)
     assert deadlines.ask_at is None
     deadlines.caller_heard(25.0)
     assert not deadlines.was_asked

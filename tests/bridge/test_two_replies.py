@@ -42,7 +42,7 @@ def over(book, reply):
 
 
 def played(commands):
-    """What is heard, a letter a piece of 100 ms: of a, of b, or of something else."""
+    """Letters for what is heard, a piece of 100 ms: of a, of b, or of something else."""
     letters = {SPEECH: "a", MORE: "b", OTHER: "o"}
     payloads = [command.payload for command in commands if isinstance(command, f.PlayAudio)]
     return "".join(letters.get(payload, "?") for payload in payloads)

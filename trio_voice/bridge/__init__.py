@@ -24,7 +24,8 @@ What is said:
 
     opening         the greeting, or what stands in its place
     speaking        the agent's voice, whoever makes it
-    playout         speech on its way to Twilio; playback, marks: how much of it was heard
+    playout         speech on its way to Twilio; speech_queue: one reply after the other; playback, marks: how much
+                    of it was heard
     operator        what the operator has the agent say
 
 The end:

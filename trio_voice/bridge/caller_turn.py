@@ -94,7 +94,6 @@ class CallerTurn:
     def began(self, fact: c.CallerSpeechStarted, now: float) -> None:
         """The model hears the caller speak."""
         context = self._context
-        self._deadlines.caller_heard(now)
         waits = context.states.caller is Caller.WAITING or self._endings.is_leaving
         self._open_turn.begin(now, is_owed=waits)
         self._silence.caller_began(interrupts=fact.interrupts)
@@ -126,7 +125,6 @@ class CallerTurn:
 
     def stopped(self, now: float) -> None:
         """The turn is over."""
-        self._deadlines.caller_heard(now)
         self._open_turn.end()
         self._context.states.signal(Signal.TURN_ENDED)
         self._context.turns.caller_finished(now)
@@ -143,7 +141,8 @@ class CallerTurn:
     def said(self, fact: c.CallerTranscript, now: float) -> None:
         """Words of it, which may come after its end."""
         context = self._context
-        self._deadlines.caller_heard(now)
+        if fact.text:
+            self._deadlines.caller_heard(now)
         self._open_turn.said(fact.text, now)
         if fact.final:
             context.turns.transcript_is_final(now)
@@ -166,6 +165,12 @@ class CallerTurn:
         if fact.text and not self.was_answered and context.states.caller in (Caller.QUIET, Caller.WAITING):
             context.states.signal(Signal.ANSWER_OWED)
             self._silence.words_came(now)
+
+    def answered(self, now: float, *, was_asked: bool) -> None:
+        """The model begins a reply; one that nobody asked for tells that it has heard words."""
+        if not (was_asked or self.was_answered):
+            self._deadlines.caller_heard(now)
+        self.was_answered = True
 
     def pressed(self, digit: str, now: float) -> None:
         """A key of the telephone."""

@@ -217,7 +217,7 @@ class Endings:
             self._context.record.count("goodbyes_taken_back")
         elif final or self._context.states.caller is not Caller.SPEAKING:
             goodbye.returned()
-            if goodbye.is_heard:
+            if not goodbye.is_wordless:
                 self._context.states.signal(Signal.NOTHING_OWED)
                 self._context.commands.append(IgnoreTurn(fact.item_id))
 

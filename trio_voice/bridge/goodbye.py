@@ -102,8 +102,8 @@ class Goodbye:
         self._said_for_it, self._quiet_since, self._waits_for_words = True, None, False
 
     def returned(self) -> None:
-        """The caller has said goodbye as well: if theirs was heard, nothing more need be said."""
-        self._waits_for_words = not self._is_heard
+        """The caller has said goodbye as well: if ours was said, nothing more need be."""
+        self._waits_for_words = self.is_wordless
 
     def due(self, now: float, playback: Playback, *, more_to_come: bool) -> float:
         """Time at which it counts as heard, if nothing changes; asked again whenever something has.

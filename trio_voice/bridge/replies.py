@@ -102,7 +102,7 @@ class Replies:
             return
         if speaks:
             context.states.signal(Signal.ANSWER_OWED)  # whoever answers them has heard them out
-        self._caller_turn.was_answered = True
+        self._caller_turn.answered(now, was_asked=self._was_asked)
         self._interruptions.answered(fact.reply_id)
 
     def sounded(self, fact: c.ReplyAudio, now: float) -> None:

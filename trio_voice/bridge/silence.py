@@ -204,9 +204,8 @@ class Silence:
         else:
             self._dead_air.settle()
         states = self._context.states
-        if states.caller is Caller.SPEAKING:
-            self._deadlines.caller_heard(now)
-        elif not self._is_callers:
+        self._deadlines.caller_sounds(now, sounds=states.caller is Caller.SPEAKING)
+        if not self._is_callers:
             self._deadlines.agent_heard(now)
         self._deadlines.agent_heard(self._context.playout.playback.ends_at)
 
@@ -231,7 +230,7 @@ class Silence:
             limit = self._context.limits.idle_seconds
             self._endings.say_idle_goodbye(f"nobody has spoken: idle_seconds = {limit:g}", now)
         elif ask_at is not None and now >= ask_at:
-            self._deadlines.asked()
+            self._deadlines.asked(now)
             words = self._context.persona.said_by_itself.still_there
             if words:
                 self._speaking.say(words, now, instead=self._context.lines.still_there)
@@ -255,13 +254,18 @@ class Silence:
 
     @property
     def _is_callers(self) -> bool:
-        """True if it is the caller's: they have the floor and say nothing. An answer to a silent one is not owed."""
+        """True if it is the caller's: they have the floor and say nothing. An answer to a silent one is not owed.
+
+        A sound of theirs is none of ours; how long it may be without a word, ``Deadlines`` knows.
+        """
         states = self._context.states
         if states.ending is not Ending.NONE or states.model is not Model.READY or not states.started:
             return False
+        has_floor = states.caller in (Caller.QUIET, Caller.SPEAKING)
         if self._deadlines.was_asked:
-            return states.caller is Caller.QUIET and not self._tools
-        return not self.is_owed and states.caller is Caller.QUIET and not self._context.playout.has_waiting
+            return has_floor and not self._tools
+        is_ours = self.is_owed or (states.caller is Caller.SPEAKING and (self._tools or states.reply_is_open))
+        return has_floor and not (is_ours or self._context.playout.has_waiting)
 
     def _verdict(self) -> Verdict:
         """The step that an overdue answer asks for. What is opened or looked up has a bound of its own."""

@@ -291,6 +291,16 @@ async def test_a_stream_that_broke_before_the_caller_came_back_is_nobodys(autoju
     assert call.ended_for == [EndReason.TWILIO_ENDED]
 
 
+async def test_a_second_stream_that_breaks_is_not_the_one_that_lives(autojump_clock, rig):
+    """Twilio has asked for TwiML twice, and the path that both documents name is used."""
+    call = await rig.begin()
+    call.record.stream_sid = "MZ1"
+    note_stream_failure(rig.registry, call.record.call_id, "MZ2", "31920")
+    assert call.ended_for == []
+    note_stream_failure(rig.registry, call.record.call_id, "MZ1", "31924")
+    assert call.ended_for == [EndReason.TWILIO_ENDED]
+
+
 async def test_a_stream_that_breaks_where_its_caller_is_put_through_is_no_end_of_the_call(autojump_clock, rig):
     call = await rig.begin()
     told = []

@@ -51,15 +51,18 @@ def note_status(registry: Registry, call_id: str | None, call_sid: str, status: 
 def note_stream_failure(registry: Registry, call_id: str, stream_sid: str, detail: str) -> None:
     """Twilio has said that a stream broke, which may have been so for minutes without a sign of it here.
 
-    One that a transfer has replaced breaks, or is over; one of before the caller came back is nobody's.
+    One that a transfer has replaced breaks, or is over; one of before the caller came back is nobody's, and so is one
+    beside that of a live call, for which Twilio has asked for TwiML twice.
     """
     record = registry.record(call_id)
     if record is None:
         return
     held = registry.expected.of_sid(record.call_sid)
-    if held is not None and held.came_back is not None and stream_sid in held.came_back.earlier_streams:
-        return
+    earlier = held.came_back.earlier_streams if held is not None and held.came_back is not None else frozenset()
     live = registry.live_call(call_id)
+    is_another = stream_sid and record.stream_sid not in {None, stream_sid, *earlier}
+    if stream_sid in earlier or (live is not None and is_another):
+        return
     if record.handed_over and live is not None:
         live.phone_over(detail)
     else:

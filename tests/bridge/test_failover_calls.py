@@ -34,8 +34,6 @@ from trio_voice.sandbox.providers.assemblyai_agent import (
 from trio_voice.session_record import Closing
 
 TRUNCATES = c.Capabilities(speaks_first=True, truncates=True)
-# Whole calls
-
 SECOND = Script(turns=(Turn(heard="Hello?", reply="I am here.", reply_ms=600),), ms_per_letter=10)
 LATER = Persona(name="p", model=("a", "b"), greeting=GREETING)
 

@@ -11,8 +11,6 @@ from trio_voice.events import model as c
 from trio_voice.events.call import ClearPlayback, PlaceMark, PlayAudio
 from trio_voice.persona import Persona, TurnDetection
 
-# A model that waits for our word
-
 
 def test_the_agent_falls_silent_at_once_and_keeps_what_was_not_heard():
     book = speaking()

@@ -156,9 +156,6 @@ def test_a_tool_that_the_model_withdraws_is_let_finish_and_not_answered(book):
     assert book.on(ToolReturned("t1", ToolResult("{}"))) == []
 
 
-# Tools
-
-
 def test_a_model_that_withdraws_requests_itself_gets_the_results_of_an_interrupted_reply():
     book = Playbook(capabilities=attrs.evolve(TALKS_FIRST, withdraws_tools=True)).live()
     book.speak("r1", SPEECH)

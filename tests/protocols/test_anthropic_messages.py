@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.protocols.test_chat_completions import TOOL
+from tests.protocols.chat.completions import TOOL
 from trio_voice.events import model as c
 from trio_voice.events import stage as s
 from trio_voice.persona import Persona

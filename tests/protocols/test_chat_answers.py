@@ -1,4 +1,4 @@
-"""Chat completions' answers, as servers of many kinds write them; what all do is in ``test_chat_completions``."""
+"""Chat completions' answers, as servers of many kinds write them; what all do is in ``chat``."""
 
 import json
 

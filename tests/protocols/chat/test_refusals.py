@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.protocols.chat.completions import DONE, chunk, model, read
 from trio_voice.protocols.chat.quirks import Quirks
 from trio_voice.protocols.chat.refusals import complaint_in
 
@@ -157,3 +158,108 @@ def test_a_peculiarity_is_learned_of_a_refusal(said, quirk):
     assert quirks.learn(complaint(said), {"stream_options", "tools"})
     assert getattr(quirks, quirk) is True
     assert quirks.left_out == set()
+
+
+def test_an_error_in_the_stream_ends_it():
+    error = b'data: {"error":{"message":"overloaded","type":"server_error","code":null}}\n\n'
+    (failed,) = read(error, chunk({"content": "x"}), DONE)
+    assert "overloaded" in failed.message
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words", "retryable"),
+    [
+        (401, b'{"error":{"message":"bad key","code":"invalid_api_key"}}', "OPENAI_API_KEY", False),
+        (404, b"{}", "'gpt-4o'", False),
+        (429, b'{"error":{"message":"slow down","code":"rate_limit_exceeded"}}', "slow down", True),
+        (429, b'{"error":{"message":"no funds","code":"insufficient_quota"}}', "no funds", False),
+        (500, b"<html>", "HTTP 500", True),
+        (524, b"", "HTTP 524", True),
+        (498, b'{"error":{"message":"Flex tier capacity exceeded"}}', "HTTP 498", True),
+        (501, b"", "HTTP 501", False),
+        (400, b'{"error":{"message":"The model is overloaded. Please try again later."}}', "overloaded", True),
+        (400, b'{"error":{"message":"Parsing failed.","code":"output_parse_failed"}}', "Parsing failed", True),
+        (401, b'{"error":{"message":"temporarily"}}', "OPENAI_API_KEY", False),
+        (400, b'{"error":"what?"}', "what?", False),
+    ],
+)
+def test_refusals_say_what_to_do(status, body, words, retryable):
+    refused = model().refusal(3, status, body)
+    assert words in refused.message
+    assert refused.retryable is retryable
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "remedy"),
+    [
+        (400, {"error": {"code": 400, "type": "exceed_context_size_error", "message": "n_ctx"}}, "shorten"),
+        (400, {"error": {"code": "context_length_exceeded", "message": "This model's maximum ..."}}, "shorten"),
+        (400, {"message": "This model's maximum context length is 4096 tokens."}, "shorten"),
+        (413, {"error": {"message": "Request too large for model on tokens per minute", "code": "x"}}, "shorten"),
+        (400, {"error": {"code": "content_filter", "message": "The response was filtered"}}, "rephrase"),
+        (
+            400,
+            {"error": {"code": None, "innererror": {"code": "ResponsibleAIPolicyViolation"}, "message": "?"}},
+            "rephrase",
+        ),
+        (400, {"error": {"message": "Provider returned error", "metadata": {"raw": "prompt is too long"}}}, "shorten"),
+        (400, [{"error": {"code": 400, "message": "Bad", "status": "INVALID_ARGUMENT"}}], ""),
+        (422, {"error": "Input validation error: `inputs` must have less than 1024 tokens. Given: 2000"}, "shorten"),
+        (422, {"error": "`inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000"}, "shorten"),
+        (
+            400,
+            {"error": {"message": "The decoder prompt (length 5) is longer than the maximum model length"}},
+            "shorten",
+        ),
+        (400, {"error": "This model's maximum prompt length is 131072 but the request contains 140000"}, "shorten"),
+        (400, {"error": {"message": "Range of input length should be [1, 30720]"}}, "shorten"),
+        (429, {"error": {"message": "Request too large: the input tokens must be reduced.", "code": "x"}}, "shorten"),
+        (400, {"error": {"message": "Content Exists Risk", "code": "invalid_request_error"}}, "rephrase"),
+        (400, {"error": {"message": "flagged as potentially violating our usage policy"}}, "rephrase"),
+        (403, {"error": "Content violates usage guidelines."}, "rephrase"),
+        (400, {"error": {"code": "1301", "message": "?"}}, "rephrase"),
+    ],
+)
+def test_what_another_question_may_mend_is_told_apart(status, body, remedy):
+    refused = model().refusal(3, status, json.dumps(body).encode())
+    assert (refused.remedy, refused.retryable) == (remedy, False)
+    if remedy:
+        (failed,) = read(b"data: " + json.dumps({"error": body["error"]} if "error" in body else body).encode()) or [
+            refused
+        ]
+        assert "error" not in body or failed.remedy == remedy
+
+
+def test_a_tool_call_that_groq_could_not_read_is_asked_for_once_more():
+    body = b'{"error":{"message":"Failed to call a function.","code":"tool_use_failed","failed_generation":"<f"}}'
+    assert model().refusal(3, 400, body).retryable
+
+
+@pytest.mark.parametrize(
+    ("headers", "said", "seconds"),
+    [
+        ({"retry-after": "1"}, "", 1),
+        ({"retry-after": "0.5"}, "", 0.5),
+        ({"retry-after-ms": "250", "retry-after": "1"}, "", 0.25),
+        ({"retry-after": "Sun, 29 Nov 2026 10:00:03 GMT", "date": "Sun, 29 Nov 2026 10:00:00 GMT"}, "", 3),
+        ({"retry-after": "soon"}, "", None),
+        ({"retry-after": "nan"}, "", None),
+        ({}, "Rate limit reached. Please try again in 2.4s. Visit", 2.4),
+        ({}, "Please try again in 120ms.", 0.12),
+        ({}, "Please retry in 1m3.5s", 63.5),
+        ({}, "Try again in 2 minutes", 120),
+        ({}, "retry after 7 seconds", 7),
+        ({}, "slow down", None),
+    ],
+)
+def test_the_pause_that_a_server_asks_for_is_told(headers, said, seconds):
+    body = json.dumps({"error": {"message": said, "code": "rate_limit_exceeded"}}).encode()
+    refused = model().refusal(3, 429, body, headers)
+    assert refused.wait_seconds == (None if seconds is None else pytest.approx(seconds))
+    assert refused.retryable
+
+
+def test_a_server_that_has_moved_to_another_host_is_named():
+    refused = model().refusal(3, 308, b"", {"location": "https://elsewhere.example/v1"})
+    assert (refused.retryable, "https://elsewhere.example/v1" in refused.message) == (False, True)
+    assert "has moved" not in model().refusal(3, 308, b"").message

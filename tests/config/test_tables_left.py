@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.config.test_settings import ENVIRONMENT, GOOD
+from tests.config.files import ENVIRONMENT, GOOD
 from trio_voice.config.reading import read_settings
 from trio_voice.config.tables_left import tables_left
 

@@ -136,8 +136,8 @@ PROOFS = {
         "net/test_proxies.py: test_a_proxys_password_is_sent_to_it_and_never_shown",
     ),
     "`check` warns of a password": (
-        "config/test_settings.py: test_a_password_of_the_journals_belongs_into_a_credential",
-        "config/test_settings.py: test_what_may_cost_or_tell_more_than_is_meant_is_a_warning",
+        "config/test_warnings.py: test_a_password_of_the_journals_belongs_into_a_credential",
+        "config/test_warnings.py: test_what_may_cost_or_tell_more_than_is_meant_is_a_warning",
     ),
     # What is not
     "A caller's number can be forged": OF_OTHERS,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.call.test_tools import List
 from tests.calls import live_call
 from tests.chains import live_chain
-from tests.config.test_settings import ENVIRONMENT
+from tests.config.files import ENVIRONMENT
 from trio_voice.config.reading import read_settings
 from trio_voice.examples import shop
 from trio_voice.record import EndReason

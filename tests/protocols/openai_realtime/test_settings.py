@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.config.test_settings import ENVIRONMENT, GOOD
+from tests.config.files import ENVIRONMENT, GOOD
 from trio_voice.config.reading import read_settings
 from trio_voice.errors import ConfigError
 from trio_voice.protocols.openai_realtime import OpenAIRealtimeSettings

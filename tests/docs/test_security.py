@@ -59,7 +59,7 @@ PROOFS = {
         "call/test_tools.py: test_a_huge_result_is_refused_before_it_is_written",
     ),
     "What is too much is refused": (
-        "call/test_call.py: test_a_flood_of_the_caller_ends_the_call",
+        "call/test_call_faults.py: test_a_flood_of_the_caller_ends_the_call",
         "test_neighbours.py: test_a_flood_that_has_arrived_is_read_in_helpings_between_which_everybody_else_is_heard",
     ),
     "Records of ended calls": ("call/test_remembered.py: test_long_ones_displace_more_than_one",),

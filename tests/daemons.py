@@ -374,3 +374,11 @@ async def open_world(
 def keep_up(call: SandboxCall) -> None:
     """Have Twilio not notice that this call's stream is gone: its phone stays up, whatever becomes of the daemon."""
     call.streams[0].ended = trio.Event()
+
+
+def decoded(payloads):
+    return b"".join(map(base64.b64decode, payloads))
+
+
+def played_to(stream):
+    return [each.message["media"]["payload"] for each in stream.received if each.event == "media"]

@@ -86,7 +86,7 @@ PROOFS = {
     "What strangers wrote is cut": (
         "daemon/test_logs.py: test_what_a_stranger_wrote_is_cut_and_our_advice_is_not",
         "daemon/test_logs.py: test_control_characters_of_strangers_are_written_out",
-        "test_cli_printing.py: test_every_command_prints_so",
+        "cli/test_printing.py: test_every_command_prints_so",
     ),
     "are not in the log": (
         "call/test_tools.py: test_what_a_tool_raises_reaches_the_log_as_type_and_place",
@@ -106,7 +106,7 @@ PROOFS = {
         "daemon/test_nurseries.py: test_every_nursery_is_listed_by_whom_it_serves",
     ),
     "A configuration and its modules of tools": (
-        "daemon/test_loading.py: test_whatever_is_reloaded_the_live_call_goes_on_and_the_old_one_is_kept",
+        "daemon/test_reloading.py: test_whatever_is_reloaded_the_live_call_goes_on_and_the_old_one_is_kept",
         "daemon/test_loading.py: test_a_process_of_its_own_finds_the_same_and_is_gone",
     ),
     "What is the whole process's": (
@@ -118,8 +118,8 @@ PROOFS = {
         "journal/test_unread.py: test_an_odd_row_keeps_nobodys_telephone_up_and_is_named",
         "test_workers.py: test_no_descriptor_for_what_is_handed_over_ends_nobody",
         "journal/test_trouble.py: test_a_full_disk",
-        "daemon/test_loading.py: test_signals_change_nothing_until_all_is_put_in_order",
-        "daemon/test_loading.py: test_sighup_before_anything_is_ready_ends_nothing",
+        "daemon/test_reloading.py: test_signals_change_nothing_until_all_is_put_in_order",
+        "daemon/test_reloading.py: test_sighup_before_anything_is_ready_ends_nothing",
         "daemon/test_signals.py: test_signals_that_mean_nothing_end_nothing",
     ),
     "`allowed_prefixes`, the do-not-call list": (

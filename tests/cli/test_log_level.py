@@ -6,9 +6,7 @@ import sys
 
 import pytest
 
-from tests.test_cli import CONFIG, config, environment, process
-
-__all__ = ["config", "environment"]
+from tests.cli.commands import CONFIG, process
 
 
 def levels(path, *words):

@@ -14,7 +14,7 @@ PROOFS = {
         "edges/web/test_app.py: test_a_forged_webhook_is_refused_and_does_nothing",
         "edges/web/test_app.py: test_what_is_signed_must_be_of_a_call_of_our_account",
         "edges/web/test_app.py: test_a_webhook_without_a_signatures_form_is_refused_by_its_head",
-        "edges/twilio/test_webhooks.py: test_it_agrees_with_twilios_own_library",
+        "edges/twilio/test_signatures.py: test_it_agrees_with_twilios_own_library",
     ),
     "A media stream is admitted by a path": (
         "call/test_registry.py: test_a_promised_path_works_once",

@@ -8,7 +8,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.formparser import parse_form_data
 
 from trio_voice.config.reading import read_settings
-from trio_voice.edges.twilio.webhooks import is_signed
+from trio_voice.edges.twilio.signatures import is_signed
 from trio_voice.errors import ConfigError, RemoteProtocolError
 from trio_voice.journal.rows import call_of, run_of, session_of, utterance_of
 from trio_voice.persona import Persona

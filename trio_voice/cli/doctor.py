@@ -25,8 +25,8 @@ from trio_voice.cli.options import config_option
 from trio_voice.cli.printing import print_line
 from trio_voice.daemon.peers import make_leg, open_rest
 from trio_voice.edges.twilio.numbers import Numbers
+from trio_voice.edges.twilio.public_url import PublicUrl
 from trio_voice.edges.twilio.rest import HTTP_NOT_FOUND
-from trio_voice.edges.twilio.webhooks import PublicUrl
 from trio_voice.errors import ConfigError, RestError, one_line
 from trio_voice.journal import database_at, schema
 from trio_voice.legs.session_ledger import Ledger

@@ -13,7 +13,7 @@ from trio_voice.cli.options import config_option
 from trio_voice.cli.printing import print_line
 from trio_voice.daemon.peers import open_rest
 from trio_voice.edges.twilio.numbers import Numbers
-from trio_voice.edges.twilio.webhooks import PublicUrl
+from trio_voice.edges.twilio.public_url import PublicUrl
 from trio_voice.edges.web.context import NumberRouting
 from trio_voice.errors import ConfigError, RestError
 from trio_voice.phone_numbers import e164

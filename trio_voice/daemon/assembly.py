@@ -32,8 +32,8 @@ from trio_voice.edges.metrics.samples import Samples
 from trio_voice.edges.telemetry.exporter import Traces
 from trio_voice.edges.twilio.dialer import Dialer
 from trio_voice.edges.twilio.numbers import Numbers
+from trio_voice.edges.twilio.public_url import PublicUrl
 from trio_voice.edges.twilio.transfer import Transfers
-from trio_voice.edges.twilio.webhooks import PublicUrl
 from trio_voice.edges.web.context import AppContext, NumberRouting
 from trio_voice.edges.web.media_stream import StreamAuthenticator
 from trio_voice.edges.web.nodes import Nodes

@@ -7,8 +7,8 @@ import trio
 from trio_voice.call.callbacks import note_status
 from trio_voice.call.registry import Registry
 from trio_voice.edges.twilio.dialer import Dialer
+from trio_voice.edges.twilio.public_url import PublicUrl
 from trio_voice.edges.twilio.rest import TwilioRest
-from trio_voice.edges.twilio.webhooks import PublicUrl
 from trio_voice.errors import CallRefused
 from trio_voice.persona import Limits, Persona
 from trio_voice.record import CallState, EndReason

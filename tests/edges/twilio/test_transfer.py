@@ -4,8 +4,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from trio_voice.edges.twilio.public_url import PublicUrl
 from trio_voice.edges.twilio.transfer import Transfers
-from trio_voice.edges.twilio.webhooks import PublicUrl
 from trio_voice.record import CallRecord
 
 DESK, OURS, CALLED = "+15550001111", "+15551234567", "+15559999999"

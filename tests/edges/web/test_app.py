@@ -14,7 +14,8 @@ from tests.call.test_registry import StubCall
 from trio_voice.call.drain import drain
 from trio_voice.call.registry import Registry
 from trio_voice.edges.metrics.metrics import Metrics
-from trio_voice.edges.twilio.webhooks import PublicUrl, sign
+from trio_voice.edges.twilio.public_url import PublicUrl
+from trio_voice.edges.twilio.signatures import sign
 from trio_voice.edges.web import webhooks as webhooks_module
 from trio_voice.edges.web.app import create_app
 from trio_voice.edges.web.context import AppContext, NumberRouting

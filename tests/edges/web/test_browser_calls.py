@@ -8,7 +8,7 @@ import trio
 from tests.edges.web.test_app import OPERATOR
 from trio_voice.billing.cost import telephone_cost
 from trio_voice.billing.prices import TwilioPrices
-from trio_voice.edges.twilio.webhooks import sign
+from trio_voice.edges.twilio.signatures import sign
 from trio_voice.edges.web.entrypoints import Hosts
 from trio_voice.edges.web.media_stream import PREFIX
 from trio_voice.edges.workers.call_counts import CallCounts, make_call_counts

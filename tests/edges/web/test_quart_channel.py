@@ -18,7 +18,8 @@ from structlog.testing import capture_logs
 
 from trio_voice.call.call import Call, wall_clock
 from trio_voice.call.registry import Registry
-from trio_voice.edges.twilio.webhooks import PublicUrl, sign
+from trio_voice.edges.twilio.public_url import PublicUrl
+from trio_voice.edges.twilio.signatures import sign
 from trio_voice.edges.web.app import create_app
 from trio_voice.edges.web.media_stream import StreamAuthenticator
 from trio_voice.edges.web.quart_channel import QuartChannel

@@ -11,7 +11,8 @@ import trio_websocket
 from quart_trio import QuartTrio
 
 from trio_voice.call.registry import Registry
-from trio_voice.edges.twilio.webhooks import PublicUrl, sign
+from trio_voice.edges.twilio.public_url import PublicUrl
+from trio_voice.edges.twilio.signatures import sign
 from trio_voice.edges.web import server as server_module
 from trio_voice.edges.web.media_stream import StreamAuthenticator
 from trio_voice.edges.web.server import HEAD_BYTES, SEND_BUFFER_BYTES, Server

@@ -15,8 +15,9 @@ from tests.edges.web.test_app import PERSONAS, TOKEN, EchoReception, StubDialer,
 from trio_voice.call import registry as registry_module
 from trio_voice.call.registry import Registry
 from trio_voice.edges.metrics.metrics import Metrics
-from trio_voice.edges.twilio.webhooks import PublicUrl, sign
-from trio_voice.edges.web import callbacks
+from trio_voice.edges.twilio.public_url import PublicUrl
+from trio_voice.edges.twilio.signatures import sign
+from trio_voice.edges.web import callback_timeline
 from trio_voice.edges.web.app import create_app
 from trio_voice.edges.web.context import AppContext, NumberRouting
 from trio_voice.edges.web.entrypoints import Entrypoint
@@ -108,7 +109,7 @@ class World:
         monkeypatch.setattr(
             registry_module, "secrets", SimpleNamespace(token_hex=lambda _: f"{next(numbers):032x}"), raising=True
         )
-        monkeypatch.setattr(callbacks, "wall_clock", lambda: datetime(2026, 1, 2, tzinfo=UTC))
+        monkeypatch.setattr(callback_timeline, "wall_clock", lambda: datetime(2026, 1, 2, tzinfo=UTC))
         self.registry = Registry(Limits(max_calls=3), clock=lambda: datetime(2026, 1, 2, tzinfo=UTC), prefix="00")
         public_url = PublicUrl(BASE)
         self.context = AppContext(

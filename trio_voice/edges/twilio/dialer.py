@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from trio_voice.call.registry import Registry
-    from trio_voice.edges.twilio.webhooks import PublicUrl
+    from trio_voice.edges.twilio.public_url import PublicUrl
     from trio_voice.persona import Persona
     from trio_voice.record import CallRecord
 

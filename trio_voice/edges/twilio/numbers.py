@@ -13,8 +13,8 @@ import attrs
 from trio_voice.errors import RestError
 
 if TYPE_CHECKING:
+    from trio_voice.edges.twilio.public_url import PublicUrl
     from trio_voice.edges.twilio.rest import TwilioRest
-    from trio_voice.edges.twilio.webhooks import PublicUrl
 
 
 @attrs.frozen(kw_only=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trio_voice.edges.twilio.webhooks import dial_twiml
+from trio_voice.edges.twilio.twiml import dial_twiml
 from trio_voice.phone_numbers import e164, of_telephone
 
 if TYPE_CHECKING:
+    from trio_voice.edges.twilio.public_url import PublicUrl
     from trio_voice.edges.twilio.rest import TwilioRest
-    from trio_voice.edges.twilio.webhooks import PublicUrl
     from trio_voice.record import CallRecord
 
 

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from trio_voice.edges.metrics.samples import Samples
     from trio_voice.edges.twilio.dialer import Dialer
     from trio_voice.edges.twilio.numbers import Numbers
+    from trio_voice.edges.twilio.public_url import PublicUrl
     from trio_voice.edges.twilio.rest import TwilioRest
-    from trio_voice.edges.twilio.webhooks import PublicUrl
     from trio_voice.edges.web.entrypoints import Hosts
     from trio_voice.edges.web.media_stream import StreamAuthenticator
     from trio_voice.edges.web.nodes import Nodes

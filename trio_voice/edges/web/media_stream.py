@@ -16,7 +16,7 @@ import trio
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
-from trio_voice.edges.twilio.webhooks import is_signed
+from trio_voice.edges.twilio.signatures import is_signed
 from trio_voice.edges.web.complaints import Complaints
 from trio_voice.errors import CallRefused
 from trio_voice.net.poller import adopt
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from trio_voice.call.accept import Reception
     from trio_voice.call.expected import ExpectedCall
-    from trio_voice.edges.twilio.webhooks import PublicUrl
+    from trio_voice.edges.twilio.public_url import PublicUrl
     from trio_voice.edges.web.entrypoints import Hosts
     from trio_voice.edges.web.nodes import Nodes
 

@@ -17,7 +17,7 @@ import structlog
 import trio
 
 from trio_voice.edges import bounded_answer
-from trio_voice.edges.twilio.webhooks import spellings_at, stream_spellings_at
+from trio_voice.edges.twilio.public_url import spellings_at, stream_spellings_at
 from trio_voice.isolation import contained
 
 if TYPE_CHECKING:

@@ -1,14 +1,12 @@
-"""Twilio's signatures, against vectors that were published or computed with its own library; and our TwiML."""
-
-from xml.etree import ElementTree as ET
+"""Twilio's signatures, against vectors that were published or computed with its own library."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
-from twilio.twiml.voice_response import Connect, VoiceResponse
 
-from trio_voice.edges.twilio.webhooks import PublicUrl, connect_twiml, is_signed, reject_twiml, sign, sorry_twiml
+from trio_voice.edges.twilio.public_url import PublicUrl
+from trio_voice.edges.twilio.signatures import is_signed, sign
 
 FORM = {
     "CallSid": ["CA1234567890ABCDE"],
@@ -88,28 +86,3 @@ def test_a_port_may_be_signed_or_dropped():
     public = PublicUrl("https://voice.example.com:8443")
     assert public.webhook_spellings("/t") == ["https://voice.example.com:8443/t", "https://voice.example.com/t"]
     assert PublicUrl("http://[::1]:8080").webhook_spellings("/t") == ["http://[::1]:8080/t", "http://[::1]/t"]
-
-
-def test_twiml_connects_and_then_hangs_up():
-    response = ET.fromstring(connect_twiml("wss://h/media-stream/c1", "https://h/stream-status/c1"))
-    assert [verb.tag for verb in response] == ["Connect", "Hangup"]
-    (stream,) = response[0]
-    assert stream.attrib == {
-        "url": "wss://h/media-stream/c1",
-        "statusCallback": "https://h/stream-status/c1",
-        "statusCallbackMethod": "POST",
-    }
-
-
-def test_it_is_what_twilio_s_own_sdk_writes():
-    urls = ("wss://h/media-stream/c1?a=1&b=<2>", "https://h/stream-status/c1?a=1&b=<2>")
-    said, connect = VoiceResponse(), Connect()
-    connect.stream(url=urls[0], status_callback=urls[1], status_callback_method="POST")
-    said.append(connect)
-    said.hangup()
-    assert connect_twiml(*urls) == str(said)
-
-
-def test_the_other_answers():
-    assert [verb.tag for verb in ET.fromstring(sorry_twiml("Busy & sorry"))] == ["Say", "Hangup"]
-    assert [verb.tag for verb in ET.fromstring(reject_twiml())] == ["Reject"]

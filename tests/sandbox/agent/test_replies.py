@@ -6,6 +6,7 @@ import httpx2
 import pytest
 import trio
 
+from trio_voice.protocols.unanswered import NUDGE
 from trio_voice.sandbox.agent import keywords
 from trio_voice.sandbox.agent.replies import APOLOGY, ChatResponses, KeywordResponses, Line, Reply, Tool, ToolUse
 
@@ -117,6 +118,7 @@ async def test_a_tool_of_somebody_else_s_is_used_when_its_name_is_said():
         (Line("instruction", "Read this to the caller, word for word: We open at 8:30."), "We open at 8:30."),
         (Line("instruction", "You were cut off. Repeat “One moment, please.”"), "One moment, please."),
         (Line("instruction", "We close soon."), "We close soon."),
+        (Line("instruction", NUDGE), "I am sorry, I did not quite hear that. Could you say it again?"),
     ],
 )
 async def test_results_and_instructions(line, expected):

@@ -279,6 +279,8 @@ def words_to_say(instruction: str) -> str:
 def _react(line: Line) -> Reply:
     """To a tool's result or to an instruction."""
     if line.role == "instruction":
+        if "ask them to say it again" in line.text:  # whoever is asked to answer now has not understood
+            return Reply("I am sorry, I did not quite hear that. Could you say it again?")
         return Reply(words_to_say(line.text) or "Is there anything I can help with?")
     name = line.tool.name if line.tool else ""
     if line.failed:

@@ -13,6 +13,7 @@ from trio_voice.edges.web.console.rendering import page
 if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
+    from trio_voice.billing.prices import Prices
     from trio_voice.edges.web.context import AppContext
     from trio_voice.edges.web.operator_access import OperatorAccess
 
@@ -46,7 +47,7 @@ def add_health(app: QuartTrio, context: AppContext, access: OperatorAccess) -> N
         return await page(
             "health",
             here="health",
-            charts=_charts(taken),
+            charts=_charts(taken, context.prices()),
             outlived=outlived,
             draining=counts.draining,
             journal=context.journal.trouble or context.journal.list_trouble,
@@ -62,7 +63,7 @@ def add_health(app: QuartTrio, context: AppContext, access: OperatorAccess) -> N
                 context.samples.take()
             return {"samples": [] if context.samples is None else list(context.samples.taken)}
         taken = await samples()
-        return {"times": [at for at, _ in taken], "charts": _charts(taken)}
+        return {"times": [at for at, _ in taken], "charts": _charts(taken, context.prices())}
 
     @app.get("/console/drain")
     @access.lets_in
@@ -77,8 +78,8 @@ def add_health(app: QuartTrio, context: AppContext, access: OperatorAccess) -> N
         return Response("", 303, {"Location": "/console/health"})
 
 
-def _charts(taken: list[tuple[int, Sample]]) -> list[dict[str, Any]]:
-    """Each chart with its series; a value is ``None`` where nothing was measured."""
+def _charts(taken: list[tuple[int, Sample]], prices: Prices | None) -> list[dict[str, Any]]:
+    """Each chart with its series; a value is ``None`` where nothing was measured, and a cost without prices."""
     grown = [increments(before, after) for (_, before), (_, after) in pairwise(taken)]
     spans = [max(1, after - before) for (before, _), (after, _) in pairwise(taken)]
     live = [labelled(sample, "trio_voice_calls", "state").get("live", 0.0) for _, sample in taken]
@@ -99,9 +100,15 @@ def _charts(taken: list[tuple[int, Sample]]) -> list[dict[str, Any]]:
         found = [quantile(each, name, share) for each in grown]
         return [None, *(None if value is None else round(value * 1000, 1) for value in found)]
 
-    def per_hour(*names: str) -> list[float | None]:
+    def cost(*names: str) -> list[float | None]:
+        if prices is None:
+            return [None] * len(taken)
         sums = [sum(value for key, value in each.items() if key.split(" ")[0] in names) for each in grown]
-        return [None, *(round(total * 3600 / span, 4) for total, span in zip(sums, spans, strict=True))]
+        known = prices is not None
+        return [
+            None,
+            *(round(total * 3600 / span, 4) if known else None for total, span in zip(sums, spans, strict=True)),
+        ]
 
     ends = [labelled(each, "trio_voice_calls_ended_total", "end_reason") for each in grown]
     charts = [
@@ -110,11 +117,11 @@ def _charts(taken: list[tuple[int, Sample]]) -> list[dict[str, Any]]:
         _chart("Model answers after", "ms", [("median", ms(LATENCY, 0.5)), ("95 of 100", ms(LATENCY, 0.95))]),
         _chart("Held up here", "ms", [("99 of 100", ms(DELAY, 0.99))]),
         _chart(
-            "Cost in an hour",
-            "",
+            "Cost in an hour" if prices is not None else "Cost in an hour: no [prices]",
+            "" if prices is None else prices.currency,
             [
-                ("models", per_hour("trio_voice_model_cost_total")),
-                ("telephone", per_hour("trio_voice_telephone_cost_total")),
+                ("models", cost("trio_voice_model_cost_total")),
+                ("telephone", cost("trio_voice_telephone_cost_total")),
             ],
         ),
         _chart(

@@ -11,7 +11,7 @@
     const plot = place.querySelector(".plot"), axis = {stroke: style("--muted"), grid: {stroke: style("--line"), width: 1}, ticks: {show: false}};
     drawn.get(place)?.destroy();
     drawn.set(place, new uPlot({
-      width: plot.clientWidth, height: 130, legend: {show: false}, cursor: {show: false}, scales: {x: {range: (_, low, high) => [Math.min(low, high - LEAST_SECONDS), high]}, y: {range: (_, low, high) => [0, Math.max(high, 1e-6) * 1.15]}},
+      width: plot.clientWidth, height: 130, legend: {show: false}, cursor: {show: false}, scales: {x: {range: (_, low, high) => [Math.min(low, high - LEAST_SECONDS), high]}, y: {range: (_, low, high) => [0, high > 0 ? high * 1.15 : 1]}},
       axes: [{...axis, size: 22, font: "11px system-ui", space: 60, values: (_, times) => times.map(clock)}, {...axis, size: 46, font: "11px system-ui"}],
       series: [{}, ...chart.series.map((each, at) => ({label: each.name, stroke: style(colours[at % colours.length]), width: 1.5, spanGaps: true, points: {show: times.length < 60, size: 3}}))],
     }, [times, ...chart.series.map((each) => each.values)], plot));

@@ -14,6 +14,7 @@ const WORDS = {
     "The microphone is blocked for this page. Allow it: the sign beside the address opens the permission; then press Call again.",
   missing: "There is no microphone: plug one in or switch it on, then press Call again.",
   busy: "The microphone cannot be opened: another program may be using it. Close that, then press Call again.",
+  gone: "The microphone was taken away: plug it in or allow it again, then press Call again.",
   silent: "There is no loudspeaker: plug one in or switch it on, load the page again, then press Call.",
   out: "You are signed out: load the page again and sign in. A call that lives goes on until you hang up.",
   lost: "The connection to the daemon was lost. Is it still running?",
@@ -113,9 +114,9 @@ class Call {
     this.context.onstatechange = () => {
       if (!this.over && this.context.state === "suspended") this.context.resume();
     };
-    for (const track of this.microphone.getAudioTracks()) {
-      track.onended = () => this.end("The microphone was taken away.");
-    }
+    const [track] = this.microphone.getAudioTracks();
+    if (track.readyState === "ended") throw new Error(WORDS.gone); // while the sound device was waited for
+    track.onended = () => this.end(WORDS.gone);
     const promised = await fetch("/browser-calls", {
       method: "POST",
       headers: { "Content-Type": "application/json", Accept: "application/json" },

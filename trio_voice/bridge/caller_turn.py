@@ -10,6 +10,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from trio_voice.bridge.digits import DigitEntry
+from trio_voice.bridge.ending import AT_ONCE_SECONDS
 from trio_voice.bridge.open_turn import OpenTurn
 from trio_voice.bridge.states import Caller, Model, Signal
 from trio_voice.events import model as c
@@ -57,6 +58,8 @@ class CallerTurn:
         "_speaking",
         "_tools",
         "has_heard_agent",
+        "unmet_since",
+        "unmet_words",
         "was_answered",
     )
 
@@ -86,6 +89,11 @@ class CallerTurn:
         self._digits = DigitEntry()
         self.was_answered = False
         """The model has begun a reply since the caller last began to speak."""
+        self.unmet_since = math.inf
+        """Time at which a turn began into a reply that was being made, in seconds since the call began; infinite once
+        another was begun."""
+        self.unmet_words = ""
+        """Its words so far, until then."""
         self.has_heard_agent = False
         """The agent has been heard since the caller last began to speak, or it was told a tool's result."""
         self._had_heard_agent = False
@@ -108,6 +116,8 @@ class CallerTurn:
         was_answered = self.was_answered
         self._had_heard_agent = self.has_heard_agent
         self.was_answered = self.has_heard_agent = False
+        if fact.interrupts and (context.states.reply_is_open or self._tools):
+            self.unmet_since, self.unmet_words = now - context.began, ""
         self._tools.caller_began()
         self.ignore_at_the_end()
         if fact.interrupts and not self._endings.is_final:  # a machine takes no floor, whatever its noises
@@ -151,6 +161,8 @@ class CallerTurn:
         if fact.item_id in self._old_items and (fact.final or not self._old_items_may_go_on):
             return  # answered already
         self._said_item_id = fact.item_id
+        if began_at > self.unmet_since - AT_ONCE_SECONDS:
+            self.unmet_words = fact.text
         if self._endings.is_final:  # they interrupt nothing, and want no answer
             if fact.final:
                 context.commands.append(c.IgnoreTurn(fact.item_id))
@@ -170,7 +182,7 @@ class CallerTurn:
         """The model begins a reply; one that nobody asked for tells that it has heard words."""
         if not (was_asked or self.was_answered):
             self._deadlines.caller_heard(now)
-        self.was_answered = True
+        self.was_answered, self.unmet_since, self.unmet_words = True, math.inf, ""
 
     def pressed(self, digit: str, now: float) -> None:
         """A key of the telephone."""

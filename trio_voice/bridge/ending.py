@@ -27,6 +27,9 @@ MAX_UNHEARD_MS: Final = 1_000.0
 """Most of a dead model's words that may still be heard before the last line; more would keep the caller for too
 long."""
 
+AT_ONCE_SECONDS: Final = 0.001
+"""Two times that are no further apart are one."""
+
 STALE_SECONDS: Final = 6.0
 """Quiet after which what the agent said last was no goodbye."""
 
@@ -86,17 +89,19 @@ class Endings:
 
     # A goodbye
 
-    def say_goodbye(self, then: Then, now: float, *, spoken: bool) -> None:
+    def say_goodbye(self, then: Then, now: float, *, spoken: bool, unmet_since: float = math.inf) -> None:
         """From here on the call ends, or is transferred, as soon as the caller has heard the last words.
 
         The first wish counts: another is the same again, and makes the goodbye no longer. A caller who is being put
-        through needs none.
+        through needs none. Words of a turn to which the model had not begun a reply, ``unmet_since`` a time in seconds
+        since the call began, are none that it answers.
         """
         if self.is_transferring:
             return
         if self._goodbye is None:
             self._is_late = self.last_words_are_old(now)
             self._begin(Goodbye(then, now, spoken=spoken), now, is_said=spoken)
+            self._began_at = min(self._began_at, unmet_since - AT_ONCE_SECONDS)
         elif self._goodbye.is_heard:
             self._is_said = True
 
@@ -205,11 +210,10 @@ class Endings:
         Those of a turn that ``began_at`` a time before it, in seconds since the call began, are what it answers: their
         text may come late.
         """
-        goodbye, persona, text, final = self._goodbye, self._context.persona, fact.text, fact.final
+        goodbye, text, final = self._goodbye, fact.text, fact.final
         if goodbye is None or not goodbye.revocable or began_at <= self._began_at:
             return
-        farewells = (*persona.backchannels, *persona.said_by_itself.farewells)
-        if takes_floor(text, persona.language, farewells):
+        if self._wants_more(text):
             if not final and len(text.split()) <= 2:
                 return  # "have a" may still become a nice day
             self._goodbye = None
@@ -220,6 +224,15 @@ class Endings:
             if not goodbye.is_wordless:
                 self._context.states.signal(Signal.NOTHING_OWED)
                 self._context.commands.append(IgnoreTurn(fact.item_id))
+
+    def are_put_off_by(self, words: str) -> bool:
+        """True if these words of the caller's, known before the agent asks for the end, are to be answered first."""
+        return self._goodbye is None and not self.is_final and self._wants_more(words)
+
+    def _wants_more(self, text: str) -> bool:
+        """True if these words take the floor, and are not the caller's own goodbye."""
+        persona = self._context.persona
+        return takes_floor(text, persona.language, (*persona.backchannels, *persona.said_by_itself.farewells))
 
     def tick(self, now: float) -> None:
         """See whether the last words were heard. Harmless to call too early."""

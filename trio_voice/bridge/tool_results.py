@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from trio_voice.bridge.tool_calls import ToolCalls
 
 BROUGHT: Final = "What you were looking up when you were interrupted has come; tell the caller: {}"
+UNMET: Final = ToolResult('{"error": "the caller has said something more meanwhile: answer that first"}', failed=True)
 ENOUGH: Final = ToolResult('{"error": "enough was looked up: answer the caller now with what you have"}', failed=True)
 
 
@@ -73,6 +74,9 @@ class ToolResults:
 
     def returned(self, call_id: str, result: ToolResult, now: float) -> None:
         """One has ended, with this."""
+        if result.then is not Then.GO_ON and self._endings.are_put_off_by(self._caller_turn.unmet_words):
+            self._context.record.count("goodbyes_taken_back")
+            result = UNMET
         is_wanted = self._tools.is_wanted(call_id)
         asked_by = self._tools.finished(call_id, result, now)
         if is_wanted and not asked_by and result.then is Then.GO_ON:
@@ -83,7 +87,8 @@ class ToolResults:
         for each in asked_by or ():
             self._tell(each, result, now)
         if result.then is not Then.GO_ON:
-            self._endings.say_goodbye(result.then, now, spoken=self._reply_speaks(now))
+            unmet_since = self._caller_turn.unmet_since
+            self._endings.say_goodbye(result.then, now, spoken=self._reply_speaks(now), unmet_since=unmet_since)
 
     def _reply_speaks(self, now: float) -> bool:
         """True if the agent has said something by now: it was heard, or its sound is being made.

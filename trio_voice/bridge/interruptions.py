@@ -134,7 +134,6 @@ class Interruptions:
         context, playout = self._context, self._context.playout
         if self.floor.takes_late(fact.text):
             if verdict is Verdict.GO_ON and context.capabilities.yields_on_request and playout.is_busy(now):
-                self._speaking.pause(now)  # so that of the answer nothing is lost that Twilio has
                 self._speaking.interrupt(now, keep=self._answer_id)
             return False
         self.has_words = False

@@ -117,6 +117,10 @@ class Speaking:
             True if any of it was an answer of the model's.
         """
         context, playout = self._context, self._context.playout
+        if keep:
+            if all(reply_id == keep for reply_id in playout.unheard_replies(now)):
+                return False
+            self.pause(now)  # so that of the reply to keep nothing is lost that Twilio has
         was_paused, heard_of_open = playout.is_paused, playout.heard_of(context.reply_id, now)
         cut = dict(playout.interrupt(now, keep))
         is_kept = bool(keep) and keep == context.reply_id

@@ -16,7 +16,8 @@ Rules that a reader might ask about:
 - **A silent caller** is asked, and told goodbye (``deadlines.py``). Silence is the caller's only while nothing is being
   said, thought or looked up.
 - **An end that the agent asks for** waits until its goodbye has been heard: nothing open at the model, nothing waiting
-  here, the last mark back from Twilio, and a moment of quiet after it. A transfer waits for its announcement likewise.
+  here, no tool running, the last mark back from Twilio, and a moment of quiet after it. A transfer waits for its
+  announcement likewise.
   A caller who has more to say than goodbye takes it back.
 - **Tools** act once (``tool_calls.py``).
 - **A model that fails** is replaced (``failover.py``); the caller hears a line made on this machine meanwhile. When
@@ -126,7 +127,7 @@ class Bridge:
         self._playback = context.playout.playback
         self._tools = ToolCalls()
         self._speaking = Speaking(context)
-        self._endings = Endings(context, self._speaking)
+        self._endings = Endings(context, self._speaking, self._tools)
         self._deadlines = Deadlines(limits, now)
         self._gap = MediaGap(limits.media_gap_seconds, now)
         self._failover = Failover(context, successors, now, self._speaking, self._endings, self._deadlines, self._tools)

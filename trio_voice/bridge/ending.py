@@ -21,6 +21,7 @@ from trio_voice.timeline import EventKind
 if TYPE_CHECKING:
     from trio_voice.bridge.context import Context
     from trio_voice.bridge.speaking import Speaking
+    from trio_voice.bridge.tool_calls import ToolCalls
     from trio_voice.events.model import CallerTranscript
 
 MAX_UNHEARD_MS: Final = 1_000.0
@@ -40,6 +41,7 @@ class Endings:
     Args:
         context: of the call.
         speaking: its voice.
+        tools: what is being looked up, or done.
     """
 
     __slots__ = (
@@ -51,14 +53,16 @@ class Endings:
         "_is_late",
         "_is_said",
         "_speaking",
+        "_tools",
         "_voicemail",
         "_was_said",
         "wake_at",
     )
 
-    def __init__(self, context: Context, speaking: Speaking) -> None:
+    def __init__(self, context: Context, speaking: Speaking, tools: ToolCalls) -> None:
         self._context = context
         self._speaking = speaking
+        self._tools = tools
         self._by_operator = False
         """It was the operator who has the caller put through."""
         self._goodbye: Goodbye | None = None
@@ -92,8 +96,8 @@ class Endings:
     def say_goodbye(self, then: Then, now: float, *, spoken: bool, unmet_since: float = math.inf) -> None:
         """From here on the call ends, or is transferred, as soon as the caller has heard the last words.
 
-        The first wish counts: another is the same again, and makes the goodbye no longer. A caller who is being put
-        through needs none. Words of a turn to which the model had not begun a reply, ``unmet_since`` a time in seconds
+        The first wish counts: another is the same again, and makes the goodbye no longer, but whoever is to be put
+        through is not hung up on, whichever was told first. A caller who is being put through needs no goodbye. Words of a turn to which the model had not begun a reply, ``unmet_since`` a time in seconds
         since the call began, are none that it answers.
         """
         if self.is_transferring:
@@ -102,7 +106,10 @@ class Endings:
             self._is_late = self.last_words_are_old(now)
             self._begin(Goodbye(then, now, spoken=spoken), now, is_said=spoken)
             self._began_at = min(self._began_at, unmet_since - AT_ONCE_SECONDS)
-        elif self._goodbye.is_heard:
+            return
+        if then is Then.TRANSFER and self._goodbye.revocable and self._goodbye.reason is EndReason.AGENT:
+            self._goodbye.then = then
+        if self._goodbye.is_heard:
             self._is_said = True
 
     def last_words_are_old(self, now: float) -> bool:
@@ -242,7 +249,8 @@ class Endings:
             return
         caller_speaks = goodbye.revocable and context.states.caller is Caller.SPEAKING
         makes_more = context.states.reply_is_open and not context.playout.is_muted(context.reply_id)
-        more_to_come = caller_speaks or makes_more or context.playout.has_waiting
+        acts = goodbye.revocable and self._tools.are_running
+        more_to_come = caller_speaks or makes_more or acts or context.playout.has_waiting
         due = goodbye.due(now, context.playout.playback, more_to_come=more_to_come)
         if now < due:
             self.wake_at = due

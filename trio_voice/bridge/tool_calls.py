@@ -58,6 +58,11 @@ class ToolCalls:
         """True if a model waits for a result."""
         return any(run.waiting or run.is_wanted for run in self._runs.values())
 
+    @property
+    def are_running(self) -> bool:
+        """True if one has begun and not ended, whether or not a model waits for it."""
+        return bool(self._runs)
+
     def request(self, call_id: str, name: str, arguments: Any, reply_id: str, now: float) -> ToolResult | bool:
         """A model wants a tool run.
 

@@ -102,7 +102,7 @@ class ToolResults:
     def _tell(self, call_id: str, result: ToolResult, now: float) -> None:
         self._tools.told()
         ends = result.then is not Then.GO_ON or self._endings.is_leaving
-        go_on = not (ends and self._reply_speaks(now))
+        go_on = not (ends and (self._endings.is_said or self._reply_speaks(now)))
         self._context.commands.append(c.SendToolResult(call_id, result.text, result.failed, go_on))
         self._speaking.is_asked = self._speaking.is_asked or go_on
         self._caller_turn.has_heard_agent = self._caller_turn.has_heard_agent and not go_on

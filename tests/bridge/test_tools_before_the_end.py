@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bridge.test_ending import asks, says
+from tests.bridge.goodbyes import asks, says
 from tests.playbook import SPEECH, Playbook
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c

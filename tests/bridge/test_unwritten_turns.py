@@ -3,7 +3,7 @@
 import attrs
 import pytest
 
-from tests.bridge.test_interruptions import CUTS_ITSELF, WRITES_LATE, sound_of, speaking
+from tests.bridge.interrupted import CUTS_ITSELF, WRITES_LATE, sound_of, speaking
 from tests.playbook import SPEECH
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c

@@ -97,8 +97,9 @@ class Endings:
         """From here on the call ends, or is transferred, as soon as the caller has heard the last words.
 
         The first wish counts: another is the same again, and makes the goodbye no longer, but whoever is to be put
-        through is not hung up on, whichever was told first. A caller who is being put through needs no goodbye. Words of a turn to which the model had not begun a reply, ``unmet_since`` a time in seconds
-        since the call began, are none that it answers.
+        through is not hung up on, whichever was told first. A caller who is being put through needs no goodbye. Words
+        of a turn to which the model had not begun a reply, ``unmet_since`` a time in seconds since the call began, are
+        none that it answers.
         """
         if self.is_transferring:
             return

@@ -178,3 +178,44 @@ def test_what_was_asked_for_before_a_sound_that_is_nothing_still_is(ready, sound
         ready.encode(c.IgnoreTurn("caller-1"), 0.7)
     asked = [(at, said(event.message)) for at, event in idle(ready, 5.0) if isinstance(event, c.Outgoing)]
     assert asked == [(pytest.approx(3.7, abs=0.1), {"realtimeInput": {"text": "Greet."}})]
+
+
+def test_a_cough_is_not_asked_about(ready):
+    """It is heard as a sound, and Gemini is told nothing."""
+    speak(ready, 0.5, 1.0)
+    assert [type(event) for _, event in idle(ready, 30.0)] == [c.CallerSpeechStarted, c.CallerSpeechStopped]
+
+
+def test_whoever_is_not_heard_and_says_it_again_is(ready):
+    speak(ready, 0.4, 1.0)
+    idle(ready, 5.0)
+    last = speak(ready, 0.4, 5.0)
+    assert said(steps(idle(ready, last + PATIENCE_SECONDS))[1].message)["realtimeInput"]["text"] == NUDGE
+
+
+def nudged(session):
+    """Something was loud, Gemini was asked about it, and could answer."""
+    last = speak(session, 1.0, 1.0)
+    idle(session, last + PATIENCE_SECONDS)
+    hear(session, 11.0, serverContent=sound())
+    hear(session, 11.5, serverContent={"turnComplete": True})
+
+
+def test_what_is_loud_again_and_was_no_speech_is_not_asked_about_again(ready):
+    nudged(ready)
+    speak(ready, 2.0, 20.0)
+    assert steps(idle(ready, 50.0)) == []
+
+
+@pytest.mark.parametrize(
+    "sign",
+    [{"serverContent": {"inputTranscription": {"text": "Hello?"}}}, {"serverContent": {"interrupted": True}}],
+    ids=["words", "an interruption"],
+)
+def test_a_gemini_that_hears_speech_again_is_asked_again(ready, sign):
+    nudged(ready)
+    hear(ready, 14.0, **sign)
+    hear(ready, 14.1, serverContent=sound())
+    hear(ready, 14.5, serverContent={"turnComplete": True})
+    speak(ready, 2.0, 20.0)
+    assert steps(idle(ready, 32.0)) != []

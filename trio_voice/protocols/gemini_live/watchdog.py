@@ -9,7 +9,9 @@ Silence is no answer, whatever fields it comes in: turns end without a sound, so
 seconds of digital silence (google-gemini/gemini-live-api-examples #40). Only what can be heard, or a tool, settles it.
 
 What follows is harmless where the watchdog is wrong, because it heard a lorry and not the caller: first Gemini is asked
-to answer, which makes it ask what was said; only if even that brings nothing should another session take over.
+to answer, which makes it ask what was said; only if even that brings nothing should another session take over. A cough
+is too short for that, and a Gemini that was asked about loudness and could answer has ears: what is loud then is no
+speech, until it hears words, or answers by itself, again.
 """
 
 from __future__ import annotations
@@ -33,7 +35,12 @@ FORGET_SECONDS: Final = 1.0
 LOW_SECONDS: Final = 3.0
 """Words that come so long after the last loudness are of a voice that is too low to be heard here."""
 SPOKEN_MS: Final = 300.0
-"""Length of loudness that makes an utterance which has to be answered; a word takes longer, a click does not."""
+"""Length of loudness that makes an utterance; a word takes longer, a click does not."""
+ANSWERED_MS: Final = 600.0
+"""The same for one that has to be answered, or for several: whoever is not heard says it again, whoever coughs does
+not."""
+TOGETHER_SECONDS: Final = 10.0
+"""Most between two of them."""
 
 # mu-law keeps the exponent in bits 4 to 6, inverted: of these the two lowest, up to 380 of 32,124 or -38.5 dB, are what
 # a line has when nobody speaks into it.
@@ -54,8 +61,12 @@ class Watchdog:
     """One session's. Time is in seconds of one clock; what it does not hear while the model is busy, it ignores."""
 
     def __init__(self) -> None:
-        self._loud_ms = 0.0
+        self._loud_ms = self._unanswered_ms = 0.0
         self._last_loud = -math.inf
+        self._is_only_loud = False
+        """An answer is waited for because of loudness alone."""
+        self._is_noise = False
+        """Gemini was asked about such loudness, and it could answer: it has heard no speech."""
         self._last_words = -math.inf
         """Time of the last words that were too low to be heard here."""
         self._began_at = math.inf
@@ -78,23 +89,27 @@ class Watchdog:
             return
         if now - self._last_loud > FORGET_SECONDS:
             self._loud_ms = 0.0
+        if now - self._last_loud > TOGETHER_SECONDS:
+            self._unanswered_ms = 0.0
         self._loud_ms += len(mulaw) * FRAME_MS_A_BYTE
+        self._unanswered_ms += len(mulaw) * FRAME_MS_A_BYTE
         self._last_loud = now
         if self._pause_at == math.inf:
             self._pause_at = now + PAUSE_SECONDS
-        if self._loud_ms >= SPOKEN_MS:
-            if self._due_at == math.inf:
-                self._due_at = now + PATIENCE_SECONDS
-            if not self._speaks:
-                self._began_at = min(self._began_at, now)
+        if self._unanswered_ms >= ANSWERED_MS and self._due_at == math.inf and not self._is_noise:
+            self._due_at, self._is_only_loud = now + PATIENCE_SECONDS, True
+        if self._loud_ms >= SPOKEN_MS and not self._speaks:
+            self._began_at = min(self._began_at, now)
 
     def expect_answer(self, now: float) -> None:
         """Gemini owes an answer: it says that it has heard words, or it was asked to say something."""
         if self._step is None:
+            self._is_only_loud = False
             self.is_asked, self._owed_at, self._due_at = True, now, now + ANSWER_SECONDS
 
     def hear_words(self, now: float) -> None:
         """Gemini says that it has heard words, be they ever so low."""
+        self._is_noise = False
         self.expect_answer(now)
         if now - self._last_loud > LOW_SECONDS:
             self._last_words = now
@@ -123,12 +138,16 @@ class Watchdog:
 
     def settle(self) -> None:
         """The model is alive: it answers."""
+        if self._is_only_loud:
+            self._is_noise, self._is_only_loud = self._step is Step.NUDGE, False
         self._loud_ms, self._step, self._speaks, self.is_asked = 0.0, None, False, False
+        self._unanswered_ms = 0.0
         self._began_at = self._pause_at = self._due_at = math.inf
 
     def interrupted(self, now: float) -> None:
         """The model is alive, and says itself that the caller has begun to speak."""
         self.settle()
+        self._is_noise, self._unanswered_ms = False, ANSWERED_MS - SPOKEN_MS  # it has heard the rest
         self._speaks, self._last_loud, self._pause_at = True, now, now + PAUSE_SECONDS
 
     def tick(self, now: float) -> Step | None:

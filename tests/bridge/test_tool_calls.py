@@ -194,3 +194,15 @@ def test_nothing_is_answered_into_an_interrupted_reply(book):
 def test_a_result_that_nobody_asked_for_is_not_told(book):
     book.live()
     assert book.on(ToolReturned("t9", ToolResult("4"))) == []
+
+
+@pytest.mark.parametrize(("every", "most"), [(0.0, 170), (0.05, 35), (0.1, 25)])
+def test_a_loop_that_never_begins_another_reply_comes_to_an_end_as_well(every, most):
+    book = Playbook(limits=Limits(media_gap_seconds=1000, idle_seconds=1000)).live()
+    book.on(c.ReplyStarted("r1"))
+    for number in range(200):
+        commands = book.after(every).on(c.ToolCalled(f"t{number}", "look_up", {"n": number}))
+        book.on(ToolReturned(f"t{number}", ToolResult("{}")))
+        if isinstance(commands[-1], EndCall | DismissModel):
+            break
+    assert number < most

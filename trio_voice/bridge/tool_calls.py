@@ -22,7 +22,9 @@ MAX_ROUNDS: Final = 5
 """Rounds of tools in one turn of the caller's. A model that asks for the same tool again after them is told to answer,
 and one that goes on asking does not answer."""
 BURST_SECONDS: Final = 0.1
-"""Requests of one reply that come sooner than a model could have thought about a result are of the same round."""
+MAX_AT_ONCE: Final = 16
+"""Requests of one reply that come sooner than a model could have thought about a result are of the same round, but no
+more of them than anybody wants at once."""
 KEPT_SECONDS: Final = 60.0
 """Time in which they answer the same request. One that comes later is another wish."""
 
@@ -41,13 +43,14 @@ class _Run:
 class ToolCalls:
     """Tools that run, the requests that wait for them, and results that nobody was told."""
 
-    __slots__ = ("_asked_at", "_asked_in", "_kept", "_names", "_rounds", "_runs", "_was_told")
+    __slots__ = ("_asked_in", "_in_round", "_kept", "_names", "_round_at", "_rounds", "_runs", "_was_told")
 
     def __init__(self) -> None:
         self._rounds = 0
         """Rounds since the caller spoke last; one is over when a result is told."""
         self._was_told = True
-        self._asked_in, self._asked_at = "", -inf
+        self._asked_in, self._round_at, self._in_round = "", -inf, 0
+        """The reply that the round began in, when, and how many requests it has so far."""
         self._names: set[str] = set()
         """Tools that were run in them."""
         self._runs: dict[str, _Run] = {}
@@ -93,10 +96,11 @@ class ToolCalls:
 
     def is_too_much(self, name: str, reply_id: str, now: float) -> bool:
         """True if enough was looked up for this turn, and this tool is asked for once more."""
-        is_same_round = reply_id == self._asked_in and now - self._asked_at < BURST_SECONDS
-        self._asked_in, self._asked_at = reply_id, now
-        if self._was_told and not is_same_round:
+        is_burst = now - self._round_at < BURST_SECONDS and self._in_round < MAX_AT_ONCE
+        self._in_round += 1
+        if self._was_told and not (is_burst and reply_id == self._asked_in):
             self._rounds, self._was_told = self._rounds + 1, False
+            self._asked_in, self._round_at, self._in_round = reply_id, now, 1
         if self._rounds > MAX_ROUNDS and name in self._names:
             return True
         self._names.add(name[:200])

@@ -273,3 +273,20 @@ def test_an_answer_that_somebody_has_cancelled_is_over(talk, who):
         talk.hear("input_audio_buffer.speech_started", item_id="i1")
     assert talk.done("r1", "cancelled", status_details={"reason": reason}) == [c.ReplyDone("r1", interrupted=True)]
     assert talk.take() == []
+
+
+@pytest.mark.parametrize(
+    "sign", ["response.function_call_arguments.delta", "response.output_text.delta", "response.thoughts.of_tomorrow"]
+)
+@pytest.mark.parametrize("dialect", ["ga", "xai", "beta"])
+def test_a_response_of_which_something_comes_does_not_hang(dialect, sign):
+    talk = ready(dialect)
+    spoke(talk)
+    talk.begin("r1")
+    for _ in range(10):
+        talk.now += 3.0
+        assert talk.session.wake_at > talk.now
+        talk.hear(sign, response_id="r1", delta="hm")
+    talk.now = talk.session.wake_at
+    assert talk.now == 38.0
+    assert [event.code for event in talk.tick() if isinstance(event, c.ModelFault)] == ["silent"]

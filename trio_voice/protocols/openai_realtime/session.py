@@ -286,6 +286,8 @@ class OpenAIRealtimeSession(ModelSession):
         return None
 
     def _understood(self, kind: Any, event: dict[str, Any], now: float) -> list[Meaning]:
+        if isinstance(kind, str) and kind.startswith("response."):
+            self._unanswered.making(now)  # thoughts, arguments of a call, whatever it is: it does not hang
         if (of_response := ResponseEvents.READERS.get(kind)) is not None:
             return of_response(self._response_events, event, now)
         if (of_caller := CallerEvents.READERS.get(kind)) is not None:

@@ -1,8 +1,8 @@
 """Fate of the agent's words when the caller makes a sound: the part of a bridge that gives the floor away.
 
-``floor.py`` decides whether it is given; here it is done. A model that waits for our word (``yields_on_request``) is
-silent meanwhile, and its words are kept. One that falls silent by itself is interrupted at once, and asked to go on if
-that was for nothing.
+``floor.py`` decides by sound and words whether it is given; here is when it is asked, and here it is done. A model that
+waits for our word (``yields_on_request``) is silent meanwhile, and its words are kept. One that falls silent by itself
+is interrupted at once, and asked to go on if that was for nothing.
 
 The greeting of a call that we place is owed to the callee, who says "hello?" into it; so is any that the persona marks
 as not interruptible. A model that gives way all the same says it again.
@@ -106,7 +106,7 @@ class Interruptions:
         """They begin to speak."""
         self.has_words, self._is_written, self._item_id, self._blind = False, False, "", None
         self._go_on_at, self._ignored_until, self.rest_is_owed = math.inf, -math.inf, False
-        if self._context.persona.interruptible and not self._is_protected(now) and self._is_heard_over(now):
+        if self._may_be_interrupted(now):
             self._begin(now)
 
     def said(self, fact: c.CallerTranscript, now: float) -> bool:
@@ -150,9 +150,9 @@ class Interruptions:
 
     def _said_on(self, fact: c.CallerTranscript, now: float) -> None:
         """More words of a sound that was taken for none, or that began before the agent did."""
-        persona = self._context.persona
-        if not persona.interruptible or self._is_protected(now) or not self._is_heard_over(now):
+        if not self._may_be_interrupted(now):
             return
+        persona = self._context.persona
         least = persona.min_interruption_words or None
         if takes_floor(fact.text, persona.language, persona.backchannels, least, partial=not fact.final):
             self._speaking.interrupt(now)
@@ -168,7 +168,7 @@ class Interruptions:
     def begun_late(self, reply_id: str, now: float) -> None:
         """A reply begins that was asked for before the caller began to speak: it speaks into their turn."""
         self._greets(reply_id)
-        if self._context.persona.interruptible and not self._is_protected(now) and self._is_heard_over(now):
+        if self._may_be_interrupted(now):
             self._begin(now)
 
     def _greets(self, reply_id: str) -> None:
@@ -317,6 +317,10 @@ class Interruptions:
         if now >= self._go_on_at:
             self._go_on_at = math.inf
             self._speaking.ask_to_go_on(now)
+
+    def _may_be_interrupted(self, now: float) -> bool:
+        """True if a sound of the caller may take the floor at all: only then is ``floor`` asked."""
+        return self._context.persona.interruptible and not self._is_protected(now) and self._is_heard_over(now)
 
     def _is_heard_over(self, now: float) -> bool:
         """True if the agent is saying something, or about to."""

@@ -31,6 +31,8 @@ const ENDS = {
   model_ended: "The model ended its session.",
   caller_lost: "The connection was lost.",
   caller_stalled: "No sound came from this page any more.",
+  start_timeout: "This page opened the call and did not begin it.",
+  bug: "The daemon has a fault; its log says where.",
 };
 
 let call = null;

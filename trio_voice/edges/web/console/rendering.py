@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
-from quart import Response, render_template, request
+from quart import Response, render_template, request, stream_template
 from quart.wrappers.response import DataBody
 
 from trio_voice.edges.web.console.static_files import address_of
@@ -27,6 +27,8 @@ POLICY: Final = (
 """Of every page: nothing but files of this address, no script or style within a page, and no page around it."""
 LEAST_ZIPPED: Final = 3_000
 """Bytes; a shorter answer is not worth it."""
+PIECES_AT_ONCE: Final = 8
+"""Pieces of a page, a card at the most, that are made between two turns of the loop."""
 MOST_AT_ONCE: Final = 32_768
 """Bytes that are zipped between two turns of the loop; more is done in a thread."""
 ZIPPED_TYPES: Final = ("text/", "application/json", "application/javascript", "image/svg+xml")
@@ -55,10 +57,16 @@ async def page(template: str, *, status: int = 200, here: str = "", **values: An
         here: which entry of the navigation it belongs to.
         values: what the template shows.
     """
-    text = await render_template(
+    pieces: list[str] = []
+    async for piece in await stream_template(
         f"{template}.html", here=here, navigation=NAVIGATION, static=address_of, signed_in=True, **values
-    )
-    return Response(text, status, content_type="text/html; charset=utf-8")
+    ):
+        pieces.append(piece)
+        if (
+            len(pieces) % PIECES_AT_ONCE == 0
+        ):  # hundreds of cards at once would hold up every call for a tenth of a second
+            await trio.lowlevel.checkpoint()
+    return Response("".join(pieces), status, content_type="text/html; charset=utf-8")
 
 
 async def sign_in_page(wrong: str = "", *, status: int | None = None, link: str = "") -> Response:

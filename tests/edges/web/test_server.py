@@ -15,7 +15,8 @@ from trio_voice.edges.twilio.public_url import PublicUrl
 from trio_voice.edges.twilio.signatures import sign
 from trio_voice.edges.web import server as server_module
 from trio_voice.edges.web.media_stream import StreamAuthenticator
-from trio_voice.edges.web.server import HEAD_BYTES, SEND_BUFFER_BYTES, Server
+from trio_voice.edges.web.request_head import HEAD_BYTES
+from trio_voice.edges.web.server import SEND_BUFFER_BYTES, Server
 from trio_voice.persona import Limits, Persona
 from trio_voice.sandbox.transport.sockets import connect_socket
 
@@ -89,6 +90,7 @@ class RunningServer:
 @asynccontextmanager
 async def open_server(*, max_connections=50):
     app = QuartTrio("test")
+    app.config["MAX_CONTENT_LENGTH"] = 1_000_000
 
     @app.get("/hello")
     async def hello():
@@ -390,12 +392,24 @@ async def test_no_bytes_of_a_stranger_reach_anybody_else(pieces, monkeypatch):
         await server.is_well()
 
 
-@pytest.mark.parametrize(("length", "answered"), [(HEAD_BYTES, True), (HEAD_BYTES + 1, False)])
-async def test_a_head_may_have_so_many_bytes_and_no_more(length, answered):
+@pytest.mark.parametrize(("length", "status"), [(HEAD_BYTES, b" 200 "), (HEAD_BYTES + 1, b" 431 "), (10**6, b" 431 ")])
+async def test_a_head_may_have_so_many_bytes_and_no_more(length, status):
     begin, end = b"GET /hello HTTP/1.1\r\nHost: x\r\nA: ", b"\r\n\r\n"
     head = begin + b"a" * (length - len(begin) - len(end)) + end
     async with open_server() as server:
-        assert (b" 200 " in await server.exchange(head[:9_000], head[9_000:], seconds=2)) is answered
+        assert status in await server.exchange(head[:9_000], head[9_000:])
+
+
+@pytest.mark.parametrize("refused", [b"Content-Length: 1\r\nContent-Length: 9000000", b"Content-Length: 9000000"])
+async def test_who_is_refused_in_the_middle_of_a_large_body_has_the_answer(refused, monkeypatch):
+    """A socket that is closed with bytes unread is reset, and the sender hears nothing but that."""
+    monkeypatch.setattr(server_module, "DISCARD_SECONDS", 20)
+    async with open_server() as server:
+        answer = await server.exchange(
+            b"POST /size HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n" % refused, *[bytes(100_000)] * 30, seconds=30
+        )
+        assert answer[:12] in {b"HTTP/1.1 400", b"HTTP/1.1 413"}
+        await server.is_well()
 
 
 async def test_a_head_that_never_ends_is_given_its_time_and_no_more(monkeypatch):

@@ -2,7 +2,8 @@
 
 One connection serves one request of HTTP/1. What would make more of it is refused here: HTTP/2, by prior knowledge
 (RFC 9113, 3.3) or by ``Upgrade: h2c`` (RFC 7540, 3.2), whose streams would hold a place that nobody can take from them;
-and a body whose end is told in two ways (RFC 9112, 6.3), which proxies and servers see in different places.
+and a body whose end is told in two ways (RFC 9112, 6.3), which proxies and servers see in different places. So is a
+head that does not end.
 """
 
 from __future__ import annotations
@@ -31,6 +32,11 @@ class Refusal:
         )
 
 
+HEAD_BYTES: Final = 16_384
+"""A longer request head than this is refused."""
+HEAD_TOO_LONG: Final = Refusal(
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_long", f"send a head of at most {HEAD_BYTES} bytes"
+)
 HTTP_2: Final = Refusal(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "http2", "speak HTTP/1.1: HTTP/2 is not served here")
 UPGRADE: Final = Refusal(HTTPStatus.BAD_REQUEST, "http2", "speak HTTP/1.1 and ask for no upgrade to h2c")
 TWO_LENGTHS: Final = Refusal(
@@ -41,6 +47,8 @@ FOLDED: Final = Refusal(HTTPStatus.BAD_REQUEST, "folded_header", "write each hea
 
 def refusal_of(head: bytes) -> Refusal | None:
     """The refusal of a request, by its head and whatever came behind that; ``None`` if it may be served."""
+    if b"\r\n\r\n" not in head[:HEAD_BYTES]:
+        return HEAD_TOO_LONG
     # Servers take a bare line feed for the end of a line, and empty lines before a request for nothing.
     request, *headers = head.lstrip(b"\r\n").partition(b"\r\n\r\n")[0].replace(b"\r\n", b"\n").split(b"\n")
     method, _, rest = request.partition(b" ")

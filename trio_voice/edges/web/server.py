@@ -39,8 +39,8 @@ from hypercorn.typing import ConnectionState
 from trio_voice.edges.web import media_stream
 from trio_voice.edges.web.complaints import Complaints
 from trio_voice.edges.web.entrypoints import ENTRYPOINT, Entrypoint, host_refusal
-from trio_voice.edges.web.request_head import refusal_of
-from trio_voice.edges.web.webhook_exchange import serve_webhook
+from trio_voice.edges.web.request_head import HEAD_BYTES, refusal_of
+from trio_voice.edges.web.webhook_exchange import DISCARD_SECONDS, serve_webhook
 from trio_voice.errors import first_cause
 from trio_voice.isolation import keep_running
 from trio_voice.net.tcp import finish, keep_from_children
@@ -66,8 +66,6 @@ log: Final = structlog.stdlib.get_logger("trio_voice.server")
 
 HEAD_SECONDS: Final = 10.0
 """To send a request head."""
-HEAD_BYTES: Final = 16_384
-"""A longer request head than this ends its connection."""
 EXCHANGE_SECONDS: Final = 30.0
 """For one HTTP exchange, from the end of its head and then from each piece of the answer. Twilio itself gives up after
 15."""
@@ -87,14 +85,20 @@ class _HttpStream(trio.abc.HalfCloseableStream):
     """A socket as hypercorn gets it: the head that was already read comes first, and no write waits for ever.
 
     What need not wait takes no turn of the loop: hypercorn sends nothing four times for each request.
+
+    Args:
+        stream: the socket's.
+        already_read: the request's head, and what came with it.
+        give: told for how long the exchange may go on from now.
     """
 
-    def __init__(self, stream: trio.SocketStream, already_read: bytes, on_progress: Callable[[], None]) -> None:
+    def __init__(self, stream: trio.SocketStream, already_read: bytes, give: Callable[[float], None]) -> None:
         self._stream = stream
-        self._on_progress = on_progress
+        self._give = give
         self._already_read = already_read
         self._pieces_sent = 0
         self._closed = trio.Event()
+        self._has_ended = False
         self.has_request = False
         """True once the whole request was read."""
         self.socket = stream.socket  # hypercorn asks it for the addresses
@@ -105,7 +109,10 @@ class _HttpStream(trio.abc.HalfCloseableStream):
             data, self._already_read = self._already_read, b""
             return data
         data = await self._stream.receive_some(max_bytes)
+        while data and self._closed.is_set():
+            data = await self._stream.receive_some(max_bytes)
         if not data:
+            self._has_ended = True
             # Told of the end, hypercorn forgets the request that it is answering.
             is_answering = True
             while is_answering:
@@ -128,7 +135,7 @@ class _HttpStream(trio.abc.HalfCloseableStream):
                 await trio.aclose_forcefully(self._stream)
                 raise trio.BrokenResourceError("the client does not read")
             self._pieces_sent += 1
-            self._on_progress()
+            self._give(EXCHANGE_SECONDS)
 
     async def wait_send_all_might_not_block(self) -> None:
         await self._stream.wait_send_all_might_not_block()
@@ -137,7 +144,13 @@ class _HttpStream(trio.abc.HalfCloseableStream):
         await self._stream.send_eof()
 
     async def aclose(self) -> None:
+        """Close, but where the request was answered before its end: then what comes of it is read away for a moment."""
+        is_first = not self._closed.is_set()
         self._closed.set()
+        if is_first and not self.has_request and not self._has_ended:
+            self._give(DISCARD_SECONDS)
+            await trio.lowlevel.checkpoint()
+            return
         finish(self.socket)
         await self._stream.aclose()
 
@@ -270,9 +283,13 @@ class Server:
         refusal = refusal_of(head) or host_refusal(head, entrypoint, self._hosts)
         if refusal is not None:
             self._turn_away(refusal.code)
+            self._arriving[stream] = scope
             with trio.move_on_after(SEND_SECONDS):
                 await stream.send_all(refusal.answer())
                 await stream.send_eof()
+            with trio.move_on_after(DISCARD_SECONDS):
+                while await stream.receive_some(SEND_BYTES):
+                    pass
             return b""
         if self._colleagues is not None and not handed:  # handed on once only, whatever anybody believes
             owner = self._colleagues.owner_of(head)
@@ -301,14 +318,14 @@ class Server:
     ) -> None:
         """Have hypercorn and the app answer one request."""
 
-        def go_on() -> None:
-            exchange.deadline = trio.current_time() + EXCHANGE_SECONDS
+        def give(seconds: float) -> None:
+            exchange.deadline = trio.current_time() + seconds
 
         def arrive() -> None:
             http.has_request = True
             on_arrival()
 
-        http = _HttpStream(stream, head, go_on)
+        http = _HttpStream(stream, head, give)
         connection = TCPServer(
             _one_request(self._app, entrypoint, arrive),
             self._config,
@@ -320,10 +337,10 @@ class Server:
 
 
 async def _read_head(stream: trio.SocketStream) -> bytes:
-    """All bytes up to and behind the first blank line; nothing if the peer leaves or sends too much before it."""
+    """All bytes up to and behind the first blank line, or too many without one; nothing if the peer leaves before."""
     data = b""
-    while b"\r\n\r\n" not in data[:HEAD_BYTES]:
-        if len(data) >= HEAD_BYTES or not (more := await stream.receive_some(HEAD_BYTES)):
+    while b"\r\n\r\n" not in data[:HEAD_BYTES] and len(data) < HEAD_BYTES:
+        if not (more := await stream.receive_some(HEAD_BYTES)):
             return b""
         data += more
     return data

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from trio_voice.journal.schema import IDENTITY
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -35,7 +37,10 @@ ADVICE: Final = {
     sqlite3.SQLITE_NOTADB: "journal.url names a file that is no SQLite database",
 }
 
-
+LOOK_SECONDS: Final = 1.0
+"""Between two looks at the open file itself."""
+DAMAGED: Final = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR})
+"""Errors of such a look that say something of the file."""
 HOPELESS: Final = frozenset(
     {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_NOTADB}
 )
@@ -61,6 +66,9 @@ class SqliteDatabase:
         """Device and inode of the file that is open."""
         self._wal: tuple[int, int] | None = None
         """Likewise of its write-ahead log, once there is one; it stays for as long as anybody has the file open."""
+        self._next_look = 0.0
+        self._journal_id = ""
+        """The id in it, when it was last looked for."""
 
     @property
     def name(self) -> str:
@@ -82,14 +90,41 @@ class SqliteDatabase:
         return self._path == MEMORY or Path(self._path).exists()
 
     def is_connected(self) -> bool:
-        """True if a connection is open and its file is still the one at the path.
+        """True if a connection is open and its file is still the one at the path, and what it was.
 
         Who writes to a file that was deleted or replaced notices nothing, and writes for nobody.
         """
-        if self._connection is not None and (self._identity != self._find(self._path) or self._wal_is_gone()):
+        if self._connection is None:
+            return False
+        if self._identity != self._find(self._path) or self._wal_is_gone():
             log.error("journal_file_gone", path=self.name, advice="whoever moved it away has all that was in it")
             self.close()
+        elif damage := self._damage():
+            log.error(
+                "journal_file_overwritten",
+                path=self.name,
+                error=damage,
+                advice="stop the daemon and put back a copy: `trio-voice journal restore`",
+            )
+            self.close()
         return self._connection is not None
+
+    def _damage(self) -> str:
+        """The fault of a file that somebody has written over, in words; empty if none is seen, or looked for so soon.
+
+        Whoever has it open reads what it knows from memory and notices nothing; so that memory is given back first.
+        """
+        if self._path == MEMORY or time.monotonic() < self._next_look:
+            return ""
+        self._next_look = time.monotonic() + LOOK_SECONDS
+        before, self._journal_id = self._journal_id, ""
+        try:
+            self.execute("PRAGMA shrink_memory")
+            self._journal_id = "".join(str(found) for found, _ in self.query(IDENTITY))
+        except sqlite3.Error as error:
+            is_damage = before and error.sqlite_errorcode & 0xFF in DAMAGED
+            return str(error) if is_damage else ""  # it has no tables yet, or the next statement says so
+        return "" if before in ("", self._journal_id) else "it is another journal"
 
     def _wal_is_gone(self) -> bool:
         found = self._find(f"{self._path}-wal")
@@ -120,6 +155,7 @@ class SqliteDatabase:
             connection.close()
             raise
         self._connection, self._identity, self._wal = connection, self._find(self._path), None
+        self._journal_id = ""
 
     def _set_up(self, connection: sqlite3.Connection) -> None:
         """Several that make a new file at once are in each other's way, and here SQLite does not wait by itself."""

@@ -149,7 +149,11 @@ PROOFS = {
         "edges/test_systemd.py: test_the_watchdog_is_fed_twice_in_its_period",
         "test_workers.py: test_a_worker_that_is_stopped_loses_no_new_call_and_is_replaced",
     ),
-    "A module that puts something else": OF_OTHERS,
+    "What a module changes of the interpreter": (
+        "call/test_interpreter_kept.py: test_what_harms_every_call_is_refused_and_put_back",
+        "call/test_interpreter_kept.py: test_an_audit_hook_which_nothing_removes_is_refused_where_it_is_tried",
+    ),
+    "What it changes later": OF_OTHERS,
     "Audio and words go to the models": OF_OTHERS,
     "ask for no token": (
         "edges/web/test_app.py: test_health_needs_no_key",

@@ -6,6 +6,7 @@ A user's module does anything at all while it is imported; whatever that is beco
 from __future__ import annotations
 
 import fcntl
+import inspect
 import logging
 import os
 import re
@@ -31,6 +32,7 @@ from trio_voice.call.built_in_tools import (
     generate_random_number,
     transfer_to_human,
 )
+from trio_voice.call.interpreter_kept import interpreter_kept
 from trio_voice.call.tools import Tool
 
 if TYPE_CHECKING:
@@ -71,6 +73,7 @@ def load_tools(names: Iterable[str], numbers: DoNotCall) -> dict[str, Tool]:
 def _users_tool(name: str, built_in: list[Callable[..., Any]]) -> Tool:
     function = _import(name)
     try:
+        _refuse_what_is_no_function(function)
         tool = Tool(function)
     except BaseException as wrong:
         code = getattr(function, "__code__", None)
@@ -83,6 +86,19 @@ def _users_tool(name: str, built_in: list[Callable[..., Any]]) -> Tool:
     return tool
 
 
+def _refuse_what_is_no_function(found: Callable[..., Any]) -> None:
+    """Raises ``TypeError`` for what can be called and gives no result that a model could be told, or has no name."""
+    if inspect.isgeneratorfunction(found) or inspect.isasyncgenfunction(found):
+        what = "it yields"
+    elif isinstance(found, type):
+        what = "it is a class"
+    elif not isinstance(getattr(found, "__name__", None), str):
+        what = f"it is a {type(found).__name__}, which has no name"
+    else:
+        return
+    raise TypeError(f"{what}: a tool is a `def` or an `async def` that returns its result")
+
+
 def _import(name: str) -> Callable[..., Any]:
     module, colon, function = name.partition(":")
     if not colon:
@@ -91,13 +107,15 @@ def _import(name: str) -> Callable[..., Any]:
         )
     process = os.getpid()
     try:
-        with _standard_descriptors(), _process_kept(), _log_kept():
+        with _standard_descriptors(), _process_kept(), _log_kept(), interpreter_kept():
             found = getattr(import_module(module), function)
         if os.getpid() != process:  # it has forked, and this is the copy, which would become a second daemon
             os._exit(0)
     # What a module does while it is imported is anything at all, `sys.exit` and KeyboardInterrupt included.
     except BaseException as wrong:
         raise ValueError(f"{name!r} cannot be imported: {_words(wrong, place_in(wrong))}") from wrong  # noqa: ASYNC104 - blocks, no trio
+    if inspect.iscoroutine(found):
+        found.close()  # or it would be said that nobody has awaited it
     if not callable(found):
         raise ValueError(f"{name!r} is no function")  # noqa: TRY004 - a wrong name in the configuration
     return found  # type: ignore[no-any-return]  # whatever the user wrote

@@ -230,7 +230,7 @@ def _import_and_leave(path: Path, settings: Settings, verdict: int) -> NoReturn:
 
 
 def _catch_ends(path: Path, progress: list[str], refuse: Callable[[str], object]) -> None:
-    """From now on ``refuse`` is told where a module ends this process, and must do so, where that can be caught."""
+    """From now on ``refuse`` is told where a module ends this process, or adds an audit hook, and must end it."""
     leave, ours = os._exit, os.getpid()
 
     def ends_process(*_status: object) -> None:
@@ -239,7 +239,14 @@ def _catch_ends(path: Path, progress: list[str], refuse: Callable[[str], object]
         where = place_in(sys._getframe(1))  # noqa: SLF001 - documented, and the module's own frame is what is told
         refuse(f"{path}: {progress[-1] or 'a module'} cannot be imported: {where}: it ends the process")
 
+    def watch(event: str, _arguments: object) -> None:
+        if event == "sys.addaudithook" and os.getpid() == ours:
+            where = place_in(sys._getframe(1))  # noqa: SLF001 - as above
+            what = "it adds an audit hook, which is the whole daemon's and can never be removed"
+            refuse(f"{path}: {progress[-1] or 'a module'} cannot be imported: {where}: {what}")
+
     os._exit, os.abort = ends_process, ends_process  # type: ignore[assignment]  # they return nothing, for they never do
+    sys.addaudithook(watch)
 
 
 async def load_again(path: Path, numbers: DoNotCall) -> Loaded:

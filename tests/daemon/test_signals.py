@@ -1,9 +1,12 @@
 """Signals that nobody means: the default action of most ends a process, and every call with it."""
 
+import signal
 import subprocess
 import sys
 
 import pytest
+
+from trio_voice.daemon.signals import HELD, STRAY
 
 BEARS_ALL = """
 import os, signal, trio
@@ -31,6 +34,18 @@ ignore_all()
 for number in STRAY:
     os.kill(os.getpid(), number)
 """
+
+
+OF_FAULTS = {"SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP"}
+THE_OPERATORS = {"SIGKILL", "SIGQUIT", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU"}
+HARMLESS = {"SIGCHLD", "SIGCONT", "SIGURG", "SIGWINCH", "SIGPIPE", "SIGXFSZ"}
+"""By default, the last two by Python's."""
+
+
+def test_no_signal_is_forgotten():
+    named = {each for each in signal.valid_signals() if not isinstance(each, signal.Signals)}  # real-time ones
+    others = {signal.Signals[name] for name in OF_FAULTS | THE_OPERATORS | HARMLESS}
+    assert signal.valid_signals() == {*HELD, *STRAY, *others, *named}
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ HELD: Final = (*STOP, signal.SIGHUP)
 STRAY: Final = frozenset(
     {
         *(signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO),
-        *(signal.SIGPWR, signal.SIGSTKFLT),
+        *(signal.SIGPWR, signal.SIGSTKFLT, signal.SIGXCPU),
         *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
     }
 )

@@ -87,15 +87,18 @@ async def confuse_model(call: Call) -> None:
 
 
 async def break_tls(call: Call) -> None:
+    call.model.leave(call.stage)
     await call.struck.line.send_beneath(b"this is no record of TLS")
 
 
 async def alert_tls(call: Call) -> None:
     """A fatal alert in clear (bad_record_mac), as a broken box on the way sends it."""
+    call.model.leave(call.stage)
     await call.struck.line.send_beneath(b"\x15\x03\x03\x00\x02\x02\x14")
 
 
 async def silence_model(call: Call) -> None:
+    call.model.leave(call.stage)
     call.struck.fall_silent()
 
 
@@ -104,6 +107,7 @@ async def stall_model(call: Call) -> None:
 
 
 async def lose_model(call: Call) -> None:
+    call.model.leave(call.stage)
     call.struck.vanish()
 
 

@@ -42,6 +42,8 @@ class Fault:
     told: Told = Told.CAN_BE
     tool: str = NEVER_RETURNS
     ends_process: bool = False
+    is_owed: bool = False
+    """The caller is owed an answer, or the last line, from then on."""
     at_model: bool = False
     """It strikes the model, and of a chain each of its sockets in turn."""
     kinds: tuple[str, ...] = ()
@@ -73,20 +75,26 @@ class Case:
 
     @property
     def limit(self) -> str | None:
-        """The limit that notices it.
-
-        A recogniser that is gone looks like a caller who says nothing, which is nothing to notice while the agent
-        speaks. A voice that is gone in a tool is given the filler to say, and is not the only one that is alive.
-        """
-        if self.fault.limit == "idle_seconds" and self.stage == HEARING:
-            return "time_limit_seconds"
-        if self.fault.limit == "idle_seconds" and self.stage == SPEAKING and self.phase is Phase.TOOL:
-            return "silent voice"
+        """The limit that notices it."""
+        if self._looks_like_a_silent_caller:
+            return "heard out and idle"
+        if self.fault.limit == "ready and last line" and self.stage == SPEAKING:
+            return "handshakes and last line"  # the greeting was kept, so the call can wait for a voice
         if self.fault.limit == "last line" and self.phase in (Phase.HANDSHAKE, Phase.OPENING):
             return "ready and last line"  # it is tried again meanwhile
         if self.fault.limit == "last line" and self.stage:
             return "tries and last line"  # a chain's stage is, too, while the caller hears fillers
         return self.fault.limit
+
+    @property
+    def is_owed(self) -> bool:
+        """True if the caller waits for us from then on."""
+        return self.fault.is_owed and not self._looks_like_a_silent_caller
+
+    @property
+    def _looks_like_a_silent_caller(self) -> bool:
+        """True if nothing of it can be noticed: a recogniser that is there, and hears nothing."""
+        return self.fault.limit == "no answer" and self.stage == HEARING
 
     def can_tell(self, stage: str) -> bool:
         """True if the provider of this stage can be told."""

@@ -32,7 +32,7 @@ class Script:
     tool: str = ""
     """It asks for this one, once."""
     goes_on: bool = False
-    """It says a sentence, and then its answer does not end."""
+    """It says a sentence, and then its answer does not end, once."""
     asked: trio.Event = attrs.field(factory=trio.Event)
     """Set when a request has come."""
     called: trio.Event = attrs.field(factory=trio.Event)
@@ -134,7 +134,8 @@ class Exchange(Session):
             self._script.called.set()
         else:
             await self._say(self._protocol.text("Ahoy, then. "))
-            while self._script.goes_on and self.line.released_at is None:
+            goes_on, self._script.goes_on = self._script.goes_on, False
+            while goes_on and self.line.released_at is None:
                 await trio.sleep(COMMENT_SECONDS)
                 await self._say(self._protocol.text(""))
             await self._say(self._protocol.over("stop"))

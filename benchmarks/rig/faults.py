@@ -45,7 +45,15 @@ FAULTS: Final = (
     Fault(words="caller stops reading", phases=(Phase.REPLY,), acts=(act.stall_caller,), limit="time_limit_seconds"),
     # The model's side
     *(
-        Fault(words=words, phases=phases, acts=(loses,), limit="last line", told=Told.CANNOT, at_model=True)
+        Fault(
+            words=words,
+            phases=phases,
+            acts=(loses,),
+            limit="last line",
+            told=Told.CANNOT,
+            is_owed=True,
+            at_model=True,
+        )
         for words, phases, loses in (
             ("model closes", OPENED, act.close_model),
             ("model's socket cut", CONNECTING, act.cut_model),
@@ -67,6 +75,7 @@ FAULTS: Final = (
         manner=Manner(handshake=Handshake.REFUSED),
         limit="last line",
         told=Told.CANNOT,
+        is_owed=True,
         at_model=True,
     ),
     Fault(
@@ -75,6 +84,7 @@ FAULTS: Final = (
         acts=(act.nothing,),
         limit="ready and last line",
         told=Told.CANNOT,
+        is_owed=True,
         at_model=True,
     ),
     Fault(
@@ -82,16 +92,25 @@ FAULTS: Final = (
         phases=(Phase.OPENING,),
         acts=(act.nothing,),
         limit="ready and last line",
+        is_owed=True,
         at_model=True,
         spares=(SPEAKING,),
     ),
-    Fault(words="model falls silent", phases=IN_CALL, acts=(act.silence_model,), limit="idle_seconds", at_model=True),
+    Fault(
+        words="model falls silent",
+        phases=IN_CALL,
+        acts=(act.silence_model,),
+        limit="no answer",
+        is_owed=True,
+        at_model=True,
+    ),
     Fault(
         words="model vanishes",
         phases=IN_CALL,
         acts=(act.lose_model,),
-        limit="idle_seconds",
+        limit="gone and last line",
         told=Told.CANNOT,
+        is_owed=True,
         at_model=True,
     ),
     Fault(
@@ -113,6 +132,7 @@ FAULTS: Final = (
         phases=IN_CALL,
         acts=(act.send_away,),
         limit="last line",
+        is_owed=True,
         kinds=("gemini-live",),
     ),
     # While closing
@@ -149,11 +169,12 @@ OF_CHAINS: Final = (
         manner=Manner(answer=Answer.HELD),
     ),
     Fault(
-        words="language model falls silent",  # on this machine it may have to be loaded first: 30 s, under fillers
+        words="language model falls silent",
         phases=WHILE_THINKING,
         acts=(act.nothing,),
         manner=Manner(answer=Answer.HELD),
-        limit="time_limit_seconds",
+        limit="no answer",
+        is_owed=True,
     ),
     Fault(
         words="language model refuses",
@@ -161,6 +182,7 @@ OF_CHAINS: Final = (
         acts=(act.nothing,),
         manner=Manner(answer=Answer.REFUSED),
         limit="last line",
+        is_owed=True,
     ),
     Fault(
         words="language model breaks off",
@@ -168,6 +190,7 @@ OF_CHAINS: Final = (
         acts=(act.nothing,),
         manner=Manner(answer=Answer.CUT),
         limit="last line",
+        is_owed=True,
     ),
     Fault(
         words="language model is reset",
@@ -175,6 +198,7 @@ OF_CHAINS: Final = (
         acts=(act.nothing,),
         manner=Manner(answer=Answer.RESET),
         limit="last line",
+        is_owed=True,
     ),
     Fault(
         words="language model answers garbage",
@@ -182,6 +206,7 @@ OF_CHAINS: Final = (
         acts=(act.nothing,),
         manner=Manner(answer=Answer.GARBAGE),
         limit="last line",
+        is_owed=True,
     ),
     Fault(
         words="language model talks nonsense, hang-up",
@@ -201,8 +226,24 @@ call."""
 
 
 OF_TLS: Final = (
-    Fault(words="TLS breaks", phases=OPENED, acts=(act.break_tls,), told=Told.CANNOT, at_model=True),
-    Fault(words="TLS alert", phases=OPENED, acts=(act.alert_tls,), told=Told.CANNOT, at_model=True),
+    Fault(
+        words="TLS breaks",
+        phases=OPENED,
+        acts=(act.break_tls,),
+        limit="last line",
+        told=Told.CANNOT,
+        is_owed=True,
+        at_model=True,
+    ),
+    Fault(
+        words="TLS alert",
+        phases=OPENED,
+        acts=(act.alert_tls,),
+        limit="last line",
+        told=Told.CANNOT,
+        is_owed=True,
+        at_model=True,
+    ),
     Fault(
         words="TLS breaks, caller hangs up",
         phases=IN_CALL,

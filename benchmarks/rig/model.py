@@ -218,7 +218,7 @@ class Chain(Model):
         await self._script.asked.wait()
 
     async def _hear_caller(self) -> None:
-        self._here(SPEAKING).fall_silent()
+        self._here(SPEAKING).be_quiet()
         await self._here(HEARING).be_interrupted()
 
 

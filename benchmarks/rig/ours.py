@@ -15,7 +15,7 @@ LIMITS: Final = {
     "media_gap_seconds": 2.0,
     "model_ready_seconds": 2.5,
     "idle_seconds": 5.0,
-    "time_limit_seconds": 10.0,
+    "time_limit_seconds": 40.0,
     "tool_seconds": 6.0,
     "drain_seconds": 1.0,
 }
@@ -28,8 +28,15 @@ LAST_LINE_SECONDS: Final = 4.0
 """A caller whose model has failed, and was not renewed, is told so: six seconds with the two that are promised."""
 TRIES_SECONDS: Final = 5.0
 """A stage of a chain that was lost is tried again for so long, where no other can take over."""
-SILENT_VOICE_SECONDS: Final = 9.0
-"""A chain's voice has 5 s to make a sound of what it is given, and in a tool it is given a filler after 2.5 s."""
+HANDSHAKES_SECONDS: Final = 9.0
+"""A handshake may hang for 4.5 s, and is tried once more within five."""
+GONE_SECONDS: Final = 10.0 + 1.0
+"""A peer whose machine is gone is noticed within ten seconds; then others are tried for one."""
+NO_ANSWER_SECONDS: Final = 5.0 + 18.0
+"""Five seconds may have been said already. Fillers come after 2.5, and 5 after each; then another session is tried, or
+the model is given up, before the third or behind it."""
+HEARD_OUT_SECONDS: Final = 20.0
+"""The longest that is being said when a fault strikes."""
 CONFIG: Final = """\
 [server]
 bind = "127.0.0.1:{port}"
@@ -103,7 +110,10 @@ def our_daemon(python: str = sys.executable) -> Target:
         limits=LIMITS
         | {
             "goodbye": GOODBYE_SECONDS,
-            "silent voice": SILENT_VOICE_SECONDS,
+            "no answer": NO_ANSWER_SECONDS + LAST_LINE_SECONDS,
+            "gone and last line": GONE_SECONDS + LAST_LINE_SECONDS,
+            "handshakes and last line": HANDSHAKES_SECONDS + LAST_LINE_SECONDS,
+            "heard out and idle": HEARD_OUT_SECONDS + LIMITS["idle_seconds"] + LAST_LINE_SECONDS,
             "unanswered mark": UNANSWERED_SECONDS,
             "last line": LAST_LINE_SECONDS,
             "tries and last line": TRIES_SECONDS + LAST_LINE_SECONDS,

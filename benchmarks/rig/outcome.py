@@ -14,6 +14,10 @@ PROMISE_SECONDS: Final = 2.0
 """From the first sign of the end to both sockets closed, whatever the peers do."""
 
 
+SILENCE_SECONDS: Final = 6.0
+"""Between two sounds, for a caller to whom an answer is owed."""
+
+
 class Goodbye(enum.Enum):
     """Goodbye that the provider was told before its socket was closed; the worst first."""
 
@@ -43,6 +47,11 @@ class Outcome:
     caller_seconds: float | None = None
     goodbye: Goodbye = Goodbye.NONE
     rest_hang_up: bool = False
+    silent_seconds: float | None = None
+    """The longest time that a caller to whom an answer is owed has heard nothing; ``None`` where none is."""
+    silent_bound_seconds: float = SILENCE_SECONDS
+    had_last_word: bool = True
+    """True if a caller to whom an answer is owed was told something after the sign, and was not cut off in it."""
     descriptors: int | None = None
     tasks: int | None = None
     threads: int | None = None
@@ -73,6 +82,10 @@ class Outcome:
             found.append("late")
         if self.goodbye in {Goodbye.CUT, Goodbye.CLOSE_FRAME}:
             found.append("untold")
+        if self.silent_seconds is not None and self.silent_seconds > self.silent_bound_seconds:
+            found.append("silent")
+        if not self.had_last_word:
+            found.append("no last word")
         if self._leaks():
             found.append("left over")
         if self.exit_status is not None and not self.ends_process:
@@ -107,6 +120,8 @@ class Outcome:
             ran[0],
             model_seconds=_slowest([each.model_seconds for each in ran]),
             caller_seconds=_slowest([each.caller_seconds for each in ran]),
+            silent_seconds=None if ran[0].silent_seconds is None else _slowest([each.silent_seconds for each in ran]),
+            had_last_word=all(each.had_last_word for each in ran),
             goodbye=min((each.goodbye for each in ran), key=lambda goodbye: goodbye.value),
             rest_hang_up=all(each.rest_hang_up for each in ran),
             descriptors=_most([each.descriptors for each in ran]),

@@ -21,8 +21,8 @@ WORDS: Final = {
 }
 """Words of the column "told"."""
 HEAD: Final = (
-    f"{'kind':<16} {'fault':<43} {'phase':<13} {'model':>6} {'told':<11} {'caller':>6} {'fds':>4} {'tasks':>5} "
-    f"{'threads':>7} {'memory':>9}  verdict"
+    f"{'kind':<16} {'fault':<43} {'phase':<13} {'model':>6} {'told':<11} {'caller':>6} "
+    f"{'silence':>7} {'fds':>4} {'tasks':>5} {'threads':>7} {'memory':>9}  verdict"
 )
 
 
@@ -56,7 +56,8 @@ class Table:
         if outcome.exit_status is not None:
             verdict += f" (exit status {outcome.exit_status})"
         caller = self._seconds(outcome.caller_seconds, outcome)
-        return f"{where} {model:>6} {WORDS[outcome.goodbye]:<11} {caller:>6} {' '.join(left)}  {verdict}"
+        silence = "-" if outcome.silent_seconds is None else f"{outcome.silent_seconds:.2f}"
+        return f"{where} {model:>6} {WORDS[outcome.goodbye]:<11} {caller:>6} {silence:>7} {' '.join(left)}  {verdict}"
 
     def _seconds(self, seconds: float | None, outcome: Outcome) -> str:
         return f"> {self._patience + outcome.limit_seconds:.0f}" if seconds is None else f"{seconds:.2f}"

@@ -17,7 +17,7 @@ from rig.call import Call, Phase, Unreached
 from rig.cases import Case
 from rig.faults import FAULTS
 from rig.model import Model, authority, open_model
-from rig.outcome import PROMISE_SECONDS, Goodbye, Outcome
+from rig.outcome import PROMISE_SECONDS, SILENCE_SECONDS, Goodbye, Outcome
 from rig.process import DidNotStart, Footprint, ServerProcess, Target, last_words, open_server
 from rig.protocols import KINDS
 from rig.rest import Account, open_account
@@ -127,6 +127,7 @@ class Stand:
             limit_name=name,
             limit_seconds=limit,
             bound_seconds=limit + PROMISE_SECONDS + self._plan.slack if known else self._plan.patience,
+            silent_bound_seconds=SILENCE_SECONDS + self._plan.slack,
             ends_process=case.fault.ends_process,
         )
         async with trio.open_nursery() as nursery:
@@ -169,11 +170,19 @@ class Stand:
     async def _judge(call: Call, outcome: Outcome, sign_at: float, case: Case) -> Outcome:
         sessions = call.model.sessions
         goodbyes = [await session.goodbye(tellable=case.can_tell(session.stage)) for session in sessions]
+        released_after = call.phone.released_after(sign_at)
+        if case.is_owed:
+            until = trio.current_time() if released_after is None else sign_at + released_after
+            outcome = attrs.evolve(
+                outcome,
+                silent_seconds=call.phone.sounds.longest_silence(call.phone.started_at, until),
+                had_last_word=call.phone.sounds.words_after(sign_at, until),
+            )
         return attrs.evolve(
             outcome,
             sessions=len(sessions),
             model_seconds=_latest([session.line.released_at for session in sessions], sign_at),
-            caller_seconds=call.phone.released_after(sign_at),
+            caller_seconds=released_after,
             goodbye=min(goodbyes, default=Goodbye.NONE, key=lambda goodbye: goodbye.value),
             rest_hang_up=call.phone.completed_at is not None,
         )

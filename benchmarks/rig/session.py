@@ -85,10 +85,11 @@ class SocketSession(Session):
         self.told = False
         """True if the client's goodbye has arrived."""
         self.reply_ms = REPLY_MS
-        """Milliseconds that a voice says next."""
+        """Milliseconds that a voice says next, once."""
         self.replies = 0
         """Number of replies that have been said to the end."""
         self._ready = False
+        self._is_silent = False
         self._greeting = False
         self._mute = trio.CancelScope()
 
@@ -116,6 +117,8 @@ class SocketSession(Session):
 
     async def say(self, messages: Sequence[str | bytes]) -> None:
         """Send what the protocol has put into words."""
+        if self._is_silent:
+            return
         for message in messages:
             await self.line.send(message)
 
@@ -167,13 +170,14 @@ class SocketSession(Session):
 
     async def _say_words(self) -> None:
         if self._greeting:
-            await self.speak(self.reply_ms)
+            milliseconds, self.reply_ms = self.reply_ms, REPLY_MS
+            await self.speak(milliseconds)
         else:
             self._greeting = True
             await self._greet()
 
     async def _be_left(self) -> None:
-        self._mute.cancel()
+        self.be_quiet()
         match self._manner.goodbye:
             case Goodbye.ANSWERED:
                 await self.say(self.protocol.farewell())
@@ -209,20 +213,25 @@ class SocketSession(Session):
 
     async def be_interrupted(self) -> None:
         """The caller speaks into what is being said, and is understood."""
-        self._mute.cancel()
+        self.be_quiet()
         await self.say(self.protocol.caller_speaks())
         await self.say(self.protocol.caller_spoke())
 
     async def ask_for_tool(self, name: str) -> None:
         """Ask the client to run one of its tools."""
-        self._mute.cancel()
+        self.be_quiet()
         await self.say(self.protocol.tool_call(name))
+
+    def be_quiet(self) -> None:
+        """Leave the rest of what is being said unsaid."""
+        self._mute.cancel()
 
     # Faults
 
     def fall_silent(self) -> None:
-        """Say nothing more; go on reading."""
-        self._mute.cancel()
+        """Say nothing more, whatever is asked; go on reading."""
+        self._is_silent = True
+        self.be_quiet()
 
     def stop_reading(self) -> None:
         """Take nothing more; what is being said goes on."""
@@ -241,7 +250,7 @@ class SocketSession(Session):
 
     async def fail(self) -> None:
         """Say that something went wrong, and close."""
-        self.fall_silent()
+        self.be_quiet()
         await self.say(self.protocol.error())
         await self.line.close(1011, "internal error")
 

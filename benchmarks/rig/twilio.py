@@ -23,6 +23,7 @@ from wsproto import ConnectionType
 
 from rig.http import open_http
 from rig.line import Line
+from rig.sounds import MULAW_BYTES_PER_SECOND, Sounds
 from rig.wire import narrow
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 FRAME: Final = base64.b64encode(b"\xff" * 160).decode()
 FRAME_SECONDS: Final = 0.02
-MULAW_BYTES_PER_SECOND: Final = 8_000
 WEBHOOK_SECONDS: Final = 15.0
 """Twilio's own patience (error 11205)."""
 
@@ -110,6 +110,9 @@ class PhoneCall:
         self._marks_changed = trio.Event()
         self.heard_ms = 0.0
         """Milliseconds of audio that the server has sent."""
+        self.sounds = Sounds()
+        self.started_at = math.inf
+        """Time at which the caller began to listen."""
         account.calls[self.call_sid] = self
         self.completed_at: float | None = None
         """Time at which the server ended the call by REST."""
@@ -223,6 +226,7 @@ class PhoneCall:
         await self.line.send(json.dumps(message))
 
     async def _start(self) -> None:
+        self.started_at = trio.current_time()
         await self._send(
             "start",
             start={
@@ -254,14 +258,18 @@ class PhoneCall:
             now = trio.current_time()
             match said["event"]:
                 case "media":
-                    seconds = len(base64.b64decode(said["media"]["payload"])) / MULAW_BYTES_PER_SECOND
+                    payload = base64.b64decode(said["media"]["payload"])
+                    seconds = len(payload) / MULAW_BYTES_PER_SECOND
                     self.heard_ms += seconds * 1000
-                    self._plays_until = max(now, self._plays_until) + seconds
+                    self._plays_until = max(now, self._plays_until)
+                    self.sounds.play(payload, self._plays_until)
+                    self._plays_until += seconds
                 case "mark":
                     self._marks.append((self._plays_until, str(said["mark"]["name"])))
                     self._marks_changed.set()
                 case "clear":  # every mark that is pending comes back, too
                     self._plays_until = now
+                    self.sounds.clear(now)
                     self._marks = deque((now, name) for _, name in self._marks)
                     self._marks_changed.set()
 

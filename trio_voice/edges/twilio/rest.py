@@ -38,8 +38,10 @@ REQUEST_SECONDS: Final = 10.0
 """For one request. Twilio answers in well under a second."""
 HANG_UP_SECONDS: Final = 120.0
 """For ending a call, with all its retries. TwiML's ``<Hangup/>`` and the call's time limit stand behind it."""
-HTTP_NOT_FOUND: Final = 404
+NO_SUCH_RESOURCE: Final = 20404
 CALL_NOT_IN_PROGRESS: Final = 21220
+FIRST_CODE: Final = 10_000
+"""Twilio's codes begin there; where an answer has none, the SDK puts the status of HTTP in its place."""
 RETRYABLE: Final = frozenset({429, 500, 502, 503, 504})
 
 
@@ -295,16 +297,16 @@ class TwilioRest:
         try:
             return await request
         except TwilioRestException as refused:
-            code = refused.code if isinstance(refused.code, int) else 0  # whatever stood there
+            code = refused.code if isinstance(refused.code, int) and refused.code >= FIRST_CODE else 0
             raise RestError(
                 advice_for(code, refused.status, one_line(str(refused.msg))),
                 status=refused.status,
                 code=code,
-                retryable=refused.status in RETRYABLE,
+                retryable=refused.status in RETRYABLE or not code,  # without one it is not Twilio who refuses
                 outcome_unknown=refused.status >= 500,
             ) from refused
         except TwilioException as refused:
-            raise RestError(one_line(f"Twilio's answer is not understood: {refused}")) from refused
+            raise RestError(one_line(f"Twilio's answer is not understood: {refused}"), retryable=True) from refused
         except (httpx2.HTTPError, trio.TooSlowError) as failed:
             unsent = isinstance(failed, httpx2.ConnectError | httpx2.ConnectTimeout)
             raise RestError(
@@ -327,8 +329,8 @@ class TwilioRest:
 
 
 def _is_over(failure: RestError) -> bool:
-    """True if a call could not be ended because it had."""
-    return failure.status == HTTP_NOT_FOUND or failure.code == CALL_NOT_IN_PROGRESS
+    """True if a call could not be ended because it had, in Twilio's own words: a proxy's 404 is about something else."""
+    return failure.code in {NO_SUCH_RESOURCE, CALL_NOT_IN_PROGRESS}
 
 
 def _is_retryable(failure: Exception) -> bool:

@@ -78,6 +78,8 @@ class Case:
         """The limit that notices it."""
         if self._looks_like_a_silent_caller:
             return "heard out and idle"
+        if self.fault.limit == "gone and last line" and self.stage == SPEAKING:
+            return "no answer"  # nothing is sent to it while a kept filler is heard
         if self.fault.limit == "ready and last line" and self.stage == SPEAKING:
             return "handshakes and last line"  # the greeting was kept, so the call can wait for a voice
         if self.fault.limit == "last line" and self.phase in (Phase.HANDSHAKE, Phase.OPENING):

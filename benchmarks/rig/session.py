@@ -84,8 +84,8 @@ class SocketSession(Session):
         """Set when the greeting has been sent, all of it."""
         self.told = False
         """True if the client's goodbye has arrived."""
-        self.reply_ms = REPLY_MS
-        """Milliseconds that a voice says next, once."""
+        self.reply_ms: int | None = None
+        """Milliseconds that a voice says next, whatever it is; ``None`` for its greeting, or a short reply."""
         self.replies = 0
         """Number of replies that have been said to the end."""
         self._ready = False
@@ -169,9 +169,9 @@ class SocketSession(Session):
             self._ready = True
 
     async def _say_words(self) -> None:
-        if self._greeting:
-            milliseconds, self.reply_ms = self.reply_ms, REPLY_MS
-            await self.speak(milliseconds)
+        milliseconds, self.reply_ms = self.reply_ms, None
+        if self._greeting or milliseconds is not None:
+            await self.speak(milliseconds or REPLY_MS)
         else:
             self._greeting = True
             await self._greet()

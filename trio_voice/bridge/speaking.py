@@ -65,7 +65,8 @@ class Speaking:
         else:
             self.request(f"{because}Say exactly this and nothing else: {text}")
         if instead is not None:
-            self._instead, self._say_instead_at = instead, now + context.limits.dead_air_seconds
+            due = now + context.limits.dead_air_seconds
+            self._instead, self._say_instead_at = instead, min(self._say_instead_at, due)
 
     def request(self, instructions: str, *, kept: bool = False) -> None:
         """Have the model say something by these instructions, which it may be told to keep in mind."""

@@ -32,6 +32,7 @@ CLASSES = {
         "session expires as soon as it began",
     },
     "model's socket cut or reset": {"model's socket cut", "model's socket reset"},
+    "model's TLS breaks, or an alert comes": {"TLS breaks", "TLS alert"},
     "garbage from the model, or nonsense and a hang-up": {
         "model's frames are garbage",
         "nonsense from the model, hang-up",
@@ -51,11 +52,13 @@ CLASSES = {
         "goodbye answered, close ignored",
         "goodbye drowned in audio",
     },
-    "language model refuses, breaks off or raves": {
+    "language model refuses or breaks off": {
         "language model refuses",
         "language model breaks off",
         "language model is reset",
         "language model answers garbage",
+    },
+    "language model raves, caller hangs up": {
         "language model talks nonsense, hang-up",
         "language model never stops, hang-up",
     },
@@ -96,6 +99,12 @@ def tally(cases: list[Case]) -> str:
     )
 
 
+def silence(cases: list[Case]) -> str:
+    """The longest time that a caller who was owed an answer has heard nothing; empty where nobody listened for it."""
+    known = [case["silent_seconds"] for case in cases if case.get("silent_seconds") is not None]
+    return f"{max(known):.1f}" if known else ""
+
+
 def table(documents: list[dict[str, Any]]) -> str:
     """All of it; the first server's faults are the lines."""
     servers: dict[str, list[Case]] = {}
@@ -115,6 +124,7 @@ def table(documents: list[dict[str, Any]]) -> str:
             cell([case for case in cases if fault_of(case) == fault], patience[name]) for name, cases in servers.items()
         ]
         rows.append([fault + "".join(sorted(limits)), *cells])
+    rows.append(["**longest silence of a caller who is owed an answer**", *map(silence, servers.values())])
     rows.append(["**as promised**", *map(tally, servers.values())])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 

@@ -277,6 +277,7 @@ WANTED = {
     "openai-realtime": [
         "stop, socket left open, mid-reply",
         "model's frames are garbage, greeting",
+        "model falls silent, in a tool",
         "model vanishes, caller hangs up, in a tool",
         "goodbye and close are ignored, closing",
         "SIGTERM, handshake",

@@ -26,7 +26,7 @@ from trio_voice.cli.printing import print_line
 from trio_voice.daemon.peers import make_leg, open_rest
 from trio_voice.edges.twilio.numbers import Numbers
 from trio_voice.edges.twilio.public_url import PublicUrl
-from trio_voice.edges.twilio.rest import HTTP_NOT_FOUND
+from trio_voice.edges.twilio.rest import NO_SUCH_RESOURCE
 from trio_voice.errors import ConfigError, RestError, one_line
 from trio_voice.journal import database_at, schema
 from trio_voice.legs.session_ledger import Ledger
@@ -49,8 +49,7 @@ TURN_SECONDS: Final = 8.0
 CLOCK_SECONDS: Final = 60.0
 """A clock that is further off breaks certificates and tokens."""
 CERTIFICATE_DAYS: Final = 7
-NO_SUCH_RESOURCE: Final = 20404
-"""Twilio's code of its own 404 (Twilio, error and warning dictionary)."""
+HTTP_NOT_FOUND: Final = 404
 UNKNOWN_CALL: Final = "0" * 32
 STAGES: Final = ("stt", "llm", "tts")
 

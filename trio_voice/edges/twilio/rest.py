@@ -39,6 +39,7 @@ REQUEST_SECONDS: Final = 10.0
 HANG_UP_SECONDS: Final = 120.0
 """For ending a call, with all its retries. TwiML's ``<Hangup/>`` and the call's time limit stand behind it."""
 NO_SUCH_RESOURCE: Final = 20404
+"""Twilio's code of its own 404 (Twilio, error and warning dictionary)."""
 CALL_NOT_IN_PROGRESS: Final = 21220
 FIRST_CODE: Final = 10_000
 """Twilio's codes begin there; where an answer has none, the SDK puts the status of HTTP in its place."""
@@ -329,7 +330,7 @@ class TwilioRest:
 
 
 def _is_over(failure: RestError) -> bool:
-    """True if a call could not be ended because it had, in Twilio's own words: a proxy's 404 is about something else."""
+    """True if a call could not be ended because it had, in Twilio's words: a proxy's 404 is about something else."""
     return failure.code in {NO_SUCH_RESOURCE, CALL_NOT_IN_PROGRESS}
 
 

@@ -3,7 +3,7 @@
 import attrs
 import pytest
 
-from tests.bridge.test_silence import CHAIN, HOSTED, LINES, PATIENT, WORDS, pass_time
+from tests.bridge.silences import CHAIN, HOSTED, LINES, PATIENT, WORDS, pass_time
 from tests.playbook import GREETS_NOBODY, Playbook
 
 

@@ -10,7 +10,7 @@ PIECE_BYTES: Final = 160
 QUIETEST: Final = 0x6F
 """The least that is heard, of a mu-law byte without its sign: a larger one is within 0.4 % of full scale of silence."""
 WORD_SECONDS: Final = 0.25
-"""What is shorter than this says nothing."""
+"""A shorter sound says nothing."""
 
 
 class Sounds:
@@ -29,7 +29,7 @@ class Sounds:
                 self._spans.append((since, since + len(piece) / MULAW_BYTES_PER_SECOND))
 
     def clear(self, now: float) -> None:
-        """What was not heard by now never will be."""
+        """Leave unheard all that was not heard by now."""
         self._spans = [(since, min(until, now)) for since, until in self._spans if since < now]
 
     def longest_silence(self, since: float, until: float) -> float:

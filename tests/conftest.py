@@ -8,6 +8,7 @@ from collections import Counter
 
 import pytest
 from hypothesis import HealthCheck, settings
+from structlog.testing import capture_logs
 
 from tests.journal.stands import PostgresServer, PostgresStand, find_postgres, throw_away_server
 
@@ -73,3 +74,10 @@ def postgres_database(postgres_server):
 def postgres_stand(postgres_database):
     postgres_database.empty()
     return postgres_database
+
+
+@pytest.fixture
+def logs():
+    """Lines that were logged, and not written: thousands of calls, and a traceback for each bug, take their time."""
+    with capture_logs() as entries:
+        yield entries

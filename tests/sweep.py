@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from functools import partial
 
 import attrs
+import pytest
 import trio
 import trio.testing
 
@@ -29,6 +30,7 @@ from trio_voice.sandbox.providers.assemblyai_agent import Manner, Script, Turn
 from trio_voice.sandbox.providers.chain import ChainManner
 from trio_voice.sandbox.providers.gemini_live import GeminiManner
 from trio_voice.sandbox.transport.memory import MemoryChannel
+from trio_voice.session_record import Closing
 
 LIMITS = Limits(playback_lead_seconds=0.1, media_gap_seconds=3, start_seconds=3, model_ready_seconds=9)
 
@@ -309,3 +311,34 @@ def strike_before(channel: MemoryChannel, nth: int, act: Callable[[], None]) -> 
         await send(message)
 
     channel.send = tapped  # type: ignore[method-assign]  # a tap on this one end
+
+
+SAMPLE = 37
+"""In the quick suite one case in so many: a prime, so that it does not keep step with what comes again and again."""
+
+
+def how_often(whole):
+    """A sample of the cases, and all of them, or as many of them as there is time for."""
+    words = "every one" if whole == 1 else f"one in {whole}"
+    # A chain takes some 600 steps, each of them a call: minutes, where others work beside it.
+    slowly = pytest.param(whole, id=words, marks=[pytest.mark.slow, pytest.mark.timeout(1_200)])
+    return pytest.mark.parametrize("every", [pytest.param(SAMPLE, id="a sample"), slowly])
+
+
+SOCKETLESS = {"openai-chat"}
+"""Nothing of these is open between requests."""
+AT_ONCE = 0.001
+"""Seconds of virtual time: nothing but the rounding of the record's own."""
+
+
+def assert_model_was_told(rig):
+    """The provider was told of the end at its first sign, and acknowledged it at once."""
+    assert all(session.told_goodbye for session in rig.agent.sessions)
+    reached = {session.provider for session in rig.agent.sessions} | SOCKETLESS
+    for session in rig.record.model_sessions:
+        assert session.closing is (Closing.ACKNOWLEDGED if session.provider in reached else Closing.ABORTED)
+        assert session.seconds <= rig.record.seconds + AT_ONCE
+
+
+WIRES = [(kind, row) for kind in KINDS for row in (None, *kind.wires)]
+"""Every socket of every kind of call; ``None`` is the caller's."""

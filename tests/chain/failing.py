@@ -3,8 +3,6 @@
 from trio_voice.events import model as c
 from trio_voice.events import stage as s
 
-A = s.ToolCall("a", "look_up", {"day": 1})
-
 
 def refused(number, code="http_500", *, retryable=True, **more):
     return s.ThoughtFailed(number, code, "it failed", retryable, **more)

@@ -58,3 +58,6 @@ class Stage:
 def lines(think):
     """Words that are told with a question."""
     return [(entry.role, entry.text) for entry in think.conversation]
+
+
+A, B = s.ToolCall("a", "look_up", {"day": 1}), s.ToolCall("b", "look_up", {"day": 2})

@@ -3,8 +3,8 @@
 import attrs
 import pytest
 
-from tests.chain.failing import A, faults, refused
-from tests.chain.stages import Stage, lines
+from tests.chain.failing import faults, refused
+from tests.chain.stages import A, Stage, lines
 from trio_voice.audio.mulaw import encode
 from trio_voice.audio.mulaw import silence as mulaw_silence
 from trio_voice.chain.answers import SAY_SOMETHING

@@ -3,8 +3,8 @@
 import attrs
 import pytest
 
-from tests.chain.failing import A, faults, refused
-from tests.chain.stages import Stage, lines
+from tests.chain.failing import faults, refused
+from tests.chain.stages import A, Stage, lines
 from trio_voice.chain.tries import LONGEST_WAIT_SECONDS, MAX_ADAPTED, MAX_ASKED, MAX_EMPTY
 from trio_voice.events import model as c
 from trio_voice.events import stage as s

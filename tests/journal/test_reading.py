@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from tests.journal.calls import end_call, live_call, open_session
-from tests.journal.test_journal import DIES
+from tests.journal.test_writing import DIES
 from trio_voice.errors import ConfigError
 from trio_voice.journal import JournalUnavailable, database_at, read_journal, reading, schema
 

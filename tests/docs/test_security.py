@@ -11,9 +11,9 @@ OF_OTHERS = ()
 PROOFS = {
     # What is defended
     "Webhooks carry Twilio's signature": (
-        "edges/web/test_app.py: test_a_forged_webhook_is_refused_and_does_nothing",
-        "edges/web/test_app.py: test_what_is_signed_must_be_of_a_call_of_our_account",
-        "edges/web/test_app.py: test_a_webhook_without_a_signatures_form_is_refused_by_its_head",
+        "edges/web/test_webhooks.py: test_a_forged_webhook_is_refused_and_does_nothing",
+        "edges/web/test_webhooks.py: test_what_is_signed_must_be_of_a_call_of_our_account",
+        "edges/web/test_webhooks.py: test_a_webhook_without_a_signatures_form_is_refused_by_its_head",
         "edges/twilio/test_signatures.py: test_it_agrees_with_twilios_own_library",
     ),
     "A media stream is admitted by a path": (
@@ -22,8 +22,8 @@ PROOFS = {
         "edges/web/test_server.py: test_nobody_gets_in_without_a_signature_and_an_expected_call",
     ),
     "`POST /call` and what is said about calls": (
-        "edges/web/test_app.py: test_the_operators_routes_need_the_token",
-        "edges/web/test_app.py: test_the_operators_token_comes_as_a_bearers",
+        "edges/web/test_operators_routes.py: test_the_operators_routes_need_the_token",
+        "edges/web/test_operators_routes.py: test_the_operators_token_comes_as_a_bearers",
         "edges/web/test_operator_tokens.py: test_a_token_comes_behind_its_scheme",
         "edges/web/test_entrypoints.py: test_an_operators_address_of_its_own_takes_their_routes_off_twilios",
     ),
@@ -79,7 +79,7 @@ PROOFS = {
         "daemon/test_log_stream.py: test_lines_that_a_full_disk_does_not_take_are_counted_and_the_next_begins_a_line",
     ),
     "Refusals are counted": (
-        "edges/web/test_app.py: test_refusals_are_logged_once_in_ten_seconds_and_all_counted",
+        "edges/web/test_webhooks.py: test_refusals_are_logged_once_in_ten_seconds_and_all_counted",
         "edges/web/test_server.py: test_connections_that_are_broken_off_are_logged_once_in_ten_seconds",
         "daemon/test_logs.py: test_what_a_server_says_of_strangers_bytes_is_said_once_in_a_while_with_how_often",
     ),

@@ -1,5 +1,39 @@
 """The app with stubs behind it, for every file of tests here."""
 
-from tests.edges.web.test_app import client, context, registry
+from datetime import UTC, datetime
 
-__all__ = ["client", "context", "registry"]
+import pytest
+
+from tests.edges.web.stubs import BASE, PERSONAS, TOKEN, EchoReception, StubDialer, StubJournal
+from trio_voice.call.registry import Registry
+from trio_voice.edges.metrics.metrics import Metrics
+from trio_voice.edges.twilio.public_url import PublicUrl
+from trio_voice.edges.web.app import create_app
+from trio_voice.edges.web.context import AppContext, NumberRouting
+from trio_voice.edges.web.media_stream import StreamAuthenticator
+from trio_voice.persona import Limits
+
+
+@pytest.fixture
+def registry():
+    return Registry(Limits(max_calls=2))
+
+
+@pytest.fixture
+def context(registry):
+    public_url = PublicUrl(BASE)
+    return AppContext(
+        authenticator=StreamAuthenticator(EchoReception(registry), public_url, TOKEN),
+        public_url=public_url,
+        routing=NumberRouting(PERSONAS, {"default": "desk", "+15559999999": "shop"}),
+        dialer=StubDialer(registry),
+        journal=StubJournal(),
+        metrics=Metrics(registry, datetime.now(UTC)),
+        auth_token=TOKEN,
+        api_token="op",
+    )
+
+
+@pytest.fixture
+def client(context):
+    return create_app(context).test_client()

@@ -5,7 +5,7 @@ import os
 import pytest
 import trio
 
-from tests.edges.web.test_app import OPERATOR
+from tests.edges.web.stubs import OPERATOR
 from trio_voice.billing.cost import telephone_cost
 from trio_voice.billing.prices import TwilioPrices
 from trio_voice.edges.twilio.signatures import sign

@@ -11,7 +11,7 @@ import structlog
 import trio
 import trio.testing
 
-from tests.edges.web.test_app import PERSONAS, TOKEN, EchoReception, StubDialer, StubJournal
+from tests.edges.web.stubs import PERSONAS, TOKEN, EchoReception, StubDialer, StubJournal
 from trio_voice.call import registry as registry_module
 from trio_voice.call.registry import Registry
 from trio_voice.edges.metrics.metrics import Metrics

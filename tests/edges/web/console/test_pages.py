@@ -13,7 +13,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.edges.web.test_app import client, context, registry
 from trio_voice.edges.metrics.samples import Samples, increments, quantile, together
 from trio_voice.edges.twilio.numbers import TwilioNumber
 from trio_voice.edges.web.console.static_files import FOLDER
@@ -27,8 +26,6 @@ from trio_voice.persona import Persona
 from trio_voice.record import CallRecord, CallState, EndReason, Recording, ToolUse, Transfer, Turn, Utterance
 from trio_voice.session_record import Closing, ModelSessionRecord
 from trio_voice.timeline import Marks
-
-__all__ = ["client", "context", "registry"]
 
 EVIL = "<img src=x onerror=alert(1)>'\"&"
 OPERATOR = {"Authorization": "Bearer op", "Accept": "text/html"}

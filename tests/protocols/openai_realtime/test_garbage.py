@@ -79,8 +79,8 @@ def test_floods_of_ids_are_forgotten(talk):
         talk.call(f"d{n}", response_id=f"x{n}")
         talk.done(f"x{n}", output=[{"type": "function_call", "call_id": f"{n}.{m}", "name": "r"} for m in range(99)])
     assert len(session._calls) <= MAX_RUNNING
-    assert len(session._floor._waiting) <= 8
-    assert len(session._floor._results) <= 64
+    assert len(session._requests._waiting) <= 8
+    assert len(session._requests._results) <= 64
 
 
 KINDS = sorted(OpenAIRealtimeSession._readers)

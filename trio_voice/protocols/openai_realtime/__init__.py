@@ -9,7 +9,7 @@
     responses         what has come of each response
     tools             which function calls are run, and what the others are answered
     turns             which of the caller's turns is answered at once
-    floor             when a response may be asked for
+    requests          what is asked for, and when it may be
     errors            what a server complains of, in words that say what to do
     usage             tokens into meters
 

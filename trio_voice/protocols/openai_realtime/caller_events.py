@@ -30,7 +30,7 @@ class CallerEvents:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._floor, self._turns, self._unanswered = context.floor, context.turns, context.unanswered
+        self._requests, self._turns, self._unanswered = context.requests, context.turns, context.unanswered
         self._responses, self._dialect = context.responses, context.dialect
         self._transcriptions: dict[str, str] = {}
         """The text of each item that is written down, until it is whole."""
@@ -38,16 +38,16 @@ class CallerEvents:
     def _on_speech_started(self, event: dict[str, Any], now: float) -> list[Meaning]:
         item_id = id_in(event, "item_id")
         self._context.caller_speaks = True
-        self._floor.caller_began(now)
+        self._requests.caller_began(now)
         self._unanswered.suspend()
         self._turns.begin(item_id, overlaps=now < self._responses.heard_until)
         return [c.CallerSpeechStarted(item_id=item_id)]
 
     def _on_speech_stopped(self, _event: dict[str, Any], now: float) -> list[Meaning]:
         self._context.caller_speaks = False
-        self._floor.caller_finished(now)
+        self._requests.caller_finished(now)
         if not self._turns.are_written:
-            self._floor.settle()
+            self._requests.settle()
         self._turns.end(now)
         self._context.unheard = ""
         self._context.rests.begin_again()
@@ -81,11 +81,11 @@ class CallerEvents:
         text = spoken_in(text_in(event, "transcript"))
         if text:
             self._turns.written(item_id, now)
-            self._floor.settle()
+            self._requests.settle()
             if self._turns.awaits_answer(item_id) and not self._context.caller_speaks and not self._context.turn_waits:
                 self._unanswered.owe(now)
         elif not self._context.caller_speaks:  # a noise, to which nothing is owed
-            self._floor.turn_was_nothing()
+            self._requests.turn_was_nothing()
             ignored = self._context.ignore(item_id, now) if self._turns.waits_for(item_id) else []
             self._unanswered.resume(now)
             self._context.turn_waits = False

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from trio_voice.protocols.openai_realtime import messages
 from trio_voice.protocols.openai_realtime.dialects import DIALECTS
 from trio_voice.protocols.openai_realtime.errors import Complaint
-from trio_voice.protocols.openai_realtime.floor import Floor
+from trio_voice.protocols.openai_realtime.requests import Requests
 from trio_voice.protocols.openai_realtime.responses import Responses
 from trio_voice.protocols.openai_realtime.tools import ToolCalls
 from trio_voice.protocols.openai_realtime.turns import CallerTurns
@@ -33,11 +33,11 @@ class Context:
         self.complaint = Complaint(settings, persona)
         self.bills_tokens = self.dialect.billed_by == "tokens"
         """Others may count tokens, too; told as usage, they would be missed in the prices."""
-        self.floor = Floor()
+        self.requests = Requests()
         self.responses = Responses()
         self.unanswered = Unanswered()
         self.turns = CallerTurns(are_written=settings.writes_down)
-        self.calls = ToolCalls(self.floor)
+        self.calls = ToolCalls(self.requests)
         self.caller_speaks = False
         self.turn_waits = False
         """A turn was over while a response was being made: the server has not begun another."""
@@ -58,7 +58,7 @@ class Context:
             return []
         self.turn_waits = False
         self.unanswered.resume(now)
-        self.floor.forget_turn()
+        self.requests.forget_turn()
         return self.drop(dropped) if dropped else []
 
     def drop(self, response_id: str) -> list[str]:

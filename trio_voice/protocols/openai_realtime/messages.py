@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from trio_voice.events.model import Said
-    from trio_voice.protocols.openai_realtime.floor import Ask
+    from trio_voice.protocols.openai_realtime.requests import Ask
 
 SILENT: Final = frozenset(
     {

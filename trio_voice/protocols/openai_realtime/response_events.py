@@ -10,7 +10,7 @@ from trio_voice.events import model as c
 from trio_voice.protocols.json_messages import table_in, text_in
 from trio_voice.protocols.openai_realtime import usage
 from trio_voice.protocols.openai_realtime.errors import is_fatal, is_passing, is_rate_limit
-from trio_voice.protocols.openai_realtime.floor import RETRY_SECONDS, Ask
+from trio_voice.protocols.openai_realtime.requests import RETRY_SECONDS, Ask
 from trio_voice.protocols.openai_realtime.responses import MAX_LETTERS, id_in
 from trio_voice.protocols.retry_after import wait_seconds
 from trio_voice.protocols.unanswered import MAX_WAIT_SECONDS
@@ -37,7 +37,7 @@ class ResponseEvents:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._floor, self._turns, self._unanswered = context.floor, context.turns, context.unanswered
+        self._requests, self._turns, self._unanswered = context.requests, context.turns, context.unanswered
         self._responses, self._calls, self._dialect = context.responses, context.calls, context.dialect
         self._complaint = context.complaint
         self._failures = 0
@@ -52,18 +52,18 @@ class ResponseEvents:
         response, is_new = self._responses.open(response_id)
         if not is_new:
             return response, []
-        self._floor.response_began(now)
+        self._requests.response_began(now)
         self._turns.answered()
         self._unanswered.making(now)
-        if len(self._responses.kept) == 1 and self._floor.begun is not None and not self._floor.begun.follows_up:
+        if len(self._responses.kept) == 1 and self._requests.begun is not None and not self._requests.begun.follows_up:
             self._context.first_id = response.response_id
         begun: list[Meaning] = [c.ReplyStarted(response.response_id)]
-        if self._floor.begun is None:
+        if self._requests.begun is None:
             self._context.turn_waits = False
             if self._turns.answered_by(response, now):
                 self._unanswered.settle()
                 begun += map(c.Outgoing, self._context.drop(response.response_id))
-        elif self._floor.begun.overtaken:
+        elif self._requests.begun.overtaken:
             self._context.turn_waits = True
         return response, begun
 
@@ -76,7 +76,7 @@ class ResponseEvents:
         if not response.audible and is_audible(payload):
             response.audible, response.heard_from = True, max(now, self._responses.heard_until)
             self._unanswered.settle()
-            self._floor.settle()
+            self._requests.settle()
         response.passes = response.audible and not self._turns.holds(response.response_id)
         return [*begun, c.ReplyAudio(response.response_id, payload)]
 
@@ -113,7 +113,7 @@ class ResponseEvents:
     def _on_item_taken(self, event: dict[str, Any], _now: float) -> list[Meaning]:
         item = table_in(event, "item")
         if item.get("type") == "function_call_output":
-            self._floor.result_echoed(id_in(item, "call_id"))
+            self._requests.result_echoed(id_in(item, "call_id"))
         return []
 
     def _on_response_done(self, event: dict[str, Any], now: float) -> list[Meaning]:
@@ -134,7 +134,7 @@ class ResponseEvents:
             owed = [c.AnswerOwed()] if response.audible and not self._context.caller_speaks else []
             return [*events, done, *owed, *self._failed(table_in(table_in(told, "status_details"), "error"), now)]
         if is_last:
-            self._floor.response_over()
+            self._requests.response_over()
         if done.interrupted or self._turns.is_dropped(response.response_id):
             return [*events, *self._calls.withhold(response), done]
         if status == "cancelled":
@@ -150,7 +150,7 @@ class ResponseEvents:
             self._context.rests.begin_again()
         if asks_tools:
             self._unanswered.settle()
-            self._floor.settle()
+            self._requests.settle()
         elif not response.audible:
             self._context.unheard = response.text or written
             self._unanswered.silent(now)
@@ -163,7 +163,7 @@ class ResponseEvents:
                 return [*events, done, c.ModelFault("broken_off", words, fatal=True)]
             events.append(c.ModelFault(str(status), words, fatal=False))
             if rest:
-                self._floor.ask(Ask(instructions=self._context.in_character(rest)))
+                self._requests.ask(Ask(instructions=self._context.in_character(rest)))
                 if not self._context.caller_speaks:
                     return [*events, done, c.AnswerOwed()]
         return [*events, done]
@@ -185,9 +185,9 @@ class ResponseEvents:
         most = MAX_PASSING_FAILURES if is_passing(error) else MAX_FAILURES
         fatal = self._failures >= most or is_fatal(error) or wait > MAX_WAIT_SECONDS
         if fatal:
-            self._floor.response_over()
+            self._requests.response_over()
         else:
-            self._floor.response_failed(now, wait)
+            self._requests.response_failed(now, wait)
         self._unanswered.suspend()  # until it is asked for
         return [self._complaint.about_response(error, fatal=fatal)]
 

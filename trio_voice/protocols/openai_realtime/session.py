@@ -45,7 +45,7 @@ from trio_voice.protocols.openai_realtime.errors import (
     is_cancelled_in_vain,
     is_expired,
 )
-from trio_voice.protocols.openai_realtime.floor import Ask
+from trio_voice.protocols.openai_realtime.requests import Ask
 from trio_voice.protocols.openai_realtime.response_events import ResponseEvents
 from trio_voice.protocols.openai_realtime.responses import id_in
 from trio_voice.protocols.unanswered import ALOUD, NUDGE, Step
@@ -99,7 +99,7 @@ class OpenAIRealtimeSession(ModelSession):
         self._history = history
         context = self._context = Context(settings, persona)
         self._dialect, self._complaint = context.dialect, context.complaint
-        self._floor, self._responses, self._turns = context.floor, context.responses, context.turns
+        self._requests, self._responses, self._turns = context.requests, context.responses, context.turns
         self._unanswered, self._calls = context.unanswered, context.calls
         self._caller_events = CallerEvents(context)
         self._response_events = ResponseEvents(context)
@@ -140,14 +140,14 @@ class OpenAIRealtimeSession(ModelSession):
                 return [*self._calls.answer(call_id, result, go_on=go_on), *self._say(now)]
             case c.RequestReply(instructions=instructions, instead=instead, kept=kept):
                 if instead:
-                    self._floor.forget_turn()
-                self._floor.ask(Ask(instructions=self._context.in_character(instructions)))
+                    self._requests.forget_turn()
+                self._requests.ask(Ask(instructions=self._context.in_character(instructions)))
                 if kept and self._dialect.bills_text_items:
                     self._context.text_items += 1
                 told = [messages.line(c.Said("caller", instructions))] if kept else []
                 return [*told, *(self._give_way() if instead else ()), *self._say(now)]
             case c.SayExactly(text=text):
-                self._floor.ask(Ask(exact=text))
+                self._requests.ask(Ask(exact=text))
                 return self._say(now)
             case c.TruncateReply(reply_id=reply_id, heard_ms=heard_ms):
                 self._responses.silenced()
@@ -163,7 +163,7 @@ class OpenAIRealtimeSession(ModelSession):
 
     def _say(self, now: float) -> list[str]:
         """Messages that may be sent now to have something said."""
-        ask = self._floor.next(now)
+        ask = self._requests.next(now)
         if ask is None:
             return []
         if ask.exact is not None and self._dialect.bills_text_items:
@@ -214,7 +214,7 @@ class OpenAIRealtimeSession(ModelSession):
     @property
     def wake_at(self) -> float:
         """Time at which ``tick`` is next needed."""
-        return min(self._expiry.wake_at, self._floor.wake_at, self._unanswered.wake_at, self._turns.wake_at)
+        return min(self._expiry.wake_at, self._requests.wake_at, self._unanswered.wake_at, self._turns.wake_at)
 
     def tick(self, now: float) -> Sequence[Meaning]:
         """Events that are due by now; among them that the session is about to expire."""
@@ -230,7 +230,7 @@ class OpenAIRealtimeSession(ModelSession):
 
     def _ask_again(self) -> list[str]:
         """Have something said that can be heard; returns what ends the response that is still being made."""
-        making, latest = self._responses.in_the_making, self._floor.latest
+        making, latest = self._responses.in_the_making, self._requests.latest
         self._responses.abandon()
         if self._context.unheard:
             ask = Ask(instructions=self._context.in_character(ALOUD.format(self._context.unheard)))
@@ -239,7 +239,7 @@ class OpenAIRealtimeSession(ModelSession):
         else:
             ask = Ask(instructions=self._context.in_character(NUDGE))
         self._context.unheard = ""
-        self._floor.ask_again(ask)
+        self._requests.ask_again(ask)
         if making is None:
             return []
         making.cancelled = True
@@ -249,7 +249,7 @@ class OpenAIRealtimeSession(ModelSession):
         """Events and messages that are due now, with costs that were not told yet."""
         if self._context.turn_waits and self._responses.in_the_making is None and not self._turns.is_undecided(now):
             self._context.turn_waits = False
-            self._floor.answer_turn(now + BY_ITSELF_SECONDS)
+            self._requests.answer_turn(now + BY_ITSELF_SECONDS)
             self._unanswered.owe(now)
         due: list[Meaning] = [c.Outgoing(message) for message in self._say(now)]
         if self._context.text_items:
@@ -316,7 +316,7 @@ class OpenAIRealtimeSession(ModelSession):
             return [self._complaint.about_format(wrong)]
         created = self._on_created(event, now)  # some servers begin with this
         self._ready, self._ready_at = True, now
-        self._floor.open()
+        self._requests.open()
         return [*created, c.ModelReady(self._session_id or id_in(session, "id"), accepted(session))]
 
     def _on_error(self, event: dict[str, Any], now: float) -> list[Meaning]:
@@ -330,7 +330,7 @@ class OpenAIRealtimeSession(ModelSession):
         if is_cancelled_in_vain(error):
             return self._over_already()
         if event_id or not is_about_truncation(error):
-            if self._floor.refused(event_id, now, busy=is_busy(error)) and is_busy(error):
+            if self._requests.refused(event_id, now, busy=is_busy(error)) and is_busy(error):
                 self._context.turn_waits = False  # what is in its way answers the turn
             if is_busy(error):
                 self._unanswered.suspend()  # until it is asked for again, or what is in its way is heard
@@ -342,7 +342,7 @@ class OpenAIRealtimeSession(ModelSession):
         if response is None or not response.cancelled:
             return []
         self._responses.abandon()
-        self._floor.response_over()
+        self._requests.response_over()
         return [c.ReplyDone(response.response_id, interrupted=not response.gives_way)]
 
     def explain_close(self, code: int | None, _reason: str, now: float) -> Sequence[Meaning]:

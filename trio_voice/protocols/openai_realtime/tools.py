@@ -17,7 +17,7 @@ from trio_voice.protocols.openai_realtime import messages
 from trio_voice.protocols.openai_realtime.responses import MAX_CALLS
 
 if TYPE_CHECKING:
-    from trio_voice.protocols.openai_realtime.floor import Floor
+    from trio_voice.protocols.openai_realtime.requests import Requests
     from trio_voice.protocols.openai_realtime.responses import Response
 
 MAX_RUNNING: Final = 2 * MAX_CALLS
@@ -40,11 +40,11 @@ class ToolCalls:
     """Those of one session that the bridge has been asked to run.
 
     Args:
-        floor: is told of every result, since something may be said about it.
+        requests: is told of every result, since something may be said about it.
     """
 
-    def __init__(self, floor: Floor) -> None:
-        self._floor = floor
+    def __init__(self, requests: Requests) -> None:
+        self._requests = requests
         self._calls: dict[str, _Call] = {}
         """By the id that the bridge knows."""
         self._numbers = count(1)
@@ -68,7 +68,7 @@ class ToolCalls:
                 self._calls[call_id] = _Call(wire_id, response.response_id)
                 events.append(c.ToolCalled(call_id, text_in(item, "name"), arguments))
         for wire_id in refused:
-            self._floor.result_sent(wire_id, last=len(refused) == len(calls))
+            self._requests.result_sent(wire_id, last=len(refused) == len(calls))
         return events
 
     def _new_id(self, wire_id: str) -> str:
@@ -92,5 +92,5 @@ class ToolCalls:
         if call is None:
             return []
         last = all(other.response_id != call.response_id for other in self._calls.values())
-        self._floor.result_sent(call.wire_id, last=last and go_on)
+        self._requests.result_sent(call.wire_id, last=last and go_on)
         return [messages.result(call.wire_id, result)]

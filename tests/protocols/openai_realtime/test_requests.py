@@ -4,7 +4,7 @@ import pytest
 
 from tests.protocols.openai_realtime.talk import ready, says
 from trio_voice.events import model as c
-from trio_voice.protocols.openai_realtime.floor import REPLY_SECONDS
+from trio_voice.protocols.openai_realtime.requests import REPLY_SECONDS
 from trio_voice.protocols.unanswered import NUDGE
 
 

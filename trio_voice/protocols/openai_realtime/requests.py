@@ -44,7 +44,7 @@ class Ask:
     event_id: str = ""
     tries: int = 0
     results: dict[str, bool] = attrs.field(factory=dict)
-    """The results that it is to see, as in ``Floor``."""
+    """The results that it is to see, as in ``Requests``."""
     overtaken: bool = False
     """The caller has had a turn since it was sent: it answers nothing of that."""
 
@@ -54,7 +54,7 @@ class Ask:
         return self.instructions is None and self.exact is None
 
 
-class Floor:
+class Requests:
     """The turn at speaking, and the asks that wait for ours. Times are in seconds of one clock."""
 
     def __init__(self) -> None:

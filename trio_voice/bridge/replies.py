@@ -93,6 +93,9 @@ class Replies:
         context.reply_id = fact.reply_id
         speaks = context.states.caller is Caller.SPEAKING
         is_late = speaks and self._silence.asked_before
+        # a server that tells of each turn's end before it answers has begun this for the turn before
+        tells_ends = context.capabilities.yields_on_request and not context.capabilities.words_while_speaking
+        is_late = is_late or (speaks and tells_ends and self._silence.owed_before)
         self._was_asked, self._speaking.is_asked = self._speaking.is_asked or is_late, False
         context.states.signal(Signal.REPLY_BEGAN)
         self.pause_ms = 0.0

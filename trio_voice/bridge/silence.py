@@ -122,6 +122,11 @@ class Silence:
         """A reply was asked for, and not begun, when the caller began to speak."""
         return self._asked_before
 
+    @property
+    def owed_before(self) -> bool:
+        """An answer was owed when the caller began to speak, and they have had no word since."""
+        return self._owed_before
+
     def begun_late(self) -> None:
         """That reply has begun while they speak: if they say nothing, it is what they wait for."""
         self._owed_before, self._asked_before = True, False

@@ -38,6 +38,8 @@ class _Run:
     """The model has given up on it, because the caller made a sound."""
     is_wanted: bool = False
     """And the sound was nothing."""
+    is_orphan: bool = False
+    """The model that asked is gone, and the caller has not spoken since."""
 
 
 class ToolCalls:
@@ -88,7 +90,7 @@ class ToolCalls:
         self._rounds, self._was_told = 0, True
         self._names.clear()
         for run in self._runs.values():
-            run.was_interrupted = False
+            run.was_interrupted = run.is_orphan = False
 
     def told(self) -> None:
         """The model is told a result."""
@@ -147,9 +149,15 @@ class ToolCalls:
         run = self._runs.get(call_id)
         return run is not None and run.is_wanted
 
+    def is_orphan(self, call_id: str) -> bool:
+        """True if whoever asked for a tool that runs is gone, and the caller has not spoken since."""
+        run = self._runs.get(call_id)
+        return run is not None and run.is_orphan
+
     def abandon(self) -> None:
         """The model that asked is gone."""
         for run in self._runs.values():
+            run.is_orphan = run.is_orphan or bool(run.waiting)
             run.waiting.clear()
             run.was_interrupted = run.is_wanted = False
 

@@ -69,6 +69,7 @@ class ToolResults:
         wanted = self._tools.request(fact.call_id, fact.name, fact.arguments, context.reply_id, now)
         if isinstance(wanted, ToolResult):
             self._tell(fact.call_id, wanted, now)
+            self._end_with(wanted, now)
         elif wanted:
             context.commands.append(RunTool(fact.call_id, fact.name, fact.arguments))
 
@@ -78,14 +79,19 @@ class ToolResults:
             self._context.record.count("goodbyes_taken_back")
             result = UNMET
         is_wanted = self._tools.is_wanted(call_id)
+        ends_for_it = self._tools.is_orphan(call_id) and result.then is not Then.GO_ON
         asked_by = self._tools.finished(call_id, result, now)
         if is_wanted and not asked_by and result.then is Then.GO_ON:
             self._speaking.request(BROUGHT.format(result.text))
-        elif not asked_by:
+        elif not (asked_by or ends_for_it):
             self._context.record.count("tool_results_not_wanted")
             return
         for each in asked_by or ():
             self._tell(each, result, now)
+        self._end_with(result, now)
+
+    def _end_with(self, result: ToolResult, now: float) -> None:
+        """Do what a result asks for besides being told."""
         if result.then is not Then.GO_ON:
             unmet_since = self._caller_turn.unmet_since
             self._endings.say_goodbye(result.then, now, spoken=self._reply_speaks(now), unmet_since=unmet_since)

@@ -234,7 +234,7 @@ async def _supervise(
             nursery.start_soon(keep_running, "watchdog", systemd.feed_watchdog)
             told = partial(_announce, workers, systemd, begun, lambda: announce(*urls_of(listeners, operators)))
             nursery.start_soon(keep_running, "announce", told)
-            await until_told_to_stop(signals, partial(_reload, workers, systemd))
+            await until_told_to_stop(signals, partial(_reload, workers, systemd, begun))
             stopping.set()
             await systemd.notify("STOPPING=1", "STATUS=draining", f"EXTEND_TIMEOUT_USEC={patience * 1e6:.0f}")
             for worker in workers:
@@ -304,8 +304,9 @@ async def _keep_alive(worker: _Worker, seats: CallCounts, begun: trio.Event, sto
         pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
 
-async def _reload(workers: list[_Worker], systemd: Notifier) -> None:
+async def _reload(workers: list[_Worker], systemd: Notifier, begun: trio.Event) -> None:
     """Have all of them read personas and numbers again; each says by itself what became of it."""
+    await begun.wait()  # before that it is waited for each to be ready, once
     await systemd.notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1_000}")
     for worker in workers:
         worker.ready = trio.Event()

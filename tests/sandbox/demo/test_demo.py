@@ -41,7 +41,7 @@ def test_the_demo_succeeds_and_leaves_a_recording_and_a_transcript_of_both_sides
     assert "✗" not in shown.stdout
     assert shown.stdout.count("✓") > 10
     assert "frames reached the agent, as Twilio sent them" in shown.stdout
-    meters = [line.split() for line in shown.stdout.splitlines() if line.endswith(" USD")]
+    meters = [line.split() for line in shown.stdout.splitlines() if line.rstrip().endswith(" USD")]
     assert [line[0] for line in meters] == ["telephone", "model"] * 2  # of both calls
     assert all(float(line[-2]) > 0 for line in meters)
 

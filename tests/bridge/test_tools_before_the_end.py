@@ -70,3 +70,20 @@ def test_whoever_is_to_be_put_through_is_not_hung_up_on_instead(order):
     book.on(c.ReplyDone("r1", interrupted=False))
     book.after(0.2).on(ms.MarkEchoed("0.1"))
     assert ends(book.pass_time(3)) == [TransferCall()]
+
+
+@ENDS
+@pytest.mark.parametrize("first", ["done", "failed"])
+def test_a_tool_that_is_done_before_the_wish_for_the_end_makes_no_second_goodbye(then, first):
+    book = Playbook().live()
+    book.speak("r1", SPEECH)
+    book.on(c.ToolCalled("t1", "note", {}))
+    book.on(c.ToolCalled("t2", then.name, {}))
+    book.on(ToolReturned("t1", ToolResult("{}", failed=first == "failed")))
+    told = book.on(ToolReturned("t2", ToolResult("{}", then=then)))
+    assert told == [c.SendToolResult("t2", "{}", go_on=False)]
+    book.on(c.ReplyDone("r1", interrupted=False))
+    book.after(0.2).on(ms.MarkEchoed("0.1"))
+    assert book.speak("r2", SPEECH) == []
+    (end,) = ends(book.pass_time(1))
+    assert getattr(end, "detail", "") in ("", "the agent ended the call, and its goodbye was heard")

@@ -110,5 +110,5 @@ class ToolResults:
         ends = result.then is not Then.GO_ON or self._endings.is_leaving
         go_on = not (ends and (self._endings.is_said or self._reply_speaks(now)))
         self._context.commands.append(c.SendToolResult(call_id, result.text, result.failed, go_on))
-        self._speaking.is_asked = self._speaking.is_asked or go_on
-        self._caller_turn.has_heard_agent = self._caller_turn.has_heard_agent and not go_on
+        if go_on and not self._tools:  # models go on when they have all of a reply's results
+            self._speaking.is_asked, self._caller_turn.has_heard_agent = True, False

@@ -92,6 +92,23 @@ def test_an_answer_that_can_be_heard_settles_it(listening):
     assert listening.wake_at == math.inf
 
 
+@pytest.mark.parametrize("over", [True, False])
+def test_words_that_are_written_behind_the_answer_ask_for_no_other(listening, over):
+    at(listening, 0, "input.speech.started")
+    at(listening, 1, "input.speech.stopped")
+    at(listening, 1.5, "reply.started", reply_id="r2")
+    at(listening, 1.6, "reply.audio", data=LOUD)
+    if over:
+        at(listening, 2, "reply.done", reply_id="r2")
+    (line,) = at(listening, 2.5, "transcript.user", item_id="i1", text="Are you open?")
+    assert line.text == "Are you open?"
+    assert listening.wake_at == math.inf
+    at(listening, 9, "input.speech.started")
+    at(listening, 10, "input.speech.stopped")
+    at(listening, 10, "transcript.user", item_id="i2", text="And on Sunday?")
+    assert listening.wake_at < math.inf
+
+
 def test_a_reply_that_is_long_in_the_making_is_waited_for(listening):
     asked(listening)
     at(listening, 0.1, "reply.started", reply_id="r2")

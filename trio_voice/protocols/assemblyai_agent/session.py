@@ -77,6 +77,7 @@ class VoiceAgentSession(ModelSession):
         "_expiry",
         "_greets",
         "_history",
+        "_is_answered",
         "_over",
         "_persona",
         "_protected",
@@ -115,7 +116,7 @@ class VoiceAgentSession(ModelSession):
         self._repeated = {said.text for said in history} if resume_with is not None else set[str]()
         """Texts that a session which was taken up may tell once more, until the caller speaks."""
         self._reply_id = ""
-        self._audible = False
+        self._audible = self._is_answered = False
         """Something of the reply could be heard."""
         self._expiry = Expiry(math.inf, started_at)
         self._unanswered = Unanswered()
@@ -263,7 +264,7 @@ class VoiceAgentSession(ModelSession):
 
     def _on_speech_started(self, _event: dict[str, Any], _now: float) -> list[Event]:
         self._unanswered.suspend()
-        self._repeated, self._unheard = set(), ""
+        self._repeated, self._unheard, self._is_answered = set(), "", False
         self._requests.caller_began()
         self._rests.begin_again()
         return [c.CallerSpeechStarted()]
@@ -288,7 +289,7 @@ class VoiceAgentSession(ModelSession):
         if text in self._repeated:
             return []
         text = spoken_in(text)
-        if text:
+        if text and not self._is_answered:  # else it comes late
             self._unanswered.owe(now)
             self._requests.settle()
         return [c.CallerTranscript(text_in(event, "item_id"), text, final=True)]
@@ -306,7 +307,7 @@ class VoiceAgentSession(ModelSession):
         if not is_base64(payload):
             return [c.Unrecognized("reply.audio that is no base64", garbage=True)]
         if not self._audible and is_audible(payload):
-            self._audible = True
+            self._audible = self._is_answered = True
             self._requests.settle()
             self._unanswered.settle()
         return [c.ReplyAudio(text_in(event, "reply_id") or self._reply_id, payload)]

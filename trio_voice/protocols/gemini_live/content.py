@@ -25,6 +25,7 @@ from trio_voice.audio.resampler import MODEL_RATES
 from trio_voice.events import model as c
 from trio_voice.protocols.gemini_live.frames import Frames
 from trio_voice.protocols.gemini_live.setup import asked
+from trio_voice.protocols.gemini_live.watchdog import SPOKEN_MS
 from trio_voice.protocols.json_messages import text_in
 from trio_voice.protocols.unanswered import Rests
 from trio_voice.speech_text.backchannels import spoken_in
@@ -43,6 +44,8 @@ SPEAKS: Final = 24_000
 WHOLE: Final = frozenset({"", "TURN_COMPLETE_REASON_UNSPECIFIED", "NEED_MORE_INPUT"})
 """Reasons for which a turn is complete that leave nothing out; the others are filters and faults."""
 LATE_SECONDS: Final = 0.5
+LATE_WORDS_SECONDS: Final = 10.0
+"""Time after the last of the caller that was heard in which its words may still be written."""
 NEXT_TURN_SECONDS: Final = 1.0
 """Words that come so long after the last, and behind something of the model's, are of another turn."""
 
@@ -99,6 +102,8 @@ class Content:
         """Time of the last of them."""
         self.is_answered = False
         """The model has said or asked for something since."""
+        self._answered_ms, self._answered_at = 0.0, -math.inf
+        """As much of the caller had been heard when it began the reply, and when the last of it was."""
 
     def understand(self, content: dict[str, Any], now: float) -> Iterator[Event]:
         """Events that one ``serverContent`` means."""
@@ -204,6 +209,7 @@ class Content:
         """Something of a reply has come: of the open one, else of a new one."""
         self.turn_open = self.is_answered = True
         if not self.reply_open:
+            self._answered_ms, self._answered_at = self._watchdog.heard_ms, self._watchdog.heard_at
             self.reply_open, self._speaks, self.audible, self._stood_still = True, False, False, False
             self._has_words, self._written, self.unheard = False, "", ""
             self._reply_id = f"reply-{next(self._numbers)}"
@@ -224,7 +230,7 @@ class Content:
     def _interrupted(self, now: float) -> Iterator[Event]:
         """The caller has begun to speak while the model spoke, or while it believes that it is still heard."""
         self.reply_open = False
-        self._late_until, self.heard_until = now + LATE_SECONDS, -math.inf
+        self._late_until, self.heard_until, self._answered_at = now + LATE_SECONDS, -math.inf, -math.inf
         self._to_caller.reset()
         self._asked_before = self.asked_last if self._watchdog.is_asked else ""
         self._watchdog.interrupted(now)
@@ -232,6 +238,14 @@ class Content:
         yield c.CallerSpeechStarted()
         if self._reply_id:
             yield c.ReplyDone(self._reply_id, interrupted=True)
+
+    def _is_late(self, now: float) -> bool:
+        """True if words that are told now were said before the reply began: nothing of the caller was heard since.
+
+        Gemini writes independently of its answers, which may be made before the words that they answer.
+        """
+        heard_since = self._watchdog.heard_ms - self._answered_ms
+        return heard_since < SPOKEN_MS and now - self._answered_at < LATE_WORDS_SECONDS
 
     def _caller_said(self, text: str, now: float, *, over: bool) -> Iterator[Event]:
         if text and self._caller_item and self.is_answered and now - self._words_at > NEXT_TURN_SECONDS:
@@ -247,7 +261,7 @@ class Content:
         if text and spoken and not self.has_spoken:
             self.has_spoken = True
             self.rests.begin_again()
-        if text and spoken and not self.reply_open and not self._calls:
+        if text and spoken and not self.reply_open and not self._calls and not self._is_late(now):
             self.asked_last = self.unheard = ""
             self._watchdog.hear_words(now)
         if (text and spoken) or over:

@@ -146,8 +146,8 @@ class GeminiLiveSession(ModelSession):
             mulaw = base64.b64decode(payload)
         except ValueError:
             return ()
-        if not self._content.reply_open and not self._calls and now >= self._content.heard_until:
-            self._watchdog.hear(mulaw, now)
+        minds = not self._content.reply_open and not self._calls and now >= self._content.heard_until
+        self._watchdog.hear(mulaw, now, minds=minds)
         pcm = audio.encode(self._from_caller.feed(mulaw))
         return ('{"realtimeInput":{"audio":{"mimeType":"audio/pcm;rate=16000","data":"' + pcm + '"}}}',)
 

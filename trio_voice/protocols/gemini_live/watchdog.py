@@ -61,6 +61,10 @@ class Watchdog:
     """One session's. Time is in seconds of one clock; what it does not hear while the model is busy, it ignores."""
 
     def __init__(self) -> None:
+        self.heard_ms = 0.0
+        """Length of all that was as loud as speech, whoever was speaking then."""
+        self.heard_at = -math.inf
+        """Time of the last of it."""
         self._loud_ms = self._unanswered_ms = 0.0
         self._last_loud = -math.inf
         self._is_only_loud = False
@@ -83,9 +87,12 @@ class Watchdog:
         """Time at which ``tick`` is next needed. It may be early: it is not moved with every frame."""
         return min(self._began_at, self._pause_at, self._due_at)
 
-    def hear(self, mulaw: bytes, now: float) -> None:
-        """The caller's next sound, while the model owes nothing."""
+    def hear(self, mulaw: bytes, now: float, *, minds: bool) -> None:
+        """The caller's next sound; who speaks is minded while the model says nothing, and owes nothing else."""
         if len(mulaw.translate(None, _QUIET)) < len(mulaw) * _LOUD_SHARE or not mulaw:
+            return
+        self.heard_ms, self.heard_at = self.heard_ms + len(mulaw) * FRAME_MS_A_BYTE, now
+        if not minds:
             return
         if now - self._last_loud > FORGET_SECONDS:
             self._loud_ms = 0.0

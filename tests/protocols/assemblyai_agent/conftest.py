@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.protocols.assemblyai_agent.agent import READY, persona
+from tests.protocols.assemblyai_agent.agent import READY, at, persona
 from trio_voice.protocols.assemblyai_agent import VoiceAgentSession
 
 
@@ -16,4 +16,11 @@ def session():
 @pytest.fixture
 def ready(session):
     session.receive(json.dumps(READY), 0.0)
+    return session
+
+
+@pytest.fixture
+def listening():
+    session = VoiceAgentSession(persona(greeting=None))
+    at(session, 0, READY["type"], **{key: value for key, value in READY.items() if key != "type"})
     return session

@@ -5,9 +5,8 @@ import math
 
 import pytest
 
-from tests.protocols.assemblyai_agent.agent import LOUD, READY, at, persona, sent
+from tests.protocols.assemblyai_agent.agent import LOUD, at, sent
 from trio_voice.events import model as c
-from trio_voice.protocols.assemblyai_agent import VoiceAgentSession
 from trio_voice.protocols.unanswered import ALOUD, NUDGE, OTHERWISE, REST
 
 SILENCE = "/////w=="
@@ -19,13 +18,6 @@ def asked(session, now=0.0):
     at(session, now, "input.speech.started")
     at(session, now, "input.speech.stopped")
     return at(session, now, "transcript.user", item_id="i1", text="Are you open?")
-
-
-@pytest.fixture
-def listening():
-    session = VoiceAgentSession(persona(greeting=None))
-    at(session, 0, READY["type"], **{key: value for key, value in READY.items() if key != "type"})
-    return session
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,18 @@ def test_an_error_of_one_context_is_that_one_s_alone_but_for_what_is_everybody_s
     assert fault.fatal
 
 
+def test_a_late_error_of_a_context_that_is_closed_fails_nobody():
+    stage = session()
+    stage.opening()
+    say(stage, "r1", "Yes.", last=True)
+    hear(stage, contextId="s1", isFinal=True)
+    say(stage, "r2", "No.")
+    (fault,) = hear(stage, contextId="s1", error="context_closed", message="it is")
+    assert not fault.fatal
+    (fault,) = hear(stage, contextId="s1", error="quota_exceeded", message="none left")
+    assert fault.fatal
+
+
 def test_the_address():
     assert session().url == (
         "wss://api.elevenlabs.io/v1/text-to-speech/EXAVITQu4vr4xnSDxMaL/multi-stream-input"

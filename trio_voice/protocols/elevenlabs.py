@@ -210,7 +210,10 @@ class ElevenLabs(ModelSession):
         return events
 
     def _fault(self, event: dict[str, Any]) -> c.ModelFault | s.SpeechFailed:
-        """The failure that an error means: of one context, that one's; of the account or the voice, everybody's."""
+        """The failure that an error means: of one context, that one's; of the account or the voice, everybody's.
+
+        That of a context which is closed already fails nobody.
+        """
         code, said = str(event["error"])[:60], str(event.get("message") or "")
         words = ADVICE.get(code, "ElevenLabs said {code}").format(
             code=code,
@@ -222,8 +225,9 @@ class ElevenLabs(ModelSession):
         context = self._contexts.pop(wire, None) if isinstance(wire, str) and code not in ADVICE else None
         if context is not None:
             return s.SpeechFailed(context.ours, f"elevenlabs_{code}", f"{words}: {said}"[:500])
+        is_stale = bool(wire) and code not in ADVICE
         passing = code not in ADVICE or code in _PASSING
-        return c.ModelFault(f"elevenlabs_{code}", f"{words}: {said}"[:500], fatal=True, passing=passing)
+        return c.ModelFault(f"elevenlabs_{code}", f"{words}: {said}"[:500], fatal=not is_stale, passing=passing)
 
 
 ADVICE: Final = {

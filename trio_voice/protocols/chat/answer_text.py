@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 MAX_CALLS: Final = 16
 
 _LANDMARK: Final = re.compile(
-    r"<(?=[|｜/A-Za-z]|\Z)|\[(?=[\w/{\s]|\Z)|`(?=`|\Z)|[◁{✿]|>(?=>|\Z)|/(?=n|\Z)|\n(?=[\s#*UHCOAuhcoa]|\Z)|[*(](?=[A-Za-z]|\Z)|(?<![\w.])[A-Za-z_][\w.]{0,199}\("
+    r"<(?=[|｜/A-Za-z]|\Z)|\[(?=[\w/{\s]|\Z)|`(?=[`A-Za-z_]|\Z)|[◁{✿]|>(?=>|\Z)|/(?=n|\Z)|\n(?=[\s#*UHCOAuhcoa]|\Z)|[*(](?=[A-Za-z]|\Z)|(?<![\w.])[A-Za-z_][\w.]{0,199}\("
 )
 """Places where something else than speech may begin."""
 _NAME: Final = re.compile(r"(?<![\w.])[A-Za-z_][\w.]{0,199}\Z")
@@ -48,9 +48,10 @@ _ANNOUNCING: Final = (
     *("tool:", "function:", "call:", "action:"),
     *("call ", "calls ", "calling ", "use ", "uses ", "using ", "run ", "runs ", "running ", "execute ", "executes "),
 )
-_ANNOUNCED: Final = rf"(?:(?:{'|'.join(_ANNOUNCING)}))?\s{{0,3}}"
-_BARE: Final = re.compile(rf"[\[{{<*(]\s{{0,3}}{_ANNOUNCED}([\w.]{{1,200}})\s{{0,3}}(?:\(\))?\s{{0,3}}(/?)[\]}}>*)]")
-_BARE_SO_FAR: Final = re.compile(rf"[\[{{<*(]\s{{0,3}}{_ANNOUNCED}([\w.]{{0,200}})[\s()/]{{0,6}}")
+_ANNOUNCED: Final = rf"(?i:{'|'.join(_ANNOUNCING)})?\s{{0,3}}"
+_BARE_NAME: Final = r"[\w.]{1,200}(?:(?<=[a-zA-Z])[ -](?=[a-zA-Z])[\w.]{1,40}){0,4}"
+_BARE: Final = re.compile(rf"[\[{{<*(`]\s{{0,3}}{_ANNOUNCED}({_BARE_NAME})\s{{0,3}}(?:\(\))?\s{{0,3}}(/?)[\]}}>*)`]")
+_BARE_SO_FAR: Final = re.compile(rf"[\[{{<*(`]\s{{0,3}}{_ANNOUNCED}((?:{_BARE_NAME})?[ -]?)[\s()/]{{0,6}}")
 """A tool's name in brackets."""
 _IDENTIFIER: Final = re.compile(r"[_\d.]|[a-z][A-Z]")
 """A name that nobody would say."""
@@ -264,10 +265,10 @@ class AnswerText:
         bare = _BARE.match(window)
         if bare is None:
             so_far = _BARE_SO_FAR.fullmatch(window) if is_all else None
-            begun = window[1:].lstrip()
+            begun = window[1:].lstrip().lower()
             may_announce = is_all and bool(self._known) and any(word.startswith(begun) for word in _ANNOUNCING)
-            return None if may_announce or (so_far and self._may_name_a_tool(so_far[1])) else 0
-        name = known_name(bare[1], self._known)
+            return None if may_announce or (so_far and self._may_name_a_tool(_as_written(window, so_far[1]))) else 0
+        name = known_name(_as_written(window, bare[1]), self._known)
         if not name or not (
             _IDENTIFIER.search(name) or window[0] == "<" or bare[0] != window[0] + bare[1] + bare[0][-1]
         ):
@@ -364,3 +365,8 @@ class AnswerText:
             is_prose = language.strip().lower() in _PROSE and not inside.lstrip().startswith(("{", "["))
             return inside if is_prose else answer_in(text)
         return "" if block.closing else answer_in(text)
+
+
+def _as_written(window: str, name: str) -> str:
+    """A tool's name as the code has it: some models write it larger, or with blanks, between square brackets."""
+    return name.lower().replace(" ", "_").replace("-", "_") if window[0] == "[" else name

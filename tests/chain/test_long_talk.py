@@ -38,7 +38,7 @@ def test_two_hours_and_thirty_tools():
             assert any(f"number {turn}," in each.text for each in think.conversation)
             stage.answered(SENTENCE * 3)
             context = next(output.context_id for output in stage.out if isinstance(output, s.Speak))
-            stage.do(s.SpokenWords(context, "We ", 0.0), *[s.Sound(context, SOUND)] * 6, s.SpeechOver(context))
+            stage.do(s.SpokenWords(context, SENTENCE * 3, 0.0), *[s.Sound(context, SOUND)] * 6, s.SpeechOver(context))
             stage.wait(12)
             if turn % 100 == 99:
                 gc.collect()

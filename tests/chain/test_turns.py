@@ -33,9 +33,11 @@ def test_a_turn():
         s.Speak("1", "Until six. "),
         s.Speak("1", "", last=True),
     ]
-    assert stage.do(s.SpokenWords("1", "Yes. ", 0.0), s.Sound("1", SOUND), s.SpeechOver("1")) == [
+    spoken = s.SpokenWords("1", "Yes. ", 0.0), s.SpokenWords("1", "Until six. ", 50.0)
+    assert stage.do(*spoken, s.Sound("1", SOUND), s.SpeechOver("1")) == [
         c.ReplyAudio("1", SOUND),
         c.ReplyWords("1", "Yes. ", 0.0),
+        c.ReplyWords("1", "Until six. ", 50.0),
         c.ReplyTranscript("1", "Yes. Until six.", interrupted=False),
         c.ReplyDone("1", interrupted=False),
     ]

@@ -78,8 +78,8 @@ def test_what_a_voice_has_not_spoken_the_next_one_does():
     assert stage.of(s.Speak) == [s.Speak("1.2", "Until six. ")]
     stage.do(s.Thought(number, " seven."), s.ThoughtOver(number))
     assert stage.do(s.Sound("1", SOUND)) == []  # what still comes of the one before
-    stage.do(s.SpokenWords("1.2", "Until ", 50.0), s.Sound("1.2", SOUND), s.SpeechOver("1.2"))
-    assert stage.of(c.ReplyWords) == [c.ReplyWords("1", "Until ", 350.0)]
+    stage.do(s.SpokenWords("1.2", "Until six. Or seven.", 50.0), s.Sound("1.2", SOUND), s.SpeechOver("1.2"))
+    assert stage.of(c.ReplyWords) == [c.ReplyWords("1", "Until six. Or seven.", 350.0)]
     assert stage.of(c.ReplyDone) == [c.ReplyDone("1", interrupted=False)]
 
 

@@ -140,6 +140,25 @@ class Reply:
         letters = sum(len(text.strip()) for text in self.texts)
         return self.line.made_ms - self.ms_before >= letters * LETTER_MS * HASTE
 
+    @property
+    def has_lost_text(self) -> bool:
+        """True if no word of its last text was timed, and there is no sound either that may be that text's."""
+        timed = self.line.words[self.words_before :] if self.line is not None else []
+        if self.line is None or not timed or len(self.texts) < 2:
+            return False
+        words = words_of("".join(word for word, _ in timed))
+        if len(words) > len(words_of("".join(self.texts[:-1]))):
+            return False
+        last, start_ms = timed[-1]
+        letters = len(last.strip()) + len(self.texts[-1].strip()) * HASTE / 2
+        return self.line.made_ms - start_ms < letters * LETTER_MS
+
+    def forget_lost_text(self) -> None:
+        """Take a text that the voice has lost twice for one that was never sent."""
+        if self.line is not None:
+            self.line.text = "".join(word for word, _ in self.line.words)
+        self.texts.pop()
+
     def _heard_words(self, line: SpokenText) -> int:
         """Words of the texts that were spoken to their end: by their times, else by the length of the sound."""
         timed = line.words[self.words_before :]

@@ -84,6 +84,8 @@ class Speech:
         closed = reply.closed
         context = reply.next_context()
         reply.closed, reply.sound_due = closed, now + self._sound_seconds
+        if reply.line is not None:
+            reply.offset_ms = reply.line.made_ms
         return [s.Speak(context, text, closed and at == len(texts) - 1) for at, text in enumerate(texts)]
 
     def again_plainly(self, reply: Reply, now: float) -> list[s.Speak]:

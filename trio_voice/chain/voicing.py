@@ -36,7 +36,7 @@ class Voicing:
         reply = self._replies.spoken_in(fact.context_id)
         if reply is None:
             return
-        payload = fact.payload if reply.sounded else without_header(fact.payload)
+        payload = without_header(fact.payload)
         ms = base64_ms(payload)
         if reply.sounded or is_audible(payload):  # digital silence is none
             self._speech.sounded(reply, ms, now)
@@ -44,7 +44,8 @@ class Voicing:
         if reply.line is not None:
             reply.line.made_ms += ms
         self._replies.out.append(c.ReplyAudio(reply.reply_id, payload))
-        self._tell_words(reply)
+        if reply.sounded:
+            self._tell_words(reply)
 
     def spoken_words(self, fact: s.SpokenWords) -> None:
         """The voice tells when it speaks these words."""
@@ -53,7 +54,8 @@ class Voicing:
             return
         if len(reply.words_ahead) < MAX_WORDS:
             reply.words_ahead.append((fact.text, fact.start_ms + reply.offset_ms))
-        self._tell_words(reply)
+        if reply.sounded:
+            self._tell_words(reply)
 
     def _tell_words(self, reply: Reply, *, is_over: bool = False) -> None:
         """Tell the words whose sound has been made: a voice that breaks off has spoken no others."""
@@ -64,7 +66,7 @@ class Voicing:
             self._replies.out.append(c.ReplyWords(reply.reply_id, words, start_ms))
 
     def speech_over(self, fact: s.SpeechOver, now: float) -> None:
-        """A context is at its end: a reply that was not heard is spoken once more."""
+        """A context is at its end: a reply that was not heard, or its last text, is spoken once more."""
         reply = self._replies.spoken_in(fact.context_id)
         if reply is None:
             return
@@ -72,12 +74,16 @@ class Voicing:
             self._tell_words(reply, is_over=True)
         if not reply.closed:  # in a pause of the language model: what comes of it goes on in another context
             self._speech.paused(reply)
-        elif reply.sounded:
+        elif reply.sounded and not reply.has_lost_text:
             self._replies.finish(reply)
         elif not reply.repeated:
             reply.repeated = True
             self._replies.out.append(s.Count("speech_repeated"))
-            self._replies.out += self._speech.again(reply, reply.texts, now)
+            texts = reply.texts[-1:] if reply.sounded else reply.texts
+            self._replies.out += self._speech.again(reply, texts, now)
+        elif reply.sounded:
+            reply.forget_lost_text()
+            self._replies.finish(reply)
         else:
             self.voice_failed("speech_silent", "the speech stage has made no sound of a text, twice")
 
@@ -131,7 +137,6 @@ class Voicing:
             texts, reply.repeated = reply.take_unspoken(), False
             if reply.line is not None:
                 reply.line.cut_at_ms = None
-                reply.offset_ms = reply.line.made_ms
             if texts:
                 self._replies.out += self._speech.again(reply, texts, now)
             elif reply.closed:

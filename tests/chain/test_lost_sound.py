@@ -2,6 +2,8 @@
 
 import base64
 
+import pytest
+
 from tests.chain.stages import SOUND, Stage, lines
 from trio_voice.audio.mulaw import encode
 from trio_voice.events import model as c
@@ -69,7 +71,26 @@ def test_silence_speaks_no_words_though_the_voice_has_timed_them():
 
 def test_each_text_may_come_as_a_file_of_its_own():
     stage = asked()
-    wave = b"RIFF\x00\x00\x00\x00WAVEfmt \x12\x00\x00\x00" + bytes(18) + b"data\x00\x00\x00\x00"
+    wave = b"RIFF\x00\x00\x00\x00WAVEfmt \x12\x00\x00\x00\x07" + bytes(17) + b"data\x00\x00\x00\x00"
     piece = base64.b64encode(wave + b"\x2a" * 800).decode()
     stage.do(s.Sound("1", piece), s.Sound("1", piece))
     assert [base64.b64decode(sound.payload) for sound in stage.of(c.ReplyAudio)] == [b"\x2a" * 800] * 2
+
+
+@pytest.mark.parametrize(
+    ("begins", "named"),
+    [
+        (b"ID3\x04" + bytes(200), "MP3"),
+        (b"OggS" + bytes(200), "Ogg"),
+        (b"fLaC" + bytes(200), "FLAC"),
+        (b"RIFF\x00\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00" + bytes(200), "a WAV file of another coding"),
+    ],
+)
+def test_what_is_no_mu_law_is_not_played(begins, named):
+    stage = Stage()
+    stage.asked()
+    stage.answered(LAST)
+    stage.do(s.Sound("1", base64.b64encode(begins).decode()))
+    assert not stage.of(c.ReplyAudio)
+    (change,) = stage.of(s.ChangeVoice)
+    assert (change.code, named in change.message) == ("speech_format", True)

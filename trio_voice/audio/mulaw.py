@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import string
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -58,6 +58,24 @@ def without_header(payload: str) -> str:
         return payload
     begins = raw.find(b"data", 12, 512) if raw[8:12] == b"WAVE" else -1
     return base64.b64encode(raw[begins + 8 :]).decode() if begins >= 0 else payload
+
+
+_FORMATS: Final = {"SUQz": "MP3", "T2dnU": "Ogg", "ZkxhQ": "FLAC"}
+"""By what files begin with, in base64."""
+_OTHER_CODINGS: Final = frozenset({b"\x01\x00", b"\x03\x00", b"\x06\x00"})
+"""Linear, floating point and A-law: format tags of RIFF; mu-law's is 7."""
+
+
+def format_named(payload: str) -> str:
+    """The format of a file that begins so, where it is not mu-law's; empty for mu-law, and for what cannot be told."""
+    if payload.startswith("UklGR"):
+        try:
+            raw = base64.b64decode(payload[:64])
+        except (binascii.Error, ValueError):
+            return ""
+        is_other = raw[8:16] == b"WAVEfmt " and raw[20:22] in _OTHER_CODINGS
+        return "a WAV file of another coding" if is_other else ""
+    return next((name for begins, name in _FORMATS.items() if payload.startswith(begins)), "")
 
 
 def is_audible(payload: str) -> bool:

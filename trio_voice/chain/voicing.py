@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from trio_voice.audio.mulaw import base64_ms, is_audible, without_header
+from trio_voice.audio.mulaw import base64_ms, format_named, is_audible, without_header
 from trio_voice.chain.history import MAX_WORDS
 from trio_voice.events import model as c
 from trio_voice.events import stage as s
@@ -35,6 +35,9 @@ class Voicing:
         """A piece of sound has come."""
         reply = self._replies.spoken_in(fact.context_id)
         if reply is None:
+            return
+        if not reply.sounded and (named := format_named(fact.payload)):
+            self.voice_failed("speech_format", f"the speech stage sends {named}: ask it for mu-law of 8,000 Hz")
             return
         payload = without_header(fact.payload)
         ms = base64_ms(payload)

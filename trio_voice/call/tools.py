@@ -14,7 +14,8 @@ import inspect
 import re
 import traceback
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, get_type_hints
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Final, get_args, get_type_hints
 
 import attrs
 import msgspec
@@ -96,6 +97,10 @@ class Tool:
                 if parameter.default is parameter.empty
                 else (parameter.name, hints[parameter.name], parameter.default)
             )
+        self._texts = {name for name, hint, *_ in fields if hint is str or set(get_args(hint)) == {str, NoneType}}
+        """Parameters that are texts, for which models give numbers."""
+        self._not_null = {name for name, hint, *default in fields if default and not _takes_null(hint)}
+        """Parameters that may be left out, but not be null."""
         self._arguments = msgspec.defstruct("Arguments", fields, kw_only=True, forbid_unknown_fields=True)
         description, parameter_texts = _read_docstring(inspect.getdoc(function) or "")
         _, components = msgspec.json.schema_components([self._arguments], ref_template="#/$defs/{name}")
@@ -113,7 +118,8 @@ class Tool:
         """Run it under a deadline. Never raises but ``Cancelled``.
 
         What is as good as no arguments (null, an empty text or list) is none, and what the tool has no name for is left
-        out, and so is what all are wrapped up in: models add these. Other arguments that are no mapping fit no tool.
+        out, and so is what all are wrapped up in: models add these. Null is no value where one may be left out, and a
+        number is a text where one is wanted. Other arguments that are no mapping fit no tool.
 
         Cancelling is safe; a plain function goes on in its thread, where nothing can stop it, and is forgotten.
         """
@@ -156,7 +162,12 @@ class Tool:
             if name in WRAPPINGS and name not in self._arguments.__struct_fields__ and isinstance(inside, Mapping):
                 arguments = inside
         known = {name: value for name, value in arguments.items() if name in self._arguments.__struct_fields__}
-        return known, len(arguments) - len(known)
+        wanted = {
+            name: _text_of(value) if name in self._texts else value
+            for name, value in known.items()
+            if value is not None or name not in self._not_null
+        }
+        return wanted, len(arguments) - len(known)
 
     async def _call(self, given: dict[str, Any]) -> Any:
         if inspect.iscoroutinefunction(self._function):
@@ -164,6 +175,21 @@ class Tool:
         return await trio.to_thread.run_sync(
             lambda: self._function(**given), abandon_on_cancel=True, limiter=_threads()
         )
+
+
+def _takes_null(hint: Any) -> bool:
+    try:
+        msgspec.convert(None, hint)
+    except (msgspec.ValidationError, TypeError):
+        return False
+    return True
+
+
+def _text_of(value: Any) -> Any:
+    """A number as the text that it would be, written out; anything else as it is."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def _parted(raised: BaseException) -> tuple[BaseException | None, BaseException | None]:

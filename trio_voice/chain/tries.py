@@ -60,7 +60,7 @@ class Tries:
         if self.asked >= (MAX_ASKED if wait is None else MAX_ASKED_AS_TOLD):
             return self._ask_next()
         self.asked += 1
-        return RETRY_SECONDS if wait is None else wait
+        return wait or RETRY_SECONDS
 
     def once_plainly(self) -> bool:
         """True if the question has not been put without tools and the talk before it; then it is now."""

@@ -241,7 +241,7 @@ class Waits:
         await sink.send(b"{}" if len(self.times) == 1 else b"\x2a" * 8_000)
 
 
-@pytest.mark.parametrize(("wait", "waited"), [("2", 2.0), ("0.5", 0.5), (None, 0.3)])
+@pytest.mark.parametrize(("wait", "waited"), [("2", 2.0), ("0.5", 0.5), ("0", 0.3), (None, 0.3)])
 async def test_a_pause_that_a_voice_asks_for_is_kept(autojump_clock, wait, waited):
     voice = Waits({"Retry-After": wait} if wait else {})
     async with live_chain(model=Chain(tts=HTTP, answerer=voice)) as rig:

@@ -125,7 +125,7 @@ class HttpSpeaker:
                         wait = wait_seconds(answer.headers, body.decode(errors="replace"))
                         if (wait or 0.0) > LONGEST_WAIT_SECONDS:
                             return refusal, None
-                        return attrs.evolve(refusal, passing=True), RETRY_SECONDS if wait is None else wait
+                        return attrs.evolve(refusal, passing=True), wait or RETRY_SECONDS
                     await read_all(answer, patience, hear)
                     return None, None
             except ModelUnavailable as failed:

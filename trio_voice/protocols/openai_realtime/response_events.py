@@ -181,7 +181,7 @@ class ResponseEvents:
         wait = wait_seconds({}, text_in(error, "message"))
         if wait is None and is_rate_limit(error) and self._limited_until > now:
             wait = self._limited_until - now
-        wait = RETRY_SECONDS * self._failures if wait is None else wait
+        wait = wait or RETRY_SECONDS * self._failures
         most = MAX_PASSING_FAILURES if is_passing(error) else MAX_FAILURES
         fatal = self._failures >= most or is_fatal(error) or wait > MAX_WAIT_SECONDS
         if fatal:

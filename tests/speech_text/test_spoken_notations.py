@@ -26,6 +26,8 @@ from trio_voice.speech_text.speakable import speakable
         ("nl", "ma t/m vr 9.00-17.00", "maandag tot en met vrijdag negen uur tot zeventien uur"),
         # Lengths of time
         ("en-US", "1h30m, 45s, the 30s", "one hour thirty minutes, forty-five seconds, the thirties"),
+        ("en-US", "two 6s", "two six s"),
+        ("fr", "un écran 16/9", "un écran seize neuf"),
         ("es", "2 h 15 min, 1,5 h", "dos horas quince minutos, uno coma cinco horas"),
         ("it", "2 h 15 min, all'1:30", "due ore quindici minuti, all'una e trenta"),
         ("de", "3/4 Std., ½ h", "drei Viertel Stunde, ein halb Stunde"),

@@ -258,7 +258,7 @@ _ENGLISH: Final[list[_Rule]] = [
     (re.compile(r"(?<![\w-])9-1-1(?![\w-])"), "9 1 1"),
     (re.compile(r"\b(144|240|360|480|720|1080|1440|2160)p\b"), r"\1 P"),
     (re.compile(r"(?<=\d)/(\d{1,2})(?:rds?|ths?|nds?)\b"), r"/\1"),
-    (re.compile(r"(?<![\w.,$])([1-9]?[1-9])s(?!\w)"), r"\1 sec"),
+    (re.compile(r"(?<![\w.,$])([1-9][1-9])s(?!\w)"), r"\1 sec"),
     (re.compile(r"\bper (hr|yr|mo|wk|sec|min)\b\.?"), lambda found: f"per {PERIODS[found[1]]}"),
     (re.compile(r"(?<=\d)\s?sq\.?\s(ft|mi|m)\b\.?"), lambda found: f" square {_SQUARES[found[1]]}"),
     (re.compile(r"\b(\d{1,3}(?:st|nd|rd|th)\sSt)\b\.?"), r"\1reet"),

@@ -183,7 +183,7 @@ class Dates:
         return self._said_date(found, day, month, found["y"])
 
     def _day_and_month(self, found: re.Match[str]) -> str:
-        if found[0] == "24/7":
+        if found[0] in ("24/7", "16/9"):  # around the clock, and the shape of a screen
             return found[0]
         return self._said_date(found, int(found["d"]), int(found["m"]), None)
 

@@ -72,7 +72,7 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
             "Mbit/s|megabit per second|megabits per second, Mbps/megabit per second/megabits per second, "
             "L/liter/liters, GHz/gigahertz/gigahertz, MHz/megahertz/megahertz, mL/milliliter/milliliters, "
             "Hz/hertz/hertz, "
-            "kHz/kilohertz/kilohertz, dB/decibel/decibels, kcal/kilocalorie/kilocalories, s/second/seconds"
+            "kHz/kilohertz/kilohertz, dB/decibel/decibels, kcal/kilocalorie/kilocalories"
         ),
         abbreviations=pairs_of(
             "Sgt.=Sergeant, Rev.=Reverend, Gov.=Governor, Lt.=Lieutenant, Capt.=Captain, Sen.=Senator, Gen.=General, "

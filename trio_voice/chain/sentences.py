@@ -48,7 +48,9 @@ _NEXT_WORD: Final = re.compile(r"[\"'“\u2018«(\[*_]*([^\W_][\w'’]*)?")
 _LETTER: Final = re.compile(r"[^\W_]")
 _LETTERS: Final = re.compile(r"[^\W\d_]{2,}(?:['’-][^\W\d_]+)*")
 _DOTTED: Final = re.compile(r"(?:[^\W\d_]{1,3}\.)+[^\W\d_]{1,3}")
-_DATE: Final = re.compile(r"\d{1,2}\.\d{1,2}")
+_ORDINAL: Final = re.compile(r"\d{1,2}\.[-–]?\d{1,2}|[IVX]{1,5}")
+"""Days of a month, and Roman numerals, in whose languages a dot makes them ordinals."""
+_NUMBER: Final = re.compile(r"\d.*|[IVXLC]+")
 _LAST_WORD: Final = re.compile(r"[^\s\"'“”\u2018«(\[*_]{1,40}$")
 _CLOSER: Final = {"[": "]", "(": ")", "<": ">", "*": "*"}
 
@@ -213,12 +215,12 @@ class Sentences:
             return None
         if last.isdecimal():
             return self._number_end(last, at, end, following)
-        if self._dotted_ordinals and _DATE.fullmatch(last):
+        if self._dotted_ordinals and _ORDINAL.fullmatch(last):
             return None
         if plain.endswith("str") and (following is None or following.word[:1].isdigit()):
             return -1 if following is None else None  # Hauptstr. 5
         if plain in words.BEFORE_NUMBER:
-            return -1 if following is None else None if following.word[:1].isdigit() else end
+            return -1 if following is None else None if _NUMBER.fullmatch(following.word) else end
         if _DOTTED.fullmatch(last) or (
             plain in words.PERHAPS_LAST and (last[:1].isupper() or plain not in words.ONLY_CAPITALISED)
         ):

@@ -20,12 +20,12 @@ TITLES: Final = _set(
 WITHIN: Final = _set(
     "approx vs cf viz ej incl excl est tel ca circa bzw evtl ggf inkl exkl zzgl vgl bspw sog resp bijv aprox env "
     "Tel Ca "
-    "lt zt mind máx mín"
+    "lt zt mind máx mín mio mrd tsd"
 )
 """Something always follows; in whatever case."""
 
 BEFORE_NUMBER: Final = _set(
-    "max ed int ch no nos nr sec núm num art vol fig ext apt ste pág pag págs pp abs str ziff kap hfdst blz"
+    "max ed int ch no nos nr sec séc núm num art vol fig ext apt ste pág pag págs pp abs str ziff kap hfdst blz"
 )
 """Abbreviated where a number follows, else a word like others: "No. 5" and "No. We are closed." In lower case."""
 

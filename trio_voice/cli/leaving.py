@@ -28,4 +28,5 @@ def leave_within(seconds: float, status: int) -> None:
 
     timer = threading.Timer(seconds, leave)
     timer.daemon = True
-    timer.start()
+    with suppress(RuntimeError):  # there is no thread to be had
+        timer.start()

@@ -12,15 +12,16 @@ import trio
 
 from trio_voice.call.async_tools import open_async_tools
 from trio_voice.cli.configuration import load
-from trio_voice.cli.exits import EXIT_UNAVAILABLE, status_of_a_daemon, stop
+from trio_voice.cli.exits import EXIT_CONFIG, EXIT_UNAVAILABLE, status_of_a_daemon, stop
 from trio_voice.cli.extras import missing_for
 from trio_voice.cli.leaving import LEAVING_SECONDS, leave_within
 from trio_voice.cli.local_peers import load_speech_for, on_this_machine
 from trio_voice.cli.options import config_option
 from trio_voice.config.settings import LEVELS, LogSettings
-from trio_voice.daemon.daemon import AFTER_DRAIN_SECONDS, run_daemon
+from trio_voice.daemon.daemon import AFTER_DRAIN_SECONDS, need_descriptors, run_daemon
 from trio_voice.daemon.logs import keep_prints_from_waiting, set_up_logging
 from trio_voice.daemon.supervisor import WorkerSlot, supervise
+from trio_voice.errors import ConfigError
 from trio_voice.speech.lines import make_lines
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 @click.pass_obj
 def serve(path: Path, log_level: str | None, slot_text: str | None) -> None:
     """Run the daemon until SIGTERM or SIGINT, then drain. SIGHUP re-reads personas, numbers and prices."""
+    try:
+        need_descriptors()
+    except ConfigError as wrong:
+        stop(EXIT_CONFIG, *wrong.problems)
     slot = WorkerSlot.from_text(slot_text) if slot_text is not None else None
     settings = load(path).settings
     lacking = [f"{path}: {line}" for line in missing_for(settings)]

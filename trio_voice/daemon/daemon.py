@@ -48,6 +48,7 @@ from trio_voice.edges.web.sessions import Sessions
 from trio_voice.edges.web.webhooks import Webhooks
 from trio_voice.edges.workers.call_counts import CallCounts
 from trio_voice.edges.workers.handover import Colleagues
+from trio_voice.errors import ConfigError
 from trio_voice.isolation import contained, keep_running
 from trio_voice.journal import Pace, open_journal
 from trio_voice.journal.identity import marker_of
@@ -65,7 +66,6 @@ if TYPE_CHECKING:
     from trio_voice.daemon.assembly import LineMaker
     from trio_voice.daemon.ports import Announce, Ports
     from trio_voice.daemon.supervisor import WorkerSlot
-    from trio_voice.errors import ConfigError
     from trio_voice.legs.chain.local import Speech
 
 log: Final = structlog.stdlib.get_logger("trio_voice.daemon")
@@ -78,10 +78,26 @@ AFTER_DRAIN_SECONDS: Final = AFTER_WORK_SECONDS + Pace().flush_seconds + Pace().
 """Time that systemd is asked to wait beyond the drain, with some to spare."""
 DESCRIPTORS_A_CALL: Final = 5
 """At the most: the caller's socket, three of a chain, a request to Twilio."""
+LEAST_DESCRIPTORS: Final = 64
+"""With which one starts and takes a call."""
 OTHER_DESCRIPTORS: Final = 100
 """Journal, log, listeners, the loop's own, requests to operators and colleagues; a handful in fact."""
 HALF_OPEN_CONNECTIONS: Final = 100
 """Connections beyond the calls: webhooks, operators, scrapers, strangers."""
+
+
+def need_descriptors() -> None:
+    """Raise this process's own limit to what a daemon opens before its first call.
+
+    Raises:
+        ConfigError: the system does not let it.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < LEAST_DESCRIPTORS:
+        advice = "raise LimitNOFILE= or `ulimit -Hn`"
+        raise ConfigError([f"only {hard} files may be open here, and a daemon needs {LEAST_DESCRIPTORS}: {advice}"])
+    if soft != resource.RLIM_INFINITY and soft < LEAST_DESCRIPTORS:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (LEAST_DESCRIPTORS, hard))
 
 
 def allow_descriptors(max_calls: int) -> None:

@@ -140,6 +140,9 @@ async def test_a_webhook_without_a_signatures_form_is_refused_by_its_head(client
     [
         ({"AccountSid": "AC2"}, 403, "wrong_account"),
         ({"AccountSid": "AC1", "CallSid": ""}, 400, "no_call_sid"),
+        ({"AccountSid": "AC1", "CallSid": "CA1/../../AC2"}, 400, "no_call_sid"),
+        ({"AccountSid": "AC1", "CallSid": "CA1\n\0"}, 400, "no_call_sid"),
+        ({"AccountSid": "AC1", "CallSid": "C" * 65}, 400, "no_call_sid"),
         ({"AccountSid": "AC1"}, 200, None),
         ({}, 200, None),
     ],

@@ -6,6 +6,7 @@ sends without the app. There is one of everything that is decided about a webhoo
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 log: Final = structlog.stdlib.get_logger("trio_voice.app")
 
+SID: Final = re.compile("[0-9A-Za-z]{1,64}")
+"""Names of a call at Twilio: 34 letters and digits. It becomes part of an address of the REST API."""
 MAX_BODY_BYTES: Final = 65_536
 BODY_SECONDS: Final = 10
 """For a body to arrive."""
@@ -145,8 +148,8 @@ class Webhooks:
         account = context.account_sid
         if account is not None and webhook.field("AccountSid", account) != account:
             return self._refuse(403, "wrong_account", "AccountSid is not the account_sid of [twilio]", webhook.path)
-        if not webhook.field("CallSid"):
-            return self._refuse(400, "no_call_sid", "CallSid is missing", webhook.path)
+        if not SID.fullmatch(webhook.field("CallSid")):
+            return self._refuse(400, "no_call_sid", "CallSid is missing, or no SID", webhook.path)
         return None
 
     def _refuse(self, status: int, code: str, message: str, path: str, **facts: object) -> Answer:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from trio_voice.edges.web.entrypoints import Entrypoint
 
 DISCARD_SECONDS: Final = 1.0
-"""To read what follows a head that was refused. A socket that is closed before is reset, and the answer is lost."""
+"""To read what still comes of a request that was answered before its end. A socket that is closed before is reset, and
+the answer is lost."""
 _REQUEST: Final = re.compile(r"POST (/[a-z-]+)(?:/([0-9A-Za-z]+))?(?:\?([0-9A-Za-z=&._-]*))? HTTP/1\.1")
 _HEADER: Final = re.compile(r"([0-9A-Za-z-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?[ \t]*")
 _FORM: Final = re.compile(r"application/x-www-form-urlencoded(?: *; *charset=utf-8)?", re.IGNORECASE)
@@ -119,22 +120,20 @@ async def serve_webhook(
     plain = _plain_head(head, webhooks.rules)
     if plain is None or not entrypoint.serves(plain.path):
         return False
-    answer = webhooks.refusal_by_head(plain.path, plain.signature)
-    if answer is not None:
-        await _send(stream, answer, send_seconds)
-        with trio.move_on_after(DISCARD_SECONDS):
-            await _read_body(stream, body, plain.length)
-        return True
-    with trio.move_on_after(BODY_SECONDS) as in_time:
-        whole = await _read_body(stream, body, plain.length)
-    if in_time.cancelled_caught:
-        answer = http_error_answer(RequestTimeout())
-    elif whole is None:
-        return True
-    else:
-        on_arrival()
-        answer = await _answer(webhooks, plain.with_body(whole))
+    answer, rest = webhooks.refusal_by_head(plain.path, plain.signature), plain.length - len(body)
+    if answer is None:
+        with trio.move_on_after(BODY_SECONDS) as in_time:
+            whole = await _read_body(stream, body, plain.length)
+        if in_time.cancelled_caught:
+            answer = http_error_answer(RequestTimeout())
+        elif whole is None:
+            return True
+        else:
+            on_arrival()
+            answer, rest = await _answer(webhooks, plain.with_body(whole)), 0
     await _send(stream, answer, send_seconds)
+    with trio.move_on_after(DISCARD_SECONDS):
+        await _read_body(stream, b"", rest)
     return True
 
 

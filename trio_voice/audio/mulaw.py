@@ -113,6 +113,15 @@ def is_base64(payload: object) -> bool:
     return not padding or (padding in _PADDING and payload.endswith(padding.decode()))
 
 
+def in_one_line(payload: str) -> str:
+    """The same base64 without line breaks, which some encoders put into it.
+
+    Raises:
+        AttributeError: it is no text.
+    """
+    return payload if is_base64(payload) else "".join(payload.split())
+
+
 def joined(payloads: Iterable[str]) -> str:
     """Several base64 payloads as one; what is no base64 is left out."""
     mulaw = b""

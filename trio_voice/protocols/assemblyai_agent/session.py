@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 import msgspec
 
-from trio_voice.audio.mulaw import is_audible, is_base64
+from trio_voice.audio.mulaw import in_one_line, is_audible, is_base64
 from trio_voice.errors import LocalProtocolError
 from trio_voice.events import model as c
 from trio_voice.protocols.assemblyai_agent.errors import LOST, PASSING, code_of, fault_of
@@ -303,7 +303,7 @@ class VoiceAgentSession(ModelSession):
         return [c.ReplyStarted(self._reply_id)]
 
     def _on_reply_audio(self, event: dict[str, Any], _now: float) -> list[Event]:
-        payload = event["data"]
+        payload = in_one_line(event["data"])
         if not is_base64(payload):
             return [c.Unrecognized("reply.audio that is no base64", garbage=True)]
         if not self._audible and is_audible(payload):
@@ -313,14 +313,9 @@ class VoiceAgentSession(ModelSession):
         return [c.ReplyAudio(text_in(event, "reply_id") or self._reply_id, payload)]
 
     def _on_words(self, event: dict[str, Any], _now: float) -> list[Event]:
-        start = event.get("start_ms")
-        return [
-            c.ReplyWords(
-                text_in(event, "reply_id") or self._reply_id,
-                text_in(event, "delta"),
-                float(start) if isinstance(start, int | float) else None,
-            )
-        ]
+        reply_id, start = text_in(event, "reply_id") or self._reply_id, event.get("start_ms")
+        start_ms = float(start) if isinstance(start, int | float) else None
+        return [c.ReplyWords(reply_id, text_in(event, "delta"), start_ms)]
 
     def _on_agent_text(self, event: dict[str, Any], _now: float) -> list[Event]:
         interrupted = bool(event.get("interrupted"))

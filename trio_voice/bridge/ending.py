@@ -45,17 +45,13 @@ class Endings:
     """
 
     __slots__ = (
-        "_began_at",
         "_by_operator",
         "_context",
         "_failed",
         "_goodbye",
-        "_is_late",
-        "_is_said",
         "_speaking",
         "_tools",
         "_voicemail",
-        "_was_said",
         "wake_at",
     )
 
@@ -66,18 +62,10 @@ class Endings:
         self._by_operator = False
         """It was the operator who has the caller put through."""
         self._goodbye: Goodbye | None = None
-        self._began_at = 0.0
-        """Time at which the goodbye was asked for, in seconds since the call began."""
         self._failed: tuple[EndReason, str] | None = None
         """Reason for which there is no model any more, while the last line is said."""
         self._voicemail: Voicemail | None = None
         """A machine listens, and is left a message."""
-        self._is_said = False
-        """The words of the goodbye were said, by the model or in its stead; some models would say it for ever."""
-        self._is_late = False
-        """Nothing had been heard for long when the agent asked for the end."""
-        self._was_said = False
-        """The same, before the caller began to make a sound."""
         self.wake_at = math.inf
         """Time at which ``tick`` is next needed."""
 
@@ -104,14 +92,14 @@ class Endings:
         if self.is_transferring:
             return
         if self._goodbye is None:
-            self._is_late = self.last_words_are_old(now)
-            self._begin(Goodbye(then, now, spoken=spoken), now, is_said=spoken)
-            self._began_at = min(self._began_at, unmet_since - AT_ONCE_SECONDS)
+            goodbye = Goodbye(then, now, spoken=spoken, is_late=self.last_words_are_old(now))
+            goodbye.answers_until = min(now, self._context.began + unmet_since - AT_ONCE_SECONDS)
+            self._begin(goodbye, now)
             return
         if then is Then.TRANSFER and self._goodbye.revocable and self._goodbye.reason is EndReason.AGENT:
             self._goodbye.then = then
         if self._goodbye.is_heard:
-            self._is_said = True
+            self._goodbye.is_said = True
 
     def last_words_are_old(self, now: float) -> bool:
         """True if what was heard last was heard too long ago to be a goodbye."""
@@ -128,7 +116,7 @@ class Endings:
             said = self._context.transcript.text_of(self._context.reply_id)
             if self._voicemail.is_begun_by(said):
                 return not self._speaking.is_asked
-        return self._goodbye is not None and self._is_said
+        return self._goodbye is not None and self._goodbye.is_said
 
     def say_idle_goodbye(self, detail: str, now: float) -> None:
         """Nobody speaks: say goodbye, and end the call."""
@@ -150,7 +138,7 @@ class Endings:
             self._speaking.interrupt(now, by_caller=False)
         self._speaking.say_line(line, now)
         goodbye = Goodbye(Then.END_CALL, now, spoken=True, reason=reason, details=(detail, detail), revocable=False)
-        self._begin(goodbye, now, is_said=True)
+        self._begin(goodbye, now)
 
     def leave_message(self, message: str, now: float) -> None:
         """A machine has answered: leave it the message, and end the call."""
@@ -161,9 +149,8 @@ class Endings:
         words = ("a machine answered, and the message was left", "a machine answered, and no message was left")
         self._begin(Goodbye(Then.END_CALL, now, spoken=False, details=words, revocable=False), now)
 
-    def _begin(self, goodbye: Goodbye, now: float, *, is_said: bool = False) -> None:
-        self._goodbye, self._is_said = goodbye, is_said
-        self._began_at = now - self._context.began
+    def _begin(self, goodbye: Goodbye, now: float) -> None:
+        self._goodbye = goodbye
         self._context.states.signal(Signal.GOODBYE)
         self.tick(now)
 
@@ -185,11 +172,9 @@ class Endings:
         """A line of this machine was said in place of what the model was asked for."""
         if self._goodbye is not None and self._goodbye.is_wordless:
             self._goodbye.was_said_for_it()
-            self._is_said = True
 
     def caller_began(self) -> None:
         """The caller speaks into it."""
-        self._was_said, self._is_said = self._is_said, False
         if self._goodbye is not None:
             self._goodbye.caller_began()
 
@@ -203,14 +188,13 @@ class Endings:
             return
         if spoken and not goodbye.is_heard and self._voicemail is None:
             goodbye.sounded()
-        self._is_said = self._was_said or (spoken and goodbye.is_heard)
-        goodbye.returned()
+        goodbye.caller_made_noise(spoken=spoken)
 
     def reply_was_heard(self) -> None:
         """A reply has come to its end, and could be heard: if there is a goodbye, it was that."""
         goodbye = self._goodbye
         if goodbye is not None and goodbye.is_heard and self._voicemail is None:
-            self._is_said = not self._speaking.is_asked and self._context.states.caller is not Caller.SPEAKING
+            goodbye.is_said = not self._speaking.is_asked and self._context.states.caller is not Caller.SPEAKING
 
     def caller_said(self, fact: CallerTranscript, began_at: float) -> None:
         """The caller's words: those that take the floor take the goodbye back, but not their own goodbye.
@@ -219,7 +203,7 @@ class Endings:
         text may come late.
         """
         goodbye, text, final = self._goodbye, fact.text, fact.final
-        if goodbye is None or not goodbye.revocable or began_at <= self._began_at:
+        if goodbye is None or not goodbye.revocable or began_at <= goodbye.answers_until - self._context.began:
             return
         if self._wants_more(text):
             if not final and len(text.split()) <= 2:
@@ -261,8 +245,7 @@ class Endings:
             self.tick(now)
         elif self._has_left_unanswered(goodbye):
             self._speaking.say_line(context.lines.goodbye, now)
-            goodbye.was_said_for_it()
-            self._is_said = context.lines.goodbye is not None
+            goodbye.was_said_for_it(in_words=context.lines.goodbye is not None)
             self.tick(now)
         else:
             self._goodbye = None
@@ -279,7 +262,7 @@ class Endings:
         The persona's goodbye is said then.
         """
         said = self._context.record.transcript
-        is_late = self._is_late and self._context.lines.goodbye is not None
+        is_late = goodbye.is_late and self._context.lines.goodbye is not None
         is_owed = is_late or (bool(said) and said[-1].role == "caller")
         is_the_agents = goodbye.reason is EndReason.AGENT and goodbye.then is Then.END_CALL and goodbye.revocable
         return is_the_agents and goodbye.is_wordless and is_owed

@@ -40,6 +40,7 @@ class Goodbye:
         then: what happens when it has been heard.
         now: that moment.
         spoken: whether the reply that asked for it could be heard already, in which case that may have been it.
+        is_late: whether nothing had been heard for long when it was asked for.
         reason: why the call ends.
         details: what the record says of it, if any of it was heard, and if not.
         revocable: whether a caller who has more to say takes it back.
@@ -51,11 +52,15 @@ class Goodbye:
         now: float,
         *,
         spoken: bool,
+        is_late: bool = False,
         reason: EndReason = EndReason.AGENT,
         details: tuple[str, str] = AGENT_ENDED,
         revocable: bool = True,
     ) -> None:
         self.then = then
+        self.answers_until = now
+        """Time until which the turns have begun that it answers: their text may come late, and takes nothing back."""
+        self.is_late = is_late
         self.reason = reason
         self.revocable = revocable
         self._details = details
@@ -63,6 +68,10 @@ class Goodbye:
         """True if anything of it was said."""
         self._waits_for_words = not spoken
         self._said_for_it = False
+        self.is_said = spoken
+        """Its words were said, by the model or in its stead; some models would say them for ever."""
+        self._was_said = False
+        """The same, before the caller began to make a sound."""
         self._latest = now + GOODBYE_SECONDS
         self._quiet_since: float | None = None
 
@@ -87,6 +96,12 @@ class Goodbye:
     def caller_began(self) -> None:
         """The caller speaks into it, and may be answered."""
         self._quiet_since, self._waits_for_words = None, True
+        self._was_said, self.is_said = self.is_said, False
+
+    def caller_made_noise(self, *, spoken: bool) -> None:
+        """They did not: it is as it was. If the agent had ``spoken`` before, and has been heard in it, that was it."""
+        self.is_said = self._was_said or (spoken and self._is_heard)
+        self.returned()
 
     def begin_again(self, now: float) -> None:
         """It is asked for once more."""
@@ -97,9 +112,10 @@ class Goodbye:
         """True if the agent has said nothing of it, and nothing was said in its stead."""
         return not self._is_heard and not self._said_for_it
 
-    def was_said_for_it(self) -> None:
-        """A line of this machine says it in the agent's stead."""
+    def was_said_for_it(self, *, in_words: bool = True) -> None:
+        """A line of this machine says it in the agent's stead, or, not ``in_words``, there is none that could."""
         self._said_for_it, self._quiet_since, self._waits_for_words = True, None, False
+        self.is_said = in_words
 
     def returned(self) -> None:
         """The caller has said goodbye as well: if ours was said, nothing more need be."""

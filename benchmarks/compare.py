@@ -102,7 +102,7 @@ def tally(cases: list[Case]) -> str:
 def silence(cases: list[Case]) -> str:
     """The longest time that a caller who was owed an answer has heard nothing; empty where nobody listened for it."""
     known = [case["silent_seconds"] for case in cases if case.get("silent_seconds") is not None]
-    return f"{max(known):.1f}" if known else ""
+    return f"{max(known):.2f}" if known else ""
 
 
 def table(documents: list[dict[str, Any]]) -> str:

@@ -84,7 +84,7 @@ def test_runs_of_one_server_become_one_column_with_the_worst_of_both():
     assert lines[2:] == [
         "| caller hangs up, or stop without a close | 0.1 / 1.9 | **> 9** / 0.2, untold |",
         "| model vanishes (`idle_seconds` 5) | 6.0 / 0.2 |  |",
-        "| **longest silence of a caller who is owed an answer** | 5.0 |  |",
+        "| **longest silence of a caller who is owed an answer** | 5.04 |  |",
         "| **as promised** | 3 of 3 | 0 of 1 (1 unreached) |",
     ]
 

@@ -42,7 +42,7 @@ FAULTS: Final = (
     Fault(words="caller falls silent", phases=OPENED, acts=(act.silence_caller,), limit="unanswered mark"),
     Fault(words="caller vanishes", phases=IN_CALL, acts=(act.lose_caller,), limit="unanswered mark"),
     Fault(words="caller vanishes, Twilio reports it", phases=IN_CALL, acts=(act.report_stream_error,)),
-    Fault(words="caller stops reading", phases=(Phase.REPLY,), acts=(act.stall_caller,), limit="time_limit_seconds"),
+    Fault(words="caller stops reading", phases=(Phase.REPLY,), acts=(act.stall_caller,), limit="unanswered mark"),
     # The model's side
     *(
         Fault(

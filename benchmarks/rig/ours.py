@@ -26,8 +26,8 @@ UNANSWERED_SECONDS: Final = LIMITS["media_gap_seconds"] + 2.0
 """Time without media after which the caller is lost: then Twilio is asked by a mark, and has 2 s to echo it."""
 LAST_LINE_SECONDS: Final = 4.0
 """A caller whose model has failed, and was not renewed, is told so: six seconds with the two that are promised."""
-TRIES_SECONDS: Final = 5.0
-"""A stage of a chain that was lost is tried again for so long, where no other can take over."""
+TRIES_SECONDS: Final = 1.0
+"""A stage of a chain that was lost is tried again for so long, once the talk has begun."""
 HANDSHAKES_SECONDS: Final = 9.0
 """A handshake may hang for 4.5 s, and is tried once more within five."""
 GONE_SECONDS: Final = 10.0 + 1.0

@@ -17,8 +17,9 @@ from trio_voice.legs.caller import CallerLeg
 from trio_voice.legs.model import SocketModelLeg
 from trio_voice.legs.session_ledger import Ledger
 from trio_voice.legs.succession import Succession
+from trio_voice.limits import Limits
 from trio_voice.net.channel import Channel
-from trio_voice.persona import SILENT, Limits, Persona, ToolSchema
+from trio_voice.persona import SILENT, Persona, ToolSchema
 from trio_voice.protocols.assemblyai_agent import VoiceAgentSession
 from trio_voice.protocols.gemini_live import GeminiLiveSettings
 from trio_voice.protocols.gemini_live.session import GeminiLiveSession

@@ -20,8 +20,8 @@ from tests import calls
 from tests.calls import Rig, live_call
 from tests.chains import live_chain
 from tests.overriding import override
+from trio_voice.limits import Limits
 from trio_voice.net.websocket import WebSocketChannel
-from trio_voice.persona import Limits
 from trio_voice.protocols.websocket import WebSocket
 from trio_voice.record import CallState, EndReason
 from trio_voice.sandbox.agent.replies import ToolUse

@@ -12,7 +12,8 @@ from trio_voice.legs.caller import CallerLeg
 from trio_voice.legs.model import SocketModelLeg
 from trio_voice.legs.succession import Succession
 from trio_voice.legs.writer import Writer
-from trio_voice.persona import Limits, Persona
+from trio_voice.limits import Limits
+from trio_voice.persona import Persona
 from trio_voice.record import CallRecord, EndReason
 from trio_voice.sandbox.transport.memory import memory_channels
 from trio_voice.sandbox.twilio.callers import Voice

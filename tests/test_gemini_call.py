@@ -11,7 +11,8 @@ import trio
 
 from tests.calls import GEMINI_LIVE, GREETING, live_call
 from trio_voice.call.built_in_tools import end_call
-from trio_voice.persona import Limits, Persona, TurnDetection
+from trio_voice.limits import Limits
+from trio_voice.persona import Persona, TurnDetection
 from trio_voice.protocols.gemini_live.watchdog import ANSWER_SECONDS, PATIENCE_SECONDS
 from trio_voice.record import EndReason
 from trio_voice.sandbox.agent.replies import ToolUse

@@ -56,7 +56,10 @@ RINGS = {
     ),
     # Ring 0: decisions and what they are about. No trio, no clock, no socket; time is an argument.
     "pure": Ring(
-        modules="audio billing bridge chain errors events persona record session_record speech_text timeline tokens",
+        modules=(
+            "audio billing bridge chain errors events limits persona record session_record setting_fields speech_text "
+            "timeline tokens"
+        ),
         sees="pure protocols figures",
         packages="attrs msgspec",
         never=NO_CLOCK_NO_IO,

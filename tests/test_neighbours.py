@@ -17,8 +17,8 @@ import trio.lowlevel
 from tests.calls import live_call
 from tests.daemons import THEIR_NUMBER, eventually, open_world
 from tests.overriding import override
+from trio_voice.limits import Limits
 from trio_voice.net.poller import adopt, open_poller
-from trio_voice.persona import Limits
 from trio_voice.record import EndReason
 from trio_voice.sandbox.providers.assemblyai_agent import Faults, Moment, Say, Script, Strike
 

@@ -10,7 +10,8 @@ import trio
 from tests.calls import GREETING, OPENAI_REALTIME, live_call
 from tests.openai_types import mistakes
 from trio_voice.call.built_in_tools import end_call
-from trio_voice.persona import Limits, Persona, TurnDetection
+from trio_voice.limits import Limits
+from trio_voice.persona import Persona, TurnDetection
 from trio_voice.protocols.openai_realtime.dialects import DIALECTS as DIALECTS_KNOWN
 from trio_voice.record import CallState, EndReason
 from trio_voice.sandbox.agent.replies import ToolUse

@@ -6,7 +6,8 @@ import pytest
 import trio
 
 from tests.calls import GEMINI_LIVE, GREETING, OPENAI_REALTIME, VOICE_AGENT, live_call
-from trio_voice.persona import Limits, Persona
+from trio_voice.limits import Limits
+from trio_voice.persona import Persona
 from trio_voice.record import EndReason
 from trio_voice.sandbox.providers.assemblyai_agent import Script, Turn
 from trio_voice.sandbox.providers.assemblyai_agent.faults import Faults

@@ -1,89 +1,16 @@
-"""Personas and limits: the frozen settings that one call begins with and keeps."""
+"""Personas: the frozen settings that one call begins with and keeps."""
 
 from __future__ import annotations
 
-import math
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
 
+from trio_voice.setting_fields import bounded, one_of, positive
 from trio_voice.speech_text.languages import Phrases, phrases_of
 
-RANGE: Final = "range"
-"""In a field's metadata: the ``Range`` of a number."""
-VALUES: Final = "values"
-"""In a field's metadata: in words, which values it may have. For the reference alone; the class checks them."""
-
-
-@attrs.frozen
-class Range:
-    """The numbers that a key of config.toml may be."""
-
-    low: float
-    high: float = math.inf
-    above: bool = False
-    """``low`` itself is too little."""
-
-    def __contains__(self, number: float) -> bool:
-        return (self.low < number if self.above else self.low <= number) and number <= self.high
-
-    def __str__(self) -> str:
-        low, high = f"{self.low:.10g}", f"{self.high:.10g}"
-        if self.high == math.inf:
-            return f"more than {low}" if self.above else f"at least {low}"
-        return f"more than {low} and at most {high}" if self.above else f"from {low} to {high}"
-
-
-def bounded(low: float, high: float, default: Any = None) -> Any:
-    """A number of a table of config.toml, which must lie between these, ends included."""
-    return attrs.field(default=default, metadata={RANGE: Range(low, high)})
-
-
-def positive(default: Any = None, *, at_most: float = math.inf) -> Any:
-    """A number of a table of config.toml, which must be more than 0."""
-    return attrs.field(default=default, metadata={RANGE: Range(0, at_most, above=True)})
-
-
-def one_of(values: str, default: Any = None) -> Any:
-    """A key of config.toml that takes these values, in words for the reference; its class refuses others."""
-    return attrs.field(default=default, metadata={VALUES: values})
-
-
-MOST_LEAD_SECONDS: Final = 4.0
-"""Some 220 messages of 20 ms and their marks at once, where 256 may wait for Twilio's socket (``legs/caller.py``)."""
-
-
-@attrs.frozen(kw_only=True)
-class Limits:
-    """``[limits]``: bounds of every call, and of all of them together. The names are config.toml's."""
-
-    max_calls: int = positive(100)
-    """Calls that may live at once, over all workers. Callers beyond it hear that no call can be taken."""
-    time_limit_seconds: float = positive(600)
-    """A call's length, from the moment its stream is accepted. A persona may have its own."""
-    idle_seconds: float = positive(60)
-    """Silence of the caller after which the call ends, while nobody else has the floor. A persona may have its own."""
-    start_seconds: float = positive(5)
-    """From the opening of the stream's socket to Twilio's ``start``."""
-    media_gap_seconds: float = positive(10)
-    """Time without a frame from Twilio, which sends one every 20 ms even in silence, until the caller is asked for."""
-    model_ready_seconds: float = positive(10)
-    """From opening the model's socket to its being ready to talk, tries included."""
-    close_seconds: float = positive(2)
-    """Both sockets are closed within this time of the first sign of the end, whatever the peers do."""
-    drain_seconds: float = positive(120)
-    """From SIGTERM to the last goodbye: live calls may go on for so long."""
-    tool_seconds: float = positive(10)
-    """Time for one tool; then the model is told that it took too long."""
-    ring_seconds: float = positive(30)
-    """Ringing of a call that is placed, until it is given up."""
-    daily_cost: float | None = positive()
-    """Ceiling on what all calls of a day (UTC) cost together, in the currency of ``[prices]``, over all nodes of a
-    journal. A call that could pass it is refused (``budget``). Without it there is none."""
-    playback_lead_seconds: float = positive(1, at_most=MOST_LEAD_SECONDS)
-    """Audio that is handed to Twilio ahead of the caller's ear; the rest waits where a barge-in discards it."""
-    dead_air_seconds: float = positive(2.5)
-    """Silence while an answer is owed, after which a filler is said."""
+if TYPE_CHECKING:
+    from trio_voice.limits import Limits
 
 
 @attrs.frozen(kw_only=True)

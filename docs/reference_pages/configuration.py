@@ -28,9 +28,10 @@ from trio_voice.billing.prices import ModelPrices, PriceList, TwilioPrices
 from trio_voice.config.credentials import SECRETS
 from trio_voice.config.settings import Settings
 from trio_voice.legs.providers import KINDS
-from trio_voice.persona import RANGE, VALUES, Persona, Range, TurnDetection
+from trio_voice.persona import Persona, TurnDetection
 from trio_voice.protocols.chain_stages import HEARING, SPEAKING, THINKING
 from trio_voice.protocols.settings import ModelSettings, StageSettings
+from trio_voice.setting_fields import RANGE, VALUES, Range
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -6,7 +6,8 @@ from tests.playbook import MORE, SPEECH, TALKS_FIRST, Playbook
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import PlayAudio
-from trio_voice.persona import Limits, Line, Lines
+from trio_voice.limits import Limits
+from trio_voice.persona import Line, Lines
 from trio_voice.speech_text.languages import phrases_of
 
 WORDS = phrases_of("en-US")

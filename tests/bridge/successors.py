@@ -5,7 +5,8 @@ from trio_voice.bridge.bridge import Bridge
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import LegClosed
-from trio_voice.persona import SILENT, Limits, Line, Lines, Persona
+from trio_voice.limits import Limits
+from trio_voice.persona import SILENT, Line, Lines, Persona
 from trio_voice.record import CallRecord
 
 SPEECH = encode(b"\x00\x80" * 400)  # 100 ms that can be heard

@@ -11,7 +11,7 @@ from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import ClearPlayback, PlaceMark, PlayAudio
 from trio_voice.legs.caller import OUTBOX_MESSAGES
-from trio_voice.persona import MOST_LEAD_SECONDS, Limits
+from trio_voice.limits import MOST_LEAD_SECONDS, Limits
 
 
 def test_the_callers_audio_goes_through_untouched_once_the_model_is_ready(book):

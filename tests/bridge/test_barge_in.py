@@ -6,7 +6,8 @@ from tests.playbook import MORE, SPEECH, Playbook
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import ClearPlayback, MuteRequested, PlayAudio
-from trio_voice.persona import Limits, Persona, TurnDetection
+from trio_voice.limits import Limits
+from trio_voice.persona import Persona, TurnDetection
 
 
 def test_the_caller_starting_to_speak_clears_what_plays(book):

@@ -2,7 +2,7 @@
 
 from trio_voice.bridge.dead_air import UNHEARD_AGAIN_SECONDS, UNHEARD_SECONDS, DeadAir
 from trio_voice.bridge.deadlines import ASKED_AT, Deadlines
-from trio_voice.persona import Limits
+from trio_voice.limits import Limits
 
 
 def test_a_voice_that_was_asked_for_its_first_words_has_longer_than_for_those_behind_them():

@@ -10,7 +10,7 @@ from trio_voice.bridge.media_gap import MediaGap
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import EndCall, EndRequested, LegClosed, LegStalled, PlaceMark
-from trio_voice.persona import Limits
+from trio_voice.limits import Limits
 from trio_voice.record import EndReason
 
 

@@ -18,7 +18,8 @@ from trio_voice.events.call import (
     ToolReturned,
     TransferCall,
 )
-from trio_voice.persona import Limits, Line, Lines
+from trio_voice.limits import Limits
+from trio_voice.persona import Line, Lines
 from trio_voice.record import EndReason
 
 

@@ -6,7 +6,7 @@ from tests.playbook import SPEECH, Playbook
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import EndCall, ModelReplaced, ReplaceModel, Then, ToolResult, ToolReturned, TransferCall
-from trio_voice.persona import Limits
+from trio_voice.limits import Limits
 
 YIELDS = c.Capabilities(speaks_first=True, truncates=True, yields_on_request=True)
 CUTS = c.Capabilities(speaks_first=True, truncates=False)

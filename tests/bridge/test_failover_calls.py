@@ -14,7 +14,8 @@ from trio_voice.bridge.failover import TAKE_UP
 from trio_voice.errors import RestError
 from trio_voice.events import model as c
 from trio_voice.events.call import ClearPlayback, LegClosed, ModelReplaced, ReplaceModel
-from trio_voice.persona import Limits, Line, Lines, Persona
+from trio_voice.limits import Limits
+from trio_voice.persona import Line, Lines, Persona
 from trio_voice.record import EndReason
 from trio_voice.sandbox.providers.assemblyai_agent import (
     MID_REPLY,

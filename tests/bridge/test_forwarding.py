@@ -9,7 +9,7 @@ from trio_voice.audio.mulaw import encode, silence
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import LegClosed, PlaceMark, PlayAudio, Then, ToolResult, ToolReturned, TransferFailed
-from trio_voice.persona import Limits
+from trio_voice.limits import Limits
 
 FACTS = st.sampled_from(
     [

@@ -17,7 +17,8 @@ from trio_voice.events.call import (
     TransferCall,
     TransferFailed,
 )
-from trio_voice.persona import Limits, Lines
+from trio_voice.limits import Limits
+from trio_voice.persona import Lines
 from trio_voice.record import EndReason
 
 

@@ -8,7 +8,8 @@ from tests.playbook import GREETS_NOBODY, SPEECH, START, Playbook, end_of
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import EndCall
-from trio_voice.persona import Limits, Persona
+from trio_voice.limits import Limits
+from trio_voice.persona import Persona
 from trio_voice.record import EndReason
 
 

@@ -7,7 +7,7 @@ from trio_voice.audio.mulaw import encode, is_speech, silence
 from trio_voice.bridge.latency import Turns
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
-from trio_voice.persona import Limits
+from trio_voice.limits import Limits
 from trio_voice.record import CallRecord
 
 LOUD = encode(b"\x2a" * 160)

@@ -7,7 +7,7 @@ from tests.playbook import GREETS_NOBODY, SPEECH, TALKS_FIRST, Playbook
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import EndCall
-from trio_voice.persona import Limits
+from trio_voice.limits import Limits
 
 PATIENT = Limits(media_gap_seconds=1000, idle_seconds=1000, time_limit_seconds=1000)
 WRITES_AT_ONCE = attrs.evolve(TALKS_FIRST, words_while_speaking=True)

@@ -25,7 +25,7 @@ from trio_voice.events.call import (
     TransferFailed,
     TransferRequested,
 )
-from trio_voice.persona import Limits
+from trio_voice.limits import Limits
 from trio_voice.record import EndReason
 
 EXACT = attrs.evolve(TALKS_FIRST, exact_speech=True)

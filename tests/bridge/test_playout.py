@@ -10,7 +10,8 @@ from trio_voice.bridge.playout import LINE, MAX_QUEUED_MS, MUTED_REPLIES, Playou
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import ClearPlayback, EndCall, LegClosed, ModelReplaced, PlaceMark, PlayAudio
-from trio_voice.persona import Limits, Line, Lines, Persona
+from trio_voice.limits import Limits
+from trio_voice.persona import Line, Lines, Persona
 from trio_voice.record import CallRecord
 
 SPEECH = encode(b"\x00\x80" * 400)  # 100 ms that can be heard

@@ -54,7 +54,8 @@ from trio_voice.events.call import (
     TransferRequested,
 )
 from trio_voice.legs import caller, model
-from trio_voice.persona import Limits, Line, Lines, Persona, TurnDetection
+from trio_voice.limits import Limits
+from trio_voice.persona import Line, Lines, Persona, TurnDetection
 from trio_voice.record import CallRecord, EndReason
 
 FRAME = encode(b"\x00\x80" * 80)  # 20 ms

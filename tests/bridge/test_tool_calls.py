@@ -7,7 +7,7 @@ from tests.playbook import HUSH, SPEECH, TALKS_FIRST, Playbook
 from trio_voice.bridge.tool_calls import KEPT_SECONDS, MAX_KEPT, ToolCalls
 from trio_voice.events import model as c
 from trio_voice.events.call import DismissModel, EndCall, LegClosed, ModelReplaced, RunTool, ToolResult, ToolReturned
-from trio_voice.persona import Limits
+from trio_voice.limits import Limits
 
 BOOKED = ToolResult('"booked"')
 

@@ -7,7 +7,8 @@ from tests.playbook import SPEECH, Playbook
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import EndCall, Then, ToolResult, ToolReturned, TransferCall
-from trio_voice.persona import Limits, Line, Lines
+from trio_voice.limits import Limits
+from trio_voice.persona import Line, Lines
 
 ENDS = pytest.mark.parametrize("then", [Then.END_CALL, Then.TRANSFER])
 

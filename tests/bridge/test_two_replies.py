@@ -10,7 +10,8 @@ from trio_voice.bridge.playout import MAX_QUEUED_MS, STANDS_STILL_SECONDS
 from trio_voice.bridge.speech_queue import SpeechQueue
 from trio_voice.events import call as f
 from trio_voice.events import model as c
-from trio_voice.persona import Limits, Line, Lines, Persona
+from trio_voice.limits import Limits
+from trio_voice.persona import Line, Lines, Persona
 
 YIELDS = c.Capabilities(speaks_first=True, truncates=True, yields_on_request=True)
 CUTS = c.Capabilities(speaks_first=True, truncates=False)

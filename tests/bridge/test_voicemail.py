@@ -8,7 +8,8 @@ from tests.playbook import HUSH, SPEECH, TALKS_FIRST, Playbook, end_of, run_unti
 from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import ClearPlayback, EndCall, MachineAnswered, PlayAudio, Then, TransferCall
-from trio_voice.persona import Limits, Persona
+from trio_voice.limits import Limits
+from trio_voice.persona import Persona
 from trio_voice.record import EndReason
 
 

@@ -11,7 +11,8 @@ from trio_voice.bridge.deadlines import WORDLESS_SECONDS
 from trio_voice.events import call as f
 from trio_voice.events import model as c
 from trio_voice.events.caller import MarkEchoed
-from trio_voice.persona import Limits, Lines
+from trio_voice.limits import Limits
+from trio_voice.persona import Lines
 from trio_voice.record import EndReason
 from trio_voice.speech_text.languages import phrases_of
 

@@ -1,6 +1,6 @@
 """Ways in which a call ends, and peers that do not answer its end."""
 
-from trio_voice.persona import Limits
+from trio_voice.limits import Limits
 from trio_voice.record import EndReason
 from trio_voice.sandbox.providers.assemblyai_agent import faults as f
 

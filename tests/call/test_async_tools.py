@@ -7,7 +7,7 @@ from tests.call.test_call_tools import ask, results, script
 from tests.calls import live_call
 from trio_voice.call.async_tools import ENDING_SECONDS, open_async_tools
 from trio_voice.call.tools import CallFacts, Tool
-from trio_voice.persona import Limits
+from trio_voice.limits import Limits
 from trio_voice.record import EndReason
 
 CALL = CallFacts("c1", "CA1", "inbound", "+15550001111", "+15551234567", "desk")

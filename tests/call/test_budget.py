@@ -10,7 +10,8 @@ from trio_voice.call.budget import LOOK_SECONDS, Budget
 from trio_voice.call.registry import Registry
 from trio_voice.errors import CallRefused
 from trio_voice.journal import JournalUnavailable, open_journal
-from trio_voice.persona import Limits, Persona
+from trio_voice.limits import Limits
+from trio_voice.persona import Persona
 from trio_voice.record import CallRecord
 from trio_voice.session_record import ModelSessionRecord
 

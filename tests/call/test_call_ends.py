@@ -22,7 +22,8 @@ from tests.call.ends import (
 )
 from tests.calls import live_call
 from tests.overriding import override
-from trio_voice.persona import Limits, Persona
+from trio_voice.limits import Limits
+from trio_voice.persona import Persona
 from trio_voice.record import EndReason
 from trio_voice.session_record import Closing
 from trio_voice.speech_text.languages import phrases_of

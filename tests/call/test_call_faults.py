@@ -7,7 +7,8 @@ import trio
 from tests.call.ends import LONG
 from tests.calls import GREETING, live_call
 from trio_voice.errors import ModelUnavailable
-from trio_voice.persona import Limits, Persona
+from trio_voice.limits import Limits
+from trio_voice.persona import Persona
 from trio_voice.record import EndReason
 from trio_voice.sandbox.providers.assemblyai_agent import faults as f
 from trio_voice.session_record import Closing

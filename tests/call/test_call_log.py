@@ -12,7 +12,8 @@ from tests.overriding import override
 from trio_voice.call.built_in_tools import transfer_to_human
 from trio_voice.errors import CallRefused, RestError
 from trio_voice.events.call import MuteRequested, SayRequested, TransferRequested
-from trio_voice.persona import Limits, Persona
+from trio_voice.limits import Limits
+from trio_voice.persona import Persona
 from trio_voice.sandbox.agent.replies import ToolUse
 from trio_voice.sandbox.providers.assemblyai_agent import Script, Turn
 

@@ -14,7 +14,8 @@ from trio_voice.call.transfers import REQUEST_SECONDS
 from trio_voice.errors import CallRefused, RestError
 from trio_voice.events.call import TransferRequested
 from trio_voice.events.model import ToolWithdrawn
-from trio_voice.persona import Limits, Persona
+from trio_voice.limits import Limits
+from trio_voice.persona import Persona
 from trio_voice.record import BROWSER, EndReason
 from trio_voice.sandbox.agent.replies import ToolUse
 from trio_voice.sandbox.providers.assemblyai_agent import Manner, Script, Turn

@@ -5,7 +5,8 @@ import trio
 
 from tests.call.test_tools_of_every_kind import KINDS, assert_no_mistakes
 from trio_voice.call.built_in_tools import end_call, transfer_to_human
-from trio_voice.persona import Limits, Persona
+from trio_voice.limits import Limits
+from trio_voice.persona import Persona
 from trio_voice.record import EndReason
 from trio_voice.sandbox.agent.replies import ToolUse
 from trio_voice.sandbox.providers.assemblyai_agent import Script, Turn

@@ -6,7 +6,7 @@ import trio
 from tests.call.test_tools_of_every_kind import KINDS, assert_no_mistakes, exchanges
 from trio_voice.bridge.digits import PAUSE_SECONDS
 from trio_voice.bridge.media_gap import ANSWER_SECONDS, MARK
-from trio_voice.persona import Limits
+from trio_voice.limits import Limits
 from trio_voice.record import EndReason
 from trio_voice.sandbox.providers.assemblyai_agent import Script, Turn
 

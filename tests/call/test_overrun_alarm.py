@@ -14,7 +14,7 @@ from trio_voice.call.overrun_alarm import OverrunAlarm
 from trio_voice.errors import ModelUnavailable
 from trio_voice.journal import JournaledCall, Run
 from trio_voice.legs.model import SocketModelLeg
-from trio_voice.persona import Limits
+from trio_voice.limits import Limits
 from trio_voice.record import CallRecord, CallState, EndReason
 from trio_voice.sandbox.providers.assemblyai_agent import faults as f
 from trio_voice.session_record import Closing, ModelSessionRecord

@@ -17,7 +17,8 @@ from trio_voice.call.probe import describe, rehearse
 from trio_voice.errors import ModelUnavailable
 from trio_voice.legs.model import SocketModelLeg
 from trio_voice.legs.session_ledger import Ledger
-from trio_voice.persona import Limits, Persona
+from trio_voice.limits import Limits
+from trio_voice.persona import Persona
 from trio_voice.protocols.assemblyai_agent import VoiceAgentSession
 from trio_voice.record import CallRecord
 from trio_voice.sandbox.providers.assemblyai_agent import (

@@ -12,7 +12,8 @@ from trio_voice.call.expected import EXPECTED_SECONDS, CameBack
 from trio_voice.call.put_through import LEAST_SECONDS, MOST_RETURNS, OUTCOME_SECONDS
 from trio_voice.call.registry import Registry
 from trio_voice.errors import CallRefused
-from trio_voice.persona import Limits, Persona
+from trio_voice.limits import Limits
+from trio_voice.persona import Persona
 from trio_voice.record import CallState, EndReason, Transfer, Utterance
 from trio_voice.sandbox.providers.assemblyai_agent import Script, Turn
 

@@ -10,7 +10,8 @@ import trio.testing
 from tests.call.orphans import LOOK_SECONDS, Archive, Phones, call_of, reckoner, until
 from trio_voice.call.recovery import JOIN_SECONDS, heed_own_death
 from trio_voice.call.registry import Registry
-from trio_voice.persona import Limits, Persona
+from trio_voice.limits import Limits
+from trio_voice.persona import Persona
 from trio_voice.record import CallState, EndReason
 
 

@@ -11,7 +11,8 @@ from trio_voice.call.expected import ARRIVAL_SECONDS, EXPECTED_SECONDS, QUEUED_S
 from trio_voice.call.registry import Registry
 from trio_voice.call.remembered import MOST_CALLS
 from trio_voice.errors import CallRefused
-from trio_voice.persona import Limits, Persona
+from trio_voice.limits import Limits
+from trio_voice.persona import Persona
 from trio_voice.record import CallRecord, CallState, EndReason
 
 PERSONA = Persona(name="p", model="m")

@@ -9,7 +9,7 @@ from tests import calls
 from tests.calls import live_call
 from tests.chains import live_chain
 from trio_voice.events.model import ToolWithdrawn
-from trio_voice.persona import Limits
+from trio_voice.limits import Limits
 from trio_voice.record import EndReason
 from trio_voice.sandbox.agent.replies import ToolUse
 from trio_voice.sandbox.providers.assemblyai_agent import Script, Turn

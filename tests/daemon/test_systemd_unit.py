@@ -27,7 +27,7 @@ from trio_voice.daemon.systemd_unit import (
     this_executable,
 )
 from trio_voice.journal import Pace
-from trio_voice.persona import Limits
+from trio_voice.limits import Limits
 
 MAX_EXPOSURE = 1.5
 """systemd 252 gives 1.1, a newer one may look at more. A service without any hardening has 9.6."""

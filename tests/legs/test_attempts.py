@@ -12,7 +12,8 @@ from trio_voice.errors import ModelUnavailable
 from trio_voice.events.call import LegClosed
 from trio_voice.events.model import ModelFault, ModelReady
 from trio_voice.legs.attempts import MAX_RETRY_AFTER, Attempts
-from trio_voice.persona import Limits, Line, Lines, Persona
+from trio_voice.limits import Limits
+from trio_voice.persona import Line, Lines, Persona
 from trio_voice.record import EndReason
 from trio_voice.sandbox.providers.assemblyai_agent import VoiceAgentServer
 from trio_voice.sandbox.providers.assemblyai_agent.faults import Faults

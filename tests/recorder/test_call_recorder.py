@@ -11,7 +11,7 @@ import trio
 from tests.calls import GEMINI_LIVE, OPENAI_REALTIME, VOICE_AGENT, live_call
 from tests.chains import live_chain
 from trio_voice.events.call import MuteRequested, SayRequested
-from trio_voice.persona import Limits
+from trio_voice.limits import Limits
 from trio_voice.record import EndReason
 from trio_voice.recorder.call_recorder import CHUNK_SECONDS, CallRecorder
 from trio_voice.sandbox.providers.assemblyai_agent import Script, Turn

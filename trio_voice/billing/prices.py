@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from trio_voice.persona import RANGE, Range
+from trio_voice.setting_fields import RANGE, Range
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -62,7 +62,8 @@ from trio_voice.record import EndReason
 
 if TYPE_CHECKING:
     from trio_voice.bridge.watcher import Watcher
-    from trio_voice.persona import Limits, Lines, Persona
+    from trio_voice.limits import Limits
+    from trio_voice.persona import Lines, Persona
     from trio_voice.record import CallRecord
 
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from trio_voice.bridge.watcher import Watcher
     from trio_voice.events.call import Command
     from trio_voice.events.model import Capabilities
-    from trio_voice.persona import Limits, Lines, Persona
+    from trio_voice.limits import Limits
+    from trio_voice.persona import Lines, Persona
     from trio_voice.record import CallRecord, EndReason
 
 MAX_DETAIL: Final = 500

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from trio_voice.bridge.states import States
-    from trio_voice.persona import Limits
+    from trio_voice.limits import Limits
 
 ASKED_AT: Final = 2 / 3
 """The share of ``idle_seconds`` after which a silent caller is asked whether they are there."""

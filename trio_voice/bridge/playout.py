@@ -27,7 +27,7 @@ from trio_voice.events.call import Command, PlaceMark, PlayAudio
 if TYPE_CHECKING:
     from trio_voice.bridge.latency import Turns
     from trio_voice.bridge.marks import MarkLog
-    from trio_voice.persona import Limits
+    from trio_voice.limits import Limits
     from trio_voice.record import CallRecord
 
 MAX_QUEUED_MS: Final = 300_000.0

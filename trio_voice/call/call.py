@@ -65,7 +65,8 @@ if TYPE_CHECKING:
     from trio_voice.events.call import Command, OperatorFact
     from trio_voice.legs.caller import CallerLeg
     from trio_voice.legs.succession import Succession
-    from trio_voice.persona import Limits, Lines, Persona
+    from trio_voice.limits import Limits
+    from trio_voice.persona import Lines, Persona
 
 log: Final = structlog.stdlib.get_logger("trio_voice.call")
 

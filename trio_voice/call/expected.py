@@ -12,7 +12,8 @@ from trio_voice.errors import CallRefused
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from trio_voice.persona import Limits, Persona
+    from trio_voice.limits import Limits
+    from trio_voice.persona import Persona
     from trio_voice.record import CallRecord
 
 EXPECTED_SECONDS: Final = 30.0

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from trio_voice.billing.prices import Prices
     from trio_voice.legs.model import ModelLeg
-    from trio_voice.persona import Limits, Persona
+    from trio_voice.limits import Limits
+    from trio_voice.persona import Persona
     from trio_voice.record import CallRecord
 
 FRAME: Final = encode(silence(FRAME_MS))

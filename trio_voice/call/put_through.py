@@ -14,7 +14,8 @@ from trio_voice.call.expected import EXPECTED_SECONDS, CameBack, ExpectedCall
 from trio_voice.record import CallState, EndReason
 
 if TYPE_CHECKING:
-    from trio_voice.persona import Limits, Persona
+    from trio_voice.limits import Limits
+    from trio_voice.persona import Persona
     from trio_voice.record import CallRecord
 
 RINGING_SECONDS: Final = 20

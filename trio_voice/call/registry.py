@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from trio_voice.call.budget import Budget
     from trio_voice.call.call import Call
     from trio_voice.call.call_counts import CallCounts
-    from trio_voice.persona import Limits, Persona
+    from trio_voice.limits import Limits
+    from trio_voice.persona import Persona
 
 
 @attrs.frozen

@@ -29,7 +29,8 @@ from trio_voice.config.settings import (
 from trio_voice.config.toml import converter_of, explained, no_such_key, read_toml, shown
 from trio_voice.errors import ConfigError
 from trio_voice.legs.providers import KINDS
-from trio_voice.persona import Limits, Persona, TurnDetection
+from trio_voice.limits import Limits
+from trio_voice.persona import Persona, TurnDetection
 from trio_voice.phone_numbers import e164
 from trio_voice.protocols.chain_stages import STAGES
 from trio_voice.protocols.settings import SANDBOX, ModelSettings

@@ -11,10 +11,12 @@ from trio_voice.billing.prices import Prices
 from trio_voice.call.nodes import node_digits
 from trio_voice.call.recovery import LEAST_SILENT_SECONDS, SILENT_SECONDS
 from trio_voice.config.credentials import Secrets
+from trio_voice.limits import Limits
 from trio_voice.net.proxies import Proxies
-from trio_voice.persona import RANGE, Limits, Persona, Range, bounded, one_of, positive
+from trio_voice.persona import Persona
 from trio_voice.protocols.settings import ModelSettings
 from trio_voice.recorder.recordings import RecordingSettings
+from trio_voice.setting_fields import RANGE, Range, bounded, one_of, positive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

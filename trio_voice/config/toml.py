@@ -24,13 +24,13 @@ from cattrs.errors import (
 )
 
 from trio_voice.errors import ConfigError
-from trio_voice.persona import RANGE
+from trio_voice.setting_fields import RANGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from trio_voice.persona import Range
+    from trio_voice.setting_fields import Range
 
 MAX_BYTES: Final = 4_000_000
 """Some thousand personas with long prompts."""

@@ -26,7 +26,6 @@ import msgspec
 
 from trio_voice.events import stage as s
 from trio_voice.events.model import Unrecognized, Usage
-from trio_voice.persona import bounded
 from trio_voice.protocols.chat import patience
 from trio_voice.protocols.chat.call_pieces import MAX_CALLS, CallPieces
 from trio_voice.protocols.chat.refusals import complaint_in, complaint_of
@@ -38,6 +37,7 @@ from trio_voice.protocols.streamed_answers import (
     failure_of,
     refusal_of,
 )
+from trio_voice.setting_fields import bounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

@@ -19,12 +19,12 @@ import attrs
 from trio_voice.audio.mulaw import BYTES_PER_MS
 from trio_voice.events import model as c
 from trio_voice.events import stage as s
-from trio_voice.persona import bounded
 from trio_voice.protocols.json_messages import MAX_ID, as_json
 from trio_voice.protocols.retry_after import wait_seconds
 from trio_voice.protocols.settings import StageSettings
 from trio_voice.protocols.stage_socket import EventDispatcher, SoundGatherer
 from trio_voice.protocols.turn_numbers import TurnNumbers
+from trio_voice.setting_fields import bounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -18,11 +18,11 @@ import attrs
 from trio_voice.audio.mulaw import is_base64
 from trio_voice.events import model as c
 from trio_voice.events import stage as s
-from trio_voice.persona import bounded
 from trio_voice.protocols.json_messages import as_json
 from trio_voice.protocols.retry_after import wait_seconds
 from trio_voice.protocols.settings import StageSettings
 from trio_voice.protocols.stage_socket import EventDispatcher
+from trio_voice.setting_fields import bounded
 from trio_voice.speech_text.languages import primary
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from typing import Any, Final, Self
 
 import attrs
 
-from trio_voice.persona import bounded
 from trio_voice.protocols import (
     anthropic_messages,
     assemblyai_streaming,
@@ -19,6 +18,7 @@ from trio_voice.protocols import (
     local,
 )
 from trio_voice.protocols.settings import SANDBOX, ModelSettings, StageSettings
+from trio_voice.setting_fields import bounded
 from trio_voice.speech_text.languages import phrases_of
 
 

@@ -21,7 +21,6 @@ import attrs
 import msgspec
 
 from trio_voice.events import stage as s
-from trio_voice.persona import bounded
 from trio_voice.protocols.chat import patience
 from trio_voice.protocols.chat.quirks import Quirks
 from trio_voice.protocols.chat.refusals import complaint_in
@@ -34,6 +33,7 @@ from trio_voice.protocols.streamed_answers import (
     failure_of,
     refusal_of,
 )
+from trio_voice.setting_fields import bounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

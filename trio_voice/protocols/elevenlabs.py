@@ -18,10 +18,10 @@ import attrs
 from trio_voice.audio.mulaw import base64_ms, is_base64
 from trio_voice.events import model as c
 from trio_voice.events import stage as s
-from trio_voice.persona import bounded
 from trio_voice.protocols.json_messages import as_json, read
 from trio_voice.protocols.model_session import ModelSession
 from trio_voice.protocols.settings import StageSettings
+from trio_voice.setting_fields import bounded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from trio_voice.persona import bounded
+from trio_voice.setting_fields import bounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

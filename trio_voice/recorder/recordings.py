@@ -20,11 +20,11 @@ import structlog
 import trio
 
 from trio_voice.isolation import contained
-from trio_voice.persona import bounded, positive
 from trio_voice.record import Recording
 from trio_voice.recorder import wav
 from trio_voice.recorder.call_recorder import CallRecorder
 from trio_voice.recorder.disk import Disk, WavFile
+from trio_voice.setting_fields import bounded, positive
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -17,7 +17,8 @@ from trio_voice.call.drain import drain
 from trio_voice.call.registry import Registry
 from trio_voice.edges.metrics.labels import MAX_WORDS
 from trio_voice.edges.metrics.metrics import CONTENT_TYPE, Metrics
-from trio_voice.persona import Limits, Persona
+from trio_voice.limits import Limits
+from trio_voice.persona import Persona
 from trio_voice.record import CallRecord, CallState, EndReason, ToolUse, Turn
 from trio_voice.session_record import Closing, ModelSessionRecord
 

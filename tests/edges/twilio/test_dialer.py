@@ -10,7 +10,8 @@ from trio_voice.edges.twilio.dialer import Dialer
 from trio_voice.edges.twilio.public_url import PublicUrl
 from trio_voice.edges.twilio.rest import TwilioRest
 from trio_voice.errors import CallRefused
-from trio_voice.persona import Limits, Persona
+from trio_voice.limits import Limits
+from trio_voice.persona import Persona
 from trio_voice.record import CallState, EndReason
 from trio_voice.sandbox.twilio.account import Callee
 from trio_voice.sandbox.twilio.server import open_sandbox_twilio

@@ -11,7 +11,7 @@ from trio_voice.edges.twilio.public_url import PublicUrl
 from trio_voice.edges.web.app import create_app
 from trio_voice.edges.web.context import AppContext, NumberRouting
 from trio_voice.edges.web.media_stream import StreamAuthenticator
-from trio_voice.persona import Limits
+from trio_voice.limits import Limits
 
 
 @pytest.fixture

@@ -27,8 +27,9 @@ from trio_voice.legs.caller import CallerLeg
 from trio_voice.legs.model import SocketModelLeg
 from trio_voice.legs.session_ledger import Ledger
 from trio_voice.legs.succession import Succession
+from trio_voice.limits import Limits
 from trio_voice.net.websocket import open_websocket
-from trio_voice.persona import Limits, Persona
+from trio_voice.persona import Persona
 from trio_voice.protocols.assemblyai_agent import VoiceAgentSession
 from trio_voice.record import CallRecord, CallState, EndReason
 from trio_voice.sandbox.providers.assemblyai_agent import Script, VoiceAgentServer, open_voice_agent

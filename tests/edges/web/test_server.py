@@ -17,7 +17,8 @@ from trio_voice.edges.web import server as server_module
 from trio_voice.edges.web.media_stream import StreamAuthenticator
 from trio_voice.edges.web.request_head import HEAD_BYTES
 from trio_voice.edges.web.server import SEND_BUFFER_BYTES, Server
-from trio_voice.persona import Limits, Persona
+from trio_voice.limits import Limits
+from trio_voice.persona import Persona
 from trio_voice.sandbox.transport.sockets import connect_socket
 
 TOKEN = "12345"

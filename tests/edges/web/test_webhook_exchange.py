@@ -26,7 +26,7 @@ from trio_voice.edges.web.nodes import NODE
 from trio_voice.edges.web.server import HALF_CLOSED_SECONDS, Server
 from trio_voice.edges.web.webhook_exchange import DISCARD_SECONDS
 from trio_voice.edges.web.webhooks import BODY_SECONDS, MAX_BODY_BYTES, Webhooks
-from trio_voice.persona import Limits
+from trio_voice.limits import Limits
 
 BASE = "https://voice.example.com"
 THEIR_URL = "https://n7.example.com"

@@ -12,7 +12,8 @@ from tests.calls import GREETING
 from tests.chains import Chain
 from trio_voice.call.built_in_tools import end_call
 from trio_voice.legs.chain.kept_lines import KeptLines
-from trio_voice.persona import Limits, Persona, TurnDetection
+from trio_voice.limits import Limits
+from trio_voice.persona import Persona, TurnDetection
 from trio_voice.record import EndReason
 from trio_voice.sandbox.agent.replies import Line, ToolUse
 from trio_voice.sandbox.providers.assemblyai_agent import Script, Turn

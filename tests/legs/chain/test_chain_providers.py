@@ -7,7 +7,7 @@ import trio
 
 from tests.calls import GREETING
 from tests.chains import Chain, live_chain
-from trio_voice.persona import Limits
+from trio_voice.limits import Limits
 from trio_voice.protocols.chain_stages import HEARING, SPEAKING
 from trio_voice.record import EndReason
 from trio_voice.sandbox.agent.replies import ToolUse

@@ -9,7 +9,7 @@ import trio
 from tests import calls
 from tests.calls import GREETING
 from tests.chains import Chain
-from trio_voice.persona import Limits
+from trio_voice.limits import Limits
 from trio_voice.record import EndReason
 from trio_voice.sandbox.providers.assemblyai_agent import Script, Turn
 from trio_voice.sandbox.providers.chain import ChainFaults, ChainManner, StageFaults

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from trio_voice.events import model as c
-from trio_voice.persona import one_of
 from trio_voice.protocols.json_messages import as_json
 from trio_voice.protocols.settings import ModelSettings
+from trio_voice.setting_fields import one_of
 
 if TYPE_CHECKING:
     from trio_voice.persona import Persona, ToolSchema, TurnDetection

@@ -15,8 +15,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import attrs
 
-from trio_voice.persona import one_of
 from trio_voice.protocols.settings import ModelSettings
+from trio_voice.setting_fields import one_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -13,8 +13,9 @@ from trio_voice.call.probe import rehearse
 from trio_voice.errors import ModelUnavailable
 from trio_voice.legs.providers import KINDS, LegSpec
 from trio_voice.legs.session_ledger import Ledger
+from trio_voice.limits import Limits
 from trio_voice.net.websocket import open_websocket
-from trio_voice.persona import Limits, Persona
+from trio_voice.persona import Persona
 from trio_voice.protocols.chain_stages import HEARING, SPEAKING, THINKING, ChainSettings
 from trio_voice.record import CallRecord
 from trio_voice.sandbox.providers.chain import open_chain, scripted

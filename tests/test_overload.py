@@ -204,7 +204,7 @@ async def test_the_daemon_takes_the_descriptors_that_its_calls_need(tmp_path):
     """A shell's 1,024 are too few for 500 calls, and where they end models cannot be reached."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     gc.collect()  # every app of other tests in this process holds a descriptor until then
-    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
     try:
         async with open_world(tmp_path, max_calls=150) as world:
             assert resource.prlimit(world.daemon.process.pid, resource.RLIMIT_NOFILE) == (950, hard)

@@ -87,7 +87,7 @@ def interpreter_kept() -> Iterator[None]:
         finally:
             for setting, value in zip(_SETTINGS, before, strict=True):
                 if setting.read() != value:
-                    with suppress(Exception):  # a locale that is not there any more
+                    with suppress(locale.Error):  # it is not there any more
                         setting.write(value)
                     changed += [setting.refusal] if setting.refusal else []
             faulthandler.cancel_dump_traceback_later()  # which may end the process

@@ -62,9 +62,8 @@ async def page(template: str, *, status: int = 200, here: str = "", **values: An
         f"{template}.html", here=here, navigation=NAVIGATION, static=address_of, signed_in=True, **values
     ):
         pieces.append(piece)
-        if (
-            len(pieces) % PIECES_AT_ONCE == 0
-        ):  # hundreds of cards at once would hold up every call for a tenth of a second
+        # Hundreds of cards at once would hold up every call for a tenth of a second.
+        if len(pieces) % PIECES_AT_ONCE == 0:
             await trio.lowlevel.checkpoint()
     return Response("".join(pieces), status, content_type="text/html; charset=utf-8")
 

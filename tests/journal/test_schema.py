@@ -87,6 +87,10 @@ async def test_many_daemons_at_once(stand, opened, logged):
     assert {line["event"] for line in logged} == {"journal_open"}
 
 
+WAITS = "SELECT 1 FROM pg_stat_activity WHERE query = 'SHOW lock_timeout'"
+"""Of one that looks for the lock again and again: the last that it has said."""
+
+
 async def test_who_migrates_is_waited_for_longer_than_another_lock(stand):
     """However busy a server is: eight daemons that start together wait for seven of them."""
     if stand.url.startswith("sqlite"):
@@ -98,9 +102,30 @@ async def test_who_migrates_is_waited_for_longer_than_another_lock(stand):
             with first.transaction(writes=True):
                 first.lock_schema()
                 nursery.start_soon(trio.to_thread.run_sync, schema.migrate, second, datetime.now(UTC))
-                await until(lambda: stand.query("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
+                await until(lambda: stand.query(WAITS))
                 await trio.to_thread.run_sync(first.query, "SELECT pg_sleep(0.2)")
     assert stand.query(VERSIONS) == [(n,) for n in range(1, NEWEST + 1)]
+
+
+async def test_who_waits_for_the_others_keeps_none_of_them_from_building_an_index(stand):
+    """An index waits for all snapshots: with one, each would wait for the other, and PostgreSQL sees no circle."""
+    if stand.url.startswith("sqlite"):
+        pytest.skip("a file has one lock for everything")
+    with closing(database_at(stand.url)) as first, closing(database_at(stand.url)) as second:
+        first.connect()
+        second.connect()
+        schema.migrate(first, datetime.now(UTC))
+
+        def wait():
+            with second.transaction(writes=True):
+                second.lock_schema()
+
+        async with trio.open_nursery() as nursery:
+            with first.migrating():
+                nursery.start_soon(trio.to_thread.run_sync, wait)
+                await until(lambda: stand.query(WAITS))
+                first._open.execute("SET statement_timeout = '20s'")
+                await trio.to_thread.run_sync(first.build_index, "calls_by_way", "calls (direction)")
 
 
 @pytest.mark.parametrize(

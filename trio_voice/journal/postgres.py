@@ -169,10 +169,17 @@ class PostgresDatabase:
             raise
 
     def lock_schema(self) -> None:
-        """Wait for the advisory lock, which ends with the transaction; ``interrupt`` ends the wait."""
-        self._wait_for_locks(f"{MIGRATION_LOCK_SECONDS}s")
-        self.query("SELECT pg_advisory_xact_lock(?)", [MIGRATION_LOCK])
-        self._wait_for_locks(self._settings["lock_timeout"])
+        """Wait for the advisory lock, which ends with the transaction; ``interrupt`` ends the wait.
+
+        By looking again and again: who waits within a statement has a snapshot, for whose end an index waits that the
+        lock's holder builds.
+        """
+        until = time.monotonic() + MIGRATION_LOCK_SECONDS
+        while not self.query("SELECT pg_try_advisory_xact_lock(?)", [MIGRATION_LOCK])[0][0]:
+            if time.monotonic() > until:
+                raise psycopg.errors.LockNotAvailable("another daemon migrates the journal for too long")
+            self.query("SHOW lock_timeout")  # has no snapshot, and takes the place of the statement that has
+            time.sleep(LOOK_AGAIN_SECONDS)  # noqa: TID251 - in a thread of the journal's
 
     def _wait_for_locks(self, timeout: str) -> None:
         """Until the transaction's end. In each: behind a pooler the session's settings may be another connection's."""

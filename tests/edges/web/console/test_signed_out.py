@@ -9,7 +9,7 @@ pytest.importorskip("playwright", reason="needs playwright")
 
 from playwright.sync_api import expect
 
-from tests.daemons import open_world
+from tests.daemons import PATIENCE_SECONDS, open_world
 from tests.edges.web.console.test_console import PATIENCE_MS, browse, pytestmark
 
 __all__ = ["pytestmark"]
@@ -62,3 +62,5 @@ async def test_the_live_page_says_since_when_it_hears_nothing(tmp_path):
             expect(lost).to_be_visible(timeout=PATIENCE_MS)
 
         await browse(world.daemon.operator_url, act)
+        with trio.fail_after(PATIENCE_SECONDS):
+            await world.daemon.process.wait()  # else what it holds open is compared with before, while it goes

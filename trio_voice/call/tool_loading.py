@@ -12,11 +12,13 @@ import os
 import re
 import resource
 import signal
+import sys
 import sysconfig
 import traceback
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -105,10 +107,16 @@ def _import(name: str) -> Callable[..., Any]:
         raise ValueError(
             f"no built-in tool {name!r} (there are {', '.join(sorted(BUILT_IN))}); your own is MODULE:FUNCTION"
         )
+    here = sys.modules.get(module)
     process = os.getpid()
     try:
-        with _standard_descriptors(), _process_kept(), _log_kept(), interpreter_kept():
-            found = getattr(import_module(module), function)
+        # What is here already runs nothing of the user's. To look at all that a module may change takes milliseconds of
+        # the interpreter, for each tool of each persona, while calls go on.
+        if isinstance(here, ModuleType) and function in vars(here):
+            found = vars(here)[function]
+        else:
+            with _standard_descriptors(), _process_kept(), _log_kept(), interpreter_kept():
+                found = getattr(import_module(module), function)
         if os.getpid() != process:  # it has forked, and this is the copy, which would become a second daemon
             os._exit(0)
     # What a module does while it is imported is anything at all, `sys.exit` and KeyboardInterrupt included.

@@ -8,8 +8,14 @@ from trio_voice.errors import ConfigError
 
 
 @pytest.fixture
-def read(tmp_path):
-    def read(text, environment=ENVIRONMENT):
+def environment():
+    """The credentials, where a test names no others."""
+    return ENVIRONMENT
+
+
+@pytest.fixture
+def read(tmp_path, environment):
+    def read(text, environment=environment):
         file = tmp_path / "config.toml"
         file.write_text(text)
         return read_settings(file, environment)
@@ -18,8 +24,8 @@ def read(tmp_path):
 
 
 @pytest.fixture
-def problems(read, tmp_path):
-    def problems(text, environment=ENVIRONMENT):
+def problems(read, tmp_path, environment):
+    def problems(text, environment=environment):
         with pytest.raises(ConfigError) as wrong:
             read(text, environment)
         prefix = f"{tmp_path / 'config.toml'}: "

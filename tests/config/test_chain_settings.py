@@ -3,7 +3,6 @@
 import pytest
 
 from trio_voice.billing.prices import ModelPrices
-from trio_voice.config.reading import read_settings
 from trio_voice.config.warnings import warnings_about
 from trio_voice.errors import ConfigError
 from trio_voice.persona import Persona
@@ -39,13 +38,8 @@ KEYS = {"DEEPGRAM_API_KEY": "d", "ELEVENLABS_API_KEY": "e"}
 
 
 @pytest.fixture
-def read(tmp_path):
-    def read(text, environment=KEYS):
-        path = tmp_path / "config.toml"
-        path.write_text(text)
-        return read_settings(path, environment)
-
-    return read
+def environment():
+    return KEYS
 
 
 def problems(read, text, environment=KEYS):

@@ -104,8 +104,7 @@ class Deadlines:
     @property
     def ask_at(self) -> float | None:
         """Time at which a caller who stays silent is to be asked; ``None`` if they were."""
-        at = self._quiet_since + self._limits.idle_seconds * ASKED_AT
-        return None if self.was_asked else self._once_words_may_have_come(at)
+        return None if self.was_asked else self._question_due
 
     @property
     def was_asked(self) -> bool:
@@ -119,8 +118,12 @@ class Deadlines:
     @property
     def idle_at(self) -> float:
         """Time at which a caller who stays silent is told goodbye."""
-        asked_at = self.ask_at if self._asked_at is None else self._asked_at
-        return self._once_words_may_have_come((asked_at or 0.0) + self._limits.idle_seconds * (1 - ASKED_AT))
+        asked_at = self._question_due if self._asked_at is None else self._asked_at
+        return self._once_words_may_have_come(asked_at + self._limits.idle_seconds * (1 - ASKED_AT))
+
+    @property
+    def _question_due(self) -> float:
+        return self._once_words_may_have_come(self._quiet_since + self._limits.idle_seconds * ASKED_AT)
 
     # What ends the call at once
 

@@ -2,7 +2,7 @@
 
 import trio
 
-from tests.edges.web.console.test_pages import get
+from tests.edges.web.console.pages import get
 from trio_voice.record import CallRecord, CallState, Utterance
 
 CALLS = 300

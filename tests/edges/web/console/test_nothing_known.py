@@ -2,7 +2,7 @@
 
 from datetime import date, timedelta
 
-from tests.edges.web.console.test_pages import NOON, get, numbers
+from tests.edges.web.console.pages import NOON, get, numbers
 from trio_voice.billing.prices import Prices
 from trio_voice.edges.metrics.samples import Samples
 

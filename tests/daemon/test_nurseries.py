@@ -5,22 +5,17 @@ in a daemon with all its services, or in a supervisor, whose tasks are failed wh
 while a neighbour's call is live.
 """
 
-import ast
-import logging
 import os
 import signal
 import socket
-import sys
 from collections import Counter
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
+from contextlib import suppress
 
 import httpx2
 import pytest
-import structlog
 import trio
 
-import trio_voice
+from tests.daemon.nurseries import OF_MANY, OF_SUPERVISOR, Injected, alone, below, fail, opened_in, service_of
 from tests.daemons import CONFIG, GREETING, HOST, OUR_NUMBER, SCRIPT, THEIR_NUMBER, closed_port, eventually
 from trio_voice import isolation
 from trio_voice.call.async_tools import open_async_tools, run_async_tool
@@ -28,8 +23,7 @@ from trio_voice.call.call import wall_clock
 from trio_voice.call.nodes import Node, NodeDirectory
 from trio_voice.config.reading import read_settings
 from trio_voice.daemon.daemon import run_daemon
-from trio_voice.daemon.signals import HELD, STRAY
-from trio_voice.daemon.supervisor import WorkerSlot, supervise
+from trio_voice.daemon.supervisor import WorkerSlot
 from trio_voice.edges.twilio.rest import TwilioRest
 from trio_voice.edges.web.entrypoints import Entrypoint
 from trio_voice.edges.web.sessions import make_table
@@ -42,139 +36,7 @@ from trio_voice.sandbox.demo.scenes import OPERATOR_TOKEN
 from trio_voice.sandbox.providers.assemblyai_agent import open_voice_agent
 from trio_voice.sandbox.twilio.server import open_sandbox_twilio
 
-PACKAGE = Path(trio_voice.__file__).parent
-OF_MANY = {
-    "call.recovery.OrphanRecovery.run",
-    "call.async_tools.open_async_tools",
-    "daemon.daemon._drain",
-    "daemon.daemon.run_daemon",
-    "daemon.signals.until_told_to_stop",
-    "daemon.supervisor._Worker.run",
-    "daemon.supervisor._supervise",
-    "edges.web.events._follow_nodes",
-    "edges.web.events.follow_others",
-    "edges.web.server.Server.serve",
-    "edges.workers.handover.Colleagues.listen",
-    "journal.opening.open_journal",
-    "net.http.open_http_pool",
-    "net.poller.open_poller",
-    "recorder.recordings.open_recordings",
-}
-"""Functions with a nursery that is older than one call. ``trio`` itself has another in ``serve_listeners``."""
-OF_SUPERVISOR = {name for name in OF_MANY if name.startswith("daemon.supervisor.")}
-OF_ONE = {
-    "call.call.Call.run",
-    "call.probe.rehearse",
-    "cli.doctor.examine",
-    "cli.talk._run",
-    "edges.web.nodes.Nodes.ask_all",
-    "edges.workers.handover.Colleagues.ask",
-    "legs.chain.http_voice.HttpSpeaker.run",
-    "legs.chain.language_model.Thinker._ask_twice",
-    "legs.chain.leg.ChainLeg._live_stage",
-    "legs.chain.leg.ChainLeg.close",
-    "legs.chain.leg.ChainLeg.run",
-    "legs.chain.local.LocalSpeaking.run",
-    "legs.model.SocketModelLeg.run",
-    "legs.succession.Succession.run",
-    "legs.pumps.run_pair",
-    "net.http.open_http",
-}
-"""Those of one call, one request or one command: their failure is its own."""
-
-
-def functions_with_nurseries():
-    """Functions of the package that open a nursery, but for the sandbox, which serves nobody's callers."""
-    found = set()
-
-    def look(node, name):
-        for child in ast.iter_child_nodes(node):
-            is_named = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-            if isinstance(child, ast.Attribute | ast.Name) and "open_nursery" in (
-                getattr(child, "attr", ""),
-                getattr(child, "id", ""),
-            ):
-                found.add(name)
-            look(child, f"{name}.{child.name}" if is_named else name)
-
-    for path in PACKAGE.rglob("*.py"):
-        module = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
-        if not module.startswith("sandbox."):
-            look(ast.parse(path.read_text(encoding="utf-8")), module)
-    return found
-
-
-def test_every_nursery_is_listed_by_whom_it_serves():
-    assert functions_with_nurseries() == OF_MANY | OF_ONE
-    assert not OF_MANY & OF_ONE
-
-
-class Injected(Exception):
-    """A failure that nobody foresaw."""
-
-
-async def fail(task):
-    """Raise in a task where it waits; whether it could be."""
-    was_raised = False
-
-    def raise_injected():
-        nonlocal was_raised
-        was_raised = True
-        raise Injected
-
-    for _ in range(10):
-        if task._abort_func is not None:
-            break
-        await trio.lowlevel.checkpoint()  # it is about to run
-    else:
-        return False
-    task._attempt_abort(raise_injected)
-    return was_raised
-
-
-def below(task):
-    """All tasks that live in a task's nurseries, and in theirs: each with the way to it, nurseries and tasks."""
-    for nursery in task.child_nurseries:
-        for child in nursery.child_tasks:
-            yield [(nursery, child)]
-            for way in below(child):
-                yield [(nursery, child), *way]
-
-
-def service_of(task):
-    """The name of what ``keep_running`` keeps running, if the task is one of those."""
-    frame = task.coro.cr_frame
-    return None if frame is None else frame.f_locals.get("service")
-
-
-@pytest.fixture
-def opened_in(monkeypatch):
-    """The function that has opened a nursery, named as in the tables."""
-    functions = {}
-    real = trio.open_nursery
-
-    @asynccontextmanager
-    async def noting(*args, **kwargs):
-        frame = sys._getframe(2)
-        path = Path(frame.f_code.co_filename)
-        module = ".".join(path.with_suffix("").parts[len(PACKAGE.parts) :]) if path.is_relative_to(PACKAGE) else "?"
-        async with real(*args, **kwargs) as nursery:
-            functions[nursery] = f"{module}.{frame.f_code.co_qualname}"
-            yield nursery
-
-    monkeypatch.setattr(trio, "open_nursery", noting)
-    return lambda nursery: functions.get(nursery, "?")
-
-
-@pytest.fixture
-def alone():
-    """Changes that a daemon makes to its process are taken back; nothing is logged, since tracebacks take long."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    before = {number: signal.getsignal(number) for number in (*HELD, *STRAY)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-    structlog.reset_defaults()
+__all__ = ["alone", "opened_in"]
 
 
 @pytest.fixture
@@ -356,71 +218,3 @@ async def test_each_child_may_fail_and_the_neighbours_call_goes_on(tmp_path, alo
     bound.close()
     aside.close()
     assert not OF_MANY - OF_SUPERVISOR - set(failed), failed
-
-
-WORKER = """\
-#!{python}
-import json, os, pathlib, signal, socket, sys, time
-folder = pathlib.Path({folder!r})
-def stop(*_):
-    while not (folder / "enough").exists():
-        time.sleep(0.02)
-    os._exit(0)
-signal.signal(signal.SIGTERM, stop)
-signal.signal(signal.SIGHUP, signal.SIG_IGN)
-(folder / "begun-{{}}-{{}}".format(json.loads(sys.argv[-1])["index"], os.getpid())).touch()
-with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
-    supervisor.connect(os.environ["NOTIFY_SOCKET"])
-    while True:
-        supervisor.send(b"READY=1")
-        time.sleep(0.02)
-"""
-"""In place of a worker: it is ready, and stops when it is told to and all is done."""
-
-
-@pytest.mark.slow
-async def test_each_child_of_a_supervisor_may_fail_and_no_worker_ends(tmp_path, alone, opened_in, monkeypatch):
-    monkeypatch.setattr(isolation, "FIRST_PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(isolation, "LONGEST_PAUSE_SECONDS", 0.01)
-    script, config, announced, failed = tmp_path / "worker", tmp_path / "config.toml", [], Counter()
-    script.write_text(WORKER.format(python=sys.executable, folder=str(tmp_path)))
-    script.chmod(0o700)
-    monkeypatch.setattr(sys, "executable", str(script))
-    config.write_text('[server]\nbind = "127.0.0.1:0"\npublic_url = "https://x.example"\nworkers = 2\n')
-
-    def begun():
-        return sorted(path.name for path in tmp_path.glob("begun-*"))
-
-    async def serve(task_status):
-        task_status.started(trio.lowlevel.current_task())
-        await supervise(settings, config, lambda *_: announced.append(True), 60)
-
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-        systemd.bind(str(tmp_path / "systemd"))
-        systemd.setblocking(False)
-        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "systemd"))
-        monkeypatch.setenv("WATCHDOG_USEC", "60000000")
-        settings = read_settings(config, {"TWILIO_AUTH_TOKEN": "t0ken"})
-        with trio.fail_after(60):
-            async with trio.open_nursery() as nursery:
-                root = await nursery.start(serve)
-                await eventually(lambda: announced)
-                at_first = begun()
-
-                async def fail_all():
-                    for way in reversed(list(below(root))):
-                        nursery_of_it, task = way[-1]
-                        if await fail(task):
-                            failed[opened_in(nursery_of_it)] += 1
-                            await trio.sleep(0.05)
-                            assert not nursery_of_it.cancel_scope.cancel_called, task
-                            assert begun() == at_first, task
-
-                await fail_all()
-                signal.raise_signal(signal.SIGTERM)
-                await eventually(lambda: "hurry" in {service_of(way[-1][1]) for way in below(root)})
-                await fail_all()
-                (tmp_path / "enough").touch()
-    assert len(at_first) == 2
-    assert failed["daemon.supervisor._supervise"] >= 4
-    assert failed["daemon.supervisor._Worker.run"] >= 8

@@ -4,61 +4,26 @@ import os
 import re
 import shlex
 import shutil
-import signal
-import socket
 import subprocess
-import sys
-import time
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from tests.daemon.units import packaged
 from trio_voice.cli import main
 from trio_voice.config.credentials import RELOADED, SECRETS, read_secrets
 from trio_voice.daemon.daemon import AFTER_WORK_SECONDS
 from trio_voice.daemon.process_identity import BOOT_VARIABLE
-from trio_voice.daemon.systemd_unit import (
-    PACKAGED_CONFIG,
-    PACKAGED_EXECUTABLE,
-    doubts_about,
-    render_unit,
-    this_executable,
-)
+from trio_voice.daemon.systemd_unit import PACKAGED_CONFIG, PACKAGED_EXECUTABLE, render_unit
 from trio_voice.journal import Pace
 from trio_voice.limits import Limits
+
+__all__ = ["packaged"]
 
 MAX_EXPOSURE = 1.5
 """systemd 252 gives 1.1, a newer one may look at more. A service without any hardening has 9.6."""
 SYSTEMD = 250
 """The first that can judge a unit that is not installed."""
-CONFIG = """
-[server]
-bind = "127.0.0.1:0"
-public_url = "https://voice.example.com"
-[models.aai]
-kind = "assemblyai-agent"
-[personas.desk]
-model = "aai"
-[numbers]
-default = "desk"
-"""
-
-
-def lines(text):
-    """Every setting with its values, in order; an empty one too."""
-    settings = {}
-    for line in text.splitlines():
-        if "=" in line and not line.startswith("#"):
-            name, _, value = line.partition("=")
-            settings.setdefault(name, []).append(value)
-    return settings
-
-
-@pytest.fixture
-def packaged():
-    return lines(render_unit(Path(PACKAGED_EXECUTABLE), PACKAGED_CONFIG))
 
 
 def seconds(value):
@@ -187,95 +152,6 @@ def test_it_owns_nothing_but_its_state(packaged):
     assert {"AF_INET", "AF_INET6", "AF_UNIX"} == set(packaged["RestrictAddressFamilies"][0].split())
 
 
-# Other paths
-
-
-def test_the_paths_of_an_installation_take_their_places():
-    unit = lines(render_unit(Path("/srv/voice/bin/trio-voice"), Path("/srv/voice/etc/my.toml")))
-    assert unit["ExecStart"] == ["/srv/voice/bin/trio-voice --config /srv/voice/etc/my.toml serve"]
-    assert unit["LoadCredential"][0] == "twilio_auth_token:/srv/voice/etc/credentials/twilio_auth_token"
-    assert unit["ExecReload"][0].endswith(" reload /srv/voice/etc/credentials %t/%N-credentials $MAINPID")
-    odd = lines(render_unit(Path("/x"), Path("/a $b/c.toml")))
-    assert odd["ExecReload"][0].endswith(' reload "/a $$b/credentials" %t/%N-credentials $MAINPID')
-    text = render_unit(Path("/srv/voice/bin/trio-voice"), Path("/srv/voice/etc/my.toml"))
-    settings = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
-    assert "/opt/" not in settings
-    assert "/etc/trio-voice" not in settings
-
-
-def test_the_packaged_unit_is_what_is_rendered_for_its_own_paths():
-    packaged = (
-        Path(sys.modules["trio_voice.daemon.systemd_unit"].__file__).parents[1] / "systemd" / "trio-voice.service"
-    )
-    assert render_unit(Path(PACKAGED_EXECUTABLE), PACKAGED_CONFIG) == packaged.read_text()
-
-
-@pytest.mark.parametrize(
-    ("path", "word"),
-    [
-        ("/a b/c", '"/a b/c"'),
-        ("/100%/c", "/100%%/c"),
-        ("/a$b/c", "/a$$b/c"),
-        ('/a"b/c', '"/a\\"b/c"'),
-        ("/a\\b/c", '"/a\\\\b/c"'),
-        ("/a;b/c", '"/a;b/c"'),
-    ],
-)
-def test_an_odd_path_is_written_so_that_systemd_reads_it_back(path, word):
-    [command] = lines(render_unit(Path("/x"), Path(path)))["ExecStart"]
-    assert command == f"/x --config {word} serve"
-
-
-@pytest.mark.parametrize("path", ["relative/config.toml", "/two\nlines", "/a\tb"])
-def test_a_path_that_no_unit_can_hold_is_refused(path):
-    with pytest.raises(ValueError, match="absolute path"):
-        render_unit(Path("/x"), Path(path))
-
-
-def test_the_command_prints_it():
-    printed = CliRunner().invoke(main, ["unit"])
-    assert printed.exit_code == 0
-    assert printed.stdout == render_unit(this_executable(), PACKAGED_CONFIG)
-    elsewhere = CliRunner().invoke(main, ["--config", "/srv/voice/my.toml", "unit"])
-    assert elsewhere.stdout == render_unit(this_executable(), Path("/srv/voice/my.toml"))
-    assert "warning: /srv/voice/my.toml: No such file" in elsewhere.stderr
-    assert CliRunner().invoke(main, ["unit", "--config", "/two\nlines"]).exit_code == 2
-
-
-def test_the_link_by_which_versions_are_switched_stands_in_the_unit(monkeypatch):
-    monkeypatch.setattr("sys.argv", ["/opt/trio-voice/bin/trio-voice", "unit"])
-    assert this_executable() == Path("/opt/trio-voice/bin/trio-voice")
-
-
-def test_this_installation_is_found(monkeypatch):
-    monkeypatch.setattr("sys.argv", ["/lib/trio_voice/__main__.py", "unit"])
-    assert this_executable().is_file()
-    assert subprocess.run([this_executable(), "--help"], capture_output=True, check=True).stdout
-
-
-@pytest.mark.parametrize(
-    ("executable", "config", "doubts"),
-    [
-        ("/home/me/bin/trio-voice", "", ["does not see /home", "is not there"]),
-        ("/tmp/bin/trio-voice", "", ["does not see /tmp", "is not there"]),
-        ("", "/tmp/none/config.toml", ["does not see /tmp", "No such file"]),
-        ("", "", []),
-    ],
-)
-def test_what_the_service_could_not_see_is_said(monkeypatch, executable, config, doubts):
-    monkeypatch.setattr("sys.executable", "/usr/bin/env")
-    monkeypatch.setattr("trio_voice.daemon.systemd_unit.__file__", "/usr/lib/unit.py")
-    said = doubts_about(Path(executable or "/usr/bin/env"), Path(config or "/etc/passwd"))
-    assert len(said) == len(doubts)
-    assert all(doubt in sentence for doubt, sentence in zip(doubts, said, strict=True))
-
-
-def test_a_configuration_that_the_service_cannot_read_is_said(tmp_path):
-    config = tmp_path / "config.toml"
-    config.touch(mode=0o600)
-    assert any("chmod o+r" in doubt for doubt in doubts_about(Path("/usr/bin/env"), config))
-
-
 # What systemd says of it
 
 
@@ -315,89 +191,3 @@ def test_it_is_hardly_exposed(installed):
     found = re.search(r"Overall exposure level for trio-voice.service: ([\d.]+)", verdict.stdout)
     assert found is not None, verdict.stderr
     assert float(found[1]) <= MAX_EXPOSURE
-
-
-# What the daemon does as such a service
-
-
-@contextmanager
-def service(tmp_path, **environment):
-    """Run the unit's own command with what systemd would give it."""
-    config = tmp_path / "config.toml"
-    config.write_text(CONFIG)
-    credentials, state = tmp_path / "credentials", tmp_path / "state"
-    credentials.mkdir()
-    state.mkdir()
-    for name in SECRETS:
-        (credentials / name.lower()).write_text("\n")
-    for name in ("twilio_auth_token", "assemblyai_api_key", "trio_voice_api_token"):
-        (credentials / name).write_text(f"{name}-1\n")
-    [command] = lines(render_unit(this_executable(), config))["ExecStart"]
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-        systemd.bind(str(tmp_path / "notify"))
-        systemd.settimeout(60)
-        given = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "CREDENTIALS_DIRECTORY": str(credentials)}
-        process = subprocess.Popen(
-            shlex.split(command),
-            cwd=state,
-            env={"PATH": "/usr/bin:/bin"} | given | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            yield process, systemd
-        finally:
-            process.kill()
-            process.communicate()
-
-
-def told(process, systemd, word, *, skipping=()):
-    """The next message, which has the word in it."""
-    while True:
-        try:
-            message = systemd.recv(1_000).decode()
-        except TimeoutError:
-            process.kill()
-            pytest.fail(f"{word} did not come: {process.communicate()}")
-        if not message.startswith(tuple(skipping) or "\0"):
-            break
-    assert word in message.split("\n"), message
-    return dict(line.split("=", 1) for line in message.split("\n"))
-
-
-def test_the_service_is_ready_reloads_and_stops_as_systemd_expects(tmp_path):
-    with service(tmp_path, WATCHDOG_USEC="2000000") as (process, systemd):
-        told(process, systemd, "READY=1", skipping=["WATCHDOG"])
-        began = time.monotonic()
-        told(process, systemd, "WATCHDOG=1")
-        told(process, systemd, "WATCHDOG=1")
-        assert time.monotonic() - began < 2.9  # twice in every period: once would take 4 s
-        process.send_signal(signal.SIGHUP)
-        reloading = told(process, systemd, "RELOADING=1", skipping=["WATCHDOG"])
-        # Type=notify-reload holds it against the clock that this is: an older one is none of this reload.
-        assert 0 <= time.monotonic_ns() // 1_000 - int(reloading["MONOTONIC_USEC"]) < 5_000_000
-        told(process, systemd, "READY=1", skipping=["WATCHDOG"])
-        (tmp_path / "config.toml").write_text(CONFIG + "nonsense = 1\n")
-        process.send_signal(signal.SIGHUP)
-        told(process, systemd, "RELOADING=1", skipping=["WATCHDOG"])
-        assert "nonsense" in told(process, systemd, "READY=1", skipping=["WATCHDOG"])["STATUS"]
-        process.send_signal(signal.SIGTERM)
-        stopping = told(process, systemd, "STOPPING=1", skipping=["WATCHDOG"])
-        # More than the drain, whatever that is in the configuration and TimeoutStopSec= in the unit.
-        assert int(stopping["EXTEND_TIMEOUT_USEC"]) > 130 * 1_000_000
-        out, err = process.communicate(timeout=120)
-        assert process.returncode == 0
-        assert out.startswith("listening on http://127.0.0.1:")
-        assert '"event": "reloaded"' in err
-        assert not [secret for secret in SECRETS if f"{secret.lower()}-1" in out + err]
-
-
-def test_a_wrong_configuration_ends_it_with_the_status_that_stops_restarts(tmp_path):
-    with service(tmp_path) as (process, _):
-        process.kill()
-        process.wait()
-        (tmp_path / "config.toml").write_text("[nonsense]\n")
-        again = subprocess.run(process.args, capture_output=True, text=True, timeout=120, check=False)
-        assert again.returncode == 78
-        assert "nonsense" in again.stderr

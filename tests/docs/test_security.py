@@ -19,7 +19,7 @@ PROOFS = {
     "A media stream is admitted by a path": (
         "call/test_registry.py: test_a_promised_path_works_once",
         "call/test_registry.py: test_a_promise_expires",
-        "edges/web/test_server.py: test_nobody_gets_in_without_a_signature_and_an_expected_call",
+        "edges/web/test_stream_handshake.py: test_nobody_gets_in_without_a_signature_and_an_expected_call",
     ),
     "`POST /call` and what is said about calls": (
         "edges/web/test_operators_routes.py: test_the_operators_routes_need_the_token",
@@ -37,22 +37,22 @@ PROOFS = {
     ),
     "HTTP/2 (by prior knowledge": (
         "edges/web/test_request_head.py: test_what_would_be_more_than_one_request_is_refused",
-        "edges/web/test_server.py: test_http_2_is_refused_at_once_and_counted",
-        "edges/web/test_server.py: test_a_body_whose_end_is_told_twice_is_refused",
+        "edges/web/test_strangers.py: test_http_2_is_refused_at_once_and_counted",
+        "edges/web/test_strangers.py: test_a_body_whose_end_is_told_twice_is_refused",
     ),
     "A connection whose request has not arrived whole": (
         (
-            "edges/web/test_server.py: "
+            "edges/web/test_crowded_server.py: "
             "test_a_newcomer_takes_the_place_of_whoever_has_waited_longest_without_a_whole_request"
         ),
-        "edges/web/test_server.py: test_twilio_gets_in_however_many_strangers_hold_connections_open",
+        "edges/web/test_crowded_server.py: test_twilio_gets_in_however_many_strangers_hold_connections_open",
         "edges/web/test_server.py: test_an_answer_that_is_read_slowly_comes_whole",
         "edges/web/test_server.py: test_a_client_that_does_not_read_its_answer_is_given_up",
     ),
     "Bytes of strangers are read with a bound": (
         "fuzz/test_fuzz.py: test_the_time_is_linear",
         "fuzz/test_fuzz.py: test_what_is_kept_is_bounded",
-        "edges/web/test_server.py: test_a_head_may_have_so_many_bytes_and_no_more",
+        "edges/web/test_strangers.py: test_a_head_may_have_so_many_bytes_and_no_more",
         "edges/web/test_app.py: test_a_body_that_is_too_large_is_refused",
         "edges/test_bounded_answer.py: test_an_answer_without_end_is_left_at_the_bound",
         "net/test_websocket.py: test_frames_without_a_message_are_counted_as_messages_are",
@@ -102,8 +102,8 @@ PROOFS = {
     ),
     "What is raised in the work for a call": (
         "daemon/test_nurseries.py: test_each_child_may_fail_and_the_neighbours_call_goes_on",
-        "daemon/test_nurseries.py: test_each_child_of_a_supervisor_may_fail_and_no_worker_ends",
-        "daemon/test_nurseries.py: test_every_nursery_is_listed_by_whom_it_serves",
+        "daemon/test_supervisor_nurseries.py: test_each_child_of_a_supervisor_may_fail_and_no_worker_ends",
+        "daemon/test_nursery_list.py: test_every_nursery_is_listed_by_whom_it_serves",
     ),
     "A configuration and its modules of tools": (
         "daemon/test_reloading.py: test_whatever_is_reloaded_the_live_call_goes_on_and_the_old_one_is_kept",
@@ -116,7 +116,7 @@ PROOFS = {
         "fuzz/test_fuzz.py: test_nothing_raises",
         "edges/twilio/test_rest.py: test_whatever_comes_of_a_request_it_is_repeated_and_nothing_leaves_the_hang_up",
         "journal/test_unread.py: test_an_odd_row_keeps_nobodys_telephone_up_and_is_named",
-        "test_workers.py: test_no_descriptor_for_what_is_handed_over_ends_nobody",
+        "edges/workers/test_handover.py: test_no_descriptor_for_what_is_handed_over_ends_nobody",
         "journal/test_trouble.py: test_a_full_disk",
         "daemon/test_reloading.py: test_signals_change_nothing_until_all_is_put_in_order",
         "daemon/test_reloading.py: test_sighup_before_anything_is_ready_ends_nothing",

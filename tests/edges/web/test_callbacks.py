@@ -4,7 +4,7 @@ import pytest
 import trio
 import trio.testing
 
-from tests.call.test_registry import StubCall
+from tests.call.promises import StubCall
 from tests.edges.web.stubs import PERSONAS, place, post
 from trio_voice.record import CallState, EndReason
 

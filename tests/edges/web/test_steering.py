@@ -6,7 +6,7 @@ import pytest
 import trio
 import trio.testing
 
-from tests.call.test_registry import StubCall
+from tests.call.promises import StubCall
 from trio_voice.errors import CallRefused
 from trio_voice.events.call import MuteRequested, SayRequested, TransferRequested
 

@@ -7,7 +7,7 @@ import structlog
 import trio
 import trio.testing
 
-from tests.call.test_registry import StubCall
+from tests.call.promises import StubCall
 from tests.edges.web.stubs import FORM, PERSONAS, post, signed, stream_url
 from trio_voice.call.drain import drain
 from trio_voice.edges.web import webhooks as webhooks_module

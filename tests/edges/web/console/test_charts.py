@@ -1,4 +1,4 @@
-"""What was sampled, as the charts show it."""
+"""Samples of what the daemon did, and the charts of them."""
 
 from datetime import timedelta
 

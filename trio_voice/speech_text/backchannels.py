@@ -35,7 +35,7 @@ _QUESTION: Final = re.compile("[?\u037e\u061f\uff1f\u00bf]")
 
 def is_speech(text: str) -> bool:
     """True if there are words in what a recogniser has written, be it more than ``[noise]`` or a dot."""
-    return len(text) > MAX_LETTERS or bool(_words(_NOISE.sub(" ", text)))
+    return len(text) > MAX_LETTERS or bool(words_of(_NOISE.sub(" ", text)))
 
 
 def spoken_in(text: str) -> str:
@@ -57,7 +57,7 @@ def takes_floor(
     """
     if len(text) > MAX_LETTERS:
         return True
-    words = _words(_NOISE.sub(" ", text))
+    words = words_of(_NOISE.sub(" ", text))
     if not words:
         return False
     lexicon = _lexicon(language, tuple(extra))
@@ -105,10 +105,10 @@ def _lexicon(language: str, extra: tuple[str, ...]) -> _Lexicon:
 
 
 def _told_apart(phrases: Iterable[str]) -> frozenset[tuple[str, ...]]:
-    return frozenset(filter(None, (_words(phrase) for phrase in phrases)))
+    return frozenset(filter(None, (words_of(phrase) for phrase in phrases)))
 
 
-def _words(text: str) -> tuple[str, ...]:
-    """Words without case, accents and drawn-out letters: recognisers differ in all of them."""
+def words_of(text: str) -> tuple[str, ...]:
+    """The words of a text, without case, accents and drawn-out letters: recognisers differ in all of them."""
     plain = unicodedata.normalize("NFKD", text.translate(_APOSTROPHES)).casefold()
     return tuple(_DRAWN_OUT.sub(r"\1", word) for word in _WORD.findall(_ACCENTS.sub("", plain)))

@@ -35,6 +35,8 @@ class Phrases:
     """Words that answer a goodbye, and do not take it back."""
     claims: tuple[str, ...]
     """Words that take the floor at once, however few they are."""
+    choices: tuple[str, ...]
+    """Words of a sentence that offers a choice, which callers make by repeating it."""
 
 
 def _listed(phrases: str) -> tuple[str, ...]:
@@ -67,6 +69,7 @@ _EN: Final = Phrases(
         where, when, how, which, help, actually, but, never mind, cancel, quiet, repeat, again, operator,
         human, agent, not, don't, one second, one moment, just a second, slow down, shut up
     """),
+    choices=_listed("or, either, which, whether"),
 )
 _DE: Final = Phrases(
     fillers=(
@@ -97,6 +100,7 @@ _DE: Final = Phrases(
         nicht, bitte, wie bitte, nochmal, noch mal, noch einmal, langsamer, ruhe, mensch, mitarbeiter,
         augenblick, sekunde
     """),
+    choices=_listed("oder, entweder, welche, welcher, welches, welchen, welchem, ob"),
 )
 _FR: Final = Phrases(
     fillers=(
@@ -125,6 +129,7 @@ _FR: Final = Phrases(
         excusez moi, excuse moi, désolé, désolée, allô, allo, bonjour, quoi, comment, pourquoi, où, quand,
         qui, quel, quelle, combien, aide, au secours, mais, pas, répétez, encore, plus lentement, en fait
     """),
+    choices=_listed("ou, soit, quel, quelle, quels, quelles, lequel, laquelle"),
 )
 _ES: Final = Phrases(
     fillers=("Un momento, por favor.", "Sigo en ello, un momentito.", "Gracias por esperar, ya casi lo tengo."),
@@ -149,6 +154,7 @@ _ES: Final = Phrases(
         disculpa, oiga, oye, hola, qué, cómo, cuándo, dónde, quién, cuál, cuánto, por qué, ayuda, pero,
         repita, otra vez, más despacio, en realidad
     """),
+    choices=_listed("o, u, cuál, cuáles, qué"),
 )
 _IT: Final = Phrases(
     fillers=("Un momento, per favore.", "Ci sto ancora lavorando, un attimo.", "Grazie per l'attesa, ci sono quasi."),
@@ -172,6 +178,7 @@ _IT: Final = Phrases(
         scusi, pronto, salve, cosa, come, quando, dove, chi, quale, quanto, perché, aiuto, ma, non, ripeta, di
         nuovo, ancora, più piano, in realtà
     """),
+    choices=_listed("o, oppure, ovvero, quale, quali"),
 )
 _PT: Final = Phrases(
     fillers=("Um momento, por favor.", "Ainda estou vendo isso, só um instante.", "Obrigado por esperar, está quase."),
@@ -196,6 +203,7 @@ _PT: Final = Phrases(
         licença, perdão, alô, olá, oi, o quê, que, quê, como, quando, onde, quem, qual, quanto, por que,
         porquê, ajuda, mas, repita, de novo, outra vez, mais devagar, na verdade
     """),
+    choices=_listed("ou, qual, quais"),
 )
 _NL: Final = Phrases(
     fillers=(
@@ -224,6 +232,7 @@ _NL: Final = Phrases(
         waar, wanneer, wie, welke, waarom, hoeveel, help, maar, niet, herhaal, nog een keer, nogmaals,
         langzamer, eigenlijk, even wachten
     """),
+    choices=_listed("of, ofwel, welke, welk"),
 )
 
 _PHRASES: Final = {"en": _EN, "de": _DE, "fr": _FR, "es": _ES, "it": _IT, "pt": _PT, "nl": _NL}

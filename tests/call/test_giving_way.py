@@ -31,6 +31,12 @@ REPLY = "Yes, we are open until six in the evening, and on Saturdays until four.
 REPLY_SECONDS = 5
 STEP_BYTES = 80
 """10 ms."""
+SOUNDS = [
+    ("Mm-hmm.", c.CallerTranscript),
+    ("", c.CallerSpeechStopped),
+    pytest.param("we are open until", c.CallerTranscript, id="an echo"),
+]
+"""That take no floor, and the event that decides it."""
 
 
 @pytest.fixture
@@ -104,7 +110,7 @@ async def test_a_real_interruption_is_silent_within_a_quarter_of_a_second_of_the
     assert [line.text for line in rig.record.transcript][-1] == "On Sunday not."
 
 
-@pytest.mark.parametrize(("words", "event"), [("Mm-hmm.", c.CallerTranscript), ("", c.CallerSpeechStopped)])
+@pytest.mark.parametrize(("words", "event"), SOUNDS)
 @pytest.mark.parametrize("kind", WAIT_FOR_US)
 async def test_a_sound_that_takes_no_floor_loses_no_word_and_the_rest_follows_within_half_a_second(
     kind, words, event, autojump_clock, spoken_over
@@ -119,15 +125,17 @@ async def test_a_sound_that_takes_no_floor_loses_no_word_and_the_rest_follows_wi
     assert [(line.text, line.interrupted) for line in rig.record.transcript if line.text == REPLY] == [(REPLY, False)]
     assert "barge_ins" not in rig.record.counters
     assert rig.record.counters["false_interruptions_resumed"] == 1
+    assert rig.record.counters.get("echoes", 0) == (words in REPLY and words != "")
 
 
-@pytest.mark.parametrize(("words", "event"), [("Mm-hmm.", c.CallerTranscript), ("", c.CallerSpeechStopped)])
+@pytest.mark.parametrize(("words", "event"), SOUNDS)
 @pytest.mark.parametrize("kind", CUT_BY_THEMSELVES)
 async def test_a_model_that_cuts_by_itself_goes_on_within_a_second_and_a_half(
     kind, words, event, autojump_clock, spoken_over
 ):
     """By itself, or because it is asked to."""
-    _, facts, heard = await spoken_over(kind, words)
+    rig, facts, heard = await spoken_over(kind, words)
     (_, silent), (goes_on, _), *_ = heard
     assert silent <= at_of(facts, c.CallerSpeechStarted) + 0.25
     assert goes_on <= at_of(facts, event) + 1.5
+    assert rig.record.counters.get("echoes", 0) == (words in REPLY and words != "")

@@ -9,7 +9,8 @@ The way of a fact:
 The caller:
 
     caller_turn     their turn, from its first sound to its end; open_turn: one whose end nobody tells
-    interruptions   barge-in, as it is done; floor: whether a sound takes the floor
+    interruptions   barge-in, as it is done; floor: whether a sound takes the floor; echo: the
+                    agent's own words
     digits          keys that they press
     media_gap       a caller who is muted, or a stream that is dead
     silence         silence that is theirs, and dead_air: silence that is ours, and the fillers in it

@@ -10,6 +10,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from trio_voice.bridge.digits import DigitEntry
+from trio_voice.bridge.echo import Echo
 from trio_voice.bridge.ending import AT_ONCE_SECONDS
 from trio_voice.bridge.open_turn import OpenTurn
 from trio_voice.bridge.states import Caller, Model, Signal
@@ -46,6 +47,7 @@ class CallerTurn:
         "_context",
         "_deadlines",
         "_digits",
+        "_echo",
         "_endings",
         "_had_heard_agent",
         "_interruptions",
@@ -81,6 +83,7 @@ class CallerTurn:
         self._silence = silence
         self._endings = endings
         self._open_turn = OpenTurn()
+        self._echo = Echo(context)
         self._item_id = self._said_item_id = ""
         self._old_items: frozenset[str] = frozenset()
         """Turns that were answered before the caller began to speak: their text may come late."""
@@ -105,6 +108,9 @@ class CallerTurn:
         waits = context.states.caller is Caller.WAITING or self._endings.is_leaving
         self._open_turn.begin(now, is_owed=waits)
         self._silence.caller_began(interrupts=fact.interrupts)
+        if context.states.caller is not Caller.SPEAKING:
+            self._echo.began(now)
+            self._interruptions.sound_began(is_owed=self._silence.owed_before or self._silence.asked_before)
         if fact.item_id or context.states.caller is not Caller.SPEAKING:  # some say so again with the first word
             context.transcript.caller_began(fact.item_id, now - context.began)
         context.states.signal(Signal.SPEECH_BEGAN)
@@ -136,6 +142,7 @@ class CallerTurn:
     def stopped(self, now: float) -> None:
         """The turn is over."""
         self._open_turn.end()
+        self._echo.ended()
         self._context.states.signal(Signal.TURN_ENDED)
         self._context.turns.caller_finished(now)
         if self._endings.is_final:
@@ -151,6 +158,10 @@ class CallerTurn:
     def said(self, fact: c.CallerTranscript, now: float) -> None:
         """Words of it, which may come after its end."""
         context = self._context
+        if fact.item_id not in self._old_items and self._echo.brought(fact, now):
+            if fact.final:
+                self._came_back(fact, now)
+            return
         if fact.text:
             self._deadlines.caller_heard(now)
         self._open_turn.said(fact.text, now)
@@ -177,6 +188,15 @@ class CallerTurn:
         if fact.text and not self.was_answered and context.states.caller in (Caller.QUIET, Caller.WAITING):
             context.states.signal(Signal.ANSWER_OWED)
             self._silence.words_came(now)
+
+    def _came_back(self, fact: c.CallerTranscript, now: float) -> None:
+        """They were the agent's own: nobody has said anything, and no line of the record says so."""
+        self._context.record.count("echoes")
+        self._said_item_id = fact.item_id
+        if self._endings.is_final:
+            self._context.commands.append(c.IgnoreTurn(fact.item_id))
+        elif self._interruptions.said(fact, now, is_echo=True):
+            self._was_nothing()
 
     def answered(self, now: float, *, was_asked: bool) -> None:
         """The model begins a reply; one that nobody asked for tells that it has heard words."""

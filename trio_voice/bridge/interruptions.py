@@ -14,7 +14,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from trio_voice.bridge.floor import Floor, Verdict
-from trio_voice.bridge.states import Caller, Ending, Model, Reply
+from trio_voice.bridge.states import Caller, Ending, Model, Reply, Signal
 from trio_voice.events import model as c
 from trio_voice.speech_text.backchannels import takes_floor
 
@@ -57,8 +57,10 @@ class Interruptions:
         "_greeting_id",
         "_greetings",
         "_ignored_until",
+        "_is_owed",
         "_is_written",
         "_item_id",
+        "_reply_since",
         "_speaking",
         "floor",
         "has_words",
@@ -92,11 +94,19 @@ class Interruptions:
         """Time to ask it to go on, unless it does so by itself: it may answer words that ask for nothing."""
         self._ignored_until = -math.inf
         """Until then what it begins by itself, while it is still heard, answers such words."""
+        self._is_owed = False
+        """An answer was owed when they began: what the model begins is that."""
+        self._reply_since = ""
+        """A reply that it has begun since by itself; empty for none."""
         self._greeting_id: str | None = None
         self._greetings = 0
         self._greet_again_at = math.inf
 
     # The caller
+
+    def sound_began(self, *, is_owed: bool) -> None:
+        """They make a sound, while an answer ``is_owed`` to them or not."""
+        self._is_owed, self._reply_since = is_owed, ""
 
     def turn_began(self) -> None:
         """They seem to speak, and interrupt nobody: what they have said before was answered."""
@@ -109,30 +119,34 @@ class Interruptions:
         if self._may_be_interrupted(now):
             self._begin(now)
 
-    def said(self, fact: c.CallerTranscript, now: float) -> bool:
-        """Their words so far; returns whether they were none that take the floor."""
-        self.has_words = bool(fact.text.strip()) or (self.has_words and not fact.final)  # or they are taken back
+    def said(self, fact: c.CallerTranscript, now: float, *, is_echo: bool = False) -> bool:
+        """Their words so far; returns whether they were none that take the floor. Those of an echo never do."""
+        text = "" if is_echo else fact.text
+        self.has_words = bool(text.strip()) or (self.has_words and not fact.final)  # or they are taken back
         self._is_written = self._is_written or fact.final
         if fact.final and fact.text:
             self._item_id = fact.item_id
         if self.floor.is_undecided:
             return self._do(
-                self.floor.said(fact.text, now, final=fact.final, last_sound_at=self._context.turns.last_sound_at), now
+                self.floor.said(text, now, final=fact.final, last_sound_at=self._context.turns.last_sound_at), now
             )
         if self._blind is not None and fact.final:
-            return self._said_late(fact, now)
+            return self._said_late(fact, text, now)
+        if is_echo:
+            self._leave_unanswered(fact.item_id, now)
+            return True
         if self._context.states.caller is Caller.SPEAKING and self._context.capabilities.yields_on_request:
             self._said_on(fact, now)
         return False
 
-    def _said_late(self, fact: c.CallerTranscript, now: float) -> bool:
+    def _said_late(self, fact: c.CallerTranscript, text: str, now: float) -> bool:
         """The words of a turn on which it was decided without them; returns whether they were none that take the floor.
 
         The agent goes on already, or the model answers a sound of which it is only known now that it was nothing.
         """
         verdict, self._blind = self._blind, None
         context, playout = self._context, self._context.playout
-        if self.floor.takes_late(fact.text):
+        if self.floor.takes_late(text):
             if verdict is Verdict.GO_ON and context.capabilities.yields_on_request and playout.is_busy(now):
                 self._speaking.interrupt(now, keep=self._answer_id)
             return False
@@ -147,6 +161,20 @@ class Interruptions:
             self._speaking.ask_to_go_on(now)
             self.rest_is_owed = True
         return True
+
+    def _leave_unanswered(self, item_id: str, now: float) -> None:
+        """A turn that came while the agent was silent asks for nothing, and is answered by nothing."""
+        context, answer_id = self._context, self._reply_since
+        context.commands.append(c.IgnoreTurn(item_id))
+        if not answer_id:
+            self._ignore_answer(now)
+            return
+        if context.playout.heard_of(answer_id, now):
+            self._speaking.interrupt(now, by_caller=False)
+        else:
+            self._leave_unsaid(answer_id)
+        if answer_id == context.reply_id:
+            context.states.signal(Signal.REPLY_ENDED)
 
     def _said_on(self, fact: c.CallerTranscript, now: float) -> None:
         """More words of a sound that was taken for none, or that began before the agent did."""
@@ -177,9 +205,11 @@ class Interruptions:
             self._greetings += 1
             self._greeting_id = reply_id
 
-    def answered(self, reply_id: str) -> None:
-        """The model has begun a reply."""
+    def answered(self, reply_id: str, *, was_asked: bool) -> None:
+        """The model has begun a reply, by itself unless it ``was_asked``."""
         self._greets(reply_id)
+        if not (was_asked or self._is_owed):
+            self._reply_since = reply_id
         if self.floor.is_undecided or self._blind is Verdict.GO_ON:
             self._answer_id = reply_id
         self.floor.answered()
@@ -301,8 +331,13 @@ class Interruptions:
             self._ask_to_go_on(now)
         elif verdict is Verdict.GO_ON and self._item_id:
             self._context.commands.append(c.IgnoreTurn(self._item_id))
-            self._ignored_until = now + IGNORED_SECONDS
+            self._ignore_answer(now)
         return verdict is Verdict.GO_ON
+
+    def _ignore_answer(self, now: float) -> None:
+        """Words that ask for nothing are answered by whatever the model begins next, unless another answer is owed."""
+        if not self._is_owed:
+            self._ignored_until = now + IGNORED_SECONDS
 
     def _leave_unsaid(self, reply_id: str) -> None:
         """A reply that nobody has heard is no answer to anything: it is not said, and the model knows."""

@@ -106,7 +106,7 @@ class Replies:
         if speaks:
             context.states.signal(Signal.ANSWER_OWED)  # whoever answers them has heard them out
         self._caller_turn.answered(now, was_asked=self._was_asked)
-        self._interruptions.answered(fact.reply_id)
+        self._interruptions.answered(fact.reply_id, was_asked=self._was_asked)
 
     def sounded(self, fact: c.ReplyAudio, now: float) -> None:
         """Sound of one, or silence at its beginning."""

@@ -78,6 +78,10 @@ COUNTED: Final = {
         "trio_voice_false_interruptions_total",
         "Sounds of callers that took no floor: what they had cut was said again.",
     ),
+    "echoes": (
+        "trio_voice_echoes_total",
+        "Turns that were the agent's own words, as the line gave them back: they are not answered.",
+    ),
     "goodbyes_taken_back": ("trio_voice_goodbyes_taken_back_total", "Callers who had more to say."),
     "model_renewals": ("trio_voice_model_renewals_total", "Sessions opened again with the same model."),
     "model_takeovers": ("trio_voice_model_takeovers_total", "Models that took over from another."),

@@ -167,6 +167,17 @@ class Recording:
         )
 
 
+@attrs.frozen
+class Counted:
+    """Parts of a call's record that the metrics have counted already: it ended, and its caller came back."""
+
+    sessions: int
+    turns: int
+    tools: int
+    counters: dict[str, int]
+    telephone_cost: float
+
+
 @attrs.define(kw_only=True)
 class CallRecord:
     """Everything there is to tell about one call. Written by its own call only; read by anybody."""
@@ -220,6 +231,26 @@ class CallRecord:
     """The telephone call goes on without us: it was transferred, and must not be hung up."""
     counters: dict[str, int] = attrs.field(factory=dict)
     """Things that were dropped, ignored or of note, by name."""
+    counted: Counted | None = None
+    """The latest that was counted of it."""
+
+    def uncounted(self) -> CallRecord:
+        """A record of what was not counted before, which counts as counted then."""
+        telephone_cost, before = self.telephone_cost, self.counted
+        self.counted = Counted(
+            len(self.model_sessions), len(self.turns), len(self.tools), dict(self.counters), telephone_cost or 0.0
+        )
+        if before is None:
+            return self
+        return attrs.evolve(
+            self,
+            setup_seconds=None,
+            model_sessions=self.model_sessions[before.sessions :],
+            turns=self.turns[before.turns :],
+            tools=self.tools[before.tools :],
+            counters={kind: count - before.counters.get(kind, 0) for kind, count in self.counters.items()},
+            telephone_cost=None if telephone_cost is None else max(0.0, telephone_cost - before.telephone_cost),
+        )
 
     @property
     def answered_by_machine(self) -> bool:

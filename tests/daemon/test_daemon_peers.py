@@ -5,6 +5,7 @@ import json
 import socket
 
 import attrs
+import pytest
 import trio
 
 from tests.daemons import ABSENT_NUMBER, UNDERSTUDIED_NUMBER, decoded, eventually, keep_up, noise, open_world, played_to
@@ -171,10 +172,35 @@ async def test_twiml_that_is_asked_for_again_leaves_the_live_call_alone(tmp_path
         call, session = await world.talk()
         first = call.requests[0]
         again = [await call._reports.ask("twiml", first.url, "in-progress", (), "POST") for _ in range(2)]
-        assert [answer.body for answer in again] == [first.body] * 2
+        assert again[0].body == again[1].body != first.body  # a way back, should somebody have redirected the caller
         assert (await world.daemon.ask("/healthz"))["live_calls"] == 1
         assert len((await world.daemon.ask("/calls"))["calls"]) == 1
         assert session.is_open
         call.hang_up()
         await world.ended(call)
+        assert world.rest_updates(call) == []
+
+
+@pytest.mark.slow
+async def test_a_call_that_somebody_else_redirects_and_sends_back_goes_on_in_its_record(tmp_path):
+    async with open_world(tmp_path) as world:
+        call, session = await world.talk()
+        before = await world.record(call)
+        back = f"<Response><Say>One moment.</Say><Redirect>{call.requests[0].url}</Redirect></Response>"
+        for again, instructions in enumerate((Instructions(call.requests[0].url), Instructions(twiml=back)), 2):
+            call.redirect(instructions)
+            await world.agent.wait_session(again)
+            await eventually(lambda again=again: len(call.streams) == again and played_to(call.streams[-1]))
+            record = await world.record(call)
+            assert (record["state"], record["call_id"]) == ("live", before["call_id"])
+            assert [line["at"] for line in record["transcript"]][:1] == [line["at"] for line in before["transcript"]][
+                :1
+            ]
+        assert session.told_goodbye
+        assert len((await world.daemon.ask("/calls"))["calls"]) == 1
+        assert not call.over
+        call.hang_up()
+        record = await world.ended(call)
+        assert record["end_reason"] == "hangup"
+        assert [each["closing"] for each in record["model_sessions"]] == ["acknowledged"] * 3
         assert world.rest_updates(call) == []

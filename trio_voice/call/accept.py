@@ -14,6 +14,7 @@ from trio_voice.bridge.failover import history_of
 from trio_voice.bridge.watcher import NOBODY
 from trio_voice.call.call import Call
 from trio_voice.call.call_teller import CallTeller
+from trio_voice.errors import CallRefused
 from trio_voice.legs.caller import CallerLeg
 from trio_voice.legs.pumps import BUG_DETAIL
 from trio_voice.legs.session_ledger import Ledger
@@ -87,9 +88,18 @@ class Reception:
             channel: the stream; closed when this returns.
             cancelled_because: the end reason if this task is cancelled.
         """
-        record, limits, recording = expected.record, expected.limits, None
+        record, recording = expected.record, None
         structlog.contextvars.bind_contextvars(call_id=record.call_id, call_sid=record.call_sid)
         try:
+            if expected.is_second:
+                try:
+                    expected = await self.registry.resume(expected)
+                except CallRefused as refused:
+                    log.warning("stream_refused", code=refused.code, reason=str(refused))
+                    with trio.move_on_after(expected.limits.close_seconds):
+                        await channel.aclose(1000, "the call has ended")
+                    return
+            limits = expected.limits
             try:
                 persona, came_back = expected.persona, expected.came_back
                 began = trio.current_time() if came_back is None else came_back.began

@@ -212,6 +212,12 @@ class Call:
             self._ended_at = trio.current_time()
             self._start(self._let_stream_tell, detail)
 
+    def stream_replaced(self) -> None:
+        """Twilio has opened another stream of this call: this one is over, whether or not it says so. Does not wait."""
+        if self._closing_at == math.inf:
+            self.record.handed_over = True
+            self.phone_over("Twilio has opened another stream of this call")
+
     async def _let_stream_tell(self, detail: str) -> None:
         """End the call unless its stream says why it is over. Cancelling is safe: then it has."""
         await trio.sleep(stream_tells_within(self._limits.close_seconds))

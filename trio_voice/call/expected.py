@@ -28,7 +28,7 @@ the account has been given more (Twilio, "Call resource", CPS). Then it is given
 
 @attrs.frozen
 class CameBack:
-    """Differences of a call whose caller has come back from a transfer."""
+    """Differences of a call whose caller has come back from a transfer, or from elsewhere."""
 
     began: float
     """Time at which the call first began, by trio's clock: its record goes on."""
@@ -47,9 +47,11 @@ class ExpectedCall:
     limits: Limits
     expires_at: float
     came_back: CameBack | None = None
-    """The transfer before which nobody answered, if the caller has come back from one."""
+    """Their absence, if the caller has come back."""
     path: str = attrs.field(default=attrs.Factory(lambda self: self.record.call_id, takes_self=True))
     """The last part of its stream's address, which is good once."""
+    is_second: bool = False
+    """The path is a second one, of a call whose first was used: see ``departures.py``."""
     seconds_from_dialing: float = 0.0
     """For how long the promise is good once it is being dialed, or rings; until then it waits in Twilio's queue."""
 
@@ -120,14 +122,13 @@ class ExpectedCalls:
         if call_sid is not None:
             self._by_sid[call_sid] = expected
 
-    def answered(self, call_id: str, call_sid: str | None) -> CallRecord | None:
-        """The record of a call that somebody has answered, if it is expected, or lives."""
+    def answered(self, call_id: str, call_sid: str | None) -> ExpectedCall | None:
+        """The promise of a call that somebody has answered, if its stream is expected."""
         expected = self._expected.get(call_id)
-        if expected is not None and expected.record.call_sid in (None, call_sid):
-            self.identify(expected, call_sid)
-            return expected.record
-        known = self.of_sid(call_sid)
-        return known.record if known is not None and known.record.call_id == call_id else None
+        if expected is None or expected.record.call_sid not in (None, call_sid):
+            return None
+        self.identify(expected, call_sid)
+        return expected
 
     def take(self, path: str, now: float) -> ExpectedCall:
         """Keep a promise: the stream has come. Works once for each path.

@@ -1,7 +1,9 @@
-"""Callers who were put through to a human: whether they may come back, and what the agent is told when they do.
+"""Callers who were put through to a human, or taken elsewhere: whether they may come back, and what the agent is told.
 
 From the moment that a caller is put through nothing of the call is open here: no stream, no model. Twilio dials, and
-says how that went. When nobody answered, the caller comes back to the same record by a path of its own.
+says how that went. When nobody answered, the caller comes back to the same record by a path of its own. So does one
+whom somebody else has redirected (Twilio's ``stop`` says no more than that the stream is over) and has us asked for
+TwiML again.
 """
 
 from __future__ import annotations
@@ -37,9 +39,24 @@ _WHY: Final = {
 }
 
 
+ELSEWHERE: Final = (
+    "The caller was taken to another line for a while and is on this one with you again. "
+    "Say so in a word and go on where you left off."
+)
+"""Words by which the agent learns of a redirect."""
+
+
+def why_of(outcome: str) -> str:
+    """Words by which the agent learns that nobody answered."""
+    return (
+        f"The caller was to be put through to a human, but {_WHY.get(outcome, 'nobody could be reached')}. "
+        "They are on the line with you again. Apologise, and offer to take a message."
+    )
+
+
 @attrs.frozen
 class PutThrough:
-    """A call that was put through, while its caller may come back."""
+    """A call whose stream is over and whose caller may come back: it was put through, or Twilio has stopped it."""
 
     record: CallRecord
     persona: Persona
@@ -57,18 +74,17 @@ class PutThrough:
         by_choice = self.record.end_reason in (EndReason.AGENT, EndReason.OPERATOR, EndReason.HANGUP)
         return by_choice and len(self.record.transfers) <= MOST_RETURNS
 
-    def come_back(self, outcome: str, now: float, path: str) -> ExpectedCall:
-        """Have them come back by this path, because of this outcome: the record of a call that had ended lives."""
+    def may_be_taken_up(self, now: float) -> bool:
+        """True if the agent is to have them back from wherever somebody else has sent them, within the time limit."""
+        return self.may_be_answered_again and now < self.began + self.limits.time_limit_seconds
+
+    def come_back(self, why: str, now: float, path: str) -> ExpectedCall:
+        """Have them come back by this path: the record of a call that had ended lives."""
         record = self.record
         record.earlier_seconds = round(now - self.began, 3)
         record.end_reason, record.end_detail, record.handed_over = None, "", False
         record.ended_at = record.seconds = record.closing_seconds = None
-        record.count("transfers_unanswered")
         record.state = CallState.LIVE
-        why = (
-            f"The caller was to be put through to a human, but {_WHY.get(outcome, 'nobody could be reached')}. "
-            "They are on the line with you again. Apologise, and offer to take a message."
-        )
         left = max(self.limits.time_limit_seconds - (now - self.began), LEAST_SECONDS)
         limits = attrs.evolve(self.limits, time_limit_seconds=left)
         came_back = CameBack(self.began, why, self.earlier_streams)

@@ -16,11 +16,12 @@ import trio
 
 from trio_voice.call.call import wall_clock
 from trio_voice.call.call_counts import NoOthers
+from trio_voice.call.departures import Departures
 from trio_voice.call.expected import EXPECTED_SECONDS, ExpectedCall, ExpectedCalls
-from trio_voice.call.put_through import ANSWERED, OUTCOME_SECONDS, PutThrough
+from trio_voice.call.put_through import ANSWERED, ELSEWHERE, PutThrough, why_of
 from trio_voice.call.remembered import RememberedCalls
 from trio_voice.errors import CallRefused
-from trio_voice.record import CallRecord, CallState, EndReason
+from trio_voice.record import TERMINAL_STATUSES, CallRecord, CallState, EndReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,7 +80,7 @@ class Registry:
         self.expected = ExpectedCalls()
         """Promises, kept or not, of the calls that are not over."""
         self._live: dict[str, Call] = {}
-        self._put_through: dict[str, PutThrough] = {}
+        self._departures = Departures()
         self._ended = RememberedCalls()
         self._draining = False
         self._drained_because = ""
@@ -98,18 +99,17 @@ class Registry:
         seconds: float = EXPECTED_SECONDS,
         seconds_from_dialing: float = 0.0,
     ) -> ExpectedCall:
-        """Promise a path to a call that is coming. Asked again for the same call SID, it repeats its promise.
+        """Promise a path to a call that is coming; asked again for the same call SID, see ``asked_again``.
 
-        So it does while that call lives, and promises nothing new. The promise is good for ``seconds``, and for a call
-        that we place for ``seconds_from_dialing`` once it is dialed, and once it rings.
+        The promise is good for ``seconds``, and for a call that we place for ``seconds_from_dialing`` once it is
+        dialed, and once it rings.
 
         Raises:
             CallRefused: ``draining``, ``full``, ``budget``, or ``over`` for a call that has ended.
         """
-        self._forget_expired()
-        promised = self.expected.of_sid(call_sid)
+        promised = self.asked_again(call_sid)
         if promised is not None:
-            return promised  # Twilio repeats a webhook whose answer it did not get
+            return promised
         if call_sid is not None and self._ended.is_over(call_sid):
             raise CallRefused("over", "this call has ended")  # the webhook was delivered late
         if self._draining:
@@ -143,13 +143,31 @@ class Registry:
         self.on_change(record)
         return expected
 
-    def answered(self, call_id: str, call_sid: str | None) -> CallRecord | None:
-        """A call that we have placed was answered, and Twilio asks what to do: its record, if it is expected, or lives.
+    def asked_again(self, call_sid: str | None) -> ExpectedCall | None:
+        """The promise to a call that Twilio asks about once more, if it is not over.
+
+        That is the first as long as its path was not used; else one of a second path, until which is used nothing
+        changes. A caller whose stream Twilio has stopped may be back from elsewhere.
+        """
+        self._forget_expired()
+        promised = self.expected.of_sid(call_sid)
+        if promised is not None and promised.record.call_id in self.expected:
+            return promised
+        now = trio.current_time()
+        if promised is None and not self._draining:
+            departed = self._ended.departed(call_sid)
+            if departed is not None and departed.may_be_taken_up(now):
+                promised = ExpectedCall(departed.record, departed.persona, departed.limits, now)
+        return None if promised is None else self._departures.promise_again(promised, self._new_id, now)
+
+    def answered(self, call_id: str, call_sid: str | None) -> ExpectedCall | None:
+        """A call that we have placed was answered, and Twilio asks what to do: its promise, if it is not over.
 
         Twilio may be quicker with this than with its answer to the create, and may ask more than once.
         """
         self._forget_expired()
-        return self.expected.answered(call_id, call_sid)
+        promised = self.expected.answered(call_id, call_sid) or self.asked_again(call_sid)
+        return promised if promised is not None and promised.record.call_id == call_id else None
 
     def take(self, path: str) -> ExpectedCall:
         """Keep a promise: the stream has come. Works once for each path.
@@ -158,7 +176,30 @@ class Registry:
             CallRefused: ``unknown_call``: never promised, already used, or expired.
         """
         self._forget_expired()
-        return self.expected.take(path, trio.current_time())
+        now = trio.current_time()
+        return self._departures.take(path, now) or self.expected.take(path, now)
+
+    async def resume(self, expected: ExpectedCall) -> ExpectedCall:
+        """Have a call go on in its record: a stream has come by its second path.
+
+        Waits until nothing of the earlier stream is open here any more, at most ``close_seconds`` and some. Cancelling
+        is safe: the call ends as it would have.
+
+        Raises:
+            CallRefused: ``over``: the call has ended otherwise meanwhile.
+        """
+        record = expected.record
+        if record.call_id in self._live:
+            self._live[record.call_id].stream_replaced()
+        with trio.move_on_after(self.limits.close_seconds + 1):  # noqa: ASYNC912 - checkpoints only while it closes
+            while self.expected.of_sid(record.call_sid) is not None:
+                await self._departure.wait()
+        departed, now = self._ended.departed(record.call_sid), trio.current_time()
+        if departed is None or departed.record is not record or not departed.may_be_taken_up(now):
+            raise CallRefused("over", "this call has ended")
+        self._departures.pop(record.call_id)
+        expected = self._bring_back(departed, ELSEWHERE, expected.path)
+        return self.expected.take(expected.path, now)
 
     def _new_id(self) -> str:
         """The id of a call, or a path: nobody guesses it, and it says whose it is."""
@@ -201,9 +242,8 @@ class Registry:
         self._say_counts()
         for call_id in self.expected.expired(now):
             self.end(call_id, EndReason.START_TIMEOUT, "no stream came while its path was good")
-        for call_id, through in list(self._put_through.items()):
-            if through.until <= now:
-                self.settle(call_id)
+        for call_id in self._departures.settled(now):
+            self.settle(call_id)
 
     @contextmanager
     def living(self, call: Call) -> Iterator[None]:
@@ -220,22 +260,19 @@ class Registry:
             yield
         finally:
             del self._live[call_id]
-            self._note_put_through(call.record, began)
-            self.remember(call.record)
+            self.remember(call.record, self._note_departed(call.record, began))
 
-    def _note_put_through(self, record: CallRecord, began: float) -> None:
+    def _note_departed(self, record: CallRecord, began: float) -> PutThrough | None:
         """See whether the caller of a call that ends may come back."""
-        expected = self.expected.of_sid(record.call_sid)
-        if record.handed_over and expected is not None and not self._drained_because:
-            earlier, streams = expected.came_back, frozenset(filter(None, [record.stream_sid]))
-            if earlier is not None:
-                began, streams = earlier.began, streams | earlier.earlier_streams
-            until, limits = trio.current_time() + OUTCOME_SECONDS, expected.persona.within(self.limits)
-            self._put_through[record.call_id] = PutThrough(record, expected.persona, limits, began, until, streams)
+        expected, is_stopped = self.expected.of_sid(record.call_sid), record.end_reason is EndReason.HANGUP
+        is_over = self._drained_because or record.twilio_status in TERMINAL_STATUSES
+        if expected is None or is_over or not (record.handed_over or is_stopped):
+            return None
+        return self._departures.note(record, expected, began, self.limits, trio.current_time())
 
     def may_come_back(self, call_id: str) -> bool:
         """True if a call was put through and its caller may be here again; if not, it is told of as ended once more."""
-        return call_id in self._put_through
+        return call_id in self._departures
 
     async def dialed(self, call_id: str, outcome: str, *, over: bool) -> ExpectedCall | None:
         """Twilio has said how it went to put a caller through. Repeated, it says the same.
@@ -259,40 +296,40 @@ class Registry:
         record = self.record(call_id)
         if record is None or not record.transfers:
             return None
-        if call_id not in self._put_through:
+        through = self._departures.get(call_id)
+        if through is None:
             known = self.expected.of_sid(record.call_sid)
             is_again = known is not None and known.came_back is not None and record.transfers[-1].outcome == outcome
             if known is None:
                 record.transfers[-1].outcome = outcome
             return known if is_again else None
         record.transfers[-1].outcome = outcome
-        through = self._put_through[call_id]
         if outcome in ANSWERED or over or not through.may_be_answered_again or self._drained_because:
             self.settle(call_id)
             return None
-        return self._bring_back(through, outcome)
+        self._departures.pop(call_id)
+        record.count("transfers_unanswered")
+        return self._bring_back(through, why_of(outcome), self._new_id())
 
-    def _bring_back(self, through: PutThrough, outcome: str) -> ExpectedCall:
-        """Promise a path to a caller who was put through to nobody. They had a seat, and need ask for none."""
-        call_id = through.record.call_id
-        del self._put_through[call_id]
-        self._ended.pop(call_id)
-        expected = through.come_back(outcome, trio.current_time(), self._new_id())
+    def _bring_back(self, departed: PutThrough, why: str, path: str) -> ExpectedCall:
+        """Promise a path to a caller who comes back. They had a seat, and need ask for none."""
+        self._ended.pop(departed.record.call_id)
+        expected = departed.come_back(why, trio.current_time(), path)
         self.expected.add(expected)
         self._say_counts()
         return expected
 
     def settle(self, call_id: str) -> None:
         """Whoever was put through does not come back."""
-        through = self._put_through.pop(call_id, None)
+        through = self._departures.pop(call_id)
         if through is None:
             return
         self._on_ended(through.record)
         self._departure.set()
         self._departure = trio.Event()
 
-    def remember(self, record: CallRecord) -> None:
-        """Keep an ended call's record for a while, and tell of its end."""
+    def remember(self, record: CallRecord, departed: PutThrough | None = None) -> None:
+        """Keep an ended call's record for a while, and tell of its end; its caller may have departed only."""
         if record.ended_at is None:  # its stream never came, or could not be answered
             record.ended_at = self._clock()
         self.expected.over(record)
@@ -300,7 +337,7 @@ class Registry:
         self._say_counts()
         self._departure.set()
         self._departure = trio.Event()
-        self._ended.add(record)
+        self._ended.add(record, departed)
 
     def end(self, call_id: str, reason: EndReason, detail: str) -> bool:
         """End a live or expected call; returns whether there was one."""
@@ -320,7 +357,7 @@ class Registry:
         calls = [*self._live, *self.expected]
         for call_id in calls:
             self.end(call_id, reason, detail)
-        for call_id in list(self._put_through):
+        for call_id in self._departures:
             self.settle(call_id)
         return len(calls)
 
@@ -386,9 +423,8 @@ class Registry:
         """Return when nothing is live, arriving, expected or may come back. Cancelling is safe."""
         while True:
             self._forget_expired()
-            if not (self._held or self._put_through):
+            if not (self._held or self._departures):
                 await trio.lowlevel.checkpoint()
                 return
-            returns = (through.until for through in self._put_through.values())
-            with trio.move_on_at(min([self.expected.wake_at, *returns])):
+            with trio.move_on_at(min(self.expected.wake_at, self._departures.wake_at)):
                 await self._departure.wait()

@@ -11,6 +11,7 @@ from trio_voice.record import TERMINAL_STATUSES, EndReason
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from trio_voice.call.put_through import PutThrough
     from trio_voice.record import CallRecord
 
 MOST_CALLS: Final = 1_000
@@ -37,21 +38,26 @@ class RememberedCalls:
     """The records, the one that ended last at the end. The latest is kept however large it is."""
 
     def __init__(self) -> None:
-        self._records: OrderedDict[str, tuple[CallRecord, int]] = OrderedDict()
+        self._records: OrderedDict[str, tuple[CallRecord, int, PutThrough | None]] = OrderedDict()
         self._bytes = 0
 
-    def add(self, record: CallRecord) -> None:
-        """Keep one more, and forget the oldest to make room."""
+    def add(self, record: CallRecord, departed: PutThrough | None = None) -> None:
+        """Keep one more, and forget the oldest to make room.
+
+        Args:
+            record: of the call.
+            departed: how its caller may come back, if they may.
+        """
         self.pop(record.call_id)
         size = bytes_of(record)
-        self._records[record.call_id] = (record, size)
+        self._records[record.call_id] = (record, size, departed)
         self._bytes += size
         while len(self._records) > 1 and (len(self._records) > MOST_CALLS or self._bytes > MOST_BYTES):
             self.pop(next(iter(self._records)))
 
     def pop(self, call_id: str) -> None:
         """Forget one, if it is there."""
-        _, size = self._records.pop(call_id, (None, 0))
+        _, size, _ = self._records.pop(call_id, (None, 0, None))
         self._bytes -= size
 
     def get(self, call_id: str) -> CallRecord | None:
@@ -61,12 +67,17 @@ class RememberedCalls:
 
     def is_over(self, call_sid: str) -> bool:
         """True if the call with this call SID is over at Twilio, or was ended by us."""
-        return any(record.call_sid == call_sid and _is_over(record) for record, _ in self._records.values())
+        return any(record.call_sid == call_sid and _is_over(record) for record, *_ in self._records.values())
+
+    def departed(self, call_sid: str | None) -> PutThrough | None:
+        """The call with this call SID that is over for us, but as far as anybody knows not at Twilio."""
+        candidates = (departed for record, _, departed in self._records.values() if record.call_sid == call_sid)
+        return next((each for each in candidates if each is not None and not _is_over(each.record)), None)
 
     def __iter__(self) -> Iterator[CallRecord]:
         """The one that ended first, first."""
-        return (record for record, _ in self._records.values())
+        return (record for record, *_ in self._records.values())
 
     def latest_first(self) -> list[CallRecord]:
         """All of them."""
-        return [record for record, _ in reversed(self._records.values())]
+        return [record for record, *_ in reversed(self._records.values())]

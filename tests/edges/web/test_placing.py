@@ -65,6 +65,8 @@ async def test_twiml_that_is_asked_for_twice_by_a_call_that_we_placed_is_the_sam
         call = StubCall(call_id, "CA7")
         nursery.start_soon(call.live, registry)
         await trio.testing.wait_all_tasks_blocked()
+        first = await (await post(client, f"/twiml/{call_id}", CallSid="CA7")).get_data(as_text=True)
+        assert not stream_url(first).endswith(call_id)
     assert await (await post(client, f"/twiml/{call_id}", CallSid="CA7")).get_data(as_text=True) == first
     other = await (await post(client, f"/twiml/{call_id}", CallSid="CA8")).get_data(as_text=True)
     assert [verb.tag for verb in ET.fromstring(other)] == ["Hangup"]

@@ -277,7 +277,11 @@ class Metrics:
         return found
 
     def observe_call(self, record: CallRecord) -> None:
-        """Count a call that has ended, whether or not it ever was answered. To be told once for each."""
+        """Count a call that has ended, whether or not it ever was answered. To be told once for each end.
+
+        One whose caller came back after its end was told is another call here, with what is new in its record.
+        """
+        record = record.uncounted()
         direction = record.direction if record.direction in DIRECTIONS else OTHER
         self._calls_ended.labels(record.end_reason or OTHER, direction).inc()
         persona = self._personas.one_of(record.persona)

@@ -29,6 +29,7 @@ from trio_voice.tokens import lines_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+    from trio_voice.call.expected import ExpectedCall
     from trio_voice.edges.web.context import AppContext
 
 log: Final = structlog.stdlib.get_logger("trio_voice.app")
@@ -161,6 +162,9 @@ class Webhooks:
 
     async def _new_call(self, webhook: Webhook) -> Answer:
         context = self._context
+        again = context.registry.asked_again(webhook.field("CallSid"))
+        if again is not None:  # the answer was lost, or somebody has redirected the caller, from whatever number
+            return self._stream_again(again)
         number = webhook.field("To")
         persona = context.routing.persona_for(number)
         if persona is None:
@@ -187,7 +191,11 @@ class Webhooks:
         if context.colleagues is not None and expected.record.call_sid is not None:
             await context.colleagues.pass_on_status(expected.record.call_sid, PROMISED)
         log.info("call_expected", call_id=call_id, call_sid=expected.record.call_sid, persona=persona.name)
-        return self._stream(call_id, call_id)
+        return self._stream(call_id, expected.path)
+
+    def _stream_again(self, expected: ExpectedCall) -> Answer:
+        log.info("call_asked_again", call_id=expected.record.call_id, call_sid=expected.record.call_sid)
+        return self._stream(expected.record.call_id, expected.path)
 
     async def _sent_on(self, code: str, via: str) -> Answer | None:
         """The way to a node that takes the call that we do not."""
@@ -205,13 +213,15 @@ class Webhooks:
         if webhook.via is not None:  # a call that comes in, sent on by another node
             return await self._new_call(webhook)
         context, call_id = self._context, webhook.call_id or ""
-        record = context.registry.answered(call_id, webhook.field("CallSid") or None)
-        if record is None:
+        expected = context.registry.answered(call_id, webhook.field("CallSid") or None)
+        if expected is None:
             context.metrics.count_refusal("call", "unknown_call")
             log.warning("unknown_call_answered", call_id=call_id)
             return _twiml(hangup_twiml())
-        context.journal.call_began(record)
-        return self._stream(call_id, call_id)
+        if expected.is_second:
+            return self._stream_again(expected)
+        context.journal.call_began(expected.record)
+        return self._stream(call_id, expected.path)
 
     def _stream(self, call_id: str, path: str) -> Answer:
         public_url = self._context.public_url

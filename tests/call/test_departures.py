@@ -1,4 +1,4 @@
-"""Callers whom somebody else has redirected, and who are sent back to us: they are with the agent again, in their record.
+"""Callers whom somebody else has redirected and sends back to us: they have the agent again, in their record.
 
 Twilio stops the stream and asks for TwiML in either order, and opens the new stream before or after it has said so.
 """

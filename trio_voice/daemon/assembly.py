@@ -212,15 +212,18 @@ class Services:
     def _lives(self, record: CallRecord) -> None:
         """Tell the other processes whose stream has come here."""
         if self._colleagues is not None and record.call_sid is not None:
-            self._after_work.start_soon(self._colleagues.pass_on_status, record.call_sid, LIVES)
+            self._after_work.start_soon(self._colleagues.pass_on_status, record.call_sid, LIVES + record.call_id)
 
     def hear_of(self, call_sid: str, status: str) -> None:
         """Another process tells what Twilio says of a call, that it has promised it a path, or that it lives there."""
-        if status == LIVES:
+        if status.startswith(LIVES):
             self.registry.lives_elsewhere(call_sid)
+            if self._colleagues is not None:
+                self._colleagues.lives_elsewhere(call_sid, status.removeprefix(LIVES))
         elif status == PROMISED:
-            if self._colleagues is not None and self.registry.lives(call_sid):
-                self._after_work.start_soon(self._colleagues.pass_on_status, call_sid, LIVES)
+            held = self.registry.expected.of_sid(call_sid)
+            if self._colleagues is not None and held is not None and self.registry.lives(call_sid):
+                self._after_work.start_soon(self._colleagues.pass_on_status, call_sid, LIVES + held.record.call_id)
         else:
             note_status(self.registry, None, call_sid, status)
 

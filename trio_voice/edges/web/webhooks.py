@@ -165,6 +165,9 @@ class Webhooks:
         again = context.registry.asked_again(webhook.field("CallSid"))
         if again is not None:  # the answer was lost, or somebody has redirected the caller, from whatever number
             return self._stream_again(again)
+        theirs = context.colleagues and context.colleagues.call_elsewhere(webhook.field("CallSid"))
+        if theirs:
+            return _twiml(redirect_twiml(context.public_url.of(f"/twiml/{theirs}")))
         number = webhook.field("To")
         persona = context.routing.persona_for(number)
         if persona is None:

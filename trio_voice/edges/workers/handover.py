@@ -63,9 +63,11 @@ _NEW: Final = re.compile(rb"POST /(?:twiml|call)[/]?[? ]")
 
 
 PROMISED: Final = "promised here"
-LIVES: Final = "lives here"
-"""Said of a call SID instead of Twilio's statuses: Twilio may ask one process for TwiML and another once more, and one
-call is to have one record."""
+LIVES: Final = "lives here as "
+"""Said of a call SID instead of Twilio's statuses, the second with the call id: Twilio may ask one process for TwiML
+and another once more, and one call is to have one record."""
+MOST_ELSEWHERE: Final = 10_000
+"""Calls of colleagues that are known by their SIDs; the oldest are forgotten first."""
 
 
 async def hear_lines(
@@ -127,6 +129,8 @@ class Colleagues:
         self._away: dict[int, float] = {}
         """Times until which no new call is offered to a process, by its index."""
         self._heeded: set[Path] = set()
+        self._elsewhere: dict[str, str] = {}
+        """Ids of calls whose streams have come to colleagues, by their SIDs."""
         self.heeds = trio.Event()
         """Set once colleagues may hand over and ask: whoever is told of before loses the first that they say."""
 
@@ -178,6 +182,16 @@ class Colleagues:
         for index in self.others:
             with contained("call_status"):
                 await self._tell(index, b"S" + json.dumps([call_sid, status]).encode(), [])
+
+    def lives_elsewhere(self, call_sid: str, call_id: str) -> None:
+        """A colleague says that a call's stream has come there."""
+        self._elsewhere[call_sid] = call_id
+        if len(self._elsewhere) > MOST_ELSEWHERE:
+            del self._elsewhere[next(iter(self._elsewhere))]
+
+    def call_elsewhere(self, call_sid: str) -> str | None:
+        """The id of a call whose stream has come to a colleague, if it has said so."""
+        return self._elsewhere.get(call_sid)
 
     async def ask(self, path: str, headers: Mapping[str, str]) -> list[httpx2.Response]:
         """Answers of all others to a GET; who does not answer well, or in time, is left out."""

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from tests.edges.metrics.test_metrics import PERSONA, a_whole_call
+from tests.edges.metrics.scrapes import a_whole_call
 from trio_voice.call.registry import Registry
 from trio_voice.edges.metrics.metrics import Metrics
 from trio_voice.limits import Limits
@@ -18,7 +18,6 @@ def sums(metrics, *names):
 async def test_what_was_counted_at_the_first_end_is_not_counted_at_the_second():
     metrics = Metrics(Registry(Limits()), datetime(2026, 11, 20, tzinfo=UTC))
     record = a_whole_call()
-    record.persona = PERSONA.name
     metrics.observe_call(record)
     names = (
         "trio_voice_model_sessions_total",

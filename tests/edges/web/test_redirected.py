@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 import trio
 import trio.testing
 
-from tests.call.test_registry import StubCall
+from tests.call.promises import StubCall
 from tests.edges.web.stubs import BASE, post, stream_url, verbs
 from trio_voice.edges.web.context import NumberRouting
 from trio_voice.record import EndReason

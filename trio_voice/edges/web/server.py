@@ -240,7 +240,9 @@ class Server:
                 await media_stream.serve_media_stream(stream, upgrade, self._admission)
         except Exception as error:  # noqa: BLE001 - a stranger's bytes end their own connection and nothing else
             cause = first_cause(error)
-            self._complaints.warn("connection_aborted", type(cause).__name__, error=repr(cause))
+            # Who resets has gone, with the answer (as HAProxy does) or without a word: nothing was sent that is odd.
+            if not isinstance(cause, trio.BrokenResourceError):
+                self._complaints.warn("connection_aborted", type(cause).__name__, error=repr(cause))
         finally:
             self._forget(stream)
             await trio.aclose_forcefully(stream)

@@ -253,7 +253,7 @@ class World:
 
 def operator():
     """An HTTP client with the operator's token."""
-    return httpx2.AsyncClient(headers={"Authorization": f"Bearer {OPERATOR_TOKEN}"}, trust_env=False)
+    return httpx2.AsyncClient(headers={"Authorization": f"Bearer {OPERATOR_TOKEN}"}, trust_env=False, timeout=30)
 
 
 async def closed_port():

@@ -127,7 +127,8 @@ async def open_daemon(config: Path, log: Path, auth_token: str) -> AsyncIterator
                     said += more
             if not said.startswith(b"listening on "):
                 raise RuntimeError(f"the daemon did not start; see {log}")
-            async with httpx2.AsyncClient(trust_env=False) as http:  # a proxy has no business on loopback
+            # A proxy has no business on loopback, and a busy machine answers late.
+            async with httpx2.AsyncClient(trust_env=False, timeout=30) as http:
                 yield Daemon(process, said.decode(), http)
         finally:
             with trio.CancelScope(deadline=trio.current_time() + 5, shield=True):

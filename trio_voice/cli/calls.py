@@ -79,7 +79,8 @@ def _row_of(call: dict[str, Any]) -> str:
     seconds = "" if call["seconds"] is None else f"{call['seconds']:.0f} s"
     total = call["cost"]["total"]
     cost = "" if total is None else f"{total:.4f} {call['cost']['currency']}"
-    end = one_line(f"{call['end_reason']}: {call['end_detail']}") if call["end_reason"] else ""
+    # A call whose daemon died has no reason, and words that say so.
+    end = one_line(": ".join(filter(None, (call["end_reason"], call["end_detail"]))))
     other = call["from"] if call["direction"] == "inbound" else call["to"]
     return (
         f"{call['call_id']}  {call['state']:<8} {call['persona']:<16} {began:<19} {one_line(other):<16} "

@@ -56,9 +56,10 @@ def entries_of(record: CallRecord) -> list[Entry]:
     for each in record.transfers:
         what = f"put through to {each.number}"
         entries.append(Entry(each.at, "transfer", stamp(each.at), what, note=each.outcome or "ringing"))
-    if record.end_reason is not None:
-        at, why = _end_of(record), record.end_reason.value.replace("_", " ")
-        entries.append(Entry(at, "end", stamp(at), f"end_reason: {why}", note=record.end_detail))
+    if record.end_reason is not None or record.ended_at is not None:
+        at = _end_of(record)
+        what = f"end_reason: {record.end_reason.value.replace('_', ' ')}" if record.end_reason else "settled"
+        entries.append(Entry(at, "end", stamp(at), what, note=record.end_detail))
     entries.sort(key=lambda entry: entry.at)
     return entries
 

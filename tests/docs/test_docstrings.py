@@ -25,10 +25,9 @@ def subjectless(source):
     ]
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_docstring_begins_with_a_question(file):
+def test_no_docstring_begins_with_a_question():
     """Say the thing itself: "Time that ...", "True if ...", "Number of ...", "Reason for which ..."."""
-    assert not subjectless(file.read_text())
+    assert [f"{path.relative_to(ROOT)} {line}" for path in FILES for line in subjectless(path.read_text())] == []
 
 
 def test_the_test_sees_them():
@@ -41,6 +40,7 @@ class A:
         """True if it is."""
 '''
     assert [line.partition(":")[0] for line in subjectless(source)] == ["line 1", "line 4"]
+    assert len(FILES) > 800
 
 
 @pytest.mark.parametrize(

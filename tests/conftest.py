@@ -3,6 +3,7 @@
 And how Hypothesis judges a test.
 """
 
+import gc
 import os
 from collections import Counter
 
@@ -30,6 +31,20 @@ def pytest_addoption(parser):
         help="of each slow test's parameters every so many",
     )
     parser.addoption("--whole", action="store_true", help="all plays of the cluster, at their full size: make cluster")
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Leave a file unread in which nothing is slow, where only slow tests are asked for: a worker is ready sooner."""
+    if config.option.markexpr.startswith("slow") and collection_path.match("test_*.py"):
+        text = collection_path.read_text()
+        return True if "mark.slow" not in text and "pytestmark" not in text else None
+    return None
+
+
+def pytest_collection_finish():
+    """Keep thousands of collected tests out of every later look of the collector, which each takes 0.4 s otherwise."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(config, items):

@@ -36,7 +36,7 @@ import click
 import httpx2
 import trio
 
-from benchmarks.soaking.books import check_journal, check_log, check_metrics
+from benchmarks.soaking.books import check_journal, check_log, check_metrics, tries_left_out
 from benchmarks.soaking.endings import ENDINGS, NOBODY, Ending, model_table, number_of, numbers_table, tables_of
 from benchmarks.soaking.plays import HOST, OUR_NUMBER, Stage
 from benchmarks.soaking.report import ENDS_AS_IT_BEGAN, Plan, Report
@@ -60,6 +60,8 @@ LAST_CALLS: Final = 5
 """In the middle of which the daemon is told to stop."""
 JOURNAL_SECONDS: Final = 5.0
 """For what waits for the journal to be written."""
+READY_SECONDS: Final = 5.0
+"""That a model has to be ready."""
 
 CONFIG: Final = """\
 [server]
@@ -76,7 +78,7 @@ max_calls = 1000
 start_seconds = 4
 close_seconds = 1
 media_gap_seconds = 5
-model_ready_seconds = 5
+model_ready_seconds = {ready_seconds:g}
 drain_seconds = 2
 playback_lead_seconds = 4
 """
@@ -122,7 +124,8 @@ class Soak:
                 while after["trio_voice_journal_waiting_entries", ()]:  # a heartbeat may be on its way
                     await trio.sleep(0.1)
                     after = await read_metrics(stage.http, stage.daemon.url)
-            report.failures += check_metrics(report.played, before, after)
+            report.tries_left_out = left_out = tries_left_out(report.played, self._folder / "daemon.log")
+            report.failures += check_metrics(report.played, before, after, left_out=left_out)
             for name, model in self._models.items():
                 if model.open_sessions and not ENDINGS[name].leaves_model_open:
                     report.failures.append(f"{name}: {len(model.open_sessions)} sessions are open at the model")
@@ -130,8 +133,8 @@ class Soak:
             if up := [call for call in stage.twilio.calls.values() if not call.over]:
                 report.failures.append(f"{len(up)} phones are up at the end")
         report.judge()
-        report.failures += check_log(report.played, self._folder / "daemon.log")
-        report.failures += check_journal(report.played, self._folder / "journal.db")
+        report.failures += check_log(report.played, self._folder / "daemon.log", left_out=left_out)
+        report.failures += check_journal(report.played, self._folder / "journal.db", left_out=left_out)
         return report
 
     @asynccontextmanager
@@ -144,7 +147,11 @@ class Soak:
             twilio.account.record = False
             twilio.account.calls_per_second = 1_000
             config = CONFIG.format(
-                host=HOST, our_number=OUR_NUMBER, account_sid=twilio.account_sid, api_url=twilio.api_url
+                host=HOST,
+                our_number=OUR_NUMBER,
+                account_sid=twilio.account_sid,
+                api_url=twilio.api_url,
+                ready_seconds=READY_SECONDS,
             )
             config += model_table(NOBODY, f"ws://127.0.0.1:{await _closed_port()}/v1/ws")
             for name in self._plan.endings:

@@ -4,11 +4,13 @@ from collections import Counter
 
 import pytest
 
-from benchmarks.soak import Soak
-from benchmarks.soaking.books import check_metrics
+from benchmarks.soak import READY_SECONDS, Soak
+from benchmarks.soaking.books import check_log, check_metrics, tries_left_out
 from benchmarks.soaking.endings import ENDINGS
 from benchmarks.soaking.report import Plan, Report
 from benchmarks.soaking.steadiness import Sample, slope_of
+from trio_voice.events.model import ModelFault
+from trio_voice.legs.attempts import Attempts
 from trio_voice.record import EndReason
 
 
@@ -82,3 +84,29 @@ def test_what_was_counted_is_held_against_what_was_played():
     assert check_metrics(played, counts(5, 5), left_open) == ["model_sessions_open: 1 at the end"]
     too_late = counts(8, 8) | {("trio_voice_call_teardown_seconds_count", ()): 9}
     assert check_metrics(played, counts(5, 5), too_late) == ["1 calls took longer than 2.0 s to be closed"]
+
+
+def tries_of(ending, late):
+    """Times that a model at which nobody listens is tried again by a daemon that is so late each time."""
+    attempts, now, tries = Attempts(0, READY_SECONDS, others=len(ending.models) > 1, first=True), late, 0
+    while pause := attempts.pause_after(ModelFault("refused", "", fatal=True, passing=True), now):
+        now, tries = now + pause + late, tries + 1
+    return tries
+
+
+@pytest.mark.parametrize("name", [name for name, ending in ENDINGS.items() if ending.tries])
+def test_a_model_is_tried_again_as_often_as_is_written_down_and_one_less_where_that_is_late(name):
+    ending = ENDINGS[name]
+    assert tries_of(ending, 0) == ending.tries
+    assert tries_of(ending, 0.1) == ending.tries - ending.tries_left_out
+
+
+@pytest.mark.parametrize(("found", "left_out"), [(11, 0), (9, 2), (7, 4), (6, 0), (12, 0)])
+def test_a_try_that_was_left_out_is_wanted_nowhere_and_more_of_them_are_a_failure(found, left_out, tmp_path):
+    played = Counter({"another model takes over": 4, "the caller hangs up": 1, "the model cannot be reached": 1})
+    log = tmp_path / "daemon.log"
+    log.write_text('{"level": "warning", "event": "model_tried_again"}\n' * found)
+    assert tries_left_out(played, log) == left_out
+    told = [words for words in check_log(played, log, left_out=left_out) if "model_tried_again" in words]
+    assert (told == []) == (found in {7, 9, 11})
+    assert check_metrics(Counter({"the caller hangs up": 3}), counts(5, 5), counts(8, 8), left_out=1) != []

@@ -120,14 +120,13 @@ def _number(text: str) -> str:
 
 async def whole_list(editor: DoNotCallEditor) -> AsyncIterator[bytes]:  # noqa: ASYNC900 - a body: Quart closes it
     """The whole list as a CSV that can be brought in again."""
-    yield b"number,reason\r\n"
-    after = ""
+    head, after = "number,reason\r\n", ""
     while True:
         rows = await editor.page("", after, MOST_NUMBERS)
-        yield csv_of((row.number, row.reason) for row in rows).encode()
+        yield (head + csv_of((row.number, row.reason) for row in rows)).encode()
         if len(rows) < MOST_NUMBERS:
             return
-        after = rows[-1].number
+        head, after = "", rows[-1].number
 
 
 def add_do_not_call(app: QuartTrio, context: AppContext, access: OperatorAccess) -> DoNotCallEditor:

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from quart import Response, request
 
+from trio_voice.edges.web.console.exports import file_of
 from trio_voice.edges.web.console.rendering import page
 from trio_voice.edges.web.do_not_call import DoNotCallEditor, whole_list
 from trio_voice.edges.web.number_file import BadRow
@@ -97,10 +98,8 @@ def add_do_not_call_page(app: QuartTrio, editor: DoNotCallEditor, access: Operat
     @app.get("/console/do-not-call.csv")
     @access.lets_in
     async def export_numbers() -> Response:
-        answer = Response(whole_list(editor), content_type="text/csv; charset=utf-8")
-        answer.timeout = None
-        answer.headers["Content-Disposition"] = 'attachment; filename="do-not-call.csv"'
-        return answer
+        pieces, kind = whole_list(editor), "text/csv; charset=utf-8"
+        return await file_of(pieces, kind, "do-not-call.csv", here="do_not_call", code="no_list")
 
 
 def _done() -> str:

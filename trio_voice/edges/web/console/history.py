@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import attrs
 from quart import Response, request
 
+from trio_voice.edges.web.console.exports import file_of
 from trio_voice.edges.web.console.rendering import page
 from trio_voice.edges.web.console.words import amount, clock, moment
 from trio_voice.edges.web.listing import selection_of
@@ -22,7 +23,7 @@ from trio_voice.journal.selection import Selection
 from trio_voice.record import EndReason
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from quart_trio import QuartTrio
 
@@ -83,12 +84,12 @@ def add_history(app: QuartTrio, context: AppContext, access: OperatorAccess) -> 
     @app.get("/console/history.csv")
     @access.lets_in
     async def as_csv() -> Response:
-        return _file(context, _lines_of_csv, "text/csv; charset=utf-8", "calls.csv")
+        return await _file(context, _lines_of_csv, "text/csv; charset=utf-8", "calls.csv")
 
     @app.get("/console/history.json")
     @access.lets_in
     async def as_json() -> Response:
-        return _file(context, _lines_of_json, "application/json", "calls.json")
+        return await _file(context, _lines_of_json, "application/json", "calls.json")
 
 
 def _query() -> dict[str, str]:
@@ -131,21 +132,18 @@ def _row(found: JournaledCall) -> dict[str, Any]:
     }
 
 
-def _file(context: AppContext, lines_of: Any, content_type: str, name: str) -> Response:
+async def _file(context: AppContext, lines_of: Any, content_type: str, name: str) -> Response:
     try:
         wanted = attrs.evolve(_selection(_query()), after=None, limit=EXPORT_CALLS)
     except ValueError as odd:
         return Response(f"{odd}\n", 400, content_type="text/plain; charset=utf-8")
-    answer = Response(lines_of(_all(context, wanted)), content_type=content_type)
-    answer.timeout = None
-    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return answer
+    return await file_of(lines_of(_all(context, wanted)), content_type, name, here="history", code="no_journal")
 
 
 async def _all(  # noqa: ASYNC900 - it holds nothing open
     context: AppContext, wanted: Selection
 ) -> AsyncIterator[list[JournaledCall]]:
-    """All calls that are asked for, some at a time."""
+    """All calls that are asked for, some at a time: once at least."""
     while True:
         found = await context.journal.listed(wanted)
         yield found[:EXPORT_CALLS]
@@ -157,9 +155,10 @@ async def _all(  # noqa: ASYNC900 - it holds nothing open
 async def _lines_of_csv(  # noqa: ASYNC900 - a body: Quart closes it
     pages: AsyncIterator[list[JournaledCall]],
 ) -> AsyncIterator[bytes]:
-    yield _csv([COLUMNS])
+    rows: list[Sequence[str]] = [COLUMNS]
     async for found in pages:
-        yield _csv([_cells(each) for each in found])
+        yield _csv(rows + [_cells(each) for each in found])
+        rows = []
 
 
 def _cells(found: JournaledCall) -> list[str]:
@@ -171,17 +170,14 @@ def _cells(found: JournaledCall) -> list[str]:
 def _csv(rows: list[Any]) -> bytes:
     text = io.StringIO()
     csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
+    return text.getvalue().encode(errors="replace")  # half a surrogate pair is no UTF-8
 
 
 async def _lines_of_json(  # noqa: ASYNC900 - a body: Quart closes it
     pages: AsyncIterator[list[JournaledCall]],
 ) -> AsyncIterator[bytes]:
-    yield b'{"calls": ['
-    is_first = True
+    before = b'{"calls": ['
     async for found in pages:
-        if found:
-            written = ",\n".join(json.dumps(each.record.as_json()) for each in found)
-            yield (b"" if is_first else b",\n") + written.encode()
-            is_first = False
+        yield before + ",\n".join(json.dumps(each.record.as_json()) for each in found).encode()
+        before = b",\n"  # there is no empty page behind the first
     yield b"]}\n"

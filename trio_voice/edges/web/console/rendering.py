@@ -65,7 +65,7 @@ async def page(template: str, *, status: int = 200, here: str = "", **values: An
         # Hundreds of cards at once would hold up every call for a tenth of a second.
         if len(pieces) % PIECES_AT_ONCE == 0:
             await trio.lowlevel.checkpoint()
-    return Response("".join(pieces), status, content_type="text/html; charset=utf-8")
+    return _html("".join(pieces), status)
 
 
 async def sign_in_page(wrong: str = "", *, status: int | None = None, link: str = "") -> Response:
@@ -79,7 +79,7 @@ async def sign_in_page(wrong: str = "", *, status: int | None = None, link: str 
     text = await render_template("sign_in.html", static=address_of, wrong=wrong, link=link, signed_in=False)
     if status is None:
         status = 200 if request.method in ("GET", "HEAD") else 401
-    return Response(text, status, content_type="text/html; charset=utf-8")
+    return _html(text, status)
 
 
 async def notice_page(title: str, words: str, *, status: int, signed_in: bool = False, here: str = "") -> Response:
@@ -93,7 +93,12 @@ async def notice_page(title: str, words: str, *, status: int, signed_in: bool = 
         words=words,
         signed_in=signed_in,
     )
-    return Response(text, status, content_type="text/html; charset=utf-8")
+    return _html(text, status)
+
+
+def _html(text: str, status: int) -> Response:
+    """A page as it is sent. Half a surrogate pair, which JSON may hold and UTF-8 not, costs its place and not the page."""
+    return Response(text.encode(errors="replace"), status, content_type="text/html; charset=utf-8")
 
 
 async def closed_page(words: str) -> Response:

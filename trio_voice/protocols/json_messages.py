@@ -7,6 +7,7 @@ session goes on. What is remembered of a message is bounded.
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
@@ -32,6 +33,11 @@ NO_JSON: Final = (msgspec.DecodeError, RecursionError)
 UNDECODABLE: Final = (*NO_JSON, ValueError)
 """The same where the message may even be a text that is no text (half a character)."""
 
+_ESCAPES: Final = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.", re.DOTALL
+)
+"""Escapes of JSON, of which the one in brackets is half of a surrogate pair."""
+
 UNREADABLE: Final = (*NO_JSON, AttributeError, LookupError, TypeError, ValueError, OverflowError)
 """Exceptions of reading a message that has not the shape that its reader expects."""
 
@@ -46,9 +52,28 @@ def read(message: str | bytes, understand: Callable[[Any], Sequence[T]]) -> Sequ
     if isinstance(message, bytes):
         return [Unrecognized("a binary message", garbage=True)]
     try:
-        return understand(msgspec.json.decode(message))
+        return understand(decoded(message))
     except UNREADABLE as wrong:
         return [garbage(wrong)]
+
+
+def decoded(message: str | bytes) -> Any:
+    """A message's meaning as JSON, without halves of surrogate pairs. May raise any of ``UNDECODABLE``."""
+    try:
+        return msgspec.json.decode(message)
+    except msgspec.DecodeError:
+        text = message if isinstance(message, str) else message.decode()
+        if (mended := without_halves(text)) == text:
+            raise
+        return msgspec.json.decode(mended)
+
+
+def without_halves(text: str) -> str:
+    """JSON text without escapes that are half of a surrogate pair: a model's character may be torn between two pieces.
+
+    A strict reader would refuse all of it, and a lenient one make a text of which there is no UTF-8. Linear.
+    """
+    return _ESCAPES.sub(lambda found: "" if found[1] else found[0], text)
 
 
 def unknown(kind: object) -> Unrecognized:
@@ -95,7 +120,7 @@ def arguments_in(given: Any) -> Any:
 def _decoded_leniently(text: str) -> Any:
     """JSON with line breaks inside of its texts, as small models write it; the text itself if it is none."""
     try:
-        return json.loads(text, strict=False)
+        return json.loads(without_halves(text), strict=False)
     except (ValueError, RecursionError):
         return text
 

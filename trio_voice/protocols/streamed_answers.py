@@ -16,8 +16,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from trio_voice.errors import RemoteProtocolError
 from trio_voice.events import stage as s
 from trio_voice.events.model import Unrecognized
@@ -26,7 +24,7 @@ from trio_voice.protocols.chat.call_pieces import MAX_CALLS, CallPieces
 from trio_voice.protocols.chat.finishes import BROKEN, finish_of
 from trio_voice.protocols.chat.quirks import Quirks
 from trio_voice.protocols.chat.refusals import Complaint, complaint_in
-from trio_voice.protocols.json_messages import NO_JSON, UNREADABLE, garbage
+from trio_voice.protocols.json_messages import NO_JSON, UNDECODABLE, UNREADABLE, decoded, garbage, without_halves
 from trio_voice.protocols.retry_after import wait_seconds
 from trio_voice.protocols.server_sent_events import MAX_EVENT_BYTES, EventStreamReader, ServerSentEvent
 
@@ -263,18 +261,18 @@ def _decoded(message: str | bytes) -> Any:
     if isinstance(message, str):
         message = message.removeprefix("data:")
     try:
-        return msgspec.json.decode(message)
+        return decoded(message)
     except NO_JSON:
         if "NaN" not in str(message) and "Infinity" not in str(message):
             raise
-        return json.loads(message)
+        return json.loads(without_halves(message if isinstance(message, str) else message.decode()))
 
 
 def _documents(body: bytes) -> list[bytes]:
     """The JSON documents of a body: one, or one a line."""
     try:
-        msgspec.json.decode(body)
-    except NO_JSON:
+        decoded(body)
+    except UNDECODABLE:
         return [line for line in body.splitlines() if line.strip()]
     return [body]
 

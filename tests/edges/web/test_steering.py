@@ -76,6 +76,7 @@ async def test_what_is_asked_for_is_done(client, call, verb, body, wish):
         ("say", {"text": ""}, "a word in it"),
         ("say", {"text": " \n…"}, "a word in it"),
         ("say", {"text": "a" * 1_001}, "at most 1000"),
+        ("say", b'{"text": "Hi \\ud83d"}', "half a character"),
         ("say", {"text": "Hi", "loud": True}, "no field loud"),
         ("mute", {}, "send JSON"),
         ("mute", {"muted": 1}, "send JSON"),

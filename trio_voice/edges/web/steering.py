@@ -70,6 +70,8 @@ class Steering:
         text = " ".join(value.split())
         if not any(letter.isalnum() for letter in text):
             raise ValueError("text: must have a word in it")
+        if text != text.encode(errors="replace").decode():  # half a surrogate pair, which JSON may hold
+            raise ValueError("text: must be text, and has half a character in it")
         if len(text) > MOST_LETTERS:
             raise ValueError(f"text: must be at most {MOST_LETTERS} letters, not {len(text)}")
         return SayRequested(text)

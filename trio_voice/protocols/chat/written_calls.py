@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from trio_voice.protocols.json_messages import NO_JSON
+from trio_voice.protocols.json_messages import NO_JSON, without_halves
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -74,7 +74,7 @@ Call = tuple[str, dict[str, Any]]
 
 def calls_in(block: str, known: Collection[str]) -> list[Call]:
     """The calls of known tools in a block of text; empty if it is none of the notations. Never raises."""
-    block = _PREFIX.sub(r"<\1", block[:MAX_WRITTEN])
+    block = _PREFIX.sub(r"<\1", without_halves(block[:MAX_WRITTEN]))
     if _QUOTES.search(block):
         block = _BARE_KEY.sub(r'"\1":', _QUOTES.sub('"', block))
     calls = [call for value in values_in(block) for call in _calls_of(value, known)]
@@ -132,7 +132,7 @@ def values_in(text: str) -> Iterator[Any]:
 
 def objects_in(text: str) -> list[dict[str, Any]]:
     """The JSON objects, or Python's, that a text is made of, with nothing else but marks between them; else none."""
-    text = _MARKS.sub(" ", text[:MAX_WRITTEN])
+    text = without_halves(_MARKS.sub(" ", text[:MAX_WRITTEN]))
     decoder, at = json.JSONDecoder(), 0
     found: list[dict[str, Any]] = []
     while len(found) < MAX_VALUES:
@@ -151,7 +151,7 @@ def objects_in(text: str) -> list[dict[str, Any]]:
 
 def arguments_written(text: str, name: str) -> list[dict[str, Any]]:
     """A tool's arguments that are nearly JSON, or are Python's keywords; none if they cannot be told for sure."""
-    text = _MARKS.sub(" ", text[:MAX_WRITTEN]).strip()
+    text = without_halves(_MARKS.sub(" ", text[:MAX_WRITTEN])).strip()
     before = _BEFORE_ARGUMENTS.match(text)
     if before is None:
         keywords = text.removeprefix(name)

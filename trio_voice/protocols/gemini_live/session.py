@@ -25,7 +25,7 @@ from trio_voice.protocols.gemini_live.setup import GeminiLiveSettings, asked, se
 from trio_voice.protocols.gemini_live.tools import ToolCalls
 from trio_voice.protocols.gemini_live.usage import explained, is_explained, meters
 from trio_voice.protocols.gemini_live.watchdog import Step, Watchdog
-from trio_voice.protocols.json_messages import MAX_ID, UNREADABLE, as_json, garbage, text_in
+from trio_voice.protocols.json_messages import MAX_ID, UNREADABLE, as_json, decoded, garbage, text_in
 from trio_voice.protocols.model_session import ModelSession
 from trio_voice.protocols.unanswered import ALOUD, NUDGE
 
@@ -193,7 +193,7 @@ class GeminiLiveSession(ModelSession):
         """Events that a message of the server's means."""
         events: list[Event] = []
         try:
-            fields = msgspec.json.decode(message, type=dict[str, Any])
+            fields = msgspec.convert(decoded(message), dict[str, Any])
             known = [name for name in self._readers if name in fields]
             for name in known:
                 events.extend(self._readers[name](self, fields[name], now))

@@ -24,13 +24,21 @@ import re
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import attrs
-import msgspec
 
 from trio_voice.audio.mulaw import is_base64
 from trio_voice.errors import LocalProtocolError
 from trio_voice.events import model as c
 from trio_voice.protocols.expiry import Expiry
-from trio_voice.protocols.json_messages import MAX_ID, UNDECODABLE, UNREADABLE, garbage, table_in, text_in, unknown
+from trio_voice.protocols.json_messages import (
+    MAX_ID,
+    UNDECODABLE,
+    UNREADABLE,
+    decoded,
+    garbage,
+    table_in,
+    text_in,
+    unknown,
+)
 from trio_voice.protocols.model_session import ModelSession
 from trio_voice.protocols.openai_realtime import messages
 from trio_voice.protocols.openai_realtime.caller_events import CallerEvents
@@ -264,7 +272,7 @@ class OpenAIRealtimeSession(ModelSession):
         if isinstance(message, bytes):
             return [c.Unrecognized("a binary message", garbage=True)]
         try:
-            event = msgspec.json.decode(message)
+            event = decoded(message)
             kind = event["type"]
             events = self._understood(kind, event, now)
         except UNREADABLE as wrong:

@@ -97,7 +97,7 @@ async def notice_page(title: str, words: str, *, status: int, signed_in: bool = 
 
 
 def _html(text: str, status: int) -> Response:
-    """A page as it is sent. Half a surrogate pair, which JSON may hold and UTF-8 not, costs its place and not the page."""
+    """A page as it is sent. Half a surrogate pair, which JSON may hold and UTF-8 not, does not cost the page."""
     return Response(text.encode(errors="replace"), status, content_type="text/html; charset=utf-8")
 
 

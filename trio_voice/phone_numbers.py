@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LEAST_DIGITS_WITHOUT_PLUS: Final = 11
 """Fewer may be a number without its country; of so many, the first are taken for the country."""
+LEAST_OF_AN_END: Final = 3
+"""Digits by which a number is looked for."""
 WITHHELD: Final = frozenset({"+464", "+2562533", "+8656696", "+7378742833", "+266696687", "+86282452253"})
 """Numbers that Twilio writes for callers who withhold theirs: NO, BLOCKED, UNKNOWN, RESTRICTED, ANONYMOUS and
 UNAVAILABLE on a keypad (Twilio, "How can I see withheld numbers")."""
@@ -30,6 +32,7 @@ _DEAR_NETWORKS: Final = frozenset({808, 870, 878, 881, 882, 883, 979})
 """Codes of no country: satellites, international networks, and premium numbers of the whole world (ITU-T E.164.D)."""
 _WRITTEN: Final = re.compile(r"(\+?)([0-9][0-9 ()./-]{0,38})")
 """Digits, and the punctuation that people put between them."""
+_END: Final = re.compile(rf"\+?[0-9]{{{LEAST_OF_AN_END},15}}")
 _NAMED: Final = re.compile(r"[^<>]*<([^<>]*)>")
 """RFC 3261, 20.10: an address with a name."""
 _ADDRESS: Final = re.compile(r"(?:sips?:([^@;:?]+)(?:[@;:?].*)?|tel:([^;]+)(?:;.*)?)", re.IGNORECASE | re.DOTALL)
@@ -72,6 +75,15 @@ def _plain(written: str) -> str:
     letters = (letter for letter in normalize("NFKC", written) if category(letter) != "Cf")  # marks of direction
     keys = (str(decimal(letter)) if letter.isdecimal() else letter for letter in letters)
     return "".join("-" if category(key) == "Pd" or key == "\u2212" else key for key in keys).strip()
+
+
+def number_or_end(written: str) -> str | None:
+    """The number in E.164 that is looked for, or the digits that it ends with; ``None`` if this is neither."""
+    digits = re.sub("[ ()./-]", "", _plain(written[:200]))
+    end = digits if _END.fullmatch(digits) else None
+    if end is not None and not end.startswith(("+", "00")):
+        return end
+    return e164(written) or end
 
 
 def of_telephone(written: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 
     from trio_voice.journal.database import Value
     from trio_voice.record import CallRecord
-
-LEAST_DIGITS: Final = 3
-"""Of a number that is looked for by its last digits."""
 
 
 @attrs.frozen(kw_only=True)

@@ -11,9 +11,10 @@ import trio
 from quart import request
 
 from trio_voice.edges.web.answers import failure
+from trio_voice.edges.web.listing import NO_END
 from trio_voice.edges.web.number_file import MOST_LETTERS, NO_NUMBER, BadRow, GoodRow, csv_of, read_rows, text_of
 from trio_voice.journal import JournalUnavailable
-from trio_voice.phone_numbers import e164
+from trio_voice.phone_numbers import e164, number_or_end
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -54,10 +55,10 @@ class DoNotCallEditor:
             ValueError: that is no number and no end of one.
             JournalUnavailable: the list cannot be read.
         """
-        digits = "".join(letter for letter in asked if letter.isdigit())
-        if asked and (len(digits) < 3 or any(letter.isalpha() for letter in asked)):
-            raise ValueError("number: must be the last 3 digits at least, or all of it")
-        return await self._context.journal.do_not_call_numbers(digits, after, limit)
+        end = number_or_end(asked)
+        if asked and end is None:
+            raise ValueError(f"number: {NO_END}")
+        return await self._context.journal.do_not_call_numbers(end or "", after, limit)
 
     async def add(self, number: str, reason: str) -> str:
         """Put a number on the list, or give it another reason; returns it in E.164.

@@ -6,7 +6,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from trio_voice.journal.selection import LEAST_DIGITS, Selection
+from trio_voice.journal.selection import Selection
+from trio_voice.phone_numbers import LEAST_OF_AN_END, number_or_end
 from trio_voice.record import EndReason
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 MOST_CALLS: Final = 1_000
 MOST_LETTERS: Final = 200
 """Of words that are looked for."""
+NO_END: Final = f"must be the last {LEAST_OF_AN_END} digits at least, or all of it"
 JUST_ENDED: Final = timedelta(seconds=10)
 """Within which the journal has heard of it."""
 
@@ -25,9 +27,10 @@ def selection_of(query: Mapping[str, str]) -> Selection:
     Raises:
         ValueError: a value cannot be meant; its words say which and why.
     """
-    number = re.sub(r"[ ()./-]", "", query.get("number", ""))
-    if number and not re.fullmatch(rf"\+?[0-9]{{{LEAST_DIGITS},15}}", number):
-        raise ValueError(f"number: must be the last {LEAST_DIGITS} digits at least, or all of it")
+    asked = query.get("number", "").strip()
+    number = number_or_end(asked)
+    if asked and number is None:
+        raise ValueError(f"number: {NO_END}")
     end_reason = query.get("end_reason") or None
     if end_reason is not None and end_reason not in set(EndReason):
         raise ValueError(f"end_reason: there is none such; there are {', '.join(EndReason)}")
@@ -42,7 +45,7 @@ def selection_of(query: Mapping[str, str]) -> Selection:
         until=_time(query, "until"),
         persona=query.get("persona") or None,
         end_reason=end_reason,
-        number=number or None,
+        number=number,
         words=_words(query),
         after=after,
         limit=min(int(limit), MOST_CALLS),

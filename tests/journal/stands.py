@@ -221,7 +221,8 @@ def throw_away_directory():
 
 
 def make_cluster(binaries, data):
-    initdb = [binaries / "initdb", "-D", data, "-A", "trust", "-U", "tv", "-E", "UTF8", "--locale=C", "--no-sync"]
+    access, letters = ("-A", "trust", "-U", "tv"), ("-E", "UTF8", "--locale=C", "--lc-ctype=C.UTF-8")
+    initdb = [binaries / "initdb", "-D", data, *access, *letters, "--no-sync"]
     subprocess.run(initdb, cwd="/", check=True, capture_output=True, **another_user())
 
 

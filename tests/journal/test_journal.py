@@ -208,6 +208,28 @@ async def test_calls_are_found_by_what_was_said(opened, words, found):
         assert len(await journal.listed(Selection(words=words))) == found
 
 
+@pytest.mark.parametrize("words", ["Öffnung", "öffnung", "ÖFFNUNG", "ÉTÉ", "été", "çilek"])
+async def test_capitals_do_not_matter_in_any_alphabet(opened, words):
+    async with opened(keep_transcripts=True) as journal:
+        said = live_call()
+        said.transcript.append(Utterance("caller", "Die Öffnung, ÇILEK, été.", 1.0))
+        journal.call_ended(end_call(said))
+        assert len(await journal.listed(Selection(words=words))) == 1
+
+
+@pytest.mark.parametrize("odd", ["\0", "a\0b", "\ud83d"])
+async def test_what_no_database_can_hold_is_found_nowhere_and_breaks_nothing(opened, odd):
+    async with opened() as journal:
+        journal.call_ended(end_call(live_call()))
+        for selection in (Selection(persona=odd), Selection(words=odd), Selection(number=odd), Selection(after=odd)):
+            assert await journal.listed(selection) == []
+        assert await journal.do_not_call_numbers(odd, "", 10) == []
+        assert await journal.do_not_call_numbers("", odd, 10) == []
+        assert not await journal.is_do_not_call(odd)
+        assert await journal.call(odd) is None
+        assert len(await journal.listed(Selection())) == 1
+
+
 async def test_the_do_not_call_list_is_read_page_by_page_and_numbers_leave_it(opened):
     async with opened() as journal:
         await journal.mark_do_not_call("+14155550101", "asked", "c1")

@@ -132,7 +132,7 @@ class DoNotCallList:
         """
 
         def look(database: Database) -> tuple[str, bool]:
-            return self._identity.check(database), bool(database.query(schema.IS_DO_NOT_CALL, [number]))
+            return self._identity.check(database), bool(database.query(schema.IS_DO_NOT_CALL, [rows.kept(number)]))
 
         lost, listed = await self._requests.ask("is_do_not_call", look)
         if lost:
@@ -142,7 +142,7 @@ class DoNotCallList:
 
 def page(database: Database, digits: str, after: str, limit: int) -> list[ListedNumber]:
     """Numbers behind ``after`` that end with these digits, in their order. Raises what the driver raises."""
-    asked: list[Value] = [after, f"%{digits}", limit]
+    asked: list[Value] = [rows.kept(after), rows.kept(f"%{digits}"), limit]
     return [ListedNumber(*map(_text, row)) for row in database.query(_PAGE, asked)]  # type: ignore[arg-type]  # texts
 
 

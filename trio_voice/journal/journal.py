@@ -293,7 +293,7 @@ class Journal(DoNotCallList, OtherRuns):
             JournalUnavailable: the database cannot be read.
         """
         await self._requests.written()
-        found = await self._requests.read(partial(reading.read_calls, which=schema.OF_ONE, values=[call_id]))
+        found = await self._requests.read(partial(reading.read_calls, which=schema.OF_ONE, values=[rows.kept(call_id)]))
         return found[0] if found else None
 
     async def calls(self, since: datetime, until: datetime) -> list[rows.JournaledCall]:

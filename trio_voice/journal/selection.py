@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from trio_voice.journal.rows import moment
+from trio_voice.journal.rows import kept, moment
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -66,5 +66,5 @@ class Selection:
             before = "SELECT began_at, call_id FROM calls WHERE call_id = ?"
             conditions.append((f"(calls.began_at, calls.call_id) < ({before})", [self.after]))
         where = " AND ".join(condition for condition, _ in conditions)
-        values = [value for _, given in conditions for value in given]
+        values = [kept(value) for _, given in conditions for value in given]
         return f"WHERE {where} ORDER BY calls.began_at DESC, calls.call_id DESC LIMIT ?", [*values, self.limit + 1]

@@ -150,6 +150,8 @@ class SqliteDatabase:
             self._path, timeout=self._lock_seconds, isolation_level=None, check_same_thread=False
         )
         try:
+            # SQLite's own knows the English alphabet alone (sqlite.org/lang_corefunc.html, lower).
+            connection.create_function("lower", 1, str.lower, deterministic=True)
             self._set_up(connection)
         except sqlite3.Error:
             connection.close()

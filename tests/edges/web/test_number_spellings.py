@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.edges.web.console.test_pages import OPERATOR, numbers  # noqa: F401 - a fixture
+from tests.edges.web.console.pages import OPERATOR, numbers  # noqa: F401 - a fixture
 
 NUMBER = "+442079460000"
 SPELT = [

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.edges.web.console.test_pages import OPERATOR, ended, numbers  # noqa: F401 - a fixture
+from tests.edges.web.console.pages import OPERATOR, ended, numbers  # noqa: F401 - a fixture
 from trio_voice.journal import JournalUnavailable
 
 PROGRAM = {"Authorization": "Bearer op"}

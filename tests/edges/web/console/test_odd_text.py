@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.edges.web.console.test_pages import OPERATOR, ended, numbers  # noqa: F401 - a fixture
+from tests.edges.web.console.pages import OPERATOR, ended, numbers  # noqa: F401 - a fixture
 from trio_voice.edges.twilio.numbers import TwilioNumber
 from trio_voice.record import ToolUse, Transfer, Utterance
 

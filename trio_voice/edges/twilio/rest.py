@@ -7,6 +7,7 @@ its place: httpx2, a deadline on every request, and no retry that we did not dec
 from __future__ import annotations
 
 import logging
+import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit, urlunsplit
@@ -44,6 +45,10 @@ CALL_NOT_IN_PROGRESS: Final = 21220
 FIRST_CODE: Final = 10_000
 """Twilio's codes begin there; where an answer has none, the SDK puts the status of HTTP in its place."""
 RETRYABLE: Final = frozenset({429, 500, 502, 503, 504})
+SID: Final = re.compile("[0-9A-Za-z]{1,64}")
+"""Names of a call at Twilio: 34 letters and digits. It becomes part of an address of the REST API."""
+_STATUS: Final = re.compile("[a-z-]{1,20}")
+"""Words for what a call is doing; Twilio may add some."""
 
 
 @attrs.frozen(kw_only=True)
@@ -205,7 +210,7 @@ class TwilioRest:
         Raises:
             RestError: Twilio refused, or cannot be reached.
         """
-        await self._ask("transfer", self._calls(call_sid).update_async(twiml=twiml))
+        await self._ask_of_call("transfer", self._calls(call_sid).update_async(twiml=twiml), call_sid)
 
     async def numbers(self) -> list[Any]:
         """The account's telephone numbers, as the SDK has them, up to ``MOST_NUMBERS``.
@@ -248,7 +253,7 @@ class TwilioRest:
                 "async_amd_status_callback": order.machine_url,
                 "async_amd_status_callback_method": "POST",
             }
-        call = await self._ask(
+        return await self._ask_of_call(
             "create",
             self._calls.create_async(
                 to=order.to_number,
@@ -263,7 +268,6 @@ class TwilioRest:
                 **options,
             ),
         )
-        return str(call.sid), str(call.status)
 
     async def _complete(self, call_sid: str) -> None:
         status = await self._update(call_sid)
@@ -274,15 +278,29 @@ class TwilioRest:
 
     async def _update(self, call_sid: str) -> str:
         try:
-            call = await self._ask("complete", self._calls(call_sid).update_async(status="completed"))
+            update = self._calls(call_sid).update_async(status="completed")
+            _, status = await self._ask_of_call("complete", update, call_sid)
         except RestError as refused:
             if _is_over(refused):
                 return "completed"
             raise
-        return str(call.status)
+        return status
 
     async def _fetch_status(self, call_sid: str) -> str:
-        return str((await self._ask("fetch", self._calls(call_sid).fetch_async())).status)
+        _, status = await self._ask_of_call("fetch", self._calls(call_sid).fetch_async(), call_sid)
+        return status
+
+    async def _ask_of_call(self, what: str, request: Awaitable[Any], call_sid: str | None = None) -> tuple[str, str]:
+        """Await a request whose answer is a call, this one if there is one already; its SID and its status."""
+
+        async def asked() -> tuple[str, str]:
+            call = await request
+            if SID.fullmatch(call.sid) and call_sid in (None, call.sid) and _STATUS.fullmatch(call.status):
+                return call.sid, call.status
+            raise ValueError("no call, or another")
+
+        answered: tuple[str, str] = await self._ask(what, asked())
+        return answered
 
     async def _ask(self, what: str, request: Awaitable[Any]) -> Any:
         """Await one request of the SDK."""

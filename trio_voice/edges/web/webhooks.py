@@ -6,7 +6,6 @@ sends without the app. There is one of everything that is decided about a webhoo
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -14,6 +13,7 @@ import structlog
 
 from trio_voice.call.callbacks import note_machine, note_status, note_stream_failure
 from trio_voice.call.put_through import ANSWERED
+from trio_voice.edges.twilio.rest import SID
 from trio_voice.edges.twilio.signatures import is_signed, may_be_signature
 from trio_voice.edges.twilio.twiml import connect_twiml, hangup_twiml, redirect_twiml, reject_twiml, sorry_twiml
 from trio_voice.edges.web.answers import NO_CONTENT, XML, Answer, error_answer, json_answer
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 log: Final = structlog.stdlib.get_logger("trio_voice.app")
 
-SID: Final = re.compile("[0-9A-Za-z]{1,64}")
-"""Names of a call at Twilio: 34 letters and digits. It becomes part of an address of the REST API."""
 MAX_BODY_BYTES: Final = 65_536
 BODY_SECONDS: Final = 10
 """For a body to arrive."""

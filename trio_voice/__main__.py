@@ -5,6 +5,7 @@ import io
 import os
 import signal
 import sys
+from contextlib import suppress
 
 
 def fill_standard_descriptors() -> None:
@@ -65,9 +66,10 @@ def main() -> None:
         sys.stderr.write(f"trio-voice: this machine has too little: {type(lack).__name__}: {lack}\n")
         sys.exit(EXIT_LACKS)
     finally:
-        from trio_voice.cli.leaving import LEAVING_SECONDS, leave_within  # noqa: PLC0415 - as above
+        with suppress(MemoryError, ImportError):  # where there was too little for the command, nothing has begun
+            from trio_voice.cli.leaving import LEAVING_SECONDS, leave_within  # noqa: PLC0415 - as above
 
-        leave_within(LEAVING_SECONDS, status if isinstance(status, int) else 1)
+            leave_within(LEAVING_SECONDS, status if isinstance(status, int) else 1)
 
 
 if __name__ == "__main__":

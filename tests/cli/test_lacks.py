@@ -4,11 +4,12 @@ import errno
 import resource
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
 
 from tests.cli.commands import CONFIG
-from trio_voice.__main__ import EXIT_LACKS, lack_in
+from trio_voice.__main__ import EXIT_LACKS, lack_in, main
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,22 @@ def test_too_little_is_seen_in_whatever_group(error):
 def test_another_error_is_none_of_it(error):
     assert lack_in(error) is None
     assert lack_in(BaseExceptionGroup("", [error])) is None
+
+
+class Unloadable(ModuleType):
+    """A module that there is no memory for."""
+
+    def __getattr__(self, name):
+        raise MemoryError
+
+
+def test_too_little_to_load_even_what_ends_a_command(monkeypatch, capsys):
+    for module in ("trio_voice.cli", "trio_voice.cli.leaving"):
+        monkeypatch.setitem(sys.modules, module, Unloadable(module))
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == EXIT_LACKS
+    assert capsys.readouterr().err == "trio-voice: this machine has too little: MemoryError: \n"
 
 
 @pytest.mark.slow

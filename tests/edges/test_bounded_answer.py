@@ -4,6 +4,7 @@ import gzip
 
 import httpx2
 import pytest
+import trio
 
 from trio_voice.edges.bounded_answer import ask
 
@@ -42,6 +43,31 @@ async def test_an_answer_without_end_is_left_at_the_bound():
     with pytest.raises(httpx2.RemoteProtocolError, match="longer than 1000 bytes"):
         await answer_to(respond)
     assert sum(sent) <= MOST + 200
+
+
+async def test_others_have_their_turn_between_the_pieces_of_an_answer():
+    """Ten thousand pieces may have been read at once."""
+
+    async def crumbs():  # noqa: ASYNC900 - a body: httpx2 closes it
+        for _ in range(500):
+            yield b"x"
+
+    async def respond(_request):
+        return httpx2.Response(200, content=crumbs())
+
+    turns = 0
+
+    async def somebody_else():
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(somebody_else)
+        assert (await answer_to(respond)).content == b"x" * 500
+        nursery.cancel_scope.cancel()
+    assert turns > 400
 
 
 @pytest.mark.parametrize("coding", ["gzip", "GZIP", "deflate", "br", "gzip, gzip", "\xff"])

@@ -10,6 +10,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
+import trio
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,6 +49,7 @@ async def ask(
         body = bytearray()
         async with aclosing(answer.aiter_bytes()) as pieces:
             async for piece in pieces:
+                await trio.lowlevel.checkpoint()  # of what was read at once there may be ten thousand
                 body += piece
                 if len(body) > most_bytes:
                     raise httpx2.RemoteProtocolError(f"the answer is longer than {most_bytes} bytes")

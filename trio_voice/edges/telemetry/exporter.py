@@ -17,6 +17,7 @@ import trio
 from trio_voice.edges import bounded_answer
 from trio_voice.edges.telemetry.spans import attributes_of, root_span, session_span, turn_span
 from trio_voice.edges.web.complaints import Complaints
+from trio_voice.net.connect import default_tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -128,7 +129,7 @@ class Traces:
         trouble = f"no whole answer within {SEND_SECONDS:g} s"
         try:
             with trio.move_on_after(SEND_SECONDS):
-                async with httpx2.AsyncClient(timeout=SEND_SECONDS, trust_env=False) as client:
+                async with httpx2.AsyncClient(verify=default_tls(), timeout=SEND_SECONDS, trust_env=False) as client:
                     headers = {"Content-Type": "application/json"}
                     answer = await bounded_answer.ask(
                         client, "POST", self._url, most_bytes=MOST_ANSWER_BYTES, content=body, headers=headers

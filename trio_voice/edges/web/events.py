@@ -11,7 +11,6 @@ too slowly by their mailbox; neither is waited for by anybody.
 
 from __future__ import annotations
 
-import ssl
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -26,6 +25,7 @@ from trio_voice.edges.web.answers import failure
 from trio_voice.edges.web.nodes import NODE
 from trio_voice.edges.workers.handover import HERE, hear_lines
 from trio_voice.isolation import keep_running
+from trio_voice.net.connect import default_tls
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -189,7 +189,7 @@ async def _follow_node(context: AppContext, node: Node) -> None:
                 stream: trio.abc.Stream = await trio.open_tcp_stream(parts.hostname or "", port)
                 if parts.scheme == "https":
                     stream = trio.SSLStream(
-                        stream, ssl.create_default_context(), server_hostname=parts.hostname, https_compatible=True
+                        stream, default_tls(), server_hostname=parts.hostname, https_compatible=True
                     )
             path = f"{parts.path.rstrip('/')}{PATH}"
             await hear_lines(stream, parts.netloc, path, headers, other.hear)

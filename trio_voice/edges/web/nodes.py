@@ -19,6 +19,7 @@ import trio
 from trio_voice.edges import bounded_answer
 from trio_voice.edges.twilio.public_url import spellings_at, stream_spellings_at
 from trio_voice.isolation import contained
+from trio_voice.net.connect import default_tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -180,7 +181,7 @@ class Nodes:
         """
         # Never by a proxy: it would be given the token.
         with trio.move_on_after(seconds + 0.5):
-            async with httpx2.AsyncClient(timeout=seconds, trust_env=False) as client:
+            async with httpx2.AsyncClient(verify=default_tls(), timeout=seconds, trust_env=False) as client:
                 asked = self.headers() | dict(headers)
                 url = self.url_at(node, path)
                 answer = await bounded_answer.ask(

@@ -15,6 +15,7 @@ from quart import Response, request
 from trio_voice.edges.web.answers import failure
 from trio_voice.edges.web.nodes import NODE
 from trio_voice.errors import CallRefused
+from trio_voice.net.connect import default_tls
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -123,7 +124,7 @@ async def _body(nodes: Nodes, node: Node, path: str, asked: dict[str, str]) -> A
     headers = nodes.headers() | asked | {"Accept-Encoding": "identity"}
     try:
         async with (
-            httpx2.AsyncClient(timeout=PIECE_SECONDS, trust_env=False) as client,
+            httpx2.AsyncClient(verify=default_tls(), timeout=PIECE_SECONDS, trust_env=False) as client,
             client.stream("GET", nodes.url_at(node, path), headers=headers) as answer,
         ):
             if answer.is_success:

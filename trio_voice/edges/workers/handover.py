@@ -24,6 +24,7 @@ from trio_voice.call.nodes import DEFAULT_DIGITS
 from trio_voice.edges.web.entrypoints import Entrypoint
 from trio_voice.edges.workers.addresses import LOOK_SECONDS, bind_at
 from trio_voice.isolation import contained, keep_running
+from trio_voice.net.connect import default_tls
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -198,7 +199,7 @@ class Colleagues:
         answers: list[httpx2.Response] = []
 
         async def ask_one(index: int) -> None:
-            transport = httpx2.AsyncHTTPTransport(uds=str(self.http_address(index)))
+            transport = httpx2.AsyncHTTPTransport(verify=default_tls(), uds=str(self.http_address(index)))
             try:
                 async with httpx2.AsyncClient(transport=transport, timeout=ASK_SECONDS) as client:
                     answer = await client.get(f"http://colleague{path}", headers={**headers, HERE: "1"})

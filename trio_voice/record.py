@@ -22,7 +22,7 @@ class EndReason(enum.StrEnum):
     """Reason for which a call ended; users' scripts rely on these words."""
 
     HANGUP = "hangup"
-    """Twilio sent ``stop``."""
+    """Twilio sent ``stop``; or the caller hung up before anybody answered whom they were put through to."""
     CALLER_LOST = "caller_lost"
     """The caller's socket is gone, or can no longer be understood."""
     CALLER_STALLED = "caller_stalled"

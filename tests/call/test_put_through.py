@@ -141,11 +141,19 @@ async def test_whoever_reached_somebody_or_has_hung_up_does_not_come_back(autoju
     record = await rig.put_through(await rig.begin())
     for _ in range(2):
         assert await rig.registry.dialed(record.call_id, outcome, over=over) is None
-    assert (record.state, record.end_reason) == (CallState.ENDED, EndReason.AGENT)
+    assert (record.state, record.end_reason) == (CallState.ENDED, EndReason.HANGUP if over else EndReason.AGENT)
+    assert ("hung up before anybody answered" in record.end_detail) is over
     assert record.transfers[0].outcome == outcome
     assert rig.told == [(record.call_id, True), (record.call_id, False)]
     assert await rig.registry.dialed(record.call_id, "completed", over=False) is None
     assert record.transfers[0].outcome == "completed"  # the talk is over, too
+
+
+async def test_who_hung_up_while_it_rang_has_done_so_though_the_end_was_told_first(autojump_clock, rig):
+    record = await rig.put_through(await rig.begin())
+    note_status(rig.registry, record.call_id, "CA1", "completed")
+    assert await rig.registry.dialed(record.call_id, "no-answer", over=True) is None
+    assert (record.end_reason, record.transfers[0].outcome) == (EndReason.HANGUP, "no-answer")
 
 
 async def test_after_its_time_it_is_certain_that_somebody_has_answered(autojump_clock, rig):
@@ -204,6 +212,7 @@ async def test_nobody_comes_back_for_ever(autojump_clock, rig):
     record = await rig.put_through(call)
     assert await rig.registry.dialed(record.call_id, "busy", over=False) is None
     assert len({each.outcome for each in record.transfers}) == 1
+    assert record.end_detail == "the caller was put through, but the line was busy"
 
 
 async def test_the_time_limit_goes_on_but_leaves_time_for_a_message(autojump_clock, rig):

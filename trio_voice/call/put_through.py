@@ -54,6 +54,21 @@ def why_of(outcome: str) -> str:
     )
 
 
+def note_outcome(record: CallRecord, outcome: str, *, over: bool) -> None:
+    """Write down how it went to put the caller through last: the call may not have ended as it was going to.
+
+    A caller who has left before anybody answered, so that the call is ``over``, has hung up.
+    """
+    record.transfers[-1].outcome = outcome
+    if outcome in ANSWERED or record.end_reason not in (EndReason.AGENT, EndReason.OPERATOR):
+        return
+    if over:
+        record.end_reason = EndReason.HANGUP
+        record.end_detail = "the caller was put through, and hung up before anybody answered"
+    else:
+        record.end_detail = f"the caller was put through, but {_WHY.get(outcome, 'nobody could be reached')}"
+
+
 @attrs.frozen
 class PutThrough:
     """A call whose stream is over and whose caller may come back: it was put through, or Twilio has stopped it."""

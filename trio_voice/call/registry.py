@@ -18,7 +18,7 @@ from trio_voice.call.call import wall_clock
 from trio_voice.call.call_counts import NoOthers
 from trio_voice.call.departures import Departures
 from trio_voice.call.expected import EXPECTED_SECONDS, ExpectedCall, ExpectedCalls
-from trio_voice.call.put_through import ANSWERED, ELSEWHERE, PutThrough, why_of
+from trio_voice.call.put_through import ANSWERED, ELSEWHERE, PutThrough, note_outcome, why_of
 from trio_voice.call.remembered import RememberedCalls
 from trio_voice.errors import CallRefused
 from trio_voice.record import TERMINAL_STATUSES, CallRecord, CallState, EndReason
@@ -301,9 +301,9 @@ class Registry:
             known = self.expected.of_sid(record.call_sid)
             is_again = known is not None and known.came_back is not None and record.transfers[-1].outcome == outcome
             if known is None:
-                record.transfers[-1].outcome = outcome
+                note_outcome(record, outcome, over=over)
             return known if is_again else None
-        record.transfers[-1].outcome = outcome
+        note_outcome(record, outcome, over=over)
         if outcome in ANSWERED or over or not through.may_be_answered_again or self._drained_because:
             self.settle(call_id)
             return None

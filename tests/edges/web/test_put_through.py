@@ -60,6 +60,17 @@ async def test_whoever_has_talked_to_a_human_or_hung_up_is_done(client, registry
     assert record.state == "ended"
 
 
+@pytest.mark.parametrize(
+    ("status", "told", "state", "reason"),
+    [("in-progress", ["Connect", "Hangup"], "live", None), ("completed", ["Hangup"], "ended", EndReason.HANGUP)],
+)
+async def test_whoever_picks_up_and_is_not_connected_is_nobody(client, registry, nursery, status, told, state, reason):
+    record = await put_through(client, registry, nursery)
+    form = {"DialCallStatus": "completed", "DialBridged": "false", "CallStatus": status}
+    assert verbs(await dial_status(client, record.call_id, **form)) == told
+    assert (record.transfers[0].outcome, record.state, record.end_reason) == ("no-answer", state, reason)
+
+
 async def test_somebody_who_has_answered_settles_it_before_they_have_talked(client, registry, nursery):
     record = await put_through(client, registry, nursery)
     answered = {"CallSid": "CA9", "ParentCallSid": "CA1", "CallStatus": "in-progress"}

@@ -237,6 +237,8 @@ class Webhooks:
                 await context.registry.dialed(call_id, "answered", over=False)
             return NO_CONTENT
         outcome = webhook.field("DialCallStatus")
+        if outcome in ANSWERED and webhook.field("DialBridged") == "false":
+            outcome = "no-answer"  # by whom the caller has not been connected to
         over = webhook.field("CallStatus") in TERMINAL_STATUSES
         expected = await context.registry.dialed(call_id, outcome, over=over)
         log.info("dialed", call_id=call_id, outcome=outcome[:20], comes_back=expected is not None)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 NUDGE: Final = (
     "The caller has said something and is waiting. Answer now; if you did not understand, ask them to say it again."
 )
+GOES_ON_SECONDS: Final = 0.5
+"""Who is still loud so long after a reply was begun has not said all before it."""
 
 
 class CallerTurn:
@@ -58,6 +60,7 @@ class CallerTurn:
         "_said_item_id",
         "_silence",
         "_speaking",
+        "_speaks_into_answer",
         "_tools",
         "has_heard_agent",
         "unmet_since",
@@ -93,10 +96,12 @@ class CallerTurn:
         self.was_answered = False
         """The model has begun a reply since the caller last began to speak."""
         self.unmet_since = math.inf
-        """Time at which a turn began into a reply that was being made, in seconds since the call began; infinite once
-        another was begun."""
+        """Time in seconds since the call began at which a turn began into a reply that was being made, or at which a
+        reply was begun in a turn that was not over; infinite once another was begun."""
         self.unmet_words = ""
         """Its words so far, until then."""
+        self._speaks_into_answer = False
+        """It was begun before they had finished."""
         self.has_heard_agent = False
         """The agent has been heard since the caller last began to speak, or it was told a tool's result."""
         self._had_heard_agent = False
@@ -121,7 +126,7 @@ class CallerTurn:
         self._item_id = fact.item_id
         was_answered = self.was_answered
         self._had_heard_agent = self.has_heard_agent
-        self.was_answered = self.has_heard_agent = False
+        self.was_answered = self.has_heard_agent = self._speaks_into_answer = False
         if fact.interrupts and (context.states.reply_is_open or self._tools):
             self.unmet_since, self.unmet_words = now - context.began, ""
         self._tools.caller_began()
@@ -172,6 +177,8 @@ class CallerTurn:
         if fact.item_id in self._old_items and (fact.final or not self._old_items_may_go_on):
             return  # answered already
         self._said_item_id = fact.item_id
+        if self._speaks_into_answer:
+            began_at = max(began_at, context.turns.last_sound_at - context.began - GOES_ON_SECONDS)
         if began_at > self.unmet_since - AT_ONCE_SECONDS:
             self.unmet_words = fact.text
         if self._endings.is_final:  # they interrupt nothing, and want no answer
@@ -198,11 +205,16 @@ class CallerTurn:
         elif self._interruptions.said(fact, now, is_echo=True):
             self._was_nothing()
 
-    def answered(self, now: float, *, was_asked: bool) -> None:
-        """The model begins a reply; one that nobody asked for tells that it has heard words."""
+    def answered(self, now: float, *, was_asked: bool, speaks: bool) -> None:
+        """The model begins a reply; one that nobody asked for tells that it has heard words.
+
+        If the caller ``speaks`` still, it may be to half of what they say.
+        """
         if not (was_asked or self.was_answered):
             self._deadlines.caller_heard(now)
-        self.was_answered, self.unmet_since, self.unmet_words = True, math.inf, ""
+        self.was_answered, self.unmet_words = True, ""
+        self._speaks_into_answer = speaks
+        self.unmet_since = now - self._context.began if speaks else math.inf
 
     def pressed(self, digit: str, now: float) -> None:
         """A key of the telephone."""

@@ -105,7 +105,7 @@ class Replies:
             return
         if speaks:
             context.states.signal(Signal.ANSWER_OWED)  # whoever answers them has heard them out
-        self._caller_turn.answered(now, was_asked=self._was_asked)
+        self._caller_turn.answered(now, was_asked=self._was_asked, speaks=speaks)
         self._interruptions.answered(fact.reply_id, was_asked=self._was_asked)
 
     def sounded(self, fact: c.ReplyAudio, now: float) -> None:

@@ -263,11 +263,37 @@ def test_a_language_without_words_of_its_own_is_not_judged():
     assert line.callers == ["máme otevřeno od devíti"]
 
 
-def test_words_alone_are_judged_as_well():
+def test_words_alone_are_judged_as_well(capabilities):
     """Gemini says nothing of a sound that it does not take for an interruption, and writes it down."""
-    line = Line(CUTS_ITSELF)
+    line = Line(capabilities)
     line.lasts(1.5)
     line.on(c.CallerTranscript("i1", "We are open", final=False))
     commands = line.on(c.CallerTranscript("i1", "We are open from nine", final=True))
     assert c.IgnoreTurn("i1") in commands
+    assert line.callers == []
+    assert ClearPlayback() not in commands + line.lasts(3, HUSH)
+
+
+@pytest.mark.parametrize("text", ["We are", "We are open"])
+def test_an_answer_to_an_echo_that_is_not_written_to_its_end_is_not_said(text):
+    """Gemini ends what it has written only when its turn is complete."""
+    line = Line(CUTS_ITSELF)
+    line.lasts(1.5)
+    line.on(c.CallerSpeechStarted())
+    line.on(c.ReplyDone("r1", interrupted=True))
+    line.lasts(0.4)
+    line.on(c.CallerTranscript("i1", text, final=False))
+    is_told = text == "We are open"
+    commands = line.says("r2", "Yes, from nine.", 2)
+    assert is_heard(commands) is not is_told
+    commands += line.on(c.CallerTranscript("i1", text, final=True)) + line.lasts(1, HUSH)
+    assert len(asked(commands)) == is_told
+    assert line.counters.get("echoes", 0) == is_told
+
+
+def test_a_greeting_whose_text_comes_late_is_known_all_the_same(capabilities):
+    persona = Persona(name="p", model="m", greeting="Hello, this is the bakery.")
+    line = Line(capabilities, "", pieces=20, persona=persona)
+    line.lasts(1)
+    line.gives_back("this is the bakery", seconds=0.3)
     assert line.callers == []

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
+import attrs
+
 from trio_voice.bridge.digits import DigitEntry
 from trio_voice.bridge.echo import Echo
 from trio_voice.bridge.ending import AT_ONCE_SECONDS
@@ -29,7 +31,7 @@ NUDGE: Final = (
     "The caller has said something and is waiting. Answer now; if you did not understand, ask them to say it again."
 )
 GOES_ON_SECONDS: Final = 0.5
-"""Who is still loud so long after a reply was begun has not said all before it."""
+"""A caller who is still loud so long after a reply was begun has not said all before it."""
 
 
 class CallerTurn:
@@ -114,8 +116,7 @@ class CallerTurn:
         self._open_turn.begin(now, is_owed=waits)
         self._silence.caller_began(interrupts=fact.interrupts)
         if context.states.caller is not Caller.SPEAKING:
-            self._echo.began(now)
-            self._interruptions.sound_began(is_owed=self._silence.owed_before or self._silence.asked_before)
+            self._sound_began(now)
         if fact.item_id or context.states.caller is not Caller.SPEAKING:  # some say so again with the first word
             context.transcript.caller_began(fact.item_id, now - context.began)
         context.states.signal(Signal.SPEECH_BEGAN)
@@ -137,6 +138,10 @@ class CallerTurn:
             self._interruptions.began(now)
         elif not fact.interrupts and was_answered:
             self._interruptions.turn_began()
+
+    def _sound_began(self, now: float) -> None:
+        self._echo.began(now)
+        self._interruptions.sound_began(is_owed=self._silence.owed_before or self._silence.asked_before)
 
     def ignore_at_the_end(self) -> None:
         """Have a turn that has begun left unanswered, whichever its words will be, where nothing changes the end."""
@@ -163,8 +168,10 @@ class CallerTurn:
     def said(self, fact: c.CallerTranscript, now: float) -> None:
         """Words of it, which may come after its end."""
         context = self._context
+        if self._echo.is_over:  # some models tell of words alone
+            self._sound_began(now)
         if fact.item_id not in self._old_items and self._echo.brought(fact, now):
-            if fact.final:
+            if fact.final and fact.item_id != self._echo.taken_id:
                 self._came_back(fact, now)
             return
         if fact.text:
@@ -195,6 +202,14 @@ class CallerTurn:
         if fact.text and not self.was_answered and context.states.caller in (Caller.QUIET, Caller.WAITING):
             context.states.signal(Signal.ANSWER_OWED)
             self._silence.words_came(now)
+
+    def ends_echo(self, now: float) -> bool:
+        """The model begins a reply by itself: True if it answers an echo, of which no more words are waited for."""
+        echo = self._echo.take_open()
+        if echo is None or self._context.capabilities.yields_on_request or self._silence.owed_before:
+            return False
+        self._came_back(attrs.evolve(echo, final=True), now)
+        return True
 
     def _came_back(self, fact: c.CallerTranscript, now: float) -> None:
         """They were the agent's own: nobody has said anything, and no line of the record says so."""

@@ -38,7 +38,18 @@ class Echo:
         context: of the call.
     """
 
-    __slots__ = ("_context", "_item_id", "_lines", "_may_come", "_outlasts", "_run", "_run_until", "_turn_is_new")
+    __slots__ = (
+        "_context",
+        "_item_id",
+        "_lines",
+        "_may_come",
+        "_open",
+        "_outlasts",
+        "_run",
+        "_run_until",
+        "is_over",
+        "taken_id",
+    )
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -48,8 +59,12 @@ class Echo:
         """The agent's latest, with their texts as they were known then: those that are cut lose words."""
         self._outlasts: bool | None = None
         """The sound went on behind the agent's; ``None`` while it goes on."""
-        self._turn_is_new = False
-        """Not all words are told of the turn that began last."""
+        self.is_over = True
+        """All words are told of the turn that began last."""
+        self._open: CallerTranscript | None = None
+        """An echo of which more words may come."""
+        self.taken_id: str | None = None
+        """The turn whose echo was taken as it was: its end is no other."""
         self._item_id: str | None = None
         """The turn whose words are the caller's own."""
         self._run: tuple[str, ...] = ()
@@ -61,7 +76,8 @@ class Echo:
         playout = self._context.playout
         self._may_come = playout.is_busy(now) or now - playout.playback.ends_at <= HEARD_SECONDS
         self._lines = [(line, line.text) for line in self._latest()]
-        self._outlasts, self._turn_is_new, self._item_id = None, True, None
+        self._outlasts = self._item_id = self._open = self.taken_id = None
+        self.is_over = False
 
     def ended(self) -> None:
         """They have fallen silent; the agent may go on from here."""
@@ -69,16 +85,21 @@ class Echo:
 
     def brought(self, fact: CallerTranscript, now: float) -> bool:
         """True if these words are the agent's own. The first words of an echo are, as long as more may come."""
-        if not self._turn_is_new:
-            self.began(now)  # some models tell of words alone
-        self._turn_is_new = not fact.final
+        self.is_over, self._open = fact.final, None
         if not fact.text or fact.item_id == self._item_id:
             return False
         outlasts = self._goes_on() if self._outlasts is None else self._outlasts
         if self._may_come and not outlasts and self._is_run(fact, now):
+            self._open = None if fact.final or len(words_of(fact.text)) < LEAST_WORDS else fact
             return True
         self._item_id = fact.item_id
         return False
+
+    def take_open(self) -> CallerTranscript | None:
+        """The words of an echo of which more may come, and which is taken as it is; ``None`` if there is none."""
+        taken, self._open = self._open, None
+        self.taken_id = None if taken is None else taken.item_id
+        return taken
 
     def _is_run(self, fact: CallerTranscript, now: float) -> bool:
         language, words = self._context.persona.language, words_of(fact.text)
@@ -89,6 +110,8 @@ class Echo:
         asks = "?" in fact.text
         known = [line for line, _ in self._lines]
         texts = [max(text, line.text, key=len) for line, text in self._lines]
+        if len(self._latest()) < LINES:  # its text may be told later than it is heard
+            texts.append(self._context.persona.greeting or "")
         for text in (*texts, *(line.text for line in self._latest() if line not in known)):
             said = said_without_choice(text, language)
             if asks <= ("?" in text) and repeats(words, said, begun=not fact.final):

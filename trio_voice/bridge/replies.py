@@ -84,7 +84,8 @@ class Replies:
             return  # the reply that it is said in place of may go on
         context.transcript.reply_began(fact.reply_id)
         comes_twice, self._speaking.was_said_instead = self._speaking.was_said_instead, False
-        if comes_twice or self._interruptions.answers_nothing(now) or self._endings.is_said:
+        answers_echo = not self._speaking.is_asked and self._caller_turn.ends_echo(now)
+        if comes_twice or answers_echo or self._interruptions.answers_nothing(now) or self._endings.is_said:
             self._speaking.is_asked = self._speaking.is_asked and not comes_twice
             self._playout.forget(fact.reply_id)
             context.transcript.reply_cut(fact.reply_id, 0.0)

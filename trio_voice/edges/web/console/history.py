@@ -1,10 +1,7 @@
-"""History: the calls that are over, from the journal, page by page, and all that were asked for as a file."""
+"""History: the calls that are over, from the journal, page by page."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -13,17 +10,15 @@ from urllib.parse import urlencode
 import attrs
 from quart import Response, request
 
-from trio_voice.edges.web.console.exports import file_of
 from trio_voice.edges.web.console.rendering import page
 from trio_voice.edges.web.console.words import amount, clock, moment
 from trio_voice.edges.web.listing import selection_of
-from trio_voice.edges.web.spreadsheet import safe_cell
 from trio_voice.journal import JournalUnavailable
 from trio_voice.journal.selection import Selection
 from trio_voice.record import EndReason
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import Mapping
 
     from quart_trio import QuartTrio
 
@@ -32,25 +27,19 @@ if TYPE_CHECKING:
     from trio_voice.journal import JournaledCall
 
 PAGE_CALLS: Final = 50
-EXPORT_CALLS: Final = 200
-"""Calls that are read at once for a file."""
 FILTERS: Final = ("number", "persona", "end_reason", "day", "words")
-COLUMNS: Final = (
-    *("call_id", "call_sid", "direction", "persona", "from", "to", "started_at", "ended_at", "seconds", "end_reason"),
-    *("end_detail", "currency", "telephone", "model", "total"),
-)
 
 
 def add_history(app: QuartTrio, context: AppContext, access: OperatorAccess) -> None:
-    """The page, and its two files."""
+    """The page."""
 
     @app.get("/console/history")
     @access.lets_in
     async def history() -> Response:
-        query, wrong, trouble = _query(), "", ""
+        query, wrong, trouble = asked_for(), "", ""
         found: list[JournaledCall] = []
         try:
-            wanted = attrs.evolve(_selection(query), limit=PAGE_CALLS)
+            wanted = attrs.evolve(calls_of(query), limit=PAGE_CALLS)
         except ValueError as odd:
             wanted, wrong = Selection(limit=PAGE_CALLS), f"{odd}."
         if not wrong:
@@ -81,23 +70,13 @@ def add_history(app: QuartTrio, context: AppContext, access: OperatorAccess) -> 
             keeps_words=context.journal.keeps_words,
         )
 
-    @app.get("/console/history.csv")
-    @access.lets_in
-    async def as_csv() -> Response:
-        return await _file(context, _lines_of_csv, "text/csv; charset=utf-8", "calls.csv")
 
-    @app.get("/console/history.json")
-    @access.lets_in
-    async def as_json() -> Response:
-        return await _file(context, _lines_of_json, "application/json", "calls.json")
-
-
-def _query() -> dict[str, str]:
+def asked_for() -> dict[str, str]:
     """The filters that are set, and the page."""
     return {name: value for name in (*FILTERS, "after") if (value := request.args.get(name, "").strip())}
 
 
-def _selection(query: Mapping[str, str]) -> Selection:
+def calls_of(query: Mapping[str, str]) -> Selection:
     """The calls that are asked for. Raises ``ValueError`` where a value cannot be meant."""
     asked = dict(query)
     if "day" in asked:
@@ -130,54 +109,3 @@ def _row(found: JournaledCall) -> dict[str, Any]:
         "words": said[0][:120] if said else "",
         "recording": record.recording is not None and record.recording.url is not None,
     }
-
-
-async def _file(context: AppContext, lines_of: Any, content_type: str, name: str) -> Response:
-    try:
-        wanted = attrs.evolve(_selection(_query()), after=None, limit=EXPORT_CALLS)
-    except ValueError as odd:
-        return Response(f"{odd}\n", 400, content_type="text/plain; charset=utf-8")
-    return await file_of(lines_of(_all(context, wanted)), content_type, name, here="history", code="no_journal")
-
-
-async def _all(  # noqa: ASYNC900 - it holds nothing open
-    context: AppContext, wanted: Selection
-) -> AsyncIterator[list[JournaledCall]]:
-    """All calls that are asked for, some at a time: once at least."""
-    while True:
-        found = await context.journal.listed(wanted)
-        yield found[:EXPORT_CALLS]
-        if len(found) <= EXPORT_CALLS:
-            return
-        wanted = attrs.evolve(wanted, after=found[EXPORT_CALLS - 1].record.call_id)
-
-
-async def _lines_of_csv(  # noqa: ASYNC900 - a body: Quart closes it
-    pages: AsyncIterator[list[JournaledCall]],
-) -> AsyncIterator[bytes]:
-    rows: list[Sequence[str]] = [COLUMNS]
-    async for found in pages:
-        yield _csv(rows + [_cells(each) for each in found])
-        rows = []
-
-
-def _cells(found: JournaledCall) -> list[str]:
-    row = found.record.summary()
-    row |= row.pop("cost")
-    return [safe_cell(row[name]) for name in COLUMNS]
-
-
-def _csv(rows: list[Any]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode(errors="replace")  # half a surrogate pair is no UTF-8
-
-
-async def _lines_of_json(  # noqa: ASYNC900 - a body: Quart closes it
-    pages: AsyncIterator[list[JournaledCall]],
-) -> AsyncIterator[bytes]:
-    before = b'{"calls": ['
-    async for found in pages:
-        yield before + ",\n".join(json.dumps(each.record.as_json()) for each in found).encode()
-        before = b",\n"  # there is no empty page behind the first
-    yield b"]}\n"

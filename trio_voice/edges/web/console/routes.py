@@ -12,6 +12,7 @@ from trio_voice.edges.web.console.call_page import add_call_page
 from trio_voice.edges.web.console.do_not_call import add_do_not_call_page
 from trio_voice.edges.web.console.health import add_health
 from trio_voice.edges.web.console.history import add_history
+from trio_voice.edges.web.console.history_files import add_history_files
 from trio_voice.edges.web.console.live import add_live
 from trio_voice.edges.web.console.numbers import add_numbers
 from trio_voice.edges.web.console.personas import add_personas
@@ -59,6 +60,7 @@ def add_console(
     add_call_page(app, context, access)
     add_waveform(app, context, access)
     add_history(app, context, access)
+    add_history_files(app, context, access)
     add_personas(app, context, access)
     add_numbers(app, context, access)
     add_do_not_call_page(app, editor, access)

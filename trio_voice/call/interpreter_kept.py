@@ -1,4 +1,4 @@
-"""Settings of the interpreter that a user's module changes while it is imported, which are the whole daemon's.
+"""Settings of the interpreter and its process that a user's module changes as it is imported: the whole daemon's.
 
 All of them are put back. What would slow, stop or mislead everybody is refused as well, so that whoever wrote the
 module hears of it; what libraries set for themselves by habit (warnings, the locale, a timeout) is put back in silence.
@@ -11,11 +11,15 @@ import decimal
 import faulthandler
 import gc
 import locale
+import os
+import resource
+import signal
 import socket
 import sys
 import threading
 import warnings
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -34,10 +38,12 @@ WATCHED: Final = frozenset(
 )
 """Packages whose functions and classes, by their names in a module, are the daemon's."""
 
+_LIMITS: Final = [value for name, value in vars(resource).items() if name.startswith("RLIMIT_")]
+
 
 @attrs.frozen
 class _Setting:
-    """One of the interpreter."""
+    """One of the interpreter, or of its process."""
 
     read: Callable[[], Any]
     write: Callable[[Any], object]
@@ -52,18 +58,39 @@ def _set_collector(before: tuple[bool, tuple[int, int, int], int]) -> None:
     gc.set_debug(debug)
 
 
+def _umask() -> int:
+    """The process's, which os.umask tells only by setting another for a moment."""
+    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    return int(status.partition("Umask:")[2].split(maxsplit=1)[0], 8)
+
+
+def _set_limits(before: dict[int, tuple[int, int]]) -> None:
+    """Raise what was lowered; not what was lowered for good."""
+    for limit, values in before.items():
+        with suppress(OSError, ValueError):
+            resource.setrlimit(limit, values)
+
+
 _SETTINGS: Final = (
-    # First: the rest may need more calls within calls than were left.
+    # First what the rest is put back by: calls within calls, then open files.
     _Setting(
         lambda: min(sys.getrecursionlimit(), LEAST_DEPTH),
         sys.setrecursionlimit,
         "how deep calls may be (recursion limit)",
     ),
+    _Setting(lambda: {limit: resource.getrlimit(limit) for limit in _LIMITS}, _set_limits, "a limit of the process"),
     _Setting(sys.gettrace, sys.settrace, "what is traced (sys.settrace)"),
     _Setting(sys.getprofile, sys.setprofile, "what is profiled (sys.setprofile)"),
     _Setting(threading.gettrace, threading.settrace, "what is traced in threads"),
     _Setting(threading.getprofile, threading.setprofile, "what is profiled in threads"),
     _Setting(sys.getswitchinterval, sys.setswitchinterval, "how long a thread may keep others waiting"),
+    _Setting(lambda: Path("/proc/self/cwd").readlink(), os.chdir, "the working directory"),
+    _Setting(_umask, os.umask, "the mode of new files (umask)"),
+    _Setting(
+        lambda: signal.pthread_sigmask(signal.SIG_BLOCK, ()),
+        lambda before: signal.pthread_sigmask(signal.SIG_SETMASK, before),
+        "which signals are heard",
+    ),
     _Setting(lambda: (gc.isenabled(), gc.get_threshold(), gc.get_debug()), _set_collector),
     _Setting(socket.getdefaulttimeout, socket.setdefaulttimeout),
     _Setting(lambda: locale.setlocale(locale.LC_ALL), lambda before: locale.setlocale(locale.LC_ALL, before)),
@@ -73,13 +100,13 @@ _SETTINGS: Final = (
 
 @contextmanager
 def interpreter_kept() -> Iterator[None]:
-    """Put back what the block has changed of the interpreter.
+    """Put back what the block has changed of the interpreter and of its process, in the order of the table.
 
     Raises:
-        ValueError: something was changed that is refused.
+        ValueError: something was changed that is refused. A limit that was lowered for good cannot be put back.
     """
     before = [setting.read() for setting in _SETTINGS]
-    names, path = _watched_names(), [*sys.path]
+    names, path, variables = _watched_names(), [*sys.path], dict(os.environ)
     changed: list[str] = []
     with warnings.catch_warnings(), decimal.localcontext():
         try:
@@ -87,7 +114,7 @@ def interpreter_kept() -> Iterator[None]:
         finally:
             for setting, value in zip(_SETTINGS, before, strict=True):
                 if setting.read() != value:
-                    with suppress(locale.Error):  # it is not there any more
+                    with suppress(locale.Error, OSError):  # it is not there any more
                         setting.write(value)
                     changed += [setting.refusal] if setting.refusal else []
             faulthandler.cancel_dump_traceback_later()  # which may end the process
@@ -95,6 +122,9 @@ def interpreter_kept() -> Iterator[None]:
             if missing := [folder for folder in path if folder not in sys.path]:
                 sys.path.extend(missing)
                 changed.append("where modules are looked for (sys.path)")
+            if variables.keys() - os.environ.keys():
+                os.environ.update({name: value for name, value in variables.items() if name not in os.environ})
+                changed.append("the environment (variables are gone)")
     if changed:
         raise ValueError(f"it changes {', '.join(dict.fromkeys(changed))}, which is the whole daemon's")
 

@@ -10,8 +10,6 @@ import inspect
 import logging
 import os
 import re
-import resource
-import signal
 import sys
 import sysconfig
 import traceback
@@ -45,7 +43,6 @@ if TYPE_CHECKING:
 
 TOOL_NAME: Final = re.compile("[a-zA-Z0-9_-]{1,64}")
 """Names that all models take for that of a function."""
-_LIMITS: Final = [value for name, value in vars(resource).items() if name.startswith("RLIMIT_")]
 
 
 def load_tools(names: Iterable[str], numbers: DoNotCall) -> dict[str, Tool]:
@@ -115,7 +112,7 @@ def _import(name: str) -> Callable[..., Any]:
         if isinstance(here, ModuleType) and function in vars(here):
             found = vars(here)[function]
         else:
-            with _standard_descriptors(), _process_kept(), _log_kept(), interpreter_kept():
+            with _standard_descriptors(), _log_kept(), interpreter_kept():
                 found = getattr(import_module(module), function)
         if os.getpid() != process:  # it has forked, and this is the copy, which would become a second daemon
             os._exit(0)
@@ -157,41 +154,6 @@ def _standard_descriptors() -> Iterator[None]:
 
 
 @contextmanager
-def _process_kept() -> Iterator[None]:
-    """Put back what the block has changed of the process, which is the whole daemon's.
-
-    Raises:
-        ValueError: something was changed. A limit that was lowered for good cannot be put back.
-    """
-    directory, umask = Path("/proc/self/cwd").readlink(), _umask()
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    limits = {limit: resource.getrlimit(limit) for limit in _LIMITS}
-    variables = dict(os.environ)
-    changed: list[str] = []
-    try:
-        yield
-    finally:
-        for limit, before in limits.items():  # first: the rest opens a file
-            if resource.getrlimit(limit) != before:
-                with suppress(OSError, ValueError):
-                    resource.setrlimit(limit, before)
-                changed.append("a limit of the process")
-        if variables.keys() - os.environ.keys():
-            os.environ.update({name: value for name, value in variables.items() if name not in os.environ})
-            changed.append("the environment (variables are gone)")
-        if Path("/proc/self/cwd").readlink() != directory:
-            os.chdir(directory)
-            changed.append("the working directory")
-        if _umask() != umask:
-            os.umask(umask)
-            changed.append("the mode of new files (umask)")
-        if signal.pthread_sigmask(signal.SIG_SETMASK, blocked) != blocked:
-            changed.append("which signals are heard")
-    if changed:
-        raise ValueError(f"it changes {', '.join(changed)}, which is the whole daemon's")
-
-
-@contextmanager
 def _log_kept() -> Iterator[None]:
     """Undo how the block sets up logging: many modules do, for themselves, and the log is the daemon's."""
     root = logging.getLogger()
@@ -207,12 +169,6 @@ def _log_kept() -> Iterator[None]:
             structlog.configure(**processing)
         else:
             structlog.reset_defaults()
-
-
-def _umask() -> int:
-    """The process's, which os.umask tells only by setting another for a moment."""
-    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-    return int(status.partition("Umask:")[2].split(maxsplit=1)[0], 8)
 
 
 def _words(wrong: BaseException, place: str = "") -> str:

@@ -41,7 +41,7 @@ from trio_voice.bridge.caller_turn import CallerTurn
 from trio_voice.bridge.context import Context
 from trio_voice.bridge.deadlines import Deadlines
 from trio_voice.bridge.ending import Endings
-from trio_voice.bridge.failover import Failover
+from trio_voice.bridge.failover import Failover, Replacement
 from trio_voice.bridge.interruptions import Interruptions
 from trio_voice.bridge.losses import Losses
 from trio_voice.bridge.media_gap import MediaGap
@@ -172,7 +172,7 @@ class Bridge:
         if is_ready:
             if takeover.is_expiring:
                 takeover.keep(payload)
-        elif not takeover.under_way or takeover.keep(payload):
+        elif takeover.replacement is Replacement.NONE or takeover.keep(payload):
             self._context.record.count("caller_frames_before_ready")
         return is_ready
 

@@ -11,6 +11,7 @@ Pure: time is an argument, in seconds.
 
 from __future__ import annotations
 
+import enum
 import math
 from typing import TYPE_CHECKING, Final
 
@@ -57,6 +58,15 @@ TAKE_UP: Final = (
 )
 
 
+class Replacement(enum.Enum):
+    """A session that is being opened in place of another, by what is wanted of it once it is ready."""
+
+    NONE = "none is"
+    BEGINS = "nobody has said a word: the talk begins with it"
+    LISTENS = "it is told of the talk, and waits for the caller"
+    ANSWERS = "it is told of the talk, and speaks by itself: the one before it was cut short"
+
+
 class Takeover:
     """The model of a persona that speaks, and the needs of the next one.
 
@@ -71,26 +81,19 @@ class Takeover:
         "_expires_at",
         "_expiring",
         "_session_began",
-        "owes_answer",
-        "resumes_talk",
+        "replacement",
         "successors",
-        "under_way",
     )
 
     def __init__(self, successors: int, now: float) -> None:
         self.successors = successors
-        self.under_way = False
-        """True while a session that takes over is being opened."""
+        self.replacement = Replacement.NONE
         self._session_began = now
         self._expiring: SessionExpiring | None = None
         self._expires_at = math.inf
         self._by_handle = False
         """True if the session was opened with the handle of the one before it, to take it up at the provider's."""
         self._caller: list[str] = []
-        self.resumes_talk = False
-        """True if the session that is being opened was told of a conversation."""
-        self.owes_answer = False
-        """True if it is to speak by itself, because the one before it was cut short."""
 
     def expire(self, fact: SessionExpiring, now: float) -> None:
         """The provider is about to end the session."""
@@ -117,13 +120,13 @@ class Takeover:
 
         With ``mid_speech`` the caller is speaking, and what was kept of them is for the new session.
         """
-        if not mid_speech and not self.under_way:
+        if not mid_speech and self.replacement is Replacement.NONE:
             self._caller.clear()
         handle = self._expiring.resume_with if renews and self._expiring is not None else None
         if not renews:
             self.successors -= 1
         self._expiring, self._expires_at = None, math.inf
-        self._session_began, self.under_way, self._by_handle = now, True, handle is not None
+        self._session_began, self._by_handle = now, handle is not None
         return handle
 
     def was_too_short(self, now: float) -> bool:
@@ -152,7 +155,7 @@ class Takeover:
 
     def finish(self) -> list[str]:
         """The new session is ready; returns what the caller has said meanwhile."""
-        self.under_way = False
+        self.replacement = Replacement.NONE
         kept, self._caller = self._caller, []
         return gathered(kept, PIECE_FRAMES)
 
@@ -256,10 +259,10 @@ class Failover:
 
     def _replace(self, why: str, now: float, *, renews: bool) -> None:
         context, takeover, states = self._context, self.takeover, self._context.states
-        owed_already = (takeover.under_way and takeover.owes_answer) or states.caller is Caller.WAITING
+        owed_already = takeover.replacement in (Replacement.BEGINS, Replacement.ANSWERS)
+        owed_already = owed_already or states.caller is Caller.WAITING or self._speaking.is_asked
         speaks = states.caller is Caller.SPEAKING
         lost = speaks and not takeover.has_kept
-        owed_already = owed_already or self._speaking.is_asked
         owed = owed_already or not renews or states.reply_is_open or lost or context.turns.awaits_answer or self._tools
         handle = takeover.begin(now, renews=renews, mid_speech=speaks)
         latest = context.transcript.latest
@@ -267,8 +270,10 @@ class Failover:
         history = history_of(latest) if is_begun else ()  # the lines of this machine are no talk
         context.record.count("model_renewals" if renews else "model_takeovers")
         context.note(EventKind.RENEWAL if renews else EventKind.TAKEOVER, now, why)
-        takeover.resumes_talk = bool(history) or handle is not None
-        takeover.owes_answer = bool(owed)
+        if history or handle is not None:
+            takeover.replacement = Replacement.ANSWERS if owed else Replacement.LISTENS
+        else:
+            takeover.replacement = Replacement.BEGINS
         context.states.signal(Signal.MODEL_REPLACED)
         context.playout.model_replaced()
         if context.playout.is_paused:
@@ -291,15 +296,14 @@ class Failover:
             False if nobody has said a word yet, so that the talk begins with it.
         """
         takeover, context = self.takeover, self._context
-        if not takeover.resumes_talk:
-            takeover.finish()  # of before a word was said: not replayed
-            return False
-        takeover.resumes_talk = False
+        replacement, kept = takeover.replacement, takeover.finish()
+        if replacement in (Replacement.NONE, Replacement.BEGINS):
+            return False  # what was kept is of before a word was said: not replayed
         if self._greeting_is_owed:
             if context.capabilities.protects_replies:
                 context.commands.append(c.ProtectReply(on=True))
             self._speaking.say(context.persona.greeting or "", now)
-        elif takeover.owes_answer:
+        elif replacement is Replacement.ANSWERS:
             self._speaking.request(TAKE_UP)
-        context.commands.extend(c.HearCaller(payload) for payload in takeover.finish())
+        context.commands.extend(c.HearCaller(payload) for payload in kept)
         return True

@@ -6,6 +6,7 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+import attrs
 import structlog
 from quart import Response, request
 from werkzeug.datastructures import Range
@@ -50,6 +51,69 @@ class RecordingsJournal(Protocol):
         """Write down what has become of a recording. Does not wait."""
 
 
+@attrs.frozen
+class _AskedFor:
+    """Recordings that operators ask for, here or at other nodes, and the calls that they are of."""
+
+    registry: Registry
+    journal: RecordingsJournal
+    recordings: Recordings
+    nodes: Nodes | None
+
+    async def _record_of(self, call_id: str) -> CallRecord | None:
+        record = self.registry.record(call_id)
+        if record is None:
+            journaled = await self.journal.call(call_id)
+            record = None if journaled is None else journaled.record
+        return record
+
+    async def found(self, call_id: str) -> tuple[CallRecord | None, Found] | Response:
+        """A call's record and its recording, or why there is none."""
+        known = self.registry.record(call_id)
+        if self.recordings.is_open(call_id) and known is not None and known.state is not CallState.ENDED:
+            return failure(409, "call_lives", "the call lives: its recording can be had when it is over")
+        found = await self.recordings.find(call_id)
+        if found is None:
+            theirs = await self._elsewhere(call_id)
+            if theirs is not None:
+                return theirs
+            words = "nothing was recorded of this call, or it was deleted, or was older than recording.keep_days"
+            return failure(404, "no_recording", words)
+        try:
+            record = await self._record_of(call_id)
+        except JournalUnavailable:
+            record = None  # then the log alone says that somebody has listened
+        return record, found
+
+    async def _elsewhere(self, call_id: str) -> Response | None:
+        """The answer of the call's node, if it is another one. One that is not there may have the recording."""
+        try:
+            theirs = await (passed_on if request.method == "DELETE" else recording_passed_on)(self.nodes, call_id)
+        except NodeAway as away:
+            return away.answer
+        if theirs is not None or self.nodes is None or NODE in request.headers or self.nodes.owner_of(call_id) is None:
+            return theirs
+        with suppress(JournalUnavailable):
+            record = await self._record_of(call_id)
+            if record is None or record.recording is None or record.recording.url is None:
+                return None
+        return owner_away(self.nodes, call_id).answer
+
+    def note(self, record: CallRecord | None, found: Found, begin: int) -> None:
+        """Write down that somebody listens."""
+        now = wall_clock()
+        call_id = found.path.stem
+        if record is None:
+            log.info("recording_listened", call_id=call_id)
+            return
+        kept = record.recording = record.recording or Recording(url_of(call_id), found.seconds)
+        if begin > 0 and kept.listened and _seconds_since(kept.listened[-1], now) < SAME_LISTENING_SECONDS:
+            return
+        log.info("recording_listened", call_id=call_id)
+        kept.listened = [*kept.listened, now.isoformat()][-MAX_LISTENED:]
+        self.journal.recording_changed(call_id, kept)
+
+
 def add_recordings(
     app: QuartTrio,
     registry: Registry,
@@ -68,50 +132,12 @@ def add_recordings(
         from_operator: lets only operators through.
         nodes: which other machines have recordings of their own.
     """
-
-    async def record_of(call_id: str) -> CallRecord | None:
-        record = registry.record(call_id)
-        if record is None:
-            journaled = await journal.call(call_id)
-            record = None if journaled is None else journaled.record
-        return record
-
-    async def found_of(call_id: str) -> tuple[CallRecord | None, Found] | Response:
-        """A call's record and its recording, or why there is none."""
-        known = registry.record(call_id)
-        if recordings.is_open(call_id) and known is not None and known.state is not CallState.ENDED:
-            return failure(409, "call_lives", "the call lives: its recording can be had when it is over")
-        found = await recordings.find(call_id)
-        if found is None:
-            theirs = await elsewhere(call_id)
-            if theirs is not None:
-                return theirs
-            words = "nothing was recorded of this call, or it was deleted, or was older than recording.keep_days"
-            return failure(404, "no_recording", words)
-        try:
-            record = await record_of(call_id)
-        except JournalUnavailable:
-            record = None  # then the log alone says that somebody has listened
-        return record, found
-
-    async def elsewhere(call_id: str) -> Response | None:
-        """The answer of the call's node, if it is another one. One that is not there may have the recording."""
-        try:
-            theirs = await (passed_on if request.method == "DELETE" else recording_passed_on)(nodes, call_id)
-        except NodeAway as away:
-            return away.answer
-        if theirs is not None or nodes is None or NODE in request.headers or nodes.owner_of(call_id) is None:
-            return theirs
-        with suppress(JournalUnavailable):
-            record = await record_of(call_id)
-            if record is None or record.recording is None or record.recording.url is None:
-                return None
-        return owner_away(nodes, call_id).answer
+    asked = _AskedFor(registry, journal, recordings, nodes)
 
     @app.get("/calls/<call_id>/recording")
     @from_operator
     async def recording(call_id: str) -> Any:
-        answer = await found_of(call_id)
+        answer = await asked.found(call_id)
         if isinstance(answer, Response):
             return answer
         record, found = answer
@@ -123,7 +149,7 @@ def add_recordings(
             return refusal
         begin, end = (0, found.file_bytes) if part is None else part
         if request.method == "GET":
-            _note(record, found, begin)
+            asked.note(record, found, begin)
         body = recordings.read(found, begin, end) if request.method == "GET" else b""
         sent = Response(body, 200 if part is None else 206, content_type="audio/wav")
         sent.headers["Content-Length"] = str(end - begin)
@@ -134,24 +160,10 @@ def add_recordings(
             sent.headers["Content-Range"] = f"bytes {begin}-{end - 1}/{found.file_bytes}"
         return sent
 
-    def _note(record: CallRecord | None, found: Found, begin: int) -> None:
-        """Write down that somebody listens."""
-        now = wall_clock()
-        call_id = found.path.stem
-        if record is None:
-            log.info("recording_listened", call_id=call_id)
-            return
-        kept = record.recording = record.recording or Recording(url_of(call_id), found.seconds)
-        if begin > 0 and kept.listened and _seconds_since(kept.listened[-1], now) < SAME_LISTENING_SECONDS:
-            return
-        log.info("recording_listened", call_id=call_id)
-        kept.listened = [*kept.listened, now.isoformat()][-MAX_LISTENED:]
-        journal.recording_changed(call_id, kept)
-
     @app.delete("/calls/<call_id>/recording")
     @from_operator
     async def delete_recording(call_id: str) -> Any:
-        answer = await found_of(call_id)
+        answer = await asked.found(call_id)
         if isinstance(answer, Response):
             return answer
         record, found = answer

@@ -118,24 +118,13 @@ def converter_of(tables: Iterable[type], kinds: Mapping[type, Mapping[str, type]
     """
     converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
 
-    def strictly(kind: type, words: str) -> None:
-        def take(value: Any, _kind: Any) -> Any:
-            if isinstance(value, (int, float)) and not isinstance(value, bool):
-                if not -MOST <= value <= MOST:  # nor nan, which is not less than anything
-                    raise ValueError(f"must be {words} of at most {MOST}, not {shown(value)}")
-                if kind is float:
-                    return float(value)
-            if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
-                return value
-            raise ValueError(f"must be {words}, not {shown(value)}")
-
-        converter.register_structure_hook(kind, take)
-
-    strictly(str, "a text")
-    strictly(bool, "true or false")
-    strictly(int, "a whole number")
-    strictly(float, "a number")
-    strictly(date, "a date like 2026-11-20, without quotes")
+    converter.register_structure_hook(str, _strictly(str, "a text"))
+    converter.register_structure_hook(bool, _strictly(bool, "true or false"))
+    converter.register_structure_hook(int, _strictly(int, "a whole number"))
+    converter.register_structure_hook(float, _strictly(float, "a number"))
+    converter.register_structure_hook(date, _strictly(date, "a date like 2026-11-20, without quotes"))
+    converter.register_structure_hook(str | tuple[str, ...], _take_one_or_several)
+    converter.register_structure_hook(bool | Literal["here"], _take_recording)
 
     def take_tuple(value: Any, kind: Any) -> tuple[Any, ...]:
         if get_args(kind)[0] in kinds:
@@ -163,24 +152,6 @@ def converter_of(tables: Iterable[type], kinds: Mapping[type, Mapping[str, type]
         if wrong:
             raise IterableValidationError(f"while reading {kind}", wrong, kind)
         return tuple(members)
-
-    def take_one_or_several(value: Any, _kind: Any) -> str | tuple[str, ...]:
-        if isinstance(value, str):
-            return value
-        if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
-            return tuple(value)
-        raise ValueError(f"must be a text, or a list of texts, not {shown(value)}")
-
-    converter.register_structure_hook(str | tuple[str, ...], take_one_or_several)
-
-    def take_recording(value: Any, _kind: Any) -> bool | str:
-        if isinstance(value, bool):
-            return value
-        if value == "here":
-            return "here"
-        raise ValueError(f'must be "here" (on this machine), true (at Twilio) or false, not {shown(value)}')
-
-    converter.register_structure_hook(bool | Literal["here"], take_recording)
 
     def take_table(value: Any, kind: Any) -> Any:
         if not isinstance(value, dict):
@@ -213,6 +184,38 @@ def converter_of(tables: Iterable[type], kinds: Mapping[type, Mapping[str, type]
             table, converter, _cattrs_forbid_extra_keys=True, _cattrs_detailed_validation=True, **bounded
         )
     return converter
+
+
+def _strictly(kind: type, words: str) -> Callable[[Any, Any], Any]:
+    """A hook for values of a type that takes no others in their place."""
+
+    def take(value: Any, _kind: Any) -> Any:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            if not -MOST <= value <= MOST:  # nor nan, which is not less than anything
+                raise ValueError(f"must be {words} of at most {MOST}, not {shown(value)}")
+            if kind is float:
+                return float(value)
+        if isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+            return value
+        raise ValueError(f"must be {words}, not {shown(value)}")
+
+    return take
+
+
+def _take_one_or_several(value: Any, _kind: Any) -> str | tuple[str, ...]:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    raise ValueError(f"must be a text, or a list of texts, not {shown(value)}")
+
+
+def _take_recording(value: Any, _kind: Any) -> bool | str:
+    if isinstance(value, bool):
+        return value
+    if value == "here":
+        return "here"
+    raise ValueError(f'must be "here" (on this machine), true (at Twilio) or false, not {shown(value)}')
 
 
 def _within(converter: cattrs.Converter, span: Range) -> Callable[[Any, Any], Any]:

@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from trio_voice.daemon.assembly import LineMaker
     from trio_voice.daemon.ports import Announce, Ports
     from trio_voice.daemon.supervisor import WorkerSlot
+    from trio_voice.journal import Journal
     from trio_voice.legs.chain.local import Speech
 
 log: Final = structlog.stdlib.get_logger("trio_voice.daemon")
@@ -202,31 +203,8 @@ async def run_daemon(
                     serving.start_soon(colleagues.listen, server.serve_handed, services.hear_of)
                     serving.start_soon(keep_running, "supervisor", _stop_with_supervisor)
                 serving.start_soon(keep_running, "watchdog", systemd.feed_watchdog)
-                serving.start_soon(keep_running, "loop_watch", services.metrics.watch_loop)
                 serving.start_soon(keep_running, "recordings", recordings.keep_tidy)
-                if services.budget is not None:
-                    serving.start_soon(keep_running, "budget", partial(services.budget.watch, journal))
-                costs = partial(services.feed.keep_costs, services.registry.live, lambda: services.overrun_alarm.prices)
-                serving.start_soon(keep_running, "costs", costs)
-                if services.context.samples is not None:
-                    serving.start_soon(keep_running, "samples", services.context.samples.keep)
-                serving.start_soon(
-                    keep_running, "auditor", partial(services.overrun_alarm.watch, services.registry.live)
-                )
-                recovery = OrphanRecovery(
-                    journal,
-                    services.rest,
-                    wall_clock,
-                    has_ended,
-                    services.overrun_alarm.settled,
-                    settings.journal.dead_after_seconds,
-                    services.nodes.directory.observe,
-                    services.closed_of_a_dead_node,
-                )
-                if services.traces is not None:
-                    serving.start_soon(keep_running, "telemetry", services.traces.run)
-                serving.start_soon(keep_running, "reckoning", recovery.run)
-                serving.start_soon(keep_running, "own_death", partial(heed_own_death, journal, services.registry))
+                _start_watching(serving, services, settings, journal)
                 if settings.server.node is not None:
                     describe, directory = partial(services.describe_node, peer_url), services.nodes.directory
                     watch = partial(_yield_digits, describe, directory, stop, taken)
@@ -252,6 +230,39 @@ async def run_daemon(
     log.info("stopped")
     for wrong in taken:
         raise wrong
+
+
+def _start_watching(serving: trio.Nursery, services: Services, settings: Settings, journal: Journal) -> None:
+    """Begin what watches over calls, costs and other daemons until this one has drained; each begins again if it fails.
+
+    Args:
+        serving: where they live.
+        services: what they watch.
+        settings: of the daemon.
+        journal: where they find the dead.
+    """
+    serving.start_soon(keep_running, "loop_watch", services.metrics.watch_loop)
+    if services.budget is not None:
+        serving.start_soon(keep_running, "budget", partial(services.budget.watch, journal))
+    costs = partial(services.feed.keep_costs, services.registry.live, lambda: services.overrun_alarm.prices)
+    serving.start_soon(keep_running, "costs", costs)
+    if services.context.samples is not None:
+        serving.start_soon(keep_running, "samples", services.context.samples.keep)
+    serving.start_soon(keep_running, "auditor", partial(services.overrun_alarm.watch, services.registry.live))
+    recovery = OrphanRecovery(
+        journal,
+        services.rest,
+        wall_clock,
+        has_ended,
+        services.overrun_alarm.settled,
+        settings.journal.dead_after_seconds,
+        services.nodes.directory.observe,
+        services.closed_of_a_dead_node,
+    )
+    if services.traces is not None:
+        serving.start_soon(keep_running, "telemetry", services.traces.run)
+    serving.start_soon(keep_running, "reckoning", recovery.run)
+    serving.start_soon(keep_running, "own_death", partial(heed_own_death, journal, services.registry))
 
 
 async def _yield_digits(

@@ -107,6 +107,14 @@ def first_cause(error: BaseException) -> BaseException:
     return error
 
 
+def told_in_words(error: BaseException) -> str:
+    """An error's name with its words, or with those of what caused it: httpx has none for what TLS refuses."""
+    said: BaseException | None = error
+    while said is not None and not str(said):
+        said = said.__cause__ or said.__context__
+    return one_line(f"{type(error).__name__}: {said}") if said is not None else type(error).__name__
+
+
 def one_line(text: str, letters: int = MOST_LETTERS) -> str:
     """The text without line breaks and control characters, and not for ever: fit for a log and a terminal."""
     text = text if len(text) <= letters else f"{text[:letters]}…"

@@ -10,7 +10,7 @@ import trio
 
 from tests.daemons import ABSENT_NUMBER, SCRIPT, UNDERSTUDIED_NUMBER, open_town
 from trio_voice.call.probe import Rehearsal
-from trio_voice.cli.doctor import STAGES, _stages, _twilio, _why
+from trio_voice.cli.doctor import STAGES, _stages, _twilio
 from trio_voice.errors import RestError
 from trio_voice.sandbox.demo.demo import AGENT_KEY
 
@@ -79,13 +79,6 @@ async def test_a_404_is_twilios_or_somebody_elses(monkeypatch, rest, ok):
     [check] = await _twilio(SimpleNamespace(twilio=SimpleNamespace(api_url="http://here")))
     assert check.ok is ok
     assert ok or "twilio.api_url: http://here" in check.advice
-
-
-def test_an_error_without_words_is_told_by_what_caused_it():
-    broken = ConnectionError()
-    broken.__cause__ = ValueError("self-signed certificate")
-    assert _why(broken) == "ConnectionError: self-signed certificate"
-    assert _why(ConnectionError()) == "ConnectionError"
 
 
 def test_a_chain_is_told_by_stage():

@@ -27,7 +27,7 @@ from trio_voice.daemon.peers import make_leg, open_rest
 from trio_voice.edges.twilio.numbers import Numbers
 from trio_voice.edges.twilio.public_url import PublicUrl
 from trio_voice.edges.twilio.rest import NO_SUCH_RESOURCE
-from trio_voice.errors import ConfigError, RestError, one_line
+from trio_voice.errors import ConfigError, RestError, one_line, told_in_words
 from trio_voice.journal import database_at, schema
 from trio_voice.legs.session_ledger import Ledger
 from trio_voice.persona import Persona
@@ -142,7 +142,7 @@ async def _public_url(settings: Settings) -> list[Check]:
         async with _client() as client:
             answer = await client.post(url, data={"CallSid": "CA0"})
     except httpx2.HTTPError as away:
-        return [Check("public_url", ok=False, message=one_line(f"{url}: {_why(away)}"), advice=advice)]
+        return [Check("public_url", ok=False, message=f"{url}: {told_in_words(away)}", advice=advice)]
     if not settings.twilio.validate_signatures:
         message = f"{url} answers {answer.status_code}; signatures are not checked"
         ok = answer.status_code in (204, 404)
@@ -152,14 +152,6 @@ async def _public_url(settings: Settings) -> list[Check]:
         return [Check("public_url", ok=True, message=f"{url} is this daemon's, and refuses what Twilio has not signed")]
     message = f"{url} answers {answer.status_code}, which is no answer of trio-voice's to an unsigned webhook"
     return [Check("public_url", ok=False, message=message, advice=advice)]
-
-
-def _why(away: BaseException) -> str:
-    """The words of an error, or of what caused it, where it has none of its own."""
-    said: BaseException | None = away
-    while said is not None and not str(said):
-        said = said.__cause__ or said.__context__
-    return f"{type(away).__name__}: {said}" if said is not None else type(away).__name__
 
 
 def _error_code(answer: httpx2.Response) -> str | None:
@@ -208,7 +200,7 @@ async def _websocket(settings: Settings) -> list[Check]:
         async with _client() as client:
             answer = await client.get(url, headers=headers)
     except httpx2.HTTPError as away:
-        return [Check("websocket", ok=False, message=one_line(_why(away)), advice=advice)]
+        return [Check("websocket", ok=False, message=told_in_words(away), advice=advice)]
     if _error_code(answer) in ("bad_signature", "unknown_call", "other_node"):
         return [Check("websocket", ok=True, message="a handshake comes through")]
     message = f"a handshake is answered by {answer.status_code}, and not by trio-voice"

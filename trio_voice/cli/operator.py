@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx2
 
 from trio_voice.cli.exits import EXIT_FAILED, EXIT_UNAVAILABLE, stop
-from trio_voice.errors import one_line
+from trio_voice.errors import one_line, told_in_words
 
 if TYPE_CHECKING:
     from trio_voice.config.settings import Settings
@@ -54,7 +54,9 @@ def answer_of(settings: Settings, method: str, path: str, body: Any = None, *, c
         said = answer.json()
         failure = said["error"]["message"] if answer.is_error else None
     except httpx2.HTTPError as unreachable:
-        raise NotAnswered(EXIT_UNAVAILABLE, f"no daemon answers at {where}: {unreachable}") from unreachable
+        raise NotAnswered(
+            EXIT_UNAVAILABLE, f"no daemon answers at {where}: {told_in_words(unreachable)}"
+        ) from unreachable
     except (ValueError, KeyError, TypeError) as odd:
         raise NotAnswered(EXIT_UNAVAILABLE, f"what answers at {where} is no trio-voice") from odd
     if failure is not None:

@@ -17,6 +17,7 @@ import trio
 from trio_voice.edges import bounded_answer
 from trio_voice.edges.telemetry.spans import attributes_of, root_span, session_span, turn_span
 from trio_voice.edges.web.complaints import Complaints
+from trio_voice.errors import told_in_words
 from trio_voice.net.connect import default_tls
 
 if TYPE_CHECKING:
@@ -141,6 +142,6 @@ class Traces:
                     self._complaints.warn("spans_refused", trouble, url=self._url, trouble=trouble, spans=len(batch))
                     return True
         except httpx2.HTTPError as away:
-            trouble = repr(away)
+            trouble = told_in_words(away)
         self._complaints.warn("spans_not_taken", "away", url=self._url, trouble=trouble, waiting=len(self._waiting))
         return False

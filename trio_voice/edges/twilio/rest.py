@@ -25,7 +25,7 @@ from twilio.rest import Client
 
 from trio_voice.edges import bounded_answer
 from trio_voice.edges.twilio.error_codes import advice_for
-from trio_voice.errors import ConfigError, RestError, one_line
+from trio_voice.errors import ConfigError, RestError, one_line, told_in_words
 from trio_voice.record import TERMINAL_STATUSES
 
 if TYPE_CHECKING:
@@ -329,7 +329,7 @@ class TwilioRest:
         except (httpx2.HTTPError, trio.TooSlowError) as failed:
             unsent = isinstance(failed, httpx2.ConnectError | httpx2.ConnectTimeout)
             raise RestError(
-                one_line(f"Twilio cannot be reached: {type(failed).__name__}: {failed}".removesuffix(": ")),
+                f"Twilio cannot be reached: {told_in_words(failed)}",
                 retryable=True,
                 outcome_unknown=not unsent,
             ) from failed

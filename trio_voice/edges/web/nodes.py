@@ -18,6 +18,7 @@ import trio
 
 from trio_voice.edges import bounded_answer
 from trio_voice.edges.twilio.public_url import spellings_at, stream_spellings_at
+from trio_voice.errors import told_in_words
 from trio_voice.isolation import contained
 from trio_voice.net.connect import default_tls
 
@@ -132,7 +133,7 @@ class Nodes:
         try:
             return await self.request(node, method, path, body, seconds=seconds)
         except httpx2.HTTPError as away:
-            log.warning("node_away", node=node.digits, peer_url=node.peer_url, error=repr(away))
+            log.warning("node_away", node=node.digits, peer_url=node.peer_url, error=told_in_words(away))
             return None
 
     async def ask_owner(self, call_id: str, method: str, path: str) -> httpx2.Response | None:

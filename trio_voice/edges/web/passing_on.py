@@ -14,7 +14,7 @@ from quart import Response, request
 
 from trio_voice.edges.web.answers import failure
 from trio_voice.edges.web.nodes import NODE
-from trio_voice.errors import CallRefused
+from trio_voice.errors import CallRefused, told_in_words
 from trio_voice.net.connect import default_tls
 
 if TYPE_CHECKING:
@@ -101,10 +101,10 @@ async def _ask(nodes: Nodes, node: Node, method: str, content: str | bytes | Non
     try:
         answer = await nodes.request(node, method, path, seconds=PASS_SECONDS, content=content, headers=_asked_with())
     except (httpx2.ConnectError, httpx2.ConnectTimeout) as away:
-        log.warning("node_away", node=node.digits, peer_url=node.peer_url, error=repr(away))
+        log.warning("node_away", node=node.digits, peer_url=node.peer_url, error=told_in_words(away))
         raise NodeAway("node_away", f"this is a call of node {node.digits}, which cannot be reached") from away
     except httpx2.HTTPError as away:
-        log.warning("node_away", node=node.digits, peer_url=node.peer_url, error=repr(away))
+        log.warning("node_away", node=node.digits, peer_url=node.peer_url, error=told_in_words(away))
         what = f"this is a call of node {node.digits}, which gave no answer"
         if method in ("GET", "HEAD"):
             raise NodeAway("node_away", what) from away
@@ -131,4 +131,4 @@ async def _body(nodes: Nodes, node: Node, path: str, asked: dict[str, str]) -> A
                 async for piece in answer.aiter_raw():
                     yield piece  # noqa: ASYNC119 - as above
     except httpx2.HTTPError as away:
-        log.warning("node_away", node=node.digits, peer_url=node.peer_url, error=repr(away))
+        log.warning("node_away", node=node.digits, peer_url=node.peer_url, error=told_in_words(away))

@@ -65,6 +65,13 @@ def test_every_block_has_a_language_that_is_looked_at():
     assert not odd, f"these blocks are neither run nor read: {odd}"
 
 
+@pytest.mark.parametrize("block", of(*SHOWN), ids=str)
+def test_what_nobody_runs_or_reads_here_is_a_file_of_the_examples(block):
+    """Word for word, but for its comments: real proxies are tried with those files."""
+    files = [file.read_text() for file in (ROOT / "examples").rglob("*") if file.is_file()]
+    assert block.text in [re.sub(r"^#.*\n", "", text, flags=re.MULTILINE).strip() for text in files]
+
+
 @pytest.mark.parametrize("block", of(*SHELL), ids=str)
 def test_a_shell_block_is_run_or_says_why_not(block):
     """`<!-- not run: WHY -->` on the line before it, or `<!-- run: in the background until "WORDS" -->`, or nothing."""

@@ -185,6 +185,10 @@ _LEADING: Final = re.compile(r"^[\s,.;:!?…)\]}•·*_|/\\–—-]+(?=[^\s\d$�
 _LETTER: Final = re.compile(r"[^\W_]")
 
 
+_SIGNS_LEFT: Final = re.compile(r"(?<=[.!?…])(?: ?[/@$%:|~=><+-]{1,4}| [!\"'(_;]{1,2}|;)\Z")
+"""Signs behind the last sentence, of a call that stood there."""
+
+
 def speakable(text: str, language: str = "en-US", *, spelled_out: bool = False) -> str:
     """The text as a voice should be given it: one line without markup; empty if there is no word in it.
 
@@ -198,7 +202,7 @@ def speakable(text: str, language: str = "en-US", *, spelled_out: bool = False) 
         text = _without_markup(text, _signs_of(language), is_german=primary(language) == "de")
     if spelled_out:
         text = spelled(text, language)
-    text = " ".join(text.split())
+    text = _SIGNS_LEFT.sub("", " ".join(text.split()))
     return text if _LETTER.search(text) else ""
 
 

@@ -39,9 +39,31 @@ _BEFORE_ACTIONS: Final = _set("""
 """)
 
 
+_HANGS_UP: Final = re.compile(
+    r"\W*(?:(?:the |an? )?(?:agent|assistant|operator|ai|bot) )?(?:"
+    r"(?:hang(?:s|ing)?|hung)[ _-]?up(?: the phone| now)?|puts? down the phone|disconnect(?:s|ed|ing)?"
+    r"|(?:end|terminat|disconnect|clos|drop)(?:s|es|ed|ing|e)?[ _-](?:(?:the|this)[ _-])?"
+    r"(?:call|line|phone|conversation)"
+    r"|(?:call|line|conversation)[ _-](?:has[ _-])?(?:end(?:s|ed)|disconnect(?:s|ed)|terminated|over|closed)"
+    r"|end[ _-]of[ _-](?:the[ _-])?(?:call|conversation)"
+    r"|legt auf|auflegen|aufgelegt|beendet (?:den anruf|das gespräch)|(?:anruf|gespräch) beendet"
+    r"|ende des (?:anrufs|gesprächs)"
+    r"|cuelga|colgar|finaliza (?:la )?llamada|(?:fin de (?:la )?)?llamada(?: (?:finalizada|terminada))"
+    r"|fin de (?:la )?llamada|raccroche|raccrocher|fin de (?:l[’']appel|la conversation)|appel terminé"
+    r"|riattacca|fine (?:della )?chiamata|desliga|fim da chamada|hangt op|einde gesprek"
+    r")\W*",
+    re.IGNORECASE,
+)
+
+
+def is_hang_up(aside: str) -> bool:
+    """True if what stands between asterisks or brackets says that the call is over now."""
+    return _HANGS_UP.fullmatch(aside[:60]) is not None
+
+
 def is_stage_direction(aside: str) -> bool:
     """True if what stands between asterisks or brackets is an action, a sound or a manner, and not to be said."""
-    if _THOUGHT.match(aside):
+    if _THOUGHT.match(aside) or is_hang_up(aside):
         return True
     words = _WORD.findall(aside.lower()[:200])
     if not words or len(words) > MAX_WORDS or any(letter.isdigit() for letter in aside):

@@ -7,10 +7,20 @@ bounded number of times. What is held back is bounded, too: what goes beyond it 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from trio_voice.protocols.chat.bare_names import (
+    IDENTIFIER,
+    letters_of_lone,
+    lone_names,
+    may_be_words,
+    tool_alone,
+    tool_in_words,
+    tool_of,
+)
 from trio_voice.protocols.chat.notations import (
     ANSWER_ENDS,
     BLOCKS,
@@ -48,18 +58,25 @@ _ANNOUNCING: Final = (
     *("tool:", "function:", "call:", "action:"),
     *("call ", "calls ", "calling ", "use ", "uses ", "using ", "run ", "runs ", "running ", "execute ", "executes "),
 )
-_ANNOUNCED: Final = rf"(?i:{'|'.join(_ANNOUNCING)})?\s{{0,3}}"
+_ANNOUNCED: Final = rf"(?:(?i:{'|'.join(_ANNOUNCING)})\s{{0,3}}){{0,2}}"
 _BARE_NAME: Final = r"[\w.]{1,200}(?:(?<=[a-zA-Z])[ -](?=[a-zA-Z])[\w.]{1,40}){0,4}"
-_BARE: Final = re.compile(rf"[\[{{<*(`]\s{{0,3}}{_ANNOUNCED}({_BARE_NAME})\s{{0,3}}(?:\(\))?\s{{0,3}}(/?)[\]}}>*)`]")
-_BARE_SO_FAR: Final = re.compile(rf"[\[{{<*(`]\s{{0,3}}{_ANNOUNCED}((?:{_BARE_NAME})?[ -]?)[\s()/]{{0,6}}")
+_BARE: Final = re.compile(
+    rf"[\[{{<*(`]{{1,2}}\s{{0,3}}{_ANNOUNCED}(?:the )?({_BARE_NAME}?)(?: (?:tool|function))?"
+    r"\s{0,3}(?:\(\))?\s{0,3}(/?)[.!]?[\]}>*)`]{1,2}"
+)
+_BARE_SO_FAR: Final = re.compile(
+    rf"[\[{{<*(`]{{1,2}}\s{{0,3}}{_ANNOUNCED}(?:the )?((?:{_BARE_NAME})?[ -]?)[\s()/.!]{{0,6}}"
+)
 """A tool's name in brackets."""
-_IDENTIFIER: Final = re.compile(r"[_\d.]|[a-z][A-Z]")
-"""A name that nobody would say."""
+_BRACKETS: Final = "[]{}<>*()` "
 _PRINTED: Final = re.compile(r"print\(\s{0,3}([\w.]{1,200})\(")
 _PRINTED_SO_FAR: Final = re.compile(r"print\(\s{0,3}([\w.]{0,200})")
 _WITH_KEYWORDS: Final = re.compile(r"[\w.]{1,200}\(\s{0,9}\w{1,40}\s?=\s?[\"'\d\[{TFN]")
 _KEYWORDS_SO_FAR: Final = re.compile(r"([\w.]{1,200})\(\s{0,9}(?:\w{1,40}\s?=?\s?)?")
 _SENTENCE_BEGINS: Final = re.compile(r"(?:^|[\n.!?…:)])[ \t>*\"'-]{0,9}\Z")
+_SIGNS_BEFORE: Final = re.compile(
+    r"(?:^|[\n.!?…:)](?=\s)|[\n)])(?:[^\w\n.!?…:]|_){0,9}\Z|(?:^|[\n.!?…)])(?:[^\w\n/]|_){0,9}\Z"
+)
 _LINE_BEGINS: Final = re.compile(r"(?:^|\n)[ \t>*-]{0,9}\Z")
 _PROSE: Final = frozenset({"", "text", "plaintext", "markdown", "md"})
 """Languages of a fence whose inside is an answer."""
@@ -108,6 +125,8 @@ class AnswerText:
 
     def __init__(self, known: Collection[str] = (), *, thinks_first: bool = False) -> None:
         self._known = frozenset(known)
+        self._lone = lone_names(self._known)
+        self._landmark = _landmark(self._lone)
         self._rest = ""
         """Text that may become the beginning of something else than speech."""
         self._line = ""
@@ -188,14 +207,14 @@ class AnswerText:
 
     def _in_speech(self, buffer: str, at: int, *, last: bool) -> tuple[str, int, bool]:
         """Read on until something else begins: what is said until then, where to go on, whether it was a thought."""
-        found = _LANDMARK.search(buffer, at)
+        found = self._landmark.search(buffer, at)
         if found is None:
             name = _NAME.search(buffer, max(at, len(buffer) - _LONGEST_NAME))
             if (
                 last
                 or name is None
                 or not (
-                    any(tool.startswith(name[0]) for tool in self._known)
+                    self._may_be_spelled(name[0])
                     or (self._may_name_a_tool(name[0]) and self._begins(_SENTENCE_BEGINS, buffer, at, name.start()))
                 )
             ):
@@ -207,7 +226,9 @@ class AnswerText:
         is_all = start + len(window) == len(buffer) and not last
         begins_line = self._begins(_LINE_BEGINS, buffer, at, start)
         begins = begins_line or self._begins(_SENTENCE_BEGINS, buffer, at, start)
-        length = self._opened_by(window, is_all=is_all, begins_line=begins_line, begins_sentence=begins)
+        length = self._lone_name(window, (self._line + before)[-LONGEST_OPENING:], is_all=is_all)
+        if length == 0:
+            length = self._opened_by(window, is_all=is_all, begins_line=begins_line, begins_sentence=begins)
         if length is None:
             self._rest = window
             return before, len(buffer), False
@@ -217,6 +238,15 @@ class AnswerText:
         if length or self._block is not None or self._answered:
             return before, start + length, False
         return before + found[0], found.end(), False
+
+    def _lone_name(self, window: str, before: str, *, is_all: bool) -> int | None:
+        """Letters of a tool's name that is all of a sentence, and a call; 0 and ``None`` as below."""
+        lone = self._lone.match(window) if self._lone is not None else None
+        if lone is None:
+            return 0
+        begins = _SIGNS_BEFORE.search(before) is not None
+        length = letters_of_lone(window, lone.end(), before, begins_sentence=begins, is_all=is_all)
+        return length and self._append(tool_of(lone[0], self._known), length)
 
     def _opened_by(self, window: str, *, is_all: bool, begins_line: bool, begins_sentence: bool) -> int | None:
         """Letters of the tag at the beginning of a window that are over with.
@@ -241,7 +271,7 @@ class AnswerText:
                     return len(block[0]) if block[0].startswith("``") else 0  # other tags tell what is in them
             if (token := SILENT.match(window)) is not None:
                 return token.end()
-        if (bare := self._in_brackets(window, is_all=is_all)) != 0:
+        if (bare := self._in_brackets(window, is_all=is_all, begins_sentence=begins_sentence)) != 0:
             return bare
         if self._calls(window) and (begins_sentence or _WITH_KEYWORDS.match(window)):
             self._block = _Block("")
@@ -260,30 +290,50 @@ class AnswerText:
             return None if self._may_name_a_tool(printed[1]) else 0
         return None if is_all and (_PARTIAL.fullmatch(window) or _INLINE_SO_FAR.fullmatch(window)) else 0
 
-    def _in_brackets(self, window: str, *, is_all: bool) -> int | None:
+    def _in_brackets(self, window: str, *, is_all: bool, begins_sentence: bool) -> int | None:
         """Letters of a tool's name in brackets, which is a call without arguments; 0 and ``None`` as above."""
         bare = _BARE.match(window)
         if bare is None:
             so_far = _BARE_SO_FAR.fullmatch(window) if is_all else None
             begun = window[1:].lstrip().lower()
             may_announce = is_all and bool(self._known) and any(word.startswith(begun) for word in _ANNOUNCING)
-            return None if may_announce or (so_far and self._may_name_a_tool(_as_written(window, so_far[1]))) else 0
+            may_name = so_far is not None and (
+                self._may_name_a_tool(_as_written(window, so_far[1])) or self._may_be_words(window, so_far[1])
+            )
+            return None if may_announce or may_name else 0
         name = known_name(_as_written(window, bare[1]), self._known)
+        in_words = window[0] == "[" or begins_sentence
+        if not name and in_words and not (window[0] == "(" and known_name(_as_written("[", bare[1]), self._known)):
+            return self._append(tool_in_words(bare[0].strip(_BRACKETS), self._known), bare.end())
         if not name or not (
-            _IDENTIFIER.search(name) or window[0] == "<" or bare[0] != window[0] + bare[1] + bare[0][-1]
+            IDENTIFIER.search(name) or window[0] == "<" or bare[0] != window[0] + bare[1] + bare[0][-1]
         ):
             return 0  # a word in brackets, be it that of a tool
         if window[0] == "<" and not bare[2]:
             self._block = _Block(f"</{bare[1]}>")
             return 0
-        if len(self.calls) < MAX_CALLS:
+        return self._append(name, bare.end())
+
+    def _append(self, name: str, letters: int) -> int:
+        """Note a call without arguments; the letters that it is written in, 0 if it is none."""
+        if name and len(self.calls) < MAX_CALLS:
             self.calls.append((name, {}))
-        return bare.end()
+        return letters if name else 0
+
+    def _may_be_words(self, window: str, begun: str) -> bool:
+        return window[0] in _BRACKETS and len(begun) < LONGEST_OPENING and may_be_words(begun, self._known)
+
+    def _may_be_spelled(self, begun: str) -> bool:
+        """True if the beginning of a word may become a tool's name, however that is spelled."""
+        return any(tool.startswith(begun) for tool in self._known) or (
+            self._lone is not None and any(_spelled(tool).startswith(_spelled(begun)) for tool in self._known)
+        )
 
     def _calls(self, window: str) -> bool:
         """True if a known tool is called as in Python."""
         printed = _PRINTED.match(window)
-        return bool(known_name(printed[1] if printed else window.partition("(")[0], self._known))
+        name, parenthesis, _ = window.partition("(")
+        return bool(parenthesis and known_name(printed[1] if printed else name, self._known))
 
     def _may_name_a_tool(self, text: str) -> bool:
         qualified = ("default_api.", "functions.", "tools.", "print(")
@@ -362,9 +412,20 @@ class AnswerText:
             return ""
         if block.closing == "```":
             language, _, inside = text.removesuffix("```").partition("\n")
+            if self._append(tool_alone(inside, self._known), 1):
+                return ""
             is_prose = language.strip().lower() in _PROSE and not inside.lstrip().startswith(("{", "["))
             return inside if is_prose else answer_in(text)
         return "" if block.closing else answer_in(text)
+
+
+@lru_cache(maxsize=64)
+def _landmark(lone: re.Pattern[str] | None) -> re.Pattern[str]:
+    return _LANDMARK if lone is None else re.compile(f"{_LANDMARK.pattern}|(?i:{lone.pattern})")
+
+
+def _spelled(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "")
 
 
 def _as_written(window: str, name: str) -> str:

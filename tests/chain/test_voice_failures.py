@@ -231,6 +231,14 @@ def test_nothing_is_told_before_there_is_a_voice_and_then_the_greeting_first():
     assert [speak.text.strip() for speak in stage.of(s.Speak)] == ["Yes."]
 
 
+def test_a_filler_is_not_kept_for_a_voice_that_is_not_open_yet():
+    stage = Stage(has_voice=False)
+    stage.do(c.SayExactly("One moment.", is_filler=True))
+    assert stage.out == [c.FillerUnspoken()]
+    stage.do(s.VoiceChanged())
+    assert stage.of(c.ReplyStarted, s.Speak) == []
+
+
 def test_the_header_of_a_wav_file_is_not_played():
     stage = Stage()
     stage.asked()

@@ -282,6 +282,8 @@ class Bridge:
                 self._states.signal(Signal.ANSWER_OWED)
             case c.ReplyStarted():
                 self._replies.began(fact, now)
+            case c.FillerUnspoken():
+                self._silence.fill(now)
             case c.ReplyWords(reply_id=reply_id, text=text, start_ms=start_ms):
                 self._context.transcript.reply_words(reply_id, text, start_ms, now - self._context.began)
             case c.ReplyTranscript():

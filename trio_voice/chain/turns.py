@@ -158,7 +158,7 @@ class ChainTurns:
             case c.RequestReply():
                 self._replies.wanted.append(fact)
             case c.SayExactly():
-                self._replies.say(fact)
+                self._say(fact)
             case c.SendToolResult():
                 self._tool_answered(fact)
             case c.TruncateReply():
@@ -179,9 +179,16 @@ class ChainTurns:
             self._turn_over(hung, now)
             self._hearing.end_for(hung)
         if self._filler.is_due(now):
-            self._replies.say(c.SayExactly(self._filler.text, is_filler=True))
+            self._say(c.SayExactly(self._filler.text, is_filler=True))
         self._advance(now)
         return self._take(now)
+
+    def _say(self, command: c.SayExactly) -> None:
+        """Have a given text said; a filler only where there is a voice to say it now."""
+        if command.is_filler and not self._voicing.has_voice:
+            self._replies.out.append(c.FillerUnspoken())
+        else:
+            self._replies.say(command)
 
     @property
     def wake_at(self) -> float:

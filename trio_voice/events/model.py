@@ -116,6 +116,11 @@ class ReplyStarted:
 
 
 @attrs.frozen
+class FillerUnspoken:
+    """A filler that was asked for is not said: no voice is open that could."""
+
+
+@attrs.frozen
 class ReplyAudio:
     """A piece of a reply's sound."""
 
@@ -263,6 +268,7 @@ ModelEvent = (
     | CallerTranscript
     | AnswerOwed
     | ReplyStarted
+    | FillerUnspoken
     | ReplyAudio
     | ReplyWords
     | ReplyTranscript

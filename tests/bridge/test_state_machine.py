@@ -516,6 +516,7 @@ class LiveCall(RuleBasedStateMachine):
             (lambda data: self.tell(c.Unrecognized("#", garbage=data.draw(BOOLEANS), leg="caller")), True),
             (lambda _: self.tell(c.StageReached("first_token")), lives),
             (lambda _: self.tell(c.AnswerOwed()), lives),
+            (lambda _: self.tell(c.FillerUnspoken()), lives),
             (lambda _: self.tell(c.Usage({"seconds": 1.0})), lives),
         )
 

@@ -7,7 +7,7 @@ request has brought, or will bring, and nothing is booked twice. Pure.
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +21,8 @@ MAX_KEPT: Final = 16
 MAX_ROUNDS: Final = 5
 """Rounds of tools in one turn of the caller's. A model that asks for the same tool again after them is told to answer,
 and one that goes on asking does not answer."""
+MAX_KNOWN: Final = 64
+"""Requests that are known again when they are repeated."""
 BURST_SECONDS: Final = 0.1
 MAX_AT_ONCE: Final = 16
 """Requests of one reply that come sooner than a model could have thought about a result are of the same round, but no
@@ -45,7 +47,7 @@ class _Run:
 class ToolCalls:
     """Tools that run, the requests that wait for them, and results that nobody was told."""
 
-    __slots__ = ("_asked_in", "_in_round", "_kept", "_names", "_round_at", "_rounds", "_runs", "_was_told")
+    __slots__ = ("_asked_in", "_in_round", "_kept", "_known", "_names", "_round_at", "_rounds", "_runs", "_was_told")
 
     def __init__(self) -> None:
         self._rounds = 0
@@ -53,6 +55,8 @@ class ToolCalls:
         self._was_told = True
         self._asked_in, self._round_at, self._in_round = "", -inf, 0
         """The reply that the round began in, when, and how many requests it has so far."""
+        self._known: deque[tuple[str, str]] = deque(maxlen=MAX_KNOWN)
+        """Latest requests: the reply in which each asked, and its id."""
         self._names: set[str] = set()
         """Tools that were run in them."""
         self._runs: dict[str, _Run] = {}
@@ -67,6 +71,12 @@ class ToolCalls:
     def are_running(self) -> bool:
         """True if one has begun and not ended, whether or not a model waits for it."""
         return bool(self._runs)
+
+    def is_repeated(self, call_id: str, reply_id: str) -> bool:
+        """True if a request was told before: it runs, or asked in this very reply."""
+        known = call_id in self._runs or (reply_id, call_id) in self._known
+        self._known.append((reply_id, call_id))
+        return known
 
     def request(self, call_id: str, name: str, arguments: Any, reply_id: str, now: float) -> ToolResult | bool:
         """A model wants a tool run.

@@ -58,6 +58,9 @@ class ToolResults:
     def called(self, fact: c.ToolCalled, now: float) -> None:
         """The model asks for one."""
         context = self._context
+        if self._tools.is_repeated(fact.call_id, context.reply_id):
+            context.record.count("tool_requests_repeated")
+            return
         if self._tools.is_too_much(fact.name, context.reply_id, now):
             context.record.count("tool_rounds_over_the_bound")
             if self._tools.has_no_end:

@@ -205,7 +205,7 @@ class StreamedAnswer:
             return [*events, *self._fail(s.ThoughtFailed(self._number, "cut", why, retryable=True))]
         self._over = True
         events = self._heard(self._text.end())
-        taken: set[str] = set()
+        taken: dict[str, tuple[str, list[Any]]] = {}
         calls = [
             each
             for at, call in enumerate(self._calls_made())
@@ -216,10 +216,10 @@ class StreamedAnswer:
                 is_sure=(is_sure and finish not in {BROKEN, "length", "max_tokens"}) or call.is_whole,
             )
         ][:MAX_CALLS]
-        if not calls:
+        if not calls:  # those of the text have no ids, and are repeated as words are
+            written = [call for at, call in enumerate(self._text.calls) if call not in self._text.calls[:at]]
             calls = [
-                s.ToolCall(_call_id(self._number, at), name, arguments)
-                for at, (name, arguments) in enumerate(self._text.calls)
+                s.ToolCall(_call_id(self._number, at), name, arguments) for at, (name, arguments) in enumerate(written)
             ]
         return [*events, s.ThoughtOver(self._number, tuple(calls), finish)]
 

@@ -169,3 +169,12 @@ def test_a_name_may_come_behind_its_arguments():
     second = {"tool_calls": [{"index": 0, "function": {"name": "look_up"}}]}
     (made,) = calls(chunk(first), chunk(second))
     assert (made.name, made.arguments) == ("look_up", {"day": "Monday"})
+
+
+def test_a_call_that_is_told_again_under_its_id_is_one_and_under_another_two():
+    order = '{"pizza":"margherita"}'
+    one = (s.ToolCall("a", "order", {"pizza": "margherita"}),)
+    assert calls(piece(0, "a", "order", order), piece(1, "a", "order", order)) == one
+    assert len(calls(piece(0, "a", "order", order), piece(1, "b", "order", order))) == 2
+    assert len(calls(piece(0, None, "order", order), piece(1, None, "order", order))) == 2
+    assert len(calls(piece(0, "a", "order", order), piece(1, "a", "order", '{"pizza":"funghi"}'))) == 2

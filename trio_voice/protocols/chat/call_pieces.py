@@ -69,9 +69,13 @@ class CallPieces:
         found = (known_name(name, known) or _alike(name, known) for name in (joined, last))
         return next(filter(None, found), self._names[0] if self._names else "")
 
-    def finish(self, otherwise: str, taken: set[str], known: Collection[str], *, is_sure: bool) -> list[s.ToolCall]:
+    def finish(
+        self, otherwise: str, taken: dict[str, tuple[str, list[Any]]], known: Collection[str], *, is_sure: bool
+    ) -> list[s.ToolCall]:
         """The whole call, under an id that no other has; unless it ``is_sure`` that all of it came, a broken one.
 
+        One that was told before under this very id, the same in all, is none. Two that differ in nothing but their ids
+        are two: whoever asks twice is answered twice.
         Some servers put several calls of one tool into one: objects of arguments, one behind the other.
         """
         name = self.named(known)
@@ -88,13 +92,15 @@ class CallPieces:
         found = [arguments] if isinstance(arguments, dict) else self._objects()
         if not found and is_sure and isinstance(arguments, str):
             found = arguments_written(arguments, name) or _closed(arguments)
+        if self.call_id and taken.get(self.call_id) == (name, found):
+            return []
         call_id = self.call_id if self.call_id and self.call_id not in taken else otherwise
-        taken.add(call_id)
+        taken[call_id] = (name, found)
         if not (found and is_sure):
             broken = "".join(self._pieces)[:100] or "nothing"
             return [s.ToolCall(call_id, name, {}, broken=broken, extra=self.extra)]
         ids = [call_id, *(f"{call_id[: MAX_ID - 3]}{at:02}" for at in range(1, len(found)))]
-        taken.update(ids)
+        taken.update(dict.fromkeys(ids[1:], (name, found)))
         return [s.ToolCall(each, name, given, extra=self.extra) for each, given in zip(ids, found, strict=True)]
 
     def _written(self, name: str, known: Collection[str]) -> list[Call]:

@@ -34,6 +34,7 @@ _LOUD_SHARE = 10
 
 _BASE64 = string.ascii_letters.encode() + string.digits.encode() + b"+/"
 _PADDING = (b"=", b"==")
+_URL_SAFE: Final = str.maketrans("-_", "+/")
 
 
 def base64_ms(payload: str) -> float:
@@ -73,8 +74,12 @@ def format_named(payload: str) -> str:
             raw = base64.b64decode(payload[:64])
         except (binascii.Error, ValueError):
             return ""
-        is_other = raw[8:16] == b"WAVEfmt " and raw[20:22] in _OTHER_CODINGS
-        return "a WAV file of another coding" if is_other else ""
+        if raw[8:16] != b"WAVEfmt ":
+            return ""
+        if raw[20:22] in _OTHER_CODINGS:
+            return "a WAV file of another coding"
+        rate = int.from_bytes(raw[24:28], "little")
+        return "" if rate in {0, 8_000} else f"a WAV file of {rate} Hz"
     return next((name for begins, name in _FORMATS.items() if payload.startswith(begins)), "")
 
 
@@ -113,13 +118,21 @@ def is_base64(payload: object) -> bool:
     return not padding or (padding in _PADDING and payload.endswith(padding.decode()))
 
 
-def in_one_line(payload: str) -> str:
-    """The same base64 without line breaks, which some encoders put into it.
+def plain_base64(payload: str) -> str:
+    """The same base64 as Twilio takes it: without line breaks and a data URL's head, of one alphabet, padded.
+
+    Encoders and frameworks put breaks into it, write ``-`` and ``_``, leave the padding out, or write ``data:`` before
+    it (RFC 4648, 3.1 to 5; RFC 2397). What is none stays none.
 
     Raises:
         AttributeError: it is no text.
     """
-    return payload if is_base64(payload) else "".join(payload.split())
+    if is_base64(payload):
+        return payload
+    if payload.startswith("data:"):
+        payload = payload.partition(";base64,")[2]
+    text = "".join(payload.split()).translate(_URL_SAFE).rstrip("=")
+    return text + "=" * (-len(text) % 4)
 
 
 def joined(payloads: Iterable[str]) -> str:

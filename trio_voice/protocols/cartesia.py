@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import attrs
 
-from trio_voice.audio.mulaw import is_base64
+from trio_voice.audio.mulaw import is_base64, plain_base64
 from trio_voice.events import model as c
 from trio_voice.events import stage as s
 from trio_voice.protocols.json_messages import as_json
@@ -153,8 +153,8 @@ class Cartesia(EventDispatcher):
         return super()._understand(event)
 
     def _on_chunk(self, event: dict[str, Any]) -> list[Any]:
-        context, payload = event["context_id"], event.get("data")
-        if payload and not is_base64(payload):
+        context, payload = event["context_id"], plain_base64(event.get("data") or "")
+        if not is_base64(payload):
             return [c.Unrecognized("audio that is no base64", garbage=True)]
         return ([s.Sound(context, payload)] if payload else []) + self._end(event)
 

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 
 import attrs
 
-from trio_voice.audio.mulaw import base64_ms, is_base64
+from trio_voice.audio.mulaw import base64_ms, is_base64, plain_base64
 from trio_voice.events import model as c
 from trio_voice.events import stage as s
 from trio_voice.protocols.json_messages import as_json, read
@@ -198,6 +198,7 @@ class ElevenLabs(ModelSession):
         events: list[Any] = []
         payload = event.get("audio")
         if payload:
+            payload = plain_base64(payload)
             if not is_base64(payload):
                 return [c.Unrecognized("audio that is no base64", garbage=True)]
             for text, start_ms in _words(event.get("alignment")):

@@ -126,6 +126,10 @@ class HttpSpeaker:
                         if (wait or 0.0) > LONGEST_WAIT_SECONDS:
                             return refusal, None
                         return attrs.evolve(refusal, passing=True), wait or RETRY_SECONDS
+                    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+                    if kind.startswith("text/") or kind.endswith("json"):  # words about an error, as a 200
+                        body = await read_beginning(answer)
+                        return self._voice.refusal(answer.status, body), None
                     await read_all(answer, patience, hear)
                     return None, None
             except ModelUnavailable as failed:

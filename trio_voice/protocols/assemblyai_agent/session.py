@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 import msgspec
 
-from trio_voice.audio.mulaw import in_one_line, is_audible, is_base64
+from trio_voice.audio.mulaw import is_audible, is_base64, plain_base64
 from trio_voice.errors import LocalProtocolError
 from trio_voice.events import model as c
 from trio_voice.protocols.assemblyai_agent.errors import LOST, PASSING, code_of, fault_of
@@ -303,7 +303,7 @@ class VoiceAgentSession(ModelSession):
         return [c.ReplyStarted(self._reply_id)]
 
     def _on_reply_audio(self, event: dict[str, Any], _now: float) -> list[Event]:
-        payload = in_one_line(event["data"])
+        payload = plain_base64(event["data"])
         if not is_base64(payload):
             return [c.Unrecognized("reply.audio that is no base64", garbage=True)]
         if not self._audible and is_audible(payload):

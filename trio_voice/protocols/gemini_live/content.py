@@ -180,7 +180,7 @@ class Content:
         elif now < self._late_until:
             yield c.Unrecognized("sound of a reply that was interrupted")
         else:
-            pcm = base64.b64decode(audio.in_one_line(sound["data"]), validate=True)
+            pcm = base64.b64decode(audio.plain_base64(sound["data"]), validate=True)
             yield from self.reply_goes_on()
             self._speaks = True
             mulaw = self._to_caller.feed(pcm, int(rate[1]) if rate else SPEAKS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from trio_voice.audio.mulaw import in_one_line, is_audible, is_base64
+from trio_voice.audio.mulaw import is_audible, is_base64, plain_base64
 from trio_voice.events import model as c
 from trio_voice.protocols.json_messages import table_in, text_in
 from trio_voice.protocols.openai_realtime import usage
@@ -68,7 +68,7 @@ class ResponseEvents:
         return response, begun
 
     def _on_audio(self, event: dict[str, Any], now: float) -> list[Meaning]:
-        payload = in_one_line(event["delta"])
+        payload = plain_base64(event["delta"])
         if not is_base64(payload):
             return [c.Unrecognized("audio that is no base64", garbage=True)]
         response, begun = self._open_response(id_in(event, "response_id"), now)

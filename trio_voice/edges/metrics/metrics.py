@@ -10,6 +10,7 @@ hold, only so many different ones (``MAX_WORDS``). Units are in the names, and a
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
@@ -25,7 +26,15 @@ from prometheus_client import (
 )
 
 from trio_voice.billing.cost import believed_seconds
-from trio_voice.edges.metrics.gauges import JournalNow, LogNow, Now, Process, RequestsNow, SpendingNow
+from trio_voice.edges.metrics.gauges import (
+    LookedUp,
+    calls_now,
+    journal_now,
+    log_now,
+    process_now,
+    requests_now,
+    spending_now,
+)
 from trio_voice.edges.metrics.labels import OTHER, BoundedLabel
 from trio_voice.legs.providers import KINDS
 from trio_voice.record import EndReason
@@ -35,8 +44,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from datetime import datetime
 
+    from trio_voice.call.budget import Budget
     from trio_voice.call.registry import Registry
-    from trio_voice.edges.metrics.gauges import JournalState, SpendingState
+    from trio_voice.journal import Journal
     from trio_voice.record import CallRecord, ToolUse
     from trio_voice.session_record import ModelSessionRecord
 
@@ -107,10 +117,10 @@ class Metrics:
         self,
         calls: Registry,
         started_at: datetime,
-        journal: JournalState | None = None,
+        journal: Journal | None = None,
         dropped_lines: Callable[[], int] | None = None,
         requests: Mapping[str, int] | None = None,
-        budget: SpendingState | None = None,
+        budget: Budget | None = None,
     ) -> None:
         # Without a second series beside every counter. The switch is the whole process's, which is ours.
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no type for it
@@ -123,16 +133,13 @@ class Metrics:
         self._kinds = BoundedLabel()
         self._refusals = BoundedLabel()
         self._requests = BoundedLabel()
-        self._registry.register(Now(calls, self._providers))
-        self._registry.register(Process(started_at))
-        if journal is not None:
-            self._registry.register(JournalNow(journal))
-        if dropped_lines is not None:
-            self._registry.register(LogNow(dropped_lines))
-        if requests is not None:
-            self._registry.register(RequestsNow(requests))
-        if budget is not None:
-            self._registry.register(SpendingNow(budget))
+        looks = [partial(calls_now, calls, self._providers), partial(process_now, started_at)]
+        looks += [] if journal is None else [partial(journal_now, journal)]
+        looks += [] if dropped_lines is None else [partial(log_now, dropped_lines)]
+        looks += [] if requests is None else [partial(requests_now, requests)]
+        looks += [] if budget is None else [partial(spending_now, budget)]
+        for look in looks:
+            self._registry.register(LookedUp(look))
         Info("trio_voice_build", "What is running.", registry=self._registry).info({"version": version("trio-voice")})
 
         def counter(name: str, documentation: str, *labels: str) -> Counter:

@@ -11,7 +11,7 @@ left for its own. Calls that live go on. What has no price is not counted: it is
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import structlog
 import trio
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import date, datetime
 
+    from trio_voice.journal import Journal
     from trio_voice.persona import Persona
     from trio_voice.record import CallRecord
 
@@ -32,17 +33,6 @@ LOOK_SECONDS: Final = 5.0
 """Between two looks at what the other nodes have spent."""
 KEPT_DAYS: Final = 3
 """Days whose calls are remembered."""
-
-
-class SpendingJournal(Protocol):
-    """The journal as the budget needs it: the costs of all nodes."""
-
-    async def spent_elsewhere(self, since: datetime) -> tuple[float, int]:
-        """Cost of other runs' calls that began since then, and the number of them that have not ended.
-
-        Raises:
-            JournalUnavailable: nobody knows.
-        """
 
 
 class Budget:
@@ -109,7 +99,7 @@ class Budget:
         if self.spent >= self.daily_cost:
             self._alarm()
 
-    async def watch(self, journal: SpendingJournal) -> None:
+    async def watch(self, journal: Journal) -> None:
         """Look until cancelled at what other nodes have spent; without the journal the last look counts."""
         while True:
             midnight = self._clock().replace(hour=0, minute=0, second=0, microsecond=0)

@@ -6,7 +6,7 @@ same one, and a call placed twice rings twice.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import phonenumbers
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from trio_voice.call.registry import Registry
     from trio_voice.edges.twilio.public_url import PublicUrl
+    from trio_voice.journal import Journal
     from trio_voice.persona import Persona
     from trio_voice.record import CallRecord
 
@@ -34,19 +35,6 @@ ANSWER_SECONDS: Final = 60.0
 """Time after its last ring that a call may still need for its TwiML and its stream."""
 LIST_SECONDS: Final = 2.0
 """To look a number up in the do-not-call list."""
-
-
-class DialersJournal(Protocol):
-    """Numbers that are never dialed, and calls that were."""
-
-    async def is_do_not_call(self, number: str) -> bool:
-        """True if a number is on the list. Raises ``JournalUnavailable`` if nobody knows."""
-
-    def call_began(self, call: CallRecord) -> None:
-        """Write down that a call was placed. Does not wait."""
-
-    async def take_turn(self, account: str, per_second: float) -> float | None:
-        """Seconds until it is a call's turn, over all nodes; ``None`` if that is too long. Raises as above."""
 
 
 class Dialer:
@@ -69,7 +57,7 @@ class Dialer:
         public_url: PublicUrl,
         from_number: str | None,
         allowed_prefixes: Iterable[str],
-        journal: DialersJournal,
+        journal: Journal,
         per_second: float | None = None,
     ) -> None:
         self._per_second = per_second

@@ -17,7 +17,7 @@ from trio_voice.edges.web.calls import add_calls
 from trio_voice.edges.web.console.do_not_call import IMPORT
 from trio_voice.edges.web.console.rendering import TEMPLATES, notice_page, wants_html
 from trio_voice.edges.web.console.routes import add_console
-from trio_voice.edges.web.context import AppContext, AppJournal
+from trio_voice.edges.web.context import AppContext
 from trio_voice.edges.web.do_not_call import MOST_FILE_BYTES, add_do_not_call
 from trio_voice.edges.web.do_not_call import PATH as DO_NOT_CALL
 from trio_voice.edges.web.entrypoints import entrypoint_of
@@ -31,6 +31,7 @@ from trio_voice.edges.web.steering import add_steering
 from trio_voice.edges.web.webhooks import BODY_SECONDS, MAX_BODY_BYTES, SIGNATURE, Webhook, Webhooks, form_of
 from trio_voice.edges.workers import aggregate
 from trio_voice.errors import CallRefused
+from trio_voice.journal import Journal
 from trio_voice.record import EndReason
 
 NOTICES: Final = {
@@ -120,7 +121,7 @@ def create_app(context: AppContext, webhooks: Webhooks | None = None) -> QuartTr
     return app
 
 
-def _health_of(journal: AppJournal) -> str:
+def _health_of(journal: Journal) -> str:
     if journal.trouble or journal.list_trouble:
         return "failing"
     return "unread_rows" if journal.unread else "ok"

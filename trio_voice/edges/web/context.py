@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import attrs
 from quart import request
 
 from trio_voice.call.feed import Feed
 from trio_voice.call.nodes import DRAINING, READY
-from trio_voice.edges.web.idempotency import OrderBook
 from trio_voice.edges.web.nodes import NODE
 from trio_voice.edges.web.sessions import Sessions
 from trio_voice.edges.workers.handover import HERE
@@ -17,7 +16,7 @@ from trio_voice.phone_numbers import e164
 from trio_voice.tokens import lines_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     import httpx2
 
@@ -33,11 +32,8 @@ if TYPE_CHECKING:
     from trio_voice.edges.web.media_stream import StreamAuthenticator
     from trio_voice.edges.web.nodes import Nodes
     from trio_voice.edges.workers.handover import Colleagues
-    from trio_voice.journal import JournaledCall, Run
-    from trio_voice.journal.do_not_call import ListedNumber
-    from trio_voice.journal.selection import Selection
+    from trio_voice.journal import Journal
     from trio_voice.persona import Persona
-    from trio_voice.record import CallRecord, Recording
     from trio_voice.recorder.recordings import Recordings
 
 
@@ -55,56 +51,6 @@ class NumberRouting:
         return None if name is None else self.personas[name]
 
 
-class AppJournal(OrderBook, Protocol):
-    """The journal as the app needs it: promised calls in, ended ones out."""
-
-    @property
-    def trouble(self) -> str:
-        """Reason for which nothing is written down; empty if it is."""
-
-    @property
-    def list_trouble(self) -> str:
-        """Reason for which the do-not-call list is not known; empty if it is."""
-
-    @property
-    def unread(self) -> Mapping[str, list[str]]:
-        """Calls with rows that it does not understand, and those rows."""
-
-    def recording_changed(self, call_id: str, recording: Recording) -> None:
-        """Write down what has become of a recording: somebody has listened, or it was deleted. Does not wait."""
-
-    def call_began(self, call: CallRecord) -> None:
-        """Write down that a call is ours, so that whoever comes after us knows. Does not wait."""
-
-    async def call(self, call_id: str) -> JournaledCall | None:
-        """One call, whole. Raises ``JournalUnavailable``."""
-
-    def call_ended(self, call: CallRecord) -> None:
-        """Write down once more what is known of a call that is over. Does not wait."""
-
-    async def left_open(self, run: Run) -> list[JournaledCall]:
-        """The calls of a run that are not over. Raises ``JournalUnavailable``."""
-
-    @property
-    def keeps_words(self) -> bool:
-        """True if what was said is kept after a call."""
-
-    async def set_do_not_call(self, number: str, reason: str) -> None:
-        """Put a number on the list, or give it another reason. Raises ``JournalUnavailable``."""
-
-    async def set_all_do_not_call(self, numbers: Iterable[tuple[str, str]]) -> None:
-        """Put numbers with their reasons on the list, all or none. Raises ``JournalUnavailable``."""
-
-    async def remove_do_not_call(self, number: str) -> bool:
-        """Take a number off the list; True if it was on it. Raises ``JournalUnavailable``."""
-
-    async def do_not_call_numbers(self, digits: str, after: str, limit: int) -> list[ListedNumber]:
-        """A page of the list. Raises ``JournalUnavailable``."""
-
-    async def listed(self, wanted: Selection) -> list[JournaledCall]:
-        """A page of calls that are over, the newest first, and one more. Raises ``JournalUnavailable``."""
-
-
 @attrs.define(kw_only=True)
 class AppContext:
     """Everything that the app's routes need to decide who may do what.
@@ -117,7 +63,7 @@ class AppContext:
     public_url: PublicUrl
     routing: NumberRouting
     dialer: Dialer
-    journal: AppJournal
+    journal: Journal
     metrics: Metrics
     auth_token: str | None
     api_token: str | None

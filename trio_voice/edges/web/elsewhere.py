@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from quart import Response
 
     from trio_voice.edges.twilio.rest import TwilioRest
-    from trio_voice.edges.web.context import AppJournal
     from trio_voice.edges.web.nodes import Nodes
+    from trio_voice.journal import Journal
     from trio_voice.journal.selection import Selection
 
 REST_SECONDS: Final = 8.0
@@ -42,7 +42,7 @@ async def placed_elsewhere(nodes: Nodes, wanted: dict[str, Any]) -> tuple[Any, i
     return None
 
 
-async def calls_elsewhere(nodes: Nodes, journal: AppJournal, wanted: Selection) -> list[dict[str, Any]]:
+async def calls_elsewhere(nodes: Nodes, journal: Journal, wanted: Selection) -> list[dict[str, Any]]:
     """The calls of all other nodes as they have them; of one that does not answer, as the journal has them."""
     found: list[dict[str, Any]] = []
     for digits, answer in (await nodes.ask_all(request.full_path.rstrip("?"))).items():
@@ -58,7 +58,7 @@ async def calls_elsewhere(nodes: Nodes, journal: AppJournal, wanted: Selection) 
 
 
 async def ended_elsewhere(
-    nodes: Nodes, journal: AppJournal, rest: TwilioRest | None, call_id: str
+    nodes: Nodes, journal: Journal, rest: TwilioRest | None, call_id: str
 ) -> dict[str, Any] | Response | None:
     """End a call of another node: by asking it, or else its telephone by REST.
 

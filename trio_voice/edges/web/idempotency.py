@@ -7,7 +7,7 @@ within a day. An order that was refused is forgotten; one of which nobody knows 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
@@ -16,6 +16,7 @@ from trio_voice.journal import JournalUnavailable
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from trio_voice.journal import Journal
     from trio_voice.journal.idempotency_keys import Order
 
 Answer = tuple[dict[str, Any], int]
@@ -28,20 +29,7 @@ NOT_REPEATED: Final = frozenset({201, 504})
 """Statuses after which a telephone rings, or may."""
 
 
-class OrderBook(Protocol):
-    """Keys that were seen in the last 24 hours."""
-
-    async def claim_order(self, key: str, asked: str) -> Order | None:
-        """Claim a key; the order that has it already, if one has. Raises ``JournalUnavailable``."""
-
-    async def order(self, key: str) -> Order | None:
-        """The order with this key. Raises ``JournalUnavailable``."""
-
-    async def answer_order(self, key: str, answer: str | None) -> None:
-        """Write down what was answered; without an answer the key is free again. Raises ``JournalUnavailable``."""
-
-
-async def once(book: OrderBook, key: str, asked: Any, place: Callable[[], Awaitable[Answer]]) -> Answer:
+async def once(journal: Journal, key: str, asked: Any, place: Callable[[], Awaitable[Answer]]) -> Answer:
     """Place a call, unless it was placed already: then the answer is what it was.
 
     Cancelling is safe; the key stays claimed then.
@@ -50,26 +38,26 @@ async def once(book: OrderBook, key: str, asked: Any, place: Callable[[], Awaita
         return _error("bad_request", f"Idempotency-Key: must have 1 to {MOST_LETTERS} letters"), 400
     wanted = json.dumps(asked, sort_keys=True)
     try:
-        before = await book.claim_order(key, wanted)
+        before = await journal.claim_order(key, wanted)
         if before is not None:
-            return await _as_before(book, key, wanted, before)
+            return await _as_before(journal, key, wanted, before)
         answer, status = await place()
         kept = json.dumps([answer, status]) if status in NOT_REPEATED else None
         with trio.CancelScope(shield=True, deadline=trio.current_time() + 5):
-            await book.answer_order(key, kept)
+            await journal.answer_order(key, kept)
     except JournalUnavailable as trouble:
         return _error("no_journal", f"without the journal nobody knows whether this call was placed: {trouble}"), 503
     return answer, status
 
 
-async def _as_before(book: OrderBook, key: str, wanted: str, before: Order) -> Answer:
+async def _as_before(journal: Journal, key: str, wanted: str, before: Order) -> Answer:
     if before.asked != wanted:
         return _error("key_reused", "this Idempotency-Key was used for another order: take a new one"), 422
     found: Order | None = before
     with trio.move_on_after(WAIT_SECONDS):  # noqa: ASYNC912 - checkpoints while the order is under way
         while found is not None and found.answer is None:
             await trio.sleep(LOOK_SECONDS)
-            found = await book.order(key)
+            found = await journal.order(key)
     if found is None:
         return _error("refused_before", "the same order was refused a moment ago: send it again"), 503
     if found.answer is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import structlog
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from trio_voice.call.registry import Registry
     from trio_voice.edges.web.nodes import Nodes
-    from trio_voice.journal import JournaledCall
+    from trio_voice.journal import Journal
     from trio_voice.record import CallRecord
     from trio_voice.recorder.recordings import Found, Recordings
 
@@ -41,22 +41,12 @@ MAX_LISTENED: Final = 1_000
 """Listenings that a record holds; the oldest are forgotten, and stand in the log."""
 
 
-class RecordingsJournal(Protocol):
-    """The journal as recordings need it: a place for who has listened."""
-
-    async def call(self, call_id: str) -> JournaledCall | None:
-        """One call, whole. Raises ``JournalUnavailable``."""
-
-    def recording_changed(self, call_id: str, recording: Recording) -> None:
-        """Write down what has become of a recording. Does not wait."""
-
-
 @attrs.frozen
 class _AskedFor:
     """Recordings that operators ask for, here or at other nodes, and the calls that they are of."""
 
     registry: Registry
-    journal: RecordingsJournal
+    journal: Journal
     recordings: Recordings
     nodes: Nodes | None
 
@@ -117,7 +107,7 @@ class _AskedFor:
 def add_recordings(
     app: QuartTrio,
     registry: Registry,
-    journal: RecordingsJournal,
+    journal: Journal,
     recordings: Recordings,
     from_operator: Callable[[Callable[..., Awaitable[Any]]], Callable[..., Awaitable[Any]]],
     nodes: Nodes | None = None,

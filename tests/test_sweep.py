@@ -23,7 +23,7 @@ from tests.sweep import (
     play,
     raise_in,
 )
-from trio_voice.edges.web.steering import STATUSES
+from trio_voice.edges.web.answers import STATUSES
 from trio_voice.errors import CallRefused
 from trio_voice.events.call import MuteRequested, SayRequested, TransferRequested
 from trio_voice.record import EndReason

@@ -55,6 +55,10 @@ def error_codes() -> dict[str, set[int]]:
                     func=ast.Name(id=name) | ast.Attribute(attr=name), args=[status, ast.Constant(value=str(code)), *_]
                 ) if name in ANSWERING:
                     found.setdefault(code, set()).update(_status_of(status))
+                case ast.Tuple(
+                    elts=[ast.Call(func=ast.Name(id="error_of"), args=[ast.Constant(value=str(code)), *_]), status]
+                ):
+                    found.setdefault(code, set()).update(_status_of(status))
                 case ast.Call(func=ast.Name(id="CallRefused"), args=[code, *_]):
                     for each in _constants(code):
                         found.setdefault(each, set())

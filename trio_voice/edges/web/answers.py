@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from email.utils import formatdate
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -12,11 +14,38 @@ from quart import Response
 if TYPE_CHECKING:
     from werkzeug.exceptions import HTTPException
 
+    from trio_voice.errors import CallRefused
+
 log: Final = structlog.stdlib.get_logger("trio_voice.app")
 
 JSON: Final = "application/json"
 TEXT: Final = "text/html; charset=utf-8"
 XML: Final = "text/xml; charset=utf-8"
+STATUSES: Final = {
+    "bad_number": 400,
+    "bad_public_url": 409,
+    "bad_signature": 403,
+    "budget": 403,
+    "do_not_call": 403,
+    "draining": 503,
+    "full": 503,
+    "muted": 409,
+    "no_account": 409,
+    "no_from_number": 409,
+    "no_list": 503,
+    "node_away": 503,
+    "node_refuses": 502,
+    "not_allowed": 403,
+    "not_live": 409,
+    "not_supported": 422,
+    "other_node": 404,
+    "pace": 503,
+    "twilio_refused": 502,
+    "unknown_call": 404,
+    "unknown_outcome": 504,
+    "wrong_origin": 403,
+}
+"""The HTTP status of each reason for which a call, or an operator's wish, is refused (``CallRefused``)."""
 
 
 @attrs.frozen
@@ -31,6 +60,14 @@ class Answer:
         """The same for Quart."""
         return Response(self.body, self.status, content_type=self.content_type)
 
+    def as_http(self) -> bytes:
+        """The same as hypercorn would send it, and nothing after it."""
+        head = (
+            f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}\r\ncontent-type: {self.content_type}\r\n"
+            f"content-length: {len(self.body)}\r\ndate: {formatdate(usegmt=True)}\r\nconnection: close\r\n\r\n"
+        )
+        return head.encode("latin-1") + self.body
+
 
 NO_CONTENT: Final = Answer(204)
 
@@ -40,15 +77,14 @@ def json_answer(status: int, content: dict[str, Any]) -> Answer:
     return Answer(status, json.dumps(content, separators=(",", ":")).encode() + b"\n", JSON)
 
 
-def error_answer(status: int, code: str, message: str) -> Answer:
-    """An error, for programs and people.
+def error_of(code: str, message: str) -> dict[str, Any]:
+    """The body of an error: the word for programs; what is wrong and what to do, for people."""
+    return {"error": {"code": code, "message": message}}
 
-    Args:
-        status: of HTTP.
-        code: the word for programs.
-        message: what is wrong and what to do.
-    """
-    return json_answer(status, {"error": {"code": code, "message": message}})
+
+def error_answer(status: int, code: str, message: str) -> Answer:
+    """An error: see ``error_of``."""
+    return json_answer(status, error_of(code, message))
 
 
 def http_error_answer(error: HTTPException) -> Answer:
@@ -66,3 +102,8 @@ def bug_answer(path: str, error: Exception) -> Answer:
 def failure(status: int, code: str, message: str) -> Response:
     """``error_answer`` for Quart."""
     return error_answer(status, code, message).as_response()
+
+
+def refusal(refused: CallRefused) -> Response:
+    """What was asked for is refused."""
+    return failure(STATUSES.get(refused.code, 409), refused.code, str(refused))

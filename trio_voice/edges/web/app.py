@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 
 from trio_voice.call.nodes import READY
 from trio_voice.edges.metrics.metrics import CONTENT_TYPE
-from trio_voice.edges.web.answers import bug_answer, failure, http_error_answer
+from trio_voice.edges.web.answers import STATUSES, bug_answer, failure, http_error_answer
 from trio_voice.edges.web.browser_calls import add_browser_calls
 from trio_voice.edges.web.calls import add_calls
 from trio_voice.edges.web.console.do_not_call import IMPORT
@@ -22,7 +22,7 @@ from trio_voice.edges.web.do_not_call import MOST_FILE_BYTES, add_do_not_call
 from trio_voice.edges.web.do_not_call import PATH as DO_NOT_CALL
 from trio_voice.edges.web.entrypoints import entrypoint_of
 from trio_voice.edges.web.events import add_events
-from trio_voice.edges.web.media_stream import PREFIX, STATUSES
+from trio_voice.edges.web.media_stream import PREFIX
 from trio_voice.edges.web.nodes import NODE, VIA
 from trio_voice.edges.web.operator_access import OperatorAccess
 from trio_voice.edges.web.quart_channel import QuartChannel

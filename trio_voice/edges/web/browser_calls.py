@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 from quart import Response, request
 
-from trio_voice.edges.web.answers import failure
+from trio_voice.edges.web.answers import refusal
 from trio_voice.edges.web.call_request import read_call_request
 from trio_voice.edges.web.media_stream import PREFIX
 from trio_voice.errors import CallRefused
@@ -28,7 +28,6 @@ log: Final = structlog.stdlib.get_logger("trio_voice.app")
 
 PATH_SECONDS: Final = 10
 _FIELDS: Final = ("persona",)
-_REFUSALS: Final = {"budget": 403, "full": 503, "draining": 503}
 
 
 def add_browser_calls(app: QuartTrio, context: AppContext, access: OperatorAccess) -> None:
@@ -58,7 +57,7 @@ def add_browser_calls(app: QuartTrio, context: AppContext, access: OperatorAcces
         except CallRefused as refused:
             context.metrics.count_refusal("call", refused.code)
             log.warning("call_refused", code=refused.code, reason=str(refused))
-            return failure(_REFUSALS.get(refused.code, 409), refused.code, str(refused))
+            return refusal(refused)
         context.journal.call_began(expected.record)
         call_id = expected.record.call_id
         log.info("call_expected", call_id=call_id, call_sid=None, persona=persona.name)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from quart import Response, request
 
 from trio_voice.call.callbacks import note_status
-from trio_voice.edges.web.answers import failure
+from trio_voice.edges.web.answers import STATUSES, error_of, failure
 from trio_voice.edges.web.call_request import read_call_request
 from trio_voice.edges.web.elsewhere import calls_elsewhere, ended_elsewhere, placed_elsewhere
 from trio_voice.edges.web.idempotency import once
@@ -30,22 +30,6 @@ if TYPE_CHECKING:
     from trio_voice.persona import Persona
 
 _FIELDS: Final = ("to", "persona")
-_REFUSALS: Final = {
-    "bad_number": 400,
-    "not_allowed": 403,
-    "do_not_call": 403,
-    "budget": 403,
-    "bad_public_url": 409,
-    "no_account": 409,
-    "no_from_number": 409,
-    "no_list": 503,
-    "pace": 503,
-    "full": 503,
-    "draining": 503,
-    "twilio_refused": 502,
-    "unknown_outcome": 504,
-}
-"""The HTTP status of each reason not to place a call."""
 
 
 def add_calls(app: QuartTrio, context: AppContext, access: OperatorAccess) -> None:
@@ -148,7 +132,7 @@ async def placed(context: AppContext, wanted: dict[str, Any], persona: Persona) 
             if answer is not None:
                 return answer
         context.metrics.count_refusal("call", refused.code)
-        return {"error": {"code": refused.code, "message": str(refused)}}, _REFUSALS.get(refused.code, 400)
+        return error_of(refused.code, str(refused)), STATUSES[refused.code]
     return {"call_id": record.call_id, "call_sid": record.call_sid, "status": record.twilio_status}, 201
 
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import trio
 from quart import request
 
-from trio_voice.edges.web.answers import failure
+from trio_voice.edges.web.answers import error_of, failure
 from trio_voice.edges.web.nodes import json_of
 from trio_voice.journal import JournalUnavailable
 
@@ -36,7 +36,7 @@ async def placed_elsewhere(nodes: Nodes, wanted: dict[str, Any]) -> tuple[Any, i
     for node in nodes.directory.takers()[:MOST_NODES]:
         answer = await nodes.ask(node, "POST", "/call", wanted, seconds=PLACE_SECONDS)
         if answer is None:  # it may be ringing: nobody else is asked
-            return {"error": {"code": "unknown_outcome", "message": f"node {node.digits} did not answer"}}, 504
+            return error_of("unknown_outcome", f"node {node.digits} did not answer"), 504
         if answer.status_code != 503:
             return json_of(answer), answer.status_code
     return None

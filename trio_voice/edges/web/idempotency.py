@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
+from trio_voice.edges.web.answers import error_of
 from trio_voice.journal import JournalUnavailable
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ async def once(journal: Journal, key: str, asked: Any, place: Callable[[], Await
     Cancelling is safe; the key stays claimed then.
     """
     if not 0 < len(key) <= MOST_LETTERS or not key.isprintable():
-        return _error("bad_request", f"Idempotency-Key: must have 1 to {MOST_LETTERS} letters"), 400
+        return error_of("bad_request", f"Idempotency-Key: must have 1 to {MOST_LETTERS} letters"), 400
     wanted = json.dumps(asked, sort_keys=True)
     try:
         before = await journal.claim_order(key, wanted)
@@ -46,25 +47,21 @@ async def once(journal: Journal, key: str, asked: Any, place: Callable[[], Await
         with trio.CancelScope(shield=True, deadline=trio.current_time() + 5):
             await journal.answer_order(key, kept)
     except JournalUnavailable as trouble:
-        return _error("no_journal", f"without the journal nobody knows whether this call was placed: {trouble}"), 503
+        return error_of("no_journal", f"without the journal nobody knows whether this call was placed: {trouble}"), 503
     return answer, status
 
 
 async def _as_before(journal: Journal, key: str, wanted: str, before: Order) -> Answer:
     if before.asked != wanted:
-        return _error("key_reused", "this Idempotency-Key was used for another order: take a new one"), 422
+        return error_of("key_reused", "this Idempotency-Key was used for another order: take a new one"), 422
     found: Order | None = before
     with trio.move_on_after(WAIT_SECONDS):  # noqa: ASYNC912 - checkpoints while the order is under way
         while found is not None and found.answer is None:
             await trio.sleep(LOOK_SECONDS)
             found = await journal.order(key)
     if found is None:
-        return _error("refused_before", "the same order was refused a moment ago: send it again"), 503
+        return error_of("refused_before", "the same order was refused a moment ago: send it again"), 503
     if found.answer is None:
-        return _error("unknown_outcome", "it is not known whether this call was placed; it is not repeated"), 504
+        return error_of("unknown_outcome", "it is not known whether this call was placed; it is not repeated"), 504
     answer, status = json.loads(found.answer)
     return answer, status
-
-
-def _error(code: str, message: str) -> dict[str, Any]:
-    return {"error": {"code": code, "message": message}}

@@ -17,6 +17,7 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
 from trio_voice.edges.twilio.signatures import is_signed
+from trio_voice.edges.web.answers import STATUSES, error_of
 from trio_voice.edges.web.complaints import Complaints
 from trio_voice.errors import CallRefused
 from trio_voice.net.poller import adopt
@@ -39,12 +40,6 @@ log: Final = structlog.stdlib.get_logger("trio_voice.lane")
 PREFIX: Final = "/media-stream/"
 HANDSHAKE_SECONDS: Final = 1.0
 """To write the answer to a handshake. An empty socket takes it at once."""
-STATUSES: Final = {
-    "bad_signature": HTTPStatus.FORBIDDEN,
-    "wrong_origin": HTTPStatus.FORBIDDEN,
-    "unknown_call": HTTPStatus.NOT_FOUND,
-    "other_node": HTTPStatus.NOT_FOUND,
-}
 
 
 class OtherNode(CallRefused):
@@ -63,8 +58,10 @@ class OtherNode(CallRefused):
 
 def refusal_of(refused: CallRefused) -> dict[str, Any]:
     """The body of the answer to whoever is refused."""
-    error = {"code": refused.code, "message": str(refused)}
-    return {"error": error | ({"node": refused.digits} if isinstance(refused, OtherNode) else {})}
+    body = error_of(refused.code, str(refused))
+    if isinstance(refused, OtherNode):
+        body["error"]["node"] = refused.digits
+    return body
 
 
 class StreamAuthenticator:

@@ -12,7 +12,7 @@ import httpx2
 import structlog
 from quart import Response, request
 
-from trio_voice.edges.web.answers import failure
+from trio_voice.edges.web.answers import refusal
 from trio_voice.edges.web.nodes import NODE
 from trio_voice.errors import CallRefused, told_in_words
 from trio_voice.net.connect import default_tls
@@ -29,8 +29,6 @@ PASS_SECONDS: Final = 5.0
 """For the owner to answer: it may have to look into the do-not-call list first."""
 PIECE_SECONDS: Final = 10.0
 """For the next piece of a recording."""
-STATUSES: Final = {"node_away": 503, "unknown_outcome": 504, "node_refuses": 502}
-"""The HTTP status of each reason for which the owner's answer cannot be had."""
 _ASKED_WITH: Final = ("Accept", "Content-Type", "Range")
 _ANSWERED_WITH: Final = (
     "Accept-Ranges",
@@ -49,7 +47,7 @@ class NodeAway(CallRefused):
     @property
     def answer(self) -> Response:
         """The answer to whoever has asked."""
-        return failure(STATUSES[self.code], self.code, str(self))
+        return refusal(self)
 
 
 def owner_away(nodes: Nodes, call_id: str) -> NodeAway:

@@ -13,6 +13,8 @@ from typing import Final
 
 import attrs
 
+from trio_voice.edges.web.answers import error_answer
+
 
 @attrs.frozen
 class Refusal:
@@ -25,11 +27,7 @@ class Refusal:
 
     def answer(self) -> bytes:
         """The bytes to send, and nothing after them."""
-        body = b'{"error":{"code":"%s","message":"%s"}}\n' % (self.code.encode(), self.message.encode())
-        return (
-            b"HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"
-            % (self.status, self.status.phrase.encode(), len(body), body)
-        )
+        return error_answer(self.status, self.code, self.message).as_http()
 
 
 HEAD_BYTES: Final = 16_384

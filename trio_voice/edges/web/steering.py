@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from quart import request
 
-from trio_voice.edges.web.answers import failure
+from trio_voice.edges.web.answers import failure, refusal
 from trio_voice.edges.web.passing_on import NodeAway, owner_away, passed_on
 from trio_voice.errors import CallRefused
 from trio_voice.events.call import MuteRequested, SayRequested, TransferRequested
@@ -24,16 +25,14 @@ if TYPE_CHECKING:
 
 MOST_LETTERS: Final = 1_000
 """Of what an operator has the agent say: a minute of speech."""
-STATUSES: Final = {
-    "not_live": 409,
-    "muted": 409,
-    "not_supported": 422,
-    "bad_number": 400,
-    "not_allowed": 403,
-    "do_not_call": 403,
-    "no_list": 503,
+
+
+WISHES: Final = {
+    "say": ("text", str, '"One moment, please."'),
+    "mute": ("muted", bool, "true"),
+    "transfer": ("to", str, '"+15551234567"'),
 }
-"""The HTTP status of each reason not to do it."""
+"""Of each, the one field that its request has, of which type, and an example."""
 
 
 class Steering:
@@ -53,8 +52,7 @@ class Steering:
             ValueError: not by these fields; its words say why.
             CallRefused: nobody may be called at this number.
         """
-        name, kind = {"say": ("text", str), "mute": ("muted", bool), "transfer": ("to", str)}[verb]
-        example = {"text": '"One moment, please."', "muted": "true", "to": '"+15551234567"'}[name]
+        name, kind, example = WISHES[verb]
         if not isinstance(fields, dict) or not isinstance(fields.get(name), kind):
             raise ValueError(  # noqa: TRY004 - of a request
                 f'send JSON like {{"{name}": {example}}}'
@@ -137,26 +135,9 @@ def add_steering(app: QuartTrio, context: AppContext, access: OperatorAccess) ->
         except ValueError as wrong:
             return failure(400, "bad_request", str(wrong))
         except CallRefused as refused:
-            return _refusal(refused)
+            return refusal(refused)
         return {"call_id": call_id}, 202
 
-    @app.post("/calls/<call_id>/say")
-    @access.lets_in
-    async def say(call_id: str) -> Any:
-        return await steer(call_id, "say")
-
-    @app.post("/calls/<call_id>/mute")
-    @access.lets_in
-    async def mute(call_id: str) -> Any:
-        return await steer(call_id, "mute")
-
-    @app.post("/calls/<call_id>/transfer")
-    @access.lets_in
-    async def transfer(call_id: str) -> Any:
-        return await steer(call_id, "transfer")
-
+    for verb in WISHES:
+        app.add_url_rule(f"/calls/<call_id>/{verb}", verb, access.lets_in(partial(steer, verb=verb)), methods=["POST"])
     return steering
-
-
-def _refusal(refused: CallRefused) -> Response:
-    return failure(STATUSES.get(refused.code, 409), refused.code, str(refused))

@@ -8,8 +8,6 @@ left to hypercorn, as it came. So this never has to judge what is odd.
 from __future__ import annotations
 
 import re
-from email.utils import formatdate
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
@@ -131,7 +129,9 @@ async def serve_webhook(
         else:
             on_arrival()
             answer, rest = await _answer(webhooks, plain.with_body(whole)), 0
-    await _send(stream, answer, send_seconds)
+    with trio.move_on_after(send_seconds):
+        await stream.send_all(answer.as_http())
+        await stream.send_eof()
     with trio.move_on_after(DISCARD_SECONDS):
         await _read_body(stream, b"", rest)
     return True
@@ -155,14 +155,3 @@ async def _read_body(stream: trio.SocketStream, body: bytes, length: int) -> byt
         pieces.append(bytes(more))
         missing -= len(more)
     return b"".join(pieces)[:length]
-
-
-async def _send(stream: trio.SocketStream, answer: Answer, seconds: float) -> None:
-    """Write an answer as hypercorn would, and that nothing follows it."""
-    data = (
-        f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}\r\ncontent-type: {answer.content_type}\r\n"
-        f"content-length: {len(answer.body)}\r\ndate: {formatdate(usegmt=True)}\r\nconnection: close\r\n\r\n"
-    )
-    with trio.move_on_after(seconds):
-        await stream.send_all(data.encode("latin-1") + answer.body)
-        await stream.send_eof()

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 from quart import Response, request
 
+from trio_voice.edges.web.answers import STATUSES
 from trio_voice.edges.web.console.rendering import notice_page, page
-from trio_voice.edges.web.passing_on import STATUSES, NodeAway
+from trio_voice.edges.web.passing_on import NodeAway
 from trio_voice.edges.web.steering import MOST_LETTERS
 from trio_voice.errors import CallRefused
 from trio_voice.record import EndReason
@@ -78,8 +79,9 @@ def add_actions(app: QuartTrio, context: AppContext, access: OperatorAccess, ste
         try:
             return await steering.elsewhere(call_id)
         except NodeAway as away:
-            status = STATUSES[away.code]
-            return await notice_page("Its node does not answer", str(away), status=status, signed_in=True, here="live")
+            return await notice_page(
+                "Its node does not answer", str(away), status=STATUSES[away.code], signed_in=True, here="live"
+            )
 
     async def asked(call_id: str, action: Action, wrong: str = "", status: int = 200) -> Response:
         record = context.registry.record(call_id)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
+import socket
 import ssl
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import trio
 
-from trio_voice.errors import ModelUnavailable
 from trio_voice.net.polled_stream import PolledStream
 from trio_voice.net.poller import adopt
 
@@ -22,7 +22,16 @@ MAX_PROXY_BYTES: Final = 16_384
 
 
 class Unreachable(Exception):
-    """There is no connection; the words say why, and name nobody."""
+    """There is no connection; the words say why, and name nobody but a proxy.
+
+    Args:
+        why: in words.
+        passing: what is wrong may be gone at another try.
+    """
+
+    def __init__(self, why: str, *, passing: bool = False) -> None:
+        super().__init__(why)
+        self.passing = passing
 
 
 async def connect(
@@ -46,8 +55,9 @@ async def connect(
         else:
             tcp = await trio.open_tcp_stream(proxy.host, proxy.port)
             await dig_tunnel(tcp, proxy, host, port)
-    except (OSError, UnicodeError, ModelUnavailable) as failed:  # a name that IDNA cannot encode is not asked for
-        raise Unreachable(str(failed)) from failed
+    except (OSError, UnicodeError) as failed:  # a name that IDNA cannot encode is not asked for
+        why = str(failed) if proxy is None else f"the proxy {proxy.host}: {failed}"
+        raise Unreachable(why, passing=isinstance(failed, OSError) and not _is_unknown(failed)) from failed
     stream: trio.abc.Stream | PolledStream = adopt(tcp)
     if not secure:
         return stream
@@ -61,19 +71,24 @@ async def connect(
             await stream.do_handshake()
         shaken = True
     except (OSError, trio.BrokenResourceError) as failed:  # ssl.SSLError is an OSError
-        why = failed.__cause__ or failed  # trio wraps what TLS said
-        raise Unreachable(str(why) or type(why).__name__) from failed
+        cause = failed.__cause__ or failed  # trio wraps what TLS said
+        raise Unreachable(str(cause) or type(cause).__name__, passing=not isinstance(cause, ssl.SSLError)) from failed
     finally:
         if not shaken:
             await trio.aclose_forcefully(stream)
     return stream
 
 
+def _is_unknown(unreachable: OSError) -> bool:
+    """True if the host's name is known to nobody, which trying again does not mend."""
+    return isinstance(unreachable, socket.gaierror) and unreachable.errno == socket.EAI_NONAME
+
+
 async def dig_tunnel(tcp: trio.SocketStream, proxy: Proxy, host: str, port: int) -> None:
     """Have a proxy connect us to somebody (RFC 9110, 9.3.6). On failure the socket is closed.
 
     Raises:
-        ModelUnavailable: it does not.
+        Unreachable: it does not.
     """
     target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     asked = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"
@@ -87,14 +102,14 @@ async def dig_tunnel(tcp: trio.SocketStream, proxy: Proxy, host: str, port: int)
             more = await tcp.receive_some(MAX_PROXY_BYTES)
             head += more
             if not more or (len(head) >= MAX_PROXY_BYTES and HEAD_END not in head):
-                raise ModelUnavailable(f"the proxy {proxy.host} does not answer CONNECT as a proxy does")
+                raise Unreachable(f"the proxy {proxy.host} does not answer CONNECT as a proxy does")
         status = re.match(rb"HTTP/1\.[01] ([0-9]{3})(?: |\r)", head)
         if status is None or not status[1].startswith(b"2"):
             said = f"HTTP {status[1].decode()}" if status is not None else "no HTTP"
-            raise ModelUnavailable(f"the proxy {proxy.host} answered CONNECT {target} with {said}")
+            raise Unreachable(f"the proxy {proxy.host} answered CONNECT {target} with {said}")
         opened = True
     except (OSError, UnicodeError, trio.BrokenResourceError) as broken:
-        raise ModelUnavailable(f"the proxy {proxy.host} was lost: {broken}") from broken
+        raise Unreachable(f"the proxy {proxy.host} was lost: {broken}") from broken
     finally:
         if not opened:
             await trio.aclose_forcefully(tcp)

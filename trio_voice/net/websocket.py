@@ -10,7 +10,6 @@ stream, such as one in memory, the same is done by waiting. The upgrade is done 
 from __future__ import annotations
 
 import logging
-import socket
 import ssl
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -23,10 +22,9 @@ from websockets.uri import parse_uri
 
 from trio_voice.errors import ModelUnavailable
 from trio_voice.net.channel import Channel
-from trio_voice.net.connect import HEAD_END, default_tls, dig_tunnel
+from trio_voice.net.connect import HEAD_END, Unreachable, connect
 from trio_voice.net.flood import FLOOD_PER_SECOND, Flooded, RateLimiter
 from trio_voice.net.polled_stream import PolledStream
-from trio_voice.net.poller import adopt
 from trio_voice.net.tcp import finish, reset
 from trio_voice.protocols.retry_after import wait_seconds
 from trio_voice.protocols.websocket import WebSocket
@@ -302,24 +300,13 @@ async def open_websocket(
     except (InvalidURI, ValueError) as wrong:
         raise ModelUnavailable(f"{url!r} is no ws:// or wss:// address") from wrong
     protocol = ClientProtocol(uri, logger=_FRAME_LOG)
-    to, port = (uri.host, uri.port) if proxy is None else (proxy.host, proxy.port)
     try:
-        tcp = await trio.open_tcp_stream(to, port)
-    except (OSError, UnicodeError) as unreachable:  # a name that IDNA cannot encode is not asked for
-        unknown = isinstance(unreachable, UnicodeError) or _is_unknown(unreachable)
-        words = f"{to}:{port} cannot be reached: {unreachable}"
-        raise ModelUnavailable(words, passing=not unknown) from unreachable
-    if proxy is not None:
-        await dig_tunnel(tcp, proxy, uri.host, uri.port)
-    stream: trio.abc.Stream | PolledStream = adopt(tcp)
+        stream = await connect(uri.host, uri.port, secure=uri.secure, tls=tls, proxy=proxy)
+    except Unreachable as failed:
+        words = f"{uri.host}:{uri.port} cannot be reached: {failed}"
+        raise ModelUnavailable(words, passing=failed.passing) from failed
     opened = False
     try:
-        if uri.secure:
-            context = tls or default_tls()
-            if isinstance(stream, PolledStream):
-                await stream.start_tls(context, uri.host)
-            else:
-                stream = trio.SSLStream(stream, context, server_hostname=uri.host, https_compatible=True)
         frames = WebSocket(client=True, max_message_bytes=max_message_bytes)
         channel = await _shake_hands(WebSocketChannel(stream, frames), stream, protocol, headers)
         if low_latency and isinstance(stream, PolledStream):
@@ -333,19 +320,14 @@ async def open_websocket(
             passing=status in PASSING_STATUSES or status >= 500,
             retry_after=_wait_of(refused.response),
         ) from refused
-    except (InvalidHandshake, EOFError, OSError, trio.BrokenResourceError) as failed:  # ssl.SSLError is an OSError
-        why = failed.__cause__ or failed  # trio wraps what TLS said
+    except (InvalidHandshake, EOFError, OSError, trio.BrokenResourceError) as failed:
+        why = failed.__cause__ or failed  # it was cut, or what came is no handshake
         passing = isinstance(why, EOFError | OSError | trio.BrokenResourceError) and not isinstance(why, ssl.SSLError)
         raise ModelUnavailable(f"{uri.host} does not speak WebSocket here: {why!r}", passing=passing) from failed
     finally:
         if not opened:
             await trio.aclose_forcefully(stream)
     return channel
-
-
-def _is_unknown(unreachable: OSError) -> bool:
-    """True if the host's name is known to nobody, which trying again does not mend."""
-    return isinstance(unreachable, socket.gaierror) and unreachable.errno == socket.EAI_NONAME
 
 
 def _wait_of(refusal: Response) -> float | None:

@@ -6,7 +6,7 @@
     ├── ModelUnavailable       the model's socket could not be opened, or it refused us
     ├── CallRefused            no call may begin: full, draining, or an unknown path
     ├── RestError              Twilio's REST API refused, failed or did not answer
-    ├── JournalUnavailable     the journal does not know, or has not yet written (``journal/writer.py``)
+    ├── JournalUnavailable     the journal does not know, or has not yet written
     └── ProtocolError
         ├── LocalProtocolError     we asked for something illegal: our bug
         └── RemoteProtocolError    the peer broke its protocol
@@ -86,6 +86,10 @@ class RestError(TrioVoiceError):
         self.status = status
         self.code = code
         self.retryable = retryable
+
+
+class JournalUnavailable(TrioVoiceError):
+    """The journal cannot answer; the message is its trouble."""
 
 
 class ProtocolError(TrioVoiceError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pkgutil import resolve_name
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -46,6 +46,13 @@ class Commands(click.Group):
             return None
         command: click.Command = resolve_name(where)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the one that is named, and end in words where it cannot do its work."""
+        from trio_voice.cli.exits import ending_in_words  # noqa: PLC0415 - ``--help`` needs none of it
+
+        with ending_in_words():
+            return super().invoke(ctx)
 
 
 @click.group(cls=Commands)

@@ -12,7 +12,7 @@ from trio_voice.cli.calls import words_of
 from trio_voice.cli.configuration import read
 from trio_voice.cli.exits import EXIT_FAILED, EXIT_INTERRUPTED
 from trio_voice.cli.operator import ask, whole_id
-from trio_voice.cli.options import config_option
+from trio_voice.cli.options import takes_config
 from trio_voice.cli.printing import print_line
 
 if TYPE_CHECKING:
@@ -22,10 +22,9 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Place a call, and follow it to its end.")
-@config_option
+@takes_config
 @click.argument("to")
 @click.option("--persona", help="Who speaks.  [default: who answers the default number]")
-@click.pass_obj
 def call(path: Path, to: str, persona: str | None) -> None:
     """Have the running daemon call a number, and follow the call to its end."""
     settings = read(path)
@@ -56,9 +55,8 @@ async def _follow(settings: Settings, call_id: str) -> None:
 
 
 @click.command(short_help="End a call.")
-@config_option
+@takes_config
 @click.argument("call_id")
-@click.pass_obj
 def hangup(path: Path, call_id: str) -> None:
     """End a call of the running daemon; the beginning of its id is enough."""
     settings = read(path)

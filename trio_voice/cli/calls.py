@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,8 @@ from trio_voice.call.call import wall_clock
 from trio_voice.cli.configuration import read
 from trio_voice.cli.exits import EXIT_UNAVAILABLE, stop
 from trio_voice.cli.operator import ask, whole_id
-from trio_voice.cli.options import config_option
-from trio_voice.cli.printing import print_line
+from trio_voice.cli.options import config_option, json_option, takes_config
+from trio_voice.cli.printing import print_json, print_line
 from trio_voice.cli.steering import STEERING
 from trio_voice.errors import one_line
 from trio_voice.journal import JournalUnavailable, read_journal
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 @click.option("--number", help="Those from or to a number; its last digits are enough.")
 @click.option("--end-reason", help="Those that ended for this reason.")
 @click.option("--limit", type=click.IntRange(1, 1_000), default=100, show_default=True, help="How many that are over.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@json_option
 @click.pass_context
 def calls(
     context: click.Context,
@@ -63,7 +62,7 @@ def calls(
         query["since"] = since.replace(tzinfo=UTC).isoformat()
     found = ask(settings, "GET", f"/calls?{urlencode(query)}")
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        print_json(found)
         return
     for call in found["calls"]:
         print_line(_row_of(call))
@@ -89,16 +88,15 @@ def _row_of(call: dict[str, Any]) -> str:
 
 
 @calls.command()
-@config_option
+@takes_config
 @click.argument("call_id")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-@click.pass_obj
+@json_option
 def show(path: Path, call_id: str, *, as_json: bool) -> None:
     """Show a call whole; the beginning of its id is enough."""
     settings = read(path)
     call = ask(settings, "GET", f"/calls/{whole_id(settings, call_id)}")
     if as_json:
-        click.echo(json.dumps(call, indent=2))
+        print_json(call)
         return
     for name in ("call_id", "call_sid", "direction", "persona", "from", "to", "state", "started_at", "ended_at"):
         print_line(f"{name:<12} {one_line(str(call[name] or ''))}")
@@ -129,7 +127,7 @@ def _audit(settings: Settings, day: datetime | None, *, as_json: bool) -> None:
     except JournalUnavailable as trouble:
         stop(EXIT_UNAVAILABLE, f"the journal cannot be read: {trouble}")
     if as_json:
-        click.echo(json.dumps(found.as_json(), indent=2))
+        print_json(found.as_json())
         return
     for line in lines_of(found):
         print_line(line)

@@ -16,7 +16,7 @@ from trio_voice.cli.configuration import load
 from trio_voice.cli.exits import EXIT_CONFIG, EXIT_FAILED, EXIT_UNAVAILABLE, EXIT_USAGE, stop
 from trio_voice.cli.extras import missing_for, why_missing
 from trio_voice.cli.local_peers import load_speech_for, on_this_machine
-from trio_voice.cli.options import config_option
+from trio_voice.cli.options import takes_config
 from trio_voice.cli.printing import print_line
 from trio_voice.config.warnings import warnings_about
 from trio_voice.daemon.peers import WITHOUT_REST, make_leg, open_rest
@@ -40,9 +40,8 @@ LIVE_SECONDS: Final = 4.0
 
 
 @click.command(short_help="Say what would run, and what is wrong or missing.")
-@config_option
+@takes_config
 @click.option("--live", metavar="PERSONA", help="Open a session of each of its models for some seconds. This costs.")
-@click.pass_obj
 def check(path: Path, live: str | None) -> None:
     """Read the configuration and the credentials, and print what would run. Opens no connection, unless --live."""
     loaded = load(path)

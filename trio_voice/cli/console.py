@@ -8,15 +8,14 @@ import click
 
 from trio_voice.cli.configuration import read
 from trio_voice.cli.operator import ask
-from trio_voice.cli.options import config_option
+from trio_voice.cli.options import takes_config
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 @click.command(short_help="Print a link that signs you in at the console.")
-@config_option
-@click.pass_obj
+@takes_config
 def console(path: Path) -> None:
     """Print a link that signs you in at the console of the running daemon. It is good once, for some minutes."""
     settings = read(path)

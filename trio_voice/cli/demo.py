@@ -15,7 +15,6 @@ from trio_voice.cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_UNAVAILABLE
 from trio_voice.cli.extras import why_missing
 from trio_voice.daemon.logs import set_up_logging
 from trio_voice.errors import first_cause
-from trio_voice.speech import SpeechUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -32,8 +31,6 @@ def sandbox(ring: float | None, *, force: bool) -> None:
     wrong: list[str] = []
     try:
         trio.run(partial(run_playground, Path(), force=force, ring_in=ring))
-    except* SpeechUnavailable as missing:
-        wrong.append(str(first_cause(missing)))
     except* OSError as refused:
         wrong.append(f"the sandbox cannot begin: {first_cause(refused)} (does another one run?)")
     except* KeyboardInterrupt:
@@ -71,11 +68,8 @@ def demo(
     _make_folder(out)
     set_up_logging(json=False)
     scene = "outbound" if outbound else "transfer" if transfer else "inbound"
-    try:
-        chat = Chat(chat_url, chat_model, os.environ.get("OPENAI_API_KEY")) if chat_url else None
-        succeeded = _run_demo(partial(run_demo, out, kind=kind, chat=chat, scene=scene, quiet=quiet), out)
-    except SpeechUnavailable as missing:
-        stop(EXIT_UNAVAILABLE, str(missing))
+    chat = Chat(chat_url, chat_model, os.environ.get("OPENAI_API_KEY")) if chat_url else None
+    succeeded = _run_demo(partial(run_demo, out, kind=kind, chat=chat, scene=scene, quiet=quiet), out)
     sys.exit(0 if succeeded else EXIT_FAILED)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -12,8 +11,8 @@ import click
 from trio_voice.cli.configuration import read
 from trio_voice.cli.exits import EXIT_FAILED, EXIT_USAGE, stop
 from trio_voice.cli.operator import ask
-from trio_voice.cli.options import config_option
-from trio_voice.cli.printing import print_line
+from trio_voice.cli.options import config_option, json_option, takes_config
+from trio_voice.cli.printing import print_json, print_line
 from trio_voice.edges.web.number_file import csv_of
 from trio_voice.errors import one_line
 
@@ -31,15 +30,14 @@ def do_not_call() -> None:
 
 
 @do_not_call.command("list")
-@config_option
+@takes_config
 @click.option("--number", help="Those that end with these digits.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-@click.pass_obj
+@json_option
 def list_numbers(path: Path, number: str | None, *, as_json: bool) -> None:
     """List the numbers, or look some up."""
     rows = list(_rows(read(path), number or ""))
     if as_json:
-        click.echo(json.dumps({"numbers": rows}, indent=2))
+        print_json({"numbers": rows})
         return
     for row in rows:
         print_line(f"{row['number']:<16} {row['marked_at'][:10]}  {one_line(row['reason'])}".rstrip())
@@ -48,10 +46,9 @@ def list_numbers(path: Path, number: str | None, *, as_json: bool) -> None:
 
 
 @do_not_call.command()
-@config_option
+@takes_config
 @click.argument("number")
 @click.option("--reason", default="", help="Words to remember.")
-@click.pass_obj
 def add(path: Path, number: str, reason: str) -> None:
     """Put a number on the list, or give it another reason."""
     put = ask(read(path), "PUT", f"/do-not-call/{quote(number, safe='')}", {"reason": reason})
@@ -59,9 +56,8 @@ def add(path: Path, number: str, reason: str) -> None:
 
 
 @do_not_call.command()
-@config_option
+@takes_config
 @click.argument("number")
-@click.pass_obj
 def remove(path: Path, number: str) -> None:
     """Take a number off the list."""
     gone = ask(read(path), "DELETE", f"/do-not-call/{quote(number, safe='')}")
@@ -69,9 +65,8 @@ def remove(path: Path, number: str) -> None:
 
 
 @do_not_call.command("import", short_help="Put all numbers of a CSV on the list.")
-@config_option
+@takes_config
 @click.argument("file", type=click.File("rb"))
-@click.pass_obj
 def import_file(path: Path, file: Any) -> None:
     """Put all numbers of a CSV with the columns number and reason on the list. A bad row is told, the rest goes in."""
     told = ask(read(path), "POST", "/do-not-call", csv=file.read())
@@ -87,8 +82,7 @@ def import_file(path: Path, file: Any) -> None:
 
 
 @do_not_call.command()
-@config_option
-@click.pass_obj
+@takes_config
 def export(path: Path) -> None:
     """Print the list as a CSV, which ``import`` reads."""
     sys.stdout.write("number,reason\r\n")

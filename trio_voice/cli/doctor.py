@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import ssl
 import sys
@@ -21,8 +20,8 @@ from trio_voice.call.probe import rehearse
 from trio_voice.cli.configuration import load
 from trio_voice.cli.exits import EXIT_FAILED
 from trio_voice.cli.local_peers import load_speech_for, on_this_machine
-from trio_voice.cli.options import config_option
-from trio_voice.cli.printing import print_line
+from trio_voice.cli.options import json_option, takes_config
+from trio_voice.cli.printing import print_json, print_line
 from trio_voice.daemon.peers import make_leg, open_rest
 from trio_voice.edges.twilio.numbers import Numbers
 from trio_voice.edges.twilio.public_url import PublicUrl
@@ -67,15 +66,14 @@ class Check:
 
 
 @click.command(short_help="Look from outside in, with one real turn a model.")
-@config_option
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-@click.pass_obj
+@takes_config
+@json_option
 def doctor(path: Path, *, as_json: bool) -> None:
     """Look from outside in: address, certificate, clock, Twilio, each model with a real turn, which costs a little."""
     settings = load(path).settings
     checks = trio.run(examine, settings)
     if as_json:
-        click.echo(json.dumps({"checks": [attrs.asdict(check) for check in checks]}, indent=2))
+        print_json({"checks": [attrs.asdict(check) for check in checks]})
     else:
         for check in checks:
             word = {True: "ok", False: "FAILED", None: "not looked at"}[check.ok]

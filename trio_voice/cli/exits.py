@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from trio_voice.cli.printing import print_line
-from trio_voice.daemon.signals import ignore_all
-from trio_voice.errors import CannotListen, ConfigError, first_cause
+from trio_voice.errors import CannotListen, ConfigError, JournalUnavailable, RestError, first_cause
 from trio_voice.speech import SpeechUnavailable
 
 if TYPE_CHECKING:
@@ -29,28 +28,40 @@ def stop(code: int, *lines: str) -> NoReturn:
     sys.exit(code)
 
 
-def problems_in(error: BaseException) -> list[str]:
-    """Lines that say what is wrong, out of a configuration's error in whatever group it came."""
-    innermost = first_cause(error)
-    return innermost.problems if isinstance(innermost, ConfigError) else [str(innermost)]
+class NotAnswered(Exception):
+    """The daemon does not do what it was asked for; the message says why.
+
+    Args:
+        status: with which the command ends.
+        line: in words.
+    """
+
+    def __init__(self, status: int, line: str) -> None:
+        super().__init__(line)
+        self.status = status
 
 
 @contextmanager
-def status_of_a_daemon() -> Iterator[None]:
-    """While a daemon runs: what keeps it from running ends the command with its status, and says what is wrong.
+def ending_in_words() -> Iterator[None]:
+    """While a command runs: what keeps it from its work ends it with a status, and a line for each thing that is wrong.
 
-    Signals are ignored afterwards: the process is on its way out.
+    It may come in a group, of the daemon's nurseries.
     """
-    stopped: list[tuple[int, list[str]]] = []
+    found: list[BaseException] = []  # ``except*`` would put what is raised in it into a group
     try:
         yield
-    except* ConfigError as wrong:
-        stopped.append((EXIT_CONFIG, problems_in(wrong)))  # ``except*`` would put what is raised in it into a group
-    except* CannotListen as busy:
-        stopped.append((EXIT_UNAVAILABLE, [str(first_cause(busy))]))
-    except* SpeechUnavailable as missing:
-        stopped.append((EXIT_UNAVAILABLE, [str(first_cause(missing))]))
-    finally:
-        ignore_all()
-    for code, lines in stopped:
-        stop(code, *lines)
+    except* (CannotListen, ConfigError, JournalUnavailable, NotAnswered, RestError, SpeechUnavailable) as wrong:
+        found.append(first_cause(wrong))
+    for each in found:
+        stop(_status_of(each), *(each.problems if isinstance(each, ConfigError) else [str(each)]))
+
+
+def _status_of(wrong: BaseException) -> int:
+    match wrong:
+        case ConfigError():
+            return EXIT_CONFIG
+        case NotAnswered():
+            return wrong.status
+        case RestError():
+            return EXIT_FAILED if wrong.status else EXIT_UNAVAILABLE
+    return EXIT_UNAVAILABLE

@@ -11,7 +11,7 @@ import httpx2
 
 from trio_voice.cli.configuration import read
 from trio_voice.cli.exits import EXIT_FAILED, EXIT_UNAVAILABLE, stop
-from trio_voice.cli.options import config_option
+from trio_voice.cli.options import config_option, takes_config
 from trio_voice.cli.printing import print_line
 from trio_voice.journal import JournalUnavailable, copies
 from trio_voice.journal.identity import accept, accept_restored, marker_of
@@ -31,8 +31,7 @@ def journal() -> None:
 
 
 @journal.command("accept-new", short_help="Say that another journal than before is meant.")
-@config_option
-@click.pass_obj
+@takes_config
 def accept_new(path: Path) -> None:
     """Say that the journal that is there is meant, where the one that was used before is gone: its list counts now.
 
@@ -48,23 +47,18 @@ def accept_new(path: Path) -> None:
 
 
 @journal.command()
-@config_option
-@click.pass_obj
+@takes_config
 def check(path: Path) -> None:
     """Look whether the journal is whole. Changes nothing."""
-    try:
-        problems, said = copies.check(read(path).journal.url)
-    except JournalUnavailable as trouble:
-        stop(EXIT_UNAVAILABLE, str(trouble))
+    problems, said = copies.check(read(path).journal.url)
     print_line(said)
     if problems:
         stop(EXIT_FAILED, *problems)
 
 
 @journal.command()
-@config_option
+@takes_config
 @_file
-@click.pass_obj
 def backup(path: Path, file: Path) -> None:
     """Copy the journal whole into FILE, while the daemon runs. A file that is there is not touched."""
     try:
@@ -73,15 +67,12 @@ def backup(path: Path, file: Path) -> None:
         stop(EXIT_FAILED, f"{file} is there: name one that is not")
     except OSError as wrong:
         stop(EXIT_FAILED, f"{file}: {wrong.strerror or wrong}")
-    except JournalUnavailable as trouble:
-        stop(EXIT_UNAVAILABLE, str(trouble))
     print_line(f"copied to {file}")
 
 
 @journal.command(short_help="Put a backup in the journal's place.")
-@config_option
+@takes_config
 @_file
-@click.pass_obj
 def restore(path: Path, file: Path) -> None:
     """Put a backup in the journal's place, where there is none and no daemon runs."""
     settings = read(path)

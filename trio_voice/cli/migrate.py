@@ -9,10 +9,9 @@ import click
 
 from trio_voice.call.call import wall_clock
 from trio_voice.cli.configuration import read
-from trio_voice.cli.exits import EXIT_CONFIG, EXIT_UNAVAILABLE, EXIT_USAGE, stop
-from trio_voice.cli.options import config_option
+from trio_voice.cli.exits import EXIT_UNAVAILABLE, EXIT_USAGE, stop
+from trio_voice.cli.options import takes_config
 from trio_voice.cli.printing import print_line
-from trio_voice.errors import ConfigError
 from trio_voice.journal import database_at, months, schema
 
 if TYPE_CHECKING:
@@ -24,18 +23,14 @@ LOCK_SECONDS = 1.0
 
 @click.command(short_help="Bring the journal up to this version.")
 @click.option("--by-month", is_flag=True, help="Keep calls and sessions by month from now on (PostgreSQL).")
-@config_option
-@click.pass_obj
+@takes_config
 def migrate(path: Path, by_month: bool) -> None:  # noqa: FBT001 - click's
     """Bring the journal up to this version, beside daemons that write. Killed, it goes on when it is run again.
 
     With --by-month every daemon must be of this version, and there is no way back.
     """
     settings = read(path)
-    try:
-        database = database_at(settings.journal.url, LOCK_SECONDS)
-    except ConfigError as wrong:
-        stop(EXIT_CONFIG, *wrong.problems)
+    database = database_at(settings.journal.url, LOCK_SECONDS)
     if by_month and settings.journal.url.startswith("sqlite:"):
         stop(EXIT_USAGE, "--by-month is for a journal in PostgreSQL: a file has no partitions")
     with closing(database):

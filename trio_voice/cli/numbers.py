@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 import trio
 
 from trio_voice.cli.configuration import read
-from trio_voice.cli.exits import EXIT_CONFIG, EXIT_FAILED, EXIT_UNAVAILABLE, stop
-from trio_voice.cli.options import config_option
+from trio_voice.cli.exits import EXIT_FAILED, EXIT_UNAVAILABLE, stop
+from trio_voice.cli.options import config_option, takes_config
 from trio_voice.cli.printing import print_line
 from trio_voice.daemon.peers import open_rest
 from trio_voice.edges.twilio.numbers import Numbers
 from trio_voice.edges.twilio.public_url import PublicUrl
 from trio_voice.edges.web.context import NumberRouting
-from trio_voice.errors import ConfigError, RestError
 from trio_voice.phone_numbers import e164
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from trio_voice.config.settings import Settings
-    from trio_voice.edges.twilio.numbers import TwilioNumber
 
 
 @click.group(invoke_without_command=True, short_help="List the account's numbers, and where their calls go.")
@@ -35,7 +33,7 @@ def numbers(context: click.Context) -> None:
     settings = read(context.obj)
     account = _account(settings)
     routing = NumberRouting(settings.personas, settings.numbers)
-    found = _asked(account)
+    found = trio.run(account.listed)
     for each in found:
         here = "here" if account.points_here(each) else "    "
         persona = routing.persona_for(each.number)
@@ -45,42 +43,24 @@ def numbers(context: click.Context) -> None:
 
 
 @numbers.command()
-@config_option
+@takes_config
 @click.argument("number")
-@click.pass_obj
 def point(path: Path, number: str) -> None:
     """Have the calls to a number come here. Prints the addresses that this replaces."""
     account = _account(read(path))
     wanted = e164(number) or number
-    found = next((each for each in _asked(account) if each.number == wanted), None)
+    found = next((each for each in trio.run(account.listed) if each.number == wanted), None)
     if found is None:
         stop(EXIT_FAILED, f"the account has no number {wanted}; trio-voice numbers lists those that it has")
     print_line(f"{found.number} went to {found.where}")
     if found.status_callback:
         print_line(f"{found.number} had the status callback {found.status_callback}")
-    try:
-        trio.run(account.point, found)
-    except RestError as refused:
-        _refuse(refused)
+    trio.run(account.point, found)
     print_line(f"{found.number} goes to {account.url}")
 
 
 def _account(settings: Settings) -> Numbers:
-    try:
-        rest = open_rest(settings)
-    except ConfigError as wrong:
-        stop(EXIT_CONFIG, *wrong.problems)
+    rest = open_rest(settings)
     if rest is None:
         stop(EXIT_UNAVAILABLE, "set account_sid in [twilio] and TWILIO_AUTH_TOKEN to see the account's numbers")
     return Numbers(rest, PublicUrl(settings.server.public_url))
-
-
-def _asked(account: Numbers) -> list[TwilioNumber]:
-    try:
-        return trio.run(account.listed)
-    except RestError as refused:
-        _refuse(refused)
-
-
-def _refuse(refused: RestError) -> NoReturn:
-    stop(EXIT_FAILED if refused.status else EXIT_UNAVAILABLE, str(refused))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
 
-from trio_voice.cli.exits import EXIT_FAILED, EXIT_UNAVAILABLE, stop
+from trio_voice.cli.exits import EXIT_FAILED, EXIT_UNAVAILABLE, NotAnswered, stop
 from trio_voice.errors import one_line, told_in_words
 
 if TYPE_CHECKING:
@@ -16,29 +16,12 @@ CALL_ID_LETTERS: Final = 32
 LOCKED_OUT: Final = "set TRIO_VOICE_API_TOKEN to the token that the daemon was started with"
 
 
-class NotAnswered(Exception):
-    """The daemon does not do what it was asked for; the message says why.
-
-    Args:
-        status: with which the command ends.
-        line: in words.
-    """
-
-    def __init__(self, status: int, line: str) -> None:
-        super().__init__(line)
-        self.status = status
-
-
 def ask(settings: Settings, method: str, path: str, body: Any = None, *, csv: bytes | None = None) -> Any:
-    """Ask the running daemon as its operator; without an answer the command ends."""
-    try:
-        return answer_of(settings, method, path, body, csv=csv)
-    except NotAnswered as why:
-        stop(why.status, str(why))
+    """Answer of the running daemon to its operator, who sends JSON, or a file.
 
-
-def answer_of(settings: Settings, method: str, path: str, body: Any = None, *, csv: bytes | None = None) -> Any:
-    """Answer of the running daemon to its operator who sends JSON, or a file. Raises ``NotAnswered``."""
+    Raises:
+        NotAnswered: there is none, or it is a refusal.
+    """
     token = settings.secrets.get("TRIO_VOICE_API_TOKEN")
     if token is None:
         raise NotAnswered(EXIT_UNAVAILABLE, LOCKED_OUT)

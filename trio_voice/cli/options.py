@@ -1,11 +1,14 @@
-"""The option ``--config``, the same before and behind every command's name."""
+"""Options that commands share."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DEFAULT_CONFIG: Final = Path("config.toml")
 
@@ -23,3 +26,9 @@ config_option: Final = click.option(
     help="The configuration.  [default: config.toml]",
 )
 """The same before and behind a command's name; the path becomes the context's object."""
+json_option: Final = click.option("--json", "as_json", is_flag=True, help="For programs.")
+
+
+def takes_config(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with ``--config``, whose path it is given first."""
+    return config_option(click.pass_obj(command))

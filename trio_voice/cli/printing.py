@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import click
@@ -12,3 +13,8 @@ from trio_voice.errors import one_line
 def print_line(line: str, *, err: bool = False) -> None:
     """Print one line, whole. What would command a terminal, or be a line of its own, is written out."""
     click.echo(one_line(line, sys.maxsize), err=err)
+
+
+def print_json(content: object) -> None:
+    """Print for programs."""
+    click.echo(json.dumps(content, indent=2))

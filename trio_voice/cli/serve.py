@@ -12,16 +12,16 @@ import trio
 
 from trio_voice.call.async_tools import open_async_tools
 from trio_voice.cli.configuration import load
-from trio_voice.cli.exits import EXIT_CONFIG, EXIT_UNAVAILABLE, status_of_a_daemon, stop
+from trio_voice.cli.exits import EXIT_UNAVAILABLE, stop
 from trio_voice.cli.extras import missing_for
 from trio_voice.cli.leaving import LEAVING_SECONDS, leave_within
 from trio_voice.cli.local_peers import load_speech_for, on_this_machine
-from trio_voice.cli.options import config_option
+from trio_voice.cli.options import takes_config
 from trio_voice.config.settings import LEVELS, LogSettings
 from trio_voice.daemon.daemon import AFTER_DRAIN_SECONDS, need_descriptors, run_daemon
 from trio_voice.daemon.logs import keep_prints_from_waiting, set_up_logging
+from trio_voice.daemon.signals import ignore_all
 from trio_voice.daemon.supervisor import WorkerSlot, supervise
-from trio_voice.errors import ConfigError
 from trio_voice.speech.lines import make_lines
 
 if TYPE_CHECKING:
@@ -29,16 +29,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@config_option
+@takes_config
 @click.option("--log-level", type=click.Choice(LEVELS), help="Instead of the configuration's `[log] level`.")
 @click.option("--worker", "slot_text", hidden=True, help="For the processes that server.workers starts.")
-@click.pass_obj
 def serve(path: Path, log_level: str | None, slot_text: str | None) -> None:
     """Run the daemon until SIGTERM or SIGINT, then drain. SIGHUP re-reads personas, numbers and prices."""
-    try:
-        need_descriptors()
-    except ConfigError as wrong:
-        stop(EXIT_CONFIG, *wrong.problems)
+    need_descriptors()
     slot = WorkerSlot.from_text(slot_text) if slot_text is not None else None
     settings = load(path).settings
     lacking = [f"{path}: {line}" for line in missing_for(settings)]
@@ -67,5 +63,7 @@ def serve(path: Path, log_level: str | None, slot_text: str | None) -> None:
             await run_daemon(placed, announce, config, make_lines, slot, speech)
             leave_within(LEAVING_SECONDS, 0)  # all is in order, and a tool's task may never come to its end
 
-    with status_of_a_daemon():
+    try:
         trio.run(run)
+    finally:
+        ignore_all()

@@ -12,7 +12,7 @@ import httpx2
 from trio_voice.cli.configuration import read
 from trio_voice.cli.exits import EXIT_FAILED, EXIT_UNAVAILABLE, stop
 from trio_voice.cli.operator import LOCKED_OUT, ask, whole_id
-from trio_voice.cli.options import config_option
+from trio_voice.cli.options import takes_config
 from trio_voice.cli.printing import print_line
 
 if TYPE_CHECKING:
@@ -28,48 +28,43 @@ def _steer(path: Path, call_id: str, verb: str, wish: dict[str, Any]) -> None:
 
 
 @click.command(short_help="Have the agent of a live call say something.")
-@config_option
+@takes_config
 @click.argument("call_id")
 @click.argument("text")
-@click.pass_obj
 def say(path: Path, call_id: str, text: str) -> None:
     """Have the agent of a live call say something; the beginning of its id is enough."""
     _steer(path, call_id, "say", {"text": text})
 
 
 @click.command()
-@config_option
+@takes_config
 @click.argument("call_id")
 @click.argument("to")
-@click.pass_obj
 def transfer(path: Path, call_id: str, to: str) -> None:
     """Put the caller of a live call through to a number."""
     _steer(path, call_id, "transfer", {"to": to})
 
 
 @click.command(short_help="Have nothing heard of what the agent says.")
-@config_option
+@takes_config
 @click.argument("call_id")
-@click.pass_obj
 def mute(path: Path, call_id: str) -> None:
     """Have nothing heard that the agent of a live call says, until it is unmuted."""
     _steer(path, call_id, "mute", {"muted": True})
 
 
 @click.command()
-@config_option
+@takes_config
 @click.argument("call_id")
-@click.pass_obj
 def unmute(path: Path, call_id: str) -> None:
     """Have the agent of a live call heard again."""
     _steer(path, call_id, "mute", {"muted": False})
 
 
 @click.command(short_help="Write a call's recording into a WAV file.")
-@config_option
+@takes_config
 @click.argument("call_id")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.pass_obj
 def recording(path: Path, call_id: str, file: Path) -> None:
     """Write the recording of a call that is over into a WAV file; one that exists is not overwritten."""
     settings = read(path)

@@ -16,15 +16,15 @@ import httpx2
 import trio
 
 from trio_voice.call.async_tools import open_async_tools
-from trio_voice.cli.exits import EXIT_CONFIG, EXIT_UNAVAILABLE, EXIT_USAGE, status_of_a_daemon, stop
+from trio_voice.cli.exits import EXIT_UNAVAILABLE, EXIT_USAGE, stop
 from trio_voice.cli.extras import missing_for, why_missing
 from trio_voice.cli.local_peers import load_speech_for, on_this_machine
-from trio_voice.cli.options import config_option
+from trio_voice.cli.options import takes_config
 from trio_voice.config.reading import settings_of
 from trio_voice.config.toml import read_toml
 from trio_voice.daemon.daemon import run_daemon
 from trio_voice.daemon.logs import set_up_logging
-from trio_voice.errors import ConfigError
+from trio_voice.daemon.signals import ignore_all
 from trio_voice.speech.lines import make_lines
 
 if TYPE_CHECKING:
@@ -47,9 +47,8 @@ ASK_SECONDS: Final = 10.0
 
 
 @click.command(short_help="Start an agent on this machine, and talk to it.")
-@config_option
+@takes_config
 @click.option("--persona", "name", help="Talk to this persona, with its own model.  [default: one of this machine]")
-@click.pass_obj
 def talk(path: Path, name: str | None) -> None:
     """Start an agent on this machine and print a link: talk to it in your browser. Needs no account, key or number."""
     if name is None and (missing := why_missing("sandbox")) is not None:
@@ -61,19 +60,17 @@ def talk(path: Path, name: str | None) -> None:
     set_up_logging(level=logging.WARNING, json=False)
     # Nothing of a talk is mixed with what a daemon keeps in this folder.
     with tempfile.TemporaryDirectory(prefix="trio-voice-talk-") as folder:
-        try:
-            settings = _settings(path, name, Path(folder))
-        except ConfigError as wrong:
-            stop(EXIT_CONFIG, *wrong.problems)
+        settings = _settings(path, name, Path(folder))
         lacking = list(missing_for(settings))
         if lacking:
             stop(EXIT_UNAVAILABLE, *lacking)
         sys.path.append(str(path.parent.resolve()))  # tools are looked for beside the configuration
-        with status_of_a_daemon():
-            try:
-                trio.run(_run, settings, path)
-            except* KeyboardInterrupt:
-                pass  # before the daemon has begun to listen for it
+        try:
+            trio.run(_run, settings, path)
+        except* KeyboardInterrupt:
+            pass  # before the daemon has begun to listen for it
+        finally:
+            ignore_all()
 
 
 def _settings(path: Path, name: str | None, folder: Path) -> Settings:

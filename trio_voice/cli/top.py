@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from trio_voice.cli.configuration import read
-from trio_voice.cli.exits import stop
-from trio_voice.cli.operator import NotAnswered, answer_of
-from trio_voice.cli.options import config_option
+from trio_voice.cli.operator import ask
+from trio_voice.cli.options import takes_config
 from trio_voice.errors import one_line
 
 if TYPE_CHECKING:
@@ -35,14 +34,13 @@ HOME: Final = "\x1b[H\x1b[J"
 
 
 @click.command()
-@config_option
-@click.pass_obj
+@takes_config
 def top(path: Path) -> None:
     """Show the live calls of all nodes; q or Ctrl-C ends it. Where nobody watches, print them once."""
     settings = read(path)
 
     def look() -> list[dict[str, Any]]:
-        calls = answer_of(settings, "GET", "/calls?limit=1")["calls"]
+        calls = ask(settings, "GET", "/calls?limit=1")["calls"]
         return [call for call in calls if call["state"] != "ended"]
 
     try:
@@ -54,8 +52,6 @@ def top(path: Path) -> None:
             show(look())
             while not pressed(LOOK_SECONDS):
                 show(look())
-    except NotAnswered as why:  # said where it stays, and not on the screen that is left
-        stop(why.status, str(why))
     except KeyboardInterrupt:
         pass
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from trio_voice.cli.exits import EXIT_USAGE, stop
-from trio_voice.cli.options import DEFAULT_CONFIG, config_option
+from trio_voice.cli.options import DEFAULT_CONFIG, takes_config
 from trio_voice.daemon.systemd_unit import PACKAGED_CONFIG, doubts_about, render_unit, this_executable
 
 if TYPE_CHECKING:
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Print a systemd unit for this installation.")
-@config_option
-@click.pass_obj
+@takes_config
 def unit(path: Path) -> None:
     """Print a systemd unit for this installation: trio-voice unit > /etc/systemd/system/trio-voice.service."""
     executable = this_executable()

@@ -16,12 +16,13 @@ engines.py      which database a URL means: sqlite.py, postgres.py
 database.py     what either of them must do
 """
 
+from trio_voice.errors import JournalUnavailable
 from trio_voice.journal.engines import database_at
 from trio_voice.journal.journal import Journal
 from trio_voice.journal.opening import open_journal
 from trio_voice.journal.reading import read_journal
 from trio_voice.journal.rows import JournaledCall, Run
-from trio_voice.journal.writer import JournalUnavailable, Pace, Statistics
+from trio_voice.journal.writer import Pace, Statistics
 
 __all__ = [
     "Journal",

@@ -9,9 +9,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from trio_voice.errors import JournalUnavailable
 from trio_voice.journal import schema
 from trio_voice.journal.engines import database_at
-from trio_voice.journal.writer import JournalUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from trio_voice.errors import JournalUnavailable
 from trio_voice.journal import rows, schema
-from trio_voice.journal.writer import JournalUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

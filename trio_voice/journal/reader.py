@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
-from trio_voice.journal.writer import JournalUnavailable
+from trio_voice.errors import JournalUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

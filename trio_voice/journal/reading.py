@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from trio_voice.errors import JournalUnavailable
 from trio_voice.journal import rows, schema
 from trio_voice.journal.engines import database_at
-from trio_voice.journal.writer import JournalUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 
-from trio_voice.journal.writer import Answer, Entry, JournalUnavailable
+from trio_voice.errors import JournalUnavailable
+from trio_voice.journal.writer import Answer, Entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

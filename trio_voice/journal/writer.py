@@ -24,7 +24,6 @@ import attrs
 import structlog
 import trio
 
-from trio_voice.errors import TrioVoiceError
 from trio_voice.journal import months, schema
 from trio_voice.journal.database import LOCK_SECONDS
 
@@ -39,10 +38,6 @@ BACKLOG_ENTRIES: Final = 10_000
 """Some 2,500 calls; at 2 kB each, 20 MB."""
 BATCH_ENTRIES: Final = 500
 """In one transaction. More would make those wait who came while it was being gathered."""
-
-
-class JournalUnavailable(TrioVoiceError):
-    """The journal cannot answer; the message is its trouble."""
 
 
 @attrs.frozen(kw_only=True)

@@ -42,7 +42,7 @@ class contained:  # noqa: N801 - used like a function, as contextlib's are
         """Log, and say that nothing is left of it."""
         if raised is None:
             return False
-        bugs, others = _parted(raised)
+        bugs, others = parted(raised, Exception)  # the rest is somebody else's to know, such as a cancellation
         if bugs is not None:
             log.error("work_bug", exc_info=bugs, **self._facts)
         if bugs is not None and others is not None:
@@ -50,11 +50,11 @@ class contained:  # noqa: N801 - used like a function, as contextlib's are
         return others is None
 
 
-def _parted(raised: BaseException) -> tuple[BaseException | None, BaseException | None]:
-    """The bug in an exception, and the rest, which is somebody else's to know, such as a cancellation."""
+def parted(raised: BaseException, kind: type[BaseException]) -> tuple[BaseException | None, BaseException | None]:
+    """The part of an exception that is of a kind, and the rest: a nursery may raise both at once."""
     if isinstance(raised, BaseExceptionGroup):
-        return raised.split(Exception)
-    return (raised, None) if isinstance(raised, Exception) else (None, raised)
+        return raised.split(kind)
+    return (raised, None) if isinstance(raised, kind) else (None, raised)
 
 
 async def keep_running(service: str, work: Callable[[], Awaitable[None]]) -> None:

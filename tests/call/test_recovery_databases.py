@@ -63,7 +63,7 @@ async def test_a_next_daemon_settles_what_the_last_one_left(url, hasty, nursery,
             [session] = call.record.model_sessions
             assert session.closing is Closing.ABORTED
             assert session.closed_at is not None
-            assert call.settled_by == journal.this_run.run_id
+            assert call.settled_by == journal.heartbeat.run.run_id
             assert "died" in call.record.end_detail
         assert len(alarms) == 3  # one a session, however often its phone was tried: nobody saw when it ended
         nursery.cancel_scope.cancel()
@@ -75,7 +75,7 @@ async def test_calls_of_the_living_are_left_alone_and_those_of_the_stopped_are_n
         theirs, mine = call_of(1), call_of(2)
         await alive.session_opening(theirs, theirs.model_sessions[0])
         await journal.session_opening(mine, mine.model_sessions[0])
-        run = alive.this_run
+        run = alive.heartbeat.run
         lives.start_soon(OrphanRecovery(journal, phones, wall_clock, lambda process: False, silent_seconds=0.5).run)
         await trio.sleep(1)
         assert phones.asked == []
@@ -84,8 +84,8 @@ async def test_calls_of_the_living_are_left_alone_and_those_of_the_stopped_are_n
         await settled(journal, "c1")
         assert phones.hung_up == ["CA1"]
         with trio.fail_after(5):
-            assert await alive.wait_declared_dead() == journal.this_run.run_id
-        assert alive.this_run.run_id != run.run_id
+            assert await alive.wait_declared_dead() == journal.heartbeat.run.run_id
+        assert alive.heartbeat.run.run_id != run.run_id
         assert (await journal.call("c2")).record.ended_at is None
         lives.cancel_scope.cancel()
         nursery.cancel_scope.cancel()

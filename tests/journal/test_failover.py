@@ -82,7 +82,7 @@ async def test_daemons_go_on_at_the_standby_and_nothing_written_is_lost(binaries
                         assert (await journal.call(ended.call_id)).record.ended_at
                         assert (await journal.call(living.call_id)).record.ended_at
                     assert (a.statistics().dropped, b.statistics().dropped) == (0, 0)
-                    assert [run.run_id for run in await b.other_runs()] == [a.this_run.run_id]
+                    assert [run.run_id for run in await b.other_runs()] == [a.heartbeat.run.run_id]
 
 
 async def knows(journal, record):

@@ -20,7 +20,7 @@ async def test_a_call_comes_back_as_it_was(opened, clock):
         found = await journal.call(record.call_id)
         assert found.record == record
         assert found.began_at == clock.now
-        assert found.run == journal.this_run
+        assert found.run == journal.heartbeat.run
         assert found.settled_by is None
         assert await journal.call("another") is None
 

@@ -27,7 +27,7 @@ async def test_what_another_run_left_open_is_found_and_settled(opened, clock):
     left, closed_half, phone_up, over = live_call(), live_call(), live_call(), live_call()
     clock.now = NOON + timedelta(seconds=40)  # its last heartbeat
     async with opened(node="dead", process="boot ns 1 2") as journal:
-        dead = journal.this_run
+        dead = journal.heartbeat.run
         await open_session(journal, left)
         await open_session(journal, closed_half)
         close_session(closed_half.model_sessions[0])
@@ -57,7 +57,7 @@ async def test_what_another_run_left_open_is_found_and_settled(opened, clock):
         [session] = settled.record.model_sessions
         assert (session.closed_at, session.closing) == (at, Closing.ABORTED)
         assert (session.seconds_at_least, session.seconds) == (40, 90)
-        assert settled.settled_by == journal.this_run.run_id
+        assert settled.settled_by == journal.heartbeat.run.run_id
         assert session.settled
         assert (await journal.call(closed_half.call_id)).record.model_sessions == closed_half.model_sessions
         untouched = await journal.call(phone_up.call_id)
@@ -102,33 +102,37 @@ async def test_who_looks_for_the_dead_reads_runs_alone_and_those_of_a_dead_one_b
 async def test_who_declares_a_run_dead_first_is_told_to_all_and_to_it(opened, clock, stand):
     pace = attrs.evolve(PACE, beat_seconds=0.01)
     async with opened(node="slow", pace=pace) as slow, opened(node="a") as one, opened(node="b") as other:
-        run = slow.this_run
+        run = slow.heartbeat.run
         with trio.move_on_after(0.1):
             pytest.fail(await slow.wait_declared_dead())
-        assert await one.declare_dead(run) == one.this_run.run_id
-        assert await other.declare_dead(run) == one.this_run.run_id
+        assert await one.declare_dead(run) == one.heartbeat.run.run_id
+        assert await other.declare_dead(run) == one.heartbeat.run.run_id
         with trio.fail_after(20):
-            assert await slow.wait_declared_dead() == one.this_run.run_id
-        assert slow.this_run.run_id != run.run_id
+            assert await slow.wait_declared_dead() == one.heartbeat.run.run_id
+        assert slow.heartbeat.run.run_id != run.run_id
         await open_session(slow, live_call())
         left = {run.run_id: run.declared_dead_by for run in await other.other_runs()}
-        assert left == {slow.this_run.run_id: None, run.run_id: one.this_run.run_id, one.this_run.run_id: None}
+        assert left == {
+            slow.heartbeat.run.run_id: None,
+            run.run_id: one.heartbeat.run.run_id,
+            one.heartbeat.run.run_id: None,
+        }
         with trio.move_on_after(0.1):  # once is enough
             pytest.fail(await slow.wait_declared_dead())
     dead = f"SELECT declared_dead_by FROM runs WHERE run_id = '{run.run_id}'"
-    assert stand.query(dead) == [(one.this_run.run_id,)]  # its own beats have not taken it back
+    assert stand.query(dead) == [(one.heartbeat.run.run_id,)]  # its own beats have not taken it back
 
 
 async def test_a_run_is_of_interest_until_nothing_of_it_is_open(opened):
     async with opened(node="dead") as journal:
         await open_session(journal, live_call())
-        dead = journal.this_run
+        dead = journal.heartbeat.run
     async with opened(node="settler") as journal:
         await journal.declare_dead(dead)
         await journal.settle_run(dead)  # by mistake, say: the next one is not
     async with opened(node="dead too") as journal:
         await open_session(journal, live_call())
-        dead = journal.this_run
+        dead = journal.heartbeat.run
     async with opened() as journal:
         assert [run.run_id for run in await journal.other_runs()] == [dead.run_id]
         [call] = await journal.left_open(dead)
@@ -142,7 +146,7 @@ async def test_the_words_of_a_daemon_that_was_alive_after_all_replace_the_settle
     async with opened(node="slow") as slow:
         await open_session(slow, record)
         async with opened(node="hasty") as hasty:
-            [found] = await hasty.left_open(slow.this_run)
+            [found] = await hasty.left_open(slow.heartbeat.run)
             await hasty.settle_sessions(found, NOON + timedelta(seconds=5))
             await hasty.settle_call(found, NOON + timedelta(seconds=5), "it seemed dead")
         slow.call_ended(end_call(record))

@@ -81,8 +81,8 @@ async def test_a_journal_behind_a_pooler_is_made_written_read_and_settled(kind, 
                 assert await one.is_do_not_call("+15550001")
                 one.call_ended(end_call(record))
                 assert (await one.call(record.call_id)).record.end_reason == record.end_reason
-                assert [run.run_id for run in await other.other_runs()] == [one.this_run.run_id]
-                assert len(await other.left_open(one.this_run)) == 21
+                assert [run.run_id for run in await other.other_runs()] == [one.heartbeat.run.run_id]
+                assert len(await other.left_open(one.heartbeat.run)) == 21
     database = database_at(postgres_stand.url)
     database.connect()
     assert schema.migrate(database, datetime.now(UTC)) == len(schema.MIGRATIONS)

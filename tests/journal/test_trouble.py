@@ -175,7 +175,7 @@ async def test_rows_that_a_dead_daemon_keeps_locked_hold_up_nothing_but_their_se
     left, own = live_call(), live_call()
     async with open_journal(postgres_stand.url, node="dead", clock=clock, pace=IMPATIENT) as journal:
         await open_session(journal, left)
-        dead = journal.this_run
+        dead = journal.heartbeat.run
     async with open_journal(postgres_stand.url, node="here", clock=clock, pace=IMPATIENT) as journal:
         [call] = await journal.left_open(dead)
         with postgres_stand.locked_rows():

@@ -56,12 +56,12 @@ def test_an_utterance_is_cut_at_thirty_seconds_and_goes_on_in_another() -> None:
 
 def test_an_utterance_can_be_had_before_it_ends() -> None:
     ears = Ears(ScriptedDetector([0.0] + [0.9] * 5))
-    assert (ears.end_utterance(), ears.utterance_so_far()) == (None, b"")
+    assert ears.end_utterance() is None
     ears.hear(bytes(WINDOW) * 5)
     assert ears.speaking
-    so_far = ears.utterance_so_far()
-    assert windows_of(so_far) == [0] * 5
-    assert ears.end_utterance() == SpeechStopped(at_ms=5 * WINDOW_MS, utterance=so_far)
+    stopped = ears.end_utterance()
+    assert stopped is not None
+    assert (stopped.at_ms, windows_of(stopped.utterance)) == (5 * WINDOW_MS, [0] * 5)
     assert not ears.speaking
 
 

@@ -58,7 +58,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from trio_voice.bridge.watcher import Watcher
-    from trio_voice.call.call_tools import Recording
     from trio_voice.call.expected import CameBack
     from trio_voice.call.tools import Tool
     from trio_voice.call.transfers import CallControl
@@ -67,6 +66,7 @@ if TYPE_CHECKING:
     from trio_voice.legs.succession import Succession
     from trio_voice.limits import Limits
     from trio_voice.persona import Lines, Persona
+    from trio_voice.recorder.recordings import OpenRecording
 
 log: Final = structlog.stdlib.get_logger("trio_voice.call")
 
@@ -130,7 +130,7 @@ class Call:
         expected_call_sid: str | None = None,
         lines: Lines = SILENT,
         came_back: CameBack | None = None,
-        recording: Recording | None = None,
+        recording: OpenRecording | None = None,
         watcher: Watcher = NOBODY,
     ) -> None:
         self.record = record

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import attrs
 import structlog
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from trio_voice.events.call import RunTool, ToolResult
     from trio_voice.persona import Persona
     from trio_voice.record import CallRecord
+    from trio_voice.recorder.recordings import OpenRecording
 
 log: Final = structlog.stdlib.get_logger("trio_voice.call")
 
@@ -27,13 +28,6 @@ MAX_TOOLS: Final = 10
 """Tools that one call may have running; a request beyond that is answered with an error."""
 UNKNOWN_TOOL: Final = "unknown"
 """In the log and the record, for a name that no tool has."""
-
-
-class Recording(Protocol):
-    """The recording of a call, or one that is to come."""
-
-    def consent(self) -> bool:
-        """Record from now on; whether that can be."""
 
 
 class CallTools:
@@ -56,7 +50,7 @@ class CallTools:
         persona: Persona,
         seconds: float,
         began: float,
-        recording: Recording | None,
+        recording: OpenRecording | None,
         watcher: Watcher,
     ) -> None:
         self._tools = tools

@@ -8,7 +8,7 @@ each that a dead daemon had open.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import structlog
 import trio
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from trio_voice.billing.prices import Prices
+    from trio_voice.call.call import Call
     from trio_voice.journal import JournaledCall
     from trio_voice.record import CallRecord
     from trio_voice.session_record import ModelSessionRecord
@@ -29,18 +30,6 @@ log: Final = structlog.stdlib.get_logger("trio_voice.auditor")
 WATCH_SECONDS: Final = 1.0
 """Between two looks at the calls that are ending."""
 ADVICE: Final = "its meter may have run on: look for the session in the provider's console, and report the line"
-
-
-class EndingCall(Protocol):
-    """A call as far as it is watched here."""
-
-    @property
-    def record(self) -> CallRecord:
-        """Its sessions are in it."""
-
-    @property
-    def ending_seconds(self) -> float:
-        """Since the first sign of its end; 0 before."""
 
 
 class OverrunAlarm:
@@ -83,7 +72,7 @@ class OverrunAlarm:
             **({"prices_missing": missing} if missing else {}),
         )
 
-    async def watch(self, calls: Callable[[], Iterable[EndingCall]]) -> None:
+    async def watch(self, calls: Callable[[], Iterable[Call]]) -> None:
         """Look until cancelled whether a session that is open has outlived its call: it may never be closed.
 
         Args:
@@ -95,7 +84,7 @@ class OverrunAlarm:
                     self._look_at(call)
             await trio.sleep(WATCH_SECONDS)
 
-    def _look_at(self, call: EndingCall) -> None:
+    def _look_at(self, call: Call) -> None:
         alarmed = self._alarmed.setdefault(call.record.call_id, set())
         for place, session in enumerate(call.record.model_sessions):
             if session.closed_at is None and place not in alarmed:

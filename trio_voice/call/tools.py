@@ -26,6 +26,7 @@ from trio_voice.call.async_tools import run_async_tool
 from trio_voice.call.result_size import is_longer_than
 from trio_voice.errors import first_cause, one_line
 from trio_voice.events.call import Then, ToolResult
+from trio_voice.isolation import parted
 from trio_voice.persona import ToolSchema
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ class Tool:
                     returned, then = returned.result, returned.then
                 return attrs.evolve(_as_json(name, returned, then), unknown_arguments=unknown)
             except BaseException as failed:  # noqa: ASYNC103, BLE001 - what came of a cancellation is raised below
-                cancelled, own = _parted(failed)
+                cancelled, own = parted(failed, trio.Cancelled)
                 if own is not None:
                     _tell_failure(name, own)
                 if cancelled is not None:
@@ -190,13 +191,6 @@ def _text_of(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-
-def _parted(raised: BaseException) -> tuple[BaseException | None, BaseException | None]:
-    """The cancellation in an exception, and the tool's own error: a nursery of its own may raise both at once."""
-    if isinstance(raised, BaseExceptionGroup):
-        return raised.split(trio.Cancelled)
-    return (raised, None) if isinstance(raised, trio.Cancelled) else (None, raised)
 
 
 def _tell_failure(name: str, raised: BaseException) -> None:

@@ -27,7 +27,8 @@ from trio_voice.edges.twilio.numbers import Numbers
 from trio_voice.edges.twilio.public_url import PublicUrl
 from trio_voice.edges.twilio.rest import NO_SUCH_RESOURCE
 from trio_voice.errors import ConfigError, RestError, one_line, told_in_words
-from trio_voice.journal import database_at, schema
+from trio_voice.journal import JournalUnavailable, database_at, schema
+from trio_voice.journal.engines import connected
 from trio_voice.legs.session_ledger import Ledger
 from trio_voice.persona import Persona
 from trio_voice.protocols.chain_stages import ChainSettings
@@ -223,21 +224,15 @@ async def _clock(settings: Settings) -> list[Check]:
 
 async def _journal(settings: Settings) -> list[Check]:
     def look() -> int:
-        database = database_at(settings.journal.url)
-        try:
-            if not database.is_there():
-                return 0
-            database.connect()
+        if not database_at(settings.journal.url).is_there():
+            return 0
+        with connected(settings.journal.url) as database:
             return schema.version_of(database)
-        except Exception as error:
-            raise ConfigError([f"{database.name}: {database.describe(error)}"]) from error
-        finally:
-            database.close()
 
     try:
         version = await trio.to_thread.run_sync(look, abandon_on_cancel=True)
-    except ConfigError as wrong:
-        return [Check("journal", ok=False, message=wrong.problems[0], advice="journal.url, TRIO_VOICE_JOURNAL_URL")]
+    except JournalUnavailable as wrong:
+        return [Check("journal", ok=False, message=str(wrong), advice="journal.url, TRIO_VOICE_JOURNAL_URL")]
     newest = len(schema.MIGRATIONS)
     if 0 < version < newest:
         message = f"its tables are of version {version}, this program's of {newest}"

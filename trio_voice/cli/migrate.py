@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
 
 from trio_voice.call.call import wall_clock
 from trio_voice.cli.configuration import read
-from trio_voice.cli.exits import EXIT_UNAVAILABLE, EXIT_USAGE, stop
+from trio_voice.cli.exits import EXIT_USAGE, stop
 from trio_voice.cli.options import takes_config
 from trio_voice.cli.printing import print_line
-from trio_voice.journal import database_at, months, schema
+from trio_voice.journal import months, schema
+from trio_voice.journal.engines import connected
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,20 +30,15 @@ def migrate(path: Path, by_month: bool) -> None:  # noqa: FBT001 - click's
     With --by-month every daemon must be of this version, and there is no way back.
     """
     settings = read(path)
-    database = database_at(settings.journal.url, LOCK_SECONDS)
     if by_month and settings.journal.url.startswith("sqlite:"):
         stop(EXIT_USAGE, "--by-month is for a journal in PostgreSQL: a file has no partitions")
-    with closing(database):
-        try:
+    with connected(settings.journal.url, LOCK_SECONDS) as database:
+        found = schema.migrate(database, wall_clock())
+        changed = by_month and not database.is_by_month
+        if changed:
+            months.change_to_months(database, wall_clock())
             database.connect()
-            found = schema.migrate(database, wall_clock())
-            changed = by_month and not database.is_by_month
-            if changed:
-                months.change_to_months(database, wall_clock())
-                database.connect()
-            months.make_months(database, wall_clock())
-        except Exception as error:  # noqa: BLE001 - whatever the driver raises
-            stop(EXIT_UNAVAILABLE, f"{database.name}: {database.describe(error)}")
+        months.make_months(database, wall_clock())
     newest = len(schema.MIGRATIONS)
     if found < newest:
         print_line(f"{database.name}: from version {found} to {newest}")

@@ -14,9 +14,9 @@ import trio
 
 from trio_voice.call.nodes import node_of
 from trio_voice.edges import bounded_answer
+from trio_voice.edges.web.nodes import json_of
 from trio_voice.errors import ConfigError
 from trio_voice.journal import JournalUnavailable, Pace
-from trio_voice.net.connect import default_tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,15 +96,12 @@ def _problem(other: Node) -> str:
 
 
 async def _answers(other: Node) -> bool:
-    with trio.move_on_after(ASK_SECONDS):  # noqa: ASYNC912 - the request is one
-        try:
-            async with httpx2.AsyncClient(verify=default_tls(), timeout=ASK_SECONDS, trust_env=False) as client:
-                url = f"{other.peer_url}/readyz"
-                said = (await bounded_answer.ask(client, "GET", url, most_bytes=MOST_ANSWER_BYTES)).json()
-                return isinstance(said, dict) and said.get("node") == other.digits
-        except (httpx2.HTTPError, ValueError, RecursionError):
-            return False
-    return False
+    url = f"{other.peer_url}/readyz"
+    try:
+        answer = await bounded_answer.ask_once("GET", url, seconds=ASK_SECONDS, most_bytes=MOST_ANSWER_BYTES)
+    except httpx2.HTTPError:
+        return False
+    return json_of(answer).get("node") == other.digits
 
 
 async def _beats(run: Run, journal: Journal) -> bool:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 from trio_voice.errors import JournalUnavailable
 from trio_voice.journal import schema
-from trio_voice.journal.engines import database_at
+from trio_voice.journal.engines import connected, database_at, file_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from trio_voice.journal.database import Database
 
 COPY_PAGES: Final = 1_000
 """At a time: between them a daemon writes."""
@@ -33,40 +35,31 @@ def check(url: str) -> tuple[list[str], str]:
         ConfigError: the URL cannot be used.
         JournalUnavailable: there is none, or it cannot be reached.
     """
-    file = _file_of(url)
+    database_at(url)  # which says what is wrong with it
+    file = file_of(url)
     problems = [*_damage(file)] if file is not None else []
     if problems:
         return problems, f"{file}: damaged"
-    database = database_at(url, LOCK_SECONDS)
-    with closing(database):
-        try:
-            if not database.is_there():
-                raise JournalUnavailable(f"there is no journal at {database.name}")  # noqa: TRY301 - passed on below; whatever else is raised becomes one
-            database.connect()
-            version = schema.version_of(database)
-            newest = len(schema.MIGRATIONS)
-            if version < newest:
-                problems.append(f"its tables are of version {version}, this program's of {newest}: trio-voice migrate")
-            with database.transaction(writes=False):
-                missing = [table for table in TABLES if not _has(database, table)]
-                problems += [f"table {table} is missing: restore a backup" for table in missing]
-                counts = [] if missing else [database.query(f"SELECT count(*) FROM {table}")[0][0] for table in TABLES]  # noqa: S608 - names of our own tables
-                if not missing:
-                    [(orphans,)] = database.query(_OF_NO_RUN)
-                    if orphans:
-                        problems.append(f"{orphans} calls are of no run: a part of the tables was lost")
-        except JournalUnavailable:
-            raise
-        except Exception as error:
-            raise JournalUnavailable(f"{database.name}: {database.describe(error)}") from error
+    with connected(url, LOCK_SECONDS) as database:
+        version = schema.version_of(database)
+        newest = len(schema.MIGRATIONS)
+        if version < newest:
+            problems.append(f"its tables are of version {version}, this program's of {newest}: trio-voice migrate")
+        with database.transaction(writes=False):
+            missing = [table for table in TABLES if not _has(database, table)]
+            problems += [f"table {table} is missing: restore a backup" for table in missing]
+            counts = [] if missing else [database.query(f"SELECT count(*) FROM {table}")[0][0] for table in TABLES]  # noqa: S608 - names of our own tables
+            if not missing:
+                [(orphans,)] = database.query(_OF_NO_RUN)
+                if orphans:
+                    problems.append(f"{orphans} calls are of no run: a part of the tables was lost")
     said = ", ".join(f"{count} {table}" for table, count in zip(TABLES[:5], counts, strict=False))
     return problems, f"{database.name}: version {version}; {said}"
 
 
-def _has(database: object, table: str) -> bool:
-    has_column = database.has_column  # type: ignore[attr-defined]  # a Database
+def _has(database: Database, table: str) -> bool:
     column = {"do_not_call": "number", "runs": "run_id", "journal_versions": "version", "journal_identity": "id"}
-    return bool(has_column(table, column.get(table, "call_id")))
+    return database.has_column(table, column.get(table, "call_id"))
 
 
 def _damage(file: Path) -> Iterator[str]:
@@ -90,7 +83,8 @@ def back_up(url: str, target: Path) -> None:
         JournalUnavailable: there is no journal, or it cannot be read.
         OSError: the file cannot be written.
     """
-    file = _file_of(url)
+    database_at(url)  # which says what is wrong with it
+    file = file_of(url)
     if file is not None and not file.exists():
         raise JournalUnavailable(f"there is no journal at {file.absolute()}")
     part = target.with_name(f".{target.name}.{os.getpid()}")
@@ -118,7 +112,8 @@ def restore(url: str, source: Path) -> None:
         JournalUnavailable: what is to be put back is no journal, or the server cannot be reached.
         OSError: the file cannot be read or written.
     """
-    file = _file_of(url)
+    database_at(url)  # which says what is wrong with it
+    file = file_of(url)
     if file is None:
         _restore_to_server(url, source)
         return
@@ -142,14 +137,8 @@ def restore(url: str, source: Path) -> None:
 
 
 def _restore_to_server(url: str, source: Path) -> None:
-    database = database_at(url, LOCK_SECONDS)
-    with closing(database):
-        try:
-            database.connect()
-            with database.transaction(writes=False):
-                is_there = database.has_column("calls", "call_id") or database.has_column("journal_versions", "version")
-        except Exception as error:
-            raise JournalUnavailable(f"{database.name}: {database.describe(error)}") from error
+    with connected(url, LOCK_SECONDS) as database, database.transaction(writes=False):
+        is_there = database.has_column("calls", "call_id") or database.has_column("journal_versions", "version")
     if is_there:
         raise FileExistsError(f"{database.name} has a journal: name an empty database")
     _run(["pg_restore", "--no-owner", "--exit-on-error", "--single-transaction", f"--dbname={url}", str(source)])
@@ -175,10 +164,3 @@ def _run(command: list[str]) -> None:
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
         raise JournalUnavailable(f"{command[0]}: {said[-1][:200]}")
-
-
-def _file_of(url: str) -> Path | None:
-    """The file of a journal; ``None`` if it is on a server."""
-    database_at(url)  # which says what is wrong with it
-    scheme, _, rest = url.partition("://")
-    return Path(rest.removeprefix("/")) if scheme == "sqlite" else None

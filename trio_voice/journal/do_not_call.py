@@ -17,12 +17,16 @@ if TYPE_CHECKING:
     from trio_voice.journal.identity import Identity
     from trio_voice.journal.requests import JournalRequests, Statement
 
-SET: Final = """
+_MARK: Final = """
+    INSERT INTO do_not_call (number, reason, call_id, marked_at) VALUES (?, ?, ?, ?) ON CONFLICT (number) DO NOTHING
+"""
+_IS_LISTED: Final = "SELECT 1 FROM do_not_call WHERE number = ?"
+_SET: Final = """
     INSERT INTO do_not_call (number, reason, call_id, marked_at) VALUES (?, ?, NULL, ?)
     ON CONFLICT (number) DO UPDATE SET reason = excluded.reason
 """
 """An operator's reason takes the place of the one before it; when and in which call it was asked for stays."""
-REMOVE: Final = "DELETE FROM do_not_call WHERE number = ?"
+_REMOVE: Final = "DELETE FROM do_not_call WHERE number = ?"
 _PAGE: Final = """
     SELECT number, reason, call_id, marked_at FROM do_not_call
     WHERE number > ? AND number LIKE ? ORDER BY number LIMIT ?
@@ -72,9 +76,7 @@ class DoNotCallList:
             JournalUnavailable: it is not yet written, and will be unless the daemon dies first.
         """
         row: list[Value] = [rows.kept(number), rows.kept(reason), call_id, rows.moment(self._clock())]
-        answer = self._requests.post(
-            "do_not_call", [(schema.MARK_DO_NOT_CALL, [row]), (schema.COUNT_CHANGE, [[]])], awaited=True
-        )
+        answer = self._requests.post("do_not_call", [(_MARK, [row]), (schema.COUNT_CHANGE, [[]])], awaited=True)
         await self._requests.answered(answer)
 
     async def set_do_not_call(self, number: str, reason: str) -> None:
@@ -94,7 +96,7 @@ class DoNotCallList:
         marked_at = rows.moment(self._clock())
         listed: list[list[Value]] = [[rows.kept(number), rows.kept(reason), marked_at] for number, reason in numbers]
         if listed:
-            changes: list[Statement] = [(SET, listed), (schema.COUNT_CHANGE, [[]])]
+            changes: list[Statement] = [(_SET, listed), (schema.COUNT_CHANGE, [[]])]
             await self._requests.answered(self._requests.post("do_not_call", changes, awaited=True))
 
     async def remove_do_not_call(self, number: str) -> bool:
@@ -105,7 +107,7 @@ class DoNotCallList:
         """
         if not await self.is_do_not_call(number):
             return False
-        changes: list[Statement] = [(REMOVE, [[number]]), (schema.COUNT_CHANGE, [[]])]
+        changes: list[Statement] = [(_REMOVE, [[number]]), (schema.COUNT_CHANGE, [[]])]
         await self._requests.answered(self._requests.post("do_not_call", changes, awaited=True))
         return True
 
@@ -132,7 +134,7 @@ class DoNotCallList:
         """
 
         def look(database: Database) -> tuple[str, bool]:
-            return self._identity.check(database), bool(database.query(schema.IS_DO_NOT_CALL, [rows.kept(number)]))
+            return self._identity.check(database), bool(database.query(_IS_LISTED, [rows.kept(number)]))
 
         lost, listed = await self._requests.ask("is_do_not_call", look)
         if lost:

@@ -13,15 +13,14 @@ from __future__ import annotations
 import errno
 import os
 import zlib
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from trio_voice.errors import JournalUnavailable
 from trio_voice.journal import schema
-from trio_voice.journal.engines import database_at
+from trio_voice.journal.engines import connected, file_of
 
 if TYPE_CHECKING:
     from trio_voice.journal.database import Database
@@ -51,10 +50,10 @@ def marker_of(url: str, state_directory: str | None) -> Path | None:
         url: of the journal; one in memory has no marker.
         state_directory: ``$STATE_DIRECTORY``; the first path in it is taken.
     """
-    scheme, _, rest = url.partition("://")
+    rest = url.partition("://")[2]
     if rest == "/:memory:":
         return None
-    file = Path(rest.removeprefix("/")) if scheme == "sqlite" else None
+    file = file_of(url)
     # Hidden, so that whoever removes "journal.db*" does not remove it as well.
     name = f".{file.name}.marker" if file else f".journal-{zlib.crc32(rest.rpartition('@')[2].encode()):08x}.marker"
     first = (state_directory or "").partition(":")[0]
@@ -141,17 +140,10 @@ def accept_restored(url: str, marker: Path) -> bool:
 
 def _look(url: str) -> tuple[str, int]:
     """The id of the journal that is there, and how many numbers its list has. Raises as ``accept``."""
-    database = database_at(url)
-    if not database.is_there():
-        raise JournalUnavailable(f"there is no journal at {database.name}: start the daemon once, and it is made")
-    with closing(database):
-        try:
-            database.connect()
-            with database.transaction(writes=False):
-                [(found, _)] = database.query(schema.IDENTITY)
-                [(numbers,)] = database.query("SELECT count(*) FROM do_not_call")
-        except Exception as error:
-            raise JournalUnavailable(f"{database.name}: {database.describe(error)}") from error
+    made = "start the daemon once, and it is made"
+    with connected(url, missing=made) as database, database.transaction(writes=False):
+        [(found, _)] = database.query(schema.IDENTITY)
+        [(numbers,)] = database.query("SELECT count(*) FROM do_not_call")
     return found, int(numbers)
 
 

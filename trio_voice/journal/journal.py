@@ -14,9 +14,7 @@ import trio
 from trio_voice.journal import idempotency_keys, pace, reading, rows, schema
 from trio_voice.journal.do_not_call import DoNotCallList
 from trio_voice.journal.heartbeat import Heartbeat
-from trio_voice.journal.identity import Identity
 from trio_voice.journal.other_runs import OtherRuns
-from trio_voice.journal.reader import Reader
 from trio_voice.journal.requests import JournalRequests
 from trio_voice.journal.writer import Statistics
 
@@ -98,11 +96,6 @@ class Journal(DoNotCallList, OtherRuns):
         )
 
     # This daemon's run
-
-    @property
-    def this_run(self) -> rows.Run:
-        """As it was last posted."""
-        return self.heartbeat.run
 
     @property
     def stood_still(self) -> bool:

@@ -17,6 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from trio_voice.errors import ConfigError
 from trio_voice.journal import months
+from trio_voice.journal.database import Database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,7 +68,7 @@ REFUSALS: Final = (
 words, by its ``lc_messages``; then it is waited for."""
 
 
-class PostgresDatabase:
+class PostgresDatabase(Database):
     """A ``Database`` on a server.
 
     Args:
@@ -78,6 +79,8 @@ class PostgresDatabase:
         ConfigError: libpq does not understand the URL.
     """
 
+    now_sql = "extract(epoch FROM clock_timestamp())::float8"
+
     def __init__(self, url: str, lock_seconds: float) -> None:
         try:
             asked = conninfo_to_dict(url)
@@ -86,7 +89,6 @@ class PostgresDatabase:
         self._asked: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "application_name": "trio-voice", **asked}
         self._settings = SESSION | {"lock_timeout": f"{max(1, round(lock_seconds * 1000))}ms"}
         self._connection: psycopg.Connection | None = None
-        self._is_by_month = False
         self._line: socket.socket | None = None
         """The connection's socket once more, so that it can be cut from outside."""
         self._line_guard = threading.Lock()
@@ -98,22 +100,7 @@ class PostgresDatabase:
         where = self._asked.get("host") or self._asked.get("hostaddr") or "localhost"
         return f"postgresql://{where}/{self._asked.get('dbname', '')}"
 
-    @property
-    def now_sql(self) -> str:
-        """SQL for the time by the database's clock, in seconds."""
-        return "extract(epoch FROM clock_timestamp())::float8"
-
-    @property
-    def is_by_month(self) -> bool:
-        """True if, when it was connected to, calls and sessions were partitions."""
-        return self._is_by_month
-
-    def is_there(self) -> bool:
-        """Nobody knows without asking the server."""
-        return True
-
     def is_connected(self) -> bool:
-        """True if the connection was in order when it was last used."""
         return self._connection is not None and not self._connection.closed
 
     def connect(self) -> None:
@@ -125,7 +112,7 @@ class PostgresDatabase:
             connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
             settings = ", ".join(["set_config(%s, %s, false)"] * len(self._settings))
             connection.execute(f"SELECT {settings}", list(chain(*self._settings.items())))
-            self._is_by_month = connection.execute(months.IS_BY_MONTH).fetchone() is not None
+            self.is_by_month = connection.execute(months.IS_BY_MONTH).fetchone() is not None
         except psycopg.Error:
             connection.close()
             raise
@@ -134,7 +121,6 @@ class PostgresDatabase:
             self._line = socket.socket(fileno=os.dup(connection.fileno()))
 
     def close(self) -> None:
-        """Disconnect."""
         with self._line_guard:
             if self._line is not None:
                 self._line.close()
@@ -200,7 +186,6 @@ class PostgresDatabase:
             yield
 
     def has_column(self, table: str, column: str) -> bool:
-        """True if there is such a column where our tables are."""
         found = "SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass(?) AND attname = ? AND NOT attisdropped"
         return bool(self.query(found, [table, column]))
 
@@ -232,36 +217,27 @@ class PostgresDatabase:
             self._open.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {on}".encode())
 
     def is_locked_out(self, error: Exception) -> bool:
-        """True if a lock was not to be had in time, or two waited for each other."""
         return isinstance(error, psycopg.Error) and error.sqlstate in LOCKED_OUT
 
     def prefer_indexes(self) -> None:
-        """Until the transaction's end."""
         self._open.execute("SET LOCAL enable_seqscan = off")
 
     def execute(self, sql: str, rows: Sequence[Sequence[Value]] = ((),)) -> None:
-        """Run a statement once for each row of values."""
-        other = months.REWRITTEN.get(sql) if self._is_by_month else None
+        other = months.REWRITTEN.get(sql) if self.is_by_month else None
         if other is not None:
             sql, rows = other.sql, [other.values(values) for values in rows]
         for values in rows:
             self._open.execute(_in_postgres(sql), values)
 
     def query(self, sql: str, values: Sequence[Value] = ()) -> list[Row]:
-        """Run a statement that answers."""
         return self._open.execute(_in_postgres(sql), values).fetchall()
 
     def blames_entry(self, error: Exception) -> bool:
-        """True if the values are at fault."""
         return isinstance(error, (psycopg.DataError, psycopg.IntegrityError)) or not isinstance(error, psycopg.Error)
 
     def is_hopeless(self, error: Exception) -> bool:
         """True if the server was reached, and lets nobody in by this URL."""
         return isinstance(error, psycopg.Error) and _state_of(error) in HOPELESS
-
-    def look(self) -> str:
-        """Nobody knows without asking the server."""
-        return ""
 
     def describe(self, error: Exception) -> str:
         """The server's words, without the details, which quote rows."""

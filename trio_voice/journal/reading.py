@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from trio_voice.errors import JournalUnavailable
 from trio_voice.journal import rows, schema
-from trio_voice.journal.engines import database_at
+from trio_voice.journal.engines import connected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,7 +24,7 @@ READ_LOCK_SECONDS: Final = 10.0
 """Time for which a lock that a daemon holds is waited for."""
 MOST_UNREAD: Final = 100
 """Calls that are remembered because not all of their rows are understood."""
-VERSION: Final = "SELECT coalesce(max(version), 0) FROM journal_versions"
+NO_JOURNAL: Final = "a relative path counts from where the daemon runs, which under systemd is /var/lib/trio-voice"
 
 
 def read_calls(database: Database, which: str, values: Sequence[Value]) -> list[rows.JournaledCall]:
@@ -78,33 +77,16 @@ def read_journal(url: str, since: datetime, until: datetime) -> Iterator[rows.Jo
         ConfigError: the URL cannot be used.
         JournalUnavailable: there is no journal, or it cannot be read.
     """
-    database = database_at(url, READ_LOCK_SECONDS)
-    if not database.is_there():
-        raise JournalUnavailable(
-            f"there is no journal at {database.name}: a relative path counts from where the daemon runs, "
-            "which under systemd is /var/lib/trio-voice"
-        )
-    with closing(database):
-        try:
-            yield from _pages(database, since, until)
-        except JournalUnavailable:
-            raise
-        except Exception as error:  # whatever the driver raises
-            raise JournalUnavailable(f"{database.name}: {database.describe(error)}") from error
-
-
-def _pages(database: Database, since: datetime, until: datetime) -> Iterator[rows.JournaledCall]:
-    database.connect()
-    with database.transaction(writes=False):
-        [(version,)] = database.query(VERSION)
-    if version < len(schema.MIGRATIONS):
-        raise JournalUnavailable(
-            f"{database.name}: its tables are of version {version}, and this program reads "
-            f"version {len(schema.MIGRATIONS)}: start the daemon once, and they are brought up to it"
-        )
-    start: list[Value] | None = [rows.moment(since), ""]
-    while start is not None:
-        with database.transaction(writes=False):
-            page = read_calls(database, schema.OF_A_TIME, [rows.moment(until), *start, PAGE_CALLS])
-        yield from page
-        start = after(page)
+    with connected(url, READ_LOCK_SECONDS, missing=NO_JOURNAL) as database:
+        version = schema.version_of(database)
+        if version < len(schema.MIGRATIONS):
+            raise JournalUnavailable(
+                f"{database.name}: its tables are of version {version}, and this program reads "
+                f"version {len(schema.MIGRATIONS)}: start the daemon once, and they are brought up to it"
+            )
+        start: list[Value] | None = [rows.moment(since), ""]
+        while start is not None:
+            with database.transaction(writes=False):
+                page = read_calls(database, schema.OF_A_TIME, [rows.moment(until), *start, PAGE_CALLS])
+            yield from page
+            start = after(page)

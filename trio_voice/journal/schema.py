@@ -290,11 +290,6 @@ SPENT_ON_SESSIONS: Final = """
     (SELECT call_id FROM calls WHERE began_at >= ? AND run_id <> ?)
 """
 
-MARK_DO_NOT_CALL: Final = """
-    INSERT INTO do_not_call (number, reason, call_id, marked_at) VALUES (?, ?, ?, ?) ON CONFLICT (number) DO NOTHING
-"""
-IS_DO_NOT_CALL: Final = "SELECT 1 FROM do_not_call WHERE number = ?"
-
 SETTLE_CALL: Final = """
     UPDATE calls SET ended_at = ?, state = ?, seconds = ?, end_detail = ?, settled_by = ?
     WHERE call_id = ? AND ended_at IS NULL

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from trio_voice.journal.database import Database
 from trio_voice.journal.schema import IDENTITY
 
 if TYPE_CHECKING:
@@ -49,13 +50,15 @@ MAGIC: Final = b"SQLite format 3\0"
 """The beginning of each of its files (sqlite.org/fileformat2.html, 1.3)."""
 
 
-class SqliteDatabase:
+class SqliteDatabase(Database):
     """A ``Database`` in a file.
 
     Args:
         path: of the file, made if it is not there, for this user's eyes only; or ``:memory:``.
         lock_seconds: how long another process's transaction is waited for.
     """
+
+    now_sql = "((julianday('now') - 2440587.5) * 86400.0)"
 
     def __init__(self, path: str, lock_seconds: float) -> None:
         # Absolute: a tool may go to another folder, and its process with it.
@@ -72,21 +75,9 @@ class SqliteDatabase:
 
     @property
     def name(self) -> str:
-        """The file's path."""
         return self._path
 
-    @property
-    def now_sql(self) -> str:
-        """SQL for the time by the database's clock, in seconds."""
-        return "((julianday('now') - 2440587.5) * 86400.0)"
-
-    @property
-    def is_by_month(self) -> bool:
-        """A file has no partitions."""
-        return False
-
     def is_there(self) -> bool:
-        """True if the file exists."""
         return self._path == MEMORY or Path(self._path).exists()
 
     def is_connected(self) -> bool:
@@ -173,7 +164,6 @@ class SqliteDatabase:
                     time.sleep(LOOK_AGAIN_SECONDS)  # noqa: TID251 - in the journal's own thread
 
     def close(self) -> None:
-        """Close the file."""
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(sqlite3.Error):
@@ -203,16 +193,7 @@ class SqliteDatabase:
             if connection.in_transaction:
                 connection.rollback()
 
-    def lock_schema(self) -> None:
-        """A writing transaction is alone already."""
-
-    @contextmanager
-    def migrating(self) -> Iterator[None]:
-        """Nothing more is needed: each step is a writing transaction, and looks first."""
-        yield
-
     def has_column(self, table: str, column: str) -> bool:
-        """True if there is such a column."""
         return bool(self.query("SELECT 1 FROM pragma_table_info(?) WHERE name = ?", [table, column]))
 
     def build_index(self, name: str, on: str) -> None:
@@ -221,34 +202,25 @@ class SqliteDatabase:
             self.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {on}")
 
     def is_locked_out(self, error: Exception) -> bool:
-        """True if another process had the file."""
         return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
-    def prefer_indexes(self) -> None:
-        """It always does."""
-
     def execute(self, sql: str, rows: Sequence[Sequence[Value]] = ((),)) -> None:
-        """Run a statement once for each row of values."""
         if len(rows) == 1:
             self._open.execute(sql, rows[0])  # also what is no DML
         else:
             self._open.executemany(sql, rows)
 
     def query(self, sql: str, values: Sequence[Value] = ()) -> list[Row]:
-        """Run a statement that answers."""
         return self._open.execute(sql, values).fetchall()
 
     def blames_entry(self, error: Exception) -> bool:
-        """True if the values are at fault."""
         at_fault = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
         return isinstance(error, at_fault) or not isinstance(error, sqlite3.Error)
 
     def is_hopeless(self, error: Exception) -> bool:
-        """True if the path is no place for a journal."""
         return getattr(error, "sqlite_errorcode", 0) & 0xFF in HOPELESS
 
     def look(self) -> str:
-        """The fault of the path, as far as one can be seen without making anything; empty if there is none."""
         path = Path(self._path)
         if self._path == MEMORY:
             return ""
@@ -266,6 +238,5 @@ class SqliteDatabase:
         return ""
 
     def describe(self, error: Exception) -> str:
-        """The fault of the file."""
         advice = ADVICE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
         return f"{error}: {advice}" if advice else str(error)

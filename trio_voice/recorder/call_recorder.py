@@ -7,7 +7,7 @@ Decided here, on the loop and without waiting; a chunk every ``CHUNK_SECONDS`` i
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from trio_voice.recorder.clock import BELIEVED_SECONDS, StreamClock
 from trio_voice.recorder.heard import HeardTrack
@@ -17,25 +17,14 @@ from trio_voice.recorder.wav import RATE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from trio_voice.recorder.disk import WavFile
+
 CHUNK_SECONDS: Final = 2.0
 """Between two chunks: few wake-ups of the thread, and a killed daemon loses no more than some seconds."""
 REORDER_SAMPLES: Final = RATE // 5
 """The caller's frames come in order. A stranger's may not: they have so long."""
 MAX_WINDOW: Final = round(BELIEVED_SECONDS * RATE)
 """Of what is held here, whatever does not come."""
-
-
-class RecordingFile(Protocol):
-    """A file that a recording is written to; nothing here waits for it."""
-
-    def begin(self, at_seconds: float) -> None:
-        """Make the file: it begins so long after the call did."""
-
-    def write(self, data: bytes) -> None:
-        """Write behind what was written."""
-
-    def end(self) -> None:
-        """Nothing more comes."""
 
 
 class CallRecorder:
@@ -50,9 +39,7 @@ class CallRecorder:
 
     __slots__ = ("_clock", "_file", "_heard", "_is_over", "_keeps", "_lasted", "_left_ends", "_now", "_tracks")
 
-    def __init__(
-        self, file: RecordingFile, now: Callable[[], float], *, lasted: float = 0.0, consented: bool = True
-    ) -> None:
+    def __init__(self, file: WavFile, now: Callable[[], float], *, lasted: float = 0.0, consented: bool = True) -> None:
         self._file = file
         self._now = now
         self._lasted = lasted

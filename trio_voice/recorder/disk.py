@@ -15,6 +15,7 @@ import fcntl
 import os
 import queue
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -83,17 +84,21 @@ class Disk:
 
 
 class WavFile:
-    """One recording on the disk. The first four methods are the loop's, and never wait.
+    """One recording on the disk. The first three methods are the loop's, and never wait.
 
     Args:
         disk: its thread.
         path: where it is to be.
         call_id: whose it is.
         keep_free_bytes: what must be left of the disk.
+        begun_at: where it goes on with the file of an earlier stream of the same call, as that was given to ``begin``.
     """
 
-    def __init__(self, disk: Disk, path: Path, call_id: str, keep_free_bytes: float) -> None:
+    def __init__(
+        self, disk: Disk, path: Path, call_id: str, keep_free_bytes: float, begun_at: float | None = None
+    ) -> None:
         self.path = path
+        self._begun_at = begun_at
         self._disk = disk
         self._call_id = call_id
         self._keep_free_bytes = keep_free_bytes
@@ -119,19 +124,14 @@ class WavFile:
         return self.at_seconds is not None
 
     def begin(self, at_seconds: float) -> None:
-        """Make the file, or go on with it where the call was here before."""
-        self.at_seconds = at_seconds
-        self._disk.post(lambda: self._guarded(self._open))
-
-    def resume(self, at_seconds: float, pause_until: float) -> None:
-        """Go on with a file of an earlier stream of the same call.
+        """Make the file, or go on with it behind silence, which stands for what was not recorded meanwhile.
 
         Args:
-            at_seconds: as it was given when it began.
-            pause_until: how long the call has lasted; silence up to there stands for what was not recorded.
+            at_seconds: how long the call has lasted.
         """
-        self.at_seconds = at_seconds
-        self._disk.post(lambda: self._guarded(lambda: self._reopen(pause_until - at_seconds)))
+        begun_at = self.at_seconds = at_seconds if self._begun_at is None else self._begun_at
+        work = self._open if self._begun_at is None else partial(self._reopen, at_seconds - begun_at)
+        self._disk.post(partial(self._guarded, work))
 
     def write(self, data: bytes) -> None:
         """Write behind what was written."""

@@ -137,13 +137,12 @@ class Recordings:
         """
         if persona.record != "here":
             return None
-        file = WavFile(
-            self._disk, self._path(record.call_id), record.call_id, max(0.0, self.settings.keep_free_gb) * 1e9
-        )
         earlier = record.recording
+        keep_free_bytes = max(0.0, self.settings.keep_free_gb) * 1e9
+        begun_at = None if earlier is None else earlier.at
+        file = WavFile(self._disk, self._path(record.call_id), record.call_id, keep_free_bytes, begun_at)
         consented = earlier is not None or not persona.record_after_consent
-        begins: _Resumed | WavFile = file if earlier is None else _Resumed(file, earlier.at)
-        recorder = CallRecorder(begins, trio.current_time, lasted=lasted, consented=consented)
+        recorder = CallRecorder(file, trio.current_time, lasted=lasted, consented=consented)
         opened = OpenRecording(recorder, file, record, self)
         self._open[record.call_id] = opened
         return opened
@@ -206,26 +205,6 @@ class Recordings:
         while True:
             self._disk.post(partial(_tidy, self._directory, self.settings.keep_days))
             await trio.sleep(TIDY_SECONDS)
-
-
-class _Resumed:
-    """A file that goes on with what an earlier stream of the same call has left."""
-
-    def __init__(self, file: WavFile, at_seconds: float) -> None:
-        self._file = file
-        self._at_seconds = at_seconds
-
-    def begin(self, at_seconds: float) -> None:
-        """Go on, behind silence up to this moment of the call."""
-        self._file.resume(self._at_seconds, at_seconds)
-
-    def write(self, data: bytes) -> None:
-        """Write behind what was written."""
-        self._file.write(data)
-
-    def end(self) -> None:
-        """Nothing more comes."""
-        self._file.end()
 
 
 @asynccontextmanager

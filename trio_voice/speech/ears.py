@@ -77,10 +77,6 @@ class Ears:
         reports = (self._judge(windows[start : start + WINDOW]) for start in range(0, whole, WINDOW))
         return [report for report in reports if report is not None]
 
-    def utterance_so_far(self) -> bytes:
-        """Sound of the utterance until now, as in ``SpeechStopped``; empty in silence."""
-        return self._utterance() if self._speaking else b""
-
     def end_utterance(self) -> SpeechStopped | None:
         """Take what has been said for all of it, without waiting for silence; None in silence."""
         return self._stop() if self._speaking else None

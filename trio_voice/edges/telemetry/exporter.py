@@ -18,7 +18,6 @@ from trio_voice.edges import bounded_answer
 from trio_voice.edges.telemetry.spans import attributes_of, root_span, session_span, turn_span
 from trio_voice.edges.web.complaints import Complaints
 from trio_voice.errors import told_in_words
-from trio_voice.net.connect import default_tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -127,21 +126,19 @@ class Traces:
         scope = {"name": "trio_voice", "version": VERSION}
         spans: dict[str, Any] = {"resource": self._resource, "scopeSpans": [{"scope": scope, "spans": batch}]}
         body = json.dumps({"resourceSpans": [spans]}, separators=(",", ":")).encode()
-        trouble = f"no whole answer within {SEND_SECONDS:g} s"
+        headers = {"Content-Type": "application/json"}
         try:
-            with trio.move_on_after(SEND_SECONDS):
-                async with httpx2.AsyncClient(verify=default_tls(), timeout=SEND_SECONDS, trust_env=False) as client:
-                    headers = {"Content-Type": "application/json"}
-                    answer = await bounded_answer.ask(
-                        client, "POST", self._url, most_bytes=MOST_ANSWER_BYTES, content=body, headers=headers
-                    )
-                if answer.is_success:
-                    return True
-                trouble = f"status {answer.status_code}"
-                if answer.status_code not in AGAIN:
-                    self._complaints.warn("spans_refused", trouble, url=self._url, trouble=trouble, spans=len(batch))
-                    return True
+            answer = await bounded_answer.ask_once(
+                "POST", self._url, seconds=SEND_SECONDS, most_bytes=MOST_ANSWER_BYTES, content=body, headers=headers
+            )
         except httpx2.HTTPError as away:
             trouble = told_in_words(away)
+        else:
+            if answer.is_success:
+                return True
+            trouble = f"status {answer.status_code}"
+            if answer.status_code not in AGAIN:
+                self._complaints.warn("spans_refused", trouble, url=self._url, trouble=trouble, spans=len(batch))
+                return True
         self._complaints.warn("spans_not_taken", "away", url=self._url, trouble=trouble, waiting=len(self._waiting))
         return False

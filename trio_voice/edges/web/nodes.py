@@ -20,7 +20,6 @@ from trio_voice.edges import bounded_answer
 from trio_voice.edges.twilio.public_url import spellings_at, stream_spellings_at
 from trio_voice.errors import told_in_words
 from trio_voice.isolation import contained
-from trio_voice.net.connect import default_tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -180,19 +179,19 @@ class Nodes:
         Raises:
             httpx2.HTTPError: there is no answer in time, or it is not that node which answers there.
         """
-        # Never by a proxy: it would be given the token.
-        with trio.move_on_after(seconds + 0.5):
-            async with httpx2.AsyncClient(verify=default_tls(), timeout=seconds, trust_env=False) as client:
-                asked = self.headers() | dict(headers)
-                url = self.url_at(node, path)
-                answer = await bounded_answer.ask(
-                    client, method, url, most_bytes=MOST_ANSWER_BYTES, headers=asked, json=body, content=content
-                )
-                answerer = answer.headers.get(NODE, node.digits)
-                if answerer != node.digits:
-                    raise httpx2.RemoteProtocolError(f"at the peer_url of node {node.digits} answers node {answerer}")
-                return answer
-        raise httpx2.ReadTimeout(f"no whole answer within {seconds:g} s")
+        answer = await bounded_answer.ask_once(
+            method,
+            self.url_at(node, path),
+            seconds=seconds,
+            most_bytes=MOST_ANSWER_BYTES,
+            headers=self.headers() | dict(headers),
+            json=body,
+            content=content,
+        )
+        answerer = answer.headers.get(NODE, node.digits)
+        if answerer != node.digits:
+            raise httpx2.RemoteProtocolError(f"at the peer_url of node {node.digits} answers node {answerer}")
+        return answer
 
     def headers(self) -> dict[str, str]:
         """Headers by which another node knows who asks it."""

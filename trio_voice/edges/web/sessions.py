@@ -1,6 +1,6 @@
 """Sessions of those who have signed in at the console, and links that sign somebody in once.
 
-Kept in memory that all processes of a node see (as ``call_counts.py``), because any of them may be asked: a table of
+Kept in memory that all processes of a node see (``shared_memory.py``), because any of them may be asked: a table of
 rows, each a keyed hash and when it ends. Nothing of it is on a disk, and a restart signs everybody out. The key of the
 hash is the operator's token: a token that is taken away takes its sessions with it, and what stands in the table is of
 no use to anybody.
@@ -8,18 +8,16 @@ no use to anybody.
 
 from __future__ import annotations
 
-import fcntl
-import mmap
-import os
 import secrets
 import struct
 import time
-from contextlib import contextmanager
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
+from trio_voice.edges.workers.shared_memory import SharedMemory, make_memory
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
 SESSION_SECONDS: Final = 12 * 3_600
 """From signing in; it is not prolonged."""
@@ -36,12 +34,10 @@ _LINK: Final = b"link"
 
 def make_table() -> int:
     """A table in memory; the descriptor is to be inherited by all processes that share it."""
-    descriptor = os.memfd_create("trio-voice-sessions", 0)
-    os.ftruncate(descriptor, MOST_SESSIONS * _ROW.size)
-    return descriptor
+    return make_memory("sessions", MOST_SESSIONS * _ROW.size)
 
 
-class Sessions:
+class Sessions(SharedMemory):
     """One process's view of the table.
 
     Args:
@@ -50,8 +46,7 @@ class Sessions:
     """
 
     def __init__(self, descriptor: int | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        self._descriptor = make_table() if descriptor is None else descriptor
-        self._memory = mmap.mmap(self._descriptor, MOST_SESSIONS * _ROW.size)
+        super().__init__(make_table() if descriptor is None else descriptor)
         self._clock = clock
 
     def open(self, token: str) -> str:
@@ -80,7 +75,7 @@ class Sessions:
 
     def _enter(self, kind: bytes, token: str, seconds: float) -> str:
         secret = secrets.token_urlsafe(24)
-        with self._locked():
+        with self.locked():
             now = self._clock()
             rows = [self._row(at) for at in range(MOST_SESSIONS)]
             # A row that is empty or has ended, else the one that ends first.
@@ -89,7 +84,7 @@ class Sessions:
         return secret
 
     def _take(self, kind: bytes, secret: str, tokens: Sequence[str]) -> str | None:
-        with self._locked():
+        with self.locked():
             found = self._find(kind, secret, tokens)
             if found is None:
                 return None
@@ -112,15 +107,6 @@ class Sessions:
     def _row(self, at: int) -> tuple[bytes, float]:
         digest, ends_at = _ROW.unpack_from(self._memory, at * _ROW.size)
         return digest, ends_at
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """While this is written, nobody else writes. Nothing may wait in here."""
-        fcntl.lockf(self._descriptor, fcntl.LOCK_EX)  # of this process, not of the descriptor, which all share
-        try:
-            yield
-        finally:
-            fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
 
 
 def _digest(kind: bytes, secret: str, token: str) -> bytes:

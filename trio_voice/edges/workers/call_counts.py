@@ -7,12 +7,10 @@ microseconds and is gone with its process.
 
 from __future__ import annotations
 
-import fcntl
-import mmap
-import os
 import struct
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
+
+from trio_voice.edges.workers.shared_memory import SharedMemory, make_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,12 +20,10 @@ _NUMBER: Final = struct.Struct("=q")
 
 def make_call_counts(workers: int) -> int:
     """A file in memory for the counts of ``workers``; the descriptor is to be inherited."""
-    descriptor = os.memfd_create("trio-voice-seats", 0)
-    os.ftruncate(descriptor, 2 * workers * _NUMBER.size)
-    return descriptor
+    return make_memory("seats", 2 * workers * _NUMBER.size)
 
 
-class CallCounts:
+class CallCounts(SharedMemory):
     """One process's view of them.
 
     Args:
@@ -37,8 +33,7 @@ class CallCounts:
     """
 
     def __init__(self, descriptor: int, workers: int, index: int) -> None:
-        self._descriptor = descriptor
-        self._memory = mmap.mmap(descriptor, 2 * workers * _NUMBER.size)
+        super().__init__(descriptor)
         self._workers = workers
         self._index = index
 
@@ -55,11 +50,6 @@ class CallCounts:
     def browsers_of_others(self) -> int:
         """Number of calls of pages of all other processes; they stand behind all calls."""
         return sum(self._number_at(self._workers + index) for index in self._others())
-
-    @property
-    def emptiest(self) -> int:
-        """The process with the fewest calls; this one, if it is among them."""
-        return self.emptiest_of(range(self._workers))
 
     def emptiest_of(self, processes: Iterable[int]) -> int:
         """The one of these with the fewest calls; this one, if it is among them."""
@@ -82,12 +72,3 @@ class CallCounts:
 
     def _set(self, place: int, number: int) -> None:
         _NUMBER.pack_into(self._memory, place * _NUMBER.size, number)
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """While this is decided, nobody else decides. Nothing may wait in here."""
-        fcntl.lockf(self._descriptor, fcntl.LOCK_EX)  # of this process, not of the descriptor, which all share
-        try:
-            yield
-        finally:
-            fcntl.lockf(self._descriptor, fcntl.LOCK_UN)

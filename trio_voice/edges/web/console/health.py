@@ -104,11 +104,7 @@ def _charts(taken: list[tuple[int, Sample]], prices: Prices | None) -> list[dict
         if prices is None:
             return [None] * len(taken)
         sums = [sum(value for key, value in each.items() if key.split(" ")[0] in names) for each in grown]
-        known = prices is not None
-        return [
-            None,
-            *(round(total * 3600 / span, 4) if known else None for total, span in zip(sums, spans, strict=True)),
-        ]
+        return [None, *(round(total * 3600 / span, 4) for total, span in zip(sums, spans, strict=True))]
 
     ends = [labelled(each, "trio_voice_calls_ended_total", "end_reason") for each in grown]
     charts = [

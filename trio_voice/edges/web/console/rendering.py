@@ -133,7 +133,6 @@ async def dress(answer: Response) -> Response:
 def _may_be_zipped(mimetype: str | None, headers: Headers, status: int) -> bool:
     return (
         (mimetype or "").startswith(ZIPPED_TYPES)
-        and mimetype != "text/event-stream"
         and "Content-Encoding" not in headers
         and status == 200
         and "gzip" in request.headers.get("Accept-Encoding", "")

@@ -11,7 +11,6 @@ import structlog
 import trio
 
 from trio_voice.bridge.failover import history_of
-from trio_voice.bridge.watcher import NOBODY
 from trio_voice.call.call import Call
 from trio_voice.call.call_teller import CallTeller
 from trio_voice.errors import CallRefused
@@ -48,9 +47,9 @@ class Reception:
         tools_of: the tools of a persona, loaded.
         lines_of: what a persona says when no model speaks.
         phone: what can be done to telephone calls; ``None`` without Twilio's REST API.
-        feed: told of what calls say and do, if anybody may listen.
         on_delay: told how long messages to the caller were held here; see ``Writer``.
         recordings: what is recorded on this machine; ``None`` where nothing is.
+        feed: told of what calls say and do.
     """
 
     def __init__(
@@ -61,12 +60,10 @@ class Reception:
         tools_of: Callable[[Persona], Mapping[str, Tool]],
         lines_of: Callable[[Persona], Lines],
         phone: CallControl | None,
-        on_delay: Callable[[float], None] | None = None,
-        recordings: Recordings | None = None,
-        *,
-        feed: Feed | None = None,
+        on_delay: Callable[[float], None],
+        recordings: Recordings | None,
+        feed: Feed,
     ) -> None:
-        self._feed = feed
         self.registry = registry
         self._journal = journal
         self._open_model = open_model
@@ -75,6 +72,7 @@ class Reception:
         self._phone = phone
         self._on_delay = on_delay
         self._recordings = recordings
+        self._feed = feed
 
     async def answer(
         self, expected: ExpectedCall, channel: Channel, *, cancelled_because: EndReason = EndReason.DRAIN
@@ -124,7 +122,7 @@ class Reception:
                     lines=self._lines_of(persona),
                     came_back=came_back,
                     recording=recording,
-                    watcher=NOBODY if self._feed is None else CallTeller(self._feed, record),
+                    watcher=CallTeller(self._feed, record),
                 )
             except Exception:  # this call cannot begin; the others go on
                 log.exception("call_bug")

@@ -85,9 +85,9 @@ class Feed:
         self._heard = trio.Event()
         await self._heard.wait()
 
-    def cursor(self, *, own: bool = False) -> Cursor:
-        """The end of what was told so far, of all processes or of this one."""
-        return Cursor({self.origin: self._cursor.after(self.origin)}) if own else self._cursor.copy()
+    def cursor(self) -> Cursor:
+        """The end of what was told so far, of all processes."""
+        return self._cursor.copy()
 
     def within(self, cursor: Cursor) -> Cursor:
         """The cursor, or the end of what this process has told, if it names what has not happened here yet.

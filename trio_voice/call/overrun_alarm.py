@@ -40,7 +40,7 @@ class OverrunAlarm:
         on_alarm: told of each session that sets off the alarm, once; must not wait.
     """
 
-    def __init__(self, prices: Prices | None, on_alarm: Callable[[ModelSessionRecord], None] | None = None) -> None:
+    def __init__(self, prices: Prices | None, on_alarm: Callable[[ModelSessionRecord], None]) -> None:
         self.prices = prices
         self._on_alarm = on_alarm
         self._alarmed: dict[str, set[int]] = {}
@@ -118,8 +118,7 @@ class OverrunAlarm:
             **overrun,
             advice=ADVICE,
         )
-        if self._on_alarm is not None:
-            self._on_alarm(session)
+        self._on_alarm(session)
 
 
 def _session_line(session: ModelSessionRecord) -> dict[str, object]:

@@ -325,8 +325,7 @@ class Registry:
         if through is None:
             return
         self._on_ended(through.record)
-        self._departure.set()
-        self._departure = trio.Event()
+        self._note_departure()
 
     def remember(self, record: CallRecord, departed: PutThrough | None = None) -> None:
         """Keep an ended call's record for a while, and tell of its end; its caller may have departed only."""
@@ -335,9 +334,12 @@ class Registry:
         self.expected.over(record)
         self._on_ended(record)
         self._say_counts()
+        self._note_departure()
+        self._ended.add(record, departed)
+
+    def _note_departure(self) -> None:
         self._departure.set()
         self._departure = trio.Event()
-        self._ended.add(record, departed)
 
     def end(self, call_id: str, reason: EndReason, detail: str) -> bool:
         """End a live or expected call; returns whether there was one."""

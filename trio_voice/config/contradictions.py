@@ -27,7 +27,7 @@ AT_A_PROVIDERS: Final = "https://a-provider.invalid"
 """Stands for the usual address of a model that names none."""
 
 
-def contradictions(settings: Settings, document: Mapping[str, Any], *, needs_credentials: bool = True) -> list[str]:
+def contradictions(settings: Settings, document: Mapping[str, Any], *, needs_credentials: bool) -> list[str]:
     """Mistakes of settings that are well-formed and still cannot work.
 
     Args:

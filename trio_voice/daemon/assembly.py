@@ -79,8 +79,8 @@ class Services:
         colleagues: Colleagues | None,
         seats: CallCounts | None,
         requests: Mapping[str, int],
-        speech: Speech | None = None,
-        recordings: Recordings | None = None,
+        speech: Speech | None,
+        recordings: Recordings | None,
     ) -> None:
         self._settings = settings
         self._newest = settings
@@ -135,7 +135,7 @@ class Services:
             None if self.rest is None else Transfers(self.rest, public_url, settings.twilio.from_number),
             partial(self.metrics.observe_relay_delay, "to_caller"),
             recordings,
-            feed=self.feed,
+            self.feed,
         )
         token = _auth_tokens(settings)
         if token is None:

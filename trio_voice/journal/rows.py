@@ -122,7 +122,7 @@ def _read(name: str, value: Any) -> Any:
     return value if read is None or value is None else read(value)
 
 
-def row_of_call(record: CallRecord, run_id: str, now: datetime, *, keeps_words: bool = True) -> list[Value]:
+def row_of_call(record: CallRecord, run_id: str, now: datetime, *, keeps_words: bool) -> list[Value]:
     """The columns of ``calls``; without a word of what was said, unless those are kept."""
     if not keeps_words:
         tools = [attrs.evolve(tool, arguments=None, result=None) for tool in record.tools]

@@ -13,16 +13,12 @@ SILENCE: Final = bytes([SILENCE_BYTE])
 
 
 class Tracks:
-    """Audio that was placed and not yet taken. Positions are samples; what comes too late for its place is lost.
-
-    Args:
-        begins: the position of the first sample that will be taken.
-    """
+    """Audio that was placed and not yet taken. Positions are samples; what comes too late for its place is lost."""
 
     __slots__ = ("_left", "_right", "begins")
 
-    def __init__(self, begins: int = 0) -> None:
-        self.begins = begins
+    def __init__(self) -> None:
+        self.begins = 0
         """The first position that was not taken."""
         self._left = bytearray()
         self._right = bytearray()

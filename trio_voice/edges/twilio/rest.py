@@ -121,7 +121,7 @@ class _TrioHttp(AsyncHttpClient):  # type: ignore[misc]  # the SDK has no types
         return Response(answer.status_code, answer.text, answer.headers)
 
 
-def open_client_maker(proxy: Proxy | None = None) -> Callable[[], httpx2.AsyncClient]:
+def open_client_maker(proxy: Proxy | None) -> Callable[[], httpx2.AsyncClient]:
     """A maker of clients, one for each request; one is made at once, so that a fault of it shows now.
 
     Args:

@@ -22,7 +22,7 @@ def connect_twiml(stream_url: str, status_url: str) -> str:
     )
 
 
-def dial_twiml(number: str, *, caller_id: str | None = None, action: str | None = None) -> str:
+def dial_twiml(number: str, *, caller_id: str | None, action: str) -> str:
     """Connect the caller to somebody else, and hang up when that is over.
 
     Args:
@@ -31,11 +31,9 @@ def dial_twiml(number: str, *, caller_id: str | None = None, action: str | None 
         action: where Twilio asks what to do with the caller then, answered or not, instead of going on behind.
     """
     response = VoiceResponse()
-    dial = Dial(action=action, method=None if action is None else "POST", caller_id=caller_id, timeout=RINGING_SECONDS)
-    if action is None:
-        dial.number(number)
-    else:  # it is also told when somebody has answered, which may be long before it is over
-        dial.number(number, status_callback=action, status_callback_event="answered", status_callback_method="POST")
+    dial = Dial(action=action, method="POST", caller_id=caller_id, timeout=RINGING_SECONDS)
+    # It is also told when somebody has answered, which may be long before it is over.
+    dial.number(number, status_callback=action, status_callback_event="answered", status_callback_method="POST")
     response.append(dial)
     response.hangup()
     return str(response)

@@ -10,7 +10,7 @@ from quart import Response, request
 
 from trio_voice.call.callbacks import note_status
 from trio_voice.edges.web.answers import STATUSES, error_of, failure
-from trio_voice.edges.web.call_request import read_call_request
+from trio_voice.edges.web.call_request import read_call_request, sent_json
 from trio_voice.edges.web.elsewhere import calls_elsewhere, ended_elsewhere, placed_elsewhere
 from trio_voice.edges.web.idempotency import once
 from trio_voice.edges.web.listing import selection_of, together
@@ -112,7 +112,7 @@ def add_calls(app: QuartTrio, context: AppContext, access: OperatorAccess) -> No
     @access.lets_in
     async def status_of_a_node(call_sid: str) -> Any:
         """Another node was told by Twilio what has become of a call that is not its own."""
-        said = await request.get_json(silent=True)
+        said = await sent_json()
         status = said.get("status") if isinstance(said, dict) else None
         if not isinstance(status, str) or status not in TERMINAL_STATUSES:
             return failure(400, "bad_request", f"send JSON with a status: {', '.join(sorted(TERMINAL_STATUSES))}")

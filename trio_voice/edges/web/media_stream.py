@@ -92,9 +92,7 @@ class StreamAuthenticator:
         self.hosts: Hosts | None = None
         """The names of the operator's address, once it is known."""
 
-    def admit(
-        self, path: str, signature: str | None, origin: str | None = None, host: str | None = None
-    ) -> ExpectedCall:
+    def admit(self, path: str, signature: str | None, origin: str | None, host: str | None) -> ExpectedCall:
         """Decide about one handshake. A path that was admitted is used up.
 
         Args:

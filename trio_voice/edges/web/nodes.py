@@ -92,7 +92,7 @@ class Nodes:
 
     # Who takes a call that we do not
 
-    async def find_taker(self, via: AbstractSet[str] = frozenset()) -> Node | None:
+    async def find_taker(self, via: AbstractSet[str]) -> Node | None:
         """A node that takes calls and says so itself; one that cannot be asked only where nobody else does.
 
         Cancelling is safe. Bounded by ``CHOOSE_SECONDS``.

@@ -110,7 +110,7 @@ def add_recordings(
     journal: Journal,
     recordings: Recordings,
     from_operator: Callable[[Callable[..., Awaitable[Any]]], Callable[..., Awaitable[Any]]],
-    nodes: Nodes | None = None,
+    nodes: Nodes | None,
 ) -> None:
     """Add the routes of recordings.
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from quart import request
-
 from trio_voice.edges.web.answers import failure, refusal
+from trio_voice.edges.web.call_request import sent_json, unknown_fields
 from trio_voice.edges.web.passing_on import NodeAway, owner_away, passed_on
 from trio_voice.errors import CallRefused
 from trio_voice.events.call import MuteRequested, SayRequested, TransferRequested
@@ -57,9 +55,8 @@ class Steering:
             raise ValueError(  # noqa: TRY004 - of a request
                 f'send JSON like {{"{name}": {example}}}'
             )
-        unknown = sorted(str(field)[:60] for field in fields.keys() - {name})
-        if unknown:
-            raise ValueError(f"there is no field {', '.join(unknown[:8])}; there is {name}")
+        if unknown := unknown_fields(fields, (name,)):
+            raise ValueError(unknown)
         value = fields[name]
         if verb == "mute":
             return MuteRequested(value)
@@ -127,11 +124,7 @@ def add_steering(app: QuartTrio, context: AppContext, access: OperatorAccess) ->
         if not await steering.knows(call_id):
             return failure(404, "unknown_call", "there is no call of this id; GET /calls lists those that are known")
         try:
-            fields = json.loads(await request.get_data())
-        except (ValueError, RecursionError):
-            fields = None
-        try:
-            steering.do(call_id, await steering.wish(verb, fields))
+            steering.do(call_id, await steering.wish(verb, await sent_json()))
         except ValueError as wrong:
             return failure(400, "bad_request", str(wrong))
         except CallRefused as refused:

@@ -138,3 +138,8 @@ def countries(prefix: str) -> int:
         (len(regions) for code, regions in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.items() if prefix == f"+{code}"),
         default=1,
     )
+
+
+def last_digits(number: str) -> str:
+    """A number that can be told from others, in a log or over somebody's shoulder, without being one."""
+    return f"…{number[-4:]}" if len(number) > 4 else number

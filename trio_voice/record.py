@@ -263,6 +263,11 @@ class CallRecord:
         return self.from_number == BROWSER and self.call_sid is None and self.direction == "inbound"
 
     @property
+    def other_number(self) -> str:
+        """The number of the person at the other end, as Twilio tells it: perhaps withheld, or that of no telephone."""
+        return self.from_number if self.direction == "inbound" else self.to_number
+
+    @property
     def model_seconds(self) -> float:
         """Seconds of its sessions, together; those that are open count for nothing yet."""
         return round(sum(session.seconds or 0.0 for session in self.model_sessions), 3)
@@ -270,12 +275,12 @@ class CallRecord:
     @property
     def model_cost(self) -> float | None:
         """Estimate of its sessions' cost, together; None if any is unknown."""
-        return _sum(session.cost for session in self.model_sessions) if self.currency else None
+        return sum_known(session.cost for session in self.model_sessions) if self.currency else None
 
     @property
     def cost(self) -> float | None:
         """Estimate of both meters; None if either is unknown."""
-        return _sum((self.telephone_cost, self.model_cost))
+        return sum_known((self.telephone_cost, self.model_cost))
 
     def count(self, what: str, by: int = 1) -> int:
         """Add to a counter; returns what it now holds."""
@@ -384,8 +389,8 @@ def _as_text(value: Any) -> str:
         return repr(value)
 
 
-def _sum(amounts: Iterable[float | None]) -> float | None:
-    """The sum, or None if any part is unknown: a partial sum would look complete."""
+def sum_known(amounts: Iterable[float | None]) -> float | None:
+    """The sum of costs, or None if any is unknown: a partial sum would look complete."""
     found = list(amounts)
     known = [amount for amount in found if amount is not None]
     return round(sum(known), 6) if len(known) == len(found) else None

@@ -16,10 +16,7 @@ if TYPE_CHECKING:
     from trio_voice.session_record import ModelSessionRecord
 
 AUDIO_TOKENS: Final[Mapping[str, tuple[float, float]]] = {
-    "openai-realtime": (
-        10,
-        20,
-    ),  # OpenAI's guide to realtime costs: a token is 100 ms of the caller, 50 ms of the agent
+    "openai-realtime": (10, 20),  # OpenAI's guide to its costs: 100 ms of the caller, 50 ms of the agent
     "gemini-live": (25, 25),  # Google's guide to the Live API
 }
 """By kind: tokens of a second of the caller's sound, and of a second of the agent's."""

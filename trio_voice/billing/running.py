@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from trio_voice.billing.cost import session_cost, telephone_cost
+from trio_voice.record import sum_known
 
 if TYPE_CHECKING:
     from trio_voice.billing.prices import Prices
@@ -24,9 +25,7 @@ class RunningCost:
     @property
     def total(self) -> float | None:
         """Sum of both."""
-        if self.telephone is None or self.model is None:
-            return None
-        return round(self.telephone + self.model, 6)
+        return sum_known((self.telephone, self.model))
 
 
 def running_cost(call: CallRecord, prices: Prices | None, seconds: float) -> RunningCost:
@@ -47,6 +46,4 @@ def running_cost(call: CallRecord, prices: Prices | None, seconds: float) -> Run
             session_id=None if is_open else session.session_id,
         )
         amounts.append(session_cost(running, prices).amount)
-    known = [amount for amount in amounts if amount is not None]
-    model = round(sum(known), 6) if len(known) == len(amounts) else None
-    return RunningCost(telephone_cost(sofar, prices.twilio), model, prices.currency)
+    return RunningCost(telephone_cost(sofar, prices.twilio), sum_known(amounts), prices.currency)

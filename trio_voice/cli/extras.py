@@ -8,7 +8,6 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
-from trio_voice.daemon.peers import used_models
 from trio_voice.speech import LIBRARIES as SPEECH
 from trio_voice.speech import why_not_built
 
@@ -42,7 +41,7 @@ def why_missing(extra: str) -> str | None:
 
 def missing_for(settings: Settings) -> Iterator[str]:
     """Extras that the models of the personas need and that are not here, a line each."""
-    for model in used_models(settings):
+    for model in settings.used_models.values():
         for extra in model.extras:
             why = why_missing(extra)
             if why is not None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from trio_voice.daemon.peers import used_models
 from trio_voice.protocols.settings import SANDBOX
 from trio_voice.speech import load_speech
 
@@ -24,7 +23,7 @@ def load_speech_for(settings: Settings) -> Speech | None:
     Raises:
         SpeechUnavailable: this machine has none.
     """
-    return load_speech() if any("speech" in model.extras for model in used_models(settings)) else None
+    return load_speech() if any("speech" in model.extras for model in settings.used_models.values()) else None
 
 
 @asynccontextmanager

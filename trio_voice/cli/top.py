@@ -18,6 +18,7 @@ from trio_voice.cli.configuration import read
 from trio_voice.cli.operator import ask
 from trio_voice.cli.options import takes_config
 from trio_voice.errors import one_line
+from trio_voice.phone_numbers import last_digits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -103,12 +104,7 @@ def _row_of(call: dict[str, Any]) -> list[str]:
         call["call_id"][:2],
         call["state"],
         one_line(call["persona"]),
-        *(_last_digits(call[side]) for side in ("from", "to")),
+        *(one_line(last_digits(call[side])) for side in ("from", "to")),
         seconds,
         "" if cost is None else f"{cost:.4f}",
     ]
-
-
-def _last_digits(number: str) -> str:
-    """A number that can be told from others over somebody's shoulder without being one."""
-    return one_line(f"…{number[-4:]}" if len(number) > 4 else number)

@@ -81,8 +81,7 @@ def contradictions(settings: Settings, document: Mapping[str, Any], *, needs_cre
 
 def _wrong_proxies(settings: Settings) -> Iterable[str]:
     """Proxies of the environment that cannot be used for what would be reached by them, once each."""
-    used = {model for persona in settings.personas.values() for model in persona.models}
-    models = [settings.models[name] for name in used & settings.models.keys()]
+    models = settings.used_models.values()
     addresses = {url for model in models for url, _ in model.urls.values()}
     addresses |= {AT_A_PROVIDERS for model in models if model.url is None}
     wrong: set[str] = set()
@@ -116,12 +115,12 @@ def _check_server(settings: Settings, problems: list[str]) -> None:
     if not _is_address(settings.server.bind):
         problems.append(f"server.bind: must be HOST:PORT with an IP address, not {shown(settings.server.bind)}")
     public = settings.server.public_url
-    if not is_url(public, ("https", "http")) or "?" in public or "#" in public:
+    if not _is_base(public):
         problems.append(f"server.public_url: must be like https://voice.example.com, not {shown(public)}")
     _check_operator(settings, problems)
     _check_node(settings.server, problems)
     collector = settings.telemetry.url
-    if collector is not None and (not is_url(collector, ("https", "http")) or "?" in collector or "#" in collector):
+    if collector is not None and not _is_base(collector):
         problems.append(f"telemetry.url: must be like http://127.0.0.1:4318, not {shown(collector)}")
 
 
@@ -131,7 +130,7 @@ def _check_node(server: ServerSettings, problems: list[str]) -> None:
     except ValueError as wrong:
         problems.append(f"server.node: {wrong}")
     for key, url in {"node_url": server.node_url, "peer_url": server.peer_url}.items():
-        if url is not None and (not is_url(url, ("https", "http")) or "?" in url or "#" in url):
+        if url is not None and not _is_base(url):
             problems.append(f"server.{key}: must be like https://n1.voice.example.com, not {shown(url)}")
 
 
@@ -145,12 +144,7 @@ def _check_operator(settings: Settings, problems: list[str]) -> None:
             problems.append(f"operator.bind: {bind} is taken by server.bind: give it a port of its own")
     if public is None:
         return
-    if (
-        not is_url(public, ("https", "http"))
-        or urlsplit(public).path not in ("", "/")
-        or "?" in public
-        or "#" in public
-    ):
+    if not _is_base(public) or urlsplit(public).path not in ("", "/"):
         problems.append(
             f"operator.public_url: must be like https://desk.example.com, without a path, not {shown(public)}"
         )
@@ -158,6 +152,11 @@ def _check_operator(settings: Settings, problems: list[str]) -> None:
         problems.append(
             "operator.public_url: needs operator.bind: without it the operator's routes are at server.public_url"
         )
+
+
+def _is_base(url: str) -> bool:
+    """True if paths can be put behind this URL."""
+    return is_url(url, ("https", "http")) and "?" not in url and "#" not in url
 
 
 def _is_address(bind: str) -> bool:
@@ -189,9 +188,8 @@ def _missing_credentials(settings: Settings) -> list[str]:
     wanted: dict[str, str] = {}
     if settings.twilio.validate_signatures:
         wanted["TWILIO_AUTH_TOKEN"] = "to check Twilio's signatures (twilio.validate_signatures = true)"  # noqa: S105 - a name
-    used = {model for persona in settings.personas.values() for model in persona.models}
-    for name, model in settings.models.items():
-        if name in used and model.url != SANDBOX:
+    for name, model in settings.used_models.items():
+        if model.url != SANDBOX:
             for credential in model.credentials:
                 wanted.setdefault(credential, f"for models.{name}")
     return [

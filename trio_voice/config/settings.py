@@ -162,6 +162,12 @@ class Settings:
         return self.operator.bind or self.server.bind
 
     @property
+    def used_models(self) -> dict[str, ModelSettings]:
+        """The models that a persona names, in their order in the file."""
+        used = {name for persona in self.personas.values() for name in persona.models}
+        return {name: model for name, model in self.models.items() if name in used}
+
+    @property
     def account_sid(self) -> str | None:
         """Twilio's account, from the file or the environment."""
         return self.twilio.account_sid or self.secrets.get("TWILIO_ACCOUNT_SID")

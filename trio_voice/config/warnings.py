@@ -215,8 +215,7 @@ def _dear_numbers(settings: Settings) -> Iterator[str]:
 
 def _that_bill(settings: Settings) -> dict[str, tuple[str, ...]]:
     """Providers of the sessions that the personas' models open, by model; those on this machine cost nothing."""
-    used = {model for persona in settings.personas.values() for model in persona.models}
-    return {name: model.providers for name, model in settings.models.items() if name in used and model.url != SANDBOX}
+    return {name: model.providers for name, model in settings.used_models.items() if model.url != SANDBOX}
 
 
 def _discloses(greeting: str) -> bool:

@@ -26,7 +26,7 @@ from trio_voice.config.warnings import warnings_about
 from trio_voice.daemon.hang_ups import HangUps
 from trio_voice.daemon.loading import LOADING_SECONDS, load_again, toolboxes_of
 from trio_voice.daemon.logs import dropped_lines
-from trio_voice.daemon.peers import WITHOUT_REST, make_leg, open_rest, used_models
+from trio_voice.daemon.peers import WITHOUT_REST, make_leg, open_rest
 from trio_voice.edges.metrics.metrics import Metrics
 from trio_voice.edges.metrics.samples import Samples
 from trio_voice.edges.telemetry.exporter import Traces
@@ -88,9 +88,9 @@ class Services:
         self._recordings = recordings
         self.hang_ups = HangUps(journal)
         self._speech = speech
-        self._extras = frozenset(extra for model in used_models(settings) for extra in model.extras)
+        self._extras = frozenset(extra for model in settings.used_models.values() for extra in model.extras)
         """Of which it was seen at start that they are here."""
-        for model in used_models(settings):
+        for model in settings.used_models.values():
             KINDS[model.kind].load()
         self._lines = dict(lines)
         self._kept_lines = KeptLines()
@@ -318,7 +318,7 @@ class Services:
             )
             if missing:
                 raise ConfigError([f"models.{name} is new: restart to use it" for name in missing])  # noqa: TRY301 - told below, like what the file's reader finds
-            unseen = [model for model in used_models(settings) if not self._extras.issuperset(model.extras)]
+            unseen = [model for model in settings.used_models.values() if not self._extras.issuperset(model.extras)]
             if unseen:
                 raise ConfigError(  # noqa: TRY301 - likewise
                     [f"models.{model.name} needs {', '.join(model.extras)}: restart to use it" for model in unseen]

@@ -21,15 +21,8 @@ if TYPE_CHECKING:
     from trio_voice.legs.model import ModelLeg
     from trio_voice.legs.session_ledger import Ledger
     from trio_voice.persona import Persona, ToolSchema
-    from trio_voice.protocols.settings import ModelSettings
 
 WITHOUT_REST: Final = "set account_sid and TWILIO_AUTH_TOKEN so that phones can be hung up by REST"
-
-
-def used_models(settings: Settings) -> list[ModelSettings]:
-    """The models that a persona names, in their order in the configuration."""
-    used = {name for persona in settings.personas.values() for name in persona.models}
-    return [model for name, model in settings.models.items() if name in used]
 
 
 def make_leg(

@@ -267,8 +267,6 @@ class Metrics:
         """All of it, as ``CONTENT_TYPE``."""
         return generate_latest(self._registry)
 
-    # Ended calls
-
     def sums(self, names: Collection[str], labels: Collection[str]) -> dict[str, float]:
         """Values of some metrics, added up over all labels but the first of these that a sample has.
 
@@ -282,6 +280,8 @@ class Metrics:
                     key = sample.name if label is None else f"{sample.name} {label}={sample.labels[label]}"
                     found[key] = found.get(key, 0.0) + sample.value
         return found
+
+    # Ended calls
 
     def observe_call(self, record: CallRecord) -> None:
         """Count a call that has ended, whether or not it ever was answered. To be told once for each end.

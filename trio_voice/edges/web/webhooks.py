@@ -23,6 +23,7 @@ from trio_voice.edges.web.media_stream import OtherNode, refusal_of
 from trio_voice.edges.web.nodes import MOST_HOPS
 from trio_voice.edges.workers.handover import PROMISED
 from trio_voice.errors import CallRefused
+from trio_voice.phone_numbers import last_digits
 from trio_voice.record import TERMINAL_STATUSES, CallState
 from trio_voice.tokens import lines_of
 
@@ -170,7 +171,7 @@ class Webhooks:
         persona = context.routing.persona_for(number)
         if persona is None:
             context.metrics.count_refusal("call", "no_persona")
-            log.warning("no_persona", to=_last_digits(number))
+            log.warning("no_persona", to=last_digits(number))
             return _twiml(reject_twiml())
         try:
             expected = context.registry.expect(
@@ -296,8 +297,3 @@ class Webhooks:
 def _twiml(text: str) -> Answer:
     # Always a 200: Twilio plays nothing of any other, and tells the caller of an application error instead.
     return Answer(200, text.encode(), XML)
-
-
-def _last_digits(number: str) -> str:
-    """A number that can be told from others in a log without being one."""
-    return f"…{number[-4:]}" if len(number) > 4 else number

@@ -102,7 +102,7 @@ def _row(found: JournaledCall) -> dict[str, Any]:
         "began": moment(record.started_at or found.began_at),
         "direction": record.direction,
         "persona": record.persona,
-        "other": record.from_number if record.direction == "inbound" else record.to_number,
+        "other": record.other_number,
         "time": clock(record.seconds),
         "cost": amount(record.cost, record.currency),
         "end": record.end_reason.value.replace("_", " ") if record.end_reason else "settled",

@@ -69,7 +69,7 @@ def card_of(record: CallRecord, live: Call | None, context: AppContext) -> dict[
         "call_id": record.call_id,
         "persona": record.persona,
         "direction": record.direction,
-        "other": record.from_number if record.direction == "inbound" else record.to_number,
+        "other": record.other_number,
         "model": (sessions[-1].model or sessions[-1].provider) if sessions else "",
         "state": record.state.value,
         "seconds": seconds,

@@ -35,8 +35,6 @@ class Capabilities:
     that is interrupted."""
     exact_speech: bool = False
     """It says a given text to the letter (``SayExactly``); others are asked to, and mostly do."""
-    native_mulaw: bool = True
-    """The telephone's sound passes through untouched; otherwise the protocol transcodes it."""
     session_seconds: float | None = None
     """The provider's cap on a session's length; past it another session takes over."""
     resumes: bool = False

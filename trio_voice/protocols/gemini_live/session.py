@@ -52,7 +52,6 @@ CAPABILITIES: Final = c.Capabilities(
     speaks_first=False,
     truncates=False,
     withdraws_tools=True,
-    native_mulaw=False,
     session_seconds=CONNECTION_SECONDS,
     resumes=True,
     billed_by="tokens",

@@ -200,7 +200,7 @@ async def run_daemon(
                     serving.start_soon(server.serve, operators, Entrypoint.OPERATOR)
                 serving.start_soon(keep_running, "follow_others", partial(follow_others, services.context))
                 if colleagues is not None:
-                    serving.start_soon(colleagues.listen, server.serve_handed, services.hear_of)
+                    serving.start_soon(colleagues.listen, server.serve_connection, services.hear_of)
                     serving.start_soon(keep_running, "supervisor", _stop_with_supervisor)
                 serving.start_soon(keep_running, "watchdog", systemd.feed_watchdog)
                 serving.start_soon(keep_running, "recordings", recordings.keep_tidy)

@@ -137,7 +137,7 @@ class World:
         ours, theirs = trio.testing.memory_stream_pair()
         answer, began = b"", trio.current_time()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._server.serve_handed, self._entrypoint, accepted(theirs), b"")
+            nursery.start_soon(self._server.serve_connection, self._entrypoint, accepted(theirs), b"")
 
             async def say():
                 try:

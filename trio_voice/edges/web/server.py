@@ -220,15 +220,11 @@ class Server:
             keep_from_children(copy.socket)
             # Their connections inherit it.
             copy.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        serve = partial(self._serve_connection, entrypoint)
+        serve = partial(self.serve_connection, entrypoint)
         await trio.serve_listeners(serve, copies, handler_nursery=connections)
 
-    async def serve_handed(self, entrypoint: Entrypoint, stream: trio.SocketStream, data: bytes) -> None:
-        """Serve a connection that a colleague has accepted at a entrypoint, given the bytes that it has read."""
-        await self._serve_connection(entrypoint, stream, data)
-
-    async def _serve_connection(self, entrypoint: Entrypoint, stream: trio.SocketStream, data: bytes = b"") -> None:
-        """One connection; nothing it raises leaves it."""
+    async def serve_connection(self, entrypoint: Entrypoint, stream: trio.SocketStream, data: bytes = b"") -> None:
+        """One connection, of which a colleague may have read something; nothing it raises leaves it."""
         keep_from_children(stream.socket)
         upgrade = b""
         try:

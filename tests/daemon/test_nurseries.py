@@ -142,7 +142,7 @@ async def test_each_child_may_fail_and_the_neighbours_call_goes_on(tmp_path, alo
 
         async def hand_over():
             """Another process of the node hands over listeners, one after the other."""
-            colleague = Colleagues(tmp_path, 1, 2, CallCounts(slot.seats, 2, 1))
+            colleague = Colleagues(tmp_path, 1, 2, CallCounts(slot.call_counts, 2, 1))
             here = url.removeprefix("http://")
             head = f"GET /events HTTP/1.1\r\nHost: {here}\r\nAuthorization: Bearer {OPERATOR_TOKEN}\r\n\r\n"
             while True:

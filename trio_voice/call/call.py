@@ -295,7 +295,7 @@ class Call:
             self._model.forward_caller_audio(payload)
 
     def _forward_reply_audio(self, reply_id: str, payload: str) -> None:
-        """The same for ``ReplyAudio``."""
+        """Tell the bridge of ``ReplyAudio`` and obey, likewise."""
         if self._closing_at < math.inf:
             return
         mark = self._bridge.forward_reply_audio(reply_id, payload, self._now())

@@ -65,7 +65,7 @@ class Cursor:
         self._numbers[origin] = max(number, self.after(origin))
 
     def at_most(self, origin: str, number: int) -> Cursor:
-        """The same, with no later event of that process."""
+        """A cursor like this, with no later event of that process."""
         return Cursor({each: min(number, last) if each == origin else last for each, last in self._numbers.items()})
 
     def copy(self) -> Cursor:

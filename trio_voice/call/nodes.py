@@ -68,7 +68,7 @@ class Node:
     status: str = READY
     """As ``/readyz`` has it."""
     seats: int = 0
-    """Calls that are live or promised."""
+    """Calls that are live or promised; by this name in the journal."""
     max_calls: int = 0
     since: str = ""
     """Time at which it began to be this node, by its own clock."""

@@ -51,7 +51,7 @@ class Registry:
         on_ended: told of every call once it is over, whether or not it was ever answered; must not wait.
         on_live: told of every call once its stream has come; must not wait.
         clock: the time of day, for the record.
-        seats: the calls of other processes, which ``max_calls`` counts too.
+        call_counts: the calls of other processes, which ``max_calls`` counts too.
         prefix: what the ids of our calls begin with.
         budget: what they may cost, if there is a ceiling.
         on_change: told of every call that is promised a path, and whenever Twilio says how far it is; likewise.
@@ -63,7 +63,7 @@ class Registry:
         on_ended: Callable[[CallRecord], object] = lambda _record: None,
         clock: Callable[[], datetime] = wall_clock,
         *,
-        seats: CallCounts | None = None,
+        call_counts: CallCounts | None = None,
         prefix: str = "",
         on_live: Callable[[CallRecord], object] = lambda _record: None,
         budget: Budget | None = None,
@@ -74,7 +74,7 @@ class Registry:
         self._on_live = on_live
         self._on_ended = on_ended
         self._clock = clock
-        self._seats = NoOthers() if seats is None else seats
+        self._call_counts = NoOthers() if call_counts is None else call_counts
         self._prefix = prefix
         self._budget = budget
         self.expected = ExpectedCalls()
@@ -114,10 +114,10 @@ class Registry:
             raise CallRefused("over", "this call has ended")  # the webhook was delivered late
         if self._draining:
             raise CallRefused("draining", "this server is going down and takes no new calls")
-        with self._seats.locked():
+        with self._call_counts.locked():
             if self.is_full:
                 raise CallRefused("full", f"all lines are busy: max_calls = {self.limits.max_calls}")
-            self._seats.occupy(self._held + 1)
+            self._call_counts.occupy(self._held + 1)
         limits = persona.within(self.limits)
         call_id = self._new_id()
         if self._budget is not None:
@@ -206,20 +206,20 @@ class Registry:
         return self._prefix + secrets.token_hex(16)[len(self._prefix) :]
 
     @property
-    def seats(self) -> int:
-        """Number of those that are taken, or promised, here and in the other processes that share them."""
-        return self._held + self._seats.occupied_by_others
+    def occupied(self) -> int:
+        """Number of calls that live or are promised, here and in the other processes that share ``max_calls``."""
+        return self._held + self._call_counts.occupied_by_others
 
     @property
     def is_full(self) -> bool:
-        """True if every seat is taken, or promised, here or in another process."""
-        return self.seats >= self.limits.max_calls
+        """True if there are ``max_calls``, promised ones included, here and in other processes."""
+        return self.occupied >= self.limits.max_calls
 
     @property
     def browser_calls(self) -> int:
-        """Number of calls of pages that live or are promised, here and in the other processes that share the seats."""
+        """Number of calls of pages that live or are promised, here and in the other processes."""
         self._forget_expired()
-        return self.expected.browser_calls + self._seats.browsers_of_others
+        return self.expected.browser_calls + self._call_counts.browsers_of_others
 
     def is_for_browser(self, path: str) -> bool:
         """True if a path was promised to a page."""
@@ -233,8 +233,8 @@ class Registry:
 
     def _say_counts(self) -> None:
         """Have the other processes know how many calls there are here."""
-        self._seats.occupy(self._held)
-        self._seats.occupy_browsers(self.expected.browser_calls)
+        self._call_counts.occupy(self._held)
+        self._call_counts.occupy_browsers(self.expected.browser_calls)
 
     def _forget_expired(self) -> None:
         now = trio.current_time()
@@ -312,7 +312,7 @@ class Registry:
         return self._bring_back(through, why_of(outcome), self._new_id())
 
     def _bring_back(self, departed: PutThrough, why: str, path: str) -> ExpectedCall:
-        """Promise a path to a caller who comes back. They had a seat, and need ask for none."""
+        """Promise a path to a caller who comes back. They were counted, and need not be again."""
         self._ended.pop(departed.record.call_id)
         expected = departed.come_back(why, trio.current_time(), path)
         self.expected.add(expected)

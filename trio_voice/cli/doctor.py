@@ -322,7 +322,7 @@ async def examine_model(settings: Settings, name: str, persona: Persona | None, 
 
 
 def _stages(path: str, model: ChainSettings, heard: Rehearsal, *, ok: bool) -> list[Check]:
-    """The same by stage: the one that is named by what went wrong has failed; else the one whose work did not come.
+    """Checks by stage: the one that is named by what went wrong has failed; else the one whose work did not come.
 
     Where something was heard, the stages that think and speak have worked.
     """

@@ -77,7 +77,7 @@ class Services:
         after_work: trio.Nursery,
         lines: Mapping[Persona, Lines],
         colleagues: Colleagues | None,
-        seats: CallCounts | None,
+        call_counts: CallCounts | None,
         requests: Mapping[str, int],
         speech: Speech | None,
         recordings: Recordings | None,
@@ -112,7 +112,7 @@ class Services:
             settings.limits,
             self._ended,
             on_change=self.feed.call_changed,
-            seats=seats,
+            call_counts=call_counts,
             prefix=prefix,
             budget=self.budget,
             on_live=self._lives,
@@ -289,14 +289,14 @@ class Services:
             peer_url=(server.peer_url or peer_url).rstrip("/"),
             host=socket.gethostname(),
             status=self.context.status,
-            seats=self.registry.seats,
+            seats=self.registry.occupied,
             max_calls=self.registry.limits.max_calls,
             since=self._node_since,
             was_free=self.node_was_free,
         )
 
     def tell_nodes(self, peer_url: str) -> tuple[str, str]:
-        """The same for the heartbeat: the word of which a change is told at once, and all of it."""
+        """Facts for the heartbeat: the word of which a change is told at once, and all of them as text."""
         node = self.describe_node(peer_url)
         return node.status, node.as_text()
 

@@ -151,7 +151,7 @@ async def run_daemon(
     keep_to_ourselves()
     trio.socket.set_custom_hostname_resolver(Lookups())
     taken: list[ConfigError] = []
-    colleagues, seats = (None, None) if slot is None else _colleagues_at(slot, settings.server.digits)
+    colleagues, call_counts = (None, None) if slot is None else _colleagues_at(slot, settings.server.digits)
     with hold_signals() as signals, Notifier(os.environ) as systemd:
         async with (
             open_journal(
@@ -170,7 +170,7 @@ async def run_daemon(
         ):
             lines = await make_lines(settings.personas.values())
             services = Services(
-                settings, journal, after_work, lines, colleagues, seats, http_pool.used, speech, recordings
+                settings, journal, after_work, lines, colleagues, call_counts, http_pool.used, speech, recordings
             )
             listeners, operators = await _open_listeners(settings, slot)
             hosts = hosts_of(settings, listeners, operators)
@@ -282,8 +282,8 @@ async def _reload(services: Services, config: Path, make_lines: LineMaker, syste
 
 
 def _colleagues_at(slot: WorkerSlot, node: str) -> tuple[Colleagues, CallCounts]:
-    seats = CallCounts(slot.seats, slot.count, slot.index)
-    return Colleagues(Path(slot.directory), slot.index, slot.count, seats, node), seats
+    counts = CallCounts(slot.call_counts, slot.count, slot.index)
+    return Colleagues(Path(slot.directory), slot.index, slot.count, counts, node), counts
 
 
 async def _open_listeners(settings: Settings, slot: WorkerSlot | None) -> Ports:

@@ -74,7 +74,7 @@ class WorkerSlot:
     """Descriptors of the port."""
     operator_listeners: tuple[int, ...]
     """The same of the operator's own; empty if they have none."""
-    seats: int
+    call_counts: int
     """Descriptor of what all of them see."""
     sessions: int
     """Descriptor of the console's sessions."""
@@ -122,7 +122,12 @@ class _Worker:
             self.process = await trio.lowlevel.open_process(
                 [*self._command, self.slot.as_text()],
                 stdin=subprocess.PIPE,
-                pass_fds=(*self.slot.listeners, *self.slot.operator_listeners, self.slot.seats, self.slot.sessions),
+                pass_fds=(
+                    *self.slot.listeners,
+                    *self.slot.operator_listeners,
+                    self.slot.call_counts,
+                    self.slot.sessions,
+                ),
                 env=environment,
             )
             process = self.process
@@ -210,9 +215,9 @@ async def _supervise(
     watchdog = watchdog_seconds(os.environ) or WATCHDOG_SECONDS
     listeners, operators = await open_ports(settings)
     descriptors, operators_descriptors = _descriptors(listeners), _descriptors(operators)
-    seats_descriptor = make_call_counts(count)
+    counts_descriptor = make_call_counts(count)
     sessions = make_table()
-    seats = CallCounts(seats_descriptor, count, count)  # none of ours: we have no calls
+    call_counts = CallCounts(counts_descriptor, count, count)  # none of ours: we have no calls
     # -P: without it the working directory, which the service may write to, would be looked in before the library.
     python = [sys.executable, "-P", "-m", "trio_voice"]
     serve = ["serve", "--log-level", settings.log.level, "--worker"]
@@ -224,13 +229,13 @@ async def _supervise(
             ports.callback(listener.socket.close)
         Path(directory, OWNER).write_text(this_process(), encoding="utf-8")  # noqa: ASYNC240 - a word
         slots = [
-            WorkerSlot(index, count, descriptors, operators_descriptors, seats_descriptor, sessions, directory)
+            WorkerSlot(index, count, descriptors, operators_descriptors, counts_descriptor, sessions, directory)
             for index in range(count)
         ]
         workers = [_Worker(slot, command, os.environ, watchdog) for slot in slots]
         async with trio.open_nursery() as nursery:
             for worker in workers:
-                nursery.start_soon(_keep_alive, worker, seats, begun, stopping)
+                nursery.start_soon(_keep_alive, worker, call_counts, begun, stopping)
             nursery.start_soon(keep_running, "watchdog", systemd.feed_watchdog)
             told = partial(_announce, workers, systemd, begun, lambda: announce(*urls_of(listeners, operators)))
             nursery.start_soon(keep_running, "announce", told)
@@ -276,7 +281,7 @@ async def _announce(workers: list[_Worker], systemd: Notifier, begun: trio.Event
     await systemd.notify("READY=1")
 
 
-async def _keep_alive(worker: _Worker, seats: CallCounts, begun: trio.Event, stopping: trio.Event) -> None:
+async def _keep_alive(worker: _Worker, call_counts: CallCounts, begun: trio.Event, stopping: trio.Event) -> None:
     """Start a process, and another whenever it ends, until all are to stop.
 
     Raises:
@@ -289,8 +294,8 @@ async def _keep_alive(worker: _Worker, seats: CallCounts, begun: trio.Event, sto
         status: int | None = None
         with contained("worker", worker=worker.slot.index):
             status = await worker.run()
-        seats.occupy(0, worker.slot.index)
-        seats.occupy_browsers(0, worker.slot.index)
+        call_counts.occupy(0, worker.slot.index)
+        call_counts.occupy_browsers(0, worker.slot.index)
         if stopping.is_set():
             return
         if status == EXIT_CONFIG and not begun.is_set():

@@ -103,7 +103,7 @@ class Journal(DoNotCallList, OtherRuns):
         return self.heartbeat.stood_still
 
     async def wait_declared_dead(self) -> str:
-        """See ``Heartbeat``."""
+        """The id of the run that has declared this one dead, once one has; see ``Heartbeat``."""
         return await self.heartbeat.wait_declared_dead()
 
     def end(self) -> None:

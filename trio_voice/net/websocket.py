@@ -142,7 +142,7 @@ class WebSocketChannel(Channel):
         self._look_after()
 
     def _take(self, data: bytes) -> None:
-        """The same for a listener."""
+        """Parse bytes that have arrived, and hand what is whole to the listener."""
         protocol, on_message = self._protocol, self._on_message
         text = protocol.whole_text(data)
         if text is not None and on_message is not None:

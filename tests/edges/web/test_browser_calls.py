@@ -74,7 +74,7 @@ async def test_there_may_be_only_so_many(client, context, registry, nursery):
 async def test_those_of_other_processes_count(client, context, registry):
     descriptor = make_call_counts(2)
     here, there = (CallCounts(descriptor, 2, index) for index in range(2))
-    registry._seats = here
+    registry._call_counts = here
     there.occupy_browsers(1)
     first = await (await ask(client)).get_json()
     assert there.browsers_of_others == 1

@@ -47,7 +47,7 @@ def spellings_at(base: str, path_and_query: str) -> list[str]:
 
 
 def stream_spellings_at(base: str, path: str) -> list[str]:
-    """The same for a handshake."""
+    """URLs that Twilio may have signed for a handshake at an address of ours."""
     bare = _as_websocket(base.rstrip("/")) + path.rstrip("/")
     return [spelling for url in (bare, bare + "/") for spelling in _with_and_without_port(url)]
 

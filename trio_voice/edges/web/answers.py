@@ -57,11 +57,11 @@ class Answer:
     content_type: str = TEXT
 
     def as_response(self) -> Response:
-        """The same for Quart."""
+        """An answer of Quart's."""
         return Response(self.body, self.status, content_type=self.content_type)
 
     def as_http(self) -> bytes:
-        """The same as hypercorn would send it, and nothing after it."""
+        """Bytes as hypercorn would send them, and nothing after them."""
         head = (
             f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}\r\ncontent-type: {self.content_type}\r\n"
             f"content-length: {len(self.body)}\r\ndate: {formatdate(usegmt=True)}\r\nconnection: close\r\n\r\n"
@@ -105,5 +105,5 @@ def failure(status: int, code: str, message: str) -> Response:
 
 
 def refusal(refused: CallRefused) -> Response:
-    """What was asked for is refused."""
+    """Answer of Quart to whom something is refused."""
     return failure(STATUSES.get(refused.code, 409), refused.code, str(refused))

@@ -86,7 +86,7 @@ class Nodes:
         return [] if node is None else spellings_at(node.node_url, path_and_query)
 
     def stream_spellings(self, digits: str, path: str) -> list[str]:
-        """The same for a handshake."""
+        """URLs that Twilio may have signed for a handshake with another node."""
         node = self.directory.at(digits)
         return [] if node is None else stream_spellings_at(node.node_url, path)
 

@@ -75,7 +75,7 @@ async def passed_on(nodes: Nodes | None, call_id: str) -> Response | None:
 
 
 async def recording_passed_on(nodes: Nodes | None, call_id: str) -> Response | None:
-    """The same for a recording, whose body is passed on piece by piece.
+    """The owner's answer about a recording, whose body is passed on piece by piece; otherwise as ``passed_on``.
 
     The owner is asked for the head first, and for the body by whoever sends it.
     """

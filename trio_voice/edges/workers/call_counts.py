@@ -20,7 +20,7 @@ _NUMBER: Final = struct.Struct("=q")
 
 def make_call_counts(workers: int) -> int:
     """A file in memory for the counts of ``workers``; the descriptor is to be inherited."""
-    return make_memory("seats", 2 * workers * _NUMBER.size)
+    return make_memory("call-counts", 2 * workers * _NUMBER.size)
 
 
 class CallCounts(SharedMemory):

@@ -117,16 +117,18 @@ class Colleagues:
         directory: where their sockets are; nobody else may enter it.
         index: which of them this is.
         count: how many there are.
-        seats: how many calls each has.
+        call_counts: how many calls each has.
         node: the digits of this machine.
     """
 
-    def __init__(self, directory: Path, index: int, count: int, seats: CallCounts, node: str = DEFAULT_DIGITS) -> None:
+    def __init__(
+        self, directory: Path, index: int, count: int, call_counts: CallCounts, node: str = DEFAULT_DIGITS
+    ) -> None:
         self.index = index
         self._node = node
         self._directory = directory
         self._count = count
-        self._seats = seats
+        self._call_counts = call_counts
         self._away: dict[int, float] = {}
         """Times until which no new call is offered to a process, by its index."""
         self._heeded: set[Path] = set()
@@ -161,7 +163,7 @@ class Colleagues:
 
     def _emptiest(self) -> int:
         now = trio.current_time()
-        return self._seats.emptiest_of(
+        return self._call_counts.emptiest_of(
             [index for index in range(self._count) if index == self.index or self._away.get(index, 0.0) <= now]
         )
 

@@ -76,7 +76,7 @@ def test_no_journal_is_said_and_none_is_made(tmp_path, monkeypatch, clock):
 
 def test_a_journal_without_tables_is_said(tmp_path, clock):
     (tmp_path / "journal.db").touch()
-    assert "no such table" in why_not(f"sqlite:///{tmp_path}/journal.db", clock)
+    assert "its tables are of version 0" in why_not(f"sqlite:///{tmp_path}/journal.db", clock)
     (tmp_path / "journal.db").write_text("Dear diary, ..." * 100)
     assert "names a file that is no SQLite database" in why_not(f"sqlite:///{tmp_path}/journal.db", clock)
 

@@ -176,7 +176,8 @@ async def test_frames_without_a_message_are_counted_as_messages_are(flood):
                     await peer.send_all(flood * 50)
                     await trio.sleep(0.001)
             reading.cancel()
-        assert "floods" in told[0].detail
+        # Pings of several sends may come in one read, and more of them than may be answered then.
+        assert "floods" in told[0].detail or (flood == NO_MESSAGES["pings"] and "pings without" in told[0].detail)
         assert not told[0].politely
 
 

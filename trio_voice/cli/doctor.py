@@ -23,7 +23,7 @@ from trio_voice.cli.local_peers import load_speech_for, on_this_machine
 from trio_voice.cli.options import json_option, takes_config
 from trio_voice.cli.printing import print_json, print_line
 from trio_voice.daemon.peers import make_leg, open_rest
-from trio_voice.edges.twilio.numbers import Numbers
+from trio_voice.edges.twilio.numbers import AccountNumbers
 from trio_voice.edges.twilio.public_url import PublicUrl
 from trio_voice.edges.twilio.rest import NO_SUCH_RESOURCE
 from trio_voice.errors import ConfigError, RestError, one_line, told_in_words
@@ -280,7 +280,7 @@ async def _numbers(settings: Settings) -> list[Check]:
         rest = open_rest(settings)
         if rest is None:
             return [Check("numbers", ok=None, message="without account_sid and TWILIO_AUTH_TOKEN nobody can be asked")]
-        account = Numbers(rest, PublicUrl(settings.server.public_url))
+        account = AccountNumbers(rest, PublicUrl(settings.server.public_url))
         listed = await account.listed()
     except (ConfigError, RestError) as refused:
         return [Check("numbers", ok=None, message=one_line(str(refused)))]

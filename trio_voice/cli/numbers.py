@@ -12,7 +12,7 @@ from trio_voice.cli.exits import EXIT_FAILED, EXIT_UNAVAILABLE, stop
 from trio_voice.cli.options import config_option, takes_config
 from trio_voice.cli.printing import print_line
 from trio_voice.daemon.peers import open_rest
-from trio_voice.edges.twilio.numbers import Numbers
+from trio_voice.edges.twilio.numbers import AccountNumbers
 from trio_voice.edges.twilio.public_url import PublicUrl
 from trio_voice.edges.web.context import NumberRouting
 from trio_voice.phone_numbers import e164
@@ -59,8 +59,8 @@ def point(path: Path, number: str) -> None:
     print_line(f"{found.number} goes to {account.url}")
 
 
-def _account(settings: Settings) -> Numbers:
+def _account(settings: Settings) -> AccountNumbers:
     rest = open_rest(settings)
     if rest is None:
         stop(EXIT_UNAVAILABLE, "set account_sid in [twilio] and TWILIO_AUTH_TOKEN to see the account's numbers")
-    return Numbers(rest, PublicUrl(settings.server.public_url))
+    return AccountNumbers(rest, PublicUrl(settings.server.public_url))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from trio_voice.errors import ConfigError
 from trio_voice.net.proxies import Proxies
-from trio_voice.tokens import lines_of
+from trio_voice.tokens import tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,12 +50,12 @@ class Secrets:
     def get(self, name: str) -> str | None:
         """A credential, if it is there; of several tokens the first, which others are asked with."""
         value = self._values.get(name)
-        return value if value is None or name not in SEVERAL else lines_of(value)[0]
+        return value if value is None or name not in SEVERAL else tokens_of(value)[0]
 
     def tokens(self, name: str) -> str | None:
         """All tokens of a credential that may hold several, one a line."""
         value = self._values.get(name)
-        return None if value is None else "\n".join(lines_of(value))
+        return None if value is None else "\n".join(tokens_of(value))
 
     def __repr__(self) -> str:
         return f"Secrets({', '.join(sorted(self._values))})"

@@ -14,7 +14,7 @@ from trio_voice.net.proxies import is_here
 from trio_voice.phone_numbers import countries, premium_numbers
 from trio_voice.protocols.settings import SANDBOX
 from trio_voice.speech_text.languages import has_phrases
-from trio_voice.tokens import lines_of
+from trio_voice.tokens import tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,7 +122,7 @@ def _open_addresses(settings: Settings) -> Iterator[str]:
 
 
 def _short_tokens(settings: Settings) -> Iterator[str]:
-    shortest = min(map(len, lines_of(settings.secrets.tokens("TRIO_VOICE_API_TOKEN"))), default=LEAST_TOKEN_LETTERS)
+    shortest = min(map(len, tokens_of(settings.secrets.tokens("TRIO_VOICE_API_TOKEN"))), default=LEAST_TOKEN_LETTERS)
     if shortest < LEAST_TOKEN_LETTERS:
         yield (
             f"credential TRIO_VOICE_API_TOKEN has {shortest} letters, and some twenty tries a second are judged: "

@@ -30,10 +30,10 @@ from trio_voice.daemon.peers import WITHOUT_REST, make_leg, open_rest
 from trio_voice.edges.metrics.metrics import Metrics
 from trio_voice.edges.metrics.samples import Samples
 from trio_voice.edges.telemetry.exporter import Traces
+from trio_voice.edges.twilio.call_control import TwilioCallControl
 from trio_voice.edges.twilio.dialer import Dialer
-from trio_voice.edges.twilio.numbers import Numbers
+from trio_voice.edges.twilio.numbers import AccountNumbers
 from trio_voice.edges.twilio.public_url import PublicUrl
-from trio_voice.edges.twilio.transfer import Transfers
 from trio_voice.edges.web.context import AppContext, NumberRouting
 from trio_voice.edges.web.media_stream import StreamAuthenticator
 from trio_voice.edges.web.nodes import Nodes
@@ -132,7 +132,7 @@ class Services:
             self._open_model,
             self._tools_of,
             self._lines_of,
-            None if self.rest is None else Transfers(self.rest, public_url, settings.twilio.from_number),
+            None if self.rest is None else TwilioCallControl(self.rest, public_url, settings.twilio.from_number),
             partial(self.metrics.observe_relay_delay, "to_caller"),
             recordings,
             self.feed,
@@ -167,7 +167,7 @@ class Services:
             feed=self.feed,
             nodes=self.nodes,
             rest=self.rest,
-            numbers=None if self.rest is None else Numbers(self.rest, public_url),
+            numbers=None if self.rest is None else AccountNumbers(self.rest, public_url),
             warnings=lambda: warnings_about(self._newest, wall_clock().date()),
             prices=lambda: self.overrun_alarm.prices,
             samples=Samples(self.metrics, wall_clock),

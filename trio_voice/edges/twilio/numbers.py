@@ -40,7 +40,7 @@ class TwilioNumber:
         return f"{self.voice_url} ({self.voice_method or 'POST'})" if self.voice_url else "nowhere"
 
 
-class Numbers:
+class AccountNumbers:
     """Looks at the account's numbers, and points them here.
 
     Args:

@@ -13,7 +13,7 @@ from trio_voice.edges.web.nodes import NODE
 from trio_voice.edges.web.sessions import Sessions
 from trio_voice.edges.workers.handover import HERE
 from trio_voice.phone_numbers import e164
-from trio_voice.tokens import lines_of
+from trio_voice.tokens import tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from trio_voice.edges.metrics.metrics import Metrics
     from trio_voice.edges.metrics.samples import Samples
     from trio_voice.edges.twilio.dialer import Dialer
-    from trio_voice.edges.twilio.numbers import Numbers
+    from trio_voice.edges.twilio.numbers import AccountNumbers
     from trio_voice.edges.twilio.public_url import PublicUrl
     from trio_voice.edges.twilio.rest import TwilioRest
     from trio_voice.edges.web.entrypoints import Hosts
@@ -77,7 +77,7 @@ class AppContext:
     """Number of pages that may be telephones at once."""
     hosts: Hosts | None = None
     """The names of the operator's address, once it is known."""
-    numbers: Numbers | None = None
+    numbers: AccountNumbers | None = None
     """The account's telephone numbers; ``None`` without Twilio's REST API."""
     warnings: Callable[[], list[str]] = list
     """Lines that ``check`` would warn with."""
@@ -99,7 +99,7 @@ class AppContext:
     @property
     def tokens(self) -> tuple[str, ...]:
         """The operator's tokens, any of which opens their routes; none if they are closed."""
-        return lines_of(self.api_token)
+        return tokens_of(self.api_token)
 
     def as_operator(self) -> dict[str, str]:
         """Headers by which another process of ours is asked as its operator."""

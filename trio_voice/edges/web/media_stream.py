@@ -24,7 +24,7 @@ from trio_voice.net.poller import adopt
 from trio_voice.net.websocket import WebSocketChannel, quiet_logger
 from trio_voice.protocols.media_streams import MAX_MESSAGE_BYTES
 from trio_voice.protocols.websocket import WebSocket
-from trio_voice.tokens import lines_of
+from trio_voice.tokens import tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,7 +122,7 @@ class StreamAuthenticator:
             spellings = self._public_url.stream_spellings(path)
             if owner is not None and self._nodes is not None:
                 spellings += self._nodes.stream_spellings(owner, path)
-            if not is_signed(spellings, {}, lines_of(self.auth_token), signature):
+            if not is_signed(spellings, {}, tokens_of(self.auth_token), signature):
                 raise CallRefused("bad_signature", "X-Twilio-Signature does not fit this URL: see public_url")
         if owner is not None:
             raise OtherNode(owner)

@@ -25,7 +25,7 @@ from trio_voice.edges.workers.handover import PROMISED
 from trio_voice.errors import CallRefused
 from trio_voice.phone_numbers import last_digits
 from trio_voice.record import TERMINAL_STATUSES, CallState
-from trio_voice.tokens import lines_of
+from trio_voice.tokens import tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -135,7 +135,7 @@ class Webhooks:
         spellings = context.public_url.webhook_spellings(webhook.target)
         if owner is not None and context.nodes is not None:
             spellings += context.nodes.webhook_spellings(owner, webhook.target)
-        if not is_signed(spellings, webhook.form, lines_of(auth_token), webhook.signature):
+        if not is_signed(spellings, webhook.form, tokens_of(auth_token), webhook.signature):
             return self._refuse(
                 403,
                 "bad_signature",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from trio_voice.record import CallRecord
 
 
-class Transfers:
+class TwilioCallControl:
     """Puts calls of the account through to telephones.
 
     Args:

@@ -4,8 +4,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from trio_voice.edges.twilio.call_control import TwilioCallControl
 from trio_voice.edges.twilio.public_url import PublicUrl
-from trio_voice.edges.twilio.transfer import Transfers
 from trio_voice.record import CallRecord
 
 DESK, OURS, CALLED = "+15550001111", "+15551234567", "+15559999999"
@@ -30,7 +30,7 @@ async def dialed(from_number, to_number, direction="inbound", from_config=OURS):
         from_number=from_number,
         to_number=to_number,
     )
-    await Transfers(rest, PublicUrl("https://voice.example.com"), from_config).transfer(record, DESK)
+    await TwilioCallControl(rest, PublicUrl("https://voice.example.com"), from_config).transfer(record, DESK)
     ((call_sid, response),) = rest.asked
     assert call_sid == "CA1"
     assert [verb.tag for verb in response] == ["Dial", "Hangup"]

@@ -25,12 +25,10 @@ def note_status(registry: Registry, call_id: str | None, call_sid: str, status: 
         call_sid: Twilio's, which a number's own callback has.
         status: a terminal one ends the call though its socket may look alive; see ``first_sign.py``.
     """
-    if call_id is None:
-        call_id = next((record.call_id for record in registry.records() if record.call_sid == call_sid), "")
-    record = registry.record(call_id)
+    record = registry.record_of_sid(call_sid) if call_id is None else registry.record(call_id)
     if record is None or rank(status) <= rank(record.twilio_status):
         return  # said already, or overtaken by what came after it
-    record.twilio_status = status
+    call_id, record.twilio_status = record.call_id, status
     expected = registry.expected.get(call_id)
     if expected is not None and record.call_sid is None and call_sid:  # Twilio's answer to the create was lost
         registry.expected.identify(expected, call_sid)

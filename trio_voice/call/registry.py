@@ -363,9 +363,9 @@ class Registry:
             self.settle(call_id)
         return len(calls)
 
-    def knows(self, call_sid: str) -> bool:
-        """True if a call with this call SID is, or was, ours, as far as that is remembered."""
-        return any(record.call_sid == call_sid for record in self.records())
+    def record_of_sid(self, call_sid: str) -> CallRecord | None:
+        """The record of the call with this call SID, if it is, or was, ours, as far as that is remembered."""
+        return next((record for record in self.records() if record.call_sid == call_sid), None)
 
     def lives(self, call_sid: str) -> bool:
         """True if the stream of this call has come here, and is here still."""

@@ -34,10 +34,6 @@ def note_callback(registry: Registry, path: str, call_id: str | None, form: Mapp
     field = SAYS.get(name)
     if field is None:
         return
-    if call_id is None:
-        call_sid = form.get("CallSid", "")
-        record = next((each for each in registry.records() if each.call_sid == call_sid), None)
-    else:
-        record = registry.record(call_id)
+    record = registry.record_of_sid(form.get("CallSid", "")) if call_id is None else registry.record(call_id)
     if record is not None:
         record.told(f"{name}: {form.get(field, 'no word')}", wall_clock())

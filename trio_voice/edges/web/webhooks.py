@@ -283,7 +283,8 @@ class Webhooks:
         context = self._context
         if context.colleagues is not None:
             await context.colleagues.pass_on_status(call_sid, status)
-        if context.nodes is not None and status in TERMINAL_STATUSES and not context.registry.knows(call_sid):
+        is_ours = context.registry.record_of_sid(call_sid) is not None
+        if context.nodes is not None and status in TERMINAL_STATUSES and not is_ours:
             context.nodes.tell_status(call_sid, status)
 
     async def _stream_status(self, webhook: Webhook) -> Answer:

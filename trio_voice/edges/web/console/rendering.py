@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
-from quart import Response, render_template, request, stream_template
+from quart import Response, request, stream_template
 from quart.wrappers.response import DataBody
 
 from trio_voice.edges.web.console.static_files import address_of
@@ -48,24 +48,27 @@ def wants_html() -> bool:
     return "text/html" in request.headers.get("Accept", "")
 
 
-async def page(template: str, *, status: int = 200, here: str = "", **values: Any) -> Response:
+async def page(template: str, *, status: int = 200, here: str = "", signed_in: bool = True, **values: Any) -> Response:
     """A page. What is put into it is text, and never markup: the template language escapes it.
 
     Args:
         template: its file, without the ending.
         status: of HTTP.
         here: which entry of the navigation it belongs to.
+        signed_in: whether there is a navigation at all.
         values: what the template shows.
     """
     pieces: list[str] = []
     async for piece in await stream_template(
-        f"{template}.html", here=here, navigation=NAVIGATION, static=address_of, signed_in=True, **values
+        f"{template}.html", here=here, navigation=NAVIGATION, static=address_of, signed_in=signed_in, **values
     ):
         pieces.append(piece)
         # Hundreds of cards at once would hold up every call for a tenth of a second.
         if len(pieces) % PIECES_AT_ONCE == 0:
             await trio.lowlevel.checkpoint()
-    return _html("".join(pieces), status)
+    # Half a surrogate pair, which JSON may hold and UTF-8 not, does not cost the page.
+    text = "".join(pieces).encode(errors="replace")
+    return Response(text, status, content_type="text/html; charset=utf-8")
 
 
 async def sign_in_page(wrong: str = "", *, status: int | None = None, link: str = "") -> Response:
@@ -76,29 +79,14 @@ async def sign_in_page(wrong: str = "", *, status: int | None = None, link: str 
         status: of HTTP; without it 200 for whoever has only come here.
         link: the path that they came by.
     """
-    text = await render_template("sign_in.html", static=address_of, wrong=wrong, link=link, signed_in=False)
     if status is None:
         status = 200 if request.method in ("GET", "HEAD") else 401
-    return _html(text, status)
+    return await page("sign_in", status=status, signed_in=False, wrong=wrong, link=link)
 
 
 async def notice_page(title: str, words: str, *, status: int, signed_in: bool = False, here: str = "") -> Response:
     """A page that says one thing."""
-    text = await render_template(
-        "notice.html",
-        static=address_of,
-        navigation=NAVIGATION,
-        here=here,
-        title=title,
-        words=words,
-        signed_in=signed_in,
-    )
-    return _html(text, status)
-
-
-def _html(text: str, status: int) -> Response:
-    """A page as it is sent. Half a surrogate pair, which JSON may hold and UTF-8 not, does not cost the page."""
-    return Response(text.encode(errors="replace"), status, content_type="text/html; charset=utf-8")
+    return await page("notice", status=status, here=here, signed_in=signed_in, title=title, words=words)
 
 
 async def closed_page(words: str) -> Response:

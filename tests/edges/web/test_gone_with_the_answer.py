@@ -62,6 +62,6 @@ class ResetConnection:
 async def test_who_resets_is_no_trouble(asked, status, is_short, monkeypatch, autojump_clock):
     world, connection = World(monkeypatch, is_short=is_short), ResetConnection(asked, answers=status is not None)
     with structlog.testing.capture_logs() as lines, trio.fail_after(60):
-        await world._server.serve_handed(Entrypoint.SHARED, connection, b"")
+        await world._server.serve_connection(Entrypoint.SHARED, connection, b"")
     assert connection.answer.split()[1:2] == [status] * (status is not None)
     assert "connection_aborted" not in [line["event"] for line in lines]

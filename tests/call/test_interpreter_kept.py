@@ -6,13 +6,17 @@ import gc
 import itertools
 import json
 import locale
+import os
 import re
+import signal
 import socket
 import sys
 import threading
 import time
+import tracemalloc
 import warnings
 
+import h11
 import pytest
 import trio
 
@@ -42,6 +46,9 @@ def state():
         *(sys.gettrace(), sys.getprofile(), threading.gettrace(), threading.getprofile(), sys.getrecursionlimit()),
         *(sys.getswitchinterval(), gc.isenabled(), gc.get_threshold(), gc.get_debug(), socket.getdefaulttimeout()),
         *(locale.setlocale(locale.LC_ALL), [*warnings.filters], repr(decimal.getcontext()), faulthandler.is_enabled()),
+        *([*gc.callbacks], tracemalloc.is_tracing(), sys.get_int_max_str_digits(), threading.stack_size()),
+        *(signal.getsignal(signal.SIGPIPE), signal.getsignal(signal.SIGCHLD), [*sys.meta_path]),
+        *(trio.Nursery.start_soon, trio.CancelScope.cancel, json.JSONEncoder.iterencode, h11.Connection.our_state),
         *(trio.sleep, time.monotonic, json.dumps, print, socket.getaddrinfo, sys.modules["trio"], [*sys.path]),
     )
 
@@ -61,6 +68,14 @@ REFUSED = {
     "import builtins\nbuiltins.__import__ = None": "builtins.__import__",
     "import sys\ndel sys.modules['trio']": "trio",
     "import sys\nfor name in [*sys.modules]:\n    if name.startswith('trio'):\n        del sys.modules[name]": "trio",
+    "import sys\nsys.meta_path.clear()": "how modules are found (sys.meta_path)",
+    "import sys\nsys.meta_path.insert(0, None)": "how modules are found (sys.meta_path)",
+    "import trio\ntrio.Nursery.start_soon = None": "trio.Nursery.start_soon",
+    "import trio._core._run as run\nrun.Runner.reschedule = lambda *_: None": "trio._core._run.Runner.reschedule",
+    "import trio\ndel trio.CancelScope.cancel": "trio.CancelScope.cancel",
+    "import h11\nh11.Connection.our_state = property(print)": "h11._connection.Connection.our_state",
+    "import json\njson.JSONEncoder.iterencode = print": "json.encoder.JSONEncoder.iterencode",
+    "import signal\nsignal.setitimer(signal.ITIMER_VIRTUAL, 100)": "when it is woken (a timer)",
     "import sys\ndel sys.path[1:]": "where modules are looked for (sys.path)",
 }
 
@@ -82,6 +97,12 @@ def test_what_harms_every_call_is_refused_and_put_back(load, does):
         "import locale\nlocale.setlocale(locale.LC_ALL, 'C')",
         "import decimal\ndecimal.getcontext().prec = 1",
         "import socket\nsocket.setdefaulttimeout(0.001)",
+        "import gc\ngc.callbacks.append(lambda *_: 1 / 0)",
+        "import tracemalloc\ntracemalloc.start(25)",
+        "import sys\nsys.set_int_max_str_digits(640)",
+        "import threading\nthreading.stack_size(32_768)",
+        "import signal\nsignal.signal(signal.SIGPIPE, signal.SIG_DFL)",
+        "import signal\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)",
         "import faulthandler\nfaulthandler.disable() if faulthandler.is_enabled() else faulthandler.enable()",
     ],
 )
@@ -100,6 +121,7 @@ def test_what_libraries_set_by_habit_is_put_back(load, does):
         "import asyncio\nasyncio.run(asyncio.sleep(0))",
         "import trio\ntrio.run(trio.sleep, 0)",
         "import sys\nsys.path.append('/nowhere')",
+        "import unittest.mock, multiprocessing, xmlrpc.client, logging.config, ctypes, twilio.rest",
     ],
 )
 def test_what_harms_nobody_is_left_alone(load, does, monkeypatch):
@@ -111,6 +133,20 @@ def test_what_harms_nobody_is_left_alone(load, does, monkeypatch):
         sys.setrecursionlimit(depth)
 
 
+SHARES = ["os.setpriority(os.PRIO_PROCESS, os.getpid(), 19)", "os.sched_setaffinity(os.getpid(), {PROCESSOR})"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("does", SHARES, ids=["priority", "processors"])
+async def test_a_share_of_the_processors_that_nobody_gets_back_is_lost_where_it_is_tried(tmp_path, monkeypatch, does):
+    if len(os.sched_getaffinity(0)) == 1:
+        pytest.skip("there is one processor")
+    does = does.replace("PROCESSOR", str(min(os.sched_getaffinity(0))))
+    assert await tried(tmp_path, monkeypatch, f"import os\n{does}") == [
+        "it changes its share of the processors, which is the whole daemon's"
+    ]
+
+
 def test_a_timer_that_would_end_the_process_is_stopped(load, monkeypatch):
     done, stop = [], faulthandler.cancel_dump_traceback_later
     monkeypatch.setattr(faulthandler, "cancel_dump_traceback_later", lambda: done.append(stop()))
@@ -118,17 +154,22 @@ def test_a_timer_that_would_end_the_process_is_stopped(load, monkeypatch):
     assert done == [None]
 
 
-@pytest.mark.slow
-async def test_an_audit_hook_which_nothing_removes_is_refused_where_it_is_tried(tmp_path, monkeypatch):
+async def tried(tmp_path, monkeypatch, does):
+    """Ends of the lines with which a module is refused by the process that tries it."""
     monkeypatch.setenv("TWILIO_AUTH_TOKEN", "t" * 32)
     monkeypatch.setenv("ASSEMBLYAI_API_KEY", "k")
     monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "audits.py").write_text("import sys\n\nsys.addaudithook(lambda *_: None)" + BOOK)
+    (tmp_path / "audits.py").write_text(does + BOOK)
     config = tmp_path / "config.toml"
     config.write_text(
         f"{CONFIG.format(port=1, folder=tmp_path)}\n[personas.odd]\nmodel = 'aai'\ntools = ['audits:book']\n"
     )
-    assert [line.rpartition("audits.py ")[2] for line in await try_in_child(config)] == [
+    return [re.split("audits.py |ValueError: ", line)[-1] for line in await try_in_child(config)]
+
+
+@pytest.mark.slow
+async def test_an_audit_hook_which_nothing_removes_is_refused_where_it_is_tried(tmp_path, monkeypatch):
+    assert await tried(tmp_path, monkeypatch, "import sys\n\nsys.addaudithook(lambda *_: None)") == [
         "line 3: it adds an audit hook, which is the whole daemon's and can never be removed"
     ]
 

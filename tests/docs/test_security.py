@@ -153,6 +153,10 @@ PROOFS = {
         "call/test_interpreter_kept.py: test_what_harms_every_call_is_refused_and_put_back",
         "call/test_interpreter_kept.py: test_an_audit_hook_which_nothing_removes_is_refused_where_it_is_tried",
     ),
+    "Callbacks of the garbage collector": (
+        "call/test_interpreter_kept.py: test_what_libraries_set_by_habit_is_put_back",
+        "call/test_interpreter_kept.py: test_a_share_of_the_processors_that_nobody_gets_back_is_lost_where_it_is_tried",
+    ),
     "What it changes later": OF_OTHERS,
     "Audio and words go to the models": OF_OTHERS,
     "ask for no token": (

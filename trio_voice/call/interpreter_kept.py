@@ -17,9 +17,11 @@ import signal
 import socket
 import sys
 import threading
+import tracemalloc
 import warnings
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -36,8 +38,12 @@ WATCHED: Final = frozenset(
         *("attr", "h11", "httpx2", "hypercorn", "msgspec", "quart", "structlog", "time", "trio", "trio_voice"),
     }
 )
-"""Packages whose functions and classes, by their names in a module, are the daemon's."""
-
+"""Packages whose functions and classes, by their names in a module, are the daemon's, and the methods of these."""
+_METHODS: Final = (FunctionType, classmethod, staticmethod, property)
+_PYTHONS_SIGNALS: Final = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD)
+"""Signals that Python has its way with: it ignores two, which end a process otherwise, and hears of its children's ends
+only where these are not ignored."""
+_TIMERS: Final = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 _LIMITS: Final = [value for name, value in vars(resource).items() if name.startswith("RLIMIT_")]
 
 
@@ -71,6 +77,24 @@ def _set_limits(before: dict[int, tuple[int, int]]) -> None:
             resource.setrlimit(limit, values)
 
 
+def _set_handlers(before: dict[signal.Signals, Any]) -> None:
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def _stop_timers(before: list[bool]) -> None:
+    for timer, was_running in zip(_TIMERS, before, strict=True):
+        if not was_running:
+            signal.setitimer(timer, 0)
+
+
+def _share() -> tuple[object, ...]:
+    """Priority, policy and processors of the thread in which calls go on."""
+    process = os.getpid()
+    priority = os.getpriority(os.PRIO_PROCESS, process)
+    return priority, os.sched_getscheduler(process), os.sched_getaffinity(process)
+
+
 _SETTINGS: Final = (
     # First what the rest is put back by: calls within calls, then open files.
     _Setting(
@@ -91,7 +115,17 @@ _SETTINGS: Final = (
         lambda before: signal.pthread_sigmask(signal.SIG_SETMASK, before),
         "which signals are heard",
     ),
+    _Setting(lambda: {number: signal.getsignal(number) for number in _PYTHONS_SIGNALS}, _set_handlers),
+    _Setting(
+        lambda: [signal.getitimer(timer) != (0.0, 0.0) for timer in _TIMERS], _stop_timers, "when it is woken (a timer)"
+    ),
+    # Nobody gets it back: the process that tries a module first is the one that loses it.
+    _Setting(_share, lambda _before: None, "its share of the processors"),
     _Setting(lambda: (gc.isenabled(), gc.get_threshold(), gc.get_debug()), _set_collector),
+    _Setting(lambda: [*gc.callbacks], lambda before: gc.callbacks.__setitem__(slice(None), before)),
+    _Setting(tracemalloc.is_tracing, lambda was: None if was else tracemalloc.stop()),
+    _Setting(sys.get_int_max_str_digits, sys.set_int_max_str_digits),
+    _Setting(threading.stack_size, threading.stack_size),
     _Setting(socket.getdefaulttimeout, socket.setdefaulttimeout),
     _Setting(lambda: locale.setlocale(locale.LC_ALL), lambda before: locale.setlocale(locale.LC_ALL, before)),
     _Setting(faulthandler.is_enabled, lambda was: faulthandler.enable() if was else faulthandler.disable()),
@@ -106,7 +140,7 @@ def interpreter_kept() -> Iterator[None]:
         ValueError: something was changed that is refused. A limit that was lowered for good cannot be put back.
     """
     before = [setting.read() for setting in _SETTINGS]
-    names, path, variables = _watched_names(), [*sys.path], dict(os.environ)
+    names, path, finders, variables = _watched_names(), [*sys.path], [*sys.meta_path], dict(os.environ)
     changed: list[str] = []
     with warnings.catch_warnings(), decimal.localcontext():
         try:
@@ -125,32 +159,44 @@ def interpreter_kept() -> Iterator[None]:
             if variables.keys() - os.environ.keys():
                 os.environ.update({name: value for name, value in variables.items() if name not in os.environ})
                 changed.append("the environment (variables are gone)")
+            # One that is added behind them is asked for nothing that was there before; some libraries have such.
+            if sys.meta_path[: len(finders)] != finders:
+                sys.meta_path[:] = finders
+                changed.append("how modules are found (sys.meta_path)")
     if changed:
         raise ValueError(f"it changes {', '.join(dict.fromkeys(changed))}, which is the whole daemon's")
 
 
-def _watched_names() -> dict[tuple[str, str], object]:
-    """Modules of ``WATCHED``, by their names and no other, and their functions and classes by both."""
-    watched: dict[tuple[str, str], object] = {}
+def _watched_names() -> dict[tuple[str | type, str], object]:
+    """Modules of ``WATCHED``, by their names and no other, their functions and classes, and the methods of these."""
+    watched: dict[tuple[str | type, str], object] = {}
+    classes: set[type] = set()
     for name, module in [*sys.modules.items()]:
         if name.partition(".")[0] in WATCHED:
             watched[name, ""] = module
             # Hooks for exceptions are for whoever reports them.
-            watched |= {
-                (name, key): value for key, value in vars(module).items() if callable(value) and "hook" not in key
-            }
+            named = {key: value for key, value in vars(module).items() if callable(value) and "hook" not in key}
+            watched |= {(name, key): value for key, value in named.items()}
+            classes.update(value for value in named.values() if isinstance(value, type))
+    for owner in classes:
+        watched |= {(owner, key): does for key, does in vars(owner).items() if isinstance(does, _METHODS)}
     return watched
 
 
-def _found(module: str, name: str) -> object:
-    loaded: ModuleType | None = sys.modules.get(module)
+def _found(owner: str | type, name: str) -> object:
+    if isinstance(owner, type):
+        return vars(owner).get(name)
+    loaded: ModuleType | None = sys.modules.get(owner)
     return loaded if not name else vars(loaded).get(name) if loaded is not None else None
 
 
-def _put_back(module: str, name: str, value: Any) -> str:
+def _put_back(owner: str | type, name: str, value: Any) -> str:
     """Undo one change; the name of what was changed. Modules come before what is in them."""
+    if isinstance(owner, type):
+        setattr(owner, name, value)
+        return f"{owner.__module__}.{owner.__qualname__}.{name}"
     if name:
-        vars(sys.modules[module])[name] = value
+        vars(sys.modules[owner])[name] = value
     else:
-        sys.modules[module] = value
-    return f"{module}.{name}".rstrip(".")
+        sys.modules[owner] = value
+    return f"{owner}.{name}".rstrip(".")

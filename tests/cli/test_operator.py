@@ -9,9 +9,10 @@ import pytest
 import trio
 
 from tests.cli.commands import CONFIG, OF_THE_DAEMON, run
-from tests.daemons import GREETING, THEIR_NUMBER, eventually
+from tests.daemons import GREETING, SCRIPT, THEIR_NUMBER, eventually
 from trio_voice.cli import call as call_command
 from trio_voice.sandbox.demo.scenes import OPERATOR_TOKEN
+from trio_voice.sandbox.providers.assemblyai_agent import SPOKEN
 from trio_voice.sandbox.twilio.account import Callee
 
 
@@ -151,6 +152,7 @@ async def test_a_call_that_the_operator_has_placed_is_followed_to_its_end(world,
     session = await world.agent.wait_session()
     await eventually(lambda: "reply.done" in session.types_sent)
     (call,) = world.twilio.calls.values()
+    await eventually(lambda: call.heard().count(SPOKEN) >= SCRIPT.greeting_ms * 8)
     call.hang_up()
     code, said, complaint = await eventually(lambda: answers and answers[0])
     assert (code, complaint) == (0, "")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import attrs
@@ -39,6 +40,8 @@ from trio_voice.recorder.recordings import RecordingSettings
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    import cattrs
 
 T = TypeVar("T")
 
@@ -112,13 +115,19 @@ _TABLES: Final = (
 _KINDS: Final = {stage: {kind: row.settings for kind, row in rows.items()} for stage, rows in STAGES.items()}
 
 
+@cache
+def _converter() -> cattrs.Converter:
+    """The one of all configurations: to make it takes four fifths of the time of reading one."""
+    return converter_of(_TABLES, _KINDS)
+
+
 class _Reader:
     """Turns tables into frozen objects and collects what is wrong with them."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self.problems: list[str] = []
         self._document = document
-        self._converter = converter_of(_TABLES, _KINDS)
+        self._converter = _converter()
 
     def settings(self, environment: Mapping[str, str], *, needs_credentials: bool) -> Settings:
         """Settings as far as they could be read; worth something only if there are no problems."""

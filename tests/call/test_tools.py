@@ -98,7 +98,7 @@ async def test_arguments_that_a_tool_has_no_name_for_are_left_out_and_counted():
 async def test_arguments_that_are_wrapped_up_once_more_are_unwrapped(wrapping):
     answer = await run(order_status, **{wrapping: {"order_id": 7}})
     assert (answer.failed, answer.unknown_arguments) == (False, 0)
-    assert (await run(order_status, **{wrapping: {"order_id": 7}, "more": 1})).failed  # not all of them
+    assert not (await run(order_status, **{wrapping: {"order_id": 7}, "more": 1})).failed
 
     def send(parameters: dict[str, int]) -> int:
         return parameters["order_id"]

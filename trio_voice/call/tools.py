@@ -104,6 +104,9 @@ class Tool:
         """Parameters that may be left out, but not be null."""
         self._arguments = msgspec.defstruct("Arguments", fields, kw_only=True, forbid_unknown_fields=True)
         description, parameter_texts = _read_docstring(inspect.getdoc(function) or "")
+        self._by_letters: dict[str, list[str]] = {}
+        for field in self._arguments.__struct_fields__:
+            self._by_letters.setdefault(_letters(field), []).append(field)
         _, components = msgspec.json.schema_components([self._arguments], ref_template="#/$defs/{name}")
         schema: dict[str, Any] = components.pop("Arguments")
         schema.pop("title", None)
@@ -119,8 +122,9 @@ class Tool:
         """Run it under a deadline. Never raises but ``Cancelled``.
 
         What is as good as no arguments (null, an empty text or list) is none, and what the tool has no name for is left
-        out, and so is what all are wrapped up in: models add these. Null is no value where one may be left out, and a
-        number is a text where one is wanted. Other arguments that are no mapping fit no tool.
+        out, and so is what all are wrapped up in: models add these. A name may be spelled otherwise. Null is no value
+        where one may be left out, and a number is a text where one is wanted. Other arguments that are no mapping fit
+        no tool.
 
         Cancelling is safe; a plain function goes on in its thread, where nothing can stop it, and is forgotten.
         """
@@ -158,17 +162,35 @@ class Tool:
             return {}, 0
         if not isinstance(arguments, Mapping):
             return arguments, 0
-        if len(arguments) == 1:
-            ((name, inside),) = arguments.items()
-            if name in WRAPPINGS and name not in self._arguments.__struct_fields__ and isinstance(inside, Mapping):
-                arguments = inside
-        known = {name: value for name, value in arguments.items() if name in self._arguments.__struct_fields__}
+        arguments = self._unwrapped(arguments)
+        known = {
+            name: value for given, value in arguments.items() if (name := self._parameter(given, arguments)) is not None
+        }
         wanted = {
             name: _text_of(value) if name in self._texts else value
             for name, value in known.items()
             if value is not None or name not in self._not_null
         }
         return wanted, len(arguments) - len(known)
+
+    def _parameter(self, given: str, arguments: Mapping[str, Any]) -> str | None:
+        """The parameter that a name means: of this name, or the only one that is spelled otherwise, and not given."""
+        if given in self._arguments.__struct_fields__:
+            return given
+        alike = self._by_letters.get(_letters(given), [])
+        return alike[0] if len(alike) == 1 and alike[0] not in arguments else None
+
+    def _unwrapped(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The arguments without what all of them are wrapped up in, such as the tool's name, or a whole call of it."""
+        outer = {name: value for name, value in arguments.items() if (name, value) != ("name", self.schema.name)}
+        if any(self._parameter(name, outer) is not None for name in outer):
+            return arguments
+        tables = [(name, table) for name, value in outer.items() if (table := _table_in(value)) is not None]
+        if len(tables) != 1:
+            return arguments
+        ((name, inside),) = tables
+        is_wrapping = name in WRAPPINGS or any(self._parameter(each, inside) is not None for each in inside)
+        return inside if is_wrapping else arguments
 
     async def _call(self, given: dict[str, Any]) -> Any:
         if inspect.iscoroutinefunction(self._function):
@@ -184,6 +206,16 @@ def _takes_null(hint: Any) -> bool:
     except (msgspec.ValidationError, TypeError):
         return False
     return True
+
+
+def _table_in(value: Any) -> Mapping[str, Any] | None:
+    """An object, or JSON text of one; ``None`` if it is neither."""
+    if isinstance(value, str):
+        try:
+            value = msgspec.json.decode(value)
+        except (msgspec.DecodeError, ValueError, RecursionError):
+            return None
+    return value if isinstance(value, Mapping) else None
 
 
 def _text_of(value: Any) -> Any:

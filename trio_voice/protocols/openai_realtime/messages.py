@@ -25,7 +25,6 @@ SILENT: Final = frozenset(
         "conversation.item.input_audio_transcription.segment",
         "input_audio_buffer.cleared",
         "input_audio_buffer.timeout_triggered",
-        "response.output_item.added",
         "response.content_part.added",
         "response.content_part.done",
         "response.output_audio.done",
@@ -33,7 +32,6 @@ SILENT: Final = frozenset(
         "response.output_text.delta",
         "response.text.delta",
         "response.function_call_arguments.delta",
-        "response.function_call_arguments.done",
         "ping",
     }
 )

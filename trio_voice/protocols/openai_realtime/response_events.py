@@ -110,6 +110,17 @@ class ResponseEvents:
         response.add_call(item)
         return begun
 
+    def _on_item_added(self, event: dict[str, Any], _now: float) -> list[Meaning]:
+        item, response = table_in(event, "item"), self._responses.kept.get(id_in(event, "response_id"))
+        if response is not None and item.get("type") == "function_call":
+            response.name_call(item)
+        return []
+
+    def _on_arguments(self, event: dict[str, Any], now: float) -> list[Meaning]:
+        response, begun = self._open_response(id_in(event, "response_id"), now)
+        response.add_arguments(event)
+        return begun
+
     def _on_item_taken(self, event: dict[str, Any], _now: float) -> list[Meaning]:
         item = table_in(event, "item")
         if item.get("type") == "function_call_output":
@@ -145,6 +156,8 @@ class ResponseEvents:
             # not every server has an event for each item
             if isinstance(item, dict) and item.get("type") == "function_call":
                 response.add_call(item)
+        if status == "completed":
+            response.calls |= response.told_calls
         asks_tools = bool(response.calls)
         if asks_tools or (response.audible and not broke_off):
             self._context.rests.begin_again()
@@ -202,6 +215,8 @@ class ResponseEvents:
         "response.audio_transcript.delta": _on_words,
         "response.output_audio_transcript.done": _on_text,
         "response.audio_transcript.done": _on_text,
+        "response.output_item.added": _on_item_added,
+        "response.function_call_arguments.done": _on_arguments,
         "response.output_item.done": _on_item_done,
         "conversation.item.added": _on_item_taken,
         "conversation.item.created": _on_item_taken,  # beta

@@ -53,6 +53,10 @@ class Response:
     """And that was to have its rest said by another: nobody has interrupted it."""
     calls: dict[str, dict[str, Any]] = attrs.field(factory=dict)
     """The function call items that are whole, by the server's call id."""
+    told_calls: dict[str, dict[str, Any]] = attrs.field(factory=dict)
+    """The same of those whose arguments alone were told."""
+    named_calls: dict[str, tuple[str, str]] = attrs.field(factory=dict)
+    """The call id and the name of function calls that have begun, by their items' ids."""
 
     @property
     def text(self) -> str:
@@ -77,11 +81,23 @@ class Response:
     def add_call(self, item: dict[str, Any]) -> None:
         """Remember a function call, unless it was cut off: then its arguments are, too."""
         call_id = id_in(item, "call_id") or id_in(item, "id")
+        self.told_calls.pop(call_id, None)
         if item.get("status", "completed") == "completed" and call_id and len(self.calls) < MAX_CALLS:
-            name, arguments = text_in(item, "name")[:MAX_ID], item.get("arguments")
-            text = arguments if isinstance(arguments, str) else as_json(arguments)
-            whole = len(text) <= MAX_ARGUMENTS
-            self.calls[call_id] = {"name": name, "arguments": arguments if whole else _NO_TEXT}
+            self.calls[call_id] = _function_call(text_in(item, "name"), item)
+
+    def name_call(self, item: dict[str, Any]) -> None:
+        """Remember whose arguments are to come."""
+        if len(self.named_calls) < MAX_CALLS:
+            self.named_calls[id_in(item, "id")] = id_in(item, "call_id"), text_in(item, "name")[:MAX_ID]
+
+    def add_arguments(self, event: dict[str, Any]) -> None:
+        """Remember the whole arguments of a function call: all that some servers tell of it."""
+        item_id = id_in(event, "item_id")
+        call_id, name = self.named_calls.get(item_id, ("", ""))
+        call_id = id_in(event, "call_id") or call_id or item_id
+        name = text_in(event, "name") or name
+        if call_id and name and len(self.told_calls) < MAX_CALLS:
+            self.told_calls[call_id] = _function_call(name, event)
 
     def unheard(self, heard_ms: float) -> Iterator[tuple[str, int]]:
         """Items that were not heard to their end, and the ms of each that were; never more than were received."""
@@ -89,6 +105,12 @@ class Response:
             if heard_ms < received_ms:
                 yield item_id, int(max(heard_ms, 0.0))
             heard_ms = max(0.0, heard_ms - received_ms)
+
+
+def _function_call(name: str, told: dict[str, Any]) -> dict[str, Any]:
+    arguments = told.get("arguments")
+    text = arguments if isinstance(arguments, str) else as_json(arguments)
+    return {"name": name[:MAX_ID], "arguments": arguments if len(text) <= MAX_ARGUMENTS else _NO_TEXT}
 
 
 class Responses:

@@ -85,6 +85,18 @@ def test_the_persona_says_how_many_words_it_takes():
     assert not takes_floor("okay yeah right sure", "en-US", min_words=2)
 
 
+@pytest.mark.parametrize(
+    "text", ["请等一下我想问别的事情", "ちょっと待ってください", "質問があります", "รอสักครู่ฉันมีคำถาม"]
+)
+def test_words_without_spaces_between_them_are_counted_by_their_letters(text):
+    assert takes_floor(text, "en-US", min_words=2)
+
+
+@pytest.mark.parametrize("text", ["好", "好的", "はい"])
+def test_one_short_word_is_one(text):
+    assert not takes_floor(text, "en-US", min_words=2)
+
+
 def test_the_persona_adds_words_that_only_agree():
     assert takes_floor("groovy, baby", "en-US")
     assert not takes_floor("Groovy, baby! Yeah.", "en-US", ["groovy baby"])

@@ -30,6 +30,8 @@ _ACCENTS: Final = re.compile("[\u0300-\u036f]+")
 _MURMUR: Final = re.compile(
     r"m+(?:h+m+)*|h+m+(?:h+m+)*|u+h*m*|e+h*m*|e+r+m*|a+h*m*|o+h*|a?ha+|(?:a+h*|u+h*|m+)h[aumn]+|huh"
 )
+_UNSPACED: Final = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
+"""Letters of scripts without spaces between words: Thai, Lao, Burmese, Khmer, kana and Han. A word has some two."""
 _QUESTION: Final = re.compile("[?\u037e\u061f\uff1f\u00bf]")
 
 
@@ -66,7 +68,7 @@ def takes_floor(
     may_agree = partial and lexicon.agrees(words, begun=True) and not lexicon.claims_in(words)
     if may_agree and _QUESTION.search(text) is None:
         return False
-    if min_words is None or len(words) >= min_words:
+    if min_words is None or _count(words) >= min_words:
         return True
     return _QUESTION.search(text) is not None or lexicon.claims_in(words)
 
@@ -106,6 +108,10 @@ def _lexicon(language: str, extra: tuple[str, ...]) -> _Lexicon:
 
 def _told_apart(phrases: Iterable[str]) -> frozenset[tuple[str, ...]]:
     return frozenset(filter(None, (words_of(phrase) for phrase in phrases)))
+
+
+def _count(words: Iterable[str]) -> int:
+    return sum(max(1, len(_UNSPACED.findall(word)) // 2) for word in words)
 
 
 def words_of(text: str) -> tuple[str, ...]:

@@ -23,7 +23,8 @@ import attrs
 import structlog
 import trio
 
-from trio_voice.audio.mulaw import gathered
+from trio_voice.audio.mulaw import base64_ms, gathered, is_speech
+from trio_voice.chain.deafness import Deafness
 from trio_voice.events import model as c
 from trio_voice.events.call import MODEL, EndRequested, Fact, LegClosed, LegStalled
 from trio_voice.events.stage import (
@@ -46,6 +47,7 @@ from trio_voice.events.stage import (
 )
 from trio_voice.legs.chain.http_voice import HttpSpeaker
 from trio_voice.legs.chain.stage import READY_SECONDS, Stage
+from trio_voice.legs.model import SocketModelLeg
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -71,8 +73,8 @@ HEARING: Final = "hearing"
 SPEAKING: Final = "speaking"
 READY_SECONDS_OF_SEVERAL: Final = 4.0
 """The same where another could take over."""
-KEPT_FRAMES: Final = 150
-"""Three seconds of the caller while another recogniser is opened; beyond them the oldest are dropped."""
+KEPT_FRAMES: Final = 250
+"""Five seconds of the caller while another recogniser is opened; beyond them the oldest are dropped."""
 FRAMES_AT_ONCE: Final = 10
 """Of those, in one message."""
 LAST_SEND_SECONDS: Final = 0.3
@@ -123,6 +125,9 @@ class ChainLeg:
         self._told_ready = False
         self._unheard: deque[str] = deque(maxlen=KEPT_FRAMES)
         """The caller's sound while another recogniser is opened."""
+        self._deafness = Deafness()
+        self._untold: deque[str] = deque(maxlen=KEPT_FRAMES)
+        """The caller's sound since the line became loud, while the recogniser tells nothing of it."""
         self._requests: dict[int, trio.CancelScope] = {}
         self._timer_scope = trio.CancelScope()
         self._tell: Callable[[Fact], None]
@@ -215,6 +220,9 @@ class ChainLeg:
             case EndRequested() | c.ModelFault() | c.Unrecognized() | c.Usage():
                 self._tell(event)
             case _:
+                if stage is self._hearing:
+                    self._deafness.told()
+                    self._untold.clear()
                 if isinstance(event, SpeechBegan | TurnGoesOn | TurnMayBeOver):
                     self._warm()
                 elif stage is self._speaking and self._lines is not None:
@@ -264,10 +272,26 @@ class ChainLeg:
         """``execute`` for ``HearCaller``, by its payload."""
         if self._hearing.serves:
             self._hearing.leg.forward_caller_audio(payload)
+            self._watch_hearing(payload)
         else:
             if len(self._unheard) == KEPT_FRAMES:
                 self._count("caller_frames_between_recognisers")
             self._unheard.append(payload)
+
+    def _watch_hearing(self, payload: str) -> None:
+        """Have another session listen, from where the line became loud, where this one has gone deaf."""
+        now = trio.current_time()
+        if is_speech(payload):
+            self._deafness.loud(base64_ms(payload) / 1000, now)
+        if not self._deafness.is_suspected:
+            return
+        self._untold.append(payload)
+        is_good = isinstance(self._hearing.leg, SocketModelLeg) and self._hearing.was_good(now)
+        if is_good and self._deafness.is_found(now):
+            self._unheard.extend(self._untold)
+            self._untold.clear()
+            what = f"{self._hearing.leg.provider} ({HEARING}) tells nothing of a caller who can be heard"
+            self._lose(self._hearing, c.ModelFault(STAGE_LOST, what, fatal=True, passing=True))
 
     def _do(self, outputs: Iterable[Output]) -> None:
         for output in outputs:

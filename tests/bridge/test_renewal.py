@@ -145,3 +145,43 @@ def test_sessions_that_expire_as_soon_as_they_begin_have_failed():
     book.after(SHORTEST_SESSION_SECONDS - 1)
     (end,) = book.on(c.SessionExpiring(0))
     assert end.reason is EndReason.MODEL_FAILED
+
+
+LOUD = encode(b"\x00\x80" * 80)
+HUM = encode(b"\xff" * 160)
+
+
+def cut_in_mid_speech(*frames):
+    """Commands for the next session, where the caller made these sounds while the last one heard them speak."""
+    book = Book().live()
+    book.on(ms.CallerAudio(LOUD))  # of a turn before
+    book.on(c.CallerSpeechStarted())
+    book.on(c.CallerSpeechStopped())
+    book.on(c.CallerSpeechStarted())
+    for frame in frames:
+        book.on(ms.CallerAudio(frame))
+        book.after(0.02)
+    assert kinds(book.on(DEAD)) == [ReplaceModel]
+    book.on(ModelReplaced(PLAIN))
+    return book.on(c.ModelReady("t"))
+
+
+def test_a_sentence_in_which_a_session_is_cut_goes_to_the_next_one_and_nobody_speaks_into_it():
+    assert cut_in_mid_speech(LOUD, LOUD) == [c.HearCaller(encode(b"\x00\x80" * 160))]
+
+
+def test_a_caller_of_whom_nothing_was_heard_lately_is_spoken_to():
+    assert cut_in_mid_speech(LOUD, *[HUM] * 150)[0] == c.RequestReply(TAKE_UP)
+
+
+def test_of_what_was_said_before_nothing_is_heard_again():
+    book = Book().live()
+    book.on(c.CallerSpeechStarted())
+    book.on(ms.CallerAudio(LOUD))
+    book.on(c.CallerSpeechStopped())
+    book.on(c.CallerSpeechStarted())
+    book.on(ms.CallerAudio(HUM))
+    book.on(ms.CallerAudio(LOUD))
+    book.on(DEAD)
+    book.on(ModelReplaced(PLAIN))
+    assert book.on(c.ModelReady("t")) == [c.HearCaller(encode(b"\xff" * 160 + b"\x00\x80" * 80))]

@@ -170,7 +170,7 @@ class Bridge:
         takeover = self._takeover
         is_ready = states.model is Model.READY
         if is_ready:
-            if takeover.is_expiring:
+            if takeover.is_expiring or states.caller is Caller.SPEAKING:
                 takeover.keep(payload)
         elif takeover.replacement is Replacement.NONE or takeover.keep(payload):
             self._context.record.count("caller_frames_before_ready")
@@ -273,6 +273,8 @@ class Bridge:
                 self._operator.model_ready(now)
                 self._context.watcher.state()
             case c.CallerSpeechStarted():
+                if self._states.caller is not Caller.SPEAKING:
+                    self._takeover.caller_began()
                 self._caller_turn.began(fact, now)
             case c.CallerSpeechStopped():
                 self._caller_turn.stopped(now)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 KEPT_FRAMES: Final = 150
 """Three seconds of the caller. Beyond it the oldest are dropped: they are what the new session could least answer."""
+KEPT_SECONDS: Final = 3.0
 PIECE_FRAMES: Final = 10
 """Frames in one message. One each would be more messages than a leg's outbox holds, which drops the oldest."""
 HISTORY_LINES: Final = LATEST_LINES
@@ -142,10 +143,15 @@ class Takeover:
         """True if the session has been of use: one that is cut then is opened again."""
         return now - self._session_began >= SHORTEST_SESSION_SECONDS
 
+    def caller_began(self) -> None:
+        """The caller begins to speak: what was kept of their last words is not wanted any more."""
+        if not self.is_expiring and self.replacement is Replacement.NONE:
+            self._caller.clear()
+
     def keep(self, payload: str) -> bool:
         """Keep a piece of the caller's sound for the new session; returns whether an older one was dropped for it.
 
-        Also while the old one still listens but is about to end: it may have to be replaced in mid-sentence.
+        Also while the old one still listens: it may be replaced in mid-sentence.
         """
         self._caller.append(payload)
         drops = len(self._caller) > KEPT_FRAMES
@@ -262,7 +268,8 @@ class Failover:
         owed_already = takeover.replacement in (Replacement.BEGINS, Replacement.ANSWERS)
         owed_already = owed_already or states.caller is Caller.WAITING or self._speaking.is_asked
         speaks = states.caller is Caller.SPEAKING
-        lost = speaks and not takeover.has_kept
+        is_loud = now - context.turns.last_sound_at < KEPT_SECONDS
+        lost = speaks and not (takeover.has_kept and (is_loud or takeover.is_expiring))
         owed = owed_already or not renews or states.reply_is_open or lost or context.turns.awaits_answer or self._tools
         handle = takeover.begin(now, renews=renews, mid_speech=speaks)
         latest = context.transcript.latest

@@ -18,7 +18,7 @@ import attrs
 from trio_voice.speech_text.languages import primary
 from trio_voice.speech_text.spoken_forms import spelled
 from trio_voice.speech_text.spoken_patterns import GERMAN_NUMBERED
-from trio_voice.speech_text.stage_directions import is_stage_direction
+from trio_voice.speech_text.stage_directions import is_stage_direction, is_tag
 
 
 @attrs.frozen(kw_only=True)
@@ -133,6 +133,10 @@ _TAG: Final = re.compile(r"</?[A-Za-z][^<>]{0,500}>")
 _IMAGE_OR_LINK: Final = re.compile(
     r"!?\[(?P<words>[^\[\]]{0,500})\](?:\([^()\s]{0,2000}(?:\([^()\s]{0,200}\)[^()\s]{0,500})?(?:\s{1,5}[^()]{0,200})?\)|\[[^\[\]]{0,100}\])"
 )
+_SOURCES: Final = re.compile(r"\s?\((?:\[[^\[\]]{0,200}\]\(https?:[^()\s]{1,2000}\)[,; ]{0,2}){1,9}\)")
+"""Links in parentheses and nothing beside them: where it is from, as models that search the web tell it."""
+_ESCAPED_BREAK: Final = re.compile(r"(?:\\[nr]){2,9}|(?<=[.!?,;])\\[nr]|(?<=:)\\[nr](?![a-z])")
+"""A line break that was escaped twice."""
 _LINK_TARGET: Final = re.compile(r"\]\((?:https?:|mailto:|tel:|/|#|www\.)[^()\s]{0,2000}\)")
 _CITATION: Final = re.compile(r"\[\^?\d{1,3}\]|\[\^[\w-]{1,40}\]|【[^【】]{0,100}】")
 _CITATIONS: Final = re.compile(r"(?:\[\^?\d{1,3}\]){2,20}(?!\()")
@@ -215,6 +219,7 @@ def _without_markup(text: str, signs: _Signs, *, is_german: bool) -> str:
     if "&" in text:
         text = html.unescape(text).replace("\0", "")
     if "\\" in text:
+        text = _ESCAPED_BREAK.sub("\n", text)
         text = _MARKED.sub(r"\1", _NAMED.sub(lambda sign: _NAMES.get(sign[1]) or sign[2], text))
         text = _MATHS.sub(r"\g<words>", _SIGN.sub(" × ", _FRACTION.sub(r"\1/\2", text)))
     text = _DISPLAYED.sub(r" \1 ", text)
@@ -222,7 +227,7 @@ def _without_markup(text: str, signs: _Signs, *, is_german: bool) -> str:
     text = _AUTOLINK.sub(r"\1", text)
     text = "\n".join(_lines(text, numbered=GERMAN_NUMBERED if is_german else None))
     text = _CITATIONS.sub("", text)
-    text = _IMAGE_OR_LINK.sub(lambda link: link["words"], text)
+    text = _IMAGE_OR_LINK.sub(lambda link: link["words"], _SOURCES.sub("", text))
     text = _CITATION.sub("", _LINK_TARGET.sub("", text))
     text = _ASIDE.sub(_without_stage_direction, text)
     text = _ADDRESS.sub(lambda found: _address(found, signs), text)
@@ -254,7 +259,8 @@ def _lines(text: str, *, numbered: re.Pattern[str] | None) -> list[str]:
 
 
 def _without_stage_direction(aside: re.Match[str]) -> str:
-    return " " if is_stage_direction(aside[aside.lastgroup or 0]) else aside[0]
+    words = aside[aside.lastgroup or 0]
+    return " " if is_stage_direction(words) or (aside["square"] and is_tag(words)) else aside[0]
 
 
 def _address(found: re.Match[str], signs: _Signs) -> str:

@@ -71,3 +71,18 @@ def is_stage_direction(aside: str) -> bool:
     while len(words) > 1 and words[0] in _BEFORE_ACTIONS:
         words = words[1:]
     return words[0] in _ACTIONS
+
+
+_TAG: Final = re.compile(
+    r"(?:(?:very|slightly|speaking|tone|emotion|voice|in an?|with an?)[ :_-]*)?(?:happy|sad|angry|excited|calm|curious"
+    r"|surprised|cheerful|friendly|warm|serious|confused|empathetic|sympathetic|apologetic|confident|disappointed"
+    r"|frustrated|amused|mischievous|reassuring|professional|neutral|sarcastic|enthusiastic|polite|concerned|whisper"
+    r"|shout|shouting|slow|fast)(?:ly|[ _-](?:tone|voice|manner))?|end[ _-]of[ _-](?:turn|message|response|text)|eot"
+    r"|eos|done|end|stop|music|sfx|noise",
+    re.IGNORECASE,
+)
+
+
+def is_tag(words: str) -> bool:
+    """True if what stands between square brackets is for a voice that can be in a mood, or an end for machines."""
+    return _TAG.fullmatch(words.strip()[:60]) is not None

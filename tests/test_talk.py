@@ -1,10 +1,15 @@
 """``trio-voice talk``: what it needs, what it says, and which model answers."""
 
+import contextlib
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import click.testing
+import httpx2
 import pytest
+import trio
+import trio.testing
 
 from trio_voice.cli import main
 from trio_voice.cli import talk as talk_command
@@ -33,6 +38,29 @@ def test_a_machine_that_cannot_speak_is_told_so_at_once_and_what_else_there_is(m
     assert "no wheels for this machine" in ended.stderr
     assert "trio-voice talk --persona NAME" in ended.stderr
     assert ended.stdout == ""
+
+
+async def test_a_daemon_that_goes_before_the_link_is_had_is_a_line(monkeypatch, capsys):
+    """Ctrl-C in the moment when it is ready."""
+    asked = trio.Event()
+
+    async def daemon(_settings, announce, *_):
+        announce("http://127.0.0.1:1")
+        await asked.wait()
+        await trio.testing.wait_all_tasks_blocked()
+
+    async def link(*_):
+        await trio.lowlevel.checkpoint()
+        asked.set()
+        raise httpx2.ReadError("reset")
+
+    monkeypatch.setattr(talk_command, "_print_link", link)
+    monkeypatch.setattr(talk_command, "run_daemon", daemon)
+    monkeypatch.setattr(talk_command, "load_speech_for", lambda _settings: None)
+    monkeypatch.setattr(talk_command, "on_this_machine", contextlib.nullcontext)
+    with trio.fail_after(30):
+        await talk_command._run(SimpleNamespace(personas=["agent"], secrets={}), Path("config.toml"))
+    assert capsys.readouterr().err == "no link could be had: ReadError: reset\n"
 
 
 def test_without_a_configuration_an_agent_of_this_machine_answers(tmp_path):

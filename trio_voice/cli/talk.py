@@ -25,6 +25,7 @@ from trio_voice.config.toml import read_toml
 from trio_voice.daemon.daemon import run_daemon
 from trio_voice.daemon.logs import set_up_logging
 from trio_voice.daemon.signals import ignore_all
+from trio_voice.errors import told_in_words
 from trio_voice.speech.lines import make_lines
 
 if TYPE_CHECKING:
@@ -140,7 +141,10 @@ async def _run(settings: Settings, path: Path) -> None:
 
     async def tell() -> None:
         await ready.wait()
-        await _print_link(settings, addresses[0])
+        try:
+            await _print_link(settings, addresses[0])
+        except httpx2.TransportError as away:  # Ctrl-C, most likely: the daemon has gone meanwhile
+            click.echo(f"no link could be had: {told_in_words(away)}", err=True)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(tell)

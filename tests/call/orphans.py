@@ -171,8 +171,8 @@ class Journal:
         self.archive.calls[call.record.call_id] = attrs.evolve(kept, phone_down_at=at, settled_by=self.this_run.run_id)
 
 
-def reckoner(archive, phones, name="here", *, gone=(), clock=lambda: NOON):
-    return OrphanRecovery(Journal(archive, name), phones, clock, gone.__contains__)
+def reckoner(archive, phones, name="here", *, gone=(), clock=lambda: NOON, on_closed=None):
+    return OrphanRecovery(Journal(archive, name), phones, clock, gone.__contains__, on_closed=on_closed)
 
 
 async def until(condition, seconds=3600.0):

@@ -78,6 +78,15 @@ async def test_a_call_from_its_beginning_to_its_end(feed):
     assert {each["call_id"] for each in data.values()} == {"c1"}
 
 
+async def test_of_a_call_whose_node_died_the_end_is_told_with_what_there_is(feed):
+    """By the node that settles it, which may never have heard of it."""
+    with feed.listening() as mailbox:
+        feed.call_ended(call(state=CallState.ENDED, end_detail="its daemon died"))
+        events = told(await mailbox.take())
+    assert [kind for kind, _ in events] == ["call", "cost", "end"]
+    assert (events[-1][1]["end_reason"], events[-1][1]["end_detail"]) == (None, "its daemon died")
+
+
 async def test_words_that_are_not_final_take_the_place_of_those_before_them(feed):
     record = call()
     teller = CallTeller(feed, record)

@@ -16,6 +16,7 @@ from trio_voice.call.recovery import (
     PHONES_AT_ONCE,
     SILENT_SECONDS,
 )
+from trio_voice.record import CallState, EndReason
 
 
 async def test_the_calls_of_a_process_that_is_no_more_are_settled_at_once(archive, phones, autojump_clock, nursery):
@@ -29,6 +30,20 @@ async def test_the_calls_of_a_process_that_is_no_more_are_settled_at_once(archiv
     for call in archive.calls.values():
         assert call.record.model_sessions[0].closed_at == NOON
         assert "run dead on node of dead, died" in call.record.end_detail
+
+
+async def test_what_is_closed_is_told_with_its_end(archive, phones, autojump_clock, nursery):
+    """Whoever listens to the feed would take the call for a live one otherwise."""
+    told = []
+    archive.leave(archive.add_run("dead", process="p1"), call_of(1, state=CallState.LIVE))
+    archive.leave(archive.add_run("dead", process="p1"), call_of(2, ended_at=NOON, end_reason=EndReason.HANGUP))
+    settler = reckoner(archive, phones, gone=["p1"], on_closed=lambda call, _: told.append(call.record))
+    nursery.start_soon(settler.run)
+    await until(lambda: not archive.open_calls)
+    open_one, ended_one = sorted(told, key=lambda record: record.call_id)
+    assert (open_one.state, open_one.ended_at, open_one.end_reason) == (CallState.ENDED, NOON, None)
+    assert "run dead on node of dead, died" in open_one.end_detail
+    assert (ended_one.end_reason, ended_one.end_detail) == (EndReason.HANGUP, "")
 
 
 @pytest.mark.parametrize("other_lives", [True, False])

@@ -31,7 +31,7 @@ import structlog
 import trio
 
 from trio_voice.journal import JournalUnavailable
-from trio_voice.record import EndReason
+from trio_voice.record import CallState, EndReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -257,6 +257,8 @@ class OrphanRecovery:
         detail = f"its daemon, run {call.run.run_id} on {call.run.node}, died"
         ended_at = self._clock()
         await self._journal.settle_call(call, ended_at, detail)
+        if record.ended_at is None:
+            record.state, record.ended_at, record.end_detail = CallState.ENDED, ended_at, detail
         if self._on_closed is not None:
             self._on_closed(call, ended_at)
         log.warning("call_settled", **_names(call), phone_hung_up=hang_up, sessions=sessions)

@@ -276,7 +276,9 @@ class Services:
         return [call.record for call in self.registry.live()]
 
     def closed_of_a_dead_node(self, call: JournaledCall, ended_at: datetime) -> None:
-        """A call was closed in the journal whose node had died: what is known of it is in a trace all the same."""
+        """A call was closed in the journal whose node had died: listeners are told, and what is known is in a trace."""
+        if call.record.end_reason is None:  # else its own node has told it
+            self.feed.call_ended(call.record)
         if self.traces is not None:
             self.traces.call_ended(call.record, ended_at)
 

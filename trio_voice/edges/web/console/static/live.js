@@ -77,7 +77,7 @@
       if (data.seconds !== null) call.began = performance.now() - 1000 * data.seconds;
     },
     end(call, data) {
-      put(call, "state", `ended: ${data.end_reason}`);
+      put(call, "state", `ended: ${data.end_reason || "settled"}`);
       call.card.classList.add("over");
       for (const action of call.card.querySelectorAll(".actions")) action.remove();
       call.began = null;

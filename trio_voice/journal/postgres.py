@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import socket
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from trio_voice.journal.database import Row, Value
+
+# What it warns of is raised, too. Without a log, as commands are, Python would write it to the terminal.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 MIGRATION_LOCK: Final = 0x7472_696F_766F_6963
 """The advisory lock of whoever migrates: a number that nobody else is likely to use."""

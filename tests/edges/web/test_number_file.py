@@ -77,3 +77,29 @@ def test_a_reason_comes_back_as_it_went_out_and_is_no_formula(reason):
     text = csv_of([(ONE, reason)])
     assert list(read_rows(text)) == [GoodRow(ONE, {"'=1": "=1"}.get(reason, " ".join(reason.split())))]
     assert not text.partition(",")[2].lstrip('"\t ').startswith(("=", "+", "-", "@"))
+
+
+ROWS = [f"+1415555{number:04}" for number in range(30)]
+
+
+@pytest.mark.parametrize("at", [0, 1, 15, 29])
+@pytest.mark.parametrize("opened", ['"{0},asked', '{0},"asked', '{0};"asked', '{0},asked "not', '{0},"', '"{0}'])
+@pytest.mark.parametrize("rest", ["", "x" * 200_000])
+def test_a_quotation_mark_that_nobody_closes_swallows_no_number(at, opened, rest):
+    separator = ";" if ";" in opened else ","
+    lines = [f"{number}{separator}why" for number in ROWS]
+    lines[at] = opened.format(ROWS[at])
+    text = "\n".join([f"number{separator}reason", *lines, *([f"{rest}"] if rest else [])])
+    rows = list(read_rows(text))
+    good = [row.number for row in rows if isinstance(row, GoodRow)]
+    bad = [row.line for row in rows if isinstance(row, BadRow)]
+    assert [number for number in ROWS if number not in good] == ([ROWS[at]] if at + 2 in bad else [])
+    assert len(good) + len(bad) == len(lines) + bool(rest)
+
+
+def test_a_reason_of_several_lines_is_one_though_it_names_a_number():
+    rows = list(read_rows('+14155550101,"asked us\nby +14155550100, she said\n+14155550100"\n+14155550102,x\n'))
+    assert rows == [
+        GoodRow("+14155550101", "asked us by +14155550100, she said +14155550100"),
+        GoodRow("+14155550102", "x"),
+    ]

@@ -72,20 +72,9 @@ def read_rows(text: str) -> Iterator[GoodRow | BadRow]:
     row without a digit is taken for names in other words: numbers are then in the first column that has one, and
     reasons in the column beside it.
     """
-    lines = io.StringIO(text, newline="")
-    separator = _separator(text)
-    reader = csv.reader(lines, delimiter=separator)
     columns: Mapping[str, int] | None = None
     is_first = True
-    while True:
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as odd:
-            is_first = False
-            yield BadRow(reader.line_num, str(odd))
-            continue
+    for line, row in _lines_of(text, _separator(text)):
         cells = [cell.strip() for cell in row]
         if not any(cells) or (is_first and row[0].lower().startswith("sep=")):
             continue
@@ -101,7 +90,44 @@ def read_rows(text: str) -> Iterator[GoodRow | BadRow]:
         if columns is None and any(numbers):
             at = next(at for at, number in enumerate(numbers) if number is not None)
             columns = {"number": at, "reason": at + 1 if at + 1 < len(cells) or at == 0 else at - 1}
-        yield _row(cells, numbers, columns or {"number": 0, "reason": 1}, reader.line_num)
+        yield _row(cells, numbers, columns or {"number": 0, "reason": 1}, line)
+
+
+def _lines_of(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Rows as they are written, each with the number of its last line.
+
+    A quotation mark that nobody closes would make one row of whatever is behind it. So lines are one row only where no
+    later one of them has a number of its own; else each is a row.
+    """
+    taken: list[str] = []
+
+    def noted() -> Iterator[str]:
+        for line in io.StringIO(text, newline=""):
+            taken.append(line)
+            yield line
+
+    reader, last = csv.reader(noted(), delimiter=separator), 0
+    while True:
+        taken.clear()
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:  # a cell without an end
+            row = []
+        before, last = last, last + len(taken)
+        alone = [_line_alone(line, separator) for line in taken] if len(taken) > 1 or not row else []
+        if not row or any(_number_in(cell) for cells in alone[1:] for cell in cells):
+            yield from enumerate(alone, before + 1)
+        else:
+            yield last, row
+
+
+def _line_alone(line: str, separator: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=separator), [])
+    except csv.Error:
+        return [line]
 
 
 def _separator(text: str) -> str:

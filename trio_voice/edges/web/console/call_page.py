@@ -49,7 +49,8 @@ def add_call_page(app: QuartTrio, context: AppContext, access: OperatorAccess) -
             return await notice_page("No such call", "Nobody knows a call of this id.", status=404, signed_in=True)
         live = context.registry.live_call(call_id)
         falls = waterfall(record.turns)
-        over = record.state is CallState.ENDED or live is None
+        # A call that rings comes, and one that has just ended is looked at until its recording is whole.
+        over = live is None and (record.state is CallState.ENDED or context.registry.record(call_id) is None)
         return await page(
             "call",
             here="history" if over else "live",
@@ -85,7 +86,7 @@ def _facts(record: CallRecord, prices: Prices | None, seconds: float | None) -> 
         ("direction", record.direction),
         ("from", record.from_number),
         ("to", record.to_number),
-        ("began", moment(record.started_at)),
+        ("began (UTC)", moment(record.started_at)),
         ("length", clock(lasted)),
         ("state", record.state.value),
         ("telephone", amount(cost.telephone, cost.currency)),

@@ -123,5 +123,5 @@ def _may_be_zipped(mimetype: str | None, headers: Headers, status: int) -> bool:
         (mimetype or "").startswith(ZIPPED_TYPES)
         and "Content-Encoding" not in headers
         and status == 200
-        and "gzip" in request.headers.get("Accept-Encoding", "")
+        and request.accept_encodings["gzip"] > 0
     )

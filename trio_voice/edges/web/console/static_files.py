@@ -54,7 +54,7 @@ def answer_with(name: str) -> Response:
     file = files().get(name)
     if file is None:
         return failure(404, "not_found", "there is no such file")
-    zipped = "gzip" in request.headers.get("Accept-Encoding", "") and len(file.zipped) < len(file.data)
+    zipped = request.accept_encodings["gzip"] > 0 and len(file.zipped) < len(file.data)
     answer = Response(file.zipped if zipped else file.data, content_type=file.content_type)
     is_kept = request.args.get("v") == file.version
     answer.headers["Cache-Control"] = f"public, max-age={A_YEAR}, immutable" if is_kept else "no-cache"

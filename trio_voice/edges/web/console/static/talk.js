@@ -397,7 +397,7 @@ for (const key of document.querySelectorAll("[data-key]")) {
   key.addEventListener("click", () => call && call.press(key.dataset.key));
 }
 document.addEventListener("keydown", (event) => {
-  if (!call || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea")) return;
+  if (!call || event.repeat || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea")) return;
   if (/^[0-9*#]$/.test(event.key)) call.press(event.key);
 });
 window.addEventListener("pagehide", () => call && call.end());

@@ -8,6 +8,7 @@ from quart_trio import QuartTrio
 from trio_voice.call.registry import Registry
 from trio_voice.edges.twilio.public_url import PublicUrl
 from trio_voice.edges.twilio.signatures import sign
+from trio_voice.edges.web.entrypoints import give_more_time
 from trio_voice.edges.web.media_stream import StreamAuthenticator
 from trio_voice.edges.web.server import Server
 from trio_voice.limits import Limits
@@ -102,6 +103,15 @@ async def open_server(*, max_connections=50):
     async def slow():
         await answer_now.wait()
         return "at last"
+
+    @app.get("/long")
+    async def long():
+        from quart import request
+
+        for _ in range(20):
+            await trio.sleep(0.2)
+            give_more_time(request.scope)
+        return "done"
 
     @app.get("/large")
     async def large():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -11,13 +12,14 @@ import trio
 from quart import request
 
 from trio_voice.edges.web.answers import failure
+from trio_voice.edges.web.entrypoints import give_more_time
 from trio_voice.edges.web.listing import NO_END
 from trio_voice.edges.web.number_file import MOST_LETTERS, NO_NUMBER, BadRow, GoodRow, csv_of, read_rows, text_of
 from trio_voice.journal import JournalUnavailable
 from trio_voice.phone_numbers import e164, number_or_end
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from quart_trio import QuartTrio
 
@@ -86,10 +88,14 @@ class DoNotCallEditor:
             raise LookupError(f"{written} is not on the list")
         return written
 
-    async def bring_in(self, data: bytes) -> tuple[int, list[BadRow]]:
+    async def bring_in(self, data: bytes, go_on: Callable[[], object]) -> tuple[int, list[BadRow]]:
         """Put all numbers of a file on the list; bad rows are told, and the rest is brought in.
 
         Cancelling is safe, and takes back nothing of what is written.
+
+        Args:
+            data: the file.
+            go_on: told after each piece of it that is written.
 
         Raises:
             JournalUnavailable: it is not written, or not all of it.
@@ -106,6 +112,7 @@ class DoNotCallEditor:
                 await self._context.journal.set_all_do_not_call(good)
                 added += len(good)
                 good = []
+                go_on()
             elif number % ROWS_AT_ONCE == 0:
                 await trio.lowlevel.checkpoint()
         await self._context.journal.set_all_do_not_call(good)
@@ -159,7 +166,7 @@ def add_do_not_call(app: QuartTrio, context: AppContext, access: OperatorAccess)
             return failure(415, "wrong_content_type", "send a file with the columns number and reason as text/csv")
         try:
             data = await request.get_data(cache=False, as_text=False, parse_form_data=False)
-            added, bad = await editor.bring_in(data)
+            added, bad = await editor.bring_in(data, partial(give_more_time, request.scope))
         except JournalUnavailable as trouble:
             return failure(503, "no_list", f"it is not written, or not all of it: {trouble}")
         return {"added": added, "bad": [attrs.asdict(row) for row in bad[:MOST_BAD_ROWS]], "bad_rows": len(bad)}

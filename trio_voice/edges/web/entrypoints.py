@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 ENTRYPOINT: Final = "trio_voice.entrypoint"
 """The key of an ASGI scope under which the server says by which entrypoint a request has come."""
+MORE_TIME: Final = "trio_voice.more_time"
+"""The key under which the server says how an exchange is given as much time again as it had at its beginning."""
 TWILIOS: Final = frozenset(
     {"twiml", "media-stream", "call-status", "stream-status", "amd-status", "recording-status", "dial-status"}
 )
@@ -171,6 +173,13 @@ def host_refusal(head: bytes, entrypoint: Entrypoint, hosts: Hosts | None) -> Re
     if len(named) == 1 and hosts.takes(named[0].decode("latin-1")):
         return None
     return WRONG_HOST
+
+
+def give_more_time(scope: Mapping[str, object]) -> None:
+    """Say that a long piece of work goes on, where the server counts the time of an exchange."""
+    give = scope.get(MORE_TIME)
+    if callable(give):
+        give()
 
 
 def entrypoint_of(scope: Mapping[str, object]) -> Entrypoint:

@@ -38,7 +38,7 @@ from hypercorn.typing import ConnectionState
 
 from trio_voice.edges.web import media_stream
 from trio_voice.edges.web.complaints import Complaints
-from trio_voice.edges.web.entrypoints import ENTRYPOINT, Entrypoint, host_refusal
+from trio_voice.edges.web.entrypoints import ENTRYPOINT, MORE_TIME, Entrypoint, host_refusal
 from trio_voice.edges.web.request_head import HEAD_BYTES, refusal_of
 from trio_voice.edges.web.webhook_exchange import DISCARD_SECONDS, serve_webhook
 from trio_voice.errors import first_cause
@@ -46,7 +46,7 @@ from trio_voice.isolation import keep_running
 from trio_voice.net.tcp import finish, keep_from_children
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from hypercorn.typing import (
         ASGIFramework,
@@ -325,7 +325,7 @@ class Server:
 
         http = _HttpStream(stream, head, give)
         connection = TCPServer(
-            _one_request(self._app, entrypoint, arrive),
+            _one_request(self._app, {ENTRYPOINT: entrypoint, MORE_TIME: partial(give, EXCHANGE_SECONDS)}, arrive),
             self._config,
             self._context,
             ConnectionState({}),
@@ -344,8 +344,8 @@ async def _read_head(stream: trio.SocketStream) -> bytes:
     return data
 
 
-def _one_request(app: ASGIFramework, entrypoint: Entrypoint, on_arrival: Callable[[], object]) -> ASGIWrapper:
-    """The app, told the entrypoint of its request, watched until that is whole, and shielded in its last body message.
+def _one_request(app: ASGIFramework, more: Mapping[str, Any], on_arrival: Callable[[], object]) -> ASGIWrapper:
+    """The app, told more of its request, watched until that is whole, and shielded in its last body message.
 
     Without the shield quart-trio cancels that half way, and the socket stays open.
     """
@@ -365,7 +365,7 @@ def _one_request(app: ASGIFramework, entrypoint: Entrypoint, on_arrival: Callabl
             else:
                 await send(message)
 
-        told: dict[str, Any] = {**scope, ENTRYPOINT: entrypoint}
+        told: dict[str, Any] = {**scope, **more}
         await app(cast("Scope", told), receive_noting, send_whole)
 
     return ASGIWrapper(wrapped)

@@ -3,9 +3,11 @@
 import pytest
 import trio
 
-from tests.edges.web.console.test_console import PATIENCE_MS, TALK, browse, open_world, pytestmark  # noqa: F401 - slow
+from tests.daemons import open_world
+from tests.edges.web.console.test_console import PATIENCE_MS, TALK, browse, pytestmark
 from trio_voice.sandbox.twilio.callers import Voice
 
+__all__ = ["pytestmark"]  # slow, and needs Chromium
 expect = pytest.importorskip("playwright.sync_api", reason="needs playwright").expect
 
 NUMBER = "+15550000303"

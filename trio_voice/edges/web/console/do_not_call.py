@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
@@ -10,6 +11,7 @@ from quart import Response, request
 from trio_voice.edges.web.console.exports import file_of
 from trio_voice.edges.web.console.rendering import page
 from trio_voice.edges.web.do_not_call import DoNotCallEditor, whole_list
+from trio_voice.edges.web.entrypoints import give_more_time
 from trio_voice.edges.web.number_file import BadRow
 from trio_voice.journal import JournalUnavailable
 from trio_voice.phone_numbers import e164
@@ -89,7 +91,8 @@ def add_do_not_call_page(app: QuartTrio, editor: DoNotCallEditor, access: Operat
     async def import_numbers() -> Response:
         sent = (await request.files).get("file")
         try:
-            added, bad = await editor.bring_in(b"" if sent is None else sent.read())
+            data = b"" if sent is None else sent.read()
+            added, bad = await editor.bring_in(data, partial(give_more_time, request.scope))
         except JournalUnavailable as trouble:
             return await shown(f"It could not be written, or not all of it: {trouble}", status=503)
         done = f"{added} {'number was' if added == 1 else 'numbers were'} brought in."

@@ -31,6 +31,8 @@ log: Final = structlog.stdlib.get_logger("trio_voice.app")
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing."""
 COOKIE: Final = "trio_voice"
+MOST_COOKIES: Final = 4
+"""Of that name that are looked at."""
 CLOSED: Final = "set TRIO_VOICE_API_TOKEN to open the operator's routes"
 _FORMS: Final = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 
@@ -126,8 +128,14 @@ class OperatorAccess:
 
     @property
     def cookie(self) -> str:
-        """Value of the request's cookie of ours; empty without one."""
-        return request.cookies.get(self._cookie_name, "")
+        """Value of the request's cookie of ours; empty without one.
+
+        A page of the same host may have set another of the name for a longer path, which browsers then send first
+        (RFC 6265, 5.4): of the first few, one that opens counts.
+        """
+        sessions, tokens = self._context.sessions, self._context.tokens
+        sent = request.cookies.getlist(self._cookie_name)[:MOST_COOKIES]
+        return next((value for value in sent if sessions.is_open(value, tokens)), "")
 
     @property
     def _cookie_name(self) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-"""Beginnings of what spreadsheets take for a formula."""
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""Beginnings of what spreadsheets take for a formula; the last are the full-width ones of East Asia's."""
 
 
 def safe_cell(value: object) -> str:

@@ -61,7 +61,7 @@ async def test_all_pages_come_out_as_csv_and_as_json(client, context):
     assert whole["calls"][0]["tools"][0]["name"] == "look_up"
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", " =1"])
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", " =1", "\uff1d1", "\uff20x"])
 def test_no_cell_is_a_formula(text):
     assert safe_cell(text) == f"'{text}"
     assert [safe_cell(value) for value in (-1.5, 3, None, "a=b")] == ["-1.5", "3", "", "a=b"]
@@ -71,3 +71,10 @@ async def test_history_says_when_the_journal_cannot_be_read(client, context):
     context.journal.trouble = "the disk is gone"
     _, page = await get(client, "/console/history")
     assert "the disk is gone" in page.text
+
+
+async def test_a_persona_that_is_gone_can_still_be_asked_for_and_stands_as_what_was(client, context):
+    _, page = await get(client, "/console/history?persona=former")
+    assert context.journal.wanted[-1].persona == "former"
+    assert "former" in page.text
+    assert [option for option in page.all("option") if "selected" in option]

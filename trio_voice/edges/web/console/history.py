@@ -65,7 +65,7 @@ def add_history(app: QuartTrio, context: AppContext, access: OperatorAccess) -> 
             exported=urlencode(rest),
             wrong=wrong,
             trouble=trouble,
-            personas=sorted(context.routing.personas),
+            personas=sorted({*context.routing.personas, query.get("persona", "")} - {""}),  # calls stay, personas go
             end_reasons=list(EndReason),
             keeps_words=context.journal.keeps_words,
         )

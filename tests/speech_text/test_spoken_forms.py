@@ -112,7 +112,7 @@ def test_the_time_is_linear_in_the_text(piece, language):
          "cents per month.")),
         ("en-US", "He is 5'10\", pp. 3-4, Jones Jr.", "He is five foot ten, pages three to four, Jones Junior."),
         ("en-US", "On 12-24-2026.", "On December twenty-fourth, twenty twenty-six."),
-        ("de", "1/2 Liter, 2½ Stunden", "ein halb Liter, zweieinhalb Stunden"),
+        ("de", "1/2 Liter, 2½ Stunden", "ein halber Liter, zweieinhalb Stunden"),
         ("de", "Hauptstr. 5, 0171/1234567", ("Hauptstraße fünf, null eins sieben eins, eins zwei drei vier fünf sechs "
          "sieben")),
         ("de", "5,- € pro Stück, 13 h", "fünf Euro pro Stück, dreizehn Stunden"),

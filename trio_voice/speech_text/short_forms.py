@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from trio_voice.speech_text.spoken_patterns import PERIODS
+from trio_voice.speech_text.spoken_patterns import DOT, PER, PERIOD_NAMES, PERIODS, POWERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -67,7 +67,34 @@ def rules_of(language: str, words: SpokenWords, in_words: Callable[[int, str, st
 
     rules: list[_Rule] = [
         *_BEFORE.get(language, ()),
+        # Versions, powers, measures by the day, offsets of a clock
+        (
+            re.compile(
+                r"(?i:\b(version|versión|versione|versão|versie|release|v))\s?(\d{1,4}(?:\.\d{1,4}){1,5})(?![\w.]*\d)"
+            ),
+            lambda found: (
+                f"{found[1]} " + f" {DOT.get(language, '.')} ".join(found[2].split("."))
+                if language in DOT
+                else found[0]
+            ),
+        ),
+        (
+            re.compile(r"(?:(?<=\d)|(?<=(?<!\w)[a-ln-zA-LN-Z]))([²³])(?!\w)"),
+            lambda found: f" {POWERS[language][found[1] == '³']}" if language in POWERS else found[0],
+        ),
+        (
+            re.compile(rf"(?<=\d)(\s?[^\W\d]{{1,4}}|\s?°)/(?=(?:{'|'.join(PERIOD_NAMES)})\b)"),
+            lambda found: f"{found[1]} {PER.get(language, '/')} ",
+        ),
+        (
+            re.compile(r"\b(UTC|GMT)\s?([+\u2212-])\s?(?=\d)"),
+            lambda found: f"{found[1]} {words.plus if found[2] == '+' else words.minus} ",
+        ),
         # Amounts as another country writes them
+        (
+            re.compile(rf"(?<=[$€£])(\s?\d{{1,3}}(?:{decimal}\d{{3}}){{1,3}})(?![\w]|[.,]\d)"),
+            lambda found: found[1].replace(decimal, group),
+        ),
         (
             re.compile(rf"(?<![\w.,])(\d{{1,3}}(?:{decimal}\d{{3}}){{1,3}})[{group}](\d\d)(?![\w]|[.,]\d)"),
             lambda found: found[1].replace(decimal, group) + decimal + found[2],
@@ -106,6 +133,11 @@ def rules_of(language: str, words: SpokenWords, in_words: Callable[[int, str, st
         (re.compile(r"(?<![\w:.])(\d{1,2}:\d\d):(\d\d)(?![\w:])"), r"\1, \2"),
         (re.compile(r"\b([vV])(?=\d)"), r"\1 "),
         # Ranges, ratios, areas
+        (
+            re.compile(rf"(?<![\w.,/-])(\d{{1,2}})\s?[-–]\s?(?=\d{{1,2}}\s(?:de\s)?(?:{month})\b)"),
+            rf"\1 {to} ",
+        ),
+        (re.compile(r"(?<=\dh\d\d)\s?[-–]\s?(?=\d{1,2}h)"), f" {to} "),
         (re.compile(r"(?<=\d)\s?[–-]\s?(?=[$€£])|(?<=\d)\s?–\s?(?=\d)|(?<=[\w.€$£%])–(?=\d)"), f" {to} "),
         (re.compile(r"(?<=\d:\d\d)\s?-\s?(?=\d{1,2}:\d\d)|(?<=\d[hH€%])\s?-\s?(?=\d)"), f" {to} "),
         (re.compile(r"(?<=\d)-(?=\d{1,4}(?:[.,]\d{1,2})?\s?[€$£])"), f" {to} "),
@@ -187,8 +219,19 @@ def _english_ending(number: int) -> str:
     return "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
 
 
+def _pesos(found: re.Match[str]) -> str:
+    amount = found[1].replace(",", "") if re.fullmatch(r"\d{1,3}(?:,\d{3})+", found[1]) else found[1]
+    return f"{amount} pesos mexicanos"
+
+
+def _days(found: re.Match[str]) -> str:
+    return f"{found[1]} to {found[2]}{_english_ending(int(found[2]))}"
+
+
 def _decade(found: re.Match[str]) -> str:
     century, ten = found[1] or "", int(found[2])
+    if not century and found[0][:1].isdigit() and not _OF_DECADES.search(found.string[: found.start()][-20:]):
+        return f"{ten}0 sec"
     if ten < 2:
         if century == "20":
             return "two thousands" if ten == 0 else "twenty tens"
@@ -212,9 +255,30 @@ _BEFORE: Final[dict[str, list[_Rule]]] = {
             re.compile(r"(?<![\w.])([XVI]{1,4})\.(?=\s(?:Weltkrieg|Quartal|Klasse|Stock|Etage|Liga)\b)"),
             lambda found: f"{_value(found[1])}.",
         ),
+        (
+            re.compile(
+                r"(?<![\w.])(?<!\b[VvAa][Oo]m )(?<!\b[Aa]m )(?<!\bde[nm] )(\d{1,2}\.)\s?[-–]\s?"
+                r"(?=\d{1,2}\.\s(?:Jan|Feb|Mär|Apr|Mai|Jun|Jul|Aug|Sep|Okt|Nov|Dez))"
+            ),
+            r"vom \1 bis ",
+        ),
         (re.compile(r"(?<![\w.])(\d{1,2}\.)\s?[-–]\s?(?=\d{1,2}\.\s[^\W\d])"), r"\1 bis "),
+        (re.compile(r"(?<!\d )(?<!\d)\b([Mm])in\.\s(?=\d)"), r"\1indestens "),
+        (re.compile(r"\bKap\.\s(?=[XVI]+\b|\d)"), "Kapitel "),
+        (
+            re.compile(r"(?<![\w/,.])(?:½|1/2)\s(?=(?:Stunde|Tasse|Portion|Flasche|Packung|Minute|Seite)\b)"),
+            "eine halbe ",
+        ),
+        (re.compile(r"(?<![\w/,.])(?:½|1/2)\s(?=(?:Jahr|Kilo|Pfund|Glas|Dutzend)\b)"), "ein halbes "),
+        (re.compile(r"(?<![\w/,.])(?:½|1/2)\s(?=(?:Liter|Tag|Meter|Monat|Löffel|Teelöffel)\b)"), "ein halber "),
+        (re.compile(r"\b[oO]\.\s?Ä\."), "oder Ähnliches"),
+        (re.compile(r"\b[uU]\.\s?Ä\."), "und Ähnliches"),
+        (re.compile(r"\bi\.\s?d\.\s?R\."), "in der Regel"),
+        (re.compile(r"\bz\.\s?T\."), "zum Teil"),
     ],
     "fr": [
+        (re.compile(r"(?<!\w)N[o°]\s(?=\d)"), "numéro "),
+        (re.compile(r"\b[Cc]hap\.\s(?=[XVI]+\b|\d)"), "chapitre "),
         (re.compile(rf"\b({_RULERS}) I[eᵉ]r\b"), r"\1 premier"),
         (
             re.compile(r"(?<![\w.,])(\d{1,2})\s?([hj])/(\d{1,2})\b"),
@@ -224,6 +288,10 @@ _BEFORE: Final[dict[str, list[_Rule]]] = {
         (re.compile(r"(?<=\d)\s?Mds?€"), " milliards d'€"),
     ],
     "es": [
+        (re.compile(r"(?<!\w)[nN]\.?[º°]\s?(?=\d)"), "número "),
+        (re.compile(r"\b[Cc]ap\.\s(?=[XVI]+\b|\d)"), "capítulo "),
+        (re.compile(r"(?<=\d)\s?mill?\.(?!\w)"), " millones"),
+        (re.compile(r"\$\s?(\d[\d.,]{0,12})\s?MXN\b"), _pesos),
         (re.compile(r"(?<!\w)s\.\s(?=[XVI]+\b)"), "siglo "),
         (re.compile(r"(?<=\d)\s?M€"), " millones de €"),
         (re.compile(r"\bC/\s?(?=[A-ZÁÉÍÓÚ])"), "calle "),
@@ -253,19 +321,38 @@ _OTHERS: Final[dict[str, list[_Rule]]] = {
     "it": [(re.compile(r"(?<=\d)°(?=\s?[a-z])"), "º")],
     "nl": [(re.compile(r"(?<=\d:\d\d)\s?u\b\.?"), " uur")],
 }
+_OF_DECADES: Final = re.compile(
+    r"\b(?:the|my|your|his|her|their|our|mid|early|late|roaring|swinging|and)[\s-]['’]?\Z", re.IGNORECASE
+)
 _ENGLISH: Final[list[_Rule]] = [
+    (re.compile(r"(?<![\w.,])(\d{1,2})\.([0-5]\d)(?=\s?[ap]\.?m\b)", re.IGNORECASE), r"\1:\2"),
+    (re.compile(r"(?<![\w:])00:(0[1-9]|[1-5]\d)(?![\w:]|\s?[ap]\.?m)"), r"12:\1 a.m."),
+    (re.compile(r"(?<![\w.,$€£])(\d{1,3}\.\d{1,2})\s?M(?![\w/])"), r"\1 million"),
+    (re.compile(r"(?<![\w.,$€£])(\d{1,3}\.\d{1,2})\s?B(?![\w/])"), r"\1 billion"),
+    (re.compile(r"(?<![\w.,$€£])(\d{1,3}(?:\.\d{1,2})?)\s?bn\b"), r"\1 billion"),
+    (re.compile(r"(?<=\dst|\dnd|\drd|\dth)\s?[-–]\s?(?=\d{1,3}(?:st|nd|rd|th)\b)"), " to "),
+    (
+        re.compile(
+            r"(\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}\.?\s\d{1,2})(?:\s?[-–]\s?|\sto\s)(\d{1,2})"
+            r"(?![\w:.-]*\d|st|nd|rd|th)"
+        ),
+        _days,
+    ),
+    (re.compile(r"(?<![\w.,:])(\d{1,2})h([0-5]\d)(?!\w)"), r"\1 hr \2 min"),
+    (re.compile(r"\b([Cc])h\.\s(?=\d|[XVI]+\b)"), r"\1hapter "),
     (re.compile(r"\b24/7/365\b"), "24/7, 365"),
     (re.compile(r"(?<![\w-])9-1-1(?![\w-])"), "9 1 1"),
     (re.compile(r"\b(144|240|360|480|720|1080|1440|2160)p\b"), r"\1 P"),
     (re.compile(r"(?<=\d)/(\d{1,2})(?:rds?|ths?|nds?)\b"), r"/\1"),
     (re.compile(r"(?<![\w.,$])([1-9][1-9])s(?!\w)"), r"\1 sec"),
+    (re.compile(r"(?<=\d)\ss(?=[\s.,;:!?)]|\Z)"), " sec"),
     (re.compile(r"\bper (hr|yr|mo|wk|sec|min)\b\.?"), lambda found: f"per {PERIODS[found[1]]}"),
     (re.compile(r"(?<=\d)\s?sq\.?\s(ft|mi|m)\b\.?"), lambda found: f" square {_SQUARES[found[1]]}"),
     (re.compile(r"\b(\d{1,3}(?:st|nd|rd|th)\sSt)\b\.?"), r"\1reet"),
     (re.compile(r"^([^\"']{0,400}\d)\s?\"(?=\s[a-z])(?![^\"]{0,400}\")"), r"\1 inch"),
     (re.compile(r"^([^\"']{0,400}\d)\s?\"(?=[\s.,;:!?)]|\Z)(?![^\"]{0,400}\")"), r"\1 inches"),
     (re.compile(r"(?<![\w:])(?:00:00|24:00)(?![\w:])"), "midnight"),
-    (re.compile(r"(?<![\w.,$€£])(\d{1,3})k(?=\s[a-z]{3})"), r"\1,000"),
+    (re.compile(r"(?<![\w.,$€£])(\d{1,3})k(?=\s[a-z]{3}|[.,;!?](?!\w)|\Z)"), r"\1,000"),
     (re.compile(r"(?<![\w/])(\d(?:\.\d)?)\s?/\s?(5|10|100)(?=\s(?:stars?|points?)\b)"), r"\1 out of \2"),
     (
         re.compile(

@@ -293,8 +293,12 @@ def _without_signs(text: str, signs: _Signs) -> str:
     text = re.sub(r"#[ \t]?(?=\d)", f"{signs.number} ", text)
     text = re.sub(r"(?<!\w)[~≈]\s?(?=\d)", f"{signs.about} ", text)
     text = re.sub(r"(?<!\w)[<>](?=[$€£]?\d)", lambda sign: f"{signs.less if sign[0] == '<' else signs.greater} ", text)
-    text = re.sub(r"[≥≤]\s?(?=[$€£]?\d)", lambda sign: f"{signs.at_least if sign[0] == '≥' else signs.at_most} ", text)
+    text = re.sub(
+        r"[≥≤]\s?(?=[$€£]?\d)", lambda sign: f"{signs.at_least if sign[0][0] == '≥' else signs.at_most} ", text
+    )
     text = re.sub(r"±\s?(?=\d)", f"{signs.plus_or_minus} ", text)
+    text = re.sub(r"\b([A-Za-z])\+\+(?!\w)", rf"\1 {signs.plus} {signs.plus}", text)
+    text = re.sub(r"(?<!\S)@(?=[^\W\d])", f"{signs.at} ", text)
     text = re.sub(r"(?<=\w) \+ (?=\w)|(?<=\d)\+(?= |$)", f" {signs.plus} ", text)
     text = _COMPARED.sub(lambda sign: signs.less if sign[0] == "<" else signs.greater, text)
     text = re.sub(r"\s>(?=\s)", ",", text)  # the way through a menu

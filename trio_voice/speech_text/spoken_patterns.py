@@ -35,6 +35,24 @@ MIXED: Final = {
 }
 """A number with a half, and with another fraction, behind it."""
 PER: Final = {"en": "per", "de": "pro", "fr": "par", "es": "por", "it": "al", "pt": "por", "nl": "per"}
+PERIOD_NAMES: Final = (
+    *("day", "week", "month", "year", "person", "night", "hour", "Tag", "Woche", "Monat", "Jahr", "Person", "Nacht"),
+    *("Stunde", "jour", "semaine", "mois", "an", "personne", "nuit", "heure", "día", "semana", "mes", "año", "persona"),
+    *("noche", "hora", "giorno", "settimana", "mese", "anno", "notte", "ora", "dia", "mês", "ano", "pessoa", "noite"),
+    *("dag", "maand", "jaar", "persoon", "nacht", "uur"),
+)
+"""Behind a measure and a slash."""
+DOT: Final = {"de": "Punkt", "fr": "point", "es": "punto", "it": "punto", "pt": "ponto", "nl": "punt"}
+"""Between the numbers of a version."""
+POWERS: Final = {
+    "en": ("squared", "cubed"),
+    "de": ("hoch zwei", "hoch drei"),
+    "fr": ("au carré", "au cube"),
+    "es": ("al cuadrado", "al cubo"),
+    "it": ("al quadrato", "al cubo"),
+    "pt": ("ao quadrado", "ao cubo"),
+    "nl": ("kwadraat", "tot de derde"),
+}
 PERIODS: Final = {
     "mo": "month",
     "yr": "year",

@@ -72,7 +72,9 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
             "Mbit/s|megabit per second|megabits per second, Mbps/megabit per second/megabits per second, "
             "L/liter/liters, GHz/gigahertz/gigahertz, MHz/megahertz/megahertz, mL/milliliter/milliliters, "
             "Hz/hertz/hertz, "
-            "kHz/kilohertz/kilohertz, dB/decibel/decibels, kcal/kilocalorie/kilocalories"
+            "kHz/kilohertz/kilohertz, dB/decibel/decibels, kcal/kilocalorie/kilocalories, tbsp/tablespoon/tablespoons, "
+            "tsp/teaspoon/teaspoons, MB/s|megabyte per second|megabytes per second, "
+            "GB/s|gigabyte per second|gigabytes per second, m/s|meter per second|meters per second"
         ),
         abbreviations=pairs_of(
             "Sgt.=Sergeant, Rev.=Reverend, Gov.=Governor, Lt.=Lieutenant, Capt.=Captain, Sen.=Senator, Gen.=General, "
@@ -125,7 +127,8 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
             "MB/Megabyte/Megabyte, GB/Gigabyte/Gigabyte, min/Minute/Minuten, Min./Minute/Minuten, Std./Stunde/Stunden, "
             "h/Stunde/Stunden, m²/Quadratmeter/Quadratmeter, m³/Kubikmeter/Kubikmeter, "
             "km²/Quadratkilometer/Quadratkilometer, cl/Zentiliter/Zentiliter, Hz/Hertz/Hertz, MHz/Megahertz/Megahertz, "
-            "V/Volt/Volt, W/Watt/Watt, Stk./Stück/Stück, Pers./Person/Personen"
+            "V/Volt/Volt, W/Watt/Watt, Stk./Stück/Stück, Pers./Person/Personen, s/Sekunde/Sekunden, ct/Cent/Cent, "
+            "m/s|Meter pro Sekunde|Meter pro Sekunde"
         ),
         abbreviations=pairs_of(
             "z.B.=zum Beispiel, z. B.=zum Beispiel, d.h.=das heißt, d. h.=das heißt, usw.=und so weiter, ca.=circa, "
@@ -169,7 +172,8 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
             "mm/millimètre/millimètres, m/mètre/mètres, kg/kilo/kilos, g/gramme/grammes, mg/milligramme/milligrammes, "
             "ml/millilitre/millilitres, l/litre/litres, °C/degré/degrés, °/degré/degrés, min/minute/minutes, "
             "Go/gigaoctet/gigaoctets, Mo/mégaoctet/mégaoctets, m²/mètre carré/mètres carrés, "
-            "m³/mètre cube/mètres cubes, h/heure/heures, cl/centilitre/centilitres, j/jour/jours"
+            "m³/mètre cube/mètres cubes, h/heure/heures, cl/centilitre/centilitres, j/jour/jours, "
+            "s/seconde/secondes, cts/centime/centimes, ct/centime/centimes"
         ),
         abbreviations=pairs_of(
             "M.=Monsieur, Mme.=Madame, Mme=Madame, Mlle=Mademoiselle, Dr.=Docteur, Dr=Docteur, Pr.=Professeur, "
@@ -209,7 +213,7 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
             "mm/milímetro/milímetros, m/metro/metros, kg/kilo/kilos, g/gramo/gramos, ml/mililitro/mililitros, "
             "l/litro/litros, °C/grado/grados, °/grado/grados, min/minuto/minutos, "
             "m²/metro cuadrado/metros cuadrados, m³/metro cúbico/metros cúbicos, h/hora/horas, "
-            "cl/centilitro/centilitros"
+            "cl/centilitro/centilitros, s/segundo/segundos, cts/céntimo/céntimos"
         ),
         abbreviations=pairs_of(
             "Sr.=señor, Sra.=señora, Srta.=señorita, Dr.=doctor, Dra.=doctora, Prof.=profesor, etc.=etcétera, "
@@ -251,7 +255,7 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
             "mm/millimetro/millimetri, m/metro/metri, kg/chilo/chili, g/grammo/grammi, ml/millilitro/millilitri, "
             "l/litro/litri, °C/grado/gradi, °/grado/gradi, min/minuto/minuti, "
             "m²/metro quadrato/metri quadrati, m³/metro cubo/metri cubi, mq/metro quadrato/metri quadrati, "
-            "h/ora/ore, cl/centilitro/centilitri"
+            "h/ora/ore, cl/centilitro/centilitri, s/secondo/secondi"
         ),
         abbreviations=pairs_of(
             "ca.=circa, n.=numero, "
@@ -292,7 +296,7 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
             "mm/milímetro/milímetros, m/metro/metros, kg/quilo/quilos, g/grama/gramas, ml/mililitro/mililitros, "
             "l/litro/litros, °C/grau/graus, °/grau/graus, min/minuto/minutos, "
             "m²/metro quadrado/metros quadrados, m³/metro cúbico/metros cúbicos, h/hora/horas, "
-            "cl/centilitro/centilitros"
+            "cl/centilitro/centilitros, s/segundo/segundos"
         ),
         abbreviations=pairs_of(
             "máx.=máximo, mín.=mínimo, pág.=página, art.=artigo, vol.=volume, Srta.=senhorita, Profa.=professora, "
@@ -330,7 +334,7 @@ WORDS: Final[Mapping[str, SpokenWords]] = {
             "l/liter/liter, °C/graad/graden, °/graad/graden, min/minuut/minuten, "
             "m²/vierkante meter/vierkante meter, m³/kubieke meter/kubieke meter, "
             "km/u|kilometer per uur|kilometer per uur, u/uur/uur, h/uur/uur, cl/centiliter/centiliter, "
-            "mnd/maand/maanden"
+            "mnd/maand/maanden, s/seconde/seconden"
         ),
         abbreviations=pairs_of(
             "dhr.=de heer, Dhr.=De heer, mevr.=mevrouw, Mevr.=Mevrouw, Dr.=dokter, dr.=dokter, Prof.=professor, "

@@ -84,6 +84,8 @@ class ChatReader(StreamedAnswer):
 
     def _take(self, choice: Mapping[str, Any]) -> list[Any]:
         delta, whole = choice.get("delta") or {}, choice.get("message") or {}
+        if isinstance(delta, str):  # the text itself
+            delta = {"content": delta}
         self._went_on = self._went_on or any(value for key, value in delta.items() if key != "role")
         if role := delta.get("role"):
             self._is_others = role in _OTHERS

@@ -40,14 +40,14 @@ if TYPE_CHECKING:
 MAX_CALLS: Final = 16
 
 _LANDMARK: Final = re.compile(
-    r"<(?=[|｜/A-Za-z]|\Z)|\[(?=[\w/{\s]|\Z)|`(?=[`A-Za-z_]|\Z)|[◁{✿]|>(?=>|\Z)|/(?=n|\Z)|\n(?=[\s#*UHCOAuhcoa]|\Z)|[*(](?=[A-Za-z]|\Z)|(?<![\w.])[A-Za-z_][\w.]{0,199}\("
+    r"<(?=[|｜/A-Za-z]|\s[/A-Za-z]|\s?\Z)|\[(?=[\w/{\s]|\Z)|`(?=[`A-Za-z_]|\Z)|[◁{✿]|>(?=>|\Z)|/(?=n|\Z)|\n(?=[\s#*UHCOAuhcoa]|\Z)|[*(](?=[A-Za-z]|\Z)|(?<![\w.])[A-Za-z_][\w.]{0,199}\("
 )
 """Places where something else than speech may begin."""
 _NAME: Final = re.compile(r"(?<![\w.])[A-Za-z_][\w.]{0,199}\Z")
 _LONGEST_NAME: Final = 200
 _WINDOW: Final = 256
 _ORPHAN: Final = -1
-_ORPHANS: Final = re.compile(rf"</(?:{TAGS})>|\[/THINK(?:ING)?\]|◁/think▷", re.IGNORECASE)
+_ORPHANS: Final = re.compile(rf"<\s?/\s?(?:{TAGS})>|\[/THINK(?:ING)?\]|◁/think▷", re.IGNORECASE)
 _BRACKET: Final = re.compile(r"\[\s{0,9}(?:\{|[A-Za-z_][\w.]{0,60}\()")
 """A list of calls in JSON, or in Python."""
 _BRACKET_SO_FAR: Final = re.compile(r"\[\s{0,9}(?:[A-Za-z_][\w.]{0,60})?")
@@ -85,8 +85,8 @@ _UNDECIDED: Final = re.compile(
 )
 """Tokens whose meaning the next ones tell."""
 _PARTIAL: Final = re.compile(
-    r"<[|｜/]{0,2}[\w:▁]{0,30}\s{0,3}[|｜]?(?:\s{0,3}\w{0,40}(?:<\|\w{0,30}\|?)?)?|\[/?[A-Z_ ]{0,22}|◁/?[a-z]{0,5}"
-    r"|`{1,2}|✿[A-Z]{0,8}✿?|>{1,3}[ \w.]{0,60}|/(?:no?|no_(?:t(?:h(?:i(?:nk?)?)?)?)?)?"
+    r"<\s?[|｜/]{0,2}\s?[\w:▁]{0,30}\s{0,3}[|｜]?(?:\s{0,3}\w{0,40}(?:<\|\w{0,30}\|?)?)?|\[/?[A-Z_ ]{0,22}"
+    r"|◁/?[a-z]{0,5}|`{1,2}|✿[A-Z]{0,8}✿?|>{1,3}[ \w.]{0,60}|/(?:no?|no_(?:t(?:h(?:i(?:nk?)?)?)?)?)?"
     rf"|(?i:<(?:{TAGS}|{CALL_TAGS}|details)\s[^<>]{{0,170}}|\n\s{{0,3}}[#*]{{0,4}}\s{{0,2}}[a-z]{{0,11}}\s?)",
 )
 

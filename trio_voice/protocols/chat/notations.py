@@ -12,16 +12,17 @@ from typing import Final
 TAGS: Final = (
     "think|thinking|thought|thoughts|reason|reasoning|reflection|analysis|scratch_?pad|plan|planning|cot|[a-z]{2,8}:think"
     "|chain_?of_?thought|deliberation|antthinking|inner_?(?:monologue|thoughts?)|internal_?(?:monologue|thoughts?)|(?:thinking|thought)_process"
+    "|internal|private|hidden|rationale|critique|self_?(?:reflection|critique|talk)|notes?_?to_?self|assessment"
 )
 CALL_TAGS: Final = "(?:longcat_)?tool_?calls?|function_calls?|tool_code|tool_uses?|use_tool|tools?"
 THOUGHT_ENDS: Final = re.compile(
-    rf"</(?:{TAGS}|details)\s{{0,3}}>|\[/THINK(?:ING)?\]|◁/think▷|<\|end_of_thought\|>|<\|END_THINKING\|>|<channel\|>"
+    rf"<\s{{0,2}}/\s{{0,2}}(?:{TAGS}|details)\s{{0,3}}>|\[/THINK(?:ING)?\]|◁/think▷|<\|end_of_thought\|>|<\|END_THINKING\|>|<channel\|>"
     r"|<\|/think(?:ing)?\|>|<unused95>"
     r"|<\|end\|>|<\|channel\|>\s{0,3}final[^<]{0,40}(?:<\|constrain\|>[^<]{0,40})?<\|message\|>",
     re.IGNORECASE,
 )
 THOUGHT_BEGINS: Final = re.compile(
-    rf"<(?:{TAGS})(?:\s[^<>/]{{0,80}})?>|<details\s[^<>]{{0,80}}reasoning[^<>]{{0,80}}>|\[THINK(?:ING)?\]|◁think▷"
+    rf"<\s{{0,2}}(?:{TAGS})(?:\s[^<>/]{{0,80}})?>|<details\s[^<>]{{0,80}}reasoning[^<>]{{0,80}}>|\[THINK(?:ING)?\]|◁think▷"
     r"|<\|begin_of_thought\|>|<\|START_THINKING\|>|<\|channel\|?>\s{0,3}(?:analysis|thought)|<\|think(?:ing)?\|>"
     r"|<unused94>",
     re.IGNORECASE,

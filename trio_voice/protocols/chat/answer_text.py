@@ -21,6 +21,7 @@ from trio_voice.protocols.chat.bare_names import (
     tool_in_words,
     tool_of,
 )
+from trio_voice.protocols.chat.blocks import Block
 from trio_voice.protocols.chat.notations import (
     ANSWER_ENDS,
     BLOCKS,
@@ -101,20 +102,6 @@ class Heard:
     """The text before this was thought and not said: its opening tag was missing."""
 
 
-@attrs.define
-class _Block:
-    """A part of the text that is held back until it ends."""
-
-    closing: str
-    """The words that end it; empty for brackets, which end where they are closed."""
-    text: list[str] = attrs.field(factory=list)
-    letters: int = 0
-    depth: int = 0
-    quoted: bool = False
-    escaped: bool = False
-    tail: str = ""
-
-
 class AnswerText:
     """The text of one answer.
 
@@ -135,7 +122,7 @@ class AnswerText:
         self._guessed = thinks_first
         self._kept: list[str] = []
         """Text that is only guessed to be a thought."""
-        self._block: _Block | None = None
+        self._block: Block | None = None
         self._first: list[str] | None = []
         """The beginning, as long as it may turn out to be a role's name and not an answer's first words."""
         self._ends: re.Pattern[str] | None = None
@@ -160,7 +147,7 @@ class AnswerText:
             return ""
         self._first = None
         if opening.is_call:
-            self._block = _Block(OBSERVATION)
+            self._block = Block(OBSERVATION)
         if opening.ends is not None:
             self._thinking, self._guessed, self._ends = True, not opening.is_sure, opening.ends
         return so_far[opening.letters :]
@@ -267,20 +254,20 @@ class AnswerText:
                 return _ORPHAN
             for opening, closing in BLOCKS:
                 if (block := opening.match(window)) is not None:
-                    self._block = _Block(closing.format(block[1]))
+                    self._block = Block(closing.format(block[1]))
                     return len(block[0]) if block[0].startswith("``") else 0  # other tags tell what is in them
             if (token := SILENT.match(window)) is not None:
                 return token.end()
         if (bare := self._in_brackets(window, is_all=is_all, begins_sentence=begins_sentence)) != 0:
             return bare
         if self._calls(window) and (begins_sentence or _WITH_KEYWORDS.match(window)):
-            self._block = _Block("")
+            self._block = Block("")
             return 0
         if begins_line and (window[0] == "{" or _BRACKET.match(window)):
-            self._block = _Block("")
+            self._block = Block("")
             return 0
         if _INLINE.match(window):
-            self._block = _Block("")
+            self._block = Block("")
             return 0
         if is_all and begins_line and _BRACKET_SO_FAR.fullmatch(window):
             return None
@@ -310,7 +297,7 @@ class AnswerText:
         ):
             return 0  # a word in brackets, be it that of a tool
         if window[0] == "<" and not bare[2]:
-            self._block = _Block(f"</{bare[1]}>")
+            self._block = Block(f"</{bare[1]}>")
             return 0
         return self._append(name, bare.end())
 
@@ -353,7 +340,7 @@ class AnswerText:
             self._thinking = self._guessed = False
             self._kept.clear()
             if end.groupdict().get("call"):
-                self._block = _Block(OBSERVATION)
+                self._block = Block(OBSERVATION)
                 return end.start("call")
             return end.end()
         keep = len(buffer) if last else max(at, len(buffer) - 2 * LONGEST_OPENING)
@@ -362,9 +349,9 @@ class AnswerText:
         self._rest = buffer[keep:]
         return len(buffer)
 
-    def _in_block(self, block: _Block, buffer: str, at: int) -> tuple[int, str]:
+    def _in_block(self, block: Block, buffer: str, at: int) -> tuple[int, str]:
         """Read on to the end of the block: where that is, and what of it is said after all."""
-        end = self._find_end(block, buffer, at)
+        end = block.find_end(buffer, at)
         piece = buffer[at : len(buffer) if end is None else end]
         if block.letters < MAX_WRITTEN:
             block.text.append(piece)
@@ -374,33 +361,7 @@ class AnswerText:
         self._block = None
         return end, self._end_block(block)
 
-    @staticmethod
-    def _find_end(block: _Block, buffer: str, at: int) -> int | None:
-        if block.closing:
-            tail, length = block.tail, len(block.closing)
-            found = (tail + buffer[at:]).find(block.closing)
-            if found >= 0:
-                return at + found - len(tail) + length
-            block.tail = (tail + buffer[at:])[-(length - 1) :]
-            return None
-        for place in range(at, len(buffer)):
-            letter = buffer[place]
-            if block.escaped:
-                block.escaped = False
-            elif block.quoted:
-                block.escaped = letter == "\\"
-                block.quoted = letter != '"'
-            elif letter == '"':
-                block.quoted = True
-            elif letter in "{[(":
-                block.depth += 1
-            elif letter in "}])":
-                block.depth -= 1
-                if block.depth <= 0:
-                    return place + 1
-        return None
-
-    def _end_block(self, block: _Block) -> str:
+    def _end_block(self, block: Block) -> str:
         """Find the calls in a block; returns what of it is said: nothing, unless it holds words of an answer."""
         text = "".join(block.text) if block.letters < 2 * MAX_WRITTEN else ""
         self._block = None

@@ -137,5 +137,5 @@ async def test_a_model_that_cuts_by_itself_goes_on_within_a_second_and_a_half(
     rig, facts, heard = await spoken_over(kind, words)
     (_, silent), (goes_on, _), *_ = heard
     assert silent <= at_of(facts, c.CallerSpeechStarted) + 0.25
-    assert goes_on <= at_of(facts, event) + 1.5
+    assert goes_on <= at_of(facts, event, **({"text": words} if words else {})) + 1.5
     assert rig.record.counters.get("echoes", 0) == (words in REPLY and words != "")

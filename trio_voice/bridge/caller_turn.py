@@ -209,6 +209,7 @@ class CallerTurn:
         if echo is None or self._context.capabilities.yields_on_request or self._silence.owed_before:
             return False
         self._came_back(attrs.evolve(echo, final=True), now)
+        self._interruptions.go_on_at_once(now)
         return True
 
     def _came_back(self, fact: c.CallerTranscript, now: float) -> None:

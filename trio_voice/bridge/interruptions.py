@@ -347,6 +347,12 @@ class Interruptions:
         self._context.transcript.reply_cut(reply_id, 0.0)
         self._context.commands.append(c.TruncateReply(reply_id, 0.0))
 
+    def go_on_at_once(self, now: float) -> None:
+        """Wait no longer for a model that was cut for nothing to go on by itself: it has begun something else."""
+        if self._go_on_at < math.inf:
+            self._go_on_at = now
+            self._ask_to_go_on(now)
+
     def _ask_to_go_on(self, now: float) -> None:
         """Have a model go on that was cut for nothing, if it is time."""
         if now >= self._go_on_at:

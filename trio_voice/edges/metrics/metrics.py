@@ -125,6 +125,8 @@ class Metrics:
         # Without a second series beside every counter. The switch is the whole process's, which is ours.
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no type for it
         self._registry = CollectorRegistry()
+        self.one_at_a_time = trio.Lock()
+        """For who is asked for all of it by others: it takes milliseconds, and calls go on between one and the next."""
         self._personas = BoundedLabel()
         self._models = BoundedLabel()
         self._currencies = BoundedLabel()

@@ -113,7 +113,8 @@ def create_app(context: AppContext, webhooks: Webhooks | None = None) -> QuartTr
 
     @app.get("/metrics")
     async def metrics() -> Response:
-        text = context.metrics.render()
+        async with context.metrics.one_at_a_time:
+            text = context.metrics.render()
         if context.asks_colleagues:
             text = aggregate.metrics([text.decode(), *(answer.text for answer in await context.ask())]).encode()
         return Response(text, content_type=CONTENT_TYPE)

@@ -28,11 +28,15 @@ FAILED: Final = ("model_failed", "bug", "caller_stalled")
 def add_health(app: QuartTrio, context: AppContext, access: OperatorAccess) -> None:
     """The page, what its charts show, and the drain."""
 
-    async def samples() -> list[tuple[int, Sample]]:
+    async def samples_here() -> list[Any]:
         if context.samples is None:
             return []
-        context.samples.take()
-        processes: list[list[Any]] = [list(context.samples.taken)]
+        async with context.metrics.one_at_a_time:
+            context.samples.take()
+        return list(context.samples.taken)
+
+    async def samples() -> list[tuple[int, Sample]]:
+        processes = [await samples_here()]
         if context.asks_colleagues:
             processes += [answer.json()["samples"] for answer in await context.ask("/console/health.json")]
         return together(processes)
@@ -59,9 +63,7 @@ def add_health(app: QuartTrio, context: AppContext, access: OperatorAccess) -> N
     @access.lets_in
     async def health_json() -> dict[str, Any]:
         if not context.asks_colleagues and context.colleagues is not None:
-            if context.samples is not None:
-                context.samples.take()
-            return {"samples": [] if context.samples is None else list(context.samples.taken)}
+            return {"samples": await samples_here()}
         taken = await samples()
         return {"times": [at for at, _ in taken], "charts": _charts(taken, context.prices())}
 

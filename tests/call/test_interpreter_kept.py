@@ -6,6 +6,7 @@ import gc
 import itertools
 import json
 import locale
+import logging
 import os
 import re
 import signal
@@ -47,6 +48,7 @@ def state():
         *(sys.getswitchinterval(), gc.isenabled(), gc.get_threshold(), gc.get_debug(), socket.getdefaulttimeout()),
         *(locale.setlocale(locale.LC_ALL), [*warnings.filters], repr(decimal.getcontext()), faulthandler.is_enabled()),
         *([*gc.callbacks], tracemalloc.is_tracing(), sys.get_int_max_str_digits(), threading.stack_size()),
+        *(logging.getLogRecordFactory(), logging.getLoggerClass(), logging.Logger.handle),
         *(signal.getsignal(signal.SIGPIPE), signal.getsignal(signal.SIGCHLD), [*sys.meta_path]),
         *(trio.Nursery.start_soon, trio.CancelScope.cancel, json.JSONEncoder.iterencode, h11.Connection.our_state),
         *(trio.sleep, time.monotonic, json.dumps, print, socket.getaddrinfo, sys.modules["trio"], [*sys.path]),
@@ -75,6 +77,7 @@ REFUSED = {
     "import trio\ndel trio.CancelScope.cancel": "trio.CancelScope.cancel",
     "import h11\nh11.Connection.our_state = property(print)": "h11._connection.Connection.our_state",
     "import json\njson.JSONEncoder.iterencode = print": "json.encoder.JSONEncoder.iterencode",
+    "import logging\nlogging.Logger.handle = lambda *_: 1 / 0": "logging.Logger.handle",
     "import signal\nsignal.setitimer(signal.ITIMER_VIRTUAL, 100)": "when it is woken (a timer)",
     "import sys\ndel sys.path[1:]": "where modules are looked for (sys.path)",
 }
@@ -99,6 +102,8 @@ def test_what_harms_every_call_is_refused_and_put_back(load, does):
         "import socket\nsocket.setdefaulttimeout(0.001)",
         "import gc\ngc.callbacks.append(lambda *_: 1 / 0)",
         "import tracemalloc\ntracemalloc.start(25)",
+        "import logging\nlogging.setLogRecordFactory(lambda *_, **_more: 1 / 0)",
+        "import logging\nclass Odd(logging.Logger):\n    handle = None\nlogging.setLoggerClass(Odd)",
         "import sys\nsys.set_int_max_str_digits(640)",
         "import threading\nthreading.stack_size(32_768)",
         "import signal\nsignal.signal(signal.SIGPIPE, signal.SIG_DFL)",

@@ -11,6 +11,7 @@ import decimal
 import faulthandler
 import gc
 import locale
+import logging
 import os
 import resource
 import signal
@@ -34,7 +35,20 @@ LEAST_DEPTH: Final = 1_000
 """Calls that must be able to nest: Python's own limit. More is allowed."""
 WATCHED: Final = frozenset(
     {
-        *("builtins", "json", "os", "select", "signal", "socket", "sqlite3", "ssl", "subprocess", "sys", "threading"),
+        *(
+            "builtins",
+            "json",
+            "logging",
+            "os",
+            "select",
+            "signal",
+            "socket",
+            "sqlite3",
+            "ssl",
+            "subprocess",
+            "sys",
+            "threading",
+        ),
         *("attr", "h11", "httpx2", "hypercorn", "msgspec", "quart", "structlog", "time", "trio", "trio_voice"),
     }
 )
@@ -126,6 +140,8 @@ _SETTINGS: Final = (
     _Setting(tracemalloc.is_tracing, lambda was: None if was else tracemalloc.stop()),
     _Setting(sys.get_int_max_str_digits, sys.set_int_max_str_digits),
     _Setting(threading.stack_size, threading.stack_size),
+    _Setting(logging.getLogRecordFactory, logging.setLogRecordFactory),
+    _Setting(logging.getLoggerClass, logging.setLoggerClass),
     _Setting(socket.getdefaulttimeout, socket.setdefaulttimeout),
     _Setting(lambda: locale.setlocale(locale.LC_ALL), lambda before: locale.setlocale(locale.LC_ALL, before)),
     _Setting(faulthandler.is_enabled, lambda was: faulthandler.enable() if was else faulthandler.disable()),

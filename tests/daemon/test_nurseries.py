@@ -26,7 +26,7 @@ from trio_voice.daemon.daemon import run_daemon
 from trio_voice.daemon.supervisor import WorkerSlot
 from trio_voice.edges.twilio.rest import TwilioRest
 from trio_voice.edges.web.entrypoints import Entrypoint
-from trio_voice.edges.web.sessions import make_table
+from trio_voice.edges.web.operator.sessions import make_table
 from trio_voice.edges.workers.call_counts import CallCounts, make_call_counts
 from trio_voice.edges.workers.handover import Colleagues
 from trio_voice.journal import open_journal

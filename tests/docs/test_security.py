@@ -22,14 +22,14 @@ PROOFS = {
         "edges/web/test_stream_handshake.py: test_nobody_gets_in_without_a_signature_and_an_expected_call",
     ),
     "`POST /call` and what is said about calls": (
-        "edges/web/test_operators_routes.py: test_the_operators_routes_need_the_token",
-        "edges/web/test_operators_routes.py: test_the_operators_token_comes_as_a_bearers",
-        "edges/web/test_operator_tokens.py: test_a_token_comes_behind_its_scheme",
+        "edges/web/operator/test_operators_routes.py: test_the_operators_routes_need_the_token",
+        "edges/web/operator/test_operators_routes.py: test_the_operators_token_comes_as_a_bearers",
+        "edges/web/operator/test_tokens.py: test_a_token_comes_behind_its_scheme",
         "edges/web/test_entrypoints.py: test_an_operators_address_of_its_own_takes_their_routes_off_twilios",
     ),
     "Some twenty wrong tokens a second": (
-        "edges/web/test_operator_tokens.py: test_some_twenty_wrong_tokens_a_second_are_judged_over_all_connections",
-        "edges/web/test_operator_tokens.py: test_the_right_one_is_let_in_in_the_midst_of_a_flood",
+        "edges/web/operator/test_tokens.py: test_some_twenty_wrong_tokens_a_second_are_judged_over_all_connections",
+        "edges/web/operator/test_tokens.py: test_the_right_one_is_let_in_in_the_midst_of_a_flood",
     ),
     "answers to its own names alone": (
         "edges/web/test_entrypoints.py: test_on_the_operators_address_every_path_wants_one_host_that_is_its_own",

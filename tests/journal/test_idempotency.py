@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 import trio
 
-from trio_voice.edges.web.idempotency import once
+from trio_voice.edges.web.operator.idempotency import once
 
 ASKED = {"to": "+15550001111"}
 

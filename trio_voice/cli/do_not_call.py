@@ -13,7 +13,7 @@ from trio_voice.cli.exits import EXIT_FAILED, EXIT_USAGE, stop
 from trio_voice.cli.operator import ask
 from trio_voice.cli.options import config_option, json_option, takes_config
 from trio_voice.cli.printing import print_json, print_line
-from trio_voice.edges.web.number_file import csv_of
+from trio_voice.edges.web.operator.number_file import csv_of
 from trio_voice.errors import one_line
 
 if TYPE_CHECKING:

@@ -42,9 +42,9 @@ from trio_voice.daemon.signals import STOP, hold_signals, until_told_to_stop
 from trio_voice.edges.systemd import Notifier
 from trio_voice.edges.web.app import create_app
 from trio_voice.edges.web.entrypoints import Entrypoint
-from trio_voice.edges.web.events import MOST_LISTENERS, follow_others
+from trio_voice.edges.web.operator.events import MOST_LISTENERS, follow_others
+from trio_voice.edges.web.operator.sessions import Sessions
 from trio_voice.edges.web.server import Server
-from trio_voice.edges.web.sessions import Sessions
 from trio_voice.edges.web.webhooks import Webhooks
 from trio_voice.edges.workers.call_counts import CallCounts
 from trio_voice.edges.workers.handover import Colleagues

@@ -30,7 +30,7 @@ from trio_voice.daemon.ports import open_ports, urls_of
 from trio_voice.daemon.process_identity import has_ended, this_process
 from trio_voice.daemon.signals import STOP, hold_signals, until_told_to_stop
 from trio_voice.edges.systemd import Notifier, watchdog_seconds
-from trio_voice.edges.web.sessions import make_table
+from trio_voice.edges.web.operator.sessions import make_table
 from trio_voice.edges.workers.addresses import LOOK_SECONDS, bind_at
 from trio_voice.edges.workers.call_counts import CallCounts, make_call_counts
 from trio_voice.errors import ConfigError

@@ -4,7 +4,7 @@ import pytest
 
 from tests.edges.web.servers import open_server
 from trio_voice.edges.web import server as server_module
-from trio_voice.edges.web.do_not_call import ROWS_WRITTEN, DoNotCallEditor
+from trio_voice.edges.web.operator.do_not_call import ROWS_WRITTEN, DoNotCallEditor
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trio_voice.edges.web.operator_access import COOKIE
+from trio_voice.edges.web.operator.access import COOKIE
 
 
 @pytest.mark.parametrize(

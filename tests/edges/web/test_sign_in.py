@@ -7,7 +7,7 @@ import pytest
 from tests.daemons import open_world, operator
 from trio_voice.edges.web.app import create_app
 from trio_voice.edges.web.entrypoints import Hosts
-from trio_voice.edges.web.operator_tokens import WRONG_AT_ONCE
+from trio_voice.edges.web.operator.tokens import WRONG_AT_ONCE
 
 HTML = {"Accept": "text/html,application/xhtml+xml"}
 OWN = {"Origin": "http://127.0.0.1:8081", "Host": "127.0.0.1:8081"}

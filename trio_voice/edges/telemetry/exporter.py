@@ -15,8 +15,8 @@ import structlog
 import trio
 
 from trio_voice.edges import bounded_answer
+from trio_voice.edges.complaints import Complaints
 from trio_voice.edges.telemetry.spans import attributes_of, root_span, session_span, turn_span
-from trio_voice.edges.web.complaints import Complaints
 from trio_voice.errors import told_in_words
 
 if TYPE_CHECKING:

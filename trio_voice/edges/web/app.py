@@ -12,22 +12,22 @@ from werkzeug.exceptions import HTTPException
 from trio_voice.call.nodes import READY
 from trio_voice.edges.metrics.metrics import CONTENT_TYPE
 from trio_voice.edges.web.answers import STATUSES, bug_answer, failure, http_error_answer
-from trio_voice.edges.web.browser_calls import add_browser_calls
-from trio_voice.edges.web.calls import add_calls
 from trio_voice.edges.web.console.do_not_call import IMPORT
 from trio_voice.edges.web.console.rendering import TEMPLATES, notice_page, wants_html
 from trio_voice.edges.web.console.routes import add_console
 from trio_voice.edges.web.context import AppContext
-from trio_voice.edges.web.do_not_call import MOST_FILE_BYTES, add_do_not_call
-from trio_voice.edges.web.do_not_call import PATH as DO_NOT_CALL
 from trio_voice.edges.web.entrypoints import entrypoint_of
-from trio_voice.edges.web.events import add_events
 from trio_voice.edges.web.media_stream import PREFIX
 from trio_voice.edges.web.nodes import NODE, VIA
-from trio_voice.edges.web.operator_access import OperatorAccess
+from trio_voice.edges.web.operator.access import OperatorAccess
+from trio_voice.edges.web.operator.browser_calls import add_browser_calls
+from trio_voice.edges.web.operator.calls import add_calls
+from trio_voice.edges.web.operator.do_not_call import MOST_FILE_BYTES, add_do_not_call
+from trio_voice.edges.web.operator.do_not_call import PATH as DO_NOT_CALL
+from trio_voice.edges.web.operator.events import add_events
+from trio_voice.edges.web.operator.recordings import add_recordings
+from trio_voice.edges.web.operator.steering import add_steering
 from trio_voice.edges.web.quart_channel import QuartChannel
-from trio_voice.edges.web.recordings import add_recordings
-from trio_voice.edges.web.steering import add_steering
 from trio_voice.edges.web.webhooks import BODY_SECONDS, MAX_BODY_BYTES, SIGNATURE, Webhook, Webhooks, form_of
 from trio_voice.edges.workers import aggregate
 from trio_voice.errors import CallRefused

@@ -10,7 +10,7 @@ from quart import request
 from trio_voice.call.feed import Feed
 from trio_voice.call.nodes import DRAINING, READY
 from trio_voice.edges.web.nodes import NODE
-from trio_voice.edges.web.sessions import Sessions
+from trio_voice.edges.web.operator.sessions import Sessions
 from trio_voice.edges.workers.handover import HERE
 from trio_voice.phone_numbers import e164
 from trio_voice.tokens import tokens_of

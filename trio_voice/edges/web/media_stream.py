@@ -16,9 +16,9 @@ import trio
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
+from trio_voice.edges.complaints import Complaints
 from trio_voice.edges.twilio.signatures import is_signed
 from trio_voice.edges.web.answers import STATUSES, error_of
-from trio_voice.edges.web.complaints import Complaints
 from trio_voice.errors import CallRefused
 from trio_voice.net.poller import adopt
 from trio_voice.net.websocket import WebSocketChannel, quiet_logger

@@ -36,8 +36,8 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 
+from trio_voice.edges.complaints import Complaints
 from trio_voice.edges.web import media_stream
-from trio_voice.edges.web.complaints import Complaints
 from trio_voice.edges.web.entrypoints import ENTRYPOINT, MORE_TIME, Entrypoint, host_refusal
 from trio_voice.edges.web.request_head import HEAD_BYTES, refusal_of
 from trio_voice.edges.web.webhook_exchange import DISCARD_SECONDS, serve_webhook

@@ -13,12 +13,12 @@ import structlog
 
 from trio_voice.call.callbacks import note_machine, note_status, note_stream_failure
 from trio_voice.call.put_through import ANSWERED
+from trio_voice.edges.complaints import Complaints
 from trio_voice.edges.twilio.rest import SID
 from trio_voice.edges.twilio.signatures import is_signed, may_be_signature
 from trio_voice.edges.twilio.twiml import connect_twiml, hangup_twiml, redirect_twiml, reject_twiml, sorry_twiml
 from trio_voice.edges.web.answers import NO_CONTENT, STATUSES, XML, Answer, error_answer, json_answer
 from trio_voice.edges.web.callback_timeline import note_callback
-from trio_voice.edges.web.complaints import Complaints
 from trio_voice.edges.web.media_stream import OtherNode, refusal_of
 from trio_voice.edges.web.nodes import MOST_HOPS
 from trio_voice.edges.workers.handover import PROMISED

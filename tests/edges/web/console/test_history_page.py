@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.edges.web.console.pages import OPERATOR, get, numbers
-from trio_voice.edges.web.spreadsheet import safe_cell
+from trio_voice.edges.web.operator.spreadsheet import safe_cell
 
 __all__ = ["numbers"]
 

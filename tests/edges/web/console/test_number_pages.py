@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.edges.web.console.pages import EVIL, OPERATOR, Page, get, numbers
-from trio_voice.edges.web.number_file import GoodRow, read_rows
+from trio_voice.edges.web.operator.number_file import GoodRow, read_rows
 
 __all__ = ["numbers"]
 

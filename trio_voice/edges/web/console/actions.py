@@ -9,8 +9,8 @@ from quart import Response, request
 
 from trio_voice.edges.web.answers import STATUSES
 from trio_voice.edges.web.console.rendering import notice_page, page
-from trio_voice.edges.web.passing_on import NodeAway
-from trio_voice.edges.web.steering import MOST_LETTERS
+from trio_voice.edges.web.operator.passing_on import NodeAway
+from trio_voice.edges.web.operator.steering import MOST_LETTERS
 from trio_voice.errors import CallRefused
 from trio_voice.record import EndReason
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from trio_voice.edges.web.context import AppContext
-    from trio_voice.edges.web.operator_access import OperatorAccess
-    from trio_voice.edges.web.steering import Steering
+    from trio_voice.edges.web.operator.access import OperatorAccess
+    from trio_voice.edges.web.operator.steering import Steering
 
 
 @attrs.frozen

@@ -13,7 +13,7 @@ from trio_voice.edges.web.console.rendering import notice_page, page
 from trio_voice.edges.web.console.timeline import entries_of
 from trio_voice.edges.web.console.waterfall import STEPS, WIDTH, waterfall
 from trio_voice.edges.web.console.words import amount, clock, moment
-from trio_voice.edges.web.passing_on import NodeAway, passed_on
+from trio_voice.edges.web.operator.passing_on import NodeAway, passed_on
 from trio_voice.journal import JournalUnavailable
 from trio_voice.record import CallState
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from trio_voice.billing.prices import Prices
     from trio_voice.edges.web.context import AppContext
-    from trio_voice.edges.web.operator_access import OperatorAccess
+    from trio_voice.edges.web.operator.access import OperatorAccess
     from trio_voice.record import CallRecord
 
 

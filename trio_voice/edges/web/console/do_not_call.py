@@ -10,9 +10,9 @@ from quart import Response, request
 
 from trio_voice.edges.web.console.exports import file_of
 from trio_voice.edges.web.console.rendering import page
-from trio_voice.edges.web.do_not_call import DoNotCallEditor, whole_list
 from trio_voice.edges.web.entrypoints import give_more_time
-from trio_voice.edges.web.number_file import BadRow
+from trio_voice.edges.web.operator.do_not_call import DoNotCallEditor, whole_list
+from trio_voice.edges.web.operator.number_file import BadRow
 from trio_voice.journal import JournalUnavailable
 from trio_voice.phone_numbers import e164
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from quart_trio import QuartTrio
 
-    from trio_voice.edges.web.operator_access import OperatorAccess
+    from trio_voice.edges.web.operator.access import OperatorAccess
 
 IMPORT: Final = "/console/do-not-call/import"
 PAGE_NUMBERS: Final = 50

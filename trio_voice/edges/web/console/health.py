@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from trio_voice.billing.prices import Prices
     from trio_voice.edges.web.context import AppContext
-    from trio_voice.edges.web.operator_access import OperatorAccess
+    from trio_voice.edges.web.operator.access import OperatorAccess
 
 OUTLIVED: Final = "trio_voice_sessions_outlived_total"
 TURN: Final = "trio_voice_turn_heard_after_seconds_bucket"

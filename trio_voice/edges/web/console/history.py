@@ -12,7 +12,7 @@ from quart import Response, request
 
 from trio_voice.edges.web.console.rendering import page
 from trio_voice.edges.web.console.words import amount, clock, moment
-from trio_voice.edges.web.listing import selection_of
+from trio_voice.edges.web.operator.listing import selection_of
 from trio_voice.journal import JournalUnavailable
 from trio_voice.journal.selection import Selection
 from trio_voice.record import EndReason
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from trio_voice.edges.web.context import AppContext
-    from trio_voice.edges.web.operator_access import OperatorAccess
+    from trio_voice.edges.web.operator.access import OperatorAccess
     from trio_voice.journal import JournaledCall
 
 PAGE_CALLS: Final = 50

@@ -12,7 +12,7 @@ from quart import Response
 
 from trio_voice.edges.web.console.exports import file_of
 from trio_voice.edges.web.console.history import asked_for, calls_of
-from trio_voice.edges.web.spreadsheet import safe_cell
+from trio_voice.edges.web.operator.spreadsheet import safe_cell
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from trio_voice.edges.web.context import AppContext
-    from trio_voice.edges.web.operator_access import OperatorAccess
+    from trio_voice.edges.web.operator.access import OperatorAccess
     from trio_voice.journal import JournaledCall
     from trio_voice.journal.selection import Selection
 

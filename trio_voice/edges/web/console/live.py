@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from trio_voice.call.call import Call
     from trio_voice.edges.web.context import AppContext
-    from trio_voice.edges.web.operator_access import OperatorAccess
+    from trio_voice.edges.web.operator.access import OperatorAccess
     from trio_voice.record import CallRecord
 
 NEWCOMER: Final = {"time": "–", "latency": "–", "cost": "–", "node": ""}

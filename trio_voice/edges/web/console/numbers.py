@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from trio_voice.edges.twilio.numbers import TwilioNumber
     from trio_voice.edges.web.context import AppContext
-    from trio_voice.edges.web.operator_access import OperatorAccess
+    from trio_voice.edges.web.operator.access import OperatorAccess
 
 NO_ACCOUNT = "Set account_sid in [twilio] and TWILIO_AUTH_TOKEN to see the account's numbers."
 

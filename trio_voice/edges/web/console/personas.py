@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from trio_voice.edges.web.context import AppContext
-    from trio_voice.edges.web.operator_access import OperatorAccess
+    from trio_voice.edges.web.operator.access import OperatorAccess
 
 
 def add_personas(app: QuartTrio, context: AppContext, access: OperatorAccess) -> None:

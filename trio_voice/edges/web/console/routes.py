@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from trio_voice.edges.web.context import AppContext
-    from trio_voice.edges.web.do_not_call import DoNotCallEditor
-    from trio_voice.edges.web.operator_access import OperatorAccess
-    from trio_voice.edges.web.steering import Steering
+    from trio_voice.edges.web.operator.access import OperatorAccess
+    from trio_voice.edges.web.operator.do_not_call import DoNotCallEditor
+    from trio_voice.edges.web.operator.steering import Steering
 
 
 def add_console(

@@ -8,14 +8,14 @@ from quart import Response, request
 
 from trio_voice.edges.web.answers import failure
 from trio_voice.edges.web.console.rendering import closed_page, notice_page, sign_in_page
-from trio_voice.edges.web.operator_tokens import Verdict
-from trio_voice.edges.web.sessions import LINK_SECONDS
+from trio_voice.edges.web.operator.sessions import LINK_SECONDS
+from trio_voice.edges.web.operator.tokens import Verdict
 
 if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from trio_voice.edges.web.context import AppContext
-    from trio_voice.edges.web.operator_access import OperatorAccess
+    from trio_voice.edges.web.operator.access import OperatorAccess
 
 ENTER: Final = "/console/enter/"
 """The path of a link that signs in once; its secret follows."""

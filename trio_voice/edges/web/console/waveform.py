@@ -6,13 +6,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from trio_voice.edges.web.answers import failure
-from trio_voice.edges.web.passing_on import NodeAway, passed_on
+from trio_voice.edges.web.operator.passing_on import NodeAway, passed_on
 
 if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from trio_voice.edges.web.context import AppContext
-    from trio_voice.edges.web.operator_access import OperatorAccess
+    from trio_voice.edges.web.operator.access import OperatorAccess
     from trio_voice.recorder.recordings import Found, Recordings
 
 COLUMNS: Final = 800

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trio_voice.edges.web.number_file import BadRow, GoodRow, csv_of, read_rows, text_of
+from trio_voice.edges.web.operator.number_file import BadRow, GoodRow, csv_of, read_rows, text_of
 
 ONE, TWO = "+14155550101", "+442079460123"
 LISTED = [GoodRow(ONE, "asked, twice"), GoodRow(TWO, "größer")]

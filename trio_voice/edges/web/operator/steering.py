@@ -6,8 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from trio_voice.edges.web.answers import failure, refusal
-from trio_voice.edges.web.call_request import sent_json, unknown_fields
-from trio_voice.edges.web.passing_on import NodeAway, owner_away, passed_on
+from trio_voice.edges.web.operator.call_request import sent_json, unknown_fields
+from trio_voice.edges.web.operator.passing_on import NodeAway, owner_away, passed_on
 from trio_voice.errors import CallRefused
 from trio_voice.events.call import MuteRequested, SayRequested, TransferRequested
 from trio_voice.journal import JournalUnavailable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from trio_voice.edges.web.context import AppContext
-    from trio_voice.edges.web.operator_access import OperatorAccess
+    from trio_voice.edges.web.operator.access import OperatorAccess
     from trio_voice.events.call import OperatorFact
 
 MOST_LETTERS: Final = 1_000

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import httpx2
 import pytest
 
-from tests.edges.web.test_steering import OPERATOR
+from tests.edges.web.operator.test_steering import OPERATOR
 from trio_voice.call.nodes import Node, NodeDirectory
 from trio_voice.edges.web.app import create_app
 from trio_voice.edges.web.nodes import NODE, Nodes

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trio_voice.edges.web.sessions import LINK_SECONDS, MOST_SESSIONS, SESSION_SECONDS, Sessions, make_table
+from trio_voice.edges.web.operator.sessions import LINK_SECONDS, MOST_SESSIONS, SESSION_SECONDS, Sessions, make_table
 
 
 class Clock:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from trio_voice.call.feed import Feed
     from trio_voice.call.nodes import Node
     from trio_voice.edges.web.context import AppContext
-    from trio_voice.edges.web.operator_access import OperatorAccess
+    from trio_voice.edges.web.operator.access import OperatorAccess
 
 log: Final = structlog.stdlib.get_logger("trio_voice.app")
 

@@ -10,12 +10,12 @@ from quart import Response, request
 
 from trio_voice.call.callbacks import note_status
 from trio_voice.edges.web.answers import STATUSES, error_of, failure
-from trio_voice.edges.web.call_request import read_call_request, sent_json
-from trio_voice.edges.web.elsewhere import calls_elsewhere, ended_elsewhere, placed_elsewhere
-from trio_voice.edges.web.idempotency import once
-from trio_voice.edges.web.listing import selection_of, together
 from trio_voice.edges.web.nodes import NODE, json_of
-from trio_voice.edges.web.recordings import described
+from trio_voice.edges.web.operator.call_request import read_call_request, sent_json
+from trio_voice.edges.web.operator.elsewhere import calls_elsewhere, ended_elsewhere, placed_elsewhere
+from trio_voice.edges.web.operator.idempotency import once
+from trio_voice.edges.web.operator.listing import selection_of, together
+from trio_voice.edges.web.operator.recordings import described
 from trio_voice.edges.workers import aggregate
 from trio_voice.edges.workers.handover import HERE
 from trio_voice.errors import CallRefused
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from trio_voice.edges.web.context import AppContext
-    from trio_voice.edges.web.operator_access import OperatorAccess
+    from trio_voice.edges.web.operator.access import OperatorAccess
     from trio_voice.persona import Persona
 
 _FIELDS: Final = ("to", "persona")

@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from trio_voice.edges.web.operator_tokens import MOST_WAITING, TokenJudge, Verdict, bearer_of
+from trio_voice.edges.web.operator.tokens import MOST_WAITING, TokenJudge, Verdict, bearer_of
 
 RIGHT, WRONG, TOO_MANY = Verdict.RIGHT, Verdict.WRONG, Verdict.TOO_MANY
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 from quart import request
 
+from trio_voice.edges.complaints import Complaints
 from trio_voice.edges.web.answers import failure
-from trio_voice.edges.web.complaints import Complaints
 from trio_voice.edges.web.console.rendering import closed_page, sign_in_page, wants_html
-from trio_voice.edges.web.operator_tokens import WRONG_PER_SECOND, TokenJudge, Verdict, bearer_of
-from trio_voice.edges.web.sessions import SESSION_SECONDS
+from trio_voice.edges.web.operator.sessions import SESSION_SECONDS
+from trio_voice.edges.web.operator.tokens import WRONG_PER_SECOND, TokenJudge, Verdict, bearer_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -13,8 +13,8 @@ import structlog
 from quart import Response, request
 
 from trio_voice.edges.web.answers import refusal
-from trio_voice.edges.web.call_request import read_call_request
 from trio_voice.edges.web.media_stream import PREFIX
+from trio_voice.edges.web.operator.call_request import read_call_request
 from trio_voice.errors import CallRefused
 from trio_voice.record import BROWSER
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from trio_voice.edges.web.context import AppContext
-    from trio_voice.edges.web.operator_access import OperatorAccess
+    from trio_voice.edges.web.operator.access import OperatorAccess
 
 log: Final = structlog.stdlib.get_logger("trio_voice.app")
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from trio_voice.edges.web.spreadsheet import FORMULA, safe_cell
+from trio_voice.edges.web.operator.spreadsheet import FORMULA, safe_cell
 from trio_voice.phone_numbers import e164
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from werkzeug.http import parse_range_header
 from trio_voice.call.call import wall_clock
 from trio_voice.edges.web.answers import failure
 from trio_voice.edges.web.nodes import NODE
-from trio_voice.edges.web.passing_on import NodeAway, owner_away, passed_on, recording_passed_on
+from trio_voice.edges.web.operator.passing_on import NodeAway, owner_away, passed_on, recording_passed_on
 from trio_voice.journal import JournalUnavailable
 from trio_voice.record import CallState, Recording
 from trio_voice.recorder.recordings import url_of

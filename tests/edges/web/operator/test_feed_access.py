@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from tests.edges.web.test_sign_in import OWN, client, cookie
-from trio_voice.edges.web.events import HEARTBEAT_SECONDS
+from trio_voice.edges.web.operator.events import HEARTBEAT_SECONDS
 
 __all__ = ["client"]
 

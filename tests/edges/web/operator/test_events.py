@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from tests.daemons import GREETING, eventually, open_town, open_world, operator
-from trio_voice.edges.web.events import MOST_LISTENERS
+from trio_voice.edges.web.operator.events import MOST_LISTENERS
 from trio_voice.sandbox.demo.scenes import OPERATOR_TOKEN
 
 PATIENCE = 45.0

@@ -13,8 +13,16 @@ from quart import request
 
 from trio_voice.edges.web.answers import failure
 from trio_voice.edges.web.entrypoints import give_more_time
-from trio_voice.edges.web.listing import NO_END
-from trio_voice.edges.web.number_file import MOST_LETTERS, NO_NUMBER, BadRow, GoodRow, csv_of, read_rows, text_of
+from trio_voice.edges.web.operator.listing import NO_END
+from trio_voice.edges.web.operator.number_file import (
+    MOST_LETTERS,
+    NO_NUMBER,
+    BadRow,
+    GoodRow,
+    csv_of,
+    read_rows,
+    text_of,
+)
 from trio_voice.journal import JournalUnavailable
 from trio_voice.phone_numbers import e164, number_or_end
 
@@ -24,7 +32,7 @@ if TYPE_CHECKING:
     from quart_trio import QuartTrio
 
     from trio_voice.edges.web.context import AppContext
-    from trio_voice.edges.web.operator_access import OperatorAccess
+    from trio_voice.edges.web.operator.access import OperatorAccess
     from trio_voice.journal.do_not_call import ListedNumber
 
 PATH: Final = "/do-not-call"

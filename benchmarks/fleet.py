@@ -31,7 +31,7 @@ FRAMES_PER_SECOND = 100
 """Both ways."""
 LOOK_SECONDS = 2.5
 """Between two looks of a node at all the others' runs."""
-MOST_NODES = 256
+MAX_NODES = 256
 LONG_DRAIN_SECONDS = 600.0
 
 
@@ -54,7 +54,7 @@ def column(plan: Plan, figures: dict[str, Figure]) -> dict[str, str]:
     """All that is told of a fleet of one size, by what it is."""
     told = play(plan)
     patient = play(Plan(**{**vars(plan), "drain_seconds": LONG_DRAIN_SECONDS}))
-    journals = math.ceil(told.most_nodes / MOST_NODES)
+    journals = math.ceil(told.most_nodes / MAX_NODES)
     value = {name: figure.value for name, figure in figures.items()}
     out = plan.outbound_share
     rows = value["rows_inbound"] * (1 - out) + value["rows_outbound"] * out

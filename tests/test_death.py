@@ -14,7 +14,7 @@ import trio
 
 from tests.daemons import eventually, keep_up, open_town, open_world
 from trio_voice.call.call import wall_clock
-from trio_voice.call.recovery import LEAST_SILENT_SECONDS, LOOKS
+from trio_voice.call.recovery import LOOKS, MIN_SILENT_SECONDS
 from trio_voice.daemon.process_identity import BOOT_VARIABLE
 from trio_voice.journal import Pace, open_journal
 from trio_voice.sandbox.providers.assemblyai_agent import Script
@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 QUIET = Script(greeting_ms=300)
 A, B, C = ("a.example.com", "b.example.com", "c.example.com")
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
-DEAD_AFTER = LEAST_SILENT_SECONDS
+DEAD_AFTER = MIN_SILENT_SECONDS
 BEAT_SECONDS = Pace().beat_seconds
 LOOK_SECONDS = DEAD_AFTER / LOOKS
 BY_THE_HEART = BEAT_SECONDS + DEAD_AFTER + LOOK_SECONDS

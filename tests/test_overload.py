@@ -135,7 +135,7 @@ async def test_half_open_sockets_and_slow_headers_take_no_line_no_memory_and_no_
                 await trio.sleep(0.1)
             held = sum(world.descriptors().values()) - had
             nursery.cancel_scope.cancel()
-        most = 5 + 100 + 60  # max_calls, HALF_OPEN_CONNECTIONS, MOST_LISTENERS
+        most = 5 + 100 + 60  # max_calls, HALF_OPEN_CONNECTIONS, MAX_LISTENERS
         assert 50 < held <= most + 10  # and what comes and goes
         assert most_kb(world) - had_kb < MORE_KB
         (first, *_) = world.logged("too_many_connections")

@@ -10,7 +10,7 @@ import attrs
 import trio
 
 from tests.daemons import SCRIPT, THEIR_NUMBER, eventually, keep_up, open_town
-from trio_voice.edges.telemetry.exporter import MOST_WAITING, Traces
+from trio_voice.edges.telemetry.exporter import MAX_WAITING, Traces
 from trio_voice.edges.telemetry.spans import root_span, span_id, turn_span
 from trio_voice.record import CallRecord, EndReason, Turn
 
@@ -55,9 +55,9 @@ def test_a_call_is_a_root_with_a_child_a_turn_and_says_nothing_of_people():
 
 async def test_what_waits_is_bounded(autojump_clock):
     traces = Traces("http://127.0.0.1:1", "01", list)
-    for number in range(MOST_WAITING + 10):
+    for number in range(MAX_WAITING + 10):
         traces.call_ended(attrs.evolve(call_of(), call_id=f"{number:032x}", turns=[]))
-    assert len(traces._waiting) == MOST_WAITING
+    assert len(traces._waiting) == MAX_WAITING
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import Final
 
-MOST_LETTERS: Final = 600
+MAX_LETTERS: Final = 600
 """Of one line about what somebody else has written."""
 STRANGERS_LETTERS: Final = 200
 """The same of what anybody at all may have written: a caller, a model, a provider, whoever knocks."""
@@ -119,7 +119,7 @@ def told_in_words(error: BaseException) -> str:
     return one_line(f"{type(error).__name__}: {said}") if said is not None else type(error).__name__
 
 
-def one_line(text: str, letters: int = MOST_LETTERS) -> str:
+def one_line(text: str, letters: int = MAX_LETTERS) -> str:
     """The text without line breaks and control characters, and not for ever: fit for a log and a terminal."""
     text = text if len(text) <= letters else f"{text[:letters]}…"
     if text.isprintable():

@@ -8,7 +8,7 @@ import attrs
 
 from trio_voice.setting_fields import positive
 
-MOST_LEAD_SECONDS: Final = 4.0
+MAX_LEAD_SECONDS: Final = 4.0
 """Some 220 messages of 20 ms and their marks at once, where 256 may wait for Twilio's socket (``legs/caller.py``)."""
 
 
@@ -39,7 +39,7 @@ class Limits:
     daily_cost: float | None = positive()
     """Ceiling on what all calls of a day (UTC) cost together, in the currency of ``[prices]``, over all nodes of a
     journal. A call that could pass it is refused (``budget``). Without it there is none."""
-    playback_lead_seconds: float = positive(1, at_most=MOST_LEAD_SECONDS)
+    playback_lead_seconds: float = positive(1, at_most=MAX_LEAD_SECONDS)
     """Audio that is handed to Twilio ahead of the caller's ear; the rest waits where a barge-in discards it."""
     dead_air_seconds: float = positive(2.5)
     """Silence while an answer is owed, after which a filler is said."""

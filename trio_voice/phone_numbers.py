@@ -16,9 +16,9 @@ import phonenumbers
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LEAST_DIGITS_WITHOUT_PLUS: Final = 11
+MIN_DIGITS_WITHOUT_PLUS: Final = 11
 """Fewer may be a number without its country; of so many, the first are taken for the country."""
-LEAST_OF_AN_END: Final = 3
+MIN_OF_AN_END: Final = 3
 """Digits by which a number is looked for."""
 WITHHELD: Final = frozenset({"+464", "+2562533", "+8656696", "+7378742833", "+266696687", "+86282452253"})
 """Numbers that Twilio writes for callers who withhold theirs: NO, BLOCKED, UNKNOWN, RESTRICTED, ANONYMOUS and
@@ -32,7 +32,7 @@ _DEAR_NETWORKS: Final = frozenset({808, 870, 878, 881, 882, 883, 979})
 """Codes of no country: satellites, international networks, and premium numbers of the whole world (ITU-T E.164.D)."""
 _WRITTEN: Final = re.compile(r"(\+?)([0-9][0-9 ()./-]{0,38})")
 """Digits, and the punctuation that people put between them."""
-_END: Final = re.compile(rf"\+?[0-9]{{{LEAST_OF_AN_END},15}}")
+_END: Final = re.compile(rf"\+?[0-9]{{{MIN_OF_AN_END},15}}")
 _NAMED: Final = re.compile(r"[^<>]*<([^<>]*)>")
 """RFC 3261, 20.10: an address with a name."""
 _ADDRESS: Final = re.compile(r"(?:sips?:([^@;:?]+)(?:[@;:?].*)?|tel:([^;]+)(?:;.*)?)", re.IGNORECASE | re.DOTALL)
@@ -57,7 +57,7 @@ def e164(written: str) -> str | None:
     if found is None:
         return None
     digits = re.sub(r"\D", "", found[2])
-    if not found[1] and len(digits) < LEAST_DIGITS_WITHOUT_PLUS:
+    if not found[1] and len(digits) < MIN_DIGITS_WITHOUT_PLUS:
         return None
     try:
         parsed = phonenumbers.parse(f"+{digits}", None)

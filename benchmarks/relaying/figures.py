@@ -22,7 +22,7 @@ SETTLE_SECONDS = 1.5
 OPENING_SECONDS = 5.0
 TOO_LATE_SECONDS = 0.020
 """The added delay beyond which a relay holds no more calls: one frame."""
-FINE_STEP_CALLS, STEP_CALLS, STEP_SECONDS, MOST_CALLS = 5, 20, 2.5, 600
+FINE_STEP_CALLS, STEP_CALLS, STEP_SECONDS, MAX_CALLS = 5, 20, 2.5, 600
 FEW_CALLS = 40
 """The search goes in fine steps up to here."""
 USUAL_SECONDS = 10.0
@@ -117,7 +117,7 @@ def figures_of_the_limit(relay: Relay, tls: ssl.SSLContext | None, authorities: 
     slope: Figures = {}
     with running(relay, load.model_url, authorities) as process:
         held, failed, usual = 0, False, 0.0
-        while not failed and len(load.calls) < MOST_CALLS:
+        while not failed and len(load.calls) < MAX_CALLS:
             step = FINE_STEP_CALLS if len(load.calls) < FEW_CALLS else STEP_CALLS
             calls = len(load.calls) + step
             _add(load, process, step)

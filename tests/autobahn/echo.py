@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE_BYTES: Final = 2**25
 """Group 9 sends messages of 16 MB."""
-MOST_WAITING: Final = 20_000
+MAX_WAITING: Final = 20_000
 PATIENCE_SECONDS: Final = 60.0
 CLOSE_SECONDS: Final = 5.0
 AGENT: Final = "trio_voice"
@@ -30,7 +30,7 @@ AGENT: Final = "trio_voice"
 
 async def echo(channel: Channel) -> None:
     """Say again whatever is said, to the end."""
-    writer = Writer(MOST_WAITING, PATIENCE_SECONDS)
+    writer = Writer(MAX_WAITING, PATIENCE_SECONDS)
     try:
         await run_pair("peer", channel, writer, writer.post, lambda _: None)
     finally:

@@ -11,7 +11,7 @@ from trio_voice.events import caller as ms
 from trio_voice.events import model as c
 from trio_voice.events.call import ClearPlayback, PlaceMark, PlayAudio
 from trio_voice.legs.caller import OUTBOX_MESSAGES
-from trio_voice.limits import MOST_LEAD_SECONDS, Limits
+from trio_voice.limits import MAX_LEAD_SECONDS, Limits
 
 
 def test_the_callers_audio_goes_through_untouched_once_the_model_is_ready(book):
@@ -96,7 +96,7 @@ def test_a_sentence_that_comes_at_once_is_handed_over_in_pieces_and_a_barge_in_d
 
 
 def test_the_longest_lead_that_may_be_configured_fits_what_may_wait_for_twilio():
-    book = Playbook(limits=Limits(playback_lead_seconds=MOST_LEAD_SECONDS))
+    book = Playbook(limits=Limits(playback_lead_seconds=MAX_LEAD_SECONDS))
     book.on(c.ModelReady("s"))
     assert book.speak("r1", *[encode(silence(20))] * 1_000) == []
     assert len(book.on(START)) < OUTBOX_MESSAGES

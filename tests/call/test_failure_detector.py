@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tests.call.orphans import LOOK_SECONDS, NOON
-from trio_voice.call.recovery import BLIND_LOOKS, LEAST_SILENT_SECONDS, LOOKS, SILENT_SECONDS, FailureDetector
+from trio_voice.call.recovery import BLIND_LOOKS, LOOKS, MIN_SILENT_SECONDS, SILENT_SECONDS, FailureDetector
 from trio_voice.journal import Pace, Run
 
 BLIND_SECONDS = LOOK_SECONDS * BLIND_LOOKS
@@ -63,7 +63,7 @@ def test_a_daemon_has_time_to_notice_that_its_connection_is_stuck_and_to_open_an
     assert LOOK_SECONDS + pace.answer_seconds <= BLIND_SECONDS  # a slow answer is no outage
 
 
-@pytest.mark.parametrize("silent_seconds", [LEAST_SILENT_SECONDS, SILENT_SECONDS])
+@pytest.mark.parametrize("silent_seconds", [MIN_SILENT_SECONDS, SILENT_SECONDS])
 def test_an_outage_of_what_all_share_kills_nobody_however_long_it_is(silent_seconds):
     """Whoever lives has beaten within 5 s before it, and does within 2 after it; the watcher looks at once."""
     look_seconds = silent_seconds / LOOKS

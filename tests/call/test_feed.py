@@ -9,7 +9,7 @@ import trio.testing
 
 from trio_voice.billing.prices import ModelPrices, Prices, TwilioPrices
 from trio_voice.call.call_teller import CallTeller
-from trio_voice.call.feed import COST_SECONDS, MOST_KEPT, Feed
+from trio_voice.call.feed import COST_SECONDS, MAX_KEPT, Feed
 from trio_voice.call.mailbox import Cursor, Mailbox, Reach
 from trio_voice.record import CallRecord, CallState, EndReason, ToolUse, Turn, Utterance
 from trio_voice.session_record import ModelSessionRecord
@@ -190,9 +190,9 @@ async def test_a_full_mailbox_loses_what_passes_first_and_is_given_up_when_that_
 
 def test_what_is_kept_is_bounded(feed):
     record = call()
-    for number in range(MOST_KEPT + 10):
+    for number in range(MAX_KEPT + 10):
         say(feed, record, str(number), final=True)
-    assert len(feed._kept) == MOST_KEPT
+    assert len(feed._kept) == MAX_KEPT
     for _ in range(900):
         say(feed, record, "x" * 5_000, final=True)
     assert feed._kept_bytes <= 4_000_000

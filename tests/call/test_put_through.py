@@ -9,7 +9,7 @@ from tests.calls import live_call
 from trio_voice.call.callbacks import note_status, note_stream_failure
 from trio_voice.call.drain import drain
 from trio_voice.call.expected import EXPECTED_SECONDS, CameBack
-from trio_voice.call.put_through import LEAST_SECONDS, MOST_RETURNS, OUTCOME_SECONDS
+from trio_voice.call.put_through import MAX_RETURNS, MIN_SECONDS, OUTCOME_SECONDS
 from trio_voice.call.registry import Registry
 from trio_voice.errors import CallRefused
 from trio_voice.limits import Limits
@@ -205,7 +205,7 @@ async def test_a_call_whose_models_have_failed_has_nobody_to_come_back_to(autoju
 
 async def test_nobody_comes_back_for_ever(autojump_clock, rig):
     call = await rig.begin()
-    for _ in range(MOST_RETURNS):
+    for _ in range(MAX_RETURNS):
         record = await rig.put_through(call)
         expected = await rig.registry.dialed(record.call_id, "busy", over=False)
         call = await rig.live(expected.path)
@@ -224,7 +224,7 @@ async def test_the_time_limit_goes_on_but_leaves_time_for_a_message(autojump_clo
     call = await rig.live(expected.path)
     await trio.sleep(169)
     record = await rig.put_through(call)
-    assert (await rig.registry.dialed(record.call_id, "busy", over=False)).limits.time_limit_seconds == LEAST_SECONDS
+    assert (await rig.registry.dialed(record.call_id, "busy", over=False)).limits.time_limit_seconds == MIN_SECONDS
     assert record.earlier_seconds == 599
 
 

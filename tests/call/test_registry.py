@@ -9,7 +9,7 @@ from tests.call.promises import PERSONA, StubCall, expect, refusal
 from trio_voice.call.callbacks import note_status
 from trio_voice.call.expected import ARRIVAL_SECONDS, EXPECTED_SECONDS, QUEUED_SECONDS
 from trio_voice.call.registry import Registry
-from trio_voice.call.remembered import MOST_CALLS
+from trio_voice.call.remembered import MAX_CALLS
 from trio_voice.limits import Limits
 from trio_voice.persona import Persona
 from trio_voice.record import CallState, EndReason
@@ -134,13 +134,13 @@ async def test_promises_count_as_calls():
 
 async def test_calls_are_remembered_but_not_for_ever(nursery):
     registry = Registry(Limits())
-    for number in range(MOST_CALLS + 5):
+    for number in range(MAX_CALLS + 5):
         call = StubCall(f"c{number}")
         with registry.living(call):
             assert registry.record(f"c{number}") is call.record
     assert registry.record("c4") is None
     assert registry.record("c5") is not None
-    assert registry.records()[0].call_id == f"c{MOST_CALLS + 4}"
+    assert registry.records()[0].call_id == f"c{MAX_CALLS + 4}"
     assert registry.statistics().live_calls == 0
 
 

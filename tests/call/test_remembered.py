@@ -5,7 +5,7 @@ import tracemalloc
 
 import pytest
 
-from trio_voice.call.remembered import MOST_BYTES, MOST_CALLS, RememberedCalls, bytes_of
+from trio_voice.call.remembered import MAX_BYTES, MAX_CALLS, RememberedCalls, bytes_of
 from trio_voice.record import CallRecord, CallState, Turn, Utterance
 
 
@@ -20,10 +20,10 @@ def record(number, *, lines=0, letters=0, letter="x"):
 
 def test_the_latest_thousand_are_kept():
     kept = RememberedCalls()
-    for number in range(MOST_CALLS + 5):
+    for number in range(MAX_CALLS + 5):
         kept.add(record(number))
-    assert [each.call_id for each in kept] == [str(number) for number in range(5, MOST_CALLS + 5)]
-    assert kept.latest_first()[0].call_id == str(MOST_CALLS + 4)
+    assert [each.call_id for each in kept] == [str(number) for number in range(5, MAX_CALLS + 5)]
+    assert kept.latest_first()[0].call_id == str(MAX_CALLS + 4)
     assert kept.get("4") is None
 
 
@@ -31,7 +31,7 @@ def test_long_ones_displace_more_than_one():
     kept = RememberedCalls()
     for number in range(100):
         kept.add(record(number, lines=100, letters=10_000))
-    assert sum(bytes_of(each) for each in kept) <= MOST_BYTES
+    assert sum(bytes_of(each) for each in kept) <= MAX_BYTES
     assert kept.latest_first()[0].call_id == "99"
     assert 20 < len(list(kept)) < 40
     for each in list(kept):
@@ -42,7 +42,7 @@ def test_long_ones_displace_more_than_one():
 def test_one_that_is_too_large_is_kept_alone_until_the_next():
     kept = RememberedCalls()
     kept.add(record(1))
-    kept.add(record(2, lines=MOST_BYTES // 1_000_000 + 1, letters=1_000_000))
+    kept.add(record(2, lines=MAX_BYTES // 1_000_000 + 1, letters=1_000_000))
     assert [each.call_id for each in kept] == ["2"]
     kept.add(record(3))
     assert [each.call_id for each in kept] == ["3"]

@@ -47,7 +47,7 @@ def test_a_reader_that_has_stopped_is_not_waited_for_and_what_does_not_fit_is_co
     for _ in range(3_000):
         stream.write(LINE)
     assert time.monotonic() - began < 2
-    fits = log_stream.MOST_BYTES // len(LINE)
+    fits = log_stream.MAX_BYTES // len(LINE)
     assert 3_000 - fits - 200 <= stream.dropped <= 3_000 - fits
     assert not stream.finish(0.1)
     dropped = stream.dropped

@@ -51,8 +51,8 @@ ODD = (
     ),
     *(b"<think>", b"</think>", b"<tool_call>", b"look_up(", b"```", b"\xef\xbb\xbf", b"\x81\x7f" + b"\xff" * 8),
 )
-MOST_BYTES = 20_000
-MOST_KEPT = 8_000_000
+MAX_BYTES = 20_000
+MAX_KEPT = 8_000_000
 """Bytes of memory that one input may need at most, besides what its modules have loaded."""
 
 
@@ -91,7 +91,7 @@ def mutated(data, others, chance):
             case 5:
                 if at < len(data):
                     data[at] ^= 1 << chance.randrange(8)
-    return bytes(data[:MOST_BYTES])
+    return bytes(data[:MAX_BYTES])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -138,4 +138,4 @@ def test_what_is_kept_is_bounded(name, tmp_path):
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert most < MOST_KEPT
+    assert most < MAX_KEPT

@@ -8,7 +8,7 @@ import trio
 
 from trio_voice.errors import ModelUnavailable
 from trio_voice.events.stage import ModelRequest
-from trio_voice.net.http import MOST_MOVES, open_http
+from trio_voice.net.http import MAX_MOVES, open_http
 from trio_voice.protocols.retry_after import wait_seconds
 
 QUESTION = b'{"model":"m"}'
@@ -136,7 +136,7 @@ async def test_a_server_that_moves_for_ever_is_asked_a_few_times():
     with trio.fail_after(30):
         async with a_server(lambda target: moves(308, target + "x")) as (asked, port), open_http() as client:
             assert await ask(client, port) == (308, b"")
-            assert len(asked) == MOST_MOVES + 1
+            assert len(asked) == MAX_MOVES + 1
 
 
 @pytest.mark.parametrize(("head", "seconds"), [(b"", 0), (b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n", 3)])

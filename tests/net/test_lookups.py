@@ -6,7 +6,7 @@ import threading
 import pytest
 import trio
 
-from trio_voice.net.lookups import MOST_NAMES, THREADS_A_NAME, Lookups
+from trio_voice.net.lookups import MAX_NAMES, THREADS_A_NAME, Lookups
 
 
 @pytest.fixture
@@ -43,6 +43,6 @@ async def test_a_name_that_is_answered_waits_for_no_look_up_of_one_that_is_not(n
 
 async def test_names_without_end_take_no_room_without_end(names):
     resolver = Lookups()
-    for number in range(MOST_NAMES + 20):
+    for number in range(MAX_NAMES + 20):
         await resolver.getaddrinfo(f"{number}.example".encode(), 443)
-    assert len(resolver._limits) == MOST_NAMES
+    assert len(resolver._limits) == MAX_NAMES

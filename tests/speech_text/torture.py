@@ -2,14 +2,14 @@
 
 import time
 
-LEAST_SECONDS = 0.004
+MIN_SECONDS = 0.004
 """Below it a clock tells little: what is done so quickly is not quadratic in thousands of letters."""
 
 
 def ratio_of_twice(work, times):
     """About 2 for linear work, 4 for quadratic. Of the processor's time, at best of several."""
     return min(_seconds(work, 2 * times) for _ in range(3)) / max(
-        min(_seconds(work, times) for _ in range(3)), LEAST_SECONDS
+        min(_seconds(work, times) for _ in range(3)), MIN_SECONDS
     )
 
 

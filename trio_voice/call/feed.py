@@ -29,7 +29,7 @@ import msgspec
 import trio
 
 from trio_voice.billing.running import running_cost
-from trio_voice.call.mailbox import MOST_WAITING, Cursor, FeedEvent, Mailbox, Reach
+from trio_voice.call.mailbox import MAX_WAITING, Cursor, FeedEvent, Mailbox, Reach
 from trio_voice.record import CallState
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from trio_voice.call.call import Call
     from trio_voice.record import CallRecord
 
-MOST_KEPT: Final = 4_000
-MOST_KEPT_BYTES: Final = 4_000_000
+MAX_KEPT: Final = 4_000
+MAX_KEPT_BYTES: Final = 4_000_000
 """Of the events that are kept for whoever comes back: beyond either the oldest go."""
 COST_SECONDS: Final = 2.0
 """Between two costs of a call."""
@@ -104,7 +104,7 @@ class Feed:
             since: where the listener stopped before: what was missed comes first. Without it the calls that live do.
             reach: the processes that they want to hear of.
         """
-        most = MOST_WAITING + len(self._kept) + len(self._calls)
+        most = MAX_WAITING + len(self._kept) + len(self._calls)
         start = Cursor() if since is None else since.copy()
         takes: dict[Reach, Callable[[FeedEvent], bool]] = {
             Reach.PROCESS: lambda event: event.origin == self.origin,
@@ -188,7 +188,7 @@ class Feed:
     def _keep(self, event: FeedEvent) -> None:
         self._kept.append(event)
         self._kept_bytes += len(event.data)
-        while len(self._kept) > MOST_KEPT or self._kept_bytes > MOST_KEPT_BYTES:
+        while len(self._kept) > MAX_KEPT or self._kept_bytes > MAX_KEPT_BYTES:
             self._kept_bytes -= len(self._kept.popleft().data)
 
     # Calls

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
 
-LEAST_DEPTH: Final = 1_000
+MIN_DEPTH: Final = 1_000
 """Calls that must be able to nest: Python's own limit. More is allowed."""
 WATCHED: Final = frozenset(
     {
@@ -112,7 +112,7 @@ def _share() -> tuple[object, ...]:
 _SETTINGS: Final = (
     # First what the rest is put back by: calls within calls, then open files.
     _Setting(
-        lambda: min(sys.getrecursionlimit(), LEAST_DEPTH),
+        lambda: min(sys.getrecursionlimit(), MIN_DEPTH),
         sys.setrecursionlimit,
         "how deep calls may be (recursion limit)",
     ),

@@ -12,7 +12,7 @@ import trio
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-MOST_WAITING: Final = 1_000
+MAX_WAITING: Final = 1_000
 """Events in one mailbox."""
 _CURSOR: Final = re.compile(r"[0-9a-f]{8}\.[0-9]{1,15}(?:-[0-9a-f]{8}\.[0-9]{1,15}){0,255}")
 
@@ -93,7 +93,7 @@ class Mailbox:
         takes: Callable[[FeedEvent], bool] = lambda _: True,
         *,
         resumes: bool = False,
-        most: int = MOST_WAITING,
+        most: int = MAX_WAITING,
     ) -> None:
         self.reach = reach
         self._takes = takes

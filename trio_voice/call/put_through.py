@@ -25,9 +25,9 @@ RINGING_SECONDS: Final = 20
 OUTCOME_SECONDS: Final = RINGING_SECONDS + 25.0
 """Time by which Twilio must have said that nobody answered, if nobody did; it may let ring 5 s longer. Later, somebody
 has."""
-MOST_RETURNS: Final = 3
+MAX_RETURNS: Final = 3
 """Times that a caller may come back. An agent that puts them through each time to nobody would never end."""
-LEAST_SECONDS: Final = 60.0
+MIN_SECONDS: Final = 60.0
 """Least of the call's time limit that a caller who comes back has: to leave a message."""
 ANSWERED: Final = frozenset({"answered", "completed"})
 """Twilio's words for a dialing that somebody answered; all others bring the caller back."""
@@ -87,7 +87,7 @@ class PutThrough:
     def may_be_answered_again(self) -> bool:
         """True if the agent is to have them back: not one whose models have all failed, nor without an end."""
         by_choice = self.record.end_reason in (EndReason.AGENT, EndReason.OPERATOR, EndReason.HANGUP)
-        return by_choice and len(self.record.transfers) <= MOST_RETURNS
+        return by_choice and len(self.record.transfers) <= MAX_RETURNS
 
     def may_be_taken_up(self, now: float) -> bool:
         """True if the agent is to have them back from wherever somebody else has sent them, within the time limit."""
@@ -100,7 +100,7 @@ class PutThrough:
         record.end_reason, record.end_detail, record.handed_over = None, "", False
         record.ended_at = record.seconds = record.closing_seconds = None
         record.state = CallState.LIVE
-        left = max(self.limits.time_limit_seconds - (now - self.began), LEAST_SECONDS)
+        left = max(self.limits.time_limit_seconds - (now - self.began), MIN_SECONDS)
         limits = attrs.evolve(self.limits, time_limit_seconds=left)
         came_back = CameBack(self.began, why, self.earlier_streams)
         return ExpectedCall(record, self.persona, limits, now + EXPECTED_SECONDS, came_back=came_back, path=path)

@@ -47,11 +47,11 @@ SILENT_SECONDS: Final = 30.0
 """Time for which a heart must have stood still, unless the configuration says otherwise. A daemon whose connection to
 the database is stuck needs up to 24 s to notice it and to beat on another (``Pace``: a beat, ``stuck_seconds``, a beat,
 ``retry_seconds``, and 5 s to connect)."""
-LEAST_SILENT_SECONDS: Final = 12.0
+MIN_SILENT_SECONDS: Final = 12.0
 """Two heartbeats and some: a beat, the longest blindness, and the time in which a beat is caught up on are less."""
 LOOKS: Final = 12
 """It is looked so often within the time of a silence."""
-MOST_LOOK_SECONDS: Final = 2.5
+MAX_LOOK_SECONDS: Final = 2.5
 """Between two looks, which also say which other nodes take calls."""
 BLIND_LOOKS: Final = 4
 """Looks that a watcher may have missed; after more of them it begins to watch anew."""
@@ -151,7 +151,7 @@ class OrphanRecovery:
         self._has_ended = has_ended
         self._on_settled = on_settled
         self._detector = FailureDetector(silent_seconds)
-        self._look_seconds = min(silent_seconds / LOOKS, MOST_LOOK_SECONDS)
+        self._look_seconds = min(silent_seconds / LOOKS, MAX_LOOK_SECONDS)
         self._gone_since: dict[str, float] = {}
         """Of each run that is gone, as far as we know."""
         self._attempts: dict[str, _Attempts] = {}

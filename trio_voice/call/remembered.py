@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from trio_voice.call.put_through import PutThrough
     from trio_voice.record import CallRecord
 
-MOST_CALLS: Final = 1_000
-MOST_BYTES: Final = 33_554_432
+MAX_CALLS: Final = 1_000
+MAX_BYTES: Final = 33_554_432
 """Of all records together. An ordinary one has some ten kilobytes."""
 _RECORD_BYTES: Final = 4_000
 _LINE_BYTES: Final = 250
@@ -52,7 +52,7 @@ class RememberedCalls:
         size = bytes_of(record)
         self._records[record.call_id] = (record, size, departed)
         self._bytes += size
-        while len(self._records) > 1 and (len(self._records) > MOST_CALLS or self._bytes > MOST_BYTES):
+        while len(self._records) > 1 and (len(self._records) > MAX_CALLS or self._bytes > MAX_BYTES):
             self.pop(next(iter(self._records)))
 
     def pop(self, call_id: str) -> None:

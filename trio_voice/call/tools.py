@@ -36,7 +36,7 @@ log: Final = structlog.stdlib.get_logger("trio_voice.tools")
 
 MAX_RESULT_BYTES: Final = 32_768
 """A longer result than this is refused: a model would have to read it while the caller waits."""
-MOST_PLACES: Final = 8
+MAX_PLACES: Final = 8
 """Of a tool's failure, in the log."""
 WRAPPINGS: Final = frozenset({"arguments", "parameters", "args", "kwargs", "input", "params", "properties"})
 """Names under which models put all of the arguments once more."""
@@ -240,7 +240,7 @@ def _places_of(raised: BaseException) -> list[str]:
     """Places where it was raised, the innermost first: file, line and function, without a word of what was in them."""
     walk = traceback.walk_tb(first_cause(raised).__traceback__)
     # The last ones alone, and without their lines, for which their files would be read: here every call waits.
-    frames = traceback.StackSummary.extract(walk, limit=-MOST_PLACES, lookup_lines=False)
+    frames = traceback.StackSummary.extract(walk, limit=-MAX_PLACES, lookup_lines=False)
     return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in reversed(frames)]
 
 

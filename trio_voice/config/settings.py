@@ -9,7 +9,7 @@ import attrs
 
 from trio_voice.billing.prices import Prices
 from trio_voice.call.nodes import node_digits
-from trio_voice.call.recovery import LEAST_SILENT_SECONDS, SILENT_SECONDS
+from trio_voice.call.recovery import MIN_SILENT_SECONDS, SILENT_SECONDS
 from trio_voice.config.credentials import Secrets
 from trio_voice.limits import Limits
 from trio_voice.net.proxies import Proxies
@@ -113,7 +113,7 @@ class JournalSettings:
     extra). The credential ``TRIO_VOICE_JOURNAL_URL`` goes before it."""
     keep_transcripts: bool = False
     """Write down who said what in each call, in the table ``utterances``. Nothing deletes it."""
-    dead_after_seconds: float = attrs.field(default=SILENT_SECONDS, metadata={RANGE: Range(LEAST_SILENT_SECONDS)})
+    dead_after_seconds: float = attrs.field(default=SILENT_SECONDS, metadata={RANGE: Range(MIN_SILENT_SECONDS)})
     """Time without another daemon's heartbeat, by the journal, after which its calls are ended here."""
 
 

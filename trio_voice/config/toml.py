@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
 MAX_BYTES: Final = 4_000_000
 """Some thousand personas with long prompts."""
-MOST_KEY_PARTS: Final = 32
+MAX_KEY_PARTS: Final = 32
 """Of ``a.b.c``. ``tomllib`` takes the square of their number in time."""
 MOST: Final = 1_000_000_000
 """Of any number: thirty years, if these are seconds. More overflows what it is handed to."""
 _KEY_PART: Final = r"""(?:[\w-]+|"[^"\n]*+"|'[^'\n]*+')[ \t]*+"""
 _LONG_KEY: Final = re.compile(
-    rf"(?:^|[{{,\[])[ \t]*+(?:{_KEY_PART}\.[ \t]*+){{{MOST_KEY_PARTS},}}+{_KEY_PART}[=\]]", re.MULTILINE
+    rf"(?:^|[{{,\[])[ \t]*+(?:{_KEY_PART}\.[ \t]*+){{{MAX_KEY_PARTS},}}+{_KEY_PART}[=\]]", re.MULTILINE
 )
 _SHOWN: Final = reprlib.Repr()
 _SHOWN.maxlevel, _SHOWN.maxstring, _SHOWN.maxother, _SHOWN.maxlong = 3, 100, 100, 40
@@ -59,7 +59,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     deep = _LONG_KEY.search(text)
     if deep is not None:
         line = text.count("\n", 0, deep.start() + 1) + 1
-        raise ConfigError([f"{path}: line {line}: a key has more than {MOST_KEY_PARTS} parts"])
+        raise ConfigError([f"{path}: line {line}: a key has more than {MAX_KEY_PARTS} parts"])
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as broken:

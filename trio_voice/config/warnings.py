@@ -27,7 +27,7 @@ _TELLS: Final = re.compile("record|aufge[nz]|mitschn|enregistr|graba|gravad|regi
 """Stems of words for a recording, in the languages that have phrases here."""
 _PRIVATE_NAMES: Final = (".localhost", ".local", ".lan", ".internal", ".home.arpa", ".localdomain")
 """Ends of names that only a house's own network knows (RFC 6761, 6762, 8375; ICANN's .internal)."""
-LEAST_TOKEN_LETTERS: Final = 16
+MIN_TOKEN_LETTERS: Final = 16
 """Of the operator's: some twenty tries a second are judged."""
 _PLACEHOLDER: Final = re.compile(
     r"""(^|\.)example(\.(com|net|org|edu))?$|\.invalid$|\.test$  # RFC 2606
@@ -122,8 +122,8 @@ def _open_addresses(settings: Settings) -> Iterator[str]:
 
 
 def _short_tokens(settings: Settings) -> Iterator[str]:
-    shortest = min(map(len, tokens_of(settings.secrets.tokens("TRIO_VOICE_API_TOKEN"))), default=LEAST_TOKEN_LETTERS)
-    if shortest < LEAST_TOKEN_LETTERS:
+    shortest = min(map(len, tokens_of(settings.secrets.tokens("TRIO_VOICE_API_TOKEN"))), default=MIN_TOKEN_LETTERS)
+    if shortest < MIN_TOKEN_LETTERS:
         yield (
             f"credential TRIO_VOICE_API_TOKEN has {shortest} letters, and some twenty tries a second are judged: "
             "make a longer one, as `openssl rand -hex 32` does"

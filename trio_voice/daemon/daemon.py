@@ -42,7 +42,7 @@ from trio_voice.daemon.signals import STOP, hold_signals, until_told_to_stop
 from trio_voice.edges.systemd import Notifier
 from trio_voice.edges.web.app import create_app
 from trio_voice.edges.web.entrypoints import Entrypoint
-from trio_voice.edges.web.operator.events import MOST_LISTENERS, follow_others
+from trio_voice.edges.web.operator.events import MAX_LISTENERS, follow_others
 from trio_voice.edges.web.operator.sessions import Sessions
 from trio_voice.edges.web.server import Server
 from trio_voice.edges.web.webhooks import Webhooks
@@ -79,7 +79,7 @@ AFTER_DRAIN_SECONDS: Final = AFTER_WORK_SECONDS + Pace().flush_seconds + Pace().
 """Time that systemd is asked to wait beyond the drain, with some to spare."""
 DESCRIPTORS_A_CALL: Final = 5
 """At the most: the caller's socket, three of a chain, a request to Twilio."""
-LEAST_DESCRIPTORS: Final = 64
+MIN_DESCRIPTORS: Final = 64
 """With which one starts and takes a call."""
 OTHER_DESCRIPTORS: Final = 100
 """Journal, log, listeners, the loop's own, requests to operators and colleagues; a handful in fact."""
@@ -94,11 +94,11 @@ def need_descriptors() -> None:
         ConfigError: the system does not let it.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < LEAST_DESCRIPTORS:
+    if hard != resource.RLIM_INFINITY and hard < MIN_DESCRIPTORS:
         advice = "raise LimitNOFILE= or `ulimit -Hn`"
-        raise ConfigError([f"only {hard} files may be open here, and a daemon needs {LEAST_DESCRIPTORS}: {advice}"])
-    if soft != resource.RLIM_INFINITY and soft < LEAST_DESCRIPTORS:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (LEAST_DESCRIPTORS, hard))
+        raise ConfigError([f"only {hard} files may be open here, and a daemon needs {MIN_DESCRIPTORS}: {advice}"])
+    if soft != resource.RLIM_INFINITY and soft < MIN_DESCRIPTORS:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (MIN_DESCRIPTORS, hard))
 
 
 def allow_descriptors(max_calls: int) -> None:
@@ -183,7 +183,7 @@ async def run_daemon(
             stop = partial(os.kill, os.getpid() if slot is None else os.getppid(), signal.SIGTERM)
             services.context.drain = stop
             services.context.sessions = Sessions(None if slot is None else slot.sessions)
-            connections = settings.limits.max_calls + HALF_OPEN_CONNECTIONS + MOST_LISTENERS
+            connections = settings.limits.max_calls + HALF_OPEN_CONNECTIONS + MAX_LISTENERS
             webhooks = Webhooks(services.context)
             server = Server(
                 create_app(services.context, webhooks),

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MOST_BYTES: Final = 1_048_576
+MAX_BYTES: Final = 1_048_576
 """Bytes that may wait: some 4,000 lines."""
 AT_ONCE_BYTES: Final = 65_536
 """Most bytes of one write: as much as a pipe holds."""
@@ -56,7 +56,7 @@ class LogStream:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="log", daemon=True)
                 self._thread.start()
-            if self._waiting_bytes + len(line) > MOST_BYTES:
+            if self._waiting_bytes + len(line) > MAX_BYTES:
                 self.dropped += 1
                 self._untold += 1
             else:

@@ -32,9 +32,9 @@ _tracebacks = structlog.processors.ExceptionRenderer(structlog.tracebacks.Except
 
 OURS: Final = frozenset({"advice", "event", "problems"})
 """Fields that no stranger fills, whole however long they are."""
-MOST_OF_A_LINE: Final = 500
+MAX_OF_A_LINE: Final = 500
 """Letters of a line of a traceback, whose last one says what a stranger may have written."""
-MOST_ENTRIES: Final = 100
+MAX_ENTRIES: Final = 100
 """Of a list: a configuration may be wrong in thousands of places."""
 COMPLAINT_SECONDS: Final = 10.0
 """Between two lines of one kind that a server library has to say about strangers' bytes."""
@@ -160,7 +160,7 @@ def _sanitize(_logger: object, _method: str, event: EventDict) -> EventDict:
     for name, value in event.items():
         if name in {"exception", "stack"} and isinstance(value, str):
             lines = value.split("\n")
-            event[name] = "\n".join(one_line(line, MOST_OF_A_LINE) for line in lines)
+            event[name] = "\n".join(one_line(line, MAX_OF_A_LINE) for line in lines)
         else:
             event[name] = _plain(value, whole=name in OURS)
     return event
@@ -175,8 +175,8 @@ def _plain(value: Any, *, whole: bool) -> Any:
     if isinstance(value, dict):
         return {one_line(str(key), STRANGERS_LETTERS): _plain(each, whole=whole) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
-        shown = [_plain(each, whole=whole) for each in value[:MOST_ENTRIES]]
-        return shown if len(value) <= MOST_ENTRIES else [*shown, f"and {len(value) - MOST_ENTRIES} more"]
+        shown = [_plain(each, whole=whole) for each in value[:MAX_ENTRIES]]
+        return shown if len(value) <= MAX_ENTRIES else [*shown, f"and {len(value) - MAX_ENTRIES} more"]
     if value is None or isinstance(value, (bool, int, float)):
         return value
     return one_line(str(value), STRANGERS_LETTERS)

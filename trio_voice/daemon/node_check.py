@@ -28,7 +28,7 @@ log: Final = structlog.stdlib.get_logger("trio_voice.nodes")
 
 ASK_SECONDS: Final = 1.0
 """For the other one to say who it is."""
-MOST_ANSWER_BYTES: Final = 65_536
+MAX_ANSWER_BYTES: Final = 65_536
 LISTEN_SECONDS: Final = Pace().beat_seconds + 2.5
 """For its next heartbeat, if it lives."""
 LOOK_SECONDS: Final = 0.5
@@ -98,7 +98,7 @@ def _problem(other: Node) -> str:
 async def _answers(other: Node) -> bool:
     url = f"{other.peer_url}/readyz"
     try:
-        answer = await bounded_answer.ask_once("GET", url, seconds=ASK_SECONDS, most_bytes=MOST_ANSWER_BYTES)
+        answer = await bounded_answer.ask_once("GET", url, seconds=ASK_SECONDS, most_bytes=MAX_ANSWER_BYTES)
     except httpx2.HTTPError:
         return False
     return json_of(answer).get("node") == other.digits

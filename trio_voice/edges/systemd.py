@@ -15,16 +15,16 @@ log: Final = structlog.stdlib.get_logger("trio_voice.systemd")
 
 TELL_SECONDS: Final = 5.0
 """For systemd to take a notice. Its queue is short, and it may be busy; but a start whose READY=1 is lost is undone."""
-LEAST_PERIOD_SECONDS: Final = 0.1
+MIN_PERIOD_SECONDS: Final = 0.1
 """Between two signs of life, whatever is asked for."""
-MOST_DIGITS: Final = 18
+MAX_DIGITS: Final = 18
 """Of a number of microseconds."""
 
 
 def watchdog_seconds(environment: Mapping[str, str]) -> float:
     """Period of systemd's watchdog; 0 where there is none, or what is told is no number of microseconds."""
     told = environment.get("WATCHDOG_USEC", "")
-    return int(told) / 1_000_000 if told.isascii() and told.isdigit() and len(told) <= MOST_DIGITS else 0.0
+    return int(told) / 1_000_000 if told.isascii() and told.isdigit() and len(told) <= MAX_DIGITS else 0.0
 
 
 class Notifier:
@@ -74,4 +74,4 @@ class Notifier:
             return
         while True:
             await self.notify("WATCHDOG=1")
-            await trio.sleep(max(LEAST_PERIOD_SECONDS, self._watchdog_seconds / 2))
+            await trio.sleep(max(MIN_PERIOD_SECONDS, self._watchdog_seconds / 2))

@@ -37,9 +37,9 @@ CANNOT_SAY: Final = "?"
 """For what a marker says while it cannot even be opened."""
 PASSING: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """Troubles of this process, that say nothing of a file."""
-MOST_DIGITS: Final = 19
+MAX_DIGITS: Final = 19
 """Of a number of changes."""
-MOST_BYTES: Final = 200
+MAX_BYTES: Final = 200
 """Of a marker."""
 
 
@@ -160,7 +160,7 @@ def _beside(marker: Path) -> Path:
 def _changes_of(marker: Path, journal: str) -> int:
     """The number of changes that were seen of a journal's list; 0 if that is not known."""
     named, _, changes = (_read(_beside(marker)) or "").partition(" ")
-    return int(changes) if named == journal and changes.isdecimal() and len(changes) < MOST_DIGITS else 0
+    return int(changes) if named == journal and changes.isdecimal() and len(changes) < MAX_DIGITS else 0
 
 
 def _read(marker: Path) -> str | None:
@@ -171,7 +171,7 @@ def _read(marker: Path) -> str | None:
     try:
         descriptor = os.open(marker, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            said = os.read(descriptor, MOST_BYTES)
+            said = os.read(descriptor, MAX_BYTES)
         finally:
             os.close(descriptor)
     except FileNotFoundError:

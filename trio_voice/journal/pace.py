@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from trio_voice.journal.database import Database
 
-MOST_WAIT_SECONDS: Final = 20.0
+MAX_WAIT_SECONDS: Final = 20.0
 """For a call's turn: whoever asks is answered within the time of a request."""
 
 _FIRST_PACE: Final = "INSERT INTO journal_pace (account, next_at) VALUES (?, 0) ON CONFLICT (account) DO NOTHING"
@@ -29,7 +29,7 @@ def take_turn(database: Database, account: str, per_second: float) -> float | No
     )
     [(next_at, at)] = database.query(f"SELECT next_at, {now} FROM journal_pace WHERE account = ?", [account])  # noqa: S608 - likewise
     wait = float(next_at) - every - float(at)
-    if wait > MOST_WAIT_SECONDS:
+    if wait > MAX_WAIT_SECONDS:
         database.execute("UPDATE journal_pace SET next_at = next_at - ? WHERE account = ?", [(every, account)])
         return None
     return max(0.0, wait)

@@ -22,7 +22,7 @@ PAGE_CALLS: Final = 200
 """Read at once, so that nobody waits for the journal longer than for one page."""
 READ_LOCK_SECONDS: Final = 10.0
 """Time for which a lock that a daemon holds is waited for."""
-MOST_UNREAD: Final = 100
+MAX_UNREAD: Final = 100
 """Calls that are remembered because not all of their rows are understood."""
 NO_JOURNAL: Final = "a relative path counts from where the daemon runs, which under systemd is /var/lib/trio-voice"
 
@@ -50,7 +50,7 @@ def note_unread(known: dict[str, list[str]], calls: Sequence[rows.JournaledCall]
     """Say of each call once that not all of it is understood, and remember it in ``known``."""
     for call in calls:
         call_id = call.record.call_id
-        if call.unread and call_id not in known and len(known) < MOST_UNREAD:
+        if call.unread and call_id not in known and len(known) < MAX_UNREAD:
             known[call_id] = call.unread
             advice = "a newer daemon wrote it, or it is damaged: what is sure of it is settled"
             log.error("journal_row_not_understood", call_id=call_id, rows=call.unread, advice=advice)

@@ -51,7 +51,7 @@ HASTY_SECONDS: Final = 20.0
 MOVED: Final = frozenset({301, 302, 307, 308})
 """Answers that name another address for the same request; the first two mean it wherever a proxy gives them."""
 MOVED_FOR_GOOD: Final = frozenset({301, 308})
-MOST_MOVES: Final = 3
+MAX_MOVES: Final = 3
 PATIENT_SECONDS: Final = 6.0
 """Many servers close an idle connection after two, four or five seconds; who keeps it longer is not one of these."""
 STALE_SECONDS: Final = 2.0
@@ -227,7 +227,7 @@ class HttpClient:
     async def _ask_where_it_is(self, request: ModelRequest) -> tuple[Connection, h11.Response]:
         """Ask, and follow a server that has moved within itself; the last answer where it goes on for ever."""
         url = self._moved.get(request.url, request.url)
-        for _ in range(MOST_MOVES):
+        for _ in range(MAX_MOVES):
             connection, response = await self._ask(origin_of(url), attrs.evolve(request, url=url))
             new = _moved_to(url, response)
             if new is None:

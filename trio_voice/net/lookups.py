@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 THREADS_A_NAME: Final = 8
 """Look-ups of one name at a time. Many calls may begin at once; an answer takes a millisecond where there is one."""
-MOST_NAMES: Final = 64
+MAX_NAMES: Final = 64
 """Names that have their own. There are as many as the configuration has addresses."""
 
 
@@ -52,6 +52,6 @@ class Lookups(trio.abc.HostnameResolver):
         limit = self._limits.get(name)
         if limit is None:
             limit = self._limits[name] = trio.CapacityLimiter(THREADS_A_NAME)
-            if len(self._limits) > MOST_NAMES:
+            if len(self._limits) > MAX_NAMES:
                 self._limits.popitem(last=False)
         return await trio.to_thread.run_sync(look_up, *what, abandon_on_cancel=True, limiter=limit)

@@ -211,7 +211,7 @@ class WavFile:
         at = wav.HEADER_BYTES + self.frames * wav.CHANNELS
         written = 0
         try:
-            data = data[: (wav.MOST_FRAMES - self.frames) * wav.CHANNELS]
+            data = data[: (wav.MAX_FRAMES - self.frames) * wav.CHANNELS]
             while written < len(data):
                 written += os.pwrite(self._descriptor, data[written:], at + written)
         finally:

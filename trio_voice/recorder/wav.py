@@ -16,7 +16,7 @@ MULAW: Final = 7
 """WAVE_FORMAT_MULAW."""
 HEADER_BYTES: Final = 58
 """RIFF and WAVE, a ``fmt `` chunk of 18 bytes, a ``fact`` chunk, and the head of ``data``."""
-MOST_FRAMES: Final = (2**32 - 1 - HEADER_BYTES) // CHANNELS
+MAX_FRAMES: Final = (2**32 - 1 - HEADER_BYTES) // CHANNELS
 """More than that has no place in a header: three days."""
 
 

@@ -8,7 +8,7 @@ import pytest
 import stamina
 import trio
 
-from trio_voice.edges.twilio.rest import HANG_UP_SECONDS, MOST_ANSWER_BYTES, TwilioRest
+from trio_voice.edges.twilio.rest import HANG_UP_SECONDS, MAX_ANSWER_BYTES, TwilioRest
 
 API = "https://api.twilio.test"
 
@@ -172,7 +172,7 @@ NESTED = b"[" * 100_000 + b"]" * 100_000
         httpx2.Response(200, content=b"{}", headers={"content-type": "application/json; charset=base64"}),
         httpx2.Response(503, content=b"{}", headers={"content-type": "application/json; charset=base64"}),
         httpx2.Response(200, content=zlib.compress(bytes(1_000)), headers={"content-encoding": "deflate"}),
-        httpx2.Response(200, content=b" " * (MOST_ANSWER_BYTES + 1)),
+        httpx2.Response(200, content=b" " * (MAX_ANSWER_BYTES + 1)),
         RuntimeError("can't start new thread"),
         ImportError("socksio"),
         httpx2.InvalidURL("proxy"),

@@ -1,6 +1,6 @@
 """Spans on their way to a collector: beside the calls, and never in theirs.
 
-What is to be sent waits in memory until it is taken. Overflow: beyond ``MOST_WAITING`` the oldest spans are dropped and
+What is to be sent waits in memory until it is taken. Overflow: beyond ``MAX_WAITING`` the oldest spans are dropped and
 counted in the log. A collector that does not answer costs a task that waits, and nobody else anything.
 """
 
@@ -34,9 +34,9 @@ LOOK_SECONDS: Final = 1.0
 """Between two looks at which turns are over."""
 SEND_SECONDS: Final = 3.0
 """For the collector to take what it is sent."""
-MOST_ANSWER_BYTES: Final = 65_536
-MOST_WAITING: Final = 20_000
-MOST_AT_ONCE: Final = 500
+MAX_ANSWER_BYTES: Final = 65_536
+MAX_WAITING: Final = 20_000
+MAX_AT_ONCE: Final = 500
 LAST_SECONDS: Final = 0.6
 """For what is still waiting when the daemon ends."""
 AGAIN: Final = frozenset({408, 429, 500, 502, 503, 504})
@@ -107,14 +107,14 @@ class Traces:
         if span is None:
             return
         self._waiting[span["spanId"]] = span
-        if len(self._waiting) > MOST_WAITING:
+        if len(self._waiting) > MAX_WAITING:
             del self._waiting[next(iter(self._waiting))]
-            self._complaints.warn("spans_dropped", "full", most=MOST_WAITING)
+            self._complaints.warn("spans_dropped", "full", most=MAX_WAITING)
 
     async def _send_all(self) -> None:
         async with self._sending:
             while self._waiting:
-                batch = list(self._waiting.values())[:MOST_AT_ONCE]
+                batch = list(self._waiting.values())[:MAX_AT_ONCE]
                 if not await self._is_taken(batch):
                     return
                 for span in batch:
@@ -129,7 +129,7 @@ class Traces:
         headers = {"Content-Type": "application/json"}
         try:
             answer = await bounded_answer.ask_once(
-                "POST", self._url, seconds=SEND_SECONDS, most_bytes=MOST_ANSWER_BYTES, content=body, headers=headers
+                "POST", self._url, seconds=SEND_SECONDS, most_bytes=MAX_ANSWER_BYTES, content=body, headers=headers
             )
         except httpx2.HTTPError as away:
             trouble = told_in_words(away)

@@ -69,9 +69,9 @@ class CallOrder:
     """Have it say so only when a machine has finished its greeting."""
 
 
-MOST_ANSWER_BYTES: Final = 4_000_000
+MAX_ANSWER_BYTES: Final = 4_000_000
 """A thousand numbers are less than half of it, a call some 2 kB."""
-MOST_NUMBERS: Final = 1_000
+MAX_NUMBERS: Final = 1_000
 """Telephone numbers of an account that are looked at."""
 
 
@@ -111,7 +111,7 @@ class _TrioHttp(AsyncHttpClient):  # type: ignore[misc]  # the SDK has no types
                     client,
                     method.upper(),
                     uri,
-                    most_bytes=MOST_ANSWER_BYTES,
+                    most_bytes=MAX_ANSWER_BYTES,
                     params=params,
                     data=data,
                     headers=headers,
@@ -213,12 +213,12 @@ class TwilioRest:
         await self._ask_of_call("transfer", self._calls(call_sid).update_async(twiml=twiml), call_sid)
 
     async def numbers(self) -> list[Any]:
-        """The account's telephone numbers, as the SDK has them, up to ``MOST_NUMBERS``.
+        """The account's telephone numbers, as the SDK has them, up to ``MAX_NUMBERS``.
 
         Raises:
             RestError: Twilio refused, or cannot be reached.
         """
-        asked = self._client.incoming_phone_numbers.list_async(limit=MOST_NUMBERS, page_size=MOST_NUMBERS)
+        asked = self._client.incoming_phone_numbers.list_async(limit=MAX_NUMBERS, page_size=MAX_NUMBERS)
         found: list[Any] = await self._ask("numbers", asked)
         return found
 

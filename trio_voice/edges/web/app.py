@@ -22,7 +22,7 @@ from trio_voice.edges.web.nodes import NODE, VIA
 from trio_voice.edges.web.operator.access import OperatorAccess
 from trio_voice.edges.web.operator.browser_calls import add_browser_calls
 from trio_voice.edges.web.operator.calls import add_calls
-from trio_voice.edges.web.operator.do_not_call import MOST_FILE_BYTES, add_do_not_call
+from trio_voice.edges.web.operator.do_not_call import MAX_FILE_BYTES, add_do_not_call
 from trio_voice.edges.web.operator.do_not_call import PATH as DO_NOT_CALL
 from trio_voice.edges.web.operator.events import add_events
 from trio_voice.edges.web.operator.recordings import add_recordings
@@ -41,7 +41,7 @@ NOTICES: Final = {
 """Title and words of a page that is not had, by its status."""
 FILES: Final = frozenset({DO_NOT_CALL, IMPORT})
 """Paths to which files are sent."""
-MOST_NAMED: Final = 20
+MAX_NAMED: Final = 20
 """Calls that /healthz names because the journal has rows of theirs that are not understood."""
 
 
@@ -49,7 +49,7 @@ class _Request(TrioRequest):
     """A request, whose body may be a file where it is sent to bring one in."""
 
     def __init__(self, method: str, scheme: str, path: str, *head: Any, max_content_length: int, **rest: Any) -> None:
-        most = MOST_FILE_BYTES if method == "POST" and path in FILES else max_content_length
+        most = MAX_FILE_BYTES if method == "POST" and path in FILES else max_content_length
         super().__init__(method, scheme, path, *head, max_content_length=most, **rest)
         self.max_content_length = most
 
@@ -95,7 +95,7 @@ def create_app(context: AppContext, webhooks: Webhooks | None = None) -> QuartTr
                 "live_calls": counts.live_calls,
                 "journal": _health_of(context.journal),  # anybody may ask; the log says why
             }
-            | ({"unread_rows": sorted(context.journal.unread)[:MOST_NAMED]} if context.journal.unread else {})
+            | ({"unread_rows": sorted(context.journal.unread)[:MAX_NAMED]} if context.journal.unread else {})
         )
         if not context.asks_colleagues:
             return here

@@ -37,9 +37,9 @@ READY_SECONDS: Final = 1.0
 """For a node to say whether it takes calls, while a caller waits."""
 CHOOSE_SECONDS: Final = 4.0
 """To find one that does. Twilio waits 15 s for TwiML."""
-MOST_ANSWER_BYTES: Final = 16_000_000
+MAX_ANSWER_BYTES: Final = 16_000_000
 """A list of a thousand calls, or the record of a long one. Recordings are passed on piece by piece."""
-MOST_HOPS: Final = 7
+MAX_HOPS: Final = 7
 """Nodes that have sent a caller on, one to the next."""
 VIA: Final = "via"
 """The query's field with their digits, one behind the other."""
@@ -183,7 +183,7 @@ class Nodes:
             method,
             self.url_at(node, path),
             seconds=seconds,
-            most_bytes=MOST_ANSWER_BYTES,
+            most_bytes=MAX_ANSWER_BYTES,
             headers=self.headers() | dict(headers),
             json=body,
             content=content,

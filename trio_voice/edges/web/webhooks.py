@@ -20,7 +20,7 @@ from trio_voice.edges.twilio.twiml import connect_twiml, hangup_twiml, redirect_
 from trio_voice.edges.web.answers import NO_CONTENT, STATUSES, XML, Answer, error_answer, json_answer
 from trio_voice.edges.web.callback_timeline import note_callback
 from trio_voice.edges.web.media_stream import OtherNode, refusal_of
-from trio_voice.edges.web.nodes import MOST_HOPS
+from trio_voice.edges.web.nodes import MAX_HOPS
 from trio_voice.edges.workers.handover import PROMISED
 from trio_voice.errors import CallRefused
 from trio_voice.phone_numbers import last_digits
@@ -205,7 +205,7 @@ class Webhooks:
         if nodes is None or code not in ("full", "draining"):
             return None
         passed = [via[at : at + 2] for at in range(0, len(via), 2)]
-        node = await nodes.find_taker({*passed, nodes.digits}) if len(passed) < MOST_HOPS else None
+        node = await nodes.find_taker({*passed, nodes.digits}) if len(passed) < MAX_HOPS else None
         if node is None:
             return None
         log.info("call_sent_on", node=node.digits, code=code)

@@ -50,7 +50,7 @@ ASK_SECONDS: Final = 2.0
 """For a colleague to answer what an operator or a scraper wants to know of all."""
 SILENT_SECONDS: Final = 30.0
 """For a colleague that is listened to between two signs of life."""
-MOST_LINE_BYTES: Final = 262_144
+MAX_LINE_BYTES: Final = 262_144
 """Of what it says."""
 _ONE_DESCRIPTOR: Final = socket.CMSG_SPACE(array.array("i").itemsize)
 _MAX_BYTES: Final = 65_536
@@ -67,7 +67,7 @@ PROMISED: Final = "promised here"
 LIVES: Final = "lives here as "
 """Said of a call SID instead of Twilio's statuses, the second with the call id: Twilio may ask one process for TwiML
 and another once more, and one call is to have one record."""
-MOST_ELSEWHERE: Final = 10_000
+MAX_ELSEWHERE: Final = 10_000
 """Calls of colleagues that are known by their SIDs; the oldest are forgotten first."""
 
 
@@ -95,7 +95,7 @@ async def hear_lines(
             if not more:
                 return
             *lines, waiting = (waiting + more).split(b"\n")
-            if len(waiting) > MOST_LINE_BYTES:
+            if len(waiting) > MAX_LINE_BYTES:
                 raise ValueError("a line without an end")
             for line in lines:
                 text = line.removesuffix(b"\r").decode()
@@ -189,7 +189,7 @@ class Colleagues:
     def lives_elsewhere(self, call_sid: str, call_id: str) -> None:
         """A colleague says that a call's stream has come there."""
         self._elsewhere[call_sid] = call_id
-        if len(self._elsewhere) > MOST_ELSEWHERE:
+        if len(self._elsewhere) > MAX_ELSEWHERE:
             del self._elsewhere[next(iter(self._elsewhere))]
 
     def call_elsewhere(self, call_sid: str) -> str | None:

@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from tests.daemons import GREETING, eventually, open_town, open_world, operator
-from trio_voice.edges.web.operator.events import MOST_LISTENERS
+from trio_voice.edges.web.operator.events import MAX_LISTENERS
 from trio_voice.sandbox.demo.scenes import OPERATOR_TOKEN
 
 PATIENCE = 45.0
@@ -114,7 +114,7 @@ async def test_so_many_listen_and_no_more_though_they_come_at_once(tmp_path):
     async with open_world(tmp_path, operator="127.0.0.1:0", seconds=55) as world:
         host, port = world.daemon.operator_url.removeprefix("http://").split(":")
         head = f"GET /events HTTP/1.0\r\nHost: {host}:{port}\r\nAuthorization: Bearer {OPERATOR_TOKEN}\r\n\r\n"
-        streams = [await trio.open_tcp_stream(host, int(port)) for _ in range(MOST_LISTENERS + 4)]
+        streams = [await trio.open_tcp_stream(host, int(port)) for _ in range(MAX_LISTENERS + 4)]
         for stream in streams:
             await stream.send_all(head.encode())
         ended = set()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trio_voice.edges.web.operator.sessions import LINK_SECONDS, MOST_SESSIONS, SESSION_SECONDS, Sessions, make_table
+from trio_voice.edges.web.operator.sessions import LINK_SECONDS, MAX_SESSIONS, SESSION_SECONDS, Sessions, make_table
 
 
 class Clock:
@@ -51,7 +51,7 @@ def test_it_goes_with_the_token_that_began_it(sessions):
 def test_there_are_only_so_many_and_the_oldest_gives_way(sessions, clock):
     first = sessions.open("t")
     clock.now += 1
-    others = [sessions.open("t") for _ in range(MOST_SESSIONS)]
+    others = [sessions.open("t") for _ in range(MAX_SESSIONS)]
     assert not sessions.is_open(first, ["t"])
     assert all(sessions.is_open(cookie, ["t"]) for cookie in others)
 

@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from trio_voice.edges.web.operator.tokens import MOST_WAITING, TokenJudge, Verdict, bearer_of
+from trio_voice.edges.web.operator.tokens import MAX_WAITING, TokenJudge, Verdict, bearer_of
 
 RIGHT, WRONG, TOO_MANY = Verdict.RIGHT, Verdict.WRONG, Verdict.TOO_MANY
 
@@ -79,7 +79,7 @@ async def test_the_right_one_is_let_in_in_the_midst_of_a_flood(autojump_clock):
             await trio.sleep(1)
         assert verdict is RIGHT
         assert trio.current_time() - began < 10
-        assert len(judge._waiting) <= MOST_WAITING
+        assert len(judge._waiting) <= MAX_WAITING
         nursery.cancel_scope.cancel()
     assert len(flood) > 1_000
 

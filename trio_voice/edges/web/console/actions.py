@@ -10,7 +10,7 @@ from quart import Response, request
 from trio_voice.edges.web.answers import STATUSES
 from trio_voice.edges.web.console.rendering import notice_page, page
 from trio_voice.edges.web.operator.passing_on import NodeAway
-from trio_voice.edges.web.operator.steering import MOST_LETTERS
+from trio_voice.edges.web.operator.steering import MAX_LETTERS
 from trio_voice.errors import CallRefused
 from trio_voice.record import EndReason
 
@@ -96,7 +96,7 @@ def add_actions(app: QuartTrio, context: AppContext, access: OperatorAccess, ste
             action=action,
             call=record,
             wrong=wrong,
-            most=MOST_LETTERS,
+            most=MAX_LETTERS,
             given=(await request.form).get(action.field, "") if request.method == "POST" and action.field else "",
         )
 

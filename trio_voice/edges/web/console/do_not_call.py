@@ -27,7 +27,7 @@ IMPORT: Final = "/console/do-not-call/import"
 PAGE_NUMBERS: Final = 50
 DONE: Final = {"added": "is never called again", "removed": "may be called again"}
 """The words for each change, by its name in the address that follows it."""
-MOST_SHOWN: Final = 20
+MAX_SHOWN: Final = 20
 """Bad rows of a file that are told."""
 
 
@@ -54,8 +54,8 @@ def add_do_not_call_page(app: QuartTrio, editor: DoNotCallEditor, access: Operat
             asked=asked,
             wrong=wrong,
             done=done or _done(),
-            bad=(bad or [])[:MOST_SHOWN],
-            bad_beyond=len((bad or [])[MOST_SHOWN:]),
+            bad=(bad or [])[:MAX_SHOWN],
+            bad_beyond=len((bad or [])[MAX_SHOWN:]),
             trouble=trouble,
         )
 

@@ -25,11 +25,11 @@ POLICY: Final = (
     + "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 """Of every page: nothing but files of this address, no script or style within a page, and no page around it."""
-LEAST_ZIPPED: Final = 3_000
+MIN_ZIPPED: Final = 3_000
 """Bytes; a shorter answer is not worth it."""
 PIECES_AT_ONCE: Final = 8
 """Pieces of a page, a card at the most, that are made between two turns of the loop."""
-MOST_AT_ONCE: Final = 32_768
+MAX_AT_ONCE: Final = 32_768
 """Bytes that are zipped between two turns of the loop; more is done in a thread."""
 ZIPPED_TYPES: Final = ("text/", "application/json", "application/javascript", "image/svg+xml")
 NAVIGATION: Final = (
@@ -110,9 +110,9 @@ async def dress(answer: Response) -> Response:
     if not isinstance(answer.response, DataBody) or not _may_be_zipped(answer.mimetype, headers, answer.status_code):
         return answer
     data = await answer.get_data(as_text=False)
-    if len(data) >= LEAST_ZIPPED:
+    if len(data) >= MIN_ZIPPED:
         zip_it = partial(gzip.compress, data, 5, mtime=0)
-        answer.set_data(zip_it() if len(data) <= MOST_AT_ONCE else await trio.to_thread.run_sync(zip_it))
+        answer.set_data(zip_it() if len(data) <= MAX_AT_ONCE else await trio.to_thread.run_sync(zip_it))
         headers["Content-Encoding"] = "gzip"
     headers.add("Vary", "Accept-Encoding")
     return answer

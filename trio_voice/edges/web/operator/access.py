@@ -31,7 +31,7 @@ log: Final = structlog.stdlib.get_logger("trio_voice.app")
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing."""
 COOKIE: Final = "trio_voice"
-MOST_COOKIES: Final = 4
+MAX_COOKIES: Final = 4
 """Of that name that are looked at."""
 CLOSED: Final = "set TRIO_VOICE_API_TOKEN to open the operator's routes"
 _FORMS: Final = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
@@ -134,7 +134,7 @@ class OperatorAccess:
         (RFC 6265, 5.4): of the first few, one that opens counts.
         """
         sessions, tokens = self._context.sessions, self._context.tokens
-        sent = request.cookies.getlist(self._cookie_name)[:MOST_COOKIES]
+        sent = request.cookies.getlist(self._cookie_name)[:MAX_COOKIES]
         return next((value for value in sent if sessions.is_open(value, tokens)), "")
 
     @property

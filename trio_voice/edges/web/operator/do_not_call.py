@@ -15,7 +15,7 @@ from trio_voice.edges.web.answers import failure
 from trio_voice.edges.web.entrypoints import give_more_time
 from trio_voice.edges.web.operator.listing import NO_END
 from trio_voice.edges.web.operator.number_file import (
-    MOST_LETTERS,
+    MAX_LETTERS,
     NO_NUMBER,
     BadRow,
     GoodRow,
@@ -36,15 +36,15 @@ if TYPE_CHECKING:
     from trio_voice.journal.do_not_call import ListedNumber
 
 PATH: Final = "/do-not-call"
-MOST_NUMBERS: Final = 1_000
+MAX_NUMBERS: Final = 1_000
 """In one answer."""
-MOST_FILE_BYTES: Final = 8_388_608
+MAX_FILE_BYTES: Final = 8_388_608
 """Of a file that is brought in: some 400,000 numbers."""
 ROWS_AT_ONCE: Final = 50
 """Rows that are read between two turns of the loop: a millisecond."""
 ROWS_WRITTEN: Final = 5_000
 """Rows that are written together: the journal answers in seconds."""
-MOST_BAD_ROWS: Final = 1_000
+MAX_BAD_ROWS: Final = 1_000
 """Bad rows that a program is told; it is told how many there are."""
 
 
@@ -78,8 +78,8 @@ class DoNotCallEditor:
             JournalUnavailable: it is not written.
         """
         written = _number(number)
-        if len(reason) > MOST_LETTERS:
-            raise ValueError(f"reason: must be at most {MOST_LETTERS} letters")
+        if len(reason) > MAX_LETTERS:
+            raise ValueError(f"reason: must be at most {MAX_LETTERS} letters")
         await self._context.journal.set_do_not_call(written, " ".join(reason.split()))
         return written
 
@@ -138,9 +138,9 @@ async def whole_list(editor: DoNotCallEditor) -> AsyncIterator[bytes]:  # noqa: 
     """The whole list as a CSV that can be brought in again."""
     head, after = "number,reason\r\n", ""
     while True:
-        rows = await editor.page("", after, MOST_NUMBERS)
+        rows = await editor.page("", after, MAX_NUMBERS)
         yield (head + csv_of((row.number, row.reason) for row in rows)).encode()
-        if len(rows) < MOST_NUMBERS:
+        if len(rows) < MAX_NUMBERS:
             return
         head, after = "", rows[-1].number
 
@@ -153,8 +153,8 @@ def add_do_not_call(app: QuartTrio, context: AppContext, access: OperatorAccess)
     @access.lets_in
     async def do_not_call_list() -> Any:
         limit = request.args.get("limit", "1000")
-        if not re.fullmatch("[1-9][0-9]{0,3}", limit) or int(limit) > MOST_NUMBERS:
-            return failure(400, "bad_request", f"limit: must be a number from 1 to {MOST_NUMBERS}")
+        if not re.fullmatch("[1-9][0-9]{0,3}", limit) or int(limit) > MAX_NUMBERS:
+            return failure(400, "bad_request", f"limit: must be a number from 1 to {MAX_NUMBERS}")
         try:
             rows = await editor.page(request.args.get("number", ""), request.args.get("after", ""), int(limit) + 1)
         except ValueError as odd:
@@ -177,7 +177,7 @@ def add_do_not_call(app: QuartTrio, context: AppContext, access: OperatorAccess)
             added, bad = await editor.bring_in(data, partial(give_more_time, request.scope))
         except JournalUnavailable as trouble:
             return failure(503, "no_list", f"it is not written, or not all of it: {trouble}")
-        return {"added": added, "bad": [attrs.asdict(row) for row in bad[:MOST_BAD_ROWS]], "bad_rows": len(bad)}
+        return {"added": added, "bad": [attrs.asdict(row) for row in bad[:MAX_BAD_ROWS]], "bad_rows": len(bad)}
 
     @app.put("/do-not-call/<number>")
     @access.lets_in

@@ -25,7 +25,7 @@ REST_SECONDS: Final = 8.0
 """For Twilio to end a telephone call whose node does not answer."""
 PLACE_SECONDS: Final = 25.0
 """For another node to place a call: it may wait for its turn, and for Twilio."""
-MOST_NODES: Final = 3
+MAX_NODES: Final = 3
 """That are asked one after the other to place a call."""
 LISTED: Final = frozenset({"call_id", "state", "started_at", "ended_at"})
 """Fields without which nothing is a call of a list."""
@@ -33,7 +33,7 @@ LISTED: Final = frozenset({"call_id", "state", "started_at", "ended_at"})
 
 async def placed_elsewhere(nodes: Nodes, wanted: dict[str, Any]) -> tuple[Any, int] | None:
     """The answer of a node that has placed a call, where this one does not; ``None`` if none has."""
-    for node in nodes.directory.takers()[:MOST_NODES]:
+    for node in nodes.directory.takers()[:MAX_NODES]:
         answer = await nodes.ask(node, "POST", "/call", wanted, seconds=PLACE_SECONDS)
         if answer is None:  # it may be ringing: nobody else is asked
             return error_of("unknown_outcome", f"node {node.digits} did not answer"), 504

@@ -46,7 +46,7 @@ LET_IN_SECONDS: Final = 1.0
 """Between two looks if a listener is still let in: their token may be taken away, their session end."""
 PACE_SECONDS: Final = 0.05
 """Between two writes to one listener: what happens meanwhile goes in one."""
-MOST_LISTENERS: Final = 60
+MAX_LISTENERS: Final = 60
 """In one process; each holds a connection."""
 AGAIN_SECONDS: Final = 1.0
 """Before another process is asked again that did not answer, or has ended."""
@@ -74,8 +74,8 @@ def add_events(app: QuartTrio, context: AppContext, access: OperatorAccess) -> N
             since = context.feed.within(Cursor.read(text)) if text else None
         except ValueError as wrong:
             return failure(400, "bad_request", f"Last-Event-ID: {wrong}")
-        if context.feed.listeners >= MOST_LISTENERS:
-            return failure(503, "full", f"there are {MOST_LISTENERS} listeners already")
+        if context.feed.listeners >= MAX_LISTENERS:
+            return failure(503, "full", f"there are {MAX_LISTENERS} listeners already")
         reach = Reach.FLEET
         if HERE in request.headers or NODE in request.headers:
             reach = Reach.PROCESS if HERE in request.headers else Reach.NODE
@@ -93,7 +93,7 @@ async def _told(  # noqa: ASYNC900 - a body: Quart closes it
 ) -> AsyncIterator[bytes]:
     """The body of the answer, until the listener goes, is cut off, or is let in no more. Cancelling is safe."""
     is_inside = reach is not Reach.FLEET
-    if feed.listeners >= MOST_LISTENERS:
+    if feed.listeners >= MAX_LISTENERS:
         return  # others have come in the moment since this one was let in
     with feed.listening(since, reach) as mailbox:
         cursor = feed.cursor() if since is None else since.copy()

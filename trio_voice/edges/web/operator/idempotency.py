@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Answer = tuple[dict[str, Any], int]
 
-MOST_LETTERS: Final = 255
+MAX_LETTERS: Final = 255
 WAIT_SECONDS: Final = 20.0
 """For the answer to an order that is being placed at this moment."""
 LOOK_SECONDS: Final = 0.25
@@ -35,8 +35,8 @@ async def once(journal: Journal, key: str, asked: Any, place: Callable[[], Await
 
     Cancelling is safe; the key stays claimed then.
     """
-    if not 0 < len(key) <= MOST_LETTERS or not key.isprintable():
-        return error_of("bad_request", f"Idempotency-Key: must have 1 to {MOST_LETTERS} letters"), 400
+    if not 0 < len(key) <= MAX_LETTERS or not key.isprintable():
+        return error_of("bad_request", f"Idempotency-Key: must have 1 to {MAX_LETTERS} letters"), 400
     wanted = json.dumps(asked, sort_keys=True)
     try:
         before = await journal.claim_order(key, wanted)

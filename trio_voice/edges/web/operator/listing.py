@@ -7,16 +7,16 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from trio_voice.journal.selection import Selection
-from trio_voice.phone_numbers import LEAST_OF_AN_END, number_or_end
+from trio_voice.phone_numbers import MIN_OF_AN_END, number_or_end
 from trio_voice.record import EndReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-MOST_CALLS: Final = 1_000
-MOST_LETTERS: Final = 200
+MAX_CALLS: Final = 1_000
+MAX_LETTERS: Final = 200
 """Of words that are looked for."""
-NO_END: Final = f"must be the last {LEAST_OF_AN_END} digits at least, or all of it"
+NO_END: Final = f"must be the last {MIN_OF_AN_END} digits at least, or all of it"
 JUST_ENDED: Final = timedelta(seconds=10)
 """Within which the journal has heard of it."""
 
@@ -36,7 +36,7 @@ def selection_of(query: Mapping[str, str]) -> Selection:
         raise ValueError(f"end_reason: there is none such; there are {', '.join(EndReason)}")
     limit = query.get("limit") or "100"
     if not re.fullmatch("[0-9]{1,6}", limit) or int(limit) < 1:
-        raise ValueError(f"limit: must be a number from 1 to {MOST_CALLS}")
+        raise ValueError(f"limit: must be a number from 1 to {MAX_CALLS}")
     after = query.get("after") or None
     if after is not None and not re.fullmatch("[0-9a-f]{32}", after):
         raise ValueError("after: must be what the page before had as next")
@@ -48,14 +48,14 @@ def selection_of(query: Mapping[str, str]) -> Selection:
         number=number,
         words=_words(query),
         after=after,
-        limit=min(int(limit), MOST_CALLS),
+        limit=min(int(limit), MAX_CALLS),
     )
 
 
 def _words(query: Mapping[str, str]) -> str | None:
     words = " ".join(query.get("words", "").split())
-    if len(words) > MOST_LETTERS or not words.isprintable():
-        raise ValueError(f"words: must be at most {MOST_LETTERS} letters that can be printed")
+    if len(words) > MAX_LETTERS or not words.isprintable():
+        raise ValueError(f"words: must be at most {MAX_LETTERS} letters that can be printed")
     return words or None
 
 

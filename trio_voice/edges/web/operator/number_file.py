@@ -19,7 +19,7 @@ from trio_voice.phone_numbers import e164
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-MOST_LETTERS: Final = 500
+MAX_LETTERS: Final = 500
 """Of a reason."""
 NO_NUMBER: Final = "must be a telephone number with its country, like +15551234567"
 SEPARATORS: Final = (",", ";", "\t", "|")
@@ -151,8 +151,8 @@ def _row(
     if number is None:
         written = cells[number_at][:40] if number_at < len(cells) else ""
         return BadRow(line, f"number {NO_NUMBER}, not {written!r}")
-    if len(reason) > MOST_LETTERS:
-        return BadRow(line, f"reason must be at most {MOST_LETTERS} letters")
+    if len(reason) > MAX_LETTERS:
+        return BadRow(line, f"reason must be at most {MAX_LETTERS} letters")
     return GoodRow(number, reason)
 
 

@@ -23,7 +23,7 @@ SESSION_SECONDS: Final = 12 * 3_600
 """From signing in; it is not prolonged."""
 LINK_SECONDS: Final = 300
 """Time for which a link is good that signs in once."""
-MOST_SESSIONS: Final = 256
+MAX_SESSIONS: Final = 256
 """Beyond them the one that would end first is ended. It bounds the links, too: they are rows of the same table."""
 _DIGEST_BYTES: Final = 16
 _ROW: Final = struct.Struct(f"={_DIGEST_BYTES}sd")
@@ -34,7 +34,7 @@ _LINK: Final = b"link"
 
 def make_table() -> int:
     """A table in memory; the descriptor is to be inherited by all processes that share it."""
-    return make_memory("sessions", MOST_SESSIONS * _ROW.size)
+    return make_memory("sessions", MAX_SESSIONS * _ROW.size)
 
 
 class Sessions(SharedMemory):
@@ -77,9 +77,9 @@ class Sessions(SharedMemory):
         secret = secrets.token_urlsafe(24)
         with self.locked():
             now = self._clock()
-            rows = [self._row(at) for at in range(MOST_SESSIONS)]
+            rows = [self._row(at) for at in range(MAX_SESSIONS)]
             # A row that is empty or has ended, else the one that ends first.
-            at = min(range(MOST_SESSIONS), key=lambda at: rows[at][1] if rows[at][1] > now else 0.0)
+            at = min(range(MAX_SESSIONS), key=lambda at: rows[at][1] if rows[at][1] > now else 0.0)
             _ROW.pack_into(self._memory, at * _ROW.size, _digest(kind, secret, token), now + seconds)
         return secret
 
@@ -98,7 +98,7 @@ class Sessions(SharedMemory):
             return None
         digests = {_digest(kind, secret, token): token for token in tokens}
         now = self._clock()
-        for at in range(MOST_SESSIONS):
+        for at in range(MAX_SESSIONS):
             digest, ends_at = self._row(at)
             if ends_at > now and digest in digests:
                 return at, digests[digest]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from trio_voice.edges.web.operator.access import OperatorAccess
     from trio_voice.events.call import OperatorFact
 
-MOST_LETTERS: Final = 1_000
+MAX_LETTERS: Final = 1_000
 """Of what an operator has the agent say: a minute of speech."""
 
 
@@ -67,8 +67,8 @@ class Steering:
             raise ValueError("text: must have a word in it")
         if text != text.encode(errors="replace").decode():  # half a surrogate pair, which JSON may hold
             raise ValueError("text: must be text, and has half a character in it")
-        if len(text) > MOST_LETTERS:
-            raise ValueError(f"text: must be at most {MOST_LETTERS} letters, not {len(text)}")
+        if len(text) > MAX_LETTERS:
+            raise ValueError(f"text: must be at most {MAX_LETTERS} letters, not {len(text)}")
         return SayRequested(text)
 
     def do(self, call_id: str, wish: OperatorFact) -> None:

@@ -25,7 +25,7 @@ WRONG_PER_SECOND: Final = 15.0
 """Wrong tokens that are judged."""
 WRONG_AT_ONCE: Final = 5
 """The same, after a quiet time."""
-MOST_WAITING: Final = 30
+MAX_WAITING: Final = 30
 """Connections that may wait to be judged: some two seconds."""
 REMEMBERED: Final = 4_096
 """Most tokens that are remembered as wrong, or with the time of their first offer. As hashes with a key."""
@@ -107,7 +107,7 @@ class TokenJudge:
         me = _Waiting(since)
         place = next((at for at, each in enumerate(self._waiting) if each.since > since), len(self._waiting))
         self._waiting.insert(place, me)
-        if len(self._waiting) > MOST_WAITING:
+        if len(self._waiting) > MAX_WAITING:
             last = self._waiting.pop()
             last.sent_away = True
             last.turn.set()

@@ -75,7 +75,7 @@ READY_SECONDS_OF_SEVERAL: Final = 4.0
 """The same where another could take over."""
 KEPT_FRAMES: Final = 250
 """Five seconds of the caller while another recogniser is opened; beyond them the oldest are dropped."""
-FRAMES_AT_ONCE: Final = 10
+FRAMES_AT_ONCE: Final = 25
 """Of those, in one message."""
 LAST_SEND_SECONDS: Final = 0.3
 """Time that a member which has failed may take for the message that it is just being sent."""

@@ -73,9 +73,9 @@ HEARING: Final = "hearing"
 SPEAKING: Final = "speaking"
 READY_SECONDS_OF_SEVERAL: Final = 4.0
 """The same where another could take over."""
-KEPT_FRAMES: Final = 250
-"""Five seconds of the caller while another recogniser is opened; beyond them the oldest are dropped."""
-FRAMES_AT_ONCE: Final = 25
+KEPT_FRAMES: Final = 200
+"""Four seconds of the caller while another recogniser is opened; more would not fit into its outbox."""
+FRAMES_AT_ONCE: Final = 10
 """Of those, in one message."""
 LAST_SEND_SECONDS: Final = 0.3
 """Time that a member which has failed may take for the message that it is just being sent."""

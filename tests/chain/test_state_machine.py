@@ -55,14 +55,17 @@ class Talk(RuleBasedStateMachine):
         timed_words=BOOLEANS,
         filler=st.sampled_from(["", "One moment."]),
         members=st.sampled_from([1, 2]),
+        has_voice=BOOLEANS,
     )
-    def begin(self, interruptible, timed_words, filler, members):
-        self.turns = ChainTurns(interruptible=interruptible, timed_words=timed_words, filler=filler, members=members)
+    def begin(self, interruptible, timed_words, filler, members, has_voice):
+        self.turns = ChainTurns(
+            interruptible=interruptible, timed_words=timed_words, filler=filler, members=members, has_voice=has_voice
+        )
         self.now = 0.0
         self.turn = self.calls = 0
         self.questions, self.asked = [], set()
         self.texts, self.silenced = [], []
-        self.voice_is_wanted = False
+        self.voice_is_wanted = not has_voice
         self.open_replies, self.fillers, self.replies = [], set(), []
         self.tools, self.wanted = [], set()
         self.failed = False

@@ -1,5 +1,7 @@
 """A voice without sound, and the one that goes on in its place."""
 
+import struct
+
 import pytest
 
 from tests.chain.failing import faults
@@ -243,6 +245,7 @@ def test_the_header_of_a_wav_file_is_not_played():
     stage = Stage()
     stage.asked()
     stage.answered("Yes.")
-    header = b"RIFF\0\0\0\0WAVEfmt \0data\0\0\0\0"
+    form = struct.pack("<IHHIIHH", 16, 7, 1, 8_000, 8_000, 1, 8)  # mu-law, mono
+    header = b"RIFF\0\0\0\0WAVEfmt " + form + b"data\0\0\0\0"
     stage.do(s.Sound("1", encode(header + b"\x2a" * 800)), s.Sound("1", SOUND))
     assert stage.of(c.ReplyAudio) == [c.ReplyAudio("1", SOUND)] * 2

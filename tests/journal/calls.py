@@ -46,6 +46,7 @@ SAMPLES = {
     "datetime | None": NOON,
     "Recording | None": Recording("words", 1.25, 0.5, ["words"], "words"),
     "Any": {"any": ["JSON", 1, None]},
+    "Counted | None": None,  # for the record's own process alone
 }
 """Value that a field may hold, by its type."""
 

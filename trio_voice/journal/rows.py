@@ -64,8 +64,8 @@ class JournaledCall:
 # Fields with a column of the same name; of the others, those that are not rows of their own are details.
 _CALL_FIELDS: Final = tuple(name for name in schema.CALL_COLUMNS if name in attrs.fields_dict(CallRecord))
 _CALL_DETAILS: Final[AbstractSet[str]] = (
-    attrs.fields_dict(CallRecord).keys() - _CALL_FIELDS - {"model_sessions", "transcript"}
-)
+    attrs.fields_dict(CallRecord).keys() - _CALL_FIELDS - {"model_sessions", "transcript"} - {"counted"}
+)  # what its own process has counted is nobody else's
 _SESSION_FIELDS: Final = tuple(name for name in schema.SESSION_COLUMNS if name in attrs.fields_dict(ModelSessionRecord))
 _SESSION_DETAILS: Final[AbstractSet[str]] = (
     attrs.fields_dict(ModelSessionRecord).keys() - _SESSION_FIELDS - {"settled"}  # that is whether settled_by is

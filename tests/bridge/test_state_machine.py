@@ -183,6 +183,7 @@ class LiveCall(RuleBasedStateMachine):
         self.marks, self.cleared_marks, self.placed = [], [], 0
         self.played_ms, self.plays_until = 0.0, self.now
         self.cut, self.taken_back = set(), set()
+        self.text_is_due = False
         self.items = 0
         self.wanted = 0
         self.transferred_to, self.to_say, self.said = [], [], 0
@@ -199,6 +200,8 @@ class LiveCall(RuleBasedStateMachine):
             reached.add(fact)
         if isinstance(fact, TransferFailed):
             self.transferring = False
+        if isinstance(fact, c.CallerSpeechStarted):
+            self.text_is_due = True
         self.execute(self.bridge.handle(fact, self.now), fact)
 
     def execute(self, commands, why=None):
@@ -344,8 +347,9 @@ class LiveCall(RuleBasedStateMachine):
         self.items += final
         cut = set(self.cut)
         self.tell(c.CallerTranscript(f"i{self.items}", text, final))
-        if final and text == WORDS:
+        if final and text == WORDS and self.text_is_due:  # of a turn that was not told of it may be late
             self.taken_back |= cut
+        self.text_is_due = self.text_is_due and not final
         self.cut -= self.taken_back
 
     def take_turn(self, text, seconds, late):

@@ -43,7 +43,7 @@ def test_it_is_heard(kind, sound):
     assert not any("\n" in payload for payload in heard)
 
 
-@pytest.mark.parametrize("data", [None, 5, [], "a\nb", "\n"])
+@pytest.mark.parametrize("data", [None, 5, [], "ab\ncde", "\n"])
 @pytest.mark.parametrize("kind", [openai, assemblyai, gemini])
 def test_what_is_none_is_none(kind, data):
     session, event = kind(data)

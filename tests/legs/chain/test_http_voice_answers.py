@@ -69,7 +69,7 @@ async def test_words_are_not_played(autojump_clock, nursery, kind):
     assert any(isinstance(fact, s.SpeechFailed | ModelFault) for fact in told)
 
 
-@pytest.mark.parametrize("headers", [{}, {"content-type": "audio/basic"}, {"content-type": "application/octet-stream"}])
-async def test_sound_is(autojump_clock, nursery, headers):
-    told = await spoken(StubHttp(headers, b"\x2a" * 800), nursery)
+@pytest.mark.parametrize("kind", ["", "audio/basic", "application/octet-stream", "text/html", "text/event-stream"])
+async def test_sound_is(autojump_clock, nursery, kind):
+    told = await spoken(StubHttp({"content-type": kind} if kind else {}, b"\x2a" * 800), nursery)
     assert [fact.context_id for fact in told if isinstance(fact, s.Sound)] == ["r1"]

@@ -49,6 +49,17 @@ class VoiceRequests(Protocol):
         """The failure that an answer of another status than 200 means."""
 
 
+def says_words(content_type: str, first: bytes) -> bool:
+    """True if an answer of 200 is words about an error: JSON, HTML or plain text, by its head and its first bytes.
+
+    The head alone does not do: frameworks call whatever they are given HTML.
+    """
+    kind = content_type.partition(";")[0].strip().lower()
+    begins = first.lstrip()[:64]
+    is_told = kind == "text/html" or kind.endswith("json")
+    return kind == "text/plain" or (is_told and begins.isascii() and begins[:1] in {b"{", b"[", b"<"})
+
+
 class HttpSpeaker:
     """A voice in one call. To its chain it is like a ``SocketModelLeg``.
 
@@ -126,11 +137,11 @@ class HttpSpeaker:
                         if (wait or 0.0) > LONGEST_WAIT_SECONDS:
                             return refusal, None
                         return attrs.evolve(refusal, passing=True), wait or RETRY_SECONDS
-                    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-                    if kind.startswith("text/") or kind.endswith("json"):  # words about an error, as a 200
-                        body = await read_beginning(answer)
-                        return self._voice.refusal(answer.status, body), None
-                    await read_all(answer, patience, hear)
+                    if says_words(answer.headers.get("content-type", ""), first := await answer.receive()):
+                        return self._voice.refusal(answer.status, first + await read_beginning(answer)), None
+                    if first:
+                        hear(first)
+                        await read_all(answer, patience, hear)
                     return None, None
             except ModelUnavailable as failed:
                 failure = str(failed)

@@ -259,9 +259,8 @@ class ChainTurns:
             if self._interruptible and over_the_agent and not floor_taken:
                 self._verdict_due = now + VERDICT_SECONDS
             self._wish_due = now + WISH_SECONDS
-        self._replies.out.append(
-            c.CallerTranscript(item_id, text, final=True)
-        )  # the bridge may answer with its verdict
+        # The bridge may answer with its verdict.
+        self._replies.out.append(c.CallerTranscript(item_id, text, final=True))
         if confirmed is not None and confirmed.thought and not confirmed.is_speculative:
             self._replies.out.append(c.StageReached("first_token"))
 

@@ -17,13 +17,19 @@ USUAL = ChainManner(chunk_seconds=0.05, voice_seconds=0.1)
 """A language model of 40 words a second, and a voice that takes a tenth of a second."""
 
 
-async def test_the_first_clause_is_spoken_while_the_rest_is_being_written(autojump_clock):
+async def call_with_one_answer():
+    """A caller asks, is answered in three clauses, and hangs up."""
     turn = Turn(heard="Are you open?", reply=YES, reply_ms=4_000, thinks_seconds=0.25)
     async with chains.live_chain(script=Script(greeting_ms=500, turns=(turn,)), manner=USUAL) as rig:
         await trio.sleep(2)
         rig.speak(0.5)
         await trio.sleep(7)
         rig.twilio.hang_up()
+    return rig
+
+
+async def test_the_first_clause_is_spoken_while_the_rest_is_being_written(autojump_clock):
+    rig = await call_with_one_answer()
     (speaking,) = rig.agent.speaking_sessions
     said = [json.loads(message).get("text", "").strip() for message in speaking.messages]
     assert [text for text in said if text][1:] == [
@@ -54,12 +60,7 @@ async def test_connections_for_requests_are_looked_at_before_the_first_turn_and_
 
 async def test_where_the_time_of_a_turn_goes(autojump_clock):
     """The stages come in the order of the chain, and what each took is the difference to the one before."""
-    turn = Turn(heard="Are you open?", reply=YES, reply_ms=4_000, thinks_seconds=0.25)
-    async with chains.live_chain(script=Script(greeting_ms=500, turns=(turn,)), manner=USUAL) as rig:
-        await trio.sleep(2)
-        rig.speak(0.5)
-        await trio.sleep(7)
-        rig.twilio.hang_up()
+    rig = await call_with_one_answer()
     (measured,) = rig.record.turns
     assert list(measured.stages) == [
         "caller_stopped",

@@ -15,7 +15,7 @@ import enum
 import math
 from typing import TYPE_CHECKING, Final
 
-from trio_voice.audio.mulaw import gathered
+from trio_voice.audio.mulaw import FRAME_MS, gathered
 from trio_voice.bridge.context import MAX_DETAIL
 from trio_voice.bridge.playout import LINE
 from trio_voice.bridge.states import Caller, Model, Signal
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 KEPT_FRAMES: Final = 150
 """Three seconds of the caller. Beyond it the oldest are dropped: they are what the new session could least answer."""
-KEPT_SECONDS: Final = 3.0
+KEPT_SECONDS: Final = KEPT_FRAMES * FRAME_MS / 1_000
 PIECE_FRAMES: Final = 10
 """Frames in one message. One each would be more messages than a leg's outbox holds, which drops the oldest."""
 HISTORY_LINES: Final = LATEST_LINES

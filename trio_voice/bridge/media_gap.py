@@ -28,7 +28,7 @@ ANSWER_SECONDS: Final = 2.0
 """Time that the echo may take, from the moment that all before it has been played."""
 SILENCE_AFTER_SECONDS: Final = 0.75
 """Time without media after which silence stands in for it."""
-FRAME_SECONDS: Final = 0.02
+FRAME_SECONDS: Final = FRAME_MS / 1_000
 FRAMES_AT_ONCE: Final = 5
 """At the most: a model is not sent a burst because this process was late."""
 MARK: Final = "trio-voice-there-"
